@@ -1,0 +1,99 @@
+# `make` lists every task. A target's description is the comment behind its `##`.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help run test test.sqlite test.postgres test.pgbouncer test.typescript test.deps.up test.deps.down \
+        test.session.all lint format bench wheel clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Further arguments for pytest: make test ARGS="-k cookie"
+ARGS :=
+PYTEST := $(BIN)/pytest --numprocesses auto
+# Compose comes as a plugin of docker or as a program of its own.
+COMPOSE = $$(docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose) \
+          -f docker-compose-test-deps.yml
+
+help: ## list the tasks
+	@awk -F ':.*## ' '/^[a-z.]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/installed ## install and serve on http://localhost:1135, with sessions in SQLite unless set otherwise
+	$(BIN)/python -m bodhi serve
+
+test: $(VENV)/installed-test ## install and run every test on SQLite and PostgreSQL
+	@echo "Tests marked 'pgbouncer' are left out here; they need Debian's pgbouncer: make test.pgbouncer"
+	$(PYTEST) --database both -m "not pgbouncer" $(ARGS)
+
+test.sqlite: $(VENV)/installed-test ## run the tests on SQLite only
+	$(PYTEST) --database sqlite -m "not pgbouncer" $(ARGS)
+
+test.postgres: $(VENV)/installed-test ## run the tests on PostgreSQL only
+	$(PYTEST) --database postgres -m "not pgbouncer" $(ARGS)
+
+test.pgbouncer: $(VENV)/installed-test ## run the tests that go through PgBouncer
+	@PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null || \
+	    { echo "make test.pgbouncer: pgbouncer is not installed: apt-get install pgbouncer" >&2; exit 1; }
+	$(PYTEST) --database postgres -m pgbouncer $(ARGS)
+
+test.typescript: $(VENV)/installed ## compile the settings exported for TypeScript (needs Node.js)
+	@command -v npm >/dev/null || \
+	    { echo "make test.typescript: npm is not installed: apt-get install npm" >&2; exit 1; }
+	npm ci --prefix tests/typescript --no-fund --no-audit --silent
+	mkdir -p build/typescript
+	$(BIN)/python -m bodhi config export --format ts >build/typescript/settings.ts
+	tests/typescript/node_modules/.bin/tsc --noEmit --strict build/typescript/settings.ts
+	@echo "build/typescript/settings.ts compiles"
+
+test.deps.up: ## start the PostgreSQL of docker-compose-test-deps.yml, on port 54320
+	@docker info >/dev/null 2>&1 && $(COMPOSE) version >/dev/null 2>&1 || { echo "make $@: this needs Docker\
+	 with Compose, installed and running. The tests do not: without it, make test starts a PostgreSQL of its own." >&2; exit 1; }
+	$(COMPOSE) up --detach --wait
+
+test.deps.down: ## stop it and drop its data
+	@docker info >/dev/null 2>&1 && $(COMPOSE) version >/dev/null 2>&1 || \
+	    { echo "make $@: Docker with Compose is not running, so there is nothing to stop" >&2; exit 1; }
+	$(COMPOSE) down --volumes
+
+test.session.all: $(VENV)/installed-test ## start the dependencies, run the session tests on both databases, stop them
+	@$(MAKE) --no-print-directory test.deps.up
+	@trap '$(MAKE) --no-print-directory test.deps.down' EXIT; trap 'exit 130' INT TERM; \
+	$(PYTEST) --database both -m "not pgbouncer" tests/session $(ARGS)
+
+lint: $(VENV)/installed-lint ## check style, types and the direction of imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/installed-lint ## bring the code into the style
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+bench: $(VENV)/installed-bench ## measure against Redis, PostgreSQL and SQLite, where installed; writes bench/results/
+	$(BIN)/python -m bench $(ARGS)
+
+wheel: $(VENV)/installed ## build the wheel into dist/
+	$(BIN)/pip wheel --no-deps --wheel-dir dist .
+
+clean: ## remove what was built, installed and cached
+	rm -rf $(VENV) .tox build dist bodhi.egg-info tests/typescript/node_modules htmlcov .coverage* \
+	    .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The newest Python that works: a name on PATH may be a version manager's shim for a version that is not chosen.
+$(BIN)/python:
+	@for python in $(PYTHON) python3.13 python3.12 python3.11 python3; do \
+	    "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	    echo "$$python -m venv $(VENV)"; exec "$$python" -m venv --clear $(VENV); \
+	done; \
+	echo "bodhi needs Python 3.11 or later with its venv module, and found neither as python3.13, python3.12,\
+	 python3.11 nor python3. Debian: apt-get install python3-venv. Elsewhere: make PYTHON=/path/to/python" >&2; exit 1
+
+# Installed again whenever the requirements change.
+$(VENV)/installed: $(BIN)/python setup.cfg pyproject.toml
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/installed-%: $(BIN)/python setup.cfg pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[$*]'
+	@touch $@

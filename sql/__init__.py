@@ -1,0 +1,1 @@
+"""The hand-written SQL, one folder a dialect: data, packaged as ``bodhi.sql``."""

@@ -1,0 +1,162 @@
+"""The databases that tests run on, and a surrounding that holds nothing of the machine's.
+
+A test that takes ``database_url`` runs once on each database; ``postgres_url`` and ``sqlite_url`` are for what only one
+of them has. Every database is empty, and its test's alone. ``--database`` chooses; ``make test`` takes both.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.binaries import BINARIES_VARIABLE, NoPostgres, find_binaries
+from support.databases import Databases, RunningPostgres, find_postgres
+from support.pgbouncer import PgBouncer
+from support.postgres import PostgresServer
+from support.replication import ReplicationPair
+
+DIALECTS = ("sqlite", "postgres")
+# Whoever asks for one of these by name can run on that database only.
+_ONLY_SQLITE = {"sqlite_url"}
+_ONLY_POSTGRES = {"postgres_url", "postgres_server", "replication_pair", "pgbouncer_url"}
+_SERVER = pytest.StashKey[RunningPostgres | NoPostgres]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds ``--database``."""
+    parser.addoption("--database", choices=(*DIALECTS, "both"), default="both", help="databases to test on")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Drops the settings of whoever runs the tests: they would change what is tested."""
+    for name in [name for name in os.environ if name.startswith("BODHI_") and not name.startswith("BODHI_TEST_")]:
+        del os.environ[name]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: object) -> None:
+    """Tells a new worker which PostgreSQL server to use, after starting it for the first worker."""
+    config: pytest.Config = node.config  # type: ignore[attr-defined]
+    server = _server(config) if "postgres" in _chosen(config) else NoPostgres("--database sqlite leaves it out")
+    told = [server.url, server.origin] if isinstance(server, RunningPostgres) else str(server)
+    node.workerinput["postgres"] = told  # type: ignore[attr-defined]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Ends the PostgreSQL server if it was started here."""
+    if isinstance(server := config.stash.get(_SERVER, None), RunningPostgres):
+        server.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Says which PostgreSQL the tests ran on."""
+    if isinstance(server := config.stash.get(_SERVER, None), RunningPostgres):
+        terminalreporter.write_line(f"PostgreSQL: {server.origin}")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what only another database has, and marks what needs PgBouncer (before ``-m`` looks at marks)."""
+    chosen = _chosen(config)
+    unwanted = (set() if "sqlite" in chosen else _ONLY_SQLITE) | (set() if "postgres" in chosen else _ONLY_POSTGRES)
+    left_out = [item for item in items if unwanted.intersection(_fixtures_of(item))]
+    for item in items:
+        if "pgbouncer_url" in _fixtures_of(item):
+            item.add_marker("pgbouncer")
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs a test that asks for ``dialect``, itself or through a fixture, once on each chosen database."""
+    if "dialect" in metafunc.fixturenames:
+        metafunc.parametrize("dialect", _chosen(metafunc.config))
+
+
+@pytest.fixture(autouse=True)
+def surrounding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty home and working directory: no ``~/.bodhi`` and no ``.env`` but the test's own."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(home)
+
+
+@pytest.fixture
+def database_url(dialect: str, request: pytest.FixtureRequest) -> str:
+    """The URL of an empty database on SQLite, then of one on PostgreSQL."""
+    url: str = request.getfixturevalue(f"{dialect}_url")
+    return url
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of a SQLite database that does not exist yet."""
+    return f"sqlite:{tmp_path / 'session.sqlite'}"
+
+
+@pytest.fixture
+def postgres_url(postgres_databases: Databases) -> Iterator[str]:
+    """The URL of an empty PostgreSQL database."""
+    url = postgres_databases.create()
+    yield url
+    postgres_databases.drop(url)
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(pytestconfig: pytest.Config) -> Iterator[Databases]:
+    """What makes databases on the PostgreSQL server of this run."""
+    server = _server(pytestconfig)
+    if isinstance(server, NoPostgres):
+        pytest.fail(str(server), pytrace=False)
+    databases = Databases(server.url)
+    yield databases
+    databases.close()
+
+
+@pytest.fixture
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of the test's own, to be stopped, killed and restarted."""
+    with PostgresServer.start() as server:
+        yield server
+
+
+@pytest.fixture
+def replication_pair() -> Iterator[ReplicationPair]:
+    """A primary and its streaming standby, of the test's own."""
+    with ReplicationPair.start() as pair:
+        yield pair
+
+
+@pytest.fixture
+def pgbouncer_url(postgres_url: str) -> Iterator[str]:
+    """The URL of an empty PostgreSQL database behind PgBouncer in transaction mode."""
+    with PgBouncer.start(postgres_url) as pgbouncer:
+        yield pgbouncer.url
+
+
+def _chosen(config: pytest.Config) -> tuple[str, ...]:
+    chosen: str = config.getoption("--database")
+    return DIALECTS if chosen == "both" else (chosen,)
+
+
+def _fixtures_of(item: pytest.Item) -> list[str]:
+    return getattr(item, "fixturenames", [])
+
+
+def _server(config: pytest.Config) -> RunningPostgres | NoPostgres:
+    """The server of this run, looked for or started on the first call; a worker takes what it was told."""
+    if _SERVER not in config.stash:
+        told = getattr(config, "workerinput", {}).get("postgres")
+        if isinstance(told, str):
+            config.stash[_SERVER] = NoPostgres(told)
+        elif told:
+            config.stash[_SERVER] = RunningPostgres(*told)
+        else:
+            try:
+                config.stash[_SERVER] = find_postgres()
+            except NoPostgres as error:
+                config.stash[_SERVER] = error
+    return config.stash[_SERVER]

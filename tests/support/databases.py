@@ -1,0 +1,104 @@
+"""The PostgreSQL server of a test run, and a database of its own for every test."""
+
+import asyncio
+import os
+import uuid
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import asyncpg
+from dotenv import dotenv_values
+
+from support.binaries import NoPostgres
+from support.postgres import PASSWORD, USER, PostgresServer
+
+URL_VARIABLE = "BODHI_TEST_SESSION_PG_URL"
+COMPOSE_URL = f"postgresql://{USER}:{PASSWORD}@127.0.0.1:54320/bodhi_sessions"
+T = TypeVar("T")
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class RunningPostgres:
+    """A server to make databases on; *origin* says where it came from."""
+
+    url: str
+    origin: str
+    close: Callable[[], None] = lambda: None
+
+
+def find_postgres() -> RunningPostgres:
+    """The server to test on: the one that a variable names, else the compose service, else one of our own.
+
+    Raises :exc:`NoPostgres`, with what to do, where none can be had. A server that is named but does not answer is
+    such a fault too: to go on with another one would test something else than was asked for.
+    """
+    if url := os.environ.get(URL_VARIABLE) or dotenv_values(_ROOT / ".env.test").get(URL_VARIABLE):
+        try:
+            return RunningPostgres(url, f"{URL_VARIABLE}, PostgreSQL {_version_of(url)}")
+        except (OSError, asyncpg.PostgresError, ValueError) as error:
+            raise NoPostgres(
+                f"the server that {URL_VARIABLE} names cannot be used: {type(error).__name__}: {error}"
+            ) from error
+    try:
+        # Ours is what takes our user and password.
+        return RunningPostgres(COMPOSE_URL, f"compose service bodhi_session_db, PostgreSQL {_version_of(COMPOSE_URL)}")
+    except (OSError, asyncpg.PostgresError):
+        server = PostgresServer.start()
+        origin = f"own server, PostgreSQL {_version_of(server.url())} from {server.binaries}"
+        return RunningPostgres(server.url(), origin, server.close)
+
+
+def with_database(url: str, database: str) -> str:
+    """*url* with another database's name in it."""
+    return urlsplit(url)._replace(path=f"/{database}").geturl()
+
+
+class Databases:
+    """Makes and drops databases on one server, over one connection that stays open.
+
+    The connection lives in a thread with a loop of its own, so that plain fixtures work in coroutine tests as well.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="test-databases")
+        self._runner = asyncio.Runner()
+        self._connection: asyncpg.Connection = self._run(asyncpg.connect(url, timeout=10))
+
+    def create(self) -> str:
+        """The URL of a new database with nothing in it."""
+        name = f"bodhi_test_{uuid.uuid4().hex}"
+        # template0: nobody is ever connected to it, and template1 of a server of yours may hold anything.
+        self._run(self._connection.execute(f"CREATE DATABASE {name} TEMPLATE template0"))
+        return with_database(self._url, name)
+
+    def drop(self, url: str) -> None:
+        """Drops the database of *url*, along with whatever is still connected to it."""
+        name = urlsplit(url).path.lstrip("/")
+        self._run(self._connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+
+    def close(self) -> None:
+        """Closes the connection and ends the thread."""
+        self._run(self._connection.close())
+        self._thread.submit(self._runner.close).result(timeout=30)
+        self._thread.shutdown()
+
+    def _run(self, coroutine: Coroutine[object, object, T]) -> T:
+        return self._thread.submit(self._runner.run, coroutine).result(timeout=60)
+
+
+def _version_of(url: str) -> str:
+    async def ask() -> str:
+        connection = await asyncpg.connect(url, timeout=3)
+        try:
+            version: str = await connection.fetchval("SHOW server_version")
+            return version
+        finally:
+            await connection.close()
+
+    return asyncio.run(ask())

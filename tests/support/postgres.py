@@ -1,0 +1,185 @@
+"""A PostgreSQL server that a test starts, stops, kills and promotes as it likes."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import psutil
+
+from support.binaries import share_binaries
+from support.ports import free_port
+from support.supervisor import Supervisor
+
+USER = PASSWORD = "bodhi_test"  # noqa: S105 - the password of throw-away servers on 127.0.0.1
+
+_SETTINGS = {
+    # Nothing has to survive a power cut. What is committed survives the death of every process all the same.
+    "fsync": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "shared_buffers": "32MB",
+    "log_min_messages": "warning",
+    # A standby whose primary went away asks again after this long; a promotion waits for that.
+    "wal_retrieve_retry_interval": "100ms",
+}
+_HOST_RULES = "host all all 127.0.0.1/32 password\nhost replication all 127.0.0.1/32 password\n"
+_STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
+
+
+class PostgresServer:
+    """One server with a data folder and a port of its own; both stay the same over :meth:`stop` and :meth:`restart`.
+
+    The methods block (half a second at most, as a rule): in a coroutine that shares its loop with an application
+    under test, call them as ``await asyncio.to_thread(server.stop)``.
+    """
+
+    def __init__(self, supervisor: Supervisor, binaries: Path, data_dir: Path, settings: Mapping[str, str]) -> None:
+        self._supervisor = supervisor
+        self.binaries = binaries
+        self.data_dir = data_dir
+        self.settings = {**_SETTINGS, **settings}
+        self.port = free_port()
+
+    @classmethod
+    def start(
+        cls,
+        data_dir: Path | None = None,
+        *,
+        settings: Mapping[str, str] | None = None,
+        standby_of: "PostgresServer | None" = None,
+    ) -> Self:
+        """A running server, empty or a streaming standby of another one.
+
+        *data_dir* (absent or empty) is for data that must lie at a certain place, such as a small file system; left
+        out, the data goes away with the server. *settings* are PostgreSQL's own, by name.
+        """
+        supervisor = Supervisor("postgres", last_signal="QUIT")
+        try:
+            server = cls(supervisor, share_binaries(supervisor), data_dir or supervisor.folder / "data", settings or {})
+            if data_dir is not None:
+                data_dir.mkdir(mode=0o700, exist_ok=True)
+                supervisor.own(data_dir)
+            supervisor.write("pg_hba.conf", _HOST_RULES)
+            if standby_of is None:
+                server._create()
+            else:
+                server._copy(standby_of)
+            server._launch_on_a_free_port()
+        except BaseException:
+            supervisor.close()
+            raise
+        return server
+
+    def url(self, database: str = "postgres") -> str:
+        """The URL of one of its databases."""
+        return f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{database}"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the server's main process runs."""
+        return self._supervisor.is_alive
+
+    @property
+    def log(self) -> str:
+        """The last lines of the server's log."""
+        return self._supervisor.log
+
+    def stop(self, mode: Literal["smart", "fast", "immediate"] = "fast") -> None:
+        """Stops the server as `pg_ctl stop -m` does; its data stays."""
+        os.kill(self._pid, _STOP_SIGNALS[mode])
+        self._supervisor.wait()
+
+    def kill(self) -> None:
+        """Kills all of the server's processes with SIGKILL, as a lost machine would; its data stays."""
+        main = psutil.Process(self._pid)
+        main.suspend()  # no new children while they are listed
+        for process in (*main.children(recursive=True), main):
+            process.kill()
+        self._supervisor.wait()
+
+    def restart(self) -> None:
+        """Starts the server again on its port, after stopping it if it runs."""
+        if self._supervisor.pid is not None:
+            self.stop()
+        self._launch()
+
+    def promote(self) -> None:
+        """Makes a standby the primary; returns when it takes writes."""
+        self._supervisor.run(self.binaries / "pg_ctl", "promote", "--wait", "-D", self.data_dir)
+
+    def close(self) -> None:
+        """Ends the server and removes what it had."""
+        self._supervisor.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def _pid(self) -> int:
+        if self._supervisor.pid is None:
+            raise RuntimeError("this PostgreSQL server is not running")
+        return self._supervisor.pid
+
+    def _create(self) -> None:
+        password = self._supervisor.write("password", PASSWORD)
+        options = ("--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C", "--auth=password")
+        initdb = self.binaries / "initdb"
+        self._supervisor.run(initdb, "-D", self.data_dir, "-U", USER, f"--pwfile={password}", *options)
+
+    def _copy(self, primary: "PostgresServer") -> None:
+        pg_basebackup = self.binaries / "pg_basebackup"
+        options = ("--checkpoint=fast", "--no-sync", "--write-recovery-conf", "--wal-method=stream")
+        self._supervisor.run(pg_basebackup, "-d", primary.url(), "-D", self.data_dir, *options)
+
+    def _launch_on_a_free_port(self) -> None:
+        """Launches; on another port if somebody took the chosen one in the meantime."""
+        for _ in range(3):
+            try:
+                return self._launch()
+            except RuntimeError:
+                if "Address already in use" not in self.log:
+                    raise
+                self.port = free_port()
+        return self._launch()
+
+    def _launch(self) -> None:
+        settings = {**self.settings, "port": str(self.port), "hba_file": str(self._supervisor.folder / "pg_hba.conf")}
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        self._supervisor.start(self.binaries / "postgres", "-D", self.data_dir, *options)
+        _wait_until(self._is_ready, lambda: self.is_running, describe=lambda: self.log)
+
+    def _is_ready(self) -> bool:
+        """Whether the server says so itself: the eighth line of its pid file, which pg_ctl reads as well."""
+        try:
+            lines = (self.data_dir / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return False
+        return len(lines) >= 8 and lines[0] == str(self._supervisor.pid) and lines[7].strip() == "ready"
+
+
+def _wait_until(
+    condition: Callable[[], bool],
+    is_alive: Callable[[], bool],
+    *,
+    describe: Callable[[], str],
+    timeout_seconds: float = 30,
+) -> None:
+    deadline = time.monotonic() + timeout_seconds
+    while not condition():
+        if not is_alive():
+            raise RuntimeError(f"PostgreSQL ended instead of starting; its log says:\n{describe()}")
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"PostgreSQL did not start within {timeout_seconds} s; its log says:\n{describe()}")
+        time.sleep(0.01)
