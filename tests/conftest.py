@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support.binaries import BINARIES_VARIABLE, NoPostgres, find_binaries
+from support.binaries import NoPostgres
 from support.databases import Databases, RunningPostgres, find_postgres
 from support.pgbouncer import PgBouncer
 from support.postgres import PostgresServer

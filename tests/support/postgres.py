@@ -14,7 +14,7 @@ from support.binaries import share_binaries
 from support.ports import free_port
 from support.supervisor import Supervisor
 
-USER = PASSWORD = "bodhi_test"  # noqa: S105 - the password of throw-away servers on 127.0.0.1
+USER = PASSWORD = "bodhi_test"
 
 _SETTINGS = {
     # Nothing has to survive a power cut. What is committed survives the death of every process all the same.

@@ -86,6 +86,7 @@ class Supervisor:
         """What *command* prints, run to its end by the same user; :exc:`RuntimeError` with its output if it fails."""
         done = subprocess.run(
             [str(word) for word in command],
+            check=False,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -167,4 +168,4 @@ def _folder_open_to_all() -> str | None:
     """The folder for temporary files, or /tmp where that is closed to `nobody`."""
     usual = Path(tempfile.gettempdir()).resolve()
     is_open = all(folder.stat().st_mode & 0o001 for folder in (usual, *usual.parents))
-    return str(usual) if is_open else "/tmp"  # noqa: S108 - mkdtemp makes a private folder in it
+    return str(usual) if is_open else "/tmp"
