@@ -1,0 +1,76 @@
+"""The two files that settings are read from, with the line of each value.
+
+What a file holds may be secret: a problem names the line and repeats nothing of it but a setting's name.
+"""
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+from dotenv.parser import parse_stream
+
+
+@dataclass
+class Lines:
+    """What a file says: line and text by name, and what could not be understood."""
+
+    values: dict[str, tuple[int, str]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def read_dotenv(path: Path) -> Lines:
+    """The lines of a ``.env`` file; nothing in a value is expanded, and of a name's lines the last one holds."""
+    lines = Lines()
+    for binding in parse_stream(io.StringIO(_text(path, lines))):
+        original = binding.original.string
+        blank = original[: len(original) - len(original.lstrip())]
+        number = binding.original.line + blank.count("\n")
+        if binding.error:
+            lines.problems.append(f"line {number}: not NAME=VALUE, or a quote is not closed")
+        elif binding.key:
+            lines.values[binding.key] = (number, binding.value or "")
+    return lines
+
+
+def read_yaml(path: Path) -> Lines:
+    """The pairs of a YAML file, as they are written: nothing becomes a number, a date or an object."""
+    lines = Lines()
+    try:
+        root = yaml.compose(_text(path, lines), Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        lines.problems.append(f"line {mark.line + 1 if mark else 1}: not valid YAML")
+    except yaml.YAMLError:
+        lines.problems.append("line 1: not valid YAML, a character in the file is not allowed")
+    else:
+        if isinstance(root, yaml.MappingNode):
+            for key, value in root.value:
+                _add_pair(lines, key, value)
+        elif root is not None:
+            lines.problems.append(f"line {root.start_mark.line + 1}: not NAME: value")
+    return lines
+
+
+def _add_pair(lines: Lines, key: yaml.Node, value: yaml.Node) -> None:
+    number = key.start_mark.line + 1
+    if not isinstance(key, yaml.ScalarNode):
+        lines.problems.append(f"line {number}: not NAME: value")
+    elif not isinstance(value, yaml.ScalarNode):
+        lines.problems.append(f"line {number}: {key.value} takes one value, not a list or a mapping")
+    elif key.value in lines.values:
+        lines.problems.append(f"line {number}: {key.value} is set a second time")
+    else:
+        is_null = value.tag == "tag:yaml.org,2002:null"
+        lines.values[key.value] = (number, "" if is_null else value.value)
+
+
+def _text(path: Path, lines: Lines) -> str:
+    try:
+        return path.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = error.object[: error.start].count(b"\n") + 1
+        lines.problems.append(f"line {number}: not UTF-8 text")
+    except OSError as error:
+        lines.problems.append(f"line 1: {error.strerror}")
+    return ""

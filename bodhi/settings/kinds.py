@@ -1,0 +1,220 @@
+"""The kinds of value that a setting can have: how its text is read, and what is allowed.
+
+A reader raises :exc:`ValueError` with a phrase that goes on after the value ("is not a whole number"). The phrase
+never repeats the value, which may be a secret.
+"""
+
+import ipaddress
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from bodhi.settings.urls import check_database_url
+
+T_co = TypeVar("T_co", covariant=True)
+
+UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
+TRUE = ("true", "1", "yes", "on")
+FALSE = ("false", "0", "no", "off")
+COOKIE_ATTRIBUTES = {
+    "comment",
+    "domain",
+    "expires",
+    "httponly",
+    "max-age",
+    "partitioned",
+    "path",
+    "samesite",
+    "secure",
+    "version",
+}
+KEY_LENGTH = 32
+
+
+@dataclass(frozen=True)
+class Kind(Generic[T_co]):
+    """How the text of a setting becomes its value, and in words what is allowed."""
+
+    parse: Callable[[str], T_co]
+    allowed: str
+
+
+def whole_number(least: int, most: int) -> Kind[int]:
+    """Whole numbers in plain decimal digits."""
+
+    def parse(text: str) -> int:
+        # Bounded before int(): it reads 1_000 and other scripts' digits, and refuses very long ones in its own words.
+        if not re.fullmatch(r"[0-9]{1,12}", text):
+            raise ValueError("is not a whole number in range")
+        return _bounded(int(text), least, most)
+
+    return Kind(parse, f"a whole number from {least} to {most}")
+
+
+def seconds(least: int, most: int) -> Kind[int]:
+    """Durations in whole seconds."""
+
+    def parse(text: str) -> int:
+        value = _duration(text)
+        if not value.is_integer():
+            raise ValueError("is not a whole number of seconds")
+        return _bounded(int(value), least, most)
+
+    return Kind(parse, f"a duration from {_spell(least)} to {_spell(most)}, such as 90, 30s, 15m, 24h or 14d")
+
+
+def fine_seconds(least: float, most: float) -> Kind[float]:
+    """Durations in seconds and fractions of them."""
+    return Kind(
+        lambda text: _bounded(_duration(text), least, most),
+        f"a duration from {_spell(least)} to {_spell(most)}, such as 5, 0.5s or 1m",
+    )
+
+
+def switch() -> Kind[bool]:
+    """True or false."""
+
+    def parse(text: str) -> bool:
+        if text.lower() in TRUE:
+            return True
+        if text.lower() in FALSE:
+            return False
+        raise ValueError("is neither true nor false")
+
+    return Kind(parse, "true or false (also 1 or 0, yes or no, on or off)")
+
+
+def choice(*allowed: str) -> Kind[str]:
+    """One of a few words, whatever the case they are written in; the value has the case given here."""
+
+    def parse(text: str) -> str:
+        for word in allowed:
+            if word.lower() == text.lower():
+                return word
+        raise ValueError("is not known")
+
+    return Kind(parse, " or ".join([", ".join(allowed[:-1]), allowed[-1]]))
+
+
+def pattern(expression: str, allowed: str) -> Kind[str]:
+    """Text that matches a regular expression as a whole."""
+
+    def parse(text: str) -> str:
+        if not re.fullmatch(expression, text):
+            raise ValueError("does not have the right form")
+        return text
+
+    return Kind(parse, allowed)
+
+
+def host() -> Kind[str]:
+    """A host name or an IP address; an IPv6 address loses its brackets."""
+
+    def parse(text: str) -> str:
+        bare = text[1:-1] if re.fullmatch(r"\[.*\]", text) else text
+        try:
+            ipaddress.ip_address(bare)
+        except ValueError:
+            # Underscores are no part of a host name, but of the service names that container networks resolve.
+            label = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+            # What ends in a number is an address, and a wrong one when it comes here.
+            if bare != text or len(text) > 253 or not re.fullmatch(rf"({label}\.)*(?![0-9]+$){label}", text):
+                raise ValueError("is neither a host name nor an IP address") from None
+        return bare
+
+    return Kind(parse, "a host name or an IP address, without scheme and port")
+
+
+def cookie_name() -> Kind[str]:
+    """A cookie name without prefix. Source: RFC 6265 section 4.1.1 (token), RFC 6265bis (prefixes)."""
+
+    def parse(text: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9!#%&'*+.^_`|~-][A-Za-z0-9!#$%&'*+.^_`|~-]{0,63}", text):
+            raise ValueError("is not a cookie name")
+        # Browsers compare prefixes without regard to case.
+        if re.match(r"__(host|secure|http)-", text, re.IGNORECASE):
+            raise ValueError("starts with a prefix that is added where it belongs")
+        if text.lower() in COOKIE_ATTRIBUTES:
+            raise ValueError("is the name of a cookie attribute")
+        return text
+
+    return Kind(
+        parse,
+        "1 to 64 letters, digits and any of !#$%&'*+-.^_`|~, without a leading $, __Host- or __Secure-,"
+        " and not an attribute's name such as path",
+    )
+
+
+def folder() -> Kind[Path]:
+    """The absolute path of a folder, which need not exist yet."""
+
+    def parse(text: str) -> Path:
+        if not text.startswith("/"):
+            raise ValueError("stands for no folder, for the user's home is not known")
+        if re.search("[?#]", text):
+            raise ValueError("has a ? or a #, which the database URLs made from it cannot hold")
+        path = Path(text)
+        try:
+            if path.exists() and not path.is_dir():
+                raise ValueError("is not a folder")
+        except OSError as error:
+            raise ValueError(f"cannot be used: {error.strerror}") from error
+        return path
+
+    return Kind(parse, "the path of a folder, which is made when missing")
+
+
+def database_url() -> Kind[str]:
+    """The URL of an SQLite or PostgreSQL database, as it was written."""
+
+    def parse(text: str) -> str:
+        check_database_url(text)
+        return text
+
+    return Kind(
+        parse,
+        "sqlite:relative.db, sqlite:/absolute/path, sqlite:///absolute/path, sqlite::memory:,"
+        " postgres://… or postgresql://…",
+    )
+
+
+def keys() -> Kind[tuple[str, ...]]:
+    """Encryption keys, newest first."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        found = tuple(key.strip() for key in text.split(","))
+        for number, key in enumerate(found, start=1):
+            if len(key) < KEY_LENGTH:
+                raise ValueError(f"has {len(key)} characters in key {number} of {len(found)}")
+            if key in found[: number - 1]:
+                raise ValueError(f"repeats an earlier key as key {number} of {len(found)}")
+        return found
+
+    return Kind(parse, f"keys of at least {KEY_LENGTH} characters, separated by commas, newest first")
+
+
+def _duration(text: str) -> float:
+    match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)([smhd]?)", text)
+    if not match:
+        raise ValueError("is not a duration")
+    return float(match[1]) * UNIT_SECONDS[match[2]]
+
+
+Number = TypeVar("Number", int, float)
+
+
+def _bounded(value: Number, least: Number, most: Number) -> Number:
+    if value < least:
+        raise ValueError("is too small")
+    if value > most:
+        raise ValueError("is too large")
+    return value
+
+
+def _spell(value: float) -> str:
+    """*value* seconds in the largest unit that leaves no fraction: ``1d``, ``90s``, ``0.1s``."""
+    unit = next((unit for unit in "dhm" if value and math.fmod(value, UNIT_SECONDS[unit]) == 0), "s")
+    return f"{value / UNIT_SECONDS[unit]:g}{unit}"

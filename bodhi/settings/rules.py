@@ -1,0 +1,58 @@
+"""What must hold between settings, each of which is fine by itself."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bodhi.settings.urls import is_memory, is_postgres
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A condition on the values of some settings, and what a fault says when it does not hold.
+
+    The fault is put down to the first of *attributes*; in *message*, ``{0}`` is its value, and ``{1}`` the
+    second setting with its value and source.
+    """
+
+    attributes: tuple[str, ...]
+    holds: Callable[..., bool]
+    message: str
+
+    def is_broken(self, values: Mapping[str, Any]) -> bool:
+        """Whether the values break the rule; not when one of them was refused already and is missing."""
+        if not all(attribute in values for attribute in self.attributes):
+            return False
+        return not self.holds(*(values[attribute] for attribute in self.attributes))
+
+
+FAULTS = (
+    Rule(
+        ("session_db_url", "deployment"),
+        lambda url, deployment: deployment != "cluster" or is_postgres(url),
+        "{0} is not PostgreSQL, which {1} needs; allowed: postgres://… or postgresql://…",
+    ),
+    Rule(
+        ("encryption_keys", "deployment"),
+        lambda keys, deployment: deployment != "cluster" or bool(keys),
+        "is not set, but {1} requires it, so that all nodes have the same keys",
+    ),
+    Rule(("touch_seconds", "idle_seconds"), lambda touch, idle: touch < idle, "{0} must be less than {1}"),
+    Rule(("idle_seconds", "lifetime_seconds"), lambda idle, life: idle <= life, "{0} must not be more than {1}"),
+    *(
+        Rule(
+            (attribute, "workers"),
+            lambda url, workers: workers == 1 or not is_memory(url),
+            "{0} is in the memory of one process, but {1}",
+        )
+        for attribute in ("session_db_url", "database_url")
+    ),
+)
+
+WARNINGS = (
+    Rule(
+        ("database_url", "deployment"),
+        lambda url, deployment: deployment != "cluster" or is_postgres(url),
+        "{0} is not PostgreSQL: with {1} each node would have a database of its own",
+    ),
+)

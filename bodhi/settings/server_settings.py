@@ -1,0 +1,135 @@
+"""The settings of the process, its sockets and its log."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from bodhi.settings import kinds, names
+from bodhi.settings.setting import Derived, Setting, Source
+
+WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not listened on
+
+
+def _public_host(values: Mapping[str, Any]) -> str:
+    return "localhost" if values["host"] in WILDCARDS else str(values["host"])
+
+
+def _public_port(values: Mapping[str, Any]) -> int:
+    # bodhi itself does not speak TLS: what is public under https is a proxy in front, on a port of its own.
+    return 443 if values["public_scheme"] == "https" else int(values["port"])
+
+
+@dataclass(frozen=True, repr=False)
+class ServerSettings:
+    """Server: the process, its sockets and its log."""
+
+    home: Annotated[
+        Path,
+        Setting(
+            names.BODHI_HOME,
+            kinds.folder(),
+            "~/.bodhi",
+            "Folder of the SQLite files, the key file and settings.yaml; made with mode 0700 when something is "
+            "put into it. A relative path starts at the working directory.",
+            refused_in={Source.YAML: "it says where that file is"},
+        ),
+    ]
+    deployment: Annotated[
+        str,
+        Setting(
+            names.BODHI_DEPLOYMENT,
+            kinds.choice("standalone", "cluster"),
+            "standalone",
+            "cluster: several nodes on one PostgreSQL, which refuses to start without a PostgreSQL session "
+            "database and an encryption key. standalone: one node.",
+        ),
+    ]
+    env_type: Annotated[
+        str,
+        Setting(
+            names.BODHI_ENV_TYPE,
+            kinds.choice("production", "development"),
+            "production",
+            "What the server is for, as reported by /bodhi/v1/info. It switches no protection off.",
+        ),
+    ]
+    commit_sha: Annotated[
+        str,
+        Setting(
+            names.BODHI_COMMIT_SHA,
+            kinds.pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "1 to 64 letters, digits and any of . _ -"),
+            "unknown",
+            "Commit that was built, as reported by /bodhi/v1/info.",
+        ),
+    ]
+
+    host: Annotated[
+        str,
+        Setting(
+            names.BODHI_HOST,
+            kinds.host(),
+            "localhost",
+            "Address to listen on. localhost is this machine alone, 0.0.0.0 every IPv4 address, :: every address.",
+        ),
+    ]
+    port: Annotated[
+        int, Setting(names.BODHI_PORT, kinds.whole_number(0, 65_535), "1135", "Port to listen on; 0 is any free one.")
+    ]
+    public_scheme: Annotated[
+        str,
+        Setting(
+            names.BODHI_PUBLIC_SCHEME,
+            kinds.choice("http", "https"),
+            "http",
+            "Scheme of the URL that browsers see. https makes the session cookie Secure.",
+        ),
+    ]
+    public_host: Annotated[
+        str,
+        Setting(
+            names.BODHI_PUBLIC_HOST,
+            kinds.host(),
+            Derived("BODHI_HOST, or localhost when that is every address", _public_host),
+            "Host of the URL that browsers see.",
+        ),
+    ]
+    public_port: Annotated[
+        int,
+        Setting(
+            names.BODHI_PUBLIC_PORT,
+            kinds.whole_number(1, 65_535),
+            Derived("443 when BODHI_PUBLIC_SCHEME is https, else BODHI_PORT", _public_port),
+            "Port of the URL that browsers see.",
+        ),
+    ]
+    workers: Annotated[
+        int, Setting(names.BODHI_WORKERS, kinds.whole_number(1, 256), "1", "Processes that serve the port together.")
+    ]
+    shutdown_timeout_seconds: Annotated[
+        float,
+        Setting(
+            names.BODHI_SHUTDOWN_TIMEOUT,
+            kinds.fine_seconds(0.1, 3_600),
+            "10",
+            "Longest time between SIGTERM and the end of the process.",
+        ),
+    ]
+    log_level: Annotated[
+        str,
+        Setting(
+            names.BODHI_LOG_LEVEL,
+            kinds.choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+            "INFO",
+            "Least severe log lines that are written.",
+        ),
+    ]
+    log_format: Annotated[
+        str,
+        Setting(
+            names.BODHI_LOG_FORMAT,
+            kinds.choice("text", "json"),
+            "text",
+            "Form of log lines: text for people, or json with one object a line.",
+        ),
+    ]

@@ -1,0 +1,58 @@
+"""What describes a setting."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from bodhi.settings.kinds import Kind
+from bodhi.settings.urls import MASK, mask_url
+
+
+class Source(StrEnum):
+    """Where a value can come from, strongest first."""
+
+    COMMAND_LINE = "command line"
+    ENVIRONMENT = "environment"
+    DOTENV = ".env"
+    YAML = "settings.yaml"
+    DEFAULT = "default"
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A default that depends on other settings: the rule in words, and the rule itself.
+
+    ``compute`` is given the values by attribute and raises :exc:`KeyError` when it needs one that was refused.
+    """
+
+    rule: str
+    compute: Callable[[Mapping[str, Any]], object]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: its kind, its default as one would write it (None: not set), and its help."""
+
+    name: str
+    kind: Kind[object]
+    default: str | Derived | None
+    help: str
+    secret: bool = False
+    is_url: bool = False
+    refused_in: Mapping[Source, str] = field(default_factory=dict)
+    """Sources that may not set it, each with the reason."""
+
+    def masked(self, text: str) -> str:
+        """*text*, a value of this setting, with nothing in it that is secret."""
+        if self.secret:
+            return MASK
+        return mask_url(text) if self.is_url else text
+
+    def shown(self, value: object) -> str | None:
+        """*value* as one would write it, with nothing in it that is secret; None when it is not set."""
+        if value is None or value == ():
+            return None
+        if isinstance(value, bool):
+            return str(value).lower()
+        return self.masked(f"{value:g}" if isinstance(value, float) else str(value))
