@@ -31,6 +31,10 @@ class Resolution:
     """By name, the value that each setting has, or would have, when no source sets it."""
     warnings: tuple[str, ...]
 
+    def source_of(self, name: str) -> Source:
+        """The kind of source that the setting *name* came from."""
+        return self.found.get(name, NOT_FOUND).source
+
 
 def load_settings(
     command_line: Mapping[str, str] | None = None,

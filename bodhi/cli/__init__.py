@@ -1,0 +1,104 @@
+"""The command line: finds the command, and turns errors into lines on stderr and an exit status."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from bodhi.cli.command_line import CommandLine
+from bodhi.errors import BodhiError
+
+# Name: where the command is, and its line in the help; a command is imported when it is called for.
+COMMANDS = {
+    "config": ("bodhi.cli.config:config", "Show and export settings, make keys."),
+}
+INTERRUPTED = 130  # what a shell reports for SIGINT
+
+
+class LazyGroup(click.Group):
+    """Commands by their place in the table: the help of one does not import the others."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, from the table alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            click.echo(f"bodhi {version('bodhi')}")
+        except PackageNotFoundError:
+            raise click.ClickException(
+                "the version is not known: bodhi is not installed, only its files are here"
+            ) from None
+        ctx.exit()
+
+
+def _remember(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> None:
+    command_line = ctx.ensure_object(CommandLine)
+    for text in values:
+        name, equals, value = text.partition("=")
+        if not equals:
+            # The text is not repeated: it may be the value of a secret, with its name left out.
+            raise click.BadParameter("it has to be NAME=VALUE", ctx, param)
+        command_line.given[name] = value
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--set",
+    metavar="NAME=VALUE",
+    multiple=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_remember,
+    help="Set any setting, whatever other sources say; may be repeated.",
+)
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version, help="Show the version."
+)
+def cli() -> None:
+    """Server-side sessions for aiohttp, in SQLite or PostgreSQL."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status of the command that *arguments* (``sys.argv`` when None) call for."""
+    try:
+        status = cli.main(arguments, prog_name="bodhi", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        return _complain(error.format_message(), error.exit_code)
+    except BodhiError as error:
+        return _complain(str(error), error.exit_status)
+    except click.Abort:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has gone; without this the interpreter would complain once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status if isinstance(status, int) else 0
+
+
+def _complain(message: str, exit_status: int) -> int:
+    for line in message.splitlines():
+        click.echo(f"bodhi: error: {line}", err=True)
+    return exit_status

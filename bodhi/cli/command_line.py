@@ -1,0 +1,48 @@
+"""What the command line says about settings, as a source for all commands."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from bodhi.settings import Resolution, Settings
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+
+@dataclass
+class CommandLine:
+    """Settings by name as options gave them; the object of every click context (``@click.pass_obj``)."""
+
+    given: dict[str, str] = field(default_factory=dict)
+
+    def resolve(self) -> "Resolution":
+        """All settings with their sources; warnings go to stderr. Raises :exc:`ConfigurationError`."""
+        from bodhi.settings import resolve_settings
+
+        resolution = resolve_settings(self.given)
+        for warning in resolution.warnings:
+            click.echo(f"bodhi: warning: {warning}", err=True)
+        return resolution
+
+    def settings(self) -> "Settings":
+        """All settings with encryption keys: the key file is made when it is needed and missing."""
+        from bodhi.settings import with_encryption_keys
+
+        return with_encryption_keys(self.resolve().settings)
+
+
+def setting_option(flag: str, name: str) -> Callable[[Command], Command]:
+    """A click option that sets the setting *name*; the command itself takes no parameter for it.
+
+    The text is checked with all other sources, so that its faults are reported together with theirs.
+    """
+    from bodhi.settings import BY_NAME
+
+    def remember(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            ctx.ensure_object(CommandLine).given[name] = value
+
+    return click.option(flag, metavar=name, expose_value=False, callback=remember, help=BY_NAME[name].help)

@@ -1,0 +1,52 @@
+"""``bodhi config``: show settings with their sources, export their names and defaults, make keys."""
+
+import click
+
+from bodhi.cli.command_line import CommandLine
+from bodhi.cli.output import print_json, print_table
+from bodhi.settings import SETTINGS
+from bodhi.settings.export import FORMATS
+from bodhi.settings.key_file import new_key
+
+
+@click.group()
+def config() -> None:
+    """Show and export settings, make keys."""
+
+
+@config.command("list")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@click.pass_obj
+def list_settings(command_line: CommandLine, as_json: bool) -> None:
+    """Show each setting: its value, where that came from, and the default. Secrets are masked."""
+    resolution = command_line.resolve()
+    entries = [
+        {
+            "name": setting.name,
+            "value": setting.shown(getattr(resolution.settings, attribute)),
+            "source": resolution.source_of(setting.name),
+            "place": resolution.settings.sources[setting.name],
+            "default": resolution.defaults[setting.name],
+        }
+        for attribute, setting in SETTINGS.items()
+    ]
+    if as_json:
+        print_json(entries)
+    else:
+        columns = ("name", "value", "place", "default")
+        print_table(
+            ("NAME", "VALUE", "SOURCE", "DEFAULT"), [[entry[column] for column in columns] for entry in entries]
+        )
+
+
+@config.command()
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), required=True, help="Form of the output.")
+def export(form: str) -> None:
+    """Print the names and defaults of all settings, for programs in other languages and for the documentation."""
+    click.echo(FORMATS[form]())
+
+
+@config.command("generate-key")
+def generate_key() -> None:
+    """Print a fresh key for BODHI_ENCRYPTION_KEY."""
+    click.echo(new_key())

@@ -1,0 +1,122 @@
+"""The descriptions of all settings in other forms: JSON, dotenv, TypeScript, and the documentation page."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+
+from bodhi.settings.description import BY_NAME, GROUPS, described_in
+from bodhi.settings.setting import Derived, Setting, Source
+
+ORIGIN = "Made by `python -m bodhi config export --format {0}`; do not edit."
+INTRODUCTION = f"""\
+# Settings
+
+<!-- {ORIGIN.format("markdown")} -->
+
+A setting is read from these sources; the first one that has it wins.
+
+1. The command line: the options of a command, and `python -m bodhi --set NAME=VALUE …` for any setting.
+2. The environment.
+3. The file `.env` in the working directory. Lines with other names are passed over, and nothing in a value is expanded.
+4. The file `settings.yaml` in `$BODHI_HOME`, with lines such as `BODHI_PORT: 1135`.
+5. The default.
+
+Every fault is reported at once, one line each, with the setting, its source and what is allowed; the exit status is 2.
+An empty value is a fault. An unknown name is a fault on the command line and a warning elsewhere; names that start with
+`BODHI_TEST_` are left alone. Words such as `cluster` and `true` may be written in any case.
+
+`python -m bodhi config list` shows each value and where it came from. Secrets and passwords in URLs are shown as `***`.
+In Python, `bodhi.settings.load_settings()` returns all of them, checked, and `bodhi.settings.BODHI_PORT` and so on
+are the names.
+"""
+TYPESCRIPT_END = """\
+/** The names of all settings. */
+export const SETTING_NAMES = [
+NAMES_HERE
+] as const;
+
+export type SettingName = (typeof SETTING_NAMES)[number];
+
+/** Defaults as they are written in the environment; null: it depends on other settings, or is not set. */
+export const DEFAULTS = {
+DEFAULTS_HERE
+} as const;
+
+/** Settings to start a server with, as a part of its environment. */
+export type SettingsEnvironment = { [name in SettingName]?: string };"""
+
+
+def as_json() -> str:
+    """An object by name: default (null: depends on others, or not set), rule, allowed, secret and help."""
+    return json.dumps({name: _facts(setting) for name, setting in BY_NAME.items()}, indent=2)
+
+
+def as_dotenv() -> str:
+    """A ``.env`` file that sets every default; what has no fixed one is commented out."""
+    blocks = [f"# {ORIGIN.format('dotenv')}"]
+    for setting in BY_NAME.values():
+        default = _fixed_default(setting)
+        line = f"# {setting.name}=" if default is None else f"{setting.name}={default}"
+        blocks.append(f"# {setting.help}\n# Allowed: {setting.kind.allowed}.{_default_comment(setting)}\n{line}")
+    return "\n\n".join(blocks)
+
+
+def as_typescript() -> str:
+    """A TypeScript module: a constant for each name, and the defaults."""
+    blocks = [f"// {ORIGIN.format('ts')}"]
+    for name, setting in BY_NAME.items():
+        comment = f"{setting.help} Allowed: {setting.kind.allowed}.{_default_comment(setting, ' ')}"
+        blocks.append(f"/** {comment.replace('*/', '* /')} */\nexport const {name} = {json.dumps(name)} as const;")
+    names = "\n".join(f"  {name}," for name in BY_NAME)
+    defaults = "\n".join(f"  {name}: {json.dumps(_fixed_default(setting))}," for name, setting in BY_NAME.items())
+    return "\n\n".join([*blocks, TYPESCRIPT_END.replace("NAMES_HERE", names).replace("DEFAULTS_HERE", defaults)])
+
+
+def as_markdown() -> str:
+    """The documentation page."""
+    blocks = [INTRODUCTION.rstrip()]
+    for group in GROUPS:
+        title, _, rest = (group.__doc__ or "").partition(": ")
+        blocks.append(f"## {title}\n\n{rest[:1].upper()}{rest[1:]}")
+        blocks += [_section(setting) for setting in described_in(group).values()]
+    return "\n\n".join(blocks)
+
+
+FORMATS: Mapping[str, Callable[[], str]] = {
+    "json": as_json,
+    "dotenv": as_dotenv,
+    "ts": as_typescript,
+    "markdown": as_markdown,
+}
+
+
+def _section(setting: Setting) -> str:
+    return "\n".join([f"### `{setting.name}`", "", setting.help, "", *_facts_in_words(setting)])
+
+
+def _facts_in_words(setting: Setting) -> Iterator[str]:
+    if isinstance(setting.default, Derived):
+        yield f"- Default: {setting.default.rule}."
+    else:
+        yield f"- Default: `{setting.default}`." if setting.default is not None else "- Default: not set."
+    yield f"- Allowed: {setting.kind.allowed}."
+    for source, reason in setting.refused_in.items():
+        where = "on the command line" if source is Source.COMMAND_LINE else f"in {source}"
+        yield f"- Not {where}: {reason}."
+
+
+def _facts(setting: Setting) -> dict[str, str | bool | None]:
+    return {
+        "default": _fixed_default(setting),
+        "default_rule": setting.default.rule if isinstance(setting.default, Derived) else None,
+        "allowed": setting.kind.allowed,
+        "secret": setting.secret,
+        "help": setting.help,
+    }
+
+
+def _fixed_default(setting: Setting) -> str | None:
+    return None if isinstance(setting.default, Derived) else setting.default
+
+
+def _default_comment(setting: Setting, before: str = "\n# ") -> str:
+    return f"{before}Default: {setting.default.rule}." if isinstance(setting.default, Derived) else ""
