@@ -1,5 +1,6 @@
 """Where the programs of a PostgreSQL installation are."""
 
+import atexit
 import functools
 import importlib.util
 import os
@@ -13,7 +14,7 @@ from support.supervisor import Supervisor, unprivileged_user
 
 OLDEST_VERSION = 14
 _PROGRAMS = ("postgres", "initdb", "pg_ctl", "pg_basebackup")
-# The folder with the programs, handed by the process that found them to those that it starts.
+# Names another installation to start servers from, such as /usr/lib/postgresql/14/bin.
 BINARIES_VARIABLE = "BODHI_TEST_PG_BINARIES"
 
 
@@ -23,12 +24,14 @@ class NoPostgres(Exception):
 
 @functools.cache
 def find_binaries() -> Path:
-    """The folder of PostgreSQL's own programs: handed down, else the newest installed, else from the wheel.
+    """The folder of PostgreSQL's own programs: as a variable says, else the newest installed, else from the wheel.
 
     Raises :exc:`NoPostgres` where there is none.
     """
-    if handed_down := os.environ.get(BINARIES_VARIABLE):
-        return Path(handed_down)
+    if named := os.environ.get(BINARIES_VARIABLE):
+        if _is_complete(Path(named)):
+            return Path(named)
+        raise NoPostgres(f"{BINARIES_VARIABLE} names {named}, which lacks one of {', '.join(_PROGRAMS)}")
     for candidates in (_installed(), _from_path(), _from_wheel()):
         usable = {_version(folder): folder for folder in candidates if _is_complete(folder)}
         if usable and max(usable) >= OLDEST_VERSION:
@@ -39,22 +42,26 @@ def find_binaries() -> Path:
     )
 
 
-def share_binaries(supervisor: Supervisor) -> Path:
-    """The programs at a place where the user of *supervisor* may run them.
+@functools.cache
+def runnable_binaries() -> Path:
+    """The programs at a place where the servers' user may run them.
 
-    That is where they are, unless they lie under a folder that `nobody` may not enter, such as /root: then a copy
-    in the supervisor's folder.
+    That is where they are, unless they lie under a folder that `nobody` may not enter, such as /root: then a copy,
+    which lasts as long as this process.
     """
     binaries = find_binaries()
     if unprivileged_user() is None or all(folder.stat().st_mode & 0o001 for folder in (binaries, *binaries.parents)):
         return binaries
     installation = binaries.parent
-    copy = supervisor.folder / "programs" / installation.parent.name / installation.name
+    owner = Supervisor("programs")
+    atexit.register(owner.close)
+    copy = owner.folder / installation.parent.name / installation.name
     shutil.copytree(installation, copy, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a", "__pycache__"))
     # The wheel's programs look for their libraries in this folder beside the package.
     libraries = installation.parent.with_name(installation.parent.name + ".libs")
     if libraries.is_dir():
         shutil.copytree(libraries, copy.parent.with_name(libraries.name))
+    owner.own(owner.folder)
     return copy / "bin"
 
 

@@ -10,7 +10,7 @@ from typing import Literal, Self
 
 import psutil
 
-from support.binaries import share_binaries
+from support.binaries import runnable_binaries
 from support.ports import free_port
 from support.supervisor import Supervisor
 
@@ -60,9 +60,10 @@ class PostgresServer:
         *data_dir* (absent or empty) is for data that must lie at a certain place, such as a small file system; left
         out, the data goes away with the server. *settings* are PostgreSQL's own, by name.
         """
+        binaries = runnable_binaries()
         supervisor = Supervisor("postgres", last_signal="QUIT")
         try:
-            server = cls(supervisor, share_binaries(supervisor), data_dir or supervisor.folder / "data", settings or {})
+            server = cls(supervisor, binaries, data_dir or supervisor.folder / "data", settings or {})
             if data_dir is not None:
                 data_dir.mkdir(mode=0o700, exist_ok=True)
                 supervisor.own(data_dir)

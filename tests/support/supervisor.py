@@ -70,9 +70,10 @@ class Supervisor:
             return False
 
     def own(self, path: Path) -> None:
-        """Gives *path* to the user that the process runs as."""
+        """Gives *path*, and all that is in it, to the user that the process runs as."""
         if self._user is not None:
-            os.chown(path, self._user, _group_of(self._user) or -1)
+            for one in (path, *path.rglob("*")):
+                os.chown(one, self._user, _group_of(self._user) or -1, follow_symlinks=False)
 
     def write(self, name: str, text: str) -> Path:
         """A file in the folder with *text* in it, readable by the process alone."""

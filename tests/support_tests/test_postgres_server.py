@@ -1,0 +1,124 @@
+"""The servers of the tests: they come up, obey, and leave nothing behind."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+
+from support.postgres import PostgresServer
+from support.replication import ReplicationPair
+
+TESTS = Path(__file__).resolve().parents[1]
+
+
+async def run(url: str, statement: str) -> object:
+    """The first value that *statement* returns."""
+    connection = await asyncpg.connect(url, timeout=10)
+    try:
+        return await connection.fetchval(statement)
+    finally:
+        await connection.close()
+
+
+async def test_a_killed_server_comes_back_on_its_port_with_its_data(postgres_server: PostgresServer) -> None:
+    """What was committed before SIGKILL is there after a restart, under the same URL."""
+    url = postgres_server.url()
+    await run(url, "CREATE TABLE kept AS SELECT 7 AS number")
+
+    postgres_server.kill()
+    with pytest.raises(ConnectionRefusedError):
+        await run(url, "SELECT 1")
+    postgres_server.restart()
+
+    assert await run(url, "SELECT number FROM kept") == 7
+
+
+async def test_a_stopped_server_is_stopped_until_restarted(postgres_server: PostgresServer) -> None:
+    """Stopping ends open connections and says so; restarting takes a running server down first."""
+    connection = await asyncpg.connect(postgres_server.url(), timeout=10)
+
+    await asyncio.to_thread(postgres_server.stop)
+    assert not postgres_server.is_running
+    with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.InterfaceError)):
+        await connection.fetchval("SELECT 1")
+    connection.terminate()
+    postgres_server.restart()
+    postgres_server.restart()
+
+    assert await run(postgres_server.url(), "SELECT 1") == 1
+
+
+async def test_a_wrong_password_is_refused(postgres_server: PostgresServer) -> None:
+    """The servers check passwords, so that tests can give a wrong one."""
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await run(postgres_server.url().replace(":bodhi_test@", ":wrong@"), "SELECT 1")
+
+
+def test_a_server_that_cannot_start_shows_its_log() -> None:
+    """The error says what PostgreSQL said."""
+    with pytest.raises(RuntimeError, match="unrecognized configuration parameter"):
+        PostgresServer.start(settings={"no_such_setting": "1"})
+
+
+async def test_a_promoted_standby_has_what_the_primary_answered(replication_pair: ReplicationPair) -> None:
+    """No commit that was answered is lost with the primary, and the pair's URL leads to the new one."""
+    await run(replication_pair.url(), "CREATE TABLE kept AS SELECT 7 AS number")
+
+    replication_pair.fail_over()
+
+    assert await run(replication_pair.url(), "SELECT number FROM kept") == 7
+    assert not await run(replication_pair.url(), "SELECT pg_is_in_recovery()")
+
+
+async def test_pgbouncer_shares_connections_between_transactions(pgbouncer_url: str) -> None:
+    """Clients outnumber the server's connections, as only transaction mode allows."""
+    clients = [await asyncpg.connect(pgbouncer_url, timeout=10, statement_cache_size=0) for _ in range(10)]
+    pids = [await client.fetchval("SELECT pg_backend_pid()") for client in clients]
+    for client in clients:
+        await client.close()
+
+    assert len(set(pids)) <= 3
+
+
+@pytest.mark.parametrize("is_stopped", [False, True], ids=["running", "suspended"])
+def test_a_server_goes_away_when_its_tests_are_killed(is_stopped: bool) -> None:
+    """After kill -9 of the process that started it, a server ends, even a suspended one, and its data is removed."""
+    starter = subprocess.Popen(
+        [sys.executable, "-c", _STARTER], cwd=TESTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with starter:
+        assert starter.stdout is not None
+        folder, pid = starter.stdout.readline().split()
+        server = psutil.Process(int(pid))
+        children = server.children()
+        if is_stopped:
+            server.suspend()
+        starter.kill()
+
+    _, alive = psutil.wait_procs([server, *children], timeout=20)
+    assert not alive
+    deadline = time.monotonic() + 20
+    while Path(folder).exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+_STARTER = """
+from support.postgres import PostgresServer
+server = PostgresServer.start()
+print(server.data_dir.parent, server._pid, flush=True)
+input()
+"""
+
+
+def test_an_interrupt_of_the_terminal_does_not_reach_the_server(postgres_server: PostgresServer) -> None:
+    """Ctrl-C signals the tests' process group; the server is in another and is ended by the tests in order."""
+    pid = int((postgres_server.data_dir / "postmaster.pid").read_text().split()[0])
+
+    assert os.getpgid(pid) != os.getpgrp()
