@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import bodhi
 from support.binaries import NoPostgres
 from support.databases import Databases, RunningPostgres, find_postgres
 from support.pgbouncer import PgBouncer
@@ -20,6 +21,9 @@ DIALECTS = ("sqlite", "postgres")
 # Whoever asks for one of these by name can run on that database only.
 _ONLY_SQLITE = {"sqlite_url"}
 _ONLY_POSTGRES = {"postgres_url", "postgres_server", "replication_pair", "pgbouncer_url"}
+# Set where the tests are about an installed wheel.
+_WHEEL_VARIABLE = "BODHI_TEST_WHEEL"
+_CHECKOUT = Path(__file__).resolve().parents[1]
 _SERVER = pytest.StashKey[RunningPostgres | NoPostgres]()
 
 
@@ -29,7 +33,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Drops the settings of whoever runs the tests: they would change what is tested."""
+    """Makes sure that the right bodhi is tested, without the settings of whoever runs the tests."""
+    if _WHEEL_VARIABLE in os.environ and Path(bodhi.__file__).parent == _CHECKOUT / "bodhi":
+        raise pytest.UsageError(f"{_WHEEL_VARIABLE} asks for an installed bodhi, but {bodhi.__file__} is in the way")
     for name in [name for name in os.environ if name.startswith("BODHI_") and not name.startswith("BODHI_TEST_")]:
         del os.environ[name]
 

@@ -36,7 +36,7 @@ async def test_a_killed_server_comes_back_on_its_port_with_its_data(postgres_ser
         await run(url, "SELECT 1")
     postgres_server.restart()
 
-    assert await run(url, "SELECT number FROM kept") == 7
+    assert 7 == await run(url, "SELECT number FROM kept")
 
 
 async def test_a_stopped_server_is_stopped_until_restarted(postgres_server: PostgresServer) -> None:
@@ -51,7 +51,7 @@ async def test_a_stopped_server_is_stopped_until_restarted(postgres_server: Post
     postgres_server.restart()
     postgres_server.restart()
 
-    assert await run(postgres_server.url(), "SELECT 1") == 1
+    assert 1 == await run(postgres_server.url(), "SELECT 1")
 
 
 async def test_a_wrong_password_is_refused(postgres_server: PostgresServer) -> None:
@@ -72,7 +72,7 @@ async def test_a_promoted_standby_has_what_the_primary_answered(replication_pair
 
     replication_pair.fail_over()
 
-    assert await run(replication_pair.url(), "SELECT number FROM kept") == 7
+    assert 7 == await run(replication_pair.url(), "SELECT number FROM kept")
     assert not await run(replication_pair.url(), "SELECT pg_is_in_recovery()")
 
 

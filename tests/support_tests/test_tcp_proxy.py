@@ -34,7 +34,7 @@ async def proxy() -> AsyncIterator[TcpProxy]:
 async def streams(proxy: TcpProxy) -> AsyncIterator[Streams]:
     """A connection through the proxy that has carried something."""
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
-    assert await echoed(reader, writer, b"ready") == b"ready"
+    assert b"ready" == await echoed(reader, writer, b"ready")
     yield reader, writer
     writer.close()
 
@@ -58,11 +58,11 @@ async def test_drop_closes_what_is_open_and_refuses_what_is_new(proxy: TcpProxy,
     """A dropped connection ends in order; a new one is refused, and works again afterwards."""
     proxy.mode = "drop"
 
-    assert await asyncio.wait_for(streams[0].read(), timeout=5) == b""
+    assert b"" == await asyncio.wait_for(streams[0].read(), timeout=5)
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", proxy.port)
     proxy.mode = "forward"
-    assert await reconnected(proxy) == b"again"
+    assert b"again" == await reconnected(proxy)
 
 
 async def test_hang_keeps_connections_open_and_silent(proxy: TcpProxy, streams: Streams) -> None:
@@ -75,8 +75,8 @@ async def test_hang_keeps_connections_open_and_silent(proxy: TcpProxy, streams: 
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(reader.read(1), timeout=0.05)
     proxy.mode = "forward"
-    assert await asyncio.wait_for(streams[0].read(), timeout=5) == b"", "a connection with lost bytes cannot go on"
-    assert await reconnected(proxy) == b"again"
+    assert b"" == await asyncio.wait_for(streams[0].read(), timeout=5), "a connection with lost bytes cannot go on"
+    assert b"again" == await reconnected(proxy)
     new[1].close()
 
 
@@ -90,7 +90,7 @@ async def test_reset_sends_rst_to_what_is_open_and_what_is_new(proxy: TcpProxy, 
 
     proxy.mode = "forward"
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
-    assert await echoed(reader, writer, b"again") == b"again"
+    assert b"again" == await echoed(reader, writer, b"again")
     proxy.mode = "reset"
     proxy.mode = "forward"
     with pytest.raises(ConnectionResetError):
@@ -103,7 +103,7 @@ async def test_a_mode_switched_back_and_forth_loses_no_other_socket(proxy: TcpPr
     for _ in range(20):
         proxy.mode = "drop"
         proxy.mode = "forward"
-        assert await reconnected(proxy) == b"again"
+        assert b"again" == await reconnected(proxy)
 
 
 def test_url_for_keeps_everything_but_the_server() -> None:
@@ -117,7 +117,7 @@ def test_url_for_keeps_everything_but_the_server() -> None:
 async def test_leaving_frees_the_port(proxy: TcpProxy) -> None:
     """A proxy that was left listens no more."""
     async with TcpProxy("127.0.0.1", proxy.port) as outer:
-        assert await reconnected(outer) == b"again"
+        assert b"again" == await reconnected(outer)
 
     with socket.socket() as client:
-        assert client.connect_ex(("127.0.0.1", outer.port)) != 0
+        assert 0 != client.connect_ex(("127.0.0.1", outer.port))
