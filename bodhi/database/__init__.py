@@ -1,0 +1,65 @@
+"""One protocol for two databases, and the only place that chooses between them."""
+
+from bodhi.database.coalesce import Coalescer
+from bodhi.database.errors import (
+    CannotOpen,
+    Conflict,
+    DatabaseError,
+    DatabaseUnavailable,
+    SchemaOutdated,
+    SchemaTooNew,
+)
+from bodhi.database.protocol import Database, Executor, Row
+from bodhi.database.schema import Schema, SchemaStatus
+from bodhi.database.url import BadDatabaseUrl, dialect_of, masked, sqlite_path
+
+__all__ = [
+    "BadDatabaseUrl",
+    "CannotOpen",
+    "Coalescer",
+    "Conflict",
+    "Database",
+    "DatabaseError",
+    "DatabaseUnavailable",
+    "Executor",
+    "Row",
+    "Schema",
+    "SchemaOutdated",
+    "SchemaStatus",
+    "SchemaTooNew",
+    "dialect_of",
+    "masked",
+    "open_database",
+    "sqlite_path",
+]
+
+
+def open_database(
+    url: str,
+    *,
+    pool_size: int = 10,
+    limit_seconds: float = 5.0,
+    statement_cache_size: int = 100,
+    schema: str | None = None,
+    readers: int = 2,
+    synchronous: str = "full",
+) -> Database:
+    """The database that *url* names, not connected yet: enter it to connect.
+
+    *pool_size*, *statement_cache_size* and *schema* are PostgreSQL's, *readers* and *synchronous* SQLite's;
+    *limit_seconds* bounds every wait on either. Raises :exc:`BadDatabaseUrl` here and :exc:`CannotOpen` on entering.
+    """
+    # Imported here, so that a process loads the one driver that it uses.
+    if dialect_of(url) == "sqlite":
+        from bodhi.database.sqlite import SqliteDatabase
+
+        return SqliteDatabase(sqlite_path(url), readers=readers, limit_seconds=limit_seconds, synchronous=synchronous)
+    from bodhi.database.postgres import PostgresDatabase
+
+    return PostgresDatabase(
+        url,
+        pool_size=pool_size,
+        limit_seconds=limit_seconds,
+        statement_cache_size=statement_cache_size,
+        schema=schema,
+    )

@@ -1,0 +1,27 @@
+"""What goes wrong with a database, told by what the caller can do about it."""
+
+from bodhi.errors import BodhiError, ConfigurationError
+
+
+class DatabaseError(BodhiError):
+    """The database refused a statement; trying again will not help."""
+
+
+class DatabaseUnavailable(DatabaseError):
+    """The database does not answer within its time limit, or cannot write now; trying later may help."""
+
+
+class Conflict(DatabaseError):
+    """A row with this unique value exists already."""
+
+
+class CannotOpen(ConfigurationError):
+    """The database cannot be opened as it is configured."""
+
+
+class SchemaTooNew(ConfigurationError):
+    """The database was migrated by a newer version of the program."""
+
+
+class SchemaOutdated(ConfigurationError):
+    """The database lacks migrations of this program, and migrating by itself is turned off."""

@@ -1,0 +1,262 @@
+"""PostgreSQL through asyncpg: its pool, with the connections kept while they work.
+
+A connection is taken from asyncpg's pool once and kept, last in first out, with its prepared statements: giving it back
+after every use would cost a reset query and the statements. Connecting, several hosts, and finding the
+primary again after a failover stay the pool's work. Nothing here may set state on a connection outside a transaction.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from time import monotonic
+from typing import Any, Self, TypeVar, cast
+
+import asyncpg
+
+from bodhi.database.errors import CannotOpen, Conflict, DatabaseError, DatabaseUnavailable
+from bodhi.database.protocol import Executor, Row
+from bodhi.database.statements import Statement, load_statements
+from bodhi.database.url import masked
+
+LONGEST_IDLE_SECONDS = 240  # firewalls forget a silent connection after 5 minutes or more, without telling it
+ATTEMPTS = 3  # of a single statement that lost a deadlock or a stale plan: nothing of it happened
+
+Answer = TypeVar("Answer")
+
+
+class PostgresDatabase:
+    """One PostgreSQL database, on one server or on a primary with standbys."""
+
+    dialect = "postgres"
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 10,
+        limit_seconds: float = 5.0,
+        statement_cache_size: int = 100,
+        schema: str | None = None,
+    ) -> None:
+        self._url = url
+        self._pool_size = pool_size
+        self.limit_seconds = limit_seconds
+        self._statement_cache_size = statement_cache_size
+        self._schema = schema
+        self._statements = load_statements("postgres")
+        self._kept: list[_Connection] = []
+        self._free = asyncio.Semaphore(pool_size)
+
+    @property
+    def address(self) -> str:
+        """The database's URL with the password masked."""
+        return masked(self._url)
+
+    async def __aenter__(self) -> Self:
+        try:
+            async with asyncio.timeout(self.limit_seconds * 2):
+                self._pool = await asyncpg.create_pool(
+                    self._url,
+                    min_size=1,
+                    max_size=self._pool_size,
+                    # Each host gets its turn within the limit, so that a dead first one does not hide the second.
+                    timeout=self.limit_seconds / (self._url.count(",") + 1.5),
+                    statement_cache_size=self._statement_cache_size,
+                    server_settings={"search_path": self._schema} if self._schema else None,
+                )
+        except (OSError, ValueError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise CannotOpen(f"cannot open {self.address}: {_cause(error)}") from error
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for connection in self._kept:
+            connection.drop()
+        self._kept.clear()
+        self._pool.terminate()
+
+    async def maybe(self, name: str, /, **values: object) -> Row | None:
+        """The only row of the answer, or None."""
+        statement = self._statements[name]
+        return await self._run(lambda connection: connection.maybe(statement, values))
+
+    async def many(self, name: str, /, **values: object) -> Sequence[Row]:
+        """All rows of the answer."""
+        statement = self._statements[name]
+        return await self._run(lambda connection: connection.many(statement, values))
+
+    async def count(self, name: str, /, **values: object) -> int:
+        """How many rows the statement touched."""
+        statement = self._statements[name]
+        return await self._run(lambda connection: connection.count(statement, values))
+
+    async def each(self, name: str, values: Sequence[Mapping[str, object]], /) -> Sequence[Row]:
+        """The statement run once for each of *values*, pipelined in one implicit transaction."""
+        statement = self._statements[name]
+        return await self._run(lambda connection: connection.each(statement, values))
+
+    async def script(self, sql: str, /) -> None:
+        """Run several statements in one implicit transaction."""
+        await self._run(lambda connection: connection.script(sql))
+
+    @asynccontextmanager
+    async def transaction(self, *, limit_seconds: float | None = None) -> AsyncIterator[Executor]:
+        """A READ COMMITTED transaction on one connection, as a whole within the time limit."""
+        async with self._lent(limit_seconds) as connection, connection.raw.transaction():
+            yield _Transaction(connection, self._statements)
+
+    async def _run(self, call: "Callable[[_Connection], Awaitable[Answer]]") -> Answer:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                async with self._lent() as connection:
+                    return await call(connection)
+            except _Undone:
+                if attempt == ATTEMPTS:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
+
+    @asynccontextmanager
+    async def _lent(self, limit_seconds: float | None = None) -> "AsyncIterator[_Connection]":
+        try:
+            async with asyncio.timeout(limit_seconds or self.limit_seconds), self._free:
+                connection = await self._taken()
+                try:
+                    yield connection
+                except BaseException as error:
+                    if not _leaves_usable(error):
+                        connection.drop()
+                    raise
+                finally:
+                    if connection.is_open:
+                        connection.used_at = monotonic()
+                        self._kept.append(connection)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            raise _translated(error) from error
+
+    async def _taken(self) -> "_Connection":
+        while self._kept:
+            connection = self._kept.pop()
+            if connection.is_open and monotonic() - connection.used_at < LONGEST_IDLE_SECONDS:
+                return connection
+            connection.drop()
+        return _Connection(await self._pool.acquire(), prepares=self._statement_cache_size > 0)
+
+
+class _Connection:
+    """One kept connection with the statements prepared on it."""
+
+    def __init__(self, raw: Any, *, prepares: bool) -> None:
+        self.raw = raw
+        self.used_at = monotonic()
+        self._prepares = prepares
+        self._prepared: dict[str, Any] = {}
+
+    @property
+    def is_open(self) -> bool:
+        return self.raw is not None and not self.raw.is_closed()
+
+    def drop(self) -> None:
+        """Close at once, without a word to a server that may not listen; the pool may then open another."""
+        raw, self.raw = self.raw, None
+        if raw is not None:
+            with suppress(asyncpg.InterfaceError):  # it was closed, and went back to the pool, already
+                raw.terminate()
+
+    async def maybe(self, statement: Statement, values: Mapping[str, object]) -> Row | None:
+        arguments = statement.arguments(values)
+        if not self._prepares:
+            return cast("Row | None", await self.raw.fetchrow(statement.sql, *arguments))
+        return cast("Row | None", await (await self._ready(statement)).fetchrow(*arguments))
+
+    async def many(self, statement: Statement, values: Mapping[str, object]) -> Sequence[Row]:
+        arguments = statement.arguments(values)
+        if not self._prepares:
+            return cast("Sequence[Row]", await self.raw.fetch(statement.sql, *arguments))
+        return cast("Sequence[Row]", await (await self._ready(statement)).fetch(*arguments))
+
+    async def each(self, statement: Statement, values: Sequence[Mapping[str, object]]) -> Sequence[Row]:
+        arguments = [statement.arguments(one) for one in values]
+        if not self._prepares:
+            return cast("Sequence[Row]", await self.raw.fetchmany(statement.sql, arguments))
+        return cast("Sequence[Row]", await (await self._ready(statement)).fetchmany(arguments))
+
+    async def count(self, statement: Statement, values: Mapping[str, object]) -> int:
+        tag: str = await self.raw.execute(statement.sql, *statement.arguments(values))
+        return int(tag.rpartition(" ")[2])
+
+    async def script(self, sql: str) -> None:
+        await self.raw.execute(sql)
+
+    async def _ready(self, statement: Statement) -> Any:
+        prepared = self._prepared.get(statement.name)
+        if prepared is None:
+            prepared = self._prepared[statement.name] = await self.raw.prepare(statement.sql)
+        return prepared
+
+
+class _Transaction:
+    """A connection inside a transaction."""
+
+    def __init__(self, connection: _Connection, statements: Mapping[str, Statement]) -> None:
+        self._connection = connection
+        self._statements = statements
+
+    async def maybe(self, name: str, /, **values: object) -> Row | None:
+        return await self._connection.maybe(self._statements[name], values)
+
+    async def many(self, name: str, /, **values: object) -> Sequence[Row]:
+        return await self._connection.many(self._statements[name], values)
+
+    async def count(self, name: str, /, **values: object) -> int:
+        return await self._connection.count(self._statements[name], values)
+
+    async def each(self, name: str, values: Sequence[Mapping[str, object]], /) -> Sequence[Row]:
+        return await self._connection.each(self._statements[name], values)
+
+    async def script(self, sql: str, /) -> None:
+        await self._connection.script(sql)
+
+
+class _Undone(DatabaseUnavailable):
+    """The server rolled the statement back for a passing reason: a deadlock, or a plan made before a migration."""
+
+
+# Classes of SQLSTATE in which the server, not the statement, is at fault.
+_OUTAGE_CLASSES = frozenset({"08", "28", "3D", "53", "57", "58", "XX"})
+_OUTAGE_STATES = frozenset({"25006", "55P03"})  # a primary that became a standby; a lock that is held too long
+_UNDONE = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.InvalidCachedStatementError,
+)
+
+
+def _leaves_usable(error: BaseException) -> bool:
+    """Whether the connection may serve the next caller: only after a plain refusal by a healthy server."""
+    if isinstance(error, asyncpg.InvalidCachedStatementError):
+        return False  # prepare everything anew
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        return state[:2] not in _OUTAGE_CLASSES and state != "25006"
+    return isinstance(error, Exception) and not isinstance(
+        error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError
+    )
+
+
+def _translated(error: Exception) -> DatabaseError:
+    if isinstance(error, asyncpg.UniqueViolationError):
+        return Conflict(str(error))
+    if isinstance(error, _UNDONE):
+        return _Undone(f"PostgreSQL: {error}")
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        if state[:2] not in _OUTAGE_CLASSES and state not in _OUTAGE_STATES:
+            return DatabaseError(f"PostgreSQL: {error}")
+    if isinstance(error, asyncpg.DataError):
+        return DatabaseError("PostgreSQL cannot hold this value")
+    return DatabaseUnavailable(f"PostgreSQL: {_cause(error)}")
+
+
+def _cause(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,105 @@
+"""Numbered migrations and the table that remembers them.
+
+A database may hold several *parts* (the sessions; later the application's own tables), each with its own folder of
+migrations and its own numbers, so that parts may share a database or not.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from bodhi.database.errors import SchemaOutdated, SchemaTooNew
+from bodhi.database.protocol import Database
+from bodhi.database.statements import sql_folder
+
+LONGEST_MIGRATION_SECONDS = 600.0
+
+_FILE = re.compile(r"^(?P<version>\d{4})_(?P<name>[a-z0-9_]+)\.sql$")
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file of ``sql/<dialect>/migrations/<part>/``."""
+
+    version: int
+    name: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaStatus:
+    """Where a part's schema stands: the version in the database, and the program's own."""
+
+    part: str
+    applied: int
+    known: int
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the program can work with the database as it is."""
+        return self.applied == self.known
+
+
+class Schema:
+    """The schema of one part in one database."""
+
+    def __init__(self, database: Database, part: str) -> None:
+        self._database = database
+        self._part = part
+
+    @cached_property
+    def migrations(self) -> list[Migration]:
+        """The part's migrations in order; their numbers run from 1 without a gap."""
+        folder = sql_folder(self._database.dialect) / "migrations" / self._part
+        found = [(match, file) for file in folder.iterdir() if (match := _FILE.match(file.name))]
+        migrations = [Migration(int(match["version"]), match["name"], file.read_text("utf-8")) for match, file in found]
+        return sorted(migrations, key=lambda migration: migration.version)
+
+    async def status(self) -> SchemaStatus:
+        """Where the schema stands; changes nothing."""
+        applied = 0
+        if await self._database.maybe("find_version_table"):
+            row = await self._database.maybe("find_version", part=self._part)
+            applied = int(row["version"] or 0) if row else 0
+        return SchemaStatus(self._part, applied, len(self.migrations))
+
+    async def check(self) -> None:
+        """Raise :exc:`SchemaTooNew` or :exc:`SchemaOutdated` unless the schema is the program's own."""
+        status = await self.status()
+        self._refuse_newer(status.applied)
+        if not status.is_current:
+            raise SchemaOutdated(
+                f"{self._database.address} is at version {status.applied} of the {self._part} schema and this program "
+                f"needs {status.known}: run `python -m bodhi db migrate`"
+            )
+
+    async def migrate(self) -> list[Migration]:
+        """Apply what is missing, in one transaction, and return it.
+
+        Of several processes that start at once one migrates and the others wait for it and find nothing to do.
+        """
+        status = await self.status()
+        self._refuse_newer(status.applied)
+        if status.is_current:
+            return []
+        async with self._database.transaction(limit_seconds=LONGEST_MIGRATION_SECONDS) as transaction:
+            await transaction.maybe("lock_schema")
+            await transaction.maybe("create_schema")
+            await transaction.maybe("create_version_table")
+            row = await transaction.maybe("find_version", part=self._part)
+            applied = int(row["version"] or 0) if row else 0
+            self._refuse_newer(applied)
+            missing = self.migrations[applied:]
+            for migration in missing:
+                await transaction.script(migration.sql)
+                await transaction.count(
+                    "record_version", part=self._part, version=migration.version, name=migration.name
+                )
+        return missing
+
+    def _refuse_newer(self, applied: int) -> None:
+        if applied > len(self.migrations):
+            raise SchemaTooNew(
+                f"{self._database.address} is at version {applied} of the {self._part} schema, and this program knows "
+                f"only {len(self.migrations)}: run a newer bodhi"
+            )

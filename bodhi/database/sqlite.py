@@ -1,0 +1,286 @@
+"""SQLite through aiosqlite: one writer, readers on connections of their own.
+
+Every call is one hop to a connection's thread, since the hop costs more than most statements. Coroutines that shared
+a connection would share its transaction too, so writes take turns.
+"""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from time import time_ns
+from typing import Any, Self, cast
+
+import aiosqlite
+
+from bodhi.database.errors import CannotOpen, Conflict, DatabaseError, DatabaseUnavailable
+from bodhi.database.protocol import Executor, Row
+from bodhi.database.statements import Statement, load_statements
+
+MEMORY = ":memory:"
+OLDEST_SQLITE = (3, 37)  # STRICT tables; RETURNING came with 3.35
+
+
+class SqliteDatabase:
+    """One SQLite file, or a database in memory that lives as long as this object is entered."""
+
+    dialect = "sqlite"
+
+    def __init__(self, path: str, *, readers: int = 2, limit_seconds: float = 5.0, synchronous: str = "full") -> None:
+        self._path = path
+        self._reader_count = 0 if path == MEMORY else readers
+        self.limit_seconds = limit_seconds
+        self._synchronous = synchronous
+        self._statements = load_statements("sqlite")
+        self._stack = AsyncExitStack()
+        self._writing = asyncio.Lock()
+        self._readers: list[aiosqlite.Connection] = []
+        self._reader_free = asyncio.Semaphore(self._reader_count)
+
+    @property
+    def address(self) -> str:
+        """The database's URL."""
+        return f"sqlite:{self._path}"
+
+    async def __aenter__(self) -> Self:
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            raise CannotOpen(f"SQLite {sqlite3.sqlite_version} is too old: bodhi needs 3.37 or newer")
+        try:
+            _make_file(self._path)
+            self._writer = await self._connect()
+            self._readers = [await self._connect() for _ in range(self._reader_count)]
+        except (OSError, sqlite3.Error) as error:
+            await self._stack.aclose()
+            raise CannotOpen(f"cannot open {self.address}: {_cause(error)}") from error
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def maybe(self, name: str, /, **values: object) -> Row | None:
+        """The only row of the answer, or None."""
+        rows = await self._run(self._statements[name], [values])
+        return rows[0] if rows else None
+
+    async def many(self, name: str, /, **values: object) -> Sequence[Row]:
+        """All rows of the answer."""
+        return await self._run(self._statements[name], [values])
+
+    async def count(self, name: str, /, **values: object) -> int:
+        """How many rows the statement touched."""
+        statement = self._statements[name]
+        async with self._limited(), self._writing:
+            return await _touched(self._writer, statement, values)
+
+    async def each(self, name: str, values: Sequence[Mapping[str, object]], /) -> Sequence[Row]:
+        """The statement run once for each of *values*, in one transaction and one hop."""
+        return await self._run(self._statements[name], values)
+
+    async def script(self, sql: str, /) -> None:
+        """Run several statements in one transaction."""
+        async with self.transaction() as transaction:
+            await transaction.script(sql)
+
+    @asynccontextmanager
+    async def transaction(self, *, limit_seconds: float | None = None) -> AsyncIterator[Executor]:
+        """A transaction that holds the write lock from its start, so that it never fails half-way for want of it."""
+        async with self._limited(limit_seconds), self._writing:
+            try:
+                await self._writer.execute_fetchall("BEGIN IMMEDIATE")
+                yield _Transaction(self._writer, self._statements)
+                await self._writer.execute_fetchall("COMMIT")
+            except BaseException:
+                # Shielded, and queued behind whatever the thread still does: a BEGIN that was given up
+                # on may succeed late and would leave its transaction open for the next one.
+                await asyncio.shield(self._roll_back())
+                raise
+
+    async def _roll_back(self) -> None:
+        with suppress(sqlite3.Error):
+            await self._writer.execute_fetchall("ROLLBACK")
+
+    async def _run(self, statement: Statement, values: Sequence[Mapping[str, object]]) -> Sequence[Row]:
+        work = _Work(_bound(statement, one) for one in values)
+        async with self._limited():
+            if not statement.reads_only:
+                work.atomic = len(work) > 1
+                async with self._writing:
+                    return await _fetched(self._writer, statement.sql, work)
+            if not self._reader_count:
+                async with self._writing:
+                    return await _fetched(self._writer, statement.sql, work)
+            async with self._reader_free:
+                reader = self._readers.pop()
+                try:
+                    return await _fetched(reader, statement.sql, work)
+                finally:
+                    self._readers.append(reader)
+
+    @asynccontextmanager
+    async def _limited(self, limit_seconds: float | None = None) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(limit_seconds or self.limit_seconds):
+                yield
+        except TimeoutError as error:
+            raise DatabaseUnavailable from error
+        except sqlite3.Error as error:
+            raise _translated(error) from error
+
+    async def _connect(self) -> aiosqlite.Connection:
+        connection = await self._stack.enter_async_context(
+            aiosqlite.connect(
+                self._path,
+                isolation_level=None,  # transactions are begun and ended here, never by the driver
+                timeout=self.limit_seconds * 0.8,  # SQLite gives up before the caller does
+                factory=_Connection,
+            )
+        )
+        connection.row_factory = sqlite3.Row
+        await connection.create_function("now_ms", 1, _now_ms, deterministic=True)
+        await self._write_ahead(connection)
+        for pragma in (f"synchronous = {self._synchronous}", "foreign_keys = ON", "secure_delete = ON"):
+            await connection.execute_fetchall(f"PRAGMA {pragma}")
+        return connection
+
+    async def _write_ahead(self, connection: aiosqlite.Connection) -> None:
+        # The switch to WAL does not wait for locks by itself: two processes that start at once would collide.
+        deadline = asyncio.get_running_loop().time() + self.limit_seconds
+        while True:
+            try:
+                await connection.execute_fetchall("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error) or asyncio.get_running_loop().time() > deadline:
+                    raise
+                await asyncio.sleep(0.02)
+
+
+class _Transaction:
+    """The writer inside a transaction: no lock and no time limit of its own."""
+
+    def __init__(self, writer: aiosqlite.Connection, statements: Mapping[str, Statement]) -> None:
+        self._writer = writer
+        self._statements = statements
+
+    async def maybe(self, name: str, /, **values: object) -> Row | None:
+        rows = await self.each(name, [values])
+        return rows[0] if rows else None
+
+    async def many(self, name: str, /, **values: object) -> Sequence[Row]:
+        return await self.each(name, [values])
+
+    async def count(self, name: str, /, **values: object) -> int:
+        return await _touched(self._writer, self._statements[name], values)
+
+    async def each(self, name: str, values: Sequence[Mapping[str, object]], /) -> Sequence[Row]:
+        statement = self._statements[name]
+        return await _fetched(self._writer, statement.sql, _Work(_bound(statement, one) for one in values))
+
+    async def script(self, sql: str, /) -> None:
+        for statement in _split(sql):
+            await self._writer.execute_fetchall(statement)
+
+
+class _Work(list[dict[str, object]]):
+    """Parameter sets for one statement, to be run in one hop."""
+
+    atomic = False
+    counted = False
+
+
+class _Answer:
+    def __init__(self, rows: list[Any]) -> None:
+        self._rows = rows
+
+    def fetchall(self) -> list[Any]:
+        return self._rows
+
+
+class _Connection(sqlite3.Connection):
+    """A connection whose ``execute`` takes a :class:`_Work` as well, and then answers for all of it.
+
+    It is how a whole batch rides in one of aiosqlite's hops without reaching into aiosqlite.
+    """
+
+    def execute(self, sql: str, parameters: Any = (), /) -> Any:
+        if not isinstance(parameters, _Work):
+            return super().execute(sql, parameters)
+        if not parameters.atomic:
+            return _Answer(self._each(sql, parameters))
+        super().execute("BEGIN IMMEDIATE")
+        try:
+            rows = self._each(sql, parameters)
+            super().execute("COMMIT")
+        except BaseException:
+            if self.in_transaction:
+                super().execute("ROLLBACK")
+            raise
+        return _Answer(rows)
+
+    def _each(self, sql: str, work: _Work) -> list[Any]:
+        execute = super().execute
+        if work.counted:
+            return [execute(sql, values).rowcount for values in work]
+        return [row for values in work for row in execute(sql, values).fetchall()]
+
+
+def _bound(statement: Statement, values: Mapping[str, object]) -> dict[str, object]:
+    # SQLite takes "$1" for a parameter named "1".
+    return {str(number): value for number, value in enumerate(statement.arguments(values), 1)}
+
+
+async def _fetched(connection: aiosqlite.Connection, sql: str, work: _Work) -> Sequence[Row]:
+    return cast("Sequence[Row]", await connection.execute_fetchall(sql, cast("Iterable[Any]", work)))
+
+
+async def _touched(connection: aiosqlite.Connection, statement: Statement, values: Mapping[str, object]) -> int:
+    work = _Work([_bound(statement, values)])
+    work.counted = True
+    rows = await connection.execute_fetchall(statement.sql, cast("Iterable[Any]", work))
+    return cast("int", next(iter(rows)))
+
+
+def _now_ms(fixed: int | None) -> int:
+    """SQL's ``now_ms($n)``: milliseconds since 1970, or what a test says the time is."""
+    return time_ns() // 1_000_000 if fixed is None else fixed
+
+
+def _split(sql: str) -> Iterable[str]:
+    statement = ""
+    for line in sql.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _make_file(path: str) -> None:
+    """Create the file and its folder for this user alone; SQLite gives its WAL the same mode."""
+    if path == MEMORY:
+        return
+    folder = Path(path).parent
+    if not folder.exists():
+        folder.mkdir(mode=0o700, parents=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _translated(error: sqlite3.Error) -> DatabaseError:
+    if isinstance(error, sqlite3.IntegrityError) and "UNIQUE" in str(error):
+        return Conflict(str(error))
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_MISUSE):
+        return DatabaseError(str(error))
+    return DatabaseUnavailable(f"SQLite: {error}")  # busy, full, read-only, input/output, malformed, cannot open
+
+
+def _cause(error: OSError | sqlite3.Error) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

@@ -1,0 +1,109 @@
+"""The hand-written SQL of one dialect, read from ``sql/`` and checked.
+
+A statement's header is its signature::
+
+    -- name: load_session(digest, now) -> maybe
+
+``$1`` to ``$n`` in its body are those parameters, in that order.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from bodhi.errors import BodhiError
+
+RESULTS = frozenset({"maybe", "many", "count"})
+
+_HEADER = re.compile(r"^-- name: (?P<name>[a-z_0-9]+)\((?P<params>[a-z_0-9, ]*)\) -> (?P<result>\w+)$")
+_PLACEHOLDER = re.compile(r"\$(\d+)")
+_QUOTED_BODY = re.compile(r"\$\$.*?\$\$", re.DOTALL)
+_COMMENT = re.compile(r"--[^\n]*")
+
+
+class BadStatement(BodhiError):
+    """A file of named SQL statements cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One named statement."""
+
+    name: str
+    params: tuple[str, ...]
+    result: str
+    sql: str
+
+    @property
+    def reads_only(self) -> bool:
+        """Whether a reader's connection may run it: by convention, what reads only starts with SELECT."""
+        return self.sql.startswith("SELECT")
+
+    def arguments(self, values: Mapping[str, object]) -> list[object]:
+        """*values* in the order of the placeholders; a TypeError when they are not exactly the parameters."""
+        if len(values) != len(self.params):
+            raise TypeError(f"{self.name} takes ({', '.join(self.params)}), not ({', '.join(values)})")
+        try:
+            return [values[param] for param in self.params]
+        except KeyError as error:
+            raise TypeError(f"{self.name} takes ({', '.join(self.params)}), not ({', '.join(values)})") from error
+
+
+def sql_folder(dialect: str) -> Traversable:
+    """The folder with the SQL of *dialect*: in the installed package, or in the checkout beside it.
+
+    In a checkout that is not installed ``bodhi.sql`` does not exist, since only setup.cfg maps it.
+    """
+    checkout = Path(__file__).resolve().parents[2] / "sql" / dialect
+    if checkout.is_dir():
+        return checkout
+    return resources.files("bodhi.sql") / dialect
+
+
+@cache
+def load_statements(dialect: str) -> Mapping[str, Statement]:
+    """Every statement of *dialect* by name."""
+    statements: dict[str, Statement] = {}
+    for file in sorted(sql_folder(dialect).iterdir(), key=lambda file: file.name):
+        if not file.name.endswith(".sql"):
+            continue
+        for statement in parse(file.read_text(encoding="utf-8"), source=f"{dialect}/{file.name}"):
+            if statement.name in statements:
+                raise BadStatement(f"sql/{dialect}/{file.name}: {statement.name} is there twice")
+            statements[statement.name] = statement
+    return statements
+
+
+def parse(text: str, *, source: str) -> Iterator[Statement]:
+    """The statements in *text*; raises :exc:`BadStatement` naming *source* and the statement."""
+    header: re.Match[str] | None = None
+    body: list[str] = []
+    for line in text.splitlines():
+        if not line.startswith("-- name:"):
+            body.append(line)
+            continue
+        if header is not None:
+            yield _statement(header, body, source)
+        header, body = _HEADER.match(line), []
+        if header is None or header["result"] not in RESULTS:
+            raise BadStatement(f"sql/{source}: unreadable header: {line}")
+    if header is None:
+        raise BadStatement(f"sql/{source}: no statement in it")
+    yield _statement(header, body, source)
+
+
+def _statement(header: re.Match[str], body: list[str], source: str) -> Statement:
+    params = tuple(param.strip() for param in header["params"].split(",") if param.strip())
+    sql = _COMMENT.sub("", "\n".join(body)).strip().rstrip(";")
+    used = {int(number) for number in _PLACEHOLDER.findall(sql)}
+    if used != set(range(1, len(params) + 1)):
+        raise BadStatement(f"sql/{source}: {header['name']} takes {len(params)} parameters but uses {sorted(used)}")
+    if len(set(params)) != len(params):
+        raise BadStatement(f"sql/{source}: {header['name']} names a parameter twice")
+    if not sql or ";" in _QUOTED_BODY.sub("", sql):
+        raise BadStatement(f"sql/{source}: {header['name']} is not one statement")
+    return Statement(header["name"], params, header["result"], sql)

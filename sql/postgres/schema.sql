@@ -1,0 +1,35 @@
+-- name: find_version_table() -> maybe
+SELECT to_regclass('bodhi_schema') AS found
+ WHERE to_regclass('bodhi_schema') IS NOT NULL;
+
+-- name: lock_schema() -> maybe
+-- Of several processes that start at once, one migrates; the lock ends with its transaction.
+SELECT pg_advisory_xact_lock(hashtextextended('bodhi schema', 0));
+
+-- name: create_schema() -> maybe
+-- Only where the search_path names a schema that does not exist yet.
+DO $$
+BEGIN
+    IF current_schema() IS NULL THEN
+        EXECUTE format('CREATE SCHEMA IF NOT EXISTS %I', current_setting('search_path'));
+    END IF;
+END
+$$;
+
+-- name: create_version_table() -> maybe
+CREATE TABLE IF NOT EXISTS bodhi_schema (
+    part       text   NOT NULL,
+    version    bigint NOT NULL,
+    name       text   NOT NULL,
+    applied_at bigint NOT NULL,
+    PRIMARY KEY (part, version)
+);
+
+-- name: find_version(part) -> maybe
+SELECT max(version) AS version
+  FROM bodhi_schema
+ WHERE part = $1;
+
+-- name: record_version(part, version, name) -> count
+INSERT INTO bodhi_schema (part, version, name, applied_at)
+VALUES ($1, $2, $3, (extract(epoch FROM clock_timestamp()) * 1000)::bigint);

@@ -1,0 +1,30 @@
+-- name: find_version_table() -> maybe
+SELECT name AS found
+  FROM sqlite_master
+ WHERE name = 'bodhi_schema';
+
+-- name: lock_schema() -> maybe
+-- BEGIN IMMEDIATE holds the only write lock already.
+SELECT 1 AS locked;
+
+-- name: create_schema() -> maybe
+-- SQLite has one schema in a file.
+SELECT 1 AS created;
+
+-- name: create_version_table() -> maybe
+CREATE TABLE IF NOT EXISTS bodhi_schema (
+    part       TEXT    NOT NULL,
+    version    INTEGER NOT NULL,
+    name       TEXT    NOT NULL,
+    applied_at INTEGER NOT NULL,
+    PRIMARY KEY (part, version)
+) STRICT;
+
+-- name: find_version(part) -> maybe
+SELECT max(version) AS version
+  FROM bodhi_schema
+ WHERE part = $1;
+
+-- name: record_version(part, version, name) -> count
+INSERT INTO bodhi_schema (part, version, name, applied_at)
+VALUES ($1, $2, $3, now_ms(NULL));
