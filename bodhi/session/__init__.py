@@ -1,0 +1,36 @@
+"""Server-side sessions: the service, what an aiohttp application calls, and what can go wrong."""
+
+from bodhi.session.cookie import CookiePolicy
+from bodhi.session.errors import (
+    DigestTaken,
+    SessionDataError,
+    SessionError,
+    SessionGone,
+    SessionNotSaved,
+    SessionUnavailable,
+)
+from bodhi.session.middleware import SESSIONS, setup
+from bodhi.session.service import DefaultSessionService, SessionInfo
+from bodhi.session.session import Session
+from bodhi.session.sql_store import PostgresSessionStore, SqliteSessionStore
+from bodhi.session.storage import SessionStorage
+from bodhi.session.store import SessionStore
+
+__all__ = [
+    "SESSIONS",
+    "CookiePolicy",
+    "DefaultSessionService",
+    "DigestTaken",
+    "PostgresSessionStore",
+    "Session",
+    "SessionDataError",
+    "SessionError",
+    "SessionGone",
+    "SessionInfo",
+    "SessionNotSaved",
+    "SessionStorage",
+    "SessionStore",
+    "SessionUnavailable",
+    "SqliteSessionStore",
+    "setup",
+]

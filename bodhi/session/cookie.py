@@ -1,0 +1,75 @@
+"""The session cookie: read from the raw header, set and removed with the same attributes.
+
+Source: RFC 6265bis, sections 4.1.3 and 5.4; ``http.cookies`` is not used, since it lets quotes swallow other cookies.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from email.utils import formatdate
+from time import time
+
+from bodhi.errors import ConfigurationError
+
+HOST_PREFIX = "__Host-"
+
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class CookiePolicy:
+    """Name and attributes of the session cookie.
+
+    *secure* belongs to every site under https; the cookie's name then gets the ``__Host-`` prefix, which makes browsers
+    refuse the same name from a sibling host or from http, unless *host_prefix* is turned off.
+    """
+
+    name: str = "bodhiapp_session_id"
+    secure: bool = False
+    samesite: str = "Strict"
+    host_prefix: bool = True
+
+    def __post_init__(self) -> None:
+        if not _TOKEN.fullmatch(self.name) or self.name.lower().startswith(("__host-", "__secure-")):
+            raise ConfigurationError(f"{self.name!r} is no cookie name, or holds a prefix that bodhi sets by itself")
+        if self.samesite not in ("Strict", "Lax"):
+            raise ConfigurationError(f"SameSite is Strict or Lax, not {self.samesite!r}")
+
+    @property
+    def full_name(self) -> str:
+        """The name as the browser knows it."""
+        return HOST_PREFIX + self.name if self.secure and self.host_prefix else self.name
+
+    def read(self, headers: Iterable[str]) -> str | None:
+        """The cookie's value in the ``Cookie`` header lines, or None where it is absent.
+
+        The name twice is no cookie either: one of them was planted, and nobody can tell which.
+        """
+        name = self.full_name
+        found: str | None = None
+        for header in headers:
+            if name not in header:
+                continue
+            for pair in header.split(";"):
+                key, equals, value = pair.partition("=")
+                if equals and key.strip(" \t") == name:
+                    if found is not None:
+                        return None
+                    found = value.strip(" \t")
+        return found
+
+    def set(self, value: str, max_age: int | None = None) -> str:
+        """A ``Set-Cookie`` header with *value*; it ends with the browser, or after *max_age* seconds."""
+        if max_age is None:
+            return f"{self.full_name}={value}; {self._attributes}"
+        expires = formatdate(time() + max_age, usegmt=True)
+        return f"{self.full_name}={value}; Max-Age={max_age}; Expires={expires}; {self._attributes}"
+
+    def removal(self) -> str:
+        """A ``Set-Cookie`` header that makes the browser forget the cookie."""
+        return f'{self.full_name}=""; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; {self._attributes}'
+
+    @property
+    def _attributes(self) -> str:
+        secure = "; Secure" if self.secure else ""
+        return f"Path=/; HttpOnly; SameSite={self.samesite}{secure}"

@@ -1,0 +1,35 @@
+"""What goes wrong with a session, told by what the caller can do about it."""
+
+from bodhi.errors import BodhiError
+
+
+class SessionError(BodhiError):
+    """Something about a session went wrong."""
+
+
+class SessionUnavailable(SessionError):
+    """The session database does not answer: say 503, keep the cookie, try later."""
+
+
+class SessionGone(SessionError):
+    """The session was revoked, or it expired, while the request ran."""
+
+
+class DigestTaken(SessionError):
+    """A session is stored under this digest already."""
+
+
+class SessionDataError(SessionError, TypeError):
+    """The session holds a value that cannot be stored."""
+
+
+class SessionNotSaved(SessionError):
+    """A change of the session can no longer be kept, since the response's headers are out."""
+
+
+class Unreadable(SessionError):
+    """The stored data is damaged, swapped, or of an unknown format."""
+
+
+class UnknownKey(SessionError):
+    """The stored data is encrypted with a key that is not in the keyring."""

@@ -1,0 +1,42 @@
+"""Session ids, the digests they are stored under, and the handles they are shown by."""
+
+import base64
+import hashlib
+import re
+import secrets
+
+ID_BYTES = 32
+HANDLE_BYTES = 12
+DIGEST_BYTES = 32
+
+_ID = re.compile(r"[A-Za-z0-9_-]{43}")
+_HANDLE = re.compile(r"[A-Za-z0-9_-]{16}")
+
+
+def new_session_id() -> str:
+    """A fresh secret for the cookie: 256 random bits, base64url, 43 characters."""
+    return secrets.token_urlsafe(ID_BYTES)
+
+
+def is_session_id(value: str) -> bool:
+    """Whether *value* has the shape of a session id; anything else needs no query."""
+    return _ID.fullmatch(value) is not None
+
+
+def digest_of(session_id: str) -> bytes:
+    """The 32 bytes that *session_id* is stored under."""
+    return hashlib.sha256(session_id.encode("ascii")).digest()
+
+
+def handle_of(digest: bytes) -> str:
+    """The public name of a session: 16 base64url characters, useless as a cookie."""
+    return base64.urlsafe_b64encode(digest[:HANDLE_BYTES]).decode("ascii")
+
+
+def digests_of(handle: str) -> tuple[bytes, bytes] | None:
+    """The first and the last digest that *handle* can stand for, or None where it is no handle."""
+    if _HANDLE.fullmatch(handle) is None:
+        return None
+    prefix = base64.urlsafe_b64decode(handle)
+    rest = DIGEST_BYTES - HANDLE_BYTES
+    return prefix + b"\x00" * rest, prefix + b"\xff" * rest

@@ -1,0 +1,120 @@
+"""The session as a handler sees it: aiohttp-session's, with its faults mended."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp_session
+
+from bodhi.session.changes import OpenSession
+from bodhi.session.codec import is_unchanged
+
+
+class Session(aiohttp_session.Session):
+    """A dict of JSON values that outlives the request.
+
+    It differs from aiohttp-session's own: changes inside nested values count; ``created`` stays where it
+    was; ``identity`` is the public handle, never the id; ``repr`` shows no data; :meth:`save` and :meth:`rotate` exist.
+    """
+
+    def __init__(
+        self,
+        stored: OpenSession | None,
+        *,
+        max_age: int | None = None,
+        save: Callable[["Session"], Awaitable[None]] | None = None,
+        was_loaded: bool = False,
+    ) -> None:
+        super().__init__(None, data=None, new=stored is None, max_age=max_age)
+        self.stored = stored
+        self.is_gone = False  # it ended while the request ran: nothing of it may be saved any more
+        self.is_invalidated = False
+        self.wants_rotation = False
+        self.was_loaded = was_loaded  # a row was looked for, rather than to be replaced
+        self.stored_max_age = max_age
+        self._forced = False
+        self._save = save
+        if stored is not None:
+            self._mapping = stored.data
+            self._created = stored.record.created_at // 1000
+
+    def __repr__(self) -> str:
+        state = "gone" if self.is_gone else "new" if self.new else "changed" if self.is_changed else "unchanged"
+        return f"<Session {self.identity or '-'} {state}>"
+
+    @property
+    def identity(self) -> str | None:
+        """The session's handle, or None before it is stored."""
+        return self.stored.handle if self.stored else None
+
+    @property
+    def new(self) -> bool:
+        """Whether the session is not stored yet."""
+        return self.stored is None
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The session's data itself, no copy."""
+        return self._mapping
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether there is anything to save."""
+        if self._forced or self.is_invalidated or self.wants_rotation:
+            return True
+        if self.stored is None:
+            return bool(self._mapping)
+        return self.max_age != self.stored_max_age or not is_unchanged(self._mapping, self.stored.plaintext)
+
+    @property
+    def _changed(self) -> bool:
+        # aiohttp-session's middleware asks this, and its Session sets it on every assignment.
+        return self.is_changed
+
+    @_changed.setter
+    def _changed(self, value: bool) -> None:
+        """Setting says nothing that comparing the data does not find out."""
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._mapping[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self._mapping[key]
+
+    def changed(self) -> None:
+        """Save the session even if its data is as it was."""
+        self._forced = True
+
+    def invalidate(self) -> None:
+        """End the session: its row and its cookie. What is stored afterwards begins a new one."""
+        self._mapping = {}
+        self.is_invalidated = True
+
+    def rotate(self) -> None:
+        """Move the session to a new id as it is saved: call it whenever the visitor's privileges change.
+
+        A change of ``user_id`` does so by itself.
+        """
+        self.wants_rotation = True
+
+    def set_new_identity(self, identity: object) -> None:
+        """Refused: ids are made by bodhi alone."""
+        raise RuntimeError("bodhi makes session ids by itself; call session.rotate() for a new one")
+
+    async def save(self) -> None:
+        """Save now, during a stream or before something that must not lose the change.
+
+        Raises :exc:`~bodhi.session.errors.SessionNotSaved` when that needs a cookie and the headers are out.
+        """
+        if self._save is None:
+            raise RuntimeError("session.save() works where bodhi.session.setup(app, service) was called")
+        await self._save(self)
+
+    def was_stored(self, stored: OpenSession | None) -> None:
+        """Go on from what was just saved; None: the session has no row any more."""
+        self.stored = stored
+        self.stored_max_age = self.max_age
+        self.is_invalidated = self.wants_rotation = self._forced = False
+        self.was_loaded = True
+        if stored is not None:
+            self._mapping = stored.data
+            self._created = stored.record.created_at // 1000

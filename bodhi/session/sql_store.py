@@ -1,0 +1,360 @@
+"""Sessions in one SQL database: records in, records out. The statements are in ``sql/<dialect>/session.sql``."""
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import asdict
+
+from bodhi.database import Coalescer, Conflict, Database, DatabaseUnavailable, Executor, Row
+from bodhi.session.errors import DigestTaken, SessionUnavailable
+from bodhi.session.handles import digests_of
+from bodhi.session.records import (
+    Device,
+    NewSession,
+    Save,
+    SessionListing,
+    SessionRecord,
+    StoredData,
+    Touch,
+    UserCap,
+)
+
+SET_ASIDE_MS = 30 * 86_400_000  # how long unreadable rows are kept for a look at them
+CLEAR_BATCH = 500
+PAGE = 1000
+
+Clock = Callable[[], int | None]
+
+
+class SqlSessionStore:
+    """A :class:`SessionStore` on a :class:`~bodhi.database.Database`.
+
+    *clock* gives the time in milliseconds since 1970, or None for the database's own clock, which is the rule.
+    """
+
+    trips = 4  # loads, and saves, that go straight through at once; more of them share trips
+    save_trips = 4
+    largest_trip = 64
+    sweep_batch = 1000
+
+    def __init__(self, database: Database, *, clock: Clock = lambda: None) -> None:
+        self._database = database
+        self._clock = clock
+        self._loads: Coalescer[bytes, SessionRecord] = Coalescer(
+            self._load_each,
+            trips=self.trips,
+            largest=self.largest_trip,
+            shared=True,
+            limit_seconds=database.limit_seconds,
+        )
+        self._saves: Coalescer[Save, bool] = Coalescer(
+            self._save_each,
+            trips=self.save_trips,
+            largest=self.largest_trip,
+            shared=False,
+            limit_seconds=database.limit_seconds,
+        )
+
+    async def create(
+        self, new: NewSession, *, replaces: bytes | None = None, cap: UserCap | None = None
+    ) -> SessionRecord:
+        if replaces is None and cap is None:
+            with _own_errors():
+                return _record(await self._database.maybe("create_session", **_creation(new), now=self._clock()))
+        async with self._transaction() as transaction:
+            await self._lock_user(transaction, cap)
+            if replaces is not None:
+                await transaction.maybe("delete_session", digest=replaces, now=self._clock())
+            record = _record(await transaction.maybe("create_session", **_creation(new), now=self._clock()))
+            await self._trim_user(transaction, cap, keep=record.digest)
+        return record
+
+    async def load(self, digest: bytes) -> SessionRecord | None:
+        with _own_errors():
+            return await self._loads(digest, digest)
+
+    async def _load_each(self, digests: Sequence[bytes]) -> Mapping[bytes, SessionRecord]:
+        now = self._clock()
+        if len(digests) == 1:
+            row = await self._database.maybe("load_session", digest=digests[0], now=now)
+            return {digests[0]: _record(row)} if row else {}
+        rows = await self._database.each("load_session", [{"digest": digest, "now": now} for digest in digests])
+        return {row["digest"]: _record(row) for row in rows}
+
+    async def save(self, save: Save) -> bool:
+        with _own_errors():
+            if save.ages is not None:
+                return await self._save(self._database, save)
+            return bool(await self._saves(save.digest, save))
+
+    async def _save_each(self, saves: Sequence[Save]) -> Mapping[bytes, bool]:
+        rows = await self._database.each("save_session", [self._saving(save) for save in saves])
+        return {row["digest"]: True for row in rows}
+
+    async def _save(self, executor: Executor, save: Save) -> bool:
+        values = self._saving(save)
+        if save.ages is None:
+            return await executor.maybe("save_session", **values) is not None
+        return await executor.maybe("save_session_ages", **values, **asdict(save.ages)) is not None
+
+    async def update(self, digest: bytes, change: Callable[[SessionRecord], Save | None]) -> bool:
+        async with self._transaction() as transaction:
+            row = await transaction.maybe("lock_session", digest=digest, now=self._clock())
+            if row is None:
+                return False
+            save = change(_record(row))
+            if save is None:
+                return await transaction.maybe("delete_session", digest=digest, now=self._clock()) is not None
+            return await self._save(transaction, save)
+
+    async def rotate(
+        self,
+        digest: bytes,
+        change: Callable[[SessionRecord], NewSession],
+        *,
+        renewed: bool,
+        cap: UserCap | None = None,
+    ) -> SessionRecord | None:
+        async with self._transaction() as transaction:
+            # The user's lock before the row's: in another order two logins of one user could wait for each other.
+            await self._lock_user(transaction, cap)
+            locked = await transaction.maybe("lock_session", digest=digest, now=self._clock())
+            if locked is None:
+                return None
+            current = _record(locked)
+            new = change(current)
+            row = await transaction.maybe(
+                "rotate_session",
+                digest=digest,
+                version=current.version,
+                new_digest=new.digest,
+                data=new.data,
+                user_id=new.user_id,
+                ip=new.device.ip,
+                user_agent=new.device.user_agent,
+                idle_ms=new.idle_ms,
+                now=self._clock(),
+                **_rotated_times(current, new, renewed=renewed),
+            )
+            if row is None:
+                return None  # it expired between the two statements
+            await self._trim_user(transaction, cap, keep=new.digest)
+        return _record(row)
+
+    async def touch(self, touches: Sequence[Touch]) -> int:
+        # By digest, so that two processes lock the same rows in the same order.
+        ordered = sorted(touches, key=lambda touch: touch.digest)
+        with _own_errors():
+            rows = await self._database.each(
+                "touch_session", [{**asdict(one), "now": self._clock()} for one in ordered]
+            )
+        return len(rows)
+
+    async def delete(self, digest: bytes) -> bool:
+        with _own_errors():
+            row = await self._database.maybe("delete_session", digest=digest, now=self._clock())
+        return bool(row and row["live"])
+
+    async def revoke(self, handle: str, *, user_id: str | None = None) -> bool:
+        digests = digests_of(handle)
+        if digests is None:
+            return False
+        low, high = digests
+        with _own_errors():
+            rows = await self._database.many("revoke_session", low=low, high=high, user_id=user_id, now=self._clock())
+        return any(row["live"] for row in rows)
+
+    async def clear_user(self, user_id: str, *, keep: str | None = None) -> int:
+        low, high = _kept(keep)
+        return await self._clear("clear_user", user_id=user_id, keep_low=low, keep_high=high)
+
+    async def clear_all(self) -> int:
+        return await self._clear("clear_all")
+
+    async def _clear(self, statement: str, **values: object) -> int:
+        # In batches, since one DELETE of everything would hold up every save meanwhile.
+        live: int = 0
+        while True:
+            with _own_errors():
+                rows = await self._database.many(statement, **values, batch=CLEAR_BATCH, now=self._clock())
+            live += sum(row["live"] for row in rows)
+            if sum(row["ended"] for row in rows) < CLEAR_BATCH:
+                return live
+
+    async def count_user(self, user_id: str) -> int:
+        with _own_errors():
+            row = await self._database.maybe("count_user", user_id=user_id, now=self._clock())
+        return int(row["sessions"]) if row else 0
+
+    async def count(self) -> int:
+        with _own_errors():
+            row = await self._database.maybe("count_sessions", now=self._clock())
+        return int(row["sessions"]) if row else 0
+
+    async def list_user(self, user_id: str) -> AsyncIterator[SessionListing]:
+        created_at, digest = -1, b""
+        while True:
+            with _own_errors():
+                rows = await self._database.many(
+                    "list_user",
+                    user_id=user_id,
+                    after_created_at=created_at,
+                    after_digest=digest,
+                    batch=PAGE,
+                    now=self._clock(),
+                )
+            for row in rows:
+                yield _listing(row)
+            if len(rows) < PAGE:
+                return
+            created_at, digest = rows[-1]["created_at"], rows[-1]["digest"]
+
+    async def list_all(self) -> AsyncIterator[SessionListing]:
+        async for rows in self._pages("list_sessions"):
+            for row in rows:
+                yield _listing(row)
+
+    async def list_data(self) -> AsyncIterator[Sequence[StoredData]]:
+        async for rows in self._pages("list_data"):
+            yield [StoredData(row["digest"], row["version"], row["data"]) for row in rows]
+
+    async def _pages(self, statement: str) -> AsyncIterator[Sequence[Row]]:
+        after = b""
+        while True:
+            with _own_errors():
+                rows = await self._database.many(statement, after=after, batch=PAGE, now=self._clock())
+            if rows:
+                yield rows
+            if len(rows) < PAGE:
+                return
+            after = rows[-1]["digest"]
+
+    async def rekey(self, page: Sequence[StoredData]) -> int:
+        with _own_errors():
+            return len(await self._database.each("rekey_session", [asdict(one) for one in page]))
+
+    async def set_aside(self, record: SessionRecord, reason: str) -> bool:
+        async with self._transaction() as transaction:
+            copied = await transaction.count(
+                "set_aside_session", digest=record.digest, version=record.version, reason=reason, now=self._clock()
+            )
+            if copied:
+                await transaction.maybe("delete_session", digest=record.digest, now=self._clock())
+        return bool(copied)
+
+    async def sweep(self) -> int | None:
+        async with self._transaction() as transaction:
+            lock = await transaction.maybe("lock_sweep")
+            if not (lock and lock["mine"]):
+                return None
+            await transaction.count("sweep_set_aside", keep_ms=SET_ASIDE_MS, now=self._clock())
+            return await transaction.count("sweep_sessions", batch=self.sweep_batch, now=self._clock())
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Executor]:
+        with _own_errors():
+            async with self._database.transaction() as transaction:
+                yield transaction
+
+    async def _lock_user(self, transaction: Executor, cap: UserCap | None) -> None:
+        if cap is not None:
+            await transaction.maybe("lock_user", user_id=cap.user_id)
+
+    async def _trim_user(self, transaction: Executor, cap: UserCap | None, *, keep: bytes) -> None:
+        if cap is not None:
+            await transaction.many("trim_user", user_id=cap.user_id, keep=keep, cap=cap.sessions, now=self._clock())
+
+    def _saving(self, save: Save) -> dict[str, object]:
+        return {
+            "digest": save.digest,
+            "version": save.version,
+            "data": save.data,
+            "user_id": save.user_id,
+            "now": self._clock(),
+        }
+
+
+class SqliteSessionStore(SqlSessionStore):
+    """Sessions in a SQLite file. Its one writer makes saves that wait for it share a transaction."""
+
+    trips = 2
+    save_trips = 1
+    sweep_batch = 250
+
+
+class PostgresSessionStore(SqlSessionStore):
+    """Sessions in a PostgreSQL database."""
+
+
+def open_store(database: Database, *, clock: Clock = lambda: None) -> SqlSessionStore:
+    """The store for *database*."""
+    kind = SqliteSessionStore if database.dialect == "sqlite" else PostgresSessionStore
+    return kind(database, clock=clock)
+
+
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    try:
+        yield
+    except DatabaseUnavailable as error:
+        raise SessionUnavailable from error
+    except Conflict as error:
+        raise DigestTaken from error
+
+
+def _rotated_times(current: SessionRecord, new: NewSession, *, renewed: bool) -> dict[str, int]:
+    """When the session began, and when it ends by the absolute timeout, after it moved to a new id."""
+    created_at = current.now if renewed else current.created_at
+    if new.max_age_ms is not None:
+        ends_at = min(created_at + new.lifetime_ms, current.now + new.max_age_ms)
+    else:
+        ends_at = created_at + new.lifetime_ms if renewed else current.ends_at
+    return {"created_at": created_at, "ends_at": ends_at}
+
+
+def _kept(handle: str | None) -> tuple[bytes, bytes] | tuple[None, None]:
+    if handle is None:
+        return None, None
+    digests = digests_of(handle)
+    if digests is None:  # to keep nothing instead would end the very session that was to stay
+        raise ValueError("the session to keep is named by its handle")
+    return digests
+
+
+def _creation(new: NewSession) -> dict[str, object]:
+    return {
+        "digest": new.digest,
+        "data": new.data,
+        "user_id": new.user_id,
+        "idle_ms": new.idle_ms,
+        "lifetime_ms": new.lifetime_ms,
+        "max_age_ms": new.max_age_ms,
+        "ip": new.device.ip,
+        "user_agent": new.device.user_agent,
+    }
+
+
+def _record(row: Row | None) -> SessionRecord:
+    assert row is not None  # a RETURNING clause answers or the statement fails
+    return SessionRecord(
+        row["digest"],
+        row["data"],
+        row["user_id"],
+        row["version"],
+        row["created_at"],
+        row["last_seen_at"],
+        row["expires_at"],
+        row["ends_at"],
+        row["now"],
+        Device(row["ip"], row["user_agent"]),
+    )
+
+
+def _listing(row: Row) -> SessionListing:
+    return SessionListing(
+        row["digest"],
+        row["user_id"],
+        row["created_at"],
+        row["last_seen_at"],
+        row["expires_at"],
+        Device(row["ip"], row["user_agent"]),
+    )

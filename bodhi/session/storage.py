@@ -1,0 +1,45 @@
+"""The storage that ``aiohttp_session.setup`` takes: hands each request to a :class:`~bodhi.session.visit.Visit`."""
+
+from typing import TYPE_CHECKING
+
+import aiohttp_session
+from aiohttp import web
+
+from bodhi.session import aiohttp_keys
+from bodhi.session.session import Session
+from bodhi.session.visit import Visit
+
+if TYPE_CHECKING:
+    from bodhi.session.service import DefaultSessionService
+
+
+class SessionStorage(aiohttp_session.AbstractStorage):
+    """Sessions of a :class:`~bodhi.session.service.DefaultSessionService` for aiohttp-session's own middleware.
+
+    With *max_age* (seconds) cookies say Max-Age, and no session lives longer than that.
+    """
+
+    def __init__(self, service: "DefaultSessionService", *, max_age: int | None = None) -> None:
+        super().__init__(cookie_name=service.cookie.full_name, max_age=max_age)
+        self._service = service
+
+    async def load_session(self, request: web.Request) -> Session:
+        """The visitor's session, or a new one; raises :exc:`SessionUnavailable`, never a new one in its place."""
+        return await self.visit(request).load_session(request)
+
+    async def new_session(self) -> Session:
+        """A new session that takes the place of the visitor's present one when it is saved."""
+        return Session(None, max_age=self.max_age)
+
+    async def save_session(
+        self, request: web.Request, response: web.StreamResponse, session: aiohttp_session.Session
+    ) -> None:
+        """Save the session and tell the browser what that needs."""
+        await self.visit(request).save_session(request, response, session)
+
+    def visit(self, request: web.Request) -> Visit:
+        """The one visit of *request*."""
+        visit = request.get(aiohttp_keys.VISIT)
+        if visit is None:
+            visit = request[aiohttp_keys.VISIT] = Visit(self._service, request, max_age=self.max_age)
+        return visit

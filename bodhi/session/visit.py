@@ -1,0 +1,231 @@
+"""One request's dealings with its session: load it, keep what changed, tell the browser.
+
+Keeping and telling are apart, since ``session.save()`` keeps before there is a response to tell.
+"""
+
+import logging
+from typing import TYPE_CHECKING
+
+import aiohttp_session
+from aiohttp import hdrs, web
+
+from bodhi.session import aiohttp_keys
+from bodhi.session.errors import SessionGone, SessionNotSaved, SessionUnavailable
+from bodhi.session.handles import digest_of, is_session_id
+from bodhi.session.owner import owner_of
+from bodhi.session.records import Device
+from bodhi.session.responses import SessionGoneResponse, SessionUnavailableResponse
+from bodhi.session.session import Session
+
+if TYPE_CHECKING:
+    from bodhi.session.service import DefaultSessionService
+
+LONGEST_USER_AGENT = 512
+
+log = logging.getLogger(__name__)
+
+
+class Visit(aiohttp_session.AbstractStorage):
+    """What aiohttp-session calls a storage, for one request: so it knows the request also in ``new_session()``."""
+
+    def __init__(self, service: "DefaultSessionService", request: web.Request, *, max_age: int | None = None) -> None:
+        # Not super().__init__: what it prepares for every request is never used here.
+        self._service = service
+        self._request = request
+        self._max_age = max_age
+        self._session_id: str | None = None  # what the browser holds, or will after this response
+        self._set_cookie: str | None = None  # a header that the response still has to carry
+        self._headers_are_out = False
+
+    async def load_session(self, request: web.Request) -> Session:
+        """The visitor's session, or a new one; raises :exc:`SessionUnavailable`, never a new one in its place."""
+        if (loaded := self.session) is not None:
+            return loaded
+        session_id = self._cookie_value()
+        try:
+            stored = await self._service.load(session_id) if session_id is not None else None
+        except SessionUnavailable as error:
+            self._service.counters.unavailable += 1
+            raise SessionUnavailableResponse from error
+        if (loaded := self.session) is not None:
+            return loaded  # two tasks of one handler asked at once: they share the first answer
+        session = Session(stored, max_age=self._max_age, save=self.keep, was_loaded=True)
+        request[aiohttp_keys.SESSION] = session
+        return session
+
+    async def new_session(self) -> Session:
+        """A new session that takes the place of the visitor's present one when it is saved."""
+        return Session(None, max_age=self._max_age, save=self.keep)
+
+    async def save_session(
+        self, request: web.Request, response: web.StreamResponse, session: aiohttp_session.Session
+    ) -> None:
+        """Save the session and tell the browser what that needs."""
+        if not isinstance(session, Session):
+            raise TypeError(f"this storage keeps its own sessions, not {type(session).__name__}")
+        await self.keep(session)
+        self.tell(response)
+
+    @property
+    def session(self) -> Session | None:
+        """The session that the handler asked for, or None where it asked for none."""
+        session = self._request.get(aiohttp_keys.SESSION)
+        return session if isinstance(session, Session) else None
+
+    # From the handler's return, or from the moment that a stream's headers go out.
+
+    async def finish(self, response: web.StreamResponse) -> None:
+        """Keep what the handler changed, and make *response* say so."""
+        session = self.session
+        if session is None:
+            return
+        if response.prepared:
+            await self._keep_late(session, "was made after the headers went out")
+            return
+        if response.status < 500:
+            await self.keep(session)
+        else:
+            self.lose(f"the response is {response.status}")
+        self.tell(response)
+
+    async def before_headers(self, response: web.StreamResponse) -> None:
+        """The headers go out now: keep the change of a stream's handler, or of a middleware around this one."""
+        session = self.session
+        if session is not None:
+            if response.status < 500:
+                await self.keep(session)
+            self.tell(response)
+        self._headers_are_out = True
+
+    def lose(self, why: str) -> None:
+        """Say loudly that a change is not kept."""
+        session = self.session
+        if session is not None and not session.is_gone and session.is_changed:
+            self._service.counters.lost_changes += 1
+            log.warning("a change of session %s is lost: %s", session.identity or "(new)", why)
+            session.is_gone = True  # nothing later may keep half of it
+
+    async def _keep_late(self, session: Session, why: str) -> None:
+        try:
+            await self.keep(session)
+        except (SessionNotSaved, SessionUnavailable, SessionGone) as error:
+            self.lose(f"it {why}: {error}")
+
+    def tell(self, response: web.StreamResponse) -> None:
+        """Put into the headers what the browser and the caches between have to know."""
+        if self._set_cookie is not None:
+            response.headers.add(hdrs.SET_COOKIE, self._set_cookie)
+            self._set_cookie = None
+        response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
+        vary = response.headers.get(hdrs.VARY)
+        if vary is None:
+            response.headers[hdrs.VARY] = "Cookie"
+        elif "cookie" not in vary.lower() and vary.strip() != "*":
+            response.headers[hdrs.VARY] = f"{vary}, Cookie"
+
+    # Keeping.
+
+    async def keep(self, session: Session) -> None:
+        """Store what changed, at once. Of a session that has ended meanwhile nothing is stored, and nobody is told."""
+        if session.is_gone or not session.is_changed:
+            return
+        try:
+            await self._keep(session)
+        except SessionUnavailable as error:
+            self._service.counters.unavailable += 1
+            raise SessionUnavailableResponse from error
+
+    async def _keep(self, session: Session) -> None:
+        if session.stored is None or session.is_invalidated:
+            if session.empty:
+                await self._end(session)
+            else:
+                await self._begin(session)
+        elif session.wants_rotation or owner_of(session.data) != session.stored.record.user_id:
+            await self._rotate(session)
+        else:
+            await self._save(session)
+
+    async def _end(self, session: Session) -> None:
+        digest = self._replaced_digest(session)
+        if digest is not None:
+            await self._service.delete(digest)
+        if session.is_invalidated and self._cookie_value() is not None:
+            self._forget()
+        session.was_stored(None)
+
+    async def _begin(self, session: Session) -> None:
+        self._need_headers()
+        session_id, stored = await self._service.create(
+            session.data,
+            device=self._device(),
+            max_age_seconds=session.max_age,
+            replaces=self._replaced_digest(session),
+        )
+        self._remember(session_id, session)
+        session.was_stored(stored)
+
+    async def _rotate(self, session: Session) -> None:
+        assert session.stored is not None
+        self._need_headers()
+        owner = owner_of(session.data)
+        try:
+            session_id, stored = await self._service.rotate(
+                session.stored,
+                session.data,
+                renewed=owner is not None and owner != session.stored.record.user_id,
+                device=self._device(),
+                max_age_seconds=session.max_age,
+            )
+        except SessionGone as error:
+            session.is_gone = True
+            raise SessionGoneResponse from error
+        self._remember(session_id, session)
+        session.was_stored(stored)
+
+    async def _save(self, session: Session) -> None:
+        assert session.stored is not None
+        # aiohttp-session's max_age counts from the last save, for the cookie and for the row.
+        ages = session.max_age is not None or session.max_age != session.stored_max_age
+        try:
+            stored = await self._service.save(session.stored, session.data, ages=ages, max_age_seconds=session.max_age)
+        except SessionGone:
+            session.is_gone = True
+            return
+        if stored is None:
+            self._forget()
+        elif ages and (session_id := self._session_id or self._cookie_value()) is not None:
+            self._remember(session_id, session)
+        session.was_stored(stored)
+
+    def _need_headers(self) -> None:
+        if self._headers_are_out:
+            raise SessionNotSaved("a new session id needs a cookie, and the response's headers are out")
+
+    def _remember(self, session_id: str, session: Session) -> None:
+        self._session_id = session_id
+        if not self._headers_are_out:
+            self._set_cookie = self._service.cookie.set(session_id, session.max_age)
+
+    def _forget(self) -> None:
+        self._session_id = None
+        if not self._headers_are_out:
+            self._set_cookie = self._service.cookie.removal()
+
+    def _replaced_digest(self, session: Session) -> bytes | None:
+        """The digest of the row that ends when *session*, a new one or one that was invalidated, is kept."""
+        if session.stored is not None:
+            return session.stored.record.digest
+        session_id = self._session_id or self._cookie_value()
+        if session.was_loaded or session_id is None or not is_session_id(session_id):
+            return None  # loading it found no row: an unknown cookie costs no write
+        return digest_of(session_id)
+
+    def _cookie_value(self) -> str | None:
+        return self._service.cookie.read(self._request.headers.getall(hdrs.COOKIE, ()))
+
+    def _device(self) -> Device:
+        agent = self._request.headers.get(hdrs.USER_AGENT)
+        if agent is not None:
+            agent = "".join(character if character.isprintable() else "\ufffd" for character in agent)
+        return Device(self._request.remote, agent[:LONGEST_USER_AGENT] if agent else None)
