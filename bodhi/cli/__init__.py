@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except click.ClickException as error:
-        return _complain(error.format_message(), error.exit_code)
+        return _complain(" ".join(error.format_message().split()), error.exit_code)
     except BodhiError as error:
         return _complain(str(error), error.exit_status)
     except click.Abort:

@@ -47,7 +47,7 @@ def read_yaml(path: Path) -> Lines:
         if isinstance(root, yaml.MappingNode):
             for key, value in root.value:
                 _add_pair(lines, key, value)
-        elif root is not None:
+        elif root is not None and not _is_null(root):
             lines.problems.append(f"line {root.start_mark.line + 1}: not NAME: value")
     return lines
 
@@ -61,8 +61,11 @@ def _add_pair(lines: Lines, key: yaml.Node, value: yaml.Node) -> None:
     elif key.value in lines.values:
         lines.problems.append(f"line {number}: {key.value} is set a second time")
     else:
-        is_null = value.tag == "tag:yaml.org,2002:null"
-        lines.values[key.value] = (number, "" if is_null else value.value)
+        lines.values[key.value] = (number, "" if _is_null(value) else value.value)
+
+
+def _is_null(node: yaml.Node) -> bool:
+    return bool(node.tag == "tag:yaml.org,2002:null")
 
 
 def _text(path: Path, lines: Lines) -> str:

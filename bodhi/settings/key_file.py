@@ -19,11 +19,11 @@ def new_key() -> str:
     return secrets.token_urlsafe(32)
 
 
-def keys_of(home: Path) -> tuple[str, ...]:
+def keys_of(home: Path, place: str) -> tuple[str, ...]:
     """The keys of the key file in *home*, newest first; file and folder are made when missing.
 
-    Processes that start at once get the same keys. Raises :exc:`ConfigurationError` when the folder cannot be
-    written, or the file is open to other users or damaged.
+    *place* says where *home* was set. Processes that start at once get the same keys. Raises
+    :exc:`ConfigurationError` when the folder cannot be written, or the file is open to other users or damaged.
     """
     path = home / FILE_NAME
     try:
@@ -32,8 +32,8 @@ def keys_of(home: Path) -> tuple[str, ...]:
         return _read(path)
     except OSError as error:
         raise ConfigurationError(
-            f"{BODHI_HOME}: the key file {path} cannot be used: {error.strerror}; allowed: a folder that can be"
-            f" written, or keys in {BODHI_ENCRYPTION_KEY}"
+            f"{BODHI_HOME} ({place}): the key file {path} cannot be used: {error.strerror};"
+            f" allowed: a folder that can be written, or keys in {BODHI_ENCRYPTION_KEY}"
         ) from error
 
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 from bodhi.errors import ConfigurationError
 from bodhi.settings.description import BY_NAME, SETTINGS, Settings
 from bodhi.settings.key_file import FILE_NAME, keys_of
-from bodhi.settings.names import BODHI_ENCRYPTION_KEY
+from bodhi.settings.names import BODHI_ENCRYPTION_KEY, BODHI_HOME
 from bodhi.settings.rules import FAULTS, WARNINGS, Rule
 from bodhi.settings.setting import Derived, Setting, Source
 from bodhi.settings.sources import Found, gather
@@ -58,7 +58,8 @@ def with_encryption_keys(settings: Settings) -> Settings:
     if settings.encryption_keys:
         return settings
     sources = {**settings.sources, BODHI_ENCRYPTION_KEY: f"key file {settings.home / FILE_NAME}"}
-    return replace(settings, encryption_keys=keys_of(settings.home), sources=sources)
+    keys = keys_of(settings.home, settings.sources[BODHI_HOME])
+    return replace(settings, encryption_keys=keys, sources=sources)
 
 
 def resolve_settings(

@@ -1,0 +1,114 @@
+"""Each setting, tried with values that it has to refuse."""
+
+import pytest
+
+from bodhi.settings import BY_NAME
+from bodhi.settings.setting import Source
+
+LONG_KEY = "k" * 32
+BAD_NUMBERS = ["many", "-1", "1.5", "1_0", "0x10", "٣", "9" * 5_000]
+BAD_SWITCHES = ["perhaps", "2", "tru"]
+BAD_DURATIONS = ["soon", "-1", "0", "1w", "1 h", "1e3", "s", "9" * 5_000]
+BAD_HOSTS = [
+    "http://localhost",
+    "localhost:1135",
+    "a b",
+    "-a",
+    "a..b",
+    "256.1.1.1",
+    "1.2.3",
+    "[::1",
+    "[localhost]",
+    "::g",
+]
+BAD_URLS = [
+    "session.sqlite",
+    "mysql://localhost/bodhi",
+    "postgresql+asyncpg://localhost/bodhi",
+    "postgres:bodhi",
+    "postgres://user:pass/word@host/bodhi",
+    "postgres://user:pass#word@host/bodhi",
+    "postgres://host:0/bodhi",
+    "postgres://one:5432,two:x/bodhi",
+    "sqlite:",
+    "sqlite:///",
+    "sqlite:folder/",
+    "sqlite://host/session.sqlite",
+    "sqlite://session.sqlite",
+    "sqlite:///:memory:",
+    "sqlite:session.sqlite?mode=rwc",
+]
+
+BAD_VALUES = {
+    "BODHI_HOME": ["/dev/null", "~somebody/bodhi", "/what?", "/" + "x" * 300],
+    "BODHI_DEPLOYMENT": ["clusters", "standalone,cluster", "0"],
+    "BODHI_ENV_TYPE": ["staging"],
+    "BODHI_COMMIT_SHA": ["two words", "-", "a" * 65, "<script>"],
+    "BODHI_HOST": BAD_HOSTS,
+    "BODHI_PORT": [*BAD_NUMBERS, "65536"],
+    "BODHI_PUBLIC_SCHEME": ["ftp", "https://"],
+    "BODHI_PUBLIC_HOST": BAD_HOSTS,
+    "BODHI_PUBLIC_PORT": [*BAD_NUMBERS, "0", "65536"],
+    "BODHI_WORKERS": [*BAD_NUMBERS, "0", "257"],
+    "BODHI_SHUTDOWN_TIMEOUT": [*BAD_DURATIONS, "0.01", "2h"],
+    "BODHI_LOG_LEVEL": ["verbose", "10"],
+    "BODHI_LOG_FORMAT": ["xml"],
+    "BODHI_SESSION_DB_URL": BAD_URLS,
+    "BODHI_SESSION_DB_SCHEMA": ["Bodhi", "pg_bodhi", "1st", "a-b", 'a"b', "a" * 64],
+    "BODHI_DATABASE_URL": BAD_URLS,
+    "BODHI_ENCRYPTION_KEY": ["short", f"{LONG_KEY},", f",{LONG_KEY}", f"{LONG_KEY},short", f"{LONG_KEY},{LONG_KEY}"],
+    "BODHI_DB_AUTO_MIGRATE": BAD_SWITCHES,
+    "BODHI_DB_POOL_SIZE": [*BAD_NUMBERS, "0", "1001"],
+    "BODHI_DB_TIMEOUT": [*BAD_DURATIONS, "0.01", "6m"],
+    "BODHI_PG_STATEMENT_CACHE_SIZE": [*BAD_NUMBERS, "10001"],
+    "BODHI_SQLITE_READERS": [*BAD_NUMBERS, "0", "65"],
+    "BODHI_SQLITE_SYNCHRONOUS": ["off", "extra"],
+    "BODHI_SESSION_COOKIE_NAME": ["a b", "a=b", "a;b", "$Version", "__Host-id", "__SECURE-id", "Path", "ü", "a" * 65],
+    "BODHI_SESSION_COOKIE_SAMESITE": ["None", "none", "StrictLax"],
+    "BODHI_SESSION_COOKIE_HOST_PREFIX": BAD_SWITCHES,
+    "BODHI_SESSION_IDLE_TIMEOUT": [*BAD_DURATIONS, "0.5", "4000d"],
+    "BODHI_SESSION_ABSOLUTE_TIMEOUT": [*BAD_DURATIONS, "0.5", "4000d"],
+    "BODHI_SESSION_TOUCH_INTERVAL": [*BAD_DURATIONS, "0.5", "25h"],
+    "BODHI_SESSION_SWEEP_INTERVAL": [*BAD_DURATIONS, "0.5", "25h"],
+}
+EVERYWHERE = ["", "  ", "a\nb", "a\x00b", "\udcff"]
+
+
+def test_every_setting_is_tried_with_a_bad_value():
+    """A new setting comes with values that it refuses."""
+    assert set(BAD_VALUES) == set(BY_NAME)
+    assert all(BAD_VALUES.values())
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_bad_value_is_one_fault_that_names_the_setting_its_source_and_what_is_allowed(machine, name):
+    """Whoever reads the line knows what to change, where, and to what."""
+    for value in [*BAD_VALUES[name], *EVERYWHERE]:
+        (fault,) = [line for line in machine.faults(**{name: value}) if line.startswith(f"{name} ")]
+
+        assert fault.startswith(f"{name} (environment): ")
+        assert fault.endswith(f"; allowed: {BY_NAME[name].kind.allowed}")
+        assert fault.isprintable()
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_bad_value_is_refused_from_every_source(machine, name):
+    """No source is trusted more than another; the file's line is named."""
+    bad = BAD_VALUES[name][0]
+    machine.environ.pop("BODHI_HOME", None)
+
+    machine.command_line = {name: bad}
+    where = {Source.COMMAND_LINE: machine.faults()}
+    machine.command_line = {}
+    dotenv = machine.write_dotenv(f"\n{name}='{bad}'\n")
+    if name != "BODHI_HOME":  # the machine has it in its environment, which comes first
+        where[Source.DOTENV] = machine.faults()
+        assert any(f"({dotenv}, line 2)" in fault for fault in where[Source.DOTENV])
+    dotenv.unlink()
+    yaml = machine.write_yaml(f"# comment\n{name}: '{bad}'\n")
+    where[Source.YAML] = machine.faults()
+    if name != "BODHI_HOME":
+        assert any(f"({yaml}, line 2)" in fault for fault in where[Source.YAML])
+
+    for faults in where.values():
+        assert any(fault.startswith(f"{name} (") for fault in faults)

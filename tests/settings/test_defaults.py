@@ -1,0 +1,135 @@
+"""The values of settings when nothing is said, and the form that values have."""
+
+import pickle
+import types
+import typing
+
+import pytest
+
+import bodhi.settings
+from bodhi.settings import BY_NAME, SETTINGS, Settings, names
+
+
+def test_every_name_is_importable_and_described():
+    """The constants and the description cannot drift apart."""
+    constants = {name: value for name, value in vars(names).items() if name.startswith("BODHI_")}
+
+    assert constants == {name: name for name in BY_NAME}
+    assert all(getattr(bodhi.settings, name) == name for name in constants)
+
+
+def test_every_attribute_has_the_type_that_it_says(machine):
+    """A kind that reads another type than its attribute's is caught here, as no type checker can."""
+    settings = machine.resolve(BODHI_SESSION_DB_SCHEMA="bodhi", BODHI_ENCRYPTION_KEY="k" * 32).settings
+
+    for attribute, hint in typing.get_type_hints(Settings).items():
+        origin = typing.get_origin(hint)
+        assert isinstance(getattr(settings, attribute), hint if origin in {None, types.UnionType} else origin), (
+            attribute
+        )
+
+
+def test_defaults(machine):
+    """What a server runs with when nothing is set."""
+    settings = machine.load()
+
+    assert settings.deployment == "standalone"
+    assert settings.env_type == "production"
+    assert settings.commit_sha == "unknown"
+    assert (settings.host, settings.port) == ("localhost", 1135)
+    assert settings.public_url == "http://localhost:1135"
+    assert (settings.log_level, settings.log_format) == ("INFO", "text")
+    assert settings.home == machine.home
+    assert settings.session_db_url == f"sqlite:{machine.home}/session.sqlite"
+    assert settings.database_url == f"sqlite:{machine.home}/bodhi.sqlite"
+    assert settings.session_db_schema is None
+    assert (settings.cookie_name, settings.cookie_samesite) == ("bodhiapp_session_id", "Strict")
+    assert settings.cookie_host_prefix is True
+    assert (settings.idle_seconds, settings.lifetime_seconds) == (86_400, 1_209_600)
+    assert (settings.touch_seconds, settings.sweep_seconds) == (60, 300)
+    assert (settings.db_pool_size, settings.db_timeout_seconds, settings.db_auto_migrate) == (10, 5.0, True)
+    assert settings.pg_statement_cache_size == 100
+    assert (settings.sqlite_readers, settings.sqlite_synchronous) == (2, "full")
+    assert (settings.workers, settings.shutdown_timeout_seconds) == (1, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"BODHI_PORT": "8080"}, "http://localhost:8080"),
+        ({"BODHI_PORT": "80"}, "http://localhost"),
+        ({"BODHI_HOST": "0.0.0.0"}, "http://localhost:1135"),
+        ({"BODHI_HOST": "::"}, "http://localhost:1135"),
+        ({"BODHI_HOST": "[::1]"}, "http://[::1]:1135"),
+        ({"BODHI_HOST": "0.0.0.0", "BODHI_PUBLIC_HOST": "example.org"}, "http://example.org:1135"),
+        ({"BODHI_PUBLIC_SCHEME": "HTTPS", "BODHI_PUBLIC_HOST": "example.org"}, "https://example.org"),
+        ({"BODHI_PUBLIC_SCHEME": "https", "BODHI_PUBLIC_PORT": "80"}, "https://localhost:80"),
+    ],
+)
+def test_public_url(machine, environ, expected):
+    """What is not said of the public URL follows from where the server listens, or from the proxy's scheme."""
+    assert machine.resolve(**environ).settings.public_url == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "attribute", "expected"),
+    [
+        ("BODHI_SESSION_IDLE_TIMEOUT", "90", "idle_seconds", 90),
+        ("BODHI_SESSION_IDLE_TIMEOUT", "90s", "idle_seconds", 90),
+        ("BODHI_SESSION_IDLE_TIMEOUT", "15m", "idle_seconds", 900),
+        ("BODHI_SESSION_IDLE_TIMEOUT", "24h", "idle_seconds", 86_400),
+        ("BODHI_SESSION_IDLE_TIMEOUT", "1.5h", "idle_seconds", 5_400),
+        ("BODHI_SESSION_ABSOLUTE_TIMEOUT", "14d", "lifetime_seconds", 1_209_600),
+        ("BODHI_DB_TIMEOUT", "0.5", "db_timeout_seconds", 0.5),
+        ("BODHI_DB_TIMEOUT", "0.25s", "db_timeout_seconds", 0.25),
+        ("BODHI_DB_AUTO_MIGRATE", "No", "db_auto_migrate", False),
+        ("BODHI_DB_AUTO_MIGRATE", "1", "db_auto_migrate", True),
+        ("BODHI_LOG_LEVEL", "debug", "log_level", "DEBUG"),
+        ("BODHI_SESSION_COOKIE_SAMESITE", "lax", "cookie_samesite", "Lax"),
+        ("BODHI_HOST", "my_service-1.internal", "host", "my_service-1.internal"),
+        ("BODHI_HOST", "fe80::1", "host", "fe80::1"),
+        ("BODHI_PORT", " 0 ", "port", 0),
+        ("BODHI_ENCRYPTION_KEY", f"{'a' * 32} , {'b' * 32}\n", "encryption_keys", ("a" * 32, "b" * 32)),
+    ],
+)
+def test_text_becomes_a_value(machine, name, text, attribute, expected):
+    """Units, words in any case, spaces around values."""
+    assert getattr(machine.load(**{name: text}), attribute) == expected
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:relative.db",
+        "sqlite:folder/relative.db",
+        "sqlite:/srv/bodhi/session.sqlite",
+        "sqlite:///srv/bodhi/session.sqlite",
+        "sqlite::memory:",
+        "postgres://db/bodhi",
+        "postgresql://bodhi:s%40crt@db:5432/bodhi?sslmode=require",
+        "postgresql://one:5432,two:5433,[::1]:5434/bodhi?target_session_attrs=read-write",
+        "postgresql:///bodhi?host=/var/run/postgresql",
+        "POSTGRES://db/bodhi",
+    ],
+)
+def test_database_url_is_kept_as_it_was_written(machine, url):
+    """The drivers read it, bodhi only checks it."""
+    assert machine.load(BODHI_SESSION_DB_URL=url).session_db_url == url
+
+
+def test_settings_can_be_sent_to_another_process(machine):
+    """Worker processes get the settings that the first process has checked."""
+    settings = machine.load()
+
+    assert pickle.loads(pickle.dumps(settings)) == settings
+
+
+def test_settings_cannot_be_changed(machine):
+    """They are read once."""
+    with pytest.raises(AttributeError):
+        machine.load().port = 1
+
+
+def test_every_setting_is_an_attribute_of_its_own():
+    """No two settings share a name."""
+    assert len(BY_NAME) == len(SETTINGS)
