@@ -6,16 +6,17 @@ from typing import Annotated, Any
 
 from bodhi.settings import kinds, names
 from bodhi.settings.setting import Derived, Setting, Source
+from bodhi.settings.urls import sqlite_url
 
 
 def _session_database(values: Mapping[str, Any]) -> str:
-    return f"sqlite:{values['home'] / 'session.sqlite'}"
+    return sqlite_url(values["home"] / "session.sqlite")
 
 
 def _application_database(values: Mapping[str, Any]) -> str:
     if values["deployment"] == "cluster":
         return str(values["session_db_url"])
-    return f"sqlite:{values['home'] / 'bodhi.sqlite'}"
+    return sqlite_url(values["home"] / "bodhi.sqlite")
 
 
 @dataclass(frozen=True, repr=False)

@@ -154,8 +154,6 @@ def folder() -> Kind[Path]:
     def parse(text: str) -> Path:
         if not text.startswith("/"):
             raise ValueError("stands for no folder, for the user's home is not known")
-        if re.search("[?#]", text):
-            raise ValueError("has a ? or a #, which the database URLs made from it cannot hold")
         path = Path(text)
         try:
             if path.exists() and not path.is_dir():

@@ -1,7 +1,8 @@
 """Database URLs: their check when settings are read, and their form without the password."""
 
 import re
-from urllib.parse import unquote
+from pathlib import Path
+from urllib.parse import quote, unquote
 
 SQLITE_FORMS = "write sqlite:relative.db, sqlite:/absolute/path, sqlite:///absolute/path or sqlite::memory:"
 MASK = "***"
@@ -14,7 +15,13 @@ def is_postgres(url: str) -> bool:
 
 def is_memory(url: str) -> bool:
     """Whether *url* names an SQLite database in memory, which only one process can see."""
-    return scheme_of(url) == "sqlite" and url.partition(":")[2] == ":memory:"
+    return scheme_of(url) == "sqlite" and unquote(url.partition(":")[2]) == ":memory:"
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of the SQLite database in the file *path*."""
+    # Drivers decode percent escapes, and a ? or # would end the path.
+    return "sqlite:" + re.sub("[%?#]", lambda match: quote(match[0]), str(path))
 
 
 def scheme_of(url: str) -> str:

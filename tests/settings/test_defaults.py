@@ -7,6 +7,7 @@ import typing
 import pytest
 
 import bodhi.settings
+from bodhi.database import dialect_of, sqlite_path
 from bodhi.settings import BY_NAME, SETTINGS, Settings, names
 
 
@@ -113,8 +114,19 @@ def test_text_becomes_a_value(machine, name, text, attribute, expected):
     ],
 )
 def test_database_url_is_kept_as_it_was_written(machine, url):
-    """The drivers read it, bodhi only checks it."""
+    """Settings only check it; what they let through, the database layer can read."""
     assert machine.load(BODHI_SESSION_DB_URL=url).session_db_url == url
+    assert dialect_of(url) == "postgres" or sqlite_path(url)
+
+
+def test_home_may_have_any_characters(machine, tmp_path):
+    """In the URLs made from it they are escaped where they mean something else."""
+    home = tmp_path / "50% of #1? ü"
+
+    settings = machine.load(BODHI_HOME=str(home))
+
+    assert sqlite_path(settings.session_db_url) == str(home / "session.sqlite")
+    assert machine.load(BODHI_SESSION_DB_URL=settings.session_db_url).session_db_url == settings.session_db_url
 
 
 def test_settings_can_be_sent_to_another_process(machine):

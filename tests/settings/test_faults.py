@@ -72,7 +72,7 @@ def test_sqlite_beside_a_cluster_is_a_warning(machine):
         ({"BODHI_SESSION_TOUCH_INTERVAL": "1h", "BODHI_SESSION_IDLE_TIMEOUT": "60m"}, "BODHI_SESSION_TOUCH_INTERVAL"),
         ({"BODHI_SESSION_IDLE_TIMEOUT": "15d"}, "BODHI_SESSION_IDLE_TIMEOUT"),
         ({"BODHI_SESSION_DB_URL": "sqlite::memory:", "BODHI_WORKERS": "2"}, "BODHI_SESSION_DB_URL"),
-        ({"BODHI_DATABASE_URL": "sqlite::memory:", "BODHI_WORKERS": "2"}, "BODHI_DATABASE_URL"),
+        ({"BODHI_DATABASE_URL": "sqlite:%3Amemory:", "BODHI_WORKERS": "2"}, "BODHI_DATABASE_URL"),
     ],
 )
 def test_values_that_do_not_go_together_are_a_fault_with_both_sources(machine, environ, blamed):
