@@ -1,12 +1,15 @@
 """The key file of a standalone server."""
 
+import contextlib
 import os
 import stat
-import subprocess
 import sys
+from pathlib import Path
+from subprocess import PIPE, Popen
 
 import pytest
 
+import bodhi
 from bodhi.errors import ConfigurationError
 from bodhi.settings import key_file
 
@@ -63,20 +66,20 @@ def test_key_file_may_hold_several_keys(machine):
 
 def test_processes_that_start_at_once_have_one_key(machine):
     """Otherwise the sessions of one would be unreadable to the other."""
-    processes = [
-        subprocess.Popen([sys.executable, "-c", LOAD, machine.home], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        for _ in range(6)
-    ]
-    try:
+    command = [sys.executable, "-c", LOAD, machine.home]
+    environ = {**os.environ, "PYTHONPATH": str(Path(bodhi.__file__).parents[1])}
+    with contextlib.ExitStack() as stack:
+        processes = []
+        for _ in range(6):
+            process = stack.enter_context(Popen(command, env=environ, stdin=PIPE, stdout=PIPE))
+            stack.callback(process.kill)
+            processes.append(process)
         for process in processes:
             assert process.stdout.readline() == b"ready\n"
         for process in processes:
             process.stdin.write(b"go\n")
             process.stdin.flush()
         keys = {process.communicate(timeout=30)[0] for process in processes}
-    finally:
-        for process in processes:
-            process.kill()
 
     assert keys == {(machine.home / "encryption.key").read_bytes()}
     assert names_in(machine.home) == ["encryption.key"]
