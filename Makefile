@@ -46,12 +46,12 @@ test.typescript: $(VENV)/installed ## compile the settings as exported for TypeS
 test.deps.up: ## start the PostgreSQL of docker-compose-test-deps.yml, on port 54320
 	@docker info >/dev/null 2>&1 && $(COMPOSE) version >/dev/null 2>&1 || { echo "make $@: this needs Docker\
 	 with Compose, installed and running. The tests do not: without it, make test starts a PostgreSQL of its own." >&2; exit 1; }
-	$(COMPOSE) up --detach --wait
+	@$(COMPOSE) up --detach --wait
 
 test.deps.down: ## stop it and drop its data
 	@docker info >/dev/null 2>&1 && $(COMPOSE) version >/dev/null 2>&1 || \
 	    { echo "make $@: Docker with Compose is not running, so there is nothing to stop" >&2; exit 1; }
-	$(COMPOSE) down --volumes
+	@$(COMPOSE) down --volumes
 
 test.session.all: $(VENV)/installed-test ## start the dependencies, run the session tests on both databases, stop them
 	@$(MAKE) --no-print-directory test.deps.up

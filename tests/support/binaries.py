@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from support.supervisor import Supervisor, unprivileged_user
+from support.supervisor import Supervisor, is_open_to_all, unprivileged_user
 
 OLDEST_VERSION = 14
 _PROGRAMS = ("postgres", "initdb", "pg_ctl", "pg_basebackup")
@@ -50,7 +50,7 @@ def runnable_binaries() -> Path:
     which lasts as long as this process.
     """
     binaries = find_binaries()
-    if unprivileged_user() is None or all(folder.stat().st_mode & 0o001 for folder in (binaries, *binaries.parents)):
+    if unprivileged_user() is None or is_open_to_all(binaries):
         return binaries
     installation = binaries.parent
     owner = Supervisor("programs")

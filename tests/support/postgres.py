@@ -1,5 +1,7 @@
 """A PostgreSQL server that a test starts, stops, kills and promotes as it likes."""
 
+import atexit
+import functools
 import os
 import signal
 import time
@@ -25,6 +27,11 @@ _SETTINGS = {
     "unix_socket_directories": "",
     "max_connections": "200",
     "shared_buffers": "32MB",
+    # A server in memory stays small; on a disk, a new log file is written once rather than twice.
+    "max_wal_size": "128MB",
+    "min_wal_size": "32MB",
+    "wal_init_zero": "off",
+    "wal_recycle": "off",
     "log_min_messages": "warning",
     # A standby whose primary went away asks again after this long; a promotion waits for that.
     "wal_retrieve_retry_interval": "100ms",
@@ -65,7 +72,8 @@ class PostgresServer:
         try:
             server = cls(supervisor, binaries, data_dir or supervisor.folder / "data", settings or {})
             if data_dir is not None:
-                data_dir.mkdir(mode=0o700, exist_ok=True)
+                data_dir.mkdir(exist_ok=True)
+                data_dir.chmod(0o700)
                 supervisor.own(data_dir)
             supervisor.write("pg_hba.conf", _HOST_RULES)
             if standby_of is None:
@@ -134,10 +142,8 @@ class PostgresServer:
         return self._supervisor.pid
 
     def _create(self) -> None:
-        password = self._supervisor.write("password", PASSWORD)
-        options = ("--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C", "--auth=password")
-        initdb = self.binaries / "initdb"
-        self._supervisor.run(initdb, "-D", self.data_dir, "-U", USER, f"--pwfile={password}", *options)
+        # "/." copies what is in the folder, also into one that exists.
+        self._supervisor.run("cp", "-R", f"{_pristine_data(self.binaries)}/.", self.data_dir)
 
     def _copy(self, primary: "PostgresServer") -> None:
         pg_basebackup = self.binaries / "pg_basebackup"
@@ -168,6 +174,17 @@ class PostgresServer:
         except FileNotFoundError:
             return False
         return len(lines) >= 8 and lines[0] == str(self._supervisor.pid) and lines[7].strip() == "ready"
+
+
+@functools.cache
+def _pristine_data(binaries: Path) -> Path:
+    """The data folder of a new server, made once per process: to copy it is ten times as fast as to make it."""
+    owner = Supervisor("pristine")
+    atexit.register(owner.close)
+    password = owner.write("password", PASSWORD)
+    options = ("--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C", "--auth=password")
+    owner.run(binaries / "initdb", "-D", owner.folder / "data", "-U", USER, f"--pwfile={password}", *options)
+    return owner.folder / "data"
 
 
 def _wait_until(

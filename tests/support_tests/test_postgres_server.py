@@ -13,6 +13,7 @@ import pytest
 
 from support.postgres import PostgresServer
 from support.replication import ReplicationPair
+from support.supervisor import Supervisor
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -64,6 +65,14 @@ def test_a_server_that_cannot_start_shows_its_log() -> None:
     """The error says what PostgreSQL said."""
     with pytest.raises(RuntimeError, match="unrecognized configuration parameter"):
         PostgresServer.start(settings={"no_such_setting": "1"})
+
+
+async def test_the_data_may_lie_at_a_chosen_place() -> None:
+    """A test may put the data on a file system of its own, which is still there when the server has gone."""
+    with Supervisor("place") as owner:
+        with PostgresServer.start(owner.folder / "data") as server:
+            assert 1 == await run(server.url(), "SELECT 1")
+        assert (owner.folder / "data" / "PG_VERSION").exists()
 
 
 async def test_a_promoted_standby_has_what_the_primary_answered(replication_pair: ReplicationPair) -> None:
