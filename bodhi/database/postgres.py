@@ -19,6 +19,7 @@ from bodhi.database.statements import Statement, load_statements
 from bodhi.database.url import masked
 
 LONGEST_IDLE_SECONDS = 240  # firewalls forget a silent connection after 5 minutes or more, without telling it
+FAREWELL_SECONDS = 1.0  # for closing connections politely, which spares the server's log
 ATTEMPTS = 3  # of a single statement that lost a deadlock or a stale plan: nothing of it happened
 
 Answer = TypeVar("Answer")
@@ -69,8 +70,9 @@ class PostgresDatabase:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for connection in self._kept:
-            connection.drop()
+        with suppress(TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await asyncio.gather(*(connection.raw.close() for connection in self._kept if connection.is_open))
         self._kept.clear()
         self._pool.terminate()
 
@@ -101,8 +103,21 @@ class PostgresDatabase:
     @asynccontextmanager
     async def transaction(self, *, limit_seconds: float | None = None) -> AsyncIterator[Executor]:
         """A READ COMMITTED transaction on one connection, as a whole within the time limit."""
-        async with self._lent(limit_seconds) as connection, connection.raw.transaction():
-            yield _Transaction(connection, self._statements)
+        async with self._lent(limit_seconds) as connection:
+            transaction = connection.raw.transaction()
+            await transaction.start()
+            try:
+                yield _Transaction(connection, self._statements)
+            except BaseException as error:
+                # Where the connection is dropped the server rolls back by itself: waiting for it could take for ever.
+                if _leaves_usable(error):
+                    await transaction.rollback()
+                raise
+            try:
+                await transaction.commit()
+            except BaseException:
+                connection.drop()
+                raise
 
     async def _run(self, call: "Callable[[_Connection], Awaitable[Answer]]") -> Answer:
         for attempt in range(1, ATTEMPTS + 1):

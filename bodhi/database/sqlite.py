@@ -20,6 +20,7 @@ from bodhi.database.protocol import Executor, Row
 from bodhi.database.statements import Statement, load_statements
 
 MEMORY = ":memory:"
+SYNCHRONOUS = ("full", "normal")  # what was answered survives a power cut; or only the death of the process
 OLDEST_SQLITE = (3, 37)  # STRICT tables; RETURNING came with 3.35
 
 
@@ -29,6 +30,8 @@ class SqliteDatabase:
     dialect = "sqlite"
 
     def __init__(self, path: str, *, readers: int = 2, limit_seconds: float = 5.0, synchronous: str = "full") -> None:
+        if synchronous.lower() not in SYNCHRONOUS:
+            raise CannotOpen(f"synchronous is {' or '.join(SYNCHRONOUS)}, not {synchronous!r}")
         self._path = path
         self._reader_count = 0 if path == MEMORY else readers
         self.limit_seconds = limit_seconds

@@ -1,20 +1,14 @@
-"""Where a request keeps its session, its storage, and bodhi's own state.
+"""Where a request keeps its session and its storage.
 
 aiohttp-session 2.12 uses plain strings as request keys, which aiohttp 3.14 warns about; it looks them up by these two
 module names at each use, so typed keys can take their place. This has to run before the first request.
 """
 
-from typing import TYPE_CHECKING
-
 import aiohttp_session
 from aiohttp import web
 
-if TYPE_CHECKING:
-    from bodhi.session.visit import Visit
-
 SESSION = web.RequestKey("SESSION", aiohttp_session.Session)
 STORAGE = web.RequestKey("STORAGE", aiohttp_session.AbstractStorage)
-VISIT: "web.RequestKey[Visit]" = web.RequestKey("VISIT")
 
 aiohttp_session.SESSION_KEY = SESSION  # type: ignore[assignment]
 aiohttp_session.STORAGE_KEY = STORAGE  # type: ignore[assignment]

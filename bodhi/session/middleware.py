@@ -1,20 +1,16 @@
 """``bodhi.session.setup``: sessions for an aiohttp application, kept whatever the response is."""
 
-from typing import TYPE_CHECKING
-
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from bodhi.session import aiohttp_keys
-from bodhi.session.visit import Visit
+from bodhi.session.service import DefaultSessionService
+from bodhi.session.visit import VISIT, Visit
 
-if TYPE_CHECKING:
-    from bodhi.session.service import DefaultSessionService
-
-SESSIONS: "web.AppKey[DefaultSessionService]" = web.AppKey("SESSIONS")
+SESSIONS = web.AppKey("SESSIONS", DefaultSessionService)
 
 
-def setup(app: web.Application, service: "DefaultSessionService") -> None:
+def setup(app: web.Application, service: DefaultSessionService) -> None:
     """Give every request of *app* its session from *service*, through ``aiohttp_session.get_session(request)``.
 
     Beyond what ``aiohttp_session.setup(app, service.storage)`` does, changes are saved before the headers of streams,
@@ -26,20 +22,20 @@ def setup(app: web.Application, service: "DefaultSessionService") -> None:
     app.on_response_prepare.append(_before_headers)
 
 
-def session_middleware(service: "DefaultSessionService") -> Middleware:
+def session_middleware(service: DefaultSessionService) -> Middleware:
     """The middleware that :func:`setup` installs."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         visit = Visit(service, request)
-        request[aiohttp_keys.VISIT] = visit
+        request[VISIT] = visit
         request[aiohttp_keys.STORAGE] = visit
         try:
             response = await handler(request)
         except web.HTTPException as answer:
             await visit.finish(answer)
             raise
-        except Exception as error:
+        except BaseException as error:
             visit.lose(f"the handler failed with {type(error).__name__}")
             raise
         await visit.finish(response)
@@ -49,6 +45,6 @@ def session_middleware(service: "DefaultSessionService") -> Middleware:
 
 
 async def _before_headers(request: web.Request, response: web.StreamResponse) -> None:
-    visit = request.get(aiohttp_keys.VISIT)
+    visit = request.get(VISIT)
     if visit is not None:
         await visit.before_headers(response)

@@ -1,35 +1,21 @@
-"""The policy of sessions: ids, times, encryption, merging; what the application and the operator call."""
+"""What the application and the operator call: connect, count, list, revoke, clear, sweep, close."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from bodhi.database import BadDatabaseUrl, Database, Schema, dialect_of, open_database
-from bodhi.session.changes import Changes, Moving, OpenSession, Saving
-from bodhi.session.codec import encode
-from bodhi.session.cookie import CookiePolicy
-from bodhi.session.counters import SessionCounters
-from bodhi.session.errors import DigestTaken, SessionError, SessionGone, SessionUnavailable, UnknownKey, Unreadable
-from bodhi.session.handles import digest_of, handle_of, is_session_id, new_session_id
-from bodhi.session.keyring import Keyring
-from bodhi.session.owner import owner_of
-from bodhi.session.records import NOWHERE, Device, SessionListing, SessionRecord, StoredData, UserCap
+from bodhi.session.handles import handle_of
+from bodhi.session.keeper import SessionKeeper
+from bodhi.session.records import SessionListing
 from bodhi.session.sql_store import Clock, open_store
+from bodhi.session.storage import SessionStorage
 from bodhi.session.store import SessionStore
 from bodhi.session.sweeper import Sweeper
-from bodhi.session.touches import Touches
-
-if TYPE_CHECKING:
-    from bodhi.session.storage import SessionStorage
-
-ID_ATTEMPTS = 3  # a second collision of 256 random bits means a broken generator
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +32,7 @@ class SessionInfo:
     is_current: bool
 
 
-class DefaultSessionService:
+class DefaultSessionService(SessionKeeper):
     """Sessions in the database that a URL names.
 
     ``await DefaultSessionService.connect(url, keys=[...])`` gives one that works, to be closed; a service from
@@ -58,30 +44,20 @@ class DefaultSessionService:
         self,
         store: SessionStore,
         *,
-        keys: Sequence[str | bytes],
-        idle_seconds: int = 86_400,
-        lifetime_seconds: int = 1_209_600,
-        touch_seconds: int = 60,
-        sweep_seconds: float | None = 300,
-        max_per_user: int | None = None,
-        cookie: CookiePolicy | None = None,
         database: Database | None = None,
         auto_migrate: bool = True,
+        sweep_seconds: float | None = 300,
+        **policy: Any,
     ) -> None:
         """A service on any *store*; *database* is what :meth:`open` connects and migrates for it.
 
-        With *sweep_seconds* None expired sessions are deleted only when :meth:`sweep` is called.
+        With *sweep_seconds* None expired sessions are deleted only when :meth:`sweep` is called. *policy* is
+        :class:`SessionKeeper`'s.
         """
-        self._store = store
-        self._sweep_seconds = sweep_seconds
-        self._max_per_user = max_per_user
-        self.cookie = cookie or CookiePolicy()
+        super().__init__(store, **policy)
         self._database = database
         self._auto_migrate = auto_migrate
-        self.counters = SessionCounters()
-        idle_ms = idle_seconds * 1000
-        self._changes = Changes(Keyring(keys), self.counters, idle_ms=idle_ms, lifetime_ms=lifetime_seconds * 1000)
-        self._touches = Touches(store, self.counters, idle_ms=idle_ms, interval_ms=touch_seconds * 1000)
+        self._sweep_seconds = sweep_seconds
         self._sweeper = Sweeper(store, self.counters)
         self._opened: AsyncExitStack | None = None
 
@@ -113,7 +89,7 @@ class DefaultSessionService:
             readers=readers,
             synchronous=synchronous,
         )
-        return cls(open_store(database, clock=clock), keys=keys, database=database, **policy)
+        return cls(open_store(database, clock=clock), database=database, keys=keys, **policy)
 
     @classmethod
     async def connect(cls, url: str, *, keys: Sequence[str | bytes], **options: Any) -> Self:
@@ -174,124 +150,10 @@ class DefaultSessionService:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    # What requests call, through the storage.
-
     @cached_property
-    def storage(self) -> "SessionStorage":
+    def storage(self) -> SessionStorage:
         """The storage for ``aiohttp_session.setup(app, service.storage)``."""
-        from bodhi.session.storage import SessionStorage
-
         return SessionStorage(self)
-
-    async def load(self, session_id: str) -> OpenSession | None:
-        """The live session with this id, or None; a malformed id costs no query.
-
-        Unreadable data is set aside and reads as None; data under an unknown key reads as None and stays.
-        """
-        if not is_session_id(session_id):
-            return None
-        self.counters.loads += 1
-        record = await self._store.load(digest_of(session_id))
-        if record is None:
-            return None
-        session = await self._opened_record(record)
-        if session is not None:
-            self._touches.note(record)
-        return session
-
-    async def create(
-        self,
-        data: dict[str, Any],
-        *,
-        device: Device = NOWHERE,
-        max_age_seconds: int | None = None,
-        replaces: bytes | None = None,
-    ) -> tuple[str, OpenSession]:
-        """A new session and the id for its cookie; *replaces* is the digest of the session that it ends."""
-        plaintext = encode(data)
-        owner = owner_of(data)
-        for _ in range(ID_ATTEMPTS):
-            session_id = new_session_id()
-            new = self._changes.new(session_id, plaintext, owner, device, max_age_seconds)
-            try:
-                record = await self._store.create(new, replaces=replaces, cap=self._cap(owner))
-            except DigestTaken:
-                log.error("a new session id was taken already: is the random generator broken?")
-                continue
-            self.counters.creations += 1
-            return session_id, OpenSession(record, plaintext, data)
-        raise SessionError("no unused session id was found")
-
-    async def save(
-        self,
-        session: OpenSession,
-        data: dict[str, Any],
-        *,
-        ages: bool = False,
-        max_age_seconds: int | None = None,
-    ) -> OpenSession | None:
-        """Store *data*, merged with what other requests saved since *session* was loaded.
-
-        None where nothing is left in the session: then its row is deleted. With *ages* the session ends
-        *max_age_seconds* from now, within the timeouts. Raises :exc:`SessionGone` when the session has ended meanwhile.
-        """
-        change = Saving(self._changes, session, data, self._changes.ages(max_age_seconds) if ages else None)
-        save = change(session.record) if data else None
-        if save is None or not await self._store.save(save):
-            try:
-                updated = await self._store.update(session.record.digest, change)
-            except (Unreadable, UnknownKey) as error:
-                log.warning("session %s cannot be saved: %s", session.handle, error)
-                updated = False
-            if not updated:
-                self.counters.blocked_saves += 1
-                log.info("session %s ended while a request changed it: the change is dropped", session.handle)
-                raise SessionGone
-            save = change.save
-        if save is None:
-            self.counters.deletions += 1
-            return None
-        self.counters.saves += 1
-        record = replace(session.record, version=save.version + 1, data=save.data, user_id=save.user_id)
-        return OpenSession(record, change.plaintext, change.data)
-
-    async def rotate(
-        self,
-        session: OpenSession,
-        data: dict[str, Any],
-        *,
-        renewed: bool = False,
-        device: Device | None = None,
-        max_age_seconds: int | None = None,
-    ) -> tuple[str, OpenSession]:
-        """Save *data* under a new id and end the old one, in one transaction; the new id comes back.
-
-        With *renewed* (a login) the absolute timeout starts anew. Raises :exc:`SessionGone` when the session has ended.
-        """
-        for _ in range(ID_ATTEMPTS):
-            session_id = new_session_id()
-            move = Moving(self._changes, session, data, session_id=session_id, device=device, max_age=max_age_seconds)
-            try:
-                record = await self._store.rotate(
-                    session.record.digest, move, renewed=renewed, cap=self._cap(owner_of(data))
-                )
-            except DigestTaken:
-                log.error("a new session id was taken already: is the random generator broken?")
-                continue
-            except (Unreadable, UnknownKey) as error:
-                raise SessionGone from error
-            if record is None:
-                raise SessionGone
-            self.counters.rotations += 1
-            return session_id, OpenSession(record, move.plaintext, move.data)
-        raise SessionError("no unused session id was found")
-
-    async def delete(self, digest: bytes) -> bool:
-        """End the session stored under *digest*; whether there was a live one."""
-        self.counters.deletions += 1
-        return await self._store.delete(digest)
-
-    # What operators and users call.
 
     def get_session_store(self) -> SessionStore:
         """The store beneath."""
@@ -343,48 +205,6 @@ class DefaultSessionService:
     async def flush(self) -> int:
         """Write the touches that are noted; how many sessions were extended."""
         return await self._touches.flush()
-
-    async def rekey(self) -> AsyncIterator[tuple[int, int]]:
-        """Re-encrypt with the newest key what an older one encrypted, while requests go on.
-
-        After each page: how many sessions were re-encrypted and how many seen so far. What a request saves meanwhile
-        is encrypted with the newest key anyway; what no key opens stays as it is.
-        """
-        rekeyed = seen = 0
-        async for page in self._store.list_data():
-            seen += len(page)
-            rekeyed += await self._store.rekey([new for old in page if (new := self._rekeyed(old)) is not None])
-            yield rekeyed, seen
-
-    def _rekeyed(self, stored: StoredData) -> StoredData | None:
-        if self._changes.keyring.is_newest(stored.data):
-            return None
-        try:
-            plaintext = self._changes.keyring.open(stored.data, stored.digest)
-        except (Unreadable, UnknownKey) as error:
-            log.warning("session %s keeps its key: %s", handle_of(stored.digest), error)
-            return None
-        return replace(stored, data=self._changes.keyring.seal(plaintext, stored.digest))
-
-    # Helpers.
-
-    async def _opened_record(self, record: SessionRecord) -> OpenSession | None:
-        try:
-            return self._changes.opened(record)
-        except UnknownKey as error:
-            self.counters.unknown_keys += 1
-            log.warning("session %s reads as absent and is kept: %s", handle_of(record.digest), error)
-        except Unreadable as error:
-            self.counters.unreadable += 1
-            log.warning("session %s is set aside: %s", handle_of(record.digest), error)
-            try:
-                await self._store.set_aside(record, str(error))
-            except SessionUnavailable:
-                log.warning("session %s could not be set aside yet", handle_of(record.digest))
-        return None
-
-    def _cap(self, owner: str | None) -> UserCap | None:
-        return UserCap(owner, self._max_per_user) if owner is not None and self._max_per_user else None
 
     def _ended(self, sessions: int) -> int:
         self.counters.deletions += sessions

@@ -26,7 +26,9 @@ class Session(aiohttp_session.Session):
     ) -> None:
         super().__init__(None, data=None, new=stored is None, max_age=max_age)
         self.stored = stored
-        self.is_gone = False  # it ended while the request ran: nothing of it may be saved any more
+        self.is_dropped = (
+            False  # it ended while the request ran, or its change was lost: nothing of it is saved any more
+        )
         self.is_invalidated = False
         self.wants_rotation = False
         self.was_loaded = was_loaded  # a row was looked for, rather than to be replaced
@@ -38,7 +40,7 @@ class Session(aiohttp_session.Session):
             self._created = stored.record.created_at // 1000
 
     def __repr__(self) -> str:
-        state = "gone" if self.is_gone else "new" if self.new else "changed" if self.is_changed else "unchanged"
+        state = "dropped" if self.is_dropped else "new" if self.new else "changed" if self.is_changed else "unchanged"
         return f"<Session {self.identity or '-'} {state}>"
 
     @property

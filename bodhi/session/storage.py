@@ -1,27 +1,22 @@
 """The storage that ``aiohttp_session.setup`` takes: hands each request to a :class:`~bodhi.session.visit.Visit`."""
 
-from typing import TYPE_CHECKING
-
 import aiohttp_session
 from aiohttp import web
 
-from bodhi.session import aiohttp_keys
+from bodhi.session.keeper import SessionKeeper
 from bodhi.session.session import Session
-from bodhi.session.visit import Visit
-
-if TYPE_CHECKING:
-    from bodhi.session.service import DefaultSessionService
+from bodhi.session.visit import VISIT, Visit
 
 
 class SessionStorage(aiohttp_session.AbstractStorage):
-    """Sessions of a :class:`~bodhi.session.service.DefaultSessionService` for aiohttp-session's own middleware.
+    """Sessions of a :class:`~bodhi.session.keeper.SessionKeeper` for aiohttp-session's own middleware.
 
     With *max_age* (seconds) cookies say Max-Age, and no session lives longer than that.
     """
 
-    def __init__(self, service: "DefaultSessionService", *, max_age: int | None = None) -> None:
-        super().__init__(cookie_name=service.cookie.full_name, max_age=max_age)
-        self._service = service
+    def __init__(self, keeper: SessionKeeper, *, max_age: int | None = None) -> None:
+        super().__init__(cookie_name=keeper.cookie.full_name, max_age=max_age)
+        self._keeper = keeper
 
     async def load_session(self, request: web.Request) -> Session:
         """The visitor's session, or a new one; raises :exc:`SessionUnavailable`, never a new one in its place."""
@@ -39,7 +34,7 @@ class SessionStorage(aiohttp_session.AbstractStorage):
 
     def visit(self, request: web.Request) -> Visit:
         """The one visit of *request*."""
-        visit = request.get(aiohttp_keys.VISIT)
+        visit = request.get(VISIT)
         if visit is None:
-            visit = request[aiohttp_keys.VISIT] = Visit(self._service, request, max_age=self.max_age)
+            visit = request[VISIT] = Visit(self._keeper, request, max_age=self.max_age)
         return visit

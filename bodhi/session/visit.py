@@ -4,21 +4,18 @@ Keeping and telling are apart, since ``session.save()`` keeps before there is a 
 """
 
 import logging
-from typing import TYPE_CHECKING
 
 import aiohttp_session
 from aiohttp import hdrs, web
 
 from bodhi.session import aiohttp_keys
-from bodhi.session.errors import SessionGone, SessionNotSaved, SessionUnavailable
+from bodhi.session.errors import SessionError, SessionGone, SessionNotSaved, SessionUnavailable
 from bodhi.session.handles import digest_of, is_session_id
+from bodhi.session.keeper import SessionKeeper
 from bodhi.session.owner import owner_of
 from bodhi.session.records import Device
 from bodhi.session.responses import SessionGoneResponse, SessionUnavailableResponse
 from bodhi.session.session import Session
-
-if TYPE_CHECKING:
-    from bodhi.session.service import DefaultSessionService
 
 LONGEST_USER_AGENT = 512
 
@@ -28,9 +25,9 @@ log = logging.getLogger(__name__)
 class Visit(aiohttp_session.AbstractStorage):
     """What aiohttp-session calls a storage, for one request: so it knows the request also in ``new_session()``."""
 
-    def __init__(self, service: "DefaultSessionService", request: web.Request, *, max_age: int | None = None) -> None:
+    def __init__(self, keeper: SessionKeeper, request: web.Request, *, max_age: int | None = None) -> None:
         # Not super().__init__: what it prepares for every request is never used here.
-        self._service = service
+        self._keeper = keeper
         self._request = request
         self._max_age = max_age
         self._session_id: str | None = None  # what the browser holds, or will after this response
@@ -43,9 +40,9 @@ class Visit(aiohttp_session.AbstractStorage):
             return loaded
         session_id = self._cookie_value()
         try:
-            stored = await self._service.load(session_id) if session_id is not None else None
+            stored = await self._keeper.load(session_id) if session_id is not None else None
         except SessionUnavailable as error:
-            self._service.counters.unavailable += 1
+            self._keeper.counters.unavailable += 1
             raise SessionUnavailableResponse from error
         if (loaded := self.session) is not None:
             return loaded  # two tasks of one handler asked at once: they share the first answer
@@ -79,14 +76,14 @@ class Visit(aiohttp_session.AbstractStorage):
         session = self.session
         if session is None:
             return
-        if response.prepared:
-            await self._keep_late(session, "was made after the headers went out")
-            return
-        if response.status < 500:
-            await self.keep(session)
-        else:
+        if response.status >= 500:
             self.lose(f"the response is {response.status}")
-        self.tell(response)
+        elif response.prepared:
+            await self._keep_late(session)
+        else:
+            await self.keep(session)
+        if not response.prepared:
+            self.tell(response)
 
     async def before_headers(self, response: web.StreamResponse) -> None:
         """The headers go out now: keep the change of a stream's handler, or of a middleware around this one."""
@@ -100,16 +97,16 @@ class Visit(aiohttp_session.AbstractStorage):
     def lose(self, why: str) -> None:
         """Say loudly that a change is not kept."""
         session = self.session
-        if session is not None and not session.is_gone and session.is_changed:
-            self._service.counters.lost_changes += 1
+        if session is not None and not session.is_dropped and session.is_changed:
+            self._keeper.counters.lost_changes += 1
             log.warning("a change of session %s is lost: %s", session.identity or "(new)", why)
-            session.is_gone = True  # nothing later may keep half of it
+            session.is_dropped = True  # nothing later may keep half of it
 
-    async def _keep_late(self, session: Session, why: str) -> None:
+    async def _keep_late(self, session: Session) -> None:
         try:
             await self.keep(session)
-        except (SessionNotSaved, SessionUnavailable, SessionGone) as error:
-            self.lose(f"it {why}: {error}")
+        except SessionError as error:
+            self.lose(f"it was made after the headers went out, and {error}")
 
     def tell(self, response: web.StreamResponse) -> None:
         """Put into the headers what the browser and the caches between have to know."""
@@ -127,12 +124,12 @@ class Visit(aiohttp_session.AbstractStorage):
 
     async def keep(self, session: Session) -> None:
         """Store what changed, at once. Of a session that has ended meanwhile nothing is stored, and nobody is told."""
-        if session.is_gone or not session.is_changed:
+        if session.is_dropped or not session.is_changed:
             return
         try:
             await self._keep(session)
         except SessionUnavailable as error:
-            self._service.counters.unavailable += 1
+            self._keeper.counters.unavailable += 1
             raise SessionUnavailableResponse from error
 
     async def _keep(self, session: Session) -> None:
@@ -149,14 +146,14 @@ class Visit(aiohttp_session.AbstractStorage):
     async def _end(self, session: Session) -> None:
         digest = self._replaced_digest(session)
         if digest is not None:
-            await self._service.delete(digest)
+            await self._keeper.delete(digest)
         if session.is_invalidated and self._cookie_value() is not None:
             self._forget()
         session.was_stored(None)
 
     async def _begin(self, session: Session) -> None:
         self._need_headers()
-        session_id, stored = await self._service.create(
+        session_id, stored = await self._keeper.create(
             session.data,
             device=self._device(),
             max_age_seconds=session.max_age,
@@ -170,7 +167,7 @@ class Visit(aiohttp_session.AbstractStorage):
         self._need_headers()
         owner = owner_of(session.data)
         try:
-            session_id, stored = await self._service.rotate(
+            session_id, stored = await self._keeper.rotate(
                 session.stored,
                 session.data,
                 renewed=owner is not None and owner != session.stored.record.user_id,
@@ -178,7 +175,7 @@ class Visit(aiohttp_session.AbstractStorage):
                 max_age_seconds=session.max_age,
             )
         except SessionGone as error:
-            session.is_gone = True
+            session.is_dropped = True
             raise SessionGoneResponse from error
         self._remember(session_id, session)
         session.was_stored(stored)
@@ -188,9 +185,9 @@ class Visit(aiohttp_session.AbstractStorage):
         # aiohttp-session's max_age counts from the last save, for the cookie and for the row.
         ages = session.max_age is not None or session.max_age != session.stored_max_age
         try:
-            stored = await self._service.save(session.stored, session.data, ages=ages, max_age_seconds=session.max_age)
+            stored = await self._keeper.save(session.stored, session.data, ages=ages, max_age_seconds=session.max_age)
         except SessionGone:
-            session.is_gone = True
+            session.is_dropped = True
             return
         if stored is None:
             self._forget()
@@ -205,12 +202,12 @@ class Visit(aiohttp_session.AbstractStorage):
     def _remember(self, session_id: str, session: Session) -> None:
         self._session_id = session_id
         if not self._headers_are_out:
-            self._set_cookie = self._service.cookie.set(session_id, session.max_age)
+            self._set_cookie = self._keeper.cookie.set(session_id, session.max_age)
 
     def _forget(self) -> None:
         self._session_id = None
         if not self._headers_are_out:
-            self._set_cookie = self._service.cookie.removal()
+            self._set_cookie = self._keeper.cookie.removal()
 
     def _replaced_digest(self, session: Session) -> bytes | None:
         """The digest of the row that ends when *session*, a new one or one that was invalidated, is kept."""
@@ -222,10 +219,13 @@ class Visit(aiohttp_session.AbstractStorage):
         return digest_of(session_id)
 
     def _cookie_value(self) -> str | None:
-        return self._service.cookie.read(self._request.headers.getall(hdrs.COOKIE, ()))
+        return self._keeper.cookie.read(self._request.headers.getall(hdrs.COOKIE, ()))
 
     def _device(self) -> Device:
         agent = self._request.headers.get(hdrs.USER_AGENT)
         if agent is not None:
             agent = "".join(character if character.isprintable() else "\ufffd" for character in agent)
         return Device(self._request.remote, agent[:LONGEST_USER_AGENT] if agent else None)
+
+
+VISIT = web.RequestKey("VISIT", Visit)
