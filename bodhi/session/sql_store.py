@@ -229,6 +229,8 @@ class SqlSessionStore:
             after = rows[-1]["digest"]
 
     async def rekey(self, page: Sequence[StoredData]) -> int:
+        if not page:
+            return 0
         with _own_errors():
             return len(await self._database.each("rekey_session", [asdict(one) for one in page]))
 
