@@ -93,6 +93,9 @@ $(VENV)/installed: $(BIN)/python setup.cfg pyproject.toml
 	$(BIN)/pip install --quiet --editable .
 	@touch $@
 
+# The types of what the tests use are checked as well.
+$(VENV)/installed-lint: $(VENV)/installed-test
+
 $(VENV)/installed-%: $(BIN)/python setup.cfg pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[$*]'
 	@touch $@
