@@ -20,7 +20,7 @@ from support.replication import ReplicationPair
 DIALECTS = ("sqlite", "postgres")
 # Whoever asks for one of these by name can run on that database only.
 _ONLY_SQLITE = {"sqlite_url"}
-_ONLY_POSTGRES = {"postgres_url", "postgres_server", "replication_pair", "pgbouncer_url"}
+_ONLY_POSTGRES = {"postgres_url", "postgres_databases", "postgres_server", "replication_pair", "pgbouncer_url"}
 # Set where the tests are about an installed wheel.
 _WHEEL_VARIABLE = "BODHI_TEST_WHEEL"
 _CHECKOUT = Path(__file__).resolve().parents[1]

@@ -19,6 +19,8 @@ from support.postgres import PASSWORD, USER, PostgresServer
 URL_VARIABLE = "BODHI_TEST_SESSION_PG_URL"
 COMPOSE_URL = f"postgresql://{USER}:{PASSWORD}@127.0.0.1:54320/bodhi_sessions"
 T = TypeVar("T")
+# What a server that is absent, is not ours, or is something else altogether answers with.
+_UNUSABLE = (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -40,17 +42,25 @@ def find_postgres() -> RunningPostgres:
     if url := os.environ.get(URL_VARIABLE) or dotenv_values(_ROOT / ".env.test").get(URL_VARIABLE):
         try:
             return RunningPostgres(url, f"{URL_VARIABLE}, PostgreSQL {_version_of(url)}")
-        except (OSError, asyncpg.PostgresError, ValueError) as error:
-            raise NoPostgres(
-                f"the server that {URL_VARIABLE} names cannot be used: {type(error).__name__}: {error}"
-            ) from error
+        except _UNUSABLE as error:
+            cause = f"{type(error).__name__}: {error}"
+            raise NoPostgres(f"the server that {URL_VARIABLE} names cannot be used: {cause}") from error
     try:
         # Ours is what takes our user and password.
         return RunningPostgres(COMPOSE_URL, f"compose service bodhi_session_db, PostgreSQL {_version_of(COMPOSE_URL)}")
-    except (OSError, asyncpg.PostgresError):
+    except _UNUSABLE:
+        return _own_server()
+
+
+def _own_server() -> RunningPostgres:
+    try:
         server = PostgresServer.start()
         origin = f"own server, PostgreSQL {_version_of(server.url())} from {server.binaries}"
-        return RunningPostgres(server.url(), origin, server.close)
+    except (OSError, RuntimeError) as error:
+        raise NoPostgres(
+            f"no PostgreSQL could be started for the tests: {error}\nSet {URL_VARIABLE} instead"
+        ) from error
+    return RunningPostgres(server.url(), origin, server.close)
 
 
 def with_database(url: str, database: str) -> str:
