@@ -72,7 +72,8 @@ bench: $(VENV)/installed-bench ## measure against Redis, PostgreSQL and SQLite, 
 	$(BIN)/python -m bench $(ARGS)
 
 wheel: $(VENV)/installed ## build the wheel into dist/
-	$(BIN)/pip wheel --no-deps --wheel-dir dist .
+	rm -rf build/lib # modules that are gone would come back from it
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean: ## remove what was built, installed and cached
 	rm -rf $(VENV) .tox build dist bodhi.egg-info tests/typescript/node_modules htmlcov .coverage* \
