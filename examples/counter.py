@@ -1,0 +1,31 @@
+"""A page that counts your visits. To run it: BODHI_ENCRYPTION_KEY=… python examples/counter.py
+
+The key comes from `python -m bodhi config generate-key`. Keep it: sessions can be read with the same key only, after a
+restart as well. BODHI_SESSION_DB_URL names the database, by default the SQLite file counter.sqlite.
+"""
+
+import os
+
+from aiohttp import web
+from aiohttp_session import get_session
+
+from bodhi.session import DefaultSessionService, setup
+
+
+async def count(request: web.Request) -> web.Response:
+    session = await get_session(request)
+    session["visits"] = session.get("visits", 0) + 1
+    return web.Response(text=f"Visit {session['visits']}\n")
+
+
+async def make_app() -> web.Application:
+    app = web.Application()
+    app.router.add_get("/", count)
+    url, keys = os.environ.get("BODHI_SESSION_DB_URL", "sqlite:counter.sqlite"), os.environ["BODHI_ENCRYPTION_KEY"]
+    service = await DefaultSessionService.connect(url, keys=keys.split(","))
+    app.on_cleanup.append(lambda _: service.close())
+    setup(app, service)
+    return app
+
+
+web.run_app(make_app(), host=os.environ.get("BODHI_HOST", "localhost"), port=int(os.environ.get("BODHI_PORT", "8080")))

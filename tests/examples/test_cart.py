@@ -1,0 +1,191 @@
+import asyncio
+import itertools
+import re
+
+import aiohttp
+import pytest
+
+ARTICLES = {"Tea", "Cake", "Honey"}
+
+
+class Shopper:
+    """One browser whose requests go to the shop's processes in turn, as behind a proxy."""
+
+    def __init__(self, http, examples):
+        self._http = http
+        self.examples = examples
+        self._urls = itertools.cycle(example.url for example in examples)
+
+    def ask(self, method, path, **options):
+        """The answer of the next process, redirects not followed."""
+        return self._http.request(method, next(self._urls) + path, allow_redirects=False, **options)
+
+    async def page(self):
+        async with self.ask("GET", "/") as response:
+            assert 200 == response.status
+            return await response.text()
+
+    async def post(self, path, **form):
+        """Send a form; the page comes from the process whose turn it is then."""
+        async with self.ask("POST", path, data=form) as response:
+            assert 303 == response.status, await response.text()
+            assert "/" == response.headers["Location"]
+        return await self.page()
+
+    def socket(self):
+        return self._http.ws_connect(next(self._urls) + "/socket")
+
+    @property
+    def cookies(self):
+        return [cookie.value for cookie in self._http.cookie_jar if cookie.key == "cart"]
+
+
+@pytest.fixture
+async def open_shop(run, dialect, database_url, key):
+    """Opens the shop: one process on SQLite, two on PostgreSQL."""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
+
+        async def start(packing_seconds=0):
+            settings = {"BODHI_SESSION_DB_URL": database_url, "CART_PACKING_SECONDS": str(packing_seconds)}
+            if dialect == "sqlite":
+                return Shopper(http, [await run("cart/app.py", **settings)])
+            settings |= {"BODHI_DEPLOYMENT": "cluster", "BODHI_ENCRYPTION_KEY": key}
+            return Shopper(http, await asyncio.gather(*(run("cart/app.py", **settings) for _ in range(2))))
+
+        yield start
+
+
+def cart_on(page):
+    """What the page shows as the cart."""
+    return {article: int(quantity) for article, quantity in re.findall(r"<span>(\w+): (\d+)</span>", page)}
+
+
+async def test_a_cart_is_filled_and_emptied(open_shop):
+    """Nested values change, keys come and go, whichever process is asked."""
+    shopper = await open_shop()
+
+    assert {} == cart_on(await shopper.page())
+    assert {"Tea": 1} == cart_on(await shopper.post("/add", article="Tea"))
+    assert {"Tea": 2} == cart_on(await shopper.post("/add", article="Tea"))
+    assert {"Tea": 2, "Cake": 1} == cart_on(await shopper.post("/add", article="Cake"))
+    assert {"Tea": 1, "Cake": 1} == cart_on(await shopper.post("/remove", article="Tea"))
+    assert {"Cake": 1} == cart_on(await shopper.post("/remove", article="Tea"))
+
+
+async def test_a_look_around_leaves_no_cookie(open_shop):
+    """The page is for phones, needs no script, and gives a visitor who stored nothing no session."""
+    shopper = await open_shop()
+
+    page = await shopper.page()
+    assert 'name="viewport" content="width=device-width' in page
+    assert "<script" not in page
+    await shopper.post("/remove", article="Tea")
+
+    assert [] == shopper.cookies
+
+
+async def test_login_keeps_the_cart_and_moves_it_to_a_new_id(open_shop):
+    """The id from before the login is worth nothing afterwards."""
+    shopper = await open_shop()
+    await shopper.post("/add", article="Honey")
+    before = shopper.cookies
+
+    page = await shopper.post("/login", name="<b>Ann")
+
+    assert "Welcome, &lt;b&gt;Ann" in page
+    assert {"Honey": 1} == cart_on(page)
+    assert before != shopper.cookies
+    async with aiohttp.request("GET", shopper.examples[0].url, cookies={"cart": before[0]}) as response:
+        assert {} == cart_on(await response.text())
+
+
+async def test_logout_ends_the_session_in_every_process(open_shop):
+    """A copy of the cookie does not work any more either."""
+    shopper = await open_shop()
+    await shopper.post("/login", name="Ann")
+    copy = shopper.cookies[0]
+
+    page = await shopper.post("/logout")
+
+    assert "Ann" not in page
+    assert [] == shopper.cookies
+    for example in shopper.examples:
+        async with aiohttp.request("GET", example.url, cookies={"cart": copy}) as response:
+            assert "Ann" not in await response.text()
+
+
+async def test_two_tabs_that_add_at_once_both_win(open_shop):
+    """Each article has a top-level key of its own."""
+    shopper = await open_shop()
+    await shopper.post("/login", name="Ann")
+
+    async def add(article):
+        async with shopper.ask("POST", "/add", data={"article": article}) as response:
+            assert 303 == response.status
+
+    await asyncio.gather(*(add(article) for article in ARTICLES))
+
+    assert dict.fromkeys(ARTICLES, 1) == cart_on(await shopper.page())
+
+
+async def test_what_a_stream_says_is_saved_while_it_goes_on(open_shop):
+    """The next process sees the first article sent while the page of the order is still being written."""
+    shopper = await open_shop(packing_seconds=60)
+    await shopper.post("/add", article="Tea")
+    await shopper.post("/add", article="Cake")
+
+    async with shopper.ask("POST", "/checkout") as order:
+        await order.content.readuntil(b"Tea: 1 packed")
+        page = await shopper.page()
+
+    assert {"Cake": 1} == cart_on(page)
+    assert "Sent to you so far: 1" in page
+
+
+async def test_an_order_is_packed_to_the_end(open_shop):
+    """The whole stream, and an empty cart after it."""
+    shopper = await open_shop()
+    await shopper.post("/add", article="Tea")
+    await shopper.post("/add", article="Cake")
+
+    async with shopper.ask("POST", "/checkout") as order:
+        text = await order.text()
+
+    assert text.index("Tea: 1 packed") < text.index("Cake: 1 packed") < text.index("on its way")
+    page = await shopper.page()
+    assert {} == cart_on(page)
+    assert "Sent to you so far: 2" in page
+
+
+async def test_a_websocket_reads_the_session(open_shop):
+    """It knows who is there, and what is in the cart."""
+    shopper = await open_shop()
+    await shopper.post("/login", name="Ann")
+    await shopper.post("/add", article="Tea")
+
+    async with shopper.socket() as socket:
+        assert {"user": "Ann", "cart": {"Tea": 1}} == await socket.receive_json(timeout=10)
+        await socket.send_str("Cake")
+        assert {"article": "Cake", "quantity": 0} == await socket.receive_json(timeout=10)
+
+
+async def test_it_ends_at_once_with_a_websocket_open(open_shop):
+    """SIGTERM closes what is open and ends the process well."""
+    shopper = await open_shop()
+    async with shopper.socket() as socket:
+        await socket.receive_json(timeout=10)
+        process = shopper.examples[0]
+        process.process.terminate()
+        assert aiohttp.WSMsgType.CLOSE == (await socket.receive(timeout=10)).type
+        await socket.close()
+
+    assert 0 == process.process.wait(10), process.log.read_text()
+
+
+async def test_what_the_shop_does_not_know_is_refused(open_shop):
+    """A fault of the browser's, told as one."""
+    shopper = await open_shop()
+
+    for path, form in [("/add", {"article": "Gold"}), ("/add", {}), ("/remove", {}), ("/login", {"name": " "})]:
+        async with shopper.ask("POST", path, data=form) as response:
+            assert 400 == response.status
