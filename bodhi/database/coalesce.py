@@ -11,11 +11,12 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Waiting(Generic[Item, Answer]):
     key: bytes
     item: Item
     answer: "asyncio.Future[Answer | None]"
+    until: float  # by the loop's clock
 
 
 class Coalescer(Generic[Item, Answer]):
@@ -43,6 +44,8 @@ class Coalescer(Generic[Item, Answer]):
         self._limit_seconds = limit_seconds
         self._under_way = 0
         self._queue: list[_Waiting[Item, Answer]] = []
+        self._waiting: dict[_Waiting[Item, Answer], None] = {}  # in the order in which their time is up
+        self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __call__(self, key: bytes, item: Item) -> Answer | None:
@@ -54,18 +57,31 @@ class Coalescer(Generic[Item, Answer]):
             finally:
                 self._under_way -= 1
                 self._depart()
-        return await self._ride(_Waiting(key, item, asyncio.get_running_loop().create_future()))
+        return await self._ride(key, item)
 
-    async def _ride(self, waiting: _Waiting[Item, Answer]) -> Answer | None:
+    async def _ride(self, key: bytes, item: Item) -> Answer | None:
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(key, item, loop.create_future(), loop.time() + self._limit_seconds)
+        self._waiting[waiting] = None
+        if self._timer is None:
+            self._timer = loop.call_at(waiting.until, self._give_up)
         self._queue.append(waiting)
         self._depart()
         try:
-            async with asyncio.timeout(self._limit_seconds):
-                return await waiting.answer
-        except TimeoutError as error:
-            raise DatabaseUnavailable from error
+            return await waiting.answer
         finally:
-            waiting.answer.cancel()  # whoever stopped waiting need not be asked for
+            del self._waiting[waiting]
+
+    def _give_up(self) -> None:
+        # One timer for all who wait, since one each would cost more than the rest of this class.
+        loop = asyncio.get_running_loop()
+        self._timer = None
+        for waiting in self._waiting:
+            if waiting.until > loop.time():
+                self._timer = loop.call_at(waiting.until, self._give_up)
+                return
+            if not waiting.answer.done():
+                waiting.answer.set_exception(DatabaseUnavailable())
 
     def _depart(self) -> None:
         while self._queue and self._under_way < self._trips:
