@@ -1,0 +1,153 @@
+"""The server process under measurement: one small aiohttp application, on each kind of session.
+
+Run as ``python -m bench.application KIND [--url URL] [--core N]``: it prints its port when it answers, and ends with
+its standard input. Each kind imports only what it needs, since memory is measured too.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+from aiohttp import web
+
+SESSION_BYTES = 1024
+KEY = "a key for measurements and nothing else"
+
+Setup = Callable[[web.Application], None]
+
+
+def session_data(number: int) -> dict[str, Any]:
+    """A session of 1 KB as JSON: a user, a counter, roles, a token."""
+    data = {"user_id": f"user-{number:06}", "visits": 1_000_000, "roles": ["reader", "editor"], "locale": "en"}
+    return {**data, "token": "".join(chr(97 + (number * 7 + at * at) % 26) for at in range(SESSION_BYTES - 105))}
+
+
+async def open_sessions(kind: str, url: str, stack: AsyncExitStack) -> Setup:
+    """What gives an application sessions of this *kind*, opened until *stack* closes."""
+    if kind == "none":
+        return lambda _: None
+    return await _KINDS[kind](url, stack)
+
+
+async def _bodhi(url: str, stack: AsyncExitStack) -> Setup:
+    from bodhi.session import DefaultSessionService, setup
+
+    service = await stack.enter_async_context(DefaultSessionService.from_url(url, keys=[KEY]))
+    return lambda app: setup(app, service)
+
+
+async def _cookie(_: str, __: AsyncExitStack) -> Setup:
+    from aiohttp_session.cookie_storage import EncryptedCookieStorage
+    from cryptography.fernet import Fernet
+
+    return _peer(EncryptedCookieStorage(Fernet(Fernet.generate_key())))
+
+
+async def _redis(url: str, stack: AsyncExitStack) -> Setup:
+    from aiohttp_session.redis_storage import RedisStorage
+    from redis import asyncio as aioredis
+
+    return _peer(RedisStorage(await stack.enter_async_context(aioredis.from_url(url))))
+
+
+async def _pool(url: str, stack: AsyncExitStack) -> Setup:
+    import asyncpg
+
+    from bench.storages import PoolStorage
+
+    pool = await stack.enter_async_context(asyncpg.create_pool(url))
+    await pool.execute(PoolStorage.TABLE)
+    return _peer(PoolStorage(pool))
+
+
+async def _shared_connection(url: str, stack: AsyncExitStack) -> Setup:
+    from bench.storages import SharedConnectionStorage, open_shared_connection
+
+    connection = await open_shared_connection(url)
+    stack.push_async_callback(connection.close)
+    await connection.execute(SharedConnectionStorage.TABLE)
+    return _peer(SharedConnectionStorage(connection))
+
+
+_KINDS: dict[str, Callable[[str, AsyncExitStack], Awaitable[Setup]]] = {
+    "bodhi": _bodhi,
+    "cookie": _cookie,
+    "redis": _redis,
+    "pool": _pool,
+    "shared": _shared_connection,
+}
+
+
+def _peer(storage: Any) -> Setup:
+    import aiohttp_session
+
+    # A favour to the peers: aiohttp warns about aiohttp-session's string keys at every request, which costs them time.
+    aiohttp_session.SESSION_KEY = web.RequestKey("SESSION", object)  # type: ignore[assignment]
+    aiohttp_session.STORAGE_KEY = web.RequestKey("STORAGE", object)  # type: ignore[assignment]
+    return lambda app: aiohttp_session.setup(app, storage)
+
+
+def with_handlers(app: web.Application, kind: str) -> None:
+    """Adds ``/seed``, ``/read`` and ``/write``; without sessions ``/read`` alone."""
+    if kind == "none":
+        app.router.add_get("/read", _plain)
+        return
+    from aiohttp_session import get_session, new_session
+
+    async def seed(request: web.Request) -> web.Response:
+        session = await new_session(request)
+        session.update(session_data(int(request.query["number"])))
+        return web.Response(text="seeded")
+
+    async def read(request: web.Request) -> web.Response:
+        session = await get_session(request)
+        return web.Response(text=session["user_id"])  # where no session was found, this fails and is counted
+
+    async def write(request: web.Request) -> web.Response:
+        session = await get_session(request)
+        session["visits"] += 1
+        return web.Response(text=session["user_id"])
+
+    app.router.add_get("/seed", seed)
+    app.router.add_get("/read", read)
+    app.router.add_get("/write", write)
+
+
+async def _plain(_: web.Request) -> web.Response:
+    return web.Response(text="user-000000")
+
+
+async def serve(kind: str, url: str) -> None:
+    """Serve until standard input ends."""
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ended.set)
+    async with AsyncExitStack() as stack:
+        app = web.Application()
+        (await open_sessions(kind, url, stack))(app)
+        with_handlers(app, kind)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        print(runner.addresses[0][1], flush=True)
+        await ended.wait()
+
+
+def main() -> None:
+    """Read the command line and serve."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("kind", choices=["none", *_KINDS])
+    parser.add_argument("--url", default="")
+    parser.add_argument("--core", type=int)
+    options = parser.parse_args()
+    if options.core is not None and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {options.core})
+    asyncio.run(serve(options.kind, options.url))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""What is to be reached: ratios within one run, since absolute figures say more about the machine than about bodhi."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """One row of the table: a figure by name, and how large or small it is to be."""
+
+    figure: str
+    title: str
+    limit: float
+    sense: Literal["at least", "at most"]
+    unit: str = "x"
+
+    def is_met_by(self, value: float) -> bool:
+        """Whether *value* reaches the goal, to the two digits that are shown."""
+        shown = round(value, 2)
+        return shown >= self.limit if self.sense == "at least" else shown <= self.limit
+
+
+def _at_least(figure: str, title: str, limit: float) -> Goal:
+    return Goal(figure, title, limit, "at least")
+
+
+def _at_most(figure: str, title: str, limit: float, unit: str = "x") -> Goal:
+    return Goal(figure, title, limit, "at most", unit)
+
+
+GOALS = (
+    _at_least("http read postgres 4", "HTTP read, PostgreSQL / Redis, 4 connections", 2.0),
+    _at_least("http read postgres 32", "HTTP read, PostgreSQL / Redis, 32 connections", 2.7),
+    _at_least("http write postgres 4", "HTTP write, PostgreSQL durable / Redis, 4 connections", 1.2),
+    _at_least("http write postgres 32", "HTTP write, PostgreSQL durable / Redis, 32 connections", 2.8),
+    _at_least("http read sqlite 4", "HTTP read, SQLite / Redis, 4 connections", 2.0),
+    _at_least("http read sqlite 32", "HTTP read, SQLite / Redis, 32 connections", 2.6),
+    _at_least("http write sqlite 32", "HTTP write, SQLite / Redis, 32 connections", 2.2),
+    _at_least("load postgres 1", "PostgreSQL load through the store / raw prepared fetchrow, 1 in flight", 1.0),
+    _at_least("load postgres 16", "PostgreSQL load through the store / raw prepared fetchrow, 16 in flight", 1.8),
+    _at_least("load postgres 64", "PostgreSQL load through the store / raw prepared fetchrow, 64 in flight", 2.5),
+    _at_least("load sqlite 1", "SQLite load through the store / naive aiosqlite, 1 in flight", 2.5),
+    _at_least("load sqlite 16", "SQLite load through the store / naive aiosqlite, 16 in flight", 3.9),
+    _at_most("load p99 sqlite", "SQLite load p99 with 8 writers / one shared connection", 0.05),
+    _at_most("growth postgres", "PostgreSQL load p50, many rows / 10,000 rows", 1.1),
+    _at_most("growth sqlite", "SQLite load p50, many rows / 10,000 rows", 1.8),
+    _at_most("stall postgres", "longest stall of a save while all of them expire, PostgreSQL", 20, "ms"),
+    _at_most("stall sqlite", "longest stall of a save while all of them expire, SQLite", 50, "ms"),
+    _at_most("memory sqlite", "memory of a server process over aiohttp alone, SQLite", 15, "MB"),
+    _at_most("memory postgres", "memory of a server process over aiohttp alone, PostgreSQL", 15, "MB"),
+    _at_most("start sqlite", "start to first answer, SQLite", 0.5, "s"),
+)

@@ -1,0 +1,134 @@
+"""Reads and writes of a session over HTTP: one server process on a core of its own, the load on another."""
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from bench import load
+from bench.process import Process, running
+from bench.surroundings import Absent, Figures, Surroundings, median_ratio, say
+
+CONNECTIONS = (4, 32)
+SESSIONS = 2000
+REFERENCE = "redis"
+# By the name in the tables of goals: what the server process is asked to be.
+KINDS = {
+    "none": "none",
+    "cookie": "cookie",
+    "redis": "redis",
+    "pool": "pool",
+    "shared": "shared",
+    "postgres": "bodhi",
+    "sqlite": "bodhi",
+}
+TITLES = {
+    "none": "aiohttp with no session at all",
+    "cookie": "EncryptedCookieStorage",
+    "redis": "RedisStorage",
+    "pool": "PostgreSQL, asyncpg's pool as it comes",
+    "shared": "SQLite, one aiosqlite connection",
+    "postgres": "bodhi on PostgreSQL",
+    "sqlite": "bodhi on SQLite",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A running server process, and the cookies of sessions in it."""
+
+    name: str
+    process: Process
+    cookies: Path
+
+    def asked(self, path: str, connections: int, seconds: float) -> "Turn":
+        """What it did under load on *path*, and what that took."""
+        before = self.process.cpu_seconds
+        answered = load.run(self.process.url + path, self.cookies, connections=connections, seconds=seconds)
+        return Turn(answered, (self.process.cpu_seconds - before) * 1e6 / answered.requests)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One candidate's answers to one load."""
+
+    answered: load.Answered
+    cpu_us: float  # of the server process, per request: the figure that other people's work disturbs least
+
+
+def measure(surroundings: Surroundings, figures: Figures) -> None:
+    """Fills in the ratios to ``RedisStorage``, and the table of all candidates."""
+    rounds, seconds = (3, 1) if surroundings.quick else (5, 2)
+    rates: dict[tuple[str, str, int], list[Turn]] = defaultdict(list)
+    with ExitStack() as stack:
+        candidates = []
+        for name in KINDS:
+            try:
+                candidates.append(stack.enter_context(_running(name, surroundings)))
+            except Absent as absent:
+                figures.absent.append(f"{TITLES[name]}: not measured without {absent}")
+        for candidate in candidates:
+            candidate.asked("/read", 4, 1)  # what is prepared and cached once
+        for number in range(rounds):
+            say(f"  HTTP, round {number + 1} of {rounds}")
+            for one, what, connections in _turns(candidates):
+                rates[one.name, what, connections].append(one.asked(f"/{what}", connections, seconds))
+    _conclude(rates, figures)
+
+
+def _turns(candidates: Sequence[Candidate]) -> Iterator[tuple[Candidate, str, int]]:
+    """One round: each candidate in each discipline, those that are compared one after the other, in any order."""
+    for what in ("read", "write"):
+        for connections in CONNECTIONS:
+            for one in random.sample(candidates, len(candidates)):
+                if one.name != "none" or what == "read":
+                    yield one, what, connections
+
+
+def _conclude(rates: dict[tuple[str, str, int], list[Turn]], figures: Figures) -> None:
+    table: list[dict[str, object]] = []
+    for name, title in TITLES.items():
+        row: dict[str, object] = {"sessions": title}
+        for (who, what, connections), turns in sorted(rates.items()):
+            if who != name:
+                continue
+            per_second = _rates(turns)
+            row[f"{what}/s at {connections}"] = round(median(per_second))
+            row[f"CPU µs per {what} at {connections}"] = round(median(turn.cpu_us for turn in turns))
+            row[f"{what} p99 ms at {connections}"] = round(median(turn.answered.p99_ms for turn in turns), 2)
+            if reference := rates.get((REFERENCE, what, connections)):
+                ratio = median_ratio(per_second, _rates(reference))
+                row[f"{what} x Redis at {connections}"] = round(ratio, 2)
+                figures.values[f"http {what} {name} {connections}"] = ratio
+        if len(row) > 1:
+            table.append(row)
+    figures.tables["HTTP"] = table
+
+
+def _rates(turns: Sequence[Turn]) -> list[float]:
+    return [turn.answered.requests / turn.answered.seconds for turn in turns]
+
+
+@contextmanager
+def _running(name: str, surroundings: Surroundings) -> Iterator[Candidate]:
+    url = _url(name, surroundings)
+    with running(KINDS[name], url, surroundings.server_core) as process:
+        cookies = surroundings.folder / f"{name}.cookies"
+        say(f"  HTTP, {TITLES[name]}")
+        lines = [] if name == "none" else load.seed(process.port, SESSIONS)
+        cookies.write_text("".join(f"{line}\n" for line in lines))
+        yield Candidate(name, process, cookies)
+
+
+def _url(name: str, surroundings: Surroundings) -> str:
+    if name == "redis":
+        if surroundings.redis_url is None:
+            raise Absent("Redis")
+        return surroundings.redis_url
+    if name in ("pool", "postgres"):
+        return surroundings.postgres_database(f"http_{name}")
+    path = surroundings.sqlite_file(f"http_{name}")
+    return f"sqlite:{path}" if name == "sqlite" else str(path)

@@ -1,0 +1,24 @@
+-- wrk's side of a measurement: each request carries the next of many cookies, so that no two in flight are of one session.
+local requests, turn = {}, 0
+
+function init(args)
+   for cookie in io.lines(args[1]) do
+      requests[#requests + 1] = wrk.format("GET", nil, {Cookie = cookie})
+   end
+   if #requests == 0 then
+      requests[1] = wrk.format("GET")
+   end
+end
+
+function request()
+   turn = turn % #requests + 1
+   return requests[turn]
+end
+
+function done(summary, latency)
+   local errors = summary.errors
+   io.write(string.format('\n{"requests": %d, "seconds": %f, "failed": %d, "p50_ms": %f, "p99_ms": %f}\n',
+      summary.requests, summary.duration / 1e6,
+      errors.connect + errors.read + errors.write + errors.status + errors.timeout,
+      latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
+end

@@ -1,0 +1,68 @@
+"""What was measured on: machine, versions, and where the files lay."""
+
+import os
+import platform
+import re
+import shutil
+import sqlite3
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from bench import load
+
+PACKAGES = ("bodhi", "aiohttp", "aiohttp-session", "asyncpg", "aiosqlite", "cryptography", "msgspec", "redis")
+
+
+def describe(folder: Path, postgres_programs: Path | None) -> dict[str, str]:
+    """The machine and the versions, by name."""
+    return {
+        "system": platform.platform(),
+        "processor": _found(r"^model name\s*: (.+)$", Path("/proc/cpuinfo")) or platform.processor() or "unknown",
+        "cores": str(os.cpu_count()),
+        "memory": _memory(),
+        "files": _file_system(folder),
+        "load at the start": f"{os.getloadavg()[0]:.2f}",
+        "Python": platform.python_version(),
+        "SQLite": sqlite3.sqlite_version,
+        "PostgreSQL": _told(postgres_programs / "postgres" if postgres_programs else None, "--version"),
+        "Redis": _told(shutil.which("redis-server"), "--version"),
+        "load by": load.loader_name(),
+        "commit": _told(shutil.which("git"), "describe", "--always", "--dirty"),
+        **{name: _version(name) for name in PACKAGES},
+    }
+
+
+def _memory() -> str:
+    kilobytes = _found(r"^MemTotal:\s+(\d+) kB$", Path("/proc/meminfo"))
+    return f"{int(kilobytes) / 1024**2:.0f} GB" if kilobytes else "unknown"
+
+
+def _file_system(folder: Path) -> str:
+    """The kind of file system: on one in memory, durable writes cost nothing."""
+    best = ("", "unknown")
+    mounts = Path("/proc/mounts")
+    for line in mounts.read_text().splitlines() if mounts.exists() else []:
+        _, point, kind, *_ = line.split()
+        if folder.is_relative_to(point) and len(point) >= len(best[0]):
+            best = (point, kind)
+    return best[1]
+
+
+def _found(pattern: str, path: Path) -> str | None:
+    match = re.search(pattern, path.read_text(), re.MULTILINE) if path.exists() else None
+    return match[1] if match else None
+
+
+def _told(program: str | Path | None, *words: str) -> str:
+    if program is None:
+        return "absent"
+    done = subprocess.run([program, *words], check=False, capture_output=True, text=True, timeout=10)
+    return done.stdout.strip() or "unknown"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"

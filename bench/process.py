@@ -1,0 +1,54 @@
+"""A server process of its own, on its own core."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A running :mod:`bench.application`."""
+
+    pid: int
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def cpu_seconds(self) -> float:
+        """What all its threads have used so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
+
+    @property
+    def resident_megabytes(self) -> float:
+        """Its memory."""
+        found = re.search(r"^VmRSS:\s+(\d+) kB$", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)
+        assert found is not None
+        return int(found[1]) / 1024
+
+
+@contextmanager
+def running(kind: str, url: str, core: int) -> Iterator[Process]:
+    """A server process with sessions of this *kind* in what *url* names."""
+    command = [sys.executable, "-m", "bench.application", kind, "--url", url, "--core", str(core)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        try:
+            told = server.stdout.readline()
+            if not told:
+                raise RuntimeError(f"the server process for {kind} did not start")
+            yield Process(server.pid, int(told))
+        finally:
+            server.stdin.close()

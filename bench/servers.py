@@ -1,0 +1,116 @@
+"""PostgreSQL and Redis of the run's own, in its folder, ended with it."""
+
+import asyncio
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.surroundings import Absent
+
+_PASSWORD = "bench"
+_START_SECONDS = 30
+_DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[str]:
+    """The URL of a durable PostgreSQL server, with its own defaults but for the port; raises :exc:`Absent`."""
+    programs = postgres_programs()
+    if programs is None:
+        raise Absent("PostgreSQL: apt-get install postgresql")
+    user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses root
+    home = folder / "postgres"
+    home.mkdir()
+    (home / "password").write_text(_PASSWORD)
+    if user:
+        for path in (home, home / "password"):
+            os.chown(path, pwd.getpwnam(user).pw_uid, -1)
+    data, port = home / "data", free_port()
+    options = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", **_DURABLE}
+
+    def run(program: str, *words: str | Path) -> None:
+        done = subprocess.run(
+            [programs / program, "-D", data, *words],
+            check=False, stdin=subprocess.DEVNULL, capture_output=program == "initdb", text=True,
+            cwd="/", user=user, env={**os.environ, "LC_ALL": "C"},
+        )  # fmt: skip
+        if done.returncode:
+            log = home / "log"
+            raise RuntimeError(f"{program} failed: {done.stderr or (log.read_text() if log.exists() else '')}")
+
+    run("initdb", "-U", "bench", f"--pwfile={home / 'password'}", "--auth=scram-sha-256", "--encoding=UTF8")
+    settings = " ".join(f"-c {name}={value or chr(39) * 2}" for name, value in options.items())
+    run("pg_ctl", "start", "--wait", "--silent", "-t", str(_START_SECONDS), "-l", home / "log", "-o", settings)
+    try:
+        yield f"postgresql://bench:{_PASSWORD}@127.0.0.1:{port}/postgres"
+    finally:
+        run("pg_ctl", "stop", "--wait", "--silent", "-m", "immediate")
+
+
+@contextmanager
+def redis(folder: Path) -> Iterator[str]:
+    """The URL of a Redis server that keeps everything in memory and writes no file; raises :exc:`Absent`."""
+    program = shutil.which("redis-server")
+    if program is None:
+        raise Absent("Redis: apt-get install redis-server")
+    port = free_port()
+    words = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]
+    server = subprocess.Popen([program, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _wait_for(port, server)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def create_database(server_url: str, name: str) -> str:
+    """The URL of a new, empty database on the server; one of that name from before is dropped."""
+    import asyncpg
+
+    async def create() -> None:
+        connection = await asyncpg.connect(server_url)
+        try:
+            await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            await connection.execute(f"CREATE DATABASE {name}")
+        finally:
+            await connection.close()
+
+    asyncio.run(create())
+    return f"{server_url.rpartition('/')[0]}/{name}"
+
+
+def free_port() -> int:
+    """A TCP port on 127.0.0.1 that nobody listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def postgres_programs() -> Path | None:
+    """The folder of the newest PostgreSQL's programs, or None where there is none."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
+    if (pg_config := shutil.which("pg_config")) is not None:
+        told = subprocess.run([pg_config, "--bindir"], check=True, capture_output=True, text=True)
+        found.insert(0, Path(told.stdout.strip()))
+    for folder in reversed(found):
+        if all((folder / program).exists() for program in ("postgres", "initdb", "pg_ctl")):
+            return folder
+    return None
+
+
+def _wait_for(port: int, server: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while server.poll() is None and time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise RuntimeError(f"{server.args!r} did not start")

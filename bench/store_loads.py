@@ -1,0 +1,121 @@
+"""Loads through the store, with 1, 16 and 64 of them in flight, beside the least that the same database takes."""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from statistics import median
+
+import asyncpg
+
+from bench.application import KEY, session_data
+from bench.storages import open_shared_connection
+from bench.surroundings import Absent, Figures, Surroundings, median_ratio, say
+from bodhi.session import DefaultSessionService
+from bodhi.session.handles import digest_of
+
+IN_FLIGHT = (1, 16, 64)
+SESSIONS = 2000
+CONNECTIONS = 10  # bodhi's own default
+# What somebody would write by hand for the same question on the same table.
+POSTGRES_LOAD = "SELECT data, version, expires_at FROM bodhi_session WHERE digest = $1 AND expires_at > $2"
+SQLITE_LOAD = "SELECT data, version, expires_at FROM bodhi_session WHERE digest = ? AND expires_at > ?"
+
+Load = Callable[[str], Awaitable[object]]
+
+
+def measure(surroundings: Surroundings, figures: Figures) -> None:
+    """Fills in the ratios to raw ``fetchrow`` on PostgreSQL and to naive aiosqlite on SQLite."""
+    with surroundings.on_server_core():
+        try:
+            url = surroundings.postgres_database("loads")
+        except Absent as absent:
+            figures.absent.append(f"loads through the store on PostgreSQL: not measured without {absent}")
+        else:
+            asyncio.run(_measure("postgres", url, surroundings, figures))
+        path = surroundings.sqlite_file("loads")
+        asyncio.run(_measure("sqlite", f"sqlite:{path}", surroundings, figures))
+
+
+async def _measure(dialect: str, url: str, surroundings: Surroundings, figures: Figures) -> None:
+    rounds, seconds = (3, 0.4) if surroundings.quick else (7, 1.0)
+    say(f"  loads through the store, {dialect}")
+    async with AsyncExitStack() as stack:
+        service = await stack.enter_async_context(DefaultSessionService.from_url(url, keys=[KEY]))
+        ids = [(await service.create(session_data(number)))[0] for number in range(SESSIONS)]
+        store = service.get_session_store()
+        candidates: dict[str, Load] = {
+            "reference": await (_raw_postgres if dialect == "postgres" else _naive_sqlite)(url, stack),
+            "store": lambda session_id: store.load(digest_of(session_id)),
+            "service": service.load,
+        }
+        rates: dict[tuple[str, int], list[float]] = {(name, at): [] for name in candidates for at in IN_FLIGHT}
+        for _ in range(rounds):
+            for at in IN_FLIGHT:
+                for name, load in candidates.items():
+                    rates[name, at].append(await _rate(load, ids, at, seconds))
+    _conclude(dialect, rates, figures)
+
+
+def _conclude(dialect: str, rates: dict[tuple[str, int], list[float]], figures: Figures) -> None:
+    titles = {
+        "reference": "raw prepared fetchrow" if dialect == "postgres" else "naive aiosqlite",
+        "store": "bodhi's store",
+        "service": "bodhi's service: the store, with decryption and decoding",
+    }
+    table = []
+    for name, title in titles.items():
+        row: dict[str, object] = {"loads": f"{dialect}: {title}"}
+        for at in IN_FLIGHT:
+            ratio = median_ratio(rates[name, at], rates["reference", at])
+            row |= {f"loads/s, {at} in flight": round(median(rates[name, at])), f"x at {at}": round(ratio, 2)}
+            if name == "store":
+                figures.values[f"load {dialect} {at}"] = ratio
+        table.append(row)
+    figures.tables.setdefault("Loads", []).extend(table)
+
+
+async def _rate(load: Load, ids: Sequence[str], in_flight: int, seconds: float) -> float:
+    """Loads per second with *in_flight* tasks that load one after the other, no two of them the same session."""
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    end = started + seconds
+
+    async def one(turn: int) -> int:
+        done = 0
+        while loop.time() < end:
+            assert await load(ids[(turn + done * in_flight) % len(ids)]) is not None
+            done += 1
+        return done
+
+    total = sum(await asyncio.gather(*(one(turn) for turn in range(in_flight))))
+    return total / (loop.time() - started)
+
+
+async def _raw_postgres(url: str, stack: AsyncExitStack) -> Load:
+    free: asyncio.LifoQueue[asyncpg.prepared_stmt.PreparedStatement] = asyncio.LifoQueue()
+    for _ in range(CONNECTIONS):
+        connection = await asyncpg.connect(url)
+        stack.push_async_callback(connection.close)
+        free.put_nowait(await connection.prepare(POSTGRES_LOAD))
+
+    async def load(session_id: str) -> object:
+        statement = await free.get()
+        try:
+            return await statement.fetchrow(digest_of(session_id), 0)
+        finally:
+            free.put_nowait(statement)
+
+    return load
+
+
+async def _naive_sqlite(url: str, stack: AsyncExitStack) -> Load:
+    connection = await open_shared_connection(url.removeprefix("sqlite:"))
+    stack.push_async_callback(connection.close)
+    connection.row_factory = sqlite3.Row
+
+    async def load(session_id: str) -> object:
+        async with connection.execute(SQLITE_LOAD, (digest_of(session_id), 0)) as cursor:
+            return await cursor.fetchone()
+
+    return load
