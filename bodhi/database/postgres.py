@@ -79,26 +79,26 @@ class PostgresDatabase:
     async def maybe(self, name: str, /, **values: object) -> Row | None:
         """The only row of the answer, or None."""
         statement = self._statements[name]
-        return await self._run(lambda connection: connection.maybe(statement, values))
+        return await self._run(_Connection.maybe, statement, values)
 
     async def many(self, name: str, /, **values: object) -> Sequence[Row]:
         """All rows of the answer."""
         statement = self._statements[name]
-        return await self._run(lambda connection: connection.many(statement, values))
+        return await self._run(_Connection.many, statement, values)
 
     async def count(self, name: str, /, **values: object) -> int:
         """How many rows the statement touched."""
         statement = self._statements[name]
-        return await self._run(lambda connection: connection.count(statement, values))
+        return await self._run(_Connection.count, statement, values)
 
     async def each(self, name: str, values: Sequence[Mapping[str, object]], /) -> Sequence[Row]:
         """The statement run once for each of *values*, pipelined in one implicit transaction."""
         statement = self._statements[name]
-        return await self._run(lambda connection: connection.each(statement, values))
+        return await self._run(_Connection.each, statement, values)
 
     async def script(self, sql: str, /) -> None:
         """Run several statements in one implicit transaction."""
-        await self._run(lambda connection: connection.script(sql))
+        await self._run(_Connection.script, sql)
 
     @asynccontextmanager
     async def transaction(self, *, limit_seconds: float | None = None) -> AsyncIterator[Executor]:
@@ -119,41 +119,59 @@ class PostgresDatabase:
                 connection.drop()
                 raise
 
-    async def _run(self, call: "Callable[[_Connection], Awaitable[Answer]]") -> Answer:
+    # Two ways to a connection: _run for one statement, without the cost of a context manager, and _lent for several.
+
+    async def _run(self, call: Callable[..., Awaitable[Answer]], *arguments: object) -> Answer:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                async with self._lent() as connection:
-                    return await call(connection)
-            except _Undone:
-                if attempt == ATTEMPTS:
-                    raise
+                async with asyncio.timeout(self.limit_seconds):
+                    connection = await self._take()
+                    try:
+                        return await call(connection, *arguments)
+                    except BaseException as error:
+                        connection.drop_after(error)
+                        raise
+                    finally:
+                        self._put_back(connection)
+            except _FAILURES as error:
+                failure = _translated(error)
+                if attempt == ATTEMPTS or not isinstance(failure, _Undone):
+                    raise failure from error
         raise AssertionError("the last attempt returns or raises")
 
     @asynccontextmanager
-    async def _lent(self, limit_seconds: float | None = None) -> "AsyncIterator[_Connection]":
+    async def _lent(self, limit_seconds: float | None) -> "AsyncIterator[_Connection]":
         try:
-            async with asyncio.timeout(limit_seconds or self.limit_seconds), self._free:
-                connection = await self._taken()
+            async with asyncio.timeout(limit_seconds or self.limit_seconds):
+                connection = await self._take()
                 try:
                     yield connection
                 except BaseException as error:
-                    if not _leaves_usable(error):
-                        connection.drop()
+                    connection.drop_after(error)
                     raise
                 finally:
-                    if connection.is_open:
-                        connection.used_at = monotonic()
-                        self._kept.append(connection)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+                    self._put_back(connection)
+        except _FAILURES as error:
             raise _translated(error) from error
 
-    async def _taken(self) -> "_Connection":
-        while self._kept:
-            connection = self._kept.pop()
-            if connection.is_open and monotonic() - connection.used_at < LONGEST_IDLE_SECONDS:
-                return connection
-            connection.drop()
-        return _Connection(await self._pool.acquire(), prepares=self._statement_cache_size > 0)
+    async def _take(self) -> "_Connection":
+        await self._free.acquire()
+        try:
+            while self._kept:
+                connection = self._kept.pop()
+                if connection.is_open and monotonic() - connection.used_at < LONGEST_IDLE_SECONDS:
+                    return connection
+                connection.drop()
+            return _Connection(await self._pool.acquire(), prepares=self._statement_cache_size > 0)
+        except BaseException:
+            self._free.release()
+            raise
+
+    def _put_back(self, connection: "_Connection") -> None:
+        if connection.is_open:
+            connection.used_at = monotonic()
+            self._kept.append(connection)
+        self._free.release()
 
 
 class _Connection:
@@ -175,6 +193,11 @@ class _Connection:
         if raw is not None:
             with suppress(asyncpg.InterfaceError):  # it was closed, and went back to the pool, already
                 raw.terminate()
+
+    def drop_after(self, error: BaseException) -> None:
+        """Drop the connection unless *error* leaves it fit for the next caller."""
+        if not _leaves_usable(error):
+            self.drop()
 
     async def maybe(self, statement: Statement, values: Mapping[str, object]) -> Row | None:
         arguments = statement.arguments(values)
@@ -234,6 +257,8 @@ class _Transaction:
 class _Undone(DatabaseUnavailable):
     """The server rolled the statement back for a passing reason: a deadlock, or a plan made before a migration."""
 
+
+_FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 # Classes of SQLSTATE in which the server, not the statement, is at fault.
 _OUTAGE_CLASSES = frozenset({"08", "28", "3D", "53", "57", "58", "XX"})
