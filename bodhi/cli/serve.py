@@ -1,0 +1,23 @@
+"""``bodhi serve``: the server."""
+
+import click
+
+from bodhi.cli.command_line import CommandLine, setting_option
+from bodhi.settings import BODHI_HOST, BODHI_LOG_FORMAT, BODHI_LOG_LEVEL, BODHI_PORT, BODHI_WORKERS
+
+
+@click.command()
+@setting_option("--host", BODHI_HOST)
+@setting_option("--port", BODHI_PORT)
+@setting_option("--workers", BODHI_WORKERS)
+@setting_option("--log-level", BODHI_LOG_LEVEL)
+@setting_option("--log-format", BODHI_LOG_FORMAT)
+@click.pass_obj
+def serve(command_line: CommandLine) -> int:
+    """Serve until SIGTERM or SIGINT. Prints one line on stdout when it is ready; the log goes to stderr."""
+    settings = command_line.settings()
+
+    from bodhi import logs, server  # only now, for it takes a while that faulty settings need not wait for
+
+    logs.configure(settings.log_level, settings.log_format)
+    return server.serve(settings, click.echo)

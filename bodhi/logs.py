@@ -1,0 +1,83 @@
+"""The log: a line for each record on stderr, for people or as JSON, with the request that it belongs to."""
+
+import json
+import logging
+import re
+from collections.abc import Mapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
+
+REQUEST_ID: ContextVar[str | None] = ContextVar("REQUEST_ID", default=None)
+"""The id of the request that is handled; None outside of requests."""
+
+# Whatever ends a line or moves a terminal's cursor: a client must not be able to write lines of its own.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class RequestIdFilter(logging.Filter):
+    """Gives every record the id of its request as ``request_id``."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.request_id = REQUEST_ID.get()
+        return True
+
+
+class TextFormatter(logging.Formatter):
+    """``2026-01-31T12:00:00.000Z INFO bodhi.access [request] message``; a traceback follows on lines of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        request_id = getattr(record, "request_id", None)
+        request = f" [{request_id}]" if request_id else ""
+        message = _CONTROL.sub(_escaped, record.getMessage())
+        line = f"{_time_of(record)} {record.levelname} {record.name}{request} {message}"
+        return "\n".join([line, *_traceback_of(self, record)])
+
+
+class JsonFormatter(logging.Formatter):
+    """An object a line; what a record brings as ``fields`` stands beside the message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields: Mapping[str, object] = getattr(record, "fields", {})
+        entry = {
+            "time": _time_of(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "process": record.process,
+            "request_id": getattr(record, "request_id", None),
+            "message": record.getMessage(),
+            **fields,
+        }
+        if traceback := _traceback_of(self, record):
+            entry["traceback"] = "\n".join(traceback)
+        return json.dumps(entry, default=str)
+
+
+FORMATTERS: Mapping[str, type[logging.Formatter]] = {"text": TextFormatter, "json": JsonFormatter}
+
+
+def configure(level: str, form: str) -> None:
+    """Write what is at least as severe as *level* to stderr, in one of :data:`FORMATTERS`."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(FORMATTERS[form]())
+    handler.addFilter(RequestIdFilter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    severity = logging.getLevelNamesMapping()[level]
+    logging.getLogger("bodhi").setLevel(severity)
+    # aiosqlite's DEBUG lines hold every statement with its values.
+    root.setLevel(max(severity, logging.INFO))
+
+
+def _time_of(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _escaped(match: "re.Match[str]") -> str:
+    return match[0].encode("unicode_escape").decode("ascii")
+
+
+def _traceback_of(formatter: logging.Formatter, record: logging.LogRecord) -> list[str]:
+    parts = [formatter.formatException(record.exc_info)] if record.exc_info else []
+    if record.stack_info:
+        parts.append(formatter.formatStack(record.stack_info))
+    return parts

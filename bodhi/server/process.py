@@ -1,0 +1,125 @@
+"""One process that serves: its event loop, its signals, and its end within the time allowed."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from aiohttp import web
+
+from bodhi.app import create_app
+from bodhi.errors import ConfigurationError
+from bodhi.server.runner import Runner
+from bodhi.server.sockets import BACKLOG
+from bodhi.settings import BODHI_PORT, Settings
+
+SERVICE_SHARE = 0.8  # of the time for the end: what requests may take; the rest is for writing and closing
+LAST_SHARE = 0.95  # after this much of it the process ends, whatever it still does
+
+log = logging.getLogger(__name__)
+
+
+def serve_in_process(
+    settings: Settings,
+    bound: Sequence[socket.socket],
+    ready: Callable[[], None],
+    *,
+    lifeline: int | None = None,
+) -> int:
+    """Serve on *bound* until SIGTERM or SIGINT, and return the exit status; a second signal ends at once.
+
+    With *lifeline* the process is a worker: it takes SIGTERM alone, repeated it means no more, and the end of file on
+    this descriptor says that the supervisor is gone.
+    """
+    with asyncio.Runner(loop_factory=_fastest_loop()) as loop:
+        loop.run(_serve(settings, bound, ready, lifeline))
+    return 0
+
+
+def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def _serve(
+    settings: Settings, bound: Sequence[socket.socket], ready: Callable[[], None], lifeline: int | None
+) -> None:
+    stop = _stop_signal(settings.shutdown_timeout_seconds, lifeline)
+    runner = Runner(create_app(settings), grace_seconds=settings.shutdown_timeout_seconds * SERVICE_SHARE)
+    try:
+        if not await _unless(stop, runner.setup()):
+            return
+        await _listen(settings, runner, bound)
+        ready()
+        await stop.wait()
+        log.info("ending: no new connections, requests under way are finished")
+    finally:
+        await runner.cleanup()
+    log.info("ended")
+
+
+def _stop_signal(limit_seconds: float, lifeline: int | None) -> asyncio.Event:
+    """An event that the first signal sets; from then on the process has *limit_seconds* to live."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: int) -> None:
+        if not stop.is_set():
+            stop.set()
+            _end_after(limit_seconds * LAST_SHARE)
+        elif lifeline is None:
+            os._exit(128 + number)
+
+    def on_lost_supervisor(lifeline: int) -> None:
+        loop.remove_reader(lifeline)
+        on_signal(signal.SIGTERM)
+
+    loop.add_signal_handler(signal.SIGTERM, on_signal, signal.SIGTERM)
+    if lifeline is None:
+        loop.add_signal_handler(signal.SIGINT, on_signal, signal.SIGINT)
+    else:
+        loop.add_reader(lifeline, on_lost_supervisor, lifeline)
+    return stop
+
+
+def _end_after(seconds: float) -> None:
+    """End the process after *seconds*, even if a handler blocks the event loop or a database does not answer."""
+
+    def end() -> None:
+        log.warning("not everything could be finished and written in %g s: ending all the same", seconds)
+        os._exit(0)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+
+
+async def _unless(stop: asyncio.Event, start: Coroutine[Any, Any, None]) -> bool:
+    """Whether *start* was carried out before *stop* was set."""
+    starting, stopping = asyncio.ensure_future(start), asyncio.ensure_future(stop.wait())
+    await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+    for task in (starting, stopping):
+        task.cancel()
+    await asyncio.gather(starting, stopping, return_exceptions=True)
+    if not starting.cancelled():
+        starting.result()
+    return not stop.is_set()
+
+
+async def _listen(settings: Settings, runner: Runner, bound: Sequence[socket.socket]) -> None:
+    try:
+        for one in bound:
+            await web.SockSite(runner, one, backlog=BACKLOG).start()
+    except OSError as error:
+        # Two servers that start at once can both bind; only one of them can listen.
+        place = settings.sources.get(BODHI_PORT, "default")
+        raise ConfigurationError(
+            f"{BODHI_PORT} ({place}): {settings.port} cannot be listened on: {error.strerror}"
+        ) from error

@@ -1,0 +1,103 @@
+"""Sockets to listen on: all the addresses of one host, on one port."""
+
+import errno
+import os
+import socket
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from typing import Any
+
+from bodhi.errors import ConfigurationError
+from bodhi.settings import BODHI_HOST, BODHI_PORT, Settings
+
+BACKLOG = 1024  # connections that wait to be accepted; the system may allow fewer
+ANY_PORT_ATTEMPTS = 10
+
+_ABSENT = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+
+
+def bind(settings: Settings) -> list[socket.socket]:
+    """Sockets on every address of the host, bound to one port and not listening yet; port 0 becomes a free one.
+
+    With several workers the port can be shared by those who ask for it with :func:`share`.
+    Raises :exc:`ConfigurationError` when the host has no address here or the port cannot be had.
+    """
+    shared = settings.workers > 1
+    addresses = _addresses(settings)
+    for _ in range(ANY_PORT_ATTEMPTS - 1 if settings.port == 0 else 0):
+        # The system picks a port for the first address; it may be taken on the second.
+        with suppress(OSError):
+            return _bind_all(addresses, shared=shared)
+    try:
+        return _bind_all(addresses, shared=shared)
+    except OSError as error:
+        at_fault, value = (BODHI_HOST, settings.host) if error.errno in _ABSENT else (BODHI_PORT, settings.port)
+        raise ConfigurationError(
+            f"{at_fault} ({settings.sources.get(at_fault, 'default')}): {value} cannot be listened on"
+            f" at {settings.host}: {os.strerror(error.errno or 0)}"
+        ) from error
+
+
+def share(bound: Sequence[socket.socket]) -> list[socket.socket]:
+    """Sockets of one's own on the addresses of *bound*; the system spreads connections over all that listen."""
+    return _bind_all([(one.family, one.getsockname()) for one in bound], shared=True, claimed=True)
+
+
+def url_of(settings: Settings, bound: Sequence[socket.socket]) -> str:
+    """The URL that *bound* will be reached at."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{bound[0].getsockname()[1]}"
+
+
+_Address = tuple[int, tuple[Any, ...]]
+
+
+def _addresses(settings: Settings) -> list[_Address]:
+    try:
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        place = settings.sources.get(BODHI_HOST, "default")
+        raise ConfigurationError(f"{BODHI_HOST} ({place}): {settings.host} has no address: {error.strerror}") from error
+    return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+
+
+def _bind_all(addresses: Sequence[_Address], *, shared: bool, claimed: bool = False) -> list[socket.socket]:
+    bound: list[socket.socket] = []
+    absent: OSError | None = None
+    with ExitStack() as stack:
+        for family, (host, port, *rest) in addresses:
+            chosen = port or (bound[0].getsockname()[1] if bound else 0)
+            address = (host, chosen, *rest)
+            try:
+                if shared and not claimed:
+                    # Sharing must be among one server's workers: fails where another server is on the port.
+                    _bind(family, address, shared=False).close()
+                one = stack.enter_context(_bind(family, address, shared=shared))
+            except OSError as error:
+                if error.errno not in _ABSENT:
+                    raise
+                absent = error  # such as ::1 where there is no IPv6
+            else:
+                bound.append(one)
+        if not bound:
+            raise absent or OSError(errno.EADDRNOTAVAIL, "no address")
+        stack.pop_all()
+    return bound
+
+
+def _bind(family: int, address: tuple[Any, ...], *, shared: bool) -> socket.socket:
+    one = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # Connections of a server that has just ended do not hold the port.
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            # IPv4 has sockets of its own.
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        one.setblocking(False)
+        one.bind(address)
+    except BaseException:
+        one.close()
+        raise
+    return one

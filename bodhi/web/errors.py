@@ -1,0 +1,143 @@
+"""The error envelope: the one form that every error has, and what of an error a client may see.
+
+No text of an exception gets to the client, not even aiohttp's own: it may repeat what a request held.
+"""
+
+import json
+import logging
+from typing import TypeVar
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from bodhi.session import SessionGone, SessionUnavailable
+from bodhi.session.responses import SessionGoneResponse, SessionUnavailableResponse
+
+TYPES = {
+    401: "authentication_error",
+    403: "forbidden_error",
+    404: "not_found_error",
+    409: "conflict_error",
+    422: "unprocessable_entity_error",
+    503: "service_unavailable",
+}
+
+# Codes are stable; the phrases of http.HTTPStatus are not.
+ERRORS = {
+    400: ("route_error-bad_request", "The request cannot be understood."),
+    401: ("route_error-unauthorized", "This needs credentials."),
+    403: ("route_error-forbidden", "This is not allowed."),
+    404: ("route_error-not_found", "There is nothing at this address."),
+    405: ("route_error-method_not_allowed", "This address does not take this method."),
+    406: ("route_error-not_acceptable", "There is no form of this that the request accepts."),
+    408: ("route_error-request_timeout", "The request took too long to arrive."),
+    409: ("route_error-conflict", "The request conflicts with what is there."),
+    410: ("route_error-gone", "What was at this address is gone."),
+    411: ("route_error-length_required", "The request needs a Content-Length."),
+    412: ("route_error-precondition_failed", "A condition of the request does not hold."),
+    413: ("route_error-content_too_large", "The request's body is too large."),
+    414: ("route_error-uri_too_long", "The address is too long."),
+    415: ("route_error-unsupported_media_type", "The request's body has a type that is not taken here."),
+    416: ("route_error-range_not_satisfiable", "There is nothing in this range."),
+    417: ("route_error-expectation_failed", "What the request expects cannot be met."),
+    421: ("route_error-misdirected_request", "This server does not answer for this host."),
+    422: ("route_error-unprocessable_content", "The request's body is well-formed, but wrong."),
+    426: ("route_error-upgrade_required", "This address takes websockets only."),
+    428: ("route_error-precondition_required", "The request needs a condition."),
+    429: ("route_error-too_many_requests", "There were too many requests. Try again later."),
+    431: ("route_error-header_fields_too_large", "The request's headers are too large."),
+    500: ("server_error-internal", "Something went wrong here."),
+    501: ("server_error-not_implemented", "This is not implemented."),
+    502: ("server_error-bad_gateway", "Another server gave a wrong answer."),
+    503: ("server_error-unavailable", "The service is not available now. Try again in a moment."),
+    504: ("server_error-gateway_timeout", "Another server did not answer in time."),
+}
+SESSION_STORE = ("auth_error-session_store", "The session database does not answer. Try again in a moment.")
+SESSION_GONE = ("auth_error-session_gone", "The session ended while the request ran. Log in again.")
+
+Answer = TypeVar("Answer", bound=web.Response)
+
+log = logging.getLogger(__name__)
+
+
+class AnswerCutShort(Exception):
+    """The handler failed when its answer had begun, so that nothing but to cut the connection can tell the client."""
+
+
+def envelope(status: int, code: str, message: str, **param: str) -> web.Response:
+    """An error as a response; *param* are its named details."""
+    return _fill(web.Response(status=status), code, message, **param)
+
+
+def error_of_status(status: int) -> web.Response:
+    """The error that a bare status says."""
+    return _fill(web.Response(status=status), *_described(status))
+
+
+def session_store_unavailable() -> web.Response:
+    """The 503 of an outage of the session database, with Retry-After."""
+    return enclosed(SessionUnavailableResponse())
+
+
+def enclosed(answer: web.HTTPException) -> web.HTTPException:
+    """*answer* itself: an error gets the envelope as its body and keeps its other headers.
+
+    A redirect stays as it is, and so does an error that brings JSON: what raised it says it in its own words.
+    """
+    if answer.status < 400 or answer.content_type == "application/json":
+        return answer
+    if isinstance(answer, SessionUnavailable):
+        return _fill(answer, *SESSION_STORE)
+    if isinstance(answer, SessionGone):
+        return _fill(answer, *SESSION_GONE)
+    return _fill(answer, *_described(answer.status))
+
+
+@web.middleware
+async def error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turns every error into the envelope; belongs outside of all that may raise."""
+    try:
+        response: object = await handler(request)
+    except web.HTTPException as answer:
+        if _has_begun(request):
+            # aiohttp would write this answer's head into the other one's body.
+            raise AnswerCutShort from answer
+        enclosed(answer)
+        raise
+    except SessionUnavailable as error:
+        return _unless_begun(request, session_store_unavailable(), error)
+    except SessionGone as error:
+        return _unless_begun(request, enclosed(SessionGoneResponse()), error)
+    except Exception as error:
+        failure = _unless_begun(request, error_of_status(500), error)
+        log.exception("%s %s failed", request.method, request.rel_url.raw_path)
+        return failure
+    if not isinstance(response, web.StreamResponse):
+        log.error("%s %s: the handler answered with no response", request.method, request.rel_url.raw_path)
+        return error_of_status(500)
+    return response
+
+
+def _unless_begun(request: web.Request, response: web.Response, error: Exception) -> web.Response:
+    if _has_begun(request):
+        raise error
+    return response
+
+
+def _has_begun(request: web.Request) -> bool:
+    return request.writer.output_size > 0
+
+
+def _described(status: int) -> tuple[str, str]:
+    family = "route_error" if status < 500 else "server_error"
+    return ERRORS.get(status) or (f"{family}-status_{status}", "The request failed.")
+
+
+def _fill(response: Answer, code: str, message: str, **param: str) -> Answer:
+    kind = TYPES.get(response.status) or ("invalid_request_error" if response.status < 500 else "internal_server_error")
+    error = {"message": message, "type": kind, "code": code, **({"param": param} if param else {})}
+    response.set_status(response.status)  # without a reason of its own, which may be foreign text
+    response.headers.pop(hdrs.CONTENT_LENGTH, None)
+    response.body = json.dumps({"error": error}, ensure_ascii=False).encode()
+    response.headers[hdrs.CONTENT_TYPE] = "application/json; charset=utf-8"
+    return response

@@ -1,0 +1,44 @@
+"""Headers that every answer has.
+
+Source: OWASP ASVS 5.0, section 3.4; OWASP HTTP Security Response Headers Cheat Sheet.
+"""
+
+from collections.abc import Mapping
+
+from aiohttp import hdrs, web
+
+HSTS_SECONDS = 31_536_000  # a year
+
+STRICTEST_CSP = "default-src 'none'; frame-ancestors 'none'"
+
+DEFAULTS: Mapping[str, str] = {
+    # What is served is data, until a handler says otherwise.
+    "Content-Security-Policy": STRICTEST_CSP,
+    "X-Content-Type-Options": "nosniff",
+    # Not no-referrer: it makes browsers send `Origin: null` with forms, also to the site itself.
+    "Referrer-Policy": "same-origin",
+    hdrs.CACHE_CONTROL: "no-store",
+}
+
+DEFAULT_HEADERS: web.AppKey[Mapping[str, str]] = web.AppKey("DEFAULT_HEADERS")
+
+
+def setup(app: web.Application, *, is_https: bool) -> None:
+    """Give every answer of *app* the headers; *is_https* speaks of the URL that browsers see."""
+    defaults = dict(DEFAULTS)
+    if is_https:
+        defaults["Strict-Transport-Security"] = f"max-age={HSTS_SECONDS}; includeSubDomains"
+    app[DEFAULT_HEADERS] = defaults
+
+    async def before_headers(_: web.Request, response: web.StreamResponse) -> None:
+        complete(response, defaults)
+
+    app.on_response_prepare.append(before_headers)
+
+
+def complete(response: web.StreamResponse, defaults: Mapping[str, str]) -> None:
+    """Put in the headers that *response* lacks, and take the versions out of ``Server``."""
+    headers = response.headers
+    for name, value in defaults.items():
+        headers.setdefault(name, value)
+    headers[hdrs.SERVER] = "bodhi"
