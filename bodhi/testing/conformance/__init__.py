@@ -1,0 +1,43 @@
+"""What every :class:`~bodhi.session.SessionStore` promises, as tests: one class of them a promise, all in one class."""
+
+from bodhi.testing.conformance.capping import Capping
+from bodhi.testing.conformance.creating import Creating
+from bodhi.testing.conformance.ending import Ending
+from bodhi.testing.conformance.expiring import Expiring
+from bodhi.testing.conformance.listing import Listing
+from bodhi.testing.conformance.owning import Owning
+from bodhi.testing.conformance.rotating import Rotating
+from bodhi.testing.conformance.saving import Saving
+from bodhi.testing.conformance.staying_ended import StayingEnded
+from bodhi.testing.conformance.touching import Touching
+from bodhi.testing.conformance.updating import Updating
+from bodhi.testing.conformance.upkeep import Upkeep
+
+
+class StoreConformance(
+    Creating,
+    Saving,
+    StayingEnded,
+    Updating,
+    Rotating,
+    Touching,
+    Expiring,
+    Ending,
+    Listing,
+    Capping,
+    Owning,
+    Upkeep,
+):
+    """The kit: derive a test class from it and give it one fixture.
+
+    The fixture ``store_and_clock`` gives an empty store and the :class:`~bodhi.testing.Clock` that the store reads::
+
+        class TestMyStore(StoreConformance):
+            @pytest.fixture
+            async def store_and_clock(self, tmp_path):
+                clock = Clock()
+                async with MyStore(tmp_path / "sessions", clock=clock) as store:
+                    yield store, clock
+
+    Nothing here waits for time to pass; calls at once that wait for each other fail after ``DEADLINE_SECONDS``.
+    """

@@ -1,0 +1,112 @@
+"""Ending sessions: one, one by its handle, a user's, all."""
+
+from bodhi.session import SessionStore
+from bodhi.session.handles import handle_of
+from bodhi.testing.conformance.kit import CROWD, Kit, at_once, created, digest_for, new
+
+
+class Ending(Kit):
+    """What ``delete``, ``revoke``, ``clear_user`` and ``clear_all`` promise."""
+
+    async def test_delete_ends_one_session(self, store: SessionStore) -> None:
+        """It tells whether there was one; the others stay."""
+        record, other = await created(store, "ab", "ann")
+
+        assert await store.delete(record.digest)
+        assert not await store.delete(record.digest)
+        assert not await store.delete(digest_for("unknown"))
+
+        assert [None, other] == [await store.load(record.digest), await store.load(other.digest)]
+
+    async def test_of_deletions_at_once_one_finds_the_session(self, store: SessionStore) -> None:
+        """Two log-outs of one session end it once."""
+        record = await store.create(new("a"))
+
+        answers = await at_once(store.delete(record.digest) for _ in range(CROWD))
+
+        assert (1, CROWD - 1) == (answers.count(True), answers.count(False))
+
+    async def test_revoke_ends_the_session_with_the_handle(self, store: SessionStore) -> None:
+        """It tells whether there was one; the others stay."""
+        record, other = await created(store, "ab", "ann")
+
+        assert await store.revoke(handle_of(record.digest))
+        assert not await store.revoke(handle_of(record.digest))
+
+        assert [None, other] == [await store.load(record.digest), await store.load(other.digest)]
+
+    async def test_revoke_takes_the_owner(self, store: SessionStore) -> None:
+        """Users end their own sessions by their handles."""
+        record = await store.create(new("a", "ann"))
+
+        assert await store.revoke(handle_of(record.digest), user_id="ann")
+
+        assert await store.load(record.digest) is None
+
+    async def test_a_foreign_handle_is_answered_like_an_unknown_one(self, store: SessionStore) -> None:
+        """Nobody ends somebody else's session, or nobody's, or finds out that it exists."""
+        hers, nobodys = await store.create(new("a", "ann")), await store.create(new("b"))
+
+        for digest in (hers.digest, nobodys.digest, digest_for("unknown")):
+            assert not await store.revoke(handle_of(digest), user_id="bob")
+
+        assert [hers, nobodys] == [await store.load(hers.digest), await store.load(nobodys.digest)]
+
+    async def test_what_is_no_handle_ends_nothing(self, store: SessionStore) -> None:
+        """Neither a part of one, nor a wildcard, nor nonsense."""
+        record = await store.create(new("a", "ann"))
+        handle = handle_of(record.digest)
+
+        for nonsense in (
+            "",
+            "%",
+            "_" * 16,
+            handle[:-1],
+            handle + "A",
+            handle[:-1] + "%",
+            record.digest.hex(),
+            "ü" * 16,
+        ):
+            assert not await store.revoke(nonsense)
+
+        assert record == await store.load(record.digest)
+
+    async def test_clear_user_ends_all_sessions_of_the_user(self, store: SessionStore) -> None:
+        """However many there are; it tells how many, and those of others stay."""
+        await created(store, range(self.several_pages), "ann")
+        others = [*await created(store, ["his"], "bob"), *await created(store, ["nobody's"])]
+
+        assert self.several_pages == await store.clear_user("ann")
+
+        assert (0, 0) == (await store.count_user("ann"), await store.clear_user("ann"))
+        assert others == [await store.load(one.digest) for one in others]
+
+    async def test_clear_user_keeps_the_session_that_is_named(self, store: SessionStore) -> None:
+        """All other devices are logged out, and this one is not."""
+        records = await created(store, range(self.several_pages), "ann")
+        kept = records[self.several_pages // 2]
+
+        assert self.several_pages - 1 == await store.clear_user("ann", keep=handle_of(kept.digest))
+
+        assert kept == await store.load(kept.digest)
+        assert 1 == await store.count_user("ann")
+
+    async def test_clear_user_with_a_foreign_handle_keeps_none_of_the_users(self, store: SessionStore) -> None:
+        """Somebody else's session, which the handle names, stays as well: it is not the user's."""
+        await created(store, "abc", "ann")
+        his = await store.create(new("his", "bob"))
+
+        assert 3 == await store.clear_user("ann", keep=handle_of(his.digest))
+
+        assert 0 == await store.count_user("ann")
+        assert his == await store.load(his.digest)
+
+    async def test_clear_all_ends_every_session(self, store: SessionStore) -> None:
+        """Those of users and those of nobody, however many; it tells how many."""
+        await created(store, range(self.several_pages), "ann")
+        await created(store, ["his"], "bob")
+        await created(store, ["nobody's"])
+
+        assert self.several_pages + 2 == await store.clear_all()
+
+        assert (0, 0) == (await store.count(), await store.clear_all())

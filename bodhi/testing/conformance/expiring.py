@@ -1,0 +1,141 @@
+"""Expiring: a session lives while ``expires_at > now``, in every method and to the millisecond, swept or not."""
+
+from bodhi.session import SessionStore
+from bodhi.session.handles import handle_of
+from bodhi.session.records import SessionRecord
+from bodhi.testing.clock import Clock
+from bodhi.testing.conformance.kit import (
+    IDLE_MS,
+    LIFETIME_MS,
+    Kit,
+    created,
+    listed,
+    new,
+    reloaded,
+    saved,
+    touched,
+)
+
+
+class Expiring(Kit):
+    """What each method promises in a session's last millisecond, and in the next."""
+
+    async def test_load_is_exact_at_the_idle_timeout(self, store: SessionStore, clock: Clock) -> None:
+        """Live in the last millisecond, absent in the next."""
+        record = await _in_its_last_millisecond(store, clock)
+        assert await store.load(record.digest) is not None
+
+        clock.advance(1)
+        assert await store.load(record.digest) is None
+
+    async def test_load_is_exact_at_the_absolute_timeout(self, store: SessionStore, clock: Clock) -> None:
+        """However much it is used."""
+        record = await store.create(new("a"))
+        for _ in range(LIFETIME_MS // IDLE_MS * 2 - 1):
+            clock.advance(IDLE_MS // 2)
+            await store.touch([touched(record, clock())])
+        clock.advance(IDLE_MS // 2 - 1)
+        assert await store.load(record.digest) is not None
+
+        clock.advance(1)
+        assert await store.load(record.digest) is None
+
+    async def test_save_is_exact(self, store: SessionStore, clock: Clock) -> None:
+        """A save in the last millisecond succeeds and prolongs nothing."""
+        record = await _in_its_last_millisecond(store, clock)
+        assert await store.save(saved(record))
+        current = await reloaded(store, record)
+
+        clock.advance(1)
+        assert not await store.save(saved(current))
+
+    async def test_update_is_exact(self, store: SessionStore, clock: Clock) -> None:
+        """An update in the last millisecond succeeds and prolongs nothing."""
+        record = await _in_its_last_millisecond(store, clock)
+        assert await store.update(record.digest, saved)
+
+        clock.advance(1)
+        assert not await store.update(record.digest, saved)
+
+    async def test_rotate_is_exact(self, store: SessionStore, clock: Clock) -> None:
+        """Rotation in the last millisecond is use."""
+        one, other = await created(store, ["one", "other"])
+        clock.advance(IDLE_MS - 1)
+        assert await store.rotate(one.digest, lambda _: new("new one"), renewed=False) is not None
+
+        clock.advance(1)
+        assert await store.rotate(other.digest, lambda _: new("new other"), renewed=False) is None
+
+    async def test_touch_is_exact(self, store: SessionStore, clock: Clock) -> None:
+        """A touch in the last millisecond prolongs, in the next it is too late."""
+        one, other = await created(store, ["one", "other"])
+        clock.advance(IDLE_MS - 1)
+        assert 1 == await store.touch([touched(one, clock())])
+
+        clock.advance(1)
+        assert 0 == await store.touch([touched(other, clock())])
+
+    async def test_delete_is_exact(self, store: SessionStore, clock: Clock) -> None:
+        """What is deleted after its expiry was no live session."""
+        one, other = await created(store, ["one", "other"])
+        clock.advance(IDLE_MS - 1)
+        assert await store.delete(one.digest)
+
+        clock.advance(1)
+        assert not await store.delete(other.digest)
+
+    async def test_revoke_is_exact(self, store: SessionStore, clock: Clock) -> None:
+        """What is revoked after its expiry was no live session."""
+        one, other = await created(store, ["one", "other"])
+        clock.advance(IDLE_MS - 1)
+        assert await store.revoke(handle_of(one.digest))
+
+        clock.advance(1)
+        assert not await store.revoke(handle_of(other.digest))
+
+    async def test_counts_are_exact(self, store: SessionStore, clock: Clock) -> None:
+        """Of all sessions and of a user's."""
+        await _in_its_last_millisecond(store, clock)
+        assert (1, 1) == (await store.count(), await store.count_user("ann"))
+
+        clock.advance(1)
+        assert (0, 0) == (await store.count(), await store.count_user("ann"))
+
+    async def test_lists_are_exact(self, store: SessionStore, clock: Clock) -> None:
+        """Of all sessions, of a user's and of data."""
+        await _in_its_last_millisecond(store, clock)
+        assert (1, 1, 1) == await _lengths_of_lists(store)
+
+        clock.advance(1)
+        assert (0, 0, 0) == await _lengths_of_lists(store)
+
+    async def test_sweep_is_exact(self, store: SessionStore, clock: Clock) -> None:
+        """In its last millisecond a session is not swept."""
+        await _in_its_last_millisecond(store, clock)
+        assert 0 == await store.sweep()
+
+        clock.advance(1)
+        assert 1 == await store.sweep()
+
+    async def test_clears_count_live_sessions_only(self, store: SessionStore, clock: Clock) -> None:
+        """The expired ones go as well and are not counted."""
+        await created(store, ["hers", "hers too"], "ann")
+        await created(store, ["his"], "bob")
+        clock.advance(IDLE_MS)
+        await created(store, ["hers now"], "ann")
+        await created(store, ["his now"], "bob")
+
+        assert (1, 1) == (await store.clear_user("ann"), await store.clear_all())
+
+        assert 0 == await store.sweep()
+
+
+async def _in_its_last_millisecond(store: SessionStore, clock: Clock) -> SessionRecord:
+    record = await store.create(new("a", "ann"))
+    clock.advance(IDLE_MS - 1)
+    return record
+
+
+async def _lengths_of_lists(store: SessionStore) -> tuple[int, int, int]:
+    of_data = sum([len(page) for page in await listed(store.list_data())])
+    return len(await listed(store.list_all())), len(await listed(store.list_user("ann"))), of_data

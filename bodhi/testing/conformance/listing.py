@@ -1,0 +1,154 @@
+"""Counting and listing: live sessions only, exact, and page by page while others come and go."""
+
+from collections.abc import AsyncIterator, Callable, Iterable
+
+from bodhi.session import SessionStore
+from bodhi.session.records import SessionListing, SessionRecord
+from bodhi.testing.clock import Clock
+from bodhi.testing.conformance.kit import (
+    IDLE_MS,
+    INTERVAL_MS,
+    SECOND_MS,
+    Kit,
+    created,
+    listed,
+    new,
+    reloaded,
+    touched,
+)
+
+
+class Listing(Kit):
+    """What ``count``, ``count_user``, ``list_user``, ``list_all`` and ``list_data`` promise."""
+
+    async def test_an_empty_store_counts_and_lists_nothing(self, store: SessionStore) -> None:
+        """Zero, and no page."""
+        assert (0, 0) == (await store.count(), await store.count_user("ann"))
+        assert [] == await listed(store.list_all()) == await listed(store.list_user("ann"))
+        assert not any(await listed(store.list_data()))
+
+    async def test_a_users_count_leaves_out_others_and_the_expired(self, store: SessionStore, clock: Clock) -> None:
+        """An expired session does not count before it is swept either."""
+        await created(store, ["expired"], "ann")
+        clock.advance(IDLE_MS)
+        await created(store, "ab", "ann")
+        await created(store, "cde", "bob")
+        await created(store, "f")
+
+        assert (2, 3, 0) == tuple([await store.count_user(user) for user in ("ann", "bob", "eve")])
+
+    async def test_the_count_leaves_out_the_expired(self, store: SessionStore, clock: Clock) -> None:
+        """An expired session does not count before it is swept either."""
+        await created(store, ["expired"], "ann")
+        clock.advance(IDLE_MS)
+        await created(store, "ab", "ann")
+        await created(store, "c")
+
+        assert 3 == await store.count()
+
+    async def test_lists_leave_out_the_expired(self, store: SessionStore, clock: Clock) -> None:
+        """An expired session is not listed before it is swept either."""
+        await created(store, ["expired"], "ann")
+        clock.advance(IDLE_MS)
+        live = await created(store, "ab", "ann")
+
+        expected = {one.digest for one in live}
+        assert expected == _digests(await listed(store.list_user("ann")))
+        assert expected == _digests(await listed(store.list_all()))
+        assert expected == {one.digest for page in await listed(store.list_data()) for one in page}
+
+    async def test_a_users_list_leaves_out_others(self, store: SessionStore) -> None:
+        """Not those of other users, nor those of nobody."""
+        hers = await created(store, "ab", "ann")
+        await created(store, "cd", "bob")
+        await created(store, "ef")
+
+        assert {one.digest for one in hers} == _digests(await listed(store.list_user("ann")))
+
+    async def test_a_listing_says_what_is_stored(self, store: SessionStore, clock: Clock) -> None:
+        """User, times and device, also after a touch."""
+        record = await store.create(new("a", "ann"))
+        clock.advance(INTERVAL_MS)
+        await store.touch([touched(record, clock())])
+        now = await reloaded(store, record)
+
+        expected = SessionListing(now.digest, "ann", now.created_at, now.last_seen_at, now.expires_at, now.device)
+        assert [expected] == await listed(store.list_user("ann")) == await listed(store.list_all())
+
+    async def test_a_users_list_is_oldest_first(self, store: SessionStore, clock: Clock) -> None:
+        """By their creation, over several pages."""
+        expected = []
+        for number in range(self.several_pages):
+            expected.append((await store.create(new(number, "ann"))).digest)
+            clock.advance(SECOND_MS)
+
+        assert expected == [one.digest for one in await listed(store.list_user("ann"))]
+
+    async def test_a_users_list_is_complete_where_sessions_began_at_once(self, store: SessionStore) -> None:
+        """Sessions of one millisecond do not get lost between two pages."""
+        records = await created(store, range(self.several_pages), "ann")
+
+        found = await listed(store.list_user("ann"))
+
+        assert sorted(one.digest for one in records) == sorted(one.digest for one in found)
+
+    async def test_the_list_of_all_is_by_digest_and_complete(self, store: SessionStore) -> None:
+        """Each once, over several pages."""
+        records = await created(store, range(self.several_pages))
+
+        assert sorted(one.digest for one in records) == [one.digest for one in await listed(store.list_all())]
+
+    async def test_the_data_is_listed_by_digest_and_complete(self, store: SessionStore) -> None:
+        """Each once with its data and version, over several pages, none of which is empty."""
+        records = [await store.create(new(number, data=b"%d" % number)) for number in range(self.several_pages)]
+
+        pages = await listed(store.list_data())
+
+        expected = sorted((one.digest, one.version, one.data) for one in records)
+        assert expected == [(one.digest, one.version, one.data) for page in pages for one in page]
+        assert 1 < len(pages)
+        assert all(pages)
+
+    async def test_the_list_of_all_holds_while_others_come_and_go(self, store: SessionStore) -> None:
+        """Who is there all the time is listed once; nobody is listed twice."""
+        await _assert_holds(self.several_pages, store, lambda: _one_by_one(store.list_all()))
+
+    async def test_a_users_list_holds_while_others_come_and_go(self, store: SessionStore) -> None:
+        """Who is there all the time is listed once; nobody is listed twice."""
+        await _assert_holds(self.several_pages, store, lambda: _one_by_one(store.list_user("ann")))
+
+    async def test_the_data_holds_while_others_come_and_go(self, store: SessionStore) -> None:
+        """Who is there all the time is listed once; nobody is listed twice."""
+
+        async def digests() -> AsyncIterator[bytes]:
+            async for page in store.list_data():
+                for one in page:
+                    yield one.digest
+
+        await _assert_holds(self.several_pages, store, digests)
+
+
+async def _assert_holds(count: int, store: SessionStore, digests: Callable[[], AsyncIterator[bytes]]) -> None:
+    """Reads *digests*, and between two of them ends a session that was listed and begins another."""
+    stay, go = await created(store, range(count), "ann"), {}
+    for record in await created(store, range(count, 2 * count), "ann"):
+        go[record.digest] = record
+    seen: list[bytes] = []
+    async for digest in digests():
+        seen.append(digest)
+        if len(seen) <= 2 * count:
+            await store.create(new(f"new {len(seen)}", "ann"))
+        if digest in go:
+            await store.delete(digest)
+
+    assert sorted(set(seen)) == sorted(seen)
+    assert {record.digest for record in stay} <= set(seen)
+
+
+async def _one_by_one(listings: AsyncIterator[SessionListing]) -> AsyncIterator[bytes]:
+    async for listing in listings:
+        yield listing.digest
+
+
+def _digests(items: Iterable[SessionListing | SessionRecord]) -> set[bytes]:
+    return {item.digest for item in items}

@@ -1,0 +1,225 @@
+"""Rotating: the session moves to a new digest as a whole, or it stays where it is."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from bodhi.session import DigestTaken, SessionStore
+from bodhi.session.records import Device, NewSession, SessionRecord
+from bodhi.testing.clock import Clock
+from bodhi.testing.conformance.kit import (
+    CROWD,
+    IDLE_MS,
+    INTERVAL_MS,
+    LIFETIME_MS,
+    SECOND_MS,
+    Kit,
+    at_once,
+    created,
+    digest_for,
+    faults,
+    new,
+    reloaded,
+    saved,
+    touched,
+)
+
+
+async def rotated(store: SessionStore, record: SessionRecord, to: NewSession, *, renewed: bool) -> SessionRecord:
+    """*record* moved to *to*, which has to succeed."""
+    moved = await store.rotate(record.digest, lambda _: to, renewed=renewed)
+    assert moved is not None, "the session is gone"
+    return moved
+
+
+class Rotating(Kit):
+    """What ``rotate`` promises."""
+
+    async def test_rotation_moves_the_session(self, store: SessionStore) -> None:
+        """Data, user and device are the new ones, and what is answered is what is stored."""
+        record = await store.create(new("old"))
+        device = Device("198.51.100.7", "Other/2.0")
+
+        moved = await rotated(store, record, replace(new("new", "ann", data=b"hers"), device=device), renewed=True)
+
+        assert moved == await store.load(digest_for("new"))
+        assert (digest_for("new"), b"hers", "ann", device) == (moved.digest, moved.data, moved.user_id, moved.device)
+        assert 1 == await store.count_user("ann")
+        assert await store.save(saved(moved))
+
+    async def test_rotation_ends_the_old_digest_at_once(self, store: SessionStore) -> None:
+        """There is one session before and one after, and the old digest is not it."""
+        record = await store.create(new("old"))
+
+        await rotated(store, record, new("new"), renewed=False)
+
+        assert await store.load(record.digest) is None
+        assert 1 == await store.count()
+
+    async def test_rotation_is_given_the_session_as_it_is_now(self, store: SessionStore) -> None:
+        """What others saved since the request loaded the session moves along."""
+        record = await store.create(new("old"))
+        await store.save(saved(record, b"theirs"))
+        current = await reloaded(store, record)
+        seen: list[SessionRecord] = []
+
+        def change(record: SessionRecord) -> NewSession:
+            seen.append(record)
+            return new("new")
+
+        await store.rotate(record.digest, change, renewed=False)
+
+        assert [current] == seen
+
+    async def test_rotation_counts_as_use(self, store: SessionStore, clock: Clock) -> None:
+        """The idle timeout starts anew."""
+        record = await store.create(new("old"))
+        clock.advance(10 * SECOND_MS)
+
+        moved = await rotated(store, record, new("new"), renewed=False)
+
+        assert (clock(), clock() + IDLE_MS) == (moved.last_seen_at, moved.expires_at)
+
+    async def test_rotation_keeps_the_absolute_end(self, store: SessionStore, clock: Clock) -> None:
+        """Rotating is no way to live for ever: creation and end are those of the session."""
+        record = await store.create(new("old"))
+        clock.advance(IDLE_MS - 1)
+
+        moved = await rotated(store, record, new("new"), renewed=False)
+
+        assert (record.created_at, record.ends_at) == (moved.created_at, moved.ends_at)
+
+    async def test_rotation_never_lives_beyond_the_absolute_end(self, store: SessionStore, clock: Clock) -> None:
+        """Shortly before the end the idle timeout is cut to it."""
+        record = await store.create(new("old", idle_ms=LIFETIME_MS))
+        clock.advance(LIFETIME_MS - SECOND_MS)
+
+        moved = await rotated(store, record, new("new"), renewed=False)
+
+        assert record.ends_at == moved.expires_at
+
+    async def test_a_renewed_rotation_starts_the_absolute_timeout_anew(self, store: SessionStore, clock: Clock) -> None:
+        """A login begins a session of its own."""
+        record = await store.create(new("old"))
+        clock.advance(10 * SECOND_MS)
+
+        moved = await rotated(store, record, new("new", "ann"), renewed=True)
+
+        assert (clock(), clock() + LIFETIME_MS) == (moved.created_at, moved.ends_at)
+
+    async def test_rotation_with_max_age_ends_the_session_within_the_timeouts(
+        self, store: SessionStore, clock: Clock
+    ) -> None:
+        """A max_age counts from the rotation; one that is too long ends at the absolute timeout."""
+        record = await store.create(new("a"))
+        clock.advance(10 * SECOND_MS)
+
+        short = await rotated(store, record, new("b", max_age_ms=SECOND_MS), renewed=False)
+        long = await rotated(store, short, new("c", max_age_ms=2 * LIFETIME_MS), renewed=False)
+
+        assert clock() + SECOND_MS == short.expires_at == short.ends_at
+        assert record.created_at + LIFETIME_MS == long.ends_at
+
+    async def test_a_refused_rotation_leaves_the_old_session(self, store: SessionStore) -> None:
+        """The digest is taken: both sessions are as they were."""
+        record, taken = await store.create(new("old", "ann")), await store.create(new("taken", "bob"))
+
+        with pytest.raises(DigestTaken):
+            await store.rotate(record.digest, lambda _: new("taken", "ann"), renewed=True)
+
+        assert [record, taken] == [await store.load(record.digest), await store.load(taken.digest)]
+
+    async def test_a_change_that_fails_moves_nothing(self, store: SessionStore) -> None:
+        """Its error comes through, the session is as it was, and the next rotation works."""
+        record = await store.create(new("old"))
+
+        def fail(_: SessionRecord) -> NewSession:
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await store.rotate(record.digest, fail, renewed=False)
+
+        assert record == await store.load(record.digest)
+        await rotated(store, record, new("new"), renewed=False)
+
+    async def test_rotation_of_what_is_gone_makes_nothing(self, store: SessionStore, clock: Clock) -> None:
+        """An unknown, a deleted and an expired session: None, and no session under the new digest."""
+        deleted, expired = await created(store, ["deleted", "expired"])
+        await store.delete(deleted.digest)
+        clock.advance(IDLE_MS)
+
+        for digest in (deleted.digest, expired.digest, digest_for("unknown")):
+            assert await store.rotate(digest, lambda _: new("new"), renewed=True) is None
+
+        assert await store.load(digest_for("new")) is None
+        assert 0 == await store.count()
+
+    async def test_of_rotations_at_once_of_one_session_one_succeeds(self, store: SessionStore) -> None:
+        """The session moves once; the others find it gone."""
+        record = await store.create(new("old"))
+
+        answers = await at_once(_rotate(store, record, to) for to in range(CROWD))
+
+        winners = [answer for answer in answers if isinstance(answer, SessionRecord)]
+        assert (1, CROWD - 1) == (len(winners), answers.count(None))
+        assert winners == [await store.load(winners[0].digest)]
+        assert 1 == await store.count()
+
+    async def test_rotation_is_never_seen_half_done(self, store: SessionStore) -> None:
+        """At no moment are there two sessions, or none."""
+        record = await store.create(new("old", "ann"))
+
+        rotation = asyncio.ensure_future(_rotate(store, record, "new", "ann"))
+        counts = [await store.count_user("ann")]
+        while not rotation.done():
+            counts.append(await store.count_user("ann"))
+            await asyncio.sleep(0)  # a store that never waits would never let the rotation run
+
+        assert isinstance(await rotation, SessionRecord)
+        assert {1} == set(counts)
+
+    async def test_updates_and_a_rotation_at_once_lose_nothing(self, store: SessionStore) -> None:
+        """An update that answered True is in the session that moved; the others say that they came too late."""
+        record = await store.create(new("old", data=b""))
+
+        def add(number: int) -> "asyncio.Future[bool]":
+            update = store.update(record.digest, lambda current: saved(current, current.data + bytes([number])))
+            return asyncio.ensure_future(update)
+
+        updates = [add(number) for number in range(CROWD // 2)]
+        moved = store.rotate(record.digest, lambda current: new("new", data=current.data), renewed=False)
+        rotation = asyncio.ensure_future(moved)
+        updates += [add(number) for number in range(CROWD // 2, CROWD)]
+        answers = await at_once(updates)
+        moved_record = await rotation
+
+        assert moved_record is not None
+        stored = await reloaded(store, moved_record)
+        assert [number for number in range(CROWD) if answers[number] is True] == sorted(stored.data)
+        assert CROWD == answers.count(True) + answers.count(False)
+
+    async def test_clearing_a_user_catches_sessions_that_rotate_meanwhile(self, store: SessionStore) -> None:
+        """A session that moves while all of the user's are ended does not slip through."""
+        records = await created(store, range(CROWD), "ann")
+
+        rotations = [_rotate(store, record, f"new {number}", "ann") for number, record in enumerate(records)]
+        answers = await at_once([*rotations[: CROWD // 2], store.clear_user("ann"), *rotations[CROWD // 2 :]])
+
+        assert [] == faults(answers)
+        assert 0 == await store.count_user("ann")
+
+    async def test_a_touch_noted_before_a_rotation_changes_nothing(self, store: SessionStore, clock: Clock) -> None:
+        """It was meant for the old digest."""
+        record = await store.create(new("old"))
+        moved = await rotated(store, record, new("new"), renewed=False)
+
+        assert 0 == await store.touch([touched(record, clock() + INTERVAL_MS)])
+
+        assert moved == await store.load(moved.digest)
+
+
+async def _rotate(
+    store: SessionStore, record: SessionRecord, to: object, user_id: str | None = None
+) -> SessionRecord | None:
+    return await store.rotate(record.digest, lambda _: new(to, user_id), renewed=False)

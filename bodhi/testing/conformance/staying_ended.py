@@ -1,0 +1,133 @@
+"""Deleted stays deleted: whatever ended a session, a save that comes late does not bring it back."""
+
+from dataclasses import replace
+
+from bodhi.session import SessionStore
+from bodhi.session.handles import handle_of
+from bodhi.session.records import Ages, SessionRecord, UserCap
+from bodhi.testing.clock import Clock
+from bodhi.testing.conformance.kit import (
+    IDLE_MS,
+    INTERVAL_MS,
+    LIFETIME_MS,
+    Kit,
+    digest_for,
+    new,
+    saved,
+    touched,
+)
+
+
+async def assert_stays_ended(store: SessionStore, record: SessionRecord, clock: Clock) -> None:
+    """Nothing that a request may still do with *record* makes it a session again."""
+    sessions = await store.count()
+
+    assert not await store.save(saved(record))
+    assert not await store.save(saved(record, ages=Ages(IDLE_MS, LIFETIME_MS, LIFETIME_MS)))
+    assert not await store.update(record.digest, saved)
+    assert await store.rotate(record.digest, lambda _: new("elsewhere"), renewed=True) is None
+    assert 0 == await store.touch([touched(record, clock() + INTERVAL_MS)])
+
+    assert (None, None) == (await store.load(record.digest), await store.load(digest_for("elsewhere")))
+    assert sessions == await store.count()
+
+
+class StayingEnded(Kit):
+    """What ``save``, ``update``, ``rotate`` and ``touch`` promise about a session that has ended."""
+
+    async def test_an_unknown_session_is_not_made_by_a_save(self, store: SessionStore, clock: Clock) -> None:
+        """A save is never an insert."""
+        record = await store.create(new("a"))
+
+        await assert_stays_ended(store, replace(record, digest=digest_for("unknown")), clock)
+
+    async def test_a_deleted_session_stays_deleted(self, store: SessionStore, clock: Clock) -> None:
+        """The visitor logged out while another request ran."""
+        record = await store.create(new("a", "ann"))
+
+        await store.delete(record.digest)
+
+        await assert_stays_ended(store, record, clock)
+
+    async def test_a_revoked_session_stays_revoked(self, store: SessionStore, clock: Clock) -> None:
+        """It was ended by its handle, from a list."""
+        record = await store.create(new("a", "ann"))
+
+        await store.revoke(handle_of(record.digest))
+
+        await assert_stays_ended(store, record, clock)
+
+    async def test_a_session_cleared_with_its_user_stays_cleared(self, store: SessionStore, clock: Clock) -> None:
+        """All of the user's sessions were ended."""
+        record = await store.create(new("a", "ann"))
+
+        await store.clear_user("ann")
+
+        await assert_stays_ended(store, record, clock)
+
+    async def test_a_session_cleared_with_all_stays_cleared(self, store: SessionStore, clock: Clock) -> None:
+        """Everybody's sessions were ended."""
+        record = await store.create(new("a", "ann"))
+
+        await store.clear_all()
+
+        await assert_stays_ended(store, record, clock)
+
+    async def test_an_expired_session_stays_expired(self, store: SessionStore, clock: Clock) -> None:
+        """Its row is still there and does not come to life again."""
+        record = await store.create(new("a", "ann"))
+
+        clock.advance(IDLE_MS)
+
+        await assert_stays_ended(store, record, clock)
+
+    async def test_a_swept_session_stays_swept(self, store: SessionStore, clock: Clock) -> None:
+        """It expired and its row was removed."""
+        record = await store.create(new("a", "ann"))
+        clock.advance(IDLE_MS)
+
+        await store.sweep()
+
+        await assert_stays_ended(store, record, clock)
+
+    async def test_a_rotated_session_stays_away_from_its_old_digest(self, store: SessionStore, clock: Clock) -> None:
+        """The session lives on under its new digest only, and late saves to the old one do not reach it."""
+        record = await store.create(new("a", "ann"))
+
+        rotated = await store.rotate(record.digest, lambda _: new("b", "ann", data=b"new"), renewed=False)
+
+        await assert_stays_ended(store, record, clock)
+        assert rotated is not None
+        assert rotated == await store.load(rotated.digest)
+
+    async def test_a_replaced_session_stays_replaced(self, store: SessionStore, clock: Clock) -> None:
+        """A new session took its place."""
+        record = await store.create(new("a", "ann"))
+
+        await store.create(new("b"), replaces=record.digest)
+
+        await assert_stays_ended(store, record, clock)
+
+    async def test_a_session_beyond_the_cap_stays_ended(self, store: SessionStore, clock: Clock) -> None:
+        """A login ended it, being one too many."""
+        record = await store.create(new("a", "ann"))
+
+        await store.create(new("b", "ann"), cap=UserCap("ann", 1))
+
+        await assert_stays_ended(store, record, clock)
+
+    async def test_an_emptied_session_stays_ended(self, store: SessionStore, clock: Clock) -> None:
+        """An update left nothing in it."""
+        record = await store.create(new("a", "ann"))
+
+        await store.update(record.digest, lambda _: None)
+
+        await assert_stays_ended(store, record, clock)
+
+    async def test_a_session_set_aside_stays_aside(self, store: SessionStore, clock: Clock) -> None:
+        """Its data was unreadable."""
+        record = await store.create(new("a", "ann"))
+
+        await store.set_aside(record, "damaged")
+
+        await assert_stays_ended(store, record, clock)

@@ -1,0 +1,174 @@
+"""Upkeep: re-encrypting, setting unreadable rows aside, and sweeping, while requests go on."""
+
+from dataclasses import replace
+
+from bodhi.session import SessionStore
+from bodhi.session.records import StoredData
+from bodhi.testing.clock import Clock
+from bodhi.testing.conformance.kit import (
+    CROWD,
+    IDLE_MS,
+    SECOND_MS,
+    Kit,
+    at_once,
+    created,
+    digest_for,
+    faults,
+    listed,
+    new,
+    reloaded,
+    saved,
+)
+
+
+class Upkeep(Kit):
+    """What ``rekey``, ``set_aside`` and ``sweep`` promise."""
+
+    async def test_rekey_replaces_the_data_and_nothing_else(self, store: SessionStore, clock: Clock) -> None:
+        """No new version and no new times: no request need notice."""
+        records = await created(store, range(self.several_pages), "ann")
+        clock.advance(SECOND_MS)
+
+        rekeyed = 0
+        for page in await listed(store.list_data()):
+            rekeyed += await store.rekey([replace(one, data=b"again") for one in page])
+
+        assert self.several_pages == rekeyed
+        expected = [replace(one, data=b"again", now=clock()) for one in records]
+        assert expected == [await store.load(one.digest) for one in records]
+
+    async def test_rekey_does_not_disturb_a_save(self, store: SessionStore) -> None:
+        """A request that loaded the session before saves without a conflict."""
+        record = await store.create(new("a"))
+        await store.rekey([StoredData(record.digest, record.version, b"again")])
+
+        assert await store.save(saved(record, b"mine"))
+
+        assert b"mine" == (await reloaded(store, record)).data
+
+    async def test_rekey_never_overwrites_newer_data(self, store: SessionStore) -> None:
+        """What was saved since its page was read stays as it is; the others of the page are replaced."""
+        saved_since, other = await created(store, "ab")
+        page = [StoredData(one.digest, one.version, b"again") for one in (saved_since, other)]
+        await store.save(saved(saved_since, b"newer"))
+        newer = await store.load(saved_since.digest)
+
+        assert 1 == await store.rekey(page)
+
+        assert newer == await store.load(saved_since.digest)
+        assert b"again" == (await reloaded(store, other)).data
+
+    async def test_rekey_brings_nothing_back(self, store: SessionStore) -> None:
+        """A session that ended since its page was read stays ended."""
+        record = await store.create(new("a"))
+        await store.delete(record.digest)
+
+        assert 0 == await store.rekey([StoredData(record.digest, record.version, b"again")])
+
+        assert await store.load(record.digest) is None
+        assert 0 == await store.count()
+
+    async def test_rekey_of_none_is_nothing(self, store: SessionStore) -> None:
+        """An empty page is no error."""
+        assert 0 == await store.rekey([])
+
+    async def test_a_row_set_aside_is_no_session(self, store: SessionStore) -> None:
+        """It reads as absent, counts no more, and is set aside once; the others stay."""
+        record, other = await created(store, "ab", "ann")
+
+        assert await store.set_aside(record, "damaged")
+        assert not await store.set_aside(record, "damaged")
+
+        assert [None, other] == [await store.load(record.digest), await store.load(other.digest)]
+        assert (1, 1) == (await store.count(), await store.count_user("ann"))
+
+    async def test_a_row_that_changed_is_not_set_aside(self, store: SessionStore) -> None:
+        """Somebody saved over the damage meanwhile."""
+        record = await store.create(new("a"))
+        await store.save(saved(record, b"sound again"))
+        sound = await store.load(record.digest)
+
+        assert not await store.set_aside(record, "damaged")
+
+        assert sound == await store.load(record.digest)
+
+    async def test_a_row_that_is_gone_is_not_set_aside(self, store: SessionStore) -> None:
+        """Neither one that was never there."""
+        record = await store.create(new("a"))
+        await store.delete(record.digest)
+
+        assert not await store.set_aside(record, "damaged")
+        assert not await store.set_aside(replace(record, digest=digest_for("unknown")), "damaged")
+
+    async def test_of_calls_at_once_one_sets_the_row_aside(self, store: SessionStore) -> None:
+        """A page's requests all meet the damaged row; none of them fails for it."""
+        records = await created(store, range(CROWD))
+
+        answers = await at_once(store.set_aside(record, "damaged") for record in records for _ in range(5))
+
+        assert [] == faults(answers)
+        assert CROWD == answers.count(True)
+
+    async def test_a_digest_may_be_set_aside_again(self, store: SessionStore) -> None:
+        """As when a backup brought the damaged row back."""
+        for _ in range(2):
+            record = await store.create(new("a"))
+            assert await store.set_aside(record, "damaged")
+
+    async def test_sweep_deletes_expired_sessions_only(self, store: SessionStore, clock: Clock) -> None:
+        """A session that has a second left is not swept, nor is one of tomorrow."""
+        await created(store, range(CROWD), "ann")
+        clock.advance(IDLE_MS)
+        live = [
+            await store.create(new("second", "ann", max_age_ms=SECOND_MS)),
+            await store.create(new("hour", "ann")),
+            await store.create(new("day", idle_ms=24 * IDLE_MS)),
+        ]
+
+        assert CROWD == sum(await _swept(store))
+
+        assert live == [await store.load(one.digest) for one in live]
+
+    async def test_sweep_works_in_batches(self, store: SessionStore, clock: Clock) -> None:
+        """No call deletes without bound, and together they delete everything that has expired."""
+        await created(store, range(self.several_pages))
+        clock.advance(IDLE_MS)
+
+        batches = await _swept(store)
+
+        assert self.several_pages == sum(batches)
+        assert self.several_pages > max(batches)
+
+    async def test_sweepers_at_once_delete_each_session_once(self, store: SessionStore, clock: Clock) -> None:
+        """Some may find another at work; together they count what was there."""
+        await created(store, range(self.several_pages))
+        clock.advance(IDLE_MS)
+
+        total = 0
+        while True:
+            answers = await at_once(store.sweep() for _ in range(4))
+            assert [] == faults(answers)
+            batches = [answer for answer in answers if isinstance(answer, int)]
+            total += sum(batches)
+            if batches and not any(batches):
+                break
+
+        assert self.several_pages == total
+
+    async def test_sweep_of_nothing_is_nothing(self, store: SessionStore) -> None:
+        """An empty store, and one where nothing has expired."""
+        assert 0 == await store.sweep()
+        await store.create(new("a"))
+        assert 0 == await store.sweep()
+
+
+async def _swept(store: SessionStore) -> list[int]:
+    """How many sessions each call of ``sweep`` deleted until there were none left."""
+    batches: list[int] = []
+    for _ in range(1_000):
+        batch = await store.sweep()
+        assert batch is not None, "no other sweeper is at work"
+        if not batch:
+            return batches
+        batches.append(batch)
+    raise AssertionError("sweeping comes to no end")

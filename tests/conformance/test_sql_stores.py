@@ -1,0 +1,14 @@
+import pytest
+
+from bodhi.session.sql_store import open_store
+from bodhi.testing import Clock, StoreConformance
+
+
+class TestSqlSessionStore(StoreConformance):
+    """Bodhi's own stores keep what the kit checks, on SQLite and on PostgreSQL."""
+
+    @pytest.fixture
+    def store_and_clock(self, database):
+        """A store on an empty database."""
+        clock = Clock()
+        return open_store(database, clock=clock), clock
