@@ -58,7 +58,9 @@ class PostgresDatabase:
             async with asyncio.timeout(self.limit_seconds * 2):
                 self._pool = await asyncpg.create_pool(
                     self._url,
-                    min_size=1,
+                    # One to see that it works; no floor, which the pool would keep up behind the back of a close.
+                    min_size=0,
+                    init_size=1,
                     max_size=self._pool_size,
                     # Each host gets its turn within the limit, so that a dead first one does not hide the second.
                     timeout=self.limit_seconds / (self._url.count(",") + 1.5),
