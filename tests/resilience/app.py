@@ -1,0 +1,104 @@
+"""A small application with sessions, run by tests as a process or inside their own.
+
+As a process: ``python app.py '{"url": ..., "limit_seconds": ...}'``; it prints its port when it is ready and ends in
+order on SIGTERM, or when its standard input ends, as it does when the tests are gone.
+"""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator
+
+import aiohttp_session
+from aiohttp import web
+
+from bodhi.session import DefaultSessionService, setup
+
+KEY = "a key for tests, of at least thirty-two characters"
+
+
+async def plain(request: web.Request) -> web.Response:
+    """Asks for no session."""
+    return web.json_response({})
+
+
+async def read(request: web.Request) -> web.Response:
+    """The session's data."""
+    session = await aiohttp_session.get_session(request)
+    return web.json_response(dict(session))
+
+
+async def write(request: web.Request) -> web.Response:
+    """Sets one key of the session to a number."""
+    session = await aiohttp_session.get_session(request)
+    session[request.match_info["key"]] = int(request.query["value"])
+    return web.json_response({})
+
+
+async def login(request: web.Request) -> web.Response:
+    """Gives the session a user, which moves it to a new id."""
+    session = await aiohttp_session.get_session(request)
+    session["user_id"] = request.query["user"]
+    return web.json_response({})
+
+
+async def logout(request: web.Request) -> web.Response:
+    """Ends the session."""
+    session = await aiohttp_session.get_session(request)
+    session.invalidate()
+    return web.json_response({})
+
+
+async def slow(request: web.Request) -> web.Response:
+    """Takes its time between loading and saving the session."""
+    session = await aiohttp_session.get_session(request)
+    await asyncio.sleep(float(request.query["seconds"]))
+    session["slow"] = int(request.query["value"])
+    return web.json_response({})
+
+
+def create_app(service: DefaultSessionService) -> web.Application:
+    """The application on *service*, which it opens and closes."""
+    app = web.Application()
+    setup(app, service)
+    app.add_routes(
+        [
+            web.get("/plain", plain),
+            web.get("/read", read),
+            web.post("/write/{key}", write),
+            web.post("/login", login),
+            web.post("/logout", logout),
+            web.post("/slow", slow),
+        ]
+    )
+
+    async def opened(_: web.Application) -> AsyncIterator[None]:
+        async with service:
+            yield
+
+    app.cleanup_ctx.append(opened)
+    return app
+
+
+async def main(options: dict[str, object]) -> None:
+    """Serves until told to stop."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stopping.set)
+    loop.add_reader(sys.stdin, stopping.set)
+    service = DefaultSessionService.from_url(str(options.pop("url")), keys=[KEY], **options)
+    runner = web.AppRunner(create_app(service), shutdown_timeout=2)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        sys.stdout.write(f"{runner.addresses[0][1]}\n")
+        sys.stdout.flush()
+        await stopping.wait()
+    finally:
+        await runner.cleanup()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(json.loads(sys.argv[1])))

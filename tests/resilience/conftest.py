@@ -1,0 +1,48 @@
+"""Starting the test application, as a process or here."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from bodhi.session import DefaultSessionService
+from resilience.app import KEY, create_app
+from resilience.processes import AppProcess
+
+StartApp = Callable[..., Awaitable[AppProcess]]
+ServeHere = Callable[..., Awaitable[tuple[str, DefaultSessionService]]]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Knows the mark of tests that take their time."""
+    config.addinivalue_line("markers", "slow: lets a real outage last its full 10 seconds")
+
+
+@pytest.fixture
+async def start_app(tmp_path: Path) -> AsyncIterator[StartApp]:
+    """Starts the application as a process; all of them end with the test."""
+    async with AsyncExitStack() as stack:
+
+        async def start(url: str, **options: Any) -> AppProcess:
+            return await stack.enter_async_context(AppProcess(url, tmp_path / "app.log", **options))
+
+        yield start
+
+
+@pytest.fixture
+async def serve_here() -> AsyncIterator[ServeHere]:
+    """Serves the application in the test's own loop: its address and its service."""
+    async with AsyncExitStack() as stack:
+
+        async def serve(url: str, **options: Any) -> tuple[str, DefaultSessionService]:
+            service = DefaultSessionService.from_url(url, **{"keys": [KEY], **options})
+            runner = web.AppRunner(create_app(service), shutdown_timeout=1)
+            stack.push_async_callback(runner.cleanup)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            return f"http://127.0.0.1:{runner.addresses[0][1]}", service
+
+        yield serve

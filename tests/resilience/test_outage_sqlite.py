@@ -1,0 +1,154 @@
+"""Another process keeps the write lock of the SQLite file: reads go on, writes are refused in time."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bodhi.session import DefaultSessionService, SessionUnavailable
+from resilience.app import KEY
+from resilience.conftest import StartApp
+from resilience.outage import LIMIT_SECONDS, SLACK_SECONDS, expect_all_works, live_through
+from resilience.visitors import Visitor, answered, under_load, visitors
+
+VISITORS = 8
+CALLS = 300
+ARRIVAL_SECONDS = 0.005  # requests come one by one, as they do from outside
+
+Call = Callable[[DefaultSessionService, int], Awaitable[object]]
+
+
+class WriteLock:
+    """The file's write lock, as a backup or another program takes it."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = sqlite3.connect(url.removeprefix("sqlite:"), isolation_level=None, check_same_thread=False)
+
+    async def take(self) -> None:
+        """Waits for the application's own transactions, so in a thread."""
+        await asyncio.to_thread(self._connection.execute, "BEGIN IMMEDIATE")
+
+    async def release(self) -> None:
+        """Lets the application write again."""
+        self._connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Releases it for good."""
+        self._connection.close()
+
+
+@pytest.fixture
+def write_lock(sqlite_url: str) -> Iterator[WriteLock]:
+    """The lock of the test's database."""
+    lock = WriteLock(sqlite_url)
+    yield lock
+    lock.close()
+
+
+async def test_a_write_lock_held_too_long_is_no_logout(
+    sqlite_url: str, write_lock: WriteLock, start_app: StartApp
+) -> None:
+    """Who only reads notices nothing; who writes is told to come back, and works on with the same cookie."""
+    app = await start_app(sqlite_url, limit_seconds=LIMIT_SECONDS)
+    async with visitors(app.base_url, VISITORS) as crowd:
+        await live_through(crowd, write_lock.take, write_lock.release, reads_go_on=True)
+    assert 0 == await app.stop()
+
+
+@pytest.mark.slow
+async def test_a_write_lock_held_for_ten_seconds_is_no_logout(
+    sqlite_url: str, write_lock: WriteLock, start_app: StartApp
+) -> None:
+    """The same at full length."""
+    app = await start_app(sqlite_url, limit_seconds=1)
+    async with visitors(app.base_url, VISITORS) as crowd:
+        await live_through(crowd, write_lock.take, write_lock.release, reads_go_on=True, seconds=10, limit_seconds=1)
+    assert 0 == await app.stop()
+
+
+async def ask_behind_the_lock(service: DefaultSessionService, write_lock: WriteLock, call: Call) -> list[float]:
+    """How many seconds each of many calls waited that came while the lock was held and were refused."""
+    waited = []
+
+    async def one(number: int) -> None:
+        begun_at = time.monotonic()
+        try:
+            await call(service, number)
+        except SessionUnavailable:
+            waited.append(time.monotonic() - begun_at)
+
+    await write_lock.take()
+    calls = []
+    for number in range(CALLS):
+        calls.append(asyncio.create_task(one(number)))
+        await asyncio.sleep(ARRIVAL_SECONDS)
+    await write_lock.release()
+    await asyncio.gather(*calls)
+    assert waited
+    return waited
+
+
+async def test_logins_that_were_refused_do_not_happen_later(sqlite_url: str, write_lock: WriteLock) -> None:
+    """Refused writes do not pile up behind the lock: they would hold up those who come when it is free again."""
+    async with DefaultSessionService.from_url(sqlite_url, keys=[KEY], limit_seconds=LIMIT_SECONDS) as service:
+        refusals = await ask_behind_the_lock(
+            service, write_lock, lambda service, number: service.create({"number": number})
+        )
+
+        # One may be at it in the moment in which the lock is released and its time is up.
+        assert CALLS - len(refusals) <= await service.count_sessions() <= CALLS - len(refusals) + 1
+
+
+async def test_a_transaction_behind_the_lock_is_refused_in_time(sqlite_url: str, write_lock: WriteLock) -> None:
+    """What takes a transaction, such as the change of a session's id, waits no longer than what takes a statement."""
+    async with DefaultSessionService.from_url(sqlite_url, keys=[KEY], limit_seconds=LIMIT_SECONDS) as service:
+        stored = [(await service.create({"number": number}))[1] for number in range(CALLS)]
+
+        async def rotate(service: DefaultSessionService, number: int) -> None:
+            await service.rotate(stored[number], {"number": -1})
+
+        assert max(await ask_behind_the_lock(service, write_lock, rotate)) <= LIMIT_SECONDS + SLACK_SECONDS
+
+
+async def test_stopping_during_an_outage_takes_no_longer_than_the_limit(
+    sqlite_url: str, write_lock: WriteLock, start_app: StartApp
+) -> None:
+    """SIGTERM while writes are refused: the process ends in order and soon."""
+    app = await start_app(sqlite_url, limit_seconds=LIMIT_SECONDS, touch_seconds=0)
+    async with visitors(app.base_url, VISITORS) as crowd:
+        async with under_load(crowd, [Visitor.write, Visitor.read]):
+            await answered(crowd, since=0, status=200)
+            await write_lock.take()
+            await answered(crowd, since=time.monotonic(), status=503, paths=["/write"])
+        told_at = time.monotonic()
+        status = await app.stop()
+
+    assert 0 == status
+    assert time.monotonic() - told_at <= 4 * LIMIT_SECONDS
+
+
+async def test_a_file_that_is_moved_away_and_back_loses_nothing(
+    sqlite_url: str, tmp_path: Path, start_app: StartApp
+) -> None:
+    """The open file is the database, wherever its name went: what is answered meanwhile is in it."""
+    app = await start_app(sqlite_url, limit_seconds=LIMIT_SECONDS)
+    here, away = Path(sqlite_url.removeprefix("sqlite:")), tmp_path / "away"
+    away.mkdir()
+    names = [here.name + suffix for suffix in ("", "-wal", "-shm")]
+    async with visitors(app.base_url, VISITORS) as crowd:
+        async with under_load(crowd):
+            await answered(crowd, since=0, status=200)
+            for name in names:
+                (here.parent / name).rename(away / name)
+            await answered(crowd, since=time.monotonic(), status=200)
+            for name in names:
+                (away / name).rename(here.parent / name)
+            await answered(crowd, since=time.monotonic(), status=200)
+        app.kill()
+        again = await start_app(sqlite_url)
+        for visitor in crowd:
+            visitor.base_url = again.base_url
+        await expect_all_works(crowd)

@@ -1,0 +1,161 @@
+"""Browsers that use the test application, and remember every answer."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+COOKIE = "bodhiapp_session_id"
+PATIENCE_SECONDS = 15.0  # longer than any bound under test, so that a request without one shows
+PAUSE_SECONDS = 0.005  # between two requests of a visitor: the load stays bounded also where answers come at once
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back for one request; *status* 0 stands for no answer at all."""
+
+    path: str
+    status: int
+    started_at: float  # by time.monotonic()
+    seconds: float
+    set_cookie: tuple[str, ...] = ()
+    retry_after: str | None = None
+    body: Any = field(default=None, repr=False)
+
+
+class Visitor:
+    """One browser with its cookie, that counts up one key of its session."""
+
+    def __init__(self, client: aiohttp.ClientSession, base_url: str, name: str) -> None:
+        self._client = client
+        self.base_url = base_url
+        self.name = name
+        self.cookie: str | None = None
+        self.answers: list[Answer] = []
+        self.tried = 0  # the last number that was sent to be written
+        self.kept = 0  # the last one that was answered 200
+
+    async def plain(self) -> Answer:
+        """GET /plain."""
+        return await self._ask("GET", "/plain")
+
+    async def read(self) -> Answer:
+        """GET /read."""
+        return await self._ask("GET", "/read")
+
+    async def write(self) -> Answer:
+        """POST the next number to the visitor's key."""
+        self.tried += 1
+        answer = await self._ask("POST", f"/write/{self.name}?value={self.tried}")
+        if answer.status == 200:
+            self.kept = self.tried
+        return answer
+
+    async def login(self, user: str | None = None) -> Answer:
+        """POST /login."""
+        return await self._ask("POST", f"/login?user={user or self.name}")
+
+    async def logout(self) -> Answer:
+        """POST /logout."""
+        return await self._ask("POST", "/logout")
+
+    async def slow(self, seconds: float) -> Answer:
+        """POST /slow."""
+        return await self._ask("POST", f"/slow?seconds={seconds}&value=1")
+
+    def was_answered(self, path: str, status: int, *, since: float) -> bool:
+        """Whether a request whose path begins so was made after *since* and answered *status*."""
+        for answer in reversed(self.answers):
+            if answer.started_at < since:
+                return False
+            if answer.status == status and answer.path.startswith(path):
+                return True
+        return False
+
+    async def expect_kept(self) -> None:
+        """Fails unless the session holds what was answered 200, or what was tried after it."""
+        answer = await self.read()
+        assert 200 == answer.status
+        assert self.kept <= answer.body.get(self.name, 0) <= self.tried
+
+    async def _ask(self, method: str, path: str) -> Answer:
+        headers = {"Cookie": f"{COOKIE}={self.cookie}"} if self.cookie else {}
+        started_at = time.monotonic()
+        try:
+            async with self._client.request(method, self.base_url + path, headers=headers) as response:
+                text = await response.text()
+                answer = Answer(
+                    path,
+                    response.status,
+                    started_at,
+                    time.monotonic() - started_at,
+                    tuple(response.headers.getall("Set-Cookie", ())),
+                    response.headers.get("Retry-After"),
+                    await response.json() if response.status == 200 else text,
+                )
+        except (aiohttp.ClientError, TimeoutError) as error:
+            answer = Answer(path, 0, started_at, time.monotonic() - started_at, body=repr(error))
+        for cookie in answer.set_cookie:
+            self.cookie = cookie.partition(";")[0].partition("=")[2]
+        self.answers.append(answer)
+        return answer
+
+
+@asynccontextmanager
+async def visitors(base_url: str, count: int) -> AsyncIterator[list[Visitor]]:
+    """*count* visitors without a session yet."""
+    timeout = aiohttp.ClientTimeout(total=PATIENCE_SECONDS)
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(
+        cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout, connector=connector
+    ) as client:
+        yield [Visitor(client, base_url, f"visitor{number}") for number in range(count)]
+
+
+Step = Callable[[Visitor], Awaitable[object]]
+ROUND: Sequence[Step] = (Visitor.plain, Visitor.read, Visitor.write)
+
+
+@asynccontextmanager
+async def under_load(crowd: Sequence[Visitor], steps: Sequence[Step] = ROUND) -> AsyncIterator[None]:
+    """Every visitor takes the *steps* over and over, one after the other, until the block is left."""
+    leaving = asyncio.Event()
+
+    async def visit(visitor: Visitor) -> None:
+        while not leaving.is_set():
+            for step in steps:
+                await step(visitor)
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    tasks = [asyncio.create_task(visit(visitor)) for visitor in crowd]
+    try:
+        yield
+    finally:
+        leaving.set()
+        await asyncio.gather(*tasks)
+
+
+async def answered(
+    crowd: Sequence[Visitor],
+    *,
+    since: float,
+    status: int,
+    paths: Sequence[str] = ("/read", "/write"),
+    within_seconds: float = 15,
+) -> None:
+    """Returns once every visitor under load was answered *status* on all *paths*, asked after *since*."""
+    deadline = time.monotonic() + within_seconds
+    waiting = {(visitor, path) for visitor in crowd for path in paths}
+    while waiting:
+        assert time.monotonic() < deadline, f"no {status} within {within_seconds} s for {len(waiting)} visitors"
+        await asyncio.sleep(0.01)
+        waiting = {(visitor, path) for visitor, path in waiting if not visitor.was_answered(path, status, since=since)}
+
+
+def all_answers(crowd: Sequence[Visitor]) -> list[Answer]:
+    """Every answer to every visitor."""
+    return [answer for visitor in crowd for answer in visitor.answers]
