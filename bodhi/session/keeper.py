@@ -68,15 +68,21 @@ class SessionKeeper:
         device: Device = NOWHERE,
         max_age_seconds: int | None = None,
         replaces: bytes | None = None,
+        must_replace: bool = False,
     ) -> tuple[str, OpenSession]:
-        """A new session and the id for its cookie; *replaces* is the digest of the session that it ends."""
+        """A new session and the id for its cookie; *replaces* is the digest of the session that it ends.
+
+        With *must_replace*, raises :exc:`SessionGone` when that session has ended already.
+        """
         plaintext = encode(data)
         owner = owner_of(data)
         for _ in range(ID_ATTEMPTS):
             session_id = new_session_id()
             new = self._changes.new(session_id, plaintext, owner, device, max_age_seconds)
             try:
-                record = await self._store.create(new, replaces=replaces, cap=self._cap(owner))
+                record = await self._store.create(
+                    new, replaces=replaces, must_replace=must_replace, cap=self._cap(owner)
+                )
             except DigestTaken:
                 log.error("a new session id was taken already: is the random generator broken?")
                 continue

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
 
 from bodhi.database import Coalescer, Conflict, Database, DatabaseUnavailable, Executor, Row
-from bodhi.session.errors import DigestTaken, SessionUnavailable
+from bodhi.session.errors import DigestTaken, SessionGone, SessionUnavailable
 from bodhi.session.handles import digests_of
 from bodhi.session.records import (
     Device,
@@ -55,7 +55,12 @@ class SqlSessionStore:
         )
 
     async def create(
-        self, new: NewSession, *, replaces: bytes | None = None, cap: UserCap | None = None
+        self,
+        new: NewSession,
+        *,
+        replaces: bytes | None = None,
+        must_replace: bool = False,
+        cap: UserCap | None = None,
     ) -> SessionRecord:
         if replaces is None and cap is None:
             with _own_errors():
@@ -63,7 +68,9 @@ class SqlSessionStore:
         async with self._transaction() as transaction:
             await self._lock_user(transaction, cap)
             if replaces is not None:
-                await transaction.maybe("delete_session", digest=replaces, now=self._clock())
+                ended = await transaction.maybe("delete_session", digest=replaces, now=self._clock())
+                if must_replace and not (ended and ended["live"]):
+                    raise SessionGone
             record = _record(await transaction.maybe("create_session", **_creation(new), now=self._clock()))
             await self._trim_user(transaction, cap, keep=record.digest)
         return record

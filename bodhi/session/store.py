@@ -16,11 +16,17 @@ class SessionStore(Protocol):
     """
 
     async def create(
-        self, new: NewSession, *, replaces: bytes | None = None, cap: UserCap | None = None
+        self,
+        new: NewSession,
+        *,
+        replaces: bytes | None = None,
+        must_replace: bool = False,
+        cap: UserCap | None = None,
     ) -> SessionRecord:
         """Store a new session and return it; raises :exc:`DigestTaken`, and then nothing happened.
 
         In the same transaction the session *replaces* ends, and with *cap* the user's oldest sessions beyond it.
+        With *must_replace*, raises :exc:`SessionGone` when there is no live session to replace: nothing happened then.
         """
 
     async def load(self, digest: bytes) -> SessionRecord | None:

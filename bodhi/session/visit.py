@@ -9,6 +9,7 @@ import aiohttp_session
 from aiohttp import hdrs, web
 
 from bodhi.session import aiohttp_keys
+from bodhi.session.changes import OpenSession
 from bodhi.session.errors import SessionError, SessionGone, SessionNotSaved, SessionUnavailable
 from bodhi.session.handles import digest_of, is_session_id
 from bodhi.session.keeper import SessionKeeper
@@ -31,6 +32,7 @@ class Visit(aiohttp_session.AbstractStorage):
         self._request = request
         self._max_age = max_age
         self._session_id: str | None = None  # what the browser holds, or will after this response
+        self._live_digest: bytes | None = None  # the row that this request has seen live
         self._set_cookie: str | None = None  # a header that the response still has to carry
         self._headers_are_out = False
 
@@ -47,6 +49,7 @@ class Visit(aiohttp_session.AbstractStorage):
         if (loaded := self.session) is not None:
             return loaded  # two tasks of one handler asked at once: they share the first answer
         session = Session(stored, max_age=self._max_age, save=self.keep, was_loaded=True)
+        self._live_digest = stored.record.digest if stored else None
         request[aiohttp_keys.SESSION] = session
         return session
 
@@ -153,14 +156,20 @@ class Visit(aiohttp_session.AbstractStorage):
 
     async def _begin(self, session: Session) -> None:
         self._need_headers()
-        session_id, stored = await self._keeper.create(
-            session.data,
-            device=self._device(),
-            max_age_seconds=session.max_age,
-            replaces=self._replaced_digest(session),
-        )
-        self._remember(session_id, session)
-        session.was_stored(stored)
+        replaces = self._replaced_digest(session)
+        try:
+            session_id, stored = await self._keeper.create(
+                session.data,
+                device=self._device(),
+                max_age_seconds=session.max_age,
+                replaces=replaces,
+                # What was read from a session that has ended since may be in this one: it would live on in it.
+                must_replace=replaces is not None and replaces == self._live_digest,
+            )
+        except SessionGone as error:
+            session.is_dropped = True
+            raise SessionGoneResponse from error
+        self._was_issued(session_id, session, stored)
 
     async def _rotate(self, session: Session) -> None:
         assert session.stored is not None
@@ -177,8 +186,7 @@ class Visit(aiohttp_session.AbstractStorage):
         except SessionGone as error:
             session.is_dropped = True
             raise SessionGoneResponse from error
-        self._remember(session_id, session)
-        session.was_stored(stored)
+        self._was_issued(session_id, session, stored)
 
     async def _save(self, session: Session) -> None:
         assert session.stored is not None
@@ -193,6 +201,11 @@ class Visit(aiohttp_session.AbstractStorage):
             self._forget()
         elif ages and (session_id := self._session_id or self._cookie_value()) is not None:
             self._remember(session_id, session)
+        session.was_stored(stored)
+
+    def _was_issued(self, session_id: str, session: Session, stored: OpenSession) -> None:
+        self._live_digest = stored.record.digest
+        self._remember(session_id, session)
         session.was_stored(stored)
 
     def _need_headers(self) -> None:
