@@ -1,6 +1,7 @@
 """The session as a handler sees it: aiohttp-session's, with its faults mended."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp_session
@@ -26,9 +27,8 @@ class Session(aiohttp_session.Session):
     ) -> None:
         super().__init__(None, data=None, new=stored is None, max_age=max_age)
         self.stored = stored
-        self.is_dropped = (
-            False  # it ended while the request ran, or its change was lost: nothing of it is saved any more
-        )
+        # It ended while the request ran, or its change was lost: nothing of it is saved any more.
+        self.is_dropped = False
         self.is_invalidated = False
         self.wants_rotation = False
         self.was_loaded = was_loaded  # a row was looked for, rather than to be replaced
@@ -52,11 +52,6 @@ class Session(aiohttp_session.Session):
     def new(self) -> bool:
         """Whether the session is not stored yet."""
         return self.stored is None
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """The session's data itself, no copy."""
-        return self._mapping
 
     @property
     def is_changed(self) -> bool:
@@ -111,12 +106,39 @@ class Session(aiohttp_session.Session):
             raise RuntimeError("session.save() works where bodhi.session.setup(app, service) was called")
         await self._save(self)
 
-    def was_stored(self, stored: OpenSession | None) -> None:
-        """Go on from what was just saved; None: the session has no row any more."""
+    def taken(self) -> "Taken":
+        """What there is to save now; what changes from here on counts as changed after it."""
+        taken = Taken(dict(self._mapping), self.is_invalidated, self.wants_rotation, self._forced)
+        self.is_invalidated = self.wants_rotation = self._forced = False
+        return taken
+
+    def put_back(self, taken: "Taken") -> None:
+        """*taken* could not be saved: it stays to be saved."""
+        self.is_invalidated |= taken.is_invalidated
+        self.wants_rotation |= taken.wants_rotation
+        self._forced |= taken.is_forced
+
+    def was_stored(self, stored: OpenSession | None, taken: "Taken") -> None:
+        """Go on from *stored*, which *taken* became; None: the session has no row any more."""
         self.stored = stored
         self.stored_max_age = self.max_age
-        self.is_invalidated = self.wants_rotation = self._forced = False
         self.was_loaded = True
+        mapping = stored.data if stored is not None else {}
+        for key in {**taken.data, **self._mapping}:  # what another task of the handler changed meanwhile
+            if key not in self._mapping:
+                mapping.pop(key, None)
+            elif key not in taken.data or self._mapping[key] is not taken.data[key]:
+                mapping[key] = self._mapping[key]
+        self._mapping = mapping
         if stored is not None:
-            self._mapping = stored.data
             self._created = stored.record.created_at // 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a session is to be saved with."""
+
+    data: dict[str, Any] = field(repr=False)  # the values themselves, no copies
+    is_invalidated: bool
+    wants_rotation: bool
+    is_forced: bool

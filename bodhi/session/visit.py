@@ -3,7 +3,10 @@
 Keeping and telling are apart, since ``session.save()`` keeps before there is a response to tell.
 """
 
+import asyncio
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import aiohttp_session
 from aiohttp import hdrs, web
@@ -16,7 +19,7 @@ from bodhi.session.keeper import SessionKeeper
 from bodhi.session.owner import owner_of
 from bodhi.session.records import Device
 from bodhi.session.responses import SessionGoneResponse, SessionUnavailableResponse
-from bodhi.session.session import Session
+from bodhi.session.session import Session, Taken
 
 LONGEST_USER_AGENT = 512
 
@@ -35,6 +38,7 @@ class Visit(aiohttp_session.AbstractStorage):
         self._live_digest: bytes | None = None  # the row that this request has seen live
         self._set_cookie: str | None = None  # a header that the response still has to carry
         self._headers_are_out = False
+        self._keeping = asyncio.Lock()
 
     async def load_session(self, request: web.Request) -> Session:
         """The visitor's session, or a new one; raises :exc:`SessionUnavailable`, never a new one in its place."""
@@ -129,84 +133,92 @@ class Visit(aiohttp_session.AbstractStorage):
         """Store what changed, at once. Of a session that has ended meanwhile nothing is stored, and nobody is told."""
         if session.is_dropped or not session.is_changed:
             return
-        try:
-            await self._keep(session)
-        except SessionUnavailable as error:
-            self._keeper.counters.unavailable += 1
-            raise SessionUnavailableResponse from error
+        contended = self._keeping.locked()
+        async with self._keeping:  # one at a time: two tasks of one handler may save
+            if contended and not session.is_changed:
+                return
+            taken = session.taken()
+            try:
+                await self._keep(session, taken)
+            except BaseException as error:
+                session.put_back(taken)
+                if isinstance(error, SessionUnavailable):
+                    self._keeper.counters.unavailable += 1
+                    raise SessionUnavailableResponse from error
+                raise
 
-    async def _keep(self, session: Session) -> None:
-        if session.stored is None or session.is_invalidated:
-            if session.empty:
-                await self._end(session)
+    async def _keep(self, session: Session, taken: Taken) -> None:
+        if session.stored is None or taken.is_invalidated:
+            if taken.data:
+                await self._begin(session, taken)
             else:
-                await self._begin(session)
-        elif session.wants_rotation or owner_of(session.data) != session.stored.record.user_id:
-            await self._rotate(session)
+                await self._end(session, taken)
+        elif taken.data and (taken.wants_rotation or owner_of(taken.data) != session.stored.record.user_id):
+            await self._rotate(session, session.stored, taken)
         else:
-            await self._save(session)
+            await self._save(session, session.stored, taken)
 
-    async def _end(self, session: Session) -> None:
+    async def _end(self, session: Session, taken: Taken) -> None:
         digest = self._replaced_digest(session)
         if digest is not None:
             await self._keeper.delete(digest)
-        if session.is_invalidated and self._cookie_value() is not None:
+        if taken.is_invalidated and self._cookie_value() is not None:
             self._forget()
-        session.was_stored(None)
+        session.was_stored(None, taken)
 
-    async def _begin(self, session: Session) -> None:
+    async def _begin(self, session: Session, taken: Taken) -> None:
         self._need_headers()
         replaces = self._replaced_digest(session)
-        try:
+        with self._failing_closed(session):
             session_id, stored = await self._keeper.create(
-                session.data,
+                taken.data,
                 device=self._device(),
                 max_age_seconds=session.max_age,
                 replaces=replaces,
                 # What was read from a session that has ended since may be in this one: it would live on in it.
                 must_replace=replaces is not None and replaces == self._live_digest,
             )
-        except SessionGone as error:
-            session.is_dropped = True
-            raise SessionGoneResponse from error
-        self._was_issued(session_id, session, stored)
+        self._was_issued(session_id, session, stored, taken)
 
-    async def _rotate(self, session: Session) -> None:
-        assert session.stored is not None
+    async def _rotate(self, session: Session, stored: OpenSession, taken: Taken) -> None:
         self._need_headers()
-        owner = owner_of(session.data)
-        try:
-            session_id, stored = await self._keeper.rotate(
-                session.stored,
-                session.data,
-                renewed=owner is not None and owner != session.stored.record.user_id,
+        owner = owner_of(taken.data)
+        with self._failing_closed(session):
+            session_id, rotated = await self._keeper.rotate(
+                stored,
+                taken.data,
+                renewed=owner is not None and owner != stored.record.user_id,
                 device=self._device(),
                 max_age_seconds=session.max_age,
             )
-        except SessionGone as error:
-            session.is_dropped = True
-            raise SessionGoneResponse from error
-        self._was_issued(session_id, session, stored)
+        self._was_issued(session_id, session, rotated, taken)
 
-    async def _save(self, session: Session) -> None:
-        assert session.stored is not None
+    async def _save(self, session: Session, stored: OpenSession, taken: Taken) -> None:
         # aiohttp-session's max_age counts from the last save, for the cookie and for the row.
         ages = session.max_age is not None or session.max_age != session.stored_max_age
         try:
-            stored = await self._keeper.save(session.stored, session.data, ages=ages, max_age_seconds=session.max_age)
+            saved = await self._keeper.save(stored, taken.data, ages=ages, max_age_seconds=session.max_age)
         except SessionGone:
             session.is_dropped = True
             return
-        if stored is None:
+        if saved is None:
             self._forget()
         elif ages and (session_id := self._session_id or self._cookie_value()) is not None:
             self._remember(session_id, session)
-        session.was_stored(stored)
+        session.was_stored(saved, taken)
 
-    def _was_issued(self, session_id: str, session: Session, stored: OpenSession) -> None:
+    def _was_issued(self, session_id: str, session: Session, stored: OpenSession, taken: Taken) -> None:
         self._live_digest = stored.record.digest
         self._remember(session_id, session)
-        session.was_stored(stored)
+        session.was_stored(stored, taken)
+
+    @contextmanager
+    def _failing_closed(self, session: Session) -> Iterator[None]:
+        try:
+            yield
+        except SessionGone as error:
+            session.is_dropped = True
+            raise SessionGoneResponse from error
 
     def _need_headers(self) -> None:
         if self._headers_are_out:
