@@ -20,6 +20,7 @@ from bodhi.testing.conformance.kit import (
 
 async def assert_stays_ended(store: SessionStore, record: SessionRecord, clock: Clock) -> None:
     """Nothing that a request may still do with *record* makes it a session again."""
+    assert await store.load(record.digest) is None
     sessions = await store.count()
 
     assert not await store.save(saved(record))
@@ -37,13 +38,13 @@ class StayingEnded(Kit):
 
     async def test_an_unknown_session_is_not_made_by_a_save(self, store: SessionStore, clock: Clock) -> None:
         """A save is never an insert."""
-        record = await store.create(new("a"))
+        record = await _begun(store)
 
         await assert_stays_ended(store, replace(record, digest=digest_for("unknown")), clock)
 
     async def test_a_deleted_session_stays_deleted(self, store: SessionStore, clock: Clock) -> None:
         """The visitor logged out while another request ran."""
-        record = await store.create(new("a", "ann"))
+        record = await _begun(store)
 
         await store.delete(record.digest)
 
@@ -51,7 +52,7 @@ class StayingEnded(Kit):
 
     async def test_a_revoked_session_stays_revoked(self, store: SessionStore, clock: Clock) -> None:
         """It was ended by its handle, from a list."""
-        record = await store.create(new("a", "ann"))
+        record = await _begun(store)
 
         await store.revoke(handle_of(record.digest))
 
@@ -59,7 +60,7 @@ class StayingEnded(Kit):
 
     async def test_a_session_cleared_with_its_user_stays_cleared(self, store: SessionStore, clock: Clock) -> None:
         """All of the user's sessions were ended."""
-        record = await store.create(new("a", "ann"))
+        record = await _begun(store)
 
         await store.clear_user("ann")
 
@@ -67,7 +68,7 @@ class StayingEnded(Kit):
 
     async def test_a_session_cleared_with_all_stays_cleared(self, store: SessionStore, clock: Clock) -> None:
         """Everybody's sessions were ended."""
-        record = await store.create(new("a", "ann"))
+        record = await _begun(store)
 
         await store.clear_all()
 
@@ -75,7 +76,7 @@ class StayingEnded(Kit):
 
     async def test_an_expired_session_stays_expired(self, store: SessionStore, clock: Clock) -> None:
         """Its row is still there and does not come to life again."""
-        record = await store.create(new("a", "ann"))
+        record = await _begun(store)
 
         clock.advance(IDLE_MS)
 
@@ -83,7 +84,7 @@ class StayingEnded(Kit):
 
     async def test_a_swept_session_stays_swept(self, store: SessionStore, clock: Clock) -> None:
         """It expired and its row was removed."""
-        record = await store.create(new("a", "ann"))
+        record = await _begun(store)
         clock.advance(IDLE_MS)
 
         await store.sweep()
@@ -92,7 +93,7 @@ class StayingEnded(Kit):
 
     async def test_a_rotated_session_stays_away_from_its_old_digest(self, store: SessionStore, clock: Clock) -> None:
         """The session lives on under its new digest only, and late saves to the old one do not reach it."""
-        record = await store.create(new("a", "ann"))
+        record = await _begun(store)
 
         rotated = await store.rotate(record.digest, lambda _: new("b", "ann", data=b"new"), renewed=False)
 
@@ -102,7 +103,7 @@ class StayingEnded(Kit):
 
     async def test_a_replaced_session_stays_replaced(self, store: SessionStore, clock: Clock) -> None:
         """A new session took its place."""
-        record = await store.create(new("a", "ann"))
+        record = await _begun(store)
 
         await store.create(new("b"), replaces=record.digest)
 
@@ -110,7 +111,7 @@ class StayingEnded(Kit):
 
     async def test_a_session_beyond_the_cap_stays_ended(self, store: SessionStore, clock: Clock) -> None:
         """A login ended it, being one too many."""
-        record = await store.create(new("a", "ann"))
+        record = await _begun(store)
 
         await store.create(new("b", "ann"), cap=UserCap("ann", 1))
 
@@ -118,7 +119,7 @@ class StayingEnded(Kit):
 
     async def test_an_emptied_session_stays_ended(self, store: SessionStore, clock: Clock) -> None:
         """An update left nothing in it."""
-        record = await store.create(new("a", "ann"))
+        record = await _begun(store)
 
         await store.update(record.digest, lambda _: None)
 
@@ -126,8 +127,15 @@ class StayingEnded(Kit):
 
     async def test_a_session_set_aside_stays_aside(self, store: SessionStore, clock: Clock) -> None:
         """Its data was unreadable."""
-        record = await store.create(new("a", "ann"))
+        record = await _begun(store)
 
         await store.set_aside(record, "damaged")
 
         await assert_stays_ended(store, record, clock)
+
+
+async def _begun(store: SessionStore) -> SessionRecord:
+    """A session that somebody has loaded already: a store that remembers loads has to forget this one."""
+    record = await store.create(new("a", "ann"))
+    assert record == await store.load(record.digest)
+    return record

@@ -1,0 +1,161 @@
+"""Stores that do something in the wrong steps, as their authors often do at first."""
+
+from collections.abc import Callable
+
+from bodhi.session import DigestTaken
+from bodhi.session.handles import handle_of
+from bodhi.session.records import NewSession, Save, SessionRecord
+from bodhi.session.sql_store import SqlSessionStore
+
+PAGE = 10
+Change = Callable[[SessionRecord], NewSession]
+
+
+async def others_act(store: SqlSessionStore) -> None:
+    """Leave whoever calls at the same time enough turns to come in between."""
+    for _ in range(10):
+        await store.count()
+
+
+class CreateThatLooksFirst(SqlSessionStore):
+    """Asks whether the digest is free, and inserts then."""
+
+    async def create(self, new, **options):
+        if await self.load(new.digest) is not None:
+            raise DigestTaken
+        await others_act(self)
+        return await super().create(new, **options)
+
+
+class CreateThatDeletesFirst(SqlSessionStore):
+    """Ends the session that is to be replaced before the new one is stored."""
+
+    async def create(self, new, *, replaces=None, cap=None):
+        if replaces is not None:
+            await self.delete(replaces)
+        return await super().create(new, cap=cap)
+
+
+class CapThatIsMadeRoomFor(SqlSessionStore):
+    """Ends the oldest sessions so that there is a place, and logs in then."""
+
+    async def create(self, new, *, replaces=None, cap=None):
+        if cap is not None:
+            others = [listing async for listing in self.list_user(cap.user_id)]
+            await others_act(self)
+            for listing in others[: max(0, len(others) + 1 - cap.sessions)]:
+                await self.delete(listing.digest)
+        return await super().create(new, replaces=replaces)
+
+
+class LoadThatRemembers(SqlSessionStore):
+    """Keeps what was loaded until it is saved or deleted, but forgets about the other ways to end."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self._remembered = {}
+
+    async def load(self, digest):
+        if digest not in self._remembered:
+            self._remembered[digest] = await super().load(digest)
+        return self._remembered[digest]
+
+    async def save(self, save):
+        self._remembered.pop(save.digest, None)
+        return await super().save(save)
+
+    async def delete(self, digest):
+        self._remembered.pop(digest, None)
+        return await super().delete(digest)
+
+
+class SaveThatUpserts(SqlSessionStore):
+    """Stores the session anew where it is gone."""
+
+    async def save(self, save):
+        if await self.load(save.digest) is None:
+            await self.create(NewSession(save.digest, save.data, save.user_id, 1_000, 1_000))
+            return True
+        return await super().save(save)
+
+
+class UpdateThatDoesNotLock(SqlSessionStore):
+    """Loads, changes and saves, with others in between."""
+
+    async def update(self, digest, change):
+        current = await self.load(digest)
+        await others_act(self)
+        return current is not None and await self.save(change(current))
+
+
+class UpdateThatKeepsTheEmptied(SqlSessionStore):
+    """Stores nothing rather than ending the session."""
+
+    async def update(self, digest, change):
+        return await super().update(digest, lambda row: change(row) or Save(digest, row.version, b"", row.user_id))
+
+
+class RotationThatDeletesFirst(SqlSessionStore):
+    """Deletes the old row and inserts the new one: where that fails, both are gone."""
+
+    async def rotate(self, digest, change: Change, **options):
+        current = await self.load(digest)
+        if current is None or not await self.delete(digest):
+            return None
+        return await self.create(change(current))
+
+
+class RotationThatInsertsFirst(SqlSessionStore):
+    """Inserts the new row and deletes the old one, not in one transaction."""
+
+    async def rotate(self, digest, change: Change, **options):
+        current = await self.load(digest)
+        if current is None:
+            return None
+        moved = await self.create(change(current))
+        await others_act(self)
+        await self.delete(digest)
+        return moved
+
+
+class RotationThatLeavesTheOldRow(SqlSessionStore):
+    """Inserts the new row only: a stolen id goes on working."""
+
+    async def rotate(self, digest, change: Change, **options):
+        current = await self.load(digest)
+        return None if current is None else await self.create(change(current))
+
+
+class RotationThatRenews(SqlSessionStore):
+    """Starts the absolute timeout anew whenever the session moves."""
+
+    async def rotate(self, digest, change: Change, *, renewed, cap=None):
+        return await super().rotate(digest, change, renewed=True, cap=cap)
+
+
+class ClearOfOnePage(SqlSessionStore):
+    """Ends the sessions on the first page of the user's list."""
+
+    async def clear_user(self, user_id, *, keep=None):
+        digests = [listing.digest async for listing in self.list_user(user_id)][:PAGE]
+        return sum([await self.delete(digest) for digest in digests if handle_of(digest) != keep])
+
+
+class ClearOfAList(SqlSessionStore):
+    """Lists the user's sessions, and ends those then."""
+
+    async def clear_user(self, user_id, *, keep=None):
+        digests = [listing.digest async for listing in self.list_user(user_id)]
+        await others_act(self)
+        return sum([await self.delete(digest) for digest in digests if handle_of(digest) != keep])
+
+
+class ListByOffset(SqlSessionStore):
+    """Takes pages by their number rather than by a key."""
+
+    async def list_all(self):
+        offset = 0
+        while page := [listing async for listing in super().list_all()][offset : offset + PAGE]:
+            for listing in page:
+                yield listing
+            offset += PAGE

@@ -1,0 +1,22 @@
+import inspect
+
+import pytest
+
+from bodhi.testing import Clock, StoreConformance
+from conformance.faults import FAULTS, Fault
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
+async def test_the_kit_catches(fault: Fault, database):
+    """The promise that the fault breaks fails, and it fails by what it compares."""
+    clock = Clock()
+    given = {"store": fault.store(database, clock), "clock": clock}
+    promise = getattr(StoreConformance(), fault.caught_by)
+
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        await promise(**{name: given[name] for name in inspect.signature(promise).parameters})
+
+
+def test_every_fault_has_a_name_of_its_own():
+    """A report names the fault."""
+    assert len(FAULTS) == len({fault.name for fault in FAULTS})
