@@ -13,23 +13,10 @@ from weakref import WeakSet
 import shop
 from aiohttp import web
 
+from bodhi.app import session_service
 from bodhi.errors import BodhiError
-from bodhi.session import CookiePolicy, DefaultSessionService, setup
-from bodhi.settings import Settings, load_settings
-
-
-def service_of(settings: Settings) -> DefaultSessionService:
-    """The sessions, not opened yet."""
-    return DefaultSessionService.from_url(
-        settings.session_db_url,
-        keys=settings.encryption_keys,
-        idle_seconds=settings.idle_seconds,
-        lifetime_seconds=settings.lifetime_seconds,
-        pool_size=settings.db_pool_size,
-        limit_seconds=settings.db_timeout_seconds,
-        statement_cache_size=settings.pg_statement_cache_size,
-        cookie=CookiePolicy(name="cart", secure=settings.public_scheme == "https", samesite=settings.cookie_samesite),
-    )
+from bodhi.session import DefaultSessionService, setup
+from bodhi.settings import load_settings
 
 
 def make_app(service: DefaultSessionService) -> web.Application:
@@ -53,6 +40,6 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
     try:
         settings = load_settings()
-        web.run_app(make_app(service_of(settings)), host=settings.host, port=settings.port)
+        web.run_app(make_app(session_service(settings)), host=settings.host, port=settings.port)
     except BodhiError as error:
         sys.exit(f"cart: {error}")

@@ -41,13 +41,13 @@ def key() -> str:
 
 
 @pytest.fixture
-def run_to_the_end(tmp_path: Path) -> Callable[[str], "subprocess.CompletedProcess[str]"]:
+def run_to_the_end(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
     """Runs an example that is expected to end by itself."""
 
-    def run(path: str) -> "subprocess.CompletedProcess[str]":
+    def run(path: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [sys.executable, EXAMPLES / path],
-            env=_environment(),
+            env={**_environment(), **environment},
             cwd=tmp_path,
             capture_output=True,
             text=True,

@@ -6,6 +6,7 @@ import aiohttp
 import pytest
 
 ARTICLES = {"Tea", "Cake", "Honey"}
+COOKIE = "bodhiapp_session_id"
 
 
 class Shopper:
@@ -37,7 +38,7 @@ class Shopper:
 
     @property
     def cookies(self):
-        return [cookie.value for cookie in self._http.cookie_jar if cookie.key == "cart"]
+        return [cookie.value for cookie in self._http.cookie_jar if cookie.key == COOKIE]
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ async def test_login_keeps_the_cart_and_moves_it_to_a_new_id(open_shop):
     assert "Welcome, &lt;b&gt;Ann" in page
     assert {"Honey": 1} == cart_on(page)
     assert before != shopper.cookies
-    async with aiohttp.request("GET", shopper.examples[0].url, cookies={"cart": before[0]}) as response:
+    async with aiohttp.request("GET", shopper.examples[0].url, cookies={COOKIE: before[0]}) as response:
         assert {} == cart_on(await response.text())
 
 
@@ -110,7 +111,7 @@ async def test_logout_ends_the_session_in_every_process(open_shop):
     assert "Ann" not in page
     assert [] == shopper.cookies
     for example in shopper.examples:
-        async with aiohttp.request("GET", example.url, cookies={"cart": copy}) as response:
+        async with aiohttp.request("GET", example.url, cookies={COOKIE: copy}) as response:
             assert "Ann" not in await response.text()
 
 
@@ -157,8 +158,8 @@ async def test_an_order_is_packed_to_the_end(open_shop):
     assert "Sent to you so far: 2" in page
 
 
-async def test_a_websocket_reads_the_session(open_shop):
-    """It knows who is there, and what is in the cart."""
+async def test_a_websocket_reads_the_session_until_the_shop_closes(open_shop):
+    """It knows who is there, and what is in the cart; SIGTERM says goodbye and ends the process well."""
     shopper = await open_shop()
     await shopper.post("/login", name="Ann")
     await shopper.post("/add", article="Tea")
@@ -167,19 +168,13 @@ async def test_a_websocket_reads_the_session(open_shop):
         assert {"user": "Ann", "cart": {"Tea": 1}} == await socket.receive_json(timeout=10)
         await socket.send_str("Cake")
         assert {"article": "Cake", "quantity": 0} == await socket.receive_json(timeout=10)
-
-
-async def test_it_ends_at_once_with_a_websocket_open(open_shop):
-    """SIGTERM closes what is open and ends the process well."""
-    shopper = await open_shop()
-    async with shopper.socket() as socket:
-        await socket.receive_json(timeout=10)
-        process = shopper.examples[0]
-        process.process.terminate()
+        for example in shopper.examples:
+            example.process.terminate()
         assert aiohttp.WSMsgType.CLOSE == (await socket.receive(timeout=10)).type
         await socket.close()
 
-    assert 0 == process.process.wait(10), process.log.read_text()
+    for example in shopper.examples:
+        assert 0 == await asyncio.to_thread(example.process.wait, 10), example.log.read_text()
 
 
 async def test_what_the_shop_does_not_know_is_refused(open_shop):
@@ -189,3 +184,12 @@ async def test_what_the_shop_does_not_know_is_refused(open_shop):
     for path, form in [("/add", {"article": "Gold"}), ("/add", {}), ("/remove", {}), ("/login", {"name": " "})]:
         async with shopper.ask("POST", path, data=form) as response:
             assert 400 == response.status
+
+
+def test_a_database_that_cannot_be_reached_is_told_in_a_line(run_to_the_end):
+    """No traceback, and no password."""
+    ended = run_to_the_end("cart/app.py", BODHI_SESSION_DB_URL="postgres://ann:secret@127.0.0.1:1/shop")
+
+    assert ended.returncode
+    assert "cannot open postgres://ann:***@127.0.0.1:1/shop" in ended.stderr.splitlines()[-1]
+    assert "Traceback" not in ended.stderr

@@ -1,3 +1,5 @@
+import asyncio
+
 import aiohttp
 import pytest
 
@@ -21,7 +23,7 @@ async def test_it_counts_and_goes_on_after_a_restart(run, visitor, database_url,
     settings = {"BODHI_SESSION_DB_URL": database_url, "BODHI_ENCRYPTION_KEY": key}
     first = await run("counter.py", **settings)
     seen = [await visit(visitor, first.url) for _ in range(2)]
-    assert 0 == first.stop(), first.log.read_text()
+    assert 0 == await asyncio.to_thread(first.stop), first.log.read_text()
 
     second = await run("counter.py", **settings)
 
