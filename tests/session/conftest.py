@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
+from aiohttp import CookieJar, DummyCookieJar, web
 from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.typedefs import Handler, Middleware
 from aiohttp_session import get_session
@@ -85,9 +85,10 @@ def raw(database_url: str) -> RawDatabase:
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Serve]:
-    """Serves an application, with the usual pages and a test's own, to a browser that keeps its cookies.
+    """Serves an application, with the usual pages and a test's own, to a browser.
 
     *around* are middlewares outside of the session's, *inside* those within it; *handlers* answer under their names.
+    Unless it *keeps_cookies* the browser sends what a test writes into the header.
     """
     async with AsyncExitStack() as stack:
 
@@ -97,6 +98,7 @@ async def serve() -> AsyncIterator[Serve]:
             install: Callable[[web.Application, DefaultSessionService], None] = setup,
             around: Iterable[Middleware] = (),
             inside: Iterable[Middleware] = (),
+            keeps_cookies: bool = True,
             server_options: dict[str, Any] | None = None,
             **handlers: Handler,
         ) -> TestClient:
@@ -106,8 +108,9 @@ async def serve() -> AsyncIterator[Serve]:
             app.add_routes(PAGES)
             for name, handler in handlers.items():
                 app.router.add_route("*", f"/{name}", handler)
-            client = TestClient(TestServer(app))
-            await client.start_server(**server_options or {})
+            jar = CookieJar(unsafe=True) if keeps_cookies else DummyCookieJar()
+            client = TestClient(TestServer(app), cookie_jar=jar)
+            await client.server.start_server(**server_options or {})
             stack.push_async_callback(client.close)
             return client
 
@@ -116,8 +119,14 @@ async def serve() -> AsyncIterator[Serve]:
 
 @pytest.fixture
 async def client(serve: Serve, service: DefaultSessionService) -> TestClient:
-    """A browser at an application with the usual pages."""
+    """A browser that keeps its cookies, at an application with the usual pages."""
     return await serve(service)
+
+
+@pytest.fixture
+async def bare_client(serve: Serve, service: DefaultSessionService) -> TestClient:
+    """The same, but for the cookies: it sends those that a test writes."""
+    return await serve(service, keeps_cookies=False)
 
 
 class HeldRequest:
@@ -230,13 +239,13 @@ def other_node(other_process: OtherProcess, database_url: str, clock: Clock) -> 
 
 
 @pytest.fixture
-def start_node(database_url: str) -> Iterator[Callable[..., OtherNode]]:
+def start_node() -> Iterator[Callable[..., OtherNode]]:
     """Starts nodes with an environment of their own, which go by the database's clock."""
     processes: list[OtherProcess] = []
 
-    def start(**environment: str) -> OtherNode:
+    def start(url: str, **environment: str) -> OtherNode:
         processes.append(OtherProcess(**environment))
-        return OtherNode(processes[-1], database_url, lambda: None)
+        return OtherNode(processes[-1], url, lambda: None)
 
     yield start
     for process in processes:

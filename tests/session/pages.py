@@ -57,3 +57,8 @@ def cookie_of(response: Any) -> str | None:
     lines = response.headers.getall("Set-Cookie", [])
     assert len(lines) <= 1, "one Set-Cookie header at most"
     return lines[0].partition("=")[2].partition(";")[0].strip('"') if lines else None
+
+
+def sent(cookie: str | None, name: str = "bodhiapp_session_id") -> dict[str, str]:
+    """The request headers with which a browser sends the cookie."""
+    return {"Cookie": f"{name}={cookie}"}

@@ -49,5 +49,10 @@ class RawDatabase:
         else:
             found = await self.rows("SELECT tablename AS name FROM pg_tables WHERE schemaname = current_schema()")
         assert {"bodhi_session", "bodhi_session_set_aside"} <= {row["name"] for row in found}
-        values = [value for table in found for row in await self.rows(f"SELECT * FROM {table['name']}") for value in row.values()]
+        values = [
+            value
+            for table in found
+            for row in await self.rows(f"SELECT * FROM {table['name']}")
+            for value in row.values()
+        ]
         return b"\n".join(value if isinstance(value, bytes) else str(value).encode() for value in values)

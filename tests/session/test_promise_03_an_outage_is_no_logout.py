@@ -1,0 +1,231 @@
+"""Promise 3: while the database does not answer there are 503s, and afterwards the same cookies work.
+
+What real outages do is shown elsewhere; here the store fails at each of its calls in turn.
+"""
+
+import asyncio
+import logging
+
+import pytest
+from aiohttp import web
+from aiohttp_session import get_session
+
+from bodhi.session import SessionUnavailable
+from session.pages import cookie_of
+
+
+async def _begun(client):
+    return cookie_of(await client.post("/set", json={"a": 1}))
+
+
+def _assert_is_outage(response):
+    assert (503, None) == (response.status, cookie_of(response))
+    assert int(response.headers["Retry-After"]) > 0
+    assert "no-store" == response.headers["Cache-Control"]
+
+
+@pytest.mark.parametrize(
+    ("method", "verb", "path", "body"),
+    [
+        ("load", "GET", "/read", None),
+        ("save", "POST", "/set", {"b": 2}),
+        ("delete", "POST", "/logout", None),
+        ("update", "POST", "/remove/a", None),
+        ("rotate", "POST", "/login/alice", None),
+    ],
+)
+async def test_a_request_that_needs_the_database_is_answered_503(
+    method, verb, path, body, client, service, break_store, monkeypatch
+):
+    """503 with Retry-After, nothing about the cookie, nothing changed; afterwards the same cookie works."""
+    await _begun(client)
+
+    with monkeypatch.context():
+        break_store(service, method)
+        _assert_is_outage(await client.request(verb, path, json=body))
+        assert 1 == service.counters.unavailable
+        monkeypatch.undo()
+
+    assert {"a": 1} == await (await client.get("/read")).json()
+    assert 200 == (await client.request(verb, path, json=body)).status
+
+
+async def test_a_new_session_that_cannot_be_stored_is_answered_503(client, service, break_store):
+    """No cookie for a session that does not exist."""
+    break_store(service, "create")
+
+    _assert_is_outage(await client.post("/set", json={"a": 1}))
+
+
+async def test_pages_that_need_no_session_go_on(client, service, break_store):
+    """An outage of the session database is none of their business."""
+    await _begun(client)
+    break_store(service, "load", "save", "create", "delete", "update", "rotate", "touch")
+
+    response = await client.get("/plain")
+
+    assert (200, "plain") == (response.status, await response.text())
+    assert "Vary" not in response.headers
+
+
+async def test_visitors_without_a_cookie_read_on(client, service, break_store):
+    """Whoever has no session needs no database."""
+    break_store(service, "load", "save", "create", "delete", "update", "rotate", "touch")
+
+    assert 200 == (await client.get("/read")).status
+
+
+async def test_a_handler_may_catch_the_outage(serve, service, break_store):
+    """It is an error of its own type, so that a page can do without its session."""
+
+    async def handler(request):
+        try:
+            await get_session(request)
+        except SessionUnavailable:
+            return web.Response(text="without")
+
+    client = await serve(service, tolerant=handler)
+    cookie = await _begun(client)
+    break_store(service, "load")
+
+    response = await client.get("/tolerant")
+
+    assert (200, "without", None) == (response.status, await response.text(), cookie_of(response))
+    assert cookie
+
+
+async def test_a_touch_that_fails_fails_no_request(client, service, clock, break_store, monkeypatch, raw, caplog):
+    """It is tried again later, and extends the session from when it was used."""
+    await _begun(client)
+    clock.advance(600)
+
+    with monkeypatch.context():
+        break_store(service, "touch")
+        assert 200 == (await client.get("/read")).status
+        assert 0 == await service.flush()
+        assert 1 == service.counters.touch_failures
+        monkeypatch.undo()
+    used_at = clock.now_ms
+    clock.advance(600)
+
+    assert 1 == await service.flush()
+    assert [used_at] == [row["last_seen_at"] for row in await raw.sessions()]
+
+
+@pytest.mark.parametrize("error", [SessionUnavailable(), RuntimeError("a bug")], ids=["outage", "bug"])
+async def test_touching_goes_on_after_whatever_went_wrong(error, client, service, clock, monkeypatch, raw, break_store):
+    """One failure does not end the touching of a process for good: active users would be logged out."""
+    monkeypatch.setattr("bodhi.session.touches.GATHER_SECONDS", 0.001)
+    monkeypatch.setattr("bodhi.session.touches.RETRY_SECONDS", 0.001)
+    store = service.get_session_store()
+    touch, failed, done = store.touch, asyncio.Event(), asyncio.Event()
+
+    async def failing_once(touches):
+        if not failed.is_set():
+            failed.set()
+            raise error
+        extended = await touch(touches)
+        done.set()
+        return extended
+
+    monkeypatch.setattr(store, "touch", failing_once)
+    await _begun(client)
+    clock.advance(600)
+    await client.get("/read")
+    async with asyncio.timeout(5):
+        await failed.wait()
+        await client.get("/read")
+        await done.wait()
+
+    assert [clock.now_ms] == [row["last_seen_at"] for row in await raw.sessions()]
+
+
+async def test_closing_gets_through_when_the_last_touches_fail(make_service, serve, clock, break_store):
+    """A database that is gone at the end does not keep the program from ending."""
+    service = await make_service()
+    client = await serve(service)
+    await _begun(client)
+    clock.advance(600)
+    await client.get("/read")
+    break_store(service, "touch", error=RuntimeError("gone"))
+
+    await service.close()
+
+
+async def test_a_change_lost_to_an_outage_is_said_loudly(client, service, break_store, caplog):
+    """The handler did its work and the session does not say so: a warning and a counter."""
+    await _begun(client)
+    break_store(service, "save", "update")
+
+    with caplog.at_level(logging.WARNING, logger="bodhi.session"):
+        _assert_is_outage(await client.post("/set", json={"b": 2}))
+
+    assert 1 == service.counters.unavailable
+
+
+async def test_a_failing_save_in_an_outer_middleware_is_answered_503(serve, service, break_store):
+    """A session changed after the inner handler is saved as the headers go out: an outage then has an answer too."""
+
+    @web.middleware
+    async def counting(request, handler):
+        response = await handler(request)
+        session = await get_session(request)
+        session["visits"] = session.get("visits", 0) + 1
+        return response
+
+    client = await serve(service, around=[counting])
+    await client.get("/plain")
+    break_store(service, "save", "update")
+
+    _assert_is_outage(await client.get("/plain"))
+
+
+async def test_a_page_shown_instead_of_the_503_is_shown(serve, service, break_store):
+    """An outer middleware may put a page of its own in the place of the 503; the save is not tried again for it."""
+
+    @web.middleware
+    async def friendly(request, handler):
+        try:
+            return await handler(request)
+        except web.HTTPServiceUnavailable:
+            return web.Response(text="Come back soon")
+
+    client = await serve(service, around=[friendly])
+    await _begun(client)
+    break_store(service, "save", "update")
+
+    response = await client.post("/set", json={"b": 2})
+
+    assert (200, "Come back soon", None) == (response.status, await response.text(), cookie_of(response))
+    assert 1 == service.counters.lost_changes
+
+
+async def test_an_outage_in_the_middle_of_a_stream_is_no_second_response(serve, service, break_store):
+    """session.save() in a stream fails as an error of the handler: no 503 is written into the stream."""
+
+    async def handler(request):
+        session = await get_session(request)
+        response = web.StreamResponse()
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        await response.write(b"begun")
+        session["b"] = 2
+        await session.save()
+        return response
+
+    client = await serve(service, stream=handler)
+    await _begun(client)
+    break_store(service, "save", "update")
+
+    response = await client.get("/stream")
+
+    assert 200 == response.status
+    received = b""
+    try:
+        async for chunk in response.content.iter_any():
+            received += chunk
+    except OSError as error:  # the connection ends, rather than the stream
+        assert error
+    except Exception as error:
+        assert "payload" in str(error).lower()
+    assert b"begun" == received
