@@ -9,7 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Further arguments for pytest: make test ARGS="-k cookie"
 ARGS :=
-PYTEST := $(BIN)/pytest --numprocesses auto
+# worksteal: outages take seconds and most tests milliseconds; a worker that runs out takes from the other.
+PYTEST := $(BIN)/pytest --numprocesses auto --dist worksteal
 # Compose comes as a plugin of docker or as a program of its own.
 COMPOSE = $$(docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose) \
           -f docker-compose-test-deps.yml
@@ -59,10 +60,9 @@ test.session.all: $(VENV)/installed-test ## start the dependencies, run the sess
 	$(PYTEST) --database both -m "not pgbouncer" tests/session $(ARGS)
 
 lint: $(VENV)/installed-lint ## check style, types and the direction of imports
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	@status=0; for check in "ruff check" "ruff format --check" mypy lint-imports; do \
+	    echo "$(BIN)/$$check"; $(BIN)/$$check || status=1; \
+	done; exit $$status
 
 format: $(VENV)/installed-lint ## bring the code into the style
 	$(BIN)/ruff check --fix-only
