@@ -65,6 +65,11 @@ FAULTS = (
         "test_a_refused_create_keeps_the_session_to_be_replaced",
         stores.CreateThatDeletesFirst,
     ),
+    Fault(
+        "create replaces what is gone",
+        "test_create_is_refused_where_what_must_be_replaced_is_gone",
+        stores.CreateThatReplacesNothing,
+    ),
     Fault("load remembers", "test_a_revoked_session_stays_revoked", stores.LoadThatRemembers),
     Fault(
         "load is off by one",

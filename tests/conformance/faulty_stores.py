@@ -30,22 +30,29 @@ class CreateThatLooksFirst(SqlSessionStore):
 class CreateThatDeletesFirst(SqlSessionStore):
     """Ends the session that is to be replaced before the new one is stored."""
 
-    async def create(self, new, *, replaces=None, cap=None):
+    async def create(self, new, *, replaces=None, must_replace=False, cap=None):
         if replaces is not None:
             await self.delete(replaces)
         return await super().create(new, cap=cap)
 
 
+class CreateThatReplacesNothing(SqlSessionStore):
+    """Does not mind that the session to be replaced is gone."""
+
+    async def create(self, new, *, replaces=None, must_replace=False, cap=None):
+        return await super().create(new, replaces=replaces, cap=cap)
+
+
 class CapThatIsMadeRoomFor(SqlSessionStore):
     """Ends the oldest sessions so that there is a place, and logs in then."""
 
-    async def create(self, new, *, replaces=None, cap=None):
+    async def create(self, new, *, cap=None, **options):
         if cap is not None:
             others = [listing async for listing in self.list_user(cap.user_id)]
             await others_act(self)
             for listing in others[: max(0, len(others) + 1 - cap.sessions)]:
                 await self.delete(listing.digest)
-        return await super().create(new, replaces=replaces)
+        return await super().create(new, **options)
 
 
 class LoadThatRemembers(SqlSessionStore):

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
-from bodhi.session import DigestTaken
+from bodhi.session import DigestTaken, SessionGone
 from bodhi.session.handles import digests_of, handle_of
 from bodhi.session.records import (
     NewSession,
@@ -26,8 +26,15 @@ class MemoryStore:
         self._rows: dict[bytes, SessionRecord] = {}
 
     async def create(
-        self, new: NewSession, *, replaces: bytes | None = None, cap: UserCap | None = None
+        self,
+        new: NewSession,
+        *,
+        replaces: bytes | None = None,
+        must_replace: bool = False,
+        cap: UserCap | None = None,
     ) -> SessionRecord:
+        if must_replace and (replaces is None or await self.load(replaces) is None):
+            raise SessionGone
         if new.digest in self._rows and new.digest != replaces:
             raise DigestTaken
         now = self._clock()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bodhi.session import DigestTaken, SessionStore
+from bodhi.session import DigestTaken, SessionGone, SessionStore
 from bodhi.session.records import SessionRecord
 from bodhi.testing.clock import Clock
 from bodhi.testing.conformance.kit import (
@@ -116,3 +116,38 @@ class Creating(Kit):
             await store.create(new("taken"), replaces=old.digest)
 
         assert [old, taken] == [await store.load(old.digest), await store.load(taken.digest)]
+
+    async def test_create_replaces_what_must_be_live(self, store: SessionStore) -> None:
+        """With ``must_replace`` a live session is replaced as without."""
+        old = await store.create(new("old"))
+
+        record = await store.create(new("new"), replaces=old.digest, must_replace=True)
+
+        assert [None, record] == [await store.load(old.digest), await store.load(record.digest)]
+
+    async def test_create_is_refused_where_what_must_be_replaced_is_gone(
+        self, store: SessionStore, clock: Clock
+    ) -> None:
+        """An unknown, a deleted and an expired session: nothing takes the place of what has ended."""
+        deleted = await store.create(new("deleted"))
+        expired = await store.create(new("expired", max_age_ms=SECOND_MS))
+        await store.delete(deleted.digest)
+        clock.advance(SECOND_MS)
+
+        for digest in (deleted.digest, expired.digest, digest_for("unknown")):
+            with pytest.raises(SessionGone):
+                await store.create(new("new"), replaces=digest, must_replace=True)
+
+        assert 0 == await store.count()
+
+    async def test_of_creations_at_once_that_must_replace_one_session_one_succeeds(self, store: SessionStore) -> None:
+        """A session is replaced once; the others find it gone."""
+        old = await store.create(new("old"))
+
+        answers = await at_once(
+            store.create(new(number), replaces=old.digest, must_replace=True) for number in range(CROWD)
+        )
+
+        assert 1 == sum(isinstance(answer, SessionRecord) for answer in answers)
+        assert CROWD - 1 == sum(isinstance(answer, SessionGone) for answer in answers)
+        assert 1 == await store.count()
