@@ -32,7 +32,7 @@ async def live_through(
     limit_seconds: float = LIMIT_SECONDS,
     reads_go_on: bool = False,
 ) -> Outage:
-    """Logs every visitor in, then has an outage under load; fails unless nobody was logged out and all is well after."""
+    """Logs every visitor in, then has an outage under load; fails unless nobody is logged out and all works after."""
     for visitor in crowd:
         assert 200 == (await visitor.login()).status
         visitor.answers.clear()

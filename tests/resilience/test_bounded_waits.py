@@ -1,0 +1,301 @@
+"""Nobody waits beyond the limit, whatever holds the database up, and whoever leaves early leaves nothing behind."""
+
+import asyncio
+import os
+import random
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Literal
+
+import asyncpg
+import pytest
+from aiohttp import web
+
+from bodhi.database import Database, open_database
+from bodhi.session import DefaultSessionService, SessionUnavailable
+from bodhi.session.handles import digest_of
+from bodhi.session.sql_store import open_store
+from resilience.app import KEY, create_app
+from resilience.outage import LIMIT_SECONDS, SLACK_SECONDS
+from resilience.visitors import Visitor, visitors
+from support.postgres import PostgresServer
+from support.tcp_proxy import TcpProxy
+
+Mode = Literal["drop", "hang", "reset"]
+
+POOL_SIZE = 4
+CANCELLATIONS = 500
+
+
+@asynccontextmanager
+async def opened(
+    url: str, *, limit_seconds: float = LIMIT_SECONDS
+) -> AsyncIterator[tuple[DefaultSessionService, Database]]:
+    """A service with a small pool and a short limit, and its database."""
+    database = open_database(url, pool_size=POOL_SIZE, limit_seconds=limit_seconds)
+    async with DefaultSessionService(open_store(database), keys=[KEY], database=database) as service:
+        yield service, database
+
+
+@asynccontextmanager
+async def locked(url: str, *digests: bytes) -> AsyncIterator[None]:
+    """PostgreSQL rows that another connection keeps locked; all of them where none is named."""
+    connection = await asyncpg.connect(url)
+    try:
+        async with connection.transaction():
+            await connection.execute(
+                "SELECT FROM bodhi_session WHERE $1::bytea[] = '{}' OR digest = ANY ($1) FOR UPDATE", digests
+            )
+            yield
+    finally:
+        await connection.close()
+
+
+async def data_of(service: DefaultSessionService, session_id: str) -> dict[str, object]:
+    """What a session holds."""
+    stored = await service.load(session_id)
+    assert stored is not None
+    return stored.data
+
+
+async def ask(url: str, question: str, *values: object) -> object:
+    """The first value that PostgreSQL answers."""
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval(question, *values)
+    finally:
+        await connection.close()
+
+
+async def becomes(answer: object, url: str, question: str, *values: object) -> None:
+    """Returns once PostgreSQL answers so."""
+    async with asyncio.timeout(10):
+        while answer != await ask(url, question, *values):
+            await asyncio.sleep(0.005)
+
+
+async def blocked(url: str, *, count: int) -> None:
+    """Returns once as many of the database's connections wait for a lock."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    await becomes(count, url, waiting)
+
+
+async def refused_in_time(calls: Sequence[Awaitable[object]], *, since: float | None = None) -> None:
+    """Fails unless every call ends with :exc:`SessionUnavailable` within the limit."""
+    begun_at = time.monotonic() if since is None else since
+    outcomes = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 15)
+    assert {SessionUnavailable} == {type(outcome) for outcome in outcomes}
+    assert time.monotonic() - begun_at <= LIMIT_SECONDS + SLACK_SECONDS
+
+
+@pytest.mark.parametrize("mode", ["drop", "hang", "reset"])
+async def test_a_batch_whose_connection_is_lost_answers_every_waiter(mode: Mode, postgres_url: str) -> None:
+    """Saves that share a trip are all refused, and all in time."""
+    async with (
+        TcpProxy.to(postgres_url) as proxy,
+        opened(proxy.url_for(postgres_url)) as (service, _),
+        AsyncExitStack() as first_rows,
+        AsyncExitStack() as other_rows,
+    ):
+        created = [await service.create({"number": number}) for number in range(100)]
+        digests = [digest_of(session_id) for session_id, _ in created]
+        await first_rows.enter_async_context(locked(postgres_url, *digests[:POOL_SIZE]))
+        await other_rows.enter_async_context(locked(postgres_url, *digests[POOL_SIZE:]))
+        begun_at = time.monotonic()
+        saves = [asyncio.create_task(service.save(stored, {"number": -1})) for _, stored in created]
+        await blocked(postgres_url, count=POOL_SIZE)  # these went straight through, the others wait for them
+        await first_rows.aclose()
+        await asyncio.gather(*saves[:POOL_SIZE])
+        await blocked(postgres_url, count=2)  # two trips take all the others
+        proxy.mode = mode
+
+        await refused_in_time(saves[POOL_SIZE:], since=begun_at)
+        proxy.mode = "forward"
+        await other_rows.aclose()
+        for session_id, _ in created[:POOL_SIZE]:
+            assert {"number": -1} == await data_of(service, session_id)
+        for number, (session_id, _) in enumerate(created[POOL_SIZE:], POOL_SIZE):
+            # The server may have gone on with what it had been sent: a refusal does not say that nothing happened.
+            assert await data_of(service, session_id) in ({"number": -1}, {"number": number})
+
+
+async def test_a_transaction_whose_network_goes_silent_is_refused_in_time(postgres_url: str) -> None:
+    """Nobody waits for the answer to a ROLLBACK that will not come."""
+    async with TcpProxy.to(postgres_url) as proxy, opened(proxy.url_for(postgres_url)) as (service, _):
+        session_id, stored = await service.create({"number": 1})
+        async with locked(postgres_url):
+            begun_at = time.monotonic()
+            rotation = asyncio.create_task(service.rotate(stored, {"number": 2}))
+            await blocked(postgres_url, count=1)
+            proxy.mode = "hang"
+
+            await refused_in_time([rotation], since=begun_at)
+        proxy.mode = "forward"
+        assert await service.load(session_id) is not None
+
+
+async def test_closing_during_an_outage_is_bounded(postgres_url: str) -> None:
+    """What is noted is tried to be written once, then the service is closed, database or not."""
+    async with TcpProxy.to(postgres_url) as proxy:
+        service = DefaultSessionService.from_url(
+            proxy.url_for(postgres_url), keys=[KEY], limit_seconds=LIMIT_SECONDS, touch_seconds=0
+        )
+        await service.open()
+        session_id, stored = await service.create({"number": 1})
+        assert await service.load(session_id) is not None
+        proxy.mode = "hang"
+        save = asyncio.create_task(service.save(stored, {"number": 2}))
+
+        begun_at = time.monotonic()
+        await service.close()
+        assert time.monotonic() - begun_at <= LIMIT_SECONDS + SLACK_SECONDS
+        await refused_in_time([save])
+
+
+async def test_connections_that_the_server_closed_cost_nobody_an_answer(postgres_url: str) -> None:
+    """After a restart of the server between two requests the next ones open new connections and notice nothing."""
+    async with opened(postgres_url) as (service, database):
+        session_id, _ = await service.create({"number": 1})
+        await at_once(database, POOL_SIZE)
+        for pid in await pids_on(postgres_url):
+            await ask(postgres_url, "SELECT pg_terminate_backend($1, 5000)", pid)
+
+        for _ in range(POOL_SIZE):
+            assert await service.load(session_id) is not None
+        await at_once(database, POOL_SIZE)
+
+
+async def test_connections_that_died_without_a_word_cost_one_wait_together(postgres_server: PostgresServer) -> None:
+    """Where a host vanished or a firewall forgot, every open connection is dead; that is found out only once."""
+    async with opened(postgres_server.url()) as (service, database):
+        session_id, _ = await service.create({"number": 1})
+        await at_once(database, POOL_SIZE)
+        pids = await pids_on(postgres_server.url())
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+
+        begun_at = time.monotonic()
+        try:
+            with pytest.raises(SessionUnavailable):
+                await service.load(session_id)
+            assert await service.load(session_id) is not None
+            assert time.monotonic() - begun_at <= LIMIT_SECONDS + SLACK_SECONDS
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)  # or the server would wait for them when it is stopped
+
+
+async def test_a_pool_that_is_used_up_refuses_in_time(database_url: str, dialect: str) -> None:
+    """With every connection held by a long transaction, requests are refused rather than left waiting."""
+    async with opened(database_url) as (service, database):
+        session_id, stored = await service.create({"number": 1})
+        async with AsyncExitStack() as held:
+            for _ in range(POOL_SIZE if dialect == "postgres" else 1):
+                await held.enter_async_context(database.transaction(limit_seconds=30))
+
+            calls: list[Awaitable[object]] = [
+                service.save(stored, {"number": 2}),
+                service.rotate(stored, {"number": 3}),
+                service.create({"number": 4}),
+                service.delete(stored.record.digest),
+                service.sweep(),
+            ]
+            if dialect == "postgres":
+                calls += [service.load(session_id), service.count_sessions()]
+            else:
+                assert await service.load(session_id) is not None
+            await refused_in_time(calls)
+        assert {"number": 1} == await data_of(service, session_id)
+
+
+async def test_calls_that_are_cancelled_leak_nothing(database_url: str, dialect: str) -> None:
+    """After hundreds of cancellations at any moment the whole pool still serves, and no transaction is left open."""
+    chance = random.Random(1135)
+    async with opened(database_url, limit_seconds=5) as (service, database):
+        session_id, stored = await service.create({"number": 1})
+
+        async def move() -> None:
+            _, another = await service.create({"number": 2})
+            await service.rotate(another, {"number": 3})
+
+        calls: list[Callable[[], Awaitable[object]]] = [
+            lambda: service.load(session_id),
+            lambda: service.save(stored, {"number": 4}),
+            lambda: service.create({"user_id": "somebody"}),
+            move,
+        ]
+        for _ in range(CANCELLATIONS // 20):
+            await cancelled([asyncio.ensure_future(chance.choice(calls)()) for _ in range(20)], chance)
+
+        assert await service.load(session_id) is not None
+        await at_once(database, POOL_SIZE if dialect == "postgres" else 1)
+        if dialect == "postgres":
+            await expect_no_leftovers(database_url)
+
+
+async def cancelled(calls: Sequence[asyncio.Future[object]], chance: random.Random) -> None:
+    """Cancels each of the calls, at a moment of chance; fails if one fails by itself."""
+    for call in calls:
+        for _ in range(chance.randrange(10)):
+            await asyncio.sleep(0)
+        await asyncio.sleep(chance.choice((0, 0.001, 0.002)))
+        call.cancel()
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert not [one for one in outcomes if isinstance(one, Exception)]
+
+
+async def test_clients_that_hang_up_leak_nothing(database_url: str) -> None:
+    """The same over HTTP, where the server cancels a request whose client has left."""
+    chance = random.Random(1135)
+    service = DefaultSessionService.from_url(database_url, keys=[KEY], pool_size=POOL_SIZE)
+    runner = web.AppRunner(create_app(service), handler_cancellation=True, shutdown_timeout=1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        async with visitors(f"http://127.0.0.1:{runner.addresses[0][1]}", 20) as crowd:
+            for visitor in crowd:
+                assert 200 == (await visitor.login()).status
+            for _ in range(10):
+                requests = [asyncio.create_task(visitor.write()) for visitor in crowd]
+                for request in requests:
+                    await asyncio.sleep(chance.random() * 0.002)
+                    request.cancel()
+                await asyncio.gather(*requests, return_exceptions=True)
+
+            assert {200} == {answer.status for answer in await asyncio.gather(*map(Visitor.write, crowd))}
+            for visitor in crowd:
+                await visitor.expect_kept()
+    finally:
+        await runner.cleanup()
+
+
+async def at_once(database: Database, count: int) -> None:
+    """Returns once as many transactions have been open at the same time."""
+    barrier = asyncio.Barrier(count)
+
+    async def one() -> None:
+        async with database.transaction():
+            await barrier.wait()
+
+    await asyncio.gather(*(one() for _ in range(count)))
+
+
+async def pids_on(url: str) -> list[int]:
+    """The process ids of the server's side of all other connections to the database."""
+    others = "datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+    pids = await ask(url, f"SELECT array_agg(pid) FROM pg_stat_activity WHERE {others}")
+    assert isinstance(pids, list)
+    assert len(pids) >= POOL_SIZE
+    return pids
+
+
+async def expect_no_leftovers(url: str) -> None:
+    """Fails unless the server soon has no more connections than the pool may have, none of them in a transaction."""
+    tidy = """
+        SELECT count(*) <= $1 AND count(*) FILTER (WHERE state <> 'idle') = 0
+          FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+    """
+    await becomes(True, url, tidy, POOL_SIZE)

@@ -1,0 +1,101 @@
+"""Touches that fail: no request notices, and they are caught up."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+import pytest
+
+from bodhi.session import DefaultSessionService, touches
+from resilience.app import KEY
+from resilience.outage import LIMIT_SECONDS
+
+LONGEST_WAIT_SECONDS = 10
+
+
+class Clock:
+    """Milliseconds since 1970, as the test says."""
+
+    now_ms = 1_800_000_000_000
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+
+@asynccontextmanager
+async def writes_blocked(url: str) -> AsyncIterator[None]:
+    """Reads go on, writes wait for somebody's lock."""
+    if url.startswith("sqlite:"):
+        file = sqlite3.connect(url.removeprefix("sqlite:"), isolation_level=None)
+        file.execute("BEGIN IMMEDIATE")
+        yield
+        file.close()
+    else:
+        connection = await asyncpg.connect(url)
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE bodhi_session IN SHARE MODE")
+            yield
+        await connection.close()
+
+
+async def execute(url: str, statement: str) -> None:
+    """Runs one statement past the application."""
+    if url.startswith("sqlite:"):
+        file = sqlite3.connect(url.removeprefix("sqlite:"), isolation_level=None, timeout=10)
+        file.execute(statement)
+        file.close()
+    else:
+        connection = await asyncpg.connect(url)
+        await connection.execute(statement)
+        await connection.close()
+
+
+async def counted(service: DefaultSessionService, counter: str) -> None:
+    """Returns once the counter is no longer at 0."""
+    async with asyncio.timeout(LONGEST_WAIT_SECONDS):
+        while not getattr(service.counters, counter):
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def opened(url: str, clock: Clock) -> AsyncIterator[DefaultSessionService]:
+    """A service that touches a session once a minute."""
+    async with DefaultSessionService.from_url(
+        url, keys=[KEY], limit_seconds=LIMIT_SECONDS, touch_seconds=60, sweep_seconds=None, clock=clock
+    ) as service:
+        yield service
+
+
+async def test_a_touch_that_fails_is_caught_up_with_the_time_of_its_request(database_url: str) -> None:
+    """The request is served, and once the database takes writes again the session is extended by what it was due."""
+    clock = Clock()
+    async with opened(database_url, clock) as service:
+        session_id, _ = await service.create({"user_id": "a"})
+        clock.now_ms += 100_000
+        async with writes_blocked(database_url):
+            assert await service.load(session_id) is not None
+            assert 0 == await service.flush()
+        assert service.counters.touch_failures >= 1
+        clock.now_ms += 100_000
+
+        await service.flush()
+
+        [session] = await service.list_sessions_for_user("a")
+        assert 100 == (session.last_seen_at - session.created_at).total_seconds()
+
+
+async def test_the_writer_of_touches_outlives_a_refusal(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that refuses, as while a table is restored, ends nothing: touches are written when it is there again."""
+    monkeypatch.setattr(touches, "RETRY_SECONDS", 0.01)
+    clock = Clock()
+    async with opened(database_url, clock) as service:
+        session_id, _ = await service.create({"user_id": "a"})
+        clock.now_ms += 100_000
+        assert await service.load(session_id) is not None
+        await execute(database_url, "ALTER TABLE bodhi_session RENAME TO elsewhere")
+        await counted(service, "touch_failures")
+        await execute(database_url, "ALTER TABLE elsewhere RENAME TO bodhi_session")
+
+        await counted(service, "touches")
