@@ -1,0 +1,146 @@
+"""The programs in the documentation run as a reader runs them."""
+
+import asyncio
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+
+import aiohttp
+import asyncpg
+import pytest
+
+from bodhi.session import DefaultSessionService
+from support.ports import free_port
+
+MARK = "<!-- The tests run this block. -->\n```python\n"
+KEY = "a key for the documentation that is at least 32 characters long"
+DEADLINE_SECONDS = 20
+# The port of the page is somebody else's, perhaps.
+RUN = """
+import functools, sys
+from aiohttp import web
+web.run_app = functools.partial(web.run_app, host="127.0.0.1", port=int(sys.argv[2]))
+exec(compile(open(sys.argv[1]).read(), sys.argv[1], "exec"), {"__name__": "__main__"})
+"""
+
+
+def block_of(text):
+    """The program on a page."""
+    return text.split(MARK, 1)[1].split("\n```", 1)[0]
+
+
+@pytest.fixture
+async def start(tmp_path):
+    """Starts a program, and gives its URL once it listens."""
+    processes = []
+
+    async def start(code, **environment):
+        program = tmp_path / "app.py"
+        program.write_text(code, "utf-8")
+        port = free_port()
+        with (tmp_path / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-W", "error", "-c", RUN, program, str(port)],
+                env={
+                    "PATH": os.environ["PATH"],
+                    "HOME": os.environ["HOME"],
+                    "BODHI_ENCRYPTION_KEY": KEY,
+                    **environment,
+                },
+                cwd=tmp_path,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        processes.append(process)
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.02)
+                continue
+            writer.close()
+            await writer.wait_closed()
+            return f"http://127.0.0.1:{port}"
+        pytest.fail(f"it does not listen:\n{(tmp_path / 'log').read_text()}")
+
+    async def stop():
+        processes[-1].terminate()
+        assert 0 == await asyncio.to_thread(processes[-1].wait, DEADLINE_SECONDS)
+
+    start.stop = stop
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait(DEADLINE_SECONDS)
+
+
+@pytest.fixture
+async def browser():
+    """A browser, as far as cookies go."""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+        yield session
+
+
+async def text_of(answer):
+    """The body of an answer that is no error."""
+    async with answer as response:
+        assert 200 == response.status
+        return await response.text()
+
+
+async def test_the_program_in_the_readme(pages, start, browser, database_url):
+    """It counts, and on PostgreSQL nothing but the URL differs."""
+    code = block_of(pages["README.md"])
+    assert "sqlite:visits.sqlite" in code
+
+    url = await start(code.replace("sqlite:visits.sqlite", database_url))
+
+    assert ["Visit 1", "Visit 2"] == [await text_of(browser.get(url)) for _ in range(2)]
+
+
+async def test_the_program_in_the_quickstart(pages, start, browser, database_url):
+    """Ann is logged in after a restart as well, and logged out when she says so."""
+    code = block_of(pages["docs/quickstart.md"])
+    first = await start(code, BODHI_SESSION_DB_URL=database_url)
+
+    assert "Hello stranger\n" == await text_of(browser.get(first))
+    assert "Hello Ann\n" == await text_of(browser.post(f"{first}/login", data={"name": "Ann"}))
+    await start.stop()
+    second = await start(code, BODHI_SESSION_DB_URL=database_url)
+    assert "Hello Ann\n" == await text_of(browser.get(second))
+    assert "Hello stranger\n" == await text_of(browser.post(f"{second}/logout"))
+
+
+async def test_the_test_in_the_how_to(pages, aiohttp_client):
+    """The test that the page shows passes."""
+    page = pages["docs/how-to/add-sessions-to-an-app.md"]
+    code = page.split("## Test it", 1)[1].split("```python\n", 1)[1].split("```", 1)[0]
+    names = {}
+    exec(compile(code, "the how-to", "exec"), names)
+
+    await names["test_visits_are_counted"](aiohttp_client)
+
+
+@pytest.mark.parametrize("now", ["extract(epoch FROM now()) * 1000", "unixepoch() * 1000"])
+async def test_the_queries_for_operators(pages, request, now):
+    """Each SELECT of the page about the database runs, on SQLite as the page says to write it there."""
+    queries = re.findall(r"(?:^    .+\n)+", pages["docs/reference/database.md"], re.MULTILINE)
+    queries = [query.replace("extract(epoch FROM now()) * 1000", now) for query in queries if "SELECT" in query]
+    assert len(queries) >= 3
+    url = request.getfixturevalue("sqlite_url" if "unixepoch" in now else "postgres_url")
+    async with DefaultSessionService.from_url(url, keys=[KEY]) as service:
+        await service.create({"user_id": "Ann"})
+    if "unixepoch" in now:
+        with closing(sqlite3.connect(url.removeprefix("sqlite:"))) as database:
+            answers = [database.execute(query).fetchall() for query in queries]
+    else:
+        database = await asyncpg.connect(url)
+        answers = [[tuple(row) for row in await database.fetch(query)] for query in queries]
+        await database.close()
+
+    assert [("Ann", 1)] == answers[0]

@@ -1,0 +1,81 @@
+import re
+from pathlib import PurePosixPath
+
+from bodhi.settings import BY_NAME
+
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
+HEADING = re.compile(r"^#+ +(.+?)\s*$", re.MULTILINE)
+TESTS = re.compile(r"tests/session/(test_promise_\d\d_\w+\.py)")
+
+
+def links_of(text):
+    """The targets of the links in a page."""
+    return [match["target"] for match in LINK.finditer(CODE.sub("", text))]
+
+
+def anchors_of(text):
+    """The fragments that headings of a page can be linked by."""
+    headings = HEADING.findall(re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_relative_links_lead_somewhere(root, pages):
+    """A file that was moved or renamed takes its links along."""
+    broken = []
+    for page, text in pages.items():
+        for link in links_of(text):
+            target, _, fragment = link.partition("#")
+            if "://" in target:
+                continue
+            file = (root / PurePosixPath(page).parent / target).resolve() if target else root / page
+            if not file.exists() or (fragment and fragment not in anchors_of(file.read_text("utf-8"))):
+                broken.append(f"{page}: {link}")
+
+    assert [] == broken
+
+
+def test_every_page_is_found_from_the_readme(root, pages):
+    """What nobody links to nobody reads."""
+    found, new = set(), {"README.md"}
+    while new:
+        page = new.pop()
+        found.add(page)
+        for link in links_of(pages[page]):
+            if "://" not in link and not link.startswith("#"):
+                target = (root / PurePosixPath(page).parent / link.partition("#")[0]).resolve()
+                name = str(target.relative_to(root))
+                new |= {name} & pages.keys() - found
+
+    assert set() == pages.keys() - found
+
+
+def test_promises_name_their_tests(root, pages):
+    """The table of promises, the page about them, and the files of tests are one list."""
+    files = sorted(file.name for file in (root / "tests" / "session").glob("test_promise_*.py"))
+
+    for page in ("README.md", "docs/explanation/promises.md"):
+        assert files == sorted(set(TESTS.findall(pages[page]))), page
+
+
+def test_settings_that_are_spoken_of_exist(pages):
+    """A setting that was renamed is renamed everywhere; those of the tests are described apart."""
+    known = {*BY_NAME, "BODHI_TEST_SESSION_PG_URL", "BODHI_TEST_"}
+    unknown = [
+        f"{page}: {name}"
+        for page, text in pages.items()
+        for name in re.findall(r"\bBODHI_\w+", text)
+        if name not in known
+    ]
+
+    assert [] == unknown
+
+
+def test_tasks_that_are_spoken_of_exist(root, pages):
+    """`make …` in a page is a target of the Makefile."""
+    targets = set(re.findall(r"^([a-z][a-z.]*):", (root / "Makefile").read_text("utf-8"), re.MULTILINE))
+    spoken_of = re.compile(r"(?:`| {4})make ([a-z.]+)")
+
+    assert [] == [
+        f"{page}: {name}" for page, text in pages.items() for name in spoken_of.findall(text) if name not in targets
+    ]
