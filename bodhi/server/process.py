@@ -69,11 +69,14 @@ def _stop_signal(limit_seconds: float, lifeline: int | None) -> asyncio.Event:
     """An event that the first signal sets; from then on the process has *limit_seconds* to live."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    asked = False
 
-    def on_signal(number: int) -> None:
-        if not stop.is_set():
-            stop.set()
+    def on_signal(number: int, _: object = None) -> None:
+        nonlocal asked
+        if not asked:
+            asked = True
             _end_after(limit_seconds * LAST_SHARE)
+            loop.call_soon_threadsafe(stop.set)
         elif lifeline is None:
             os._exit(128 + number)
 
@@ -81,9 +84,10 @@ def _stop_signal(limit_seconds: float, lifeline: int | None) -> asyncio.Event:
         loop.remove_reader(lifeline)
         on_signal(signal.SIGTERM)
 
-    loop.add_signal_handler(signal.SIGTERM, on_signal, signal.SIGTERM)
+    # Not the loop's own handlers: those would not run while a request keeps the loop from turning.
+    signal.signal(signal.SIGTERM, on_signal)
     if lifeline is None:
-        loop.add_signal_handler(signal.SIGINT, on_signal, signal.SIGINT)
+        signal.signal(signal.SIGINT, on_signal)
     else:
         loop.add_reader(lifeline, on_lost_supervisor, lifeline)
     return stop

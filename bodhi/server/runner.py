@@ -71,7 +71,7 @@ class _Server(web.Server):
         """Close the connections that wait for a request."""
         for connection in self.connections:
             if isinstance(connection, _Connection) and connection.is_idle:
-                connection.close()
+                connection.force_close()  # close() alone would leave its transport open
 
 
 class _Connection(RequestHandler):

@@ -196,7 +196,7 @@ def _pause_after(early_deaths: int) -> float:
     """Seconds: none after the first death, which may have been an accident, then twice as long each time."""
     if early_deaths <= 1:
         return 0.0
-    return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** (early_deaths - 2))
+    return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(early_deaths - 2, 100))
 
 
 def _manner_of(exit_code: int | None) -> str:

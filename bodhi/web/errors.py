@@ -74,11 +74,6 @@ def error_of_status(status: int) -> web.Response:
     return _fill(web.Response(status=status), *_described(status))
 
 
-def session_store_unavailable() -> web.Response:
-    """The 503 of an outage of the session database, with Retry-After."""
-    return enclosed(SessionUnavailableResponse())
-
-
 def enclosed(answer: web.HTTPException) -> web.HTTPException:
     """*answer* itself: an error gets the envelope as its body and keeps its other headers.
 
@@ -98,34 +93,32 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
     """Turns every error into the envelope; belongs outside of all that may raise."""
     try:
         response: object = await handler(request)
-    except web.HTTPException as answer:
-        if _has_begun(request):
-            # aiohttp would write this answer's head into the other one's body.
-            raise AnswerCutShort from answer
-        enclosed(answer)
-        raise
-    except SessionUnavailable as error:
-        return _unless_begun(request, session_store_unavailable(), error)
-    except SessionGone as error:
-        return _unless_begun(request, enclosed(SessionGoneResponse()), error)
     except Exception as error:
-        failure = _unless_begun(request, error_of_status(500), error)
-        log.exception("%s %s failed", request.method, request.rel_url.raw_path)
-        return failure
+        if request.writer.output_size > 0:
+            # aiohttp would write the head of a second answer into the body of the first one.
+            raise AnswerCutShort from error
+        answer = _answer_to(error)
+        if answer is None:
+            log.exception("%s %s failed", request.method, request.rel_url.raw_path)
+            return error_of_status(500)
+        if answer is error:
+            raise
+        raise answer from error
     if not isinstance(response, web.StreamResponse):
         log.error("%s %s: the handler answered with no response", request.method, request.rel_url.raw_path)
         return error_of_status(500)
     return response
 
 
-def _unless_begun(request: web.Request, response: web.Response, error: Exception) -> web.Response:
-    if _has_begun(request):
-        raise error
-    return response
-
-
-def _has_begun(request: web.Request) -> bool:
-    return request.writer.output_size > 0
+def _answer_to(error: Exception) -> web.HTTPException | None:
+    """What says *error* to the client, or None for one that nobody expected."""
+    if isinstance(error, web.HTTPException):
+        return enclosed(error)
+    if isinstance(error, SessionUnavailable):
+        return enclosed(SessionUnavailableResponse())
+    if isinstance(error, SessionGone):
+        return enclosed(SessionGoneResponse())
+    return None
 
 
 def _described(status: int) -> tuple[str, str]:

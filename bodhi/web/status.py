@@ -8,7 +8,8 @@ from aiohttp import web
 
 from bodhi.errors import BodhiError
 from bodhi.session import SESSIONS
-from bodhi.web.errors import envelope, session_store_unavailable
+from bodhi.session.responses import SessionUnavailableResponse
+from bodhi.web.errors import envelope
 from bodhi.web.life import LIFE
 
 COMMIT_SHA = web.AppKey("COMMIT_SHA", str)
@@ -31,7 +32,7 @@ async def health(request: web.Request) -> web.Response:
         await request.app[SESSIONS].get_session_store().load(_NOBODY)
     except BodhiError as error:
         log.warning("not healthy: %s", error)
-        return session_store_unavailable()
+        raise SessionUnavailableResponse from error
     return web.json_response({"message": "pong"})
 
 

@@ -1,0 +1,62 @@
+"""``bodhi serve`` with further routes: run as a program, in place of ``python -m bodhi``."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+
+from aiohttp import web
+
+from bodhi import app, cli
+from bodhi.server import process
+
+
+async def upload(request: web.Request) -> web.Response:
+    """How many bytes came; the first line goes out before they are read."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(b"begun\n")
+    await response.write_eof(str(len(await request.read())).encode())
+    return response
+
+
+async def forever(request: web.Request) -> web.StreamResponse:
+    """A stream that never ends."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(b"begun\n")
+    await asyncio.Event().wait()
+    return response
+
+
+async def stuck(request: web.Request) -> web.StreamResponse:
+    """A handler that keeps the event loop from doing anything else."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(b"begun\n")
+    time.sleep(60)
+    return response
+
+
+async def kill(_: web.Request) -> web.Response:
+    """The end of this process."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    return web.Response()
+
+
+async def pid(_: web.Request) -> web.Response:
+    """Which process answers."""
+    return web.Response(text=str(os.getpid()))
+
+
+def create_app(settings):
+    """The application, with these routes too."""
+    application = app.create_app(settings)
+    routes = [web.get(f"/{handler.__name__}", handler) for handler in (forever, stuck, kill, pid)]
+    application.add_routes([*routes, web.post("/upload", upload)])
+    return application
+
+
+process.create_app = create_app
+sys.exit(cli.main())

@@ -1,0 +1,106 @@
+"""The end of a serving process: within its time, whatever goes on."""
+
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+PROGRAM = (str(Path(__file__).with_name("program.py")),)
+
+
+@pytest.fixture
+def server(serve, request):
+    """A server with routes that take their time."""
+    settings = getattr(request, "param", {})
+    return serve(program=PROGRAM, **settings)
+
+
+@pytest.fixture(params=["uvloop", "asyncio"])
+def event_loop_kind(request, environ, tmp_path):
+    """The event loop of the server: uvloop, where it is installed, and Python's own."""
+    if request.param == "asyncio":
+        (tmp_path / "absent").mkdir()
+        (tmp_path / "absent" / "uvloop.py").write_text("raise ImportError")
+        environ["PYTHONPATH"] = f"{tmp_path / 'absent'}:{environ['PYTHONPATH']}"
+
+
+def begun(server, path, *, method="GET", length=0):
+    """A connection on which a request has been begun to be answered."""
+    client = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+    client.sendall(f"{method} {path} HTTP/1.0\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode())
+    received = b""
+    while not received.endswith(b"begun\n"):
+        chunk = client.recv(4096)
+        assert chunk, received
+        received += chunk
+    return client
+
+
+def is_refused(port):
+    """Whether nobody listens any more."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def wait_for(condition, *, deadline_seconds=30):
+    """Returns when *condition* holds."""
+    deadline = time.monotonic() + deadline_seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_request_under_way_is_finished(server):
+    """Its body still comes in after the signal, and then the process ends with status 0."""
+    with begun(server, "/upload", method="POST", length=4) as client:
+        server.popen.send_signal(signal.SIGTERM)
+        wait_for(lambda: is_refused(server.port))
+        client.sendall(b"1234")
+
+        assert b"4" == client.recv(4096)
+    assert 0 == server.popen.wait(30)
+
+
+@pytest.mark.usefixtures("event_loop_kind")
+@pytest.mark.parametrize("path", ["/forever", "/stuck"])
+@pytest.mark.parametrize("server", [{"BODHI_SHUTDOWN_TIMEOUT": "1"}], indirect=True)
+def test_end_comes_within_its_time(server, path):
+    """Whether a stream has no end, or a handler blocks the event loop."""
+    with begun(server, path):
+        asked_at = time.monotonic()
+
+        assert 0 == server.stop()
+        assert time.monotonic() - asked_at < 2  # a busy machine may take its time to notice
+    assert "Traceback" not in server.stderr
+
+
+@pytest.mark.parametrize("server", [{"BODHI_SHUTDOWN_TIMEOUT": "60"}], indirect=True)
+def test_second_signal_ends_at_once(server):
+    """For somebody who does not want to wait."""
+    with begun(server, "/forever"):
+        server.popen.send_signal(signal.SIGTERM)
+        wait_for(lambda: is_refused(server.port))
+
+        assert 128 + signal.SIGINT == server.stop(signal.SIGINT)
+
+
+@pytest.mark.usefixtures("event_loop_kind")
+def test_signal_during_the_start_ends_it(launch):
+    """It waits for a database that does not answer."""
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()
+        url = f"postgres://bodhi:x@127.0.0.1:{mute.getsockname()[1]}/bodhi"
+        server = launch(BODHI_SESSION_DB_URL=url, BODHI_DB_TIMEOUT="60")
+        mute.settimeout(30)
+        connection, _ = mute.accept()
+
+        assert 0 == server.stop()
+        connection.close()
+    assert b"" == server.rest_of_stdout()
+    assert "Traceback" not in server.stderr

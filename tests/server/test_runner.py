@@ -1,0 +1,193 @@
+"""What aiohttp does before and after the application, mended."""
+
+import asyncio
+import json
+
+import pytest
+from aiohttp import ClientSession, WSMsgType, web
+
+from bodhi.web.life import LIFE
+
+
+async def answer_to(port, request):
+    """Everything that comes back on one connection, as head and body."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    head, _, body = (await asyncio.wait_for(reader.read(), 10)).decode().partition("\r\n\r\n")
+    writer.close()
+    await writer.wait_closed()
+    return head, body
+
+
+async def ended(reader):
+    """Whether the server has closed the connection, with nothing more to say."""
+    return await asyncio.wait_for(reader.read(), 10) == b""
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GARBAGE\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * 10_000),
+        b"GET / HTTP/1.1\r\nHost: x\r\nCookie: a=hunter2\0b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n%s\r\n" % b"".join(b"X-%d: 1\r\n" % number for number in range(200)),
+        b"GET http://[::1/ HTTP/1.1\r\nHost: x\r\n\r\n",
+    ],
+    ids=["no HTTP", "TLS", "long path", "NUL", "bad length", "many headers", "bad address"],
+)
+async def test_malformed_request_has_the_envelope_and_the_headers(run_app, caplog, request_bytes):
+    """Although aiohttp refuses it before anything of the application runs; the log repeats nothing of it."""
+    caplog.set_level("INFO")
+    _, port = await run_app()
+
+    head, body = await answer_to(port, request_bytes)
+
+    assert "400 Bad Request" in head.splitlines()[0]
+    error = json.loads(body)["error"]
+    assert ("invalid_request_error", "route_error-malformed_request") == (error["type"], error["code"])
+    headers = dict(line.split(": ", 1) for line in head.splitlines()[1:])
+    assert ("bodhi", "nosniff") == (headers["Server"], headers["X-Content-Type-Options"])
+    assert "default-src 'none'; frame-ancestors 'none'" == headers["Content-Security-Policy"]
+    assert 32 == len(headers["X-Request-ID"])
+    assert "hunter2" not in caplog.text
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_unknown_expectation_has_the_envelope(run_app):
+    """And is not repeated."""
+    _, port = await run_app()
+
+    head, body = await answer_to(port, b"GET /ping HTTP/1.1\r\nHost: x\r\nExpect: hunter2\r\nConnection: close\r\n\r\n")
+
+    assert "417" in head.splitlines()[0]
+    assert "route_error-expectation_failed" == json.loads(body)["error"]["code"]
+    assert "hunter2" not in body
+
+
+async def test_failure_in_a_stream_is_logged_once(run_app, caplog):
+    """With the traceback; the connection ends."""
+
+    async def fails(request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        raise ZeroDivisionError("division")
+
+    _, port = await run_app(web.get("/", fails))
+
+    head, body = await answer_to(port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    assert ("HTTP/1.1 200 OK", "") == (head.splitlines()[0], body)
+    [record] = [record for record in caplog.records if record.exc_info]
+    assert "GET / failed" == record.message
+    assert "ZeroDivisionError: division" in caplog.text
+
+
+async def test_end_lets_a_request_finish(run_app):
+    """Its body still arrives, and its answer goes out; new connections are refused, idle ones closed."""
+    begun = asyncio.Event()
+
+    async def upload(request):
+        begun.set()
+        return web.json_response(len(await request.read()))
+
+    runner, port = await run_app(web.post("/", upload))
+    uploading, upload_writer = await asyncio.open_connection("127.0.0.1", port)
+    upload_writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n12")
+    idle, idle_writer = await asyncio.open_connection("127.0.0.1", port)
+    idle_writer.write(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (await idle.readuntil(b"}")).startswith(b"HTTP/1.1 200")
+    silent, silent_writer = await asyncio.open_connection("127.0.0.1", port)
+    await begun.wait()
+
+    end = asyncio.create_task(runner.cleanup())
+    assert await ended(idle)
+    assert await ended(silent)
+    assert runner.app[LIFE].is_ending
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)
+    upload_writer.write(b"34")
+    answer = await asyncio.wait_for(uploading.read(), 10)
+    await end
+
+    assert b"HTTP/1.1 200 OK" in answer
+    assert b"Connection: close" in answer
+    assert answer.endswith(b"\r\n\r\n4")
+    for writer in (upload_writer, idle_writer, silent_writer):
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_end_closes_websockets_as_going_away(run_app):
+    """At once: they would never end by themselves. Their handlers go on to their own end."""
+    finished = asyncio.Event()
+
+    async def chat(request):
+        websocket = web.WebSocketResponse()
+        await websocket.prepare(request)
+        async for _ in websocket:
+            pass
+        finished.set()
+        return websocket
+
+    runner, port = await run_app(web.get("/", chat), grace_seconds=30)
+    async with ClientSession() as client, client.ws_connect(f"http://127.0.0.1:{port}/") as websocket:
+        end = asyncio.create_task(runner.cleanup())
+        message = await websocket.receive()
+        await asyncio.wait_for(end, 10)
+
+    assert (WSMsgType.CLOSE, 1001) == (message.type, message.data)
+    assert finished.is_set()
+
+
+async def test_end_does_not_wait_for_a_silent_websocket(run_app, monkeypatch):
+    """A peer that does not say goodbye has a moment."""
+    monkeypatch.setattr("bodhi.web.life.FAREWELL_SECONDS", 0.05)
+
+    async def chat(request):
+        websocket = web.WebSocketResponse()
+        await websocket.prepare(request)
+        async for _ in websocket:
+            pass
+        return websocket
+
+    runner, port = await run_app(web.get("/", chat), grace_seconds=30)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(
+        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    assert b"101" in await reader.readline()
+
+    await asyncio.wait_for(runner.cleanup(), 10)
+
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_end_cuts_what_does_not_end(run_app, caplog):
+    """A stream without an end is cancelled when the grace is over."""
+    begun, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def stream(request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    runner, port = await run_app(web.get("/", stream), grace_seconds=0.1)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    await begun.wait()
+
+    await asyncio.wait_for(runner.cleanup(), 10)
+
+    assert b"HTTP/1.1 200 OK\r\n" == await reader.readline()
+    assert cancelled.is_set()
+    assert "1 connections are cut: they did not end within 0.1 s" in caplog.text
+    writer.close()
+    await writer.wait_closed()

@@ -1,0 +1,105 @@
+import json
+import re
+import signal
+import socket
+import urllib.request
+
+import pytest
+
+from bodhi.settings import mask_url
+
+SECRET_KEY = "correct-horse-battery-staple-and-more-of-it"
+
+
+def get(url):
+    """Status and JSON of an answer."""
+    with urllib.request.urlopen(url, timeout=10) as response:
+        return response.status, json.load(response)
+
+
+def test_one_line_says_that_it_is_ready(serve, database_url):
+    """URL, deployment and database with the password masked; and then it answers."""
+    server = serve(BODHI_SESSION_DB_URL=database_url)
+
+    masked = mask_url(database_url)
+    assert f"bodhi is ready on {server.url} (standalone, sessions in {masked})\n" == server.ready_line
+    assert "bodhi_test:bodhi_test@" not in server.ready_line
+    assert (200, {"message": "pong"}) == get(f"{server.url}/health")
+    assert 0 == server.stop()
+    assert b"" == server.rest_of_stdout()
+
+
+def test_default_is_sqlite_in_the_home_folder(serve, tmp_path):
+    """Nothing has to be set."""
+    server = serve()
+
+    assert f"sqlite:{tmp_path}/bodhi/session.sqlite" in server.ready_line
+    assert (tmp_path / "bodhi" / "session.sqlite").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_it_with_status_0(serve, number):
+    """Also with an idle connection open that is kept alive, and one that never asked for anything."""
+    server = serve()
+    with (
+        socket.create_connection(("127.0.0.1", server.port)) as kept,
+        socket.create_connection(("127.0.0.1", server.port)) as silent,
+    ):
+        kept.sendall(b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert kept.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+        assert 0 == server.stop(number)
+        assert (b"", b"") == (kept.recv(1), silent.recv(1))
+
+
+def test_options_go_before_the_environment(serve):
+    """Those of the command itself."""
+    server = serve("--host", "localhost", "--log-level", "debug", "--log-format", "json", BODHI_LOG_FORMAT="text")
+
+    assert server.url.startswith("http://localhost:")
+    get(f"{server.url}/ping")
+    server.stop()
+    assert all(json.loads(line) for line in server.stderr.splitlines())
+
+
+def test_log_is_text_or_json(serve):
+    """A line for each request, with its id, on stderr."""
+    request = {"X-Request-ID": "0123456789abcdef"}
+    text, as_json = serve(), serve(BODHI_LOG_FORMAT="json")
+    for server in (text, as_json):
+        urllib.request.urlopen(urllib.request.Request(f"{server.url}/ping?code=1", headers=request)).close()
+        server.stop()
+
+    [line] = [line for line in text.stderr.splitlines() if "bodhi.access" in line]
+    assert re.fullmatch(
+        r"[0-9T:.-]+Z INFO bodhi\.access \[0123456789abcdef\] 127\.0\.0\.1 \"GET /ping\" 200 \d+ bytes \d+\.\d ms", line
+    )
+    [entry] = [entry for entry in map(json.loads, as_json.stderr.splitlines()) if entry["logger"] == "bodhi.access"]
+    assert ("/ping", 200, "0123456789abcdef") == (entry["path"], entry["status"], entry["request_id"])
+
+
+def test_log_holds_no_secret(serve, postgres_url):
+    """At the finest level, with everything that can go wrong: not the key, the password or a cookie."""
+    server = serve(
+        BODHI_SESSION_DB_URL=postgres_url.replace("bodhi_test:bodhi_test@", "bodhi_test:bodhi_test@"),
+        BODHI_ENCRYPTION_KEY=SECRET_KEY,
+        BODHI_LOG_LEVEL="debug",
+    )
+    cookie = "A" * 43
+    requests = [
+        f"GET /health?token={cookie} HTTP/1.1\r\nHost: x\r\nCookie: bodhiapp_session_id={cookie}\r\n\r\n",
+        f"GET /nowhere HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {cookie}\r\n\r\n",
+        f"GET / HTTP/1.1\r\nHost: x\r\nCookie: bodhiapp_session_id={cookie}\0\r\n\r\n",
+        f"{cookie} / HTTP/1.1\r\n\r\n",
+        f"GET http://user:{cookie}@[::1/ HTTP/1.1\r\n\r\n",
+    ]
+    for request in requests:
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.sendall(request.encode())
+            assert client.recv(4096).startswith(b"HTTP/1.")
+    server.stop()
+
+    log = server.stderr
+    assert 5 == log.count("bodhi.access")
+    assert not [secret for secret in (SECRET_KEY, cookie, ":bodhi_test@") if secret in log]
+    assert "Traceback" not in log

@@ -1,0 +1,19 @@
+"""The application in this process, with routes beside its own that do what a test wants to see answered."""
+
+import pytest
+
+from bodhi.app import create_app
+from bodhi.settings import load_settings
+
+
+@pytest.fixture
+def make_app(sqlite_url, tmp_path):
+    """Makes the application, with *environ* in its environment and *routes* beside its own."""
+
+    def make(*routes, **environ):
+        base = {"BODHI_HOME": str(tmp_path / "bodhi"), "BODHI_SESSION_DB_URL": sqlite_url}
+        app = create_app(load_settings(environ={**base, **environ}, cwd=tmp_path))
+        app.add_routes(routes)
+        return app
+
+    return make

@@ -1,0 +1,52 @@
+import logging
+
+import pytest
+from aiohttp import web
+
+
+async def fails(_):
+    """Raises what nobody expects."""
+    raise ZeroDivisionError
+
+
+@pytest.fixture
+def lines(caplog):
+    """The records of the access log so far."""
+    caplog.set_level(logging.INFO, "bodhi.access")
+    return lambda: [record for record in caplog.records if record.name == "bodhi.access"]
+
+
+async def test_request_has_one_line_without_its_query(aiohttp_client, make_app, lines):
+    """Codes and tokens come in queries."""
+    client = await aiohttp_client(make_app())
+
+    await client.get("/ping?code=secret", headers={"Referer": "http://localhost/?token=secret"})
+
+    [record] = lines()
+    assert record.message.startswith('127.0.0.1 "GET /ping" 200 ')
+    fields = record.fields
+    assert {"remote": "127.0.0.1", "method": "GET", "path": "/ping", "status": 200} == {
+        name: fields[name] for name in ("remote", "method", "path", "status")
+    }
+    assert fields["bytes"] > 0
+    assert fields["duration_ms"] >= 0
+    assert "secret" not in repr(vars(record))
+
+
+@pytest.mark.parametrize(("path", "status"), [("/fails", 500), ("/nowhere", 404)])
+async def test_errors_have_theirs(aiohttp_client, make_app, lines, path, status):
+    """With the status that the client saw."""
+    client = await aiohttp_client(make_app(web.get("/fails", fails)))
+
+    await client.get(path)
+
+    assert [status] == [record.fields["status"] for record in lines()]
+
+
+async def test_path_is_written_as_it_was_encoded(aiohttp_client, make_app, lines):
+    """A line break in it makes no second line."""
+    client = await aiohttp_client(make_app())
+
+    await client.get("/a%0ab%1b%5b31m")
+
+    assert ["/a%0Ab%1B%5B31m"] == [record.fields["path"] for record in lines()]

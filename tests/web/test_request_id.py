@@ -1,0 +1,83 @@
+import asyncio
+import logging
+
+import pytest
+from aiohttp import web
+
+from bodhi.logs import REQUEST_ID
+
+log = logging.getLogger("bodhi.test")
+ID = "0123456789abcdef"
+
+
+async def tells(_):
+    """Answers with the id in its context."""
+    return web.Response(text=REQUEST_ID.get())
+
+
+@pytest.fixture
+async def client(aiohttp_client, make_app):
+    """A client of an application that answers with the id it found."""
+    return await aiohttp_client(make_app(web.get("/", tells)))
+
+
+async def test_id_is_made_and_told(client):
+    """Another one for each request, the same in the answer and in the context."""
+    answers = [await client.get("/") for _ in range(2)]
+
+    ids = [answer.headers["X-Request-ID"] for answer in answers]
+    assert ids == [await answer.text() for answer in answers]
+    assert 2 == len(set(ids))
+    assert [32, 32] == [len(one) for one in ids]
+
+
+@pytest.mark.parametrize("given", [ID, "a.b-c_d0", "x" * 64])
+async def test_well_formed_id_is_taken(client, given):
+    """A proxy in front has made it."""
+    response = await client.get("/", headers={"X-Request-ID": given})
+
+    assert (given, given) == (response.headers["X-Request-ID"], await response.text())
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [[("X-Request-ID", given)] for given in ("", "short", "x" * 65, f"{ID} {ID}", '"><script>', "\u00e4" * 9, "-" * 9)]
+    + [[("X-Request-ID", ID), ("X-Request-ID", ID)]],
+)
+async def test_other_ids_are_not(client, headers):
+    """Neither headers nor the log repeat what a client makes up."""
+    response = await client.get("/", headers=headers)
+
+    assert 32 == len(response.headers["X-Request-ID"])
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/nowhere"), ("POST", "/ping")])
+async def test_errors_have_it(client, method, path):
+    """It is what a user can tell who asks for help."""
+    response = await client.request(method, path, headers={"X-Request-ID": ID})
+
+    assert ID == response.headers["X-Request-ID"]
+
+
+async def test_request_that_is_refused_before_routing_has_one(client):
+    """An unknown Expect, which aiohttp answers by itself."""
+    response = await client.get("/", headers={"Expect": "nothing"})
+
+    assert (417, 32) == (response.status, len(response.headers["X-Request-ID"]))
+
+
+async def test_requests_at_once_keep_theirs(aiohttp_client, make_app):
+    """Also when they wait for one another."""
+    both = asyncio.Barrier(2)
+
+    async def waits(_):
+        await both.wait()
+        return web.Response(text=REQUEST_ID.get())
+
+    client = await aiohttp_client(make_app(web.get("/", waits)))
+
+    async def ask(request_id):
+        async with client.get("/", headers={"X-Request-ID": request_id}) as response:
+            return await response.text()
+
+    assert ["a" * 8, "b" * 8] == await asyncio.gather(ask("a" * 8), ask("b" * 8))

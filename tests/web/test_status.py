@@ -1,0 +1,73 @@
+from importlib.metadata import version
+
+import pytest
+
+from bodhi.app import create_app
+from bodhi.session import SESSIONS, SessionUnavailable
+from bodhi.settings import load_settings
+from bodhi.web.life import LIFE
+
+
+@pytest.fixture
+async def client(aiohttp_client, database_url, tmp_path):
+    """A client of the application on each database."""
+    environ = {
+        "BODHI_HOME": str(tmp_path / "bodhi"),
+        "BODHI_SESSION_DB_URL": database_url,
+        "BODHI_COMMIT_SHA": "0123abc",
+    }
+    return await aiohttp_client(create_app(load_settings(environ=environ, cwd=tmp_path)))
+
+
+@pytest.mark.parametrize("path", ["/ping", "/health"])
+async def test_alive_and_healthy_server_answers_pong(client, path):
+    """On both databases."""
+    response = await client.get(path)
+
+    assert (200, {"message": "pong"}) == (response.status, await response.json())
+
+
+async def test_info_tells_version_commit_and_that_nothing_is_registered(client):
+    """These three and nothing else."""
+    response = await client.get("/bodhi/v1/info")
+
+    assert {"version": version("bodhi"), "commit_sha": "0123abc", "status": "setup"} == await response.json()
+
+
+async def test_health_is_503_while_the_session_database_does_not_answer(client, monkeypatch):
+    """A load balancer asks elsewhere then, and comes back by itself; a ping is answered all along."""
+
+    async def no_answer(_):
+        raise SessionUnavailable
+
+    with monkeypatch.context() as outage:
+        outage.setattr(client.app[SESSIONS].get_session_store(), "load", no_answer)
+        response = await client.get("/health")
+        alive = await client.get("/ping")
+
+    error = (await response.json())["error"]
+    assert (503, "service_unavailable", "auth_error-session_store") == (response.status, error["type"], error["code"])
+    assert "5" == response.headers["Retry-After"]
+    assert 200 == alive.status
+    assert 200 == (await client.get("/health")).status
+
+
+async def test_health_is_503_when_the_server_ends(client):
+    """Before anything else is closed; the connection ends with the answer."""
+    client.app[LIFE].is_ending = True
+
+    response = await client.get("/health")
+
+    assert (503, "server_error-shutting_down") == (response.status, (await response.json())["error"]["code"])
+    assert "close" == response.headers["Connection"]
+    assert 200 == (await client.get("/ping")).status
+
+
+async def test_nothing_is_opened_before_the_application_starts(tmp_path):
+    """So that it can be made anywhere, and the database may be absent."""
+    settings = load_settings(
+        environ={"BODHI_HOME": str(tmp_path), "BODHI_SESSION_DB_URL": f"sqlite:{tmp_path}/session.sqlite"}, cwd=tmp_path
+    )
+    create_app(settings)
+
+    assert not (tmp_path / "session.sqlite").exists()
