@@ -12,7 +12,7 @@ from bodhi.errors import BodhiError
 
 # Name: where the command is, and its line in the help; a command is imported when it is called for.
 COMMANDS = {
-    "serve": ("bodhi.cli.serve:serve", "Serve, until a signal says to end."),
+    "serve": ("bodhi.cli.serve:serve", "Serve until a signal says to end."),
     "config": ("bodhi.cli.config:config", "Show and export settings, make keys."),
     "db": ("bodhi.cli.db:db", "Look at the schema of the session database, and bring it up to date."),
     "sessions": ("bodhi.cli.sessions:sessions", "Count, sweep and re-encrypt the sessions."),

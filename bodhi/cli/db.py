@@ -60,11 +60,11 @@ def _status(settings: Settings) -> SchemaStatus:
             return await Schema(database, "session").status()
 
     with session_database_faults(settings):
-        if _is_absent_file(settings.session_db_url):
+        if is_absent_file(settings.session_db_url):
             return SchemaStatus("session", 0, len(Schema(session_database(settings), "session").migrations))
         return asyncio.run(run())
 
 
-def _is_absent_file(url: str) -> bool:
+def is_absent_file(url: str) -> bool:
     """Whether *url* names a SQLite file that opening would create."""
     return dialect_of(url) == "sqlite" and not Path(sqlite_path(url)).exists()

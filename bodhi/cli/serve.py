@@ -14,7 +14,11 @@ from bodhi.settings import BODHI_HOST, BODHI_LOG_FORMAT, BODHI_LOG_LEVEL, BODHI_
 @setting_option("--log-format", BODHI_LOG_FORMAT)
 @click.pass_obj
 def serve(command_line: CommandLine) -> int:
-    """Serve until SIGTERM or SIGINT. Prints one line on stdout when it is ready; the log goes to stderr."""
+    """Serve until a signal says to end.
+
+    Prints one line on stdout when it is ready; the log goes to stderr. SIGTERM or SIGINT lets requests finish, for
+    BODHI_SHUTDOWN_TIMEOUT at most; a second one ends at once.
+    """
     settings = command_line.settings()
 
     from bodhi import logs, server  # only now, for it takes a while that faulty settings need not wait for

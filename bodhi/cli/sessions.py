@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from bodhi.cli.command_line import CommandLine
+from bodhi.cli.db import is_absent_file
 from bodhi.cli.output import print_json
+from bodhi.errors import BodhiError
 
 if TYPE_CHECKING:
     from bodhi.session import DefaultSessionService
@@ -23,7 +25,10 @@ json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for
 
 @click.group()
 def sessions() -> None:
-    """Count, sweep and re-encrypt the sessions; the server may run meanwhile."""
+    """Count, sweep and re-encrypt the sessions.
+
+    The server may run meanwhile.
+    """
 
 
 @sessions.command()
@@ -87,4 +92,6 @@ def _run(command_line: CommandLine, work: "Callable[[DefaultSessionService], Awa
             return await work(service)
 
     with session_database_faults(settings):
+        if is_absent_file(settings.session_db_url):
+            raise BodhiError(f"{settings.session_db_url} is not there")
         return asyncio.run(run())

@@ -1,0 +1,172 @@
+import asyncio
+import json
+import os
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp_session
+import pytest
+from aiohttp import web
+
+import bodhi
+from bodhi.cli import main
+from bodhi.session import DefaultSessionService, setup
+
+OLD, NEW = "an old key of at least thirty-two characters", "a new key of at least thirty-two characters"
+PEOPLE = 40
+
+
+@pytest.fixture
+def environ(tmp_path):
+    """The settings of an operator whose server has two keys."""
+    return {"BODHI_HOME": str(tmp_path / "bodhi"), "BODHI_ENCRYPTION_KEY": f"{NEW},{OLD}"}
+
+
+@pytest.fixture
+def filled_url(database_url, environ):
+    """The URL of a database with three live sessions under the old key, and two that ended long ago."""
+
+    async def fill():
+        for sessions, clock in ((3, lambda: None), (2, lambda: 1_000_000_000_000)):
+            async with service_on(database_url, OLD, clock=clock) as service:
+                for number in range(sessions):
+                    await service.create({"number": number})
+
+    asyncio.run(fill())
+    environ["BODHI_SESSION_DB_URL"] = database_url
+    return database_url
+
+
+@pytest.fixture
+def run(environ, monkeypatch, capsys):
+    """Runs ``bodhi sessions`` in this process: exit status, stdout and stderr."""
+
+    def run(*arguments):
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        status = main(["sessions", *arguments])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+def service_on(url, *keys, **options):
+    """A service to be entered."""
+    return DefaultSessionService.from_url(url, keys=keys, sweep_seconds=None, **options)
+
+
+@pytest.mark.usefixtures("filled_url")
+def test_count_tells_how_many_are_live(run):
+    """Expired ones do not count, swept or not."""
+    assert (0, "3 live sessions\n", "") == run("count")
+    assert {"live": 3} == json.loads(run("count", "--json")[1])
+
+
+@pytest.mark.usefixtures("filled_url")
+def test_sweep_deletes_what_has_expired(run):
+    """And nothing else."""
+    assert (0, "2 expired sessions deleted\n", "") == run("sweep")
+    assert {"swept": 0} == json.loads(run("sweep", "--json")[1])
+    assert {"live": 3} == json.loads(run("count", "--json")[1])
+
+
+@pytest.mark.usefixtures("filled_url")
+def test_rekey_re_encrypts_what_an_old_key_encrypted(run):
+    """Once; a second run finds nothing to do."""
+    assert (0, "3 re-encrypted / 3 seen\n", "") == run("rekey")
+    assert {"re-encrypted": 0, "seen": 3} == json.loads(run("rekey", "--json")[1])
+
+
+@pytest.mark.usefixtures("filled_url")
+def test_rekey_reports_progress_on_stderr(run, monkeypatch):
+    """Now and then, so that its output stays that of the result."""
+    monkeypatch.setattr("bodhi.cli.sessions.REPORT_SECONDS", 0)
+    status, out, err = run("rekey")
+
+    assert (0, "3 re-encrypted / 3 seen\n") == (status, out)
+    assert "3 re-encrypted / 3 seen so far" in err.splitlines()
+
+
+@pytest.mark.parametrize("command", ["count", "sweep", "rekey"])
+def test_database_without_tables_is_refused(run, postgres_url, environ, command):
+    """These commands change no schema."""
+    environ["BODHI_SESSION_DB_URL"] = postgres_url
+
+    status, out, err = run(command)
+
+    assert (2, "", 1) == (status, out, len(err.splitlines()))
+    assert err.startswith("bodhi: error: BODHI_SESSION_DB_URL (environment): ")
+    assert "run `python -m bodhi db migrate`" in err
+
+
+def test_file_that_is_not_there_is_refused(run, sqlite_url, environ, tmp_path):
+    """And not made."""
+    environ["BODHI_SESSION_DB_URL"] = sqlite_url
+
+    assert (2, "", f"bodhi: error: BODHI_SESSION_DB_URL (environment): {sqlite_url} is not there\n") == run("count")
+    assert not (tmp_path / "session.sqlite").exists()
+
+
+@asynccontextmanager
+async def people_with_sessions(aiohttp_client, url):
+    """Clients of an application that knows both keys, each logged in under the old one."""
+
+    async def visit(request):
+        session = await aiohttp_session.get_session(request)
+        if request.method == "POST":
+            session["visits"] = session.get("visits", 0) + 1
+        return web.json_response({"name": session.get("user_id"), "visits": session.get("visits", 0)})
+
+    async with service_on(url, NEW, OLD) as service, service_on(url, OLD) as before:
+        app = web.Application()
+        setup(app, service)
+        app.router.add_route("*", "/", visit)
+        client = await aiohttp_client(app)
+        cookies = {}
+        for number in range(PEOPLE):
+            name = f"person {number}"
+            cookies[name], _ = await before.create({"user_id": name})
+        yield client, service, cookies
+
+
+async def test_nobody_is_logged_out_while_keys_are_rotated(aiohttp_client, environ, database_url, tmp_path):
+    """Requests read and write all the time; afterwards the old key is not needed any more."""
+    async with people_with_sessions(aiohttp_client, database_url) as (client, service, cookies):
+
+        async def ask(name, method):
+            cookie = {"Cookie": f"{service.cookie.full_name}={cookies[name]}"}
+            async with client.request(method, "/", headers=cookie) as response:
+                assert 200 == response.status
+                return await response.json()
+
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("BODHI_")}
+        command = [sys.executable, "-m", "bodhi", "sessions", "rekey", "--json"]
+        rekey = await asyncio.create_subprocess_exec(
+            *command,
+            env={
+                **inherited,
+                **environ,
+                "BODHI_SESSION_DB_URL": database_url,
+                "PYTHONPATH": str(Path(bodhi.__file__).parents[1]),
+            },
+            cwd=tmp_path,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        written = dict.fromkeys(cookies, 0)
+        while rekey.returncode is None:
+            # Half of them write, so that the command meets rows that are younger than what it has read.
+            for name in list(cookies)[::2]:
+                written[name] += 1
+                assert {"name": name, "visits": written[name]} == await ask(name, "POST")
+            assert [{"name": name, "visits": 0} for name in list(cookies)[1::2]] == await asyncio.gather(
+                *(ask(name, "GET") for name in list(cookies)[1::2])
+            )
+        out, _ = await rekey.communicate()
+        assert (0, PEOPLE) == (rekey.returncode, json.loads(out)["seen"])
+
+    async with service_on(database_url, NEW) as without_the_old_key:
+        for name, cookie in cookies.items():
+            session = await without_the_old_key.load(cookie)
+            assert {"user_id": name, **({"visits": written[name]} if written[name] else {})} == session.data
