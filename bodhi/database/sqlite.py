@@ -10,13 +10,14 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from time import time_ns
-from typing import Any, Self, cast
+from time import monotonic, time_ns
+from typing import Self
 
 import aiosqlite
 
 from bodhi.database.errors import CannotOpen, Conflict, DatabaseError, DatabaseUnavailable
 from bodhi.database.protocol import Executor, Row
+from bodhi.database.sqlite_thread import BUSY_SHARE, Work, WorkConnection, run
 from bodhi.database.statements import Statement, load_statements
 
 MEMORY = ":memory:"
@@ -77,8 +78,8 @@ class SqliteDatabase:
     async def count(self, name: str, /, **values: object) -> int:
         """How many rows the statement touched."""
         statement = self._statements[name]
-        async with self._limited(), self._writing:
-            return await _touched(self._writer, statement, values)
+        async with self._limited() as until, self._writing:
+            return await _touched(self._writer, statement, values, until)
 
     async def each(self, name: str, values: Sequence[Mapping[str, object]], /) -> Sequence[Row]:
         """The statement run once for each of *values*, in one transaction and one hop."""
@@ -92,11 +93,11 @@ class SqliteDatabase:
     @asynccontextmanager
     async def transaction(self, *, limit_seconds: float | None = None) -> AsyncIterator[Executor]:
         """A transaction that holds the write lock from its start, so that it never fails half-way for want of it."""
-        async with self._limited(limit_seconds), self._writing:
+        async with self._limited(limit_seconds) as until, self._writing:
             try:
-                await self._writer.execute_fetchall("BEGIN IMMEDIATE")
-                yield _Transaction(self._writer, self._statements)
-                await self._writer.execute_fetchall("COMMIT")
+                await run(self._writer, "BEGIN IMMEDIATE", Work(until=until))
+                yield _Transaction(self._writer, self._statements, until)
+                await run(self._writer, "COMMIT", Work(until=until))
             except BaseException:
                 # Shielded, and queued behind whatever the thread still does: a BEGIN that was given up
                 # on may succeed late and would leave its transaction open for the next one.
@@ -108,27 +109,26 @@ class SqliteDatabase:
             await self._writer.execute_fetchall("ROLLBACK")
 
     async def _run(self, statement: Statement, values: Sequence[Mapping[str, object]]) -> Sequence[Row]:
-        work = _Work(_bound(statement, one) for one in values)
-        async with self._limited():
-            if not statement.reads_only:
-                work.atomic = len(work) > 1
-                async with self._writing:
-                    return await _fetched(self._writer, statement.sql, work)
-            if not self._reader_count:
-                async with self._writing:
-                    return await _fetched(self._writer, statement.sql, work)
-            async with self._reader_free:
-                reader = self._readers.pop()
-                try:
-                    return await _fetched(reader, statement.sql, work)
-                finally:
-                    self._readers.append(reader)
+        async with self._limited() as until:
+            work = Work([_bound(statement, one) for one in values], until)
+            if statement.reads_only and self._reader_count:
+                async with self._reader_free:
+                    reader = self._readers.pop()
+                    try:
+                        return await run(reader, statement.sql, work)
+                    finally:
+                        self._readers.append(reader)
+            work.atomic = len(values) > 1
+            async with self._writing:
+                return await run(self._writer, statement.sql, work)
 
     @asynccontextmanager
-    async def _limited(self, limit_seconds: float | None = None) -> AsyncIterator[None]:
+    async def _limited(self, limit_seconds: float | None = None) -> AsyncIterator[float]:
+        """Bound the waiting inside; gives when the time is up, by the monotonic clock."""
+        limit = limit_seconds or self.limit_seconds
         try:
-            async with asyncio.timeout(limit_seconds or self.limit_seconds):
-                yield
+            async with asyncio.timeout(limit):
+                yield monotonic() + limit
         except TimeoutError as error:
             raise DatabaseUnavailable from error
         except sqlite3.Error as error:
@@ -139,8 +139,8 @@ class SqliteDatabase:
             aiosqlite.connect(
                 self._path,
                 isolation_level=None,  # transactions are begun and ended here, never by the driver
-                timeout=self.limit_seconds * 0.8,  # SQLite gives up before the caller does
-                factory=_Connection,
+                timeout=self.limit_seconds * BUSY_SHARE,
+                factory=WorkConnection,
             )
         )
         connection.row_factory = sqlite3.Row
@@ -166,9 +166,10 @@ class SqliteDatabase:
 class _Transaction:
     """The writer inside a transaction: no lock and no time limit of its own."""
 
-    def __init__(self, writer: aiosqlite.Connection, statements: Mapping[str, Statement]) -> None:
+    def __init__(self, writer: aiosqlite.Connection, statements: Mapping[str, Statement], until: float) -> None:
         self._writer = writer
         self._statements = statements
+        self._until = until
 
     async def maybe(self, name: str, /, **values: object) -> Row | None:
         rows = await self.each(name, [values])
@@ -178,58 +179,16 @@ class _Transaction:
         return await self.each(name, [values])
 
     async def count(self, name: str, /, **values: object) -> int:
-        return await _touched(self._writer, self._statements[name], values)
+        return await _touched(self._writer, self._statements[name], values, self._until)
 
     async def each(self, name: str, values: Sequence[Mapping[str, object]], /) -> Sequence[Row]:
         statement = self._statements[name]
-        return await _fetched(self._writer, statement.sql, _Work(_bound(statement, one) for one in values))
+        work = Work([_bound(statement, one) for one in values], self._until)
+        return await run(self._writer, statement.sql, work)
 
     async def script(self, sql: str, /) -> None:
         for statement in _split(sql):
-            await self._writer.execute_fetchall(statement)
-
-
-class _Work(list[dict[str, object]]):
-    """Parameter sets for one statement, to be run in one hop."""
-
-    atomic = False
-    counted = False
-
-
-class _Answer:
-    def __init__(self, rows: list[Any]) -> None:
-        self._rows = rows
-
-    def fetchall(self) -> list[Any]:
-        return self._rows
-
-
-class _Connection(sqlite3.Connection):
-    """A connection whose ``execute`` takes a :class:`_Work` as well, and then answers for all of it.
-
-    It is how a whole batch rides in one of aiosqlite's hops without reaching into aiosqlite.
-    """
-
-    def execute(self, sql: str, parameters: Any = (), /) -> Any:
-        if not isinstance(parameters, _Work):
-            return super().execute(sql, parameters)
-        if not parameters.atomic:
-            return _Answer(self._each(sql, parameters))
-        super().execute("BEGIN IMMEDIATE")
-        try:
-            rows = self._each(sql, parameters)
-            super().execute("COMMIT")
-        except BaseException:
-            if self.in_transaction:
-                super().execute("ROLLBACK")
-            raise
-        return _Answer(rows)
-
-    def _each(self, sql: str, work: _Work) -> list[Any]:
-        execute = super().execute
-        if work.counted:
-            return [execute(sql, values).rowcount for values in work]
-        return [row for values in work for row in execute(sql, values).fetchall()]
+            await run(self._writer, statement, Work(until=self._until))
 
 
 def _bound(statement: Statement, values: Mapping[str, object]) -> dict[str, object]:
@@ -237,15 +196,11 @@ def _bound(statement: Statement, values: Mapping[str, object]) -> dict[str, obje
     return {str(number): value for number, value in enumerate(statement.arguments(values), 1)}
 
 
-async def _fetched(connection: aiosqlite.Connection, sql: str, work: _Work) -> Sequence[Row]:
-    return cast("Sequence[Row]", await connection.execute_fetchall(sql, cast("Iterable[Any]", work)))
-
-
-async def _touched(connection: aiosqlite.Connection, statement: Statement, values: Mapping[str, object]) -> int:
-    work = _Work([_bound(statement, values)])
-    work.counted = True
-    rows = await connection.execute_fetchall(statement.sql, cast("Iterable[Any]", work))
-    return cast("int", next(iter(rows)))
+async def _touched(
+    connection: aiosqlite.Connection, statement: Statement, values: Mapping[str, object], until: float
+) -> int:
+    rows = await run(connection, statement.sql, Work([_bound(statement, values)], until, counted=True))
+    return int(rows[0])
 
 
 def _now_ms(fixed: int | None) -> int:
