@@ -136,7 +136,7 @@ class PostgresDatabase:
                     finally:
                         self._put_back(connection)
             except _FAILURES as error:
-                failure = _translated(error)
+                failure = self._told(error)
                 if attempt == ATTEMPTS or not isinstance(failure, _Undone):
                     raise failure from error
         raise AssertionError("the last attempt returns or raises")
@@ -154,7 +154,17 @@ class PostgresDatabase:
                 finally:
                     self._put_back(connection)
         except _FAILURES as error:
-            raise _translated(error) from error
+            raise self._told(error) from error
+
+    def _told(self, error: Exception) -> DatabaseError:
+        failure = _translated(error)
+        if isinstance(failure, DatabaseUnavailable) and not isinstance(failure, _Undone):
+            # What befell one connection befell the idle ones too, most likely, and each would cost a caller
+            # the whole limit to find out: a network that swallows packets says nothing.
+            for connection in self._kept:
+                connection.drop()
+            self._kept.clear()
+        return failure
 
     async def _take(self) -> "_Connection":
         await self._free.acquire()
@@ -187,7 +197,10 @@ class _Connection:
 
     @property
     def is_open(self) -> bool:
-        return self.raw is not None and not self.raw.is_closed()
+        try:
+            return self.raw is not None and not self.raw.is_closed()
+        except asyncpg.InterfaceError:  # it was lost while nobody used it, and went back to the pool by itself
+            return False
 
     def drop(self) -> None:
         """Close at once, without a word to a server that may not listen; the pool may then open another."""

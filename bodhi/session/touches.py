@@ -4,7 +4,6 @@ import asyncio
 import logging
 
 from bodhi.session.counters import SessionCounters
-from bodhi.session.errors import SessionError
 from bodhi.session.records import SessionRecord, Touch
 from bodhi.session.store import SessionStore
 
@@ -45,9 +44,9 @@ class Touches:
             batch = [self._noted[digest] for digest in list(self._noted)[:BATCH]]
             try:
                 extended += await self._store.touch(batch)
-            except SessionError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, no request and no shutdown fails for it
                 self._counters.touch_failures += 1
-                log.warning("touching %d sessions failed and is tried again: %s", len(self._noted), error)
+                log.warning("touching %d sessions failed and is tried again: %r", len(self._noted), error)
                 break
             for touch in batch:
                 if self._noted.get(touch.digest) is touch:  # not noted anew meanwhile
