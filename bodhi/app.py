@@ -9,7 +9,7 @@ from aiohttp import web
 from bodhi import session
 from bodhi.database import Database, open_database
 from bodhi.errors import BodhiError, ConfigurationError
-from bodhi.session import CookiePolicy, DefaultSessionService
+from bodhi.session import CookiePolicy, DefaultSessionService, SessionUnavailable
 from bodhi.settings import BODHI_SESSION_DB_URL, Settings
 from bodhi.web import headers, life, request_id
 from bodhi.web.access_log import LOGGER, AccessLog
@@ -78,8 +78,10 @@ def session_database_faults(settings: Settings) -> Iterator[None]:
     try:
         yield
     except BodhiError as error:
+        # What SessionUnavailable says is meant for handlers; the operator wants to know what the database said.
+        cause = error.__cause__ if isinstance(error, SessionUnavailable) and error.__cause__ else error
         place = settings.sources.get(BODHI_SESSION_DB_URL, "default")
-        raise ConfigurationError(f"{BODHI_SESSION_DB_URL} ({place}): {error}") from error
+        raise ConfigurationError(f"{BODHI_SESSION_DB_URL} ({place}): {cause}") from error
 
 
 def _database_options(settings: Settings) -> dict[str, Any]:

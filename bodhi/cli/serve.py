@@ -1,9 +1,22 @@
 """``bodhi serve``: the server."""
 
+import logging
+
 import click
 
+from bodhi import logs
 from bodhi.cli.command_line import CommandLine, setting_option
-from bodhi.settings import BODHI_HOST, BODHI_LOG_FORMAT, BODHI_LOG_LEVEL, BODHI_PORT, BODHI_WORKERS
+from bodhi.settings import (
+    BODHI_HOST,
+    BODHI_LOG_FORMAT,
+    BODHI_LOG_LEVEL,
+    BODHI_PORT,
+    BODHI_WORKERS,
+    resolve_settings,
+    with_encryption_keys,
+)
+
+log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -19,9 +32,12 @@ def serve(command_line: CommandLine) -> int:
     Prints one line on stdout when it is ready; the log goes to stderr. SIGTERM or SIGINT lets requests finish, for
     BODHI_SHUTDOWN_TIMEOUT at most; a second one ends at once.
     """
-    settings = command_line.settings()
-
-    from bodhi import logs, server  # only now, for it takes a while that faulty settings need not wait for
-
+    resolution = resolve_settings(command_line.given)
+    settings = with_encryption_keys(resolution.settings)
     logs.configure(settings.log_level, settings.log_format)
+    for warning in resolution.warnings:
+        log.warning("%s", warning)
+
+    from bodhi import server  # only now, for it takes a while that faulty settings need not wait for
+
     return server.serve(settings, click.echo)

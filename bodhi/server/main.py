@@ -4,10 +4,10 @@ import logging
 from collections.abc import Callable
 
 from bodhi import logs
+from bodhi.app import create_app
 from bodhi.server.process import SERVICE_SHARE, serve_in_process
 from bodhi.server.runner import Runner
 from bodhi.server.sockets import bind, url_of
-from bodhi.server.supervisor import Supervisor
 from bodhi.settings import Settings, load_settings, mask_url
 
 log = logging.getLogger(__name__)
@@ -24,14 +24,14 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> int:
         f" ({settings.deployment}, sessions in {mask_url(settings.session_db_url)})"
     )
     if settings.workers > 1:
+        from bodhi.server.supervisor import Supervisor  # here, for most servers are one process
+
         return Supervisor(settings, bound).run(lambda: announce(line))
     return serve_in_process(settings, bound, lambda: announce(line))
 
 
 async def application() -> Runner:
     """The application for gunicorn's aiohttp worker, as settings in the environment and files say."""
-    from bodhi.app import create_app
-
     settings = load_settings()
     logs.configure(settings.log_level, settings.log_format)
     return Runner(create_app(settings), grace_seconds=settings.shutdown_timeout_seconds * SERVICE_SHARE)

@@ -105,7 +105,9 @@ class _Connection(RequestHandler):
     ) -> web.StreamResponse:
         """The answer to a request that aiohttp could not read, or whose answer failed on its way."""
         request_id = current_id()  # before the lines of the log
-        if status == 400:
+        if self.transport is None:
+            log.info("%s %s: the client went away", request.method, request.rel_url.raw_path)
+        elif status == 400:
             # Its text may repeat a header line, a cookie's for one.
             log.info("a malformed request from %s: %s", request.remote, type(exc).__name__)
         else:

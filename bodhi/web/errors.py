@@ -97,6 +97,9 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
         if request.writer.output_size > 0:
             # aiohttp would write the head of a second answer into the body of the first one.
             raise AnswerCutShort from error
+        if isinstance(error, ConnectionError) and request.transport is None:
+            log.info("%s %s: the client went away", request.method, request.rel_url.raw_path)
+            return error_of_status(400)  # nobody reads it but the access log
         answer = _answer_to(error)
         if answer is None:
             log.exception("%s %s failed", request.method, request.rel_url.raw_path)

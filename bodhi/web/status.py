@@ -2,7 +2,6 @@
 
 import logging
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 
 from aiohttp import web
 
@@ -31,7 +30,7 @@ async def health(request: web.Request) -> web.Response:
     try:
         await request.app[SESSIONS].get_session_store().load(_NOBODY)
     except BodhiError as error:
-        log.warning("not healthy: %s", error)
+        log.warning("not healthy: %s", error.__cause__ or error)
         raise SessionUnavailableResponse from error
     return web.json_response({"message": "pong"})
 
@@ -43,6 +42,8 @@ async def info(request: web.Request) -> web.Response:
 
 @cache
 def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # here, for it takes a while
+
     try:
         return version("bodhi")
     except PackageNotFoundError:

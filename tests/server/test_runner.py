@@ -6,6 +6,7 @@ import json
 import pytest
 from aiohttp import ClientSession, WSMsgType, web
 
+from bodhi.server import application
 from bodhi.web.life import LIFE
 
 
@@ -82,6 +83,34 @@ async def test_failure_in_a_stream_is_logged_once(run_app, caplog):
     [record] = [record for record in caplog.records if record.exc_info]
     assert "GET / failed" == record.message
     assert "ZeroDivisionError: division" in caplog.text
+
+
+@pytest.mark.parametrize("in_stream", [False, True])
+async def test_client_that_goes_away_is_no_failure(run_app, caplog, in_stream):
+    """A line without a traceback, whether the answer had begun or not."""
+    caplog.set_level("INFO")
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    async def reads(request):
+        begun.set()
+        if in_stream:
+            await web.StreamResponse().prepare(request)
+        try:
+            return web.Response(body=await request.read())
+        finally:
+            over.set()
+
+    runner, port = await run_app(web.post("/", reads))
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n12")
+    await begun.wait()
+    writer.close()
+    await writer.wait_closed()
+    await over.wait()
+    await runner.cleanup()
+
+    assert "POST /: the client went away" in caplog.text
+    assert not [record for record in caplog.records if record.exc_info or record.levelname == "ERROR"]
 
 
 async def test_end_lets_a_request_finish(run_app):
@@ -191,3 +220,21 @@ async def test_end_cuts_what_does_not_end(run_app, caplog):
     assert "1 connections are cut: they did not end within 0.1 s" in caplog.text
     writer.close()
     await writer.wait_closed()
+
+
+async def test_application_for_gunicorn_takes_its_settings_from_the_environment(monkeypatch, tmp_path):
+    """Gunicorn's worker awaits it, sets up the runner it gets, and listens itself."""
+    configured = []
+    monkeypatch.setattr("bodhi.logs.configure", lambda *how: configured.append(how))
+    monkeypatch.setenv("BODHI_HOME", str(tmp_path / "bodhi"))
+    monkeypatch.setenv("BODHI_LOG_FORMAT", "json")
+
+    runner = await application()
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    async with ClientSession() as client, client.get(f"http://127.0.0.1:{site.port}/health") as response:
+        assert 200 == response.status
+    await runner.cleanup()
+
+    assert [("INFO", "json")] == configured

@@ -2,6 +2,8 @@ import json
 import re
 import signal
 import socket
+import subprocess
+import sys
 import urllib.request
 
 import pytest
@@ -54,12 +56,18 @@ def test_signal_ends_it_with_status_0(serve, number):
 
 def test_options_go_before_the_environment(serve):
     """Those of the command itself."""
-    server = serve("--host", "localhost", "--log-level", "debug", "--log-format", "json", BODHI_LOG_FORMAT="text")
+    server = serve(
+        *("--host", "localhost", "--log-level", "debug", "--log-format", "json"),
+        BODHI_LOG_FORMAT="text",
+        BODHI_LOG_LEVL="info",
+    )
 
     assert server.url.startswith("http://localhost:")
     get(f"{server.url}/ping")
     server.stop()
-    assert all(json.loads(line) for line in server.stderr.splitlines())
+    messages = [json.loads(line)["message"] for line in server.stderr.splitlines()]
+    assert "BODHI_LOG_LEVL (environment): no such setting; did you mean BODHI_LOG_LEVEL?" == messages[0]
+    assert '"GET /ping" 200' in messages[1]
 
 
 def test_log_is_text_or_json(serve):
@@ -103,3 +111,25 @@ def test_log_holds_no_secret(serve, postgres_url):
     assert 5 == log.count("bodhi.access")
     assert not [secret for secret in (SECRET_KEY, cookie, ":bodhi_test@") if secret in log]
     assert "Traceback" not in log
+
+
+def test_start_imports_no_more_than_it_needs(environ, tmp_path):
+    """The first answer comes soon: on SQLite nothing of PostgreSQL, of workers or of tables for people is loaded."""
+    program = (
+        "import sys; from bodhi import cli, server; from bodhi.app import create_app; import bodhi.cli.serve\n"
+        "from bodhi.settings import load_settings; create_app(load_settings())\n"
+        "print([name for name in sys.argv[1:] if name in sys.modules])"
+    )
+    unneeded = ["asyncpg", "yaml", "rich", "multiprocessing.context", "importlib.metadata", "hypothesis"]
+
+    result = subprocess.run(
+        [sys.executable, "-c", program, *unneeded, "aiosqlite"],
+        env=environ,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+
+    assert "['aiosqlite']\n" == result.stdout
