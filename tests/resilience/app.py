@@ -30,9 +30,11 @@ async def read(request: web.Request) -> web.Response:
 
 
 async def write(request: web.Request) -> web.Response:
-    """Sets one key of the session to a number."""
+    """Sets one key of the session to a number, and the session's size to as many bytes as asked for."""
     session = await aiohttp_session.get_session(request)
     session[request.match_info["key"]] = int(request.query["value"])
+    if "bytes" in request.query:
+        session["padding"] = "x" * int(request.query["bytes"])
     return web.json_response({})
 
 

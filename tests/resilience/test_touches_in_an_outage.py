@@ -87,7 +87,7 @@ async def test_a_touch_that_fails_is_caught_up_with_the_time_of_its_request(data
 
 
 async def test_the_writer_of_touches_outlives_a_refusal(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A database that refuses, as while a table is restored, ends nothing: touches are written when it is there again."""
+    """A database that refuses, as while a table is restored, ends nothing: touches are written once it is back."""
     monkeypatch.setattr(touches, "RETRY_SECONDS", 0.01)
     clock = Clock()
     async with opened(database_url, clock) as service:

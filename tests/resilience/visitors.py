@@ -47,10 +47,11 @@ class Visitor:
         """GET /read."""
         return await self._ask("GET", "/read")
 
-    async def write(self) -> Answer:
-        """POST the next number to the visitor's key."""
+    async def write(self, *, size: int = 0) -> Answer:
+        """POST the next number to the visitor's key, with *size* bytes of other data."""
         self.tried += 1
-        answer = await self._ask("POST", f"/write/{self.name}?value={self.tried}")
+        padding = f"&bytes={size}" if size else ""
+        answer = await self._ask("POST", f"/write/{self.name}?value={self.tried}{padding}")
         if answer.status == 200:
             self.kept = self.tried
         return answer
@@ -154,6 +155,18 @@ async def answered(
         assert time.monotonic() < deadline, f"no {status} within {within_seconds} s for {len(waiting)} visitors"
         await asyncio.sleep(0.01)
         waiting = {(visitor, path) for visitor, path in waiting if not visitor.was_answered(path, status, since=since)}
+
+
+async def go_round(crowd: Sequence[Visitor], base_urls: Sequence[str]) -> None:
+    """Has all visitors, at once, write at each address, and read at the next what they wrote at the one before."""
+
+    async def visit(visitor: Visitor) -> None:
+        for base_url in (*base_urls, *base_urls):
+            visitor.base_url = base_url
+            await visitor.expect_kept()
+            assert 200 == (await visitor.write()).status
+
+    await asyncio.gather(*map(visit, crowd))
 
 
 def all_answers(crowd: Sequence[Visitor]) -> list[Answer]:

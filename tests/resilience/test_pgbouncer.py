@@ -1,0 +1,92 @@
+"""Everything works through PgBouncer in transaction mode, with fewer server connections than clients."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+
+from bodhi.database import CannotOpen
+from bodhi.session import DefaultSessionService, SessionGone
+from resilience.app import KEY
+from resilience.conftest import StartApp
+from resilience.visitors import go_round, visitors
+
+SERVICES = 5  # of up to 10 connections each, where PgBouncer has 3 to the server
+WRITERS = 50
+
+
+@asynccontextmanager
+async def services(url: str, **options: object) -> AsyncIterator[list[DefaultSessionService]]:
+    """Nodes of one cluster, started at once."""
+    async with AsyncExitStack() as stack:
+        nodes = [
+            DefaultSessionService.from_url(url, keys=[KEY], statement_cache_size=0, **options) for _ in range(SERVICES)
+        ]
+        yield await asyncio.gather(*(stack.enter_async_context(node) for node in nodes))
+
+
+async def test_parallel_writers_of_one_session_lose_nothing(pgbouncer_url: str) -> None:
+    """Each sets a key of its own, all at the same time, on nodes that migrated the database at the same time."""
+    async with services(pgbouncer_url) as nodes:
+        session_id, _ = await nodes[0].create({"number": 0})
+
+        async def write(number: int) -> None:
+            node = nodes[number % SERVICES]
+            stored = await node.load(session_id)
+            assert stored is not None
+            await node.save(stored, {**stored.data, f"key{number}": number})
+
+        await asyncio.gather(*(write(number) for number in range(WRITERS)))
+        stored = await nodes[0].load(session_id)
+        assert stored is not None
+        assert {"number": 0} | {f"key{number}": number for number in range(WRITERS)} == stored.data
+
+
+async def test_every_operation_answers_its_own_question(pgbouncer_url: str) -> None:
+    """Answers and statements are not mixed up between clients that share connections."""
+    async with services(pgbouncer_url) as nodes:
+
+        async def live(number: int) -> None:
+            here, there = nodes[number % SERVICES], nodes[(number + 1) % SERVICES]
+            for turn in range(5):
+                data = {"user_id": f"user{number}", "turn": turn}
+                old_id, _ = await here.create(data)
+                stored = await there.load(old_id)
+                assert stored is not None
+                assert data == stored.data
+                new_id, moved = await there.rotate(stored, data | {"turn": -turn})
+                assert await here.load(old_id) is None
+                assert await here.load(new_id) is not None
+                with pytest.raises(SessionGone):
+                    await here.save(stored, {"turn": "late"})
+                assert await here.save(moved, data | {"more": "x" * 2000}) is not None
+                await there.sweep()
+                assert 1 == await here.count_sessions_for_user(f"user{number}")
+                assert 1 == await there.clear_sessions_for_user(f"user{number}")
+
+        await asyncio.gather(*(live(number) for number in range(WRITERS)))
+        assert 0 == await nodes[0].count_sessions()
+
+
+async def test_logins_of_one_user_take_turns(pgbouncer_url: str) -> None:
+    """The lock behind the cap on a user's sessions belongs to a transaction, so it works between nodes here as well."""
+    async with services(pgbouncer_url, max_per_user=3) as nodes:
+        await asyncio.gather(*(nodes[number % SERVICES].create({"user_id": "one"}) for number in range(WRITERS)))
+
+        assert 3 == await nodes[0].count_sessions_for_user("one")
+
+
+async def test_processes_that_start_at_once_serve_their_clients(pgbouncer_url: str, start_app: StartApp) -> None:
+    """Three processes migrate the empty database through it, and visitors go from one to the other."""
+    apps = await asyncio.gather(*(start_app(pgbouncer_url, statement_cache_size=0) for _ in range(3)))
+    async with visitors(apps[0].base_url, 12) as crowd:
+        for visitor in crowd:
+            assert 200 == (await visitor.login()).status
+        await go_round(crowd, [app.base_url for app in apps])
+
+
+async def test_a_schema_that_it_would_not_set_is_refused(pgbouncer_url: str) -> None:
+    """PgBouncer passes no search_path on: better no start than sessions in another schema."""
+    with pytest.raises(CannotOpen, match="search_path"):
+        await DefaultSessionService.connect(pgbouncer_url, keys=[KEY], statement_cache_size=0, schema="elsewhere")

@@ -1,0 +1,18 @@
+"""Several processes start at the same moment on an empty database: one makes the tables, all of them serve."""
+
+import asyncio
+
+from resilience.conftest import StartApp
+from resilience.visitors import go_round, visitors
+
+PROCESSES = 5
+
+
+async def test_processes_that_start_at_once_all_serve(database_url: str, start_app: StartApp) -> None:
+    """A session made at one of them is read and written at every other."""
+    apps = await asyncio.gather(*(start_app(database_url) for _ in range(PROCESSES)))
+
+    async with visitors(apps[0].base_url, 10) as crowd:
+        await go_round(crowd, [app.base_url for app in apps])
+        assert {200} == {answer.status for visitor in crowd for answer in visitor.answers}
+    assert [0] * PROCESSES == [await app.stop() for app in apps]
