@@ -9,7 +9,7 @@ from bodhi.session.errors import (
     SessionNotSaved,
     SessionUnavailable,
 )
-from bodhi.session.middleware import SESSIONS, setup
+from bodhi.session.middleware import SESSIONS, get_session, new_session, setup
 from bodhi.session.service import DefaultSessionService, SessionInfo
 from bodhi.session.session import Session
 from bodhi.session.sql_store import PostgresSessionStore, SqliteSessionStore
@@ -32,5 +32,7 @@ __all__ = [
     "SessionStore",
     "SessionUnavailable",
     "SqliteSessionStore",
+    "get_session",
+    "new_session",
     "setup",
 ]

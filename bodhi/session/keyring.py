@@ -34,7 +34,10 @@ class Keyring:
         for number, key in enumerate(keys, 1):
             secret = key.encode() if isinstance(key, str) else key
             if len(secret) < SHORTEST_KEY:
-                raise ConfigurationError(f"keys: key {number} of {len(keys)} is shorter than {SHORTEST_KEY} characters")
+                raise ConfigurationError(
+                    f"keys: key {number} of {len(keys)} is shorter than {SHORTEST_KEY} characters: "
+                    "make one with `python -m bodhi config generate-key`"
+                )
             self._ciphers.setdefault(_derived(secret, b"bodhi key id", _KEY_ID_BYTES), AESGCM(_data_key(secret)))
         self._newest = next(iter(self._ciphers))
 

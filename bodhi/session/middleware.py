@@ -1,33 +1,59 @@
 """``bodhi.session.setup``: sessions for an aiohttp application, kept whatever the response is."""
 
+from collections.abc import AsyncIterator
+from typing import cast
+
+import aiohttp_session
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from bodhi.session import aiohttp_keys
 from bodhi.session.service import DefaultSessionService
+from bodhi.session.session import Session
 from bodhi.session.visit import VISIT, Visit
 
 SESSIONS = web.AppKey("SESSIONS", DefaultSessionService)
 
 
-def setup(app: web.Application, service: DefaultSessionService) -> None:
+def setup(app: web.Application, service: DefaultSessionService, *, max_age: int | None = None) -> None:
     """Give every request of *app* its session from *service*, through ``aiohttp_session.get_session(request)``.
 
     Beyond what ``aiohttp_session.setup(app, service.storage)`` does, changes are saved before the headers of streams,
-    files and websockets go out, and ``await session.save()`` works. *service* may be opened and closed by the
-    application (``app.cleanup_ctx``) or around it; it has to be open while requests are served.
+    files and websockets go out, and ``await session.save()`` works. A *service* that is not open when *app* starts is
+    opened then, and closed as *app* ends; one that is open stays its opener's to close. With *max_age* (seconds)
+    cookies say Max-Age, and a session ends that long after its last save.
     """
     app[SESSIONS] = service
-    app.middlewares.append(session_middleware(service))
+    app.cleanup_ctx.append(_opened)
+    app.middlewares.append(session_middleware(service, max_age=max_age))
     app.on_response_prepare.append(_before_headers)
 
 
-def session_middleware(service: DefaultSessionService) -> Middleware:
+async def get_session(request: web.Request) -> Session:
+    """The visitor's session: ``aiohttp_session.get_session``, typed as what it gives under :func:`setup`."""
+    return cast("Session", await aiohttp_session.get_session(request))
+
+
+async def new_session(request: web.Request) -> Session:
+    """A new session in place of the visitor's: ``aiohttp_session.new_session``, typed as what it gives."""
+    return cast("Session", await aiohttp_session.new_session(request))
+
+
+async def _opened(app: web.Application) -> AsyncIterator[None]:
+    service = app[SESSIONS]
+    if service.is_open:
+        yield
+    else:
+        async with service:
+            yield
+
+
+def session_middleware(service: DefaultSessionService, *, max_age: int | None = None) -> Middleware:
     """The middleware that :func:`setup` installs."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        visit = Visit(service, request)
+        visit = Visit(service, request, max_age=max_age)
         request[VISIT] = visit
         request[aiohttp_keys.STORAGE] = visit
         try:

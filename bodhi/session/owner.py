@@ -8,14 +8,17 @@ from bodhi.session.errors import SessionDataError
 
 
 def owner_of(data: Mapping[str, Any]) -> str | None:
-    """The ``user_id`` column for *data*: a text as it is, None for none, and anything else as JSON (7 is "7").
+    """The ``user_id`` column for *data*, or None where it names no user; raises as :func:`user_text`."""
+    user_id = data.get("user_id")
+    return None if user_id is None else user_text(user_id)
+
+
+def user_text(user_id: object) -> str:
+    """*user_id* as the column holds it: a text as it is, and anything else as JSON (7 is "7").
 
     Raises :exc:`SessionDataError` for a text that PostgreSQL cannot hold, on SQLite as well.
     """
-    user_id = data.get("user_id")
-    if user_id is None:
-        return None
     text = user_id if isinstance(user_id, str) else json_text(user_id)
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise SessionDataError("the session's user_id holds a NUL or half a surrogate pair: no database can index it")
+        raise SessionDataError("a user_id with a NUL or half a surrogate pair in it: no database can index that")
     return text

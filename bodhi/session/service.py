@@ -11,6 +11,7 @@ from typing import Any, Self
 from bodhi.database import BadDatabaseUrl, Database, Schema, dialect_of, open_database
 from bodhi.session.handles import handle_of
 from bodhi.session.keeper import SessionKeeper
+from bodhi.session.owner import user_text
 from bodhi.session.records import SessionListing
 from bodhi.session.sql_store import Clock, open_store
 from bodhi.session.storage import SessionStorage
@@ -138,6 +139,11 @@ class DefaultSessionService(SessionKeeper):
 
         stack.push_async_callback(stop)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the service is connected and works in the background."""
+        return self._opened is not None
+
     async def close(self) -> None:
         """Write what is noted and disconnect; nothing when it is closed."""
         opened, self._opened = self._opened, None
@@ -163,36 +169,36 @@ class DefaultSessionService(SessionKeeper):
         """How many live sessions there are."""
         return await self._store.count()
 
-    async def count_sessions_for_user(self, user_id: str) -> int:
+    async def count_sessions_for_user(self, user_id: object) -> int:
         """How many live sessions the user has."""
-        return await self._store.count_user(user_id)
+        return await self._store.count_user(user_text(user_id))
 
-    async def get_session_ids_for_user(self, user_id: str) -> list[str]:
+    async def get_session_ids_for_user(self, user_id: object) -> list[str]:
         """The handles of the user's live sessions, oldest first."""
-        return [handle_of(listing.digest) async for listing in self._store.list_user(user_id)]
+        return [handle_of(listing.digest) async for listing in self._store.list_user(user_text(user_id))]
 
-    async def list_sessions_for_user(self, user_id: str, *, current: str | None = None) -> list[SessionInfo]:
+    async def list_sessions_for_user(self, user_id: object, *, current: str | None = None) -> list[SessionInfo]:
         """The user's live sessions, oldest first; *current* is the handle of the one that asks."""
-        return [_info(listing, current) async for listing in self._store.list_user(user_id)]
+        return [_info(listing, current) async for listing in self._store.list_user(user_text(user_id))]
 
     async def dump_all_sessions(self) -> AsyncIterator[tuple[str, str | None]]:
         """The handle and user_id of every live session, streamed in constant memory."""
         async for listing in self._store.list_all():
             yield handle_of(listing.digest), listing.user_id
 
-    async def revoke_session(self, handle: str, *, user_id: str | None = None) -> bool:
+    async def revoke_session(self, handle: str, *, user_id: object = None) -> bool:
         """End the session with this handle; with *user_id*, somebody else's reads as unknown. Whether it was live."""
-        revoked = await self._store.revoke(handle, user_id=user_id)
+        revoked = await self._store.revoke(handle, user_id=None if user_id is None else user_text(user_id))
         self.counters.deletions += revoked
         return revoked
 
-    async def revoke_other_sessions(self, user_id: str, keep: str) -> int:
+    async def revoke_other_sessions(self, user_id: object, keep: str) -> int:
         """End all sessions of the user but the one with the handle *keep*; how many."""
-        return self._ended(await self._store.clear_user(user_id, keep=keep))
+        return self._ended(await self._store.clear_user(user_text(user_id), keep=keep))
 
-    async def clear_sessions_for_user(self, user_id: str) -> int:
+    async def clear_sessions_for_user(self, user_id: object) -> int:
         """End all sessions of the user; how many live ones there were."""
-        return self._ended(await self._store.clear_user(user_id))
+        return self._ended(await self._store.clear_user(user_text(user_id)))
 
     async def clear_all_sessions(self) -> int:
         """End every session; how many live ones there were."""

@@ -31,6 +31,7 @@ class Session(aiohttp_session.Session):
         self.is_dropped = False
         self.is_invalidated = False
         self.wants_rotation = False
+        self.wants_renewal = False
         self.was_loaded = was_loaded  # a row was looked for, rather than to be replaced
         self.stored_max_age = max_age
         self._forced = False
@@ -86,12 +87,14 @@ class Session(aiohttp_session.Session):
         self._mapping = {}
         self.is_invalidated = True
 
-    def rotate(self) -> None:
+    def rotate(self, *, renewed: bool = False) -> None:
         """Move the session to a new id as it is saved: call it whenever the visitor's privileges change.
 
-        A change of ``user_id`` does so by itself.
+        With *renewed* the absolute timeout starts anew: the visitor logged in again. A change of ``user_id`` does all
+        that by itself.
         """
         self.wants_rotation = True
+        self.wants_renewal |= renewed
 
     def set_new_identity(self, identity: object) -> None:
         """Refused: ids are made by bodhi alone."""
@@ -108,14 +111,21 @@ class Session(aiohttp_session.Session):
 
     def taken(self) -> "Taken":
         """What there is to save now; what changes from here on counts as changed after it."""
-        taken = Taken(dict(self._mapping), self.is_invalidated, self.wants_rotation, self._forced)
-        self.is_invalidated = self.wants_rotation = self._forced = False
+        taken = Taken(
+            dict(self._mapping),
+            is_invalidated=self.is_invalidated,
+            wants_rotation=self.wants_rotation,
+            wants_renewal=self.wants_renewal,
+            is_forced=self._forced,
+        )
+        self.is_invalidated = self.wants_rotation = self.wants_renewal = self._forced = False
         return taken
 
     def put_back(self, taken: "Taken") -> None:
         """*taken* could not be saved: it stays to be saved."""
         self.is_invalidated |= taken.is_invalidated
         self.wants_rotation |= taken.wants_rotation
+        self.wants_renewal |= taken.wants_renewal
         self._forced |= taken.is_forced
 
     def was_stored(self, stored: OpenSession | None, taken: "Taken") -> None:
@@ -141,4 +151,5 @@ class Taken:
     data: dict[str, Any] = field(repr=False)  # the values themselves, no copies
     is_invalidated: bool
     wants_rotation: bool
+    wants_renewal: bool
     is_forced: bool

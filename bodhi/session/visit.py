@@ -11,7 +11,6 @@ from contextlib import contextmanager
 import aiohttp_session
 from aiohttp import hdrs, web
 
-from bodhi.session import aiohttp_keys
 from bodhi.session.changes import OpenSession
 from bodhi.session.errors import SessionError, SessionGone, SessionNotSaved, SessionUnavailable
 from bodhi.session.handles import digest_of, is_session_id
@@ -34,6 +33,7 @@ class Visit(aiohttp_session.AbstractStorage):
         self._keeper = keeper
         self._request = request
         self._max_age = max_age
+        self.session: Session | None = None  # what was asked for; not in the request, which a middleware may clone
         self._session_id: str | None = None  # what the browser holds, or will after this response
         self._live_digest: bytes | None = None  # the row that this request has seen live
         self._set_cookie: str | None = None  # a header that the response still has to carry
@@ -52,14 +52,14 @@ class Visit(aiohttp_session.AbstractStorage):
             raise SessionUnavailableResponse from error
         if (loaded := self.session) is not None:
             return loaded  # two tasks of one handler asked at once: they share the first answer
-        session = Session(stored, max_age=self._max_age, save=self.keep, was_loaded=True)
+        self.session = Session(stored, max_age=self._max_age, save=self.keep, was_loaded=True)
         self._live_digest = stored.record.digest if stored else None
-        request[aiohttp_keys.SESSION] = session
-        return session
+        return self.session
 
     async def new_session(self) -> Session:
         """A new session that takes the place of the visitor's present one when it is saved."""
-        return Session(None, max_age=self._max_age, save=self.keep)
+        self.session = Session(None, max_age=self._max_age, save=self.keep)
+        return self.session
 
     async def save_session(
         self, request: web.Request, response: web.StreamResponse, session: aiohttp_session.Session
@@ -69,12 +69,6 @@ class Visit(aiohttp_session.AbstractStorage):
             raise TypeError(f"this storage keeps its own sessions, not {type(session).__name__}")
         await self.keep(session)
         self.tell(response)
-
-    @property
-    def session(self) -> Session | None:
-        """The session that the handler asked for, or None where it asked for none."""
-        session = self._request.get(aiohttp_keys.SESSION)
-        return session if isinstance(session, Session) else None
 
     # From the handler's return, or from the moment that a stream's headers go out.
 
@@ -187,7 +181,7 @@ class Visit(aiohttp_session.AbstractStorage):
             session_id, rotated = await self._keeper.rotate(
                 stored,
                 taken.data,
-                renewed=owner is not None and owner != stored.record.user_id,
+                renewed=taken.wants_renewal or (owner is not None and owner != stored.record.user_id),
                 device=self._device(),
                 max_age_seconds=session.max_age,
             )
