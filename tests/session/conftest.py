@@ -83,12 +83,24 @@ def raw(database_url: str) -> RawDatabase:
     return RawDatabase(database_url)
 
 
+class _Server(TestServer):
+    """A server that leaves handlers alone when the browser goes away, as aiohttp's does unless told otherwise."""
+
+    def __init__(self, app: web.Application, *, cancels_handlers: bool) -> None:
+        super().__init__(app)
+        self._cancels_handlers = cancels_handlers
+
+    async def _make_runner(self, **options: Any) -> web.BaseRunner:
+        return await super()._make_runner(**{**options, "handler_cancellation": self._cancels_handlers})
+
+
 @pytest.fixture
 async def serve() -> AsyncIterator[Serve]:
     """Serves an application, with the usual pages and a test's own, to a browser.
 
     *around* are middlewares outside of the session's, *inside* those within it; *handlers* answer under their names.
-    Unless it *keeps_cookies* the browser sends what a test writes into the header.
+    Unless it *keeps_cookies* the browser sends what a test writes into the header. With *cancels_handlers* the server
+    stops the handler of a browser that goes away, as ``web.run_app(handler_cancellation=True)`` does.
     """
     async with AsyncExitStack() as stack:
 
@@ -99,7 +111,7 @@ async def serve() -> AsyncIterator[Serve]:
             around: Iterable[Middleware] = (),
             inside: Iterable[Middleware] = (),
             keeps_cookies: bool = True,
-            server_options: dict[str, Any] | None = None,
+            cancels_handlers: bool = False,
             **handlers: Handler,
         ) -> TestClient:
             app = web.Application(middlewares=around)
@@ -109,8 +121,8 @@ async def serve() -> AsyncIterator[Serve]:
             for name, handler in handlers.items():
                 app.router.add_route("*", f"/{name}", handler)
             jar = CookieJar(unsafe=True) if keeps_cookies else DummyCookieJar()
-            client = TestClient(TestServer(app), cookie_jar=jar)
-            await client.server.start_server(**server_options or {})
+            client = TestClient(_Server(app, cancels_handlers=cancels_handlers), cookie_jar=jar)
+            await client.start_server()
             stack.push_async_callback(client.close)
             return client
 

@@ -204,7 +204,7 @@ async def test_a_session_in_steady_use_lives_however_short_the_idle_timeout(idle
 
 async def test_a_rotation_keeps_the_absolute_end(begun, service, clock):
     """A new id is no new life: the session began when it began."""
-    client, cookie = begun
+    _, cookie = begun
     ends_at = (await service.load(cookie)).record.ends_at
     clock.advance(IDLE_SECONDS / 2)
     session = await service.load(cookie)
@@ -216,7 +216,7 @@ async def test_a_rotation_keeps_the_absolute_end(begun, service, clock):
 
 async def test_a_save_keeps_the_absolute_end(begun, service, clock, raw):
     """Writing to a session extends its idle time at most."""
-    client, cookie = begun
+    client, _ = begun
     ends_at = (await raw.sessions())[0]["ends_at"]
     clock.advance(IDLE_SECONDS / 2)
 

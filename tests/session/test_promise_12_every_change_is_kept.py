@@ -1,0 +1,780 @@
+"""Promise 12: whatever the response is, the change is kept, or its loss is said loudly."""
+
+import asyncio
+import logging
+
+import pytest
+from aiohttp import web
+from aiohttp_session import get_session, new_session
+
+from bodhi.session import SessionDataError, SessionNotSaved
+from session.pages import cookie_of, sent
+
+
+async def _response(request):
+    return web.Response(text="done")
+
+
+async def _json(request):
+    return web.json_response({})
+
+
+async def _not_found(request):
+    raise web.HTTPNotFound
+
+
+async def _redirect(request):
+    raise web.HTTPFound("/plain")
+
+
+async def _see_other(request):
+    raise web.HTTPSeeOther("/plain")
+
+
+async def _no_content(request):
+    raise web.HTTPNoContent
+
+
+async def _stream(request):
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(b"done")
+    await response.write_eof()
+    return response
+
+
+async def _unfinished_stream(request):
+    response = web.StreamResponse()
+    await response.prepare(request)
+    return response
+
+
+async def _prepared_response(request):
+    response = web.Response(text="done")
+    await response.prepare(request)
+    await response.write_eof()
+    return response
+
+
+async def _file(request):
+    return web.FileResponse(__file__)
+
+
+async def _websocket(request):
+    socket = web.WebSocketResponse()
+    await socket.prepare(request)
+    await socket.close()
+    return socket
+
+
+ANSWERS = [
+    _response,
+    _json,
+    _not_found,
+    _redirect,
+    _see_other,
+    _no_content,
+    _stream,
+    _unfinished_stream,
+    _prepared_response,
+    _file,
+    _websocket,
+]
+
+
+async def _get(client, path, answer, **headers):
+    """The response to a request, a websocket's handshake included."""
+    if answer is _websocket:
+        async with client.ws_connect(path, headers=headers) as socket:
+            await socket.receive()
+            return socket._response
+    async with client.get(path, headers=headers, allow_redirects=False) as response:
+        await response.read()
+        return response
+
+
+def _changing(answer, change):
+    async def handler(request):
+        change(await get_session(request))
+        return await answer(request)
+
+    return handler
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+async def test_a_new_session_is_kept_and_its_cookie_sent(answer, serve, service):
+    """The row is there, and the headers that go out bring its id."""
+    client = await serve(service, keeps_cookies=False, page=_changing(answer, lambda session: session.update(a=1)))
+
+    response = await _get(client, "/page", answer)
+
+    assert {"a": 1} == (await service.load(cookie_of(response))).data
+    assert "no-store" == response.headers["Cache-Control"]
+    assert "Cookie" == response.headers["Vary"]
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+async def test_a_change_is_kept_before_the_headers_go_out(answer, serve, service, statements):
+    """With one write; whoever has the response finds the change in the next request."""
+    client = await serve(service, page=_changing(answer, lambda session: session["cart"].append("pear")))
+    cookie = cookie_of(await client.post("/set", json={"cart": ["apple"]}))
+    statements.clear()
+
+    response = await _get(client, "/page", answer)
+
+    assert ["load_session", "save_session"] == statements
+    assert {"cart": ["apple", "pear"]} == (await service.load(cookie)).data
+    assert cookie_of(response) is None
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+async def test_a_login_reaches_the_browser(answer, serve, service):
+    """A rotation gives out its new id, whatever the response is."""
+    client = await serve(service, page=_changing(answer, lambda session: session.update(user_id="alice")))
+    before = cookie_of(await client.post("/set", json={"cart": 1}))
+
+    after = cookie_of(await _get(client, "/page", answer))
+
+    assert {"cart": 1, "user_id": "alice"} == (await service.load(after)).data
+    assert await service.load(before) is None
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+async def test_a_logout_reaches_the_browser(answer, serve, service, raw):
+    """The cookie is removed, whatever the response is."""
+    client = await serve(service, page=_changing(answer, lambda session: session.invalidate()))
+    await client.post("/login/alice")
+
+    assert "" == cookie_of(await _get(client, "/page", answer))
+    assert [] == await raw.sessions()
+
+
+NESTED = {
+    "a list grows": lambda data: data["list"].append(2),
+    "a list shrinks": lambda data: data["list"].clear(),
+    "a dict's key is set": lambda data: data["dict"].update(b=2),
+    "a dict's key goes": lambda data: data["dict"].pop("a"),
+    "a value in a list of dicts": lambda data: data["deep"][0]["x"].append(1),
+    "1 becomes True": lambda data: data["dict"].update(a=True),
+    "1 becomes 1.0": lambda data: data["dict"].update(a=1.0),
+    "0 becomes -0.0": lambda data: data["dict"].update(zero=-0.0),
+    "None becomes NaN": lambda data: data["dict"].update(none=float("nan")),
+}
+
+
+@pytest.mark.parametrize("change", NESTED.values(), ids=NESTED)
+async def test_a_change_inside_a_value_counts(change, serve, service):
+    """Nobody has to call changed()."""
+    start = {"list": [1], "dict": {"a": 1, "zero": 0.0, "none": None}, "deep": [{"x": []}]}
+    client = await serve(service, page=_changing(_response, change))
+    cookie = cookie_of(await client.post("/set", json=start))
+    expected = {"list": [1], "dict": {"a": 1, "zero": 0.0, "none": None}, "deep": [{"x": []}]}
+    change(expected)
+
+    await client.get("/page")
+
+    assert repr(expected) == repr((await service.load(cookie)).data)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda session: session["list"].append(1) or session["list"].pop(),
+        lambda session: session.update(list=[1]),
+        dict,
+        lambda session: session.setdefault("list", []),
+    ],
+    ids=["there and back", "set to the same", "copied", "setdefault"],
+)
+async def test_no_change_is_no_write(change, serve, service, statements):
+    """A session that is as it was costs no statement."""
+    client = await serve(service, page=_changing(_response, change))
+    await client.post("/set", json={"list": [1]})
+    statements.clear()
+
+    await client.get("/page")
+
+    assert ["load_session"] == statements
+
+
+async def test_changed_asks_for_a_write(serve, service, statements):
+    """As aiohttp-session has it."""
+    client = await serve(service, page=_changing(_response, lambda session: session.changed()))
+    await client.post("/set", json={"a": 1})
+    statements.clear()
+
+    await client.get("/page")
+
+    assert ["load_session", "save_session"] == statements
+
+
+async def test_a_middleware_may_change_the_session_after_the_handler(serve, service, statements):
+    """One around the session's own, and one inside: one write for both and the handler."""
+
+    @web.middleware
+    async def outer(request, handler):
+        response = await handler(request)
+        (await get_session(request))["outer"] = True
+        return response
+
+    @web.middleware
+    async def inner(request, handler):
+        response = await handler(request)
+        (await get_session(request))["inner"] = True
+        return response
+
+    client = await serve(service, around=[outer], inside=[inner])
+
+    response = await client.post("/set", json={"a": 1})
+
+    cookie = cookie_of(response)
+    assert {"a": 1, "inner": True, "outer": True} == (await service.load(cookie)).data
+
+
+async def test_a_middleware_may_start_the_session(serve, service):
+    """The change of an outer middleware alone is kept, with its cookie."""
+
+    @web.middleware
+    async def counting(request, handler):
+        response = await handler(request)
+        session = await get_session(request)
+        session["visits"] = session.get("visits", 0) + 1
+        return response
+
+    client = await serve(service, around=[counting])
+
+    cookies = [cookie_of(await client.get("/plain")) for _ in range(3)]
+
+    assert {"visits": 3} == (await service.load(cookies[0])).data
+    assert [None, None] == cookies[1:]
+
+
+@pytest.mark.parametrize("raises", [False, True], ids=["returned", "raised"])
+@pytest.mark.parametrize("path", ["/set", "/login/alice", "/logout"])
+async def test_a_middleware_may_answer_in_the_handlers_place(path, raises, serve, service):
+    """An envelope around every answer does not lose the cookie that the answer was to bring."""
+
+    @web.middleware
+    async def envelope(request, handler):
+        try:
+            answer = await handler(request)
+            text = answer.text
+        except web.HTTPException as error:
+            text = error.reason
+        if request.path == "/plain":
+            return answer
+        if raises:
+            raise web.HTTPConflict(text="another")
+        return web.json_response({"text": text})
+
+    client = await serve(service, around=[envelope], keeps_cookies=False)
+    _, begun = await service.create({"cart": 1})
+    before, _ = await service.rotate(begun, {"cart": 1})
+
+    after = cookie_of(await client.post(path, json={"a": 1}, headers=sent(before)))
+
+    if path == "/set":
+        assert {"cart": 1, "a": 1} == (await service.load(before)).data
+    elif path == "/logout":
+        assert "" == after
+    else:
+        assert {"cart": 1, "user_id": "alice"} == (await service.load(after)).data
+
+
+async def test_a_first_session_survives_another_answer(serve, service):
+    """The same for a session that begins in the handler of an error that is shown otherwise."""
+
+    @web.middleware
+    async def friendly(request, handler):
+        try:
+            return await handler(request)
+        except web.HTTPNotFound:
+            return web.Response(text="a page of its own", status=404)
+
+    client = await serve(
+        service, around=[friendly], page=_changing(_not_found, lambda session: session.update(seen="/page"))
+    )
+
+    response = await client.get("/page")
+
+    assert {"seen": "/page"} == (await service.load(cookie_of(response))).data
+
+
+async def test_a_handler_may_be_given_a_copy_of_the_request(serve, service):
+    """A middleware that strips headers hands on a clone: what its handler changes is kept."""
+
+    @web.middleware
+    async def stripping(request, handler):
+        return await handler(request.clone(headers={**request.headers, "X-Internal": ""}))
+
+    client = await serve(service, inside=[stripping], page=_changing(_response, lambda session: session.update(b=2)))
+
+    first = cookie_of(await client.get("/page"))
+    assert {"b": 2} == (await service.load(first)).data
+    assert '{"b": 2}' == await (await client.get("/read")).text()
+
+
+# What is lost, is said.
+
+
+def _lost(service, caplog):
+    said = [record for record in caplog.records if record.levelno >= logging.WARNING and "lost" in record.getMessage()]
+    assert len(said) == service.counters.lost_changes
+    return len(said)
+
+
+async def _crash(request):
+    raise RuntimeError("a bug")
+
+
+async def _server_error(request):
+    raise web.HTTPInternalServerError
+
+
+async def _bad_gateway(request):
+    return web.Response(status=502)
+
+
+async def _failing_stream(request):
+    response = web.StreamResponse(status=500)
+    await response.prepare(request)
+    await response.write_eof()
+    return response
+
+
+FAILURES = {_crash: 500, _server_error: 500, _bad_gateway: 502, _failing_stream: 500}
+
+
+@pytest.mark.parametrize("answer", FAILURES)
+@pytest.mark.parametrize("start", [{}, {"a": 1}], ids=["new", "stored"])
+async def test_a_failed_request_changes_nothing_and_says_so(start, answer, serve, service, raw, caplog):
+    """A crash or a 5xx keeps nothing of what the handler did; there is a warning and a counter."""
+    client = await serve(service, page=_changing(answer, lambda session: session.update(b=2)))
+    if start:
+        await client.post("/set", json=start)
+    rows = await raw.sessions()
+
+    response = await client.get("/page")
+
+    assert (FAILURES[answer], None) == (response.status, cookie_of(response))
+    assert rows == await raw.sessions()
+    assert 1 == _lost(service, caplog)
+
+
+@pytest.mark.parametrize("answer", FAILURES)
+async def test_a_failed_request_without_a_change_loses_nothing(answer, serve, service, caplog):
+    """There is no warning where nothing was to be kept."""
+    client = await serve(service, page=_changing(answer, dict))
+    await client.post("/set", json={"a": 1})
+
+    await client.get("/page")
+
+    assert 0 == _lost(service, caplog)
+
+
+async def test_a_change_by_an_outer_middleware_that_then_fails_is_said_too(serve, service, raw, caplog):
+    """Its 5xx keeps nothing either."""
+
+    @web.middleware
+    async def failing(request, handler):
+        await handler(request)
+        (await get_session(request))["b"] = 2
+        return web.Response(status=500)
+
+    client = await serve(service, around=[failing])
+
+    response = await client.get("/plain")
+
+    assert (500, None) == (response.status, cookie_of(response))
+    assert [] == await raw.sessions()
+    assert 1 == _lost(service, caplog)
+
+
+async def test_a_page_in_the_place_of_a_crash_keeps_nothing_of_it(serve, service, raw):
+    """A middleware that turns a crash into an answer does not make half of its change count."""
+
+    @web.middleware
+    async def forgiving(request, handler):
+        try:
+            return await handler(request)
+        except RuntimeError:
+            return web.Response(text="never mind")
+
+    client = await serve(service, around=[forgiving], page=_changing(_crash, lambda session: session.update(b=2)))
+
+    response = await client.get("/page")
+
+    assert (200, None) == (response.status, cookie_of(response))
+    assert [] == await raw.sessions()
+
+
+async def test_a_cancelled_request_loses_its_change_loudly(serve, service, caplog):
+    """The browser went away, and the server stops the handler (aiohttp's handler_cancellation)."""
+    changed = asyncio.Event()
+
+    async def handler(request):
+        session = await get_session(request)
+        session["b"] = 2
+        changed.set()
+        await asyncio.Event().wait()
+
+    client = await serve(service, page=handler, cancels_handlers=True)
+    await client.post("/set", json={"a": 1})
+    request = asyncio.create_task(client.get("/page"))
+    await changed.wait()
+    request.cancel()
+    await _until(lambda: service.counters.lost_changes)
+
+    assert 1 == _lost(service, caplog)
+
+
+async def test_a_handler_that_forgets_to_answer_loses_its_change_loudly(serve, service, raw, caplog):
+    """The 500 that aiohttp makes of it keeps nothing."""
+
+    async def forgetful(request):
+        (await get_session(request))["b"] = 2
+
+    client = await serve(service, page=forgetful)
+
+    response = await client.get("/page")
+
+    assert (500, None) == (response.status, cookie_of(response))
+    assert [] == await raw.sessions()
+    assert 1 == _lost(service, caplog)
+
+
+# Streams.
+
+
+def _streaming(*, before=None, after=None, kind="stream"):
+    """A handler that changes its session before and after its headers go out."""
+
+    async def handler(request):
+        session = await get_session(request)
+        if before:
+            before(session)
+        response = web.WebSocketResponse() if kind == "websocket" else web.StreamResponse()
+        await response.prepare(request)
+        if after:
+            outcome = after(session)
+            if asyncio.iscoroutine(outcome):
+                await outcome
+        if kind == "websocket":
+            await response.close()
+        return response
+
+    return handler
+
+
+@pytest.mark.parametrize("answer", [_stream, _websocket])
+async def test_a_late_change_of_a_stored_session_is_kept(answer, serve, service):
+    """It needs no cookie: it is saved as the handler ends, and nothing is lost."""
+    kind = "websocket" if answer is _websocket else "stream"
+    client = await serve(
+        service,
+        page=_streaming(
+            before=lambda session: session.update(b=2), after=lambda session: session.update(late=True), kind=kind
+        ),
+    )
+    cookie = cookie_of(await client.post("/set", json={"a": 1}))
+
+    await _get(client, "/page", answer)
+    await _until(lambda: service.counters.saves == 2)
+
+    assert {"a": 1, "b": 2, "late": True} == (await service.load(cookie)).data
+    assert 0 == service.counters.lost_changes
+
+
+async def _until(is_true):
+    async with asyncio.timeout(5):
+        while not is_true():
+            await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("answer", [_stream, _websocket])
+@pytest.mark.parametrize(
+    ("start", "after"),
+    [
+        ({}, lambda session: session.update(late=True)),
+        ({"a": 1}, lambda session: session.update(user_id="alice")),
+        ({"a": 1}, lambda session: session.rotate()),
+    ],
+    ids=["a new session", "a login", "a rotation"],
+)
+async def test_a_late_change_that_needs_a_cookie_is_lost_loudly(start, after, answer, serve, service, raw, caplog):
+    """Nothing is stored that no browser could ever reach, and the old session stays as it was."""
+    kind = "websocket" if answer is _websocket else "stream"
+    client = await serve(service, page=_streaming(after=after, kind=kind))
+    if start:
+        await client.post("/set", json=start)
+    rows = await raw.sessions()
+
+    response = await _get(client, "/page", answer)
+    await _until(lambda: service.counters.lost_changes)
+
+    assert cookie_of(response) is None
+    assert rows == await raw.sessions()
+    assert 1 == _lost(service, caplog)
+
+
+@pytest.mark.parametrize("answer", [_stream, _websocket])
+@pytest.mark.parametrize("afterwards", [{}, {"flash": "bye"}], ids=["logout", "logout and a greeting"])
+async def test_a_late_logout_ends_the_session(afterwards, answer, serve, service, raw):
+    """The cookie can no longer be removed, but it opens nothing any more."""
+
+    def leave(session):
+        session.invalidate()
+        session.update(afterwards)
+
+    kind = "websocket" if answer is _websocket else "stream"
+    client = await serve(service, page=_streaming(after=leave, kind=kind))
+    await client.post("/login/alice")
+
+    await _get(client, "/page", answer)
+    async with asyncio.timeout(5):
+        while service.counters.lost_changes == 0 and await raw.sessions():
+            await asyncio.sleep(0.001)
+
+    assert [] == await raw.sessions()
+
+
+async def test_save_keeps_a_change_during_a_stream(serve, service):
+    """From then on every other request sees it, while the stream goes on."""
+    saved, go_on = asyncio.Event(), asyncio.Event()
+
+    async def keep(session):
+        session["progress"] = 50
+        await session.save()
+        saved.set()
+        await go_on.wait()
+        session["progress"] = 100
+        await session.save()
+
+    client = await serve(service, page=_streaming(after=keep))
+    cookie = cookie_of(await client.post("/set", json={"a": 1}))
+    stream = asyncio.create_task(client.get("/page"))
+    await saved.wait()
+
+    assert {"a": 1, "progress": 50} == (await service.load(cookie)).data
+    go_on.set()
+    await (await stream).read()
+    assert {"a": 1, "progress": 100} == (await service.load(cookie)).data
+
+
+async def test_save_before_the_headers_gives_the_cookie_to_the_response(serve, service):
+    """A session that was saved by hand is told to the browser as any other."""
+
+    async def handler(request):
+        session = await get_session(request)
+        session["a"] = 1
+        await session.save()
+        session["b"] = 2
+        return web.Response()
+
+    client = await serve(service, page=handler)
+
+    cookie = cookie_of(await client.get("/page"))
+
+    assert {"a": 1, "b": 2} == (await service.load(cookie)).data
+
+
+async def test_what_was_saved_before_a_crash_is_kept(serve, service):
+    """save() is for what must not be lost: the crash after it takes neither the change nor the cookie."""
+
+    async def handler(request):
+        session = await get_session(request)
+        session["a"] = 1
+        await session.save()
+        raise RuntimeError("a bug")
+
+    client = await serve(service, page=handler)
+
+    response = await client.get("/page")
+
+    assert 500 == response.status
+    assert {"a": 1} == (await service.load(cookie_of(response))).data
+
+
+async def test_save_says_when_it_comes_too_late(serve, service, raw):
+    """A new session after the headers: the handler is told, and may go on without."""
+    told = []
+
+    async def keep(session):
+        session["late"] = True
+        try:
+            await session.save()
+        except SessionNotSaved as error:
+            told.append(error)
+
+    client = await serve(service, page=_streaming(after=keep))
+
+    response = await client.get("/page")
+    await response.read()
+
+    assert 200 == response.status
+    assert 1 == len(told)
+    assert [] == await raw.sessions()
+
+
+async def test_two_saves_at_once_are_one_session(serve, service, raw):
+    """Tasks of one handler that save together make one row."""
+
+    async def handler(request):
+        session = await get_session(request)
+        session["a"] = 1
+        await asyncio.gather(session.save(), session.save(), session.save())
+        return web.Response()
+
+    client = await serve(service, page=handler)
+
+    cookie = cookie_of(await client.get("/page"))
+
+    assert 1 == len(await raw.sessions())
+    assert {"a": 1} == (await service.load(cookie)).data
+
+
+async def test_two_first_looks_at_once_are_one_session(serve, service):
+    """Tasks of one handler that ask for the session together get the same one."""
+
+    async def handler(request):
+        sessions = await asyncio.gather(*(get_session(request) for _ in range(3)))
+        for number, session in enumerate(sessions):
+            session[f"task {number}"] = number
+        return web.Response()
+
+    client = await serve(service, page=handler)
+    cookie = cookie_of(await client.post("/set", json={"a": 1}))
+
+    await client.get("/page")
+
+    assert {"a": 1, "task 0": 0, "task 1": 1, "task 2": 2} == (await service.load(cookie)).data
+
+
+# What cannot be stored.
+
+
+async def test_a_value_that_cannot_be_stored_names_its_key(serve, service, raw, caplog):
+    """A 500 for whoever wrote the handler, with the key in the log; the session stays as it was."""
+    client = await serve(service, page=_changing(_response, lambda session: session.update(when=object())))
+    await client.post("/set", json={"a": 1})
+    rows = await raw.sessions()
+
+    response = await client.get("/page")
+
+    assert (500, None) == (response.status, cookie_of(response))
+    assert rows == await raw.sessions()
+    errors = [record.exc_info[1] for record in caplog.records if record.exc_info]
+    assert any(isinstance(error, SessionDataError) and "'when'" in str(error) for error in errors)
+
+
+@pytest.mark.parametrize("start", [{"a": 1}, {"a": float("nan")}], ids=["plain", "NaN"])
+async def test_a_value_that_cannot_be_stored_does_not_hide_a_crash(start, serve, service, caplog):
+    """The handler's own error is what is logged, whatever its session holds."""
+
+    async def handler(request):
+        session = await get_session(request)
+        session["when"] = object()
+        repr(session)
+        raise RuntimeError("the real bug")
+
+    client = await serve(service, page=handler)
+    _, begun = await service.create(start)
+    cookie, _ = await service.rotate(begun, start)
+
+    response = await client.get("/page", headers=sent(cookie))
+
+    assert 500 == response.status
+    errors = [record.exc_info[1] for record in caplog.records if record.exc_info]
+    assert ["the real bug"] == [str(error) for error in errors]
+    assert 1 == _lost(service, caplog)
+
+
+async def test_a_page_in_the_place_of_an_unstorable_value_is_shown(serve, service, raw):
+    """A middleware that answers errors itself gets its answer out."""
+
+    @web.middleware
+    async def forgiving(request, handler):
+        try:
+            return await handler(request)
+        except TypeError:
+            return web.Response(status=400, text="never mind")
+
+    client = await serve(
+        service, around=[forgiving], page=_changing(_response, lambda session: session.update(when=object()))
+    )
+
+    response = await client.get("/page")
+
+    assert (400, "never mind", None) == (response.status, await response.text(), cookie_of(response))
+    assert [] == await raw.sessions()
+
+
+async def test_what_can_be_stored_can_be_read(serve, service):
+    """Nesting is either refused as it is saved or comes back: no session is set aside for its depth."""
+
+    def nested(depth):
+        value = []
+        for _ in range(depth):
+            value = [value]
+        return value
+
+    async def nest(request):
+        session = await get_session(request)
+        session["deep"] = nested(int(request.query["depth"]))
+        return web.Response()
+
+    async def look(request):
+        session = await get_session(request)
+        return web.Response(text=str("deep" in session))
+
+    @web.middleware
+    async def pass_on(request, handler):
+        return await handler(request)
+
+    # Further frames on the stack where the session is read than where it is saved.
+    client = await serve(service, inside=[pass_on] * 10, nest=nest, look=look)
+    statuses = set()
+    for depth in [10, 100, *range(780, 1000, 6)]:
+        await client.post("/set", json={"deep": None})
+        saved = await client.get("/nest", params={"depth": depth})
+        statuses.add(saved.status)
+        read = await client.get("/look")
+        assert (200, "True") == (read.status, await read.text()), f"{depth} levels, saved with {saved.status}"
+    assert 0 == service.counters.unreadable
+    assert {200, 500} == statuses
+
+
+async def test_changes_of_a_replaced_session_are_not_kept(serve, service):
+    """Of get_session() and new_session() in one request the new one counts."""
+
+    async def handler(request):
+        (await get_session(request))["old"] = 1
+        (await new_session(request))["new"] = 2
+        return web.Response()
+
+    client = await serve(service, page=handler)
+    before = cookie_of(await client.post("/set", json={"a": 1}))
+
+    after = cookie_of(await client.get("/page"))
+
+    assert {"new": 2} == (await service.load(after)).data
+    assert await service.load(before) is None
+
+
+async def test_a_client_that_goes_away_in_a_stream_keeps_what_was_saved(serve, service):
+    """The handler's next write fails; the change before the headers is there."""
+
+    async def endless(request):
+        (await get_session(request))["b"] = 2
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b"x" * 65_536)
+
+    client = await serve(service, page=endless)
+    cookie = cookie_of(await client.post("/set", json={"a": 1}))
+
+    response = await client.get("/page")
+    response.close()
+
+    assert {"a": 1, "b": 2} == (await service.load(cookie)).data
