@@ -43,7 +43,9 @@ class SessionKeeper:
         self.counters = SessionCounters()
         idle_ms = idle_seconds * 1000
         self._changes = Changes(Keyring(keys), self.counters, idle_ms=idle_ms, lifetime_ms=lifetime_seconds * 1000)
-        self._touches = Touches(store, self.counters, idle_ms=idle_ms, interval_ms=touch_seconds * 1000)
+        # A session in steady use must not expire between two touches, however short the idle timeout.
+        interval_ms = min(touch_seconds * 1000, idle_ms // 4)
+        self._touches = Touches(store, self.counters, idle_ms=idle_ms, interval_ms=interval_ms)
 
     async def load(self, session_id: str) -> OpenSession | None:
         """The live session with this id, or None; a malformed id costs no query.

@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator
 from typing import cast
 
 import aiohttp_session
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from bodhi.session import aiohttp_keys
+from bodhi.session.errors import SessionError, SessionUnavailable
+from bodhi.session.responses import SessionGoneResponse, SessionUnavailableResponse
 from bodhi.session.service import DefaultSessionService
 from bodhi.session.session import Session
 from bodhi.session.visit import VISIT, Visit
@@ -53,24 +55,61 @@ def session_middleware(service: DefaultSessionService, *, max_age: int | None = 
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        visit = Visit(service, request, max_age=max_age)
+        visit = Visit(service, request, max_age=max_age, saves_at_once=True)
         request[VISIT] = visit
         request[aiohttp_keys.STORAGE] = visit
         try:
             response = await handler(request)
         except web.HTTPException as answer:
-            await visit.finish(answer)
+            await _finish(visit, answer)
             raise
         except BaseException as error:
             visit.lose(f"the handler failed with {type(error).__name__}")
             raise
-        await visit.finish(response)
+        await _finish(visit, response)
         return response
 
     return middleware
 
 
+async def _finish(visit: Visit, response: web.StreamResponse) -> None:
+    """Keep what the handler changed, and make *response* say so."""
+    session = visit.session
+    if session is None:
+        return
+    if response.status >= 500:
+        visit.lose(f"the response is {response.status}")
+    elif response.prepared:
+        try:
+            await visit.keep(session)
+        except SessionError as error:
+            visit.lose(f"it was made after the headers went out, and {error}")
+    else:
+        try:
+            await visit.keep(session)
+        except SessionUnavailable as error:
+            visit.lose(str(error))  # whatever page is shown instead, it is not tried again behind it
+            raise
+    if not response.prepared:
+        visit.is_finished = True
+        visit.tell(response)
+
+
 async def _before_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Keep what a stream's handler changed before its headers go out, or a middleware around :func:`setup`'s."""
     visit = request.get(VISIT)
-    if visit is not None:
-        await visit.before_headers(response)
+    if visit is None or visit.session is None:
+        return
+    if response.status < 500:
+        try:
+            await visit.keep(visit.session)
+        except (SessionUnavailableResponse, SessionGoneResponse) as answer:
+            if not visit.is_finished:
+                raise  # in the handler of a stream, which can still answer with it
+            # aiohttp has laid out the body by now: its status is what can still be changed.
+            visit.lose(str(answer))
+            response.set_status(answer.status)
+            if retry_after := answer.headers.get(hdrs.RETRY_AFTER):
+                response.headers[hdrs.RETRY_AFTER] = retry_after
+    visit.tell(response)
+    visit.headers_are_out = True

@@ -17,6 +17,14 @@ class SessionUnavailableResponse(web.HTTPServiceUnavailable, SessionUnavailable)
         )
 
 
+def keep_from_caches(response: web.StreamResponse) -> None:
+    """Make *response*, which depends on a session, say so to the caches between, unless it says otherwise."""
+    response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
+    fields = {field.strip().lower() for line in response.headers.getall(hdrs.VARY, ()) for field in line.split(",")}
+    if not fields & {"cookie", "*"}:
+        response.headers.add(hdrs.VARY, "Cookie")
+
+
 class SessionGoneResponse(web.HTTPUnauthorized, SessionGone):
     """401: a login, or another change of privilege, whose session ended meanwhile did not take place."""
 

@@ -12,12 +12,12 @@ import aiohttp_session
 from aiohttp import hdrs, web
 
 from bodhi.session.changes import OpenSession
-from bodhi.session.errors import SessionError, SessionGone, SessionNotSaved, SessionUnavailable
+from bodhi.session.errors import SessionGone, SessionNotSaved, SessionUnavailable
 from bodhi.session.handles import digest_of, is_session_id
 from bodhi.session.keeper import SessionKeeper
 from bodhi.session.owner import owner_of
 from bodhi.session.records import Device
-from bodhi.session.responses import SessionGoneResponse, SessionUnavailableResponse
+from bodhi.session.responses import SessionGoneResponse, SessionUnavailableResponse, keep_from_caches
 from bodhi.session.session import Session, Taken
 
 LONGEST_USER_AGENT = 512
@@ -28,7 +28,10 @@ log = logging.getLogger(__name__)
 class Visit(aiohttp_session.AbstractStorage):
     """What aiohttp-session calls a storage, for one request: so it knows the request also in ``new_session()``."""
 
-    def __init__(self, keeper: SessionKeeper, request: web.Request, *, max_age: int | None = None) -> None:
+    def __init__(
+        self, keeper: SessionKeeper, request: web.Request, *, max_age: int | None, saves_at_once: bool
+    ) -> None:
+        """*saves_at_once* allows ``session.save()``: it needs somebody who tells the browser before the headers."""
         # Not super().__init__: what it prepares for every request is never used here.
         self._keeper = keeper
         self._request = request
@@ -37,7 +40,9 @@ class Visit(aiohttp_session.AbstractStorage):
         self._session_id: str | None = None  # what the browser holds, or will after this response
         self._live_digest: bytes | None = None  # the row that this request has seen live
         self._set_cookie: str | None = None  # a header that the response still has to carry
-        self._headers_are_out = False
+        self._save_at_once = self.keep if saves_at_once else None
+        self.is_finished = False  # the handler has returned, and its change was kept
+        self.headers_are_out = False
         self._keeping = asyncio.Lock()
 
     async def load_session(self, request: web.Request) -> Session:
@@ -52,13 +57,13 @@ class Visit(aiohttp_session.AbstractStorage):
             raise SessionUnavailableResponse from error
         if (loaded := self.session) is not None:
             return loaded  # two tasks of one handler asked at once: they share the first answer
-        self.session = Session(stored, max_age=self._max_age, save=self.keep, was_loaded=True)
+        self.session = Session(stored, max_age=self._max_age, save=self._save_at_once, was_loaded=True)
         self._live_digest = stored.record.digest if stored else None
         return self.session
 
     async def new_session(self) -> Session:
         """A new session that takes the place of the visitor's present one when it is saved."""
-        self.session = Session(None, max_age=self._max_age, save=self.keep)
+        self.session = Session(None, max_age=self._max_age, save=self._save_at_once)
         return self.session
 
     async def save_session(
@@ -70,30 +75,12 @@ class Visit(aiohttp_session.AbstractStorage):
         await self.keep(session)
         self.tell(response)
 
-    # From the handler's return, or from the moment that a stream's headers go out.
-
-    async def finish(self, response: web.StreamResponse) -> None:
-        """Keep what the handler changed, and make *response* say so."""
-        session = self.session
-        if session is None:
-            return
-        if response.status >= 500:
-            self.lose(f"the response is {response.status}")
-        elif response.prepared:
-            await self._keep_late(session)
-        else:
-            await self.keep(session)
-        if not response.prepared:
-            self.tell(response)
-
-    async def before_headers(self, response: web.StreamResponse) -> None:
-        """The headers go out now: keep the change of a stream's handler, or of a middleware around this one."""
-        session = self.session
-        if session is not None:
-            if response.status < 500:
-                await self.keep(session)
-            self.tell(response)
-        self._headers_are_out = True
+    def tell(self, response: web.StreamResponse) -> None:
+        """Put into the headers what the browser and the caches between have to know."""
+        if self._set_cookie is not None:
+            response.headers.add(hdrs.SET_COOKIE, self._set_cookie)
+            self._set_cookie = None
+        keep_from_caches(response)
 
     def lose(self, why: str) -> None:
         """Say loudly that a change is not kept."""
@@ -103,42 +90,30 @@ class Visit(aiohttp_session.AbstractStorage):
             log.warning("a change of session %s is lost: %s", session.identity or "(new)", why)
             session.is_dropped = True  # nothing later may keep half of it
 
-    async def _keep_late(self, session: Session) -> None:
-        try:
-            await self.keep(session)
-        except SessionError as error:
-            self.lose(f"it was made after the headers went out, and {error}")
-
-    def tell(self, response: web.StreamResponse) -> None:
-        """Put into the headers what the browser and the caches between have to know."""
-        if self._set_cookie is not None:
-            response.headers.add(hdrs.SET_COOKIE, self._set_cookie)
-            self._set_cookie = None
-        response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
-        vary = response.headers.get(hdrs.VARY)
-        if vary is None:
-            response.headers[hdrs.VARY] = "Cookie"
-        elif "cookie" not in vary.lower() and vary.strip() != "*":
-            response.headers[hdrs.VARY] = f"{vary}, Cookie"
-
-    # Keeping.
-
     async def keep(self, session: Session) -> None:
         """Store what changed, at once. Of a session that has ended meanwhile nothing is stored, and nobody is told."""
         if session.is_dropped or not session.is_changed:
             return
-        contended = self._keeping.locked()
-        async with self._keeping:  # one at a time: two tasks of one handler may save
-            if contended and not session.is_changed:
-                return
+        try:
+            if not self._keeping.locked():
+                await self._keep_now(session)
+            else:  # another task of the handler is saving: what it leaves to save comes after it
+                async with self._keeping:
+                    pass
+                await self.keep(session)
+        except SessionUnavailable as error:
+            self._keeper.counters.unavailable += 1
+            if self.headers_are_out:
+                raise  # it is the stream that fails: no second response can be written into it
+            raise SessionUnavailableResponse from error
+
+    async def _keep_now(self, session: Session) -> None:
+        async with self._keeping:
             taken = session.taken()
             try:
                 await self._keep(session, taken)
-            except BaseException as error:
+            except BaseException:
                 session.put_back(taken)
-                if isinstance(error, SessionUnavailable):
-                    self._keeper.counters.unavailable += 1
-                    raise SessionUnavailableResponse from error
                 raise
 
     async def _keep(self, session: Session, taken: Taken) -> None:
@@ -215,17 +190,17 @@ class Visit(aiohttp_session.AbstractStorage):
             raise SessionGoneResponse from error
 
     def _need_headers(self) -> None:
-        if self._headers_are_out:
+        if self.headers_are_out:
             raise SessionNotSaved("a new session id needs a cookie, and the response's headers are out")
 
     def _remember(self, session_id: str, session: Session) -> None:
         self._session_id = session_id
-        if not self._headers_are_out:
+        if not self.headers_are_out:
             self._set_cookie = self._keeper.cookie.set(session_id, session.max_age)
 
     def _forget(self) -> None:
         self._session_id = None
-        if not self._headers_are_out:
+        if not self.headers_are_out:
             self._set_cookie = self._keeper.cookie.removal()
 
     def _replaced_digest(self, session: Session) -> bytes | None:

@@ -177,7 +177,12 @@ INSERT INTO bodhi_session_set_aside (digest, data, user_id, reason, set_aside_at
 SELECT digest, data, user_id, $3, now_ms($4)
   FROM bodhi_session
  WHERE digest = $1
-   AND version = $2;
+   AND version = $2
+    ON CONFLICT (digest) DO UPDATE
+   SET data = excluded.data,
+       user_id = excluded.user_id,
+       reason = excluded.reason,
+       set_aside_at = excluded.set_aside_at;
 
 -- name: lock_sweep() -> maybe
 -- One sweeper in a cluster: who does not get the lock leaves the work to who has it: BEGIN IMMEDIATE sees to it.

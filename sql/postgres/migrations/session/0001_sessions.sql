@@ -19,7 +19,8 @@ CREATE TABLE bodhi_session (
     ip           text,
     user_agent   text,
     -- What the index below holds: a step of five minutes, so that most touches change no index (a HOT update).
-    expires_step bigint GENERATED ALWAYS AS (expires_at / 300000) STORED
+    expires_step bigint GENERATED ALWAYS AS (expires_at / 300000) STORED,
+    CHECK (expires_at <= ends_at)
 ) WITH (fillfactor = 70);
 
 -- Ciphertext does not compress: do not try.

@@ -15,7 +15,8 @@ CREATE TABLE bodhi_session (
     ip           TEXT,
     user_agent   TEXT,
     -- What the index below holds, in steps of five minutes as on PostgreSQL.
-    expires_step INTEGER GENERATED ALWAYS AS (expires_at / 300000) STORED
+    expires_step INTEGER GENERATED ALWAYS AS (expires_at / 300000) STORED,
+    CHECK (expires_at <= ends_at)
 ) STRICT;
 
 CREATE INDEX bodhi_session_expiry ON bodhi_session (expires_step);
