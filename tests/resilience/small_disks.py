@@ -34,7 +34,7 @@ class MountedDisk:
         self._ballast = folder / "ballast"
 
     def fill(self, pids: Iterable[int], *, largest_file_bytes: int = 4096) -> None:
-        with self._ballast.open("wb", buffering=0) as ballast:
+        with self._ballast.open("ab", buffering=0) as ballast:
             for size in (1024**2, 4096):
                 with suppress(OSError):
                     while True:

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Callable
 
 import asyncpg
+import pytest
 
+from bodhi.database import CannotOpen
 from bodhi.session import DefaultSessionService
 from resilience.app import KEY
 from resilience.conftest import StartApp
@@ -53,8 +55,7 @@ async def test_a_primary_that_vanished_is_replaced_under_load(
 
 async def test_a_primary_that_was_made_read_only_is_left(replication_pair: ReplicationPair) -> None:
     """The first write that it refuses leads to the new primary, and nobody reads from the old one after that."""
-    url = replication_pair.url()
-    async with DefaultSessionService.from_url(url, keys=[KEY], limit_seconds=LIMIT_SECONDS) as service:
+    async with DefaultSessionService.from_url(replication_pair.url(), keys=[KEY]) as service:
         created = [await service.create({"number": 1}) for _ in range(8)]
         await asyncio.gather(*(service.load(session_id) for session_id, _ in created))
         await make_read_only(replication_pair)
@@ -64,6 +65,14 @@ async def test_a_primary_that_was_made_read_only_is_left(replication_pair: Repli
             assert await service.save(stored, {"number": 2}) is not None
         found = await asyncio.gather(*(service.load(session_id) for session_id, _ in created))
         assert [{"number": 2}] * 8 == [one and one.data for one in found]
+
+
+async def test_starting_without_a_primary_says_so(replication_pair: ReplicationPair) -> None:
+    """In the middle of a failover no server takes writes: that is one clear line, with the password masked."""
+    replication_pair.primary.kill()
+
+    with pytest.raises(CannotOpen, match=r"^cannot open postgresql://bodhi_test:\*\*\*@"):
+        await DefaultSessionService.connect(replication_pair.url(), keys=[KEY])
 
 
 async def make_read_only(pair: ReplicationPair) -> None:

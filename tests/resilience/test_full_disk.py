@@ -1,13 +1,16 @@
 """The disk is full: writes are refused, nothing is lost, and all works when there is space again."""
 
+import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
+import asyncpg
 import psutil
 import pytest
 
 from resilience.conftest import StartApp
-from resilience.outage import LIMIT_SECONDS, expect_all_works, expect_good_manners
+from resilience.outage import LIMIT_SECONDS, Switch, expect_all_works, expect_good_manners
 from resilience.small_disks import SmallDisk, small_disk
 from resilience.test_kill import expect_sound
 from resilience.visitors import Visitor, all_answers, answered, under_load, visitors
@@ -15,6 +18,7 @@ from support.postgres import PostgresServer
 
 VISITORS = 8
 MUCH_BYTES = 20_000
+LOG_FILE_BYTES = 16 * 1024**2
 
 
 @pytest.fixture
@@ -29,17 +33,17 @@ async def write_much(visitor: Visitor) -> None:
     await visitor.write(size=MUCH_BYTES)
 
 
-async def live_through(crowd: Sequence[Visitor], fill: Callable[[], object], free: Callable[[], object]) -> None:
+async def live_through(crowd: Sequence[Visitor], fill: Switch, free: Switch) -> None:
     """Everybody reads and writes, while the disk is full and afterwards; fails unless all goes as it has to."""
     for visitor in crowd:
         assert 200 == (await visitor.login()).status
         visitor.answers.clear()
     async with under_load(crowd, [Visitor.plain, Visitor.read, write_much]):
         await answered(crowd, since=0, status=200)
-        fill()
+        await fill()
         await answered(crowd, since=time.monotonic(), status=503, paths=["/write"])
         await answered(crowd, since=time.monotonic(), status=503, paths=["/write"])
-        free()
+        await free()
         await answered(crowd, since=time.monotonic(), status=200)
     expect_good_manners(all_answers(crowd), limit_seconds=LIMIT_SECONDS)
     await expect_all_works(crowd)
@@ -48,8 +52,15 @@ async def live_through(crowd: Sequence[Visitor], fill: Callable[[], object], fre
 async def test_sqlite_goes_on_when_there_is_space_again(disk: SmallDisk, start_app: StartApp) -> None:
     """The same process serves the same cookies."""
     app = await start_app(f"sqlite:{disk.folder}/session.sqlite", limit_seconds=LIMIT_SECONDS)
+
+    async def fill() -> None:
+        disk.fill([app.pid])
+
+    async def free() -> None:
+        disk.free([app.pid])
+
     async with visitors(app.base_url, VISITORS) as crowd:
-        await live_through(crowd, lambda: disk.fill([app.pid]), lambda: disk.free([app.pid]))
+        await live_through(crowd, fill, free)
         assert {200} == {answer.status for answer in all_answers(crowd) if answer.path == "/read"}
 
 
@@ -71,25 +82,63 @@ async def test_sqlite_killed_on_a_full_disk_loses_nothing(disk: SmallDisk, start
         await expect_all_works(crowd)
 
 
-@pytest.mark.parametrize("full", ["tables", "log"])
-async def test_postgres_goes_on_when_there_is_space_again(full: str, disk: SmallDisk, start_app: StartApp) -> None:
-    """A table that cannot grow is an error; a log that cannot be written ends the server, until it is started again."""
-    # Written in advance, the log's files have their space; otherwise they are the first to be without.
-    settings = {"wal_init_zero": "on" if full == "tables" else "off"}
-    with PostgresServer.start(disk.folder / "data", settings=settings) as server:
+async def test_postgres_whose_tables_cannot_grow_goes_on_when_they_can(disk: SmallDisk, start_app: StartApp) -> None:
+    """The server answers each write with an error, and so does the application, until there is space."""
+    with PostgresServer.start(disk.folder / "data") as server:
 
-        def fill() -> None:
-            disk.fill(pids_of(server), largest_file_bytes=17 * 1024**2 if full == "tables" else 4096)
+        async def fill() -> None:
+            disk.fill(pids_of(server), largest_file_bytes=LOG_FILE_BYTES)
 
-        def free() -> None:
+        async def free() -> None:
             disk.free(pids_of(server))
-            if full == "log":
-                server.restart()
 
         app = await start_app(server.url(), limit_seconds=LIMIT_SECONDS)
         async with visitors(app.base_url, VISITORS) as crowd:
             await live_through(crowd, fill, free)
-        assert full == "log" or server.is_running
+        assert server.is_running
+
+
+async def test_postgres_that_crashed_for_want_of_space_goes_on(disk: SmallDisk, start_app: StartApp) -> None:
+    """Without space for its log the server dies, and recovers if that leaves it some, or else is started later."""
+    with PostgresServer.start(disk.folder / "data") as server:
+
+        async def fill() -> None:
+            disk.fill(pids_of(server))
+            await crash_at_the_end_of_the_log(server)
+            disk.fill(pids_of(server))
+
+        async def free() -> None:
+            disk.free(pids_of(server))
+            if not server.is_running:
+                await asyncio.to_thread(server.restart)
+
+        app = await start_app(server.url(), limit_seconds=LIMIT_SECONDS)
+        async with visitors(app.base_url, VISITORS) as crowd:
+            await live_through(crowd, fill, free)
+
+
+async def crash_at_the_end_of_the_log(server: PostgresServer) -> None:
+    """Has the server begin a new file of its log, for which there is no space; returns when it has fallen over that."""
+    async with asyncio.timeout(20):
+        with suppress(asyncpg.ConnectionDoesNotExistError, ConnectionError):
+            connection = await asyncpg.connect(server.url())
+            try:
+                while True:
+                    await connection.execute("SELECT pg_logical_emit_message(true, '', '')")
+                    await connection.execute("SELECT pg_switch_wal()")
+            finally:
+                connection.terminate()
+        while server.is_running and not await accepts_connections(server):
+            await asyncio.sleep(0.01)
+
+
+async def accepts_connections(server: PostgresServer) -> bool:
+    """Whether the server is there, and has recovered."""
+    try:
+        await (await asyncpg.connect(server.url())).close()
+    except (OSError, asyncpg.PostgresError):
+        return False
+    return True
 
 
 def pids_of(server: PostgresServer) -> list[int]:

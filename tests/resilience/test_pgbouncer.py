@@ -49,7 +49,7 @@ async def test_every_operation_answers_its_own_question(pgbouncer_url: str) -> N
 
         async def live(number: int) -> None:
             here, there = nodes[number % SERVICES], nodes[(number + 1) % SERVICES]
-            for turn in range(5):
+            for turn in range(3):
                 data = {"user_id": f"user{number}", "turn": turn}
                 old_id, _ = await here.create(data)
                 stored = await there.load(old_id)

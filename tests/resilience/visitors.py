@@ -11,7 +11,7 @@ import aiohttp
 
 COOKIE = "bodhiapp_session_id"
 PATIENCE_SECONDS = 15.0  # longer than any bound under test, so that a request without one shows
-PAUSE_SECONDS = 0.005  # between two requests of a visitor: the load stays bounded also where answers come at once
+PAUSE_SECONDS = 0.02  # between two requests of a visitor: the load stays bounded also where answers come at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,10 @@ async def answered(
     deadline = time.monotonic() + within_seconds
     waiting = {(visitor, path) for visitor in crowd for path in paths}
     while waiting:
-        assert time.monotonic() < deadline, f"no {status} within {within_seconds} s for {len(waiting)} visitors"
+        last = {
+            (answer.path.partition("?")[0], answer.status) for one in crowd for answer in one.answers[-len(paths) :]
+        }
+        assert time.monotonic() < deadline, f"{len(waiting)} times no {status} within {within_seconds} s, but {last}"
         await asyncio.sleep(0.01)
         waiting = {(visitor, path) for visitor, path in waiting if not visitor.was_answered(path, status, since=since)}
 
