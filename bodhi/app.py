@@ -25,14 +25,7 @@ def create_app(settings: Settings) -> web.Application:
     """
     app = web.Application(handler_args={"access_log_class": AccessLog, "access_log": LOGGER})
     app[COMMIT_SHA] = settings.commit_sha
-    # From the outside in.
-    request_id.setup(app)
-    app.middlewares.append(error_middleware)
     service = session_service(settings)
-    session.setup(app, service)
-    headers.setup(app, is_https=settings.public_scheme == "https")
-    life.setup(app)
-    app.add_routes(ROUTES)
 
     async def sessions(_: web.Application) -> AsyncIterator[None]:
         with session_database_faults(settings):
@@ -43,6 +36,13 @@ def create_app(settings: Settings) -> web.Application:
             await service.close()
 
     app.cleanup_ctx.append(sessions)
+    # From the outside in.
+    request_id.setup(app)
+    app.middlewares.append(error_middleware)
+    session.setup(app, service)
+    headers.setup(app, is_https=settings.public_scheme == "https")
+    life.setup(app)
+    app.add_routes(ROUTES)
     return app
 
 

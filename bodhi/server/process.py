@@ -76,7 +76,8 @@ def _stop_signal(limit_seconds: float, lifeline: int | None) -> asyncio.Event:
         if not asked:
             asked = True
             _end_after(limit_seconds * LAST_SHARE)
-            loop.call_soon_threadsafe(stop.set)
+            if not loop.is_closed():  # or this process ends already, since it could not start
+                loop.call_soon_threadsafe(stop.set)
         elif lifeline is None:
             os._exit(128 + number)
 

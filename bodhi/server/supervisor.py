@@ -10,8 +10,8 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.context import ForkProcess
 
@@ -42,7 +42,7 @@ class _Worker:
     started_at: float = 0.0
     early_deaths: int = 0
     next_start_at: float = 0.0
-    is_ready: bool = field(default=False)
+    is_ready: bool = False
 
 
 class Supervisor:
@@ -74,7 +74,7 @@ class Supervisor:
                         announced = True
                         ready()
                     self._bury(is_starting=not announced)
-                log.info("ending %d workers", len(self._alive()))
+                log.info("ending %d workers", len(self._processes()))
             finally:
                 self._end()
         return 0
@@ -117,54 +117,61 @@ class Supervisor:
             raise SystemExit(error.exit_status) from None
 
     def _hear_from_workers(self, *, is_starting: bool) -> None:
+        for worker, said in self._words():
+            if said == READY:
+                worker.is_ready = True
+            elif is_starting:
+                raise ConfigurationError(said)
+            else:
+                log.error("a worker cannot start: %s", said)
+
+    def _words(self) -> Iterator[tuple[_Worker, str]]:
+        """What workers have said since the last time; each says one thing, or dies without a word."""
         for worker in self._workers:
             if worker.status is None or not worker.status.poll():
                 continue
-            try:
-                said = worker.status.recv()
-            except EOFError:
-                said = None
-            worker.status.close()
-            worker.status = None
-            if said == READY:
-                worker.is_ready = True
-            elif said is not None and is_starting:
-                raise ConfigurationError(said)
-            elif said is not None:
-                log.error("a worker cannot start: %s", said)
+            with worker.status as status, suppress(EOFError):
+                worker.status = None
+                yield worker, status.recv()
 
     def _bury(self, *, is_starting: bool) -> None:
-        for worker in self._workers:
-            process = worker.process
-            if process is None or process.is_alive():
-                continue
+        for worker, process in self._ended():
             how = _manner_of(process.exitcode)
             if is_starting:
                 raise WorkerFailed(f"a worker {how} before it was ready")
-            worker.process = None
             is_early = time.monotonic() - worker.started_at < SETTLED_SECONDS
             worker.early_deaths = worker.early_deaths + 1 if is_early else 0
             pause = _pause_after(worker.early_deaths)
             worker.next_start_at = time.monotonic() + pause
             log.warning("worker %s %s: another one takes its place in %g s", process.pid, how, pause)
 
+    def _ended(self) -> list[tuple[_Worker, ForkProcess]]:
+        """The processes that have ended; their places are free from now on."""
+        ended = [(worker, worker.process) for worker in self._workers if worker.process]
+        ended = [(worker, process) for worker, process in ended if not process.is_alive()]
+        for worker, _ in ended:
+            worker.process = None
+        return ended
+
     def _end(self) -> None:
         """End all workers: asked first, killed when the time is over or a second signal comes."""
         deadline = time.monotonic() + self._settings.shutdown_timeout_seconds
-        asked = len(self._signals)
-        for process in self._alive():
+        asked = max(len(self._signals), 1)
+        for process in self._processes():
             process.terminate()
-        while self._alive() and time.monotonic() < deadline and len(self._signals) <= max(asked, 1):
+        while self._processes() and time.monotonic() < deadline and len(self._signals) <= asked:
             self._wait(deadline)
-        for process in self._alive():
+            self._ended()
+            list(self._words())  # of no interest any more
+        for process in self._processes():
             log.warning("worker %s is killed: it did not end", process.pid)
             process.kill()
             process.join()
 
     # Waiting.
 
-    def _alive(self) -> list[ForkProcess]:
-        return [worker.process for worker in self._workers if worker.process and worker.process.is_alive()]
+    def _processes(self) -> list[ForkProcess]:
+        return [worker.process for worker in self._workers if worker.process is not None]
 
     def _next_start_at(self) -> float | None:
         missing = [worker.next_start_at for worker in self._workers if worker.process is None]
@@ -174,7 +181,8 @@ class Supervisor:
         """Wait for a signal, a worker's word or a worker's end; at most *until*."""
         heard: list[socket.socket | connection.Connection | int] = [self._wakeup]
         heard += [worker.status for worker in self._workers if worker.status is not None]
-        heard += [process.sentinel for process in self._alive()]
+        # Of those that have died by now as well: nobody has been told of them yet.
+        heard += [process.sentinel for process in self._processes()]
         if self._wakeup in connection.wait(heard, None if until is None else max(0.0, until - time.monotonic())):
             self._wakeup.recv(1024)
 

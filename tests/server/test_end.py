@@ -75,7 +75,7 @@ def test_end_comes_within_its_time(server, path):
         asked_at = time.monotonic()
 
         assert 0 == server.stop()
-        assert time.monotonic() - asked_at < 2  # a busy machine may take its time to notice
+        assert time.monotonic() - asked_at < 5  # on a busy machine the process may wait for its turn
     assert "Traceback" not in server.stderr
 
 
