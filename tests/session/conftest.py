@@ -78,9 +78,10 @@ async def service(make_service: MakeService) -> DefaultSessionService:
 
 
 @pytest.fixture
-def raw(database_url: str) -> RawDatabase:
+async def raw(database_url: str) -> AsyncIterator[RawDatabase]:
     """The test's database, past bodhi."""
-    return RawDatabase(database_url)
+    async with RawDatabase(database_url) as raw:
+        yield raw
 
 
 class _Server(TestServer):
@@ -91,7 +92,9 @@ class _Server(TestServer):
         self._cancels_handlers = cancels_handlers
 
     async def _make_runner(self, **options: Any) -> web.BaseRunner:
-        return await super()._make_runner(**{**options, "handler_cancellation": self._cancels_handlers})
+        # A test that fails while it holds a request does not wait for it to end.
+        own = {"handler_cancellation": self._cancels_handlers, "shutdown_timeout": 0.1}
+        return await super()._make_runner(**{**options, **own})
 
 
 @pytest.fixture

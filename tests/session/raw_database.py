@@ -2,7 +2,8 @@
 
 import re
 import sqlite3
-from typing import Any
+from contextlib import closing
+from typing import Any, Self
 
 import asyncpg
 
@@ -10,25 +11,29 @@ from bodhi.database import dialect_of, sqlite_path
 
 
 class RawDatabase:
-    """Any SQL on the database that *url* names, with ``$1`` for parameters on both kinds."""
+    """Any SQL on the database that *url* names, with ``$1`` for parameters on both kinds; leaving it disconnects."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self.dialect = dialect_of(url)
+        self._postgres: asyncpg.Connection | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._postgres is not None:
+            await self._postgres.close()
 
     async def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
         """The rows of the answer, committed."""
         if self.dialect == "sqlite":
-            with sqlite3.connect(sqlite_path(self._url)) as connection:
+            with closing(sqlite3.connect(sqlite_path(self._url))) as connection, connection:
                 connection.row_factory = sqlite3.Row
-                rows = connection.execute(re.sub(r"\$(\d)", r"?\1", sql), values).fetchall()
-            connection.close()
-            return [dict(row) for row in rows]
-        connection = await asyncpg.connect(self._url)
-        try:
-            return [dict(row) for row in await connection.fetch(sql, *values)]
-        finally:
-            await connection.close()
+                return [dict(row) for row in connection.execute(re.sub(r"\$(\d)", r"?\1", sql), values)]
+        if self._postgres is None:
+            self._postgres = await asyncpg.connect(self._url, statement_cache_size=0)
+        return [dict(row) for row in await self._postgres.fetch(sql, *values)]
 
     async def sessions(self) -> list[dict[str, Any]]:
         """Every row of the session table, expired ones too."""

@@ -254,22 +254,30 @@ async def test_an_expiry_edited_to_nonsense_opens_nothing(expires_at, begun, clo
 # Clocks.
 
 
-async def test_a_node_whose_clock_is_wrong_agrees_with_the_others(postgres_url, start_node):
+@pytest.fixture
+async def postgres_raw(postgres_url):
+    """A PostgreSQL database, past bodhi."""
+    async with RawDatabase(postgres_url) as raw:
+        yield raw
+
+
+async def test_a_node_whose_clock_is_wrong_agrees_with_the_others(postgres_url, postgres_raw, start_node):
     """One clock decides, PostgreSQL's: a node an hour ahead sees, creates and touches sessions as all do."""
     ahead = start_node(postgres_url, CLOCK_IS_AHEAD_HOURS="1")
     behind, right = start_node(postgres_url, CLOCK_IS_AHEAD_HOURS="-1"), start_node(postgres_url)
-    raw = RawDatabase(postgres_url)
     begun = await right.http("POST", "/set", json={"a": 1}, idle_seconds=600)
     assert '{"a": 1}' == (await ahead.http("GET", "/read", cookie=begun["cookie"], idle_seconds=600))["text"]
     by_ahead = await ahead.http("POST", "/set", json={"b": 2}, idle_seconds=600)
     assert '{"b": 2}' == (await right.http("GET", "/read", cookie=by_ahead["cookie"], idle_seconds=600))["text"]
 
-    rows = await raw.rows("SELECT expires_at - created_at AS idle, now_ms(NULL) - created_at AS age FROM bodhi_session")
+    rows = await postgres_raw.rows(
+        "SELECT expires_at - created_at AS idle, now_ms(NULL) - created_at AS age FROM bodhi_session"
+    )
     assert [600_000] * 2 == [row["idle"] for row in rows]
     assert all(0 <= row["age"] < 60_000 for row in rows)
 
     assert 0 == await ahead.call("sweep")
-    await raw.rows("UPDATE bodhi_session SET expires_at = now_ms(NULL)")
+    await postgres_raw.rows("UPDATE bodhi_session SET expires_at = now_ms(NULL)")
     assert "{}" == (await behind.http("GET", "/read", cookie=begun["cookie"]))["text"]
     assert 2 == await ahead.call("sweep")
 
@@ -288,17 +296,18 @@ async def test_the_time_zone_of_a_process_does_not_matter(start_node, database_u
     assert rows[1]["created_at"] - rows[0]["created_at"] < 60_000
 
 
-async def test_the_time_zone_of_the_database_does_not_matter(postgres_url):
+async def test_the_time_zone_of_the_database_does_not_matter(postgres_url, postgres_raw):
     """The same sessions with the same ends, whatever TimeZone the PostgreSQL session has."""
-    raw = RawDatabase(postgres_url)
     name = postgres_url.rpartition("/")[2]
     ids = []
     for zone in ("UTC", "Pacific/Kiritimati", "America/New_York"):
-        await raw.rows(f"ALTER DATABASE {name} SET timezone TO '{zone}'")
+        await postgres_raw.rows(f"ALTER DATABASE {name} SET timezone TO '{zone}'")
         async with DefaultSessionService.from_url(postgres_url, **{**SETTINGS, "idle_seconds": 600}) as service:
             ids.append((await service.create({"zone": zone}))[0])
             assert len(ids) == len([one for one in ids if await service.load(one)])
 
-    rows = await raw.rows("SELECT expires_at - created_at AS idle, now_ms(NULL) - created_at AS age FROM bodhi_session")
+    rows = await postgres_raw.rows(
+        "SELECT expires_at - created_at AS idle, now_ms(NULL) - created_at AS age FROM bodhi_session"
+    )
     assert [600_000] * 3 == [row["idle"] for row in rows]
     assert all(0 <= row["age"] < 60_000 for row in rows)

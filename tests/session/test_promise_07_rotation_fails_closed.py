@@ -136,32 +136,38 @@ async def test_a_rotation_that_fails_half_way_is_undone(site, service, monkeypat
     assert rows == await raw.sessions()
 
 
-@pytest.mark.parametrize("path", ["/login/alice", "/anew", "/set"])
-@pytest.mark.parametrize("kind", ["unknown", "expired", "deleted", "rotated away", "malformed", "another key's"])
-async def test_an_id_that_the_client_chose_is_never_adopted(kind, path, site, service, make_service, clock, raw):
-    """Whatever the browser sends, a session that begins has an id of bodhi's making."""
+async def _planted(kind, service, other, clock):
+    """An id of a kind that must not be adopted."""
     if kind == "unknown":
-        planted = STRANGER
-    elif kind == "malformed":
-        planted = "my-session"
-    else:
-        other = await make_service(keys=["k" * 40]) if kind == "another key's" else service
-        planted, stored = await other.create({"cart": 1})
-        if kind == "expired":
-            clock.advance(100_000)
-        elif kind == "deleted":
-            await service.delete(stored.record.digest)
-        elif kind == "rotated away":
-            await service.rotate(stored, stored.data)
+        return STRANGER
+    if kind == "malformed":
+        return "my-session"
+    session_id, stored = await (other if kind == "another key's" else service).create({"cart": 1})
+    if kind == "expired":
+        clock.advance(100_000)
+    elif kind == "deleted":
+        await service.delete(stored.record.digest)
+    elif kind == "rotated away":
+        await service.rotate(stored, stored.data)
+    return session_id
 
-    response = await site.post(path, json={"a": 1}, headers=sent(planted))
 
-    issued = cookie_of(response)
-    assert 200 == response.status
-    assert issued not in (None, "", planted)
-    assert 43 == len(issued)
-    assert await service.load(planted) is None
-    assert "cart" not in (await service.load(issued)).data
+async def test_an_id_that_the_client_chose_is_never_adopted(site, service, make_service, clock, subtests):
+    """Whatever the browser sends, a session that begins has an id of bodhi's making."""
+    other = await make_service(keys=["k" * 40])
+    for kind in ("unknown", "expired", "deleted", "rotated away", "malformed", "another key's"):
+        for path in ("/login/alice", "/anew", "/set"):
+            with subtests.test(kind, path=path):
+                planted = await _planted(kind, service, other, clock)
+
+                response = await site.post(path, json={"a": 1}, headers=sent(planted))
+
+                issued = cookie_of(response)
+                assert 200 == response.status
+                assert issued not in (None, "", planted)
+                assert 43 == len(issued)
+                assert await service.load(planted) is None
+                assert "cart" not in (await service.load(issued)).data
 
 
 async def test_two_logins_of_one_session_give_one_session(site, service, hold, serve):

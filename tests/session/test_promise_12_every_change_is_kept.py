@@ -1,6 +1,7 @@
 """Promise 12: whatever the response is, the change is kept, or its loss is said loudly."""
 
 import asyncio
+import itertools
 import logging
 
 import pytest
@@ -101,52 +102,57 @@ def _changing(answer, change):
     return handler
 
 
-@pytest.mark.parametrize("answer", ANSWERS)
-async def test_a_new_session_is_kept_and_its_cookie_sent(answer, serve, service):
+async def test_a_new_session_is_kept_and_its_cookie_sent(serve, service, subtests):
     """The row is there, and the headers that go out bring its id."""
-    client = await serve(service, keeps_cookies=False, page=_changing(answer, lambda session: session.update(a=1)))
+    for answer in ANSWERS:
+        with subtests.test(answer.__name__):
+            page = _changing(answer, lambda session: session.update(a=1))
+            client = await serve(service, keeps_cookies=False, page=page)
 
-    response = await _get(client, "/page", answer)
+            response = await _get(client, "/page", answer)
 
-    assert {"a": 1} == (await service.load(cookie_of(response))).data
-    assert "no-store" == response.headers["Cache-Control"]
-    assert "Cookie" == response.headers["Vary"]
+            assert {"a": 1} == (await service.load(cookie_of(response))).data
+            assert "no-store" == response.headers["Cache-Control"]
+            assert "Cookie" == response.headers["Vary"]
 
 
-@pytest.mark.parametrize("answer", ANSWERS)
-async def test_a_change_is_kept_before_the_headers_go_out(answer, serve, service, statements):
+async def test_a_change_is_kept_before_the_headers_go_out(serve, service, statements, subtests):
     """With one write; whoever has the response finds the change in the next request."""
-    client = await serve(service, page=_changing(answer, lambda session: session["cart"].append("pear")))
-    cookie = cookie_of(await client.post("/set", json={"cart": ["apple"]}))
-    statements.clear()
+    for answer in ANSWERS:
+        with subtests.test(answer.__name__):
+            client = await serve(service, page=_changing(answer, lambda session: session["cart"].append("pear")))
+            cookie = cookie_of(await client.post("/set", json={"cart": ["apple"]}))
+            statements.clear()
 
-    response = await _get(client, "/page", answer)
+            response = await _get(client, "/page", answer)
 
-    assert ["load_session", "save_session"] == statements
-    assert {"cart": ["apple", "pear"]} == (await service.load(cookie)).data
-    assert cookie_of(response) is None
+            assert ["load_session", "save_session"] == statements
+            assert {"cart": ["apple", "pear"]} == (await service.load(cookie)).data
+            assert cookie_of(response) is None
 
 
-@pytest.mark.parametrize("answer", ANSWERS)
-async def test_a_login_reaches_the_browser(answer, serve, service):
+async def test_a_login_reaches_the_browser(serve, service, subtests):
     """A rotation gives out its new id, whatever the response is."""
-    client = await serve(service, page=_changing(answer, lambda session: session.update(user_id="alice")))
-    before = cookie_of(await client.post("/set", json={"cart": 1}))
+    for answer in ANSWERS:
+        with subtests.test(answer.__name__):
+            client = await serve(service, page=_changing(answer, lambda session: session.update(user_id="alice")))
+            before = cookie_of(await client.post("/set", json={"cart": 1}))
 
-    after = cookie_of(await _get(client, "/page", answer))
+            after = cookie_of(await _get(client, "/page", answer))
 
-    assert {"cart": 1, "user_id": "alice"} == (await service.load(after)).data
-    assert await service.load(before) is None
+            assert {"cart": 1, "user_id": "alice"} == (await service.load(after)).data
+            assert await service.load(before) is None
 
 
-@pytest.mark.parametrize("answer", ANSWERS)
-async def test_a_logout_reaches_the_browser(answer, serve, service, raw):
+async def test_a_logout_reaches_the_browser(serve, service, raw, subtests):
     """The cookie is removed, whatever the response is."""
-    client = await serve(service, page=_changing(answer, lambda session: session.invalidate()))
-    await client.post("/login/alice")
+    for answer in ANSWERS:
+        with subtests.test(answer.__name__):
+            client = await serve(service, page=_changing(answer, lambda session: session.invalidate()))
+            await client.post("/login/alice")
 
-    assert "" == cookie_of(await _get(client, "/page", answer))
-    assert [] == await raw.sessions()
+            assert "" == cookie_of(await _get(client, "/page", answer))
+            assert [] == await raw.sessions()
 
 
 NESTED = {
@@ -162,37 +168,64 @@ NESTED = {
 }
 
 
-@pytest.mark.parametrize("change", NESTED.values(), ids=NESTED)
-async def test_a_change_inside_a_value_counts(change, serve, service):
+NO_CHANGES = {
+    "there and back": lambda data: data["list"].append(1) or data["list"].pop(),
+    "set to the same": lambda data: data.update(list=[1]),
+    "set to an equal tuple": lambda data: data.update(list=(1,)),
+    "copied": dict,
+    "setdefault": lambda data: data.setdefault("list", []),
+}
+
+
+def _nested():
+    return {"list": [1], "dict": {"a": 1, "zero": 0.0, "none": None}, "deep": [{"x": []}]}
+
+
+@pytest.fixture
+async def nested(serve, service):
+    """A page that makes any of the changes; the change, done by a request to a session of its own."""
+
+    async def page(request):
+        session = await get_session(request)
+        (NESTED | NO_CHANGES)[request.query["change"]](session)
+        return web.Response()
+
+    client = await serve(service, keeps_cookies=False, page=page)
+
+    async def make(change):
+        cookie = cookie_of(await client.post("/set", json=_nested()))
+        await client.get("/page", params={"change": change}, headers=sent(cookie))
+        return (await service.load(cookie)).data
+
+    return make
+
+
+async def test_a_change_inside_a_value_counts(nested, subtests):
     """Nobody has to call changed()."""
-    start = {"list": [1], "dict": {"a": 1, "zero": 0.0, "none": None}, "deep": [{"x": []}]}
-    client = await serve(service, page=_changing(_response, change))
-    cookie = cookie_of(await client.post("/set", json=start))
-    expected = {"list": [1], "dict": {"a": 1, "zero": 0.0, "none": None}, "deep": [{"x": []}]}
-    change(expected)
-
-    await client.get("/page")
-
-    assert repr(expected) == repr((await service.load(cookie)).data)
+    for name, change in NESTED.items():
+        expected = _nested()
+        change(expected)
+        with subtests.test(name):
+            assert repr(expected) == repr(await nested(name))
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda session: session["list"].append(1) or session["list"].pop(),
-        lambda session: session.update(list=[1]),
-        dict,
-        lambda session: session.setdefault("list", []),
-    ],
-    ids=["there and back", "set to the same", "copied", "setdefault"],
-)
-async def test_no_change_is_no_write(change, serve, service, statements):
+async def test_no_change_is_no_write(nested, statements, subtests):
     """A session that is as it was costs no statement."""
-    client = await serve(service, page=_changing(_response, change))
-    await client.post("/set", json={"list": [1]})
+    for name in NO_CHANGES:
+        statements.clear()
+        with subtests.test(name):
+            assert _nested() == await nested(name)
+            assert ["create_session", "load_session", "load_session"] == statements
+
+
+@pytest.mark.parametrize("value", [(1, 2), {1: "one"}, 2**70, float("nan"), "\ud800"], ids=repr)
+async def test_what_only_json_can_hold_is_no_change_either(value, serve, service, statements):
+    """A request that only reads writes nothing, whatever the session holds."""
+    client = await serve(service, keeps_cookies=False)
+    cookie, _ = await service.create({"value": value})
     statements.clear()
 
-    await client.get("/page")
+    await client.get("/read", headers=sent(cookie))
 
     assert ["load_session"] == statements
 
@@ -345,31 +378,32 @@ async def _failing_stream(request):
 FAILURES = {_crash: 500, _server_error: 500, _bad_gateway: 502, _failing_stream: 500}
 
 
-@pytest.mark.parametrize("answer", FAILURES)
-@pytest.mark.parametrize("start", [{}, {"a": 1}], ids=["new", "stored"])
-async def test_a_failed_request_changes_nothing_and_says_so(start, answer, serve, service, raw, caplog):
+async def test_a_failed_request_changes_nothing_and_says_so(serve, service, raw, caplog, subtests):
     """A crash or a 5xx keeps nothing of what the handler did; there is a warning and a counter."""
-    client = await serve(service, page=_changing(answer, lambda session: session.update(b=2)))
-    if start:
-        await client.post("/set", json=start)
-    rows = await raw.sessions()
+    for lost, (answer, start) in enumerate(itertools.product(FAILURES, [{}, {"a": 1}]), 1):
+        with subtests.test(answer.__name__, start=start):
+            client = await serve(service, page=_changing(answer, lambda session: session.update(b=2)))
+            if start:
+                await client.post("/set", json=start)
+            rows = await raw.sessions()
 
-    response = await client.get("/page")
+            response = await client.get("/page")
 
-    assert (FAILURES[answer], None) == (response.status, cookie_of(response))
-    assert rows == await raw.sessions()
-    assert 1 == _lost(service, caplog)
+            assert (FAILURES[answer], None) == (response.status, cookie_of(response))
+            assert rows == await raw.sessions()
+            assert lost == _lost(service, caplog)
 
 
-@pytest.mark.parametrize("answer", FAILURES)
-async def test_a_failed_request_without_a_change_loses_nothing(answer, serve, service, caplog):
+async def test_a_failed_request_without_a_change_loses_nothing(serve, service, caplog, subtests):
     """There is no warning where nothing was to be kept."""
-    client = await serve(service, page=_changing(answer, dict))
-    await client.post("/set", json={"a": 1})
+    for answer in FAILURES:
+        with subtests.test(answer.__name__):
+            client = await serve(service, page=_changing(answer, dict))
+            await client.post("/set", json={"a": 1})
 
-    await client.get("/page")
+            await client.get("/page")
 
-    assert 0 == _lost(service, caplog)
+            assert 0 == _lost(service, caplog)
 
 
 async def test_a_change_by_an_outer_middleware_that_then_fails_is_said_too(serve, service, raw, caplog):
