@@ -1,3 +1,4 @@
+import asyncio
 from importlib.metadata import version
 
 import pytest
@@ -6,6 +7,7 @@ from bodhi.app import create_app
 from bodhi.session import SESSIONS, SessionUnavailable
 from bodhi.settings import load_settings
 from bodhi.web.life import LIFE
+from support.tcp_proxy import TcpProxy
 
 
 @pytest.fixture
@@ -50,6 +52,31 @@ async def test_health_is_503_while_the_session_database_does_not_answer(client, 
     assert "5" == response.headers["Retry-After"]
     assert 200 == alive.status
     assert 200 == (await client.get("/health")).status
+
+
+@pytest.mark.parametrize("mode", ["hang", "drop", "reset"])
+async def test_health_follows_a_real_outage(aiohttp_client, postgres_url, tmp_path, mode):
+    """503 within the time limit while the network is gone, and 200 again afterwards without a restart."""
+    async with TcpProxy.to(postgres_url) as proxy:
+        environ = {
+            "BODHI_HOME": str(tmp_path / "bodhi"),
+            "BODHI_SESSION_DB_URL": proxy.url_for(postgres_url),
+            "BODHI_DB_TIMEOUT": "0.3",
+        }
+        client = await aiohttp_client(create_app(load_settings(environ=environ, cwd=tmp_path)))
+
+        async def ask(path):
+            async with asyncio.timeout(10), client.get(path) as response:
+                return response.status
+
+        assert 200 == await ask("/health")
+        proxy.mode = mode
+        assert (503, 200) == (await ask("/health"), await ask("/ping"))
+        proxy.mode = "forward"
+        async with asyncio.timeout(10):
+            while await ask("/health") != 200:
+                await asyncio.sleep(0.02)
+        await client.close()
 
 
 async def test_health_is_503_when_the_server_ends(client):
