@@ -1,7 +1,7 @@
 """Session data to bytes and back: JSON, with a first byte that says who wrote it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -10,6 +10,10 @@ from bodhi.session.errors import SessionDataError, Unreadable
 
 # msgspec, or the json module where the two would differ.
 _MSGSPEC, _JSON = b"\x01", b"\x02"
+
+DEEPEST = 200  # levels of nesting
+
+_MSGSPEC_REFUSES = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -24,28 +28,36 @@ def encode(data: Mapping[str, Any]) -> bytes:
     try:
         fast = _encode(data)
         if _decode(fast) == data:
+            _refuse_too_deep(fast, data)
             return _MSGSPEC + fast
-    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
+    except _MSGSPEC_REFUSES:
         pass
     try:
-        return _JSON + json.dumps(data, separators=(",", ":")).encode("ascii")
+        slow = _json_bytes(data)
     except (TypeError, ValueError, RecursionError) as error:
         raise SessionDataError(f"the session's {_culprit(data)} cannot be stored as JSON: {error}") from error
+    _refuse_too_deep(slow, data)
+    return _JSON + slow
 
 
 def is_unchanged(data: Mapping[str, Any], plaintext: bytes) -> bool:
     """Whether *data* is what :func:`encode` made *plaintext* of, nested values included."""
-    if plaintext[:1] == _MSGSPEC:
-        try:
-            # The second half is for what msgspec writes as something else: a NaN in place of a null.
-            return _encode(data) == plaintext[1:] and bool(_decode(plaintext[1:]) == data)
-        except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
+    try:
+        if plaintext[:1] == _JSON:
+            return _json_bytes(data) == plaintext[1:]
+        if _encode(data) != plaintext[1:]:
             return False
-    return encode(data) == plaintext
+        stored = _decode(plaintext[1:])
+        # msgspec writes some things as others: a tuple as a list, as json does, but a NaN as a null, unlike json.
+        return bool(stored == data) or _json_bytes(stored) == _json_bytes(data)
+    except _MSGSPEC_REFUSES:
+        return False
 
 
 def decode(plaintext: bytes) -> dict[str, Any]:
     """The data in *plaintext*; raises :exc:`Unreadable`."""
+    if plaintext[:1] not in (_MSGSPEC, _JSON):
+        raise Unreadable("the data is in an unknown encoding")
     try:
         data = json.loads(plaintext[1:]) if plaintext[:1] == _JSON else _decode(plaintext[1:])
     except (ValueError, RecursionError, msgspec.MsgspecError) as error:
@@ -63,10 +75,31 @@ def json_text(value: object) -> str:
         raise SessionDataError(f"the session's user_id cannot be stored as JSON: {error}") from error
 
 
+def _json_bytes(data: Mapping[str, Any]) -> bytes:
+    return json.dumps(data, separators=(",", ":")).encode("ascii")
+
+
+def _refuse_too_deep(encoded: bytes, data: Mapping[str, Any]) -> None:
+    # What can be written here must be readable from any depth of any stack. Few data have brackets enough to ask.
+    if encoded.count(b"[") + encoded.count(b"{") <= DEEPEST:
+        return
+    level: list[object] = [data]
+    for _ in range(DEEPEST):
+        level = [inner for value in level for inner in _inside(value)]
+    if level:
+        raise SessionDataError(f"the session's data is nested more than {DEEPEST} levels deep")
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
+
+
 def _culprit(data: Mapping[str, Any]) -> str:
     for key, value in data.items():
         try:
-            json.dumps(value)
+            json.dumps({key: value})
         except (TypeError, ValueError, RecursionError):
             return f"key {key!r}"
     return "data"

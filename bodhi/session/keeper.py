@@ -9,7 +9,7 @@ from bodhi.session.changes import Changes, Moving, OpenSession, Saving
 from bodhi.session.codec import encode
 from bodhi.session.cookie import CookiePolicy
 from bodhi.session.counters import SessionCounters
-from bodhi.session.errors import DigestTaken, SessionError, SessionGone, SessionUnavailable, UnknownKey, Unreadable
+from bodhi.session.errors import DigestTaken, SessionError, SessionGone, UnknownKey, Unreadable
 from bodhi.session.handles import digest_of, handle_of, is_session_id, new_session_id
 from bodhi.session.keyring import Keyring
 from bodhi.session.owner import owner_of
@@ -194,8 +194,8 @@ class SessionKeeper:
             log.warning("session %s is set aside: %s", handle_of(record.digest), error)
             try:
                 await self._store.set_aside(record, str(error))
-            except SessionUnavailable:
-                log.warning("session %s could not be set aside yet", handle_of(record.digest))
+            except Exception as failure:  # noqa: BLE001 - the row is bad already, the visit shall not be
+                log.warning("session %s could not be set aside yet: %r", handle_of(record.digest), failure)
         return None
 
     def _cap(self, owner: str | None) -> UserCap | None:

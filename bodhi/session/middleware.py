@@ -4,12 +4,11 @@ from collections.abc import AsyncIterator
 from typing import cast
 
 import aiohttp_session
-from aiohttp import hdrs, web
+from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from bodhi.session import aiohttp_keys
-from bodhi.session.errors import SessionError, SessionUnavailable
-from bodhi.session.responses import SessionGoneResponse, SessionUnavailableResponse
+from bodhi.session.errors import SessionError
 from bodhi.session.service import DefaultSessionService
 from bodhi.session.session import Session
 from bodhi.session.visit import VISIT, Visit
@@ -73,43 +72,40 @@ def session_middleware(service: DefaultSessionService, *, max_age: int | None = 
 
 
 async def _finish(visit: Visit, response: web.StreamResponse) -> None:
-    """Keep what the handler changed, and make *response* say so."""
+    """Keep what the handler changed, while an error can still take the place of *response*."""
+    visit.is_finished = True
     session = visit.session
-    if session is None:
+    if session is None or not isinstance(response, web.StreamResponse):
         return
     if response.status >= 500:
         visit.lose(f"the response is {response.status}")
-    elif response.prepared:
-        try:
-            await visit.keep(session)
-        except SessionError as error:
-            visit.lose(f"it was made after the headers went out, and {error}")
-    else:
-        try:
-            await visit.keep(session)
-        except SessionUnavailable as error:
-            visit.lose(str(error))  # whatever page is shown instead, it is not tried again behind it
+        return
+    try:
+        await visit.keep(session)
+    except Exception as error:
+        visit.lose(str(error))  # whatever is shown instead, it is not tried again behind it
+        if not response.prepared or not isinstance(error, SessionError):
             raise
-    if not response.prepared:
-        visit.is_finished = True
-        visit.tell(response)
 
 
 async def _before_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Keep what a stream's handler changed before its headers go out, or a middleware around :func:`setup`'s."""
+    """Keep what a stream's handler changed, or a middleware around :func:`setup`'s; tell the browser, and caches.
+
+    Only here, since a middleware may have put another response in the place of the handler's.
+    """
     visit = request.get(VISIT)
     if visit is None or visit.session is None:
         return
-    if response.status < 500:
+    if response.status >= 500:
+        visit.lose(f"the response is {response.status}")
+    else:
         try:
             await visit.keep(visit.session)
-        except (SessionUnavailableResponse, SessionGoneResponse) as answer:
-            if not visit.is_finished:
-                raise  # in the handler of a stream, which can still answer with it
-            # aiohttp has laid out the body by now: its status is what can still be changed.
-            visit.lose(str(answer))
-            response.set_status(answer.status)
-            if retry_after := answer.headers.get(hdrs.RETRY_AFTER):
-                response.headers[hdrs.RETRY_AFTER] = retry_after
+        except SessionError as error:
+            # The handler of a stream can still answer with the error. After it aiohttp has laid out the response
+            # already: the connection ends without one, rather than with a success that is none.
+            if visit.is_finished:
+                visit.lose(str(error))
+            raise
     visit.tell(response)
     visit.headers_are_out = True

@@ -118,8 +118,10 @@ class Visit(aiohttp_session.AbstractStorage):
 
     async def _keep(self, session: Session, taken: Taken) -> None:
         if session.stored is None or taken.is_invalidated:
-            if taken.data:
+            if taken.data and not self.headers_are_out:
                 await self._begin(session, taken)
+            elif taken.data:
+                await self._end_late(session, taken)
             else:
                 await self._end(session, taken)
         elif taken.data and (taken.wants_rotation or owner_of(taken.data) != session.stored.record.user_id):
@@ -131,12 +133,18 @@ class Visit(aiohttp_session.AbstractStorage):
         digest = self._replaced_digest(session)
         if digest is not None:
             await self._keeper.delete(digest)
-        if taken.is_invalidated and self._cookie_value() is not None:
+        if self._cookie_value() is None:
+            self._session_id = self._set_cookie = None  # the browser never heard of it
+        elif taken.is_invalidated:
             self._forget()
         session.was_stored(None, taken)
 
-    async def _begin(self, session: Session, taken: Taken) -> None:
+    async def _end_late(self, session: Session, taken: Taken) -> None:
+        if taken.is_invalidated:
+            await self._end(session, taken)
         self._need_headers()
+
+    async def _begin(self, session: Session, taken: Taken) -> None:
         replaces = self._replaced_digest(session)
         with self._failing_closed(session):
             session_id, stored = await self._keeper.create(
