@@ -6,23 +6,29 @@ from typing import Any
 from bodhi.session.codec import json_text
 from bodhi.session.errors import SessionDataError
 
-LONGEST_USER_ID_BYTES = 1_024
+LONGEST_USER_ID_BYTES = 1_024  # PostgreSQL indexes no more than 2,700
 
 
 def owner_of(data: Mapping[str, Any]) -> str | None:
-    """The ``user_id`` column for *data*, or None where it names no user; raises as :func:`user_text`."""
+    """The ``user_id`` column for *data*, or None where it names no user.
+
+    Raises :exc:`SessionDataError` for what PostgreSQL cannot hold or index, on SQLite as well.
+    """
     user_id = data.get("user_id")
-    return None if user_id is None else user_text(user_id)
+    if user_id is None:
+        return None
+    text = user_text(user_id)
+    if len(text.encode()) > LONGEST_USER_ID_BYTES:
+        raise SessionDataError(f"the session's user_id is longer than {LONGEST_USER_ID_BYTES} bytes")
+    return text
 
 
 def user_text(user_id: object) -> str:
     """*user_id* as the column holds it: a text as it is, and anything else as JSON (7 is "7").
 
-    Raises :exc:`SessionDataError` for a text that PostgreSQL cannot hold or index, on SQLite as well.
+    Raises :exc:`SessionDataError` for a text that PostgreSQL cannot hold.
     """
     text = user_id if isinstance(user_id, str) else json_text(user_id)
-    if len(text.encode("utf-8", "replace")) > LONGEST_USER_ID_BYTES:
-        raise SessionDataError(f"a user_id of more than {LONGEST_USER_ID_BYTES} bytes: no database can index that")
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise SessionDataError("a user_id with a NUL or half a surrogate pair in it: no database can index that")
+        raise SessionDataError("the session's user_id holds a NUL or half a surrogate pair: no database can hold that")
     return text
