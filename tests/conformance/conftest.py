@@ -1,19 +1,40 @@
 """A migrated database for the stores of bodhi, whose pages and batches are small enough to fill several."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from bodhi.database import Database, Schema, open_database
 from bodhi.session import sql_store
+from support.databases import Databases
+
+
+@pytest.fixture(scope="module")
+def migrated_postgres_url(postgres_databases: Databases) -> Iterator[str]:
+    """A database for all tests of a file, one after the other: to make one for each would cost more than the tests."""
+    url = postgres_databases.create()
+    asyncio.run(_migrate(url))
+    yield url
+    postgres_databases.drop(url)
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    """The test's own database, with the tables of sessions."""
+def database_url(dialect: str, request: pytest.FixtureRequest) -> str:
+    """The URL of a database that holds nothing on SQLite, and maybe the last test's sessions on PostgreSQL."""
+    url: str = request.getfixturevalue("sqlite_url" if dialect == "sqlite" else "migrated_postgres_url")
+    return url
+
+
+@pytest.fixture
+async def database(dialect: str, database_url: str) -> AsyncIterator[Database]:
+    """A database with the tables of sessions, empty."""
     # Nothing here has to survive a power cut: synchronous="normal" spares the disk.
     async with open_database(database_url, synchronous="normal") as database:
-        await Schema(database, "session").migrate()
+        if dialect == "sqlite":
+            await Schema(database, "session").migrate()
+        else:
+            await database.script("TRUNCATE bodhi_session, bodhi_session_set_aside")
         yield database
 
 
@@ -24,3 +45,8 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sql_store, "CLEAR_BATCH", 10)
     for kind in (sql_store.SqliteSessionStore, sql_store.PostgresSessionStore):
         monkeypatch.setattr(kind, "sweep_batch", 10)
+
+
+async def _migrate(url: str) -> None:
+    async with open_database(url) as database:
+        await Schema(database, "session").migrate()

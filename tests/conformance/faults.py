@@ -139,7 +139,12 @@ FAULTS = (
     Fault(
         "touch passes the absolute timeout",
         "test_touch_never_extends_beyond_the_absolute_end",
-        sql={"touch_session": {rf"(?:min|least)\((\$2{CAST} \+ \$3{CAST}), ends_at\)": r"\1"}},
+        sql={
+            "touch_session": {
+                rf"(?:min|least)\((\$2{CAST} \+ \$3{CAST}), ends_at\)": r"\1",
+                "SET": "SET ends_at = CAST($2 AS bigint) + CAST($3 AS bigint),",
+            }
+        },
     ),
     Fault(
         "touch is written at every request",
