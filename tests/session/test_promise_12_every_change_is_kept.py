@@ -551,6 +551,60 @@ async def test_a_late_change_that_needs_a_cookie_is_lost_loudly(start, after, an
     assert 1 == _lost(service, caplog)
 
 
+@pytest.mark.parametrize(
+    ("start", "change"),
+    [
+        ({}, {"late": True}),
+        ({"a": 1}, {"user_id": "alice"}),
+    ],
+    ids=["a new session", "a login"],
+)
+@pytest.mark.parametrize("get", [get_session, new_session])
+async def test_a_session_first_asked_for_in_a_stream_is_too_late_for_a_cookie(
+    get, start, change, serve, service, raw, caplog
+):
+    """A handler that sends its headers first, and then thinks of the session, strands no visitor."""
+
+    async def handler(request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        session = await get(request)
+        session.update(change)
+        return response
+
+    client = await serve(service, page=handler)
+    if start:
+        await client.post("/set", json=start)
+    rows = await raw.sessions()
+
+    response = await client.get("/page")
+    await response.read()
+    await _until(lambda: service.counters.lost_changes)
+
+    assert cookie_of(response) is None
+    assert rows == await raw.sessions()
+    assert 1 == _lost(service, caplog)
+    assert start == await (await client.get("/read")).json()
+
+
+async def test_a_stored_session_first_asked_for_in_a_stream_is_kept(serve, service):
+    """It needs no cookie."""
+
+    async def handler(request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        (await get_session(request))["late"] = True
+        return response
+
+    client = await serve(service, page=handler)
+    cookie = cookie_of(await client.post("/set", json={"a": 1}))
+
+    await (await client.get("/page")).read()
+    await _until(lambda: service.counters.saves)
+
+    assert {"a": 1, "late": True} == (await service.load(cookie)).data
+
+
 @pytest.mark.parametrize("answer", [_stream, _websocket])
 @pytest.mark.parametrize("afterwards", [{}, {"flash": "bye"}], ids=["logout", "logout and a greeting"])
 async def test_a_late_logout_ends_the_session(afterwards, answer, serve, service, raw):

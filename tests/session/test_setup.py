@@ -1,0 +1,153 @@
+"""``bodhi.session.setup(app, service)``: how an application and its sessions are put together."""
+
+import asyncio
+
+import aiohttp_session
+import pytest
+from aiohttp import web
+
+import bodhi.session
+from bodhi.session import DefaultSessionService, SessionUnavailable, setup
+from session.conftest import SETTINGS
+from session.pages import PAGES, cookie_of, sent
+
+
+@pytest.fixture
+async def closed_service(database_url, clock):
+    """A service that nobody has opened."""
+    return DefaultSessionService.from_url(database_url, **SETTINGS, clock=clock)
+
+
+async def test_a_service_that_is_not_open_opens_and_closes_with_the_application(closed_service, serve):
+    """Two lines are all that an application needs."""
+    before = asyncio.all_tasks()
+    client = await serve(closed_service)
+
+    assert cookie_of(await client.post("/set", json={"a": 1}))
+    assert {"a": 1} == await (await client.get("/read")).json()
+    await client.close()
+
+    assert before == asyncio.all_tasks()
+
+
+async def test_a_service_that_is_open_stays_open(service, serve):
+    """Who opened it closes it."""
+    client = await serve(service)
+    cookie = cookie_of(await client.post("/set", json={"a": 1}))
+
+    await client.close()
+
+    assert {"a": 1} == (await service.load(cookie)).data
+
+
+async def test_a_sub_application_shares_the_session(serve, service):
+    """Its pages read and write the same session, its streams too."""
+
+    async def sub_page(request):
+        session = await aiohttp_session.get_session(request)
+        session["sub"] = True
+        response = web.StreamResponse()
+        await response.prepare(request)
+        return response
+
+    def install(app, service):
+        setup(app, service)
+        sub_app = web.Application()
+        sub_app.router.add_get("/page", sub_page)
+        app.add_subapp("/sub", sub_app)
+
+    client = await serve(service, install=install)
+    first = cookie_of(await client.get("/sub/page"))
+    await client.post("/set", json={"a": 1})
+
+    assert {"sub": True, "a": 1} == (await service.load(first)).data
+
+
+async def test_a_sub_application_may_have_the_sessions_alone(serve, service):
+    """Then the rest of the application has none, and says so."""
+
+    def install(app, service):
+        sub_app = web.Application()
+        setup(sub_app, service)
+        sub_app.add_routes(PAGES)
+        app.add_subapp("/sub", sub_app)
+
+    client = await serve(service, install=install)
+
+    cookie = cookie_of(await client.post("/sub/set", json={"a": 1}))
+    assert {"a": 1} == await (await client.get("/sub/read")).json()
+    assert 500 == (await client.get("/read")).status
+    assert cookie
+
+
+async def test_two_applications_may_share_a_service(serve, service):
+    """A session begun on one is the same on the other."""
+    one, other = await serve(service, keeps_cookies=False), await serve(service, keeps_cookies=False)
+
+    cookie = cookie_of(await one.post("/set", json={"a": 1}))
+
+    assert {"a": 1} == await (await other.get("/read", headers=sent(cookie))).json()
+
+
+async def test_max_age_may_be_given_to_setup(serve, service, clock):
+    """As it is to aiohttp-session's storages."""
+    client = await serve(service, install=lambda app, service: setup(app, service, max_age=600), keeps_cookies=False)
+
+    response = await client.post("/set", json={"a": 1})
+
+    assert "; Max-Age=600; " in response.headers["Set-Cookie"]
+    clock.advance(600)
+    assert await service.load(cookie_of(response)) is None
+
+
+async def test_an_error_of_routing_is_no_fault(client):
+    """404 and 405 pass through the middleware, with a session or without."""
+    await client.post("/set", json={"a": 1})
+
+    assert [404, 405] == [(await client.get(path)).status for path in ("/nowhere", "/set")]
+
+
+async def test_class_based_views_have_sessions(serve, service):
+    """``web.View`` asks with its own request."""
+
+    class View(web.View):
+        async def post(self):
+            (await aiohttp_session.get_session(self.request))["view"] = True
+            return web.Response()
+
+    def install(app, service):
+        setup(app, service)
+        app.router.add_view("/view", View)
+
+    client = await serve(service, install=install)
+
+    assert {"view": True} == (await service.load(cookie_of(await client.post("/view")))).data
+
+
+async def test_the_typed_functions_are_aiohttp_sessions(serve, service):
+    """``bodhi.session.get_session`` gives the very same object."""
+
+    async def handler(request):
+        session = await bodhi.session.get_session(request)
+        assert session is await aiohttp_session.get_session(request)
+        new = await bodhi.session.new_session(request)
+        assert new is await aiohttp_session.get_session(request)
+        return web.Response()
+
+    client = await serve(service, page=handler)
+
+    assert 200 == (await client.get("/page")).status
+
+
+async def test_a_request_to_a_closed_service_is_an_outage(serve, make_service):
+    """What comes while the program ends is told to come again: no crash, and no logout."""
+    service = await make_service()
+    client = await serve(service, keeps_cookies=False)
+    cookie = cookie_of(await client.post("/set", json={"a": 1}))
+
+    await service.close()
+    response = await client.get("/read", headers=sent(cookie))
+
+    assert (503, None) == (response.status, cookie_of(response))
+    with pytest.raises(SessionUnavailable):
+        await service.count_sessions()
