@@ -14,6 +14,9 @@ REQUEST_ID: ContextVar[str | None] = ContextVar("REQUEST_ID", default=None)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
+_encode = json.JSONEncoder(default=str).encode  # json.dumps would make an encoder for each line
+
+
 class RequestIdFilter(logging.Filter):
     """Gives every record the id of its request as ``request_id``."""
 
@@ -49,7 +52,7 @@ class JsonFormatter(logging.Formatter):
         }
         if traceback := _traceback_of(self, record):
             entry["traceback"] = "\n".join(traceback)
-        return json.dumps(entry, default=str)
+        return _encode(entry)
 
 
 FORMATTERS: Mapping[str, type[logging.Formatter]] = {"text": TextFormatter, "json": JsonFormatter}
