@@ -34,7 +34,7 @@ def current_id() -> str:
     """The id of the request that is handled, made when it has none: aiohttp refuses some before any middleware."""
     request_id = REQUEST_ID.get()
     if request_id is None:
-        request_id = f"{random.getrandbits(128):032x}"  # noqa: S311 - no secret, and no system call
+        request_id = f"{random.getrandbits(128):032x}"  # no secret, and no system call
         REQUEST_ID.set(request_id)
     return request_id
 
