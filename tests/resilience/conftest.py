@@ -1,6 +1,6 @@
 """Starting the test application, as a process or here."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from aiohttp import web
 from bodhi.session import DefaultSessionService
 from resilience.app import KEY, create_app
 from resilience.processes import AppProcess
+from resilience.write_lock import WriteLock
 
 StartApp = Callable[..., Awaitable[AppProcess]]
 ServeHere = Callable[..., Awaitable[tuple[str, DefaultSessionService]]]
@@ -33,13 +34,22 @@ async def start_app(tmp_path: Path) -> AsyncIterator[StartApp]:
 
 
 @pytest.fixture
+def write_lock(sqlite_url: str) -> Iterator[WriteLock]:
+    """The write lock of the test's SQLite file."""
+    lock = WriteLock(sqlite_url)
+    yield lock
+    lock.close()
+
+
+@pytest.fixture
 async def serve_here() -> AsyncIterator[ServeHere]:
     """Serves the application in the test's own loop: its address and its service."""
     async with AsyncExitStack() as stack:
 
         async def serve(url: str, **options: Any) -> tuple[str, DefaultSessionService]:
-            service = DefaultSessionService.from_url(url, **{"keys": [KEY], **options})
-            runner = web.AppRunner(create_app(service), shutdown_timeout=1)
+            service = DefaultSessionService.from_url(url, keys=[KEY], **options)
+            # Requests whose client has left are cancelled, as aiohttp can be told to.
+            runner = web.AppRunner(create_app(service), handler_cancellation=True, shutdown_timeout=1)
             stack.push_async_callback(runner.cleanup)
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -1,9 +1,8 @@
 """Another process keeps the write lock of the SQLite file: reads go on, writes are refused in time."""
 
 import asyncio
-import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -13,39 +12,13 @@ from resilience.app import KEY
 from resilience.conftest import StartApp
 from resilience.outage import LIMIT_SECONDS, SLACK_SECONDS, expect_all_works, live_through
 from resilience.visitors import Visitor, answered, under_load, visitors
+from resilience.write_lock import WriteLock
 
 VISITORS = 8
 CALLS = 300
 ARRIVAL_SECONDS = 0.005  # requests come one by one, as they do from outside
 
 Call = Callable[[DefaultSessionService, int], Awaitable[object]]
-
-
-class WriteLock:
-    """The file's write lock, as a backup or another program takes it."""
-
-    def __init__(self, url: str) -> None:
-        self._connection = sqlite3.connect(url.removeprefix("sqlite:"), isolation_level=None, check_same_thread=False)
-
-    async def take(self) -> None:
-        """Waits for the application's own transactions, so in a thread."""
-        await asyncio.to_thread(self._connection.execute, "BEGIN IMMEDIATE")
-
-    async def release(self) -> None:
-        """Lets the application write again."""
-        self._connection.execute("ROLLBACK")
-
-    def close(self) -> None:
-        """Releases it for good."""
-        self._connection.close()
-
-
-@pytest.fixture
-def write_lock(sqlite_url: str) -> Iterator[WriteLock]:
-    """The lock of the test's database."""
-    lock = WriteLock(sqlite_url)
-    yield lock
-    lock.close()
 
 
 async def test_a_write_lock_held_too_long_is_no_logout(

@@ -1,0 +1,110 @@
+"""What becomes of single requests when the database goes away around them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import pytest
+
+from bodhi.session import DefaultSessionService
+from resilience.conftest import ServeHere
+from resilience.outage import LIMIT_SECONDS
+from resilience.visitors import Answer, Visitor, visitors
+from resilience.write_lock import WriteLock
+from support.tcp_proxy import TcpProxy
+
+Outage = Callable[[], AbstractAsyncContextManager[None]]
+SLOW_SECONDS = 0.3
+
+
+@pytest.fixture
+async def breakable(database_url: str, dialect: str) -> AsyncIterator[tuple[str, Outage]]:
+    """The URL of a database, and what makes it refuse all writes for a while."""
+    if dialect == "postgres":
+        async with TcpProxy.to(database_url) as proxy:
+
+            @asynccontextmanager
+            async def dropped() -> AsyncIterator[None]:
+                proxy.mode = "drop"
+                yield
+                proxy.mode = "forward"
+
+            yield proxy.url_for(database_url), dropped
+    else:
+
+        @asynccontextmanager
+        async def locked() -> AsyncIterator[None]:
+            lock = WriteLock(database_url)
+            await lock.take()
+            yield
+            lock.close()
+
+        yield database_url, locked
+
+
+def expect_refused(answer: Answer) -> None:
+    """Fails unless the client is told to come back, and nothing about its cookie."""
+    assert 503 == answer.status
+    assert answer.retry_after
+    assert not answer.set_cookie
+
+
+async def test_what_was_loaded_before_the_outage_is_refused_when_it_is_saved(
+    breakable: tuple[str, Outage], serve_here: ServeHere
+) -> None:
+    """The handler is through, but what it changed cannot be kept: that is no success."""
+    url, outage = breakable
+    base_url, service = await serve_here(url, limit_seconds=LIMIT_SECONDS)
+    async with visitors(base_url, 1) as [visitor]:
+        assert 200 == (await visitor.write()).status
+        under_way = asyncio.create_task(visitor.slow(SLOW_SECONDS))
+        await loaded(service)
+        async with outage():
+            expect_refused(await under_way)
+
+        await visitor.expect_kept()
+        assert 200 == (await visitor.slow(0)).status
+
+
+async def test_a_first_visit_during_an_outage_gets_no_cookie(
+    breakable: tuple[str, Outage], serve_here: ServeHere
+) -> None:
+    """A session that could not be stored is none; the next attempt makes one."""
+    url, outage = breakable
+    base_url, _ = await serve_here(url, limit_seconds=LIMIT_SECONDS)
+    async with visitors(base_url, 1) as [visitor]:
+        async with outage():
+            expect_refused(await visitor.write())
+            assert 200 == (await visitor.plain()).status
+
+        assert 200 == (await visitor.write()).status
+        await visitor.expect_kept()
+
+
+@pytest.mark.parametrize("step", [Visitor.login, Visitor.logout], ids=["login", "logout"])
+async def test_what_changes_the_cookie_changes_nothing_in_an_outage(
+    step: Callable[[Visitor], Awaitable[Answer]], breakable: tuple[str, Outage], serve_here: ServeHere
+) -> None:
+    """Who could not log in is not logged in, who could not log out is told so; both can when it is over."""
+    url, outage = breakable
+    base_url, _ = await serve_here(url, limit_seconds=LIMIT_SECONDS)
+    async with visitors(base_url, 1) as [visitor]:
+        assert 200 == (await visitor.write()).status
+        cookie = visitor.cookie
+        async with outage():
+            expect_refused(await step(visitor))
+
+        await visitor.expect_kept()
+        assert "user_id" not in (await visitor.read()).body
+        answer = await step(visitor)
+        assert 200 == answer.status
+        assert answer.set_cookie
+        visitor.cookie = cookie
+        assert {} == (await visitor.read()).body, "the old id is dead after a login as after a logout"
+
+
+async def loaded(service: DefaultSessionService) -> None:
+    """Returns once a request has loaded its session."""
+    async with asyncio.timeout(5):
+        while not service.counters.loads:
+            await asyncio.sleep(0.005)
