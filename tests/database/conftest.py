@@ -1,0 +1,15 @@
+"""A database of each kind, with the tables of sessions, and rows to put into it."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bodhi.database import Database, Schema, open_database
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """The test's own database, with the tables of sessions."""
+    async with open_database(database_url, limit_seconds=10) as database:
+        await Schema(database, "session").migrate()
+        yield database

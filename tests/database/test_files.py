@@ -1,0 +1,113 @@
+"""A SQLite database as files: whose they are, and two processes on them."""
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from bodhi.database import CannotOpen, Schema, open_database
+from database.processes import outputs_of
+from database.rows import insert
+
+WRITE = """
+import asyncio
+from bodhi.session import DefaultSessionService
+
+async def main(url):
+    async with DefaultSessionService.from_url(url, keys=["k" * 32], limit_seconds=20) as service:
+        ready()
+        session_id, _ = await service.create({"own": 0})
+        for number in range(50):
+            await service.create({"number": number})
+            session = await service.load(session_id)
+            session.data["own"] += 1
+            await service.save(session, session.data)
+        print((await service.load(session_id)).data["own"])
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+@pytest.fixture
+def open_umask():
+    """A umask that takes nothing away: what protects the files is not the user's habit."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def mode_of(path: Path) -> int:
+    """The permissions of *path*."""
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.usefixtures("open_umask")
+async def test_the_files_and_a_new_folder_are_the_users_alone(tmp_path):
+    """Database, log and shared memory 0600, the folder 0700."""
+    folder = tmp_path / "new"
+    async with open_database(f"sqlite:{folder}/session.sqlite") as database:
+        await Schema(database, "session").migrate()
+        await insert(database, "a")
+
+        assert 0o700 == mode_of(folder)
+        names = ["session.sqlite", "session.sqlite-shm", "session.sqlite-wal"]
+        assert dict.fromkeys(names, 0o600) == {file.name: mode_of(file) for file in sorted(folder.iterdir())}
+
+
+@pytest.mark.usefixtures("open_umask")
+async def test_a_folder_that_is_there_stays_as_it_is(tmp_path):
+    """It may be shared on purpose."""
+    folder = tmp_path / "shared"
+    folder.mkdir(mode=0o755)
+
+    async with open_database(f"sqlite:{folder}/session.sqlite"):
+        assert 0o755 == mode_of(folder)
+        assert 0o600 == mode_of(folder / "session.sqlite")
+
+
+async def test_a_relative_path_is_below_the_working_directory(tmp_path, monkeypatch):
+    """Not below the program's own folder."""
+    monkeypatch.chdir(tmp_path)
+
+    async with open_database("sqlite:session.sqlite"):
+        assert (tmp_path / "session.sqlite").is_file()
+
+
+async def test_a_path_with_odd_characters_is_taken_as_it_is(tmp_path):
+    """Nothing in it is a parameter to SQLite."""
+    name = "ü 100% ? # &mode=ro.sqlite"
+
+    async with open_database(f"sqlite:{tmp_path}/{name.replace('%', '%25').replace('?', '%3F').replace('#', '%23')}"):
+        assert name in {file.name for file in tmp_path.iterdir()}
+
+
+async def test_a_folder_that_cannot_be_made_is_said(tmp_path):
+    """One line names the path and the cause."""
+    (tmp_path / "file").touch()
+
+    with pytest.raises(CannotOpen, match=r"file/below/session\.sqlite: Not a directory"):
+        await open_database(f"sqlite:{tmp_path}/file/below/session.sqlite").__aenter__()
+
+
+async def test_deleted_data_is_overwritten(tmp_path):
+    """What was deleted cannot be read from the file's free pages."""
+    path = tmp_path / "session.sqlite"
+    async with open_database(f"sqlite:{path}") as database:
+        await Schema(database, "session").migrate()
+        await insert(database, "q")
+        await database.maybe("delete_session", digest=b"q" * 32, now=None)
+
+    assert b"q" * 32 not in path.read_bytes()
+
+
+async def test_two_processes_write_to_one_file(sqlite_url):
+    """They take turns: nobody fails, nothing is lost, and the file is sound."""
+    outputs = await outputs_of(2, WRITE, sqlite_url)
+
+    assert ["50\n", "50\n"] == outputs
+    connection = sqlite3.connect(sqlite_url.removeprefix("sqlite:"))
+    assert [("ok",)] == connection.execute("PRAGMA integrity_check").fetchall()
+    assert [(102,)] == connection.execute("SELECT count(*) FROM bodhi_session").fetchall()
+    connection.close()

@@ -1,0 +1,165 @@
+"""Migrations: all of them once, whoever comes first, and a database that does not fit is refused."""
+
+import asyncpg
+import pytest
+
+from bodhi.database import DatabaseError, Schema, SchemaOutdated, SchemaTooNew, open_database
+from bodhi.database.schema import Migration
+from database.processes import outputs_of
+from database.rows import insert, letters
+
+MIGRATE = """
+import asyncio
+from bodhi.database import Schema, open_database
+
+async def main(url):
+    async with open_database(url, limit_seconds=20) as database:
+        ready()
+        print(len(await Schema(database, "session").migrate()))
+        await database.maybe("count_sessions", now=None)
+
+asyncio.run(main(sys.argv[1]))
+"""
+FIRST_START = """
+import asyncio
+from bodhi.session import DefaultSessionService
+
+async def main(url):
+    service = DefaultSessionService.from_url(url, keys=["k" * 32], limit_seconds=20)
+    ready()
+    async with service:
+        await service.create({"a": 1})
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+@pytest.fixture
+async def empty(database_url):
+    """A database without tables."""
+    async with open_database(database_url) as database:
+        yield database
+
+
+async def test_an_empty_database_is_at_version_zero(empty):
+    """Looking changes nothing."""
+    schema = Schema(empty, "session")
+
+    status = await schema.status()
+
+    assert ("session", 0, len(schema.migrations)) == (status.part, status.applied, status.known)
+    assert not status.is_current
+    assert not await empty.maybe("find_version_table")
+
+
+async def test_migrating_applies_what_is_missing(empty):
+    """All of it on an empty database, and nothing the second time."""
+    schema = Schema(empty, "session")
+
+    applied = await schema.migrate()
+
+    assert schema.migrations == applied
+    assert (await schema.status()).is_current
+    assert [] == await Schema(empty, "session").migrate()
+
+
+async def test_migrations_are_numbered_from_one_without_a_gap(empty):
+    """A number is a version."""
+    migrations = Schema(empty, "session").migrations
+
+    assert list(range(1, len(migrations) + 1)) == [migration.version for migration in migrations]
+
+
+async def test_a_later_migration_finds_the_rows_of_before(empty):
+    """Only what is missing is applied, and data stays."""
+    await Schema(empty, "session").migrate()
+    await insert(empty, "a")
+    newer = Schema(empty, "session")
+    added = Migration(len(newer.migrations) + 1, "colour", "ALTER TABLE bodhi_session ADD COLUMN colour text;")
+    newer.migrations.append(added)
+
+    assert [added] == await newer.migrate()
+
+    assert "a" == await letters(empty)
+    assert (await newer.status()).is_current
+
+
+async def test_a_migration_that_fails_leaves_the_version_of_before(empty):
+    """Neither its own steps nor the migrations before it in the same run stay."""
+    schema = Schema(empty, "session")
+    broken = "CREATE TABLE half (a integer);\nINSERT INTO no_such_table VALUES (1);"
+    schema.migrations.append(Migration(len(schema.migrations) + 1, "broken", broken))
+
+    with pytest.raises(DatabaseError, match="no_such_table"):
+        await schema.migrate()
+
+    assert 0 == (await Schema(empty, "session").status()).applied
+    await Schema(empty, "session").migrate()
+    await empty.script("CREATE TABLE half (a integer);")
+
+
+async def test_a_newer_database_is_refused(empty):
+    """By migrating and by checking; one line names the database without its password and both versions."""
+    schema = Schema(empty, "session")
+    await schema.migrate()
+    newest = len(schema.migrations) + 1
+    await empty.count("record_version", part="session", version=newest, name="of_tomorrow")
+
+    for attempt in (schema.migrate, schema.check):
+        with pytest.raises(SchemaTooNew) as caught:
+            await attempt()
+        assert 2 == caught.value.exit_status
+        assert f"{empty.address} is at version {newest} of the session schema" in str(caught.value)
+        assert f"knows only {newest - 1}" in str(caught.value)
+        assert 1 == len(str(caught.value).splitlines())
+
+
+async def test_an_outdated_database_is_refused_where_it_may_not_be_migrated(empty):
+    """One line says which command migrates it."""
+    schema = Schema(empty, "session")
+
+    with pytest.raises(SchemaOutdated, match="at version 0 of the session schema") as caught:
+        await schema.check()
+
+    assert "`python -m bodhi db migrate`" in str(caught.value)
+    assert 2 == caught.value.exit_status
+    await schema.migrate()
+    await schema.check()
+
+
+async def test_parts_have_versions_of_their_own(empty):
+    """The application's tables may live in the same database as the sessions."""
+    await Schema(empty, "session").migrate()
+    await empty.count("record_version", part="application", version=7, name="of_another_part")
+
+    assert (await Schema(empty, "session").status()).is_current
+
+
+async def test_processes_that_migrate_at_once_migrate_once(database_url):
+    """One of them does it, the others wait and find nothing to do; none fails."""
+    outputs = await outputs_of(4, MIGRATE, database_url)
+
+    assert [0, 0, 0, 1] == sorted(int(output) for output in outputs)
+
+
+async def test_processes_that_start_at_once_on_nothing_all_come_up(database_url):
+    """Opening and migrating together, as servers do: on SQLite even the file is not there yet."""
+    await outputs_of(4, FIRST_START, database_url)
+
+    async with open_database(database_url) as database:
+        assert 4 == (await database.maybe("count_sessions", now=None))["sessions"]
+
+
+async def test_tables_live_in_the_schema_that_is_named(postgres_url):
+    """It is made if it is missing; two of them in one database do not know each other."""
+    for schema, letter in (("one", "a"), ("two", "b")):
+        async with open_database(postgres_url, schema=schema) as database:
+            assert 0 == (await Schema(database, "session").status()).applied
+            await Schema(database, "session").migrate()
+            await insert(database, letter)
+            assert letter == await letters(database)
+
+    connection = await asyncpg.connect(postgres_url)
+    found = await connection.fetch("SELECT schemaname FROM pg_tables WHERE tablename = 'bodhi_session' ORDER BY 1")
+    await connection.close()
+    assert ["one", "two"] == [row[0] for row in found]

@@ -1,0 +1,97 @@
+"""The two folders of SQL: the same statements, with the same parameters and the same answers."""
+
+import re
+import sqlite3
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+import bodhi
+from bodhi.database import Schema, open_database, sqlite_path
+from bodhi.database.statements import load_statements, sql_folder
+
+NAMES = sorted(load_statements("sqlite"))
+# What they answer is not looked at: they wait for a lock, or make something.
+ONLY_DONE = {"lock_user", "lock_schema", "create_schema", "create_version_table"}
+READ = [name for name in NAMES if load_statements("sqlite")[name].result != "count" and name not in ONLY_DONE]
+BYTES = {"digest", "new_digest", "data", "low", "high", "after", "after_digest", "keep", "keep_low", "keep_high"}
+TEXTS = {"user_id", "ip", "user_agent", "reason", "part", "name"}
+
+
+def value_for(param: str) -> object:
+    """A value of the right type for any statement's parameter *param*."""
+    return b"x" * 32 if param in BYTES else "text" if param in TEXTS else 1_000
+
+
+def files_of(dialect: str) -> list[str]:
+    """The SQL files of *dialect*, by their paths in its folder."""
+    folder = Path(str(sql_folder(dialect)))
+    return sorted(str(file.relative_to(folder)) for file in folder.rglob("*.sql"))
+
+
+def test_both_folders_hold_the_same_files():
+    """Statements and migrations alike: a part has as many versions on the one as on the other."""
+    assert files_of("sqlite") == files_of("postgres")
+
+
+def test_both_folders_hold_the_same_signatures():
+    """Names, parameters in their order, and result words."""
+
+    def signatures(dialect: str) -> dict[str, tuple[tuple[str, ...], str]]:
+        return {one.name: (one.params, one.result) for one in load_statements(dialect).values()}
+
+    assert signatures("sqlite") == signatures("postgres")
+
+
+@pytest.fixture
+async def columns_on_sqlite(sqlite_url):
+    """Answers the columns of a statement on SQLite."""
+    async with open_database(sqlite_url) as database:
+        await Schema(database, "session").migrate()
+    with sqlite3.connect(sqlite_path(sqlite_url), isolation_level=None) as connection:
+        connection.create_function("now_ms", 1, lambda fixed: fixed)
+
+        def columns(name: str) -> list[str]:
+            statement = load_statements("sqlite")[name]
+            values = {str(number): value_for(param) for number, param in enumerate(statement.params, 1)}
+            return [column[0] for column in connection.execute(statement.sql, values).description]
+
+        yield columns
+    connection.close()
+
+
+@pytest.fixture
+async def columns_on_postgres(postgres_url):
+    """Answers the columns of a statement on PostgreSQL."""
+    async with open_database(postgres_url) as database:
+        await Schema(database, "session").migrate()
+    connection = await asyncpg.connect(postgres_url)
+
+    async def columns(name: str) -> list[str]:
+        statement = await connection.prepare(load_statements("postgres")[name].sql)
+        return [attribute.name for attribute in statement.get_attributes()]
+
+    yield columns
+    await connection.close()
+
+
+async def test_both_answer_the_same_columns(columns_on_sqlite, columns_on_postgres):
+    """A row of the one has what a row of the other has, in the same order."""
+    assert {name: columns_on_sqlite(name) for name in READ} == {name: await columns_on_postgres(name) for name in READ}
+
+
+def test_every_statement_is_used():
+    """What nobody calls is not kept in two dialects."""
+    code = "".join(file.read_text() for file in Path(bodhi.__file__).parent.rglob("*.py"))
+
+    assert [] == [name for name in NAMES if f'"{name}"' not in code]
+
+
+def test_every_statement_that_is_called_is_there():
+    """Names in the code are only strings: a slip would show in service."""
+    code = "".join(file.read_text() for file in Path(bodhi.__file__).parent.rglob("*.py"))
+    called = set(re.findall(r'\.(?:maybe|many|count|each)\(\s*"(\w+)"', code))
+
+    assert called
+    assert set() == called - set(NAMES)

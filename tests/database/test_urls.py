@@ -1,0 +1,109 @@
+import pytest
+
+from bodhi.database import BadDatabaseUrl, dialect_of, masked, open_database, sqlite_path
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("sqlite:session.db", "session.db"),
+        ("sqlite:folder/session.db", "folder/session.db"),
+        ("sqlite:/abs/session.db", "/abs/session.db"),
+        ("sqlite:///abs/session.db", "/abs/session.db"),
+        ("SQLite:/abs/session.db", "/abs/session.db"),
+        ("sqlite:/with%20space/100%25.db", "/with space/100%.db"),
+        ("sqlite:/with space.db", "/with space.db"),
+        ("sqlite::memory:", ":memory:"),
+    ],
+)
+def test_a_sqlite_url_names_a_file(url, path):
+    """Relative, absolute in both ways of writing it, percent-encoded, or in memory."""
+    assert ("sqlite", path) == (dialect_of(url), sqlite_path(url))
+
+
+@pytest.mark.parametrize("url", ["postgres://db/x", "postgresql://db/x", "PostgreSQL://db/x", "postgres://a,b/x?y=z"])
+def test_a_postgres_url_is_told_by_its_scheme(url):
+    """In both ways of writing it."""
+    assert "postgres" == dialect_of(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("mysql://user:hidden@db/x", "the scheme 'mysql'"),
+        ("postgresql+asyncpg://user:hidden@db/x", "the scheme 'postgresql+asyncpg'"),
+        ("/var/lib/session.db", "no scheme"),
+        ("", "no scheme"),
+    ],
+)
+def test_another_scheme_is_refused(url, said):
+    """The error says which there are, and shows nothing of the URL but its scheme."""
+    with pytest.raises(BadDatabaseUrl, match="starts with sqlite:, postgres:// or postgresql://") as caught:
+        open_database(url)
+
+    assert said in str(caught.value)
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("sqlite:", "names no file"),
+        ("sqlite:/", "names no file"),
+        ("sqlite:///", "names no file"),
+        ("sqlite:/folder/", "names no file"),
+        ("sqlite:/nul%00.db", "names no file"),
+        ("sqlite://host/session.db", "names no host"),
+        ("sqlite:/session.db?mode=ro", "takes no options"),
+        ("sqlite:/session.db#there", "takes no options"),
+    ],
+)
+def test_a_sqlite_url_that_names_no_file_is_refused(url, said):
+    """The error says what to write."""
+    with pytest.raises(BadDatabaseUrl, match=said) as caught:
+        open_database(url)
+
+    assert "write sqlite:" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgres://ann:hidden@db:5432/x", "postgres://ann:***@db:5432/x"),
+        ("postgres://ann:@db/x", "postgres://ann:***@db/x"),
+        ("postgres://ann@db/x", "postgres://ann@db/x"),
+        ("postgres://db/x", "postgres://db/x"),
+        ("postgres://:hidden@db/x", "postgres://:***@db/x"),
+        ("postgres://ann:hid%40den@db/x", "postgres://ann:***@db/x"),
+        ("postgres://ann:hid@den@db/x", "postgres://ann:***@db/x"),
+        ("postgres://ann:hidden@one:1,two:2/x", "postgres://ann:***@one:1,two:2/x"),
+        ("postgres:///x?user=ann&password=hidden&host=db", "postgres:///x?user=ann&password=***&host=db"),
+        ("postgres://db/x?PASSWORD=hidden", "postgres://db/x?PASSWORD=***"),
+        ("postgres://ann:hidden@db/x?sslpassword=hidden#", "postgres://ann:***@db/x?sslpassword=***#"),
+        ("sqlite:/path/session.db", "sqlite:/path/session.db"),
+    ],
+)
+def test_a_password_is_masked(url, shown):
+    """Where it belongs, and where it may be as well; the rest of the URL can be read."""
+    assert shown == masked(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres://ann:hid/den@db/x",
+        "postgres://ann:hid?den@db/x",
+        "postgres://ann:hid#den@db/x",
+        "postgres://ann:hid/d@en@db/x",
+        "postgres://ann:/hidden@db/x",
+    ],
+)
+async def test_a_password_that_is_not_encoded_is_masked_as_well(url):
+    """Such a URL is wrong, and it is just then that it is shown: neither part of the password may be."""
+    database = open_database(url, limit_seconds=0.5)
+    with pytest.raises(Exception, match="cannot open") as caught:
+        await database.__aenter__()
+
+    for shown in (masked(url), database.address, str(caught.value)):
+        assert "hid" not in shown
+        assert "en@" not in shown
