@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar, cast
 import asyncpg
 
 from bodhi.database.errors import CannotOpen, Conflict, DatabaseError, DatabaseUnavailable
+from bodhi.database.postgres_hosts import HostsInTurn
 from bodhi.database.protocol import Executor, Row
 from bodhi.database.statements import Statement, load_statements
 from bodhi.database.url import masked
@@ -47,6 +48,7 @@ class PostgresDatabase:
         self._statements = load_statements("postgres")
         self._kept: list[_Connection] = []
         self._free = asyncio.Semaphore(pool_size)
+        self._pool: asyncpg.Pool | None = None
 
     @property
     def address(self) -> str:
@@ -62,12 +64,11 @@ class PostgresDatabase:
                     min_size=0,
                     init_size=1,
                     max_size=self._pool_size,
-                    # Each host gets its turn within the limit, so that a dead first one does not hide the second.
-                    timeout=self.limit_seconds / (self._url.count(",") + 1.5),
+                    connect=HostsInTurn(self._url, limit_seconds=self.limit_seconds),
                     statement_cache_size=self._statement_cache_size,
                     server_settings={"search_path": self._schema} if self._schema else None,
                 )
-        except (OSError, ValueError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (ValueError, *_FAILURES) as error:
             raise CannotOpen(f"cannot open {self.address}: {_cause(error)}") from error
         return self
 
@@ -76,7 +77,9 @@ class PostgresDatabase:
             async with asyncio.timeout(FAREWELL_SECONDS):
                 await asyncio.gather(*(connection.raw.close() for connection in self._kept if connection.is_open))
         self._kept.clear()
-        self._pool.terminate()
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.terminate()
 
     async def maybe(self, name: str, /, **values: object) -> Row | None:
         """The only row of the answer, or None."""
@@ -157,16 +160,17 @@ class PostgresDatabase:
             raise self._told(error) from error
 
     def _told(self, error: Exception) -> DatabaseError:
-        failure = _translated(error)
-        if isinstance(failure, DatabaseUnavailable) and not isinstance(failure, _Undone):
-            # What befell one connection befell the idle ones too, most likely, and each would cost a caller
-            # the whole limit to find out: a network that swallows packets says nothing.
+        if _befalls_all(error):
+            # The idle connections share the fate of this one, most likely, and each would cost a caller the
+            # whole limit to find out: a network that swallows packets says nothing.
             for connection in self._kept:
                 connection.drop()
             self._kept.clear()
-        return failure
+        return _translated(error)
 
     async def _take(self) -> "_Connection":
+        if self._pool is None:
+            raise asyncpg.InterfaceError("it is not connected")
         await self._free.acquire()
         try:
             while self._kept:
@@ -270,7 +274,7 @@ class _Transaction:
 
 
 class _Undone(DatabaseUnavailable):
-    """The server rolled the statement back for a passing reason: a deadlock, or a plan made before a migration."""
+    """The server did nothing, for a passing reason: a deadlock, a plan made before a migration, a lost primary."""
 
 
 _FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
@@ -282,7 +286,16 @@ _UNDONE = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.InvalidCachedStatementError,
+    asyncpg.ReadOnlySQLTransactionError,  # a primary that became a standby: the next connection finds the new one
 )
+
+
+def _befalls_all(error: Exception) -> bool:
+    """Whether *error* is about the server or the network, rather than about one connection or one statement."""
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        return state[:2] in {"08", "57"} or state == "25006"
+    return True
 
 
 def _leaves_usable(error: BaseException) -> bool:

@@ -38,6 +38,7 @@ class SqliteDatabase:
         self.limit_seconds = limit_seconds
         self._synchronous = synchronous
         self._statements = load_statements("sqlite")
+        self._is_open = False
         self._stack = AsyncExitStack()
         self._writing = asyncio.Lock()
         self._readers: list[aiosqlite.Connection] = []
@@ -61,9 +62,11 @@ class SqliteDatabase:
         except BaseException:
             await self._stack.aclose()
             raise
+        self._is_open = True
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._is_open = False
         await self._stack.aclose()
 
     async def maybe(self, name: str, /, **values: object) -> Row | None:
@@ -125,6 +128,8 @@ class SqliteDatabase:
     @asynccontextmanager
     async def _limited(self, limit_seconds: float | None = None) -> AsyncIterator[float]:
         """Bound the waiting inside; gives when the time is up, by the monotonic clock."""
+        if not self._is_open:
+            raise DatabaseUnavailable("SQLite: it is not open")
         limit = limit_seconds or self.limit_seconds
         try:
             async with asyncio.timeout(limit):

@@ -94,18 +94,22 @@ async def _before_headers(request: web.Request, response: web.StreamResponse) ->
     Only here, since a middleware may have put another response in the place of the handler's.
     """
     visit = request.get(VISIT)
-    if visit is None or visit.session is None:
+    if visit is None:
         return
-    if response.status >= 500:
-        visit.lose(f"the response is {response.status}")
-    else:
-        try:
-            await visit.keep(visit.session)
-        except SessionError as error:
-            # The handler of a stream can still answer with the error. After it aiohttp has laid out the response
-            # already: the connection ends without one, rather than with a success that is none.
-            if visit.is_finished:
-                visit.lose(str(error))
-            raise
-    visit.tell(response)
+    if visit.session is not None:
+        if response.status >= 500:
+            visit.lose(f"the response is {response.status}")
+        await _keep_before_headers(visit, visit.session)
+        visit.tell(response)
     visit.headers_are_out = True
+
+
+async def _keep_before_headers(visit: Visit, session: Session) -> None:
+    try:
+        await visit.keep(session)
+    except SessionError as error:
+        # The handler of a stream can still answer with the error. After the handler aiohttp has laid out the response
+        # already: the connection ends without one, rather than with a success that is none.
+        if visit.is_finished:
+            visit.lose(str(error))
+        raise

@@ -246,9 +246,9 @@ class SqlSessionStore:
             copied = await transaction.count(
                 "set_aside_session", digest=record.digest, version=record.version, reason=reason, now=self._clock()
             )
-            if copied:
-                await transaction.maybe("delete_session", digest=record.digest, now=self._clock())
-        return bool(copied)
+            if not copied:
+                return False
+            return await transaction.maybe("delete_session", digest=record.digest, now=self._clock()) is not None
 
     async def sweep(self) -> int | None:
         async with self._transaction() as transaction:

@@ -1,0 +1,42 @@
+"""Finding the right one of several PostgreSQL servers in time."""
+
+import asyncio
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+
+
+class HostsInTurn:
+    """Connects to the first host of a URL that takes us, for ``asyncpg.create_pool(connect=...)``.
+
+    asyncpg goes through the hosts by itself, but gives all of them one time limit together: a first host that swallows
+    packets would use it up at each attempt. Here each has its share, and the host that served last is asked first.
+    """
+
+    def __init__(self, url: str, *, limit_seconds: float) -> None:
+        self._urls = single_host_urls(url)
+        self._share_seconds = limit_seconds / (len(self._urls) + 1.5)
+
+    async def __call__(self, *_: object, **options: Any) -> Any:
+        """A connection; raises what the last host said."""
+        failure: Exception | None = None
+        for url in list(self._urls):
+            try:
+                async with asyncio.timeout(self._share_seconds):
+                    connection = await asyncpg.connect(url, **options)
+            except (OSError, asyncpg.PostgresError, asyncpg.InternalClientError) as error:
+                failure = error
+            else:
+                self._urls.remove(url)
+                self._urls.insert(0, url)
+                return connection
+        assert failure is not None  # there is one host at least
+        raise failure
+
+
+def single_host_urls(url: str) -> list[str]:
+    """*url* once for each host in it."""
+    parts = urlsplit(url)
+    credentials, at, hosts = parts.netloc.rpartition("@")
+    return [parts._replace(netloc=f"{credentials}{at}{host}").geturl() for host in hosts.split(",")]
