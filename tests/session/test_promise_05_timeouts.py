@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from bodhi.session import DefaultSessionService
-from session.conftest import IDLE_SECONDS, LIFETIME_SECONDS, SETTINGS, TOUCH_SECONDS
+from session.conftest import DEADLINE_SECONDS, IDLE_SECONDS, LIFETIME_SECONDS, SETTINGS, TOUCH_SECONDS
 from session.pages import cookie_of, sent
 from session.raw_database import RawDatabase
 
@@ -144,7 +144,7 @@ async def test_touches_are_written_by_themselves(begun, service, clock, raw, mon
     clock.advance(TOUCH_SECONDS)
 
     await client.get("/read")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         await written.wait()
 
     assert [clock.now_ms] == [row["last_seen_at"] for row in await raw.sessions()]

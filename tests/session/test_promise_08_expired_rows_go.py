@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 from bodhi.session import DefaultSessionService, SessionUnavailable
-from session.conftest import IDLE_SECONDS
+from session.conftest import DEADLINE_SECONDS, IDLE_SECONDS
 from session.pages import cookie_of, sent
 
 EXPIRED, LIVE = 10_000, 10
@@ -81,7 +81,7 @@ async def test_only_what_has_expired_goes(service, clock, raw):
 
 
 async def _swept_in_background(service, raw):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         while await raw.sessions():
             await asyncio.sleep(0.01)
 

@@ -6,7 +6,7 @@ from aiohttp import web
 from aiohttp_session import get_session
 
 from bodhi.session.handles import digest_of, handle_of
-from session.conftest import TOUCH_SECONDS
+from session.conftest import DEADLINE_SECONDS, TOUCH_SECONDS
 from session.pages import cookie_of, sent
 
 
@@ -57,7 +57,7 @@ async def test_an_open_stream_cannot_save_into_a_revoked_session(serve, service,
 
     assert 1 == await other_node.call("clear_sessions_for_user", "alice")
     await socket.send_str("still here?")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         await socket.receive_str()
     await socket.close()
 

@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp_session import get_session, new_session
 
 from bodhi.session import SessionDataError, SessionNotSaved
+from session.conftest import DEADLINE_SECONDS
 from session.pages import cookie_of, sent
 
 
@@ -520,7 +521,7 @@ async def test_a_late_change_of_a_stored_session_is_kept(answer, serve, service)
 
 
 async def _until(is_true):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         while not is_true():
             await asyncio.sleep(0.001)
 
@@ -619,7 +620,7 @@ async def test_a_late_logout_ends_the_session(afterwards, answer, serve, service
     await client.post("/login/alice")
 
     await _get(client, "/page", answer)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         while service.counters.lost_changes == 0 and await raw.sessions():
             await asyncio.sleep(0.001)
 
