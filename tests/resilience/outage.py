@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from resilience.visitors import Answer, Visitor, all_answers, answered, under_load
 
-LIMIT_SECONDS = 0.5
-OUTAGE_SECONDS = 1.5
-SLACK_SECONDS = 0.25  # for a machine that is busy with other tests
+LIMIT_SECONDS = 0.8
+OUTAGE_SECONDS = 1.6
+SLACK_SECONDS = 0.4  # for a machine that is busy with other tests
 
 Switch = Callable[[], Awaitable[object]]
 

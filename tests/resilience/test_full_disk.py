@@ -54,7 +54,7 @@ async def test_sqlite_goes_on_when_there_is_space_again(disk: SmallDisk, start_a
     app = await start_app(f"sqlite:{disk.folder}/session.sqlite", limit_seconds=LIMIT_SECONDS)
 
     async def fill() -> None:
-        disk.fill([app.pid])
+        await asyncio.to_thread(disk.fill, [app.pid])
 
     async def free() -> None:
         disk.free([app.pid])
@@ -71,7 +71,7 @@ async def test_sqlite_killed_on_a_full_disk_loses_nothing(disk: SmallDisk, start
     async with visitors(app.base_url, VISITORS) as crowd:
         async with under_load(crowd, [write_much]):
             await answered(crowd, since=0, status=200, paths=["/write"])
-            disk.fill([app.pid])
+            await asyncio.to_thread(disk.fill, [app.pid])
             await answered(crowd, since=time.monotonic(), status=503, paths=["/write"])
             app.kill()
         disk.free([])
@@ -87,7 +87,7 @@ async def test_postgres_whose_tables_cannot_grow_goes_on_when_they_can(disk: Sma
     with PostgresServer.start(disk.folder / "data") as server:
 
         async def fill() -> None:
-            disk.fill(pids_of(server), largest_file_bytes=LOG_FILE_BYTES)
+            await asyncio.to_thread(disk.fill, pids_of(server), largest_file_bytes=LOG_FILE_BYTES)
 
         async def free() -> None:
             disk.free(pids_of(server))
@@ -103,9 +103,9 @@ async def test_postgres_that_crashed_for_want_of_space_goes_on(disk: SmallDisk, 
     with PostgresServer.start(disk.folder / "data") as server:
 
         async def fill() -> None:
-            disk.fill(pids_of(server))
+            await asyncio.to_thread(disk.fill, pids_of(server))
             await crash_at_the_end_of_the_log(server)
-            disk.fill(pids_of(server))
+            await asyncio.to_thread(disk.fill, pids_of(server))
 
         async def free() -> None:
             disk.free(pids_of(server))
