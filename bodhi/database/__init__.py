@@ -11,7 +11,7 @@ from bodhi.database.errors import (
 )
 from bodhi.database.protocol import Database, Executor, Row
 from bodhi.database.schema import Schema, SchemaStatus
-from bodhi.database.url import BadDatabaseUrl, dialect_of, masked, sqlite_path
+from bodhi.urls import BadDatabaseUrl, dialect_of, mask_url, sqlite_path
 
 __all__ = [
     "BadDatabaseUrl",
@@ -28,7 +28,7 @@ __all__ = [
     "SchemaStatus",
     "SchemaTooNew",
     "dialect_of",
-    "masked",
+    "mask_url",
     "open_database",
     "sqlite_path",
 ]

@@ -17,7 +17,7 @@ from bodhi.database.errors import CannotOpen, Conflict, DatabaseError, DatabaseU
 from bodhi.database.postgres_hosts import HostsInTurn
 from bodhi.database.protocol import Executor, Row
 from bodhi.database.statements import Statement, load_statements
-from bodhi.database.url import masked
+from bodhi.urls import mask_url
 
 LONGEST_IDLE_SECONDS = 240  # firewalls forget a silent connection after 5 minutes or more, without telling it
 FAREWELL_SECONDS = 1.0  # for closing connections politely, which spares the server's log
@@ -53,7 +53,7 @@ class PostgresDatabase:
     @property
     def address(self) -> str:
         """The database's URL with the password masked."""
-        return masked(self._url)
+        return mask_url(self._url)
 
     async def __aenter__(self) -> Self:
         try:

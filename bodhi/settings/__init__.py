@@ -9,4 +9,4 @@ from bodhi.settings.reader import Resolution as Resolution
 from bodhi.settings.reader import load_settings as load_settings
 from bodhi.settings.reader import resolve_settings as resolve_settings
 from bodhi.settings.reader import with_encryption_keys as with_encryption_keys
-from bodhi.settings.urls import mask_url as mask_url
+from bodhi.urls import mask_url as mask_url

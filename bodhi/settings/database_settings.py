@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from bodhi.settings import kinds, names
 from bodhi.settings.setting import Derived, Setting, Source
-from bodhi.settings.urls import sqlite_url
+from bodhi.urls import sqlite_url
 
 
 def _session_database(values: Mapping[str, Any]) -> str:

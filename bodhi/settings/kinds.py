@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from bodhi.settings.urls import check_database_url
+from bodhi.urls import check_database_url
 
 T_co = TypeVar("T_co", covariant=True)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bodhi.settings.urls import is_memory, is_postgres
+from bodhi.urls import is_memory, is_postgres
 
 
 @dataclass(frozen=True)

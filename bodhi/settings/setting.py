@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from bodhi.settings.kinds import Kind
-from bodhi.settings.urls import MASK, mask_url
+from bodhi.urls import MASK, mask_url
 
 
 class Source(StrEnum):

@@ -1,11 +1,35 @@
-"""Database URLs: their check when settings are read, and their form without the password."""
+"""Database URLs: which database one names, whether it has a form that bodhi knows, and how it may be shown."""
 
 import re
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from bodhi.errors import ConfigurationError
+
 SQLITE_FORMS = "write sqlite:relative.db, sqlite:/absolute/path, sqlite:///absolute/path or sqlite::memory:"
+UNENCODED = (
+    "has a host or port that cannot be read; in a password / : @ # ? must be percent-encoded (%2F %3A %40 %23 %3F)"
+)
 MASK = "***"
+
+
+class BadDatabaseUrl(ConfigurationError):
+    """This is no database URL that bodhi knows."""
+
+
+def dialect_of(url: str) -> str:
+    """``sqlite`` or ``postgres``, by the scheme of *url*; raises :exc:`BadDatabaseUrl` for any other, or a bad form."""
+    try:
+        check_database_url(url)
+    except ValueError as error:
+        raise BadDatabaseUrl(f"{mask_url(url)!r} {error}") from error
+    return "postgres" if is_postgres(url) else "sqlite"
+
+
+def sqlite_path(url: str) -> str:
+    """The file that a ``sqlite:`` URL names, or ``:memory:``."""
+    path = unquote(url.partition(":")[2])
+    return path.removeprefix("//")
 
 
 def is_postgres(url: str) -> bool:
@@ -39,7 +63,7 @@ def check_database_url(url: str) -> None:
     elif is_postgres(url):
         _check_postgres(url.partition(":")[2])
     else:
-        raise ValueError("has no scheme that is known")
+        raise ValueError("has no scheme that is known: write sqlite:, postgres:// or postgresql://")
 
 
 def mask_url(url: str) -> str:
@@ -94,7 +118,7 @@ def _check_sqlite(rest: str) -> None:
         raise ValueError(f"names a host, which SQLite has none of; {SQLITE_FORMS}")
     if re.search("[?#]", rest):
         raise ValueError(f"has parameters, of which SQLite URLs take none; {SQLITE_FORMS}")
-    if rest.strip("/") == "" or rest.endswith("/"):
+    if rest.strip("/") == "" or rest.endswith("/") or "\0" in unquote(rest):
         raise ValueError(f"names no file; {SQLITE_FORMS}")
 
 
@@ -103,11 +127,11 @@ def _check_postgres(rest: str) -> None:
         raise ValueError("has no // after the scheme")
     if "#" in rest:
         raise ValueError("has a #, which must be written as %23")
-    hosts = _split(rest[2:])[0].rpartition("@")[2]
+    authority, path_and_query = _split(rest[2:])
+    if "@" in path_and_query.partition("?")[0]:
+        raise ValueError(UNENCODED)
+    hosts = authority.rpartition("@")[2]
     for host in hosts.split(",") if hosts else []:
         match = re.fullmatch(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\[\]:@\s]*)(?::([0-9]{1,5}))?", host)
         if not match or not 1 <= int(match[1] or 1) <= 65_535:
-            raise ValueError(
-                "has a host or port that cannot be read; in a password / : @ # ? must be percent-encoded"
-                " (%2F %3A %40 %23 %3F)"
-            )
+            raise ValueError(UNENCODED)
