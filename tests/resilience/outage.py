@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from resilience.visitors import Answer, Visitor, all_answers, answered, under_load
 
-LIMIT_SECONDS = 0.8
-OUTAGE_SECONDS = 1.6
+LIMIT_SECONDS = 0.7
+OUTAGE_SECONDS = 2.0  # time enough for a visitor to read and then to write, and to be refused both
 SLACK_SECONDS = 0.4  # for a machine that is busy with other tests
 
 Switch = Callable[[], Awaitable[object]]

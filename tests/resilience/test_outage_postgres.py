@@ -60,7 +60,6 @@ async def test_a_server_that_ends_is_no_logout(
 
 async def test_a_server_that_freezes_is_no_logout(postgres_server: PostgresServer, start_app: StartApp) -> None:
     """The server stands still with its connections open, as on a host out of memory, and goes on."""
-
     main = psutil.Process(int((postgres_server.data_dir / "postmaster.pid").read_text().split()[0]))
 
     async def freeze() -> None:
