@@ -51,7 +51,7 @@ class ServerSettings:
             names.BODHI_ENV_TYPE,
             kinds.choice("production", "development"),
             "production",
-            "What the server is for, as reported by /bodhi/v1/info. It switches no protection off.",
+            "What the server is for. Nothing depends on it yet; it switches no protection off.",
         ),
     ]
     commit_sha: Annotated[
