@@ -5,6 +5,8 @@ import sqlite3
 
 import asyncpg
 import pytest
+from aiohttp import web
+from aiohttp_session import get_session
 
 from bodhi.session import DefaultSessionService
 from session.conftest import DEADLINE_SECONDS, IDLE_SECONDS, LIFETIME_SECONDS, SETTINGS, TOUCH_SECONDS
@@ -212,6 +214,51 @@ async def test_a_rotation_keeps_the_absolute_end(begun, service, clock):
     session_id, _ = await service.rotate(session, session.data)
 
     assert ends_at == (await service.load(session_id)).record.ends_at
+
+
+@pytest.mark.parametrize(
+    ("change", "is_renewed"),
+    [
+        (lambda session: session.rotate(), False),
+        (lambda session: session.pop("user_id"), False),
+        (lambda session: session.rotate(renewed=True), True),
+        (lambda session: session.update(user_id="bob"), True),
+    ],
+    ids=["rotation", "back to nobody", "renewal", "another user"],
+)
+async def test_only_a_login_renews_the_absolute_timeout(change, is_renewed, serve, service, clock, raw):
+    """A visitor who only gets a new id has no longer to live than before; idle, every use counts."""
+
+    async def page(request):
+        change(await get_session(request))
+        return web.Response()
+
+    client = await serve(service, page=page)
+    await client.post("/set", json={"a": 1, "user_id": "alice"})
+    begun = clock.now_ms
+    clock.advance(IDLE_SECONDS / 2)
+
+    await client.get("/page")
+
+    (row,) = await raw.sessions()
+    created_at = clock.now_ms if is_renewed else begun
+    assert (created_at, created_at + LIFETIME_SECONDS * 1000) == (row["created_at"], row["ends_at"])
+    assert clock.now_ms + IDLE_SECONDS * 1000 == row["expires_at"]
+
+
+async def test_the_last_touch_reaches_the_absolute_end_and_no_further(make_service, serve, clock, raw):
+    """Less than an idle timeout before the end a touch extends the session to the end."""
+    service = await make_service(lifetime_seconds=IDLE_SECONDS + TOUCH_SECONDS)
+    client = await serve(service)
+    await client.post("/set", json={"a": 1})
+    clock.advance(TOUCH_SECONDS * 2)
+
+    await client.get("/read")
+
+    assert 1 == await service.flush()
+    (row,) = await raw.sessions()
+    assert row["ends_at"] == row["expires_at"]
+    assert 0 == service.counters.touch_failures
 
 
 async def test_a_save_keeps_the_absolute_end(begun, service, clock, raw):

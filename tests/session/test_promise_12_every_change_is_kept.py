@@ -425,22 +425,25 @@ async def test_a_change_by_an_outer_middleware_that_then_fails_is_said_too(serve
     assert 1 == _lost(service, caplog)
 
 
-async def test_a_page_in_the_place_of_a_crash_keeps_nothing_of_it(serve, service, raw):
-    """A middleware that turns a crash into an answer does not make half of its change count."""
+@pytest.mark.parametrize("answer", [_crash, _server_error, _bad_gateway])
+async def test_a_page_in_the_place_of_a_failure_keeps_nothing_of_it(answer, serve, service, raw, caplog):
+    """A middleware that turns a crash or a 5xx into an answer does not make half of its change count."""
 
     @web.middleware
     async def forgiving(request, handler):
         try:
-            return await handler(request)
-        except RuntimeError:
+            await handler(request)
+        except (RuntimeError, web.HTTPServerError):
             return web.Response(text="never mind")
+        return web.Response(text="never mind either")
 
-    client = await serve(service, around=[forgiving], page=_changing(_crash, lambda session: session.update(b=2)))
+    client = await serve(service, around=[forgiving], page=_changing(answer, lambda session: session.update(b=2)))
 
     response = await client.get("/page")
 
     assert (200, None) == (response.status, cookie_of(response))
     assert [] == await raw.sessions()
+    assert 1 == _lost(service, caplog)
 
 
 async def test_a_cancelled_request_loses_its_change_loudly(serve, service, caplog):
