@@ -20,7 +20,7 @@ class _Waiting(Generic[Item, Answer]):
 
 
 class Coalescer(Generic[Item, Answer]):
-    """Calls go straight through while few are under way, and share trips above that.
+    """Calls go straight through one at a time, and share trips as soon as there are more.
 
     *run* takes items with distinct keys, sorted by key, and answers by key. At most *trips* of them run at
     once; what arrives meanwhile leaves together with the next. Waiting for a place or an answer ends
@@ -43,6 +43,7 @@ class Coalescer(Generic[Item, Answer]):
         self._shared = shared
         self._limit_seconds = limit_seconds
         self._under_way = 0
+        self._is_quiet = True  # the last trip carried one alone
         self._queue: list[_Waiting[Item, Answer]] = []
         self._waiting: dict[_Waiting[Item, Answer], None] = {}  # in the order in which their time is up
         self._timer: asyncio.TimerHandle | None = None
@@ -50,7 +51,7 @@ class Coalescer(Generic[Item, Answer]):
 
     async def __call__(self, key: bytes, item: Item) -> Answer | None:
         """The answer to *item*, or None where *run* gave none for *key*."""
-        if self._under_way < self._trips and not self._queue:
+        if self._is_quiet and not self._under_way and not self._queue:
             self._under_way += 1
             try:
                 return (await self._run([item])).get(key)
@@ -65,8 +66,9 @@ class Coalescer(Generic[Item, Answer]):
         self._waiting[waiting] = None
         if self._timer is None:
             self._timer = loop.call_at(waiting.until, self._give_up)
+        if not self._queue and self._under_way < self._trips:
+            loop.call_soon(self._depart)  # what is asked for in the same turn of the loop leaves together
         self._queue.append(waiting)
-        self._depart()
         try:
             return await waiting.answer
         finally:
@@ -89,6 +91,7 @@ class Coalescer(Generic[Item, Answer]):
             if not batch:
                 return
             self._under_way += 1
+            self._is_quiet = len(batch) == 1
             task = asyncio.get_running_loop().create_task(self._travel(batch))
             self._tasks.add(task)  # the loop itself holds tasks only weakly
             task.add_done_callback(self._tasks.discard)

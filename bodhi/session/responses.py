@@ -20,7 +20,10 @@ class SessionUnavailableResponse(web.HTTPServiceUnavailable, SessionUnavailable)
 def keep_from_caches(response: web.StreamResponse) -> None:
     """Make *response*, which depends on a session, say so to the caches between, unless it says otherwise."""
     response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
-    fields = {field.strip().lower() for line in response.headers.getall(hdrs.VARY, ()) for field in line.split(",")}
+    if hdrs.VARY not in response.headers:
+        response.headers[hdrs.VARY] = "Cookie"
+        return
+    fields = {field.strip().lower() for line in response.headers.getall(hdrs.VARY) for field in line.split(",")}
     if not fields & {"cookie", "*"}:
         response.headers.add(hdrs.VARY, "Cookie")
 

@@ -1,13 +1,17 @@
 """The session as a handler sees it: aiohttp-session's, with its faults mended."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from time import time
+from typing import TYPE_CHECKING, Any
 
 import aiohttp_session
 
 from bodhi.session.changes import OpenSession
 from bodhi.session.codec import is_unchanged
+
+if TYPE_CHECKING:
+    from bodhi.session.visit import Visit
 
 
 class Session(aiohttp_session.Session):
@@ -22,10 +26,12 @@ class Session(aiohttp_session.Session):
         stored: OpenSession | None,
         *,
         max_age: int | None = None,
-        save: Callable[["Session"], Awaitable[None]] | None = None,
+        visit: "Callable[[], Visit | None] | None" = None,
         was_loaded: bool = False,
     ) -> None:
-        super().__init__(None, data=None, new=stored is None, max_age=max_age)
+        """*visit* refers to the visit that ``save()`` goes through, weakly."""
+        # Not super().__init__: what else it prepares for every request is never used here.
+        self._max_age = max_age
         self.stored = stored
         # It ended while the request ran, or its change was lost: nothing of it is saved any more.
         self.is_dropped = False
@@ -35,10 +41,9 @@ class Session(aiohttp_session.Session):
         self.was_loaded = was_loaded  # a row was looked for, rather than to be replaced
         self.stored_max_age = max_age
         self._forced = False
-        self._save = save
-        if stored is not None:
-            self._mapping = stored.data
-            self._created = stored.record.created_at // 1000
+        self._visit = visit
+        self._mapping = stored.data if stored is not None else {}
+        self._created = stored.record.created_at // 1000 if stored is not None else int(time())
 
     def __repr__(self) -> str:
         state = "dropped" if self.is_dropped else "new" if self.new else "changed" if self.is_changed else "unchanged"
@@ -105,9 +110,9 @@ class Session(aiohttp_session.Session):
 
         Raises :exc:`~bodhi.session.errors.SessionNotSaved` when that needs a cookie and the headers are out.
         """
-        if self._save is None:
-            raise RuntimeError("session.save() works where bodhi.session.setup(app, service) was called")
-        await self._save(self)
+        if self._visit is None or (visit := self._visit()) is None:
+            raise RuntimeError("session.save() works in a request where bodhi.session.setup(app, service) was called")
+        await visit.keep(self)
 
     def taken(self) -> "Taken":
         """What there is to save now; what changes from here on counts as changed after it."""

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from weakref import ref
 
 import aiohttp_session
 from aiohttp import hdrs, web
@@ -34,16 +35,19 @@ class Visit(aiohttp_session.AbstractStorage):
         """*saves_at_once* allows ``session.save()``: it needs somebody who tells the browser before the headers."""
         # Not super().__init__: what it prepares for every request is never used here.
         self._keeper = keeper
-        self._request = request
+        # Not the request itself, which holds this visit: such a cycle would keep both, with the session's data, until
+        # the garbage collector comes by, and make it come by often.
+        self._headers = request.headers
+        self._remote = request.remote
         self._max_age = max_age
         self.session: Session | None = None  # what was asked for; not in the request, which a middleware may clone
         self._session_id: str | None = None  # what the browser holds, or will after this response
         self._live_digest: bytes | None = None  # the row that this request has seen live
         self._set_cookie: str | None = None  # a header that the response still has to carry
-        self._save_at_once = self.keep if saves_at_once else None
+        self._for_sessions = ref(self) if saves_at_once else None
         self.is_finished = False  # the handler has returned, and its change was kept
         self.headers_are_out = False
-        self._keeping = asyncio.Lock()
+        self._keeping: asyncio.Lock | None = None
 
     async def load_session(self, request: web.Request) -> Session:
         """The visitor's session, or a new one; raises :exc:`SessionUnavailable`, never a new one in its place."""
@@ -57,13 +61,13 @@ class Visit(aiohttp_session.AbstractStorage):
             raise SessionUnavailableResponse from error
         if (loaded := self.session) is not None:
             return loaded  # two tasks of one handler asked at once: they share the first answer
-        self.session = Session(stored, max_age=self._max_age, save=self._save_at_once, was_loaded=True)
+        self.session = Session(stored, max_age=self._max_age, visit=self._for_sessions, was_loaded=True)
         self._live_digest = stored.record.digest if stored else None
         return self.session
 
     async def new_session(self) -> Session:
         """A new session that takes the place of the visitor's present one when it is saved."""
-        self.session = Session(None, max_age=self._max_age, save=self._save_at_once)
+        self.session = Session(None, max_age=self._max_age, visit=self._for_sessions)
         return self.session
 
     async def save_session(
@@ -95,7 +99,7 @@ class Visit(aiohttp_session.AbstractStorage):
         if session.is_dropped or not session.is_changed:
             return
         try:
-            if not self._keeping.locked():
+            if self._keeping is None or not self._keeping.locked():
                 await self._keep_now(session)
             else:  # another task of the handler is saving: what it leaves to save comes after it
                 async with self._keeping:
@@ -108,6 +112,7 @@ class Visit(aiohttp_session.AbstractStorage):
             raise SessionUnavailableResponse from error
 
     async def _keep_now(self, session: Session) -> None:
+        self._keeping = self._keeping or asyncio.Lock()
         async with self._keeping:
             taken = session.taken()
             try:
@@ -221,13 +226,13 @@ class Visit(aiohttp_session.AbstractStorage):
         return digest_of(session_id)
 
     def _cookie_value(self) -> str | None:
-        return self._keeper.cookie.read(self._request.headers.getall(hdrs.COOKIE, ()))
+        return self._keeper.cookie.read(self._headers.getall(hdrs.COOKIE, ()))
 
     def _device(self) -> Device:
-        agent = self._request.headers.get(hdrs.USER_AGENT)
+        agent = self._headers.get(hdrs.USER_AGENT)
         if agent is not None:
             agent = "".join(character if character.isprintable() else "\ufffd" for character in agent)
-        return Device(self._request.remote, agent[:LONGEST_USER_AGENT] if agent else None)
+        return Device(self._remote, agent[:LONGEST_USER_AGENT] if agent else None)
 
 
 VISIT = web.RequestKey("VISIT", Visit)
