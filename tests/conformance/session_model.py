@@ -8,7 +8,7 @@ from typing import Any
 from bodhi.session.handles import digest_of, handle_of
 
 IDLE_MS = 3_600_000
-LIFETIME_MS = 6 * IDLE_MS
+LIFETIME_MS = IDLE_MS * 3 // 2
 TOUCH_MS = 60_000
 CAP = 3
 

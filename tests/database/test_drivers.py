@@ -171,6 +171,20 @@ async def test_a_database_in_memory_lives_as_long_as_it_is_open():
             assert "a" == await letters(database)
 
 
+async def test_a_closed_database_is_unavailable_until_it_is_entered_again(database_url):
+    """What comes late, after the close, is told so as in an outage."""
+    database = open_database(database_url)
+    async with database:
+        await Schema(database, "session").migrate()
+        await insert(database, "a")
+
+    for call in (database.many("list_data", after=b"", batch=1, now=None), insert(database, "b")):
+        with pytest.raises(DatabaseUnavailable):
+            await call
+    async with database:
+        assert "a" == await letters(database)
+
+
 async def test_a_server_that_is_not_there_cannot_be_opened(unused_tcp_port):
     """One line names the address, without the password, and the cause."""
     with pytest.raises(CannotOpen) as caught:

@@ -101,7 +101,7 @@ def test_a_password_is_masked(url, shown):
 )
 def test_a_password_that_is_not_encoded_is_refused_and_masked(url):
     """Such a URL is wrong, and it is just then that it is shown: neither part of the password may be."""
-    with pytest.raises(BadDatabaseUrl, match="percent-encoded|written as") as caught:
+    with pytest.raises(BadDatabaseUrl, match=r"percent-encoded|written as") as caught:
         open_database(url)
 
     for shown in (mask_url(url), str(caught.value)):

@@ -42,7 +42,7 @@ changes = st.tuples(st.sampled_from(KEYS), values | st.none()) | st.tuples(
 )
 users = st.sampled_from(USERS)
 crowds = st.lists(st.integers(0, 3), min_size=1, max_size=CROWD)
-pauses = st.sampled_from([1, TOUCH_MS - 1, TOUCH_MS, 2 * TOUCH_MS])
+pauses = st.sampled_from([0, 1, TOUCH_MS - 1, TOUCH_MS, 2 * TOUCH_MS])
 places = st.integers(0, CROWD)
 
 
@@ -145,12 +145,13 @@ class Sessions(RuleBasedStateMachine):
     @initialize(target=ids, contents=st.lists(contents, min_size=3, max_size=5))
     def begin(self, contents: list[dict[str, Any]]) -> Any:
         self.world.begin()
-        return multiple(*map(self.create, contents))
+        return multiple(*[self.create(data, milliseconds=1) for data in contents])
 
     # What requests do.
 
-    @rule(target=ids, data=contents)
-    def create(self, data: dict[str, Any]) -> str:
+    @rule(target=ids, data=contents, milliseconds=st.sampled_from([0, 1, TOUCH_MS]))
+    def create(self, data: dict[str, Any], milliseconds: int) -> str:
+        self.model.now += milliseconds
         session_id, _ = self.run(self.service.create(deepcopy(data)))
         self.model.create(session_id, data)
         return session_id
@@ -182,7 +183,7 @@ class Sessions(RuleBasedStateMachine):
     def save(self, request: Request, change: tuple[str, Any]) -> None:
         self._save(request, change)
 
-    @rule(request=requests, change=changes, seconds=st.sampled_from([None, 600, LIFETIME_MS]))
+    @rule(request=requests, change=changes, seconds=st.sampled_from([None, 600, 2 * LIFETIME_MS // 1000]))
     def save_with_max_age(self, request: Request, change: tuple[str, Any], seconds: int | None) -> None:
         self._save(request, change, ages=True, max_age_seconds=seconds)
 
