@@ -66,12 +66,28 @@ async def test_what_arrives_meanwhile_leaves_together(trips):
     assert [["first"], ["a", "b", "c", "unknown"]] == trips.taken
 
 
-async def test_as_many_go_straight_through_as_there_are_trips(trips):
-    """Waiting begins above that."""
-    await begun(coalescer(trips, trips=3), "a", "b", "c", "d", "e")
+async def test_company_leaves_together_though_more_trips_were_free(trips):
+    """Whoever asks in the same turn of the loop shares a trip; only who is alone goes straight."""
+    tasks = await begun(coalescer(trips, trips=3), "a", "b", "c", "d", "e")
+    await asyncio.sleep(0)
 
-    assert [["a"], ["b"], ["c"]] == trips.taken
+    assert [["a"], ["b", "c", "d", "e"]] == trips.taken
     trips.may_return.set()
+    assert ["A", "B", "C", "D", "E"] == await answers(tasks)
+
+
+async def test_no_more_trips_than_allowed_are_under_way(trips):
+    """What comes meanwhile waits for one of them to return."""
+    coalesce = coalescer(trips, trips=2)
+    tasks = []
+    for item in ("a", "b", "c", "d"):
+        tasks += await begun(coalesce, item)
+        await asyncio.sleep(0)
+
+    assert [["a"], ["b"]] == trips.taken
+    trips.may_return.set()
+    await answers(tasks)
+    assert [["a"], ["b"], ["c", "d"]] == trips.taken
 
 
 async def test_a_trip_carries_no_more_than_the_largest(trips):
@@ -140,10 +156,9 @@ async def test_whoever_leaves_during_the_trip_takes_nobody_along(trips):
     """The trip belongs to all who are on it."""
     coalesce = coalescer(trips, trips=2)
     tasks = await begun(coalesce, "one", "two", "a", "b", "b")
-    tasks[0].cancel()  # its place is free: what waits leaves
     await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    assert ["a", "b"] == trips.taken[-1]
+    assert ["a", "b", "two"] == trips.taken[-1]
+    tasks[0].cancel()
     tasks[3].cancel()
     await asyncio.sleep(0)
     trips.may_return.set()
