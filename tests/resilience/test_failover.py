@@ -6,8 +6,9 @@ from collections.abc import Callable
 import asyncpg
 import pytest
 
-from bodhi.database import CannotOpen
+from bodhi.database import CannotOpen, open_database
 from bodhi.session import DefaultSessionService
+from bodhi.session.sql_store import open_store
 from resilience.app import KEY
 from resilience.conftest import StartApp
 from resilience.outage import LIMIT_SECONDS, live_through
@@ -65,6 +66,19 @@ async def test_a_primary_that_was_made_read_only_is_left(replication_pair: Repli
             assert await service.save(stored, {"number": 2}) is not None
         found = await asyncio.gather(*(service.load(session_id) for session_id, _ in created))
         assert [{"number": 2}] * 8 == [one and one.data for one in found]
+
+
+async def test_a_connection_in_use_when_the_primary_changed_is_left_too(replication_pair: ReplicationPair) -> None:
+    """What was busy with the old primary when another request found the new one serves no more reads afterwards."""
+    database = open_database(replication_pair.url())
+    async with DefaultSessionService(open_store(database), keys=[KEY], database=database) as service:
+        session_id, stored = await service.create({"number": 1})
+        await make_read_only(replication_pair)
+        await asyncio.to_thread(replication_pair.standby.promote)
+
+        async with database.transaction():
+            assert await service.delete(stored.record.digest)
+        assert await service.load(session_id) is None
 
 
 async def test_starting_without_a_primary_says_so(replication_pair: ReplicationPair) -> None:
