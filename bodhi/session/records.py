@@ -17,9 +17,6 @@ class Device:
 NOWHERE = Device()
 
 
-NOWHERE = Device()
-
-
 @dataclass(frozen=True, slots=True)
 class NewSession:
     """What a store needs to create a session, or to move one to a new id."""
