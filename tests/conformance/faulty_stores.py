@@ -1,5 +1,6 @@
 """Stores that do something in the wrong steps, as their authors often do at first."""
 
+import asyncio
 from collections.abc import Callable
 
 from bodhi.session import DigestTaken
@@ -11,19 +12,39 @@ PAGE = 10
 Change = Callable[[SessionRecord], NewSession]
 
 
-async def others_act(store: SqlSessionStore) -> None:
-    """Leave whoever calls at the same time enough turns to come in between."""
-    for _ in range(10):
-        await store.count()
+class Together:
+    """A stretch that calls enter at the same time, and that none of them leaves before all have been through."""
+
+    def __init__(self) -> None:
+        self._inside = 0
+        self._all_through = asyncio.Event()
+
+    async def __aenter__(self) -> None:
+        self._inside += 1
+        self._all_through.clear()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._inside -= 1
+        if not self._inside:
+            self._all_through.set()
+        await self._all_through.wait()
 
 
-class CreateThatLooksFirst(SqlSessionStore):
+class LooksFirst(SqlSessionStore):
+    """Looks, and acts then: calls at once have all looked before the first acts."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.looking = Together()
+
+
+class CreateThatLooksFirst(LooksFirst):
     """Asks whether the digest is free, and inserts then."""
 
     async def create(self, new, **options):
-        if await self.load(new.digest) is not None:
-            raise DigestTaken
-        await others_act(self)
+        async with self.looking:
+            if await self.load(new.digest) is not None:
+                raise DigestTaken
         return await super().create(new, **options)
 
 
@@ -43,13 +64,13 @@ class CreateThatReplacesNothing(SqlSessionStore):
         return await super().create(new, replaces=replaces, cap=cap)
 
 
-class CapThatIsMadeRoomFor(SqlSessionStore):
+class CapThatIsMadeRoomFor(LooksFirst):
     """Ends the oldest sessions so that there is a place, and logs in then."""
 
     async def create(self, new, *, cap=None, **options):
         if cap is not None:
-            others = [listing async for listing in self.list_user(cap.user_id)]
-            await others_act(self)
+            async with self.looking:
+                others = [listing async for listing in self.list_user(cap.user_id)]
             for listing in others[: max(0, len(others) + 1 - cap.sessions)]:
                 await self.delete(listing.digest)
         return await super().create(new, **options)
@@ -86,12 +107,12 @@ class SaveThatUpserts(SqlSessionStore):
         return await super().save(save)
 
 
-class UpdateThatDoesNotLock(SqlSessionStore):
+class UpdateThatDoesNotLock(LooksFirst):
     """Loads, changes and saves, with others in between."""
 
     async def update(self, digest, change):
-        current = await self.load(digest)
-        await others_act(self)
+        async with self.looking:
+            current = await self.load(digest)
         return current is not None and await self.save(change(current))
 
 
@@ -113,14 +134,23 @@ class RotationThatDeletesFirst(SqlSessionStore):
 
 
 class RotationThatInsertsFirst(SqlSessionStore):
-    """Inserts the new row and deletes the old one, not in one transaction."""
+    """Inserts the new row and deletes the old one, not in one transaction: whoever looks in between sees both."""
+
+    looks = asyncio.Semaphore(0)
+
+    async def count_user(self, user_id):
+        counted = await super().count_user(user_id)
+        self.looks.release()
+        return counted
 
     async def rotate(self, digest, change: Change, **options):
         current = await self.load(digest)
         if current is None:
             return None
         moved = await self.create(change(current))
-        await others_act(self)
+        self.looks = asyncio.Semaphore(0)
+        for _ in range(2):  # the first may have begun before the insert
+            await self.looks.acquire()
         await self.delete(digest)
         return moved
 
@@ -153,7 +183,8 @@ class ClearOfAList(SqlSessionStore):
 
     async def clear_user(self, user_id, *, keep=None):
         digests = [listing.digest async for listing in self.list_user(user_id)]
-        await others_act(self)
+        for _ in range(10):  # time enough for a rotation
+            await self.count()
         return sum([await self.delete(digest) for digest in digests if handle_of(digest) != keep])
 
 
