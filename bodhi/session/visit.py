@@ -89,36 +89,30 @@ class Visit(aiohttp_session.AbstractStorage):
     def lose(self, why: str) -> None:
         """Say loudly that a change is not kept."""
         session = self.session
-        if session is not None and not session.is_dropped and session.is_changed:
+        if session is not None and is_due(session):
             self._keeper.counters.lost_changes += 1
             log.warning("a change of session %s is lost: %s", session.identity or "(new)", why)
             session.is_dropped = True  # nothing later may keep half of it
 
     async def keep(self, session: Session) -> None:
         """Store what changed, at once. Of a session that has ended meanwhile nothing is stored, and nobody is told."""
-        if session.is_dropped or not session.is_changed:
+        if not is_due(session):
             return
-        try:
-            if self._keeping is None or not self._keeping.locked():
-                await self._keep_now(session)
-            else:  # another task of the handler is saving: what it leaves to save comes after it
-                async with self._keeping:
-                    pass
-                await self.keep(session)
-        except SessionUnavailable as error:
-            self._keeper.counters.unavailable += 1
-            if self.headers_are_out:
-                raise  # it is the stream that fails: no second response can be written into it
-            raise SessionUnavailableResponse from error
-
-    async def _keep_now(self, session: Session) -> None:
         self._keeping = self._keeping or asyncio.Lock()
-        async with self._keeping:
+        contended = self._keeping.locked()
+        async with self._keeping:  # another task of the handler may be saving: what it left to save comes after it
+            if contended and not is_due(session):
+                return
             taken = session.taken()
             try:
                 await self._keep(session, taken)
-            except BaseException:
+            except BaseException as error:
                 session.put_back(taken)
+                if isinstance(error, SessionUnavailable):
+                    self._keeper.counters.unavailable += 1
+                    # A stream fails as a stream: no second response can be written into it.
+                    if not self.headers_are_out:
+                        raise SessionUnavailableResponse from error
                 raise
 
     async def _keep(self, session: Session, taken: Taken) -> None:
@@ -233,6 +227,11 @@ class Visit(aiohttp_session.AbstractStorage):
         if agent is not None:
             agent = "".join(character if character.isprintable() else "\ufffd" for character in agent)
         return Device(self._remote, agent[:LONGEST_USER_AGENT] if agent else None)
+
+
+def is_due(session: Session) -> bool:
+    """Whether there is anything of *session* to keep, or to lose."""
+    return session.is_changed and not session.is_dropped
 
 
 VISIT = web.RequestKey("VISIT", Visit)
