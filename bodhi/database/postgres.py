@@ -47,6 +47,7 @@ class PostgresDatabase:
         self._schema = schema
         self._statements = load_statements("postgres")
         self._kept: list[_Connection] = []
+        self._distrusted_until = 0.0  # connections opened before are not used again, by the monotonic clock
         self._free = asyncio.Semaphore(pool_size)
         self._pool: asyncpg.Pool | None = None
 
@@ -64,7 +65,7 @@ class PostgresDatabase:
                     min_size=0,
                     init_size=1,
                     max_size=self._pool_size,
-                    connect=HostsInTurn(self._url, limit_seconds=self.limit_seconds),
+                    connect=HostsInTurn(self._url, limit_seconds=self.limit_seconds, moved=self._distrust),
                     statement_cache_size=self._statement_cache_size,
                     server_settings={"search_path": self._schema} if self._schema else None,
                 )
@@ -163,10 +164,12 @@ class PostgresDatabase:
         if _befalls_all(error):
             # The idle connections share the fate of this one, most likely, and each would cost a caller the
             # whole limit to find out: a network that swallows packets says nothing.
-            for connection in self._kept:
-                connection.drop()
-            self._kept.clear()
+            self._distrust()
         return _translated(error)
+
+    def _distrust(self) -> None:
+        """Use no connection again that is open now; those in use are dropped as they come back."""
+        self._distrusted_until = monotonic()
 
     async def _take(self) -> "_Connection":
         if self._pool is None:
@@ -175,7 +178,7 @@ class PostgresDatabase:
         try:
             while self._kept:
                 connection = self._kept.pop()
-                if connection.is_open and monotonic() - connection.used_at < LONGEST_IDLE_SECONDS:
+                if self._is_trusted(connection) and monotonic() - connection.used_at < LONGEST_IDLE_SECONDS:
                     return connection
                 connection.drop()
             return _Connection(await self._pool.acquire(), prepares=self._statement_cache_size > 0)
@@ -184,10 +187,15 @@ class PostgresDatabase:
             raise
 
     def _put_back(self, connection: "_Connection") -> None:
-        if connection.is_open:
+        if self._is_trusted(connection):
             connection.used_at = monotonic()
             self._kept.append(connection)
+        else:
+            connection.drop()
         self._free.release()
+
+    def _is_trusted(self, connection: "_Connection") -> bool:
+        return connection.is_open and connection.opened_at > self._distrusted_until
 
 
 class _Connection:
@@ -195,7 +203,7 @@ class _Connection:
 
     def __init__(self, raw: Any, *, prepares: bool) -> None:
         self.raw = raw
-        self.used_at = monotonic()
+        self.opened_at = self.used_at = monotonic()
         self._prepares = prepares
         self._prepared: dict[str, Any] = {}
 

@@ -1,6 +1,7 @@
 """Finding the right one of several PostgreSQL servers in time."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,8 +15,10 @@ class HostsInTurn:
     packets would use it up at each attempt. Here each has its share, and the host that served last is asked first.
     """
 
-    def __init__(self, url: str, *, limit_seconds: float) -> None:
+    def __init__(self, url: str, *, limit_seconds: float, moved: Callable[[], None]) -> None:
+        """*moved* is called when another host serves than before."""
         self._urls = single_host_urls(url)
+        self._moved = moved
         self._share_seconds = limit_seconds / (len(self._urls) + 1.5)
 
     async def __call__(self, *_: object, **options: Any) -> Any:
@@ -28,8 +31,10 @@ class HostsInTurn:
             except (OSError, asyncpg.PostgresError, asyncpg.InternalClientError) as error:
                 failure = error
             else:
-                self._urls.remove(url)
-                self._urls.insert(0, url)
+                if url != self._urls[0]:
+                    self._urls.remove(url)
+                    self._urls.insert(0, url)
+                    self._moved()
                 return connection
         assert failure is not None  # there is one host at least
         raise failure

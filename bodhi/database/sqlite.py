@@ -227,9 +227,9 @@ def _now_ms(fixed: int | None) -> int:
 
 def _split(sql: str) -> Iterable[str]:
     statement = ""
-    for line in sql.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
+    for piece in sql.split(";"):
+        statement += piece + ";"
+        if sqlite3.complete_statement(statement):  # this semicolon is in no comment, no text and no trigger's body
             yield statement
             statement = ""
 

@@ -88,6 +88,8 @@ def parse(text: str, *, source: str) -> Iterator[Statement]:
             continue
         if header is not None:
             yield _statement(header, body, source)
+        elif _COMMENT.sub("", "\n".join(body)).strip():
+            raise BadStatement(f"sql/{source}: SQL before the first header")
         header, body = _HEADER.match(line), []
         if header is None or header["result"] not in RESULTS:
             raise BadStatement(f"sql/{source}: unreadable header: {line}")

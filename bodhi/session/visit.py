@@ -231,7 +231,7 @@ class Visit(aiohttp_session.AbstractStorage):
 
 def is_due(session: Session) -> bool:
     """Whether there is anything of *session* to keep, or to lose."""
-    return session.is_changed and not session.is_dropped
+    return not session.is_dropped and session.is_changed
 
 
 VISIT = web.RequestKey("VISIT", Visit)
