@@ -18,14 +18,8 @@ async def count(request: web.Request) -> web.Response:
     return web.Response(text=f"Visit {session['visits']}\n")
 
 
-async def make_app() -> web.Application:
-    app = web.Application()
-    app.router.add_get("/", count)
-    url, keys = os.environ.get("BODHI_SESSION_DB_URL", "sqlite:counter.sqlite"), os.environ["BODHI_ENCRYPTION_KEY"]
-    service = await DefaultSessionService.connect(url, keys=keys.split(","))
-    app.on_cleanup.append(lambda _: service.close())
-    setup(app, service)
-    return app
-
-
-web.run_app(make_app(), host=os.environ.get("BODHI_HOST", "localhost"), port=int(os.environ.get("BODHI_PORT", "8080")))
+url, keys = os.environ.get("BODHI_SESSION_DB_URL", "sqlite:counter.sqlite"), os.environ["BODHI_ENCRYPTION_KEY"]
+app = web.Application()
+app.router.add_get("/", count)
+setup(app, DefaultSessionService.from_url(url, keys=keys.split(",")))
+web.run_app(app, host=os.environ.get("BODHI_HOST", "localhost"), port=int(os.environ.get("BODHI_PORT", "8080")))
