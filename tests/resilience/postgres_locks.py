@@ -60,3 +60,15 @@ async def locked(url: str, *digests: bytes) -> AsyncIterator[None]:
             yield
     finally:
         await connection.close()
+
+
+@asynccontextmanager
+async def table_locked(url: str) -> AsyncIterator[None]:
+    """No session can be read or written."""
+    connection = await asyncpg.connect(url)
+    try:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE bodhi_session")
+            yield
+    finally:
+        await connection.close()

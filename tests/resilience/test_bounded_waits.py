@@ -13,12 +13,11 @@ import pytest
 
 from bodhi.database import Database, open_database
 from bodhi.session import DefaultSessionService, SessionUnavailable
-from bodhi.session.handles import digest_of
-from bodhi.session.sql_store import open_store
+from bodhi.session.sql_store import PostgresSessionStore, open_store
 from resilience.app import KEY
 from resilience.conftest import ServeHere
 from resilience.outage import LIMIT_SECONDS, SLACK_SECONDS
-from resilience.postgres_locks import ask, blocked, locked, pids_on, tidy
+from resilience.postgres_locks import ask, blocked, locked, pids_on, table_locked, tidy
 from resilience.visitors import Visitor, visitors
 from support.postgres import PostgresServer
 from support.tcp_proxy import TcpProxy
@@ -65,22 +64,17 @@ async def refused_in_time(calls: Sequence[Awaitable[object]], *, since: float | 
 
 @pytest.mark.parametrize("mode", ["drop", "hang", "reset"])
 async def test_a_batch_whose_connection_is_lost_answers_every_waiter(mode: Mode, postgres_url: str) -> None:
-    """Saves that share a trip are all refused, and all in time."""
-    async with (
-        TcpProxy.to(postgres_url) as proxy,
-        opened(proxy.url_for(postgres_url)) as (service, _),
-        AsyncExitStack() as rows,
-    ):
+    """Saves that share a trip, and those that wait for the next one, are all refused, and all in time."""
+    async with TcpProxy.to(postgres_url) as proxy, opened(proxy.url_for(postgres_url)) as (service, _):
         created = [await service.create({"number": number}) for number in range(100)]
-        await rows.enter_async_context(locked(postgres_url, *(digest_of(session_id) for session_id, _ in created)))
-        begun_at = time.monotonic()
-        saves = [asyncio.create_task(service.save(stored, {"number": -1})) for _, stored in created]
-        await blocked(postgres_url, count=2)  # the first alone and a full trip; the others wait for a third
-        proxy.mode = mode
+        async with table_locked(postgres_url):
+            begun_at = time.monotonic()
+            saves = [asyncio.create_task(service.save(stored, {"number": -1})) for _, stored in created]
+            await blocked(postgres_url, count=PostgresSessionStore.save_trips)
+            proxy.mode = mode
 
-        await refused_in_time(saves, since=begun_at)
+            await refused_in_time(saves, since=begun_at)
         proxy.mode = "forward"
-        await rows.aclose()
         await works_again(service, created[0][0])
         for number, (session_id, _) in enumerate(created):
             # The server may have gone on with what it had been sent: a refusal does not say that nothing happened.
