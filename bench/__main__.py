@@ -1,6 +1,7 @@
 """``python -m bench [--quick] [--large] [--only NAME]``: measure, print the table, keep it in ``bench/results/``."""
 
 import argparse
+import os
 import signal
 import sys
 import tempfile
@@ -19,6 +20,7 @@ MEASUREMENTS: dict[str, Callable[[Surroundings, Figures], None]] = {
     "process": process_cost.measure,
     "rows": many_rows.measure,
 }
+BUSY_LOAD = 0.5  # processes that want to run: beyond this they are not all our own
 
 
 def main() -> None:
@@ -35,6 +37,8 @@ def main() -> None:
     figures = Figures()
     with ExitStack() as stack:
         surroundings = _surroundings(stack, figures, quick=options.quick, large=options.large)
+        if os.getloadavg()[0] > BUSY_LOAD:
+            figures.notes.append("other work ran on this machine at the start: the ratios are less sure than they look")
         described = machine.describe(surroundings.folder, servers.postgres_programs())
         for name, measure in MEASUREMENTS.items():
             if options.only in (None, name):

@@ -8,6 +8,8 @@ import sqlite3
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from statistics import median
+from time import perf_counter
 
 from bench import load
 
@@ -21,7 +23,7 @@ def describe(folder: Path, postgres_programs: Path | None) -> dict[str, str]:
         "processor": _found(r"^model name\s*: (.+)$", Path("/proc/cpuinfo")) or platform.processor() or "unknown",
         "cores": str(os.cpu_count()),
         "memory": _memory(),
-        "files": _file_system(folder),
+        "files": f"{_file_system(folder)}, fdatasync {_sync_ms(folder):.2f} ms",
         "load at the start": f"{os.getloadavg()[0]:.2f}",
         "Python": platform.python_version(),
         "SQLite": sqlite3.sqlite_version,
@@ -47,6 +49,20 @@ def _file_system(folder: Path) -> str:
         if folder.is_relative_to(point) and len(point) >= len(best[0]):
             best = (point, kind)
     return best[1]
+
+
+def _sync_ms(folder: Path, syncs: int = 100) -> float:
+    """The median time of a durable write of a page: what a commit costs beyond its work."""
+    path = folder / "sync"
+    times = []
+    with path.open("wb", buffering=0) as file:
+        for _ in range(syncs):
+            file.write(bytes(4096))
+            started = perf_counter()
+            os.fdatasync(file.fileno())
+            times.append(perf_counter() - started)
+    path.unlink()
+    return median(times) * 1000
 
 
 def _found(pattern: str, path: Path) -> str | None:

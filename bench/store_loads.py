@@ -11,6 +11,7 @@ import asyncpg
 from bench.application import KEY, session_data
 from bench.storages import open_shared_connection
 from bench.surroundings import Absent, Figures, Surroundings, median_ratio, say
+from bodhi.database.statements import load_statements
 from bodhi.session import DefaultSessionService
 from bodhi.session.handles import digest_of
 
@@ -18,7 +19,6 @@ IN_FLIGHT = (1, 16, 64)
 SESSIONS = 2000
 CONNECTIONS = 10  # bodhi's own default
 # What somebody would write by hand for the same question on the same table.
-POSTGRES_LOAD = "SELECT data, version, expires_at FROM bodhi_session WHERE digest = $1 AND expires_at > $2"
 SQLITE_LOAD = "SELECT data, version, expires_at FROM bodhi_session WHERE digest = ? AND expires_at > ?"
 
 Load = Callable[[str], Awaitable[object]]
@@ -59,7 +59,7 @@ async def _measure(dialect: str, url: str, surroundings: Surroundings, figures: 
 
 def _conclude(dialect: str, rates: dict[tuple[str, int], list[float]], figures: Figures) -> None:
     titles = {
-        "reference": "raw prepared fetchrow" if dialect == "postgres" else "naive aiosqlite",
+        "reference": "raw prepared fetchrow of the same statement" if dialect == "postgres" else "naive aiosqlite",
         "store": "bodhi's store",
         "service": "bodhi's service: the store, with decryption and decoding",
     }
@@ -97,12 +97,12 @@ async def _raw_postgres(url: str, stack: AsyncExitStack) -> Load:
     for _ in range(CONNECTIONS):
         connection = await asyncpg.connect(url)
         stack.push_async_callback(connection.close)
-        free.put_nowait(await connection.prepare(POSTGRES_LOAD))
+        free.put_nowait(await connection.prepare(load_statements("postgres")["load_session"].sql))
 
     async def load(session_id: str) -> object:
         statement = await free.get()
         try:
-            return await statement.fetchrow(digest_of(session_id), 0)
+            return await statement.fetchrow(digest_of(session_id), None)
         finally:
             free.put_nowait(statement)
 
