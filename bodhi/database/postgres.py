@@ -113,6 +113,8 @@ class PostgresDatabase:
             transaction = connection.raw.transaction()
             await transaction.start()
             try:
+                milliseconds = str(round((limit_seconds or self.limit_seconds) * 1000))
+                await connection.maybe(self._statements["limit_transaction"], {"milliseconds": milliseconds})
                 yield _Transaction(connection, self._statements)
             except BaseException as error:
                 # Where the connection is dropped the server rolls back by itself: waiting for it could take for ever.
@@ -221,9 +223,22 @@ class _Connection:
             with suppress(asyncpg.InterfaceError):  # it was closed, and went back to the pool, already
                 raw.terminate()
 
+    def drop_after_cancelling(self) -> None:
+        """Close as soon as the server heard that nobody waits for the statement any more, or did not hear.
+
+        Otherwise a statement that waits for a lock would keep its place on the server, though its caller is gone.
+        """
+        raw, self.raw = self.raw, None
+        if raw is not None:
+            task = asyncio.get_running_loop().create_task(_farewell(raw))
+            _FAREWELLS.add(task)  # the loop itself holds tasks only weakly
+            task.add_done_callback(_FAREWELLS.discard)
+
     def drop_after(self, error: BaseException) -> None:
         """Drop the connection unless *error* leaves it fit for the next caller."""
-        if not _leaves_usable(error):
+        if isinstance(error, asyncio.CancelledError):  # by the time limit, most often
+            self.drop_after_cancelling()
+        elif not _leaves_usable(error):
             self.drop()
 
     async def maybe(self, statement: Statement, values: Mapping[str, object]) -> Row | None:
@@ -256,6 +271,17 @@ class _Connection:
         if prepared is None:
             prepared = self._prepared[statement.name] = await self.raw.prepare(statement.sql)
         return prepared
+
+
+_FAREWELLS: set["asyncio.Task[None]"] = set()
+
+
+async def _farewell(raw: Any) -> None:
+    with suppress(TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        async with asyncio.timeout(FAREWELL_SECONDS):
+            await raw.close()
+    with suppress(asyncpg.InterfaceError):
+        raw.terminate()
 
 
 class _Transaction:

@@ -1,3 +1,8 @@
+-- name: limit_transaction(milliseconds) -> maybe
+-- For this transaction alone: wait for no lock longer than its caller does, and let go when its caller has gone silent.
+SELECT set_config('lock_timeout', $1, true) AS locks,
+       set_config('idle_in_transaction_session_timeout', $1, true) AS silence;
+
 -- name: find_version_table() -> maybe
 SELECT to_regclass('bodhi_schema') AS found
  WHERE to_regclass('bodhi_schema') IS NOT NULL;

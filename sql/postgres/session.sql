@@ -22,13 +22,19 @@ SELECT digest, data, user_id, version, created_at, last_seen_at, expires_at, end
 
 -- name: save_session(digest, version, data, user_id, now) -> maybe
 -- Never an upsert: of a session that is gone, or that another request changed meanwhile, no row is touched.
+-- A row that somebody holds is passed over like a changed one: the saves that share the trip do not wait for it.
 UPDATE bodhi_session
    SET data = $3,
        user_id = $4,
        version = version + 1
- WHERE digest = $1
-   AND version = $2
-   AND expires_at > now_ms($5)
+ WHERE digest = (
+           SELECT digest
+             FROM bodhi_session
+            WHERE digest = $1
+              AND version = $2
+              AND expires_at > now_ms($5)
+              FOR UPDATE SKIP LOCKED
+       )
 RETURNING digest, version;
 
 -- name: save_session_ages(digest, version, data, user_id, idle_ms, lifetime_ms, max_age_ms, now) -> maybe
@@ -64,12 +70,18 @@ RETURNING digest, data, user_id, version, created_at, last_seen_at, expires_at, 
 
 -- name: touch_session(digest, seen_at, idle_ms, interval_ms, now) -> maybe
 -- Times only move forward: a touch that comes late or twice changes nothing, and an expired session stays expired.
+-- A row that somebody holds is passed over: its next request touches it again.
 UPDATE bodhi_session
    SET last_seen_at = $2,
        expires_at = greatest(expires_at, least($2::bigint + $3::bigint, ends_at))
- WHERE digest = $1
-   AND last_seen_at <= $2 - $4::bigint
-   AND expires_at > now_ms($5)
+ WHERE digest = (
+           SELECT digest
+             FROM bodhi_session
+            WHERE digest = $1
+              AND last_seen_at <= $2 - $4::bigint
+              AND expires_at > now_ms($5)
+              FOR UPDATE SKIP LOCKED
+       )
 RETURNING digest;
 
 -- name: delete_session(digest, now) -> maybe

@@ -1,3 +1,7 @@
+-- name: limit_transaction(milliseconds) -> maybe
+-- Every wait on SQLite is in its caller's own process, and bounded there.
+SELECT $1 AS locks, $1 AS silence;
+
 -- name: find_version_table() -> maybe
 SELECT name AS found
   FROM sqlite_master

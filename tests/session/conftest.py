@@ -269,12 +269,16 @@ def start_node() -> Iterator[Callable[..., OtherNode]]:
 
 @pytest.fixture
 def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the statements that run from here on, on any service of this process."""
+    """The names of the statements that run from here on, on any service of this process.
+
+    Without what begins and bounds a transaction, which is the driver's own.
+    """
     names: list[str] = []
     arguments = Statement.arguments
 
     def record(statement: Statement, values: Any) -> list[object]:
-        names.append(statement.name)
+        if statement.name != "limit_transaction":
+            names.append(statement.name)
         return arguments(statement, values)
 
     monkeypatch.setattr(Statement, "arguments", record)
