@@ -1,5 +1,6 @@
-"""Database URLs: which database one names, whether it has a form that bodhi knows, and how it may be shown."""
+"""URLs and hosts: which database a URL names, whether its form is known, how it may be shown; which hosts are local."""
 
+import ipaddress
 import re
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -40,6 +41,17 @@ def is_postgres(url: str) -> bool:
 def is_memory(url: str) -> bool:
     """Whether *url* names an SQLite database in memory, which only one process can see."""
     return scheme_of(url) == "sqlite" and unquote(url.partition(":")[2]) == ":memory:"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether *host*, a name or an IP address without brackets, is this machine and nobody else."""
+    name = host.lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def sqlite_url(path: Path) -> str:

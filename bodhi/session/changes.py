@@ -7,7 +7,7 @@ from typing import Any
 from bodhi.session.codec import decode, encode
 from bodhi.session.counters import SessionCounters
 from bodhi.session.handles import digest_of, handle_of
-from bodhi.session.keyring import Keyring
+from bodhi.keyring import Keyring
 from bodhi.session.merge import merge
 from bodhi.session.owner import owner_of
 from bodhi.session.records import Ages, Device, NewSession, Save, SessionRecord

@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from bodhi.session.errors import SessionDataError, Unreadable
+from bodhi.keyring import Unreadable
+from bodhi.session.errors import SessionDataError
 
 # msgspec, or the json module where the two would differ.
 _MSGSPEC, _JSON = b"\x01", b"\x02"

@@ -25,11 +25,3 @@ class SessionDataError(SessionError, TypeError):
 
 class SessionNotSaved(SessionError):
     """A change of the session can no longer be kept, since the response's headers are out."""
-
-
-class Unreadable(SessionError):
-    """The stored data is damaged, swapped, or of an unknown format."""
-
-
-class UnknownKey(SessionError):
-    """The stored data is encrypted with a key that is not in the keyring."""

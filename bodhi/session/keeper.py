@@ -9,9 +9,9 @@ from bodhi.session.changes import Changes, Moving, OpenSession, Saving
 from bodhi.session.codec import encode
 from bodhi.session.cookie import CookiePolicy
 from bodhi.session.counters import SessionCounters
-from bodhi.session.errors import DigestTaken, SessionError, SessionGone, UnknownKey, Unreadable
+from bodhi.session.errors import DigestTaken, SessionError, SessionGone
 from bodhi.session.handles import digest_of, handle_of, is_session_id, new_session_id
-from bodhi.session.keyring import Keyring
+from bodhi.keyring import Keyring, UnknownKey, Unreadable
 from bodhi.session.owner import owner_of
 from bodhi.session.records import NOWHERE, Device, SessionRecord, StoredData, UserCap
 from bodhi.session.store import SessionStore

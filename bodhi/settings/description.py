@@ -8,20 +8,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import get_type_hints
 
+from bodhi.settings.auth_settings import AuthSettings
 from bodhi.settings.database_settings import DatabaseSettings
+from bodhi.settings.names import BODHI_PUBLIC_HOST
 from bodhi.settings.server_settings import ServerSettings
 from bodhi.settings.session_settings import SessionSettings
 from bodhi.settings.setting import Setting
 
-GROUPS = (ServerSettings, DatabaseSettings, SessionSettings)
+GROUPS = (ServerSettings, DatabaseSettings, SessionSettings, AuthSettings)
 
 
 @dataclass(frozen=True, repr=False)
-class Settings(SessionSettings, DatabaseSettings, ServerSettings):
+class Settings(AuthSettings, SessionSettings, DatabaseSettings, ServerSettings):
     """All settings of one process, checked; the ``repr`` shows no secret."""
 
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Where each setting's value came from, by the setting's name: ``environment``, ``/srv/.env, line 3``."""
+
+    @property
+    def has_explicit_host(self) -> bool:
+        """Whether somebody said which host browsers see."""
+        return self.sources.get(BODHI_PUBLIC_HOST, "default") != "default"
 
     @property
     def public_url(self) -> str:

@@ -7,7 +7,7 @@ never repeats the value, which may be a secret.
 import ipaddress
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -192,6 +192,57 @@ def keys() -> Kind[tuple[str, ...]]:
         return found
 
     return Kind(parse, f"keys of at least {KEY_LENGTH} characters, separated by commas, newest first")
+
+
+def http_url() -> Kind[str]:
+    """An absolute http or https URL without credentials, query and fragment; a slash at its end is dropped."""
+
+    def parse(text: str) -> str:
+        match = re.fullmatch(r"https?://(?P<host>\[[0-9A-Fa-f:.]+\]|[^/?#@\[\]:\s\\]+)(:[0-9]{1,5})?(/[^?#\s\\]*)?", text)
+        if not match:
+            raise ValueError("is not such a URL")
+        return text.rstrip("/")
+
+    return Kind(parse, "an http:// or https:// URL without user, query and fragment")
+
+
+def networks() -> Kind[tuple[str, ...]]:
+    """IP addresses and networks in CIDR form."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        try:
+            return tuple(str(ipaddress.ip_network(part.strip())) for part in text.split(","))
+        except ValueError:
+            raise ValueError("is not a list of IP addresses and networks") from None
+
+    return Kind(parse, "IP addresses and networks such as 10.0.0.0/8, separated by commas")
+
+
+def hosts() -> Kind[tuple[str, ...]]:
+    """Host names and IP addresses."""
+    one = host()
+
+    def parse(text: str) -> tuple[str, ...]:
+        return tuple(one.parse(part.strip()).lower() for part in text.split(","))
+
+    return Kind(parse, "host names and IP addresses without port, separated by commas")
+
+
+def pairs(allowed: Collection[str]) -> Kind[tuple[tuple[str, str], ...]]:
+    """``name=known`` pairs, where what stands behind the last equals sign is one of *allowed*."""
+
+    def parse(text: str) -> tuple[tuple[str, str], ...]:
+        found = []
+        for part in text.split(","):
+            name, equals, known = (piece.strip() for piece in part.rpartition("="))
+            if not equals or not name:
+                raise ValueError("is not a list of pairs")
+            if known not in allowed:
+                raise ValueError("names a role that is not known")
+            found.append((name, known))
+        return tuple(found)
+
+    return Kind(parse, f"pairs such as staff={min(allowed)}, separated by commas; known are {', '.join(allowed)}")
 
 
 def _duration(text: str) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bodhi.urls import is_memory, is_postgres
+from bodhi.urls import is_loopback, is_memory, is_postgres
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,27 @@ FAULTS = (
         )
         for attribute in ("session_db_url", "database_url")
     ),
+    Rule(
+        ("client_id", "client_secret"),
+        lambda client_id, secret: client_id is None or secret is not None,
+        "{0} is set without a secret, but {1}",
+    ),
+    Rule(
+        ("client_id", "auth_issuer"),
+        lambda client_id, issuer: client_id is None or issuer is not None,
+        "{0} is a client of no provider, for {1}",
+    ),
+    Rule(
+        ("dev", "env_type"),
+        lambda dev, env_type: not dev or env_type != "production",
+        "{0} starts a provider that lets anybody in, but {1}",
+    ),
+    Rule(
+        ("dev", "host"),
+        lambda dev, host: not dev or is_loopback(host),
+        "{0} starts a provider that lets anybody in, but {1} is not this machine alone",
+    ),
+    Rule(("dev", "workers"), lambda dev, workers: not dev or workers == 1, "{0} works with one process, but {1}"),
 )
 
 WARNINGS = (

@@ -50,8 +50,11 @@ class ServerSettings:
         Setting(
             names.BODHI_ENV_TYPE,
             kinds.choice("production", "development"),
-            "production",
-            "What the server is for. Nothing depends on it yet; it switches no protection off.",
+            Derived(
+                "development when BODHI_DEV is true, else production",
+                lambda values: "development" if values["dev"] else "production",
+            ),
+            "What the server is for. production refuses BODHI_DEV; neither switches a protection off.",
         ),
     ]
     commit_sha: Annotated[

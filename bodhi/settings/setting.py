@@ -55,4 +55,10 @@ class Setting:
             return None
         if isinstance(value, bool):
             return str(value).lower()
-        return self.masked(f"{value:g}" if isinstance(value, float) else str(value))
+        return self.masked(_written(value))
+
+
+def _written(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join("=".join(part) if isinstance(part, tuple) else str(part) for part in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -3,7 +3,7 @@ from pathlib import PurePosixPath
 
 from bodhi.session.changes import Changes
 from bodhi.session.keeper import SessionKeeper
-from bodhi.session.keyring import Keyring
+from bodhi.keyring import Keyring
 from bodhi.session.session import Session
 from bodhi.session.sql_store import SqlSessionStore
 from bodhi.session.visit import Visit

@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bodhi.session.codec import decode, encode, is_unchanged
-from bodhi.session.errors import SessionDataError, Unreadable
+from bodhi.keyring import Unreadable
+from bodhi.session.errors import SessionDataError
 
 TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=8)  # lone surrogates too
 SCALARS = st.none() | st.booleans() | st.integers() | st.integers(-(2**70), 2**70) | st.floats() | TEXT

@@ -8,7 +8,7 @@ import pytest
 
 from bodhi.session import SessionUnavailable
 from bodhi.session.handles import digest_of
-from bodhi.session.keyring import Keyring
+from bodhi.keyring import Keyring
 from session.conftest import KEY
 from session.pages import cookie_of, sent
 

@@ -1,7 +1,7 @@
 -- Times are milliseconds since 1970, UTC: no time zone of a connection can bend them.
 
 -- What time is it: what a test says, else this server's clock.
-CREATE FUNCTION now_ms(fixed bigint) RETURNS bigint
+CREATE OR REPLACE FUNCTION now_ms(fixed bigint) RETURNS bigint
     LANGUAGE sql STABLE
     RETURN coalesce(fixed, (extract(epoch FROM statement_timestamp()) * 1000)::bigint);
 

@@ -1,0 +1,1 @@
+"""Who makes a request and what they may do: identity provider, tokens, roles and gates. Knows nothing of sessions or HTTP."""

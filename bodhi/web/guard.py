@@ -1,0 +1,48 @@
+"""Around every handler: who asks, may they, and is what they bring well-formed."""
+
+from collections.abc import Iterable
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from bodhi.auth.context import ANONYMOUS
+from bodhi.auth.gate import Gate
+from bodhi.web.authenticator import AUTHENTICATOR
+from bodhi.web.input import BODY, PARAMETERS, QUERY, read_body, read_parameters, read_query
+from bodhi.web.operations import Access, Operation
+from bodhi.web.services import CONTEXT
+
+
+def guarded(operation: Operation) -> Handler:
+    """The operation's handler behind its gate and its checks, in this order."""
+    access, handler = operation.access, operation.handler
+    has_parameters = "{" in operation.path
+
+    async def guard(request: web.Request) -> web.StreamResponse:
+        if isinstance(access, Gate):
+            context = await request.app[AUTHENTICATOR].strict(request)
+            access.check(context)
+        elif access is Access.OPTIONAL:
+            context = await request.app[AUTHENTICATOR].optional(request)
+        else:
+            context = ANONYMOUS
+        request[CONTEXT] = context
+        if has_parameters:
+            request[PARAMETERS] = read_parameters(request, operation.parameters)
+        if operation.query is not None:
+            request[QUERY] = read_query(request, operation.query)
+        if operation.body is not None:
+            request[BODY] = await read_body(request, operation.body)
+        return await handler(request)
+
+    return guard
+
+
+def routes_of(operations: Iterable[Operation]) -> list[web.RouteDef]:
+    """The operations for aiohttp's router; wherever GET is taken, HEAD is too."""
+    return [
+        (web.get if operation.method == "GET" else web.route)(
+            *([] if operation.method == "GET" else [operation.method]), operation.path, guarded(operation)
+        )
+        for operation in operations
+    ]

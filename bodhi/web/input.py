@@ -1,0 +1,90 @@
+"""What a request brings, checked: every fault in it is the same 400 ``json_rejection_error``."""
+
+from typing import Any, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from bodhi.auth.refusal import Refusal
+
+BODY: "web.RequestKey[Any]" = web.RequestKey("BODY", object)
+QUERY: "web.RequestKey[Any]" = web.RequestKey("QUERY", object)
+PARAMETERS: "web.RequestKey[Any]" = web.RequestKey("PARAMETERS", dict)
+
+DEFAULT_PAGE_SIZE = 30
+LARGEST_PAGE = 100
+
+Type = TypeVar("Type")
+
+
+class Paging(msgspec.Struct, frozen=True):
+    """Which part of a list is asked for; ``sort`` and ``sort_order`` are accepted and change nothing."""
+
+    page: int = 1
+    page_size: int = DEFAULT_PAGE_SIZE
+    sort: str | None = None
+    sort_order: str = "asc"
+
+    def __post_init__(self) -> None:
+        if self.page < 1 or self.page_size < 1 or self.page > 2**31:
+            raise ValueError("page and page_size are at least 1")
+
+    @property
+    def size(self) -> int:
+        """The page size, within the limit."""
+        return min(self.page_size, LARGEST_PAGE)
+
+    @property
+    def offset(self) -> int:
+        """How many entries come before the page."""
+        return (self.page - 1) * self.size
+
+
+async def read_body(request: web.Request, kind: type[Type]) -> Type:
+    """The JSON body as *kind*."""
+    if request.content_type != "application/json":
+        raise Refusal("json_rejection_error")
+    try:
+        return msgspec.json.decode(await request.read(), type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
+        raise Refusal("json_rejection_error") from None
+
+
+def read_query(request: web.Request, kind: type[Type]) -> Type:
+    """The query as *kind*; a name that comes twice is refused."""
+    query = request.query
+    if len(query) != len(set(query)):
+        raise Refusal("json_rejection_error")
+    try:
+        return msgspec.convert(dict(query), kind, strict=False)
+    except (msgspec.MsgspecError, ValueError):
+        raise Refusal("json_rejection_error") from None
+
+
+def read_parameters(request: web.Request, kinds: "dict[str, type] | Any") -> dict[str, Any]:
+    """The path's parameters, each as its kind."""
+    try:
+        return {
+            name: msgspec.convert(text, kinds.get(name, str), strict=False) for name, text in request.match_info.items()
+        }
+    except (msgspec.MsgspecError, ValueError):
+        raise Refusal("json_rejection_error") from None
+
+
+def body_of(request: web.Request, kind: type[Type]) -> Type:
+    """The body that the route's guard has read."""
+    body: Type = request[BODY]
+    assert isinstance(body, kind)
+    return body
+
+
+def query_of(request: web.Request, kind: type[Type]) -> Type:
+    """The query that the route's guard has read."""
+    query: Type = request[QUERY]
+    assert isinstance(query, kind)
+    return query
+
+
+def parameter_of(request: web.Request, name: str) -> Any:
+    """One parameter of the path, as the operation's type."""
+    return request[PARAMETERS][name]
