@@ -45,7 +45,9 @@ class Keyring:
                     f"keys: key {number} of {len(keys)} is shorter than {SHORTEST_KEY} characters: "
                     "make one with `python -m bodhi config generate-key`"
                 )
-            self._ciphers.setdefault(_derived(secret, b"bodhi key id", _KEY_ID_BYTES), AESGCM(_derived(secret, purpose, 32)))
+            self._ciphers.setdefault(
+                _derived(secret, b"bodhi key id", _KEY_ID_BYTES), AESGCM(_derived(secret, purpose, 32))
+            )
         self._newest = next(iter(self._ciphers))
 
     def __repr__(self) -> str:

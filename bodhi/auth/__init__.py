@@ -1,1 +1,1 @@
-"""Who makes a request and what they may do: identity provider, tokens, roles and gates. Knows nothing of sessions or HTTP."""
+"""Who makes a request, and what they may do: the identity provider, tokens, roles and gates; no sessions, no HTTP."""

@@ -47,7 +47,10 @@ CATALOGUE: Mapping[str, tuple[int, str]] = {
     "access_request_auth_error-invalid_approved_json": (500, "What the app access request approves is not readable."),
     "login_error-app_instance_not_found": (500, "This server is not registered at an identity provider."),
     "login_error-app_status_invalid": (500, "This server is not set up yet."),
-    "login_error-session_info_not_found": (400, "No login was begun in this browser, or it took too long. Begin again."),
+    "login_error-session_info_not_found": (
+        400,
+        "No login was begun in this browser, or it took too long. Begin again.",
+    ),
     "login_error-o_auth_error": (400, "The identity provider did not log you in. Begin again."),
     "login_error-missing_state": (400, "The answer of the identity provider lacks its state. Begin again."),
     "login_error-state_digest_mismatch": (400, "The answer belongs to another login. Begin again."),

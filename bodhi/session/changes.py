@@ -1,16 +1,20 @@
 """What requests change, as what a store stores: merged with what others changed, encoded, encrypted."""
 
 import logging
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
+from bodhi.keyring import Keyring
 from bodhi.session.codec import decode, encode
 from bodhi.session.counters import SessionCounters
+from bodhi.session.errors import SessionError
 from bodhi.session.handles import digest_of, handle_of
-from bodhi.keyring import Keyring
 from bodhi.session.merge import merge
 from bodhi.session.owner import owner_of
 from bodhi.session.records import Ages, Device, NewSession, Save, SessionRecord
+
+Answer = TypeVar("Answer")
 
 log = logging.getLogger(__name__)
 
@@ -123,3 +127,35 @@ class Moving:
         self.plaintext = encode(self.data)
         device = self._device or current.device
         return self._changes.new(self._session_id, self.plaintext, owner_of(self.data), device, self._max_age)
+
+
+class NothingToSave(Exception):
+    """An atomic change left the data as it was: its transaction ends without a write."""
+
+
+class Atomic(Generic[Answer]):
+    """A change of whatever is stored, made while nobody else can change it."""
+
+    def __init__(
+        self, changes: Changes, change: Callable[[dict[str, Any], int], Answer], ages: Ages | None = None
+    ) -> None:
+        self._changes = changes
+        self._change = change
+        self._ages = ages
+        self.session: OpenSession  # as it is after the change
+        self.answer: Answer
+
+    def __call__(self, current: SessionRecord) -> Save:
+        """What to save over *current*; raises :exc:`NothingToSave`."""
+        session = self._changes.opened(current)
+        data = session.data
+        self.answer = self._change(data, current.now)
+        plaintext = encode(data)
+        if plaintext == session.plaintext and self._ages is None:
+            self.session = session
+            raise NothingToSave
+        if not data or owner_of(data) != current.user_id:
+            raise SessionError("an atomic change neither empties a session nor makes it somebody else's")
+        sealed = self._changes.keyring.seal(plaintext, current.digest)
+        self.session = OpenSession(replace(current, version=current.version + 1, data=sealed), plaintext, data)
+        return Save(current.digest, current.version, sealed, current.user_id, self._ages)

@@ -1,23 +1,25 @@
 """What a request does with its session: the policy of ids, encryption, merging and rotation, on any store."""
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
-from bodhi.session.changes import Changes, Moving, OpenSession, Saving
+from bodhi.keyring import Keyring, UnknownKey, Unreadable
+from bodhi.session.changes import Atomic, Changes, Moving, NothingToSave, OpenSession, Saving
 from bodhi.session.codec import encode
 from bodhi.session.cookie import CookiePolicy
 from bodhi.session.counters import SessionCounters
 from bodhi.session.errors import DigestTaken, SessionError, SessionGone
 from bodhi.session.handles import digest_of, handle_of, is_session_id, new_session_id
-from bodhi.keyring import Keyring, UnknownKey, Unreadable
 from bodhi.session.owner import owner_of
 from bodhi.session.records import NOWHERE, Device, SessionRecord, StoredData, UserCap
 from bodhi.session.store import SessionStore
 from bodhi.session.touches import Touches
 
 ID_ATTEMPTS = 3  # a second collision of 256 random bits means a broken generator
+
+Answer = TypeVar("Answer")
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +126,31 @@ class SessionKeeper:
         self.counters.saves += 1
         record = replace(session.record, version=save.version + 1, data=save.data, user_id=save.user_id)
         return OpenSession(record, change.plaintext, change.data)
+
+    async def atomically(
+        self,
+        digest: bytes,
+        change: Callable[[dict[str, Any], int], Answer],
+        *,
+        max_age_seconds: int | None = None,
+    ) -> tuple[OpenSession, Answer]:
+        """What *change* answers on the data as it is stored now, with nobody else in between, and the session after it.
+
+        *change* is given the data, to change in place, and the database's time in milliseconds; it may run more than
+        once, and the last run counts. Whose session it is must stay the same: that takes a rotation. With
+        *max_age_seconds* the session ends that long from now, within the timeouts. Raises :exc:`SessionGone`.
+        """
+        step = Atomic(self._changes, change, self._changes.ages(max_age_seconds) if max_age_seconds else None)
+        try:
+            if not await self._store.update(digest, step):
+                raise SessionGone
+        except NothingToSave:
+            pass
+        except (Unreadable, UnknownKey) as error:
+            raise SessionGone from error
+        else:
+            self.counters.saves += 1
+        return step.session, step.answer
 
     async def rotate(
         self,

@@ -3,15 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiohttp_session
 
 from bodhi.session.changes import OpenSession
-from bodhi.session.codec import is_unchanged
+from bodhi.session.codec import decode, is_unchanged
+from bodhi.session.merge import merge
 
 if TYPE_CHECKING:
     from bodhi.session.visit import Visit
+
+Answer = TypeVar("Answer")
 
 
 class Session(aiohttp_session.Session):
@@ -20,6 +23,9 @@ class Session(aiohttp_session.Session):
     It differs from aiohttp-session's own: changes inside nested values count; ``created`` stays where it
     was; ``identity`` is the public handle, never the id; ``repr`` shows no data; :meth:`save` and :meth:`rotate` exist.
     """
+
+    # How long its row lives at most, as it is begun; unlike max_age, the cookie says nothing of it.
+    row_seconds: int | None = None
 
     def __init__(
         self,
@@ -113,6 +119,28 @@ class Session(aiohttp_session.Session):
         if self._visit is None or (visit := self._visit()) is None:
             raise RuntimeError("session.save() works in a request where bodhi.session.setup(app, service) was called")
         await visit.keep(self)
+
+    async def atomically(
+        self, change: Callable[[dict[str, Any], int], Answer], *, max_age_seconds: int | None = None
+    ) -> Answer:
+        """What *change* answers on the data as it is stored now, with no other request in between.
+
+        For what only one of several requests may have: *change* is given the stored data, to change in place, and the
+        database's time in milliseconds. It is saved at once; changes that this request has not saved yet stay to be
+        saved. Raises :exc:`~bodhi.session.errors.SessionGone` when the session is not stored, or has ended.
+        """
+        if self._visit is None or (visit := self._visit()) is None:
+            raise RuntimeError(
+                "session.atomically() works in a request where bodhi.session.setup(app, service) was called"
+            )
+        return await visit.atomically(self, change, max_age_seconds)
+
+    def adopt(self, stored: OpenSession) -> None:
+        """Go on from *stored*, which is newer than what this request loaded; its own changes stay to be saved."""
+        if self.stored is not None:
+            # Decoded anew: several requests may go on from the same one, and nested values are not to be shared.
+            self._mapping = merge(decode(self.stored.plaintext), self._mapping, decode(stored.plaintext)).data
+            self.stored = stored
 
     def taken(self) -> "Taken":
         """What there is to save now; what changes from here on counts as changed after it."""

@@ -5,8 +5,9 @@ Keeping and telling are apart, since ``session.save()`` keeps before there is a 
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
 from weakref import ref
 
 import aiohttp_session
@@ -22,6 +23,8 @@ from bodhi.session.responses import SessionGoneResponse, SessionUnavailableRespo
 from bodhi.session.session import Session, Taken
 
 LONGEST_USER_AGENT = 512
+
+Answer = TypeVar("Answer")
 
 log = logging.getLogger(__name__)
 
@@ -115,6 +118,22 @@ class Visit(aiohttp_session.AbstractStorage):
                         raise SessionUnavailableResponse from error
                 raise
 
+    async def atomically(
+        self, session: Session, change: Callable[[dict[str, Any], int], Answer], max_age_seconds: int | None
+    ) -> Answer:
+        """What *change* answers on the session's row as it is now; see :meth:`Session.atomically`."""
+        if session.stored is None:
+            raise SessionGone
+        try:
+            stored, answer = await self._keeper.atomically(
+                session.stored.record.digest, change, max_age_seconds=max_age_seconds
+            )
+        except SessionUnavailable as error:
+            self._keeper.counters.unavailable += 1
+            raise SessionUnavailableResponse from error
+        session.adopt(stored)
+        return answer
+
     async def _keep(self, session: Session, taken: Taken) -> None:
         if session.stored is None or taken.is_invalidated:
             if taken.data and not self.headers_are_out:
@@ -149,7 +168,7 @@ class Visit(aiohttp_session.AbstractStorage):
             session_id, stored = await self._keeper.create(
                 taken.data,
                 device=self._device(),
-                max_age_seconds=session.max_age,
+                max_age_seconds=session.max_age if session.row_seconds is None else session.row_seconds,
                 replaces=replaces,
                 # What was read from a session that has ended since may be in this one: it would live on in it.
                 must_replace=replaces is not None and replaces == self._live_digest,

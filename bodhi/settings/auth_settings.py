@@ -98,9 +98,11 @@ class AuthSettings:
         str,
         Setting(
             names.BODHI_AUTH_ROLES_CLAIM,
-            kinds.pattern(r"[^\s,]{1,255}", "names separated by dots, or a JSON Pointer such as /https:~1~1example.org~1roles"),
+            kinds.pattern(
+                r"[^\s,]{1,255}", "names separated by dots, or a JSON Pointer such as /https:~1~1example.org~1roles"
+            ),
             "resource_access.<client_id>.roles",
-            "Claim that lists a person's roles: its path of names, in which <client_id> stands for the client's own id.",
+            "Claim that lists a person's roles: a path of names, where <client_id> stands for the client's own id.",
         ),
     ]
     auth_roles: Annotated[

@@ -198,7 +198,9 @@ def http_url() -> Kind[str]:
     """An absolute http or https URL without credentials, query and fragment; a slash at its end is dropped."""
 
     def parse(text: str) -> str:
-        match = re.fullmatch(r"https?://(?P<host>\[[0-9A-Fa-f:.]+\]|[^/?#@\[\]:\s\\]+)(:[0-9]{1,5})?(/[^?#\s\\]*)?", text)
+        match = re.fullmatch(
+            r"https?://(?P<host>\[[0-9A-Fa-f:.]+\]|[^/?#@\[\]:\s\\]+)(:[0-9]{1,5})?(/[^?#\s\\]*)?", text
+        )
         if not match:
             raise ValueError("is not such a URL")
         return text.rstrip("/")

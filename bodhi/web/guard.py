@@ -40,9 +40,12 @@ def guarded(operation: Operation) -> Handler:
 
 def routes_of(operations: Iterable[Operation]) -> list[web.RouteDef]:
     """The operations for aiohttp's router; wherever GET is taken, HEAD is too."""
-    return [
-        (web.get if operation.method == "GET" else web.route)(
-            *([] if operation.method == "GET" else [operation.method]), operation.path, guarded(operation)
-        )
-        for operation in operations
-    ]
+    routes = []
+    for operation in operations:
+        # aiohttp's `get` serves HEAD as well, its `route` the one method.
+        handler = guarded(operation)
+        if operation.method == "GET":
+            routes.append(web.get(operation.path, handler))
+        else:
+            routes.append(web.route(operation.method, operation.path, handler))
+    return routes

@@ -1,9 +1,9 @@
 import re
 from pathlib import PurePosixPath
 
+from bodhi.keyring import Keyring
 from bodhi.session.changes import Changes
 from bodhi.session.keeper import SessionKeeper
-from bodhi.keyring import Keyring
 from bodhi.session.session import Session
 from bodhi.session.sql_store import SqlSessionStore
 from bodhi.session.visit import Visit

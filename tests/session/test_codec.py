@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bodhi.session.codec import decode, encode, is_unchanged
 from bodhi.keyring import Unreadable
+from bodhi.session.codec import decode, encode, is_unchanged
 from bodhi.session.errors import SessionDataError
 
 TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=8)  # lone surrogates too

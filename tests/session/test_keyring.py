@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bodhi.errors import ConfigurationError
-from bodhi.keyring import UnknownKey, Unreadable
-from bodhi.keyring import Keyring
+from bodhi.keyring import Keyring, UnknownKey, Unreadable
 
 OLD, NEW = "an old key with its thirty-two characters", "a new key with its thirty-two characters"
 DIGEST, OTHER_DIGEST = b"\x01" * 32, b"\x02" * 32

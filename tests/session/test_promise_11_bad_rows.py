@@ -6,9 +6,9 @@ import random
 
 import pytest
 
+from bodhi.keyring import Keyring
 from bodhi.session import SessionUnavailable
 from bodhi.session.handles import digest_of
-from bodhi.keyring import Keyring
 from session.conftest import KEY
 from session.pages import cookie_of, sent
 
