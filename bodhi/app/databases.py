@@ -1,49 +1,13 @@
-"""The composition root: settings in, aiohttp application out."""
+"""What is opened in the two databases, as the settings say."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from aiohttp import web
-
-from bodhi import session
 from bodhi.database import Database, open_database
 from bodhi.errors import BodhiError, ConfigurationError
 from bodhi.session import CookiePolicy, DefaultSessionService, SessionUnavailable
-from bodhi.settings import BODHI_SESSION_DB_URL, Settings
-from bodhi.web import headers, life, request_id
-from bodhi.web.access_log import LOGGER, AccessLog
-from bodhi.web.errors import error_middleware
-from bodhi.web.routes import ROUTES
-from bodhi.web.status import COMMIT_SHA
-
-
-def create_app(settings: Settings) -> web.Application:
-    """The application, for any runner: nothing is opened before it starts up.
-
-    Starting raises :exc:`ConfigurationError`, naming the setting, when the session database cannot be used.
-    """
-    app = web.Application(handler_args={"access_log_class": AccessLog, "access_log": LOGGER})
-    app[COMMIT_SHA] = settings.commit_sha
-    service = session_service(settings)
-
-    async def sessions(_: web.Application) -> AsyncIterator[None]:
-        with session_database_faults(settings):
-            await service.open()
-        try:
-            yield  # requests are served here
-        finally:
-            await service.close()
-
-    app.cleanup_ctx.append(sessions)
-    # From the outside in.
-    request_id.setup(app)
-    app.middlewares.append(error_middleware)
-    session.setup(app, service)
-    headers.setup(app, is_https=settings.public_scheme == "https")
-    life.setup(app)
-    app.add_routes(ROUTES)
-    return app
+from bodhi.settings import BODHI_DATABASE_URL, BODHI_SESSION_DB_URL, Settings
 
 
 def session_service(settings: Settings, **options: Any) -> DefaultSessionService:
@@ -62,6 +26,7 @@ def session_service(settings: Settings, **options: Any) -> DefaultSessionService
             host_prefix=settings.cookie_host_prefix,
         ),
         **_database_options(settings),
+        "schema": settings.session_db_schema,
         **options,
     }
     return DefaultSessionService.from_url(settings.session_db_url, **described)
@@ -69,19 +34,39 @@ def session_service(settings: Settings, **options: Any) -> DefaultSessionService
 
 def session_database(settings: Settings) -> Database:
     """The database of the sessions, not connected yet."""
-    return open_database(settings.session_db_url, **_database_options(settings))
+    return open_database(settings.session_db_url, **_database_options(settings), schema=settings.session_db_schema)
+
+
+def application_database(settings: Settings) -> Database:
+    """The application's own database, not connected yet."""
+    # By default it is the sessions' own, and then in the same schema.
+    schema = settings.session_db_schema if settings.database_url == settings.session_db_url else None
+    return open_database(settings.database_url, **_database_options(settings), schema=schema)
 
 
 @contextmanager
 def session_database_faults(settings: Settings) -> Iterator[None]:
     """Errors inside are put down to the setting that names the session database."""
+    with _faults(settings, BODHI_SESSION_DB_URL):
+        yield
+
+
+@contextmanager
+def application_database_faults(settings: Settings) -> Iterator[None]:
+    """Errors inside are put down to the setting that names the application's database."""
+    with _faults(settings, BODHI_DATABASE_URL):
+        yield
+
+
+@contextmanager
+def _faults(settings: Settings, name: str) -> Iterator[None]:
     try:
         yield
     except BodhiError as error:
         # What SessionUnavailable says is meant for handlers; the operator wants to know what the database said.
         cause = error.__cause__ if isinstance(error, SessionUnavailable) and error.__cause__ else error
-        place = settings.sources.get(BODHI_SESSION_DB_URL, "default")
-        raise ConfigurationError(f"{BODHI_SESSION_DB_URL} ({place}): {cause}") from error
+        place = settings.sources.get(name, "default")
+        raise ConfigurationError(f"{name} ({place}): {cause}") from error
 
 
 def _database_options(settings: Settings) -> dict[str, Any]:
@@ -89,7 +74,6 @@ def _database_options(settings: Settings) -> dict[str, Any]:
         "pool_size": settings.db_pool_size,
         "limit_seconds": settings.db_timeout_seconds,
         "statement_cache_size": settings.pg_statement_cache_size,
-        "schema": settings.session_db_schema,
         "readers": settings.sqlite_readers,
         "synchronous": settings.sqlite_synchronous,
     }

@@ -1,0 +1,219 @@
+"""A login: the way to the provider, and what comes of its answer.
+
+A login that was begun is a *transaction*: a JSON object that the caller keeps under its state until the answer comes,
+and hands over once.
+"""
+
+import hmac
+import logging
+import secrets
+import string
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from bodhi.auth.instance import Instance, InstanceService
+from bodhi.auth.people import People
+from bodhi.auth.provider.answers import IdToken, Tokens
+from bodhi.auth.provider.client import IdentityProvider, pkce_challenge
+from bodhi.auth.provider.errors import ProviderError, ProviderLacks, ProviderRefused
+from bodhi.auth.refusal import Refusal
+from bodhi.auth.roles import Roles
+from bodhi.auth.session_login import claims_in, login_data, subject_of
+
+STATE_LENGTH = 32
+VERIFIER_LENGTH = 43
+MOST_OPEN = 5
+SECONDS_TO_LOG_IN = 600
+
+_LETTERS = string.ascii_letters + string.digits
+
+Transactions = dict[str, dict[str, Any]]  # by state
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BegunLogin:
+    """Where to send the browser, and what to keep."""
+
+    url: str
+    state: str = field(repr=False)
+    transaction: dict[str, Any] = field(repr=False)
+
+    def add_to(self, transactions: Transactions, now_ms: int | None = None) -> None:
+        """Put it beside those that are open, of which the oldest make place; *now_ms* None: as old as its session."""
+        for state in list(transactions)[: len(transactions) - MOST_OPEN + 1]:
+            del transactions[state]
+        until = None if now_ms is None else now_ms + SECONDS_TO_LOG_IN * 1000
+        transactions[self.state] = {**self.transaction, "until": until}
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedLogin:
+    """Somebody who logged in, and what their session is to hold."""
+
+    user_id: str
+    sid: str | None  # the provider's session
+    data: dict[str, Any] = field(repr=False)
+
+
+def open_transactions(transactions: Transactions, now_ms: int, created_ms: int) -> Transactions:
+    """Those whose time is not up; one without a time of its own began with its session, at *created_ms*."""
+    return {
+        state: transaction
+        for state, transaction in transactions.items()
+        if now_ms < (transaction.get("until") or created_ms + SECONDS_TO_LOG_IN * 1000)
+    }
+
+
+def take_transaction(transactions: Transactions, state: str) -> dict[str, Any] | None:
+    """The transaction under *state*, taken out; None where there is none. Takes the same time for any wrong state."""
+    given = state.encode("utf-8", "surrogatepass")
+    found = [own for own in transactions if hmac.compare_digest(own.encode(), given)]
+    return transactions.pop(found[0]) if found else None
+
+
+class Logins:
+    """Begins logins and completes them."""
+
+    def __init__(
+        self,
+        provider: IdentityProvider | None,
+        *,
+        instances: InstanceService,
+        people: People,
+        roles: Roles,
+        scopes: str = "openid email profile roles",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Without a *provider* nobody can log in."""
+        self._provider = provider
+        self._instances = instances
+        self._people = people
+        self._roles = roles
+        self._scopes = scopes
+        self._clock = clock
+
+    async def begin(self, callback_url: str) -> BegunLogin:
+        """A login whose answer comes to *callback_url*."""
+        instance = await self._instances.current()
+        if instance is None or self._provider is None:
+            raise Refusal("login_error-app_instance_not_found")
+        state, nonce, verifier = _random(STATE_LENGTH), _random(STATE_LENGTH), _random(VERIFIER_LENGTH)
+        with _provider_faults():
+            url = await self._provider.authorization_url(
+                instance.client_id,
+                redirect_uri=callback_url,
+                state=state,
+                nonce=nonce,
+                challenge=pkce_challenge(verifier),
+                scope=self._scopes,
+            )
+        transaction = {"verifier": verifier, "nonce": nonce, "callback_url": callback_url}
+        return BegunLogin(url, state, transaction)
+
+    async def complete(self, transaction: Mapping[str, Any], answer: Mapping[str, str]) -> CompletedLogin:
+        """Who logged in, by the provider's *answer* to *transaction*, whose state is right."""
+        if "error" in answer:
+            raise Refusal("login_error-o_auth_error")
+        code = answer.get("code")
+        if not code:
+            raise Refusal("login_error-missing_code")
+        instance = await self._instances.current()
+        if instance is None or self._provider is None:
+            raise Refusal("login_error-app_instance_not_found")
+        with _provider_faults():
+            await self._check_issuer(answer)
+            tokens, id_token = await self._redeem(instance, transaction, code)
+            if instance.status == "resource-admin":
+                tokens, id_token = await self._become_ready(instance, tokens, id_token)
+        data = login_data(tokens, id_token, self._clock())
+        await self.note(data)
+        return CompletedLogin(id_token.subject, id_token.sid, data)
+
+    async def note(self, data: Mapping[str, Any]) -> None:
+        """Remember the person in a session's data with the role that they have now."""
+        instance = await self._instances.current()
+        if instance is None:
+            return
+        claims = claims_in(data)
+        try:
+            role = self._roles.of(claims, instance.client_id)
+        except Refusal:
+            role = None
+        await self._people.note(claims.subject, claims.username or claims.subject, role)
+
+    async def _check_issuer(self, answer: Mapping[str, str]) -> None:
+        # A provider that was talked into another one's answer. Source: RFC 9207.
+        assert self._provider is not None
+        issuer = answer.get("iss")
+        if issuer is None and not await self._provider.announces_issuer():
+            return
+        if issuer != self._provider.issuer:
+            log.warning("a login was refused: its answer names another issuer")
+            raise Refusal("login_error-o_auth_error")
+
+    async def _redeem(self, instance: Instance, transaction: Mapping[str, Any], code: str) -> tuple[Tokens, IdToken]:
+        assert self._provider is not None
+        tokens = await self._provider.redeem_code(
+            instance.credentials,
+            code=code,
+            redirect_uri=transaction["callback_url"],
+            verifier=transaction["verifier"],
+        )
+        if tokens.id_token is None:
+            raise Refusal("login_error-o_auth_error")
+        id_token = await self._provider.verify_id_token(
+            tokens.id_token,
+            client_id=instance.client_id,
+            nonce=transaction["nonce"],
+            access_token=tokens.access_token,
+        )
+        if subject_of(tokens.access_token) not in (None, id_token.subject):
+            raise Refusal("login_error-o_auth_error")
+        return tokens, id_token
+
+    async def _become_ready(self, instance: Instance, tokens: Tokens, id_token: IdToken) -> tuple[Tokens, IdToken]:
+        """The first who logs in becomes the administrator; their tokens are fetched anew, so that they say so."""
+        provider = self._provider
+        assert provider is not None
+
+        async def appoint() -> None:
+            await provider.make_resource_admin(instance.credentials, id_token.subject)
+
+        if not await self._instances.become_ready(appoint) or tokens.refresh_token is None:
+            return tokens, id_token
+        renewed = await provider.refresh(instance.credentials, tokens.refresh_token)
+        refresh_token = renewed.refresh_token or tokens.refresh_token
+        return Tokens(renewed.access_token, refresh_token, tokens.id_token, renewed.expires_in), id_token
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of a URL of our own."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise Refusal("login_error-parse_error")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+@contextmanager
+def _provider_faults() -> Iterator[None]:
+    """What the provider does not do, as what a login says of it."""
+    try:
+        yield
+    except ProviderRefused as error:
+        log.warning("a login was refused: %s", error)
+        raise Refusal("login_error-o_auth_error") from error
+    except ProviderLacks as error:
+        raise Refusal("auth_service_error-not_supported") from error
+    except ProviderError as error:
+        log.warning("a login cannot go on: %s", error)
+        raise Refusal("auth_error-idp_unavailable") from error
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(_LETTERS) for _ in range(length))

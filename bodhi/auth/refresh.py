@@ -1,0 +1,215 @@
+"""Fresh access tokens for sessions: one refresh grant at a time for each session, whatever number of processes ask.
+
+The lock is a lease in the session's own row, taken and given back in short transactions: nothing is held while the
+provider is asked, it is gone with the session, a holder that dies loses it by the clock, and any pooler may stand before
+the database. Within a process, requests share the one task that refreshes.
+"""
+
+import asyncio
+import itertools
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from bodhi.auth.instance import Instance
+from bodhi.auth.provider.answers import ClientCredentials, Tokens
+from bodhi.auth.provider.errors import ProviderError, ProviderRefused
+from bodhi.auth.refusal import Refusal
+from bodhi.auth.session_login import ACCESS_TOKEN, REFRESH_TOKEN, claims_in, refreshed_data, subject_of
+
+LEASE = "refresh_lease"
+POLL_SECONDS = (0.02, 0.05, 0.1, 0.2)
+STORE_ATTEMPTS = 5
+
+Answer = TypeVar("Answer")
+
+log = logging.getLogger(__name__)
+
+
+class LoginEnded(Exception):
+    """The session ended while its tokens were refreshed."""
+
+
+class StoredLogin(Protocol):
+    """The stored session of a request: as it is now, not as the request once loaded it."""
+
+    @property
+    def key(self) -> bytes:
+        """What tells sessions apart."""
+
+    async def atomically(self, change: Callable[[dict[str, Any], int], Answer]) -> Answer:
+        """What *change* answers on the data, given with the database's time in ms; raises :exc:`LoginEnded`."""
+
+    async def end(self) -> None:
+        """End the session."""
+
+
+class RefreshGrant(Protocol):
+    """Who gives new tokens for old ones."""
+
+    async def refresh(self, client: ClientCredentials, refresh_token: str) -> Tokens:
+        """The new tokens; raises :exc:`~bodhi.auth.provider.errors.ProviderError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    lease: str
+    refresh_token: str
+
+
+class Refresher:
+    """Refreshes the tokens of sessions."""
+
+    def __init__(
+        self,
+        provider: RefreshGrant,
+        *,
+        lease_seconds: float = 30.0,
+        wait_seconds: float = 10.0,
+        clock: Callable[[], float] = time.time,
+        refreshed: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None,
+    ) -> None:
+        """*lease_seconds* is longer than the provider may take; *wait_seconds* is what a request waits at most.
+
+        *refreshed* is told the data of each session that was refreshed.
+        """
+        self._provider = provider
+        self._lease_ms = round(lease_seconds * 1000)
+        self._wait_seconds = wait_seconds
+        self._clock = clock
+        self._refreshed = refreshed
+        self._running: dict[bytes, asyncio.Task[None]] = {}
+        self.grants = 0
+
+    async def refresh(self, session: StoredLogin, instance: Instance) -> None:
+        """Returns when the session's stored access token is valid.
+
+        ``auth_error-refresh_token_not_found`` where the login has ended for good, ``auth_error-idp_unavailable`` where
+        trying later may help: the session is as it was then.
+        """
+        task = self._running.get(session.key)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._run(session, instance))
+            self._running[session.key] = task
+            task.add_done_callback(lambda done: self._forget(session.key, done))
+        try:
+            # Shielded: a request that is cancelled must not lose tokens that the provider has given already.
+            async with asyncio.timeout(self._wait_seconds):
+                await asyncio.shield(task)
+        except TimeoutError:
+            raise Refusal("auth_error-idp_unavailable") from None
+
+    async def close(self) -> None:
+        """Wait until what has been begun is stored."""
+        if self._running:
+            await asyncio.wait(list(self._running.values()), timeout=self._wait_seconds)
+
+    def _forget(self, key: bytes, task: "asyncio.Task[None]") -> None:
+        del self._running[key]
+        if not task.cancelled():
+            task.exception()  # it was told to whoever still waited
+
+    async def _run(self, session: StoredLogin, instance: Instance) -> None:
+        try:
+            claimed = await self._claim(session)
+            if claimed is not None:
+                await self._renew(session, instance, claimed)
+        except LoginEnded:
+            raise Refusal("auth_error-refresh_token_not_found") from None
+
+    async def _claim(self, session: StoredLogin) -> _Claimed | None:
+        """The lease, waited for; None when somebody else has refreshed meanwhile."""
+        lease = secrets.token_hex(8)
+        deadline = time.monotonic() + self._wait_seconds
+        for attempt in itertools.count():
+            claimed = await session.atomically(lambda data, now_ms: self._try_to_claim(data, now_ms, lease))
+            if claimed is not _BUSY:
+                break
+            if time.monotonic() > deadline:
+                raise Refusal("auth_error-idp_unavailable")
+            await asyncio.sleep(POLL_SECONDS[min(attempt, len(POLL_SECONDS) - 1)])
+        if claimed is _ENDED:
+            await session.end()
+            raise LoginEnded
+        return claimed if isinstance(claimed, _Claimed) else None
+
+    def _try_to_claim(self, data: dict[str, Any], now_ms: int, lease: str) -> "_Claimed | str | None":
+        if not isinstance(data.get(ACCESS_TOKEN), str):
+            raise LoginEnded
+        if self._clock() < claims_in(data).expires_at:
+            return None
+        refresh_token = data.get(REFRESH_TOKEN)
+        if not isinstance(refresh_token, str):
+            return _ENDED
+        if (held := data.get(LEASE)) and now_ms < held["until"]:
+            return _BUSY
+        data[LEASE] = {"id": lease, "until": now_ms + self._lease_ms}
+        return _Claimed(lease, refresh_token)
+
+    async def _renew(self, session: StoredLogin, instance: Instance, claimed: _Claimed) -> None:
+        try:
+            self.grants += 1
+            tokens = await self._provider.refresh(instance.credentials, claimed.refresh_token)
+        except ProviderRefused as error:
+            if error.error == "invalid_grant":
+                await self._end(session, claimed)
+            else:
+                log.error("the provider refuses to refresh tokens for this server: %s", error)
+            await self._give_back(session, claimed)
+            raise Refusal("auth_error-idp_unavailable") from error
+        except ProviderError as error:
+            log.warning("tokens could not be refreshed, and the session stays as it is: %s", error)
+            await self._give_back(session, claimed)
+            raise Refusal("auth_error-idp_unavailable") from error
+        await self._store(session, claimed, tokens)
+
+    async def _end(self, session: StoredLogin, claimed: _Claimed) -> None:
+        """The refresh token is dead; so is the session, unless another holder has put a newer one there."""
+        if await session.atomically(lambda data, _: data.get(REFRESH_TOKEN) == claimed.refresh_token):
+            log.info("a login ended: the provider does not take its refresh token any more")
+            await session.end()
+            raise LoginEnded
+
+    async def _give_back(self, session: StoredLogin, claimed: _Claimed) -> None:
+        def release(data: dict[str, Any], _: int) -> None:
+            if (held := data.get(LEASE)) and held["id"] == claimed.lease:
+                del data[LEASE]
+
+        await session.atomically(release)
+
+    async def _store(self, session: StoredLogin, claimed: _Claimed, tokens: Tokens) -> None:
+        now = self._clock()
+
+        def store(data: dict[str, Any], _: int) -> dict[str, Any] | None:
+            if (held := data.get(LEASE)) and held["id"] == claimed.lease:
+                del data[LEASE]
+            if data.get(REFRESH_TOKEN) != claimed.refresh_token:
+                return None  # a holder after us has stored newer ones
+            subject = subject_of(tokens.access_token)
+            if subject is not None and subject != data.get("user_id"):
+                raise Refusal("auth_error-idp_unavailable")
+            refreshed_data(data, tokens, now)
+            return dict(data)
+
+        stored = await self._insist(lambda: session.atomically(store))
+        if stored is not None and self._refreshed is not None:
+            await self._refreshed(stored)
+
+    @staticmethod
+    async def _insist(step: Callable[[], Awaitable[Answer]]) -> Answer:
+        """*step*, tried again while the database does not answer: the provider has spent the old refresh token."""
+        for attempt in range(1, STORE_ATTEMPTS):
+            try:
+                return await step()
+            except (LoginEnded, Refusal):
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, giving up loses the login
+                log.warning("refreshed tokens could not be stored, attempt %d: %s", attempt, type(error).__name__)
+                await asyncio.sleep(POLL_SECONDS[-1] * attempt)
+        return await step()
+
+
+_BUSY, _ENDED = "busy", "ended"

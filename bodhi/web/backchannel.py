@@ -1,0 +1,71 @@
+"""The provider ends sessions: OpenID Connect Back-Channel Logout 1.0."""
+
+import logging
+import time
+
+from aiohttp import web
+
+from bodhi.auth.provider.answers import LogoutToken
+from bodhi.auth.refusal import Refusal
+from bodhi.session import SESSIONS
+from bodhi.web.answers import empty
+from bodhi.web.login import DESK, LoginDesk
+from bodhi.web.operations import PUBLIC, Operation
+
+FORM = "application/x-www-form-urlencoded"
+
+log = logging.getLogger(__name__)
+
+
+async def backchannel_logout(request: web.Request) -> web.Response:
+    """Ends the sessions that a logout token names, on all nodes, since none of them keeps a copy.
+
+    A failure is an error and may be repeated with the same token; a token that was heeded is refused.
+    """
+    desk = request.app[DESK]
+    token = await _verified(request, desk)
+    if token.expires_at < time.time() or not await desk.provider_sessions.heed_once(token.jti, token.expires_at):
+        raise Refusal("auth_error-invalid_logout_token")
+    try:
+        ended = await _end(request, desk, token)
+    except BaseException:
+        await desk.provider_sessions.forget_token(token.jti)
+        raise
+    log.info("the provider ended %d sessions", ended, extra={"fields": {"user_id": token.subject, "ended": ended}})
+    return empty()
+
+
+async def _verified(request: web.Request, desk: LoginDesk) -> LogoutToken:
+    instance = await desk.instances.current()
+    if instance is None or desk.provider is None:
+        raise Refusal("auth_error-app_status_invalid")
+    tokens = (await request.post()).getall("logout_token", []) if request.content_type == FORM else []
+    if len(tokens) != 1 or not isinstance(tokens[0], str):
+        raise Refusal("json_rejection_error")
+    try:
+        return await desk.provider.verify_logout_token(tokens[0], client_id=instance.client_id)
+    except Refusal as error:
+        raise Refusal("auth_error-invalid_logout_token") from error
+
+
+async def _end(request: web.Request, desk: LoginDesk, token: LogoutToken) -> int:
+    """How many sessions ended. Those of the provider's session where that is known, else all of the person."""
+    service = request.app[SESSIONS]
+    known = await desk.provider_sessions.handles_of(token.sid) if token.sid is not None else []
+    if known:
+        return sum([await service.revoke_session(handle, user_id=user_id) for handle, user_id in known])
+    if token.subject is not None:
+        return await service.clear_sessions_for_user(token.subject)
+    return 0
+
+
+OPERATIONS = (
+    Operation(
+        "POST",
+        "/bodhi/v1/auth/backchannel-logout",
+        backchannel_logout,
+        PUBLIC,
+        "The identity provider ends sessions",
+        refusals=("auth_error-invalid_logout_token", "auth_error-app_status_invalid", "json_rejection_error"),
+    ),
+)

@@ -1,0 +1,277 @@
+"""Logging in and out, for the API and for the pages alike."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+from aiohttp import web
+
+from bodhi.auth.instance import Instance, InstanceService
+from bodhi.auth.login import (
+    SECONDS_TO_LOG_IN,
+    BegunLogin,
+    CompletedLogin,
+    Logins,
+    Transactions,
+    open_transactions,
+    origin_of,
+    take_transaction,
+)
+from bodhi.auth.provider.client import IdentityProvider
+from bodhi.auth.provider.errors import ProviderError
+from bodhi.auth.provider_sessions import ProviderSessions
+from bodhi.auth.refusal import Refusal
+from bodhi.auth.session_login import ID_TOKEN, REFRESH_TOKEN
+from bodhi.session import Session, SessionGone, SessionUnavailable, get_session, new_session
+from bodhi.web.answers import answer
+from bodhi.web.hosts import callback_base
+from bodhi.web.input import body_of
+from bodhi.web.operations import OPTIONAL, PUBLIC, Operation
+from bodhi.web.services import context_of
+
+TRANSACTIONS = "logins"  # the key in a session's data
+
+HOME_PATH, LOGIN_PATH, CALLBACK_PATH = "/ui/chat", "/ui/login", "/ui/auth/callback"
+REVOCATION_SECONDS = 1.5
+NOT_CACHED = "no-cache, no-store, must-revalidate"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LoginDesk:
+    """What logging in and out takes."""
+
+    logins: Logins
+    instances: InstanceService
+    provider: IdentityProvider | None
+    provider_sessions: ProviderSessions
+    public_url: str
+    remember_seconds: int  # how long the provider may end a session: its absolute timeout
+    logs_out_at_provider: bool
+
+
+DESK = web.AppKey("DESK", LoginDesk)
+
+
+class Location(msgspec.Struct):
+    """Where the browser is to go."""
+
+    location: str
+
+
+class CallbackBody(msgspec.Struct):
+    """The query that the provider sent the browser back with; further members are passed over."""
+
+    code: str | None = None
+    state: str | None = None
+    error: str | None = None
+    error_description: str | None = None
+    iss: str | None = None
+    session_state: str | None = None
+
+
+async def begin_login(request: web.Request) -> str | None:
+    """The provider's address for a login that this begins; None where somebody is logged in already."""
+    if context_of(request).is_authenticated:
+        return None
+    desk = request.app[DESK]
+    begun = await desk.logins.begin(callback_base(request) + CALLBACK_PATH)
+    session = await get_session(request)
+    if not await _add_to_stored(session, begun):
+        session = await _new_if_ended(request, session)
+        transactions: Transactions = session.setdefault(TRANSACTIONS, {})
+        begun.add_to(transactions)
+        session.row_seconds = SECONDS_TO_LOG_IN
+        await session.save()
+    return begun.url
+
+
+async def finish_login(request: web.Request, answered: Mapping[str, str]) -> str:
+    """Completes the login that *answered*, the provider's answer, belongs to; where the browser goes next."""
+    desk = request.app[DESK]
+    if await desk.instances.current() is None:
+        raise Refusal("login_error-app_status_invalid")
+    session = await get_session(request)
+    transaction = await _taken(session, answered)
+    completed = await desk.logins.complete(transaction, answered)
+    await _log_in(session, desk, completed)
+    log.info("a login was completed", extra={"fields": {"user_id": completed.user_id}})
+    return origin_of(transaction["callback_url"]) + HOME_PATH
+
+
+async def end_login(request: web.Request) -> str:
+    """Ends the session here, and its tokens at the provider if that answers soon; where the browser goes next."""
+    desk = request.app[DESK]
+    try:
+        session = await get_session(request)
+        refresh_token, id_token = session.get(REFRESH_TOKEN), session.get(ID_TOKEN)
+        session.invalidate()
+        await session.save()
+    except SessionUnavailable as error:
+        raise Refusal("login_error-session_delete") from error
+    instance = await _instance_if_known(desk)
+    if desk.provider is None or instance is None:
+        return desk.public_url + LOGIN_PATH
+    try:
+        async with asyncio.timeout(REVOCATION_SECONDS):
+            if isinstance(refresh_token, str):
+                await desk.provider.revoke(instance.credentials, refresh_token)
+            if desk.logs_out_at_provider and isinstance(id_token, str):
+                return_to = callback_base(request) + LOGIN_PATH
+                url = await desk.provider.end_session_url(instance.client_id, return_to=return_to, id_token=id_token)
+                return url or desk.public_url + LOGIN_PATH
+    except (ProviderError, TimeoutError) as error:
+        log.warning("the provider could not be told of a logout: %s", error)
+    return desk.public_url + LOGIN_PATH
+
+
+async def initiate(request: web.Request) -> web.Response:
+    """201 with the provider's address, or 200 with the home page's where somebody is logged in already."""
+    url = await begin_login(request)
+    home = Location(request.app[DESK].public_url + HOME_PATH)
+    response = answer(home) if url is None else answer(Location(url), 201)
+    response.headers["Cache-Control"] = NOT_CACHED
+    return response
+
+
+async def callback(request: web.Request) -> web.Response:
+    """Completes a login with what the provider answered."""
+    given = body_of(request, CallbackBody)
+    answered = {name: value for name in given.__struct_fields__ if (value := getattr(given, name)) is not None}
+    return answer(Location(await finish_login(request, answered)))
+
+
+async def logout(request: web.Request) -> web.Response:
+    """Ends the session; 200 also without one."""
+    response = answer(Location(await end_login(request)))
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Clear-Site-Data"] = '"cache"'
+    return response
+
+
+async def _add_to_stored(session: Session, begun: BegunLogin) -> bool:
+    """Whether the login was put into a session that is stored; its other requests keep theirs."""
+
+    def add(data: dict[str, Transactions], now_ms: int) -> None:
+        begun.add_to(data.setdefault(TRANSACTIONS, {}), now_ms)
+
+    if session.stored is None:
+        return False
+    try:
+        # A row that holds nothing but logins lives as long as the youngest of them.
+        only_logins = set(session) <= {TRANSACTIONS}
+        await session.atomically(add, max_age_seconds=SECONDS_TO_LOG_IN if only_logins else None)
+    except SessionGone:
+        return False
+    return True
+
+
+async def _new_if_ended(request: web.Request, session: Session) -> Session:
+    return session if session.stored is None else await new_session(request)
+
+
+async def _taken(session: Session, answered: Mapping[str, str]) -> dict[str, str]:
+    """The transaction that *answered* belongs to, which nobody gets a second time."""
+    created_ms = session.created * 1000
+    state = answered.get("state")
+
+    def take(data: dict[str, Transactions], now_ms: int) -> tuple[bool, dict[str, str] | None]:
+        pending = open_transactions(data.get(TRANSACTIONS, {}), now_ms, created_ms)
+        any_open = bool(pending)
+        taken = take_transaction(pending, state) if state is not None else None
+        if TRANSACTIONS in data:
+            data[TRANSACTIONS] = pending
+        return any_open, taken
+
+    if session.stored is None:
+        any_open, taken = False, None
+    else:
+        try:
+            any_open, taken = await session.atomically(take)
+        except SessionGone:
+            any_open, taken = False, None
+    if taken is not None:
+        return taken
+    if "error" in answered:
+        raise Refusal("login_error-o_auth_error")
+    if not any_open:
+        raise Refusal("login_error-session_info_not_found")
+    raise Refusal("login_error-missing_state" if state is None else "login_error-state_digest_mismatch")
+
+
+async def _log_in(session: Session, desk: LoginDesk, completed: CompletedLogin) -> None:
+    """Make the session the person's, under a new id; nothing of who was logged in before stays in it."""
+    others = session.get(TRANSACTIONS)
+    session.clear()
+    session.update(completed.data)
+    if others:
+        session[TRANSACTIONS] = others
+    session.rotate(renewed=True)
+    await session.save()
+    if completed.sid is None or session.identity is None:
+        return
+    try:
+        await desk.provider_sessions.remember(
+            completed.sid, session.identity, completed.user_id, lifetime_seconds=desk.remember_seconds
+        )
+    except Refusal:
+        # A login that the provider could not end is none. Nobody has its cookie yet.
+        session.invalidate()
+        await session.save()
+        raise
+
+
+async def _instance_if_known(desk: LoginDesk) -> Instance | None:
+    try:
+        return await desk.instances.current()
+    except Refusal:
+        return None
+
+
+LOGIN_REFUSALS = tuple(
+    f"login_error-{detail}"
+    for detail in (
+        "o_auth_error",
+        "session_info_not_found",
+        "missing_state",
+        "state_digest_mismatch",
+        "missing_code",
+        "app_status_invalid",
+        "app_instance_not_found",
+        "parse_error",
+    )
+)
+
+OPERATIONS = (
+    Operation(
+        "POST",
+        "/bodhi/v1/auth/initiate",
+        initiate,
+        OPTIONAL,
+        "Begin a login",
+        answers={200: Location, 201: Location},
+        refusals=("login_error-app_instance_not_found", "auth_error-idp_unavailable"),
+    ),
+    Operation(
+        "POST",
+        "/bodhi/v1/auth/callback",
+        callback,
+        OPTIONAL,
+        "Complete a login",
+        body=CallbackBody,
+        answers={200: Location},
+        refusals=(*LOGIN_REFUSALS, "auth_error-idp_unavailable"),
+    ),
+    Operation(
+        "POST",
+        "/bodhi/v1/logout",
+        logout,
+        PUBLIC,
+        "Log out",
+        answers={200: Location},
+        refusals=("login_error-session_delete",),
+    ),
+)
