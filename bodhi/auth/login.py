@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from bodhi.auth.instance import Instance, InstanceService
+from bodhi.auth.instance import Instance, InstanceService, Status
 from bodhi.auth.people import People
 from bodhi.auth.provider.answers import IdToken, Tokens
 from bodhi.auth.provider.client import IdentityProvider, pkce_challenge
@@ -129,7 +129,7 @@ class Logins:
         with _provider_faults():
             await self._check_issuer(answer)
             tokens, id_token = await self._redeem(instance, transaction, code)
-            if instance.status == "resource-admin":
+            if instance.status is Status.RESOURCE_ADMIN:
                 tokens, id_token = await self._become_ready(instance, tokens, id_token)
         data = login_data(tokens, id_token, self._clock())
         await self.note(data)
@@ -182,10 +182,10 @@ class Logins:
         provider = self._provider
         assert provider is not None
 
-        async def appoint() -> None:
-            await provider.make_resource_admin(instance.credentials, id_token.subject)
+        async def appoint(user_id: str) -> None:
+            await provider.make_resource_admin(instance.credentials, user_id)
 
-        if not await self._instances.become_ready(appoint) or tokens.refresh_token is None:
+        if not await self._instances.become_ready(id_token.subject, appoint) or tokens.refresh_token is None:
             return tokens, id_token
         renewed = await provider.refresh(instance.credentials, tokens.refresh_token)
         refresh_token = renewed.refresh_token or tokens.refresh_token

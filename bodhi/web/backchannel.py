@@ -3,18 +3,24 @@
 import logging
 import time
 
+import msgspec
 from aiohttp import web
 
 from bodhi.auth.provider.answers import LogoutToken
 from bodhi.auth.refusal import Refusal
 from bodhi.session import SESSIONS
 from bodhi.web.answers import empty
+from bodhi.web.input import body_of
 from bodhi.web.login import DESK, LoginDesk
 from bodhi.web.operations import PUBLIC, Operation
 
-FORM = "application/x-www-form-urlencoded"
-
 log = logging.getLogger(__name__)
+
+
+class LogoutForm(msgspec.Struct):
+    """What the provider posts."""
+
+    logout_token: str
 
 
 async def backchannel_logout(request: web.Request) -> web.Response:
@@ -39,11 +45,9 @@ async def _verified(request: web.Request, desk: LoginDesk) -> LogoutToken:
     instance = await desk.instances.current()
     if instance is None or desk.provider is None:
         raise Refusal("auth_error-app_status_invalid")
-    tokens = (await request.post()).getall("logout_token", []) if request.content_type == FORM else []
-    if len(tokens) != 1 or not isinstance(tokens[0], str):
-        raise Refusal("json_rejection_error")
+    form = body_of(request, LogoutForm)
     try:
-        return await desk.provider.verify_logout_token(tokens[0], client_id=instance.client_id)
+        return await desk.provider.verify_logout_token(form.logout_token, client_id=instance.client_id)
     except Refusal as error:
         raise Refusal("auth_error-invalid_logout_token") from error
 
@@ -66,6 +70,7 @@ OPERATIONS = (
         backchannel_logout,
         PUBLIC,
         "The identity provider ends sessions",
-        refusals=("auth_error-invalid_logout_token", "auth_error-app_status_invalid", "json_rejection_error"),
+        form=LogoutForm,
+        refusals=("auth_error-invalid_logout_token", "auth_error-app_status_invalid", "auth_error-idp_unavailable"),
     ),
 )

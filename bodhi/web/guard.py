@@ -8,7 +8,7 @@ from aiohttp.typedefs import Handler
 from bodhi.auth.context import ANONYMOUS
 from bodhi.auth.gate import Gate
 from bodhi.web.authenticator import AUTHENTICATOR
-from bodhi.web.input import BODY, PARAMETERS, QUERY, read_body, read_parameters, read_query
+from bodhi.web.input import BODY, PARAMETERS, QUERY, read_body, read_form, read_parameters, read_query
 from bodhi.web.operations import Access, Operation
 from bodhi.web.services import CONTEXT
 
@@ -33,6 +33,8 @@ def guarded(operation: Operation) -> Handler:
             request[QUERY] = read_query(request, operation.query)
         if operation.body is not None:
             request[BODY] = await read_body(request, operation.body)
+        elif operation.form is not None:
+            request[BODY] = await read_form(request, operation.form)
         return await handler(request)
 
     return guard

@@ -1,5 +1,6 @@
 """What a request brings, checked: every fault in it is the same 400 ``json_rejection_error``."""
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -50,18 +51,22 @@ async def read_body(request: web.Request, kind: type[Type]) -> Type:
         raise Refusal("json_rejection_error") from None
 
 
-def read_query(request: web.Request, kind: type[Type]) -> Type:
-    """The query as *kind*; a name that comes twice is refused."""
-    query = request.query
-    if len(query) != len(set(query)):
+async def read_form(request: web.Request, kind: type[Type]) -> Type:
+    """The form in the body as *kind*; a field that comes twice is refused."""
+    if request.content_type != "application/x-www-form-urlencoded":
         raise Refusal("json_rejection_error")
     try:
-        return msgspec.convert(dict(query), kind, strict=False)
-    except (msgspec.MsgspecError, ValueError):
+        return _converted(await request.post(), kind)
+    except UnicodeDecodeError:
         raise Refusal("json_rejection_error") from None
 
 
-def read_parameters(request: web.Request, kinds: "dict[str, type] | Any") -> dict[str, Any]:
+def read_query(request: web.Request, kind: type[Type]) -> Type:
+    """The query as *kind*; a name that comes twice is refused."""
+    return _converted(request.query, kind)
+
+
+def read_parameters(request: web.Request, kinds: Mapping[str, type]) -> dict[str, Any]:
     """The path's parameters, each as its kind."""
     try:
         return {
@@ -88,3 +93,12 @@ def query_of(request: web.Request, kind: type[Type]) -> Type:
 def parameter_of(request: web.Request, name: str) -> Any:
     """One parameter of the path, as the operation's type."""
     return request[PARAMETERS][name]
+
+
+def _converted(given: Mapping[str, object], kind: type[Type]) -> Type:
+    if len(given) != len(set(given)):
+        raise Refusal("json_rejection_error")
+    try:
+        return msgspec.convert(dict(given), kind, strict=False)
+    except (msgspec.MsgspecError, ValueError):
+        raise Refusal("json_rejection_error") from None

@@ -36,7 +36,8 @@ class Operation:
     handler: Handler
     access: Access | Gate
     summary: str
-    body: type | None = None
+    body: type | None = None  # JSON
+    form: type | None = None  # in the place of JSON
     query: type | None = None
     parameters: Mapping[str, type] = field(default_factory=dict)
     answers: Mapping[int, Any] = field(default_factory=lambda: {200: None})
