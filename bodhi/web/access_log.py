@@ -5,6 +5,8 @@ import logging
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
+from bodhi.web.forwarded import client_of
+
 LOGGER = logging.getLogger("bodhi.access")
 
 
@@ -18,7 +20,7 @@ class AccessLog(AbstractAccessLogger):
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         fields = {
-            "remote": request.remote,
+            "remote": client_of(request),
             "method": request.method,
             "path": request.rel_url.raw_path,
             "status": response.status,

@@ -10,8 +10,9 @@ from typing import TypeVar
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
+from bodhi.auth.refusal import Refusal
 from bodhi.session import SessionGone, SessionUnavailable
-from bodhi.session.responses import SessionGoneResponse, SessionUnavailableResponse
+from bodhi.session.responses import RETRY_AFTER_SECONDS, SessionGoneResponse, SessionUnavailableResponse
 
 TYPES = {
     401: "authentication_error",
@@ -20,6 +21,11 @@ TYPES = {
     409: "conflict_error",
     422: "unprocessable_entity_error",
     503: "service_unavailable",
+}
+
+TYPES_BY_CODE = {
+    "auth_error-app_status_invalid": "invalid_app_state",
+    "login_error-app_status_invalid": "invalid_app_state",
 }
 
 # Codes are stable; the phrases of http.HTTPStatus are not.
@@ -64,6 +70,19 @@ class AnswerCutShort(Exception):
     """The handler failed when its answer had begun, so that nothing but to cut the connection can tell the client."""
 
 
+class RefusalResponse(web.HTTPException):
+    """A refusal as aiohttp answers with it."""
+
+    def __init__(self, refusal: Refusal, *, presented_bearer: bool) -> None:
+        self.status_code = refusal.status
+        super().__init__()
+        _fill(self, refusal.code, refusal.message, **refusal.param)
+        if refusal.status == 401 and presented_bearer:
+            self.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
+        if refusal.status == 503:
+            self.headers[hdrs.RETRY_AFTER] = str(RETRY_AFTER_SECONDS)
+
+
 def envelope(status: int, code: str, message: str, **param: str) -> web.Response:
     """An error as a response; *param* are its named details."""
     return _fill(web.Response(status=status), code, message, **param)
@@ -100,7 +119,7 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
         if isinstance(error, ConnectionError) and request.transport is None:
             log.info("%s %s: the client went away", request.method, request.rel_url.raw_path)
             return error_of_status(400)  # nobody reads it but the access log
-        answer = _answer_to(error)
+        answer = _answer_to(error, request)
         if answer is None:
             log.exception("%s %s failed", request.method, request.rel_url.raw_path)
             return error_of_status(500)
@@ -113,8 +132,22 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
     return response
 
 
-def _answer_to(error: Exception) -> web.HTTPException | None:
+@web.middleware
+async def refusal_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turns refusals into answers; belongs inside of the session, which drops what a handler changed before it failed.
+
+    A refusal is an answer like 409 is, and what was changed before it is kept.
+    """
+    try:
+        return await handler(request)
+    except Refusal as refusal:
+        raise _refused(refusal, request) from refusal
+
+
+def _answer_to(error: Exception, request: web.Request) -> web.HTTPException | None:
     """What says *error* to the client, or None for one that nobody expected."""
+    if isinstance(error, Refusal):
+        return _refused(error, request)
     if isinstance(error, web.HTTPException):
         return enclosed(error)
     if isinstance(error, SessionUnavailable):
@@ -124,13 +157,19 @@ def _answer_to(error: Exception) -> web.HTTPException | None:
     return None
 
 
+def _refused(refusal: Refusal, request: web.Request) -> RefusalResponse:
+    given = request.headers.get(hdrs.AUTHORIZATION, "")
+    return RefusalResponse(refusal, presented_bearer=given[:6].lower() == "bearer")
+
+
 def _described(status: int) -> tuple[str, str]:
     family = "route_error" if status < 500 else "server_error"
     return ERRORS.get(status) or (f"{family}-status_{status}", "The request failed.")
 
 
 def _fill(response: Answer, code: str, message: str, **param: str) -> Answer:
-    kind = TYPES.get(response.status) or ("invalid_request_error" if response.status < 500 else "internal_server_error")
+    kind = TYPES_BY_CODE.get(code) or TYPES.get(response.status)
+    kind = kind or ("invalid_request_error" if response.status < 500 else "internal_server_error")
     error = {"message": message, "type": kind, "code": code, **({"param": param} if param else {})}
     response.set_status(response.status)  # without a reason of its own, which may be foreign text
     response.headers.pop(hdrs.CONTENT_LENGTH, None)

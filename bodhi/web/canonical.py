@@ -1,0 +1,51 @@
+"""Browsers that come by another scheme, host or port are sent to the public URL, where their session is."""
+
+import string
+from urllib.parse import quote
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+
+from bodhi.web.forwarded import scheme_told
+from bodhi.web.hosts import FOR_ANY_HOST, authority_of
+from bodhi.web.public_url import IMPLIED_PORTS, PublicUrl, base_of
+
+_AS_IT_IS = string.punctuation
+
+
+def setup(app: web.Application, *, public_url: PublicUrl, enabled: bool) -> None:
+    """Redirect GET and HEAD to *public_url*, if somebody has said which host that is."""
+    if enabled and public_url.is_explicit:
+        app.middlewares.append(canonical_middleware(public_url))
+
+
+def canonical_middleware(public_url: PublicUrl) -> Middleware:
+    """The middleware that :func:`setup` installs."""
+    base = str(public_url)
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if (
+            request.method not in {"GET", "HEAD"}
+            or request.path in FOR_ANY_HOST
+            or _base_asked(request) in {None, base}
+        ):
+            return await handler(request)
+        return web.Response(status=301, headers={hdrs.LOCATION: base + _target(request)})
+
+    def _base_asked(request: web.Request) -> str | None:
+        authority = authority_of(request)
+        if authority is None:
+            return None
+        # bodhi speaks no TLS itself: where nobody trusted says which scheme the browser uses, a redirect to https could
+        # only come back the same way, and go round for ever.
+        scheme = scheme_told(request) or public_url.scheme
+        return base_of(scheme, authority.host, authority.port or IMPLIED_PORTS[scheme])
+
+    return middleware
+
+
+def _target(request: web.Request) -> str:
+    """Path and query as they came. They always stand behind the whole public URL, so none of them can name a host."""
+    target = request.rel_url.raw_path_qs
+    return quote(target, safe=_AS_IT_IS, errors="surrogateescape") if target.startswith("/") else "/"

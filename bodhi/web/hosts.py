@@ -1,0 +1,103 @@
+"""Only known hosts are answered for: a foreign name in ``Host`` is DNS rebinding, or a proxy gone wrong."""
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+
+from bodhi.urls import is_loopback
+from bodhi.web.forwarded import FORWARDED, scheme_told
+from bodhi.web.public_url import Authority, PublicUrl, base_of, parse_authority
+
+WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not listened on
+FOR_ANY_HOST = {"/ping", "/health"}  # load balancers ask by address
+
+PUBLIC_URL = web.AppKey("PUBLIC_URL", PublicUrl)
+AUTHORITY = web.RequestKey("AUTHORITY", Authority)  # the known host that a request is for
+
+_HOST_NAME = re.compile(r"[a-z0-9.-]{1,253}")
+
+
+def setup(
+    app: web.Application, *, public_url: PublicUrl, own_host: str, allowed_hosts: Iterable[str] = (), redirects: bool
+) -> None:
+    """Refuse requests whose host is malformed, or unknown.
+
+    Known are the public host, *own_host* (unless it stands for every address), *allowed_hosts* and loopback names.
+    With *redirects*, reads for other hosts pass, since a middleware further in sends them to the public URL.
+    """
+    app[PUBLIC_URL] = public_url
+    known = {public_url.host, own_host, *allowed_hosts} - WILDCARDS
+    app.middlewares.append(host_middleware(known, lets_reads_pass=redirects and public_url.is_explicit))
+
+
+def host_middleware(known: Iterable[str], *, lets_reads_pass: bool) -> Middleware:
+    """The middleware that :func:`setup` installs."""
+    names = frozenset(_comparable(name) for name in known)
+
+    @lru_cache(maxsize=256)
+    def is_known(host: str) -> bool:
+        return _comparable(host) in names or is_loopback(host)
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        authority = authority_of(request)
+        if authority is None:
+            return await handler(request)
+        if is_known(authority.host):
+            request[AUTHORITY] = authority
+        elif request.path not in FOR_ANY_HOST and not (lets_reads_pass and request.method in {"GET", "HEAD"}):
+            raise web.HTTPMisdirectedRequest
+        return await handler(request)
+
+    return middleware
+
+
+def authority_of(request: web.Request) -> Authority | None:
+    """The host that *request* is for, or None where HTTP/1.0 names none; a 400 when it is malformed or ambiguous."""
+    given = request.headers.getall(hdrs.HOST, ())
+    if len(given) > 1 or not (request.raw_path.startswith("/") or _agrees(request.raw_path, given)):
+        raise web.HTTPBadRequest
+    told = request.get(FORWARDED)
+    if told is not None and told.host is not None:
+        given = [told.host]
+    if not given:
+        return None
+    authority = parse_authority(given[0])
+    if authority is None:
+        raise web.HTTPBadRequest
+    return authority
+
+
+def origin_for(request: web.Request) -> str:
+    """The origin of this server's pages in the browser that sent *request*."""
+    public, authority = request.config_dict[PUBLIC_URL], request.get(AUTHORITY)
+    if public.is_explicit or authority is None:
+        return str(public)
+    return base_of(scheme_told(request) or public.scheme, authority.host, authority.port)
+
+
+def callback_base(request: web.Request) -> str:
+    """The URL, without a slash at its end, to which the identity provider sends the browser of *request* back.
+
+    Unless the public host is explicit, it has the host that the request is for, if that is a name or an IPv4 address.
+    """
+    public, authority = request.config_dict[PUBLIC_URL], request.get(AUTHORITY)
+    if public.is_explicit or authority is None or not _HOST_NAME.fullmatch(authority.host):
+        return str(public)
+    return base_of(public.scheme, authority.host, public.port)
+
+
+def _agrees(target: str, given: Sequence[str]) -> bool:
+    """Whether a target that is no path (``http://host/path``, ``*``) names no other host than the ``Host`` header."""
+    if target == "*":
+        return True
+    authority = re.split("[/?#]", target.partition("://")[2], maxsplit=1)[0]
+    return authority.lower() in {one.lower() for one in given}
+
+
+def _comparable(host: str) -> str:
+    parsed = parse_authority(f"[{host}]" if ":" in host else host)
+    return (parsed.host if parsed else host).removesuffix(".")

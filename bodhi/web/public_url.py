@@ -1,0 +1,53 @@
+"""URLs without a path: the one under which browsers see this server, and what stands in a ``Host`` header."""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+IMPLIED_PORTS = {"http": 80, "https": 443}
+
+_AUTHORITY = re.compile(r"(?P<name>[A-Za-z0-9._-]{1,253}|\[(?P<ipv6>[0-9A-Fa-f:.]{2,45})\])(?::(?P<port>[0-9]{1,5}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class PublicUrl:
+    """What browsers see; *is_explicit* when somebody has said which host that is."""
+
+    scheme: str
+    host: str
+    port: int
+    is_explicit: bool = True
+
+    def __str__(self) -> str:
+        return base_of(self.scheme, self.host, self.port)
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A host, in lower case and without brackets, and the port where one is given."""
+
+    host: str
+    port: int | None = None
+
+
+@lru_cache(maxsize=256)
+def parse_authority(text: str) -> Authority | None:
+    """What a ``Host`` header says, or None when it is malformed: user-info, a path, no or an impossible port."""
+    match = _AUTHORITY.fullmatch(text)
+    if match is None or not 1 <= int(match["port"] or 1) <= 65_535:
+        return None
+    port = int(match["port"]) if match["port"] else None
+    if match["ipv6"] is None:
+        return Authority(match["name"].lower(), port)
+    try:
+        return Authority(str(ipaddress.IPv6Address(match["ipv6"])), port)
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=256)
+def base_of(scheme: str, host: str, port: int | None) -> str:
+    """The URL as browsers write an origin: in lower case, without a port that the scheme implies."""
+    written = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{written}".lower() + ("" if port in {None, IMPLIED_PORTS[scheme]} else f":{port}")
