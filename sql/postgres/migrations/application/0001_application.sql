@@ -13,8 +13,17 @@ CREATE TABLE bodhi_instance (
     client_secret bytea  NOT NULL, -- encrypted
     scope         text   NOT NULL,
     status        text   NOT NULL CHECK (status IN ('resource-admin', 'ready')),
+    -- who is being made the first administrator: a process that dies over it leaves the rest to the next
+    admin_id      text,
     created_at    bigint NOT NULL,
     updated_at    bigint NOT NULL
+);
+
+-- What one process may do at a time, such as asking the provider for something that must happen once.
+CREATE TABLE bodhi_lease (
+    name       text   NOT NULL PRIMARY KEY,
+    holder     text   NOT NULL,
+    expires_at bigint NOT NULL
 );
 
 -- Everybody who logged in, with the role they had last: what their API tokens may do at most.
@@ -54,6 +63,8 @@ CREATE TABLE bodhi_access_request (
 
 CREATE UNIQUE INDEX bodhi_access_request_pending ON bodhi_access_request (user_id) WHERE status = 'pending';
 
+CREATE INDEX bodhi_access_request_age ON bodhi_access_request (created_at, id);
+
 -- Applications that ask a person to act for them.
 CREATE TABLE bodhi_app_access_request (
     id                   text   NOT NULL PRIMARY KEY,
@@ -70,12 +81,15 @@ CREATE TABLE bodhi_app_access_request (
     access_request_scope text   UNIQUE,
     error_message        text,
     source               text   NOT NULL, -- the address that asked: what the number of open drafts is counted by
+    claimed_until        bigint,          -- somebody decides it, until then
     expires_at           bigint NOT NULL,
     created_at           bigint NOT NULL,
     updated_at           bigint NOT NULL
 );
 
-CREATE INDEX bodhi_app_access_request_client ON bodhi_app_access_request (app_client_id, status);
+CREATE INDEX bodhi_app_access_request_source ON bodhi_app_access_request (source) WHERE user_id IS NULL;
+
+CREATE INDEX bodhi_app_access_request_expiry ON bodhi_app_access_request (expires_at) WHERE user_id IS NULL;
 
 CREATE INDEX bodhi_app_access_request_user ON bodhi_app_access_request (user_id) WHERE user_id IS NOT NULL;
 

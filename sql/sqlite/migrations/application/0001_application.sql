@@ -8,8 +8,17 @@ CREATE TABLE bodhi_instance (
     client_secret BLOB    NOT NULL, -- encrypted
     scope         TEXT    NOT NULL,
     status        TEXT    NOT NULL CHECK (status IN ('resource-admin', 'ready')),
+    -- who is being made the first administrator: a process that dies over it leaves the rest to the next
+    admin_id      TEXT,
     created_at    INTEGER NOT NULL,
     updated_at    INTEGER NOT NULL
+) STRICT;
+
+-- What one process may do at a time, such as asking the provider for something that must happen once.
+CREATE TABLE bodhi_lease (
+    name       TEXT    NOT NULL PRIMARY KEY,
+    holder     TEXT    NOT NULL,
+    expires_at INTEGER NOT NULL
 ) STRICT;
 
 -- Everybody who logged in, with the role they had last: what their API tokens may do at most.
@@ -49,6 +58,8 @@ CREATE TABLE bodhi_access_request (
 
 CREATE UNIQUE INDEX bodhi_access_request_pending ON bodhi_access_request (user_id) WHERE status = 'pending';
 
+CREATE INDEX bodhi_access_request_age ON bodhi_access_request (created_at, id);
+
 -- Applications that ask a person to act for them.
 CREATE TABLE bodhi_app_access_request (
     id                   TEXT    NOT NULL PRIMARY KEY,
@@ -65,12 +76,15 @@ CREATE TABLE bodhi_app_access_request (
     access_request_scope TEXT    UNIQUE,
     error_message        TEXT,
     source               TEXT    NOT NULL, -- the address that asked: what the number of open drafts is counted by
+    claimed_until        INTEGER,         -- somebody decides it, until then
     expires_at           INTEGER NOT NULL,
     created_at           INTEGER NOT NULL,
     updated_at           INTEGER NOT NULL
 ) STRICT;
 
-CREATE INDEX bodhi_app_access_request_client ON bodhi_app_access_request (app_client_id, status);
+CREATE INDEX bodhi_app_access_request_source ON bodhi_app_access_request (source) WHERE user_id IS NULL;
+
+CREATE INDEX bodhi_app_access_request_expiry ON bodhi_app_access_request (expires_at) WHERE user_id IS NULL;
 
 CREATE INDEX bodhi_app_access_request_user ON bodhi_app_access_request (user_id) WHERE user_id IS NOT NULL;
 

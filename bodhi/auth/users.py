@@ -1,0 +1,196 @@
+"""The people with a role here, listed, changed and removed. The provider keeps them; what follows is done here."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from bodhi.auth.context import SessionUser
+from bodhi.auth.leases import Leases
+from bodhi.auth.people import People
+from bodhi.auth.provider.errors import ProviderRefused
+from bodhi.auth.provider_errors import provider_errors
+from bodhi.auth.refusal import Refusal
+from bodhi.auth.scopes import Role, role_named
+
+LARGEST_PAGE = 100
+MOST_PAGES = 1_000  # of the provider's list: an answer that never ends is no list
+
+log = logging.getLogger(__name__)
+
+
+class User(msgspec.Struct, frozen=True):
+    """One person as the provider lists them."""
+
+    user_id: str
+    username: str
+    first_name: str | None = None
+    last_name: str | None = None
+    role: str | None = None
+
+
+class UserPage(msgspec.Struct, frozen=True):
+    """One page of the provider's list."""
+
+    client_id: str
+    users: list[User]
+    page: int
+    page_size: int
+    total_pages: int
+    total_users: int
+    has_next: bool
+    has_previous: bool
+
+
+class UserDirectory(Protocol):
+    """The provider, as far as it is needed here: all by the right of whoever has the access *token*."""
+
+    async def list_users(self, token: str, *, page: int, page_size: int) -> Mapping[str, Any]:
+        """One page of the people with a role."""
+
+    async def assign_role(self, token: str, user_id: str, role: str) -> None:
+        """Give *user_id* the role in the place of what they had."""
+
+    async def remove_user(self, token: str, user_id: str) -> None:
+        """Take every role from *user_id*."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consequences:
+    """What has to happen here to somebody whose role changed, or who was removed."""
+
+    end_sessions: Callable[[str], Awaitable[int]]
+    disable_tokens_of: Callable[[str], Awaitable[object]]
+    forget_user: Sequence[Callable[[str], object]] = ()  # what was remembered of their tokens
+
+
+class Users:
+    """People with a role, for the managers among them."""
+
+    def __init__(self, provider: UserDirectory, *, people: People, leases: Leases, consequences: Consequences) -> None:
+        self._provider = provider
+        self._people = people
+        self._leases = leases
+        self._consequences = consequences
+
+    async def list_page(self, caller: SessionUser, *, page: int, page_size: int) -> UserPage:
+        """One page, as the provider shows it to the caller."""
+        return await self._page(caller, page, page_size, refused="user_route_error-list_failed")
+
+    async def change_role(self, caller: SessionUser, user_id: str, role_name: str) -> None:
+        """Give the user another role, and end their sessions, which have the old one.
+
+        When the sessions' end fails (``user_route_error-session_clear_failed``) the role is changed, and changing it to
+        the same once more ends them.
+        """
+        role = _role_to_give(caller, role_name)
+        refused = "user_route_error-role_change_failed"
+        # One change at a time: of two administrators who demote each other at once, one has to stay.
+        async with self._leases.held("roles"):
+            await self._refuse_too_high(caller, user_id, refused, stays_admin=role is Role.ADMIN)
+            with provider_errors(refused):
+                await self._assign_at_provider(caller, user_id, role)
+            await self._all_done(self._people.set_role(user_id, role), self._end(user_id))
+
+    async def remove(self, caller: SessionUser, user_id: str) -> None:
+        """Take every role from the user, and end their sessions, API tokens and what is remembered of other tokens.
+
+        It can be repeated until all of it has been done.
+        """
+        refused = "user_route_error-remove_failed"
+        async with self._leases.held("roles"):
+            await self._refuse_too_high(caller, user_id, refused, stays_admin=False)
+            with provider_errors(refused):
+                await self._remove_at_provider(caller, user_id)
+            await self._all_done(
+                self._people.remove(user_id), self._consequences.disable_tokens_of(user_id), self._end(user_id)
+            )
+
+    async def _assign_at_provider(self, caller: SessionUser, user_id: str, role: Role) -> None:
+        try:
+            await self._provider.assign_role(caller.token, user_id, str(role))
+        except ProviderRefused as error:
+            if error.status == 404:
+                raise Refusal("user_route_error-user_not_found") from error
+            raise
+
+    async def _remove_at_provider(self, caller: SessionUser, user_id: str) -> None:
+        try:
+            await self._provider.remove_user(caller.token, user_id)
+        except ProviderRefused as error:
+            # Gone already, maybe by an attempt whose rest failed here: what is left is done.
+            person = await self._people.find(user_id)
+            if person is None and error.status == 404:
+                raise Refusal("user_route_error-user_not_found") from error
+            if person is None or not (person.is_removed or error.status == 404):
+                raise
+
+    async def _refuse_too_high(self, caller: SessionUser, user_id: str, refused: str, *, stays_admin: bool) -> None:
+        """Refuse what is about somebody above the caller, and what leaves no administrator."""
+        role, has_equal = await self._standing(caller, user_id, refused)
+        if role is not None and (caller.role is None or not caller.role.grants(role)):
+            raise Refusal("api_auth_error-forbidden")
+        if role is Role.ADMIN and not stays_admin and not has_equal:
+            raise Refusal("user_route_error-last_admin")
+
+    async def _standing(self, caller: SessionUser, user_id: str, refused: str) -> tuple[Role | None, bool]:
+        """The user's present role, and whether there is an administrator beside them."""
+        found, has_other_admin = None, False
+        for number in range(1, MOST_PAGES + 1):
+            page = await self._page(caller, number, LARGEST_PAGE, refused=refused)
+            for user in page.users:
+                if user.user_id == user_id:
+                    found = user
+                elif user.role == str(Role.ADMIN):
+                    has_other_admin = True
+            is_settled = found is not None and (has_other_admin or found.role != str(Role.ADMIN))
+            if is_settled or not page.has_next:
+                role = await self._people.role_of(user_id) if found is None else _role_of(found)
+                return role, has_other_admin
+        raise Refusal(refused)
+
+    async def _page(self, caller: SessionUser, page: int, page_size: int, *, refused: str) -> UserPage:
+        with provider_errors(refused):
+            answer = await self._provider.list_users(caller.token, page=page, page_size=page_size)
+        try:
+            return msgspec.convert(answer, UserPage)
+        except msgspec.ValidationError as error:
+            log.warning("the identity provider's list of users has another form: %s", error)
+            raise Refusal(refused) from error
+
+    async def _end(self, user_id: str) -> None:
+        for forget in self._consequences.forget_user:
+            forget(user_id)
+        await self._consequences.end_sessions(user_id)
+
+    @staticmethod
+    async def _all_done(*steps: Awaitable[object]) -> None:
+        """All *steps*, also when one fails; then ``user_route_error-session_clear_failed``."""
+        failures = [
+            one for one in await asyncio.gather(*steps, return_exceptions=True) if isinstance(one, BaseException)
+        ]
+        for failure in failures:
+            log.warning("a user's sessions or tokens could not be ended: %s", failure.__cause__ or failure)
+        if failures:
+            raise Refusal("user_route_error-session_clear_failed") from failures[0]
+
+
+def _role_to_give(caller: SessionUser, name: str) -> Role:
+    """The role *name*, unless there is none or it is above the caller's own."""
+    try:
+        role = role_named(name)
+    except Refusal:
+        raise Refusal("user_route_error-invalid_role") from None
+    if caller.role is None or not caller.role.grants(role):
+        raise Refusal("user_route_error-invalid_role")
+    return role
+
+
+def _role_of(user: User) -> Role | None:
+    try:
+        return None if user.role is None else role_named(user.role)
+    except Refusal:
+        return None  # a name that means nothing here gives nothing here
