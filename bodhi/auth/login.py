@@ -9,8 +9,7 @@ import logging
 import secrets
 import string
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +18,7 @@ from bodhi.auth.instance import Instance, InstanceService, Status
 from bodhi.auth.people import People
 from bodhi.auth.provider.answers import IdToken, Tokens
 from bodhi.auth.provider.client import IdentityProvider, pkce_challenge
-from bodhi.auth.provider.errors import ProviderError, ProviderLacks, ProviderRefused
+from bodhi.auth.provider_errors import provider_errors
 from bodhi.auth.refusal import Refusal
 from bodhi.auth.roles import Roles
 from bodhi.auth.session_login import claims_in, login_data, subject_of
@@ -104,7 +103,7 @@ class Logins:
         if instance is None or self._provider is None:
             raise Refusal("login_error-app_instance_not_found")
         state, nonce, verifier = _random(STATE_LENGTH), _random(STATE_LENGTH), _random(VERIFIER_LENGTH)
-        with _provider_faults():
+        with provider_errors("login_error-o_auth_error"):
             url = await self._provider.authorization_url(
                 instance.client_id,
                 redirect_uri=callback_url,
@@ -126,7 +125,7 @@ class Logins:
         instance = await self._instances.current()
         if instance is None or self._provider is None:
             raise Refusal("login_error-app_instance_not_found")
-        with _provider_faults():
+        with provider_errors("login_error-o_auth_error"):
             await self._check_issuer(answer)
             tokens, id_token = await self._redeem(instance, transaction, code)
             if instance.status is Status.RESOURCE_ADMIN:
@@ -198,21 +197,6 @@ def origin_of(url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise Refusal("login_error-parse_error")
     return f"{parts.scheme}://{parts.netloc}"
-
-
-@contextmanager
-def _provider_faults() -> Iterator[None]:
-    """What the provider does not do, as what a login says of it."""
-    try:
-        yield
-    except ProviderRefused as error:
-        log.warning("a login was refused: %s", error)
-        raise Refusal("login_error-o_auth_error") from error
-    except ProviderLacks as error:
-        raise Refusal("auth_service_error-not_supported") from error
-    except ProviderError as error:
-        log.warning("a login cannot go on: %s", error)
-        raise Refusal("auth_error-idp_unavailable") from error
 
 
 def _random(length: int) -> str:

@@ -18,7 +18,8 @@ from bodhi.auth.instance import Instance
 from bodhi.auth.provider.answers import ClientCredentials, Tokens
 from bodhi.auth.provider.errors import ProviderError, ProviderRefused
 from bodhi.auth.refusal import Refusal
-from bodhi.auth.session_login import ACCESS_TOKEN, REFRESH_TOKEN, claims_in, refreshed_data, subject_of
+from bodhi.auth.session_login import ACCESS_TOKEN, REFRESH_TOKEN, USER_ID, claims_in, refreshed_data, subject_of
+from bodhi.auth.single_flight import SingleFlight
 
 LEASE = "refresh_lease"
 POLL_SECONDS = (0.02, 0.05, 0.1, 0.2)
@@ -81,7 +82,8 @@ class Refresher:
         self._wait_seconds = wait_seconds
         self._clock = clock
         self._refreshed = refreshed
-        self._running: dict[bytes, asyncio.Task[None]] = {}
+        # A request that is cancelled must not lose tokens that the provider has given already.
+        self._flights: SingleFlight[None] = SingleFlight()
         self.grants = 0
 
     async def refresh(self, session: StoredLogin, instance: Instance) -> None:
@@ -90,27 +92,15 @@ class Refresher:
         ``auth_error-refresh_token_not_found`` where the login has ended for good, ``auth_error-idp_unavailable`` where
         trying later may help: the session is as it was then.
         """
-        task = self._running.get(session.key)
-        if task is None:
-            task = asyncio.get_running_loop().create_task(self._run(session, instance))
-            self._running[session.key] = task
-            task.add_done_callback(lambda done: self._forget(session.key, done))
         try:
-            # Shielded: a request that is cancelled must not lose tokens that the provider has given already.
             async with asyncio.timeout(self._wait_seconds):
-                await asyncio.shield(task)
+                await self._flights(session.key, lambda: self._run(session, instance))
         except TimeoutError:
             raise Refusal("auth_error-idp_unavailable") from None
 
     async def close(self) -> None:
         """Wait until what has been begun is stored."""
-        if self._running:
-            await asyncio.wait(list(self._running.values()), timeout=self._wait_seconds)
-
-    def _forget(self, key: bytes, task: "asyncio.Task[None]") -> None:
-        del self._running[key]
-        if not task.cancelled():
-            task.exception()  # it was told to whoever still waited
+        await self._flights.finish(self._wait_seconds)
 
     async def _run(self, session: StoredLogin, instance: Instance) -> None:
         try:
@@ -155,9 +145,8 @@ class Refresher:
             tokens = await self._provider.refresh(instance.credentials, claimed.refresh_token)
         except ProviderRefused as error:
             if error.error == "invalid_grant":
-                await self._end(session, claimed)
-            else:
-                log.error("the provider refuses to refresh tokens for this server: %s", error)
+                return await self._end(session, claimed)
+            log.error("the provider refuses to refresh tokens for this server: %s", error)
             await self._give_back(session, claimed)
             raise Refusal("auth_error-idp_unavailable") from error
         except ProviderError as error:
@@ -174,27 +163,26 @@ class Refresher:
             raise LoginEnded
 
     async def _give_back(self, session: StoredLogin, claimed: _Claimed) -> None:
-        def release(data: dict[str, Any], _: int) -> None:
-            if (held := data.get(LEASE)) and held["id"] == claimed.lease:
-                del data[LEASE]
-
-        await session.atomically(release)
+        await session.atomically(lambda data, _: _release(data, claimed))
 
     async def _store(self, session: StoredLogin, claimed: _Claimed, tokens: Tokens) -> None:
         now = self._clock()
 
         def store(data: dict[str, Any], _: int) -> dict[str, Any] | None:
-            if (held := data.get(LEASE)) and held["id"] == claimed.lease:
-                del data[LEASE]
+            _release(data, claimed)
             if data.get(REFRESH_TOKEN) != claimed.refresh_token:
                 return None  # a holder after us has stored newer ones
-            subject = subject_of(tokens.access_token)
-            if subject is not None and subject != data.get("user_id"):
-                raise Refusal("auth_error-idp_unavailable")
+            if subject_of(tokens.access_token) not in (None, data.get(USER_ID)):
+                raise _OtherPerson
             refreshed_data(data, tokens, now)
             return dict(data)
 
-        stored = await self._insist(lambda: session.atomically(store))
+        try:
+            stored = await self._insist(lambda: session.atomically(store))
+        except _OtherPerson:
+            log.error("the provider answered a refresh with the tokens of another person")
+            await self._give_back(session, claimed)
+            raise Refusal("auth_error-idp_unavailable") from None
         if stored is not None and self._refreshed is not None:
             await self._refreshed(stored)
 
@@ -204,12 +192,21 @@ class Refresher:
         for attempt in range(1, STORE_ATTEMPTS):
             try:
                 return await step()
-            except (LoginEnded, Refusal):
+            except (LoginEnded, _OtherPerson):
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it is, giving up loses the login
                 log.warning("refreshed tokens could not be stored, attempt %d: %s", attempt, type(error).__name__)
                 await asyncio.sleep(POLL_SECONDS[-1] * attempt)
         return await step()
+
+
+class _OtherPerson(Exception):
+    """The new tokens are about somebody else."""
+
+
+def _release(data: dict[str, Any], claimed: _Claimed) -> None:
+    if (held := data.get(LEASE)) and held["id"] == claimed.lease:
+        del data[LEASE]
 
 
 _BUSY, _ENDED = "busy", "ended"

@@ -6,6 +6,14 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
+class ClientCredentials:
+    """What the provider knows this server by."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Tokens:
     """The answer of a token endpoint."""
 
