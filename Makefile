@@ -2,8 +2,8 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test test.sqlite test.postgres test.pgbouncer test.typescript test.deps.up test.deps.down \
-        test.session.all lint format bench wheel clean
+.PHONY: help run test test.sqlite test.postgres test.pgbouncer test.typescript test.e2e test.e2e.pg \
+        test.deps.up test.deps.down test.session.all lint format bench wheel clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,12 +11,16 @@ BIN := $(VENV)/bin
 ARGS :=
 # worksteal: outages take seconds and most tests milliseconds; a worker that runs out takes from the other.
 PYTEST := $(BIN)/pytest --numprocesses auto --dist worksteal
+# In a process of its own: Playwright keeps one event loop for all tests.
+E2E := $(BIN)/pytest tests/e2e
+# The identity provider of these tests, for Node.js.
+REALM := tests/e2e/realm
 # Compose comes as a plugin of docker or as a program of its own.
 COMPOSE = $$(docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose) \
           -f docker-compose-test-deps.yml
 
 help: ## list the tasks
-	@awk -F ':.*## ' '/^[a-z.]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9.]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/installed ## install and serve on http://localhost:1135, with sessions in SQLite unless set otherwise
 	$(BIN)/python -m bodhi serve
@@ -43,6 +47,12 @@ test.typescript: $(VENV)/installed ## compile the settings as exported for TypeS
 	$(BIN)/python -m bodhi config export --format ts >build/typescript/settings.ts
 	tests/typescript/node_modules/.bin/tsc --project tests/typescript
 	@echo "build/typescript/settings.ts compiles"
+
+test.e2e: $(VENV)/installed-e2e $(REALM)/node_modules/installed ## log in with a browser, with sessions in SQLite
+	$(E2E) --database sqlite $(ARGS)
+
+test.e2e.pg: $(VENV)/installed-e2e $(REALM)/node_modules/installed ## log in with a browser, with sessions in PostgreSQL
+	$(E2E) --database postgres $(ARGS)
 
 test.deps.up: ## start the PostgreSQL of docker-compose-test-deps.yml, on port 54320
 	@docker info >/dev/null 2>&1 && $(COMPOSE) version >/dev/null 2>&1 || { echo "make $@: this needs Docker\
@@ -92,6 +102,17 @@ $(BIN)/python:
 # Installed again whenever the requirements change.
 $(VENV)/installed: $(BIN)/python setup.cfg pyproject.toml
 	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+# ... and with the browser and Node.js, which no package brings along.
+$(VENV)/installed-e2e: $(VENV)/installed-test
+
+$(REALM)/node_modules/installed: $(REALM)/package.json $(REALM)/package-lock.json
+	@command -v node >/dev/null && command -v npm >/dev/null || \
+	    { echo "the end-to-end tests need Node.js 20 or later with npm: apt-get install nodejs npm" >&2; exit 1; }
+	@command -v chromium >/dev/null || \
+	    { echo "the end-to-end tests need Chromium: apt-get install chromium" >&2; exit 1; }
+	npm ci --prefix $(REALM) --no-fund --no-audit --silent
 	@touch $@
 
 # The types of what the tests use are checked as well.

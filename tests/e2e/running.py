@@ -1,0 +1,165 @@
+"""The processes that the tests run beside each other: the realm and bodhi."""
+
+import json
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+_ROOT = Path(__file__).resolve().parents[2]
+_REALM_READY = re.compile(r"realm is ready: (?P<url>http://\S+)\n")
+_BODHI_READY = re.compile(r"bodhi is ready on (?P<url>http://\S+) \(.*\)\n")
+_DEADLINE_SECONDS = 30
+
+
+class Program:
+    """One process that says on a line of its own when it is ready, and where."""
+
+    def __init__(self, command: list[str], log: Path, ready: re.Pattern[str], environ: Mapping[str, str]) -> None:
+        self._log = log
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("BODHI_")}
+        with log.open("w") as stderr:
+            self._process = subprocess.Popen(
+                command,
+                cwd=log.parent,
+                env={**inherited, **environ},
+                stdin=subprocess.PIPE,  # the realm ends when this does, whatever ends the tests
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+            )
+        try:
+            self.url = self._wait_until(ready)
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def log(self) -> str:
+        """All that it wrote to its log."""
+        return self._log.read_text()
+
+    def stop(self) -> None:
+        """Ends it."""
+        self._process.terminate()
+        try:
+            self._process.wait(_DEADLINE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _wait_until(self, ready: re.Pattern[str]) -> str:
+        assert self._process.stdout is not None
+        deadline = time.monotonic() + _DEADLINE_SECONDS
+        while select.select([self._process.stdout], [], [], max(0, deadline - time.monotonic()))[0]:
+            line = self._process.stdout.readline()
+            if match := ready.fullmatch(line):
+                return match["url"]
+            if not line:
+                break
+        raise RuntimeError(f"{self._process.args} is not ready, status {self._process.poll()}: {self.log}")
+
+
+class Realm(Program):
+    """The Keycloak-shaped realm, with nobody logged in and no client registered."""
+
+    def __init__(self, folder: Path, *, host: str = "127.0.0.1", access_token_seconds: int = 300) -> None:
+        environ = {"REALM_HOST": host, "REALM_ACCESS_TOKEN_SECONDS": str(access_token_seconds)}
+        command = ["node", "--no-warnings", str(_ROOT / "tests" / "e2e" / "realm" / "server.js")]
+        super().__init__(command, folder / "realm.log", _REALM_READY, environ)
+
+    @property
+    def issuer(self) -> str:
+        """Its issuer identifier, below which everything lies."""
+        return self.url
+
+    @property
+    def auth_url(self) -> str:
+        """What bodhi calls BODHI_AUTH_URL."""
+        return self.url.removesuffix("/realms/bodhi")
+
+    def new_resource(self, redirect_uris: list[str], *, name: str = "bodhi") -> dict[str, str]:
+        """``client_id`` and ``client_secret`` of a new resource server at which people have their usual roles."""
+        return self._control("POST", "resources", {"name": name, "redirect_uris": redirect_uris})
+
+    def new_app(self, redirect_uris: list[str], *, name: str, description: str = "") -> dict[str, str]:
+        """``client_id`` and ``client_secret`` of a new application."""
+        return self._control("POST", "apps", {"name": name, "description": description, "redirect_uris": redirect_uris})
+
+    def set_access_token_seconds(self, seconds: int) -> None:
+        """Lets access tokens that are issued from now on live that long."""
+        self._control("PUT", "lifetimes", {"accessTokenSeconds": seconds})
+
+    def end_sessions(self, username: str) -> list[dict[str, Any]]:
+        """Logs somebody out from the realm's side; each client that was told, with its ``error`` or None."""
+        answers: list[dict[str, Any]] = self._control("POST", "end-sessions", {"username": username})
+        return answers
+
+    def roles(self, client_id: str) -> dict[str, str | None]:
+        """Each person's role at a resource server."""
+        roles: dict[str, str | None] = self._control("GET", f"resources/{client_id}/roles")
+        return roles
+
+    @property
+    def now(self) -> float:
+        """The time by its clock, in seconds since 1970."""
+        return float(self._control()["now"])
+
+    def granted(self, grant_type: str) -> int:
+        """How often that grant succeeded."""
+        return int(self._control()["granted"].get(grant_type, 0))
+
+    def refused(self, grant_type: str) -> int:
+        """How often that grant was refused."""
+        return int(self._control()["refused"].get(grant_type, 0))
+
+    @property
+    def told(self) -> list[dict[str, Any]]:
+        """The clients that were told of a logout that began in a browser, each with its ``error`` or None."""
+        told: list[dict[str, Any]] = self._control()["backchannel"]
+        return told
+
+    def sessions_of(self, username: str) -> int:
+        """How many sessions somebody has at the realm."""
+        return next(person["sessions"] for person in self._control()["people"] if person["username"] == username)
+
+    def id_of(self, username: str) -> str:
+        """The ``sub`` of somebody's tokens."""
+        return next(person["id"] for person in self._control()["people"] if person["username"] == username)
+
+    def _control(self, method: str = "GET", path: str = "", body: object = None) -> Any:
+        request = urllib.request.Request(
+            f"{self.auth_url}/control/{path}".rstrip("/"), json.dumps(body).encode() if body else None, method=method
+        )
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return json.load(response)
+
+
+class Bodhi(Program):
+    """``python -m bodhi serve``, as a client of a realm."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        environ = {
+            "HOME": str(folder),
+            "BODHI_HOME": str(folder / "bodhi"),
+            "BODHI_LOG_LEVEL": "DEBUG",
+            "PYTHONPATH": str(_ROOT),
+            "PYTHONWARNINGS": "error",
+            **settings,
+        }
+        super().__init__([sys.executable, "-m", "bodhi", "serve"], folder / "bodhi.log", _BODHI_READY, environ)
