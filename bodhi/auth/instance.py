@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from bodhi.auth.leases import Leases
 from bodhi.auth.provider import answers
+from bodhi.auth.provider.errors import ProviderTimedOut
 from bodhi.auth.refusal import Refusal
 from bodhi.auth.store_errors import own_errors
 from bodhi.database import Database, DatabaseError, Row
@@ -122,10 +123,12 @@ class InstanceService:
         return admin_id == user_id
 
     async def _appoint(self, instance: Instance, admin_id: str, appoint: Callable[[str], Awaitable[None]]) -> None:
-        # Where it stays unknown whether the provider did it (this process dies, or runs out of time), the row keeps
+        # Where it stays unknown whether the provider did it (no answer in time, or this process dies), the row keeps
         # the name, and the next login asks for the same user again rather than for a second one.
         try:
             await appoint(admin_id)
+        except ProviderTimedOut:
+            raise
         except Exception:
             with suppress(DatabaseError):
                 await self._database.count("dismiss_administrator", client_id=instance.client_id, now=self._clock())

@@ -66,7 +66,7 @@ def read_query(request: web.Request, kind: type[Type]) -> Type:
     return _converted(request.query, kind)
 
 
-def read_parameters(request: web.Request, kinds: Mapping[str, type]) -> dict[str, Any]:
+def read_parameters(request: web.Request, kinds: Mapping[str, Any]) -> dict[str, Any]:
     """The path's parameters, each as its kind."""
     try:
         return {

@@ -39,7 +39,7 @@ class Operation:
     body: type | None = None  # JSON
     form: type | None = None  # in the place of JSON
     query: type | None = None
-    parameters: Mapping[str, type] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     answers: Mapping[int, Any] = field(default_factory=lambda: {200: None})
     refusals: tuple[str, ...] = ()
     in_document: bool = True  # pages for people are no part of the API
