@@ -1,13 +1,16 @@
 """What an identity provider gives."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
+
+_LONGEST_LIFETIME = 10**9  # seconds; a larger number is no lifetime
 
 
 @dataclass(frozen=True, slots=True)
 class ClientCredentials:
-    """What the provider knows this server by."""
+    """What a client of the provider authenticates with; a public client has "" for a secret."""
 
     client_id: str
     client_secret: str = field(repr=False)
@@ -21,6 +24,21 @@ class Tokens:
     refresh_token: str | None = field(repr=False)
     id_token: str | None = field(repr=False)
     expires_in: int | None  # seconds, as the provider says; the access token itself may say it better
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Self | None:
+        """The tokens in *body*, or None where it has no access token."""
+        access_token = token_in(body, "access_token")
+        if access_token is None:
+            return None
+        expires_in = body.get("expires_in")
+        is_lifetime = type(expires_in) is int and 0 < expires_in < _LONGEST_LIFETIME
+        return cls(
+            access_token=access_token,
+            refresh_token=token_in(body, "refresh_token"),
+            id_token=token_in(body, "id_token"),
+            expires_in=expires_in if is_lifetime else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +58,50 @@ class LogoutToken:
     sid: str | None
     jti: str
     expires_at: int  # seconds since 1970: until then its ``jti`` has to be remembered
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredClient:
+    """A client that the provider made for us."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    scope: str
+
+    @property
+    def credentials(self) -> ClientCredentials:
+        """What it authenticates with."""
+        return ClientCredentials(self.client_id, self.client_secret)
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """The provider's record of what a person granted to an application."""
+
+    scope: str
+    access_request_id: str
+    access_request_scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppInfo:
+    """What people are told of an application."""
+
+    name: str | None
+    description: str | None
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Self:
+        """What is told in *body*."""
+        return cls(name=_text_in(body, "name"), description=_text_in(body, "description"))
+
+
+def token_in(body: Mapping[str, Any], name: str) -> str | None:
+    """The token under *name*: visible ASCII (RFC 6749, appendix A), so that it fits into a header; else None."""
+    token = body.get(name)
+    return token if isinstance(token, str) and re.fullmatch("[!-~]+", token) else None
+
+
+def _text_in(body: Mapping[str, Any], name: str) -> str | None:
+    text = body.get(name)
+    return text if isinstance(text, str) and text and "\0" not in text else None

@@ -13,6 +13,7 @@ class Claims:
 
     subject: str
     expires_at: int  # seconds since 1970
+    not_before: int = 0  # seconds since 1970
     issuer: str | None = None
     audience: tuple[str, ...] = ()
     authorized_party: str | None = None  # ``azp``: the client that the token was issued to
@@ -32,6 +33,7 @@ class Claims:
         return cls(
             subject=_text(payload, "sub"),
             expires_at=_seconds(payload, "exp"),
+            not_before=_seconds(payload, "nbf") if payload.get("nbf") is not None else 0,
             issuer=_optional_text(payload, "iss"),
             audience=_audience(payload.get("aud")),
             authorized_party=_optional_text(payload, "azp"),
@@ -65,7 +67,8 @@ def _text(payload: dict[str, Any], name: str) -> str:
 
 def _optional_text(payload: dict[str, Any], name: str) -> str | None:
     value = payload.get(name)
-    if value is not None and not isinstance(value, str):
+    # A zero byte is a text that no database takes.
+    if value is not None and (not isinstance(value, str) or "\0" in value):
         raise Refusal("token_error-invalid_token")
     return value
 

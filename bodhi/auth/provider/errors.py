@@ -14,6 +14,10 @@ class ProviderUnavailable(ProviderError):
     """The identity provider does not answer, or answers that it cannot (5xx, 429): trying later may help."""
 
 
+class ProviderTimedOut(ProviderUnavailable):
+    """The identity provider did not answer in time: whether it did what it was asked for is not known."""
+
+
 class ProviderRefused(ProviderError):
     """The identity provider refused (4xx)."""
 

@@ -1,0 +1,82 @@
+"""Single checks of what a token claims; each raises :exc:`NotGenuine` with a reason that is fit for the log."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from bodhi.auth.provider.signed_token import NotGenuine, SignedToken
+
+LEEWAY_SECONDS = 60  # how far the provider's clock may be ahead of ours
+
+_LARGEST = 2**53  # beyond it a number is no time, and not even exact in JSON
+# By the end of the algorithm's name (OpenID Connect Core 3.1.3.6); the others, Ed25519 included, use SHA-512.
+_SHA_2 = {"256": hashlib.sha256, "384": hashlib.sha384}
+
+
+def check_kind(signed: SignedToken, *, headers: Collection[str], claimed: Collection[str]) -> None:
+    """The token says nothing of itself, or only that it is of the kind that is wanted."""
+    if signed.type not in {"", "jwt", *headers} or signed.claimed_type not in {"", "jwt", *claimed}:
+        raise NotGenuine("it is a token of another kind")
+
+
+def check_party(payload: Mapping[str, Any], *, issuer: str, client_id: str) -> None:
+    """``iss``, ``aud`` and ``azp``: it comes from *issuer*, for *client_id*."""
+    audience = payload.get("aud")
+    audiences = [audience] if isinstance(audience, str) else audience
+    if payload.get("iss") != issuer:
+        raise NotGenuine("it is from another issuer")
+    if not isinstance(audiences, list) or client_id not in audiences:
+        raise NotGenuine("it is for somebody else")
+    # Core 3.1.3.7: with several audiences only ``azp`` tells whom it was made for.
+    if payload.get("azp", client_id if len(audiences) == 1 else None) != client_id:
+        raise NotGenuine("it was issued to another client")
+
+
+def check_issued(payload: Mapping[str, Any], now: float) -> int:
+    """``iat``, which is not ahead of *now* by more than clocks differ."""
+    issued_at = needed_seconds(payload, "iat")
+    if issued_at > now + LEEWAY_SECONDS:
+        raise NotGenuine("it is from the future")
+    if "nbf" in payload and needed_seconds(payload, "nbf") > now + LEEWAY_SECONDS:
+        raise NotGenuine("it is not valid yet")
+    return issued_at
+
+
+def check_nonce(payload: Mapping[str, Any], nonce: str) -> None:
+    """``nonce`` is the one that went with the authorization request."""
+    # Bytes: compare_digest takes no text beyond ASCII.
+    if not nonce or not hmac.compare_digest(needed_text(payload, "nonce").encode(), nonce.encode()):
+        raise NotGenuine("it belongs to another login")
+
+
+def check_token_hash(signed: SignedToken, access_token: str) -> None:
+    """``at_hash``, where there is one, is the hash of *access_token*."""
+    if "at_hash" not in signed.payload:
+        return
+    digest = _SHA_2.get(signed.algorithm[-3:], hashlib.sha512)(access_token.encode()).digest()
+    expected = base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=")
+    if not hmac.compare_digest(needed_text(signed.payload, "at_hash").encode(), expected):
+        raise NotGenuine("it belongs to another access token")
+
+
+def needed_text(payload: Mapping[str, Any], name: str) -> str:
+    """The text of a claim."""
+    value = payload.get(name)
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise NotGenuine(f"it has no usable {name}")
+    return value
+
+
+def optional_text(payload: Mapping[str, Any], name: str) -> str | None:
+    """The text of a claim that may be missing."""
+    return None if payload.get(name) is None else needed_text(payload, name)
+
+
+def needed_seconds(payload: Mapping[str, Any], name: str) -> int:
+    """The seconds since 1970 of a claim."""
+    value = payload.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LARGEST:
+        raise NotGenuine(f"it has no usable {name}")
+    return int(value)
