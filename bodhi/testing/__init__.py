@@ -1,11 +1,34 @@
-"""For whoever writes a session store: the kit that checks it. It needs pytest and pytest-asyncio."""
+"""For tests: the kit that checks a session store (it needs pytest), a clock, and an identity provider.
 
-import pytest
+Each is imported when it is asked for, for a development server runs without pytest.
+"""
 
-# Before the import below: only then does a failing check say what it compared.
-pytest.register_assert_rewrite("bodhi.testing.conformance")
+from typing import TYPE_CHECKING, Any
 
-from bodhi.testing.clock import Clock  # noqa: E402 - as just said
-from bodhi.testing.conformance import StoreConformance  # noqa: E402
+if TYPE_CHECKING:
+    from bodhi.testing.clock import Clock
+    from bodhi.testing.conformance import StoreConformance
+    from bodhi.testing.identity_provider import DevelopmentProvider
 
-__all__ = ["Clock", "StoreConformance"]
+__all__ = ["Clock", "DevelopmentProvider", "StoreConformance"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Clock":
+        from bodhi.testing.clock import Clock
+
+        return Clock
+    if name == "DevelopmentProvider":
+        from bodhi.testing.identity_provider import DevelopmentProvider
+
+        return DevelopmentProvider
+    if name == "StoreConformance":
+        import pytest
+
+        # Before the import below: only then does a failing check say what it compared.
+        pytest.register_assert_rewrite("bodhi.testing.conformance")
+
+        from bodhi.testing.conformance import StoreConformance
+
+        return StoreConformance
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,8 @@
+"""An OpenID Connect provider, shaped like Keycloak, that lets anybody in: for development and for tests."""
+
+from bodhi.testing.identity_provider.accounts import PEOPLE, Person
+from bodhi.testing.identity_provider.clients import Client
+from bodhi.testing.identity_provider.controls import Call, Hold
+from bodhi.testing.identity_provider.provider import DevelopmentProvider
+
+__all__ = ["PEOPLE", "Call", "Client", "DevelopmentProvider", "Hold", "Person"]

@@ -1,0 +1,31 @@
+"""The errors that the protocol knows, and how they are told."""
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+NO_STORE = {hdrs.CACHE_CONTROL: "no-store", "Pragma": "no-cache"}
+
+
+class OAuthError(Exception):
+    """An error with one of OAuth's own codes."""
+
+    def __init__(self, error: str, description: str = "", *, status: int = 400) -> None:
+        super().__init__(f"{error}: {description}" if description else error)
+        self.error = error
+        self.description = description
+        self.status = status
+
+    def answer(self) -> web.Response:
+        """The JSON body of RFC 6749, section 5.2."""
+        body = {"error": self.error, "error_description": self.description}
+        challenge = {hdrs.WWW_AUTHENTICATE: f'Bearer error="{self.error}"'} if self.status == 401 else {}
+        return web.json_response(body, status=self.status, headers={**NO_STORE, **challenge})
+
+
+@web.middleware
+async def error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answers an :exc:`OAuthError` as JSON."""
+    try:
+        return await handler(request)
+    except OAuthError as error:
+        return error.answer()

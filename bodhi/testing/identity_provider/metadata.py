@@ -1,0 +1,59 @@
+"""What the provider says about itself: discovery, keys, and the person behind a token."""
+
+from typing import Any
+
+from aiohttp import web
+
+from bodhi.testing.identity_provider.authorization import STANDARD_SCOPES
+from bodhi.testing.identity_provider.parameters import bearer_of
+from bodhi.testing.identity_provider.realm import Realm
+from bodhi.testing.identity_provider.signing import ALGORITHM
+from bodhi.testing.identity_provider.token_endpoint import GRANTS
+
+PROTOCOL = "/protocol/openid-connect"
+
+
+class Metadata:
+    """Public facts."""
+
+    def __init__(self, realm: Realm) -> None:
+        self._realm = realm
+
+    async def discovery(self, _: web.Request) -> web.Response:
+        """OpenID Connect Discovery."""
+        return web.json_response(self._document())
+
+    async def certs(self, _: web.Request) -> web.Response:
+        """The published keys."""
+        return web.json_response(self._realm.keys.jwks())
+
+    async def userinfo(self, request: web.Request) -> web.Response:
+        """The claims about the person whose access token this is."""
+        claims = self._realm.read_access_token(bearer_of(request))
+        person = self._realm.accounts.with_id(str(claims.get("sub")))
+        return web.json_response({"sub": claims["sub"], **(person.claims() if person else {})})
+
+    def _document(self) -> dict[str, Any]:
+        base = f"{self._realm.issuer}{PROTOCOL}"
+        return {
+            "issuer": self._realm.issuer,
+            "authorization_endpoint": f"{base}/auth",
+            "token_endpoint": f"{base}/token",
+            "jwks_uri": f"{base}/certs",
+            "userinfo_endpoint": f"{base}/userinfo",
+            "end_session_endpoint": f"{base}/logout",
+            "revocation_endpoint": f"{base}/revoke",
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "grant_types_supported": list(GRANTS),
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": [ALGORITHM],
+            "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic", "none"],
+            "revocation_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic", "none"],
+            "code_challenge_methods_supported": ["S256"],
+            "prompt_values_supported": ["none", "login"],
+            "scopes_supported": list(STANDARD_SCOPES),
+            "authorization_response_iss_parameter_supported": True,
+            "backchannel_logout_supported": True,
+            "backchannel_logout_session_supported": True,
+        }

@@ -1,0 +1,107 @@
+"""The pages of the provider: HTML without scripts, for any browser and any width."""
+
+from collections.abc import Mapping
+from html import escape
+from urllib.parse import urlencode, urlsplit
+
+from aiohttp import hdrs, web
+
+from bodhi.testing.identity_provider.clients import Client
+from bodhi.testing.identity_provider.realm import Realm
+
+STYLE_PATH = "/development.css"
+LOGIN_PATH = "/login-actions/authenticate"
+
+_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+_STYLE = """\
+:root { color-scheme: light dark; font: 100%/1.5 system-ui, sans-serif; }
+body { margin: 0 auto; max-width: 32rem; padding: 1rem; }
+h1 { font-size: 1.4rem; line-height: 1.2; }
+.warning { border-left: 0.3rem solid #b45309; margin: 1rem 0; padding: 0.1rem 0.8rem; }
+ul { list-style: none; margin: 0; padding: 0; }
+button { border: 1px solid; border-radius: 0.4rem; cursor: pointer; display: block; font: inherit; margin: 0.6rem 0;
+         min-height: 3rem; padding: 0.5rem 0.8rem; text-align: left; width: 100%; }
+button small { display: block; }
+"""
+
+_PAGE = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>{title}: development provider</title>
+<link rel="stylesheet" href="{style}">
+</head>
+<body>
+<main>
+<h1>{title}</h1>
+<p class="warning">This is a development provider. It asks for no password and lets anybody in.</p>
+{content}
+</main>
+</body>
+</html>
+"""
+
+
+def login(realm: Realm, client: Client, asked: Mapping[str, str]) -> web.Response:
+    """The login page: a button for each person."""
+    # The whole request comes back with the form, so that nothing needs to be remembered until then.
+    action = escape(f"{urlsplit(realm.issuer).path}{LOGIN_PATH}?{urlencode(asked)}")
+    buttons = "\n".join(
+        f'<li><button name="user" value="{escape(person.username)}">{escape(person.username)}'
+        f"<small>{escape(_described(realm, client, person.user_id))}</small></button></li>"
+        for person in realm.accounts
+    )
+    content = (
+        f"<p>{escape(client.name or client.client_id)} asks who you are. Log in as:</p>\n"
+        f'<form method="post" action="{action}">\n<ul>\n{buttons}\n</ul>\n</form>'
+    )
+    return _page("Log in", content, form_action=asked["redirect_uri"])
+
+
+def logged_out() -> web.Response:
+    """What a logout ends at that leads nowhere else."""
+    return _page("Logged out", "<p>You are logged out.</p>")
+
+
+async def front(_: web.Request) -> web.Response:
+    """The page at the root."""
+    return _page("Identity provider", "<p>Applications send you here to log in; there is nothing else to see.</p>")
+
+
+def refusal(why: str) -> web.Response:
+    """A page for a request that cannot be sent back to any application."""
+    return _page("This does not work", f"<p>{escape(why)}</p>", status=400)
+
+
+async def style(_: web.Request) -> web.Response:
+    """The style sheet of all pages."""
+    return web.Response(text=_STYLE, content_type="text/css", headers={hdrs.CACHE_CONTROL: "max-age=60"})
+
+
+def _described(realm: Realm, client: Client, user_id: str) -> str:
+    person, role = realm.accounts.with_id(user_id), realm.accounts.role(client.client_id, user_id)
+    names = [name for name in (person.given_name, person.family_name) if name] if person else []
+    return ", ".join(filter(None, (" ".join(names), str(role) if role else "no role")))
+
+
+def _page(title: str, content: str, *, status: int = 200, form_action: str | None = None) -> web.Response:
+    origin = "{0.scheme}://{0.netloc}".format(urlsplit(form_action)) if form_action else ""
+    # A browser applies form-action to the redirect that answers the form as well.
+    policy = (
+        f"default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self' {origin}"
+    )
+    return web.Response(
+        text=_PAGE.format(title=escape(title), style=STYLE_PATH, content=content),
+        status=status,
+        content_type="text/html",
+        headers={
+            "Content-Security-Policy": policy.rstrip(),
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+            hdrs.CACHE_CONTROL: "no-store",
+        },
+    )

@@ -1,0 +1,169 @@
+"""All that one provider knows, and the tokens that it makes of it."""
+
+import base64
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from bodhi.testing.identity_provider.accounts import Accounts, Person
+from bodhi.testing.identity_provider.clients import Client
+from bodhi.testing.identity_provider.consents import Consents
+from bodhi.testing.identity_provider.errors import OAuthError
+from bodhi.testing.identity_provider.grants import Family, Grants
+from bodhi.testing.identity_provider.sessions import ProviderSession, ProviderSessions
+from bodhi.testing.identity_provider.signing import SigningKeys
+
+LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
+LOGOUT_TOKEN_SECONDS = 120
+
+
+@dataclass(slots=True)
+class Realm:
+    """The state of a provider, and its tokens."""
+
+    issuer: str = ""  # known when it listens
+    now: Callable[[], float] = time.time
+    access_token_seconds: float = 300
+    rotates_refresh_tokens: bool = True
+    accounts: Accounts = field(default_factory=Accounts)
+    clients: dict[str, Client] = field(default_factory=dict)
+    consents: Consents = field(default_factory=Consents)
+    sessions: ProviderSessions = field(default_factory=ProviderSessions)
+    grants: Grants = field(default_factory=Grants)
+    keys: SigningKeys = field(default_factory=SigningKeys)
+    issued_secrets: set[str] = field(default_factory=set, repr=False)
+    revoked_token_ids: set[str] = field(default_factory=set)
+
+    def secret(self, text: str) -> str:
+        """The same text, remembered as one that belongs into no log."""
+        self.issued_secrets.add(text)
+        return text
+
+    def sign(
+        self, payload: Mapping[str, Any] | bytes, header: Mapping[str, Any] | None = None, *, key: object = None
+    ) -> str:
+        """A JWT; see :meth:`SigningKeys.sign`."""
+        return self.secret(self.keys.sign(payload, header, key=key))
+
+    def tokens_of(self, family: Family) -> dict[str, Any]:
+        """The answer of the token endpoint to a login or a refresh, with a new refresh token."""
+        refresh_token = self.secret(self.grants.new_refresh_token(family, self.now()))
+        return {**self.tokens_beside_refresh(family), "refresh_token": refresh_token}
+
+    def tokens_beside_refresh(self, family: Family) -> dict[str, Any]:
+        """The same without a refresh token."""
+        session, scopes = family.session, family.scope.split()
+        session.client_ids.add(family.client_id)
+        audience = [family.client_id, *(one.client_id for one in self.clients.values() if one.scope in scopes)]
+        access_token = self.access_token(
+            session.person, client_id=family.client_id, audience=audience, scope=family.scope, sid=session.sid
+        )
+        answer = {
+            "access_token": access_token,
+            "token_type": "Bearer",
+            "expires_in": int(self.access_token_seconds),
+            "scope": family.scope,
+            "session_state": session.sid,
+        }
+        if "openid" in scopes:
+            answer["id_token"] = self.id_token(family, access_token)
+        return answer
+
+    def access_token(
+        self,
+        person: Person,
+        *,
+        client_id: str,
+        audience: Iterable[str],
+        scope: str,
+        expires_in: float | None = None,
+        **claims: Any,
+    ) -> str:
+        """An access token; one of *claims* that is None is left out."""
+        audience = list(audience)
+        said = {
+            **self._common(self.access_token_seconds if expires_in is None else expires_in),
+            "aud": audience,
+            "sub": person.user_id,
+            "typ": "Bearer",
+            "azp": client_id,
+            "scope": scope,
+            **person.claims(),
+            "resource_access": self.accounts.resource_access(audience, person.user_id) or None,
+            **claims,
+        }
+        return self.sign({name: value for name, value in said.items() if value is not None})
+
+    def service_token(self, client: Client, scope: str) -> str:
+        """An access token for a client itself."""
+        return self.sign(
+            {
+                **self._common(self.access_token_seconds),
+                "aud": [client.client_id],
+                "sub": f"service-account-{client.client_id}",
+                "typ": "Bearer",
+                "azp": client.client_id,
+                "scope": scope,
+                "preferred_username": f"service-account-{client.client_id}",
+            }
+        )
+
+    def id_token(self, family: Family, access_token: str) -> str:
+        """The ID token that goes with an access token."""
+        session = family.session
+        half = hashlib.sha256(access_token.encode()).digest()[:16]
+        said = {
+            **self._common(self.access_token_seconds),
+            "aud": family.client_id,
+            "sub": session.person.user_id,
+            "typ": "ID",
+            "azp": family.client_id,
+            "auth_time": int(session.auth_time),
+            "nonce": family.nonce,
+            "at_hash": base64.urlsafe_b64encode(half).rstrip(b"=").decode(),
+            "sid": session.sid,
+            **session.person.claims(),
+        }
+        return self.sign({name: value for name, value in said.items() if value is not None})
+
+    def logout_token(self, session: ProviderSession, client_id: str, **claims: Any) -> str:
+        """What tells a client that a session ended."""
+        said = {
+            **self._common(LOGOUT_TOKEN_SECONDS),
+            "aud": client_id,
+            "sub": session.person.user_id,
+            "sid": session.sid,
+            "events": {LOGOUT_EVENT: {}},
+            **claims,
+        }
+        return self.sign({name: value for name, value in said.items() if value is not None}, {"typ": "logout+jwt"})
+
+    def read_access_token(self, token: str) -> dict[str, Any]:
+        """The claims of an access token that is good here, or ``invalid_token``."""
+        claims = self.keys.read(token)
+        if (
+            claims is None
+            or claims.get("iss") != self.issuer
+            or claims.get("typ") != "Bearer"
+            or claims.get("exp", 0) < self.now()
+            or claims.get("jti") in self.revoked_token_ids
+        ):
+            raise OAuthError("invalid_token", "Token verification failed", status=401)
+        sid = claims.get("sid")
+        if sid is not None and self.sessions.of_sid(sid) is None:
+            raise OAuthError("invalid_token", "Session not active", status=401)
+        return claims
+
+    def client(self, client_id: str, secret: str | None) -> Client:
+        """The client that showed its secret, or ``invalid_client``."""
+        client = self.clients.get(client_id)
+        if client is None or not client.has_secret(secret):
+            raise OAuthError("invalid_client", "Invalid client or Invalid client credentials", status=401)
+        return client
+
+    def _common(self, seconds: float) -> dict[str, Any]:
+        now = self.now()
+        return {"exp": int(now + seconds), "iat": int(now), "jti": str(uuid4()), "iss": self.issuer}
