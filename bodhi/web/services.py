@@ -3,13 +3,19 @@
 from aiohttp import web
 
 from bodhi.auth.access_requests import AccessRequests
+from bodhi.auth.api_tokens import ApiTokens
+from bodhi.auth.app_access_requests import AppAccessRequests
 from bodhi.auth.context import AuthContext, SessionUser
 from bodhi.auth.instance import InstanceService
 from bodhi.auth.users import Users
+from bodhi.web.settings_book import SettingsBook
 
 INSTANCES = web.AppKey("INSTANCES", InstanceService)
 ACCESS_REQUESTS = web.AppKey("ACCESS_REQUESTS", AccessRequests)
 USERS = web.AppKey("USERS", Users)
+API_TOKENS = web.AppKey("API_TOKENS", ApiTokens)
+APP_ACCESS_REQUESTS = web.AppKey("APP_ACCESS_REQUESTS", AppAccessRequests)
+SETTINGS_BOOK: "web.AppKey[SettingsBook]" = web.AppKey("SETTINGS_BOOK", object)  # type: ignore[arg-type]
 CONTEXT: "web.RequestKey[AuthContext]" = web.RequestKey("CONTEXT", object)  # type: ignore[arg-type]
 
 

@@ -1,0 +1,51 @@
+-- name: create_api_token(id, user_id, name, token_prefix, token_hash, scopes, expires_at, lifetime_ms, now) -> maybe
+-- No row for an expiry that has come already.
+INSERT INTO bodhi_api_token (id, user_id, name, token_prefix, token_hash, scopes, status, expires_at, created_at, updated_at)
+SELECT $1, $2, $3, $4, $5, $6, 'active', coalesce($7::bigint, clock.now + $8::bigint), clock.now, clock.now
+  FROM (SELECT now_ms($9) AS now) AS clock
+ WHERE coalesce($7::bigint, clock.now + 1) > clock.now
+RETURNING id, user_id, name, token_prefix, scopes, status, expires_at, created_at, updated_at;
+
+-- name: find_api_token(token_prefix, now) -> maybe
+-- With what its owner may do now: somebody who is unknown, was removed or has no role may do nothing.
+SELECT token.id, token.user_id, token.token_hash, token.scopes, token.status, token.expires_at,
+       CASE person.removed WHEN 0 THEN person.role END AS role,
+       now_ms($2) AS now
+  FROM bodhi_api_token AS token
+  LEFT JOIN bodhi_person AS person
+    ON person.user_id = token.user_id
+ WHERE token.token_prefix = $1;
+
+-- name: list_api_tokens(user_id, size, skip) -> many
+SELECT id, user_id, name, token_prefix, scopes, status, expires_at, created_at, updated_at
+  FROM bodhi_api_token
+ WHERE user_id = $1
+ ORDER BY created_at DESC, id DESC
+ LIMIT $2 OFFSET $3;
+
+-- name: count_api_tokens(user_id) -> maybe
+SELECT count(*) AS tokens
+  FROM bodhi_api_token
+ WHERE user_id = $1;
+
+-- name: update_api_token(id, user_id, name, status, now) -> maybe
+-- Somebody else's token reads as unknown, here and below.
+UPDATE bodhi_api_token
+   SET name = $3,
+       status = $4,
+       updated_at = now_ms($5)
+ WHERE id = $1
+   AND user_id = $2
+RETURNING id, user_id, name, token_prefix, scopes, status, expires_at, created_at, updated_at;
+
+-- name: delete_api_token(id, user_id) -> count
+DELETE FROM bodhi_api_token
+ WHERE id = $1
+   AND user_id = $2;
+
+-- name: disable_api_tokens(user_id, now) -> count
+UPDATE bodhi_api_token
+   SET status = 'inactive',
+       updated_at = now_ms($2)
+ WHERE user_id = $1
+   AND status = 'active';
