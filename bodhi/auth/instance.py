@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from bodhi.auth.leases import Leases
-from bodhi.auth.provider import answers
+from bodhi.auth.provider.answers import ClientCredentials
 from bodhi.auth.provider.errors import ProviderTimedOut
 from bodhi.auth.refusal import Refusal
 from bodhi.auth.store_errors import own_errors
@@ -35,9 +35,9 @@ class Instance:
     status: Status = Status.RESOURCE_ADMIN
 
     @property
-    def credentials(self) -> "answers.ClientCredentials":
+    def credentials(self) -> ClientCredentials:
         """What the provider knows this server by."""
-        return answers.ClientCredentials(self.client_id, self.client_secret)
+        return ClientCredentials(self.client_id, self.client_secret)
 
 
 class InstanceService:

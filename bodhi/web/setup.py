@@ -12,17 +12,17 @@ import msgspec
 from aiohttp import web
 
 from bodhi.auth.instance import Instance, InstanceService, Status
-from bodhi.auth.provider import answers
+from bodhi.auth.provider.answers import RegisteredClient
 from bodhi.auth.provider_errors import provider_errors
 from bodhi.auth.refusal import Refusal
 from bodhi.web.answers import answer
 from bodhi.web.hosts import AUTHORITY, PUBLIC_URL
 from bodhi.web.input import body_of
+from bodhi.web.login import CALLBACK_PATH
 from bodhi.web.operations import PUBLIC, Operation
 from bodhi.web.public_url import base_of
 
 SECRET_HEADER = "X-Setup-Secret"  # noqa: S105 - the header's name
-CALLBACK_PATH = "/ui/auth/callback"
 SHORTEST_NAME = 10  # bytes
 LOOPBACK = ("localhost", "127.0.0.1")
 
@@ -33,9 +33,7 @@ _ELSEWHERE = ("192.0.2.1", 9)  # an address of nobody: it says which of ours is 
 class ClientRegistrar(Protocol):
     """The provider, as far as it is needed here."""
 
-    async def register_client(
-        self, *, name: str, description: str, redirect_uris: Sequence[str]
-    ) -> "answers.RegisteredClient":
+    async def register_client(self, *, name: str, description: str, redirect_uris: Sequence[str]) -> RegisteredClient:
         """A new client of the provider."""
 
 
