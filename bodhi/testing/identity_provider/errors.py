@@ -18,7 +18,9 @@ class OAuthError(Exception):
     def answer(self) -> web.Response:
         """The JSON body of RFC 6749, section 5.2."""
         body = {"error": self.error, "error_description": self.description}
-        challenge = {hdrs.WWW_AUTHENTICATE: f'Bearer error="{self.error}"'} if self.status == 401 else {}
+        challenge: dict[str, str] = (
+            {hdrs.WWW_AUTHENTICATE: f'Bearer error="{self.error}"'} if self.status == 401 else {}
+        )
         return web.json_response(body, status=self.status, headers={**NO_STORE, **challenge})
 
 
