@@ -63,12 +63,16 @@ def configure(level: str, form: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(FORMATTERS[form]())
     handler.addFilter(RequestIdFilter())
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
+    logging.getLogger().handlers[:] = [handler]
+    set_level(level)
+
+
+def set_level(level: str) -> None:
+    """From now on, write what is at least as severe as *level*."""
     severity = logging.getLevelNamesMapping()[level]
     logging.getLogger("bodhi").setLevel(severity)
     # aiosqlite's DEBUG lines hold every statement with its values.
-    root.setLevel(max(severity, logging.INFO))
+    logging.getLogger().setLevel(max(severity, logging.INFO))
 
 
 def _time_of(record: logging.LogRecord) -> str:

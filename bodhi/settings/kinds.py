@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from bodhi.urls import check_database_url
 
@@ -40,6 +40,11 @@ class Kind(Generic[T_co]):
 
     parse: Callable[[str], T_co]
     allowed: str
+    type: Literal["string", "number", "boolean", "option"] = "string"
+    """For programs; a duration is its number of seconds."""
+    least: float | None = None
+    most: float | None = None
+    options: tuple[str, ...] = ()
 
 
 def whole_number(least: int, most: int) -> Kind[int]:
@@ -51,7 +56,7 @@ def whole_number(least: int, most: int) -> Kind[int]:
             raise ValueError("is not a whole number in range")
         return _bounded(int(text), least, most)
 
-    return Kind(parse, f"a whole number from {least} to {most}")
+    return Kind(parse, f"a whole number from {least} to {most}", "number", least, most)
 
 
 def seconds(least: int, most: int) -> Kind[int]:
@@ -63,7 +68,8 @@ def seconds(least: int, most: int) -> Kind[int]:
             raise ValueError("is not a whole number of seconds")
         return _bounded(int(value), least, most)
 
-    return Kind(parse, f"a duration from {_spell(least)} to {_spell(most)}, such as 90, 30s, 15m, 24h or 14d")
+    allowed = f"a duration from {_spell(least)} to {_spell(most)}, such as 90, 30s, 15m, 24h or 14d"
+    return Kind(parse, allowed, "number", least, most)
 
 
 def fine_seconds(least: float, most: float) -> Kind[float]:
@@ -71,6 +77,9 @@ def fine_seconds(least: float, most: float) -> Kind[float]:
     return Kind(
         lambda text: _bounded(_duration(text), least, most),
         f"a duration from {_spell(least)} to {_spell(most)}, such as 5, 0.5s or 1m",
+        "number",
+        least,
+        most,
     )
 
 
@@ -84,7 +93,7 @@ def switch() -> Kind[bool]:
             return False
         raise ValueError("is neither true nor false")
 
-    return Kind(parse, "true or false (also 1 or 0, yes or no, on or off)")
+    return Kind(parse, "true or false (also 1 or 0, yes or no, on or off)", "boolean")
 
 
 def choice(*allowed: str) -> Kind[str]:
@@ -96,7 +105,7 @@ def choice(*allowed: str) -> Kind[str]:
                 return word
         raise ValueError("is not known")
 
-    return Kind(parse, " or ".join([", ".join(allowed[:-1]), allowed[-1]]))
+    return Kind(parse, " or ".join([", ".join(allowed[:-1]), allowed[-1]]), "option", options=allowed)
 
 
 def pattern(expression: str, allowed: str) -> Kind[str]:

@@ -48,6 +48,12 @@ class Findings:
         (self.faults if found.source is Source.COMMAND_LINE else self.warnings).append(message)
 
 
+def source_at(place: str) -> Source | None:
+    """The source that *place*, as faults name it, is in; None for what the program found by itself, in the key file."""
+    file = Path(place.rpartition(", line ")[0]).name
+    return next((source for source in Source if source == (file or place)), None)
+
+
 def gather(command_line: Mapping[str, str], environ: Mapping[str, str], directory: Path) -> Findings:
     """What the four sources say; ``BODHI_HOME`` is always found, as an absolute path wherever that can be told."""
     findings = Findings()

@@ -6,6 +6,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 Plain = str | int | float | bool | None
+SourceName = Literal["system", "command_line", "environment", "database", "settings_file", "default"]
 
 
 class Metadata(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -23,7 +24,7 @@ class SettingEntry(msgspec.Struct, frozen=True):
     key: str
     current_value: Plain
     default_value: Plain
-    source: Literal["system", "command_line", "environment", "database", "settings_file", "default"]
+    source: SourceName
     metadata: Metadata
 
 
