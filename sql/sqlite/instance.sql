@@ -4,8 +4,8 @@ SELECT client_id, client_secret, scope, status
 
 -- name: create_instance(client_id, client_secret, scope, now) -> count
 -- The primary key allows one row: of two setups at once, one makes it.
-INSERT INTO bodhi_instance (client_id, client_secret, scope, status, created_at, updated_at)
-VALUES ($1, $2, $3, 'resource-admin', now_ms($4), now_ms($4))
+INSERT INTO bodhi_instance (one, client_id, client_secret, scope, status, created_at, updated_at)
+VALUES (1, $1, $2, $3, 'resource-admin', now_ms($4), now_ms($4))
     ON CONFLICT (one) DO NOTHING;
 
 -- name: reseal_instance(client_secret, resealed) -> count

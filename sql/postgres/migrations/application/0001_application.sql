@@ -8,7 +8,7 @@ CREATE OR REPLACE FUNCTION now_ms(fixed bigint) RETURNS bigint
 
 -- At most one row: how this server is registered at its identity provider.
 CREATE TABLE bodhi_instance (
-    one           bigint NOT NULL PRIMARY KEY DEFAULT 1 CHECK (one = 1),
+    one           bigint NOT NULL PRIMARY KEY CHECK (one = 1),
     client_id     text   NOT NULL,
     client_secret bytea  NOT NULL, -- encrypted
     scope         text   NOT NULL,

@@ -3,7 +3,7 @@
 
 -- At most one row: how this server is registered at its identity provider.
 CREATE TABLE bodhi_instance (
-    one           INTEGER NOT NULL PRIMARY KEY DEFAULT 1 CHECK (one = 1),
+    one           INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
     client_id     TEXT    NOT NULL,
     client_secret BLOB    NOT NULL, -- encrypted
     scope         TEXT    NOT NULL,

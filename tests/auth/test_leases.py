@@ -1,0 +1,115 @@
+"""Turns that span processes: one at a time, and none lasts for ever."""
+
+import asyncio
+
+import pytest
+
+from bodhi.auth.leases import MARGIN_SECONDS, Leases
+from bodhi.auth.refusal import Refusal
+from bodhi.database import Schema, open_database
+
+HOLD_SECONDS = 60
+
+
+@pytest.fixture
+def leases(application, clock):
+    """Leases as every process has them, with little patience."""
+    return Leases(application, hold_seconds=HOLD_SECONDS, wait_seconds=0.1, clock=clock)
+
+
+async def test_a_lease_is_one_holders_at_a_time(application, database_url):
+    """Of ten who want it at once, from two processes, each has it alone."""
+    inside, most = 0, 0
+
+    async def take(leases):
+        nonlocal inside, most
+        async with leases.held("it"):
+            inside += 1
+            most = max(most, inside)
+            await application.maybe("find_instance")
+            inside -= 1
+
+    async with open_database(database_url, limit_seconds=10) as elsewhere:
+        both = Leases(application), Leases(elsewhere)
+        await asyncio.gather(*(take(both[number % 2]) for number in range(10)))
+
+    assert (0, 1) == (inside, most)
+
+
+async def test_leases_of_different_names_do_not_wait_for_each_other(leases):
+    """A name is a matter of its own."""
+    async with leases.held("one"), leases.held("another"):
+        pass
+
+
+async def test_waiting_for_a_lease_has_an_end(leases):
+    """Then it is as if the provider did not answer: its holder waits for it."""
+    async with leases.held("it"):
+        with pytest.raises(Refusal) as refused:
+            async with leases.held("it"):
+                pytest.fail("two hold it")
+
+    assert ("auth_error-idp_unavailable", 503) == (refused.value.code, refused.value.status)
+    async with leases.held("it"):
+        pass
+
+
+async def test_what_is_done_in_a_lease_has_an_end(application):
+    """Before the lease runs out, and the lease is free again at once."""
+    leases = Leases(application, hold_seconds=0.05)
+
+    with pytest.raises(Refusal, match="identity provider"):
+        async with leases.held("it"):
+            await asyncio.Event().wait()
+
+    async with leases.held("it"):
+        pass
+
+
+async def test_a_lease_is_given_back_when_its_work_fails(leases):
+    """The next one need not wait."""
+    with pytest.raises(ZeroDivisionError):
+        async with leases.held("it"):
+            raise ZeroDivisionError
+
+    async with leases.held("it"):
+        pass
+
+
+async def test_the_lease_of_a_holder_that_died_runs_out(application, leases, clock):
+    """By the clock of the database, after its time and a margin; who comes back late ends nobody's turn."""
+    hold_ms = (HOLD_SECONDS + MARGIN_SECONDS) * 1000
+    await application.maybe("take_lease", name="it", holder="the dead", hold_ms=hold_ms, now=clock())
+
+    clock.advance(hold_ms - 1)
+    with pytest.raises(Refusal):
+        async with leases.held("it"):
+            pytest.fail("it is still the dead one's")
+    clock.advance(1)
+    async with leases.held("it"):
+        assert 0 == await application.count("give_back_lease", name="it", holder="the dead")
+        with pytest.raises(Refusal):
+            async with leases.held("it"):
+                pytest.fail("two hold it")
+
+
+async def test_a_database_that_does_not_answer_is_told(database_url):
+    """At once, and not after the patience for another holder."""
+    async with open_database(database_url) as database:
+        leases = Leases(database)
+
+    with pytest.raises(Refusal) as refused:
+        async with leases.held("it"):
+            pytest.fail("nobody gave it")
+
+    assert "auth_error-database_unavailable" == refused.value.code
+
+
+async def test_a_lease_that_cannot_be_given_back_is_no_failure_of_its_work(database_url, caplog):
+    """What was done stands; the lease runs out by itself."""
+    async with open_database(database_url) as database:
+        await Schema(database, "application").migrate()
+        async with Leases(database).held("it"):
+            await database.__aexit__()
+
+    assert "the lease 'it' was not given back" in caplog.text
