@@ -48,4 +48,4 @@ def canonical_middleware(public_url: PublicUrl) -> Middleware:
 def _target(request: web.Request) -> str:
     """Path and query as they came. They always stand behind the whole public URL, so none of them can name a host."""
     target = request.rel_url.raw_path_qs
-    return quote(target, safe=_AS_IT_IS, errors="surrogateescape") if target.startswith("/") else "/"
+    return quote(target if target.startswith("/") else f"/{target}", safe=_AS_IT_IS, errors="surrogateescape")

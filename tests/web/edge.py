@@ -1,0 +1,65 @@
+"""An application that is nothing but an edge, and requests that a well-behaved client would not send."""
+
+import asyncio
+import json
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from bodhi.web import hosts
+from bodhi.web.errors import error_middleware
+from bodhi.web.public_url import PublicUrl
+
+PUBLIC = PublicUrl("https", "bodhi.example.org", 443)
+LOCAL = PublicUrl("http", "localhost", 1135, is_explicit=False)
+
+
+async def tells(request):
+    """Answers with what a handler sees of the request."""
+    return web.json_response(
+        {
+            "headers": [[name, value] for name, value in request.headers.items()],
+            "raw": b"\n".join(name + b":" + value for name, value in request.raw_headers).decode("latin-1"),
+            "path": request.path,
+            "scheme": request.scheme,
+            "host": request.host,
+            "remote": request.remote,
+            "match": dict(request.match_info),
+            "has_transport": request.transport is not None,
+        }
+    )
+
+
+async def where(request):
+    """Answers with what is taken for the origin of the server's pages, and for where a login comes back to."""
+    return web.json_response([hosts.origin_for(request), hosts.callback_base(request)])
+
+
+def edge(*middlewares):
+    """An application with *middlewares* behind the one for errors, in this order."""
+    app = web.Application(middlewares=[error_middleware, *middlewares])
+    for path in ("/", "/ping", "/health", "/where/{name}"):
+        app.router.add_route("*", path, where if path.startswith("/where") else tells)
+    return app
+
+
+async def ask(app, *head, body=b""):
+    """Status, headers (names in lower case) and body of the answer to a request, whose lines are sent as they are."""
+    async with TestServer(app) as server:
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        lines = [line if isinstance(line, bytes) else line.encode() for line in (*head, "Connection: close", "", "")]
+        writer.write(b"\r\n".join(lines) + body)
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+    top, _, content = answer.partition(b"\r\n\r\n")
+    status_line, *header_lines = top.decode().split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in header_lines)}
+    is_json = headers.get("content-type", "").startswith("application/json") and content
+    return int(status_line.split()[1]), headers, json.loads(content) if is_json else content
+
+
+def code_of(answer):
+    """Status and error code."""
+    status, _, body = answer
+    return status, body["error"]["code"]

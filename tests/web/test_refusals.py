@@ -1,0 +1,109 @@
+import aiohttp_session
+import pytest
+from aiohttp import web
+
+from bodhi import session
+from bodhi.auth.refusal import CATALOGUE, Refusal
+from bodhi.session import DefaultSessionService
+from bodhi.web.errors import error_middleware, refusal_middleware
+
+KEY = "a key for tests, of at least thirty-two characters"
+INSIDE = [error_middleware, refusal_middleware]
+OUTSIDE = [error_middleware]
+
+
+def refusing(refusal, middlewares=OUTSIDE):
+    """An application whose only route refuses."""
+
+    async def handler(_):
+        raise refusal
+
+    app = web.Application(middlewares=middlewares)
+    app.router.add_get("/", handler)
+    return app
+
+
+@pytest.mark.parametrize("middlewares", [OUTSIDE, INSIDE], ids=["outside", "inside"])
+@pytest.mark.parametrize("code", CATALOGUE)
+async def test_refusal_has_the_status_and_words_of_its_code(aiohttp_client, code, middlewares):
+    """Wherever it was raised."""
+    status, message = CATALOGUE[code]
+    client = await aiohttp_client(refusing(Refusal(code), middlewares))
+
+    response = await client.get("/")
+    error = (await response.json())["error"]
+
+    assert (status, code, message) == (response.status, error["code"], error["message"])
+    assert {"message", "type", "code"} == set(error)
+    assert ("5" if status == 503 else None) == response.headers.get("Retry-After")
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("json_rejection_error", "invalid_request_error"),
+        ("api_auth_error-missing_auth", "authentication_error"),
+        ("api_auth_error-forbidden", "forbidden_error"),
+        ("entity_error-not_found", "not_found_error"),
+        ("access_request_error-already_pending", "conflict_error"),
+        ("access_request_error-already_has_access", "unprocessable_entity_error"),
+        ("app_instance_error-not_found", "internal_server_error"),
+        ("auth_error-app_status_invalid", "invalid_app_state"),
+        ("auth_error-idp_unavailable", "service_unavailable"),
+    ],
+)
+async def test_type_follows_the_status(aiohttp_client, code, expected):
+    """Except for a server that is not set up."""
+    client = await aiohttp_client(refusing(Refusal(code)))
+
+    assert expected == (await (await client.get("/")).json())["error"]["type"]
+
+
+async def test_status_and_details_may_be_given(aiohttp_client):
+    """As where a role is unknown in a token, which is 401, and in a body, which is 400."""
+    client = await aiohttp_client(refusing(Refusal("role_error-invalid_role_name", status=401, role="boss")))
+
+    response = await client.get("/")
+
+    assert (401, {"role": "boss"}) == (response.status, (await response.json())["error"]["param"])
+    assert "authentication_error" == (await response.json())["error"]["type"]
+
+
+@pytest.mark.parametrize(
+    ("code", "headers", "expected"),
+    [
+        ("token_error-invalid_token", {"Authorization": "Bearer x"}, "Bearer"),
+        ("token_error-invalid_token", {"Authorization": "bearer x"}, "Bearer"),
+        ("token_error-invalid_token", {"Authorization": "Bearer"}, "Bearer"),
+        ("auth_error-invalid_token", {"Authorization": "Basic YTpi"}, None),
+        ("auth_error-invalid_access", {}, None),
+        ("api_auth_error-forbidden", {"Authorization": "Bearer x"}, None),
+    ],
+)
+async def test_challenge_is_for_who_came_with_a_bearer(aiohttp_client, code, headers, expected):
+    """A browser is not to ask anybody for a password."""
+    client = await aiohttp_client(refusing(Refusal(code)))
+
+    assert expected == (await client.get("/", headers=headers)).headers.get("WWW-Authenticate")
+
+
+async def test_refusal_keeps_what_changed_in_the_session(aiohttp_client, sqlite_url, caplog):
+    """What was consumed before it stays consumed, like with any answer; a server error keeps nothing."""
+    codes = iter(["login_error-missing_code", "auth_error-idp_unavailable", "login_error-missing_code"])
+    seen = []
+
+    async def handler(request):
+        visitor = await aiohttp_session.get_session(request)
+        seen.append(visitor.get("seen", 0))
+        visitor["seen"] = seen[-1] + 1
+        raise Refusal(next(codes))
+
+    app = web.Application(middlewares=[error_middleware])
+    session.setup(app, DefaultSessionService.from_url(sqlite_url, keys=[KEY]))
+    app.middlewares.append(refusal_middleware)
+    app.router.add_get("/", handler)
+    client = await aiohttp_client(app)
+
+    assert [400, 503, 400] == [(await client.get("/")).status for _ in range(3)]
+    assert [0, 1, 1] == seen
+    assert 1 == caplog.text.count("is lost")
