@@ -12,12 +12,19 @@ from bodhi.app.databases import (
     session_database_faults,
     session_service,
 )
+from bodhi.app.logins import add_logins
+from bodhi.session import DefaultSessionService
 from bodhi.settings import Settings
-from bodhi.web import headers, life, request_id
+from bodhi.web import backchannel, canonical, cross_site, forwarded, headers, hosts, life, request_id
 from bodhi.web.access_log import LOGGER, AccessLog
+from bodhi.web.cors import cors_middleware
 from bodhi.web.errors import error_middleware
-from bodhi.web.routes import ROUTES
+from bodhi.web.guard import routes_of
+from bodhi.web.pages.errors import page_error_middleware
+from bodhi.web.public_url import PublicUrl
+from bodhi.web.routes import OPERATIONS
 from bodhi.web.status import COMMIT_SHA
+from bodhi.web.stripping import stripping_middleware
 
 __all__ = [
     "application_database",
@@ -49,9 +56,31 @@ def create_app(settings: Settings) -> web.Application:
     app.cleanup_ctx.append(sessions)
     # From the outside in.
     request_id.setup(app)
+    app.middlewares.append(page_error_middleware)
     app.middlewares.append(error_middleware)
+    _guard_the_edge(app, settings, service)
     session.setup(app, service)
     headers.setup(app, is_https=settings.public_scheme == "https")
     life.setup(app)
-    app.add_routes(ROUTES)
+    add_logins(app, settings, service)
+    app.add_routes(routes_of(OPERATIONS))
     return app
+
+
+def _guard_the_edge(app: web.Application, settings: Settings, service: DefaultSessionService) -> None:
+    """What looks at every request before anything else does."""
+    public_url = PublicUrl(
+        settings.public_scheme, settings.public_host, settings.public_port, is_explicit=settings.has_explicit_host
+    )
+    app.middlewares.append(stripping_middleware)
+    forwarded.setup(app, trusted=settings.trusted_proxies)
+    app.middlewares.append(cors_middleware)
+    hosts.setup(
+        app,
+        public_url=public_url,
+        own_host=settings.host,
+        allowed_hosts=settings.allowed_hosts,
+        redirects=settings.canonical_redirect,
+    )
+    canonical.setup(app, public_url=public_url, enabled=settings.canonical_redirect)
+    cross_site.setup(app, cookie_name=service.cookie.full_name, exempt=[backchannel.PATH])

@@ -1,7 +1,7 @@
 """Fresh access tokens for sessions: one refresh grant at a time for each session, whatever number of processes ask.
 
-The lock is a lease in the session's own row, taken and given back in short transactions: nothing is held while the
-provider is asked, it is gone with the session, a holder that dies loses it by the clock, and any pooler may stand before
+The lock is a lease in the session's own row, taken and given back in short transactions. Nothing is held while the
+provider is asked, it goes with the session, a holder that dies loses it by the clock, and any pooler may stand before
 the database. Within a process, requests share the one task that refreshes.
 """
 
@@ -145,7 +145,8 @@ class Refresher:
             tokens = await self._provider.refresh(instance.credentials, claimed.refresh_token)
         except ProviderRefused as error:
             if error.error == "invalid_grant":
-                return await self._end(session, claimed)
+                await self._end(session, claimed)
+                return
             log.error("the provider refuses to refresh tokens for this server: %s", error)
             await self._give_back(session, claimed)
             raise Refusal("auth_error-idp_unavailable") from error

@@ -14,6 +14,8 @@ from bodhi.web.input import body_of
 from bodhi.web.login import DESK, LoginDesk
 from bodhi.web.operations import PUBLIC, Operation
 
+PATH = "/bodhi/v1/auth/backchannel-logout"
+
 log = logging.getLogger(__name__)
 
 
@@ -66,7 +68,7 @@ async def _end(request: web.Request, desk: LoginDesk, token: LogoutToken) -> int
 OPERATIONS = (
     Operation(
         "POST",
-        "/bodhi/v1/auth/backchannel-logout",
+        PATH,
         backchannel_logout,
         PUBLIC,
         "The identity provider ends sessions",

@@ -215,7 +215,7 @@ async def _log_in(session: Session, desk: LoginDesk, completed: CompletedLogin) 
         return
     try:
         await desk.provider_sessions.remember(
-            completed.sid, session.identity, completed.user_id, lifetime_seconds=desk.remember_seconds
+            completed.sid, session.identity, user_id=completed.user_id, lifetime_seconds=desk.remember_seconds
         )
     except Refusal:
         # A login that the provider could not end is none. Nobody has its cookie yet.

@@ -44,8 +44,13 @@ _GATE = (
     "api_auth_error-missing_auth",
     "api_auth_error-forbidden",
 )
-# Codes of a 401 that the catalogue has under another status elsewhere.
-_STATUS_HERE = {"auth_error-session_store": 503, "auth_error-session_gone": 401, "role_error-invalid_role_name": 401}
+# Codes that the catalogue lacks, or has under another status elsewhere.
+_STATUS_HERE = {
+    "auth_error-session_store": 503,
+    "auth_error-session_gone": 401,
+    "server_error-shutting_down": 503,
+    "role_error-invalid_role_name": 401,
+}
 
 
 class ErrorDetails(msgspec.Struct, omit_defaults=True):

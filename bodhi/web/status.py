@@ -3,24 +3,35 @@
 import logging
 from functools import cache
 
+import msgspec
 from aiohttp import web
 
 from bodhi.errors import BodhiError
 from bodhi.session import SESSIONS
 from bodhi.session.responses import SessionUnavailableResponse
+from bodhi.web.answers import answer
 from bodhi.web.errors import envelope
 from bodhi.web.life import LIFE
+from bodhi.web.operations import PUBLIC, Operation
+from bodhi.web.services import INSTANCES
 
 COMMIT_SHA = web.AppKey("COMMIT_SHA", str)
 
 _NOBODY = bytes(32)  # no session id has this digest
+
+
+class Pong(msgspec.Struct):
+    """The answer to a ping."""
+
+    message: str = "pong"
+
 
 log = logging.getLogger(__name__)
 
 
 async def ping(request: web.Request) -> web.Response:
     """200 whenever the process answers at all: it depends on nothing else."""
-    return web.json_response({"message": "pong"})
+    return answer(Pong())
 
 
 async def health(request: web.Request) -> web.Response:
@@ -32,19 +43,52 @@ async def health(request: web.Request) -> web.Response:
     except BodhiError as error:
         log.warning("not healthy: %s", error.__cause__ or error)
         raise SessionUnavailableResponse from error
-    return web.json_response({"message": "pong"})
+    return answer(Pong())
+
+
+class Info(msgspec.Struct):
+    """Which server this is; ``status`` is ``setup``, ``resource-admin`` or ``ready``."""
+
+    version: str
+    commit_sha: str
+    status: str
 
 
 async def info(request: web.Request) -> web.Response:
-    """Version, commit and status; ``setup`` says that no instance is registered yet."""
-    return web.json_response({"version": _version(), "commit_sha": request.app[COMMIT_SHA], "status": "setup"})
+    """Version, commit and how far the registration at the identity provider has come."""
+    status = await request.app[INSTANCES].status()
+    return answer(Info(program_version(), request.app[COMMIT_SHA], str(status)))
 
 
 @cache
-def _version() -> str:
+def program_version() -> str:
+    """The version of the program, or ``unknown`` in a checkout that is not installed."""
     from importlib.metadata import PackageNotFoundError, version  # here, for it takes a while
 
     try:
         return version("bodhi")
     except PackageNotFoundError:
-        return "unknown"  # a checkout that is not installed
+        return "unknown"
+
+
+OPERATIONS = (
+    Operation("GET", "/ping", ping, PUBLIC, "Whether the process answers", answers={200: Pong}),
+    Operation(
+        "GET",
+        "/health",
+        health,
+        PUBLIC,
+        "Whether requests can be served",
+        answers={200: Pong},
+        refusals=("auth_error-session_store", "server_error-shutting_down"),
+    ),
+    Operation(
+        "GET",
+        "/bodhi/v1/info",
+        info,
+        PUBLIC,
+        "Version and status",
+        answers={200: Info},
+        refusals=("auth_error-database_unavailable",),
+    ),
+)

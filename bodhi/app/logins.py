@@ -1,0 +1,245 @@
+"""What logging in takes: the provider, the application's database, and the services on both."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from bodhi.app.databases import application_database, application_database_faults
+from bodhi.app_settings import AppSettings, editable_settings
+from bodhi.auth.access_requests import AccessRequests
+from bodhi.auth.api_tokens import ApiTokens
+from bodhi.auth.app_access_requests import AppAccessRequests
+from bodhi.auth.bearer import BearerAuthenticator
+from bodhi.auth.context import ExternalApp
+from bodhi.auth.external_apps import ExternalApps
+from bodhi.auth.instance import Instance, InstanceService, Status
+from bodhi.auth.leases import Leases
+from bodhi.auth.login import Logins
+from bodhi.auth.memory import Memory
+from bodhi.auth.people import People
+from bodhi.auth.provider.client import IdentityProvider
+from bodhi.auth.provider.errors import ProviderLacks
+from bodhi.auth.provider_sessions import ProviderSessions
+from bodhi.auth.refresh import Refresher
+from bodhi.auth.roles import Roles
+from bodhi.auth.users import Consequences, Users
+from bodhi.database import Database, Schema
+from bodhi.errors import BodhiError
+from bodhi.keyring import Keyring
+from bodhi.session import DefaultSessionService
+from bodhi.settings import Settings
+from bodhi.web.authenticator import AUTHENTICATOR, Authenticator
+from bodhi.web.login import DESK, LoginDesk
+from bodhi.web.services import ACCESS_REQUESTS, API_TOKENS, APP_ACCESS_REQUESTS, INSTANCES, SETTINGS_BOOK, USERS
+from bodhi.web.setup import SETUP, SetupDesk
+from bodhi.web.status import program_version
+
+MOST_REMEMBERED = 10_000  # tokens of each kind, in each process
+
+log = logging.getLogger(__name__)
+
+
+class Http:
+    """The one HTTP client of the application, there while it is in service."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+
+    def __call__(self) -> aiohttp.ClientSession:
+        """The client; a :exc:`ProviderLacks` before the application has started."""
+        if self._session is None:
+            raise ProviderLacks("the application has not started")
+        return self._session
+
+    async def opened(self, _: web.Application) -> AsyncIterator[None]:
+        """Open for as long as the application is in service."""
+        # No cookies: what one user's call brings is not for another's.
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as self._session:
+            yield
+        self._session = None
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What several services are made of."""
+
+    settings: Settings
+    sessions: DefaultSessionService
+    database: Database
+    provider: IdentityProvider
+    instances: InstanceService
+    people: People
+    leases: Leases
+    roles: Roles
+
+    @property
+    def has_provider(self) -> bool:
+        """Whether there is a provider at all: without one, its place is held by one that lacks every call."""
+        return self.settings.auth_issuer is not None
+
+
+def add_logins(app: web.Application, settings: Settings, sessions: DefaultSessionService) -> None:
+    """Make *app* log people in, as *settings* say; nothing is opened before it starts up."""
+    http = Http()
+    database = application_database(settings)
+    parts = _parts(settings, sessions, database, http)
+    tokens = app[API_TOKENS] = ApiTokens(
+        database,
+        memory_seconds=settings.token_memory_seconds,
+        default_lifetime_seconds=settings.api_token_lifetime_seconds,
+    )
+    book = app[SETTINGS_BOOK] = AppSettings(settings, database, editable=editable_settings(tokens))
+    provider_sessions = ProviderSessions(database)
+    _add_requests_and_users(app, parts)
+    refresher = _add_login(app, parts, provider_sessions)
+
+    async def in_service(_: web.Application) -> AsyncIterator[None]:
+        with application_database_faults(settings):
+            await database.__aenter__()
+        try:
+            with application_database_faults(settings):
+                schema = Schema(database, "application")
+                await (schema.migrate() if settings.db_auto_migrate else schema.check())
+            sweeping = asyncio.create_task(_sweep(provider_sessions, settings.sweep_seconds))
+            async with book:
+                yield  # requests are served here
+            sweeping.cancel()
+            await asyncio.gather(sweeping, return_exceptions=True)
+            await refresher.close()
+            await parts.provider.close()
+        finally:
+            await database.__aexit__(None, None, None)
+
+    app.cleanup_ctx.append(http.opened)
+    app.cleanup_ctx.append(in_service)
+
+
+def _parts(settings: Settings, sessions: DefaultSessionService, database: Database, http: Http) -> _Parts:
+    provider = IdentityProvider(
+        settings.auth_issuer or "https://nobody.invalid",
+        http=http if settings.auth_issuer is not None else _nobody,
+        version=program_version(),
+        limit_seconds=settings.auth_timeout_seconds,
+        management=settings.auth_management,
+        refresh_reuse=settings.auth_refresh_reuse,
+    )
+    leases = Leases(database, hold_seconds=12 * settings.auth_timeout_seconds)
+    instances = InstanceService(
+        database,
+        keyring=Keyring(settings.encryption_keys, purpose=b"bodhi instance"),
+        configured=_configured(settings),
+        leases=leases,
+    )
+    return _Parts(
+        settings,
+        sessions,
+        database,
+        provider,
+        instances,
+        People(database),
+        leases,
+        Roles(settings.auth_roles_claim, settings.auth_roles),
+    )
+
+
+def _configured(settings: Settings) -> Instance | None:
+    if settings.client_id is None or settings.client_secret is None:
+        return None
+    return Instance(settings.client_id, settings.client_secret, status=Status(settings.client_status))
+
+
+def _nobody() -> aiohttp.ClientSession:
+    raise ProviderLacks("no identity provider is configured")
+
+
+def _add_requests_and_users(app: web.Application, parts: _Parts) -> None:
+    app[INSTANCES] = parts.instances
+    app[SETUP] = SetupDesk(
+        parts.instances, parts.provider if parts.has_provider else None, secret=parts.settings.setup_secret
+    )
+    app[ACCESS_REQUESTS] = AccessRequests(
+        parts.database,
+        people=parts.people,
+        provider=parts.provider,
+        end_sessions=parts.sessions.clear_sessions_for_user,
+        leases=parts.leases,
+    )
+    memory: Memory[ExternalApp] = Memory(seconds=parts.settings.exchange_memory_seconds, most=MOST_REMEMBERED)
+    app_access_requests = app[APP_ACCESS_REQUESTS] = AppAccessRequests(
+        parts.database,
+        parts.provider,
+        parts.instances,
+        public_url=parts.settings.public_url,
+        withdrawn=lambda request: external_apps.forget_access_request(request.id),
+    )
+    external_apps = ExternalApps(
+        parts.provider,
+        instances=parts.instances,
+        app_access_requests=app_access_requests,
+        people=parts.people,
+        memory=memory,
+    )
+    app[USERS] = Users(
+        parts.provider,
+        people=parts.people,
+        leases=parts.leases,
+        consequences=Consequences(
+            end_sessions=parts.sessions.clear_sessions_for_user,
+            disable_tokens_of=app[API_TOKENS].disable_tokens_of,
+            forget_user=(external_apps.forget_user,),
+        ),
+    )
+    app[BEARER] = BearerAuthenticator(app[API_TOKENS], external_apps if parts.has_provider else None)
+
+
+def _add_login(app: web.Application, parts: _Parts, provider_sessions: ProviderSessions) -> Refresher:
+    settings = parts.settings
+    logins = Logins(
+        parts.provider if parts.has_provider else None,
+        instances=parts.instances,
+        people=parts.people,
+        roles=parts.roles,
+        scopes=settings.auth_scopes,
+    )
+
+    async def refreshed(data: Mapping[str, Any]) -> None:
+        await logins.note(data)
+
+    refresher = Refresher(
+        parts.provider,
+        # The provider's client gives up after twice its limit; a lease that ends before that would let two ask.
+        lease_seconds=3 * settings.auth_timeout_seconds + 5,
+        wait_seconds=2 * settings.auth_timeout_seconds + 1,
+        refreshed=refreshed,
+    )
+    app[DESK] = LoginDesk(
+        logins=logins,
+        instances=parts.instances,
+        provider=parts.provider if parts.has_provider else None,
+        provider_sessions=provider_sessions,
+        public_url=settings.public_url,
+        remember_seconds=settings.lifetime_seconds,
+        logs_out_at_provider=settings.auth_logout,
+    )
+    app[AUTHENTICATOR] = Authenticator(
+        instances=parts.instances, bearer=app[BEARER], refresher=refresher, roles=parts.roles
+    )
+    return refresher
+
+
+async def _sweep(provider_sessions: ProviderSessions, every_seconds: float) -> None:
+    """Remove what is short-lived and has expired, now and then, whatever goes wrong in between."""
+    while True:
+        await asyncio.sleep(every_seconds)
+        try:
+            await provider_sessions.sweep()
+        except BodhiError as error:
+            log.warning("sweeping what has expired failed and is tried again: %s", error)
+
+
+BEARER = web.AppKey("BEARER", BearerAuthenticator)
