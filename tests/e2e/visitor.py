@@ -7,10 +7,11 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import parse_qs, urljoin, urlsplit
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import aiohttp
 from joserfc import jwk, jwt
+from yarl import URL
 
 SCOPE = "openid email profile roles"
 
@@ -80,19 +81,19 @@ class Visitor:
 
     async def authorize(self, client: Client, username: str = "", **more: str) -> dict[str, str]:
         """What the client's redirect URI gets; *username* goes into the login form, if one is shown."""
-        url = f"{self.issuer}/protocol/openid-connect/auth"
-        async with self._http.get(url, params=client.authorization(**more), allow_redirects=False) as answer:
-            place = urljoin(url, answer.headers.get("Location", ""))
-            if answer.status >= 400:
-                return {"error": str(answer.status), "page": await answer.text()}
-        for _ in range(5):
-            if place.startswith(client.redirect_uri):
+        url = f"{self.issuer}/protocol/openid-connect/auth?{urlencode(client.authorization(**more))}"
+        return await self.follow(url, client.redirect_uri, username)
+
+    async def follow(self, place: str, redirect_uri: str, username: str = "") -> dict[str, str]:
+        """What *redirect_uri* gets of an authorization request, or the page that is shown instead."""
+        for _ in range(6):
+            if place.startswith(redirect_uri):
                 return {name: values[0] for name, values in parse_qs(urlsplit(place).query).items()}
             if "/login/" in place:
                 assert username, "the realm asks who it is"
                 request = self._http.post(place, data={"username": username}, allow_redirects=False)
             else:
-                request = self._http.get(place, allow_redirects=False)
+                request = self._http.get(URL(place, encoded=True), allow_redirects=False)
             async with request as answer:
                 if "Location" not in answer.headers:
                     return {"error": str(answer.status), "page": await answer.text()}
