@@ -154,23 +154,28 @@ async def nobody_is_asked():
 
 
 async def close(database, _):
+    """The connection is gone."""
     await database.__aexit__()
 
 
 async def drop_table(database, _):
+    """The schema is damaged."""
     await database.script("DROP TABLE bodhi_instance;")
 
 
 async def spoil_secret(database, _):
+    """The ciphertext is damaged."""
     row = await database.maybe("find_instance")
     await database.count("reseal_instance", client_secret=row["client_secret"], resealed=b"\1" * 80)
 
 
 async def move_secret_to_another_client(database, _):
+    """The ciphertext belongs to another row."""
     await database.script("UPDATE bodhi_instance SET client_id = 'client-2';")
 
 
 async def allow_and_write_another_status(database, dialect):
+    """The status is none that is known."""
     if dialect == "sqlite":
         await database.script("PRAGMA ignore_check_constraints = ON;")
     else:

@@ -1,0 +1,286 @@
+"""Requests for a role: one pending each, decided once, and decided only when all of it was done."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from bodhi.auth.access_requests import AccessRequest, AccessRequests
+from bodhi.auth.context import SessionUser
+from bodhi.auth.people import People
+from bodhi.auth.provider import ProviderLacks, ProviderRefused, ProviderUnavailable
+from bodhi.auth.refusal import Refusal
+from bodhi.auth.scopes import Role
+from bodhi.database import open_database
+from bodhi.errors import BodhiError
+from support.scripted_provider import ScriptedProvider
+
+MANAGER = SessionUser("m-1", "manager", Role.MANAGER, "the manager's token")
+ADMIN = SessionUser("a-1", "admin", Role.ADMIN, "the administrator's token")
+NOBODY = SessionUser("n-1", "nobody", None, "a token")
+NOW = datetime(2027, 1, 15, 8, 0, tzinfo=UTC)
+
+
+class Sessions:
+    """Whose sessions were ended; and failures."""
+
+    def __init__(self):
+        self.ended = []
+        self.failures = []
+
+    async def end(self, user_id):
+        if self.failures:
+            raise self.failures.pop()
+        self.ended.append(user_id)
+        return 1
+
+
+@pytest.fixture
+def provider():
+    """The provider of all nodes."""
+    return ScriptedProvider()
+
+
+@pytest.fixture
+def sessions():
+    """The sessions of all nodes."""
+    return Sessions()
+
+
+@pytest.fixture
+def people(application):
+    """Who was seen."""
+    return People(application)
+
+
+@pytest.fixture
+def make_requests(provider, sessions, clock):
+    """Makes the service of a node."""
+
+    def make(database):
+        people = People(database)
+        return AccessRequests(database, people=people, provider=provider, end_sessions=sessions.end, clock=clock)
+
+    return make
+
+
+@pytest.fixture
+def requests(make_requests, application):
+    """The service of one node."""
+    return make_requests(application)
+
+
+@pytest.fixture
+async def other_node(make_requests, database_url):
+    """The service of another one."""
+    async with open_database(database_url, limit_seconds=10) as database:
+        yield make_requests(database)
+
+
+async def code_of(awaitable):
+    """The code with which it is refused."""
+    with pytest.raises(Refusal) as refused:
+        await awaitable
+    return refused.value.code
+
+
+async def status_of(requests, number=0):
+    """How a request stands, and who decided."""
+    listed, _ = await requests.list_page(size=100)
+    return listed[number].status, listed[number].reviewer
+
+
+async def test_a_request_is_pending_first(requests):
+    """With its times in UTC."""
+    made = await requests.create("u-1", "alice")
+
+    assert AccessRequest(made.id, "alice", "u-1", None, "pending", NOW, NOW) == made == await requests.pending_of("u-1")
+
+
+async def test_a_user_has_one_pending_request(requests, other_node):
+    """However often and wherever they ask at once."""
+    asked = [(requests, other_node)[number % 2].create("u-1", "alice") for number in range(6)]
+    results = await asyncio.gather(*asked, return_exceptions=True)
+
+    assert 1 == len([one for one in results if isinstance(one, AccessRequest)])
+    refused = {(one.code, one.status) for one in results if isinstance(one, Refusal)}
+    assert {("access_request_error-already_pending", 409)} == refused
+    await requests.create("u-2", "bob")
+
+
+async def test_who_was_refused_may_ask_again(requests):
+    """The request of before stays in the list."""
+    made = await requests.create("u-1", "alice")
+    await requests.reject(made.id, MANAGER)
+
+    assert "access_request_error-pending_request_not_found" == await code_of(requests.pending_of("u-1"))
+    again = await requests.create("u-1", "alice")
+
+    listed, total = await requests.list_page(size=10)
+    assert ([made.id, again.id], 2) == ([one.id for one in listed], total)
+
+
+async def test_lists_are_oldest_first_and_have_pages(requests, clock):
+    """All of them, or those that wait."""
+    for number in range(5):
+        await requests.create(f"u-{number}", f"user {number}")
+        clock.advance(1000)
+    listed, _ = await requests.list_page(size=10)
+    await requests.reject(listed[1].id, MANAGER)
+
+    async def users(**page):
+        found, total = await requests.list_page(**page)
+        return [one.user_id for one in found], total
+
+    assert (["u-0", "u-1", "u-2", "u-3", "u-4"], 5) == await users(size=10)
+    assert (["u-2", "u-3"], 5) == await users(size=2, skip=2)
+    assert (["u-0", "u-2"], 4) == await users(size=2, only_pending=True)
+    assert (["u-3", "u-4"], 4) == await users(size=2, skip=2, only_pending=True)
+    assert ([], 5) == await users(size=100, skip=100 * 2**31)
+
+
+async def test_an_approval_gives_the_role_and_ends_the_sessions(requests, people, provider, sessions, clock):
+    """By the right of the reviewer, whose name stays."""
+    await people.note("u-1", "alice", None)
+    made = await requests.create("u-1", "alice")
+    clock.advance(60_000)
+
+    await requests.approve(made.id, Role.POWER_USER, MANAGER)
+
+    assert [("assign_role", MANAGER.token, "u-1", "resource_power_user")] == provider.calls
+    assert (["u-1"], Role.POWER_USER) == (sessions.ended, await people.role_of("u-1"))
+    (request,), _ = await requests.list_page(size=10)
+    assert ("approved", "manager", NOW, NOW.replace(minute=1)) == (
+        request.status,
+        request.reviewer,
+        request.created_at,
+        request.updated_at,
+    )
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("reviewer", [NOBODY, MANAGER, ADMIN], ids=lambda reviewer: reviewer.username)
+async def test_nobody_gives_more_than_they_have(requests, provider, reviewer, role):
+    """Before anything else is looked at."""
+    made = await requests.create("u-1", "alice")
+    if reviewer.role is not None and reviewer.role.rank >= role.rank:
+        await requests.approve(made.id, role, reviewer)
+        return
+
+    for number in (made.id, made.id + 1):
+        assert "access_request_error-insufficient_privileges" == await code_of(requests.approve(number, role, reviewer))
+    assert ([], ("pending", None)) == (provider.calls, await status_of(requests))
+
+
+@pytest.mark.parametrize("number", [0, -1, 17, -(2**63), 2**63 - 1])
+async def test_an_unknown_request_is_not_decided(requests, number):
+    """Neither way."""
+    assert "access_request_error-request_not_found" == await code_of(requests.approve(number, Role.USER, MANAGER))
+    assert "access_request_error-request_not_found" == await code_of(requests.reject(number, MANAGER))
+
+
+@pytest.mark.parametrize("first", ["approve", "reject"])
+async def test_a_request_is_decided_once(requests, provider, sessions, first):
+    """Whatever the first decision was."""
+    made = await requests.create("u-1", "alice")
+    await (requests.approve(made.id, Role.USER, MANAGER) if first == "approve" else requests.reject(made.id, MANAGER))
+    done = [*provider.calls], [*sessions.ended]
+
+    assert "access_request_error-already_processed" == await code_of(requests.approve(made.id, Role.USER, ADMIN))
+    assert "access_request_error-already_processed" == await code_of(requests.reject(made.id, ADMIN))
+    assert done == (provider.calls, sessions.ended)
+    assert "manager" == (await status_of(requests))[1]
+
+
+async def test_of_approvals_at_once_one_gives_a_role(requests, other_node, provider, sessions):
+    """The others are told that it was decided."""
+    made = await requests.create("u-1", "alice")
+    approvals = [
+        (requests, other_node)[number % 2].approve(made.id, (Role.USER, Role.POWER_USER)[number % 2], MANAGER)
+        for number in range(4)
+    ]
+
+    results = await asyncio.gather(*approvals, return_exceptions=True)
+
+    assert 1 == results.count(None)
+    assert {"access_request_error-already_processed"} == {one.code for one in results if one is not None}
+    assert (1, ["u-1"]) == (len(provider.calls), sessions.ended)
+
+
+async def test_a_rejection_waits_for_an_approval_that_is_under_way(requests, other_node, provider):
+    """Or somebody would have a role by a request that was rejected."""
+    made = await requests.create("u-1", "alice")
+    provider.gate.clear()
+    approval = asyncio.create_task(requests.approve(made.id, Role.USER, MANAGER))
+    while not provider.calls:
+        await asyncio.sleep(0)
+    rejection = asyncio.create_task(other_node.reject(made.id, ADMIN))
+    await status_of(other_node)
+    provider.gate.set()
+
+    await approval
+    assert "access_request_error-already_processed" == await code_of(rejection)
+    assert ("approved", "manager") == await status_of(requests)
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "status"),
+    [
+        (ProviderRefused(403, "denied"), "auth_service_error-auth_service_api_error", 500),
+        (ProviderUnavailable(), "auth_error-idp_unavailable", 503),
+        (ProviderLacks(), "auth_service_error-not_supported", 501),
+    ],
+)
+async def test_a_role_that_was_not_given_leaves_the_request_pending(
+    requests, provider, sessions, failure, code, status
+):
+    """And it can be approved again."""
+    made = await requests.create("u-1", "alice")
+    provider.failures["assign_role"] = [failure]
+
+    with pytest.raises(Refusal) as refused:
+        await requests.approve(made.id, Role.USER, MANAGER)
+
+    assert (code, status) == (refused.value.code, refused.value.status)
+    assert ([], ("pending", None)) == (sessions.ended, await status_of(requests))
+    await requests.approve(made.id, Role.USER, ADMIN)
+    assert ("approved", "admin") == await status_of(requests)
+
+
+async def test_sessions_that_were_not_ended_leave_the_request_pending(requests, provider, sessions):
+    """The failure is told, and approving again ends them."""
+    made = await requests.create("u-1", "alice")
+    sessions.failures = [BodhiError("the session database does not answer")]
+
+    assert "user_route_error-session_clear_failed" == await code_of(requests.approve(made.id, Role.USER, MANAGER))
+    assert "pending" == (await status_of(requests))[0]
+
+    await requests.approve(made.id, Role.USER, MANAGER)
+    assert (["u-1"], ("approved", "manager")) == (sessions.ended, await status_of(requests))
+
+
+async def test_an_old_request_takes_no_role_away(requests, people, provider):
+    """Who has a higher role by now keeps it; the request can be rejected."""
+    await people.note("u-1", "alice", None)
+    made = await requests.create("u-1", "alice")
+    await people.set_role("u-1", Role.ADMIN)
+
+    assert "access_request_error-already_has_access" == await code_of(requests.approve(made.id, Role.USER, ADMIN))
+    assert [] == provider.calls
+    await requests.reject(made.id, ADMIN)
+
+
+async def test_an_outage_and_a_fault_are_told_apart(requests, application):
+    """503 when the database does not answer, 500 when it refuses the question."""
+    await application.script("DROP TABLE bodhi_access_request;")
+    assert "access_request_error-fetch_failed" == await code_of(requests.list_page(size=1))
+
+    await application.__aexit__()
+    for call in (
+        requests.list_page(size=1),
+        requests.create("u-1", "alice"),
+        requests.pending_of("u-1"),
+        requests.approve(1, Role.USER, MANAGER),
+        requests.reject(1, MANAGER),
+    ):
+        assert "auth_error-database_unavailable" == await code_of(call)

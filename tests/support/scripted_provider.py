@@ -1,0 +1,87 @@
+"""An identity provider's management calls in this process: people with roles, and failures where a test wants them."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bodhi.auth.provider import ProviderRefused
+from bodhi.auth.provider.answers import RegisteredClient
+
+
+class ScriptedProvider:
+    """Keeps *roles* by user id, and remembers every call with what it was told.
+
+    ``failures["assign_role"]`` are raised by the next calls of that name, before they do anything; those in
+    ``late_failures`` afterwards, as when an answer is lost. ``gate`` holds calls that change something back
+    until it is set.
+    """
+
+    def __init__(self, **roles: str | None) -> None:
+        self.roles = roles
+        self.calls: list[tuple[Any, ...]] = []
+        self.failures: dict[str, list[Exception]] = defaultdict(list)
+        self.late_failures: dict[str, list[Exception]] = defaultdict(list)
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    def calls_of(self, name: str) -> list[tuple[Any, ...]]:
+        """What the calls of one name were told."""
+        return [told for call, *told in self.calls if call == name]  # type: ignore[misc]
+
+    async def register_client(self, *, name: str, description: str, redirect_uris: Sequence[str]) -> RegisteredClient:
+        """Client 1, 2, and so on."""
+        await self._called("register_client", name, description, list(redirect_uris))
+        number = len(self.calls_of("register_client"))
+        return RegisteredClient(f"client-{number}", f"the secret of client {number}", f"scope_resource-{number}")
+
+    async def assign_role(self, token: str, user_id: str, role: str) -> None:
+        """Anybody may have a role."""
+        await self._called("assign_role", token, user_id, role)
+        self.roles[user_id] = role
+        self._fail(self.late_failures, "assign_role")
+
+    async def remove_user(self, token: str, user_id: str) -> None:
+        """Refused for who is not there."""
+        await self._called("remove_user", token, user_id)
+        if user_id not in self.roles:
+            raise ProviderRefused(404, "user_not_found")
+        del self.roles[user_id]
+        self._fail(self.late_failures, "remove_user")
+
+    async def list_users(self, token: str, *, page: int, page_size: int) -> Mapping[str, Any]:
+        """In the order in which they came."""
+        await self._called("list_users", token, page, page_size)
+        users = [
+            {
+                "user_id": user_id,
+                "username": f"{user_id}@example.org",
+                "first_name": None,
+                "last_name": None,
+                "role": role,
+            }
+            for user_id, role in self.roles.items()
+        ]
+        pages = -(-len(users) // page_size)
+        return {
+            "client_id": "client-1",
+            "users": users[(page - 1) * page_size : page * page_size],
+            "page": page,
+            "page_size": page_size,
+            "total_pages": pages,
+            "total_users": len(users),
+            "has_next": page < pages,
+            "has_previous": page > 1,
+        }
+
+    async def _called(self, name: str, *told: object) -> None:
+        self.calls.append((name, *told))
+        if name != "list_users":
+            await self.gate.wait()
+        await asyncio.sleep(0)
+        self._fail(self.failures, name)
+
+    @staticmethod
+    def _fail(failures: dict[str, list[Exception]], name: str) -> None:
+        if failures[name]:
+            raise failures[name].pop(0)
