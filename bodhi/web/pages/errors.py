@@ -1,0 +1,79 @@
+"""Errors under ``/ui`` as pages, for those who read HTML; everybody else gets the envelope."""
+
+import json
+from typing import Any, TypeVar
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from bodhi.web.login import LOGIN_PATH
+from bodhi.web.pages.arrival import arrival_target
+from bodhi.web.pages.forms import is_partial
+from bodhi.web.pages.rendering import page_headers, render
+from bodhi.web.request_id import current_id
+
+TITLES = {
+    400: "That did not work",
+    401: "Log in first",
+    403: "Not allowed",
+    404: "Nothing here",
+    405: "That did not work",
+    409: "Already decided",
+    429: "Too many requests",
+    501: "Not available",
+    503: "Not available just now",
+}
+TITLE_OF_FAILURE = "Something went wrong"
+# Errors are shown as to somebody unknown: who it is may be what could not be found out.
+_NOBODY: dict[str, Any] = {"here": None, "person": None, "navigation": []}
+Answer = TypeVar("Answer", bound=web.Response)
+
+
+@web.middleware
+async def page_error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Puts a page in the place of an error's envelope; belongs outside of what makes the envelopes."""
+    try:
+        response = await handler(request)
+    except web.HTTPException as error:
+        if error.status >= 400 and _reads_pages(request):
+            _show(request, error)
+        raise
+    if response.status >= 400 and isinstance(response, web.Response) and _reads_pages(request):
+        _show(request, response)
+    return response
+
+
+def _reads_pages(request: web.Request) -> bool:
+    is_page = request.path == "/ui" or request.path.startswith("/ui/")
+    return is_page and "text/html" in request.headers.get(hdrs.ACCEPT, "")
+
+
+def _show(request: web.Request, answer: web.Response) -> None:
+    """Makes a page of *answer*, unless it is one already; status and further headers stay."""
+    if answer.content_type != "application/json" or answer.prepared:
+        return
+    target = arrival_target(request) if answer.status == 401 else None
+    if target is not None:
+        answer.text = render("arrival.html", target=target, **_NOBODY)
+    else:
+        answer.text = _problem(answer, "_problem.html" if is_partial(request) else "error.html")
+    answer.content_type = "text/html"
+    answer.headers.update(page_headers())
+    if is_partial(request):
+        # Whatever the form wanted to change stays; what went wrong is said at the top.
+        answer.headers.update({"HX-Retarget": "#notice", "HX-Reswap": "innerHTML"})
+
+
+def _problem(answer: web.Response, template: str) -> str:
+    error = json.loads(answer.text or "{}").get("error", {})
+    code = str(error.get("code", ""))
+    is_failure = answer.status >= 500
+    needs_login = code.startswith("login_error-") or (answer.status == 401 and code != "auth_error-missing_roles")
+    return render(
+        template,
+        title=TITLES.get(answer.status, TITLE_OF_FAILURE if is_failure else TITLES[400]),
+        message=str(error.get("message", "")),
+        reference=current_id() if is_failure else None,
+        back=("Log in", LOGIN_PATH) if needs_login else ("Go to the start", "/ui"),
+        **_NOBODY,
+    )

@@ -1,0 +1,93 @@
+"""Logging in and out for people: ``/ui/login``, ``/ui/auth/callback`` and ``/ui/logout``."""
+
+from typing import Annotated
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+from yarl import URL
+
+from bodhi.auth.instance import Status
+from bodhi.auth.refusal import Refusal
+from bodhi.web.input import body_of, read_query
+from bodhi.web.login import CALLBACK_PATH, DESK, HOME_PATH, LOGIN_PATH, begin_login, end_login, finish_login
+from bodhi.web.operations import OPTIONAL, PUBLIC, Operation
+from bodhi.web.pages.forms import see_other
+from bodhi.web.pages.interrupted import waiting_review
+from bodhi.web.pages.provider import provider_origins
+from bodhi.web.pages.rendering import page
+
+LOGOUT_PATH = "/ui/logout"
+
+
+class ProviderAnswer(msgspec.Struct, frozen=True):
+    """What goes on from the provider's answer, in the form that it has; nothing else gets onto a page."""
+
+    state: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9]{1,128}\Z")]
+    code: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._~+/=:|!*%,;@$-]{1,4096}\Z")] | None = None
+    error: Annotated[str, Meta(pattern=r"\A[a-z_]{1,64}\Z")] | None = None
+    iss: Annotated[str, Meta(pattern=r"\Ahttps?://[A-Za-z0-9._~:/@%+,;=\[\]-]{1,512}\Z")] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.code is None) == (self.error is None):
+            raise ValueError("either a code or an error")
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Those that are there."""
+        return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
+
+
+async def login_page(request: web.Request) -> web.Response:
+    """Who is logged in already, or the way to log in, or what the operator has to do first."""
+    desk = request.app[DESK]
+    status = await desk.instances.status()
+    return page(
+        request,
+        "login.html",
+        form_targets=await provider_origins(desk.provider),
+        is_ready=desk.provider is not None and status is not Status.SETUP,
+        is_first=status is Status.RESOURCE_ADMIN,
+        app_waits=waiting_review(request) is not None,
+        provider_host=URL(desk.provider.issuer).authority if desk.provider else None,
+    )
+
+
+async def log_in(request: web.Request) -> web.Response:
+    """Sends the browser to the provider, or home where somebody is logged in already."""
+    return see_other(request, await begin_login(request) or HOME_PATH)
+
+
+async def callback_page(request: web.Request) -> web.Response:
+    """Where the provider sends the browser back to.
+
+    The browser comes from another site, so that it brings no SameSite=Strict cookie: the page's script, or its button,
+    hands the answer over from this one.
+    """
+    try:
+        fields = read_query(request, ProviderAnswer).fields
+    except Refusal:
+        return page(request, "callback.html", status=400, fields=None)
+    return page(request, "callback.html", fields=fields)
+
+
+async def complete_login(request: web.Request) -> web.Response:
+    """Completes a login without a script."""
+    return see_other(request, await finish_login(request, body_of(request, ProviderAnswer).fields))
+
+
+async def log_out(request: web.Request) -> web.Response:
+    """Ends the session, and sends the browser to where the logout goes on."""
+    location = await end_login(request)
+    return see_other(request, location, **{"Clear-Site-Data": '"cache"'})
+
+
+OPERATIONS = (
+    Operation("GET", LOGIN_PATH, login_page, OPTIONAL, "The way to log in", in_document=False),
+    Operation("POST", LOGIN_PATH, log_in, OPTIONAL, "Begin a login", in_document=False),
+    Operation("GET", CALLBACK_PATH, callback_page, PUBLIC, "The provider's answer arrives", in_document=False),
+    Operation(
+        "POST", CALLBACK_PATH, complete_login, OPTIONAL, "Complete a login", form=ProviderAnswer, in_document=False
+    ),
+    Operation("POST", LOGOUT_PATH, log_out, PUBLIC, "Log out", in_document=False),
+)

@@ -1,0 +1,79 @@
+"""Pages and parts of pages from their templates, with the headers that they need."""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import hdrs, web
+
+from bodhi.auth.context import SessionUser
+from bodhi.web.pages import words
+from bodhi.web.pages.navigation import navigation_of
+from bodhi.web.pages.static import static_url
+from bodhi.web.services import CONTEXT
+
+if TYPE_CHECKING:
+    import jinja2
+
+_TEMPLATES = Path(__file__).parents[1] / "templates"
+
+# data: for the pictures in Pico's style sheet. Nothing inline: no template has a script or a style of its own.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action {}; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+def page(
+    request: web.Request, template: str, *, status: int = 200, form_targets: Iterable[str] = (), **values: Any
+) -> web.Response:
+    """The page of that name; *form_targets* are the other origins to which the answer to one of its forms may lead."""
+    person = person_of(request)
+    text = render(template, here=request.path, person=person, navigation=navigation_of(person), **values)
+    return web.Response(text=text, status=status, content_type="text/html", headers=page_headers(form_targets))
+
+
+def fragment(
+    template: str, *, status: int = 200, headers: Mapping[str, str] | None = None, **values: Any
+) -> web.Response:
+    """A part of a page, for htmx to put in its place."""
+    sent = {**page_headers(), **(headers or {})}
+    return web.Response(text=render(template, **values), status=status, content_type="text/html", headers=sent)
+
+
+def render(template: str, **values: Any) -> str:
+    """The text that *template* makes of *values*; one that it lacks is an error."""
+    return _environment().get_template(template).render(values)
+
+
+def page_headers(form_targets: Iterable[str] = ()) -> dict[str, str]:
+    """What every page says to browsers and caches."""
+    return {
+        "Content-Security-Policy": _POLICY.format(" ".join(["'self'", *form_targets])),
+        hdrs.CACHE_CONTROL: "no-store",
+        hdrs.VARY: "Cookie",
+    }
+
+
+def person_of(request: web.Request) -> SessionUser | None:
+    """Who is logged in with a browser. Bearers of tokens are nobody here: pages are for people."""
+    context = request.get(CONTEXT)
+    return context if isinstance(context, SessionUser) else None
+
+
+@cache
+def _environment() -> "jinja2.Environment":
+    import jinja2  # here, for it takes a while and not every process shows pages
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["static"] = static_url
+    environment.filters.update(role=words.role_name, day=words.day, moment=words.moment, readable=words.readable)
+    return environment

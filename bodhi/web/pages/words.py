@@ -1,0 +1,51 @@
+"""What codes, roles and times are called on pages."""
+
+import json
+from datetime import UTC, datetime
+
+from bodhi.auth.scopes import Role
+
+ROLE_NAMES = {
+    Role.USER: "User",
+    Role.POWER_USER: "Power user",
+    Role.MANAGER: "Manager",
+    Role.ADMIN: "Administrator",
+}
+ROLE_POWERS = {
+    Role.USER: "You may use this server, and let other applications use it for you.",
+    Role.POWER_USER: "You may use this server, let other applications use it for you, and make API tokens.",
+    Role.MANAGER: "You may use this server, make API tokens, decide who gets access, and manage users.",
+    Role.ADMIN: "You may do everything here: use the server, manage users, remove them, and change settings.",
+}
+NO_ROLE = "No role yet"
+NO_POWERS = "You can log in, and ask for access. Everything else needs a role."
+
+
+def role_name(role: Role | None) -> str:
+    """The role as people say it."""
+    return NO_ROLE if role is None else ROLE_NAMES[role]
+
+
+def role_powers(role: Role | None) -> str:
+    """What somebody with the role may do, in a sentence."""
+    return NO_POWERS if role is None else ROLE_POWERS[role]
+
+
+def roles_up_to(role: Role) -> list[Role]:
+    """What somebody with *role* can give to others, the least first."""
+    return [other for other in Role if role.grants(other)]
+
+
+def day(time: datetime) -> str:
+    """``24 November 2026, 10:12 UTC``."""
+    return f"{time.astimezone(UTC):%-d %B %Y, %H:%M} UTC"
+
+
+def moment(time: datetime) -> str:
+    """The same for machines: ``2026-11-24T10:12:00Z``."""
+    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def readable(value: object) -> str:
+    """JSON, laid out to be read."""
+    return json.dumps(value, ensure_ascii=False, indent=2)
