@@ -1,9 +1,9 @@
 """Rotating: the session moves to a new digest as a whole, or it stays where it is."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from bodhi.session import DigestTaken, SessionStore
 from bodhi.session.records import Device, NewSession, SessionRecord

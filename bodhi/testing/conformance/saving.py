@@ -1,6 +1,6 @@
 """Saving: what was loaded, by its version, and nothing but the data and the user."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from bodhi.session import SessionStore
 from bodhi.session.records import Ages

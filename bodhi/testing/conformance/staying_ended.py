@@ -1,6 +1,6 @@
 """Deleted stays deleted: whatever ended a session, a save that comes late does not bring it back."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from bodhi.session import SessionStore
 from bodhi.session.handles import handle_of

@@ -1,6 +1,6 @@
 """Touching: the idle time is extended, and times only move forward."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from bodhi.session import SessionStore
 from bodhi.session.records import SessionRecord

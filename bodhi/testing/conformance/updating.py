@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from bodhi.session import SessionStore
 from bodhi.session.records import Ages, Save, SessionRecord

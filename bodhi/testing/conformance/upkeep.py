@@ -1,6 +1,6 @@
 """Upkeep: re-encrypting, setting unreadable rows aside, and sweeping, while requests go on."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from bodhi.session import SessionStore
 from bodhi.session.records import StoredData
