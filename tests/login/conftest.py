@@ -1,0 +1,119 @@
+"""The whole application in this process, on each database, beside a provider that runs: and browsers that log in."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from aiohttp import CookieJar
+from aiohttp.test_utils import TestClient, TestServer
+
+from bodhi.app import create_app
+from bodhi.settings import load_settings
+from bodhi.testing import DevelopmentProvider
+from support.provider import provider as provider
+
+SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
+
+StartServer = Callable[..., Awaitable[TestServer]]
+
+
+class Browser(TestClient):
+    """A client that keeps cookies and sends unsafe requests as a page of the server would."""
+
+    async def post(self, path: str, **options: Any) -> Any:
+        """A POST from a page of this server."""
+        return await super().post(path, **{**options, "headers": {**SAME_ORIGIN, **options.get("headers", {})}})
+
+    async def put(self, path: str, **options: Any) -> Any:
+        """A PUT from a page of this server."""
+        return await super().put(path, **{**options, "headers": {**SAME_ORIGIN, **options.get("headers", {})}})
+
+    async def delete(self, path: str, **options: Any) -> Any:
+        """A DELETE from a page of this server."""
+        return await super().delete(path, **{**options, "headers": {**SAME_ORIGIN, **options.get("headers", {})}})
+
+    async def begin(self) -> str:
+        """The provider's address for a login that is begun."""
+        response = await self.post("/bodhi/v1/auth/initiate")
+        assert 201 == response.status, await response.text()
+        return str((await response.json())["location"])
+
+    async def finish(self, callback: str | dict[str, str]) -> Any:
+        """The response to the provider's answer: an address to which it sent the browser, or its parameters."""
+        answer = dict(parse_qsl(urlsplit(callback).query)) if isinstance(callback, str) else callback
+        return await self.post("/bodhi/v1/auth/callback", json=answer)
+
+    async def log_in(self, provider: DevelopmentProvider, user: str = "user") -> dict[str, Any]:
+        """Logs *user* in; what ``GET /bodhi/v1/user`` tells afterwards."""
+        response = await self.finish(await provider.log_in_url(await self.begin(), user=user))
+        assert 200 == response.status, await response.text()
+        return await self.user()
+
+    async def user(self) -> dict[str, Any]:
+        """What ``GET /bodhi/v1/user`` tells."""
+        response = await self.get("/bodhi/v1/user")
+        assert 200 == response.status, await response.text()
+        return dict(await response.json())
+
+    @property
+    def session_cookie(self) -> str | None:
+        """The session's id, as the browser has it."""
+        return next((cookie.value for cookie in self.session.cookie_jar if "session_id" in cookie.key), None)
+
+
+@pytest.fixture
+async def start_server(
+    database_url: str, provider: DevelopmentProvider, tmp_path: Path
+) -> AsyncIterator[StartServer]:
+    """Starts nodes of one cluster: applications on the same database and the same provider."""
+    async with AsyncExitStack() as stack:
+
+        async def start(**environ: str) -> TestServer:
+            settings = load_settings(
+                environ={
+                    "BODHI_HOME": str(tmp_path / "bodhi"),
+                    "BODHI_SESSION_DB_URL": database_url,
+                    "BODHI_DATABASE_URL": database_url,
+                    "BODHI_AUTH_ISSUER": provider.issuer,
+                    "BODHI_AUTH_MANAGEMENT": "true",
+                    "BODHI_CLIENT_ID": provider.client_id,
+                    "BODHI_CLIENT_SECRET": provider.client_secret,
+                    **environ,
+                },
+                cwd=tmp_path,
+            )
+            server = TestServer(create_app(settings))
+            await server.start_server()
+            stack.push_async_callback(server.close)
+            return server
+
+        yield start
+
+
+@pytest.fixture
+async def server(start_server: StartServer) -> TestServer:
+    """One node."""
+    return await start_server()
+
+
+@pytest.fixture
+async def open_browser() -> AsyncIterator[Callable[[TestServer], Awaitable[Browser]]]:
+    """Opens browsers, each with cookies of its own."""
+    async with AsyncExitStack() as stack:
+
+        async def open_browser(server: TestServer) -> Browser:
+            browser = Browser(server, cookie_jar=CookieJar(unsafe=True))
+            # The server is the fixture's: closing a browser leaves it running.
+            stack.push_async_callback(browser.session.close)
+            return browser
+
+        yield open_browser
+
+
+@pytest.fixture
+async def browser(server: TestServer, open_browser: Callable[[TestServer], Awaitable[Browser]]) -> Browser:
+    """A browser at the one node."""
+    return await open_browser(server)

@@ -1,0 +1,27 @@
+"""Logging in, from the first click to the first answer that knows who it is."""
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("user", "role"),
+    [
+        ("admin", "resource_admin"),
+        ("manager", "resource_manager"),
+        ("power", "resource_power_user"),
+        ("user", "resource_user"),
+        ("nobody", None),
+    ],
+)
+async def test_whoever_logs_in_is_known(browser, provider, user, role):
+    """With the role that the provider gives them, or none."""
+    assert {"auth_status": "logged_out"} == await browser.user()
+
+    told = await browser.log_in(provider, user)
+
+    assert ("logged_in", provider.person(user).user_id, user, role) == (
+        told["auth_status"],
+        told["user_id"],
+        told["username"],
+        told["role"],
+    )
