@@ -45,7 +45,7 @@ class BegunLogin:
 
     def add_to(self, transactions: Transactions, now_ms: int | None = None) -> None:
         """Put it beside those that are open, of which the oldest make place; *now_ms* None: as old as its session."""
-        for state in list(transactions)[: len(transactions) - MOST_OPEN + 1]:
+        for state in list(transactions)[: max(0, len(transactions) - MOST_OPEN + 1)]:
             del transactions[state]
         until = None if now_ms is None else now_ms + SECONDS_TO_LOG_IN * 1000
         transactions[self.state] = {**self.transaction, "until": until}

@@ -65,9 +65,7 @@ class Browser(TestClient):
 
 
 @pytest.fixture
-async def start_server(
-    database_url: str, provider: DevelopmentProvider, tmp_path: Path
-) -> AsyncIterator[StartServer]:
+async def start_server(database_url: str, provider: DevelopmentProvider, tmp_path: Path) -> AsyncIterator[StartServer]:
     """Starts nodes of one cluster: applications on the same database and the same provider."""
     async with AsyncExitStack() as stack:
 

@@ -1,0 +1,232 @@
+"""``POST /bodhi/v1/auth/callback``: the provider's answer."""
+
+import asyncio
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from bodhi.auth.refusal import Refusal
+from bodhi.session import SESSIONS, SessionUnavailable
+from bodhi.web.login import DESK
+from session.raw_database import RawDatabase
+
+JSON = {"Content-Type": "application/json"}
+LOCATION = {"location": "http://127.0.0.1:1135/ui/chat"}
+
+
+def answer_in(url):
+    """The parameters with which the provider sends the browser back."""
+    return dict(parse_qsl(urlsplit(url).query))
+
+
+async def answered(browser, provider, user="user"):
+    """A begun login, and the provider's answer to it."""
+    return answer_in(await provider.log_in_url(await browser.begin(), user=user))
+
+
+async def code_of(response):
+    """Status and code of an error."""
+    return response.status, (await response.json())["error"]["code"]
+
+
+async def test_a_login_moves_the_session_to_a_new_id(browser, provider, open_browser, server):
+    """The old one, which somebody may have planted, is nobody's any more."""
+    answer = await answered(browser, provider)
+    before = browser.session_cookie
+    response = await browser.finish(answer)
+
+    assert (200, LOCATION) == (response.status, await response.json())
+    assert before != browser.session_cookie
+    stranger = await open_browser(server)
+    old = await stranger.get("/bodhi/v1/user", headers={"Cookie": f"bodhiapp_session_id={before}"})
+    assert {"auth_status": "logged_out"} == await old.json()
+
+
+async def test_what_is_stored(browser, provider, database_url):
+    """One row, the person's; no token and no id in any column."""
+    await browser.log_in(provider)
+
+    async with RawDatabase(database_url) as raw:
+        users = await raw.rows("SELECT user_id FROM bodhi_session")
+    assert [{"user_id": provider.person("user").user_id}] == users
+
+
+async def test_an_answer_is_taken_once(browser, provider):
+    """The same again finds nothing."""
+    answer = await answered(browser, provider)
+    assert 200 == (await browser.finish(answer)).status
+
+    again = await browser.finish(answer)
+
+    assert (400, "login_error-session_info_not_found") == await code_of(again)
+    assert 1 == provider.counts["code"]
+
+
+async def test_of_many_answers_at_once_one_is_exchanged(browser, provider):
+    """Whichever comes first; the code is sent to the provider once."""
+    answer = await answered(browser, provider)
+
+    responses = await asyncio.gather(*(browser.finish(answer) for _ in range(10)))
+
+    assert 1 == provider.counts["code"]
+    assert [200] + [400] * 9 == sorted(response.status for response in responses)
+
+
+async def test_a_failed_exchange_is_not_tried_again(browser, provider):
+    """One attempt for each state, even where the provider had a bad moment."""
+    answer = await answered(browser, provider)
+    provider.fail("code", status=503)
+
+    assert (503, "auth_error-idp_unavailable") == await code_of(await browser.finish(answer))
+    assert (400, "login_error-session_info_not_found") == await code_of(await browser.finish(answer))
+    assert {"auth_status": "logged_out"} == await browser.user()
+
+
+async def test_another_browser_cannot_use_an_answer(browser, provider, open_browser, server):
+    """Neither one without a login of its own, nor one with."""
+    answer = await answered(browser, provider)
+    other = await open_browser(server)
+
+    assert (400, "login_error-session_info_not_found") == await code_of(await other.finish(answer))
+    await other.begin()
+    assert (400, "login_error-state_digest_mismatch") == await code_of(await other.finish(answer))
+    assert 200 == (await browser.finish(answer)).status
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"state": None}, "login_error-missing_state"),
+        ({"state": ""}, "login_error-state_digest_mismatch"),
+        ({"state": "x" * 32}, "login_error-state_digest_mismatch"),
+        ({"state": "é"}, "login_error-state_digest_mismatch"),
+        ({"code": None}, "login_error-missing_code"),
+        ({"code": ""}, "login_error-missing_code"),
+        ({"code": "guessed"}, "login_error-o_auth_error"),
+        ({"iss": "https://evil.example"}, "login_error-o_auth_error"),
+        ({"iss": None}, "login_error-o_auth_error"),
+        ({"code": None, "error": "access_denied"}, "login_error-o_auth_error"),
+        ({"state": "x" * 32, "error": "access_denied"}, "login_error-o_auth_error"),
+        ({"state": None, "error": "<script>\r\nSet-Cookie: a=b"}, "login_error-o_auth_error"),
+    ],
+)
+async def test_a_wrong_answer_logs_nobody_in(browser, provider, changes, code):
+    """Always 400, with a text of our own."""
+    answer = await answered(browser, provider)
+    wrong = {name: value for name, value in {**answer, **changes}.items() if value is not None}
+
+    response = await browser.post("/bodhi/v1/auth/callback", json=wrong)
+
+    assert (400, code) == await code_of(response)
+    text = await response.text()
+    assert not any(value in text for value in wrong.values() if len(value) > 1)
+    assert {"auth_status": "logged_out"} == await browser.user()
+
+
+async def test_an_error_consumes_its_own_login_alone(browser, provider):
+    """One with another state, which anybody may send the browser, leaves it."""
+    answer = await answered(browser, provider)
+    for state in ("x" * 32, "y" * 32):
+        await browser.finish({"error": "access_denied", "state": state})
+    assert 200 == (await browser.finish(answer)).status
+
+
+async def test_an_error_with_the_state_ends_the_login(browser, provider):
+    """What comes for it later is nobody's."""
+    answer = await answered(browser, provider)
+    await browser.finish({"error": "access_denied", "state": answer["state"]})
+
+    assert (400, "login_error-session_info_not_found") == await code_of(await browser.finish(answer))
+
+
+@pytest.mark.parametrize("first", [0, 1])
+async def test_two_tabs_both_finish(browser, provider, first):
+    """In either order."""
+    answers = [await answered(browser, provider) for _ in range(2)]
+
+    one = await browser.finish(answers[first])
+    other = await browser.finish(answers[1 - first])
+
+    assert (200, 200) == (one.status, other.status)
+    assert "user" == (await browser.user())["username"]
+
+
+async def test_five_logins_are_open_at_most(browser, provider):
+    """The oldest make place."""
+    answers = [await answered(browser, provider) for _ in range(7)]
+
+    statuses = [(await browser.finish(answer)).status for answer in answers]
+
+    assert [400, 400, 200, 200, 200, 200, 200] == statuses
+
+
+async def test_members_that_are_not_known_are_passed_over(browser, provider):
+    """Providers add their own, such as ``session_state``."""
+    answer = await answered(browser, provider)
+
+    assert 200 == (await browser.finish({**answer, "session_state": "abc", "foo": "bar"})).status
+
+
+@pytest.mark.parametrize("body", ["", "[]", "null", "{", '"code"', '{"code": 7}', '{"state": ["a"]}', "\xff"])
+async def test_a_body_that_is_no_answer(browser, body):
+    """The one 400 of all malformed bodies."""
+    response = await browser.post("/bodhi/v1/auth/callback", data=body, headers=JSON)
+
+    assert (400, "json_rejection_error") == await code_of(response)
+
+
+async def test_nothing_of_who_was_logged_in_before_survives(browser, provider):
+    """The second person on the same machine."""
+    second = await answered(browser, provider, "power")
+    await browser.log_in(provider, "user")
+
+    assert 200 == (await browser.finish(second)).status
+    told = await browser.user()
+    assert ("power", provider.person("power").user_id) == (told["username"], told["user_id"])
+
+
+async def test_a_login_whose_session_cannot_be_moved_fails(browser, provider, server, monkeypatch, database_url):
+    """Fails closed: nobody is logged in under the old id."""
+    answer = await answered(browser, provider)
+
+    async def fail(*_, **__):
+        raise SessionUnavailable
+
+    with monkeypatch.context() as broken:
+        broken.setattr(server.app[SESSIONS].get_session_store(), "rotate", fail)
+        response = await browser.finish(answer)
+
+    assert (503, "auth_error-session_store") == await code_of(response)
+    assert {"auth_status": "logged_out"} == await browser.user()
+    async with RawDatabase(database_url) as raw:
+        assert [] == await raw.rows("SELECT 1 FROM bodhi_session WHERE user_id IS NOT NULL")
+
+
+async def test_a_login_that_the_provider_could_not_end_fails(browser, provider, server, monkeypatch, database_url):
+    """What back-channel logout needs is stored, or nobody is logged in."""
+    answer = await answered(browser, provider)
+
+    async def fail(*_, **__):
+        raise Refusal("auth_error-database_unavailable")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(server.app[DESK].provider_sessions, "remember", fail)
+        response = await browser.finish(answer)
+
+    assert (503, "auth_error-database_unavailable") == await code_of(response)
+    async with RawDatabase(database_url) as raw:
+        assert [] == await raw.rows("SELECT 1 FROM bodhi_session WHERE user_id IS NOT NULL")
+
+
+async def test_the_cookie_of_a_login_under_https(start_server, open_browser, provider):
+    """Prefixed and Secure, without Max-Age and Domain; read back under that name alone."""
+    server = await start_server(
+        BODHI_PUBLIC_SCHEME="https", BODHI_PUBLIC_HOST="127.0.0.1", BODHI_CANONICAL_REDIRECT="no"
+    )
+    browser = await open_browser(server)
+
+    response = await browser.post("/bodhi/v1/auth/initiate")
+
+    name, _, attributes = response.headers["Set-Cookie"].partition("=")
+    assert "__Host-bodhiapp_session_id" == name
+    assert "; Path=/; HttpOnly; SameSite=Strict; Secure" == attributes[43:]
