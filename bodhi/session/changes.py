@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bodhi.keyring import Keyring
 from bodhi.session.codec import decode, encode
@@ -19,8 +21,7 @@ Answer = TypeVar("Answer")
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class OpenSession:
+class OpenSession(Struct, frozen=True):
     """A stored session as a request holds it: the row, and its data as it was stored then."""
 
     record: SessionRecord

@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from bodhi.keyring import Keyring, UnknownKey, Unreadable
 from bodhi.session.changes import Atomic, Changes, Moving, NothingToSave, OpenSession, Saving
@@ -60,9 +61,12 @@ class SessionKeeper:
         record = await self._store.load(digest_of(session_id))
         if record is None:
             return None
-        session = await self._opened_record(record)
-        if session is not None:
-            self._touches.note(record)
+        try:
+            session = self._changes.opened(record)
+        except (Unreadable, UnknownKey) as error:
+            await self._passed_over(record, error)
+            return None
+        self._touches.note(record)
         return session
 
     async def create(
@@ -210,20 +214,17 @@ class SessionKeeper:
             return None
         return replace(stored, data=self._changes.keyring.seal(plaintext, stored.digest))
 
-    async def _opened_record(self, record: SessionRecord) -> OpenSession | None:
-        try:
-            return self._changes.opened(record)
-        except UnknownKey as error:
+    async def _passed_over(self, record: SessionRecord, error: Unreadable | UnknownKey) -> None:
+        if isinstance(error, UnknownKey):
             self.counters.unknown_keys += 1
             log.warning("session %s reads as absent and is kept: %s", handle_of(record.digest), error)
-        except Unreadable as error:
-            self.counters.unreadable += 1
-            log.warning("session %s is set aside: %s", handle_of(record.digest), error)
-            try:
-                await self._store.set_aside(record, str(error))
-            except Exception as failure:  # noqa: BLE001 - the row is bad already, the visit shall not be
-                log.warning("session %s could not be set aside yet: %r", handle_of(record.digest), failure)
-        return None
+            return
+        self.counters.unreadable += 1
+        log.warning("session %s is set aside: %s", handle_of(record.digest), error)
+        try:
+            await self._store.set_aside(record, str(error))
+        except Exception as failure:  # noqa: BLE001 - the row is bad already, the visit shall not be
+            log.warning("session %s could not be set aside yet: %r", handle_of(record.digest), failure)
 
     def _cap(self, owner: str | None) -> UserCap | None:
         return UserCap(owner, self._max_per_user) if owner is not None and self._max_per_user else None

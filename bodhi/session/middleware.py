@@ -60,25 +60,26 @@ def session_middleware(service: DefaultSessionService, *, max_age: int | None = 
         try:
             response = await handler(request)
         except web.HTTPException as answer:
-            await _finish(visit, answer)
+            visit.is_finished = True
+            if visit.session is not None and visit.session.is_due():
+                await _finish(visit, visit.session, answer)
             raise
         except BaseException as error:
             visit.lose(f"the handler failed with {type(error).__name__}")
             raise
-        await _finish(visit, response)
+        visit.is_finished = True
+        if visit.session is not None and visit.session.is_due():
+            await _finish(visit, visit.session, response)
         return response
 
     return middleware
 
 
-async def _finish(visit: Visit, response: web.StreamResponse) -> None:
+async def _finish(visit: Visit, session: Session, response: web.StreamResponse) -> None:
     """Keep what the handler changed, while an error can still take the place of *response*."""
-    visit.is_finished = True
-    session = visit.session
-    if session is None or not isinstance(response, web.StreamResponse):
-        return
-    if response.status >= 500:
-        visit.lose(f"the response is {response.status}")
+    status = getattr(response, "status", 500)  # what is no response at all becomes one of 500
+    if status >= 500:
+        visit.lose(f"the response is {status}")
         return
     try:
         await visit.keep(session)
@@ -97,14 +98,16 @@ async def _before_headers(request: web.Request, response: web.StreamResponse) ->
     if visit is None:
         return
     if visit.session is not None:
-        if response.status >= 500:
-            visit.lose(f"the response is {response.status}")
-        await _keep_before_headers(visit, visit.session)
+        if visit.session.is_due():
+            await _keep_before_headers(visit, visit.session, response)
         visit.tell(response)
     visit.headers_are_out = True
 
 
-async def _keep_before_headers(visit: Visit, session: Session) -> None:
+async def _keep_before_headers(visit: Visit, session: Session, response: web.StreamResponse) -> None:
+    if response.status >= 500:
+        visit.lose(f"the response is {response.status}")
+        return
     try:
         await visit.keep(session)
     except SessionError as error:

@@ -1,7 +1,6 @@
 """The session as a handler sees it: aiohttp-session's, with its faults mended."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from time import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,6 +9,7 @@ import aiohttp_session
 from bodhi.session.changes import OpenSession
 from bodhi.session.codec import decode, is_unchanged
 from bodhi.session.merge import merge
+from bodhi.session.records import Record
 
 if TYPE_CHECKING:
     from bodhi.session.visit import Visit
@@ -47,6 +47,7 @@ class Session(aiohttp_session.Session):
         self.was_loaded = was_loaded  # a row was looked for, rather than to be replaced
         self.stored_max_age = max_age
         self._forced = False
+        self._may_differ = False  # from what is stored: something was set, or handed out that can change by itself
         self._visit = visit
         self._mapping = stored.data if stored is not None else {}
         self._created = stored.record.created_at // 1000 if stored is not None else int(time())
@@ -72,7 +73,13 @@ class Session(aiohttp_session.Session):
             return True
         if self.stored is None:
             return bool(self._mapping)
-        return self.max_age != self.stored_max_age or not is_unchanged(self._mapping, self.stored.plaintext)
+        if self.max_age != self.stored_max_age:
+            return True
+        return self._may_differ and not is_unchanged(self._mapping, self.stored.plaintext)
+
+    def is_due(self) -> bool:
+        """Whether there is anything to keep, or to lose."""
+        return not self.is_dropped and self.is_changed
 
     @property
     def _changed(self) -> bool:
@@ -83,10 +90,19 @@ class Session(aiohttp_session.Session):
     def _changed(self, value: bool) -> None:
         """Setting says nothing that comparing the data does not find out."""
 
+    def __getitem__(self, key: str) -> Any:
+        value = self._mapping[key]
+        # Whoever was given a text or a number cannot change the session with it: most requests are not compared.
+        if value.__class__ is dict or value.__class__ is list:
+            self._may_differ = True
+        return value
+
     def __setitem__(self, key: str, value: Any) -> None:
+        self._may_differ = True
         self._mapping[key] = value
 
     def __delitem__(self, key: str) -> None:
+        self._may_differ = True
         del self._mapping[key]
 
     def changed(self) -> None:
@@ -140,6 +156,7 @@ class Session(aiohttp_session.Session):
         if self.stored is not None:
             # Decoded anew: several requests may go on from the same one, and nested values are not to be shared.
             self._mapping = merge(decode(self.stored.plaintext), self._mapping, decode(stored.plaintext)).data
+            self._may_differ = True
             self.stored = stored
 
     def taken(self) -> "Taken":
@@ -173,15 +190,15 @@ class Session(aiohttp_session.Session):
             elif key not in taken.data or self._mapping[key] is not taken.data[key]:
                 mapping[key] = self._mapping[key]
         self._mapping = mapping
+        self._may_differ = True
         if stored is not None:
             self._created = stored.record.created_at // 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Record, frozen=True, gc=True):
     """What a session is to be saved with."""
 
-    data: dict[str, Any] = field(repr=False)  # the values themselves, no copies
+    data: dict[str, Any]  # the values themselves, no copies
     is_invalidated: bool
     wants_rotation: bool
     wants_renewal: bool

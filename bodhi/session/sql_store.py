@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import asdict
+
+from msgspec.structs import asdict
 
 from bodhi.database import Coalescer, Conflict, Database, DatabaseUnavailable, Executor, Row
 from bodhi.session.errors import DigestTaken, SessionGone, SessionUnavailable

@@ -92,19 +92,19 @@ class Visit(aiohttp_session.AbstractStorage):
     def lose(self, why: str) -> None:
         """Say loudly that a change is not kept."""
         session = self.session
-        if session is not None and is_due(session):
+        if session is not None and session.is_due():
             self._keeper.counters.lost_changes += 1
             log.warning("a change of session %s is lost: %s", session.identity or "(new)", why)
             session.is_dropped = True  # nothing later may keep half of it
 
     async def keep(self, session: Session) -> None:
         """Store what changed, at once. Of a session that has ended meanwhile nothing is stored, and nobody is told."""
-        if not is_due(session):
+        if not session.is_due():
             return
         self._keeping = self._keeping or asyncio.Lock()
         contended = self._keeping.locked()
         async with self._keeping:  # another task of the handler may be saving: what it left to save comes after it
-            if contended and not is_due(session):
+            if contended and not session.is_due():
                 return
             taken = session.taken()
             try:
@@ -246,11 +246,6 @@ class Visit(aiohttp_session.AbstractStorage):
         if agent is not None:
             agent = "".join(character if character.isprintable() else "\ufffd" for character in agent)
         return Device(self._remote, agent[:LONGEST_USER_AGENT] if agent else None)
-
-
-def is_due(session: Session) -> bool:
-    """Whether there is anything of *session* to keep, or to lose."""
-    return not session.is_dropped and session.is_changed
 
 
 VISIT = web.RequestKey("VISIT", Visit)

@@ -1,7 +1,8 @@
 """The smallest store that keeps every promise: a dict. Nothing else runs between two awaits, and it has none."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from bodhi.session import DigestTaken, SessionGone
 from bodhi.session.handles import digests_of, handle_of
