@@ -1,0 +1,121 @@
+"""Handlers behind their gates on each database, with callers that a test chooses and a provider that it scripts."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient
+
+from bodhi.auth.context import ANONYMOUS, AuthContext, SessionUser
+from bodhi.auth.people import People
+from bodhi.auth.refusal import Refusal
+from bodhi.auth.scopes import Role
+from bodhi.database import Database, Schema, open_database
+from bodhi.session import DefaultSessionService
+from bodhi.testing.clock import Clock
+from bodhi.web.authenticator import AUTHENTICATOR
+from bodhi.web.errors import error_middleware
+from bodhi.web.guard import routes_of
+from bodhi.web.operations import Operation
+from support.scripted_provider import ScriptedProvider
+
+CALLER = "Test-Caller"
+
+Serve = Callable[..., Awaitable["Api"]]
+
+
+class FakeAuthenticator:
+    """Believes what a test says about who calls."""
+
+    def __init__(self) -> None:
+        self.callers: dict[str, AuthContext] = {
+            "nobody": SessionUser("id-nobody", "nobody", None, "token of nobody"),
+            **{
+                role.name.lower(): SessionUser(f"id-{role.name.lower()}", role.name.lower(), role, f"token of {role}")
+                for role in Role
+            },
+        }
+
+    async def strict(self, request: web.Request) -> AuthContext:
+        context = await self.optional(request)
+        if context is ANONYMOUS:
+            raise Refusal("auth_error-invalid_access")
+        return context
+
+    async def optional(self, request: web.Request) -> AuthContext:
+        return self.callers.get(request.headers.get(CALLER, ""), ANONYMOUS)
+
+
+class Api:
+    """A client of the handlers."""
+
+    def __init__(self, client: TestClient) -> None:
+        self.client = client
+
+    async def __call__(
+        self, caller: str, method: str, path: str, body: object = None, **options: Any
+    ) -> tuple[int, Any]:
+        """The status, and the answer: None where it is empty, the code alone where it is an error."""
+        headers = {**options.pop("headers", {}), CALLER: caller}
+        given = options if body is None else {"json": body, **options}
+        async with self.client.request(method, f"/bodhi/v1{path}", headers=headers, **given) as response:
+            text = await response.text()
+        answer = json.loads(text) if text else None
+        return response.status, answer["error"]["code"] if response.status >= 400 else answer
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The time of every service of this test."""
+    return Clock()
+
+
+@pytest.fixture
+async def application(database_url: str) -> AsyncIterator[Database]:
+    """The test's own database, with the application's tables."""
+    async with open_database(database_url, limit_seconds=10) as database:
+        await Schema(database, "application").migrate()
+        yield database
+
+
+@pytest.fixture
+async def sessions(database_url: str) -> AsyncIterator[DefaultSessionService]:
+    """Sessions in the same database."""
+    keys = ["a key for tests, of at least thirty-two characters"]
+    async with await DefaultSessionService.connect(database_url, keys=keys, sweep_seconds=None) as service:
+        yield service
+
+
+@pytest.fixture
+def people(application: Database) -> People:
+    """Who was seen."""
+    return People(application)
+
+
+@pytest.fixture
+def provider() -> ScriptedProvider:
+    """The identity provider, with nobody in it."""
+    return ScriptedProvider()
+
+
+@pytest.fixture
+def authenticator() -> FakeAuthenticator:
+    """Knows nobody, somebody without a role, and one of each role; a test may add others."""
+    return FakeAuthenticator()
+
+
+@pytest.fixture
+def serve(aiohttp_client: Callable[..., Awaitable[TestClient]], authenticator: FakeAuthenticator) -> Serve:
+    """Serves operations, with *services* under their keys."""
+
+    async def serve(operations: Iterable[Operation], services: dict[Any, Any], **options: Any) -> Api:
+        app = web.Application(middlewares=[error_middleware, *options.pop("middlewares", ())])
+        app[AUTHENTICATOR] = authenticator
+        for key, service in services.items():
+            app[key] = service
+        app.add_routes(routes_of(operations))
+        return Api(await aiohttp_client(app))
+
+    return serve
