@@ -4,7 +4,7 @@ Source: RFC 8693; RFC 9700, section 2.3 (no token may give more than the one it 
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Protocol
 
 from bodhi.auth.app_access_records import AppAccessRequest
@@ -29,8 +29,11 @@ class ExchangingProvider(Protocol):
     def issuer(self) -> str:
         """Whom its tokens name as their issuer."""
 
-    async def verify_access_token(self, token: str) -> Claims:
-        """The claims of a token that it signed and that is valid now; a :exc:`Refusal` for any other."""
+    async def verify_access_token(self, token: str, *, required: Collection[str] = ...) -> Claims:
+        """The claims of a token that it signed and that is valid now; a :exc:`Refusal` for any other.
+
+        Claims that are *required* have to be there, beside whose it is and until when it lives.
+        """
 
     async def exchange(self, client: ClientCredentials, subject_token: str, *, scope: str) -> str:
         """An access token for *client* in the place of *subject_token*."""
@@ -46,7 +49,7 @@ async def exchanged_token(
     scope = " ".join(_forwarded(presented.scope.split()))
     try:
         exchanged = await provider.exchange(instance.credentials, token, scope=scope)
-        return exchanged, await provider.verify_access_token(exchanged)
+        return exchanged, await provider.verify_access_token(exchanged, required=())
     except ProviderRefused as error:
         log.info("the provider does not exchange a token of %r: %s", presented.authorized_party, error)
         raise Refusal("token_error-invalid_token") from error
