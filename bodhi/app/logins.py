@@ -191,7 +191,7 @@ def _add_requests_and_users(app: web.Application, parts: _Parts) -> None:
         consequences=Consequences(
             end_sessions=parts.sessions.clear_sessions_for_user,
             disable_tokens_of=app[API_TOKENS].disable_tokens_of,
-            forget_user=(external_apps.forget_user,),
+            forget_user=(external_apps.forget_user, app[API_TOKENS].forget_owner),
         ),
     )
     app[BEARER] = BearerAuthenticator(app[API_TOKENS], external_apps if parts.has_provider else None)
