@@ -13,6 +13,7 @@ from bodhi.auth.times import time_of
 from bodhi.database import Row
 
 LONGEST_JSON = 16_384  # bytes of what is asked for, or approved: anybody may ask
+DEEPEST_JSON = 32  # lists and objects within each other
 
 LONGEST_TEXT = 1_000  # characters of an application's name, or of its description
 
@@ -62,11 +63,18 @@ class AppAccessRequest:
 
 
 def as_json(value: object) -> str:
-    """*value* as it is stored; ``json_rejection_error`` for more than is kept."""
+    """*value* as it is stored; ``json_rejection_error`` for more, or deeper, than is kept."""
+    if _is_too_deep(value, DEEPEST_JSON):
+        raise Refusal("json_rejection_error")
     text = msgspec.json.encode(value)
     if len(text) > LONGEST_JSON:
         raise Refusal("json_rejection_error")
     return text.decode()
+
+
+def _is_too_deep(value: object, levels: int) -> bool:
+    members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels < 0 or any(_is_too_deep(member, levels - 1) for member in members)
 
 
 def asks_for_nothing(requested: Any) -> bool:

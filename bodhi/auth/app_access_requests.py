@@ -92,13 +92,14 @@ class AppAccessRequests:
         if flow_type == "redirect" and not redirect_url:
             raise Refusal("app_access_request_error-missing_redirect_url")
         request_id = str(uuid4())
+        requested_json = as_json(requested)
         needs_nobody = self._is_empty(requested)
         draft = await self._store(
             id=request_id,
             app_client_id=app_client_id,
             flow_type=flow_type,
             redirect_uri=redirect_url_with_id(redirect_url, request_id) if redirect_url else None,
-            requested=as_json(requested),
+            requested=requested_json,
             source=source,
             claim_ms=CLAIM_MS if needs_nobody else None,
         )

@@ -59,7 +59,7 @@ class EntityGate:
         try:
             found = self._extract(json.loads(request.approved))
             ids = None if found is None else {one.lower() for one in found}
-        except (TypeError, AttributeError, KeyError, ValueError) as error:
+        except (TypeError, AttributeError, KeyError, ValueError, RecursionError) as error:
             raise _refusal("invalid_approved_json") from error
         if ids is None:
             raise _refusal("access_request_invalid")

@@ -1,0 +1,513 @@
+import asyncio
+import json
+
+import pytest
+
+from bodhi.auth.app_access_records import asks_for_nothing, source_of, text_in
+from bodhi.auth.app_access_requests import CLAIM_MS, DRAFT_MS, AppAccessRequests
+from bodhi.auth.context import SessionUser
+from bodhi.auth.instance import Instance, Status
+from bodhi.auth.provider.answers import Consent
+from bodhi.auth.provider.errors import ProviderLacks, ProviderRefused, ProviderUnavailable
+from bodhi.auth.provider_sessions import UNDECIDED_MS, ProviderSessions
+from bodhi.auth.refusal import Refusal
+from bodhi.auth.scopes import Role
+from bodhi.database import DatabaseUnavailable
+
+ALICE = SessionUser("alice", "Alice", Role.USER, "alices-token")
+BOB = SessionUser("bob", "Bob", Role.USER, "bobs-token")
+UNKNOWN_ID = "00000000-0000-0000-0000-000000000000"
+SOMETHING = {"devices": ["printer"]}
+
+
+class ScriptedProvider:
+    """An identity provider that notes what it is asked and does what it is told."""
+
+    def __init__(self):
+        self.asked = []
+        self.failure = None
+        self.noted_id = None
+        self.info = {"name": "The App", "description": "Prints."}
+        self.scope = None
+        self.is_answering = asyncio.Event()
+        self.is_answering.set()
+
+    async def register_app_access(self, client, app_client_id):
+        self.asked.append(("register", client.client_id, app_client_id))
+        await self._answer()
+        return "scope_resource-bodhi"
+
+    async def consent(self, token, *, app_client_id, access_request_id, description):
+        self.asked.append(("consent", token, app_client_id, access_request_id))
+        await self._answer()
+        return Consent(
+            scope="scope_resource-bodhi",
+            access_request_id=self.noted_id or access_request_id,
+            access_request_scope=self.scope or f"scope_access_request:{access_request_id}",
+        )
+
+    async def app_info(self, token, app_client_id):
+        self.asked.append(("info", token, app_client_id))
+        await self._answer()
+        return self.info
+
+    async def _answer(self):
+        await self.is_answering.wait()
+        if self.failure:
+            raise self.failure
+
+
+class Instances:
+    """This server's registration."""
+
+    def __init__(self):
+        self.instance = Instance("bodhi", "secret", "scope", Status.READY)
+
+    async def current(self):
+        return self.instance
+
+
+@pytest.fixture
+def provider():
+    """The identity provider."""
+    return ScriptedProvider()
+
+
+@pytest.fixture
+def instances():
+    """Where this server's registration is found."""
+    return Instances()
+
+
+@pytest.fixture
+def ended():
+    """The ids of approvals that ended."""
+    return []
+
+
+@pytest.fixture
+def requests(application, provider, instances, clock, ended):
+    """The service, by the test's clock."""
+    return AppAccessRequests(
+        application, provider, instances, public_url="https://bodhi.example", withdrawn=ended.append, clock=clock
+    )
+
+
+async def ask(requests, client="app", *, flow="popup", url=None, wishes=SOMETHING, source="192.0.2.1"):
+    """A request of an application."""
+    return await requests.create(client, flow_type=flow, redirect_url=url, requested=wishes, source=source)
+
+
+async def refusal(awaitable):
+    """The code that *awaitable* is refused with."""
+    with pytest.raises(Refusal) as caught:
+        await awaitable
+    return caught.value.code
+
+
+async def test_what_is_requested_waits_for_a_person(requests, provider):
+    """The provider is told of nothing yet."""
+    draft = await ask(requests, wishes={"devices": ["x"], "any": [1, {"b": None}]})
+
+    assert ("draft", "popup", None, None) == (draft.status, draft.flow_type, draft.user_id, draft.access_request_scope)
+    assert '{"devices":["x"],"any":[1,{"b":null}]}' == draft.requested
+    assert f"https://bodhi.example/ui/apps/access-requests/review?id={draft.id}" == requests.review_url(draft)
+    assert [] == provider.asked
+
+
+@pytest.mark.parametrize("wishes", [None, {}, [], {"devices": []}, {"devices": [], "more": {"cameras": None}}])
+def test_empty_lists_are_nothing(wishes):
+    """Nobody has to approve them."""
+    assert asks_for_nothing(wishes)
+
+
+async def test_who_requests_nothing_needs_nobody(requests, provider):
+    """The provider is told with the server's own account; the scope does not reach anybody's things."""
+    made = await ask(requests, wishes={"devices": []})
+
+    assert ("approved", "scope_resource-bodhi", None) == (made.status, made.resource_scope, made.access_request_scope)
+    assert [("register", "bodhi", "app")] == provider.asked
+    assert "approved" == (await requests.poll(made.id, "app")).status
+
+
+@pytest.mark.parametrize("wishes", [0, False, "", [[]], {"devices": [None]}, {"devices": {"a": 1}}])
+def test_what_is_not_an_empty_list_is_something(wishes):
+    """In doubt a person is asked."""
+    assert not asks_for_nothing(wishes)
+
+
+@pytest.mark.parametrize(
+    ("flow", "url", "code"),
+    [
+        ("page", None, "app_access_request_error-invalid_flow_type"),
+        ("", "https://app.example/", "app_access_request_error-invalid_flow_type"),
+        ("redirect", None, "app_access_request_error-missing_redirect_url"),
+        ("redirect", "", "app_access_request_error-missing_redirect_url"),
+        ("redirect", "//app.example/", "app_access_request_error-invalid_redirect_url"),
+        ("popup", "javascript:alert(1)", "app_access_request_error-invalid_redirect_url"),
+    ],
+)
+async def test_the_way_back_is_known_before_anything_happens(flow, url, code):
+    """Also where nothing is requested."""
+    requests = AppAccessRequests(None, None, None, public_url="x")
+
+    assert code == await refusal(ask(requests, flow=flow, url=url))
+    assert code == await refusal(ask(requests, flow=flow, url=url, wishes=None))
+
+
+async def test_the_way_back_has_the_id(requests):
+    """So that the application knows which of its requests was decided."""
+    draft = await ask(requests, flow="redirect", url="https://app.example/done?a=b")
+
+    assert f"https://app.example/done?a=b&id={draft.id}" == draft.redirect_url
+
+
+@pytest.mark.parametrize(
+    "wishes", [["x" * 16_384], {"a": "é" * 9_000}, json.loads("[" * 34 + "]" * 34)], ids=["long", "bytes", "deep"]
+)
+async def test_wishes_have_bounds(wishes):
+    """Anybody may ask, and it is stored."""
+    requests = AppAccessRequests(None, None, None, public_url="x")
+
+    assert "json_rejection_error" == await refusal(ask(requests, wishes=wishes))
+
+
+async def test_the_number_of_open_requests_is_limited(application, provider, instances, clock):
+    """Per source and client, and per source; what was decided or has expired does not count."""
+    requests = AppAccessRequests(
+        application, provider, instances, public_url="x", per_client=2, per_source=3, clock=clock
+    )
+    too_many = "access_request_error-too_many_drafts"
+    first, _ = await ask(requests), await ask(requests)
+
+    assert too_many == await refusal(ask(requests))
+    assert await ask(requests, "other")
+    assert too_many == await refusal(ask(requests, "third"))
+    assert await ask(requests, source="192.0.2.2")
+
+    await requests.deny(first.id, "alice")
+    assert await ask(requests)
+    assert too_many == await refusal(ask(requests))
+    clock.advance(DRAFT_MS)
+    assert await ask(requests)
+
+
+async def test_requests_that_need_nobody_are_limited_as_well(application, provider, instances, clock):
+    """Each makes the provider work."""
+    requests = AppAccessRequests(application, provider, instances, public_url="x", per_client=2, clock=clock)
+    provider.failure = ProviderUnavailable()
+    for _ in range(2):
+        assert "access_request_error-kc_registration_failed" == await refusal(ask(requests, wishes=None))
+
+    assert "access_request_error-too_many_drafts" == await refusal(ask(requests, wishes=None))
+    assert 2 == len(provider.asked)
+
+
+async def test_the_limit_holds_for_requests_at_once(application, provider, instances, clock):
+    """They are counted one after the other."""
+    requests = AppAccessRequests(application, provider, instances, public_url="x", per_client=3, clock=clock)
+
+    outcomes = await asyncio.gather(*(ask(requests) for _ in range(12)), return_exceptions=True)
+
+    assert 3 == len([one for one in outcomes if not isinstance(one, Refusal)])
+
+
+@pytest.mark.parametrize(
+    ("address", "source"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        (None, ""),
+        ("", ""),
+    ],
+)
+def test_a_network_of_addresses_is_one_source(address, source):
+    """Who has one IPv6 address has 2^64."""
+    assert source == source_of(address)
+
+
+async def test_a_draft_lives_ten_minutes(requests, clock):
+    """Then nobody can decide any more."""
+    draft = await ask(requests)
+    clock.advance(DRAFT_MS - 1)
+    assert "draft" == (await requests.poll(draft.id, "app")).status
+    clock.advance(1)
+
+    expired = "access_request_error-expired"
+    assert expired == await refusal(requests.poll(draft.id, "app"))
+    assert expired == await refusal(requests.review(draft.id, "token"))
+    assert expired == await refusal(requests.approve(draft.id, {}, ALICE))
+    assert expired == await refusal(requests.deny(draft.id, "alice"))
+
+
+async def test_what_was_decided_does_not_expire(requests, clock):
+    """The ten minutes are for deciding."""
+    approved, denied = await ask(requests), await ask(requests)
+    await requests.approve(approved.id, SOMETHING, ALICE)
+    await requests.deny(denied.id, "alice")
+    clock.advance(DRAFT_MS * 1_000)
+
+    assert "approved" == (await requests.poll(approved.id, "app")).status
+    assert "denied" == (await requests.poll(denied.id, "app")).status
+
+
+async def test_the_application_alone_polls(requests):
+    """To others there is no such request."""
+    draft = await ask(requests)
+
+    assert "app_access_request_error-not_found" == await refusal(requests.poll(draft.id, "other"))
+    assert "app_access_request_error-not_found" == await refusal(requests.poll(UNKNOWN_ID, "app"))
+    assert "app_access_request_error-not_found" == await refusal(requests.review(UNKNOWN_ID, "token"))
+
+
+async def test_a_person_sees_the_applications_name(requests, provider):
+    """As the provider tells it to them; it is asked once."""
+    draft = await ask(requests)
+
+    seen = [await requests.review(draft.id, "alices-token") for _ in range(2)]
+
+    assert [("The App", "Prints.")] * 2 == [(one.app_name, one.app_description) for one in seen]
+    assert [("info", "alices-token", "app")] == provider.asked
+
+
+@pytest.mark.parametrize(
+    ("info", "name"),
+    [
+        ({}, None),
+        ({"name": 1}, None),
+        ({"name": ""}, None),
+        ({"name": "a\0b"}, "ab"),
+        ({"name": "x" * 5_000}, "x" * 1_000),
+    ],
+)
+def test_a_name_is_what_can_be_stored(info, name):
+    """Whatever the provider says."""
+    assert name == text_in(info, "name")
+
+
+async def test_a_person_can_decide_without_a_name(requests, provider):
+    """The client's id is there."""
+    draft = await ask(requests)
+    for failure in (ProviderUnavailable(), ProviderRefused(404, ""), ProviderLacks()):
+        provider.failure = failure
+        seen = await requests.review(draft.id, "token")
+
+        assert (None, "app") == (seen.app_name, seen.app_client_id)
+
+
+async def test_an_approval_is_noted_at_the_provider(requests, provider):
+    """In the person's name; the scope that it gives finds the request."""
+    draft = await ask(requests)
+
+    approved = await requests.approve(draft.id, {"devices": ["printer"], "é": "\0"}, ALICE)
+
+    assert [("consent", "alices-token", "app", draft.id)] == provider.asked
+    assert ("approved", "alice", "scope_resource-bodhi", '{"devices":["printer"],"é":"\\u0000"}') == (
+        approved.status,
+        approved.user_id,
+        approved.resource_scope,
+        approved.approved,
+    )
+    assert approved == await requests.by_scope(f"scope_access_request:{draft.id}") == await requests.by_id(draft.id)
+    assert None is await requests.by_scope("scope_access_request:other")
+    assert None is await requests.by_id("other")
+
+
+@pytest.mark.parametrize("decide", ["approve", "deny"])
+async def test_a_draft_is_decided_once(requests, provider, decide):
+    """By whoever comes first; the rest is told so."""
+    draft = await ask(requests)
+    await (requests.approve(draft.id, {}, ALICE) if decide == "approve" else requests.deny(draft.id, "alice"))
+
+    processed = "access_request_error-already_processed"
+    assert processed == await refusal(requests.approve(draft.id, {}, BOB))
+    assert processed == await refusal(requests.deny(draft.id, "bob"))
+    assert "alice" == (await requests.by_id(draft.id)).user_id
+
+
+async def test_an_unknown_request_is_not_decided(requests):
+    """With the code of those who decide."""
+    assert "access_request_error-not_found" == await refusal(requests.approve(UNKNOWN_ID, {}, ALICE))
+    assert "access_request_error-not_found" == await refusal(requests.deny(UNKNOWN_ID, "alice"))
+
+
+async def test_a_double_submit_is_one_approval(requests, provider):
+    """The provider is asked once, and nothing is a collision of the request with itself."""
+    draft = await ask(requests)
+
+    outcomes = await asyncio.gather(
+        *(requests.approve(draft.id, {}, ALICE) for _ in range(5)),
+        *(requests.deny(draft.id, "bob") for _ in range(5)),
+        return_exceptions=True,
+    )
+
+    decided = [one.status for one in outcomes if not isinstance(one, Refusal)]
+    assert 1 == len(decided)
+    assert ["access_request_error-already_processed"] * 9 == [one.code for one in outcomes if isinstance(one, Refusal)]
+    assert (1 if decided == ["approved"] else 0) == len(provider.asked)
+
+
+async def test_nobody_else_decides_while_the_provider_is_asked(requests, provider):
+    """But what asks may die: its claim runs out."""
+    draft = await ask(requests)
+    provider.is_answering.clear()
+    approval = asyncio.create_task(requests.approve(draft.id, {}, ALICE))
+    while not provider.asked:
+        await asyncio.sleep(0.001)
+
+    assert "access_request_error-already_processed" == await refusal(requests.deny(draft.id, "bob"))
+    provider.is_answering.set()
+    assert "approved" == (await approval).status
+
+
+async def test_the_claim_of_who_died_runs_out(requests, provider, clock):
+    """Who comes too late after all changes nothing."""
+    draft = await ask(requests)
+    provider.is_answering.clear()
+    late = asyncio.create_task(requests.approve(draft.id, {}, ALICE))
+    while not provider.asked:
+        await asyncio.sleep(0.001)
+    clock.advance(CLAIM_MS)
+
+    assert "denied" == (await requests.deny(draft.id, "bob")).status
+    provider.is_answering.set()
+    assert "access_request_error-already_processed" == await refusal(late)
+    assert "denied" == (await requests.by_id(draft.id)).status
+
+
+async def test_what_the_provider_did_not_note_can_be_approved_later(requests, provider):
+    """The draft stays one."""
+    draft = await ask(requests)
+    for failure in (ProviderUnavailable(), ProviderRefused(400, "invalid_request"), ProviderRefused(401, "")):
+        provider.failure = failure
+        assert "access_request_error-kc_registration_failed" == await refusal(requests.approve(draft.id, {}, ALICE))
+        assert "access_request_error-kc_registration_failed" == await refusal(ask(requests, wishes=None))
+    provider.failure = ProviderLacks()
+    assert "auth_service_error-not_supported" == await refusal(requests.approve(draft.id, {}, ALICE))
+    assert "auth_service_error-not_supported" == await refusal(ask(requests, wishes=None))
+
+    provider.failure = None
+    assert "approved" == (await requests.approve(draft.id, {}, ALICE)).status
+
+
+async def test_an_answer_about_another_request_is_none(requests, provider):
+    """What the provider noted under another id was not approved here."""
+    draft = await ask(requests)
+    provider.noted_id = UNKNOWN_ID
+
+    assert "access_request_error-kc_registration_failed" == await refusal(requests.approve(draft.id, {}, ALICE))
+    assert "draft" == (await requests.by_id(draft.id)).status
+
+
+async def test_a_collision_at_the_provider_fails_the_request(requests, provider):
+    """It knows the id as somebody else's: nothing can be done with it any more, which is no error."""
+    draft = await ask(requests)
+    provider.failure = ProviderRefused(409, "conflict")
+
+    failed = await requests.approve(draft.id, {}, ALICE)
+
+    assert ("failed", None, None) == (failed.status, failed.approved, failed.access_request_scope)
+    assert "failed" == (await requests.poll(draft.id, "app")).status
+    assert "access_request_error-already_processed" == await refusal(requests.approve(draft.id, {}, ALICE))
+
+
+async def test_a_scope_stands_for_one_request(requests, provider):
+    """A provider that gives one twice gives away what was approved for another."""
+    provider.scope = "scope_access_request:1"
+    first, second = await ask(requests), await ask(requests)
+    await requests.approve(first.id, {}, ALICE)
+
+    assert "failed" == (await requests.approve(second.id, {}, BOB)).status
+    assert first.id == (await requests.by_scope("scope_access_request:1")).id
+
+
+async def test_without_an_instance_nothing_is_registered(requests, instances):
+    """The server itself is no client yet."""
+    instances.instance = None
+
+    assert "app_instance_error-not_found" == await refusal(ask(requests, wishes=None))
+
+
+async def test_an_approval_is_withdrawn_by_who_gave_it(requests, ended):
+    """What was exchanged by it is forgotten; tokens with its scope find a request that is not approved."""
+    request = await requests.approve((await ask(requests)).id, SOMETHING, ALICE)
+
+    assert "access_request_error-not_found" == await refusal(requests.withdraw(request.id, "bob"))
+    assert "access_request_error-not_found" == await refusal(requests.withdraw(UNKNOWN_ID, "alice"))
+    assert [] == ended
+    await requests.withdraw(request.id, "alice")
+
+    assert [request.id] == ended
+    assert "withdrawn" == (await requests.by_scope(request.access_request_scope)).status
+    assert "access_request_error-already_processed" == await refusal(requests.withdraw(request.id, "alice"))
+    assert "access_request_error-already_processed" == await refusal(requests.approve(request.id, {}, ALICE))
+
+
+async def test_what_is_no_approval_is_not_withdrawn(requests):
+    """A draft belongs to nobody yet; what was denied stays denied."""
+    draft, denied = await ask(requests), await requests.deny((await ask(requests)).id, "alice")
+
+    assert "access_request_error-not_found" == await refusal(requests.withdraw(draft.id, "alice"))
+    assert "access_request_error-already_processed" == await refusal(requests.withdraw(denied.id, "alice"))
+
+
+async def test_all_approvals_of_a_user_end_together(requests, ended):
+    """Those of others stay."""
+    ids = [(await requests.approve((await ask(requests)).id, {}, user)).id for user in (ALICE, ALICE, BOB)]
+
+    assert 2 == await requests.withdraw_all_of("alice")
+    assert 0 == await requests.withdraw_all_of("alice")
+
+    assert sorted(ids[:2]) == sorted(ended)
+    assert "approved" == (await requests.by_id(ids[2])).status
+
+
+async def test_own_approvals_are_listed(requests, clock):
+    """Newest first, a page at a time, without what was denied, withdrawn or is others'."""
+    ids = []
+    for user in (ALICE, ALICE, ALICE, BOB):
+        clock.advance(1_000)
+        ids.append((await requests.approve((await ask(requests)).id, {}, user)).id)
+    await requests.deny((await ask(requests)).id, "alice")
+    await requests.withdraw(ids[0], "alice")
+
+    pages = [await requests.list_of("alice", size=1, skip=skip) for skip in range(3)]
+
+    assert [([ids[2]], 2), ([ids[1]], 2), ([], 2)] == [([one.id for one in found], total) for found, total in pages]
+
+
+async def test_what_nobody_decided_is_swept_a_day_later(requests, application, clock):
+    """Who asks late is told that it expired; what somebody decided is kept."""
+    draft, alone = await ask(requests), await ask(requests, wishes=None)
+    denied = await requests.deny((await ask(requests)).id, "alice")
+    sweeper = ProviderSessions(application, clock=clock)
+    clock.advance(DRAFT_MS + UNDECIDED_MS - 1)
+    assert 0 == await sweeper.sweep()
+
+    clock.advance(1)
+    assert 2 == await sweeper.sweep()
+    assert [None, None, denied.id] == [
+        found and found.id for found in [await requests.by_id(one.id) for one in (draft, alone, denied)]
+    ]
+
+
+async def test_an_outage_in_the_middle_is_told_as_one(requests, application, clock, monkeypatch):
+    """The draft can be decided when the claim has run out."""
+    draft = await ask(requests)
+    asked = application.maybe
+
+    async def maybe(name, /, **values):
+        if name == "finish_app_access_request":
+            raise DatabaseUnavailable
+        return await asked(name, **values)
+
+    monkeypatch.setattr(application, "maybe", maybe)
+    assert "auth_error-database_unavailable" == await refusal(requests.approve(draft.id, {}, ALICE))
+    monkeypatch.undo()
+
+    assert "access_request_error-already_processed" == await refusal(requests.approve(draft.id, {}, ALICE))
+    clock.advance(CLAIM_MS)
+    assert "approved" == (await requests.approve(draft.id, {}, ALICE)).status

@@ -1,0 +1,93 @@
+import asyncio
+
+import pytest
+
+from bodhi.auth.provider_sessions import BATCH, CLOCKS_MS, ProviderSessions
+from bodhi.auth.refusal import Refusal
+from bodhi.database import DatabaseUnavailable
+
+HOUR = 3_600
+LOGOUT_EXPIRES_AT = 1_800_000_120  # seconds since 1970
+
+
+@pytest.fixture
+def sessions(application, clock):
+    """The service, by the test's clock."""
+    return ProviderSessions(application, clock=clock)
+
+
+async def test_the_sessions_within_a_providers_session_are_known(sessions):
+    """More than one, where somebody logged in again before they logged out at the provider."""
+    await sessions.remember("sid-1", "b" * 16, "alice", lifetime_seconds=HOUR)
+    await sessions.remember("sid-1", "a" * 16, "alice", lifetime_seconds=HOUR)
+    await sessions.remember("sid-2", "c" * 16, "bob", lifetime_seconds=HOUR)
+
+    assert [("a" * 16, "alice"), ("b" * 16, "alice")] == await sessions.handles_of("sid-1")
+    assert [] == await sessions.handles_of("sid-3")
+
+
+async def test_a_session_is_remembered_as_long_as_it_lives(sessions, clock):
+    """Remembered again, it lives from then on, and belongs to who is in it now."""
+    await sessions.remember("sid", "handle", "alice", lifetime_seconds=HOUR)
+    clock.advance(HOUR * 500)
+    await sessions.remember("sid", "handle", "bob", lifetime_seconds=HOUR)
+    clock.advance(HOUR * 1_000 - 1)
+    assert [("handle", "bob")] == await sessions.handles_of("sid")
+
+    clock.advance(1)
+    assert [] == await sessions.handles_of("sid")
+
+
+async def test_a_providers_session_is_forgotten_as_a_whole(sessions):
+    """Others stay."""
+    for sid, handle in (("sid-1", "a"), ("sid-1", "b"), ("sid-2", "c")):
+        await sessions.remember(sid, handle, "alice", lifetime_seconds=HOUR)
+
+    await sessions.forget("sid-1")
+
+    assert ([], 1) == (await sessions.handles_of("sid-1"), len(await sessions.handles_of("sid-2")))
+
+
+async def test_a_logout_token_is_heeded_once(sessions, clock):
+    """Whoever sends it again, and also in the moments in which it has only just expired."""
+    outcomes = await asyncio.gather(*(sessions.heed_once("jti", LOGOUT_EXPIRES_AT) for _ in range(5)))
+    assert [False] * 4 + [True] == sorted(outcomes)
+
+    clock.now_ms = LOGOUT_EXPIRES_AT * 1_000 + CLOCKS_MS - 1
+    await sessions.sweep()
+    assert not await sessions.heed_once("jti", LOGOUT_EXPIRES_AT)
+    assert await sessions.heed_once("other", LOGOUT_EXPIRES_AT)
+
+
+async def test_a_logout_token_that_failed_may_come_again(sessions):
+    """The provider tries again when it is told of an error."""
+    await sessions.heed_once("jti", LOGOUT_EXPIRES_AT)
+    await sessions.forget_token("jti")
+
+    assert await sessions.heed_once("jti", LOGOUT_EXPIRES_AT)
+
+
+async def test_what_has_expired_is_swept(sessions, application, clock):
+    """In batches; what lives stays."""
+    logout_tokens = [{"jti": str(number), "expires_at": 1} for number in range(BATCH + 1)]
+    await application.each("heed_logout_token", logout_tokens)
+    await sessions.heed_once("kept", LOGOUT_EXPIRES_AT)
+    await sessions.remember("sid-1", "a", "alice", lifetime_seconds=1)
+    await sessions.remember("sid-2", "b", "alice", lifetime_seconds=2)
+    clock.advance(1_000)
+
+    assert BATCH + 2 == await sessions.sweep()
+    assert 0 == await sessions.sweep()
+    assert [("b", "alice")] == await sessions.handles_of("sid-2")
+    assert not await sessions.heed_once("kept", LOGOUT_EXPIRES_AT)
+
+
+async def test_an_outage_is_told_as_one():
+    """A logout token that was not noted has not been heeded."""
+
+    class Away:
+        async def count(self, *_, **__):
+            raise DatabaseUnavailable
+
+    with pytest.raises(Refusal, match="database"):
+        await ProviderSessions(Away()).heed_once("jti", LOGOUT_EXPIRES_AT)

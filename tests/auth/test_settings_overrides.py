@@ -1,0 +1,99 @@
+import asyncio
+import logging
+
+import pytest
+
+from bodhi.auth.refusal import Refusal
+from bodhi.auth.settings_overrides import SettingsOverrides
+from bodhi.database import DatabaseUnavailable
+
+
+class Applied:
+    """What was applied, in order, and a way to wait for the next."""
+
+    def __init__(self):
+        self.all = []
+        self._news = asyncio.Event()
+
+    def __call__(self, values):
+        self.all.append(dict(values))
+        self._news.set()
+
+    async def next(self):
+        """What is applied next."""
+        self._news.clear()
+        await asyncio.wait_for(self._news.wait(), 10)
+        return self.all[-1]
+
+
+async def test_what_was_changed_is_applied_at_the_start(application, clock):
+    """By the next process, too."""
+    first, second = Applied(), Applied()
+    async with SettingsOverrides(application, apply=first, clock=clock) as overrides:
+        await overrides.put("BODHI_LOG_LEVEL", "DEBUG", "option")
+        await overrides.put("BODHI_TOKEN_MEMORY", "5", "number")
+        await overrides.put("BODHI_LOG_LEVEL", "ERROR", "option")
+        await overrides.remove("BODHI_TOKEN_MEMORY")
+        await overrides.remove("BODHI_UNKNOWN")
+    async with SettingsOverrides(application, apply=second, clock=clock):
+        pass
+
+    assert [{}, {"BODHI_LOG_LEVEL": "DEBUG"}] == first.all[:2]
+    assert {"BODHI_LOG_LEVEL": "ERROR"} == first.all[-1]
+    assert [{"BODHI_LOG_LEVEL": "ERROR"}] == second.all
+
+
+async def test_other_processes_follow(application):
+    """Without being told: they look every so often."""
+    followed = Applied()
+    async with SettingsOverrides(application, apply=followed, every_seconds=0.01):
+        other = SettingsOverrides(application, apply=lambda _: None)
+        await other.put("BODHI_LOG_LEVEL", "DEBUG", "option")
+        while {"BODHI_LOG_LEVEL": "DEBUG"} != await followed.next():
+            pass
+        await other.remove("BODHI_LOG_LEVEL")
+        while {} != await followed.next():
+            pass
+
+
+async def test_changes_at_once_end_with_one_of_them_everywhere(application):
+    """Nobody applies last what was read first."""
+    applied = Applied()
+    async with SettingsOverrides(application, apply=applied) as overrides:
+        await asyncio.gather(*(overrides.put("BODHI_TOKEN_MEMORY", str(number), "number") for number in range(10)))
+        latest = applied.all[-1]
+        await overrides.refresh()
+
+    assert latest == applied.all[-1]
+
+
+async def test_an_outage_does_not_stop_following(application, caplog):
+    """It is logged, and tried again; so is a value that cannot be applied."""
+    applied = Applied()
+    failures = [DatabaseUnavailable(), ZeroDivisionError()]
+
+    class Flaky:
+        async def many(self, name, **values):
+            if failures and applied.all:
+                raise failures.pop(0)
+            return await application.many(name, **values)
+
+    with caplog.at_level(logging.WARNING):
+        async with SettingsOverrides(Flaky(), apply=applied, every_seconds=0.01):
+            await applied.next()
+
+    assert ["could not be read", "could not be applied"] == [
+        record.message.removeprefix("changed settings ").partition(",")[0] for record in caplog.records
+    ]
+
+
+async def test_an_outage_at_the_start_is_told():
+    """A server that does not know its settings does not start."""
+
+    class Away:
+        async def many(self, *_, **__):
+            raise DatabaseUnavailable
+
+    with pytest.raises(Refusal):
+        async with SettingsOverrides(Away(), apply=lambda _: None):
+            pass
