@@ -81,7 +81,9 @@ def _seconds(payload: dict[str, Any], name: str) -> int:
 
 
 def _audience(value: object) -> tuple[str, ...]:
-    values = [value] if isinstance(value, str) else value or []
+    if value is None:
+        return ()
+    values = [value] if isinstance(value, str) else value
     if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
         raise Refusal("token_error-invalid_token")
     return tuple(values)

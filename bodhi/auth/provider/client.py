@@ -99,6 +99,11 @@ class IdentityProvider(Management):
         hint = {} if id_token is None else {"id_token_hint": id_token}
         return url and _with_query(url, client_id=client_id, post_logout_redirect_uri=return_to, **hint)
 
+    async def page_urls(self) -> list[str]:
+        """Where browsers are sent: the page to log in and, where there is one, the page to log out."""
+        metadata = await self._discovery.metadata()
+        return [url for url in (metadata.authorization_endpoint, metadata.end_session_endpoint) if url is not None]
+
     async def announces_issuer(self) -> bool:
         """Whether every authorization response has to carry ``iss`` (RFC 9207)."""
         return (await self._discovery.metadata()).announces_issuer

@@ -87,9 +87,11 @@ class Discovery:
 
     async def _fetch(self) -> Metadata:
         answer = await self._transport.get("discovery", self._issuer.removesuffix("/") + WELL_KNOWN)
-        if answer.status == 404 and self._known is None:
+        fallback = Metadata.of_keycloak(self._issuer)
+        # Where it was there before, it has not been switched off: something stands in its place.
+        if answer.status == 404 and self._known in {None, fallback}:
             log.info("the identity provider has no discovery: Keycloak's paths are used")
-            found = Metadata.of_keycloak(self._issuer)
+            found = fallback
         elif answer.status == 200 and answer.body is not None:
             found = self._read(answer.body)
         else:

@@ -1,0 +1,187 @@
+import base64
+import hashlib
+import hmac
+import logging
+
+import pytest
+
+from auth.provider.scripted import KEYS, Reply
+from auth.provider.tokens import CLIENT_ID, NONCE, NOW, access_claims, encoded, id_claims, logout_claims, public, signed
+from bodhi.auth.provider import ProviderUnavailable
+from bodhi.auth.refusal import Refusal
+
+BAD_CLAIMS = [
+    *({"iss": value} for value in ("http://evil.example", "", 5, None, [])),
+    *({"aud": value} for value in ("other", [], ["other"], None, 5, {CLIENT_ID: 1}, [[CLIENT_ID]], CLIENT_ID + "x")),
+    *({"azp": value} for value in ("other", "", 5, [CLIENT_ID])),
+    {"aud": [CLIENT_ID, "other"], "azp": None},
+    {"aud": [CLIENT_ID, "other"], "azp": "other"},
+    *({"exp": value} for value in (NOW - 1, 0, None, "1800000300", True, [])),
+    *({"iat": value} for value in (NOW + 61, NOW + 86_400, None, "1800000000", True, -1)),
+    *({"nbf": value} for value in (NOW + 61, "0", [])),
+    *({"nonce": value} for value in (None, "", "other", NONCE + "x", NONCE[:-1], NONCE.upper(), 5, [NONCE], "\ud800")),
+    *({"sub": value} for value in (None, "", 5, ["6ac3a51c"], "somebody-else", "a\0b")),
+    *({"sid": value} for value in (5, "", [])),
+    *({"typ": value} for value in ("Bearer", "Refresh", "Logout", 5)),
+    {"at_hash": "x"},
+    {"at_hash": 5},
+    {"at_hash": ""},
+]
+
+
+@pytest.fixture
+def access_token(scripted, keys):
+    """The access token that came with the ID token."""
+    return signed(access_claims(scripted.issuer), keys.rsa)
+
+
+@pytest.fixture
+def check(provider, access_token):
+    """Checks an ID token as a login does."""
+
+    async def verify(id_token, **changes):
+        options = {"client_id": CLIENT_ID, "nonce": NONCE, "access_token": access_token, **changes}
+        return await provider.verify_id_token(id_token, **options)
+
+    return verify
+
+
+async def refused(check, id_token, **changes):
+    """The code and status with which the ID token is refused."""
+    with pytest.raises(Refusal) as refusal:
+        await check(id_token, **changes)
+    return refusal.value.code, refusal.value.status
+
+
+REFUSED = ("login_error-o_auth_error", 400)
+
+
+async def test_a_sound_id_token_says_who_logged_in(check, scripted, keys):
+    """The subject, the provider's session, and all the claims."""
+    found = await check(signed(id_claims(scripted.issuer, name="Alice"), keys.rsa))
+
+    assert ("6ac3a51c", "session-at-provider", "Alice") == (found.subject, found.sid, found.claims["name"])
+    assert "Alice" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sid": None},
+        {"typ": None},
+        {"azp": None},
+        {"aud": [CLIENT_ID]},
+        {"aud": [CLIENT_ID, "other"]},
+        {"exp": NOW},
+        {"iat": NOW + 60},
+        {"nbf": NOW + 60},
+        {"iat": 0},
+    ],
+    ids=repr,
+)
+async def test_what_providers_may_leave_out_is_not_missed(check, scripted, keys, changes):
+    """Optional claims, several audiences with us as the authorized party, and clocks that differ a little."""
+    await check(signed(id_claims(scripted.issuer, **changes), keys.rsa))
+
+
+@pytest.mark.parametrize("changes", BAD_CLAIMS, ids=ascii)
+async def test_a_wrong_claim_refuses_the_login(check, scripted, keys, changes):
+    """SR-33: 400, whatever is wrong."""
+    assert REFUSED == await refused(check, signed(id_claims(scripted.issuer, **changes), keys.rsa))
+
+
+@pytest.mark.parametrize("algorithm", ["none", "HS256", "RS999", 5, None])
+async def test_other_algorithms_are_refused(check, scripted, keys, algorithm):
+    """SR-33: unsigned, symmetric, unknown."""
+    _, payload, signature = signed(id_claims(scripted.issuer), keys.rsa).split(".")
+    for ending in (signature, ""):
+        assert REFUSED == await refused(check, f"{encoded({'alg': algorithm, 'kid': 'rsa-1'})}.{payload}.{ending}")
+
+
+async def test_the_public_key_is_no_shared_secret(check, scripted, keys):
+    """SR-33: HS256 with the public key."""
+    signing_input = f"{encoded({'alg': 'HS256', 'kid': 'rsa-1'})}.{encoded(id_claims(scripted.issuer))}"
+    mac = hmac.digest(keys.rsa.as_pem(private=False), signing_input.encode(), hashlib.sha256)
+
+    assert REFUSED == await refused(check, f"{signing_input}.{encoded(mac)}")
+
+
+async def test_a_signature_of_somebody_else_is_refused(check, scripted, keys):
+    """SR-33: with the provider's kid, or with the forger's key in the header."""
+    claims = id_claims(scripted.issuer)
+
+    assert REFUSED == await refused(check, signed(claims, keys.other_rsa, kid="rsa-1"))
+    assert REFUSED == await refused(check, signed(claims, keys.other_rsa, jwk=public(keys.other_rsa)))
+
+
+@pytest.mark.parametrize("shapeless", ["", "a.b", "a.b.c", "a.b.c.d", "x" * 100_000, "\xe4.b.c"])
+async def test_what_is_no_token_is_refused(check, shapeless):
+    """SR-33: 400, never a 5xx."""
+    assert REFUSED == await refused(check, shapeless)
+
+
+async def test_other_tokens_of_the_provider_are_no_id_tokens(check, scripted, keys, access_token):
+    """Nor are they when their type is not told."""
+    assert REFUSED == await refused(check, access_token)
+    assert REFUSED == await refused(check, signed(logout_claims(scripted.issuer, typ=None), keys.rsa))
+    assert REFUSED == await refused(check, signed(id_claims(scripted.issuer), keys.rsa, typ="logout+jwt"))
+    assert REFUSED == await refused(check, signed(id_claims(scripted.issuer), keys.rsa, typ="at+jwt"))
+
+
+async def test_without_a_nonce_of_our_own_nothing_matches(check, scripted, keys):
+    """A login that lost its nonce cannot be completed with an ID token without one."""
+    for nonce in ("", None):
+        assert REFUSED == await refused(check, signed(id_claims(scripted.issuer, nonce=nonce), keys.rsa), nonce="")
+
+
+@pytest.mark.parametrize(
+    ("name", "algorithm", "digest"),
+    [
+        ("rsa", "RS256", "sha256"),
+        ("rsa", "RS384", "sha384"),
+        ("rsa", "PS512", "sha512"),
+        ("ec", "ES256", "sha256"),
+        ("ed25519", "EdDSA", "sha512"),
+        ("ed25519", "Ed25519", "sha512"),
+    ],
+)
+async def test_the_hash_of_the_access_token_is_checked(check, scripted, keys, access_token, name, algorithm, digest):
+    """SR-33: ``at_hash`` is half of the hash that the algorithm uses."""
+    scripted.publish(public(keys.rsa), public(keys.ec), public(keys.ed25519))
+    whole = hashlib.new(digest, access_token.encode()).digest()
+    at_hash = base64.urlsafe_b64encode(whole[: len(whole) // 2]).rstrip(b"=").decode()
+    id_token = signed(id_claims(scripted.issuer, at_hash=at_hash), getattr(keys, name), alg=algorithm)
+
+    await check(id_token)
+    other = signed(access_claims(scripted.issuer, jti="other"), keys.rsa)
+    assert REFUSED == await refused(check, id_token, access_token=other)
+
+
+async def test_the_access_token_is_of_the_same_person(check, scripted, keys):
+    """SR-33: ``sub`` of both is one; an opaque access token cannot be compared."""
+    id_token = signed(id_claims(scripted.issuer), keys.rsa)
+    other = signed(access_claims(scripted.issuer, sub="somebody-else"), keys.rsa)
+
+    assert REFUSED == await refused(check, id_token, access_token=other)
+    for access_token in ("opaque", None, signed(access_claims(scripted.issuer, sub=None), keys.rsa)):
+        await check(id_token, access_token=access_token)
+
+
+async def test_an_outage_refuses_nobody(check, scripted, keys):
+    """Without keys it is not known whether the token is good."""
+    scripted.reply(KEYS, Reply(503))
+
+    with pytest.raises(ProviderUnavailable):
+        await check(signed(id_claims(scripted.issuer), keys.rsa))
+
+
+async def test_the_log_says_why_and_nothing_secret(check, scripted, keys, caplog):
+    """SR-44: no token, no claim, no nonce."""
+    caplog.set_level(logging.DEBUG)
+    id_token = signed(id_claims(scripted.issuer, nonce="a-stranger-s-nonce"), keys.rsa)
+
+    await refused(check, id_token)
+
+    assert "an ID token was refused: it belongs to another login" in caplog.text
+    for secret in (id_token, *id_token.split("."), "a-stranger-s-nonce", NONCE, "6ac3a51c"):
+        assert secret not in caplog.text

@@ -1,0 +1,59 @@
+import asyncio
+
+import pytest
+
+from bodhi.auth.single_flight import SingleFlight
+
+
+async def test_work_for_one_key_is_shared_and_then_done_again():
+    """Together once; afterwards anew."""
+    flight = SingleFlight()
+    done = []
+
+    async def work():
+        await asyncio.sleep(0)
+        done.append(len(done))
+        return done[-1]
+
+    assert [0] * 10 == await asyncio.gather(*(flight("key", work) for _ in range(10)))
+    assert 1 == await flight("key", work)
+    assert not flight.is_busy
+
+
+async def test_an_error_reaches_all_and_nobody_else():
+    """Nor does asyncio complain when nobody waits for it."""
+    flight = SingleFlight()
+
+    async def fail():
+        raise KeyError
+
+    flight.start("key", fail)
+    await asyncio.sleep(0)
+    failures = await asyncio.gather(*(flight("key", fail) for _ in range(3)), return_exceptions=True)
+
+    assert [KeyError] * 3 == [type(failure) for failure in failures]
+    assert not flight.is_busy
+
+
+async def test_closing_ends_what_is_under_way():
+    """Also what was parted with."""
+    flight = SingleFlight()
+    tasks = [flight.start("one", asyncio.Event().wait)]
+    flight.part()
+    tasks.append(flight.start("one", asyncio.Event().wait))
+
+    await flight.close()
+
+    assert [True, True] == [task.cancelled() for task in tasks]
+
+
+async def test_who_waits_is_told_when_it_is_closed():
+    """Nobody waits for ever."""
+    flight = SingleFlight()
+    waiting = asyncio.create_task(flight("key", asyncio.Event().wait))
+    await asyncio.sleep(0)
+
+    await flight.close()
+
+    with pytest.raises(asyncio.CancelledError):
+        await waiting

@@ -1,0 +1,90 @@
+import secrets
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from bodhi.auth.provider import pkce_challenge
+
+
+async def authorization_url(provider, **changes):
+    """An authorization URL with the usual parameters and *changes*."""
+    parameters = {"redirect_uri": "http://b/ui/auth/callback", "state": "s", "nonce": "n", "challenge": "c", **changes}
+    return await provider.authorization_url(parameters.pop("client_id", "resource-bodhi"), **parameters)
+
+
+async def test_the_authorization_url_has_every_parameter_once(provider, scripted):
+    """SR-30: response type, S256, exact scopes."""
+    url = await authorization_url(provider)
+
+    assert url.startswith(f"{scripted.issuer}/protocol/openid-connect/auth?")
+    assert {
+        "response_type": ["code"],
+        "client_id": ["resource-bodhi"],
+        "redirect_uri": ["http://b/ui/auth/callback"],
+        "scope": ["openid email profile roles"],
+        "state": ["s"],
+        "nonce": ["n"],
+        "code_challenge": ["c"],
+        "code_challenge_method": ["S256"],
+    } == parse_qs(urlsplit(url).query, strict_parsing=True)
+
+
+@pytest.mark.parametrize("text", ["a&b=c", "a b", "a+b", "a%26b", "a#b", "ä?/:@", "a;b"])
+async def test_reserved_characters_are_encoded(provider, text):
+    """SR-30: no value can add a parameter or end the query."""
+    url = await authorization_url(provider, client_id=text, redirect_uri=f"http://b/{text}", state=text)
+    query = parse_qs(urlsplit(url).query, strict_parsing=True)
+
+    assert [text] == query["client_id"] == query["state"]
+    assert [f"http://b/{text}"] == query["redirect_uri"]
+    assert "+" not in url
+    assert 8 == len(query)
+
+
+async def test_an_endpoint_with_a_query_keeps_it(provider, scripted):
+    """Some providers name the tenant in the query."""
+    scripted.describe(authorization_endpoint="http://login.example/authorize?tenant=1")
+
+    url = await authorization_url(provider)
+
+    assert url.startswith("http://login.example/authorize?tenant=1&response_type=code&")
+
+
+async def test_the_logout_url_names_client_and_return(provider, scripted):
+    """OpenID Connect RP-Initiated Logout 1.0, with the hint where there is one."""
+    plain = await provider.end_session_url("bodhi", return_to="http://b/ui/login")
+    hinted = await provider.end_session_url("bodhi", return_to="http://b/", id_token="a.b.c")
+
+    base = f"{scripted.issuer}/protocol/openid-connect/logout"
+    assert f"{base}?client_id=bodhi&post_logout_redirect_uri=http%3A%2F%2Fb%2Fui%2Flogin" == plain
+    assert hinted.endswith("&id_token_hint=a.b.c")
+
+
+async def test_a_provider_without_logout_page_has_no_url(provider, scripted):
+    """Then a logout ends at bodhi."""
+    scripted.describe(end_session_endpoint=None)
+
+    assert await provider.end_session_url("bodhi", return_to="http://b/") is None
+
+
+@pytest.mark.parametrize(("announced", "expected"), [(True, True), (False, False), (None, False), ("true", False)])
+async def test_whether_the_issuer_is_announced(provider, scripted, announced, expected):
+    """SR-34: RFC 9207 is in force where the metadata say so."""
+    scripted.describe(authorization_response_iss_parameter_supported=announced)
+
+    assert expected is await provider.announces_issuer()
+
+
+def test_the_challenge_is_that_of_the_standard():
+    """RFC 7636, appendix B."""
+    challenge = pkce_challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
+
+    assert "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM" == challenge
+
+
+def test_challenges_differ():
+    """SR-30: a thousand verifiers, a thousand challenges without padding."""
+    challenges = {pkce_challenge(secrets.token_urlsafe(32)) for _ in range(1000)}
+
+    assert {43} == {len(challenge) for challenge in challenges}
+    assert 1000 == len(challenges)
