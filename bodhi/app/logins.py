@@ -175,7 +175,7 @@ def _add_requests_and_users(app: web.Application, parts: _Parts) -> None:
         parts.provider,
         parts.instances,
         public_url=parts.settings.public_url,
-        withdrawn=lambda request: external_apps.forget_access_request(request.id),
+        withdrawn=lambda request_id: external_apps.forget_access_request(request_id),
     )
     external_apps = ExternalApps(
         parts.provider,

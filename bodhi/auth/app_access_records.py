@@ -84,10 +84,9 @@ def asks_for_nothing(requested: Any) -> bool:
     return requested is None or requested == []
 
 
-def text_in(info: Mapping[str, Any], name: str) -> str | None:
-    """What the identity provider tells of an application under *name*, where it is a text that can be stored."""
-    text = info.get(name)
-    return text[:LONGEST_TEXT].replace("\0", "") if isinstance(text, str) and text else None
+def storable(text: str | None) -> str | None:
+    """As much of what the identity provider tells of an application as can be stored."""
+    return text[:LONGEST_TEXT].replace("\0", "") if text else None
 
 
 def source_of(address: str | None) -> str:

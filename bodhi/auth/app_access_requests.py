@@ -1,15 +1,15 @@
 """Applications that ask a person whether they may act for them: asked, reviewed, decided, withdrawn."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 from uuid import uuid4
 
-from bodhi.auth.app_access_records import AppAccessRequest, as_json, asks_for_nothing, text_in
+from bodhi.auth.app_access_records import AppAccessRequest, as_json, asks_for_nothing, storable
 from bodhi.auth.context import SessionUser
 from bodhi.auth.instance import Instance
-from bodhi.auth.provider.answers import ClientCredentials, Consent
+from bodhi.auth.provider.answers import AppInfo, ClientCredentials, Consent
 from bodhi.auth.provider.errors import ProviderError, ProviderLacks, ProviderRefused
 from bodhi.auth.redirect_urls import redirect_url_with_id
 from bodhi.auth.refusal import Refusal
@@ -26,13 +26,13 @@ log = logging.getLogger(__name__)
 class Provider(Protocol):
     """What is asked of the identity provider."""
 
-    async def register_app_access(self, client: ClientCredentials, app_client_id: str) -> str:
+    async def register_app_access(self, client: ClientCredentials, *, app_client_id: str) -> str:
         """The scope with which the application may ask for tokens that are accepted here."""
 
     async def consent(self, token: str, *, app_client_id: str, access_request_id: str, description: str) -> Consent:
         """What the provider made of the consent of whom the access token belongs to."""
 
-    async def app_info(self, token: str, app_client_id: str) -> Mapping[str, Any]:
+    async def app_info(self, token: str, app_client_id: str) -> AppInfo:
         """Name and description of an application, maybe."""
 
 
@@ -120,7 +120,9 @@ class AppAccessRequests:
 
     async def _register(self, draft: AppAccessRequest) -> AppAccessRequest:
         try:
-            scope = await self._provider.register_app_access(await self._credentials(), draft.app_client_id)
+            scope = await self._provider.register_app_access(
+                await self._credentials(), app_client_id=draft.app_client_id
+            )
         except ProviderError as error:
             await self._finish(draft, "failed", error_message=str(error))
             raise _told(error) from error
@@ -155,7 +157,7 @@ class AppAccessRequests:
         except ProviderError as error:
             log.warning("the identity provider does not tell the name of an application: %s", error)
             return request
-        named = replace(request, app_name=text_in(info, "name"), app_description=text_in(info, "description"))
+        named = replace(request, app_name=storable(info.name), app_description=storable(info.description))
         with own_errors():
             await self._database.count(
                 "name_app", id=named.id, app_name=named.app_name, app_description=named.app_description

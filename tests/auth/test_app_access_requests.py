@@ -3,58 +3,22 @@ import json
 
 import pytest
 
-from bodhi.auth.app_access_records import asks_for_nothing, source_of, text_in
+from bodhi.auth.app_access_records import asks_for_nothing, source_of, storable
 from bodhi.auth.app_access_requests import CLAIM_MS, DRAFT_MS, AppAccessRequests
 from bodhi.auth.context import SessionUser
 from bodhi.auth.instance import Instance, Status
-from bodhi.auth.provider.answers import Consent
+from bodhi.auth.provider.answers import AppInfo, Consent
 from bodhi.auth.provider.errors import ProviderLacks, ProviderRefused, ProviderUnavailable
 from bodhi.auth.provider_sessions import UNDECIDED_MS, ProviderSessions
 from bodhi.auth.refusal import Refusal
 from bodhi.auth.scopes import Role
 from bodhi.database import DatabaseUnavailable
+from support.scripted_consents import ScriptedConsents
 
 ALICE = SessionUser("alice", "Alice", Role.USER, "alices-token")
 BOB = SessionUser("bob", "Bob", Role.USER, "bobs-token")
 UNKNOWN_ID = "00000000-0000-0000-0000-000000000000"
 SOMETHING = {"devices": ["printer"]}
-
-
-class ScriptedProvider:
-    """An identity provider that notes what it is asked and does what it is told."""
-
-    def __init__(self):
-        self.asked = []
-        self.failure = None
-        self.noted_id = None
-        self.info = {"name": "The App", "description": "Prints."}
-        self.scope = None
-        self.is_answering = asyncio.Event()
-        self.is_answering.set()
-
-    async def register_app_access(self, client, app_client_id):
-        self.asked.append(("register", client.client_id, app_client_id))
-        await self._answer()
-        return "scope_resource-bodhi"
-
-    async def consent(self, token, *, app_client_id, access_request_id, description):
-        self.asked.append(("consent", token, app_client_id, access_request_id))
-        await self._answer()
-        return Consent(
-            scope="scope_resource-bodhi",
-            access_request_id=self.noted_id or access_request_id,
-            access_request_scope=self.scope or f"scope_access_request:{access_request_id}",
-        )
-
-    async def app_info(self, token, app_client_id):
-        self.asked.append(("info", token, app_client_id))
-        await self._answer()
-        return self.info
-
-    async def _answer(self):
-        await self.is_answering.wait()
-        if self.failure:
-            raise self.failure
 
 
 class Instances:
@@ -70,7 +34,7 @@ class Instances:
 @pytest.fixture
 def provider():
     """The identity provider."""
-    return ScriptedProvider()
+    return ScriptedConsents()
 
 
 @pytest.fixture
@@ -274,18 +238,12 @@ async def test_a_person_sees_the_applications_name(requests, provider):
 
 
 @pytest.mark.parametrize(
-    ("info", "name"),
-    [
-        ({}, None),
-        ({"name": 1}, None),
-        ({"name": ""}, None),
-        ({"name": "a\0b"}, "ab"),
-        ({"name": "x" * 5_000}, "x" * 1_000),
-    ],
+    ("told", "name"),
+    [(None, None), ("", None), ("a\0b", "ab"), ("x" * 5_000, "x" * 1_000)],
 )
-def test_a_name_is_what_can_be_stored(info, name):
+def test_a_name_is_what_can_be_stored(told, name):
     """Whatever the provider says."""
-    assert name == text_in(info, "name")
+    assert name == storable(told)
 
 
 async def test_a_person_can_decide_without_a_name(requests, provider):
