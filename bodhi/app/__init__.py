@@ -18,7 +18,7 @@ from bodhi.settings import Settings
 from bodhi.web import backchannel, canonical, cross_site, forwarded, headers, hosts, life, request_id
 from bodhi.web.access_log import LOGGER, AccessLog
 from bodhi.web.cors import cors_middleware
-from bodhi.web.errors import error_middleware
+from bodhi.web.errors import error_middleware, refusal_middleware
 from bodhi.web.guard import routes_of
 from bodhi.web.pages.errors import page_error_middleware
 from bodhi.web.public_url import PublicUrl
@@ -60,6 +60,7 @@ def create_app(settings: Settings) -> web.Application:
     app.middlewares.append(error_middleware)
     _guard_the_edge(app, settings, service)
     session.setup(app, service)
+    app.middlewares.append(refusal_middleware)
     headers.setup(app, is_https=settings.public_scheme == "https")
     life.setup(app)
     add_logins(app, settings, service)

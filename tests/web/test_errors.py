@@ -54,9 +54,9 @@ def error_of(status, text):
 )
 async def test_every_error_has_the_envelope(aiohttp_client, make_app, error, expected):
     """Whatever is raised, its own text stays here."""
-    client = await aiohttp_client(make_app(web.get("/", raising(error))))
+    client = await aiohttp_client(make_app(web.get("/try", raising(error))))
 
-    response = await client.get("/")
+    response = await client.get("/try")
 
     assert expected == error_of(response.status, await response.text())
     assert "application/json" == response.content_type
@@ -90,9 +90,9 @@ async def test_large_body_is_413(aiohttp_client, make_app):
     async def read(request):
         return web.json_response(len(await request.read()))
 
-    client = await aiohttp_client(make_app(web.post("/", read)))
+    client = await aiohttp_client(make_app(web.post("/try", read)))
 
-    response = await client.post("/", data=io.BytesIO(bytes(1024**2 + 1)))
+    response = await client.post("/try", data=io.BytesIO(bytes(1024**2 + 1)))
 
     expected = (413, "invalid_request_error", "route_error-content_too_large")
     assert expected == error_of(response.status, await response.text())
@@ -101,9 +101,9 @@ async def test_large_body_is_413(aiohttp_client, make_app):
 @pytest.mark.parametrize("error", [SessionUnavailable(), SessionUnavailableResponse()], ids=repr)
 async def test_outage_says_when_to_come_back(aiohttp_client, make_app, error):
     """Retry-After stays, or comes."""
-    client = await aiohttp_client(make_app(web.get("/", raising(error))))
+    client = await aiohttp_client(make_app(web.get("/try", raising(error))))
 
-    assert "5" == (await client.get("/")).headers["Retry-After"]
+    assert "5" == (await client.get("/try")).headers["Retry-After"]
 
 
 async def test_headers_and_cookies_of_an_error_stay(aiohttp_client, make_app):
@@ -114,9 +114,9 @@ async def test_headers_and_cookies_of_an_error_stay(aiohttp_client, make_app):
         answer.set_cookie("own", "1")
         raise answer
 
-    client = await aiohttp_client(make_app(web.get("/", handler)))
+    client = await aiohttp_client(make_app(web.get("/try", handler)))
 
-    response = await client.get("/")
+    response = await client.get("/try")
 
     assert ("7", "1", "1") == (
         response.headers["Retry-After"],
@@ -128,9 +128,9 @@ async def test_headers_and_cookies_of_an_error_stay(aiohttp_client, make_app):
 
 async def test_redirect_is_left_alone(aiohttp_client, make_app):
     """It is no error."""
-    client = await aiohttp_client(make_app(web.get("/", raising(web.HTTPSeeOther("/ping")))))
+    client = await aiohttp_client(make_app(web.get("/try", raising(web.HTTPSeeOther("/ping")))))
 
-    response = await client.get("/", allow_redirects=False)
+    response = await client.get("/try", allow_redirects=False)
 
     assert (303, "/ping", "303: See Other") == (response.status, response.headers["Location"], await response.text())
 
@@ -139,9 +139,9 @@ async def test_error_that_brings_json_keeps_its_words(aiohttp_client, make_app):
     """A handler that says more than the status does."""
     words = {"error": {"message": "m", "type": "conflict_error", "code": "own-code"}}
     error = web.HTTPConflict(text=json.dumps(words), content_type="application/json")
-    client = await aiohttp_client(make_app(web.get("/", raising(error))))
+    client = await aiohttp_client(make_app(web.get("/try", raising(error))))
 
-    assert words == await (await client.get("/")).json()
+    assert words == await (await client.get("/try")).json()
 
 
 async def test_error_keeps_what_changed_in_the_session(aiohttp_client, make_app):
@@ -152,9 +152,9 @@ async def test_error_keeps_what_changed_in_the_session(aiohttp_client, make_app)
         session["seen"] = session.get("seen", 0) + 1
         raise web.HTTPConflict(headers={"X-Seen": str(session["seen"])})
 
-    client = await aiohttp_client(make_app(web.get("/", handler)))
+    client = await aiohttp_client(make_app(web.get("/try", handler)))
 
-    assert ["1", "2"] == [(await client.get("/")).headers["X-Seen"] for _ in range(2)]
+    assert ["1", "2"] == [(await client.get("/try")).headers["X-Seen"] for _ in range(2)]
 
 
 async def test_handler_without_an_answer_is_500(aiohttp_client, make_app, caplog):
@@ -163,13 +163,15 @@ async def test_handler_without_an_answer_is_500(aiohttp_client, make_app, caplog
     async def handler(_):
         pass
 
-    client = await aiohttp_client(make_app(web.get("/", handler)))
+    client = await aiohttp_client(make_app(web.get("/try", handler)))
 
-    response = await client.get("/")
+    response = await client.get("/try")
 
     expected = (500, "internal_server_error", "server_error-internal")
     assert expected == error_of(response.status, await response.text())
-    assert ["GET /: the handler answered with no response"] == [it.message for it in caplog.records if it.levelno > 20]
+    assert ["GET /try: the handler answered with no response"] == [
+        it.message for it in caplog.records if it.levelno > 20
+    ]
 
 
 async def test_failure_is_logged_once_with_its_traceback(aiohttp_client, make_app, caplog):
@@ -194,9 +196,9 @@ async def test_failure_in_a_stream_cuts_the_connection(aiohttp_client, make_app,
         await response.write(b"half")
         raise error
 
-    client = await aiohttp_client(make_app(web.get("/", handler)))
+    client = await aiohttp_client(make_app(web.get("/try", handler)))
 
-    response = await client.get("/")
+    response = await client.get("/try")
 
     assert 200 == response.status
     assert b"half" == await response.content.readexactly(4)

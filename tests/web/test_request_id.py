@@ -18,12 +18,12 @@ async def tells(_):
 @pytest.fixture
 async def client(aiohttp_client, make_app):
     """A client of an application that answers with the id it found."""
-    return await aiohttp_client(make_app(web.get("/", tells)))
+    return await aiohttp_client(make_app(web.get("/try", tells)))
 
 
 async def test_id_is_made_and_told(client):
     """Another one for each request, the same in the answer and in the context."""
-    answers = [await client.get("/") for _ in range(2)]
+    answers = [await client.get("/try") for _ in range(2)]
 
     ids = [answer.headers["X-Request-ID"] for answer in answers]
     assert ids == [await answer.text() for answer in answers]
@@ -34,7 +34,7 @@ async def test_id_is_made_and_told(client):
 @pytest.mark.parametrize("given", [ID, "a.b-c_d0", "x" * 64])
 async def test_well_formed_id_is_taken(client, given):
     """A proxy in front has made it."""
-    response = await client.get("/", headers={"X-Request-ID": given})
+    response = await client.get("/try", headers={"X-Request-ID": given})
 
     assert (given, given) == (response.headers["X-Request-ID"], await response.text())
 
@@ -46,7 +46,7 @@ async def test_well_formed_id_is_taken(client, given):
 )
 async def test_other_ids_are_not(client, headers):
     """Neither headers nor the log repeat what a client makes up."""
-    response = await client.get("/", headers=headers)
+    response = await client.get("/try", headers=headers)
 
     assert 32 == len(response.headers["X-Request-ID"])
 
@@ -61,7 +61,7 @@ async def test_errors_have_it(client, method, path):
 
 async def test_request_that_is_refused_before_routing_has_one(client):
     """An unknown Expect, which aiohttp answers by itself."""
-    response = await client.get("/", headers={"Expect": "nothing"})
+    response = await client.get("/try", headers={"Expect": "nothing"})
 
     assert (417, 32) == (response.status, len(response.headers["X-Request-ID"]))
 
@@ -74,10 +74,10 @@ async def test_requests_at_once_keep_theirs(aiohttp_client, make_app):
         await both.wait()
         return web.Response(text=REQUEST_ID.get())
 
-    client = await aiohttp_client(make_app(web.get("/", waits)))
+    client = await aiohttp_client(make_app(web.get("/try", waits)))
 
     async def ask(request_id):
-        async with client.get("/", headers={"X-Request-ID": request_id}) as response:
+        async with client.get("/try", headers={"X-Request-ID": request_id}) as response:
             return await response.text()
 
     assert ["a" * 8, "b" * 8] == await asyncio.gather(ask("a" * 8), ask("b" * 8))
