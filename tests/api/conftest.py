@@ -108,10 +108,15 @@ def authenticator() -> FakeAuthenticator:
 
 @pytest.fixture
 def serve(aiohttp_client: Callable[..., Awaitable[TestClient]], authenticator: FakeAuthenticator) -> Serve:
-    """Serves operations, with *services* under their keys."""
+    """Serves operations, with *services* under their keys, after a test has prepared the application further."""
 
-    async def serve(operations: Iterable[Operation], services: dict[Any, Any], **options: Any) -> Api:
-        app = web.Application(middlewares=[error_middleware, *options.pop("middlewares", ())])
+    async def serve(
+        operations: Iterable[Operation],
+        services: dict[Any, Any],
+        prepare: Callable[[web.Application], None] = lambda _: None,
+    ) -> Api:
+        app = web.Application(middlewares=[error_middleware])
+        prepare(app)
         app[AUTHENTICATOR] = authenticator
         for key, service in services.items():
             app[key] = service
