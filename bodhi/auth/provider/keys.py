@@ -139,7 +139,8 @@ def _verifies(operations: object) -> bool:
 def _public_key(jwk: Mapping[str, Any]) -> PublicKey | None:
     kind = jwk.get("kty")
     members = _MEMBERS.get(kind, ()) if isinstance(kind, str) else ()
-    if not members or (kind == "RSA" and len(str(jwk.get("n"))) < _SHORTEST_RSA):
+    is_weak = kind == "RSA" and len(str(jwk.get("n"))) < _SHORTEST_RSA
+    if not members or is_weak or (kind == "OKP" and jwk.get("crv") != "Ed25519"):  # X25519 is for encryption
         return None
     try:
         key = JWKRegistry.import_key({member: jwk[member] for member in members})

@@ -176,6 +176,17 @@ async def test_a_key_in_the_header_is_not_used(provider, scripted, keys):
         assert (NOT_GENUINE, 401) == await refused(provider, forged)
 
 
+@pytest.mark.parametrize("header", [{"jku": 5}, {"jwk": 5}, {"x5c": "x"}, {"cty": []}], ids=repr)
+async def test_a_mistyped_header_is_refused(provider, token, header):
+    """RFC 7515, 4.1: also where the member is not looked at."""
+    assert (NOT_GENUINE, 401) == await refused(provider, token(header))
+
+
+async def test_unknown_members_of_the_header_do_not_matter(provider, token):
+    """RFC 7515, 4: they are ignored."""
+    await provider.verify_access_token(token({"x": {"y": 1}, "x5t": "x", "x5c": ["x" * 3000]}))
+
+
 @pytest.mark.parametrize("member", ["jku", "x5u"])
 async def test_an_address_in_the_header_is_not_visited(provider, scripted, keys, member):
     """SR-37: the forger's own key, linked; and a good token is good whatever it links to."""

@@ -2,7 +2,7 @@ import asyncio
 import secrets
 
 import pytest
-from joserfc.jwk import OctKey, RSAKey
+from joserfc.jwk import OctKey, OKPKey, RSAKey
 
 from auth.provider.background import settled
 from auth.provider.scripted import DISCOVERY, HANGS, KEYS, RESETS, Reply
@@ -209,6 +209,15 @@ async def test_a_token_without_kid_is_tried_with_all_keys_of_its_kind(provider, 
 
     await provider.verify_access_token(token(kid=None))
     assert "token_error-json_web_token" == await refused(provider, token(RSAKey.generate_key(2048), kid=None))
+
+
+async def test_a_key_for_agreement_does_not_stand_in_the_way(provider, scripted, token, keys):
+    """X25519 has the same type as Ed25519, and signs nothing."""
+    agreement = OKPKey.generate_key("X25519").as_dict(private=False)
+    scripted.publish(agreement, public(keys.ed25519))
+
+    await provider.verify_access_token(token(keys.ed25519, alg="EdDSA", kid=None))
+    assert SigningKey.of(agreement) is None
 
 
 def test_symmetric_and_weak_keys_are_none(keys):

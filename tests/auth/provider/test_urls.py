@@ -67,6 +67,13 @@ async def test_a_provider_without_logout_page_has_no_url(provider, scripted):
     assert await provider.end_session_url("bodhi", return_to="http://b/") is None
 
 
+async def test_the_provider_s_pages_are_known(provider, scripted):
+    """Where browsers are sent, so that pages may allow it."""
+    base = f"{scripted.issuer}/protocol/openid-connect"
+
+    assert [f"{base}/auth", f"{base}/logout"] == await provider.page_urls()
+
+
 @pytest.mark.parametrize(("announced", "expected"), [(True, True), (False, False), (None, False), ("true", False)])
 async def test_whether_the_issuer_is_announced(provider, scripted, announced, expected):
     """SR-34: RFC 9207 is in force where the metadata say so."""

@@ -1,0 +1,48 @@
+import pytest
+
+from bodhi.auth.provider import Claims
+from bodhi.auth.refusal import Refusal
+
+BASE = {"sub": "u", "exp": 1}
+
+
+@pytest.mark.parametrize(
+    ("roles", "expected"),
+    [
+        (["resource_user", 5, None, "other"], ["resource_user", "other"]),
+        ([], []),
+        ("resource_user other", ["resource_user", "other"]),
+        (5, None),
+        ({"resource_user": {}}, None),
+        (None, None),
+    ],
+)
+def test_roles_are_the_texts_at_a_path(roles, expected):
+    """A list of names or a text of several; nothing else is one."""
+    claims = Claims.of({**BASE, "resource_access": {"bodhi": {"roles": roles}}})
+
+    assert expected == claims.roles(("resource_access", "bodhi", "roles"))
+
+
+@pytest.mark.parametrize("access", [None, 5, [], "bodhi", {}, {"other": {"roles": ["resource_admin"]}}, {"bodhi": []}])
+def test_where_the_path_ends_early_there_are_none(access):
+    """Nor are another client's roles ours."""
+    assert Claims.of({**BASE, "resource_access": access}).roles(("resource_access", "bodhi", "roles")) is None
+
+
+@pytest.mark.parametrize("payload", [None, [], "text", 5])
+def test_a_payload_is_an_object(payload):
+    """Anything else has no claims."""
+    with pytest.raises(Refusal):
+        Claims.of(payload)
+
+
+@pytest.mark.parametrize(("audience", "expected"), [(None, ()), ("a", ("a",)), (["a", "b"], ("a", "b")), ([], ())])
+def test_an_audience_is_one_or_several(audience, expected):
+    """RFC 7519, 4.1.3."""
+    assert expected == Claims.of({**BASE, "aud": audience}).audience
+
+
+def test_printing_claims_shows_no_payload():
+    """What the provider added is nobody's business in a log."""
+    assert "secret" not in repr(Claims.of({**BASE, "more": "secret"}))
