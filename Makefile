@@ -22,8 +22,8 @@ COMPOSE = $$(docker compose version >/dev/null 2>&1 && echo docker compose || ec
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z0-9.]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(VENV)/installed ## install and serve on http://localhost:1135, with sessions in SQLite unless set otherwise
-	$(BIN)/python -m bodhi serve
+run: $(VENV)/installed ## install and serve on http://localhost:1135, with a provider that lets anybody log in
+	$(BIN)/python -m bodhi serve --dev
 
 test: $(VENV)/installed-test ## install and run every test on SQLite and PostgreSQL
 	@echo "Tests marked 'pgbouncer' are left out here; they need Debian's pgbouncer: make test.pgbouncer"

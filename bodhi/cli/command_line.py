@@ -46,3 +46,14 @@ def setting_option(flag: str, name: str) -> Callable[[Command], Command]:
             ctx.ensure_object(CommandLine).given[name] = value
 
     return click.option(flag, metavar=name, expose_value=False, callback=remember, help=BY_NAME[name].help)
+
+
+def setting_flag(flag: str, name: str) -> Callable[[Command], Command]:
+    """The same for a setting that is on or off: the flag takes no value and switches it on."""
+    from bodhi.settings import BY_NAME
+
+    def remember(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+        if value:
+            ctx.ensure_object(CommandLine).given[name] = "true"
+
+    return click.option(flag, is_flag=True, expose_value=False, callback=remember, help=BY_NAME[name].help)

@@ -5,8 +5,9 @@ import logging
 import click
 
 from bodhi import logs
-from bodhi.cli.command_line import CommandLine, setting_option
+from bodhi.cli.command_line import CommandLine, setting_flag, setting_option
 from bodhi.settings import (
+    BODHI_DEV,
     BODHI_HOST,
     BODHI_LOG_FORMAT,
     BODHI_LOG_LEVEL,
@@ -25,12 +26,13 @@ log = logging.getLogger(__name__)
 @setting_option("--workers", BODHI_WORKERS)
 @setting_option("--log-level", BODHI_LOG_LEVEL)
 @setting_option("--log-format", BODHI_LOG_FORMAT)
+@setting_flag("--dev", BODHI_DEV)
 @click.pass_obj
 def serve(command_line: CommandLine) -> int:
     """Serve until a signal says to end.
 
-    Prints one line on stdout when it is ready; the log goes to stderr. SIGTERM or SIGINT lets requests finish, for
-    BODHI_SHUTDOWN_TIMEOUT at most; a second one ends at once.
+    Prints one line on stdout when it is ready, and a second one about the provider that --dev brings; the log goes to
+    stderr. SIGTERM or SIGINT lets requests finish, for BODHI_SHUTDOWN_TIMEOUT at most; a second one ends at once.
     """
     resolution = resolve_settings(command_line.given)
     settings = with_encryption_keys(resolution.settings)

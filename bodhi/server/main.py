@@ -1,14 +1,17 @@
 """What the server is started by: one process, or several with a supervisor."""
 
 import logging
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from bodhi import logs
 from bodhi.app import create_app
+from bodhi.errors import ConfigurationError
 from bodhi.server.process import SERVICE_SHARE, serve_in_process
 from bodhi.server.runner import Runner
 from bodhi.server.sockets import bind, url_of
-from bodhi.settings import Settings, load_settings, mask_url
+from bodhi.settings import BODHI_DEV, Settings, load_settings, mask_url
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +22,8 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> int:
     Raises :exc:`ConfigurationError` when the port or the session database cannot be used.
     """
     bound = bind(settings)
+    if settings.public_port == 0:  # browsers come to the port that the system chose
+        settings = replace(settings, public_port=bound[0].getsockname()[1])
     line = (
         f"bodhi is ready on {url_of(settings, bound)}"
         f" ({settings.deployment}, sessions in {mask_url(settings.session_db_url)})"
@@ -27,11 +32,30 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> int:
         from bodhi.server.supervisor import Supervisor  # here, for most servers are one process
 
         return Supervisor(settings, bound).run(lambda: announce(line))
+    if settings.dev:
+        return _serve_with_provider(settings, bound, line, announce)
     return serve_in_process(settings, bound, lambda: announce(line))
+
+
+def _serve_with_provider(
+    settings: Settings, bound: Sequence[socket.socket], line: str, announce: Callable[[str], None]
+) -> int:
+    from bodhi.server.dev import Development  # here, for a server in production imports nothing of it
+
+    development = Development(settings, bound)
+
+    def ready() -> None:
+        announce(line)
+        announce(development.line)
+
+    return serve_in_process(development.settings, bound, ready, beside=development)
 
 
 async def application() -> Runner:
     """The application for gunicorn's aiohttp worker, as settings in the environment and files say."""
     settings = load_settings()
+    if settings.dev:
+        place = settings.sources.get(BODHI_DEV, "default")
+        raise ConfigurationError(f"{BODHI_DEV} ({place}): the development provider comes with `bodhi serve` alone")
     logs.configure(settings.log_level, settings.log_format)
     return Runner(create_app(settings), grace_seconds=settings.shutdown_timeout_seconds * SERVICE_SHARE)

@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 from aiohttp import web
@@ -29,14 +30,16 @@ def serve_in_process(
     ready: Callable[[], None],
     *,
     lifeline: int | None = None,
+    beside: AbstractAsyncContextManager[object] | None = None,
 ) -> int:
     """Serve on *bound* until SIGTERM or SIGINT, and return the exit status; a second signal ends at once.
 
     With *lifeline* the process is a worker: it takes SIGTERM alone, repeated it means no more, and the end of file on
-    this descriptor says that the supervisor is gone.
+    this descriptor says that the supervisor is gone. *beside* runs on the same loop: it is entered before the
+    application starts, and left after it.
     """
     with asyncio.Runner(loop_factory=_fastest_loop()) as loop:
-        loop.run(_serve(settings, bound, ready, lifeline))
+        loop.run(_serve(settings, bound, ready, lifeline, beside or nullcontext()))
     return 0
 
 
@@ -49,9 +52,21 @@ def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def _serve(
-    settings: Settings, bound: Sequence[socket.socket], ready: Callable[[], None], lifeline: int | None
+    settings: Settings,
+    bound: Sequence[socket.socket],
+    ready: Callable[[], None],
+    lifeline: int | None,
+    beside: AbstractAsyncContextManager[object],
 ) -> None:
     stop = _stop_signal(settings.shutdown_timeout_seconds, lifeline)
+    async with beside:
+        await _serve_until(stop, settings, bound, ready)
+    log.info("ended")
+
+
+async def _serve_until(
+    stop: asyncio.Event, settings: Settings, bound: Sequence[socket.socket], ready: Callable[[], None]
+) -> None:
     runner = Runner(create_app(settings), grace_seconds=settings.shutdown_timeout_seconds * SERVICE_SHARE)
     try:
         if not await _unless(stop, runner.setup()):
@@ -62,7 +77,6 @@ async def _serve(
         log.info("ending: no new connections, requests under way are finished")
     finally:
         await runner.cleanup()
-    log.info("ended")
 
 
 def _stop_signal(limit_seconds: float, lifeline: int | None) -> asyncio.Event:

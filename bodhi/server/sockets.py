@@ -22,19 +22,25 @@ def bind(settings: Settings) -> list[socket.socket]:
     With several workers the port can be shared by those who ask for it with :func:`share`.
     Raises :exc:`ConfigurationError` when the host has no address here or the port cannot be had.
     """
-    shared = settings.workers > 1
-    addresses = _addresses(settings)
-    for _ in range(ANY_PORT_ATTEMPTS - 1 if settings.port == 0 else 0):
+    return bind_to(settings, settings.host, settings.port, BODHI_PORT, shared=settings.workers > 1)
+
+
+def bind_to(
+    settings: Settings, host: str, port: int, port_setting: str, *, shared: bool = False
+) -> list[socket.socket]:
+    """The same for any *host* and *port*; *port_setting* names the setting that the port comes from."""
+    addresses = _addresses(settings, host, port)
+    for _ in range(ANY_PORT_ATTEMPTS - 1 if port == 0 else 0):
         # The system picks a port for the first address; it may be taken on the second.
         with suppress(OSError):
             return _bind_all(addresses, shared=shared)
     try:
         return _bind_all(addresses, shared=shared)
     except OSError as error:
-        at_fault, value = (BODHI_HOST, settings.host) if error.errno in _ABSENT else (BODHI_PORT, settings.port)
+        at_fault, value = (BODHI_HOST, host) if error.errno in _ABSENT else (port_setting, port)
         raise ConfigurationError(
             f"{at_fault} ({settings.sources.get(at_fault, 'default')}): {value} cannot be listened on"
-            f" at {settings.host}: {os.strerror(error.errno or 0)}"
+            f" at {host}: {os.strerror(error.errno or 0)}"
         ) from error
 
 
@@ -52,12 +58,12 @@ def url_of(settings: Settings, bound: Sequence[socket.socket]) -> str:
 _Address = tuple[int, tuple[Any, ...]]
 
 
-def _addresses(settings: Settings) -> list[_Address]:
+def _addresses(settings: Settings, host: str, port: int) -> list[_Address]:
     try:
-        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         place = settings.sources.get(BODHI_HOST, "default")
-        raise ConfigurationError(f"{BODHI_HOST} ({place}): {settings.host} has no address: {error.strerror}") from error
+        raise ConfigurationError(f"{BODHI_HOST} ({place}): {host} has no address: {error.strerror}") from error
     return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
 
 

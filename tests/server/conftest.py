@@ -30,6 +30,7 @@ class Process:
     popen: subprocess.Popen
     stderr_path: Path
     ready_line: str = ""
+    further_output: bytes = b""  # what came with the ready line, after it
 
     @property
     def url(self):
@@ -55,7 +56,8 @@ class Process:
             byte = os.read(self.popen.stdout.fileno(), 4096) if readable else b""
             assert byte, f"not ready, status {self.popen.poll()}; stderr: {self.stderr}"
             output += byte
-        self.ready_line = output.decode()
+        first, newline, self.further_output = output.partition(b"\n")
+        self.ready_line = (first + newline).decode()
         assert READY.fullmatch(self.ready_line), self.ready_line
 
     def workers(self):
@@ -69,7 +71,7 @@ class Process:
 
     def rest_of_stdout(self):
         """What it wrote after the ready line; it must have ended."""
-        return self.popen.stdout.read()
+        return self.further_output + self.popen.stdout.read()
 
     def close(self):
         """End it and all its workers, whatever state they are in."""

@@ -51,7 +51,8 @@ class DevelopmentProvider(Controls):
         self.client_id = client_id
         self.client_secret = client_secret or secrets.token_urlsafe(24)
         self._path = f"/realms/{realm}"
-        self._base_url = base_url
+        if base_url is not None:
+            self.realm.issuer = f"{base_url}{self._path}"
         self._sockets = tuple(sockets)
         self._http: aiohttp.ClientSession | None = None
         self._runner: web.AppRunner | None = None
@@ -87,8 +88,13 @@ class DevelopmentProvider(Controls):
 
     @property
     def issuer(self) -> str:
-        """The issuer, known once the provider runs."""
+        """The issuer; without a ``base_url`` it is known once the provider runs."""
         return self.realm.issuer
+
+    @property
+    def client(self) -> Client:
+        """The client that the provider was made with, which can still be changed."""
+        return self.realm.clients[self.client_id]
 
     @property
     def issued_secrets(self) -> frozenset[str]:
@@ -228,5 +234,6 @@ class DevelopmentProvider(Controls):
             await web.SockSite(runner, one).start()
         if not self._sockets:
             await web.TCPSite(runner, "127.0.0.1", 0).start()
-        host, port = runner.addresses[0][:2]
-        self.realm.issuer = f"{self._base_url or f'http://{host}:{port}'}{self._path}"
+        if not self.realm.issuer:
+            host, port = runner.addresses[0][:2]
+            self.realm.issuer = f"http://{host}:{port}{self._path}"
