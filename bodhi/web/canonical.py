@@ -7,7 +7,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from bodhi.web.forwarded import scheme_told
-from bodhi.web.hosts import FOR_ANY_HOST, authority_of
+from bodhi.web.hosts import AUTHORITY, FOR_ANY_HOST, authority_of
 from bodhi.web.public_url import IMPLIED_PORTS, PublicUrl, base_of
 
 _AS_IT_IS = string.punctuation
@@ -34,7 +34,7 @@ def canonical_middleware(public_url: PublicUrl) -> Middleware:
         return web.Response(status=301, headers={hdrs.LOCATION: base + _target(request)})
 
     def _base_asked(request: web.Request) -> str | None:
-        authority = authority_of(request)
+        authority = request.get(AUTHORITY) or authority_of(request)
         if authority is None:
             return None
         # bodhi speaks no TLS itself: where nobody trusted says which scheme the browser uses, a redirect to https could
