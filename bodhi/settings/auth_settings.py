@@ -90,8 +90,9 @@ class AuthSettings:
         Setting(
             names.BODHI_AUTH_LOGOUT,
             kinds.switch(),
-            "true",
-            "Whether a logout goes on to the provider's logout page, where it has one, so that its session ends too.",
+            Derived("true when BODHI_DEV is true, else false", lambda values: values["dev"]),
+            "Whether a logout goes on to the provider's logout page, where it has one, so that its session ends too. "
+            "Otherwise who clicks to log in again may be in without being asked.",
         ),
     ]
     auth_roles_claim: Annotated[

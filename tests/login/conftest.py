@@ -13,7 +13,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from bodhi.app import create_app
 from bodhi.settings import load_settings
 from bodhi.testing import DevelopmentProvider
-from support.provider import provider as provider
+from bodhi.web.login import DESK
+from support.provider import provider as provider  # noqa: PLC0414 - a fixture, which a conftest has by importing it
 
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 
@@ -83,7 +84,10 @@ async def start_server(database_url: str, provider: DevelopmentProvider, tmp_pat
                 },
                 cwd=tmp_path,
             )
-            server = TestServer(create_app(settings))
+            app = create_app(settings)
+            # Tests do not wait between two attempts; the delays have tests of their own.
+            app[DESK].provider._retry_delays = ()
+            server = TestServer(app)
             await server.start_server()
             stack.push_async_callback(server.close)
             return server

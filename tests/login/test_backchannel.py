@@ -1,0 +1,163 @@
+"""``POST /bodhi/v1/auth/backchannel-logout``: the provider ends sessions."""
+
+import secrets
+
+import pytest
+
+from bodhi.session import SESSIONS, SessionUnavailable
+
+PATH = "/bodhi/v1/auth/backchannel-logout"
+EVENT = "http://schemas.openid.net/event/backchannel-logout"
+
+
+@pytest.fixture
+def logout_token(provider):
+    """Makes logout tokens, sound ones unless told otherwise."""
+
+    def make(**changes):
+        now = int(provider.realm.now())
+        payload = {
+            "iss": provider.issuer,
+            "aud": provider.client_id,
+            "iat": now,
+            "exp": now + 120,
+            "jti": secrets.token_hex(8),
+            "sub": provider.person("user").user_id,
+            "events": {EVENT: {}},
+            **changes,
+        }
+        return provider.sign({name: value for name, value in payload.items() if value is not None})
+
+    return make
+
+
+async def post(client, token):
+    """Status and code of the answer to a logout token, which no browser brings."""
+    response = await client.session.post(client.make_url(PATH), data={"logout_token": token})
+    return response.status, (await response.json())["error"]["code"] if response.status >= 400 else None
+
+
+async def sid_of(server, browser):
+    """The provider's session that the browser's belongs to."""
+    return (await server.app[SESSIONS].load(browser.session_cookie)).data["id_claims"]["sid"]
+
+
+async def test_by_subject_all_sessions_of_the_person_end(browser, server, provider, open_browser, logout_token):
+    """And nobody else's."""
+    other_device, somebody_else = await open_browser(server), await open_browser(server)
+    for one, user in ((browser, "user"), (other_device, "user"), (somebody_else, "admin")):
+        await one.log_in(provider, user)
+
+    assert (200, None) == await post(browser, logout_token())
+
+    assert {"auth_status": "logged_out"} == await browser.user() == await other_device.user()
+    assert "admin" == (await somebody_else.user())["username"]
+
+
+async def test_by_session_that_one_ends(browser, server, provider, open_browser, logout_token):
+    """With or without the subject beside it."""
+    other_device = await open_browser(server)
+    for one in (browser, other_device):
+        await one.log_in(provider)
+    sid = await sid_of(server, browser)
+
+    assert (200, None) == await post(browser, logout_token(sid=sid, sub=None))
+
+    assert {"auth_status": "logged_out"} == await browser.user()
+    assert "user" == (await other_device.user())["username"]
+
+
+async def test_after_an_own_logout_the_providers_word_ends_nothing_else(
+    browser, server, provider, open_browser, logout_token
+):
+    """A logout here goes on at the provider, which then sends a token for the session that is over already."""
+    other_device = await open_browser(server)
+    for one in (browser, other_device):
+        await one.log_in(provider)
+    sid = await sid_of(server, browser)
+    await browser.post("/bodhi/v1/logout")
+
+    assert (200, None) == await post(browser, logout_token(sid=sid))
+    assert "user" == (await other_device.user())["username"]
+
+
+async def test_it_holds_on_every_node(start_server, open_browser, provider, logout_token):
+    """The next request of another node finds the session gone."""
+    one, other = [await start_server() for _ in range(2)]
+    browser, provider_side = await open_browser(one), await open_browser(other)
+    await browser.log_in(provider)
+
+    assert (200, None) == await post(provider_side, logout_token())
+    assert {"auth_status": "logged_out"} == await browser.user()
+
+
+async def test_a_token_is_heeded_once(browser, provider, logout_token):
+    """A copy of it does not end what was begun since."""
+    token = logout_token()
+    await browser.log_in(provider)
+    assert (200, None) == await post(browser, token)
+    await browser.log_in(provider)
+
+    assert (400, "auth_error-invalid_logout_token") == await post(browser, token)
+    assert "user" == (await browser.user())["username"]
+
+
+async def test_a_failure_is_told_and_can_be_repeated(browser, provider, server, monkeypatch, logout_token):
+    """The same token is good until it was heeded."""
+    token = logout_token()
+    await browser.log_in(provider)
+    with monkeypatch.context() as broken:
+
+        async def fail(*_, **__):
+            raise SessionUnavailable
+
+        broken.setattr(server.app[SESSIONS].get_session_store(), "clear_user", fail)
+        assert (503, "auth_error-session_store") == await post(browser, token)
+    assert "user" == (await browser.user())["username"]
+
+    assert (200, None) == await post(browser, token)
+    assert {"auth_status": "logged_out"} == await browser.user()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"iss": "https://evil.example"},
+        {"aud": "somebody-else"},
+        {"events": None},
+        {"events": {"something": {}}},
+        {"events": "logout"},
+        {"nonce": "n"},
+        {"sub": None},
+        {"jti": None},
+        {"iat": None},
+        {"exp": 1_000_000},
+    ],
+    ids=str,
+)
+async def test_a_wrong_token_ends_nothing(browser, provider, logout_token, changes):
+    """400, as the specification of back-channel logout says."""
+    await browser.log_in(provider)
+
+    assert (400, "auth_error-invalid_logout_token") == await post(browser, logout_token(**changes))
+    assert "user" == (await browser.user())["username"]
+
+
+async def test_a_foreign_signature_ends_nothing(browser, provider, logout_token):
+    """A token from somebody else, or none at all."""
+    await browser.log_in(provider)
+    head, payload, _ = logout_token().split(".")
+
+    for token in (f"{head}.{payload}.{'A' * 342}", f"{head}.{payload}.", "nonsense"):
+        assert (400, "auth_error-invalid_logout_token") == await post(browser, token)
+    assert (400, "json_rejection_error") == await post(browser, ["a", "b"])
+    response = await browser.session.post(browser.make_url(PATH), json={"logout_token": "x"})
+    assert 400 == response.status
+    assert "user" == (await browser.user())["username"]
+
+
+async def test_an_access_token_is_no_logout_token(browser, provider):
+    """Though the same key signed it."""
+    await browser.log_in(provider)
+
+    assert (400, "auth_error-invalid_logout_token") == await post(browser, provider.issue_access_token("user"))

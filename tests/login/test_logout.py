@@ -1,0 +1,100 @@
+"""``POST /bodhi/v1/logout``: the session ends here, and its tokens at the provider."""
+
+import pytest
+
+from bodhi.session import SESSIONS, SessionUnavailable
+from bodhi.web.login import DESK
+
+LOCATION = {"location": "http://localhost:1135/ui/login"}
+
+
+async def test_the_session_and_its_cookie_go(browser, provider, server, open_browser):
+    """The removal names all that the browser compares, and a copy of the cookie is worthless."""
+    await browser.log_in(provider)
+    copy = {"Cookie": f"bodhiapp_session_id={browser.session_cookie}"}
+    response = await browser.post("/bodhi/v1/logout")
+
+    assert (200, LOCATION) == (response.status, await response.json())
+    assert 'bodhiapp_session_id=""; Max-Age=0' in response.headers["Set-Cookie"]
+    assert response.headers["Set-Cookie"].endswith("; Path=/; HttpOnly; SameSite=Strict")
+    assert ("no-store", '"cache"') == (response.headers["Cache-Control"], response.headers["Clear-Site-Data"])
+    stranger = await open_browser(server)
+    assert {"auth_status": "logged_out"} == await (await stranger.get("/bodhi/v1/user", headers=copy)).json()
+
+
+async def test_logging_out_twice_is_no_error(browser, provider):
+    """Nor is it without any session."""
+    assert 200 == (await browser.post("/bodhi/v1/logout")).status
+    await browser.log_in(provider)
+    for _ in range(2):
+        assert 200 == (await browser.post("/bodhi/v1/logout")).status
+
+
+@pytest.mark.parametrize("cookie", ["x" * 43, "x", "", "é"])
+async def test_an_unknown_cookie_is_removed_and_costs_no_error(browser, cookie):
+    """Whatever the browser holds."""
+    response = await browser.post("/bodhi/v1/logout", headers={"Cookie": f"bodhiapp_session_id={cookie}"})
+
+    assert 200 == response.status
+
+
+async def test_the_refresh_token_is_revoked_once(browser, provider):
+    """It would be good for weeks."""
+    await browser.log_in(provider)
+    await browser.post("/bodhi/v1/logout")
+    await browser.post("/bodhi/v1/logout")
+
+    assert 1 == provider.counts["revoke"]
+
+
+@pytest.mark.parametrize("failure", ["hang", "reset", "fail"])
+async def test_a_provider_that_fails_holds_no_logout_up(browser, provider, monkeypatch, failure):
+    """The session has ended already."""
+    monkeypatch.setattr("bodhi.web.login.REVOCATION_SECONDS", 0.05)
+    await browser.log_in(provider)
+    getattr(provider, failure)("revoke")
+
+    assert 200 == (await browser.post("/bodhi/v1/logout")).status
+    assert {"auth_status": "logged_out"} == await browser.user()
+
+
+async def test_a_session_that_cannot_be_ended_is_told(browser, provider, server, monkeypatch):
+    """500, the cookie stays, and it can be tried again."""
+    await browser.log_in(provider)
+    with monkeypatch.context() as broken:
+
+        async def fail(*_):
+            raise SessionUnavailable
+
+        broken.setattr(server.app[SESSIONS].get_session_store(), "delete", fail)
+        response = await browser.post("/bodhi/v1/logout")
+
+    assert (500, "login_error-session_delete") == (response.status, (await response.json())["error"]["code"])
+    assert "Set-Cookie" not in response.headers
+    assert "user" == (await browser.user())["username"]
+    assert 200 == (await browser.post("/bodhi/v1/logout")).status
+
+
+async def test_another_site_logs_nobody_out(browser, provider):
+    """Neither with a form nor with a script."""
+    await browser.log_in(provider)
+    for site in ("cross-site", "same-site", "none"):
+        response = await browser.post("/bodhi/v1/logout", headers={"Sec-Fetch-Site": site})
+        assert (403, "auth_error-cross_site_request") == (
+            response.status,
+            (await response.json())["error"]["code"],
+        )
+    assert "user" == (await browser.user())["username"]
+
+
+async def test_the_logout_may_go_on_at_the_provider(start_server, open_browser, provider):
+    """By configuration: its session ends as well, and the browser comes back to the login page."""
+    server = await start_server(BODHI_AUTH_LOGOUT="true")
+    browser = await open_browser(server)
+    await browser.log_in(provider)
+
+    location = (await (await browser.post("/bodhi/v1/logout")).json())["location"]
+
+    assert location.startswith(f"{provider.issuer}/protocol/openid-connect/logout?")
+    assert "post_logout_redirect_uri=http%3A%2F%2F127.0.0.1%3A1135%2Fui%2Flogin" in location
+    assert server.app[DESK].logs_out_at_provider
