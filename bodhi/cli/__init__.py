@@ -14,7 +14,7 @@ from bodhi.errors import BodhiError
 COMMANDS = {
     "serve": ("bodhi.cli.serve:serve", "Serve until a signal says to end."),
     "config": ("bodhi.cli.config:config", "Show and export settings, make keys."),
-    "db": ("bodhi.cli.db:db", "Look at the schema of the session database, and bring it up to date."),
+    "db": ("bodhi.cli.db:db", "Look at the schemas of the databases, and bring them up to date."),
     "sessions": ("bodhi.cli.sessions:sessions", "Count, sweep and re-encrypt the sessions."),
 }
 INTERRUPTED = 130  # what a shell reports for SIGINT

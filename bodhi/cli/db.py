@@ -1,68 +1,108 @@
-"""``bodhi db``: the schema of the session database."""
+"""``bodhi db``: the schemas of the two databases, which may be one."""
 
 import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from bodhi.cli.command_line import CommandLine
 from bodhi.cli.output import print_json
-from bodhi.database import Schema, SchemaStatus, dialect_of, sqlite_path
+from bodhi.database import Database, Schema, SchemaStatus, dialect_of, sqlite_path
 from bodhi.settings import Settings, mask_url
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the schema, and the database that it is in."""
+
+    name: str
+    url: str
+    database: Database
+    faults: Callable[[], AbstractContextManager[None]]  # puts errors down to the setting that names the database
+
+
+def parts_of(settings: Settings) -> Iterator[Part]:
+    """Every part of the schema."""
+    from bodhi import app
+
+    yield Part(
+        "session",
+        settings.session_db_url,
+        app.session_database(settings),
+        lambda: app.session_database_faults(settings),
+    )
+    yield Part(
+        "application",
+        settings.database_url,
+        app.application_database(settings),
+        lambda: app.application_database_faults(settings),
+    )
 
 
 @click.group()
 def db() -> None:
-    """Look at the schema of the session database, and bring it up to date."""
+    """Look at the schemas of the sessions and of the application, and bring them up to date."""
 
 
 @db.command()
 @click.pass_obj
 def migrate(command_line: CommandLine) -> None:
-    """Bring the schema up to date; what is there already stays. A database of a newer bodhi is refused."""
-    from bodhi.app import session_database, session_database_faults
+    """Bring both schemas up to date; what is there already stays. A database of a newer bodhi is refused."""
+    for part in parts_of(command_line.resolve().settings):
+        with part.faults():
+            applied = asyncio.run(_migrate(part))
+        done = f"applied {', '.join(applied)}" if applied else "nothing to do"
+        click.echo(f"{mask_url(part.url)}: {part.name} schema: {done}")
 
-    settings = command_line.resolve().settings
 
-    async def run() -> list[str]:
-        async with session_database(settings) as database:
-            return [f"{it.version:04} {it.name}" for it in await Schema(database, "session").migrate()]
-
-    with session_database_faults(settings):
-        applied = asyncio.run(run())
-    done = f"applied {', '.join(applied)}" if applied else "nothing to do"
-    click.echo(f"{mask_url(settings.session_db_url)}: {done}")
+async def _migrate(part: Part) -> list[str]:
+    async with part.database as database:
+        return [f"{it.version:04} {it.name}" for it in await Schema(database, part.name).migrate()]
 
 
 @db.command()
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 @click.pass_obj
 def status(command_line: CommandLine, as_json: bool) -> int:
-    """Show where the schema stands; changes nothing. The exit status is 0 if the server can work with it, else 1."""
-    settings = command_line.resolve().settings
-    schema = _status(settings)
-    url = mask_url(settings.session_db_url)
-    state = "current" if schema.is_current else "outdated" if schema.applied < schema.known else "newer"
+    """Show where the schemas stand; changes nothing. The exit status is 0 if the server can work with both, else 1."""
+    found = []
+    for part in parts_of(command_line.resolve().settings):
+        with part.faults():
+            found.append((part, _status(part)))
     if as_json:
-        print_json(
-            {"database": url, "part": schema.part, "applied": schema.applied, "known": schema.known, "state": state}
-        )
+        print_json([_told(part, schema) for part, schema in found])
     else:
-        click.echo(f"{url}: {schema.part} schema is at version {schema.applied} of {schema.known}: {state}")
-    return 0 if schema.is_current else 1
+        for part, schema in found:
+            told = f"{schema.part} schema is at version {schema.applied} of {schema.known}: {_state(schema)}"
+            click.echo(f"{mask_url(part.url)}: {told}")
+    return 0 if all(schema.is_current for _, schema in found) else 1
 
 
-def _status(settings: Settings) -> SchemaStatus:
-    from bodhi.app import session_database, session_database_faults
-
+def _status(part: Part) -> SchemaStatus:
     async def run() -> SchemaStatus:
-        async with session_database(settings) as database:
-            return await Schema(database, "session").status()
+        async with part.database as database:
+            return await Schema(database, part.name).status()
 
-    with session_database_faults(settings):
-        if is_absent_file(settings.session_db_url):
-            return SchemaStatus("session", 0, len(Schema(session_database(settings), "session").migrations))
-        return asyncio.run(run())
+    if is_absent_file(part.url):
+        return SchemaStatus(part.name, 0, len(Schema(part.database, part.name).migrations))
+    return asyncio.run(run())
+
+
+def _told(part: Part, schema: SchemaStatus) -> dict[str, object]:
+    return {
+        "database": mask_url(part.url),
+        "part": schema.part,
+        "applied": schema.applied,
+        "known": schema.known,
+        "state": _state(schema),
+    }
+
+
+def _state(schema: SchemaStatus) -> str:
+    return "current" if schema.is_current else "outdated" if schema.applied < schema.known else "newer"
 
 
 def is_absent_file(url: str) -> bool:

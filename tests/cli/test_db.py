@@ -1,9 +1,11 @@
+import asyncio
 import json
 import sqlite3
 
 import pytest
 
 from bodhi.cli import main
+from bodhi.database import Schema, open_database
 from bodhi.settings import mask_url
 
 
@@ -22,78 +24,145 @@ def run(monkeypatch, tmp_path, capsys):
     return run
 
 
-def test_migrate_brings_the_schema_up_to_date(run, database_url):
+@pytest.fixture
+def application_url(tmp_path):
+    """The URL of the application's database where nothing is said about it."""
+    return f"sqlite:{tmp_path}/bodhi/bodhi.sqlite"
+
+
+def test_migrate_brings_both_schemas_up_to_date(run, database_url, application_url):
     """Once; then there is nothing to do."""
     masked = mask_url(database_url)
 
-    assert (0, f"{masked}: applied 0001 sessions\n", "") == run("migrate", BODHI_SESSION_DB_URL=database_url)
-    assert (0, f"{masked}: nothing to do\n", "") == run("migrate", BODHI_SESSION_DB_URL=database_url)
+    def told(sessions, application):
+        return f"{masked}: session schema: {sessions}\n{application_url}: application schema: {application}\n"
+
+    first = told("applied 0001 sessions", "applied 0001 application")
+    assert (0, first, "") == run("migrate", BODHI_SESSION_DB_URL=database_url)
+    assert (0, told("nothing to do", "nothing to do"), "") == run("migrate")
+
+
+def test_both_schemas_may_share_a_database(run, database_url):
+    """As they do in a cluster; each is looked at on its own."""
+    masked = mask_url(database_url)
+    run("migrate", BODHI_SESSION_DB_URL=database_url, BODHI_DATABASE_URL=database_url)
+
+    told = [f"{masked}: {part} schema is at version 1 of 1: current\n" for part in ("session", "application")]
+    assert (0, "".join(told), "") == run("status")
+
+
+@pytest.mark.parametrize("parts", [("session", "application"), ("application", "session")], ids="-".join)
+def test_either_schema_may_come_first(run, database_url, parts):
+    """A database of either part becomes one of both, and what is in it stays."""
+
+    async def migrate(part):
+        async with open_database(database_url) as database:
+            await Schema(database, part).migrate()
+
+    for part in parts:
+        asyncio.run(migrate(part))
+
+    status, out, _ = run("status", "--json", BODHI_SESSION_DB_URL=database_url, BODHI_DATABASE_URL=database_url)
+    assert (0, ["current", "current"]) == (status, [part["state"] for part in json.loads(out)])
+
+
+def test_both_schemas_may_live_in_a_postgres_schema_of_their_own(run, postgres_url):
+    """The one that is named for the sessions."""
+    environ = {"BODHI_SESSION_DB_URL": postgres_url, "BODHI_DATABASE_URL": postgres_url}
+
+    assert 0 == run("migrate", **environ, BODHI_SESSION_DB_SCHEMA="bodhi")[0]
+    assert 0 == run("status")[0]
+    assert 1 == run("status", BODHI_SESSION_DB_SCHEMA="another")[0]
 
 
 def test_migrate_ignores_that_servers_may_not(run, database_url):
     """It is what the setting leaves the work to."""
     status, out, _ = run("migrate", BODHI_SESSION_DB_URL=database_url, BODHI_DB_AUTO_MIGRATE="false")
 
-    assert (0, True) == (status, "applied" in out)
+    assert (0, 2) == (status, out.count("applied"))
 
 
-def test_status_tells_where_the_schema_stands(run, database_url):
-    """For people and for programs; the exit status says whether the server can work with it."""
+def test_status_tells_where_the_schemas_stand(run, database_url, application_url):
+    """For people and for programs; the exit status says whether the server can work with both."""
     masked = mask_url(database_url)
+
+    def told(version, state):
+        return "".join(
+            f"{url}: {part} schema is at version {version} of 1: {state}\n"
+            for url, part in ((masked, "session"), (application_url, "application"))
+        )
 
     before = run("status", BODHI_SESSION_DB_URL=database_url)
     run("migrate")
     after = run("status")
     status, out, _ = run("status", "--json")
 
-    assert (1, f"{masked}: session schema is at version 0 of 1: outdated\n", "") == before
-    assert (0, f"{masked}: session schema is at version 1 of 1: current\n", "") == after
+    assert (1, told(0, "outdated"), "") == before
+    assert (0, told(1, "current"), "") == after
     assert 0 == status
-    assert {"database": masked, "part": "session", "applied": 1, "known": 1, "state": "current"} == json.loads(out)
+    assert [
+        {"database": masked, "part": "session", "applied": 1, "known": 1, "state": "current"},
+        {"database": application_url, "part": "application", "applied": 1, "known": 1, "state": "current"},
+    ] == json.loads(out)
+
+
+def test_one_schema_that_is_outdated_is_one_too_many(run, database_url, application_url):
+    """A server would not start, or have to migrate."""
+    run("migrate", BODHI_SESSION_DB_URL=database_url)
+    database = sqlite3.connect(application_url.removeprefix("sqlite:"))
+    database.execute("DELETE FROM bodhi_schema WHERE part = 'application'")
+    database.commit()
+    database.close()
+
+    status, out, _ = run("status")
+
+    assert (1, True, True) == (status, "session schema is at version 1 of 1: current" in out, "0 of 1: outdated" in out)
 
 
 def test_status_makes_no_file(run, tmp_path):
     """Looking changes nothing."""
     status, out, _ = run("status", BODHI_SESSION_DB_URL=f"sqlite:{tmp_path}/none.sqlite")
 
-    assert (1, True) == (status, "version 0 of 1: outdated" in out)
+    assert (1, 2) == (status, out.count("version 0 of 1: outdated"))
     assert not (tmp_path / "none.sqlite").exists()
     assert not (tmp_path / "bodhi").exists()
 
 
-@pytest.fixture
-def newer_url(run, sqlite_url):
-    """The URL of a database that a newer program has migrated."""
-    run("migrate", BODHI_SESSION_DB_URL=sqlite_url)
+@pytest.fixture(params=["session", "application"])
+def newer(run, request, sqlite_url):
+    """The part and the URL of a database that a newer program has migrated."""
+    name = {"session": "BODHI_SESSION_DB_URL", "application": "BODHI_DATABASE_URL"}[request.param]
+    run("migrate", **{name: sqlite_url})
     database = sqlite3.connect(sqlite_url.removeprefix("sqlite:"))
-    database.execute("INSERT INTO bodhi_schema VALUES ('session', 99, 'from_the_future', 0)")
+    database.execute(f"INSERT INTO bodhi_schema VALUES ('{request.param}', 99, 'from_the_future', 0)")
     database.commit()
     database.close()
-    return sqlite_url
+    return request.param, name
 
 
-def test_newer_database_is_refused_with_one_line(run, newer_url):
+def test_newer_database_is_refused_with_one_line(run, sqlite_url, newer):
     """Only the newer program understands it."""
-    status, out, err = run("migrate")
+    part, name = newer
+    status, _, err = run("migrate")
 
-    assert (2, "", 1) == (status, out, len(err.splitlines()))
-    assert f"BODHI_SESSION_DB_URL (environment): {newer_url} is at version 99 of the session schema" in err
+    assert (2, 1) == (status, len(err.splitlines()))
+    assert f"{name} (environment): {sqlite_url} is at version 99 of the {part} schema" in err
 
 
-@pytest.mark.usefixtures("newer_url")
-def test_newer_database_has_a_status(run):
+def test_newer_database_has_a_status(run, newer):
     """It can still be looked at."""
     status, out, _ = run("status", "--json")
 
-    assert (1, "newer", 99) == (status, json.loads(out)["state"], json.loads(out)["applied"])
+    told = {part["part"]: (part["state"], part["applied"]) for part in json.loads(out)}
+    assert (1, ("newer", 99)) == (status, told[newer[0]])
 
 
+@pytest.mark.parametrize("name", ["BODHI_SESSION_DB_URL", "BODHI_DATABASE_URL"])
 @pytest.mark.parametrize("command", ["migrate", "status"])
-def test_database_that_cannot_be_opened_is_one_line(run, command):
+def test_database_that_cannot_be_opened_is_one_line(run, command, name):
     """That names the setting and the cause."""
-    assert (2, "", "bodhi: error: BODHI_SESSION_DB_URL (environment): ") == (
-        *(told := run(command, BODHI_SESSION_DB_URL="postgres://bodhi:x@127.0.0.1:1/bodhi"))[:2],
-        told[2][: len("bodhi: error: BODHI_SESSION_DB_URL (environment): ")],
-    )
-    assert 1 == len(told[2].splitlines())
-    assert ":x@" not in told[2]
+    status, out, err = run(command, **{name: "postgres://bodhi:x@127.0.0.1:1/bodhi"})
+
+    assert (2, 1) == (status, len(err.splitlines()))
+    assert err.startswith(f"bodhi: error: {name} (environment): ")
+    assert ":x@" not in out + err
