@@ -14,7 +14,7 @@ from bodhi.web.operations import Operation
 from bodhi.web.pages import words
 from bodhi.web.pages.forms import is_partial, see_other
 from bodhi.web.pages.navigation import ACCESS_REQUESTS as ENTRY
-from bodhi.web.pages.provider import provider_origins
+from bodhi.web.pages.origins import provider_origins
 from bodhi.web.pages.rendering import fragment, page
 from bodhi.web.services import ACCESS_REQUESTS, session_user_of
 

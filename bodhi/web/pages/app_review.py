@@ -6,7 +6,6 @@ from uuid import UUID
 
 import msgspec
 from aiohttp import web
-from yarl import URL
 
 from bodhi.auth.app_access_records import AppAccessRequest
 from bodhi.auth.gate import SESSION_USER
@@ -16,7 +15,7 @@ from bodhi.web.operations import OPTIONAL, Operation
 from bodhi.web.pages.arrival import arrival_target
 from bodhi.web.pages.forms import see_other
 from bodhi.web.pages.interrupted import after_login
-from bodhi.web.pages.provider import origin_of, provider_origins
+from bodhi.web.pages.origins import host_of, origin_of, provider_origins
 from bodhi.web.pages.rendering import page, person_of
 from bodhi.web.services import APP_ACCESS_REQUESTS, session_user_of
 
@@ -59,15 +58,15 @@ async def review(request: web.Request) -> web.Response:
 
 def _shown(request: web.Request, asked: AppAccessRequest, targets: list[str]) -> web.Response:
     title, outcome = OUTCOMES.get(asked.status, (f"{asked.app_name or asked.app_client_id} asks for access", None))
-    back_to = origin_of(asked.redirect_url) if asked.redirect_url else None
+    target = origin_of(asked.redirect_url) if asked.redirect_url else None
     return page(
         request,
         "app_review.html",
-        form_targets=[*targets, *([back_to] if back_to else [])],
+        form_targets=[*targets, *([target] if target else [])],
         asked=asked,
         title=title,
         outcome=outcome,
-        back_to=URL(back_to).authority if back_to else None,
+        back_to=host_of(asked.redirect_url) if asked.redirect_url else None,
         requested=json.loads(asked.requested),
     )
 

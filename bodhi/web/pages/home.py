@@ -12,7 +12,7 @@ from bodhi.web.pages import words
 from bodhi.web.pages.arrival import arrival_target
 from bodhi.web.pages.forms import is_partial, see_other
 from bodhi.web.pages.interrupted import interrupted_review
-from bodhi.web.pages.provider import provider_origins
+from bodhi.web.pages.origins import provider_origins
 from bodhi.web.pages.rendering import fragment, page, person_of
 from bodhi.web.services import ACCESS_REQUESTS
 

@@ -5,7 +5,6 @@ from typing import Annotated
 import msgspec
 from aiohttp import web
 from msgspec import Meta
-from yarl import URL
 
 from bodhi.auth.instance import Status
 from bodhi.auth.refusal import Refusal
@@ -14,7 +13,7 @@ from bodhi.web.login import CALLBACK_PATH, DESK, HOME_PATH, LOGIN_PATH, begin_lo
 from bodhi.web.operations import OPTIONAL, PUBLIC, Operation
 from bodhi.web.pages.forms import see_other
 from bodhi.web.pages.interrupted import waiting_review
-from bodhi.web.pages.provider import provider_origins
+from bodhi.web.pages.origins import host_of, provider_origins
 from bodhi.web.pages.rendering import page
 
 LOGOUT_PATH = "/ui/logout"
@@ -49,7 +48,7 @@ async def login_page(request: web.Request) -> web.Response:
         is_ready=desk.provider is not None and status is not Status.SETUP,
         is_first=status is Status.RESOURCE_ADMIN,
         app_waits=waiting_review(request) is not None,
-        provider_host=URL(desk.provider.issuer).authority if desk.provider else None,
+        provider_host=host_of(desk.provider.issuer) if desk.provider else None,
     )
 
 

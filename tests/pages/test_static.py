@@ -1,0 +1,78 @@
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+
+import bodhi.web
+from bodhi.web.pages.static import static_url
+
+FOLDER = Path(bodhi.web.__file__).parent / "static"
+TYPES = {
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml; charset=utf-8",
+}
+FILES = ["pico.classless.jade.min.css", "htmx.min.js", "bodhi.css", "callback.js", "leaf.svg"]
+
+
+def on_disk(name):
+    """The file's content in the tree."""
+    (path,) = FOLDER.rglob(name)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("name", FILES)
+async def test_static_file_is_kept_for_good(client, name):
+    """Its address has the hash of its content, so that it never changes."""
+    url = static_url(name)
+
+    response = await client.get(url, headers={"Accept-Encoding": "identity"})
+
+    assert 200 == response.status
+    assert on_disk(name) == await response.read()
+    assert hashlib.sha256(on_disk(name)).hexdigest()[:16] in url
+    assert "public, max-age=31536000, immutable" == response.headers["Cache-Control"]
+    assert TYPES[name.rpartition(".")[2]] == response.headers["Content-Type"]
+    assert "nosniff" == response.headers["X-Content-Type-Options"]
+    assert "Set-Cookie" not in response.headers
+    assert "Accept-Encoding" == response.headers["Vary"]
+
+
+async def test_static_file_is_packed_for_those_who_take_it(client):
+    """A tenth of Pico's style sheet goes over the wire."""
+    response = await client.get(static_url("pico.classless.jade.min.css"), headers={"Accept-Encoding": "br, gzip"})
+
+    assert "gzip" == response.headers["Content-Encoding"]
+    assert int(response.headers["Content-Length"]) < 15_000
+    assert on_disk("pico.classless.jade.min.css") == await response.read()  # unpacked by the client
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "bodhi.css",
+        "bodhi-0000000000000000.css",
+        "htmx-LICENSE",
+        "README.md",
+        "..%2f..%2fpages%2fstatic.py",
+        "%00",
+        "<script>",
+    ],
+)
+async def test_nothing_else_is_served(client, name):
+    """Not by a name without its hash, nor what lies beside or above."""
+    response = await client.get(f"/ui/static/{name}")
+
+    assert 404 == response.status
+    assert "public" not in response.headers["Cache-Control"]
+
+
+def test_files_of_others_are_what_their_readme_says():
+    """Byte for byte what the package brings."""
+    rows = re.findall(r"^\| `(\S+)` \|.*`([0-9a-f]{64})`", (FOLDER / "vendor" / "README.md").read_text(), re.MULTILINE)
+
+    assert {path.name for path in (FOLDER / "vendor").iterdir() if path.suffix in {".css", ".js"}} == {
+        name for name, _ in rows
+    }
+    assert rows == [(name, hashlib.sha256(on_disk(name)).hexdigest()) for name, _ in rows]
