@@ -7,7 +7,6 @@ from bodhi.auth.app_access_records import asks_for_nothing, source_of, storable
 from bodhi.auth.app_access_requests import CLAIM_MS, DRAFT_MS, AppAccessRequests
 from bodhi.auth.context import SessionUser
 from bodhi.auth.instance import Instance, Status
-from bodhi.auth.provider.answers import AppInfo, Consent
 from bodhi.auth.provider.errors import ProviderLacks, ProviderRefused, ProviderUnavailable
 from bodhi.auth.provider_sessions import UNDECIDED_MS, ProviderSessions
 from bodhi.auth.refusal import Refusal
@@ -313,8 +312,7 @@ async def test_nobody_else_decides_while_the_provider_is_asked(requests, provide
     draft = await ask(requests)
     provider.is_answering.clear()
     approval = asyncio.create_task(requests.approve(draft.id, {}, ALICE))
-    while not provider.asked:
-        await asyncio.sleep(0.001)
+    await provider.was_asked.wait()
 
     assert "access_request_error-already_processed" == await refusal(requests.deny(draft.id, "bob"))
     provider.is_answering.set()
@@ -326,8 +324,7 @@ async def test_the_claim_of_who_died_runs_out(requests, provider, clock):
     draft = await ask(requests)
     provider.is_answering.clear()
     late = asyncio.create_task(requests.approve(draft.id, {}, ALICE))
-    while not provider.asked:
-        await asyncio.sleep(0.001)
+    await provider.was_asked.wait()
     clock.advance(CLAIM_MS)
 
     assert "denied" == (await requests.deny(draft.id, "bob")).status
