@@ -152,10 +152,11 @@ def test_tables_columns_and_statements_are_described(root, pages):
     """What is in the database stands on the page about it."""
     page = pages["docs/reference/database.md"]
     sql = root / "sql" / "sqlite"
-    tables = (sql / "migrations" / "session" / "0001_sessions.sql").read_text("utf-8")
-    names = re.findall(r"^CREATE (?:TABLE|INDEX) (\w+)", tables, re.MULTILINE) + re.findall(
-        r"^    ([a-z_]+) +[A-Z]{4}", tables, re.MULTILINE
-    )
+    names = []
+    for file in sql.glob("migrations/*/*.sql"):
+        tables = file.read_text("utf-8")
+        names += re.findall(r"^CREATE (?:TABLE|(?:UNIQUE )?INDEX) (\w+)", tables, re.MULTILINE)
+        names += re.findall(r"^    ([a-z_]+) +[A-Z]{4}", tables, re.MULTILINE)
     for file in sql.glob("*.sql"):
         names += re.findall(r"^-- name: (\w+)", file.read_text("utf-8"), re.MULTILINE)
 
