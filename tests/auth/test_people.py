@@ -40,13 +40,13 @@ async def test_who_was_never_seen_has_no_role(people):
     assert (None, None) == (await people.find("alice"), await people.role_of("alice"))
 
 
-@pytest.mark.parametrize("role", [None, *Role])
-async def test_somebody_is_remembered_with_their_role(people, role):
+async def test_somebody_is_remembered_with_their_role(people):
     """Also without one."""
-    await people.note("alice", "alice@example.org", role)
+    for role in (None, *Role):
+        await people.note("alice", "alice@example.org", role)
 
-    assert Person("alice@example.org", role) == await people.find("alice")
-    assert role == await people.role_of("alice")
+        assert Person("alice@example.org", role) == await people.find("alice")
+        assert role == await people.role_of("alice")
 
 
 async def test_only_what_changed_is_written(people, database):

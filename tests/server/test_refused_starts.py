@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from bodhi.app import create_app
+from bodhi.database import Schema, open_database
 from bodhi.errors import ConfigurationError
 from bodhi.server.runner import Runner
 from bodhi.server.sockets import bind, share
@@ -204,4 +205,17 @@ async def test_outdated_schema_without_auto_migrate(refusal_of, database_url):
 
     assert line.startswith("BODHI_SESSION_DB_URL (environment): ")
     assert "is at version 0 of the session schema" in line
+    assert "python -m bodhi db migrate" in line
+
+
+async def test_outdated_schema_of_the_application_without_auto_migrate(refusal_of, database_url):
+    """It is another part, with a setting of its own, even where both are in one database."""
+    async with open_database(database_url) as database:
+        await Schema(database, "session").migrate()
+
+    urls = {"BODHI_SESSION_DB_URL": database_url, "BODHI_DATABASE_URL": database_url}
+    line = await refusal_of(**urls, BODHI_DB_AUTO_MIGRATE="false")
+
+    assert line.startswith("BODHI_DATABASE_URL (environment): ")
+    assert "is at version 0 of the application schema" in line
     assert "python -m bodhi db migrate" in line
