@@ -175,7 +175,8 @@ def _add_requests_and_users(app: web.Application, parts: _Parts) -> None:
         parts.provider,
         parts.instances,
         public_url=parts.settings.public_url,
-        withdrawn=lambda request_id: external_apps.forget_access_request(request_id),
+        # Not the bound method itself: each of the two needs the other.
+        withdrawn=lambda request_id: external_apps.forget_access_request(request_id),  # noqa: PLW0108
     )
     external_apps = ExternalApps(
         parts.provider,

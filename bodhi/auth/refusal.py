@@ -90,7 +90,6 @@ CATALOGUE: Mapping[str, tuple[int, str]] = {
     "app_instance_error-not_found": (500, "This server is not registered at an identity provider."),
     "auth_service_error-auth_service_api_error": (500, "The identity provider refused."),
     "auth_service_error-not_supported": (501, "The identity provider has no such management call."),
-    "auth_service_error-token_exchange_error": (400, "The identity provider knows this consent already."),
     "settings_error-bodhi_home": (400, "The home folder is not changed here."),
     "settings_error-not_found": (404, "There is no such setting."),
     "settings_error-unsupported": (400, "This setting is not changed here."),

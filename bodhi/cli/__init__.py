@@ -15,6 +15,7 @@ COMMANDS = {
     "serve": ("bodhi.cli.serve:serve", "Serve until a signal says to end."),
     "config": ("bodhi.cli.config:config", "Show and export settings, make keys."),
     "db": ("bodhi.cli.db:db", "Look at the schemas of the databases, and bring them up to date."),
+    "openapi": ("bodhi.cli.openapi:openapi", "Print the description of the API."),
     "sessions": ("bodhi.cli.sessions:sessions", "Count, sweep and re-encrypt the sessions."),
 }
 INTERRUPTED = 130  # what a shell reports for SIGINT

@@ -149,7 +149,7 @@ def _schemas(operations: Iterable[Operation]) -> tuple[dict[Any, Any], dict[str,
 
 def _described(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, Any]:
     described: dict[str, Any] = {
-        "operationId": operation.handler.__name__,
+        "operationId": _operation_id(operation),
         "summary": operation.summary,
         "tags": [_tag(operation.path)],
         "security": _security(operation),
@@ -165,6 +165,10 @@ def _described(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
     if isinstance(operation.access, Gate):
         described["description"] = _needs(operation.access)
     return described
+
+
+def _operation_id(operation: Operation) -> str:
+    return f"{operation.handler.__module__.rpartition('.')[2]}_{operation.handler.__name__}"
 
 
 def _tag(path: str) -> str:

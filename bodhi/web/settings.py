@@ -46,7 +46,7 @@ OPERATIONS = (
         f"{PATH}/{{key}}",
         change,
         SESSION_ADMIN,
-        "Change a setting in service, on all nodes.",
+        "Change a setting in service, on all nodes",
         body=SettingChange,
         answers={200: SettingEntry},
         refusals=(
@@ -61,7 +61,7 @@ OPERATIONS = (
         f"{PATH}/{{key}}",
         reset,
         SESSION_ADMIN,
-        "Take the change of a setting back.",
+        "Take the change of a setting back",
         answers={200: SettingEntry},
         refusals=_NO_CHANGE,
     ),

@@ -1,0 +1,20 @@
+"""``bodhi openapi``: the description of the API."""
+
+import click
+
+from bodhi.cli.output import print_json
+
+
+@click.command()
+@click.option("--format", "form", type=click.Choice(["json", "markdown"]), default="json", help="Form of the output.")
+def openapi(form: str) -> None:
+    """Print the API as an OpenAPI 3.1 document, or as the page of the documentation."""
+    from bodhi.web.api_page import page
+    from bodhi.web.openapi import document
+    from bodhi.web.routes import OPERATIONS
+    from bodhi.web.status import program_version
+
+    if form == "json":
+        print_json(document(OPERATIONS, version=program_version()))
+    else:
+        click.echo(page(OPERATIONS))
