@@ -78,6 +78,7 @@ def environment(provider, database_url):
         "BODHI_DATABASE_URL": database_url,
         "BODHI_AUTH_ISSUER": provider.issuer,
         "BODHI_AUTH_MANAGEMENT": "true",
+        "BODHI_AUTH_LOGOUT": "true",
         "BODHI_CLIENT_ID": provider.client_id,
         "BODHI_CLIENT_SECRET": provider.client_secret,
     }

@@ -45,22 +45,18 @@ async def test_head_of_an_error_is_that_of_the_page(client):
     assert "text/html; charset=utf-8" == response.headers["Content-Type"]
 
 
-@pytest.mark.parametrize(
-    ("path", "accept"),
-    [
+async def test_program_gets_the_envelope(client):
+    """And so does a browser outside of the pages."""
+    for path, accept in (
         ("/ui/nowhere", "*/*"),
         ("/ui/nowhere", "application/json"),
         ("/uinowhere", "text/html"),
         ("/nowhere", "text/html"),
         ("/bodhi/v1/nowhere", "text/html"),
-    ],
-)
-async def test_program_gets_the_envelope(client, path, accept):
-    """And so does a browser outside of the pages."""
-    response = await client.get(path, headers={"Accept": accept})
-
-    assert 404 == response.status
-    assert "route_error-not_found" == (await response.json())["error"]["code"]
+    ):
+        async with client.get(path, headers={"Accept": accept}) as response:
+            assert 404 == response.status
+            assert "route_error-not_found" == (await response.json())["error"]["code"]
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "none"])

@@ -1,56 +1,46 @@
 import re
 
-import pytest
-
 from bodhi.auth.scopes import Role
 from bodhi.testing.identity_provider import Person
 from pages.browser import HTML
 from pages.markup import read
 
+ROLES = {
+    "admin": "Administrator",
+    "manager": "Manager",
+    "power": "Power user",
+    "user": "User",
+    "nobody": "No role yet",
+}
 HOSTILE_NAME = "<script>alert(1)</script>\"'&{{ 7 * 7 }}"
 
 
-async def test_bare_address_leads_to_the_pages(browser):
-    """Whoever types nothing but the host sees where to log in."""
-    await browser.open("/")
-
-    assert "/ui/login" == browser.path
-
-
-@pytest.mark.parametrize("path", ["/ui", "/ui/", "/ui/chat"])
-async def test_home_of_nobody_is_the_login_page(browser, path):
+async def test_home_of_nobody_is_the_login_page(browser):
     """There is nothing to see before."""
-    await browser.open(path)
+    for path in ("/", "/ui", "/ui/", "/ui/chat"):
+        await browser.open(path)
 
-    assert "/ui/login" == browser.path
+        assert "/ui/login" == browser.path
 
 
-@pytest.mark.parametrize(
-    ("user", "role"),
-    [
-        ("admin", "Administrator"),
-        ("manager", "Manager"),
-        ("power", "Power user"),
-        ("user", "User"),
-        ("nobody", "No role yet"),
-    ],
-)
-async def test_home_says_who_i_am_and_what_i_may_do(browser, provider, user, role):
+async def test_home_says_who_i_am_and_what_i_may_do(server, new_browser, provider):
     """Name, username, id and role in plain words."""
-    await browser.log_in(provider, user)
+    for user, role in ROLES.items():
+        browser = await new_browser(server)
+        await browser.log_in(provider, user)
 
-    person = provider.person(user)
-    names = [term.text for term in browser.page.all("dt")]
-    values = [value.text for value in browser.page.all("dd")]
-    expected = {
-        "Name": f"{person.given_name} {person.family_name}",
-        "Username": user,
-        "Role": role,
-        "User ID": person.user_id,
-    }
-    assert expected == dict(zip(names, values, strict=True))
-    assert browser.page.all("p")[0].text.endswith(".")
-    assert (user in {"admin", "manager"}) == bool(browser.page.all("a", href="/ui/access-requests"))
+        person = provider.person(user)
+        names = [term.text for term in browser.page.all("dt")]
+        values = [value.text for value in browser.page.all("dd")]
+        expected = {
+            "Name": f"{person.given_name} {person.family_name}",
+            "Username": user,
+            "Role": role,
+            "User ID": person.user_id,
+        }
+        assert expected == dict(zip(names, values, strict=True))
+        assert browser.page.all("p")[0].text.endswith(".")
+        assert (user in {"admin", "manager"}) == bool(browser.page.all("a", href="/ui/access-requests"))
 
 
 async def test_bar_says_where_i_am(browser, provider):
@@ -156,12 +146,11 @@ async def test_api_token_is_no_person(browser, provider):
     assert (303, "/ui/login") == (response.status, response.headers["Location"])
 
 
-@pytest.mark.parametrize("site", ["cross-site", "same-site"])
-async def test_link_on_another_site_does_not_look_like_a_logout(browser, provider, site):
+async def test_link_on_another_site_does_not_look_like_a_logout(browser, provider):
     """The cookie stays away from such a request; the next step, from here, brings it."""
     await browser.log_in(provider)
 
-    await browser.open("/ui", site=site)
+    await browser.open("/ui", site="cross-site")
 
     assert "One moment" == browser.page.one("h1").text
     refresh = browser.page.one("meta", **{"http-equiv": "refresh"})
