@@ -6,6 +6,7 @@ from urllib.parse import urlencode, urlsplit
 
 from aiohttp import hdrs, web
 
+from bodhi.testing.identity_provider.accounts import Person
 from bodhi.testing.identity_provider.clients import Client
 from bodhi.testing.identity_provider.realm import Realm
 
@@ -51,9 +52,10 @@ def login(realm: Realm, client: Client, asked: Mapping[str, str]) -> web.Respons
     # The whole request comes back with the form, so that nothing needs to be remembered until then.
     action = escape(f"{urlsplit(realm.issuer).path}{LOGIN_PATH}?{urlencode(asked)}")
     buttons = "\n".join(
-        f'<li><button name="user" value="{escape(person.username)}">{escape(person.username)}'
-        f"<small>{escape(_described(realm, client, person.user_id))}</small></button></li>"
-        for person in realm.accounts
+        f'<li><button name="user" value="{escape(person.username)}" aria-labelledby="name-{number}"'
+        f' aria-describedby="about-{number}"><b id="name-{number}">{escape(person.username)}</b>'
+        f'<small id="about-{number}">{escape(_described(realm, client, person))}</small></button></li>'
+        for number, person in enumerate(realm.accounts)
     )
     content = (
         f"<p>{escape(client.name or client.client_id)} asks who you are. Log in as:</p>\n"
@@ -82,9 +84,10 @@ async def style(_: web.Request) -> web.Response:
     return web.Response(text=_STYLE, content_type="text/css", headers={hdrs.CACHE_CONTROL: "max-age=60"})
 
 
-def _described(realm: Realm, client: Client, user_id: str) -> str:
-    person, role = realm.accounts.with_id(user_id), realm.accounts.role(client.client_id, user_id)
-    names = [name for name in (person.given_name, person.family_name) if name] if person else []
+def _described(realm: Realm, client: Client, person: Person) -> str:
+    """The full name and the role at *client*."""
+    names = [name for name in (person.given_name, person.family_name) if name]
+    role = realm.accounts.role(client.client_id, person.user_id)
     return ", ".join(filter(None, (" ".join(names), str(role) if role else "no role")))
 
 
