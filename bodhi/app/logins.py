@@ -185,13 +185,19 @@ def _add_requests_and_users(app: web.Application, parts: _Parts) -> None:
         people=parts.people,
         memory=memory,
     )
+
+    async def disable_tokens_of(user_id: str) -> None:
+        # Also what other applications were allowed: who comes back begins with nothing.
+        await app[API_TOKENS].disable_tokens_of(user_id)
+        await app_access_requests.withdraw_all_of(user_id)
+
     app[USERS] = Users(
         parts.provider,
         people=parts.people,
         leases=parts.leases,
         consequences=Consequences(
             end_sessions=parts.sessions.clear_sessions_for_user,
-            disable_tokens_of=app[API_TOKENS].disable_tokens_of,
+            disable_tokens_of=disable_tokens_of,
             forget_user=(external_apps.forget_user, app[API_TOKENS].forget_owner),
         ),
     )

@@ -17,7 +17,6 @@ from bodhi.auth.store_errors import own_errors
 from bodhi.database import Conflict, Database, Row
 
 DRAFT_MS = 10 * 60_000
-CLAIM_MS = 60_000  # longer than the identity provider takes, all attempts together
 FLOW_TYPES = ("redirect", "popup")
 
 log = logging.getLogger(__name__)
@@ -48,7 +47,8 @@ class AppAccessRequests:
 
     *withdrawn* is told the id of each approval that ends, so that the exchanged tokens of it are forgotten. *is_empty*
     says of what was requested whether it needs nobody's approval. A source may have *per_source* requests that wait
-    for a decision, and *per_client* of them for one application.
+    for a decision, and *per_client* of them for one application. Who decides has *hold_seconds* for it, more than the
+    provider takes; nobody else decides meanwhile.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class AppAccessRequests:
         is_empty: Callable[[Any], bool] = asks_for_nothing,
         per_client: int = 10,
         per_source: int = 50,
+        hold_seconds: float = 60.0,
         clock: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._database = database
@@ -72,6 +73,7 @@ class AppAccessRequests:
         self._is_empty = is_empty
         self._per_client = per_client
         self._per_source = per_source
+        self._claim_ms = round(hold_seconds * 1000)
         self._clock = clock
 
     def review_url(self, request: AppAccessRequest) -> str:
@@ -101,7 +103,7 @@ class AppAccessRequests:
             redirect_uri=redirect_url_with_id(redirect_url, request_id) if redirect_url else None,
             requested=requested_json,
             source=source,
-            claim_ms=CLAIM_MS if needs_nobody else None,
+            claim_ms=self._claim_ms if needs_nobody else None,
         )
         return await self._register(draft) if needs_nobody else draft
 
@@ -173,7 +175,7 @@ class AppAccessRequests:
         approved_json = as_json(approved)
         with own_errors():
             row = await self._database.maybe(
-                "claim_app_access_request", id=request_id, claim_ms=CLAIM_MS, now=self._clock()
+                "claim_app_access_request", id=request_id, claim_ms=self._claim_ms, now=self._clock()
             )
         if row is None:
             raise await self._why_not(request_id)

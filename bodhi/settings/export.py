@@ -20,6 +20,11 @@ A setting is read from these sources; the first one that has it wins.
 4. The file `settings.yaml` in `$BODHI_HOME`, with lines such as `BODHI_PORT: 1135`.
 5. The default.
 
+Administrators can change some settings while the server is in service, under `/bodhi/v1/settings`: `BODHI_LOG_LEVEL`,
+`BODHI_API_TOKEN_LIFETIME` and `BODHI_TOKEN_MEMORY`. What they change is kept in the database of `BODHI_DATABASE_URL`,
+reaches all nodes within half a minute, and comes between 3 and 4: it has no effect where the command line, the
+environment or `.env` sets the same.
+
 Every fault is reported at once, one line each, with the setting, its source and what is allowed; the exit status is 2.
 An empty value is a fault. An unknown name is a fault on the command line and a warning elsewhere; names that start with
 `BODHI_TEST_` are left alone. Words such as `cluster` and `true` may be written in any case.

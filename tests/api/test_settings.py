@@ -10,6 +10,7 @@ from bodhi.auth.api_tokens import ApiTokens
 from bodhi.auth.context import ApiToken, ExternalApp
 from bodhi.auth.scopes import TokenScope, UserScope
 from bodhi.settings import BY_NAME, load_settings
+from bodhi.settings.export import INTRODUCTION
 from bodhi.web.services import SETTINGS_BOOK
 from bodhi.web.settings import OPERATIONS
 
@@ -180,6 +181,11 @@ async def test_a_setting_is_changed_and_changed_back(api, tokens):
     expected |= {"current_value": None, "source": "default"}
     assert [(200, expected)] * 2 == [await api("admin", "DELETE", LIFETIME) for _ in range(2)]
     assert None is tokens.default_lifetime_seconds
+
+
+def test_what_can_be_changed_is_said():
+    """On the page about settings."""
+    assert [] == [name for name in editable_settings(ApiTokens(None)) if f"`{name}`" not in INTRODUCTION]
 
 
 async def test_the_log_is_made_to_tell_more(api):

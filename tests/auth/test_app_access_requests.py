@@ -4,7 +4,7 @@ import json
 import pytest
 
 from bodhi.auth.app_access_records import asks_for_nothing, source_of, storable
-from bodhi.auth.app_access_requests import CLAIM_MS, DRAFT_MS, AppAccessRequests
+from bodhi.auth.app_access_requests import DRAFT_MS, AppAccessRequests
 from bodhi.auth.context import SessionUser
 from bodhi.auth.instance import Instance, Status
 from bodhi.auth.provider.errors import ProviderLacks, ProviderRefused, ProviderUnavailable
@@ -17,6 +17,7 @@ from support.scripted_consents import ScriptedConsents
 ALICE = SessionUser("alice", "Alice", Role.USER, "alices-token")
 BOB = SessionUser("bob", "Bob", Role.USER, "bobs-token")
 UNKNOWN_ID = "00000000-0000-0000-0000-000000000000"
+CLAIM_MS = 60_000
 SOMETHING = {"devices": ["printer"]}
 
 
