@@ -70,19 +70,19 @@ async def start_server(database_url: str, provider: DevelopmentProvider, tmp_pat
     """Starts nodes of one cluster: applications on the same database and the same provider."""
     async with AsyncExitStack() as stack:
 
-        async def start(**environ: str) -> TestServer:
+        async def start(**environ: str | None) -> TestServer:
+            given = {
+                "BODHI_HOME": str(tmp_path / "bodhi"),
+                "BODHI_SESSION_DB_URL": database_url,
+                "BODHI_DATABASE_URL": database_url,
+                "BODHI_AUTH_ISSUER": provider.issuer,
+                "BODHI_AUTH_MANAGEMENT": "true",
+                "BODHI_CLIENT_ID": provider.client_id,
+                "BODHI_CLIENT_SECRET": provider.client_secret,
+                **environ,  # None takes one away
+            }
             settings = load_settings(
-                environ={
-                    "BODHI_HOME": str(tmp_path / "bodhi"),
-                    "BODHI_SESSION_DB_URL": database_url,
-                    "BODHI_DATABASE_URL": database_url,
-                    "BODHI_AUTH_ISSUER": provider.issuer,
-                    "BODHI_AUTH_MANAGEMENT": "true",
-                    "BODHI_CLIENT_ID": provider.client_id,
-                    "BODHI_CLIENT_SECRET": provider.client_secret,
-                    **environ,
-                },
-                cwd=tmp_path,
+                environ={name: value for name, value in given.items() if value is not None}, cwd=tmp_path
             )
             app = create_app(settings)
             # Tests do not wait between two attempts; the delays have tests of their own.
