@@ -239,7 +239,7 @@ async def test_an_explicit_host_is_the_only_one(serve_setup, redirect_uris):
 
 
 async def test_without_one_several_are_registered(serve_setup, redirect_uris):
-    """The loopback names, the request's host and the machine's own address, with the public scheme and port, each once."""
+    """Loopback names, the request's host and the machine's address, with the public scheme and port, each once."""
     api = await serve_setup(allowed=["bodhi.test"])
     ours = ["http://localhost:1135", "http://127.0.0.1:1135"]
 
