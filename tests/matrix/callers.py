@@ -1,0 +1,85 @@
+"""Whoever can make a request: nobody, sessions, API tokens and other applications, at each level and at none."""
+
+import hashlib
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from bodhi.auth.people import People
+from bodhi.auth.scopes import Role
+from bodhi.database import open_database
+from bodhi.session import SESSIONS
+from bodhi.testing import DevelopmentProvider
+
+LEVELS = ("user", "power_user", "manager", "admin")
+ANOTHER_APP = "another-app"
+SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody with a credential of one *kind*; *level* is one of :data:`LEVELS`, ``none`` or ``unknown``."""
+
+    kind: str
+    level: str
+    headers: Mapping[str, str] = field(repr=False)
+    secret: str | None = field(default=None, repr=False)  # the credential in them
+
+
+async def every_caller(app: web.Application, provider: DevelopmentProvider, database_url: str) -> list[Caller]:
+    """All kinds at all levels; *app* has been started."""
+    return [
+        Caller("anonymous", "none", SAME_ORIGIN),
+        *[caller async for caller in _sessions(app, provider)],
+        *[caller async for caller in _api_tokens(provider, database_url)],
+        *_external_apps(provider),
+    ]
+
+
+async def _sessions(app, provider):
+    roles = {level: [f"resource_{level}"] for level in LEVELS} | {"none": None, "unknown": ["owner", "Resource_Admin"]}
+    for level, names in roles.items():
+        yield await session(app, provider, level, names)
+
+
+async def session(app: web.Application, provider: DevelopmentProvider, level: str, roles: list[str] | None) -> Caller:
+    """A person who has logged in, with *roles* in the access token; None leaves the list out."""
+    access = None if roles is None else {provider.client_id: {"roles": roles}}
+    username = {"none": "nobody", "unknown": "nobody", "power_user": "power"}.get(level, level)
+    tokens = provider.issue_tokens(username)
+    token = provider.issue_access_token(username, resource_access=access)
+    user_id = provider.person(username).user_id
+    data = {"user_id": user_id, "access_token": token, "refresh_token": tokens["refresh_token"]}
+    session_id, _ = await app[SESSIONS].create(data)
+    return Caller("session", level, {**SAME_ORIGIN, "Cookie": f"bodhiapp_session_id={session_id}"}, session_id)
+
+
+async def _api_tokens(provider, database_url):
+    owner = provider.person("admin")
+    async with open_database(database_url, limit_seconds=10) as database:
+        await People(database).note(owner.user_id, owner.username, Role.ADMIN)
+        for level in LEVELS:  # the API makes none above power users
+            token = f"bodhiapp_{secrets.token_urlsafe(32)}"
+            await database.maybe(
+                "create_api_token",
+                id=f"token-{level}",
+                user_id=owner.user_id,
+                name=level,
+                token_prefix=token[:17],
+                token_hash=hashlib.sha256(token.encode()).hexdigest(),
+                scopes=f"scope_token_{level}",
+                expires_at=None,
+                lifetime_ms=None,
+                now=None,
+            )
+            yield Caller("api_token", level, {"Authorization": f"Bearer {token}"}, token)
+
+
+def _external_apps(provider: DevelopmentProvider) -> Iterator[Caller]:
+    provider.add_client(ANOTHER_APP)
+    for level in (*LEVELS, "none"):
+        scope = "openid" if level == "none" else f"openid scope_user_{level}"
+        token = provider.issue_access_token("admin", client_id=ANOTHER_APP, scope=scope)
+        yield Caller("external_app", level, {"Authorization": f"Bearer {token}"}, token)
