@@ -212,6 +212,7 @@ def _add_login(app: web.Application, parts: _Parts, provider_sessions: ProviderS
         people=parts.people,
         roles=parts.roles,
         scopes=settings.auth_scopes,
+        reads_access_tokens=settings.auth_access_tokens == "jwt",
     )
 
     async def refreshed(data: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ from bodhi.auth.instance import Instance
 from bodhi.auth.provider.answers import ClientCredentials, Tokens
 from bodhi.auth.provider.errors import ProviderError, ProviderRefused
 from bodhi.auth.refusal import Refusal
-from bodhi.auth.session_login import ACCESS_TOKEN, REFRESH_TOKEN, USER_ID, claims_in, refreshed_data, subject_of
+from bodhi.auth.session_login import ACCESS_TOKEN, REFRESH_TOKEN, claims_in, is_of_another_person, refreshed_data
 from bodhi.auth.single_flight import SingleFlight
 
 LEASE = "refresh_lease"
@@ -173,7 +173,7 @@ class Refresher:
             _release(data, claimed)
             if data.get(REFRESH_TOKEN) != claimed.refresh_token:
                 return None  # a holder after us has stored newer ones
-            if subject_of(tokens.access_token) not in (None, data.get(USER_ID)):
+            if is_of_another_person(data, tokens):
                 raise _OtherPerson
             refreshed_data(data, tokens, now)
             return dict(data)

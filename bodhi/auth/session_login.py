@@ -14,10 +14,12 @@ import msgspec
 from bodhi.auth.provider.answers import IdToken, Tokens
 from bodhi.auth.provider.claims import Claims
 
-USER_ID, ACCESS_TOKEN, REFRESH_TOKEN, ID_TOKEN = "user_id", "access_token", "refresh_token", "id_token"  # noqa: S105 - keys
+USER_ID, ACCESS_TOKEN, REFRESH_TOKEN, ID_TOKEN = "user_id", "access_token", "refresh_token", "id_token"
 EXPIRES_AT = "access_expires_at"  # seconds since 1970, for access tokens that do not say it themselves
 ID_CLAIMS = "id_claims"
-LOGIN_KEYS = (USER_ID, ACCESS_TOKEN, REFRESH_TOKEN, ID_TOKEN, EXPIRES_AT, ID_CLAIMS)
+IS_OPAQUE = "access_token_is_opaque"  # what it says, if anything, is not for us
+
+USUAL_SECONDS = 300  # of an access token whose provider does not say how long it lives
 
 # Of an ID token, what nobody asks for later.
 _SPENT = frozenset({"iss", "aud", "exp", "iat", "nonce", "at_hash", "c_hash", "auth_time", "acr", "amr", "azp", "typ"})
@@ -25,29 +27,34 @@ _SPENT = frozenset({"iss", "aud", "exp", "iat", "nonce", "at_hash", "c_hash", "a
 _decode = msgspec.json.Decoder().decode
 
 
-def login_data(tokens: Tokens, id_token: IdToken, now: float) -> dict[str, Any]:
-    """What is put into the session of somebody who logged in at *now* (seconds since 1970)."""
-    data: dict[str, Any] = {USER_ID: id_token.subject, ACCESS_TOKEN: tokens.access_token}
-    if tokens.refresh_token is not None:
-        data[REFRESH_TOKEN] = tokens.refresh_token
-    if tokens.id_token is not None:
-        data[ID_TOKEN] = tokens.id_token
-    if tokens.expires_in is not None:
-        data[EXPIRES_AT] = int(now + tokens.expires_in)
-    data[ID_CLAIMS] = {name: value for name, value in id_token.claims.items() if name not in _SPENT}
+def login_data(tokens: Tokens, id_token: IdToken, now: float, *, is_opaque: bool = False) -> dict[str, Any]:
+    """What is put into the session of somebody who logged in at *now* (seconds since 1970).
+
+    With *is_opaque* access tokens are never read, though they may look like JWTs.
+    """
+    data: dict[str, Any] = {USER_ID: id_token.subject}
+    if is_opaque:
+        data[IS_OPAQUE] = True
+    refreshed_data(data, tokens, now)
     return data
 
 
 def refreshed_data(data: dict[str, Any], tokens: Tokens, now: float) -> None:
-    """Put the answer of a refresh into *data*; a refresh token that does not come stays the old one."""
+    """Put the tokens into *data*, as of a refresh; a refresh token that does not come stays the old one."""
     data[ACCESS_TOKEN] = tokens.access_token
+    data[EXPIRES_AT] = int(now + (tokens.expires_in or USUAL_SECONDS))
     if tokens.refresh_token is not None:
         data[REFRESH_TOKEN] = tokens.refresh_token
-    if tokens.id_token is not None:
+    if tokens.id_token is not None and subject_of(tokens.id_token) == data[USER_ID]:
         data[ID_TOKEN] = tokens.id_token
-    data.pop(EXPIRES_AT, None)
-    if tokens.expires_in is not None:
-        data[EXPIRES_AT] = int(now + tokens.expires_in)
+        data[ID_CLAIMS] = {name: value for name, value in _payload(tokens.id_token).items() if name not in _SPENT}
+
+
+def is_of_another_person(data: Mapping[str, Any], tokens: Tokens) -> bool:
+    """Whether new tokens for the session with *data* are, as far as can be read, about somebody else."""
+    told = [] if data.get(IS_OPAQUE) else [tokens.access_token]
+    told += [tokens.id_token] if tokens.id_token is not None else []
+    return any(subject_of(token) not in (None, data.get(USER_ID)) for token in told)
 
 
 def claims_in(data: Mapping[str, Any]) -> Claims:
@@ -56,7 +63,7 @@ def claims_in(data: Mapping[str, Any]) -> Claims:
     ``token_error-invalid_token`` where neither says who it is and until when. A provider may give access tokens that
     only itself can read: then its ID token and the time it gave say all.
     """
-    own = _payload(data[ACCESS_TOKEN])
+    own = {} if data.get(IS_OPAQUE) else _payload(data[ACCESS_TOKEN])
     id_claims = data.get(ID_CLAIMS)
     if isinstance(id_claims, dict):
         own = {**id_claims, **own}
@@ -65,9 +72,9 @@ def claims_in(data: Mapping[str, Any]) -> Claims:
     return Claims.of(own)
 
 
-def subject_of(access_token: str) -> str | None:
-    """Whom an access token is about, or None where it does not say so itself."""
-    subject = _payload(access_token).get("sub")
+def subject_of(token: str) -> str | None:
+    """Whom a token is about, or None where it does not say so itself."""
+    subject = _payload(token).get("sub")
     return subject if isinstance(subject, str) else None
 
 

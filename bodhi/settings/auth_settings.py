@@ -61,7 +61,7 @@ class AuthSettings:
         str | None,
         Setting(
             names.BODHI_AUTH_ISSUER,
-            kinds.http_url(),
+            kinds.http_url(keeps_slash=True),
             Derived("BODHI_AUTH_URL/realms/BODHI_AUTH_REALM when both are set, else none", _issuer),
             "Issuer of the OpenID Connect provider, exactly as its tokens name it. Without one nobody can log in.",
         ),
@@ -122,6 +122,16 @@ class AuthSettings:
             kinds.pattern(r"openid( [!#-\[\]-~]+)*", "openid and further scopes, separated by spaces"),
             "openid email profile roles",
             "Scopes that a login asks for.",
+        ),
+    ]
+    auth_access_tokens: Annotated[
+        str,
+        Setting(
+            names.BODHI_AUTH_ACCESS_TOKENS,
+            kinds.choice("jwt", "opaque"),
+            "jwt",
+            "jwt: a person's name and roles are read from the access token, and from the ID token what that lacks. "
+            "opaque: from the ID token alone, for providers whose access tokens name people otherwise.",
         ),
     ]
     auth_refresh_reuse: Annotated[

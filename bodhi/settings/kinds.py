@@ -203,8 +203,11 @@ def keys() -> Kind[tuple[str, ...]]:
     return Kind(parse, f"keys of at least {KEY_LENGTH} characters, separated by commas, newest first")
 
 
-def http_url() -> Kind[str]:
-    """An absolute http or https URL without credentials, query and fragment; a slash at its end is dropped."""
+def http_url(*, keeps_slash: bool = False) -> Kind[str]:
+    """An absolute http or https URL without credentials, query and fragment.
+
+    A slash at its end is dropped, unless it makes a difference.
+    """
 
     def parse(text: str) -> str:
         match = re.fullmatch(
@@ -212,7 +215,7 @@ def http_url() -> Kind[str]:
         )
         if not match:
             raise ValueError("is not such a URL")
-        return text.rstrip("/")
+        return text if keeps_slash else text.rstrip("/")
 
     return Kind(parse, "an http:// or https:// URL without user, query and fragment")
 

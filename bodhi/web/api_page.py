@@ -88,9 +88,8 @@ def _schema_name(schema: dict[str, Any]) -> str:
         return f"list of {_schema_name(schema.get('items', {}))}"
     if schema.get("format") == "date-time":
         return "time"
-    return {"string": "text", "integer": "whole number", "null": "null", "boolean": "true or false"}.get(
-        schema.get("type", ""), schema.get("type", "any JSON")
-    )
+    kind = str(schema.get("type", "any JSON"))
+    return {"string": "text", "integer": "whole number", "boolean": "true or false"}.get(kind, kind)
 
 
 def _errors(operations: Iterable[Operation]) -> Iterator[str]:

@@ -93,7 +93,7 @@ async def test_many_requests_cause_one_grant():
     await asyncio.gather(*requests)
 
     assert ["rt-1"] == provider.calls
-    assert {"user_id": "alice", "access_token": jwt(300), "refresh_token": "rt-2"} == row.data
+    assert ("rt-2", jwt(300), False) == (row.data["refresh_token"], row.data["access_token"], LEASE in row.data)
 
 
 async def test_a_valid_token_asks_nobody():

@@ -13,6 +13,7 @@ import aiohttp
 import asyncpg
 import pytest
 
+from bodhi.database import Schema, open_database
 from bodhi.session import DefaultSessionService
 from support.ports import free_port
 
@@ -135,6 +136,8 @@ async def test_the_queries_for_operators(pages, request, now):
     url = request.getfixturevalue("sqlite_url" if "unixepoch" in now else "postgres_url")
     async with DefaultSessionService.from_url(url, keys=[KEY]) as service:
         await service.create({"user_id": "Ann"})
+    async with open_database(url) as database:
+        await Schema(database, "application").migrate()
     if "unixepoch" in now:
         with closing(sqlite3.connect(url.removeprefix("sqlite:"))) as database:
             answers = [database.execute(query).fetchall() for query in queries]

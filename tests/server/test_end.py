@@ -29,7 +29,7 @@ def event_loop_kind(request, environ, tmp_path):
 def begun(server, path, *, method="GET", length=0):
     """A connection on which a request has been begun to be answered."""
     client = socket.create_connection(("127.0.0.1", server.port), timeout=30)
-    client.sendall(f"{method} {path} HTTP/1.0\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode())
+    client.sendall(f"{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n".encode())
     received = b""
     while not received.endswith(b"begun\n"):
         chunk = client.recv(4096)

@@ -30,11 +30,11 @@ async def ended(reader):
     [
         b"GARBAGE\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-        b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * 10_000),
-        b"GET / HTTP/1.1\r\nHost: x\r\nCookie: a=hunter2\0b\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\n%s\r\n" % b"".join(b"X-%d: 1\r\n" % number for number in range(200)),
-        b"GET http://[::1/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % (b"a" * 10_000),
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nCookie: a=hunter2\0b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n%s\r\n" % b"".join(b"X-%d: 1\r\n" % number for number in range(200)),
+        b"GET http://[::1/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
     ],
     ids=["no HTTP", "TLS", "long path", "NUL", "bad length", "many headers", "bad address"],
 )
@@ -60,7 +60,7 @@ async def test_unknown_expectation_has_the_envelope(run_app):
     """And is not repeated."""
     _, port = await run_app()
 
-    head, body = await answer_to(port, b"GET /ping HTTP/1.1\r\nHost: x\r\nExpect: hunter2\r\nConnection: close\r\n\r\n")
+    head, body = await answer_to(port, b"GET /ping HTTP/1.1\r\nHost: localhost\r\nExpect: hunter2\r\nConnection: close\r\n\r\n")
 
     assert "417" in head.splitlines()[0]
     assert "route_error-expectation_failed" == json.loads(body)["error"]["code"]
@@ -77,7 +77,7 @@ async def test_failure_in_a_stream_is_logged_once(run_app, caplog):
 
     _, port = await run_app(web.get("/", fails))
 
-    head, body = await answer_to(port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    head, body = await answer_to(port, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
     assert ("HTTP/1.1 200 OK", "") == (head.splitlines()[0], body)
     [record] = [record for record in caplog.records if record.exc_info]
@@ -102,7 +102,7 @@ async def test_client_that_goes_away_is_no_failure(run_app, caplog, in_stream):
 
     runner, port = await run_app(web.post("/", reads))
     _, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n12")
+    writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\n12")
     await begun.wait()
     writer.close()
     await writer.wait_closed()
@@ -123,9 +123,9 @@ async def test_end_lets_a_request_finish(run_app):
 
     runner, port = await run_app(web.post("/", upload))
     uploading, upload_writer = await asyncio.open_connection("127.0.0.1", port)
-    upload_writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n12")
+    upload_writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\n12")
     idle, idle_writer = await asyncio.open_connection("127.0.0.1", port)
-    idle_writer.write(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")
+    idle_writer.write(b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert (await idle.readuntil(b"}")).startswith(b"HTTP/1.1 200")
     silent, silent_writer = await asyncio.open_connection("127.0.0.1", port)
     await begun.wait()
@@ -184,7 +184,7 @@ async def test_end_does_not_wait_for_a_silent_websocket(run_app, monkeypatch):
     runner, port = await run_app(web.get("/", chat), grace_seconds=30)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(
-        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
     )
     assert b"101" in await reader.readline()
@@ -210,7 +210,7 @@ async def test_end_cuts_what_does_not_end(run_app, caplog):
 
     runner, port = await run_app(web.get("/", stream), grace_seconds=0.1)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await begun.wait()
 
     await asyncio.wait_for(runner.cleanup(), 10)

@@ -95,9 +95,9 @@ def test_log_holds_no_secret(serve, postgres_url):
     )
     cookie = "A" * 43
     requests = [
-        f"GET /health?token={cookie} HTTP/1.1\r\nHost: x\r\nCookie: bodhiapp_session_id={cookie}\r\n\r\n",
-        f"GET /nowhere HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {cookie}\r\n\r\n",
-        f"GET / HTTP/1.1\r\nHost: x\r\nCookie: bodhiapp_session_id={cookie}\0\r\n\r\n",
+        f"GET /health?token={cookie} HTTP/1.1\r\nHost: localhost\r\nCookie: bodhiapp_session_id={cookie}\r\n\r\n",
+        f"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {cookie}\r\n\r\n",
+        f"GET / HTTP/1.1\r\nHost: localhost\r\nCookie: bodhiapp_session_id={cookie}\0\r\n\r\n",
         f"{cookie} / HTTP/1.1\r\n\r\n",
         f"GET http://user:{cookie}@[::1/ HTTP/1.1\r\n\r\n",
     ]

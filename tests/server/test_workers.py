@@ -83,7 +83,7 @@ def test_worker_that_dies_at_once_waits_longer_each_time():
 def test_terminals_ctrl_c_lets_requests_finish(server):
     """It reaches every process of the group, some of them twice: still the end is an orderly one."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
-        client.sendall(b"POST /upload HTTP/1.0\r\nHost: x\r\nContent-Length: 4\r\n\r\n")
+        client.sendall(b"POST /upload HTTP/1.0\r\nHost: localhost\r\nContent-Length: 4\r\n\r\n")
         received = b""
         while not received.endswith(b"begun\n"):
             received += client.recv(4096)
@@ -103,7 +103,7 @@ def test_second_signal_kills_the_workers(serve):
     server = serve(program=PROGRAM, BODHI_WORKERS=str(WORKERS), BODHI_SHUTDOWN_TIMEOUT="60")
     workers = server.workers()
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
-        client.sendall(b"GET /forever HTTP/1.0\r\nHost: x\r\n\r\n")
+        client.sendall(b"GET /forever HTTP/1.0\r\nHost: localhost\r\n\r\n")
         assert client.recv(4096)
         server.popen.send_signal(signal.SIGTERM)
         wait_for(lambda: "ending 2 workers" in server.stderr)

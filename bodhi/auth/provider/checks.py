@@ -46,8 +46,8 @@ def check_issued(payload: Mapping[str, Any], now: float) -> int:
 
 def check_nonce(payload: Mapping[str, Any], nonce: str) -> None:
     """``nonce`` is the one that went with the authorization request."""
-    # Bytes: compare_digest takes no text beyond ASCII.
-    if not nonce or not hmac.compare_digest(needed_text(payload, "nonce").encode(), nonce.encode()):
+    # Bytes: compare_digest takes no text beyond ASCII. An empty nonce is never usable, so it matches nothing.
+    if not hmac.compare_digest(needed_text(payload, "nonce").encode(), nonce.encode()):
         raise NotGenuine("it belongs to another login")
 
 

@@ -112,9 +112,17 @@ class IdentityProvider(Management):
         """See :meth:`TokenVerifier.access_token`; a session's own token is checked with ``required=()``."""
         return await self._verifier.access_token(token, required=required)
 
-    async def verify_id_token(self, id_token: str, *, client_id: str, nonce: str, access_token: str | None) -> IdToken:
+    async def verify_id_token(
+        self, id_token: str, *, client_id: str, nonce: str, access_token: str | None, reads_access_token: bool = True
+    ) -> IdToken:
         """See :meth:`TokenVerifier.id_token`."""
-        return await self._verifier.id_token(id_token, client_id=client_id, nonce=nonce, access_token=access_token)
+        return await self._verifier.id_token(
+            id_token,
+            client_id=client_id,
+            nonce=nonce,
+            access_token=access_token,
+            reads_access_token=reads_access_token,
+        )
 
     async def verify_logout_token(self, token: str, *, client_id: str) -> LogoutToken:
         """See :meth:`TokenVerifier.logout_token`."""

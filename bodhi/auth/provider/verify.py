@@ -73,11 +73,13 @@ class TokenVerifier:
             raise Refusal("token_error-expired")
         return claims
 
-    async def id_token(self, id_token: str, *, client_id: str, nonce: str, access_token: str | None) -> IdToken:
+    async def id_token(
+        self, id_token: str, *, client_id: str, nonce: str, access_token: str | None, reads_access_token: bool = True
+    ) -> IdToken:
         """The ID token that belongs to a login, as OpenID Connect Core 3.1.3.7 asks for.
 
-        It is checked to be of the person whom *access_token* is of, as far as that can be read. Raises
-        ``login_error-o_auth_error``.
+        It is checked to be of the person whom *access_token* is of, as far as that can be read, unless access tokens
+        are not for this server to read (*reads_access_token*). Raises ``login_error-o_auth_error``.
         """
         try:
             signed = await self._own(id_token, client_id, headers=(), claimed=("id",))
@@ -86,7 +88,8 @@ class TokenVerifier:
             check_nonce(signed.payload, nonce)
             if access_token is not None:
                 check_token_hash(signed, access_token)
-                _check_same_person(signed.payload, access_token)
+                if reads_access_token:
+                    _check_same_person(signed.payload, access_token)
             return IdToken(needed_text(signed.payload, "sub"), optional_text(signed.payload, "sid"), signed.payload)
         except (Malformed, NotGenuine) as error:
             log.warning("an ID token was refused: %s", error)
