@@ -111,6 +111,13 @@ async def test_numbers_out_of_range_are_refused(provider, token, keys, number):
     assert (MALFORMED, 401) == await refused(provider, signed(payload, keys.rsa))
 
 
+async def test_a_token_is_not_endlessly_long(provider, scripted, token):
+    """SR-37: a genuine one of 100 kB is refused without asking anybody; one of 40 kB is not."""
+    assert (MALFORMED, 401) == await refused(provider, token(more="x" * 75_000))
+    assert not scripted.asked
+    await provider.verify_access_token(token(more="x" * 30_000))
+
+
 async def test_a_session_s_own_token_needs_less(provider, token):
     """Only bearers need ``jti`` and ``scope``."""
     claims = await provider.verify_access_token(token(jti=None, scope=None), required=())

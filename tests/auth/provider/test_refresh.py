@@ -101,7 +101,7 @@ async def test_a_timed_out_refresh_is_not_tried_again(make_provider, scripted, c
     scripted.reply(TOKEN, HANGS, GOOD)
 
     with pytest.raises(ProviderTimedOut):
-        await make_provider(limit_seconds=0.1).refresh(client, "rt-1")
+        await make_provider(limit_seconds=0.1, refresh_limit_seconds=5).refresh(client, "rt-1")
 
     assert [] == slept
     assert scripted.count(TOKEN) <= 1
