@@ -49,7 +49,7 @@ async def test_review_says_who_asks_for_what(browser, provider, ask):
         "About it": "Shows who is where.",
         "Client ID": APP,
         "For": "user",
-        "Afterwards": "you go back to calendar.example.org",
+        "Afterwards": "You go back to calendar.example.org",
     }
     assert expected == values
     assert WISH["notes"][0]["id"] in browser.page.one("pre").text
@@ -75,7 +75,7 @@ async def test_decision_in_a_window_of_its_own_stays_there(browser, provider, as
     """The person may close it."""
     await browser.log_in(provider)
     await browser.open(f"{REVIEW}?id={await ask('popup', redirect_url=None)}")
-    assert "you can close this window" in browser.page.one("main").text
+    assert "You can close this window" in browser.page.one("main").text
 
     await browser.press(button)
 

@@ -47,7 +47,6 @@ async def test_bar_says_where_i_am(browser, provider):
     """To screen readers as well."""
     await browser.log_in(provider, "manager")
 
-    await browser.open("/ui")
     (current,) = browser.page.all("a", **{"aria-current": "page"})
     assert "Home" == current.text
     await browser.follow("Access requests")

@@ -36,6 +36,7 @@ async def home(request: web.Request) -> web.Response:
     return page(
         request,
         "home.html",
+        here=START_PATH,  # also where a login ends
         form_targets=await provider_origins(request.app[DESK].provider),
         full_name=" ".join(filter(None, (person.first_name, person.last_name))),
         powers=words.role_powers(person.role),

@@ -30,7 +30,8 @@ def page(
 ) -> web.Response:
     """The page of that name; *form_targets* are the other origins to which the answer to one of its forms may lead."""
     person = person_of(request)
-    text = render(template, here=request.path, person=person, navigation=navigation_of(person), **values)
+    shown = {"here": request.path, "person": person, "navigation": navigation_of(person), **values}
+    text = render(template, **shown)
     return web.Response(text=text, status=status, content_type="text/html", headers=page_headers(form_targets))
 
 

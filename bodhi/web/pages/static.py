@@ -22,6 +22,7 @@ _FILES = (
     "vendor/htmx.min.js",
     "bodhi.css",
     "callback.js",
+    "pages.js",
     "leaf.svg",
 )
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
