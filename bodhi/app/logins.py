@@ -10,7 +10,7 @@ import aiohttp
 from aiohttp import web
 
 from bodhi.app.databases import application_database, application_database_faults
-from bodhi.app_settings import AppSettings, editable_settings
+from bodhi.app.settings_book import AppSettings, editable_settings
 from bodhi.auth.access_requests import AccessRequests
 from bodhi.auth.api_tokens import ApiTokens
 from bodhi.auth.app_access_requests import AppAccessRequests

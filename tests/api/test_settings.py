@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from bodhi import logs
-from bodhi.app_settings import AppSettings, editable_settings
+from bodhi.app.settings_book import AppSettings, editable_settings
 from bodhi.auth.api_tokens import ApiTokens
 from bodhi.auth.context import ApiToken, ExternalApp
 from bodhi.auth.scopes import TokenScope, UserScope
