@@ -92,7 +92,7 @@ class _Connection(RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Gives the envelope to what aiohttp answers past all middlewares, such as an unknown ``Expect``."""
-        # aiohttp's own are plain text. What has another form went through the middlewares, which may have made it a page.
+        # aiohttp's own are plain text. What has another form went through the middlewares, which may make pages of it.
         if isinstance(resp, web.HTTPException) and not resp.prepared and resp.content_type == "text/plain":
             enclosed(resp)
         return await super().finish_response(request, resp, start_time)

@@ -70,10 +70,10 @@ async def test_unknown_expectation_has_the_envelope(run_app):
 async def test_an_error_that_was_made_a_page_stays_one(run_app):
     """People read it in a browser."""
     _, port = await run_app()
-    async with ClientSession(headers={"Accept": "text/html"}) as http:
-        async with http.get(f"http://127.0.0.1:{port}/ui/nothing") as missing:
-            assert (404, "text/html") == (missing.status, missing.content_type)
-            assert "Nothing here" in await missing.text()
+    url, headers = f"http://127.0.0.1:{port}/ui/nothing", {"Accept": "text/html"}
+    async with ClientSession() as http, http.get(url, headers=headers) as missing:
+        assert (404, "text/html") == (missing.status, missing.content_type)
+        assert "Nothing here" in await missing.text()
 
 
 async def test_failure_in_a_stream_is_logged_once(run_app, caplog):
