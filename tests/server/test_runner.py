@@ -60,7 +60,8 @@ async def test_unknown_expectation_has_the_envelope(run_app):
     """And is not repeated."""
     _, port = await run_app()
 
-    head, body = await answer_to(port, b"GET /ping HTTP/1.1\r\nHost: localhost\r\nExpect: hunter2\r\nConnection: close\r\n\r\n")
+    request = b"GET /ping HTTP/1.1\r\nHost: localhost\r\nExpect: hunter2\r\nConnection: close\r\n\r\n"
+    head, body = await answer_to(port, request)
 
     assert "417" in head.splitlines()[0]
     assert "route_error-expectation_failed" == json.loads(body)["error"]["code"]
