@@ -1,11 +1,71 @@
-"""The realm, alone and beside bodhi."""
+"""A realm, bodhi as its client, and people with browsers."""
 
-from collections.abc import Iterator
+import os
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright, expect
 
-from e2e.running import Realm
+from e2e.browsing import Person
+from e2e.external_app.notes import Notes, serve_notes
+from e2e.running import Bodhi, Realm
+from support.ports import free_port
+
+PROJECTS = {"sqlite": "chromium", "postgres": "pg-chromium"}
+SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "e2e"
+# Of the browser, where it is called something else.
+CHROMIUM_VARIABLE = "BODHI_TEST_CHROMIUM"
+# Nothing of its own reaches out, and root may start it.
+# How long a page may take on a machine that is busy with something else.
+_PATIENCE_MS = 20_000
+_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@dataclass(frozen=True)
+class Site:
+    """bodhi, and the realm that it sends people to."""
+
+    bodhi: Bodhi
+    realm: Realm
+    client_id: str
+
+    @property
+    def url(self) -> str:
+        """Where bodhi is, without a slash at the end."""
+        return self.bodhi.url
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs a test with a browser once in each chosen project."""
+    if "project" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--database")
+        metafunc.parametrize("project", PROJECTS.values() if chosen == "both" else [PROJECTS[chosen]])
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """One browser for all tests; each person has a window of their own in it."""
+    program = os.environ.get(CHROMIUM_VARIABLE) or shutil.which("chromium")
+    if program is None:
+        pytest.fail("Chromium is not installed: apt-get install chromium", pytrace=False)
+    expect.set_options(timeout=_PATIENCE_MS)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, args=_ARGUMENTS)
+        yield browser
+        await browser.close()
 
 
 @pytest.fixture
@@ -13,3 +73,70 @@ def realm(tmp_path: Path) -> Iterator[Realm]:
     """The realm, with nobody logged in and no client registered."""
     with Realm(tmp_path) as realm:
         yield realm
+
+
+@pytest.fixture
+def databases(project: str, tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, str]:
+    """The settings of the two databases, which are one on PostgreSQL."""
+    if project == "chromium":
+        names = {"BODHI_SESSION_DB_URL": "session", "BODHI_DATABASE_URL": "application"}
+        return {name: f"sqlite:{tmp_path / file}.sqlite" for name, file in names.items()}
+    url = request.getfixturevalue("postgres_url")
+    return {"BODHI_SESSION_DB_URL": url, "BODHI_DATABASE_URL": url}
+
+
+@pytest.fixture
+def serve(realm: Realm, databases: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Bodhi]]:
+    """Starts bodhi on *port* with the realm for an identity provider."""
+    started: list[Bodhi] = []
+
+    def serve(port: int, **settings: str) -> Bodhi:
+        provider = {"BODHI_AUTH_URL": realm.auth_url, "BODHI_AUTH_REALM": "bodhi", "BODHI_AUTH_LOGOUT": "true"}
+        started.append(Bodhi(tmp_path, BODHI_PORT=str(port), **provider, **databases, **settings))
+        return started[-1]
+
+    yield serve
+    for bodhi in started:
+        bodhi.stop()
+
+
+@pytest.fixture
+def site(realm: Realm, serve: Callable[..., Bodhi]) -> Site:
+    """Bodhi on http://localhost, and the realm on http://127.0.0.1: to a browser these are two sites."""
+    port = free_port()
+    client = realm.new_resource([f"http://localhost:{port}/ui/auth/callback"])
+    bodhi = serve(port, BODHI_CLIENT_ID=client["client_id"], BODHI_CLIENT_SECRET=client["client_secret"])
+    return Site(bodhi, realm, client["client_id"])
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def new_person(browser: Browser, project: str) -> AsyncIterator[Callable[..., Awaitable[Person]]]:
+    """Makes people, each with cookies of their own; what went wrong in their browsers fails the test."""
+    people: list[Person] = []
+
+    async def new_person(url: str, **options: Any) -> Person:
+        context = await browser.new_context(**{"viewport": {"width": 1100, "height": 760}, **options})
+        context.set_default_timeout(_PATIENCE_MS)
+        people.append(Person(context, url, SCREENSHOTS / project))
+        return people[-1]
+
+    yield new_person
+    for person in people:
+        await person.context.close()
+    assert [] == [problem for person in people for problem in person.problems]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def person(new_person: Callable[..., Awaitable[Person]], site: Site) -> Person:
+    """Somebody at bodhi who is not logged in."""
+    return await new_person(site.url)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def notes(site: Site) -> AsyncIterator[Notes]:
+    """An application of somebody else."""
+    port = free_port()
+    description = "Keeps what you jot down."
+    client = site.realm.new_app([f"http://127.0.0.1:{port}/callback"], name="Notes", description=description)
+    async for notes in serve_notes(port, bodhi_url=site.url, issuer=site.realm.issuer, client=client):
+        yield notes

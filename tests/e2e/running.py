@@ -4,11 +4,13 @@ import json
 import os
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -44,6 +46,15 @@ class Program:
     def log(self) -> str:
         """All that it wrote to its log."""
         return self._log.read_text()
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Inside, it answers nobody, as a machine in trouble does."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         """Ends it."""

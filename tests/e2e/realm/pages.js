@@ -58,6 +58,7 @@ function page(title, content) {
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <title>${title} - test realm</title>
+    <link rel="icon" href="data:,">
     <style>
       body { font: 1rem/1.5 system-ui, sans-serif; max-width: 22rem; margin: 15vh auto; padding: 0 1rem; }
       input, button { font: inherit; display: block; width: 100%; box-sizing: border-box; margin: 0.5rem 0; padding: 0.5rem; }

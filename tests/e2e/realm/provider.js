@@ -112,8 +112,11 @@ function resourceFor(ctx, client) {
 // Nobody is asked for consent here: bodhi has a page for that.
 async function grantEverything(ctx, directory) {
   const { client, provider, session, params } = ctx.oidc;
-  const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
+  // One for all logins of a browser: another one would take the place of the first, and end its tokens.
+  const known = await provider.Grant.find(session.grantIdFor(client.clientId));
+  const grant = known ?? new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
   grant.addOIDCScope(params.scope);
+  grant.rejected = undefined; // what was refused before may have been consented to since
   for (const [resource, { scopes }] of Object.entries(ctx.oidc.resourceServers)) {
     const whose = { clientId: resource.slice(RESOURCE.length), personId: session.accountId, appClientId: client.clientId };
     for (const scope of scopes) {

@@ -1,0 +1,88 @@
+"""What a person does in a browser."""
+
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import BrowserContext, ConsoleMessage, Page, expect
+
+FIRST_NAMES = {"admin": "Ada", "manager": "Grace", "power": "Alan", "user": "Barbara", "nobody": "Noor"}
+PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
+
+
+class Person:
+    """Somebody with a browser, whose windows share cookies; *problems* is what its console complained of."""
+
+    def __init__(self, context: BrowserContext, url: str, screenshots: Path) -> None:
+        self.context = context
+        self.url = url
+        self.problems: list[str] = []
+        self._screenshots = screenshots
+        context.on("console", self._note)
+        context.on("weberror", lambda error: self.problems.append(str(error.error)))
+
+    async def open(self, path: str = "/ui") -> Page:
+        """A new tab with one of bodhi's pages."""
+        page = await self.context.new_page()
+        await page.goto(self.url + path)
+        return page
+
+    async def begin_login(self) -> Page:
+        """A new tab that has come as far as the realm."""
+        page = await self.open("/ui/login")
+        await page.get_by_role("button", name="Log in").click()
+        await expect_realm_asks(page)
+        return page
+
+    async def log_in(self, username: str) -> Page:
+        """A new tab in which *username* has logged in."""
+        page = await self.begin_login()
+        await sign_in(page, username)
+        await self.expect_home(page, username)
+        return page
+
+    async def expect_home(self, page: Page, username: str) -> None:
+        """The page greets *username*."""
+        await expect(page.get_by_role("heading", level=1)).to_have_text(f"Hello, {FIRST_NAMES[username]}")
+
+    async def who(self) -> dict[str, Any]:
+        """What bodhi's API says of whoever has this browser's cookies."""
+        answer = await self.context.request.get(f"{self.url}/bodhi/v1/user")
+        assert answer.status == 200, await answer.text()
+        found: dict[str, Any] = await answer.json()
+        return found
+
+    async def cookie(self) -> dict[str, Any] | None:
+        """The session's cookie, with its attributes."""
+        cookies = await self.context.cookies(self.url)
+        return next((dict(cookie) for cookie in cookies if cookie["name"] == "bodhiapp_session_id"), None)
+
+    async def screenshot(self, page: Page, name: str) -> None:
+        """Keeps what the page looks like, to be looked at."""
+        await page.screenshot(path=self._screenshots / f"{name}.png", full_page=True)
+
+    def expect_problems(self, *parts: str) -> None:
+        """The console complained of exactly these: each contains its part."""
+        assert len(parts) == len(self.problems), self.problems
+        assert all(part in problem for part, problem in zip(parts, self.problems, strict=True)), self.problems
+        self.problems.clear()
+
+    def _note(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.problems.append(f"{message.location['url']}: {message.text}")
+
+
+async def sign_in(page: Page, username: str) -> None:
+    """Fills in the realm's form."""
+    await page.get_by_label("User name").fill(username)
+    await page.get_by_role("button", name="Sign in").click()
+
+
+async def expect_login_page(page: Page) -> None:
+    """The page asks to log in."""
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Log in to bodhi")
+    await expect(page.get_by_role("button", name="Log in")).to_be_visible()
+
+
+async def expect_realm_asks(page: Page) -> None:
+    """The realm wants to know who it is."""
+    await expect(page.get_by_label("User name")).to_be_visible()

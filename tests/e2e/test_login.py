@@ -1,0 +1,193 @@
+"""People log in through a provider that we did not write."""
+
+import asyncio
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.async_api import expect
+
+from e2e.browsing import PHONE, expect_login_page, expect_realm_asks, sign_in
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_somebody_logs_in_and_sees_who_they_are(site, person):
+    """From the first page to the realm and back, with the role that the realm gives them."""
+    page = await person.open()
+    await expect_login_page(page)
+    await person.screenshot(page, "login")
+
+    await page.get_by_role("button", name="Log in").click()
+    await expect_realm_asks(page)
+    await person.screenshot(page, "realm")
+    await sign_in(page, "manager")
+
+    await person.expect_home(page, "manager")
+    await expect(page.get_by_role("main")).to_contain_text("Grace Hopper")
+    await expect(page.get_by_role("main")).to_contain_text("Manager")
+    await person.screenshot(page, "home")
+    expected = {
+        "auth_status": "logged_in",
+        "user_id": site.realm.id_of("manager"),
+        "username": "manager",
+        "first_name": "Grace",
+        "last_name": "Hopper",
+        "role": "resource_manager",
+    }
+    assert expected == await person.who()
+
+
+async def test_the_browser_holds_nothing_but_an_id(person):
+    """No script can read the cookie, other sites do not get it, and the code is gone from the address."""
+    page = await person.log_in("user")
+
+    cookie = await person.cookie()
+    expected = {"httpOnly": True, "sameSite": "Strict", "path": "/", "expires": -1}
+    assert expected == {name: cookie[name] for name in expected}
+    assert "" == await page.evaluate("document.cookie")
+    assert [0, 0] == await page.evaluate("[localStorage.length, sessionStorage.length]")
+    assert "" == urlsplit(page.url).query
+    # Back does not lead to a code that was used.
+    await page.go_back()
+    assert "code=" not in page.url
+
+
+async def test_the_session_has_another_id_after_the_login(person):
+    """What somebody put into the browser before is worth nothing."""
+    page = await person.begin_login()
+    before = await person.cookie()
+    await sign_in(page, "user")
+    await person.expect_home(page, "user")
+
+    assert before["value"] != (await person.cookie())["value"]
+
+
+async def test_it_works_without_javascript(site, new_person):
+    """One more button to press."""
+    person = await new_person(site.url, java_script_enabled=False)
+    page = await person.begin_login()
+    await sign_in(page, "user")
+    await person.screenshot(page, "callback-no-javascript")
+    await page.get_by_role("button", name="Continue").click()
+
+    await person.expect_home(page, "user")
+    assert "user" == (await person.who())["username"]
+
+    await page.get_by_role("button", name="Log out").click()
+    await page.get_by_role("button", name="Sign out").click()  # the realm's page sends itself with a script only
+    await expect_login_page(page)
+    assert {"auth_status": "logged_out"} == await person.who()
+
+
+async def test_it_works_on_a_phone(site, new_person):
+    """Nothing is wider than the screen."""
+    person = await new_person(site.url, **PHONE)
+    page = await person.open("/ui/login")
+    await person.screenshot(page, "login-phone")
+    assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["viewport"]["width"]
+
+    await page.get_by_role("button", name="Log in").tap()
+    await sign_in(page, "manager")
+    await person.expect_home(page, "manager")
+    await person.screenshot(page, "home-phone")
+    assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["viewport"]["width"]
+
+
+async def test_it_works_with_the_keyboard(person):
+    """The first stop of the tabulator leads to the content, the next ones to the button."""
+    page = await person.open("/ui/login")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("button", name="Log in")).to_be_focused()
+    await page.keyboard.press("Enter")
+
+    await expect(page.get_by_label("User name")).to_be_focused()
+    await page.keyboard.type("user")
+    await page.keyboard.press("Enter")
+    await person.expect_home(page, "user")
+
+
+@pytest.mark.parametrize("first_finished", [0, 1])
+async def test_two_tabs_log_in(person, first_finished):
+    """Both were begun before either is finished; both finish, in either order."""
+    tabs = [await person.begin_login(), await person.begin_login()]
+    first, second = tabs[first_finished], tabs[1 - first_finished]
+    await sign_in(first, "user")
+    await person.expect_home(first, "user")
+    await sign_in(second, "user")
+    await person.expect_home(second, "user")
+
+    assert "user" == (await person.who())["username"]
+    await first.reload()
+    await person.expect_home(first, "user")
+
+
+async def test_two_tabs_come_back_at_once(site, new_person):
+    """Of two answers that arrive together one logs the person in; whichever page the other gets, both tabs are in."""
+    person = await new_person(site.url, java_script_enabled=False)  # so that both wait for their button
+    tabs = [await person.begin_login(), await person.begin_login()]
+    for tab in tabs:
+        await sign_in(tab, "user")
+        await expect(tab.get_by_role("button", name="Continue")).to_be_visible()
+    await asyncio.gather(*(tab.get_by_role("button", name="Continue").click() for tab in tabs))
+
+    for tab in tabs:
+        await expect(tab.get_by_role("button", name="Continue")).to_have_count(0)
+    person.problems.clear()
+    for tab in tabs:
+        await tab.goto(f"{person.url}/ui")
+        await person.expect_home(tab, "user")
+
+
+async def test_a_second_tab_is_logged_in_already(person):
+    """Nobody is asked twice."""
+    await person.log_in("user")
+
+    page = await person.open()
+    await person.expect_home(page, "user")
+    page = await person.open("/ui/login")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("You are logged in")
+
+
+async def test_a_wrong_state_logs_nobody_in(site, person):
+    """The page says so and offers to begin again, and the real answer still works afterwards."""
+    page = await person.begin_login()
+    state = parse_qs(urlsplit(await _authorization_url(page, person)).query)["state"][0]
+    forged = await person.open(f"/ui/auth/callback?code=stolen&state={state[::-1]}&iss={site.realm.issuer}")
+
+    await expect(forged.get_by_role("heading", level=1)).to_have_text("The login did not work")
+    await person.screenshot(forged, "wrong-state")
+    assert {"auth_status": "logged_out"} == await person.who()
+    assert 0 == site.realm.granted("authorization_code") + site.realm.refused("authorization_code")
+    person.expect_problems("400")
+
+    await sign_in(page, "user")
+    await person.expect_home(page, "user")
+    await forged.get_by_role("link", name="Begin again").click()
+    await expect(forged.get_by_role("heading", level=1)).to_have_text("You are logged in")
+
+
+async def test_an_answer_is_worth_something_in_the_browser_that_asked_alone(site, new_person):
+    """Somebody else's answer, complete with its state, logs nobody in: no login by trickery."""
+    attacker = await new_person(site.url, java_script_enabled=False)  # so that it is not handed over at once
+    page = await attacker.begin_login()
+    await sign_in(page, "user")
+    await expect(page.get_by_role("button", name="Continue")).to_be_visible()
+
+    victim = await new_person(site.url)
+    trap = await victim.context.new_page()
+    await trap.goto(page.url)
+    await expect(trap.get_by_role("heading", level=1)).to_have_text("The login did not work")
+    victim.expect_problems("400")
+    assert {"auth_status": "logged_out"} == await victim.who()
+
+
+async def _authorization_url(page, person):
+    """An authorization request, as the API gives it."""
+    answer = await person.context.request.post(
+        f"{person.url}/bodhi/v1/auth/initiate", headers={"Sec-Fetch-Site": "same-origin"}
+    )
+    assert 201 == answer.status
+    return (await answer.json())["location"]
