@@ -10,11 +10,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
-from bench import http_load, machine, many_rows, process_cost, report, servers, store_loads, under_writers
+from bench import gates, http_load, machine, many_rows, process_cost, report, servers, store_loads, under_writers
 from bench.surroundings import Absent, Figures, Surroundings, cores, keep_off, say
 
 MEASUREMENTS: dict[str, Callable[[Surroundings, Figures], None]] = {
     "http": http_load.measure,
+    "gates": gates.measure,
     "loads": store_loads.measure,
     "writers": under_writers.measure,
     "process": process_cost.measure,

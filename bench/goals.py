@@ -42,6 +42,8 @@ GOALS = (
     _at_least("load sqlite 1", "SQLite load through the store / naive aiosqlite, 1 in flight", 2.5),
     _at_least("load sqlite 16", "SQLite load through the store / naive aiosqlite, 16 in flight", 3.9),
     _at_most("load p99 sqlite", "SQLite load p99 with 8 writers / one shared connection", 0.05),
+    _at_least("gate session", "behind a gate / the same handler without one, a session's request", 0.85),
+    _at_least("gate token", "behind a gate / the same handler without one, an API token's request", 0.85),
     _at_most("growth postgres", "PostgreSQL load p50, many rows / 10,000 rows", 1.1),
     _at_most("growth sqlite", "SQLite load p50, many rows / 10,000 rows", 1.8),
     _at_most("stall postgres", "longest stall of a save while all of them expire, PostgreSQL", 20, "ms"),

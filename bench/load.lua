@@ -1,9 +1,10 @@
--- wrk's side of a measurement: each request carries the next of many cookies, so that no two in flight are of one session.
+-- wrk's side of a measurement: each request carries the next of many headers, so that no two in flight are of one session.
 local requests, turn = {}, 0
 
 function init(args)
-   for cookie in io.lines(args[1]) do
-      requests[#requests + 1] = wrk.format("GET", nil, {Cookie = cookie})
+   for line in io.lines(args[1]) do
+      local name, value = line:match("^(.-): (.*)$")
+      requests[#requests + 1] = wrk.format("GET", nil, {[name] = value})
    end
    if #requests == 0 then
       requests[1] = wrk.format("GET")

@@ -30,15 +30,15 @@ def loader_name() -> str:
     return "wrk" if shutil.which("wrk") else "bench.loader (wrk is not installed: apt-get install wrk)"
 
 
-def run(url: str, cookies: Path, *, connections: int, seconds: float) -> Answered:
-    """What came of asking *url* as fast as it answers, each request with the next line of *cookies*."""
+def run(url: str, headers: Path, *, connections: int, seconds: float) -> Answered:
+    """What came of asking *url* as fast as it answers, each request with the next line of *headers*."""
     if shutil.which("wrk"):
         # wrk takes whole seconds only.
         size = ["--threads", "1", "--connections", str(connections), "--duration", f"{max(1, round(seconds))}s"]
-        command = ["wrk", *size, "--script", str(_SCRIPT), url, str(cookies)]
+        command = ["wrk", *size, "--script", str(_SCRIPT), url, str(headers)]
     else:
         size = ["--connections", str(connections), "--seconds", str(seconds)]
-        command = [sys.executable, "-m", "bench.loader", url, str(cookies), *size]
+        command = [sys.executable, "-m", "bench.loader", url, str(headers), *size]
     told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds + 30).stdout
     result = json.loads(told.strip().splitlines()[-1])
     if result["failed"] or not result["requests"]:
@@ -47,7 +47,7 @@ def run(url: str, cookies: Path, *, connections: int, seconds: float) -> Answere
 
 
 def seed(port: int, sessions: int) -> list[str]:
-    """The cookies of new sessions, each as a ``Cookie`` header's value."""
+    """The cookies of new sessions, each as a line of a request's head."""
     cookies = []
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     for number in range(sessions):
@@ -57,6 +57,6 @@ def seed(port: int, sessions: int) -> list[str]:
         header = answer.getheader("Set-Cookie")
         if answer.status != 200 or header is None:
             raise Failed(f"/seed answered {answer.status} and set no cookie" if header is None else "/seed failed")
-        cookies.append(header.partition(";")[0])
+        cookies.append(f"Cookie: {header.partition(';')[0]}")
     connection.close()
     return cookies

@@ -59,11 +59,11 @@ class _Load:
         self.is_over = False
 
 
-async def run(url: str, cookies: list[str], connections: int, seconds: float) -> dict[str, Any]:
+async def run(url: str, headers: list[str], connections: int, seconds: float) -> dict[str, Any]:
     """Requests, seconds, failures and latencies of *connections* that ask *url* as fast as they are answered."""
     target = urlsplit(url)
     begin = f"GET {target.path} HTTP/1.1\r\nHost: {target.netloc}\r\n"
-    load = _Load([f"{begin}Cookie: {cookie}\r\n\r\n".encode() for cookie in cookies] or [f"{begin}\r\n".encode()])
+    load = _Load([f"{begin}{line}\r\n\r\n".encode() for line in headers] or [f"{begin}\r\n".encode()])
     loop = asyncio.get_running_loop()
     started = perf_counter()
     for _ in range(connections):
@@ -93,12 +93,12 @@ def main() -> None:
     """Read the command line, make the load, print what it met."""
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
-    parser.add_argument("cookies", type=Path)
+    parser.add_argument("headers", type=Path)
     parser.add_argument("--connections", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)
     options = parser.parse_args()
-    cookies = options.cookies.read_text().splitlines()
-    print(json.dumps(asyncio.run(run(options.url, cookies, options.connections, options.seconds))))
+    headers = options.headers.read_text().splitlines()
+    print(json.dumps(asyncio.run(run(options.url, headers, options.connections, options.seconds))))
 
 
 if __name__ == "__main__":

@@ -41,14 +41,21 @@ class Process:
 @contextmanager
 def running(kind: str, url: str, core: int) -> Iterator[Process]:
     """A server process with sessions of this *kind* in what *url* names."""
-    command = [sys.executable, "-m", "bench.application", kind, "--url", url, "--core", str(core)]
+    with running_module("bench.application", kind, "--url", url, "--core", str(core)) as process:
+        yield process
+
+
+@contextmanager
+def running_module(module: str, *arguments: str) -> Iterator[Process]:
+    """A server process that prints its port when it answers, and ends with its standard input."""
+    command = [sys.executable, "-m", module, *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdin is not None
         assert server.stdout is not None
         try:
             told = server.stdout.readline()
             if not told:
-                raise RuntimeError(f"the server process for {kind} did not start")
+                raise RuntimeError(f"{' '.join(command)} did not start")
             yield Process(server.pid, int(told))
         finally:
             server.stdin.close()

@@ -78,7 +78,7 @@ def subject_of(token: str) -> str | None:
     return subject if isinstance(subject, str) else None
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)  # of one token, several things are asked in a row
 def _payload(token: str) -> dict[str, Any]:
     """The payload of a JWT, never to be changed; empty for any other token."""
     parts = token.split(".") if isinstance(token, str) else []

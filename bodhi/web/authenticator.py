@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from aiohttp import hdrs, web
@@ -17,8 +18,12 @@ from bodhi.auth.roles import Roles
 from bodhi.auth.scopes import Role
 from bodhi.auth.session_login import ACCESS_TOKEN, claims_in
 from bodhi.session import SESSIONS, Session, get_session
+from bodhi.session.changes import OpenSession
 from bodhi.web.cross_site import is_cross_site_read
+from bodhi.web.services import PROVIDER_IS_AWAY
 from bodhi.web.stored_login import SessionRow
+
+MOST_READ = 4096  # logins, each with an access token
 
 log = logging.getLogger(__name__)
 
@@ -36,24 +41,38 @@ class AnyAuthenticator(Protocol):
 AUTHENTICATOR: "web.AppKey[AnyAuthenticator]" = web.AppKey("AUTHENTICATOR", object)  # type: ignore[arg-type]
 
 
+@dataclass(frozen=True, slots=True)
+class _Login:
+    """What a session's data says of its user, until their access token expires."""
+
+    version: int  # of the session's row
+    expires_at: int  # seconds since 1970
+    user: SessionUser
+    fault: str | None  # the code for routes that need a role, where there is none
+
+
 class Authenticator:
-    """Asks whoever knows the kind of credential."""
+    """Asks whoever knows the kind of credential.
+
+    What was read from a session's tokens is kept for as long as its row has the same version: reading it again would
+    give the same.
+    """
 
     def __init__(
         self,
         *,
         instances: InstanceService,
         bearer: BearerAuthenticator,
-        refresher: Refresher | None,
+        refresher: Refresher,
         roles: Roles,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Without a *refresher*, there being no provider, a login ends with its access token."""
         self._instances = instances
         self._bearer = bearer
         self._refresher = refresher
         self._roles = roles
         self._clock = clock
+        self._read: dict[bytes, _Login] = {}  # by the digest of the session's id, oldest first
 
     async def strict(self, request: web.Request) -> AuthContext:
         """Who makes *request*; a :exc:`Refusal` where nobody is known."""
@@ -64,15 +83,10 @@ class Authenticator:
             return await self._bearer.authenticate(request.headers.getall(hdrs.AUTHORIZATION))
         if is_cross_site_read(request):
             raise Refusal("auth_error-invalid_access")
-        session = await get_session(request)
-        claims = await self._claims(request, session, instance)
-        try:
-            role = self._roles.of(claims, instance.client_id)
-        except Refusal as error:
-            raise Refusal(error.code, status=401) from error
-        if role is None:
-            raise Refusal("auth_error-missing_roles")
-        return _user(session, claims, role)
+        login = await self._login(request, await get_session(request), instance)
+        if login.fault is not None:
+            raise Refusal(login.fault, status=401)
+        return login.user
 
     async def optional(self, request: web.Request) -> AuthContext:
         """Who makes *request*, or nobody: bad credentials are no error, and an outage of the provider ends nothing."""
@@ -87,42 +101,57 @@ class Authenticator:
             session = await get_session(request)
             if ACCESS_TOKEN not in session:
                 return ANONYMOUS
-            claims = await self._claims(request, session, instance)
+            # With the provider's own roles alone a person has none here, and may ask for one.
+            return (await self._login(request, session, instance)).user
         except Refusal as refusal:
             if refusal.code == "auth_error-database_unavailable":
                 raise
+            if refusal.code == "auth_error-idp_unavailable":
+                request[PROVIDER_IS_AWAY] = True
             log.debug("anonymous, since: %s", refusal.code)
             return ANONYMOUS
-        try:
-            role = self._roles.of(claims, instance.client_id)
-        except Refusal:
-            role = None  # with the provider's own roles alone a person has none here, and may ask for one
-        return _user(session, claims, role)
 
-    async def _claims(self, request: web.Request, session: Session, instance: Instance) -> Claims:
-        """The claims of the session's access token, which is refreshed where it has to be."""
+    async def _login(self, request: web.Request, session: Session, instance: Instance) -> _Login:
+        """What the session says of its user, with tokens that were refreshed where they have to be."""
         if session.stored is None or not isinstance(session.get(ACCESS_TOKEN), str):
             raise Refusal("auth_error-invalid_access")
-        claims = claims_in(session)
-        if self._clock() < claims.expires_at:
-            return claims
-        if self._refresher is None:
-            raise Refusal("auth_error-refresh_token_not_found")
-        row = SessionRow(request.app[SESSIONS], session.stored.record.digest)
+        digest = session.stored.record.digest
+        login = self._read_login(session, session.stored, instance)
+        if self._clock() < login.expires_at:
+            return login
+        row = SessionRow(request.app[SESSIONS], digest)
         await self._refresher.refresh(row, instance)
         try:
-            session.adopt(await row.read())
+            stored = await row.read()
         except LoginEnded:
             raise Refusal("auth_error-refresh_token_not_found") from None
-        return claims_in(session)
+        session.adopt(stored)
+        return self._read_login(session, stored, instance)
 
+    def _read_login(self, session: Session, stored: OpenSession, instance: Instance) -> _Login:
+        digest, version = stored.record.digest, stored.record.version
+        login = self._read.get(digest)
+        if login is not None and login.version == version:
+            return login
+        claims = claims_in(session)
+        role, fault = self._role(claims, instance)
+        user = SessionUser(
+            user_id=claims.subject,
+            username=claims.username or claims.subject,
+            role=role,
+            token=session[ACCESS_TOKEN],
+            first_name=claims.first_name,
+            last_name=claims.last_name,
+        )
+        self._read.pop(digest, None)
+        if len(self._read) >= MOST_READ:
+            del self._read[next(iter(self._read))]
+        login = self._read[digest] = _Login(version, claims.expires_at, user, fault)
+        return login
 
-def _user(session: Session, claims: Claims, role: Role | None) -> SessionUser:
-    return SessionUser(
-        user_id=claims.subject,
-        username=claims.username or claims.subject,
-        role=role,
-        token=session[ACCESS_TOKEN],
-        first_name=claims.first_name,
-        last_name=claims.last_name,
-    )
+    def _role(self, claims: Claims, instance: Instance) -> tuple[Role | None, str | None]:
+        try:
+            role = self._roles.of(claims, instance.client_id)
+        except Refusal as refusal:
+            return None, refusal.code
+        return role, "auth_error-missing_roles" if role is None else None

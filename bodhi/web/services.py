@@ -18,6 +18,8 @@ APP_ACCESS_REQUESTS = web.AppKey("APP_ACCESS_REQUESTS", AppAccessRequests)
 SETTINGS_BOOK: "web.AppKey[SettingsBook]" = web.AppKey("SETTINGS_BOOK", object)  # type: ignore[arg-type]
 CONTEXT: "web.RequestKey[AuthContext]" = web.RequestKey("CONTEXT", object)  # type: ignore[arg-type]
 
+PROVIDER_IS_AWAY = web.RequestKey("PROVIDER_IS_AWAY", bool)  # somebody is anonymous for no other reason
+
 
 def context_of(request: web.Request) -> AuthContext:
     """Who makes *request*, as its route's guard found out."""

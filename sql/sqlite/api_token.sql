@@ -3,7 +3,7 @@
 INSERT INTO bodhi_api_token (id, user_id, name, token_prefix, token_hash, scopes, status, expires_at, created_at, updated_at)
 SELECT $1, $2, $3, $4, $5, $6, 'active', coalesce($7, clock.now + $8), clock.now, clock.now
   FROM (SELECT now_ms($9) AS now) AS clock
- WHERE coalesce($7, clock.now + 1) > clock.now
+ WHERE ($7 IS NULL OR $7 > clock.now)
 RETURNING id, user_id, name, token_prefix, scopes, status, expires_at, created_at, updated_at;
 
 -- name: find_api_token(token_prefix, now) -> maybe
