@@ -130,6 +130,20 @@ async def test_an_optional_route_knows_nobody_while_the_provider_is_away(browser
     assert "power" == (await browser.user())["username"]
 
 
+@pytest.mark.parametrize("path", ["/ui", "/ui/login"])
+async def test_a_page_says_so_while_the_provider_is_away(browser, server, provider, worn_out, path):
+    """It does not show somebody who is logged in the way to log in."""
+    await worn_out(browser)
+    before = await stored(server, browser)
+    provider.fail("refresh", status=503, times=None)
+
+    response = await browser.get(path, headers={"Accept": "text/html"})
+
+    assert (503, "text/html") == (response.status, response.content_type)
+    assert "identity provider does not answer" in await response.text()
+    assert before == await stored(server, browser)
+
+
 @pytest.mark.parametrize("path", [PROTECTED, "/bodhi/v1/user"])
 async def test_invalid_grant_ends_the_session(browser, server, provider, worn_out, path):
     """On both kinds of routes."""

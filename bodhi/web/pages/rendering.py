@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import hdrs, web
 
 from bodhi.auth.context import SessionUser
+from bodhi.auth.refusal import Refusal
 from bodhi.web.pages import words
 from bodhi.web.pages.navigation import navigation_of
 from bodhi.web.pages.static import static_url
-from bodhi.web.services import CONTEXT
+from bodhi.web.services import CONTEXT, PROVIDER_IS_AWAY
 
 if TYPE_CHECKING:
     import jinja2
@@ -58,8 +59,13 @@ def page_headers(form_targets: Iterable[str] = ()) -> dict[str, str]:
 
 
 def person_of(request: web.Request) -> SessionUser | None:
-    """Who is logged in with a browser. Bearers of tokens are nobody here: pages are for people."""
+    """Who is logged in with a browser. Bearers of tokens are nobody here: pages are for people.
+
+    Refused with 503 while nobody can tell, since the provider is away: to show the way to log in would say otherwise.
+    """
     context = request.get(CONTEXT)
+    if request.get(PROVIDER_IS_AWAY):
+        raise Refusal("auth_error-idp_unavailable")
     return context if isinstance(context, SessionUser) else None
 
 
