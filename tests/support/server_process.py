@@ -1,0 +1,138 @@
+"""``bodhi serve`` as real processes, on free ports."""
+
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+import bodhi
+
+DEADLINE_SECONDS = 30
+READY = re.compile(r"bodhi is ready on (?P<url>http://\S+:(?P<port>\d+)) \((?P<facts>.*)\)\n")
+
+
+@dataclass
+class Process:
+    """A running ``python -m bodhi serve``."""
+
+    popen: "subprocess.Popen[bytes]"
+    stderr_path: Path
+    ready_line: str = ""
+    further_output: bytes = b""  # what came with the ready line, after it
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return self._ready["url"]
+
+    @property
+    def port(self) -> int:
+        """Its port."""
+        return int(self._ready["port"])
+
+    @property
+    def stderr(self) -> str:
+        """All that it wrote to stderr."""
+        return self.stderr_path.read_text()
+
+    def wait_until_ready(self) -> None:
+        """Returns when the ready line came; fails when something else happened."""
+        assert self.popen.stdout is not None
+        output = bytearray()
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while not output.endswith(b"\n"):
+            readable, _, _ = select.select([self.popen.stdout], [], [], deadline - time.monotonic())
+            byte = os.read(self.popen.stdout.fileno(), 4096) if readable else b""
+            assert byte, f"not ready, status {self.popen.poll()}; stderr: {self.stderr}"
+            output += byte
+        first, newline, self.further_output = bytes(output).partition(b"\n")
+        self.ready_line = (first + newline).decode()
+        assert READY.fullmatch(self.ready_line), self.ready_line
+
+    def workers(self) -> list[psutil.Process]:
+        """Its worker processes."""
+        return psutil.Process(self.popen.pid).children()
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """The exit status after a signal."""
+        self.popen.send_signal(number)
+        return self.popen.wait(DEADLINE_SECONDS)
+
+    def rest_of_stdout(self) -> bytes:
+        """What it wrote after the ready line; it must have ended."""
+        assert self.popen.stdout is not None
+        return self.further_output + self.popen.stdout.read()
+
+    def close(self) -> None:
+        """End it and all its workers, whatever state they are in."""
+        assert self.popen.stdout is not None
+        if self.popen.poll() is None:
+            for process in self.workers():
+                process.kill()
+            self.popen.kill()
+        self.popen.wait(DEADLINE_SECONDS)
+        self.popen.stdout.close()
+
+    @property
+    def _ready(self) -> "re.Match[str]":
+        match = READY.fullmatch(self.ready_line)
+        assert match is not None
+        return match
+
+
+Start = Callable[..., Process]
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """The environment of a process that has nothing set but its home."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("BODHI_")}
+    # Beside the working directory there may be no installed package.
+    return {**inherited, "BODHI_HOME": str(tmp_path / "bodhi"), "PYTHONPATH": str(Path(bodhi.__file__).parents[1])}
+
+
+@pytest.fixture
+def launch(environ: dict[str, str], tmp_path: Path) -> Iterator[Start]:
+    """Starts servers on free ports, and ends them after the test."""
+    launched: list[Process] = []
+
+    def launch(*arguments: str, program: Sequence[str] = ("-m", "bodhi"), **settings: str) -> Process:
+        stderr_path = tmp_path / f"stderr-{len(launched)}"
+        with stderr_path.open("w") as stderr:
+            popen = subprocess.Popen(
+                [sys.executable, *program, "serve", *arguments],
+                cwd=tmp_path,
+                env={**environ, "BODHI_PORT": "0", "BODHI_HOST": "127.0.0.1", **settings},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                bufsize=0,
+            )
+        process = Process(popen, stderr_path)
+        launched.append(process)
+        return process
+
+    yield launch
+    for process in launched:
+        process.close()
+
+
+@pytest.fixture
+def serve(launch: Start) -> Start:
+    """Starts servers and waits until they are ready."""
+
+    def serve(*arguments: str, **settings: str) -> Process:
+        process = launch(*arguments, **settings)
+        process.wait_until_ready()
+        return process
+
+    return serve
