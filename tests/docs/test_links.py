@@ -79,8 +79,8 @@ def test_settings_that_are_spoken_of_exist(pages):
 
 def test_tasks_that_are_spoken_of_exist(root, pages):
     """`make …` in a page is a target of the Makefile."""
-    targets = set(re.findall(r"^([a-z][a-z.]*):", (root / "Makefile").read_text("utf-8"), re.MULTILINE))
-    spoken_of = re.compile(r"(?:`| {4})make ([a-z.]+)")
+    targets = set(re.findall(r"^([a-z][a-z0-9.]*):", (root / "Makefile").read_text("utf-8"), re.MULTILINE))
+    spoken_of = re.compile(r"(?:`| {4})make ([a-z0-9.]+)")
 
     assert [] == [
         f"{page}: {name}" for page, text in pages.items() for name in spoken_of.findall(text) if name not in targets
