@@ -11,8 +11,8 @@ BIN := $(VENV)/bin
 ARGS :=
 # worksteal: outages take seconds and most tests milliseconds; a worker that runs out takes from the other.
 PYTEST := $(BIN)/pytest --numprocesses auto --dist worksteal
-# In a process of its own: Playwright keeps one event loop for all tests.
-E2E := $(BIN)/pytest tests/e2e
+# A run of their own: Playwright wants one event loop for all tests of a process.
+E2E := $(BIN)/pytest tests/e2e --numprocesses 2 --dist worksteal
 # The identity provider of these tests, for Node.js.
 REALM := tests/e2e/realm
 # Compose comes as a plugin of docker or as a program of its own.
@@ -48,10 +48,10 @@ test.typescript: $(VENV)/installed ## compile the settings as exported for TypeS
 	tests/typescript/node_modules/.bin/tsc --project tests/typescript
 	@echo "build/typescript/settings.ts compiles"
 
-test.e2e: $(VENV)/installed-e2e $(REALM)/node_modules/installed ## log in with a browser, with sessions in SQLite
+test.e2e: e2e-needs $(VENV)/installed-e2e $(REALM)/node_modules/installed ## log in with a browser, with sessions in SQLite
 	$(E2E) --database sqlite $(ARGS)
 
-test.e2e.pg: $(VENV)/installed-e2e $(REALM)/node_modules/installed ## log in with a browser, with sessions in PostgreSQL
+test.e2e.pg: e2e-needs $(VENV)/installed-e2e $(REALM)/node_modules/installed ## log in with a browser, with sessions in PostgreSQL
 	$(E2E) --database postgres $(ARGS)
 
 test.deps.up: ## start the PostgreSQL of docker-compose-test-deps.yml, on port 54320
@@ -86,7 +86,7 @@ wheel: $(VENV)/installed ## build the wheel into dist/
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean: ## remove what was built, installed and cached
-	rm -rf $(VENV) .tox build dist bodhi.egg-info tests/typescript/node_modules htmlcov .coverage* \
+	rm -rf $(VENV) .tox build dist bodhi.egg-info tests/typescript/node_modules $(REALM)/node_modules htmlcov .coverage* \
 	    .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -104,14 +104,17 @@ $(VENV)/installed: $(BIN)/python setup.cfg pyproject.toml
 	$(BIN)/pip install --quiet --editable .
 	@touch $@
 
-# ... and with the browser and Node.js, which no package brings along.
+# What these tests need and no package brings along.
+.PHONY: e2e-needs
+e2e-needs:
+	@node -e 'process.exit(+(parseInt(process.versions.node) < 20))' 2>/dev/null && command -v npm >/dev/null || \
+	    { echo "make test.e2e: Node.js 20 or later with npm is not installed: apt-get install nodejs npm" >&2; exit 1; }
+	@command -v "$${BODHI_TEST_CHROMIUM:-chromium}" >/dev/null || \
+	    { echo "make test.e2e: Chromium is not installed: apt-get install chromium" >&2; exit 1; }
+
 $(VENV)/installed-e2e: $(VENV)/installed-test
 
 $(REALM)/node_modules/installed: $(REALM)/package.json $(REALM)/package-lock.json
-	@command -v node >/dev/null && command -v npm >/dev/null || \
-	    { echo "the end-to-end tests need Node.js 20 or later with npm: apt-get install nodejs npm" >&2; exit 1; }
-	@command -v chromium >/dev/null || \
-	    { echo "the end-to-end tests need Chromium: apt-get install chromium" >&2; exit 1; }
 	npm ci --prefix $(REALM) --no-fund --no-audit --silent
 	@touch $@
 
