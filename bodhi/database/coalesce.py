@@ -2,30 +2,38 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from msgspec import Struct
+
 from bodhi.database.errors import DatabaseUnavailable
+from bodhi.database.limits import Alarm
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
+# A trip costs more than what it carries: while one is quick, the next waits for it rather than going beside it.
+PATIENCE_SECONDS = 0.001
 
-@dataclass(slots=True, eq=False)
-class _Waiting(Generic[Item, Answer]):
+
+class _Waiting(Struct, Generic[Item, Answer], eq=False):
     key: bytes
     item: Item
     answer: "asyncio.Future[Answer | None]"
     until: float  # by the loop's clock
 
 
+Batch = dict[bytes, list[_Waiting[Item, Answer]]]
+
+
 class Coalescer(Generic[Item, Answer]):
     """Calls go straight through one at a time, and share trips as soon as there are more.
 
-    *run* takes items with distinct keys, sorted by key, and answers by key. At most *trips* of them run at
-    once; what arrives meanwhile leaves together with the next. Waiting for a place or an answer ends
-    after *limit_seconds* with :exc:`DatabaseUnavailable`. With *shared*, items of one key are the same question
-    and get one answer; without, the second waits for a trip of its own.
+    *run* takes items with distinct keys, sorted by key, and answers by key. What arrives while a trip is under way
+    leaves together with the next: when it returns, or when it takes longer than *patience_seconds*; at most *trips* of
+    them run at once. Waiting for a place or an answer ends after *limit_seconds* with :exc:`DatabaseUnavailable`.
+    With *shared*, items of one key are the same question and get one answer; without, the second waits for a trip of
+    its own.
     """
 
     def __init__(
@@ -36,68 +44,71 @@ class Coalescer(Generic[Item, Answer]):
         largest: int,
         shared: bool,
         limit_seconds: float,
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._run = run
         self._trips = trips
         self._largest = largest
         self._shared = shared
-        self._limit_seconds = limit_seconds
+        self._patience_seconds = patience_seconds
         self._under_way = 0
+        self._departed_at = 0.0  # the last trip
+        self._is_boarding = False  # a trip begins in the next turn of the loop
         self._is_quiet = True  # the last trip carried one alone
         self._queue: list[_Waiting[Item, Answer]] = []
-        self._waiting: dict[_Waiting[Item, Answer], None] = {}  # in the order in which their time is up
-        self._timer: asyncio.TimerHandle | None = None
+        self._aboard: list[Batch[Item, Answer]] = []
+        self._alarm = Alarm(limit_seconds, self._give_up)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __call__(self, key: bytes, item: Item) -> Answer | None:
         """The answer to *item*, or None where *run* gave none for *key*."""
-        if self._is_quiet and not self._under_way and not self._queue:
-            self._under_way += 1
-            try:
-                return (await self._run([item])).get(key)
-            finally:
-                self._under_way -= 1
-                self._depart()
-        return await self._ride(key, item)
-
-    async def _ride(self, key: bytes, item: Item) -> Answer | None:
-        loop = asyncio.get_running_loop()
-        waiting = _Waiting(key, item, loop.create_future(), loop.time() + self._limit_seconds)
-        self._waiting[waiting] = None
-        if self._timer is None:
-            self._timer = loop.call_at(waiting.until, self._give_up)
-        if not self._queue and self._under_way < self._trips:
-            loop.call_soon(self._depart)  # what is asked for in the same turn of the loop leaves together
-        self._queue.append(waiting)
+        if not self._is_quiet or self._under_way or self._queue:
+            return await self._ride(key, item)
+        self._under_way += 1
+        self._departed_at = asyncio.get_running_loop().time()
         try:
-            return await waiting.answer
+            return (await self._run([item])).get(key)
         finally:
-            del self._waiting[waiting]
+            self._under_way -= 1
+            if self._queue and not self._is_boarding:
+                self._depart()
 
-    def _give_up(self) -> None:
-        # One timer for all who wait, since one each would cost more than the rest of this class.
+    def _ride(self, key: bytes, item: Item) -> "asyncio.Future[Answer | None]":
         loop = asyncio.get_running_loop()
-        self._timer = None
-        for waiting in self._waiting:
-            if waiting.until > loop.time():
-                self._timer = loop.call_at(waiting.until, self._give_up)
-                return
-            if not waiting.answer.done():
-                waiting.answer.set_exception(DatabaseUnavailable())
+        now = loop.time()
+        waiting: _Waiting[Item, Answer] = _Waiting(key, item, loop.create_future(), self._alarm.set(loop, now))
+        self._queue.append(waiting)
+        if not self._is_boarding and (not self._under_way or now - self._departed_at >= self._patience_seconds):
+            self._depart()
+        return waiting.answer
 
     def _depart(self) -> None:
-        while self._queue and self._under_way < self._trips:
-            batch = self._board()
-            if not batch:
-                return
+        if self._under_way < self._trips:
             self._under_way += 1
-            self._is_quiet = len(batch) == 1
-            task = asyncio.get_running_loop().create_task(self._travel(batch))
+            self._is_boarding = True
+            task = asyncio.get_running_loop().create_task(self._travel())
             self._tasks.add(task)  # the loop itself holds tasks only weakly
             task.add_done_callback(self._tasks.discard)
 
-    def _board(self) -> dict[bytes, list[_Waiting[Item, Answer]]]:
-        batch: dict[bytes, list[_Waiting[Item, Answer]]] = {}
+    async def _travel(self) -> None:
+        # A task begins in the next turn of the loop: what is asked for in the same turn leaves together.
+        self._is_boarding = False
+        try:
+            while batch := self._board():
+                self._is_quiet = len(batch) == 1
+                self._departed_at = asyncio.get_running_loop().time()
+                self._aboard.append(batch)
+                try:
+                    await self._bring(batch)
+                finally:
+                    self._aboard.remove(batch)
+        finally:
+            self._under_way -= 1
+            if self._queue and not self._is_boarding:  # this trip was cancelled
+                self._depart()
+
+    def _board(self) -> Batch[Item, Answer]:
+        batch: Batch[Item, Answer] = {}
         left: list[_Waiting[Item, Answer]] = []
         for waiting in self._queue:
             if waiting.answer.done():
@@ -111,27 +122,34 @@ class Coalescer(Generic[Item, Answer]):
         self._queue = left
         return batch
 
-    async def _travel(self, batch: dict[bytes, list[_Waiting[Item, Answer]]]) -> None:
+    async def _bring(self, batch: Batch[Item, Answer]) -> None:
         try:
             # Sorted, so that two processes lock the same rows in the same order and never wait for each other.
             answers = await self._run([batch[key][0].item for key in sorted(batch)])
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer that each of them waits for
             failure = error
-            self._answer(batch, lambda waiting: waiting.answer.set_exception(failure))
+            _answer(batch, lambda waiting: waiting.answer.set_exception(failure))
         except asyncio.CancelledError:
-            self._answer(batch, lambda waiting: waiting.answer.cancel())
+            _answer(batch, lambda waiting: waiting.answer.cancel())
             raise
         else:
-            self._answer(batch, lambda waiting: waiting.answer.set_result(answers.get(waiting.key)))
-        finally:
-            self._under_way -= 1
-            self._depart()
+            _answer(batch, lambda waiting: waiting.answer.set_result(answers.get(waiting.key)))
 
-    @staticmethod
-    def _answer(
-        batch: dict[bytes, list[_Waiting[Item, Answer]]], tell: Callable[[_Waiting[Item, Answer]], object]
-    ) -> None:
-        for group in batch.values():
-            for waiting in group:
-                if not waiting.answer.done():
-                    tell(waiting)
+    def _give_up(self, now: float) -> float | None:
+        following: float | None = None
+        aboard = [waiting for batch in self._aboard for group in batch.values() for waiting in group]
+        for waiting in (*aboard, *self._queue):
+            if waiting.answer.done():
+                continue
+            if waiting.until <= now:
+                waiting.answer.set_exception(DatabaseUnavailable())
+            elif following is None or waiting.until < following:
+                following = waiting.until
+        return following
+
+
+def _answer(batch: Batch[Item, Answer], tell: Callable[[_Waiting[Item, Answer]], object]) -> None:
+    for group in batch.values():
+        for waiting in group:
+            if not waiting.answer.done():
+                tell(waiting)

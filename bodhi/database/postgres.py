@@ -6,7 +6,7 @@ primary again after a failover stay the pool's work. Nothing here may set state 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
 from typing import Any, Self, TypeVar, cast
@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar, cast
 import asyncpg
 
 from bodhi.database.errors import CannotOpen, Conflict, DatabaseError, DatabaseUnavailable
+from bodhi.database.limits import TimeLimit
 from bodhi.database.postgres_hosts import HostsInTurn
 from bodhi.database.protocol import Executor, Row
 from bodhi.database.statements import Statement, load_statements
@@ -43,6 +44,7 @@ class PostgresDatabase:
         self._url = url
         self._pool_size = pool_size
         self.limit_seconds = limit_seconds
+        self._limit = TimeLimit(limit_seconds)
         self._statement_cache_size = statement_cache_size
         self._schema = schema
         self._statements = load_statements("postgres")
@@ -82,25 +84,21 @@ class PostgresDatabase:
         if pool is not None:
             pool.terminate()
 
-    async def maybe(self, name: str, /, **values: object) -> Row | None:
+    def maybe(self, name: str, /, **values: object) -> Coroutine[Any, Any, Row | None]:
         """The only row of the answer, or None."""
-        statement = self._statements[name]
-        return await self._run(_Connection.maybe, statement, values)
+        return self._run(_Connection.maybe, self._statements[name], values)
 
-    async def many(self, name: str, /, **values: object) -> Sequence[Row]:
+    def many(self, name: str, /, **values: object) -> Coroutine[Any, Any, Sequence[Row]]:
         """All rows of the answer."""
-        statement = self._statements[name]
-        return await self._run(_Connection.many, statement, values)
+        return self._run(_Connection.many, self._statements[name], values)
 
-    async def count(self, name: str, /, **values: object) -> int:
+    def count(self, name: str, /, **values: object) -> Coroutine[Any, Any, int]:
         """How many rows the statement touched."""
-        statement = self._statements[name]
-        return await self._run(_Connection.count, statement, values)
+        return self._run(_Connection.count, self._statements[name], values)
 
-    async def each(self, name: str, values: Sequence[Mapping[str, object]], /) -> Sequence[Row]:
+    def each(self, name: str, values: Sequence[Mapping[str, object]], /) -> Coroutine[Any, Any, Sequence[Row]]:
         """The statement run once for each of *values*, pipelined in one implicit transaction."""
-        statement = self._statements[name]
-        return await self._run(_Connection.each, statement, values)
+        return self._run(_Connection.each, self._statements[name], values)
 
     async def script(self, sql: str, /) -> None:
         """Run several statements in one implicit transaction."""
@@ -127,12 +125,12 @@ class PostgresDatabase:
                 connection.drop()
                 raise
 
-    # Two ways to a connection: _run for one statement, without the cost of a context manager, and _lent for several.
+    # Two ways to a connection: _run for one statement, and _lent for several, which may take another time limit.
 
     async def _run(self, call: Callable[..., Awaitable[Answer]], *arguments: object) -> Answer:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                async with asyncio.timeout(self.limit_seconds):
+                with self._limit():
                     connection = await self._take()
                     try:
                         return await call(connection, *arguments)
@@ -180,7 +178,8 @@ class PostgresDatabase:
         try:
             while self._kept:
                 connection = self._kept.pop()
-                if self._is_trusted(connection) and monotonic() - connection.used_at < LONGEST_IDLE_SECONDS:
+                is_trusted = connection.opened_at > self._distrusted_until
+                if is_trusted and connection.is_open and monotonic() - connection.used_at < LONGEST_IDLE_SECONDS:
                     return connection
                 connection.drop()
             return _Connection(await self._pool.acquire(), prepares=self._statement_cache_size > 0)
@@ -189,15 +188,12 @@ class PostgresDatabase:
             raise
 
     def _put_back(self, connection: "_Connection") -> None:
-        if self._is_trusted(connection):
+        if connection.raw is not None and connection.opened_at > self._distrusted_until:
             connection.used_at = monotonic()
             self._kept.append(connection)
         else:
             connection.drop()
         self._free.release()
-
-    def _is_trusted(self, connection: "_Connection") -> bool:
-        return connection.is_open and connection.opened_at > self._distrusted_until
 
 
 class _Connection:
@@ -245,19 +241,22 @@ class _Connection:
         arguments = statement.arguments(values)
         if not self._prepares:
             return cast("Row | None", await self.raw.fetchrow(statement.sql, *arguments))
-        return cast("Row | None", await (await self._ready(statement)).fetchrow(*arguments))
+        prepared = self._prepared.get(statement.name) or await self._prepare(statement)
+        return cast("Row | None", await prepared.fetchrow(*arguments))
 
     async def many(self, statement: Statement, values: Mapping[str, object]) -> Sequence[Row]:
         arguments = statement.arguments(values)
         if not self._prepares:
             return cast("Sequence[Row]", await self.raw.fetch(statement.sql, *arguments))
-        return cast("Sequence[Row]", await (await self._ready(statement)).fetch(*arguments))
+        prepared = self._prepared.get(statement.name) or await self._prepare(statement)
+        return cast("Sequence[Row]", await prepared.fetch(*arguments))
 
     async def each(self, statement: Statement, values: Sequence[Mapping[str, object]]) -> Sequence[Row]:
         arguments = [statement.arguments(one) for one in values]
         if not self._prepares:
             return cast("Sequence[Row]", await self.raw.fetchmany(statement.sql, arguments))
-        return cast("Sequence[Row]", await (await self._ready(statement)).fetchmany(arguments))
+        prepared = self._prepared.get(statement.name) or await self._prepare(statement)
+        return cast("Sequence[Row]", await prepared.fetchmany(arguments))
 
     async def count(self, statement: Statement, values: Mapping[str, object]) -> int:
         tag: str = await self.raw.execute(statement.sql, *statement.arguments(values))
@@ -266,10 +265,8 @@ class _Connection:
     async def script(self, sql: str) -> None:
         await self.raw.execute(sql)
 
-    async def _ready(self, statement: Statement) -> Any:
-        prepared = self._prepared.get(statement.name)
-        if prepared is None:
-            prepared = self._prepared[statement.name] = await self.raw.prepare(statement.sql)
+    async def _prepare(self, statement: Statement) -> Any:
+        prepared = self._prepared[statement.name] = await self.raw.prepare(statement.sql)
         return prepared
 
 

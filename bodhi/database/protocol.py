@@ -1,6 +1,6 @@
 """What the layers above may ask of a database, whichever it is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, Self
 
@@ -9,6 +9,8 @@ class Row(Protocol):
     """One row of an answer: columns by name or by position."""
 
     def __getitem__(self, column: Any, /) -> Any: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
 
 
 class Executor(Protocol):

@@ -88,7 +88,8 @@ class SqlSessionStore:
             row = await self._database.maybe("load_session", digest=digests[0], now=now)
             return {digests[0]: _record(row)} if row else {}
         rows = await self._database.each("load_session", [{"digest": digest, "now": now} for digest in digests])
-        return {row["digest"]: _record(row) for row in rows}
+        records = [_record(row) for row in rows]
+        return {record.digest: record for record in records}
 
     async def save(self, save: Save) -> bool:
         try:
@@ -348,18 +349,10 @@ def _creation(new: NewSession) -> dict[str, object]:
 
 def _record(row: Row | None) -> SessionRecord:
     assert row is not None  # a RETURNING clause answers or the statement fails
-    return SessionRecord(
-        row["digest"],
-        row["data"],
-        row["user_id"],
-        row["version"],
-        row["created_at"],
-        row["last_seen_at"],
-        row["expires_at"],
-        row["ends_at"],
-        row["now"],
-        Device(row["ip"], row["user_agent"]),
-    )
+    # In the one order that every statement with a whole session in its answer has: by name takes twice as long.
+    digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent, now = row
+    device = Device(ip, user_agent)
+    return SessionRecord(digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, now, device)
 
 
 def _listing(row: Row) -> SessionListing:

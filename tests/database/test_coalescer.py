@@ -35,7 +35,8 @@ def trips() -> Trips:
 
 def coalescer(run: Trips, **options: object) -> Coalescer[str, str]:
     """A coalescer with one trip at a time."""
-    return Coalescer(run, **{"trips": 1, "largest": 10, "shared": True, "limit_seconds": 10.0, **options})
+    usual = {"trips": 1, "largest": 10, "shared": True, "limit_seconds": 10.0, "patience_seconds": 0}
+    return Coalescer(run, **{**usual, **options})
 
 
 async def begun(coalesce: Coalescer[str, str], *items: str) -> list["asyncio.Task[str | None]"]:
@@ -87,6 +88,16 @@ async def test_no_more_trips_than_allowed_are_under_way(trips):
     trips.may_return.set()
     await answers(tasks)
     assert [["a"], ["b"], ["c", "d"]] == trips.taken
+
+
+async def test_while_a_trip_is_quick_nobody_goes_beside_it(trips):
+    """A trip costs more than what it carries; one that is slow already is not waited for."""
+    patient = coalescer(trips, trips=2, patience_seconds=60)
+    tasks = [task for item in ("a", "b") for task in await begun(patient, item)]
+    assert [["a"]] == trips.taken
+    trips.may_return.set()
+    await answers(tasks)
+    assert [["a"], ["b"]] == trips.taken
 
 
 async def test_a_trip_carries_no_more_than_the_largest(trips):

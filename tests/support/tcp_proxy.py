@@ -102,7 +102,11 @@ class TcpProxy:
             sockets = [client]
             task = loop.create_task(self._serve(client, sockets))
             self._connections[task] = sockets
-            task.add_done_callback(self._connections.pop)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        for one in self._connections.pop(task):  # a task that was cancelled before it began has closed nothing
+            one.close()
 
     async def _serve(self, client: socket.socket, sockets: list[socket.socket]) -> None:
         """Carries one connection both ways until either side ends it; keeps its *sockets* listed."""
