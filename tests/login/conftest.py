@@ -14,7 +14,9 @@ from bodhi.app import create_app
 from bodhi.settings import load_settings
 from bodhi.testing import DevelopmentProvider
 from bodhi.web.login import DESK
-from support.provider import provider as provider  # noqa: PLC0414 - a fixture, which a conftest has by importing it
+from support.provider import provider as provider  # noqa: PLC0414 - fixtures, which a conftest has by importing them
+from support.server_process import environ as environ  # noqa: PLC0414
+from support.server_process import launch as launch  # noqa: PLC0414
 
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 
