@@ -1,6 +1,7 @@
 """A realm, bodhi as its client, and people with browsers."""
 
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -98,15 +99,18 @@ def serve(realm: Realm, databases: dict[str, str], tmp_path: Path) -> Iterator[C
     yield serve
     for bodhi in started:
         bodhi.stop()
+        # Written at DEBUG: nothing failed, and no token is in it (they are JWTs, which all begin alike).
+        assert not re.search(r"Traceback|ERROR|\beyJ", bodhi.log), bodhi.log
 
 
 @pytest.fixture
-def site(realm: Realm, serve: Callable[..., Bodhi]) -> Site:
+def site(realm: Realm, serve: Callable[..., Bodhi]) -> Iterator[Site]:
     """Bodhi on http://localhost, and the realm on http://127.0.0.1: to a browser these are two sites."""
     port = free_port()
     client = realm.new_resource([f"http://localhost:{port}/ui/auth/callback"])
     bodhi = serve(port, BODHI_CLIENT_ID=client["client_id"], BODHI_CLIENT_SECRET=client["client_secret"])
-    return Site(bodhi, realm, client["client_id"])
+    yield Site(bodhi, realm, client["client_id"])
+    assert client["client_secret"] not in bodhi.log
 
 
 @pytest_asyncio.fixture(loop_scope="session")

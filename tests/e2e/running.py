@@ -25,6 +25,7 @@ class Program:
 
     def __init__(self, command: list[str], log: Path, ready: re.Pattern[str], environ: Mapping[str, str]) -> None:
         self._log = log
+        self._name = log.stem
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("BODHI_")}
         with log.open("w") as stderr:
             self._process = subprocess.Popen(
@@ -83,7 +84,7 @@ class Program:
                 return match["url"]
             if not line:
                 break
-        raise RuntimeError(f"{self._process.args} is not ready, status {self._process.poll()}: {self.log}")
+        raise RuntimeError(f"{self._name} is not ready, status {self._process.poll()}: {self.log}")
 
 
 class Realm(Program):
@@ -106,11 +107,14 @@ class Realm(Program):
 
     def new_resource(self, redirect_uris: list[str], *, name: str = "bodhi") -> dict[str, str]:
         """``client_id`` and ``client_secret`` of a new resource server at which people have their usual roles."""
-        return self._control("POST", "resources", {"name": name, "redirect_uris": redirect_uris})
+        client: dict[str, str] = self._control("POST", "resources", {"name": name, "redirect_uris": redirect_uris})
+        return client
 
     def new_app(self, redirect_uris: list[str], *, name: str, description: str = "") -> dict[str, str]:
         """``client_id`` and ``client_secret`` of a new application."""
-        return self._control("POST", "apps", {"name": name, "description": description, "redirect_uris": redirect_uris})
+        body = {"name": name, "description": description, "redirect_uris": redirect_uris}
+        client: dict[str, str] = self._control("POST", "apps", body)
+        return client
 
     def set_access_token_seconds(self, seconds: int) -> None:
         """Lets access tokens that are issued from now on live that long."""
@@ -147,11 +151,15 @@ class Realm(Program):
 
     def sessions_of(self, username: str) -> int:
         """How many sessions somebody has at the realm."""
-        return next(person["sessions"] for person in self._control()["people"] if person["username"] == username)
+        return int(self._person(username)["sessions"])
 
     def id_of(self, username: str) -> str:
         """The ``sub`` of somebody's tokens."""
-        return next(person["id"] for person in self._control()["people"] if person["username"] == username)
+        return str(self._person(username)["id"])
+
+    def _person(self, username: str) -> dict[str, Any]:
+        found: dict[str, Any] = next(one for one in self._control()["people"] if one["username"] == username)
+        return found
 
     def _control(self, method: str = "GET", path: str = "", body: object = None) -> Any:
         request = urllib.request.Request(

@@ -26,7 +26,7 @@ export class Directory {
       email: `${username}@example.org`,
       usualRole: role,
     }));
-    this.apps = new Map(); // client id -> { name, description }
+    this.descriptions = new Map(); // of clients, by id
     this.roles = new Map(); // client id of a resource server -> (person's id -> role)
     this.consents = new Map(); // access request id -> { userId, clientId, appClientId }
   }

@@ -109,7 +109,7 @@ export function managementCalls({ provider, directory, issuer, publicKeys, path 
   async function appInfo(ctx) {
     await callerOf(ctx);
     const app = await appOf(ctx.params.id);
-    return { name: app.clientName, description: directory.apps.get(app.clientId)?.description ?? "" };
+    return { name: app.clientName, description: directory.descriptions.get(app.clientId) ?? "" };
   }
 
   async function appOf(clientId) {
@@ -177,5 +177,5 @@ async function registerClient({ provider, directory, client, description }) {
     await provider.Client.adapter.destroy(client.client_id);
     throw new Refused(400, "invalid_client_metadata", error.error_description);
   }
-  directory.apps.set(client.client_id, { name: client.client_name, description });
+  directory.descriptions.set(client.client_id, description);
 }
