@@ -20,6 +20,7 @@ from bodhi.web.access_log import LOGGER, AccessLog
 from bodhi.web.cors import cors_middleware
 from bodhi.web.errors import error_middleware, refusal_middleware
 from bodhi.web.guard import routes_of
+from bodhi.web.openapi_route import DESCRIPTION, Description
 from bodhi.web.pages.errors import page_error_middleware
 from bodhi.web.public_url import PublicUrl
 from bodhi.web.routes import OPERATIONS
@@ -64,6 +65,7 @@ def create_app(settings: Settings) -> web.Application:
     headers.setup(app, is_https=settings.public_scheme == "https")
     life.setup(app)
     add_logins(app, settings, service)
+    app[DESCRIPTION] = Description(OPERATIONS)
     app.add_routes(routes_of(OPERATIONS))
     return app
 

@@ -1,6 +1,7 @@
 """``/bodhi/v1/openapi.json``: the description of the API."""
 
-from functools import cache
+from collections.abc import Sequence
+from functools import cached_property
 
 import msgspec
 from aiohttp import web
@@ -10,20 +11,25 @@ from bodhi.web.operations import PUBLIC, Operation
 from bodhi.web.status import program_version
 
 
+class Description:
+    """The OpenAPI document of *operations*, made when somebody asks for it first."""
+
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        self._operations = operations
+
+    @cached_property
+    def encoded(self) -> bytes:
+        """The document as JSON."""
+        return msgspec.json.encode(document(self._operations, version=program_version()))
+
+
+DESCRIPTION = web.AppKey("DESCRIPTION", Description)
+
+
 async def openapi(request: web.Request) -> web.Response:
     """The OpenAPI document; the same for everybody."""
-    return web.Response(body=_document(), content_type="application/json", headers={"Cache-Control": "no-cache"})
+    headers = {"Cache-Control": "no-cache"}
+    return web.Response(body=request.app[DESCRIPTION].encoded, content_type="application/json", headers=headers)
 
 
-@cache
-def _document() -> bytes:
-    from bodhi.web.routes import OPERATIONS  # here, for this route is among them
-
-    return msgspec.json.encode(document(OPERATIONS, version=program_version()))
-
-
-OPERATIONS = (
-    Operation(
-        "GET", "/bodhi/v1/openapi.json", openapi, PUBLIC, "This document", answers={200: dict}
-    ),
-)
+OPERATIONS = (Operation("GET", "/bodhi/v1/openapi.json", openapi, PUBLIC, "This document", answers={200: dict}),)
