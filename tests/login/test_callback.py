@@ -230,3 +230,19 @@ async def test_the_cookie_of_a_login_under_https(start_server, open_browser, pro
     name, _, attributes = response.headers["Set-Cookie"].partition("=")
     assert "__Host-bodhiapp_session_id" == name
     assert "; Path=/; HttpOnly; SameSite=Strict; Secure" == attributes[43:]
+
+
+@pytest.mark.parametrize("path", ["/bodhi/v1/auth/callback", "/ui/auth/callback"])
+async def test_a_session_that_another_tab_moved_meanwhile(browser, provider, server, monkeypatch, path):
+    """A program is told; a page leads to the start, which shows whoever that tab has logged in."""
+    answer = await answered(browser, provider)
+
+    async def moved(*_, **__):
+        return None
+
+    monkeypatch.setattr(server.app[SESSIONS].get_session_store(), "rotate", moved)
+    if path.startswith("/ui"):
+        response = await browser.post(path, data=answer, allow_redirects=False)
+        assert (303, "/ui/chat") == (response.status, response.headers["Location"])
+    else:
+        assert (401, "auth_error-session_gone") == await code_of(await browser.finish(answer))

@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from bodhi.auth.instance import Status
 from bodhi.auth.refusal import Refusal
+from bodhi.session import SessionGone
 from bodhi.web.input import body_of, read_query
 from bodhi.web.login import CALLBACK_PATH, DESK, HOME_PATH, LOGIN_PATH, begin_login, end_login, finish_login
 from bodhi.web.operations import OPTIONAL, PUBLIC, Operation
@@ -72,7 +73,10 @@ async def callback_page(request: web.Request) -> web.Response:
 
 async def complete_login(request: web.Request) -> web.Response:
     """Completes a login without a script."""
-    return see_other(request, await finish_login(request, body_of(request, ProviderAnswer).fields))
+    try:
+        return see_other(request, await finish_login(request, body_of(request, ProviderAnswer).fields))
+    except SessionGone:
+        return see_other(request, HOME_PATH)  # another tab has logged in at the same moment: the start page knows
 
 
 async def log_out(request: web.Request) -> web.Response:

@@ -29,6 +29,11 @@ async function complete(form, fields) {
       location.replace(next.origin === location.origin ? next.href : form.dataset.home);
       return;
     }
+    if (answer.error.code === "auth_error-session_gone") {
+      // Another tab has logged in at the same moment. The start page knows.
+      location.replace(form.dataset.home);
+      return;
+    }
     problem = answer.error.message;
   } catch {
     // The connection broke, or something between answered in the server's place.
