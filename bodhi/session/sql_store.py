@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from time import monotonic
 
 from msgspec.structs import asdict
 
@@ -20,6 +21,8 @@ from bodhi.session.records import (
 )
 
 SET_ASIDE_MS = 30 * 86_400_000  # how long unreadable rows are kept for a look at them
+SWEEP_SECONDS = 0.01  # how long one batch of a sweep is to take: on SQLite so long may it hold up a save
+SMALLEST_SWEEP = 20
 CLEAR_BATCH = 500
 PAGE = 1000
 
@@ -35,11 +38,12 @@ class SqlSessionStore:
     trips = 2  # of loads, and of saves, under way at once: what comes meanwhile shares the next one
     save_trips = 2
     largest_trip = 64
-    sweep_batch = 1000
+    sweep_batch = 1000  # at most
 
     def __init__(self, database: Database, *, clock: Clock = lambda: None) -> None:
         self._database = database
         self._clock = clock
+        self._sweep_batch = SMALLEST_SWEEP
         self._loads: Coalescer[bytes, SessionRecord] = Coalescer(
             self._load_each,
             trips=self.trips,
@@ -257,12 +261,18 @@ class SqlSessionStore:
             return await transaction.maybe("delete_session", digest=record.digest, now=self._clock()) is not None
 
     async def sweep(self) -> int | None:
+        began = monotonic()
         async with self._transaction() as transaction:
             lock = await transaction.maybe("lock_sweep")
             if not (lock and lock["mine"]):
                 return None
             await transaction.count("sweep_set_aside", keep_ms=SET_ASIDE_MS, now=self._clock())
-            return await transaction.count("sweep_sessions", batch=self.sweep_batch, now=self._clock())
+            batch = min(self._sweep_batch, self.sweep_batch)
+            swept = await transaction.count("sweep_sessions", batch=batch, now=self._clock())
+        # A slow disk, and saves that wait for their turn, make the next batch smaller.
+        fitting = round(batch * SWEEP_SECONDS / (monotonic() - began))
+        self._sweep_batch = max(SMALLEST_SWEEP, min(fitting, 2 * batch))
+        return swept
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Executor]:
