@@ -123,7 +123,8 @@ def _parts(settings: Settings, sessions: DefaultSessionService, database: Databa
     provider = IdentityProvider(
         settings.auth_issuer or "https://nobody.invalid",
         http=http if settings.auth_issuer is not None else _nobody,
-        version=program_version(),
+        # A place that is only held tells nobody the version, which takes a while to find.
+        version=program_version() if settings.auth_issuer is not None else "",
         limit_seconds=settings.auth_timeout_seconds,
         management=settings.auth_management,
         refresh_reuse=settings.auth_refresh_reuse,

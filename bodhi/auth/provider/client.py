@@ -9,12 +9,12 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 
+from bodhi.auth.provider.algorithms import ASYMMETRIC
 from bodhi.auth.provider.answers import IdToken, LogoutToken
 from bodhi.auth.provider.claims import Claims
 from bodhi.auth.provider.keys import MIN_INTERVAL_SECONDS, SigningKeys
 from bodhi.auth.provider.management import Management
 from bodhi.auth.provider.metadata import Discovery
-from bodhi.auth.provider.signed_token import ASYMMETRIC
 from bodhi.auth.provider.token_endpoint import RETRY_DELAYS, Sleep
 from bodhi.auth.provider.transport import Transport
 from bodhi.auth.provider.verify import BEARER_CLAIMS, TokenVerifier

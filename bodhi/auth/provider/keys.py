@@ -4,16 +4,15 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
-
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
-from joserfc.jws import JWSRegistry
+from typing import TYPE_CHECKING, Any, Self
 
 from bodhi.auth.provider.errors import ProviderUnavailable
 from bodhi.auth.provider.metadata import Discovery
 from bodhi.auth.provider.transport import Transport
 from bodhi.auth.single_flight import SingleFlight
+
+if TYPE_CHECKING:
+    from bodhi.auth.provider.jose import PublicKey
 
 MIN_INTERVAL_SECONDS = 5.0
 REFRESH_SECONDS = 900.0  # a key that the provider has withdrawn is used no longer than this
@@ -22,8 +21,6 @@ MOST_KEYS = 100
 # Only what a public key consists of: no secret, no address to fetch one from, no symmetric key.
 _MEMBERS = {"RSA": ("kty", "n", "e"), "EC": ("kty", "crv", "x", "y"), "OKP": ("kty", "crv", "x")}
 _SHORTEST_RSA = 342  # characters of base64url that 2048 bits take
-
-PublicKey = RSAKey | ECKey | OKPKey
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +31,7 @@ class SigningKey:
 
     kid: str | None
     algorithm: str | None  # the only one it is for, if the provider says so
-    key: PublicKey
+    key: "PublicKey"
 
     @classmethod
     def of(cls, jwk: object) -> Self | None:
@@ -49,13 +46,11 @@ class SigningKey:
 
     def suits(self, kid: str | None, algorithm: str) -> bool:
         """Whether a token with this header may be signed with the key."""
+        from bodhi.auth.provider import jose  # here, for it takes a while
+
         if (kid is not None and kid != self.kid) or self.algorithm not in {None, algorithm}:
             return False
-        try:
-            JWSRegistry.algorithms[algorithm].check_key(self.key)
-        except JoseError:
-            return False
-        return True
+        return jose.takes(algorithm, self.key)
 
 
 class SigningKeys:
@@ -81,7 +76,7 @@ class SigningKeys:
         self._fetched_at = self._tried_at = float("-inf")
         self._fetching: SingleFlight[None] = SingleFlight()
 
-    async def suiting(self, kid: str | None, algorithm: str) -> Sequence[PublicKey]:
+    async def suiting(self, kid: str | None, algorithm: str) -> "Sequence[PublicKey]":
         """The keys that a token with this header may be signed with; without a *kid* all of that kind.
 
         Raises :exc:`ProviderUnavailable` where there is none, and the provider could not be asked.
@@ -100,7 +95,7 @@ class SigningKeys:
         """End what is under way."""
         await self._fetching.close()
 
-    def _known(self, kid: str | None, algorithm: str) -> Sequence[PublicKey]:
+    def _known(self, kid: str | None, algorithm: str) -> "Sequence[PublicKey]":
         return [key.key for key in self._keys if key.suits(kid, algorithm)]
 
     def _may_fetch(self) -> bool:
@@ -136,14 +131,12 @@ def _verifies(operations: object) -> bool:
     return operations is None or (isinstance(operations, list) and "verify" in operations)
 
 
-def _public_key(jwk: Mapping[str, Any]) -> PublicKey | None:
+def _public_key(jwk: Mapping[str, Any]) -> "PublicKey | None":
+    from bodhi.auth.provider import jose  # here, for it takes a while
+
     kind = jwk.get("kty")
     members = _MEMBERS.get(kind, ()) if isinstance(kind, str) else ()
     is_weak = kind == "RSA" and len(str(jwk.get("n"))) < _SHORTEST_RSA
     if not members or is_weak or (kind == "OKP" and jwk.get("crv") != "Ed25519"):  # X25519 is for encryption
         return None
-    try:
-        key = JWKRegistry.import_key({member: jwk[member] for member in members})
-    except (JoseError, ValueError, TypeError, LookupError):
-        return None
-    return key if isinstance(key, RSAKey | ECKey | OKPKey) else None
+    return jose.public_key({member: jwk[member] for member in members if member in jwk})

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from bodhi.auth.provider.algorithms import ASYMMETRIC
 from bodhi.auth.provider.answers import IdToken, LogoutToken
 from bodhi.auth.provider.checks import (
     check_issued,
@@ -18,7 +19,7 @@ from bodhi.auth.provider.checks import (
 )
 from bodhi.auth.provider.claims import Claims
 from bodhi.auth.provider.keys import SigningKeys
-from bodhi.auth.provider.signed_token import ASYMMETRIC, Malformed, NotGenuine, SignedToken
+from bodhi.auth.provider.signed_token import Malformed, NotGenuine, SignedToken
 from bodhi.auth.refusal import Refusal
 
 # What a bearer token has to have; a session's own access token came from the provider itself.
