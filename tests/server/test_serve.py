@@ -113,17 +113,59 @@ def test_log_holds_no_secret(serve, postgres_url):
     assert "Traceback" not in log
 
 
-def test_start_imports_no_more_than_it_needs(environ, tmp_path):
+@pytest.fixture
+def imported(environ, tmp_path):
+    """Those of *modules* that a server imports before it serves, when it has these settings."""
+
+    def imported(*modules, **settings):
+        program = (
+            "import sys; from bodhi import cli, server; from bodhi.app import create_app; import bodhi.cli.serve\n"
+            "from bodhi.settings import load_settings; create_app(load_settings())\n"
+            "print([name for name in sys.argv[1:] if name in sys.modules])"
+        )
+        result = subprocess.run(
+            [sys.executable, "-c", program, *modules],
+            env={**environ, **settings},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+        return result.stdout
+
+    return imported
+
+
+def test_start_imports_no_more_than_it_needs(imported):
     """The first answer comes soon: on SQLite nothing of PostgreSQL, of workers or of tables for people is loaded."""
-    program = (
-        "import sys; from bodhi import cli, server; from bodhi.app import create_app; import bodhi.cli.serve\n"
-        "from bodhi.settings import load_settings; create_app(load_settings())\n"
-        "print([name for name in sys.argv[1:] if name in sys.modules])"
-    )
     unneeded = ["asyncpg", "yaml", "rich", "multiprocessing.context", "importlib.metadata", "hypothesis"]
 
+    assert "['aiosqlite']\n" == imported(*unneeded, "aiosqlite")
+
+
+def test_start_imports_nothing_that_only_logins_need(imported):
+    """Also with a provider: signatures are checked, and pages shown, when somebody comes."""
+    unneeded = ["joserfc", "cryptography.x509", "jinja2", "bodhi.testing"]
+    settings = {
+        "BODHI_AUTH_ISSUER": "https://login.example.org",
+        "BODHI_CLIENT_ID": "bodhi",
+        "BODHI_CLIENT_SECRET": "the-secret-of-the-client",
+    }
+
+    assert "['bodhi.auth.provider.client']\n" == imported(*unneeded, "bodhi.auth.provider.client", **settings)
+
+
+def test_serving_looks_for_no_garbage_among_modules(environ, tmp_path):
+    """They are set aside for good: neither the start nor any later collection goes through them."""
+    program = (
+        "import gc, sys; from bodhi import server; from bodhi.cli import main\n"
+        "server.serve = lambda *_: print(gc.isenabled(), gc.get_freeze_count() > 10_000)\n"
+        "sys.exit(main(['serve']))"
+    )
+
     result = subprocess.run(
-        [sys.executable, "-c", program, *unneeded, "aiosqlite"],
+        [sys.executable, "-c", program],
         env=environ,
         cwd=tmp_path,
         capture_output=True,
@@ -132,4 +174,4 @@ def test_start_imports_no_more_than_it_needs(environ, tmp_path):
         check=True,
     )
 
-    assert "['aiosqlite']\n" == result.stdout
+    assert "True True\n" == result.stdout
