@@ -60,21 +60,24 @@ async def _serve(
 ) -> None:
     stop = _stop_signal(settings.shutdown_timeout_seconds, lifeline)
     async with beside:
-        await _serve_until(stop, settings, bound, ready)
-    log.info("ended")
+        has_served = await _serve_until(stop, settings, bound, ready)
+    if has_served:
+        log.info("ended")
 
 
 async def _serve_until(
     stop: asyncio.Event, settings: Settings, bound: Sequence[socket.socket], ready: Callable[[], None]
-) -> None:
+) -> bool:
+    """Whether it came to serving before *stop* was set."""
     runner = Runner(create_app(settings), grace_seconds=settings.shutdown_timeout_seconds * SERVICE_SHARE)
     try:
         if not await _unless(stop, runner.setup()):
-            return
+            return False
         await _listen(settings, runner, bound)
         ready()
         await stop.wait()
         log.info("ending: no new connections, requests under way are finished")
+        return True
     finally:
         await runner.cleanup()
 
