@@ -85,13 +85,13 @@ async def test_failure_in_a_stream_is_logged_once(run_app, caplog):
         await response.prepare(request)
         raise ZeroDivisionError("division")
 
-    _, port = await run_app(web.get("/", fails))
+    _, port = await run_app(web.get("/fails", fails))
 
-    head, body = await answer_to(port, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    head, body = await answer_to(port, b"GET /fails HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
     assert ("HTTP/1.1 200 OK", "") == (head.splitlines()[0], body)
     [record] = [record for record in caplog.records if record.exc_info]
-    assert "GET / failed" == record.message
+    assert "GET /fails failed" == record.message
     assert "ZeroDivisionError: division" in caplog.text
 
 
@@ -170,8 +170,8 @@ async def test_end_closes_websockets_as_going_away(run_app):
         finished.set()
         return websocket
 
-    runner, port = await run_app(web.get("/", chat), grace_seconds=30)
-    async with ClientSession() as client, client.ws_connect(f"http://127.0.0.1:{port}/") as websocket:
+    runner, port = await run_app(web.get("/chat", chat), grace_seconds=30)
+    async with ClientSession() as client, client.ws_connect(f"http://127.0.0.1:{port}/chat") as websocket:
         end = asyncio.create_task(runner.cleanup())
         message = await websocket.receive()
         await asyncio.wait_for(end, 10)
@@ -191,10 +191,10 @@ async def test_end_does_not_wait_for_a_silent_websocket(run_app, monkeypatch):
             pass
         return websocket
 
-    runner, port = await run_app(web.get("/", chat), grace_seconds=30)
+    runner, port = await run_app(web.get("/chat", chat), grace_seconds=30)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(
-        b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"GET /chat HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
     )
     assert b"101" in await reader.readline()
@@ -218,9 +218,9 @@ async def test_end_cuts_what_does_not_end(run_app, caplog):
         finally:
             cancelled.set()
 
-    runner, port = await run_app(web.get("/", stream), grace_seconds=0.1)
+    runner, port = await run_app(web.get("/stream", stream), grace_seconds=0.1)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    writer.write(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await begun.wait()
 
     await asyncio.wait_for(runner.cleanup(), 10)
