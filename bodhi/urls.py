@@ -85,6 +85,8 @@ def mask_url(url: str) -> str:
     nothing but the scheme is left.
     """
     scheme, slashes, rest = url.partition("://")
+    if slashes and scheme_of(url) in {"http", "https"} and not re.search("[@?#]", rest):
+        return url  # nowhere in it could a password be
     authority, path_and_query = _split(rest)
     if scheme_of(url) == "sqlite" and not re.match("sqlite://[^/]", url, re.IGNORECASE):
         return _mask_parameters(url)

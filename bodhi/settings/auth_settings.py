@@ -46,6 +46,7 @@ class AuthSettings:
             kinds.http_url(),
             None,
             "URL of a Keycloak server; with BODHI_AUTH_REALM it gives the issuer, URL/realms/REALM.",
+            is_url=True,
         ),
     ]
     auth_realm: Annotated[
@@ -64,6 +65,7 @@ class AuthSettings:
             kinds.http_url(keeps_slash=True),
             Derived("BODHI_AUTH_URL/realms/BODHI_AUTH_REALM when both are set, else none", _issuer),
             "Issuer of the OpenID Connect provider, exactly as its tokens name it. Without one nobody can log in.",
+            is_url=True,
         ),
     ]
     auth_management: Annotated[

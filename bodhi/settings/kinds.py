@@ -208,13 +208,13 @@ def http_url(*, keeps_slash: bool = False) -> Kind[str]:
 
     A slash at its end is dropped, unless it makes a difference.
     """
+    its_host = host()
 
     def parse(text: str) -> str:
-        match = re.fullmatch(
-            r"https?://(?P<host>\[[0-9A-Fa-f:.]+\]|[^/?#@\[\]:\s\\]+)(:[0-9]{1,5})?(/[^?#\s\\]*)?", text
-        )
-        if not match:
+        match = re.fullmatch(r"https?://(\[[^/\]]*\]|[^/?#@\[\]:]+)(?::([0-9]{1,5}))?(/[^?#\s\\]*)?", text)
+        if not match or not 1 <= int(match[2] or 1) <= 65_535:
             raise ValueError("is not such a URL")
+        its_host.parse(match[1])
         return text if keeps_slash else text.rstrip("/")
 
     return Kind(parse, "an http:// or https:// URL without user, query and fragment")
@@ -243,20 +243,24 @@ def hosts() -> Kind[tuple[str, ...]]:
 
 
 def pairs(allowed: Collection[str]) -> Kind[tuple[tuple[str, str], ...]]:
-    """``name=known`` pairs, where what stands behind the last equals sign is one of *allowed*."""
+    """``name=known`` pairs, where what stands behind the last equals sign is one of *allowed*; each name once."""
 
     def parse(text: str) -> tuple[tuple[str, str], ...]:
-        found = []
+        found: dict[str, str] = {}
         for part in text.split(","):
             name, equals, known = (piece.strip() for piece in part.rpartition("="))
             if not equals or not name:
                 raise ValueError("is not a list of pairs")
             if known not in allowed:
                 raise ValueError("names a role that is not known")
-            found.append((name, known))
-        return tuple(found)
+            if name in found:
+                raise ValueError("has two pairs with the same name")
+            found[name] = known
+        return tuple(found.items())
 
-    return Kind(parse, f"pairs such as staff={min(allowed)}, separated by commas; known are {', '.join(allowed)}")
+    return Kind(
+        parse, f"pairs such as staff={next(iter(allowed))}, separated by commas; known are {', '.join(allowed)}"
+    )
 
 
 def _duration(text: str) -> float:

@@ -1,10 +1,11 @@
-"""Database URLs without their passwords."""
+"""URLs without their passwords, and hosts that are this machine."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bodhi.settings import mask_url
+from bodhi.urls import is_loopback
 
 # What people have in passwords, with everything that means something in a URL.
 PASSWORDS = st.text(st.sampled_from("abcXYZ019:/@?#%&=,[]$ "), min_size=1).map(lambda text: f"hun{text}ter")
@@ -30,6 +31,13 @@ PASSWORDS = st.text(st.sampled_from("abcXYZ019:/@?#%&=,[]$ "), min_size=1).map(l
         ("sqlite:///srv/session.sqlite", "sqlite:///srv/session.sqlite"),
         ("sqlite:x.sqlite?key=secret", "sqlite:x.sqlite?key=***"),
         ("sqlite://bodhi:secret@db/x", "sqlite://***"),
+        ("https://login.example.org:8443/realms/bodhi/", "https://login.example.org:8443/realms/bodhi/"),
+        ("HTTP://[::1]", "HTTP://[::1]"),
+        ("https://bodhi:secret@login.example.org", "https://***"),
+        ("https://secret@login.example.org", "https://***"),
+        ("https://login.example.org?key=secret", "https://***"),
+        ("https://login.example.org#secret", "https://***"),
+        ("https:secret", "***"),
     ],
 )
 def test_password_is_masked(url, expected):
@@ -37,10 +45,40 @@ def test_password_is_masked(url, expected):
     assert mask_url(url) == expected
 
 
-@given(password=PASSWORDS, scheme=st.sampled_from(["postgres", "postgresql", "mysql", "sqlite"]))
+@given(password=PASSWORDS, scheme=st.sampled_from(["postgres", "postgresql", "mysql", "sqlite", "https"]))
 def test_no_part_of_any_password_is_left(password, scheme):
     """Whatever characters it has, escaped or not: neither its beginning nor its end shows."""
     shown = mask_url(f"{scheme}://bodhi:{password}@db.example/data")
 
     assert "hun" not in shown
     assert "ter" not in shown
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "LocalHost", "localhost.", "app.localhost", "127.0.0.1", "127.255.255.254", "::1", "0:0:0:0:0:0:0:1"],
+)
+def test_loopback_is_this_machine_alone(host):
+    """By name or by address, however they are written."""
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "0.0.0.0",
+        "::",
+        "10.0.0.1",
+        "128.0.0.1",
+        "fe80::1",
+        "example.org",
+        "localhost.example.org",
+        "notlocalhost",
+        "127.0.0.1.example.org",
+        "2130706433",
+        "",
+    ],
+)
+def test_other_hosts_are_not_loopback(host):
+    """Every address is not, nor is a name that only begins or ends like a local one."""
+    assert not is_loopback(host)
