@@ -153,5 +153,10 @@ def _tell(rule: Rule, values: Mapping[str, Any], found: Mapping[str, Found]) -> 
     settings = [(SETTINGS[attribute], values[attribute]) for attribute in rule.attributes]
     (first, value), *others = settings
     shown = [first.shown(value) or "no value"]
-    shown += [f"{it.name}={it.shown(of)} ({found.get(it.name, NOT_FOUND).place})" for it, of in others]
+    shown += [f"{it.name}{_value_of(it, of)} ({found.get(it.name, NOT_FOUND).place})" for it, of in others]
     return f"{first.name} ({found.get(first.name, NOT_FOUND).place}): {rule.message.format(*shown)}"
+
+
+def _value_of(setting: Setting, value: object) -> str:
+    shown = setting.shown(value)
+    return " is not set" if shown is None else f"={shown}"

@@ -50,7 +50,7 @@ FAULTS = (
     Rule(
         ("client_id", "client_secret"),
         lambda client_id, secret: client_id is None or secret is not None,
-        "{0} is set without a secret, but {1}",
+        "{0} is a client without a secret, for {1}",
     ),
     Rule(
         ("client_id", "auth_issuer"),
@@ -65,7 +65,7 @@ FAULTS = (
     Rule(
         ("dev", "host"),
         lambda dev, host: not dev or is_loopback(host),
-        "{0} starts a provider that lets anybody in, but {1} is not this machine alone",
+        "{0} starts a provider that lets anybody in and is for this machine alone, but {1}",
     ),
     Rule(("dev", "workers"), lambda dev, workers: not dev or workers == 1, "{0} works with one process, but {1}"),
 )

@@ -5,10 +5,12 @@ import traceback
 import pytest
 
 from bodhi.errors import ConfigurationError
+from bodhi.settings import BY_NAME, SETTINGS
 
 SECRET = "hunter2-correct-horse"
 KEY = SECRET * 2
 POSTGRES = "postgres://bodhi@db/bodhi"
+ISSUER = "https://login.example.org"
 
 
 def test_all_faults_are_reported_at_once(machine):
@@ -73,6 +75,14 @@ def test_sqlite_beside_a_cluster_is_a_warning(machine):
         ({"BODHI_SESSION_IDLE_TIMEOUT": "15d"}, "BODHI_SESSION_IDLE_TIMEOUT"),
         ({"BODHI_SESSION_DB_URL": "sqlite::memory:", "BODHI_WORKERS": "2"}, "BODHI_SESSION_DB_URL"),
         ({"BODHI_DATABASE_URL": "sqlite:%3Amemory:", "BODHI_WORKERS": "2"}, "BODHI_DATABASE_URL"),
+        ({"BODHI_CLIENT_ID": "bodhi", "BODHI_AUTH_ISSUER": ISSUER}, "BODHI_CLIENT_ID"),
+        ({"BODHI_CLIENT_ID": "bodhi", "BODHI_CLIENT_SECRET": SECRET}, "BODHI_CLIENT_ID"),
+        ({"BODHI_CLIENT_ID": "bodhi", "BODHI_CLIENT_SECRET": SECRET, "BODHI_AUTH_REALM": "bodhi"}, "BODHI_CLIENT_ID"),
+        ({"BODHI_DEV": "true", "BODHI_ENV_TYPE": "production"}, "BODHI_DEV"),
+        ({"BODHI_DEV": "true", "BODHI_HOST": "0.0.0.0"}, "BODHI_DEV"),
+        ({"BODHI_DEV": "true", "BODHI_HOST": "::"}, "BODHI_DEV"),
+        ({"BODHI_DEV": "true", "BODHI_HOST": "localhost.example.org"}, "BODHI_DEV"),
+        ({"BODHI_DEV": "true", "BODHI_WORKERS": "2"}, "BODHI_DEV"),
     ],
 )
 def test_values_that_do_not_go_together_are_a_fault_with_both_sources(machine, environ, blamed):
@@ -83,6 +93,29 @@ def test_values_that_do_not_go_together_are_a_fault_with_both_sources(machine, e
     assert fault.endswith((" (environment)", " (default)"))
 
 
+def test_fault_says_what_is_missing(machine):
+    """What was never set has no value to be shown."""
+    client = "BODHI_CLIENT_ID (environment): bodhi is a client"
+    assert machine.faults(BODHI_CLIENT_ID="bodhi") == [
+        f"{client} without a secret, for BODHI_CLIENT_SECRET is not set (default)",
+        f"{client} of no provider, for BODHI_AUTH_ISSUER is not set (default)",
+    ]
+
+
+def test_every_danger_of_the_development_provider_is_told_at_once(machine):
+    """It lets anybody in, so each of them would do."""
+    machine.command_line = {"BODHI_DEV": "true"}
+
+    faults = machine.faults(BODHI_ENV_TYPE="production", BODHI_HOST="0.0.0.0", BODHI_WORKERS="2")
+
+    assert all(fault.startswith("BODHI_DEV (command line): true ") for fault in faults)
+    assert [fault.rpartition(", but ")[2] for fault in faults] == [
+        "BODHI_ENV_TYPE=production (environment)",
+        "BODHI_HOST=0.0.0.0 (environment)",
+        "BODHI_WORKERS=2 (environment)",
+    ]
+
+
 @pytest.mark.parametrize(
     "environ",
     [
@@ -90,6 +123,19 @@ def test_values_that_do_not_go_together_are_a_fault_with_both_sources(machine, e
         {"BODHI_SESSION_IDLE_TIMEOUT": "14d"},
         {"BODHI_SESSION_DB_URL": "sqlite::memory:", "BODHI_WORKERS": "1"},
         {"BODHI_WORKERS": "2"},
+        {"BODHI_CLIENT_ID": "bodhi", "BODHI_CLIENT_SECRET": SECRET, "BODHI_AUTH_ISSUER": ISSUER},
+        {
+            "BODHI_CLIENT_ID": "bodhi",
+            "BODHI_CLIENT_SECRET": SECRET,
+            "BODHI_AUTH_URL": ISSUER,
+            "BODHI_AUTH_REALM": "bodhi",
+        },
+        {"BODHI_CLIENT_SECRET": SECRET},
+        {"BODHI_DEV": "true"},
+        {"BODHI_DEV": "true", "BODHI_ENV_TYPE": "development", "BODHI_HOST": "[::1]", "BODHI_WORKERS": "1"},
+        {"BODHI_DEV": "true", "BODHI_HOST": "127.0.0.2"},
+        {"BODHI_DEV": "false", "BODHI_ENV_TYPE": "production", "BODHI_HOST": "0.0.0.0", "BODHI_WORKERS": "2"},
+        {"BODHI_ENV_TYPE": "development", "BODHI_HOST": "0.0.0.0"},
     ],
 )
 def test_values_at_the_edge_go_together(machine, environ):
@@ -110,6 +156,12 @@ def test_values_at_the_edge_go_together(machine, environ):
         {"BODHI_DATABASE_URL": f"sqlite:/data.sqlite?key={SECRET}"},
         {"BODHI_DATABASE_URL": SECRET},
         {"BODHI_PORT": "x", "BODHI_DATABASE_URL": f"postgres://bodhi:{SECRET}@db/bodhi"},
+        {"BODHI_CLIENT_SECRET": f"{SECRET}\x07"},
+        {"BODHI_CLIENT_SECRET": f"{SECRET}ü"},
+        {"BODHI_CLIENT_SECRET": SECRET, "BODHI_CLIENT_ID": "bodhi"},
+        {"BODHI_SETUP_SECRET": f"{SECRET} {SECRET}"},
+        {"BODHI_AUTH_ISSUER": f"https://bodhi:{SECRET}@login.example.org"},
+        {"BODHI_AUTH_URL": f"https://login.example.org?key={SECRET}"},
     ],
 )
 def test_fault_shows_no_secret(machine, environ):
@@ -144,11 +196,38 @@ def test_settings_can_be_shown(machine):
         BODHI_ENCRYPTION_KEY=KEY,
         BODHI_SESSION_DB_URL=f"postgres://bodhi:{SECRET}@db/bodhi",
         BODHI_DATABASE_URL=f"postgres://db/app?user=bodhi&password={SECRET}",
+        BODHI_CLIENT_SECRET=SECRET,
+        BODHI_SETUP_SECRET=SECRET,
     )
 
     assert SECRET not in repr(settings)
     assert "session_db_url='postgres://bodhi:***@db/bodhi'" in repr(settings)
     assert "database_url='postgres://db/app?user=bodhi&password=***'" in repr(settings)
+    assert "client_secret='***'" in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("BODHI_TRUSTED_PROXIES", "10.0.0.1, fd00::/8", "10.0.0.1/32,fd00::/8"),
+        ("BODHI_ALLOWED_HOSTS", "A.example.org , [::1]", "a.example.org,::1"),
+        ("BODHI_AUTH_ROLES", "staff=resource_user, ou=it = resource_admin", "staff=resource_user,ou=it=resource_admin"),
+        ("BODHI_TRUSTED_PROXIES", None, None),
+        ("BODHI_AUTH_ROLES", None, None),
+        ("BODHI_ENCRYPTION_KEY", f"{KEY},{SECRET}{SECRET}{SECRET}", "***"),
+        ("BODHI_ENCRYPTION_KEY", None, None),
+        ("BODHI_CLIENT_SECRET", SECRET, "***"),
+    ],
+)
+def test_lists_are_shown_as_one_would_write_them(machine, name, text, expected):
+    """Written down like this they would say the same; nothing stands for an empty one."""
+    setting = BY_NAME[name]
+    attribute = next(attribute for attribute, it in SETTINGS.items() if it is setting)
+
+    value = getattr(machine.resolve(**({name: text} if text else {})).settings, attribute)
+
+    assert setting.shown(value) == expected
+    assert setting.secret or expected is None or setting.kind.parse(expected) == value
 
 
 def test_long_value_is_cut_in_the_fault(machine):
