@@ -21,7 +21,19 @@ def test_every_name_is_importable_and_described():
 
 def test_every_attribute_has_the_type_that_it_says(machine):
     """A kind that reads another type than its attribute's is caught here, as no type checker can."""
-    settings = machine.resolve(BODHI_SESSION_DB_SCHEMA="bodhi", BODHI_ENCRYPTION_KEY="k" * 32).settings
+    settings = machine.resolve(
+        BODHI_SESSION_DB_SCHEMA="bodhi",
+        BODHI_ENCRYPTION_KEY="k" * 32,
+        BODHI_AUTH_URL="https://login.example.org",
+        BODHI_AUTH_REALM="bodhi",
+        BODHI_AUTH_ROLES="staff=resource_user",
+        BODHI_CLIENT_ID="bodhi",
+        BODHI_CLIENT_SECRET="secret",
+        BODHI_SETUP_SECRET="the-secret-of-setup",
+        BODHI_API_TOKEN_LIFETIME="90d",
+        BODHI_TRUSTED_PROXIES="10.0.0.0/8",
+        BODHI_ALLOWED_HOSTS="internal.example.org",
+    ).settings
 
     for attribute, hint in typing.get_type_hints(Settings).items():
         origin = typing.get_origin(hint)
@@ -52,6 +64,88 @@ def test_defaults(machine):
     assert settings.pg_statement_cache_size == 100
     assert (settings.sqlite_readers, settings.sqlite_synchronous) == (2, "full")
     assert (settings.workers, settings.shutdown_timeout_seconds) == (1, 10.0)
+
+
+def test_defaults_of_logins(machine):
+    """Nobody can log in, nobody's headers are believed, and no provider is started."""
+    settings = machine.load()
+
+    assert (settings.dev, settings.dev_port) == (False, 1136)
+    assert (settings.auth_url, settings.auth_realm, settings.auth_issuer) == (None, None, None)
+    assert (settings.auth_management, settings.auth_logout, settings.auth_refresh_reuse) == (False, False, False)
+    assert settings.auth_timeout_seconds == 5.0
+    assert (settings.auth_roles_claim, settings.auth_roles) == ("resource_access.<client_id>.roles", ())
+    assert (settings.auth_scopes, settings.auth_access_tokens) == ("openid email profile roles", "jwt")
+    assert (settings.client_id, settings.client_secret, settings.client_status) == (None, None, "ready")
+    assert settings.setup_secret is None
+    assert settings.api_token_lifetime_seconds is None
+    assert (settings.token_memory_seconds, settings.exchange_memory_seconds) == (10, 300)
+    assert (settings.trusted_proxies, settings.allowed_hosts, settings.canonical_redirect) == ((), (), True)
+
+
+def test_development_brings_what_goes_with_it(machine):
+    """Where nothing else is said: the server is for development, and a logout leaves the provider too."""
+    settings = machine.load(BODHI_DEV="true")
+
+    assert (settings.env_type, settings.auth_logout) == ("development", True)
+    assert machine.load(BODHI_DEV="true", BODHI_AUTH_LOGOUT="false").auth_logout is False
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        (
+            {"BODHI_AUTH_URL": "https://kc.example.org", "BODHI_AUTH_REALM": "bodhi"},
+            "https://kc.example.org/realms/bodhi",
+        ),
+        (
+            {"BODHI_AUTH_URL": "https://kc.example.org/auth/", "BODHI_AUTH_REALM": "a.b"},
+            "https://kc.example.org/auth/realms/a.b",
+        ),
+        ({"BODHI_AUTH_URL": "https://kc.example.org"}, None),
+        ({"BODHI_AUTH_REALM": "bodhi"}, None),
+        (
+            {
+                "BODHI_AUTH_URL": "https://kc.example.org",
+                "BODHI_AUTH_REALM": "bodhi",
+                "BODHI_AUTH_ISSUER": "https://public.example.org/realms/bodhi",
+            },
+            "https://public.example.org/realms/bodhi",
+        ),
+        ({"BODHI_AUTH_ISSUER": "https://tenant.auth0.example/"}, "https://tenant.auth0.example/"),
+        (
+            {"BODHI_AUTH_ISSUER": "https://id.example.org/application/o/bodhi/"},
+            "https://id.example.org/application/o/bodhi/",
+        ),
+        ({"BODHI_AUTH_ISSUER": "http://[::1]:8080/realms/bodhi"}, "http://[::1]:8080/realms/bodhi"),
+    ],
+)
+def test_issuer(machine, environ, expected):
+    """It follows from a Keycloak server and its realm; one that is given is kept to its last slash, as in tokens."""
+    assert machine.load(**environ).auth_issuer == expected
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"BODHI_AUTH_ISSUER": "https://login.example.org"}, False),
+        ({"BODHI_AUTH_URL": "https://kc.example.org", "BODHI_AUTH_REALM": "bodhi"}, True),
+        ({"BODHI_AUTH_URL": "https://kc.example.org", "BODHI_AUTH_MANAGEMENT": "false"}, False),
+        ({"BODHI_AUTH_ISSUER": "https://login.example.org", "BODHI_AUTH_MANAGEMENT": "true"}, True),
+    ],
+)
+def test_management_calls_are_expected_of_keycloak(machine, environ, expected):
+    """Unless somebody knows better."""
+    assert machine.load(**environ).auth_management is expected
+
+
+def test_whether_the_public_host_was_said(machine):
+    """By any source, also when it says what would be so anyway; what was derived from other settings does not count."""
+    assert not machine.load().has_explicit_host
+    assert not machine.load(BODHI_HOST="example.org", BODHI_PUBLIC_PORT="80").has_explicit_host
+    assert machine.load(BODHI_PUBLIC_HOST="localhost").has_explicit_host
+    machine.write_yaml("BODHI_PUBLIC_HOST: example.org\n")
+    assert machine.load().has_explicit_host
 
 
 @pytest.mark.parametrize(
@@ -91,6 +185,47 @@ def test_public_url(machine, environ, expected):
         ("BODHI_HOST", "fe80::1", "host", "fe80::1"),
         ("BODHI_PORT", " 0 ", "port", 0),
         ("BODHI_ENCRYPTION_KEY", f"{'a' * 32} , {'b' * 32}\n", "encryption_keys", ("a" * 32, "b" * 32)),
+        ("BODHI_AUTH_URL", "https://login.example.org/", "auth_url", "https://login.example.org"),
+        ("BODHI_AUTH_URL", "http://[::1]:8080/auth//", "auth_url", "http://[::1]:8080/auth"),
+        ("BODHI_AUTH_TIMEOUT", "0.5", "auth_timeout_seconds", 0.5),
+        (
+            "BODHI_AUTH_ROLES_CLAIM",
+            "/https:~1~1example.org~1roles",
+            "auth_roles_claim",
+            "/https:~1~1example.org~1roles",
+        ),
+        ("BODHI_AUTH_ROLES", "staff=resource_user", "auth_roles", (("staff", "resource_user"),)),
+        (
+            "BODHI_AUTH_ROLES",
+            " Domain Users = resource_user , ou=it=resource_admin,/ops=resource_admin",
+            "auth_roles",
+            (("Domain Users", "resource_user"), ("ou=it", "resource_admin"), ("/ops", "resource_admin")),
+        ),
+        ("BODHI_AUTH_SCOPES", "openid", "auth_scopes", "openid"),
+        (
+            "BODHI_AUTH_SCOPES",
+            "openid urn:zitadel:roles https://x/y",
+            "auth_scopes",
+            "openid urn:zitadel:roles https://x/y",
+        ),
+        ("BODHI_AUTH_ACCESS_TOKENS", "Opaque", "auth_access_tokens", "opaque"),
+        ("BODHI_CLIENT_STATUS", "Resource-Admin", "client_status", "resource-admin"),
+        ("BODHI_API_TOKEN_LIFETIME", "90d", "api_token_lifetime_seconds", 7_776_000),
+        ("BODHI_TOKEN_MEMORY", "0", "token_memory_seconds", 0),
+        ("BODHI_TRUSTED_PROXIES", "10.1.2.3", "trusted_proxies", ("10.1.2.3/32",)),
+        (
+            "BODHI_TRUSTED_PROXIES",
+            "10.0.0.0/8 , fd00::/8,::1",
+            "trusted_proxies",
+            ("10.0.0.0/8", "fd00::/8", "::1/128"),
+        ),
+        ("BODHI_ALLOWED_HOSTS", "Internal.Example.org", "allowed_hosts", ("internal.example.org",)),
+        (
+            "BODHI_ALLOWED_HOSTS",
+            "a.example.org , [FD00::1],10.0.0.1",
+            "allowed_hosts",
+            ("a.example.org", "fd00::1", "10.0.0.1"),
+        ),
     ],
 )
 def test_text_becomes_a_value(machine, name, text, attribute, expected):

@@ -28,6 +28,14 @@ def test_page_without_a_new_setting_is_noticed(monkeypatch):
     assert export.as_markdown() + "\n" != PAGE.read_text()
 
 
+def test_page_has_a_chapter_for_each_group():
+    """Named by what the group is about."""
+    chapters = re.findall(r"^## (.+)$", PAGE.read_text(), re.MULTILINE)
+
+    assert chapters == [group.__doc__.partition(":")[0] for group in export.GROUPS]
+    assert chapters[-1] == "Logins"
+
+
 def test_page_has_every_setting():
     """No group is left out."""
     assert re.findall(r"^### `(\w+)`$", PAGE.read_text(), re.MULTILINE) == [
@@ -44,7 +52,13 @@ def test_json_has_names_and_defaults():
     assert facts["BODHI_PORT"]["default"] == "1135"
     assert facts["BODHI_SESSION_DB_URL"]["default"] is None
     assert facts["BODHI_SESSION_DB_URL"]["default_rule"] == "sqlite:$BODHI_HOME/session.sqlite"
-    assert [name for name, fact in facts.items() if fact["secret"]] == ["BODHI_ENCRYPTION_KEY"]
+    assert facts["BODHI_AUTH_ISSUER"]["default"] is None
+    assert "BODHI_AUTH_URL/realms/BODHI_AUTH_REALM" in facts["BODHI_AUTH_ISSUER"]["default_rule"]
+    assert [name for name, fact in facts.items() if fact["secret"]] == [
+        "BODHI_ENCRYPTION_KEY",
+        "BODHI_CLIENT_SECRET",
+        "BODHI_SETUP_SECRET",
+    ]
 
 
 def test_dotenv_sets_exactly_the_defaults(machine):

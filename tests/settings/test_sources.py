@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bodhi.settings import BODHI_HOME, BODHI_PORT, load_settings
+from bodhi.settings import BODHI_HOME, BODHI_PORT, BY_NAME, load_settings
 from bodhi.settings.setting import Source
 
 
@@ -292,11 +292,12 @@ def test_home_cannot_be_set_in_the_file_that_it_finds(machine):
     assert machine.faults() == [f"BODHI_HOME ({path}, line 1): may not be set here, for it says where that file is"]
 
 
-def test_encryption_key_is_refused_on_the_command_line(machine):
-    """The process list is no place for a secret."""
-    machine.command_line = {"BODHI_ENCRYPTION_KEY": "k" * 32}
+@pytest.mark.parametrize("name", [name for name, setting in BY_NAME.items() if setting.secret])
+def test_secret_is_refused_on_the_command_line(machine, name):
+    """The process list is no place for one."""
+    machine.command_line = {name: "k" * 32}
 
     (fault,) = machine.faults()
 
-    assert fault.startswith("BODHI_ENCRYPTION_KEY (command line): may not be set here")
+    assert fault.startswith(f"{name} (command line): may not be set here")
     assert "kkk" not in fault
