@@ -14,8 +14,8 @@ from bodhi.errors import BodhiError
 COMMANDS = {
     "serve": ("bodhi.cli.serve:serve", "Serve until a signal says to end."),
     "config": ("bodhi.cli.config:config", "Show and export settings, make keys."),
-    "db": ("bodhi.cli.db:db", "Look at the schemas of the databases, and bring them up to date."),
-    "openapi": ("bodhi.cli.openapi:openapi", "Print the description of the API."),
+    "db": ("bodhi.cli.db:db", "Look at the schemas of both databases, and bring them up to date."),
+    "openapi": ("bodhi.cli.openapi:openapi", "Print the API as an OpenAPI 3.1 document, or as a page of the manual."),
     "sessions": ("bodhi.cli.sessions:sessions", "Count, sweep and re-encrypt the sessions."),
 }
 INTERRUPTED = 130  # what a shell reports for SIGINT

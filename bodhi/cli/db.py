@@ -44,7 +44,7 @@ def parts_of(settings: Settings) -> Iterator[Part]:
 
 @click.group()
 def db() -> None:
-    """Look at the schemas of the sessions and of the application, and bring them up to date."""
+    """Look at the schemas of both databases, and bring them up to date."""
 
 
 @db.command()

@@ -44,9 +44,11 @@ def test_list_tells_value_default_and_source_of_every_setting(run, tmp_path):
     (tmp_path / "bodhi" / "settings.yaml").write_text("# mine\nBODHI_WORKERS: 2\n")
     (tmp_path / ".env").write_text("BODHI_LOG_LEVEL=debug\n")
 
-    entries = entries_of(run("--set", "BODHI_PORT=80", "config", "list", "--json", BODHI_HOST="::1"))
+    environ = {"BODHI_HOST": "::1", "BODHI_TRUSTED_PROXIES": "10.0.0.0/8, ::1"}
+    entries = entries_of(run("--set", "BODHI_PORT=80", "config", "list", "--json", **environ))
 
     assert list(entries) == list(BY_NAME)
+    issuer_rule = BY_NAME["BODHI_AUTH_ISSUER"].default.rule
     told = [
         ("BODHI_PORT", "80", "1135", "command line", "command line"),
         ("BODHI_HOST", "::1", "localhost", "environment", "environment"),
@@ -55,6 +57,8 @@ def test_list_tells_value_default_and_source_of_every_setting(run, tmp_path):
         ("BODHI_LOG_FORMAT", "text", "text", "default", "default"),
         ("BODHI_PUBLIC_PORT", "80", "80", "default", "default"),
         ("BODHI_SESSION_DB_SCHEMA", None, None, "default", "default"),
+        ("BODHI_TRUSTED_PROXIES", "10.0.0.0/8,::1/128", "none", "environment", "environment"),
+        ("BODHI_AUTH_ISSUER", None, issuer_rule, "default", "default"),
     ]
     for name, value, default, source, place in told:
         assert entries[name] == {"name": name, "value": value, "source": source, "place": place, "default": default}
@@ -80,11 +84,16 @@ def test_list_masks_secrets(run, form):
         BODHI_ENCRYPTION_KEY=SECRET * 2,
         BODHI_SESSION_DB_URL=f"postgres://bodhi:{SECRET}@db/bodhi",
         BODHI_DEPLOYMENT="cluster",
+        BODHI_AUTH_ISSUER="https://login.example.org",
+        BODHI_CLIENT_ID="bodhi",
+        BODHI_CLIENT_SECRET=SECRET,
+        BODHI_SETUP_SECRET=SECRET,
     )
 
     assert result.returncode == 0
     assert SECRET not in result.stdout + result.stderr
     assert result.stdout.count("postgres://bodhi:***@db/bodhi") == 3  # sessions, application, and its default
+    assert result.stdout.count("https://login.example.org") == 1
 
 
 def test_list_makes_no_key_file(run, tmp_path):
