@@ -13,6 +13,7 @@ import pytest
 import bodhi
 from support.binaries import NoPostgres
 from support.databases import Databases, RunningPostgres, find_postgres
+from support.leaks import Leaks, watched
 from support.pgbouncer import PgBouncer
 from support.postgres import PostgresServer
 from support.replication import ReplicationPair
@@ -79,6 +80,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Runs a test that asks for ``dialect``, itself or through a fixture, once on each chosen database."""
     if "dialect" in metafunc.fixturenames:
         metafunc.parametrize("dialect", _chosen(metafunc.config))
+
+
+@pytest.fixture(autouse=True)
+def leaks() -> Iterator[Leaks]:
+    """What the test logs, in which there must be no secret."""
+    with watched() as leaks:
+        yield leaks
+    if found := leaks.found():
+        pytest.fail("secrets were logged:\n" + "\n".join(found), pytrace=False)
 
 
 @pytest.fixture(autouse=True)

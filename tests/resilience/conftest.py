@@ -12,6 +12,7 @@ from bodhi.session import DefaultSessionService
 from resilience.app import KEY, create_app
 from resilience.processes import AppProcess
 from resilience.write_lock import WriteLock
+from support.leaks import Leaks, note
 
 StartApp = Callable[..., Awaitable[AppProcess]]
 ServeHere = Callable[..., Awaitable[tuple[str, DefaultSessionService]]]
@@ -23,14 +24,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-async def start_app(tmp_path: Path) -> AsyncIterator[StartApp]:
-    """Starts the application as a process; all of them end with the test."""
+async def start_app(tmp_path: Path, leaks: Leaks) -> AsyncIterator[StartApp]:
+    """Starts the application as a process; all of them end with the test, and none may have written a secret."""
+    log = tmp_path / "app.log"
+    note(KEY)
     async with AsyncExitStack() as stack:
 
         async def start(url: str, **options: Any) -> AppProcess:
-            return await stack.enter_async_context(AppProcess(url, tmp_path / "app.log", **options))
+            return await stack.enter_async_context(AppProcess(url, log, **options))
 
         yield start
+    leaks.look_at(log.read_text(errors="replace") if log.exists() else "")
 
 
 @pytest.fixture

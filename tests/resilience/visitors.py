@@ -9,6 +9,8 @@ from typing import Any
 
 import aiohttp
 
+from support.leaks import note
+
 COOKIE = "bodhiapp_session_id"
 PATIENCE_SECONDS = 15.0  # longer than any bound under test, so that a request without one shows
 PAUSE_SECONDS = 0.02  # between two requests of a visitor: the load stays bounded also where answers come at once
@@ -101,7 +103,7 @@ class Visitor:
         except (aiohttp.ClientError, TimeoutError) as error:
             answer = Answer(path, 0, started_at, time.monotonic() - started_at, body=repr(error))
         for cookie in answer.set_cookie:
-            self.cookie = cookie.partition(";")[0].partition("=")[2]
+            self.cookie = note(cookie.partition(";")[0].partition("=")[2])
         self.answers.append(answer)
         return answer
 

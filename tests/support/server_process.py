@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 import bodhi
+from support.leaks import Leaks, note_settings
 
 DEADLINE_SECONDS = 30
 READY = re.compile(r"bodhi is ready on (?P<url>http://\S+:(?P<port>\d+)) \((?P<facts>.*)\)\n")
@@ -101,11 +102,12 @@ def environ(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def launch(environ: dict[str, str], tmp_path: Path) -> Iterator[Start]:
-    """Starts servers on free ports, and ends them after the test."""
+def launch(environ: dict[str, str], tmp_path: Path, leaks: Leaks) -> Iterator[Start]:
+    """Starts servers on free ports, and ends them after the test; none of them may write a secret."""
     launched: list[Process] = []
 
     def launch(*arguments: str, program: Sequence[str] = ("-m", "bodhi"), **settings: str) -> Process:
+        note_settings({**environ, **settings})
         stderr_path = tmp_path / f"stderr-{len(launched)}"
         with stderr_path.open("w") as stderr:
             popen = subprocess.Popen(
@@ -124,6 +126,7 @@ def launch(environ: dict[str, str], tmp_path: Path) -> Iterator[Start]:
     yield launch
     for process in launched:
         process.close()
+        leaks.look_at(process.stderr)
 
 
 @pytest.fixture
