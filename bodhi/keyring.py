@@ -1,7 +1,7 @@
 """What is stored encrypted, and bound to its row, with AES-256-GCM.
 
-The stored form is ``format (1 byte) | key id (4) | nonce (12) | ciphertext and tag``. The name of the row (a session's digest)
-is authenticated with it, so that data copied into another row does not open there.
+The stored form is ``format (1 byte) | key id (4) | nonce (12) | ciphertext and tag``. The name of the row (a session's
+digest) is authenticated with it, so that data copied into another row does not open there.
 """
 
 import os

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 from weakref import WeakSet
 
-import pages
 from aiohttp import WSCloseCode, web
 from aiohttp_session import get_session
+
+import pages
 
 PRICES = {"Tea": 450, "Cake": 380, "Honey": 720}  # cents
 

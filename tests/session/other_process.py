@@ -15,9 +15,9 @@ if hours := float(os.environ.get("CLOCK_IS_AHEAD_HOURS", "0")):
 
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
-from pages import PAGES, cookie_of
 
 from bodhi.session import DefaultSessionService, setup
+from pages import PAGES, cookie_of
 
 
 async def obey(command: dict[str, Any]) -> Any:
