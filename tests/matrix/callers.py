@@ -4,6 +4,7 @@ import hashlib
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from aiohttp import web
 
@@ -60,11 +61,11 @@ async def _api_tokens(provider, database_url):
     owner = provider.person("admin")
     async with open_database(database_url, limit_seconds=10) as database:
         await People(database).note(owner.user_id, owner.username, Role.ADMIN)
-        for level in LEVELS:  # the API makes none above power users
+        for number, level in enumerate(LEVELS, 1):  # the API makes none above power users
             token = f"bodhiapp_{secrets.token_urlsafe(32)}"
             await database.maybe(
                 "create_api_token",
-                id=f"token-{level}",
+                id=str(UUID(int=number)),
                 user_id=owner.user_id,
                 name=level,
                 token_prefix=token[:17],

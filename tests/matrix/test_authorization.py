@@ -187,9 +187,9 @@ def test_an_operation_without_a_gate_cannot_be_written():
         Operation("GET", "/open", tells, summary="For whom?")
 
 
-async def test_every_route_by_every_caller(start_client, registered, provider, database_url):
+async def test_every_route_by_every_caller(start_client, provider, database_url):
     """Who may pass does, and nobody else; HEAD is GET."""
-    client = await start_client(FURTHER, **registered)
+    client = await start_client(FURTHER)
     wrong, passed = [], 0
     for caller in await every_caller(client.app, provider, database_url):
         # The logouts at the end, for they mean it.
@@ -206,9 +206,9 @@ async def test_every_route_by_every_caller(start_client, registered, provider, d
     assert 100 < passed
 
 
-async def test_contexts_are_printed_without_their_credentials(start_client, registered, provider, database_url):
+async def test_contexts_are_printed_without_their_credentials(start_client, provider, database_url):
     """Whatever kind they are of."""
-    client = await start_client(FURTHER, **registered)
+    client = await start_client(FURTHER)
     kinds = set()
     for caller in await every_caller(client.app, provider, database_url):
         for operation in FURTHER:
@@ -221,10 +221,10 @@ async def test_contexts_are_printed_without_their_credentials(start_client, regi
     assert {"SessionUser", "ApiToken", "ExternalApp"} == kinds
 
 
-async def test_a_server_that_is_not_set_up_knows_nobody(start_client, registered, provider, database_url):
+async def test_a_server_that_is_not_set_up_knows_nobody(start_client, provider, database_url):
     """500 where somebody is needed; who could be anybody is nobody."""
-    callers = await every_caller((await start_client(**registered)).app, provider, database_url)
-    client = await start_client(FURTHER)
+    callers = await every_caller((await start_client()).app, provider, database_url)
+    client = await start_client(FURTHER, is_registered=False)
     wrong = []
     for caller in [one for one in callers if one.level in {"none", "admin"}]:
         for operation in (*OPERATIONS, *FURTHER):
@@ -241,9 +241,9 @@ async def test_a_server_that_is_not_set_up_knows_nobody(start_client, registered
     assert [] == wrong
 
 
-async def test_credentials_open_nothing_on_another_host(start_client, registered, provider, database_url):
+async def test_credentials_open_nothing_on_another_host(start_client, provider, database_url):
     """Not even those of an administrator: it may be a page of somebody else that asks."""
-    client = await start_client(FURTHER, **registered)
+    client = await start_client(FURTHER)
     callers = await every_caller(client.app, provider, database_url)
     wrong = []
     for caller in [one for one in callers if one.level == "admin"]:
@@ -255,9 +255,9 @@ async def test_credentials_open_nothing_on_another_host(start_client, registered
     assert [] == wrong
 
 
-async def test_pages_of_every_list(start_client, registered, provider):
+async def test_pages_of_every_list(start_client, provider):
     """A page past the end is empty; one that cannot be is an error of the caller."""
-    client = await start_client(**registered)
+    client = await start_client()
     admin = await session(client.app, provider, "admin", ["resource_admin"])
     lists = [operation.path for operation in OPERATIONS if operation.query is Paging]
     assert 5 == len(lists)
