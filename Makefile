@@ -9,8 +9,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Further arguments for pytest: make test ARGS="-k cookie"
 ARGS :=
-# worksteal: outages take seconds and most tests milliseconds; a worker that runs out takes from the other.
-PYTEST := $(BIN)/pytest --numprocesses auto --dist worksteal
+# One worker more than there are cores: outages wait more than they compute. worksteal: they take seconds and most tests
+# milliseconds, so a worker that runs out takes from the others.
+WORKERS := $$(($$(getconf _NPROCESSORS_ONLN) + 1))
+PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
 # A run of their own: Playwright wants one event loop for all tests of a process.
 E2E := $(BIN)/pytest tests/e2e --numprocesses 2 --dist worksteal
 # The identity provider of these tests, for Node.js.
