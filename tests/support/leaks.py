@@ -34,6 +34,8 @@ class Leaks:
 
     def found(self) -> list[str]:
         """The texts that hold a secret, or a piece of one."""
+        if not self.texts:
+            return []
         whole = [secret for secret in _known if _is_words(secret)]
         pieces = {piece for secret in _known if not _is_words(secret) for piece in _pieces_of(secret)}
         return [text for text in self.texts if _windows(text) & pieces or any(secret in text for secret in whole)]
