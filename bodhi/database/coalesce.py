@@ -54,6 +54,7 @@ class Coalescer(Generic[Item, Answer]):
         self._under_way = 0
         self._departed_at = 0.0  # the last trip
         self._is_boarding = False  # a trip begins in the next turn of the loop
+        self._impatience: asyncio.TimerHandle | None = None
         self._is_quiet = True  # the last trip carried one alone
         self._queue: list[_Waiting[Item, Answer]] = []
         self._aboard: list[Batch[Item, Answer]] = []
@@ -78,9 +79,22 @@ class Coalescer(Generic[Item, Answer]):
         now = loop.time()
         waiting: _Waiting[Item, Answer] = _Waiting(key, item, loop.create_future(), self._alarm.set(loop, now))
         self._queue.append(waiting)
-        if not self._is_boarding and (not self._under_way or now - self._departed_at >= self._patience_seconds):
+        if not self._under_way:
             self._depart()
+        elif self._impatience is None and self._under_way < self._trips:
+            self._impatience = loop.call_at(self._departed_at + self._patience_seconds, self._wait_no_longer)
         return waiting.answer
+
+    def _wait_no_longer(self) -> None:
+        self._impatience = None
+        if not self._queue or self._is_boarding:
+            return
+        loop = asyncio.get_running_loop()
+        until = self._departed_at + self._patience_seconds
+        if until <= loop.time():
+            self._depart()
+        else:  # of a trip that departed since
+            self._impatience = loop.call_at(until, self._wait_no_longer)
 
     def _depart(self) -> None:
         if self._under_way < self._trips:

@@ -24,6 +24,7 @@ from bodhi.database.statements import Statement, load_statements
 MEMORY = ":memory:"
 SYNCHRONOUS = ("full", "normal")  # what was answered survives a power cut; or only the death of the process
 NOT_OPEN = "SQLite: it is not open"
+_NUMBERS = tuple(str(number) for number in range(1, 100))
 OLDEST_SQLITE = (3, 37)  # STRICT tables; RETURNING came with 3.35
 
 
@@ -121,9 +122,11 @@ class SqliteDatabase:
         try:
             with self._limit() as until:
                 work = Work([_bound(statement, one) for one in values], until)
+                is_batch = len(values) > 1
                 if statement.reads_only and self._reader_count:
+                    work.begin = "BEGIN" if is_batch else None  # or it would take and leave its locks for each
                     return await self._read(statement, work)
-                work.atomic = len(values) > 1
+                work.begin = "BEGIN IMMEDIATE" if is_batch else None
                 async with self._writing:
                     return await run(self._writer, statement.sql, work)
         except TimeoutError as error:
@@ -212,7 +215,7 @@ class _Transaction:
 
 def _bound(statement: Statement, values: Mapping[str, object]) -> dict[str, object]:
     # SQLite takes "$1" for a parameter named "1".
-    return {str(number): value for number, value in enumerate(statement.arguments(values), 1)}
+    return dict(zip(_NUMBERS, statement.arguments(values), strict=False))
 
 
 async def _touched(

@@ -18,7 +18,7 @@ class Work:
 
     values: Sequence[dict[str, object]] = ({},)
     until: float = inf  # by the monotonic clock: after it nothing is begun
-    atomic: bool = False  # in a transaction of its own
+    begin: str | None = None  # a transaction of its own, which it begins with
     counted: bool = False  # answer how many rows were touched instead of the rows
 
 
@@ -48,9 +48,9 @@ class WorkConnection(sqlite3.Connection):
         if not isinstance(parameters, Work):
             return super().execute(sql, parameters)
         self._heed(parameters.until)
-        if not parameters.atomic:
+        if parameters.begin is None:
             return _Answer(self._each(sql, parameters))
-        super().execute("BEGIN IMMEDIATE")
+        super().execute(parameters.begin)
         try:
             rows = self._each(sql, parameters)
             super().execute("COMMIT")

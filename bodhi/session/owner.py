@@ -18,7 +18,7 @@ def owner_of(data: Mapping[str, Any]) -> str | None:
     if user_id is None:
         return None
     text = user_text(user_id)
-    if len(text.encode()) > LONGEST_USER_ID_BYTES:
+    if len(text) > LONGEST_USER_ID_BYTES // 4 and len(text.encode()) > LONGEST_USER_ID_BYTES:
         raise SessionDataError(f"the session's user_id is longer than {LONGEST_USER_ID_BYTES} bytes")
     return text
 
@@ -29,6 +29,6 @@ def user_text(user_id: object) -> str:
     Raises :exc:`SessionDataError` for a text that PostgreSQL cannot hold.
     """
     text = user_id if isinstance(user_id, str) else json_text(user_id)
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+    if "\0" in text or (not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)):
         raise SessionDataError("the session's user_id holds a NUL or half a surrogate pair: no database can hold that")
     return text

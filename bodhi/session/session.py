@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
+_CONSTANT = frozenset((str, int, float, bool, type(None)))  # of what JSON knows
+
 
 class Session(aiohttp_session.Session):
     """A dict of JSON values that outlives the request.
@@ -47,7 +49,8 @@ class Session(aiohttp_session.Session):
         self.was_loaded = was_loaded  # a row was looked for, rather than to be replaced
         self.stored_max_age = max_age
         self._forced = False
-        self._may_differ = False  # from what is stored: something was set, or handed out that can change by itself
+        self._may_differ = False  # from what is stored
+        self._is_lent = False  # somebody holds a value of it that can change by itself
         self._visit = visit
         self._mapping = stored.data if stored is not None else {}
         self._created = stored.record.created_at // 1000 if stored is not None else int(time())
@@ -93,12 +96,14 @@ class Session(aiohttp_session.Session):
     def __getitem__(self, key: str) -> Any:
         value = self._mapping[key]
         # Whoever was given a text or a number cannot change the session with it: most requests are not compared.
-        if value.__class__ is dict or value.__class__ is list:
-            self._may_differ = True
+        if type(value) not in _CONSTANT:
+            self._may_differ = self._is_lent = True
         return value
 
     def __setitem__(self, key: str, value: Any) -> None:
         self._may_differ = True
+        if type(value) not in _CONSTANT:
+            self._is_lent = True
         self._mapping[key] = value
 
     def __delitem__(self, key: str) -> None:
@@ -184,13 +189,15 @@ class Session(aiohttp_session.Session):
         self.stored_max_age = self.max_age
         self.was_loaded = True
         mapping = stored.data if stored is not None else {}
+        self._may_differ = self._is_lent
         for key in {**taken.data, **self._mapping}:  # what another task of the handler changed meanwhile
             if key not in self._mapping:
                 mapping.pop(key, None)
+                self._may_differ = True
             elif key not in taken.data or self._mapping[key] is not taken.data[key]:
                 mapping[key] = self._mapping[key]
+                self._may_differ = True
         self._mapping = mapping
-        self._may_differ = True
         if stored is not None:
             self._created = stored.record.created_at // 1000
 

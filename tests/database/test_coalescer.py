@@ -7,6 +7,7 @@ from time import monotonic
 import pytest
 
 from bodhi.database import Coalescer, DatabaseUnavailable
+from database.loop_clock import LoopClock
 
 DEADLINE_SECONDS = 20
 
@@ -42,7 +43,7 @@ def coalescer(run: Trips, **options: object) -> Coalescer[str, str]:
 async def begun(coalesce: Coalescer[str, str], *items: str) -> list["asyncio.Task[str | None]"]:
     """A call for each of *items*, under way or waiting."""
     tasks = [asyncio.create_task(coalesce(item.encode(), item)) for item in items]
-    for _ in range(3):  # turns of the loop: to ask, to depart, to arrive
+    for _ in range(5):  # turns of the loop: to ask, to lose patience, to depart, to arrive
         await asyncio.sleep(0)
     return tasks
 
@@ -91,13 +92,25 @@ async def test_no_more_trips_than_allowed_are_under_way(trips):
 
 
 async def test_while_a_trip_is_quick_nobody_goes_beside_it(trips):
-    """A trip costs more than what it carries; one that is slow already is not waited for."""
+    """A trip costs more than what it carries."""
     patient = coalescer(trips, trips=2, patience_seconds=60)
     tasks = [task for item in ("a", "b") for task in await begun(patient, item)]
     assert [["a"]] == trips.taken
     trips.may_return.set()
     await answers(tasks)
     assert [["a"], ["b"]] == trips.taken
+
+
+async def test_a_slow_trip_is_not_waited_for(trips):
+    """Who came right after it was sent leaves beside it, though nobody else comes."""
+    clock = LoopClock()
+    tasks = await begun(coalescer(trips, trips=2, patience_seconds=5), "a", "b", "c")
+    assert [["a"]] == trips.taken
+
+    await clock.move(6)
+    assert [["a"], ["b", "c"]] == trips.taken
+    trips.may_return.set()
+    await answers(tasks)
 
 
 async def test_a_trip_carries_no_more_than_the_largest(trips):

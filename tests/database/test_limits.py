@@ -1,61 +1,62 @@
 """One timer that bounds many waits as if each had its own."""
 
 import asyncio
-from time import monotonic
 
 import pytest
 
 from bodhi.database.limits import TimeLimit
+from database.loop_clock import LoopClock
 
-SECONDS = 0.05
+SECONDS = 60
 
 
-async def waits(limit: TimeLimit, seconds: float) -> str:
-    """Waits so long, within the limit."""
+async def answered(limit: TimeLimit, *, by: asyncio.Event) -> str:
+    """Waits for the event, within the limit."""
     with limit():
-        await asyncio.sleep(seconds)
-    return "done"
+        await by.wait()
+    return "answered"
 
 
-async def test_what_takes_too_long_ends_at_the_limit():
-    """With a TimeoutError, as asyncio.timeout has it."""
-    began = monotonic()
-
-    with pytest.raises(TimeoutError):
-        await waits(TimeLimit(SECONDS), 60)
-
-    assert SECONDS <= monotonic() - began < 5
+def ends(tasks: "list[asyncio.Task[str]]") -> list[object]:
+    """What has become of each task."""
+    return [(type(task.exception()) if task.exception() else task.result()) if task.done() else None for task in tasks]
 
 
 async def test_each_wait_has_its_own_end():
     """What begins later ends later, though one timer watches over both; what is quick is not touched."""
-    limit = TimeLimit(SECONDS)
-    began = monotonic()
-    first = asyncio.create_task(waits(limit, 60))
-    quick = asyncio.create_task(waits(limit, 0))
-    await asyncio.sleep(SECONDS / 2)
-    second = asyncio.create_task(waits(limit, 60))
+    clock, limit = LoopClock(), TimeLimit(SECONDS)
+    quick, never = asyncio.Event(), asyncio.Event()
+    tasks = [asyncio.create_task(answered(limit, by=event)) for event in (never, quick)]
+    await clock.move(SECONDS / 2)
+    tasks.append(asyncio.create_task(answered(limit, by=never)))
+    quick.set()
 
-    assert ["done", TimeoutError, TimeoutError] == [
-        answer if isinstance(answer, str) else type(answer)
-        for answer in await asyncio.gather(quick, first, second, return_exceptions=True)
-    ]
-    assert SECONDS * 1.5 <= monotonic() - began < 5
+    await clock.move(SECONDS / 2 - 1)
+    assert [None, "answered", None] == ends(tasks)
+    await clock.move(2)
+    assert [TimeoutError, "answered", None] == ends(tasks)
+    await clock.move(SECONDS / 2)
+    assert [TimeoutError, "answered", TimeoutError] == ends(tasks)
 
 
 async def test_the_timer_is_set_anew_after_it_rang_for_nobody():
     """A wait long after the last one is bounded as well."""
-    limit = TimeLimit(SECONDS)
-    assert "done" == await waits(limit, 0)
-    await asyncio.sleep(SECONDS * 2)
+    clock, limit = LoopClock(), TimeLimit(SECONDS)
+    quick = asyncio.Event()
+    quick.set()
+    assert "answered" == await answered(limit, by=quick)
+    await clock.move(SECONDS * 2)
 
-    with pytest.raises(TimeoutError):
-        await waits(limit, 60)
+    task = asyncio.create_task(answered(limit, by=asyncio.Event()))
+    await clock.move(SECONDS - 1)
+    assert not task.done()
+    await clock.move(2)
+    assert [TimeoutError] == ends([task])
 
 
 async def test_who_cancels_the_task_is_heeded():
     """A cancellation from outside stays one."""
-    task = asyncio.create_task(waits(TimeLimit(60), 60))
+    task = asyncio.create_task(answered(TimeLimit(SECONDS), by=asyncio.Event()))
     await asyncio.sleep(0)
     task.cancel()
 
@@ -65,21 +66,34 @@ async def test_who_cancels_the_task_is_heeded():
 
 async def test_a_task_goes_on_after_its_limit():
     """Nothing of the cancellation that ended the wait is left in the task."""
-    limit = TimeLimit(SECONDS)
-    for _ in range(2):
-        with pytest.raises(TimeoutError):
-            await waits(limit, 60)
+    clock, limit = LoopClock(), TimeLimit(SECONDS)
 
-    task = asyncio.current_task()
-    assert task is not None
-    assert 0 == task.cancelling()
+    async def twice() -> str:
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                await answered(limit, by=asyncio.Event())
+        return str(asyncio.current_task().cancelling())
+
+    task = asyncio.create_task(twice())
+    for _ in range(2):
+        await clock.move(SECONDS + 1)
+    assert ["0"] == ends([task])
 
 
 def test_another_loop_has_a_timer_of_its_own():
     """An object that is opened again in a second loop is not left to the timer of the first."""
     limit = TimeLimit(SECONDS)
-    asyncio.run(waits(limit, SECONDS * 0.9))
-    asyncio.run(asyncio.sleep(SECONDS))
 
-    with pytest.raises(TimeoutError):
-        asyncio.run(waits(limit, 60))
+    async def quick() -> None:
+        event = asyncio.Event()
+        event.set()
+        await answered(limit, by=event)
+
+    async def later() -> list[object]:
+        clock = LoopClock(ahead_seconds=SECONDS * 2)
+        task = asyncio.create_task(answered(limit, by=asyncio.Event()))
+        await clock.move(SECONDS + 1)
+        return ends([task])
+
+    asyncio.run(quick())
+    assert [TimeoutError] == asyncio.run(later())
