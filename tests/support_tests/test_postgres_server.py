@@ -33,7 +33,8 @@ async def test_a_killed_server_comes_back_on_its_port_with_its_data(postgres_ser
     await run(url, "CREATE TABLE kept AS SELECT 7 AS number")
 
     postgres_server.kill()
-    with pytest.raises(ConnectionError):  # refused; or reset, where the dying server still had the connection in its queue
+    # Refused; or reset, where the dying server still had the connection in its queue.
+    with pytest.raises(ConnectionError):
         await run(url, "SELECT 1")
     postgres_server.restart()
 
