@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from bodhi.auth.context import SessionUser
+from bodhi.auth.ending import EndReason, EndSessions
 from bodhi.auth.leases import Leases
 from bodhi.auth.people import People
 from bodhi.auth.provider.errors import ProviderRefused
@@ -62,7 +63,7 @@ class UserDirectory(Protocol):
 class Consequences:
     """What has to happen here to somebody whose role changed, or who was removed."""
 
-    end_sessions: Callable[[str], Awaitable[int]]
+    end_sessions: EndSessions
     disable_tokens_of: Callable[[str], Awaitable[object]]
     forget_user: Sequence[Callable[[str], object]] = ()  # what was remembered of their tokens
 
@@ -93,7 +94,9 @@ class Users:
             await self._refuse_too_high(caller, user_id, refused, stays_admin=role is Role.ADMIN)
             with provider_errors(refused):
                 await self._assign_at_provider(caller, user_id, role)
-            await self._all_done(self._people.set_role(user_id, role), self._end(user_id))
+            await self._all_done(
+                self._people.set_role(user_id, role), self._end(user_id, reason="role_change", by=caller.user_id)
+            )
 
     async def remove(self, caller: SessionUser, user_id: str) -> None:
         """Take every role from the user, and end their sessions, API tokens and what is remembered of other tokens.
@@ -106,7 +109,9 @@ class Users:
             with provider_errors(refused):
                 await self._remove_at_provider(caller, user_id)
             await self._all_done(
-                self._people.remove(user_id), self._consequences.disable_tokens_of(user_id), self._end(user_id)
+                self._people.remove(user_id),
+                self._consequences.disable_tokens_of(user_id),
+                self._end(user_id, reason="removal", by=caller.user_id),
             )
 
     async def _assign_at_provider(self, caller: SessionUser, user_id: str, role: Role) -> None:
@@ -161,10 +166,10 @@ class Users:
             log.warning("the identity provider's list of users has another form: %s", error)
             raise Refusal(refused) from error
 
-    async def _end(self, user_id: str) -> None:
+    async def _end(self, user_id: str, *, reason: EndReason, by: str) -> None:
         for forget in self._consequences.forget_user:
             forget(user_id)
-        await self._consequences.end_sessions(user_id)
+        await self._consequences.end_sessions(user_id, reason=reason, by=by)
 
     @staticmethod
     async def _all_done(*steps: Awaitable[object]) -> None:

@@ -73,7 +73,8 @@ class SqlSessionStore:
                 if must_replace and not (ended and ended["live"]):
                     raise SessionGone
             record = _record(await transaction.maybe("create_session", **_creation(new), now=self._clock()))
-            await self._trim_user(transaction, cap, keep=record.digest)
+            trimmed = await self._trim_user(transaction, cap, keep=record.digest)
+        _tell(cap, trimmed)
         return record
 
     async def load(self, digest: bytes) -> SessionRecord | None:
@@ -149,7 +150,8 @@ class SqlSessionStore:
             )
             if row is None:
                 return None  # it expired between the two statements
-            await self._trim_user(transaction, cap, keep=new.digest)
+            trimmed = await self._trim_user(transaction, cap, keep=new.digest)
+        _tell(cap, trimmed)
         return _record(row)
 
     async def touch(self, touches: Sequence[Touch]) -> int:
@@ -273,9 +275,11 @@ class SqlSessionStore:
         if cap is not None:
             await transaction.maybe("lock_user", user_id=cap.user_id)
 
-    async def _trim_user(self, transaction: Executor, cap: UserCap | None, *, keep: bytes) -> None:
-        if cap is not None:
-            await transaction.many("trim_user", user_id=cap.user_id, keep=keep, cap=cap.sessions, now=self._clock())
+    async def _trim_user(self, transaction: Executor, cap: UserCap | None, *, keep: bytes) -> int:
+        if cap is None:
+            return 0
+        values = {"user_id": cap.user_id, "keep": keep, "cap": cap.sessions, "now": self._clock()}
+        return len(await transaction.many("trim_user", **values))
 
     def _saving(self, save: Save) -> dict[str, object]:
         return {
@@ -312,6 +316,11 @@ def _own_errors() -> Iterator[None]:
         raise SessionUnavailable from error
     except Conflict as error:
         raise DigestTaken from error
+
+
+def _tell(cap: UserCap | None, trimmed: int) -> None:
+    if cap is not None and cap.told is not None:
+        cap.told(trimmed)
 
 
 def _rotated_times(current: SessionRecord, new: NewSession, *, renewed: bool) -> dict[str, int]:
