@@ -1,6 +1,7 @@
 """One protocol for two databases, and the only place that chooses between them."""
 
 from bodhi.database.coalesce import Coalescer
+from bodhi.database.counters import DatabaseCounters
 from bodhi.database.errors import (
     CannotOpen,
     Conflict,
@@ -19,6 +20,7 @@ __all__ = [
     "Coalescer",
     "Conflict",
     "Database",
+    "DatabaseCounters",
     "DatabaseError",
     "DatabaseUnavailable",
     "Executor",

@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar, cast
 
 import asyncpg
 
+from bodhi.database.counters import CountedSemaphore, DatabaseCounters
 from bodhi.database.errors import CannotOpen, Conflict, DatabaseError, DatabaseUnavailable
 from bodhi.database.postgres_hosts import HostsInTurn
 from bodhi.database.protocol import Executor, Row
@@ -48,7 +49,8 @@ class PostgresDatabase:
         self._statements = load_statements("postgres")
         self._kept: list[_Connection] = []
         self._distrusted_until = 0.0  # connections opened before are not used again, by the monotonic clock
-        self._free = asyncio.Semaphore(pool_size)
+        self.counters = DatabaseCounters()
+        self._free = CountedSemaphore(pool_size, self.counters)
         self._pool: asyncpg.Pool | None = None
 
     @property
@@ -167,7 +169,9 @@ class PostgresDatabase:
             # The idle connections share the fate of this one, most likely, and each would cost a caller the
             # whole limit to find out: a network that swallows packets says nothing.
             self._distrust()
-        return _translated(error)
+        told = _translated(error)
+        self.counters.failed(told)
+        return told
 
     def _distrust(self) -> None:
         """Use no connection again that is open now; those in use are dropped as they come back."""

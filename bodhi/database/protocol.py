@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, Self
 
+from bodhi.database.counters import DatabaseCounters
+
 
 class Row(Protocol):
     """One row of an answer: columns by name or by position."""
@@ -48,6 +50,10 @@ class Database(Executor, Protocol):
     @property
     def address(self) -> str:
         """The database's URL with the password masked: fit for logs."""
+
+    @property
+    def counters(self) -> DatabaseCounters:
+        """What its connections went through."""
 
     @property
     def limit_seconds(self) -> float:

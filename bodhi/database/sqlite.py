@@ -15,6 +15,7 @@ from typing import Self
 
 import aiosqlite
 
+from bodhi.database.counters import CountedLock, DatabaseCounters
 from bodhi.database.errors import CannotOpen, Conflict, DatabaseError, DatabaseUnavailable
 from bodhi.database.protocol import Executor, Row
 from bodhi.database.sqlite_thread import BUSY_SHARE, Work, WorkConnection, run
@@ -41,7 +42,8 @@ class SqliteDatabase:
         self._statements = load_statements("sqlite")
         self._is_open = False
         self._stack = AsyncExitStack()
-        self._writing = asyncio.Lock()
+        self.counters = DatabaseCounters()
+        self._writing = CountedLock(self.counters)
         self._readers: list[aiosqlite.Connection] = []
         self._reader_free = asyncio.Semaphore(self._reader_count)
 
@@ -124,10 +126,8 @@ class SqliteDatabase:
                 work.atomic = len(values) > 1
                 async with self._writing:
                     return await run(self._writer, statement.sql, work)
-        except TimeoutError as error:
-            raise DatabaseUnavailable from error
-        except sqlite3.Error as error:
-            raise _translated(error) from error
+        except (TimeoutError, sqlite3.Error) as error:
+            raise self._told(error) from error
 
     async def _read(self, statement: Statement, work: Work) -> Sequence[Row]:
         async with self._reader_free:
@@ -146,10 +146,13 @@ class SqliteDatabase:
         try:
             async with asyncio.timeout(limit):
                 yield monotonic() + limit
-        except TimeoutError as error:
-            raise DatabaseUnavailable from error
-        except sqlite3.Error as error:
-            raise _translated(error) from error
+        except (TimeoutError, sqlite3.Error) as error:
+            raise self._told(error) from error
+
+    def _told(self, error: TimeoutError | sqlite3.Error) -> DatabaseError:
+        told = DatabaseUnavailable() if isinstance(error, TimeoutError) else _translated(error)
+        self.counters.failed(told)
+        return told
 
     async def _connect(self) -> aiosqlite.Connection:
         connection = await self._stack.enter_async_context(
