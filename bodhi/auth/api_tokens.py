@@ -166,6 +166,11 @@ class ApiTokens:
         self.forget_owner(user_id)
         return disabled
 
+    @property
+    def remembered(self) -> tuple[int, int]:
+        """How often a token's check was spared since it was remembered, and how often it was not."""
+        return self._memory.hits, self._memory.misses
+
     def forget_owner(self, user_id: str) -> None:
         """Ask the database again about the user's tokens: what they may do has changed."""
         self._memory.forget(lambda verified: verified.context.user_id == user_id)

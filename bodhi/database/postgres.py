@@ -18,6 +18,7 @@ from bodhi.database.errors import CannotOpen, Conflict, DatabaseError, DatabaseU
 from bodhi.database.postgres_hosts import HostsInTurn
 from bodhi.database.protocol import Executor, Row
 from bodhi.database.statements import Statement, load_statements
+from bodhi.telemetry import statement_spans
 from bodhi.urls import mask_url
 
 LONGEST_IDLE_SECONDS = 240  # firewalls forget a silent connection after 5 minutes or more, without telling it
@@ -103,6 +104,10 @@ class PostgresDatabase:
         """The statement run once for each of *values*, pipelined in one implicit transaction."""
         statement = self._statements[name]
         return await self._run(_Connection.each, statement, values)
+
+    async def fill(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]], /) -> None:
+        """Insert many rows by COPY."""
+        await self._run(_Connection.fill, table, columns, rows)
 
     async def script(self, sql: str, /) -> None:
         """Run several statements in one implicit transaction."""
@@ -245,27 +250,34 @@ class _Connection:
         elif not _leaves_usable(error):
             self.drop()
 
+    @statement_spans("postgresql")
     async def maybe(self, statement: Statement, values: Mapping[str, object]) -> Row | None:
         arguments = statement.arguments(values)
         if not self._prepares:
             return cast("Row | None", await self.raw.fetchrow(statement.sql, *arguments))
         return cast("Row | None", await (await self._ready(statement)).fetchrow(*arguments))
 
+    @statement_spans("postgresql")
     async def many(self, statement: Statement, values: Mapping[str, object]) -> Sequence[Row]:
         arguments = statement.arguments(values)
         if not self._prepares:
             return cast("Sequence[Row]", await self.raw.fetch(statement.sql, *arguments))
         return cast("Sequence[Row]", await (await self._ready(statement)).fetch(*arguments))
 
+    @statement_spans("postgresql")
     async def each(self, statement: Statement, values: Sequence[Mapping[str, object]]) -> Sequence[Row]:
         arguments = [statement.arguments(one) for one in values]
         if not self._prepares:
             return cast("Sequence[Row]", await self.raw.fetchmany(statement.sql, arguments))
         return cast("Sequence[Row]", await (await self._ready(statement)).fetchmany(arguments))
 
+    @statement_spans("postgresql")
     async def count(self, statement: Statement, values: Mapping[str, object]) -> int:
         tag: str = await self.raw.execute(statement.sql, *statement.arguments(values))
         return int(tag.rpartition(" ")[2])
+
+    async def fill(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        await self.raw.copy_records_to_table(table, records=rows, columns=columns)
 
     async def script(self, sql: str) -> None:
         await self.raw.execute(sql)
@@ -306,6 +318,9 @@ class _Transaction:
 
     async def each(self, name: str, values: Sequence[Mapping[str, object]], /) -> Sequence[Row]:
         return await self._connection.each(self._statements[name], values)
+
+    async def fill(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]], /) -> None:
+        await self._connection.fill(table, columns, rows)
 
     async def script(self, sql: str, /) -> None:
         await self._connection.script(sql)

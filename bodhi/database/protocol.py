@@ -36,6 +36,12 @@ class Executor(Protocol):
         The rows of all runs come back as one list; a run that answers no row leaves no gap.
         """
 
+    async def fill(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]], /) -> None:
+        """Insert many *rows* at once, the fastest way that the database has, all or nothing.
+
+        *table* and *columns* are names in the program, never anybody's input.
+        """
+
     async def script(self, sql: str, /) -> None:
         """Run several statements without parameters: a migration."""
 

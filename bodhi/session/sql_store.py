@@ -55,6 +55,11 @@ class SqlSessionStore:
             limit_seconds=database.limit_seconds,
         )
 
+    @property
+    def database(self) -> Database:
+        """Where the sessions are."""
+        return self._database
+
     async def create(
         self,
         new: NewSession,

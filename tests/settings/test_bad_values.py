@@ -53,6 +53,8 @@ BAD_VALUES = {
     "BODHI_SHUTDOWN_TIMEOUT": [*BAD_DURATIONS, "0.01", "2h"],
     "BODHI_LOG_LEVEL": ["verbose", "10"],
     "BODHI_LOG_FORMAT": ["xml"],
+    "BODHI_METRICS_HOST": BAD_HOSTS,
+    "BODHI_METRICS_PORT": [*BAD_NUMBERS, "65536"],
     "BODHI_SESSION_DB_URL": BAD_URLS,
     "BODHI_SESSION_DB_SCHEMA": ["Bodhi", "pg_bodhi", "1st", "a-b", 'a"b', "a" * 64],
     "BODHI_DATABASE_URL": BAD_URLS,
