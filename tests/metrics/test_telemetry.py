@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from aiohttp import ClientSession, web
+from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -24,7 +25,7 @@ def spans(monkeypatch):
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(telemetry, "_tracer", provider.get_tracer("bodhi"))
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
     yield exporter.get_finished_spans
     provider.shutdown()
 
