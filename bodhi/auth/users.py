@@ -114,6 +114,20 @@ class Users:
                 self._end(user_id, reason="removal", by=caller.user_id),
             )
 
+    async def refuse_above(self, caller: SessionUser, user_id: str) -> None:
+        """Refuse (``api_auth_error-forbidden``) a caller who stands below the user's present role.
+
+        A provider that lists nobody leaves what was seen last, so that sessions can be ended there, too.
+        """
+        if caller.role is Role.ADMIN:
+            return  # above whom nobody stands
+        try:
+            await self._refuse_too_high(caller, user_id, "user_route_error-list_failed", stays_admin=True)
+        except Refusal as refusal:
+            if refusal.code != "auth_service_error-not_supported":
+                raise
+            _refuse_below(caller, await self._people.role_of(user_id))
+
     async def _assign_at_provider(self, caller: SessionUser, user_id: str, role: Role) -> None:
         try:
             await self._provider.assign_role(caller.token, user_id, str(role))
@@ -136,8 +150,7 @@ class Users:
     async def _refuse_too_high(self, caller: SessionUser, user_id: str, refused: str, *, stays_admin: bool) -> None:
         """Refuse what is about somebody above the caller, and what leaves no administrator."""
         role, has_equal = await self._standing(caller, user_id, refused)
-        if role is not None and (caller.role is None or not caller.role.grants(role)):
-            raise Refusal("api_auth_error-forbidden")
+        _refuse_below(caller, role)
         if role is Role.ADMIN and not stays_admin and not has_equal:
             raise Refusal("user_route_error-last_admin")
 
@@ -181,6 +194,11 @@ class Users:
             log.warning("a user's sessions or tokens could not be ended: %s", failure.__cause__ or failure)
         if failures:
             raise Refusal("user_route_error-session_clear_failed") from failures[0]
+
+
+def _refuse_below(caller: SessionUser, role: Role | None) -> None:
+    if role is not None and (caller.role is None or not caller.role.grants(role)):
+        raise Refusal("api_auth_error-forbidden")
 
 
 def _role_to_give(caller: SessionUser, name: str) -> Role:

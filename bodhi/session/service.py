@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, Self
 
 from bodhi.database import BadDatabaseUrl, Database, Schema, dialect_of, open_database
+from bodhi.session.cursors import cursor_of, end_of_page, end_of_user_page
 from bodhi.session.endings import Reason, note_ended
 from bodhi.session.handles import handle_of
 from bodhi.session.keeper import SessionKeeper
@@ -32,6 +33,14 @@ class SessionInfo:
     ip: str | None
     user_agent: str | None
     is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPage:
+    """Some of the live sessions, and where the next page begins: None when there is none."""
+
+    sessions: list[SessionInfo]
+    after: str | None
 
 
 class DefaultSessionService(SessionKeeper):
@@ -181,6 +190,24 @@ class DefaultSessionService(SessionKeeper):
     async def list_sessions_for_user(self, user_id: object, *, current: str | None = None) -> list[SessionInfo]:
         """The user's live sessions, oldest first; *current* is the handle of the one that asks."""
         return [_info(listing, current) async for listing in self._store.list_user(user_text(user_id))]
+
+    async def list_page(
+        self, *, user_id: object = None, after: str | None = None, limit: int = 100, current: str | None = None
+    ) -> SessionPage:
+        """At most *limit* live sessions: the user's, oldest first, or without *user_id* everybody's in no order.
+
+        *after* is that of the page before; a text that is none raises ValueError. The cost of a page does not depend
+        on how many come before it.
+        """
+        if user_id is None:
+            found = await self._store.list_page(after=end_of_page(after), limit=limit + 1)
+        else:
+            found = await self._store.list_user_page(user_text(user_id), after=end_of_user_page(after), limit=limit + 1)
+        page = [_info(listing, current) for listing in found[:limit]]
+        if len(found) <= limit:
+            return SessionPage(page, None)
+        last = found[limit - 1]
+        return SessionPage(page, cursor_of(last.digest, None if user_id is None else last.created_at))
 
     async def dump_all_sessions(self) -> AsyncIterator[tuple[str, str | None]]:
         """The handle and user_id of every live session, streamed in constant memory."""

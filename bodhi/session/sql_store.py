@@ -18,6 +18,7 @@ from bodhi.session.records import (
     Touch,
     UserCap,
 )
+from bodhi.session.store import BEGINNING
 
 SET_ASIDE_MS = 30 * 86_400_000  # how long unreadable rows are kept for a look at them
 CLEAR_BATCH = 500
@@ -210,22 +211,34 @@ class SqlSessionStore:
         return int(row["sessions"]) if row else 0
 
     async def list_user(self, user_id: str) -> AsyncIterator[SessionListing]:
-        created_at, digest = -1, b""
+        after = BEGINNING
         while True:
-            with _own_errors():
-                rows = await self._database.many(
-                    "list_user",
-                    user_id=user_id,
-                    after_created_at=created_at,
-                    after_digest=digest,
-                    batch=PAGE,
-                    now=self._clock(),
-                )
-            for row in rows:
-                yield _listing(row)
-            if len(rows) < PAGE:
+            page = await self.list_user_page(user_id, after=after, limit=PAGE)
+            for listing in page:
+                yield listing
+            if len(page) < PAGE:
                 return
-            created_at, digest = rows[-1]["created_at"], rows[-1]["digest"]
+            after = (page[-1].created_at, page[-1].digest)
+
+    async def list_user_page(
+        self, user_id: str, *, after: tuple[int, bytes] = BEGINNING, limit: int
+    ) -> Sequence[SessionListing]:
+        created_at, digest = after
+        with _own_errors():
+            rows = await self._database.many(
+                "list_user",
+                user_id=user_id,
+                after_created_at=created_at,
+                after_digest=digest,
+                batch=limit,
+                now=self._clock(),
+            )
+        return [_listing(row) for row in rows]
+
+    async def list_page(self, *, after: bytes = b"", limit: int) -> Sequence[SessionListing]:
+        with _own_errors():
+            rows = await self._database.many("list_sessions", after=after, batch=limit, now=self._clock())
+        return [_listing(row) for row in rows]
 
     async def list_all(self) -> AsyncIterator[SessionListing]:
         async for rows in self._pages("list_sessions"):
