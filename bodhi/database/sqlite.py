@@ -229,10 +229,9 @@ class _Transaction:
         return await run(self._writer, statement.sql, work)
 
     async def fill(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]], /) -> None:
-        marks = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
+        marks = ", ".join("?" * len(columns))
         sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - names of the program
-        names = [str(number) for number in range(1, len(columns) + 1)]
-        await run(self._writer, sql, Work([dict(zip(names, row, strict=True)) for row in rows], self._until))
+        await run(self._writer, sql, Work(rows=rows, until=self._until))
 
     async def script(self, sql: str, /) -> None:
         for statement in _split(sql):
