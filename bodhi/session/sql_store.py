@@ -281,6 +281,7 @@ class SqlSessionStore:
             if not (lock and lock["mine"]):
                 return None
             await transaction.count("sweep_set_aside", keep_ms=SET_ASIDE_MS, now=self._clock())
+            await transaction.count("sweep_copied", batch=self.sweep_batch, now=self._clock())
             return await transaction.count("sweep_sessions", batch=self.sweep_batch, now=self._clock())
 
     @asynccontextmanager
