@@ -11,6 +11,7 @@ import click
 from bodhi.cli.command_line import CommandLine
 from bodhi.cli.db import is_absent_file
 from bodhi.cli.output import print_json
+from bodhi.cli.sessions_move import copy, import_
 from bodhi.errors import BodhiError
 
 if TYPE_CHECKING:
@@ -25,10 +26,14 @@ json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for
 
 @click.group()
 def sessions() -> None:
-    """Count, sweep and re-encrypt the sessions.
+    """Count, sweep, re-encrypt and move the sessions.
 
     The server may run meanwhile.
     """
+
+
+sessions.add_command(copy)
+sessions.add_command(import_)
 
 
 @sessions.command()
