@@ -157,7 +157,7 @@ async def _copy(
 
     async with AsyncExitStack() as stack:
         with _faults("--from"):
-            source = await stack.enter_async_context(_source(settings, source_url))
+            source = await stack.enter_async_context(_source(settings, source_url, settings.session_db_schema))
             await _refuse_no_sessions(source)
         with _faults("--to"):
             target = await stack.enter_async_context(_target(settings, target_url, dry_run=dry_run))
@@ -230,7 +230,7 @@ async def _import(settings: Settings, source_url: str, target: Database, *, dry_
 
     async with AsyncExitStack() as stack:
         with _faults("--from"):
-            source = await stack.enter_async_context(_source(settings, source_url))
+            source = await stack.enter_async_context(_source(settings, source_url, None))
         with session_database_faults(settings):
             held = await stack.enter_async_context(_migrated(target, settings.session_db_url, dry_run=dry_run))
         tower = TowerImport(
@@ -251,16 +251,16 @@ async def _import(settings: Settings, source_url: str, target: Database, *, dry_
 
 
 @asynccontextmanager
-async def _source(settings: Settings, url: str) -> AsyncIterator[Database]:
+async def _source(settings: Settings, url: str, schema: str | None) -> AsyncIterator[Database]:
     if is_absent_file(url):
         raise ConfigurationError(f"{mask_url(url)} is not there")
-    async with _opened(settings, url, read_only=True) as database:
+    async with _opened(settings, url, schema, read_only=True) as database:
         yield database
 
 
 @asynccontextmanager
 async def _target(settings: Settings, url: str, *, dry_run: bool) -> AsyncIterator[Database | None]:
-    async with _migrated(_opened(settings, url), url, dry_run=dry_run) as database:
+    async with _migrated(_opened(settings, url, settings.session_db_schema), url, dry_run=dry_run) as database:
         yield database
 
 
@@ -277,13 +277,13 @@ async def _migrated(database: Database, url: str, *, dry_run: bool) -> AsyncIter
         yield database if (await schema.status()).is_current else None
 
 
-def _opened(settings: Settings, url: str, *, read_only: bool = False) -> Database:
+def _opened(settings: Settings, url: str, schema: str | None, *, read_only: bool = False) -> Database:
     return open_database(
         url,
         pool_size=2,
         limit_seconds=max(LIMIT_SECONDS, settings.db_timeout_seconds),
         statement_cache_size=settings.pg_statement_cache_size,
-        schema=settings.session_db_schema,
+        schema=schema,
         readers=1,
         synchronous=settings.sqlite_synchronous,
         read_only=read_only,

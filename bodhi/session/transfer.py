@@ -232,7 +232,7 @@ class Transfer:
     def _tell(self, digest: bytes, reason: str) -> None:
         if digest not in self._told:
             self._told.add(digest)
-            self._failed(handle_of(digest), reason)
+            self._failed(handle_of(digest), reason.partition("\n")[0])  # further lines may show what is in the row
 
 
 async def _update(transaction: Executor, rows: Sequence[SessionRow]) -> None:

@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestServer
 from aiohttp_session import get_session
 
 from bodhi.session import DefaultSessionService, setup
+from bodhi.session.handles import is_session_id
 from transfer.conftest import KEY, service_on, source_url, start, target_url  # noqa: F401 - fixtures
 from transfer.tower import TowerTable
 
@@ -153,3 +154,12 @@ async def test_a_rust_servers_cookies_go_on_working(database_url, tmp_path, star
         await visitor.post(new, "/login")
         assert 43 == len(visitor.cookie)
         assert "Ann" == (await visitor.count(new))["user_id"]
+
+
+IDS = {"x" * 43: True, "A" * 22: True, "_" * 21 + "w": True, "A" * 21 + "B": False, "A" * 21: False, "A" * 23: False}
+
+
+@pytest.mark.parametrize("value", IDS)
+def test_ids_have_one_of_two_shapes(value):
+    """43 characters of bodhi's own, or the 22 of 128 bits; anything else costs no query."""
+    assert IDS[value] == is_session_id(value)

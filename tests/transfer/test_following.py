@@ -59,3 +59,13 @@ async def test_an_outage_is_waited_for(told, monkeypatch):
 
     with pytest.raises(DatabaseUnavailable):
         await sessions_move._followed(Passes(DatabaseUnavailable()))
+
+
+def test_progress_is_told_now_and_then(monkeypatch, capsys):
+    """On stderr, so that the output stays that of the result."""
+    progress = sessions_move.Progress()
+    progress.tell(Tally(read=2000, written=1000))
+    monkeypatch.setattr(sessions_move, "REPORT_SECONDS", 0)
+    progress.tell(Tally(read=4000, written=2000))
+
+    assert ("", "4000 read, 2000 written so far\n") == capsys.readouterr()
