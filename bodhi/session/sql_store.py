@@ -281,7 +281,8 @@ class SqlSessionStore:
             if not (lock and lock["mine"]):
                 return None
             await transaction.count("sweep_set_aside", keep_ms=SET_ASIDE_MS, now=self._clock())
-            await transaction.count("sweep_copied", batch=self.sweep_batch, now=self._clock())
+            # More at once, since a sweep that finds no session to delete does it only once.
+            await transaction.count("sweep_copied", batch=self.sweep_batch * 5, now=self._clock())
             return await transaction.count("sweep_sessions", batch=self.sweep_batch, now=self._clock())
 
     @asynccontextmanager
