@@ -14,9 +14,18 @@ from bodhi.errors import BodhiError
 COMMANDS = {
     "serve": ("bodhi.cli.serve:serve", "Serve until a signal says to end."),
     "config": ("bodhi.cli.config:config", "Show and export settings, make keys."),
-    "db": ("bodhi.cli.db:db", "Look at the schemas of the databases, and bring them up to date."),
-    "openapi": ("bodhi.cli.openapi:openapi", "Print the description of the API."),
-    "sessions": ("bodhi.cli.sessions:sessions", "Count, sweep and re-encrypt the sessions."),
+    "db": ("bodhi.cli.db:db", "Look at the schemas of the sessions and of the application, and bring them up to date."),
+    "openapi": (
+        "bodhi.cli.openapi:openapi",
+        "Print the API as an OpenAPI 3.1 document, or as a page.",
+    ),
+    "sessions": ("bodhi.cli.sessions:sessions", "List, end, sweep, re-encrypt and move the sessions."),
+    "tokens": ("bodhi.cli.tokens:tokens", "List API tokens, and make them inactive."),
+    "users": ("bodhi.cli.users:users", "Look at the people who have logged in here."),
+    "doctor": (
+        "bodhi.cli.doctor:doctor",
+        "Check what a server needs, and say what to do where it is not well.",
+    ),
 }
 INTERRUPTED = 130  # what a shell reports for SIGINT
 

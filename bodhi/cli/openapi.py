@@ -8,7 +8,7 @@ from bodhi.cli.output import print_json
 @click.command()
 @click.option("--format", "form", type=click.Choice(["json", "markdown"]), default="json", help="Form of the output.")
 def openapi(form: str) -> None:
-    """Print the API as an OpenAPI 3.1 document, or as the page of the documentation."""
+    """Print the API as an OpenAPI 3.1 document, or as a page."""
     from bodhi.web.api_page import page
     from bodhi.web.openapi import document
     from bodhi.web.routes import OPERATIONS

@@ -2,15 +2,14 @@
 
 import re
 
-from bodhi.session.handles import digests_of, handle_of
+from bodhi.session.handles import digests_of
 from bodhi.session.store import BEGINNING
 
 _OF_USER = re.compile(r"([0-9]{1,15})\.([A-Za-z0-9_-]{16})")
 
 
-def cursor_of(digest: bytes, created_at: int | None) -> str:
-    """The end of a page whose last session this is; *created_at* in lists that are ordered by it."""
-    handle = handle_of(digest)
+def cursor_of(handle: str, created_at: int | None) -> str:
+    """The end of a page whose last session has *handle*; *created_at* (ms) in lists that are ordered by it."""
     return handle if created_at is None else f"{created_at}.{handle}"
 
 

@@ -207,7 +207,7 @@ class DefaultSessionService(SessionKeeper):
         if len(found) <= limit:
             return SessionPage(page, None)
         last = found[limit - 1]
-        return SessionPage(page, cursor_of(last.digest, None if user_id is None else last.created_at))
+        return SessionPage(page, cursor_of(handle_of(last.digest), None if user_id is None else last.created_at))
 
     async def dump_all_sessions(self) -> AsyncIterator[tuple[str, str | None]]:
         """The handle and user_id of every live session, streamed in constant memory."""
