@@ -86,9 +86,9 @@ def expiry_ms(fields: object) -> int:
     if not all(low <= value <= high for value, low, high in limits):
         raise Undecodable("the expiry is no moment")
     before = year - 1
-    days: int = 365 * before + before // 4 - before // 100 + before // 400 + day - 1 - _DAYS_TO_1970
-    seconds: int = hour * 3600 + minute * 60 + second - _offset_seconds(offset)
-    return days * _DAY_MS + seconds * 1000 + nanosecond // 1_000_000
+    days = 365 * before + before // 4 - before // 100 + before // 400 + day - 1 - _DAYS_TO_1970
+    seconds = hour * 3600 + minute * 60 + second - _offset_seconds(offset)
+    return int(days * _DAY_MS + seconds * 1000 + nanosecond // 1_000_000)
 
 
 def column_ms(expiry_date: object) -> int | None:
