@@ -10,7 +10,18 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
-from bench import gates, http_load, machine, many_rows, process_cost, report, servers, store_loads, under_writers
+from bench import (
+    gates,
+    http_load,
+    machine,
+    many_rows,
+    moving,
+    process_cost,
+    report,
+    servers,
+    store_loads,
+    under_writers,
+)
 from bench.surroundings import Absent, Figures, Surroundings, cores, keep_off, say
 
 MEASUREMENTS: dict[str, Callable[[Surroundings, Figures], None]] = {
@@ -20,6 +31,7 @@ MEASUREMENTS: dict[str, Callable[[Surroundings, Figures], None]] = {
     "writers": under_writers.measure,
     "process": process_cost.measure,
     "rows": many_rows.measure,
+    "moving": moving.measure,
 }
 BUSY_LOAD = 0.5  # processes that want to run: beyond this they are not all our own
 

@@ -20,8 +20,8 @@ class Goal:
         return shown >= self.limit if self.sense == "at least" else shown <= self.limit
 
 
-def _at_least(figure: str, title: str, limit: float) -> Goal:
-    return Goal(figure, title, limit, "at least")
+def _at_least(figure: str, title: str, limit: float, unit: str = "x") -> Goal:
+    return Goal(figure, title, limit, "at least", unit)
 
 
 def _at_most(figure: str, title: str, limit: float, unit: str = "x") -> Goal:
@@ -48,6 +48,10 @@ GOALS = (
     _at_most("growth sqlite", "SQLite load p50, many rows / 10,000 rows", 1.8),
     _at_most("stall postgres", "longest stall of a save while all of them expire, PostgreSQL", 20, "ms"),
     _at_most("stall sqlite", "longest stall of a save while all of them expire, SQLite", 50, "ms"),
+    _at_least("copy to postgres", "sessions copied from SQLite to PostgreSQL, thousands a second", 20, "k/s"),
+    _at_least("copy to sqlite", "sessions copied from PostgreSQL to SQLite, thousands a second", 20, "k/s"),
+    _at_most("copy memory postgres", "memory that copying to PostgreSQL takes", 30, "MB"),
+    _at_most("copy memory sqlite", "memory that copying to SQLite takes", 30, "MB"),
     _at_most("memory sqlite", "memory of a server process over aiohttp alone, SQLite", 15, "MB"),
     _at_most("memory postgres", "memory of a server process over aiohttp alone, PostgreSQL", 15, "MB"),
     _at_most("start sqlite", "start to first answer, SQLite", 0.5, "s"),

@@ -66,7 +66,7 @@ async def _measure(dialect: str, many: int, expiring: int, surroundings: Surroun
         grown = await stack.enter_async_context(_service(many_url, clock))
         for url, rows in ((few_url, FEW), (many_url, many)):
             say(f"  {dialect}: filling in {rows:,} rows")
-            await _fill(url, rows)
+            await fill(url, rows)
         say(f"  {dialect}: loading")
         ratio, row = await _growth((few, FEW), (grown, many), rounds=5 if surroundings.quick else 15)
         figures.values[f"growth {dialect}"] = ratio
@@ -103,7 +103,8 @@ def _rows(numbers: range, now: int) -> Iterator[Row]:
         yield _digest(number), sealed, user, 1, now, now, expires_at, now + 14 * DAY_MS, "192.0.2.1", agent
 
 
-async def _fill(url: str, rows: int) -> None:
+async def fill(url: str, rows: int) -> None:
+    """Put *rows* live sessions of 1 KB into a migrated database, past bodhi."""
     now = time_ns() // 1_000_000
     blocks = (_rows(range(first, min(rows, first + BLOCK)), now) for first in range(0, rows, BLOCK))
     if not url.startswith("sqlite:"):

@@ -13,9 +13,10 @@ from bodhi.app.databases import (
     session_service,
 )
 from bodhi.app.logins import add_logins
+from bodhi.metrics.requests import RequestTimes
 from bodhi.session import DefaultSessionService
 from bodhi.settings import Settings
-from bodhi.web import backchannel, canonical, cross_site, forwarded, headers, hosts, life, request_id
+from bodhi.web import backchannel, canonical, cross_site, forwarded, headers, hosts, life, request_id, watching
 from bodhi.web.access_log import LOGGER, AccessLog
 from bodhi.web.cors import cors_middleware
 from bodhi.web.errors import error_middleware, refusal_middleware
@@ -57,6 +58,8 @@ def create_app(settings: Settings) -> web.Application:
     app.cleanup_ctx.append(sessions)
     # From the outside in.
     request_id.setup(app)
+    times = RequestTimes()
+    watching.setup(app, times)
     app.middlewares.append(page_error_middleware)
     app.middlewares.append(error_middleware)
     _guard_the_edge(app, settings, service)
@@ -64,7 +67,7 @@ def create_app(settings: Settings) -> web.Application:
     app.middlewares.append(refusal_middleware)
     headers.setup(app, is_https=settings.public_scheme == "https")
     life.setup(app)
-    add_logins(app, settings, service)
+    add_logins(app, settings, service, times)
     app[DESCRIPTION] = Description(OPERATIONS)
     app.add_routes(routes_of(OPERATIONS))
     return app

@@ -16,6 +16,7 @@ def session_service(settings: Settings, **options: Any) -> DefaultSessionService
         "keys": settings.encryption_keys,
         "idle_seconds": settings.idle_seconds,
         "lifetime_seconds": settings.lifetime_seconds,
+        "max_per_user": settings.max_per_user,
         "touch_seconds": settings.touch_seconds,
         "sweep_seconds": settings.sweep_seconds,
         "auto_migrate": settings.db_auto_migrate,

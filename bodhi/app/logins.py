@@ -11,6 +11,7 @@ from aiohttp import web
 
 from bodhi.app.databases import application_database, application_database_faults
 from bodhi.app.settings_book import AppSettings, editable_settings
+from bodhi.app.watching import add_watch, recorded_activity
 from bodhi.auth.access_requests import AccessRequests
 from bodhi.auth.api_tokens import ApiTokens
 from bodhi.auth.app_access_requests import AppAccessRequests
@@ -31,6 +32,7 @@ from bodhi.auth.users import Consequences, Users
 from bodhi.database import Database, Schema
 from bodhi.errors import BodhiError
 from bodhi.keyring import Keyring
+from bodhi.metrics.requests import RequestTimes
 from bodhi.session import DefaultSessionService
 from bodhi.settings import Settings
 from bodhi.web.authenticator import AUTHENTICATOR, Authenticator
@@ -83,8 +85,8 @@ class _Parts:
         return self.settings.auth_issuer is not None
 
 
-def add_logins(app: web.Application, settings: Settings, sessions: DefaultSessionService) -> None:
-    """Make *app* log people in, as *settings* say; nothing is opened before it starts up."""
+def add_logins(app: web.Application, settings: Settings, sessions: DefaultSessionService, times: RequestTimes) -> None:
+    """Make *app* log people in, as *settings* say, and watch it; nothing is opened before it starts up."""
     http = Http()
     database = application_database(settings)
     parts = _parts(settings, sessions, database, http)
@@ -95,8 +97,9 @@ def add_logins(app: web.Application, settings: Settings, sessions: DefaultSessio
     )
     book = app[SETTINGS_BOOK] = AppSettings(settings, database, editable=editable_settings(tokens))
     provider_sessions = ProviderSessions(database)
-    _add_requests_and_users(app, parts)
+    exchanges = _add_requests_and_users(app, parts)
     refresher = _add_login(app, parts, provider_sessions)
+    add_watch(app, sessions=sessions, database=database, refresher=refresher, exchanges=exchanges, times=times)
 
     async def in_service(_: web.Application) -> AsyncIterator[None]:
         with application_database_faults(settings):
@@ -106,7 +109,7 @@ def add_logins(app: web.Application, settings: Settings, sessions: DefaultSessio
                 schema = Schema(database, "application")
                 await (schema.migrate() if settings.db_auto_migrate else schema.check())
             sweeping = asyncio.create_task(_sweep(provider_sessions, settings.sweep_seconds))
-            async with book:
+            async with book, recorded_activity(app):
                 yield  # requests are served here
             sweeping.cancel()
             await asyncio.gather(sweeping, return_exceptions=True)
@@ -158,7 +161,8 @@ def _nobody() -> aiohttp.ClientSession:
     raise ProviderLacks("no identity provider is configured")
 
 
-def _add_requests_and_users(app: web.Application, parts: _Parts) -> None:
+def _add_requests_and_users(app: web.Application, parts: _Parts) -> Memory[ExternalApp]:
+    """Answers where exchanged tokens are remembered."""
     app[INSTANCES] = parts.instances
     app[SETUP] = SetupDesk(
         parts.instances, parts.provider if parts.has_provider else None, secret=parts.settings.setup_secret
@@ -203,6 +207,7 @@ def _add_requests_and_users(app: web.Application, parts: _Parts) -> None:
         ),
     )
     app[BEARER] = BearerAuthenticator(app[API_TOKENS], external_apps if parts.has_provider else None)
+    return memory
 
 
 def _add_login(app: web.Application, parts: _Parts, provider_sessions: ProviderSessions) -> Refresher:

@@ -1,13 +1,14 @@
 """Requests for a role: who can log in but has none asks, and a manager decides."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime
 from typing import Literal, Protocol
 
 import msgspec
 
 from bodhi.auth.context import SessionUser
+from bodhi.auth.ending import EndSessions
 from bodhi.auth.leases import Leases
 from bodhi.auth.people import People
 from bodhi.auth.provider_errors import provider_errors
@@ -49,7 +50,7 @@ class AccessRequests:
         *,
         people: People,
         provider: RoleAssigner,
-        end_sessions: Callable[[str], Awaitable[int]],
+        end_sessions: EndSessions,
         leases: Leases | None = None,
         clock: Callable[[], int | None] = lambda: None,
     ) -> None:
@@ -108,7 +109,7 @@ class AccessRequests:
             with provider_errors("auth_service_error-auth_service_api_error"):
                 await self._provider.assign_role(reviewer.token, request.user_id, str(role))
             await self._people.set_role(request.user_id, role)
-            await end_all(self._end_sessions, request.user_id)
+            await end_all(self._end_sessions, request.user_id, by=reviewer.user_id)
             await self._decide("approve_access_request", request_id, reviewer)
 
     async def reject(self, request_id: int, reviewer: SessionUser) -> None:
@@ -134,10 +135,10 @@ class AccessRequests:
         log.info("access request %d was decided: %s", request_id, decision)
 
 
-async def end_all(end_sessions: Callable[[str], Awaitable[int]], user_id: str) -> None:
+async def end_all(end_sessions: EndSessions, user_id: str, *, by: str) -> None:
     """End all sessions of the user; ``user_route_error-session_clear_failed`` when that fails."""
     try:
-        await end_sessions(user_id)
+        await end_sessions(user_id, reason="approval", by=by)
     except BodhiError as error:
         log.warning("a user's sessions could not be ended: %s", error.__cause__ or error)
         raise Refusal("user_route_error-session_clear_failed") from error

@@ -139,6 +139,21 @@ class ApiTokens:
             total = await self._database.maybe("count_api_tokens", user_id=user_id)
         return [_record(row) for row in rows], total["tokens"] if total else 0
 
+    async def list_of_all(self, *, user_id: str | None = None, after: str = "", size: int) -> Sequence[TokenRecord]:
+        """At most *size* tokens, of the user or of all, oldest first; *after* is the id of the last one."""
+        with own_errors():
+            rows = await self._database.many("list_tokens_of_all", user_id=user_id, after=after, size=size)
+        return [_record(row) for row in rows]
+
+    async def disable(self, token_id: str) -> bool:
+        """Make a token inactive, whoever's it is; whether it was active."""
+        with own_errors():
+            disabled = await self._database.count("disable_api_token", id=token_id, now=self._clock())
+        self._forget(token_id)
+        if disabled:
+            log.info("an API token was made inactive: %s", token_id)
+        return bool(disabled)
+
     async def update(self, token_id: str, *, user_id: str, name: str, status: TokenStatus) -> TokenRecord:
         """The user's own token after the change; ``entity_error-not_found`` for any other."""
         with own_errors():
@@ -165,6 +180,11 @@ class ApiTokens:
             disabled = await self._database.count("disable_api_tokens", user_id=user_id, now=self._clock())
         self.forget_owner(user_id)
         return disabled
+
+    @property
+    def remembered(self) -> tuple[int, int]:
+        """How often a token's check was spared since it was remembered, and how often it was not."""
+        return self._memory.hits, self._memory.misses
 
     def forget_owner(self, user_id: str) -> None:
         """Ask the database again about the user's tokens: what they may do has changed."""

@@ -25,6 +25,7 @@ class Memory(Generic[Value]):
         self._clock = clock
         self._entries: dict[bytes, tuple[Value, float]] = {}  # oldest first
         self._making: SingleFlight[Value] = SingleFlight()
+        self.hits = self.misses = 0
         self._forgotten = 0  # how often something was: what was begun before then is not remembered
 
     def __len__(self) -> int:
@@ -38,7 +39,9 @@ class Memory(Generic[Value]):
         digest = _digest_of(token)
         entry = self._entries.get(digest)
         if entry is not None and self._clock() < entry[1]:
+            self.hits += 1
             return entry[0]
+        self.misses += 1
         if not token or token.isspace():
             return (await make())[0]
         return await self._making(digest, lambda: self._made(digest, make))

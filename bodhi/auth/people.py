@@ -1,10 +1,12 @@
 """Everybody who logged in, with the role they had last: what their API tokens may do at most."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from bodhi.auth.scopes import Role, role_named
 from bodhi.auth.store_errors import own_errors
+from bodhi.auth.times import time_of
 from bodhi.database import Database
 
 
@@ -15,6 +17,17 @@ class Person:
     username: str
     role: Role | None
     is_removed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPerson:
+    """Somebody who was seen here, as a list of them tells; ``role`` as it is stored."""
+
+    user_id: str
+    username: str
+    role: str | None
+    is_removed: bool
+    seen_at: datetime  # when any of it changed last
 
 
 class People:
@@ -32,6 +45,15 @@ class People:
             return None
         role = None if row["role"] is None else role_named(row["role"])
         return Person(row["username"], role, bool(row["removed"]))
+
+    async def list_page(self, *, after: str = "", size: int) -> Sequence[KnownPerson]:
+        """At most *size* people, by user id; *after* is the last one's."""
+        with own_errors():
+            rows = await self._database.many("list_people", after=after, size=size)
+        return [
+            KnownPerson(row["user_id"], row["username"], row["role"], bool(row["removed"]), time_of(row["updated_at"]))
+            for row in rows
+        ]
 
     async def role_of(self, user_id: str) -> Role | None:
         """The role that a person had last; None for who has none, was removed, or was never seen."""

@@ -85,6 +85,7 @@ class Refresher:
         # A request that is cancelled must not lose tokens that the provider has given already.
         self._flights: SingleFlight[None] = SingleFlight()
         self.grants = 0
+        self.failures: dict[str, int] = {}  # by what went wrong
 
     async def refresh(self, session: StoredLogin, instance: Instance) -> None:
         """Returns when the session's stored access token is valid.
@@ -145,16 +146,22 @@ class Refresher:
             tokens = await self._provider.refresh(instance.credentials, claimed.refresh_token)
         except ProviderRefused as error:
             if error.error == "invalid_grant":
+                self._failed("invalid_grant")
                 await self._end(session, claimed)
                 return
+            self._failed("refused")
             log.error("the provider refuses to refresh tokens for this server: %s", error)
             await self._give_back(session, claimed)
             raise Refusal("auth_error-idp_unavailable") from error
         except ProviderError as error:
+            self._failed("unavailable")
             log.warning("tokens could not be refreshed, and the session stays as it is: %s", error)
             await self._give_back(session, claimed)
             raise Refusal("auth_error-idp_unavailable") from error
         await self._store(session, claimed, tokens)
+
+    def _failed(self, what: str) -> None:
+        self.failures[what] = self.failures.get(what, 0) + 1
 
     async def _end(self, session: StoredLogin, claimed: _Claimed) -> None:
         """The refresh token is dead; so is the session, unless another holder has put a newer one there."""
@@ -181,6 +188,7 @@ class Refresher:
         try:
             stored = await self._insist(lambda: session.atomically(store))
         except _OtherPerson:
+            self._failed("other_person")
             log.error("the provider answered a refresh with the tokens of another person")
             await self._give_back(session, claimed)
             raise Refusal("auth_error-idp_unavailable") from None

@@ -80,6 +80,7 @@ CATALOGUE: Mapping[str, tuple[int, str]] = {
     "user_route_error-user_not_found": (404, "There is no such user."),
     "user_route_error-last_admin": (409, "The last administrator stays."),
     "user_route_error-session_clear_failed": (500, "The user's sessions could not be ended. Try again."),
+    "session_error-not_found": (404, "There is no such session."),
     "api_token_error-access_token_missing": (400, "API tokens are made in a session."),
     "api_token_error-privilege_escalation": (400, "The scope is above your own role."),
     "api_token_error-invalid_scope": (400, "API tokens have the scope of users or of power users."),

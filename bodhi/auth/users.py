@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from bodhi.auth.context import SessionUser
+from bodhi.auth.ending import EndReason, EndSessions
 from bodhi.auth.leases import Leases
 from bodhi.auth.people import People
 from bodhi.auth.provider.errors import ProviderRefused
@@ -62,7 +63,7 @@ class UserDirectory(Protocol):
 class Consequences:
     """What has to happen here to somebody whose role changed, or who was removed."""
 
-    end_sessions: Callable[[str], Awaitable[int]]
+    end_sessions: EndSessions
     disable_tokens_of: Callable[[str], Awaitable[object]]
     forget_user: Sequence[Callable[[str], object]] = ()  # what was remembered of their tokens
 
@@ -93,7 +94,9 @@ class Users:
             await self._refuse_too_high(caller, user_id, refused, stays_admin=role is Role.ADMIN)
             with provider_errors(refused):
                 await self._assign_at_provider(caller, user_id, role)
-            await self._all_done(self._people.set_role(user_id, role), self._end(user_id))
+            await self._all_done(
+                self._people.set_role(user_id, role), self._end(user_id, reason="role_change", by=caller.user_id)
+            )
 
     async def remove(self, caller: SessionUser, user_id: str) -> None:
         """Take every role from the user, and end their sessions, API tokens and what is remembered of other tokens.
@@ -106,8 +109,24 @@ class Users:
             with provider_errors(refused):
                 await self._remove_at_provider(caller, user_id)
             await self._all_done(
-                self._people.remove(user_id), self._consequences.disable_tokens_of(user_id), self._end(user_id)
+                self._people.remove(user_id),
+                self._consequences.disable_tokens_of(user_id),
+                self._end(user_id, reason="removal", by=caller.user_id),
             )
+
+    async def refuse_above(self, caller: SessionUser, user_id: str) -> None:
+        """Refuse (``api_auth_error-forbidden``) a caller who stands below the user's present role.
+
+        A provider that lists nobody leaves what was seen last, so that sessions can be ended there, too.
+        """
+        if caller.role is Role.ADMIN:
+            return  # above whom nobody stands
+        try:
+            await self._refuse_too_high(caller, user_id, "user_route_error-list_failed", stays_admin=True)
+        except Refusal as refusal:
+            if refusal.code != "auth_service_error-not_supported":
+                raise
+            _refuse_below(caller, await self._people.role_of(user_id))
 
     async def _assign_at_provider(self, caller: SessionUser, user_id: str, role: Role) -> None:
         try:
@@ -131,8 +150,7 @@ class Users:
     async def _refuse_too_high(self, caller: SessionUser, user_id: str, refused: str, *, stays_admin: bool) -> None:
         """Refuse what is about somebody above the caller, and what leaves no administrator."""
         role, has_equal = await self._standing(caller, user_id, refused)
-        if role is not None and (caller.role is None or not caller.role.grants(role)):
-            raise Refusal("api_auth_error-forbidden")
+        _refuse_below(caller, role)
         if role is Role.ADMIN and not stays_admin and not has_equal:
             raise Refusal("user_route_error-last_admin")
 
@@ -161,10 +179,10 @@ class Users:
             log.warning("the identity provider's list of users has another form: %s", error)
             raise Refusal(refused) from error
 
-    async def _end(self, user_id: str) -> None:
+    async def _end(self, user_id: str, *, reason: EndReason, by: str) -> None:
         for forget in self._consequences.forget_user:
             forget(user_id)
-        await self._consequences.end_sessions(user_id)
+        await self._consequences.end_sessions(user_id, reason=reason, by=by)
 
     @staticmethod
     async def _all_done(*steps: Awaitable[object]) -> None:
@@ -176,6 +194,11 @@ class Users:
             log.warning("a user's sessions or tokens could not be ended: %s", failure.__cause__ or failure)
         if failures:
             raise Refusal("user_route_error-session_clear_failed") from failures[0]
+
+
+def _refuse_below(caller: SessionUser, role: Role | None) -> None:
+    if role is not None and (caller.role is None or not caller.role.grants(role)):
+        raise Refusal("api_auth_error-forbidden")
 
 
 def _role_to_give(caller: SessionUser, name: str) -> Role:

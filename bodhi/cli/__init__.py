@@ -16,7 +16,13 @@ COMMANDS = {
     "config": ("bodhi.cli.config:config", "Show and export settings, make keys."),
     "db": ("bodhi.cli.db:db", "Look at the schemas of both databases, and bring them up to date."),
     "openapi": ("bodhi.cli.openapi:openapi", "Print the API as an OpenAPI 3.1 document, or as a page of the manual."),
-    "sessions": ("bodhi.cli.sessions:sessions", "Count, sweep and re-encrypt the sessions."),
+    "sessions": ("bodhi.cli.sessions:sessions", "List, end, sweep, re-encrypt and move the sessions."),
+    "tokens": ("bodhi.cli.tokens:tokens", "List API tokens, and make them inactive."),
+    "users": ("bodhi.cli.users:users", "Look at the people who have logged in here."),
+    "doctor": (
+        "bodhi.cli.doctor:doctor",
+        "Check what a server needs, and say what to do where it is not well.",
+    ),
 }
 INTERRUPTED = 130  # what a shell reports for SIGINT
 

@@ -1,9 +1,15 @@
 """Output of commands: tables for people, JSON for programs."""
 
 import json
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 
 import click
+
+_encode = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps would make an encoder for each line
+
+REPORT_SECONDS = 1.0  # between two lines of progress
 
 
 def print_json(value: object) -> None:
@@ -11,10 +17,49 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def json_line(value: object) -> str:
+    """*value* as a line of JSON."""
+    return f"{_encode(value)}\n"
+
+
+def print_json_line(value: object) -> None:
+    """*value* as a line of JSON on stdout: what programs read line by line."""
+    click.echo(json_line(value), nl=False)
+
+
+def plain(text: str) -> str:
+    """*text* without what would move a terminal's cursor: names come from other people."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+
+
+def time_of(moment: datetime | None) -> str | None:
+    """``2026-01-31 12:00:00``, UTC."""
+    return None if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def json_time(moment: datetime | None) -> str | None:
+    """``2026-01-31T12:00:00Z``."""
+    return None if moment is None else f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str | None]]) -> None:
     """Columns as wide as their widest cell, ``-`` for None; nothing is cut off, so that it can be searched."""
-    cells = [list(head), *([cell if cell is not None else "-" for cell in row] for row in rows)]
+    cells = [list(head), *([plain(cell) if cell is not None else "-" for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         click.echo(line.rstrip())
+
+
+class Progress:
+    """Lines on stderr about what takes long, one in a second at most; *line* makes one of the numbers so far."""
+
+    def __init__(self, line: Callable[..., str]) -> None:
+        self._line = line
+        self._told_at = time.monotonic()
+
+    def tell(self, *numbers: int) -> None:
+        """Tell the numbers, if the last ones were told long enough ago."""
+        if time.monotonic() - self._told_at >= REPORT_SECONDS:
+            self._told_at = time.monotonic()
+            click.echo(self._line(*numbers), err=True)

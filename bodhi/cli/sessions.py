@@ -2,21 +2,25 @@
 
 import asyncio
 import sys
-import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from bodhi import logs
+from bodhi.cli.asking import ask, yes_option
 from bodhi.cli.command_line import CommandLine
 from bodhi.cli.db import is_absent_file
-from bodhi.cli.output import print_json
+from bodhi.cli.output import Progress, json_line, json_time, plain, print_json, print_json_line, print_table, time_of
+from bodhi.cli.sessions_move import copy, import_
 from bodhi.errors import BodhiError
+from bodhi.web.devices import device_of
 
 if TYPE_CHECKING:
-    from bodhi.session import DefaultSessionService
+    from bodhi.session import DefaultSessionService, SessionInfo, SessionPage
 
-REPORT_SECONDS = 1.0  # between two lines of progress
+BY = "the command line"  # who ends sessions, as the log tells
+LONGEST_LIST = 10_000
 
 Answer = TypeVar("Answer")
 
@@ -25,10 +29,14 @@ json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for
 
 @click.group()
 def sessions() -> None:
-    """Count, sweep and re-encrypt the sessions.
+    """List, end, sweep, re-encrypt and move the sessions.
 
     The server may run meanwhile.
     """
+
+
+sessions.add_command(copy)
+sessions.add_command(import_)
 
 
 @sessions.command()
@@ -43,12 +51,130 @@ def count(command_line: CommandLine, as_json: bool) -> None:
         click.echo(f"{live} live sessions")
 
 
+@sessions.command("list")
+@click.option("--user", metavar="USER_ID", help="Those of one user, oldest first; else all, in no order.")
+@click.option("--limit", type=click.IntRange(1, LONGEST_LIST), default=100, show_default=True, help="How many at most.")
+@click.option("--after", metavar="CURSOR", help="Go on where a list ended, as its last line on stderr says.")
+@json_option
+@click.pass_obj
+def list_sessions(command_line: CommandLine, user: str | None, limit: int, after: str | None, as_json: bool) -> None:
+    """List live sessions. A session is named by its handle, which lets nobody in.
+
+    With --json each session is a line, whose "cursor" is what --after goes on with.
+    """
+    page = _run(command_line, lambda service: _listed(service, user, limit, after))
+    if as_json:
+        for info in page.sessions:
+            print_json_line(_entry(info, by_user=user is not None))
+    else:
+        head = ("HANDLE", "USER", "DEVICE", "ADDRESS", "CREATED (UTC)", "LAST SEEN (UTC)", "EXPIRES (UTC)")
+        print_table(head, [_row(info) for info in page.sessions])
+    if page.after is not None:
+        click.echo(f"there are more: --after {page.after}", err=True)
+
+
+async def _listed(service: "DefaultSessionService", user: str | None, limit: int, after: str | None) -> "SessionPage":
+    try:
+        return await service.list_page(user_id=user, after=after, limit=limit)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--after") from None
+
+
+def _row(info: "SessionInfo") -> list[str | None]:
+    times = (info.created_at, info.last_seen_at, info.expires_at)
+    return [info.handle, info.user_id, device_of(info.user_agent), info.ip, *map(time_of, times)]
+
+
+def _entry(info: "SessionInfo", *, by_user: bool) -> dict[str, object]:
+    from bodhi.session.cursors import cursor_of
+
+    created_ms = round(info.created_at.timestamp() * 1000) if by_user else None
+    return {
+        "handle": info.handle,
+        "user_id": info.user_id,
+        "device": device_of(info.user_agent),
+        "ip": info.ip,
+        "created_at": json_time(info.created_at),
+        "last_seen_at": json_time(info.last_seen_at),
+        "expires_at": json_time(info.expires_at),
+        "cursor": cursor_of(info.handle, created_ms),
+    }
+
+
+@sessions.command()
+@json_option
+@click.pass_obj
+def dump(command_line: CommandLine, as_json: bool) -> None:
+    """Print the handle and the user of every live session, as they are read: any number, in constant memory.
+
+    Progress goes to stderr. With --json each session is a line.
+    """
+    _run(command_line, lambda service: _dump(service, as_json))
+
+
+async def _dump(service: "DefaultSessionService", as_json: bool) -> None:
+    progress = Progress(lambda dumped: f"{dumped} sessions so far")
+    dumped = 0
+    out = sys.stdout  # click.echo would write each line by itself
+    async for handle, user_id in service.dump_all_sessions():
+        if as_json:
+            out.write(json_line({"handle": handle, "user_id": user_id}))
+        else:
+            out.write(f"{handle}  {plain(user_id) if user_id is not None else '-'}\n")
+        dumped += 1
+        progress.tell(dumped)
+    out.flush()
+
+
+# Handles may begin with a hyphen: what looks like an unknown option is one, and -h is none.
+@sessions.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
+@click.argument("handle")
+@yes_option
+@json_option
+@click.pass_obj
+def revoke(command_line: CommandLine, handle: str, yes: bool, as_json: bool) -> int:
+    """End the session with this handle. The exit status is 1 if there is no such live session."""
+    ask(f"End the session {plain(handle)}?", is_answered=yes)
+    revoked = _run(command_line, lambda service: service.revoke_session(handle, by=BY), is_logged=True)
+    _tell_ended(int(revoked), as_json)
+    return 0 if revoked else 1
+
+
+@sessions.command()
+@click.option("--user", metavar="USER_ID", help="All sessions of this user.")
+@click.option("--all", "everybody", is_flag=True, help="All sessions of everybody.")
+@yes_option
+@json_option
+@click.pass_obj
+def clear(command_line: CommandLine, user: str | None, everybody: bool, yes: bool, as_json: bool) -> None:
+    """End all sessions of a user, or of everybody: they have to log in again."""
+    if (user is None) is not everybody:
+        raise click.UsageError("give --user or --all, and not both")
+    whose = "everybody" if user is None else plain(user)
+    ask(f"End all sessions of {whose}?", is_answered=yes)
+    ended = _run(
+        command_line,
+        lambda service: (
+            service.clear_all_sessions(by=BY) if user is None else service.clear_sessions_for_user(user, by=BY)
+        ),
+        is_logged=True,
+    )
+    _tell_ended(ended, as_json)
+
+
+def _tell_ended(ended: int, as_json: bool) -> None:
+    if as_json:
+        print_json({"ended": ended})
+    else:
+        click.echo(f"{ended} live {'session' if ended == 1 else 'sessions'} ended")
+
+
 @sessions.command()
 @json_option
 @click.pass_obj
 def sweep(command_line: CommandLine, as_json: bool) -> None:
     """Delete the expired sessions, as the server does now and then."""
-    swept = _run(command_line, lambda service: service.sweep())
+    swept = _run(command_line, lambda service: service.sweep(), is_logged=True)
     if as_json:
         print_json({"swept": swept})
     else:
@@ -71,20 +197,28 @@ def rekey(command_line: CommandLine, as_json: bool) -> None:
 
 
 async def _rekey(service: "DefaultSessionService") -> tuple[int, int]:
+    progress = Progress(lambda rekeyed, seen: f"{rekeyed} re-encrypted / {seen} seen so far")
     rekeyed = seen = 0
-    reported_at = time.monotonic()
     async for rekeyed, seen in service.rekey():
-        if time.monotonic() - reported_at >= REPORT_SECONDS:
-            reported_at = time.monotonic()
-            click.echo(f"{rekeyed} re-encrypted / {seen} seen so far", file=sys.stderr)
+        progress.tell(rekeyed, seen)
     return rekeyed, seen
 
 
-def _run(command_line: CommandLine, work: "Callable[[DefaultSessionService], Awaitable[Answer]]") -> Answer:
-    """What *work* answers, on the service that the settings describe, without anything in the background."""
+def _run(
+    command_line: CommandLine,
+    work: "Callable[[DefaultSessionService], Awaitable[Answer]]",
+    *,
+    is_logged: bool = False,
+) -> Answer:
+    """What *work* answers, on the service that the settings describe, without anything in the background.
+
+    With *is_logged* the log goes to stderr, as a server's does: sessions that end are told there.
+    """
     from bodhi.app import session_database_faults, session_service
 
     settings = command_line.settings()
+    if is_logged:
+        logs.configure(settings.log_level, settings.log_format)
 
     async def run() -> Answer:
         # The schema is checked, not changed: `bodhi db migrate` and the server do that.

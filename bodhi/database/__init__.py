@@ -1,6 +1,7 @@
 """One protocol for two databases, and the only place that chooses between them."""
 
 from bodhi.database.coalesce import Coalescer
+from bodhi.database.counters import DatabaseCounters
 from bodhi.database.errors import (
     CannotOpen,
     Conflict,
@@ -19,6 +20,7 @@ __all__ = [
     "Coalescer",
     "Conflict",
     "Database",
+    "DatabaseCounters",
     "DatabaseError",
     "DatabaseUnavailable",
     "Executor",
@@ -43,17 +45,25 @@ def open_database(
     schema: str | None = None,
     readers: int = 2,
     synchronous: str = "full",
+    read_only: bool = False,
 ) -> Database:
     """The database that *url* names, not connected yet: enter it to connect.
 
-    *pool_size*, *statement_cache_size* and *schema* are PostgreSQL's, *readers* and *synchronous* SQLite's;
-    *limit_seconds* bounds every wait on either. Raises :exc:`BadDatabaseUrl` here and :exc:`CannotOpen` on entering.
+    *pool_size*, *statement_cache_size* and *schema* are PostgreSQL's, *readers*, *synchronous* and *read_only* (the
+    file is neither made nor changed) SQLite's; *limit_seconds* bounds every wait on either. Raises
+    :exc:`BadDatabaseUrl` here and :exc:`CannotOpen` on entering.
     """
     # Imported here, so that a process loads the one driver that it uses.
     if dialect_of(url) == "sqlite":
         from bodhi.database.sqlite import SqliteDatabase
 
-        return SqliteDatabase(sqlite_path(url), readers=readers, limit_seconds=limit_seconds, synchronous=synchronous)
+        return SqliteDatabase(
+            sqlite_path(url),
+            readers=readers,
+            limit_seconds=limit_seconds,
+            synchronous=synchronous,
+            read_only=read_only,
+        )
     from bodhi.database.postgres import PostgresDatabase
 
     return PostgresDatabase(

@@ -13,11 +13,13 @@ from typing import Any, Self, TypeVar, cast
 
 import asyncpg
 
+from bodhi.database.counters import CountedSemaphore, DatabaseCounters
 from bodhi.database.errors import CannotOpen, Conflict, DatabaseError, DatabaseUnavailable
 from bodhi.database.limits import TimeLimit
 from bodhi.database.postgres_hosts import HostsInTurn
 from bodhi.database.protocol import Executor, Row
 from bodhi.database.statements import Statement, load_statements
+from bodhi.telemetry import statement_spans
 from bodhi.urls import mask_url
 
 LONGEST_IDLE_SECONDS = 240  # firewalls forget a silent connection after 5 minutes or more, without telling it
@@ -50,7 +52,8 @@ class PostgresDatabase:
         self._statements = load_statements("postgres")
         self._kept: list[_Connection] = []
         self._distrusted_until = 0.0  # connections opened before are not used again, by the monotonic clock
-        self._free = asyncio.Semaphore(pool_size)
+        self.counters = DatabaseCounters()
+        self._free = CountedSemaphore(pool_size, self.counters)
         self._pool: asyncpg.Pool | None = None
 
     @property
@@ -99,6 +102,10 @@ class PostgresDatabase:
     def each(self, name: str, values: Sequence[Mapping[str, object]], /) -> Coroutine[Any, Any, Sequence[Row]]:
         """The statement run once for each of *values*, pipelined in one implicit transaction."""
         return self._run(_Connection.each, self._statements[name], values)
+
+    async def fill(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]], /) -> None:
+        """Insert many rows by COPY."""
+        await self._run(_Connection.fill, table, columns, rows)
 
     async def script(self, sql: str, /) -> None:
         """Run several statements in one implicit transaction."""
@@ -165,7 +172,9 @@ class PostgresDatabase:
             # The idle connections share the fate of this one, most likely, and each would cost a caller the
             # whole limit to find out: a network that swallows packets says nothing.
             self._distrust()
-        return _translated(error)
+        told = _translated(error)
+        self.counters.failed(told)
+        return told
 
     def _distrust(self) -> None:
         """Use no connection again that is open now; those in use are dropped as they come back."""
@@ -237,6 +246,7 @@ class _Connection:
         elif not _leaves_usable(error):
             self.drop()
 
+    @statement_spans("postgresql")
     async def maybe(self, statement: Statement, values: Mapping[str, object]) -> Row | None:
         arguments = statement.arguments(values)
         if not self._prepares:
@@ -244,6 +254,7 @@ class _Connection:
         prepared = self._prepared.get(statement.name) or await self._prepare(statement)
         return cast("Row | None", await prepared.fetchrow(*arguments))
 
+    @statement_spans("postgresql")
     async def many(self, statement: Statement, values: Mapping[str, object]) -> Sequence[Row]:
         arguments = statement.arguments(values)
         if not self._prepares:
@@ -251,6 +262,7 @@ class _Connection:
         prepared = self._prepared.get(statement.name) or await self._prepare(statement)
         return cast("Sequence[Row]", await prepared.fetch(*arguments))
 
+    @statement_spans("postgresql")
     async def each(self, statement: Statement, values: Sequence[Mapping[str, object]]) -> Sequence[Row]:
         arguments = [statement.arguments(one) for one in values]
         if not self._prepares:
@@ -258,9 +270,13 @@ class _Connection:
         prepared = self._prepared.get(statement.name) or await self._prepare(statement)
         return cast("Sequence[Row]", await prepared.fetchmany(arguments))
 
+    @statement_spans("postgresql")
     async def count(self, statement: Statement, values: Mapping[str, object]) -> int:
         tag: str = await self.raw.execute(statement.sql, *statement.arguments(values))
         return int(tag.rpartition(" ")[2])
+
+    async def fill(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        await self.raw.copy_records_to_table(table, records=rows, columns=columns)
 
     async def script(self, sql: str) -> None:
         await self.raw.execute(sql)
@@ -299,6 +315,9 @@ class _Transaction:
 
     async def each(self, name: str, values: Sequence[Mapping[str, object]], /) -> Sequence[Row]:
         return await self._connection.each(self._statements[name], values)
+
+    async def fill(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]], /) -> None:
+        await self._connection.fill(table, columns, rows)
 
     async def script(self, sql: str, /) -> None:
         await self._connection.script(sql)

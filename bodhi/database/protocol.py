@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, Self
 
+from bodhi.database.counters import DatabaseCounters
+
 
 class Row(Protocol):
     """One row of an answer: columns by name or by position."""
@@ -36,6 +38,12 @@ class Executor(Protocol):
         The rows of all runs come back as one list; a run that answers no row leaves no gap.
         """
 
+    async def fill(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]], /) -> None:
+        """Insert many *rows* at once, the fastest way that the database has, all or nothing.
+
+        *table* and *columns* are names in the program, never anybody's input.
+        """
+
     async def script(self, sql: str, /) -> None:
         """Run several statements without parameters: a migration."""
 
@@ -50,6 +58,10 @@ class Database(Executor, Protocol):
     @property
     def address(self) -> str:
         """The database's URL with the password masked: fit for logs."""
+
+    @property
+    def counters(self) -> DatabaseCounters:
+        """What its connections went through."""
 
     @property
     def limit_seconds(self) -> float:

@@ -12,14 +12,17 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from time import monotonic, time_ns
 from typing import Self
+from urllib.parse import quote
 
 import aiosqlite
 
+from bodhi.database.counters import CountedLock, DatabaseCounters
 from bodhi.database.errors import CannotOpen, Conflict, DatabaseError, DatabaseUnavailable
 from bodhi.database.limits import TimeLimit
 from bodhi.database.protocol import Executor, Row
 from bodhi.database.sqlite_thread import BUSY_SHARE, Work, WorkConnection, run
 from bodhi.database.statements import Statement, load_statements
+from bodhi.telemetry import statement_spans
 
 MEMORY = ":memory:"
 SYNCHRONOUS = ("full", "normal")  # what was answered survives a power cut; or only the death of the process
@@ -33,7 +36,15 @@ class SqliteDatabase:
 
     dialect = "sqlite"
 
-    def __init__(self, path: str, *, readers: int = 2, limit_seconds: float = 5.0, synchronous: str = "full") -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        readers: int = 2,
+        limit_seconds: float = 5.0,
+        synchronous: str = "full",
+        read_only: bool = False,
+    ) -> None:
         if synchronous.lower() not in SYNCHRONOUS:
             raise CannotOpen(f"synchronous is {' or '.join(SYNCHRONOUS)}, not {synchronous!r}")
         self._path = path
@@ -41,10 +52,12 @@ class SqliteDatabase:
         self.limit_seconds = limit_seconds
         self._limit = TimeLimit(limit_seconds)
         self._synchronous = synchronous
+        self._read_only = read_only
         self._statements = load_statements("sqlite")
         self._is_open = False
         self._stack = AsyncExitStack()
-        self._writing = asyncio.Lock()
+        self.counters = DatabaseCounters()
+        self._writing = CountedLock(self.counters)
         self._readers: list[aiosqlite.Connection] = []
         self._reader_free = asyncio.Semaphore(self._reader_count)
 
@@ -57,7 +70,8 @@ class SqliteDatabase:
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
             raise CannotOpen(f"SQLite {sqlite3.sqlite_version} is too old: bodhi needs 3.37 or newer")
         try:
-            _make_file(self._path)
+            if not self._read_only:
+                _make_file(self._path)
             self._writer = await self._connect()
             self._readers = [await self._connect() for _ in range(self._reader_count)]
         except (OSError, sqlite3.Error) as error:
@@ -92,6 +106,11 @@ class SqliteDatabase:
         """The statement run once for each of *values*, in one transaction and one hop."""
         return await self._run(self._statements[name], values)
 
+    async def fill(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]], /) -> None:
+        """Insert many rows in one transaction."""
+        async with self.transaction() as transaction:
+            await transaction.fill(table, columns, rows)
+
     async def script(self, sql: str, /) -> None:
         """Run several statements in one transaction."""
         async with self.transaction() as transaction:
@@ -115,6 +134,7 @@ class SqliteDatabase:
         with suppress(sqlite3.Error):
             await self._writer.execute_fetchall("ROLLBACK")
 
+    @statement_spans("sqlite")
     async def _run(self, statement: Statement, values: Sequence[Mapping[str, object]]) -> Sequence[Row]:
         if not self._is_open:
             raise DatabaseUnavailable(NOT_OPEN)
@@ -129,10 +149,8 @@ class SqliteDatabase:
                 work.begin = "BEGIN IMMEDIATE" if is_batch else None
                 async with self._writing:
                     return await run(self._writer, statement.sql, work)
-        except TimeoutError as error:
-            raise DatabaseUnavailable from error
-        except sqlite3.Error as error:
-            raise _translated(error) from error
+        except (TimeoutError, sqlite3.Error) as error:
+            raise self._told(error) from error
 
     async def _read(self, statement: Statement, work: Work) -> Sequence[Row]:
         async with self._reader_free:
@@ -151,15 +169,19 @@ class SqliteDatabase:
         try:
             async with asyncio.timeout(limit):
                 yield monotonic() + limit
-        except TimeoutError as error:
-            raise DatabaseUnavailable from error
-        except sqlite3.Error as error:
-            raise _translated(error) from error
+        except (TimeoutError, sqlite3.Error) as error:
+            raise self._told(error) from error
+
+    def _told(self, error: TimeoutError | sqlite3.Error) -> DatabaseError:
+        told = DatabaseUnavailable() if isinstance(error, TimeoutError) else _translated(error)
+        self.counters.failed(told)
+        return told
 
     async def _connect(self) -> aiosqlite.Connection:
         connection = await self._stack.enter_async_context(
             aiosqlite.connect(
-                self._path,
+                f"file:{quote(self._path)}?mode=ro" if self._read_only else self._path,
+                uri=self._read_only,
                 isolation_level=None,  # transactions are begun and ended here, never by the driver
                 timeout=self.limit_seconds * BUSY_SHARE,
                 factory=WorkConnection,
@@ -167,6 +189,8 @@ class SqliteDatabase:
         )
         connection.row_factory = sqlite3.Row
         await connection.create_function("now_ms", 1, _now_ms, deterministic=True)
+        if self._read_only:
+            return connection
         await self._write_ahead(connection)
         for pragma in (f"synchronous = {self._synchronous}", "foreign_keys = ON", "secure_delete = ON"):
             await connection.execute_fetchall(f"PRAGMA {pragma}")
@@ -203,10 +227,16 @@ class _Transaction:
     async def count(self, name: str, /, **values: object) -> int:
         return await _touched(self._writer, self._statements[name], values, self._until)
 
+    @statement_spans("sqlite")
     async def each(self, name: str, values: Sequence[Mapping[str, object]], /) -> Sequence[Row]:
         statement = self._statements[name]
         work = Work([_bound(statement, one) for one in values], self._until)
         return await run(self._writer, statement.sql, work)
+
+    async def fill(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]], /) -> None:
+        marks = ", ".join("?" * len(columns))
+        sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - names of the program
+        await run(self._writer, sql, Work(rows=rows, until=self._until))
 
     async def script(self, sql: str, /) -> None:
         for statement in _split(sql):
@@ -218,6 +248,7 @@ def _bound(statement: Statement, values: Mapping[str, object]) -> dict[str, obje
     return dict(zip(_NUMBERS, statement.arguments(values), strict=False))
 
 
+@statement_spans("sqlite")
 async def _touched(
     connection: aiosqlite.Connection, statement: Statement, values: Mapping[str, object], until: float
 ) -> int:

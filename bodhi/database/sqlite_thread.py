@@ -20,6 +20,7 @@ class Work:
     until: float = inf  # by the monotonic clock: after it nothing is begun
     begin: str | None = None  # a transaction of its own, which it begins with
     counted: bool = False  # answer how many rows were touched instead of the rows
+    rows: Sequence[Sequence[object]] | None = None  # instead of values, by position: answers nothing
 
 
 class TooLate(sqlite3.OperationalError):
@@ -71,6 +72,9 @@ class WorkConnection(sqlite3.Connection):
 
     def _each(self, sql: str, work: Work) -> list[Any]:
         execute = super().execute
+        if work.rows is not None:
+            super().executemany(sql, work.rows)
+            return []
         if work.counted:
             return [execute(sql, values).rowcount for values in work.values]
         return [row for values in work.values for row in execute(sql, values).fetchall()]

@@ -8,6 +8,8 @@ from dataclasses import replace
 from bodhi import logs
 from bodhi.app import create_app
 from bodhi.errors import ConfigurationError
+from bodhi.metrics.board import Board
+from bodhi.server.metrics import MetricsPort, bind_metrics
 from bodhi.server.process import SERVICE_SHARE, serve_in_process
 from bodhi.server.runner import Runner
 from bodhi.server.sockets import bind, url_of
@@ -22,6 +24,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> int:
     Raises :exc:`ConfigurationError` when the port or the session database cannot be used.
     """
     bound = bind(settings)
+    metrics = bind_metrics(settings)
     if settings.public_port == 0:  # browsers come to the port that the system chose
         settings = replace(settings, public_port=bound[0].getsockname()[1])
     line = (
@@ -31,14 +34,22 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> int:
     if settings.workers > 1:
         from bodhi.server.supervisor import Supervisor  # here, for most servers are one process
 
-        return Supervisor(settings, bound).run(lambda: announce(line))
+        return Supervisor(settings, bound, metrics).run(lambda: announce(line))
     if settings.dev:
-        return _serve_with_provider(settings, bound, line, announce)
-    return serve_in_process(settings, bound, lambda: announce(line))
+        return _serve_with_provider(settings, bound, line, announce, _port_of(metrics))
+    return serve_in_process(settings, bound, lambda: announce(line), metrics=_port_of(metrics))
+
+
+def _port_of(bound: Sequence[socket.socket]) -> MetricsPort | None:
+    return MetricsPort(bound, Board(1).take(0)) if bound else None
 
 
 def _serve_with_provider(
-    settings: Settings, bound: Sequence[socket.socket], line: str, announce: Callable[[str], None]
+    settings: Settings,
+    bound: Sequence[socket.socket],
+    line: str,
+    announce: Callable[[str], None],
+    metrics: MetricsPort | None,
 ) -> int:
     from bodhi.server.dev import Development  # here, for a server in production imports nothing of it
 
@@ -48,7 +59,7 @@ def _serve_with_provider(
         announce(line)
         announce(development.line)
 
-    return serve_in_process(development.settings, bound, ready, beside=development)
+    return serve_in_process(development.settings, bound, ready, beside=development, metrics=metrics)
 
 
 async def application() -> Runner:

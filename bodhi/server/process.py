@@ -14,6 +14,7 @@ from aiohttp import web
 
 from bodhi.app import create_app
 from bodhi.errors import ConfigurationError
+from bodhi.server.metrics import MetricsPort, served_metrics
 from bodhi.server.runner import Runner
 from bodhi.server.sockets import BACKLOG
 from bodhi.settings import BODHI_PORT, Settings
@@ -31,15 +32,16 @@ def serve_in_process(
     *,
     lifeline: int | None = None,
     beside: AbstractAsyncContextManager[object] | None = None,
+    metrics: MetricsPort | None = None,
 ) -> int:
     """Serve on *bound* until SIGTERM or SIGINT, and return the exit status; a second signal ends at once.
 
     With *lifeline* the process is a worker: it takes SIGTERM alone, repeated it means no more, and the end of file on
     this descriptor says that the supervisor is gone. *beside* runs on the same loop: it is entered before the
-    application starts, and left after it.
+    application starts, and left after it. *metrics* is where the numbers are told, if anywhere.
     """
     with asyncio.Runner(loop_factory=_fastest_loop()) as loop:
-        loop.run(_serve(settings, bound, ready, lifeline, beside or nullcontext()))
+        loop.run(_serve(settings, bound, ready, lifeline=lifeline, beside=beside or nullcontext(), metrics=metrics))
     return 0
 
 
@@ -55,31 +57,39 @@ async def _serve(
     settings: Settings,
     bound: Sequence[socket.socket],
     ready: Callable[[], None],
+    *,
     lifeline: int | None,
     beside: AbstractAsyncContextManager[object],
+    metrics: MetricsPort | None,
 ) -> None:
     stop = _stop_signal(settings.shutdown_timeout_seconds, lifeline)
     async with beside:
-        has_served = await _serve_until(stop, settings, bound, ready)
+        has_served = await _serve_until(stop, settings, bound, ready, metrics)
     if has_served:
         log.info("ended")
 
 
 async def _serve_until(
-    stop: asyncio.Event, settings: Settings, bound: Sequence[socket.socket], ready: Callable[[], None]
+    stop: asyncio.Event,
+    settings: Settings,
+    bound: Sequence[socket.socket],
+    ready: Callable[[], None],
+    metrics: MetricsPort | None,
 ) -> bool:
     """Whether it came to serving before *stop* was set."""
-    runner = Runner(create_app(settings), grace_seconds=settings.shutdown_timeout_seconds * SERVICE_SHARE)
-    try:
-        if not await _unless(stop, runner.setup()):
-            return False
-        await _listen(settings, runner, bound)
-        ready()
-        await stop.wait()
-        log.info("ending: no new connections, requests under way are finished")
-        return True
-    finally:
-        await runner.cleanup()
+    app = create_app(settings)
+    runner = Runner(app, grace_seconds=settings.shutdown_timeout_seconds * SERVICE_SHARE)
+    async with served_metrics(metrics, app):
+        try:
+            if not await _unless(stop, runner.setup()):
+                return False
+            await _listen(settings, runner, bound)
+            ready()
+            await stop.wait()
+            log.info("ending: no new connections, requests under way are finished")
+            return True
+        finally:
+            await runner.cleanup()
 
 
 def _stop_signal(limit_seconds: float, lifeline: int | None) -> asyncio.Event:

@@ -26,10 +26,16 @@ def bind(settings: Settings) -> list[socket.socket]:
 
 
 def bind_to(
-    settings: Settings, host: str, port: int, port_setting: str, *, shared: bool = False
+    settings: Settings,
+    host: str,
+    port: int,
+    port_setting: str,
+    *,
+    host_setting: str = BODHI_HOST,
+    shared: bool = False,
 ) -> list[socket.socket]:
-    """The same for any *host* and *port*; *port_setting* names the setting that the port comes from."""
-    addresses = _addresses(settings, host, port)
+    """The same for any *host* and *port*; *port_setting* and *host_setting* name the settings that they come from."""
+    addresses = _addresses(settings, host, port, host_setting)
     for _ in range(ANY_PORT_ATTEMPTS - 1 if port == 0 else 0):
         # The system picks a port for the first address; it may be taken on the second.
         with suppress(OSError):
@@ -37,7 +43,7 @@ def bind_to(
     try:
         return _bind_all(addresses, shared=shared)
     except OSError as error:
-        at_fault, value = (BODHI_HOST, host) if error.errno in _ABSENT else (port_setting, port)
+        at_fault, value = (host_setting, host) if error.errno in _ABSENT else (port_setting, port)
         raise ConfigurationError(
             f"{at_fault} ({settings.sources.get(at_fault, 'default')}): {value} cannot be listened on"
             f" at {host}: {os.strerror(error.errno or 0)}"
@@ -58,12 +64,12 @@ def url_of(settings: Settings, bound: Sequence[socket.socket]) -> str:
 _Address = tuple[int, tuple[Any, ...]]
 
 
-def _addresses(settings: Settings, host: str, port: int) -> list[_Address]:
+def _addresses(settings: Settings, host: str, port: int, host_setting: str) -> list[_Address]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        place = settings.sources.get(BODHI_HOST, "default")
-        raise ConfigurationError(f"{BODHI_HOST} ({place}): {host} has no address: {error.strerror}") from error
+        place = settings.sources.get(host_setting, "default")
+        raise ConfigurationError(f"{host_setting} ({place}): {host} has no address: {error.strerror}") from error
     return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
 
 

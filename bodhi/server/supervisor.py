@@ -16,6 +16,8 @@ from multiprocessing import connection
 from multiprocessing.context import ForkProcess
 
 from bodhi.errors import BodhiError, ConfigurationError
+from bodhi.metrics.board import Board
+from bodhi.server.metrics import MetricsPort
 from bodhi.server.process import serve_in_process
 from bodhi.server.sockets import share
 from bodhi.settings import Settings
@@ -48,9 +50,14 @@ class _Worker:
 class Supervisor:
     """Keeps ``settings.workers`` processes serving on the sockets *bound*, which hold the port and never listen."""
 
-    def __init__(self, settings: Settings, bound: Sequence[socket.socket]) -> None:
+    def __init__(
+        self, settings: Settings, bound: Sequence[socket.socket], metrics: Sequence[socket.socket] = ()
+    ) -> None:
+        """*metrics* are the sockets on which every worker tells the numbers of all."""
         self._settings = settings
         self._bound = bound
+        self._metrics = metrics
+        self._board = Board(settings.workers) if metrics else None
         self._fork = multiprocessing.get_context("fork")
         self._workers = [_Worker() for _ in range(settings.workers)]
         # Nobody writes to it; workers read its end of file when this process is gone, however it went.
@@ -88,7 +95,8 @@ class Supervisor:
 
     def _start(self, worker: _Worker) -> None:
         worker.status, its_end = multiprocessing.Pipe(duplex=False)
-        worker.process = self._fork.Process(target=self._work, args=(its_end,), name="bodhi-worker")
+        place = self._workers.index(worker)
+        worker.process = self._fork.Process(target=self._work, args=(its_end, place), name="bodhi-worker")
         worker.started_at = time.monotonic()
         worker.is_ready = False
         # Blocked until the child has let go of this process's handlers, so that it never answers a signal for it.
@@ -99,7 +107,7 @@ class Supervisor:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         its_end.close()
 
-    def _work(self, status: connection.Connection) -> None:
+    def _work(self, status: connection.Connection, place: int) -> None:
         """The worker process."""
         signal.set_wakeup_fd(-1)
         # A terminal's Ctrl-C reaches every process of the group: the supervisor speaks for all.
@@ -108,10 +116,13 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         os.close(self._life)
         bound = share(self._bound)
-        for one in self._bound:
+        metrics = MetricsPort(share(self._metrics), self._board.take(place)) if self._board is not None else None
+        for one in (*self._bound, *self._metrics):
             one.close()
         try:
-            serve_in_process(self._settings, bound, lambda: status.send(READY), lifeline=self._lifeline)
+            serve_in_process(
+                self._settings, bound, lambda: status.send(READY), lifeline=self._lifeline, metrics=metrics
+            )
         except BodhiError as error:
             status.send(str(error))
             raise SystemExit(error.exit_status) from None

@@ -10,7 +10,7 @@ from bodhi.session.errors import (
     SessionUnavailable,
 )
 from bodhi.session.middleware import SESSIONS, get_session, new_session, setup
-from bodhi.session.service import DefaultSessionService, SessionInfo
+from bodhi.session.service import DefaultSessionService, SessionInfo, SessionPage
 from bodhi.session.session import Session
 from bodhi.session.sql_store import PostgresSessionStore, SqliteSessionStore
 from bodhi.session.storage import SessionStorage
@@ -28,6 +28,7 @@ __all__ = [
     "SessionGone",
     "SessionInfo",
     "SessionNotSaved",
+    "SessionPage",
     "SessionStorage",
     "SessionStore",
     "SessionUnavailable",

@@ -1,6 +1,6 @@
 """What the sessions of one process went through, counted."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
@@ -23,3 +23,4 @@ class SessionCounters:
     swept: int = 0
     sweep_failures: int = 0
     unavailable: int = 0  # operations that the database did not answer in time
+    endings: dict[str, int] = field(default_factory=dict)  # sessions that ended, by the reason

@@ -11,6 +11,7 @@ from bodhi.session.changes import Atomic, Changes, Moving, NothingToSave, OpenSe
 from bodhi.session.codec import encode
 from bodhi.session.cookie import CookiePolicy
 from bodhi.session.counters import SessionCounters
+from bodhi.session.endings import Reason, note_ended
 from bodhi.session.errors import DigestTaken, SessionError, SessionGone
 from bodhi.session.handles import digest_of, handle_of, is_session_id, new_session_id
 from bodhi.session.owner import owner_of
@@ -95,6 +96,8 @@ class SessionKeeper:
                 log.error("a new session id was taken already: is the random generator broken?")
                 continue
             self.counters.creations += 1
+            if must_replace:  # it was seen live; of another one nobody knows whether it was
+                note_ended(self.counters, "replaced", user_id=owner)
             return session_id, OpenSession(record, plaintext, data)
         raise SessionError("no unused session id was found")
 
@@ -126,6 +129,7 @@ class SessionKeeper:
             save = change.save
         if save is None:
             self.counters.deletions += 1
+            note_ended(self.counters, "logout", user_id=session.record.user_id)
             return None
         self.counters.saves += 1
         record = replace(session.record, version=save.version + 1, data=save.data, user_id=save.user_id)
@@ -187,10 +191,12 @@ class SessionKeeper:
             return session_id, OpenSession(record, move.plaintext, move.data)
         raise SessionError("no unused session id was found")
 
-    async def delete(self, digest: bytes) -> bool:
-        """End the session stored under *digest*; whether there was a live one."""
+    async def delete(self, digest: bytes, *, reason: Reason = "logout", user_id: str | None = None) -> bool:
+        """End the session stored under *digest*, *user_id*'s if that is known; whether there was a live one."""
         self.counters.deletions += 1
-        return await self._store.delete(digest)
+        was_live = await self._store.delete(digest)
+        note_ended(self.counters, reason, int(was_live), user_id=user_id)
+        return was_live
 
     async def rekey(self) -> AsyncIterator[tuple[int, int]]:
         """Re-encrypt with the newest key what an older one encrypted, while requests go on.
@@ -227,4 +233,6 @@ class SessionKeeper:
             log.warning("session %s could not be set aside yet: %r", handle_of(record.digest), failure)
 
     def _cap(self, owner: str | None) -> UserCap | None:
-        return UserCap(owner, self._max_per_user) if owner is not None and self._max_per_user else None
+        if owner is None or not self._max_per_user:
+            return None
+        return UserCap(owner, self._max_per_user, lambda ended: note_ended(self.counters, "cap", ended, user_id=owner))

@@ -4,6 +4,8 @@ Times are milliseconds since 1970, UTC, by the database's clock. They are struct
 request makes some, and a frozen dataclass takes ten times as long to make.
 """
 
+from collections.abc import Callable
+
 from msgspec import Struct
 
 
@@ -42,6 +44,7 @@ class UserCap(Record, frozen=True, gc=False):
 
     user_id: str
     sessions: int  # at least 1
+    told: Callable[[int], object] | None = None  # how many others ended, once that is certain
 
 
 class SessionRecord(Record, frozen=True, gc=False):

@@ -9,6 +9,8 @@ from functools import cached_property
 from typing import Any, Self
 
 from bodhi.database import BadDatabaseUrl, Database, Schema, dialect_of, open_database
+from bodhi.session.cursors import cursor_of, end_of_page, end_of_user_page
+from bodhi.session.endings import Reason, note_ended
 from bodhi.session.handles import handle_of
 from bodhi.session.keeper import SessionKeeper
 from bodhi.session.owner import user_text
@@ -31,6 +33,14 @@ class SessionInfo:
     ip: str | None
     user_agent: str | None
     is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPage:
+    """Some of the live sessions, and where the next page begins: None when there is none."""
+
+    sessions: list[SessionInfo]
+    after: str | None
 
 
 class DefaultSessionService(SessionKeeper):
@@ -181,28 +191,57 @@ class DefaultSessionService(SessionKeeper):
         """The user's live sessions, oldest first; *current* is the handle of the one that asks."""
         return [_info(listing, current) async for listing in self._store.list_user(user_text(user_id))]
 
+    async def list_page(
+        self, *, user_id: object = None, after: str | None = None, limit: int = 100, current: str | None = None
+    ) -> SessionPage:
+        """At most *limit* live sessions: the user's, oldest first, or without *user_id* everybody's in no order.
+
+        *after* is that of the page before; a text that is none raises ValueError. The cost of a page does not depend
+        on how many come before it.
+        """
+        if user_id is None:
+            found = await self._store.list_page(after=end_of_page(after), limit=limit + 1)
+        else:
+            found = await self._store.list_user_page(user_text(user_id), after=end_of_user_page(after), limit=limit + 1)
+        page = [_info(listing, current) for listing in found[:limit]]
+        if len(found) <= limit:
+            return SessionPage(page, None)
+        last = found[limit - 1]
+        return SessionPage(page, cursor_of(handle_of(last.digest), None if user_id is None else last.created_at))
+
     async def dump_all_sessions(self) -> AsyncIterator[tuple[str, str | None]]:
         """The handle and user_id of every live session, streamed in constant memory."""
         async for listing in self._store.list_all():
             yield handle_of(listing.digest), listing.user_id
 
-    async def revoke_session(self, handle: str, *, user_id: object = None) -> bool:
+    # What ends sessions takes why, and by whom if not by their owner: for the log and the counters.
+
+    async def revoke_session(
+        self, handle: str, *, user_id: object = None, reason: Reason = "revoked", by: str | None = None
+    ) -> bool:
         """End the session with this handle; with *user_id*, somebody else's reads as unknown. Whether it was live."""
-        revoked = await self._store.revoke(handle, user_id=None if user_id is None else user_text(user_id))
-        self.counters.deletions += revoked
+        owner = None if user_id is None else user_text(user_id)
+        revoked = await self._store.revoke(handle, user_id=owner)
+        self._ended(int(revoked), reason, owner, by)
         return revoked
 
-    async def revoke_other_sessions(self, user_id: object, keep: str) -> int:
+    async def revoke_other_sessions(
+        self, user_id: object, keep: str, *, reason: Reason = "revoked", by: str | None = None
+    ) -> int:
         """End all sessions of the user but the one with the handle *keep*; how many."""
-        return self._ended(await self._store.clear_user(user_text(user_id), keep=keep))
+        owner = user_text(user_id)
+        return self._ended(await self._store.clear_user(owner, keep=keep), reason, owner, by)
 
-    async def clear_sessions_for_user(self, user_id: object) -> int:
+    async def clear_sessions_for_user(
+        self, user_id: object, *, reason: Reason = "cleared", by: str | None = None
+    ) -> int:
         """End all sessions of the user; how many live ones there were."""
-        return self._ended(await self._store.clear_user(user_text(user_id)))
+        owner = user_text(user_id)
+        return self._ended(await self._store.clear_user(owner), reason, owner, by)
 
-    async def clear_all_sessions(self) -> int:
+    async def clear_all_sessions(self, *, reason: Reason = "cleared", by: str | None = None) -> int:
         """End every session; how many live ones there were."""
-        return self._ended(await self._store.clear_all())
+        return self._ended(await self._store.clear_all(), reason, None, by)
 
     async def sweep(self) -> int:
         """Delete the expired sessions; how many."""
@@ -212,8 +251,9 @@ class DefaultSessionService(SessionKeeper):
         """Write the touches that are noted; how many sessions were extended."""
         return await self._touches.flush()
 
-    def _ended(self, sessions: int) -> int:
+    def _ended(self, sessions: int, reason: Reason, user_id: str | None, by: str | None) -> int:
         self.counters.deletions += sessions
+        note_ended(self.counters, reason, sessions, user_id=user_id, by=by)
         return sessions
 
 

@@ -19,6 +19,7 @@ from bodhi.session.records import (
     Touch,
     UserCap,
 )
+from bodhi.session.store import BEGINNING
 
 SET_ASIDE_MS = 30 * 86_400_000  # how long unreadable rows are kept for a look at them
 SWEEP_SECONDS = 0.01  # how long one batch of a sweep is to take: on SQLite so long may it hold up a save
@@ -59,6 +60,11 @@ class SqlSessionStore:
             limit_seconds=database.limit_seconds,
         )
 
+    @property
+    def database(self) -> Database:
+        """Where the sessions are."""
+        return self._database
+
     async def create(
         self,
         new: NewSession,
@@ -77,7 +83,8 @@ class SqlSessionStore:
                 if must_replace and not (ended and ended["live"]):
                     raise SessionGone
             record = _record(await transaction.maybe("create_session", **_creation(new), now=self._clock()))
-            await self._trim_user(transaction, cap, keep=record.digest)
+            trimmed = await self._trim_user(transaction, cap, keep=record.digest)
+        _tell(cap, trimmed)
         return record
 
     async def load(self, digest: bytes) -> SessionRecord | None:
@@ -154,7 +161,8 @@ class SqlSessionStore:
             )
             if row is None:
                 return None  # it expired between the two statements
-            await self._trim_user(transaction, cap, keep=new.digest)
+            trimmed = await self._trim_user(transaction, cap, keep=new.digest)
+        _tell(cap, trimmed)
         return _record(row)
 
     async def touch(self, touches: Sequence[Touch]) -> int:
@@ -208,22 +216,34 @@ class SqlSessionStore:
         return int(row["sessions"]) if row else 0
 
     async def list_user(self, user_id: str) -> AsyncIterator[SessionListing]:
-        created_at, digest = -1, b""
+        after = BEGINNING
         while True:
-            with _own_errors():
-                rows = await self._database.many(
-                    "list_user",
-                    user_id=user_id,
-                    after_created_at=created_at,
-                    after_digest=digest,
-                    batch=PAGE,
-                    now=self._clock(),
-                )
-            for row in rows:
-                yield _listing(row)
-            if len(rows) < PAGE:
+            page = await self.list_user_page(user_id, after=after, limit=PAGE)
+            for listing in page:
+                yield listing
+            if len(page) < PAGE:
                 return
-            created_at, digest = rows[-1]["created_at"], rows[-1]["digest"]
+            after = (page[-1].created_at, page[-1].digest)
+
+    async def list_user_page(
+        self, user_id: str, *, after: tuple[int, bytes] = BEGINNING, limit: int
+    ) -> Sequence[SessionListing]:
+        created_at, digest = after
+        with _own_errors():
+            rows = await self._database.many(
+                "list_user",
+                user_id=user_id,
+                after_created_at=created_at,
+                after_digest=digest,
+                batch=limit,
+                now=self._clock(),
+            )
+        return [_listing(row) for row in rows]
+
+    async def list_page(self, *, after: bytes = b"", limit: int) -> Sequence[SessionListing]:
+        with _own_errors():
+            rows = await self._database.many("list_sessions", after=after, batch=limit, now=self._clock())
+        return [_listing(row) for row in rows]
 
     async def list_all(self) -> AsyncIterator[SessionListing]:
         async for rows in self._pages("list_sessions"):
@@ -267,6 +287,8 @@ class SqlSessionStore:
             if not (lock and lock["mine"]):
                 return None
             await transaction.count("sweep_set_aside", keep_ms=SET_ASIDE_MS, now=self._clock())
+            # More at once, since a sweep that finds no session to delete does it only once.
+            await transaction.count("sweep_copied", batch=self.sweep_batch * 5, now=self._clock())
             batch = min(self._sweep_batch, self.sweep_batch)
             swept = await transaction.count("sweep_sessions", batch=batch, now=self._clock())
         # A slow disk, and saves that wait for their turn, make the next batch smaller.
@@ -284,9 +306,11 @@ class SqlSessionStore:
         if cap is not None:
             await transaction.maybe("lock_user", user_id=cap.user_id)
 
-    async def _trim_user(self, transaction: Executor, cap: UserCap | None, *, keep: bytes) -> None:
-        if cap is not None:
-            await transaction.many("trim_user", user_id=cap.user_id, keep=keep, cap=cap.sessions, now=self._clock())
+    async def _trim_user(self, transaction: Executor, cap: UserCap | None, *, keep: bytes) -> int:
+        if cap is None:
+            return 0
+        values = {"user_id": cap.user_id, "keep": keep, "cap": cap.sessions, "now": self._clock()}
+        return len(await transaction.many("trim_user", **values))
 
     def _saving(self, save: Save) -> dict[str, object]:
         return {
@@ -323,6 +347,11 @@ def _own_errors() -> Iterator[None]:
         raise SessionUnavailable from error
     except Conflict as error:
         raise DigestTaken from error
+
+
+def _tell(cap: UserCap | None, trimmed: int) -> None:
+    if cap is not None and cap.told is not None:
+        cap.told(trimmed)
 
 
 def _rotated_times(current: SessionRecord, new: NewSession, *, renewed: bool) -> dict[str, int]:

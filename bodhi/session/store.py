@@ -8,6 +8,8 @@ from typing import Protocol
 
 from bodhi.session.records import NewSession, Save, SessionListing, SessionRecord, StoredData, Touch, UserCap
 
+BEGINNING = (-1, b"")  # comes before every session of a user
+
 
 class SessionStore(Protocol):
     """What a store of sessions does. Every method raises :exc:`SessionUnavailable` when the database does not answer.
@@ -85,6 +87,17 @@ class SessionStore(Protocol):
 
     def list_user(self, user_id: str) -> AsyncIterator[SessionListing]:
         """The user's live sessions, oldest first, page by page in constant memory."""
+
+    async def list_user_page(
+        self, user_id: str, *, after: tuple[int, bytes] = BEGINNING, limit: int
+    ) -> Sequence[SessionListing]:
+        """At most *limit* of the user's live sessions, oldest first; *after* is ``created_at`` and digest of the last.
+
+        It need not be there any more.
+        """
+
+    async def list_page(self, *, after: bytes = b"", limit: int) -> Sequence[SessionListing]:
+        """At most *limit* live sessions, by digest; *after* is the last digest, which need not be there any more."""
 
     def list_all(self) -> AsyncIterator[SessionListing]:
         """Every live session, by digest, page by page in constant memory."""

@@ -5,6 +5,7 @@ import logging
 import random
 
 from bodhi.session.counters import SessionCounters
+from bodhi.session.endings import note_ended
 from bodhi.session.errors import SessionError
 from bodhi.session.store import SessionStore
 
@@ -23,10 +24,13 @@ class Sweeper:
     async def sweep(self) -> int:
         """Delete every expired session, in batches with pauses; how many. Stops where another sweeper is at it."""
         total = 0
-        while swept := await self._store.sweep():
-            total += swept
-            self._counters.swept += swept
-            await asyncio.sleep(PAUSE_SECONDS)
+        try:
+            while swept := await self._store.sweep():
+                total += swept
+                self._counters.swept += swept
+                await asyncio.sleep(PAUSE_SECONDS)
+        finally:
+            note_ended(self._counters, "expired", total)
         return total
 
     async def run(self, every_seconds: float) -> None:
@@ -35,13 +39,10 @@ class Sweeper:
             # Spread out, so that the processes of a cluster do not all knock at once.
             await asyncio.sleep(every_seconds * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
             try:
-                swept = await self.sweep()
+                await self.sweep()
             except SessionError as error:
                 self._counters.sweep_failures += 1
                 log.warning("sweeping expired sessions failed and is tried again: %s", error)
             except Exception:
                 self._counters.sweep_failures += 1
                 log.exception("sweeping expired sessions failed and is tried again")
-            else:
-                if swept:
-                    log.info("swept %d expired sessions", swept)

@@ -150,7 +150,8 @@ class Visit(aiohttp_session.AbstractStorage):
     async def _end(self, session: Session, taken: Taken) -> None:
         digest = self._replaced_digest(session)
         if digest is not None:
-            await self._keeper.delete(digest)
+            owner = session.stored.record.user_id if session.stored is not None else None
+            await self._keeper.delete(digest, user_id=owner)
         if self._cookie_value() is None:
             self._session_id = self._set_cookie = None  # the browser never heard of it
         elif taken.is_invalidated:

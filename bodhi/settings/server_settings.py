@@ -136,3 +136,22 @@ class ServerSettings:
             "Form of log lines: text for people, or json with one object a line.",
         ),
     ]
+    metrics_host: Annotated[
+        str,
+        Setting(
+            names.BODHI_METRICS_HOST,
+            kinds.host(),
+            "localhost",
+            "Address on which /metrics is served. It asks nobody who they are: it is for the monitoring alone.",
+        ),
+    ]
+    metrics_port: Annotated[
+        int | None,
+        Setting(
+            names.BODHI_METRICS_PORT,
+            kinds.whole_number(0, 65_535),
+            None,
+            "Port on which /metrics is served for Prometheus, the sum over all workers; 0 is any free one, which the "
+            "log names. Not set: it is served nowhere.",
+        ),
+    ]

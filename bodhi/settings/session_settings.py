@@ -53,6 +53,15 @@ class SessionSettings:
             "How long a session lives at most; no shorter than BODHI_SESSION_IDLE_TIMEOUT.",
         ),
     ]
+    max_per_user: Annotated[
+        int | None,
+        Setting(
+            names.BODHI_SESSION_MAX_PER_USER,
+            kinds.whole_number(1, 1_000_000),
+            None,
+            "How many sessions a user may have: a login ends the oldest ones beyond. Unset, any number.",
+        ),
+    ]
     touch_seconds: Annotated[
         int,
         Setting(

@@ -119,7 +119,7 @@ class Authenticator:
         login = self._read_login(session, session.stored, instance)
         if self._clock() < login.expires_at:
             return login
-        row = SessionRow(request.app[SESSIONS], digest)
+        row = SessionRow(request.app[SESSIONS], digest, user_id=session.stored.record.user_id)
         await self._refresher.refresh(row, instance)
         try:
             stored = await row.read()

@@ -15,6 +15,7 @@ from bodhi.web.login import DESK, LoginDesk
 from bodhi.web.operations import PUBLIC, Operation
 
 PATH = "/bodhi/v1/auth/backchannel-logout"
+BY = "the identity provider"
 
 log = logging.getLogger(__name__)
 
@@ -59,9 +60,14 @@ async def _end(request: web.Request, desk: LoginDesk, token: LogoutToken) -> int
     service = request.app[SESSIONS]
     known = await desk.provider_sessions.handles_of(token.sid) if token.sid is not None else []
     if known:
-        return sum([await service.revoke_session(handle, user_id=user_id) for handle, user_id in known])
+        return sum(
+            [
+                await service.revoke_session(handle, user_id=user_id, reason="backchannel_logout", by=BY)
+                for handle, user_id in known
+            ]
+        )
     if token.subject is not None:
-        return await service.clear_sessions_for_user(token.subject)
+        return await service.clear_sessions_for_user(token.subject, reason="backchannel_logout", by=BY)
     return 0
 
 

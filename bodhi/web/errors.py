@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 from bodhi.auth.refusal import Refusal
 from bodhi.session import SessionGone, SessionUnavailable
 from bodhi.session.responses import RETRY_AFTER_SECONDS, SessionGoneResponse, SessionUnavailableResponse
+from bodhi.web.services import WATCH
 
 TYPES = {
     401: "authentication_error",
@@ -158,6 +159,9 @@ def _answer_to(error: Exception, request: web.Request) -> web.HTTPException | No
 
 
 def _refused(refusal: Refusal, request: web.Request) -> RefusalResponse:
+    watch = request.app.get(WATCH)
+    if watch is not None:
+        watch.refusals[refusal.code] = watch.refusals.get(refusal.code, 0) + 1
     given = request.headers.get(hdrs.AUTHORIZATION, "")
     return RefusalResponse(refusal, presented_bearer=given[:6].lower() == "bearer")
 

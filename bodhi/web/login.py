@@ -4,11 +4,12 @@ import asyncio
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 from aiohttp import web
 
+from bodhi.auth.counters import LoginCounters
 from bodhi.auth.instance import Instance, InstanceService
 from bodhi.auth.login import (
     SECONDS_TO_LOG_IN,
@@ -52,6 +53,7 @@ class LoginDesk:
     public_url: str
     remember_seconds: int  # how long the provider may end a session: its absolute timeout
     logs_out_at_provider: bool
+    counters: LoginCounters = field(default_factory=LoginCounters)
 
 
 DESK = web.AppKey("DESK", LoginDesk)
@@ -93,12 +95,13 @@ async def begin_login(request: web.Request) -> str | None:
 async def finish_login(request: web.Request, answered: Mapping[str, str]) -> str:
     """Completes the login that *answered*, the provider's answer, belongs to; where the browser goes next."""
     desk = request.app[DESK]
-    if await desk.instances.current() is None:
-        raise Refusal("login_error-app_status_invalid")
-    session = await get_session(request)
-    transaction = await _taken(session, answered)
-    completed = await desk.logins.complete(transaction, answered)
-    await _log_in(session, desk, completed)
+    with desk.counters.login():
+        if await desk.instances.current() is None:
+            raise Refusal("login_error-app_status_invalid")
+        session = await get_session(request)
+        transaction = await _taken(session, answered)
+        completed = await desk.logins.complete(transaction, answered)
+        await _log_in(session, desk, completed)
     log.info("a login was completed", extra={"fields": {"user_id": completed.user_id}})
     return origin_of(transaction["callback_url"]) + HOME_PATH
 

@@ -2,6 +2,7 @@
 
 from bodhi.web import (
     access_requests,
+    admin_sessions,
     api_tokens,
     app_access_requests,
     backchannel,
@@ -12,6 +13,7 @@ from bodhi.web import (
     setup,
     status,
     user,
+    user_sessions,
     users,
 )
 from bodhi.web.operations import Operation
@@ -28,6 +30,9 @@ OPERATIONS: tuple[Operation, ...] = (
     # /bodhi/v1/user, /bodhi/v1/users
     *user.OPERATIONS,
     *users.OPERATIONS,
+    # /bodhi/v1/user/sessions, /bodhi/v1/users/{user_id}/sessions, /bodhi/v1/sessions
+    *user_sessions.OPERATIONS,
+    *admin_sessions.OPERATIONS,
     # /bodhi/v1/user/request-access, /bodhi/v1/user/request-status, /bodhi/v1/access-requests
     *access_requests.OPERATIONS,
     # /bodhi/v1/apps, and what a person decides about them under /bodhi/v1/access-requests

@@ -8,6 +8,8 @@ from bodhi.auth.app_access_requests import AppAccessRequests
 from bodhi.auth.context import AuthContext, SessionUser
 from bodhi.auth.instance import InstanceService
 from bodhi.auth.users import Users
+from bodhi.metrics.activity import Activity
+from bodhi.metrics.watch import Watch
 from bodhi.web.settings_book import SettingsBook
 
 INSTANCES = web.AppKey("INSTANCES", InstanceService)
@@ -16,6 +18,8 @@ USERS = web.AppKey("USERS", Users)
 API_TOKENS = web.AppKey("API_TOKENS", ApiTokens)
 APP_ACCESS_REQUESTS = web.AppKey("APP_ACCESS_REQUESTS", AppAccessRequests)
 SETTINGS_BOOK: "web.AppKey[SettingsBook]" = web.AppKey("SETTINGS_BOOK", object)  # type: ignore[arg-type]
+ACTIVITY = web.AppKey("ACTIVITY", Activity)
+WATCH = web.AppKey("WATCH", Watch)
 CONTEXT: "web.RequestKey[AuthContext]" = web.RequestKey("CONTEXT", object)  # type: ignore[arg-type]
 
 PROVIDER_IS_AWAY = web.RequestKey("PROVIDER_IS_AWAY", bool)  # somebody is anonymous for no other reason

@@ -13,8 +13,9 @@ Answer = TypeVar("Answer")
 class SessionRow:
     """One session's row, by its digest."""
 
-    def __init__(self, service: DefaultSessionService, digest: bytes) -> None:
+    def __init__(self, service: DefaultSessionService, digest: bytes, *, user_id: str | None = None) -> None:
         self._service = service
+        self._user_id = user_id
         self.key = digest
 
     async def atomically(self, change: Callable[[dict[str, Any], int], Answer]) -> Answer:
@@ -26,8 +27,8 @@ class SessionRow:
         return (await self._change(lambda _data, _now_ms: None))[0]
 
     async def end(self) -> None:
-        """End the session."""
-        await self._service.delete(self.key)
+        """End the session, whose login the provider has ended."""
+        await self._service.delete(self.key, reason="invalid_grant", user_id=self._user_id)
 
     async def _change(self, change: Callable[[dict[str, Any], int], Answer]) -> tuple[OpenSession, Answer]:
         try:

@@ -49,3 +49,20 @@ UPDATE bodhi_api_token
        updated_at = now_ms($2)
  WHERE user_id = $1
    AND status = 'active';
+
+-- name: list_tokens_of_all(user_id, after, size) -> many
+-- A keyset page of all tokens, or of a user's, in the order in which they were made: their ids are made in that order.
+SELECT id, user_id, name, token_prefix, scopes, status, expires_at, created_at, updated_at
+  FROM bodhi_api_token
+ WHERE id > $2
+   AND ($1::text IS NULL OR user_id = $1)
+ ORDER BY id
+ LIMIT $3;
+
+-- name: disable_api_token(id, now) -> count
+-- Whoever's it is.
+UPDATE bodhi_api_token
+   SET status = 'inactive',
+       updated_at = now_ms($2)
+ WHERE id = $1
+   AND status = 'active';

@@ -28,3 +28,11 @@ VALUES ($1, '', NULL, 1, now_ms($2))
    SET role = NULL,
        removed = 1,
        updated_at = excluded.updated_at;
+
+-- name: list_people(after, size) -> many
+-- A keyset page of everybody who was seen, by user id.
+SELECT user_id, username, role, removed, updated_at
+  FROM bodhi_person
+ WHERE user_id > $1
+ ORDER BY user_id
+ LIMIT $2;

@@ -28,7 +28,8 @@ class Sessions:
         self.ended = []
         self.failures = []
 
-    async def end(self, user_id):
+    async def end(self, user_id, *, reason, by):
+        assert ("approval", True) == (reason, bool(by))
         if self.failures:
             raise self.failures.pop()
         self.ended.append(user_id)

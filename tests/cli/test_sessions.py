@@ -65,10 +65,12 @@ def test_count_tells_how_many_are_live(run):
 
 
 @pytest.mark.usefixtures("filled_url")
-def test_sweep_deletes_what_has_expired(run):
-    """And nothing else."""
-    assert (0, "2 expired sessions deleted\n", "") == run("sweep")
-    assert {"swept": 0} == json.loads(run("sweep", "--json")[1])
+def test_sweep_deletes_what_has_expired(run, bodhi_process, environ):
+    """And nothing else; the log tells of it."""
+    status, out, err = bodhi_process("sessions", "sweep", **environ)
+    assert (0, "2 expired sessions deleted\n") == (status, out)
+    assert "2 sessions ended: expired" in err
+    assert {"swept": 0} == json.loads(bodhi_process("sessions", "sweep", "--json", **environ)[1])
     assert {"live": 3} == json.loads(run("count", "--json")[1])
 
 
@@ -82,7 +84,7 @@ def test_rekey_re_encrypts_what_an_old_key_encrypted(run):
 @pytest.mark.usefixtures("filled_url")
 def test_rekey_reports_progress_on_stderr(run, monkeypatch):
     """Now and then, so that its output stays that of the result."""
-    monkeypatch.setattr("bodhi.cli.sessions.REPORT_SECONDS", 0)
+    monkeypatch.setattr("bodhi.cli.output.REPORT_SECONDS", 0)
     status, out, err = run("rekey")
 
     assert (0, "3 re-encrypted / 3 seen\n") == (status, out)

@@ -208,6 +208,21 @@ FAULTS = (
         },
     ),
     Fault(
+        "a user's page ends one later",
+        "test_pages_of_a_users_list_are_the_list",
+        sql={"list_user": {r"LIMIT \$4": "LIMIT $4 + 1"}},
+    ),
+    Fault(
+        "a page of all ends one later",
+        "test_pages_of_the_list_of_all_are_the_list",
+        sql={"list_sessions": {r"LIMIT \$2": "LIMIT $2 + 1"}},
+    ),
+    Fault(
+        "a page of all shows the expired",
+        "test_pages_leave_out_the_expired",
+        sql={"list_sessions": whenever("$3")},
+    ),
+    Fault(
         "a list takes pages by number",
         "test_the_list_of_all_holds_while_others_come_and_go",
         stores.ListByOffset,

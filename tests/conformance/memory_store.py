@@ -15,6 +15,7 @@ from bodhi.session.records import (
     Touch,
     UserCap,
 )
+from bodhi.session.store import BEGINNING
 
 PAGE = 10
 
@@ -146,6 +147,13 @@ class MemoryStore:
             if row.user_id == user_id:
                 yield _listing(row)
 
+    async def list_user_page(self, user_id: str, *, after=BEGINNING, limit: int) -> Sequence[SessionListing]:
+        rows = sorted(self._live(), key=_begun)
+        return [_listing(row) for row in rows if row.user_id == user_id and _begun(row) > after][:limit]
+
+    async def list_page(self, *, after: bytes = b"", limit: int) -> Sequence[SessionListing]:
+        return [_listing(row) for row in self._live() if row.digest > after][:limit]
+
     async def list_all(self) -> AsyncIterator[SessionListing]:
         for row in self._live():
             yield _listing(row)
@@ -185,6 +193,10 @@ class MemoryStore:
             others = [row for row in self._live() if row.user_id == cap.user_id and row.digest != keep]
             for row in sorted(others, key=lambda row: row.created_at, reverse=True)[cap.sessions - 1 :]:
                 del self._rows[row.digest]
+
+
+def _begun(row: SessionRecord) -> tuple[int, bytes]:
+    return row.created_at, row.digest
 
 
 def _listing(row: SessionRecord) -> SessionListing:

@@ -23,6 +23,11 @@ BY_DIGEST = {
     "set_aside_session",
     "list_sessions",
     "list_data",
+    "list_versions",
+    "list_held",
+    "read_sessions",
+    "update_copied",
+    "end_copied",
 }
 BY_USER = {"count_user", "list_user", "clear_user", "trim_user"}
 BY_EXPIRY = {"sweep_sessions"}

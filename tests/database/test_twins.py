@@ -59,6 +59,7 @@ async def columns_on_sqlite(sqlite_url):
     with sqlite3.connect(sqlite_path(sqlite_url), isolation_level=None) as connection:
         connection.create_function("now_ms", 1, lambda fixed: fixed)
         connection.execute("PRAGMA ignore_check_constraints = ON")  # any value will do
+        connection.execute("CREATE TABLE tower_sessions (id TEXT PRIMARY KEY, data BLOB, expiry_date INTEGER)")
 
         def columns(name: str) -> list[str]:
             statement = load_statements("sqlite")[name]
@@ -75,6 +76,9 @@ async def columns_on_postgres(postgres_url):
     async with open_database(postgres_url) as database:
         await migrate(database)
     connection = await asyncpg.connect(postgres_url)
+    await connection.execute("CREATE SCHEMA tower_sessions")  # another program's, in each place that it may be in
+    for table in ("tower_sessions", "tower_sessions.tower_sessions", "tower_sessions.session"):
+        await connection.execute(f"CREATE TABLE {table} (id text PRIMARY KEY, data bytea, expiry_date timestamptz)")
 
     async def columns(name: str) -> list[str]:
         statement = await connection.prepare(load_statements("postgres")[name].sql)

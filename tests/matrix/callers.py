@@ -13,6 +13,7 @@ from bodhi.auth.scopes import Role
 from bodhi.database import open_database
 from bodhi.session import SESSIONS
 from bodhi.testing import DevelopmentProvider
+from bodhi.testing.identity_provider import Person
 
 LEVELS = ("user", "power_user", "manager", "admin")
 ANOTHER_APP = "another-app"
@@ -41,6 +42,7 @@ async def every_caller(app: web.Application, provider: DevelopmentProvider, data
 
 async def _sessions(app, provider):
     roles = {level: [f"resource_{level}"] for level in LEVELS} | {"none": None, "unknown": ["owner", "Resource_Admin"]}
+    provider.add_person(Person("stranger"))  # whose sessions nobody else ends
     for level, names in roles.items():
         yield await session(app, provider, level, names)
 
@@ -48,7 +50,7 @@ async def _sessions(app, provider):
 async def session(app: web.Application, provider: DevelopmentProvider, level: str, roles: list[str] | None) -> Caller:
     """A person who has logged in, with *roles* in the access token; None leaves the list out."""
     access = None if roles is None else {provider.client_id: {"roles": roles}}
-    username = {"none": "nobody", "unknown": "nobody", "power_user": "power"}.get(level, level)
+    username = {"none": "nobody", "unknown": "stranger", "power_user": "power"}.get(level, level)
     tokens = provider.issue_tokens(username)
     token = provider.issue_access_token(username, resource_access=access)
     user_id = provider.person(username).user_id

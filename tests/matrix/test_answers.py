@@ -20,6 +20,7 @@ LARGEST_COOKIE = 4096
 BY_NAME = {f"{operation.method} {operation.path}": operation for operation in OPERATIONS}
 # These read a session, though everybody may call them.
 END_SESSIONS = {"POST /bodhi/v1/logout", "POST /ui/logout"}
+ENDS_ALL = {"DELETE /bodhi/v1/sessions", *END_SESSIONS}
 KEPT_BY_CACHES = {"GET /ui/static/{name}", "GET /bodhi/v1/openapi.json"}  # the same for everybody
 REFUSED = {
     ("anonymous", "none"),
@@ -127,6 +128,7 @@ async def test_every_operation_succeeds(start_client, checked, people, provider)
     await ask_for_roles(checked, people)
     await let_applications_in(checked, people)
     await keep_own_things(checked, people)
+    await see_and_end_sessions(checked, people)
     for name in END_SESSIONS:
         await checked(name, await people("user"))
 
@@ -224,6 +226,26 @@ async def keep_own_things(checked, people):
     await checked("DELETE /bodhi/v1/settings/{key}", admin, key="BODHI_TOKEN_MEMORY")
 
 
+async def see_and_end_sessions(checked, people):
+    """One's own, by the API and by the pages, and everybody's."""
+    user = await people("user")
+    await checked("GET /ui/sessions", user)
+    for end_one, end_others in (
+        ("DELETE /bodhi/v1/user/sessions/{handle}", "DELETE /bodhi/v1/user/sessions"),
+        ("POST /ui/sessions/{handle}/end", "POST /ui/sessions/end-others"),
+    ):
+        await people("user")
+        await checked("GET /bodhi/v1/user/sessions", user)
+        other = next(session for session in checked.json["sessions"] if not session["is_current"])
+        await checked(end_one, user, handle=other["handle"])
+        await checked(end_others, user)
+    admin = await people("admin")
+    await checked("GET /bodhi/v1/users/{user_id}/sessions", admin)
+    await checked("DELETE /bodhi/v1/users/{user_id}/sessions", admin)
+    await checked("GET /bodhi/v1/sessions", admin)
+    await checked("DELETE /bodhi/v1/sessions", admin)
+
+
 def with_cookie_of(response):
     """Whoever was given a session by this answer."""
     cookie = response.headers["Set-Cookie"].partition(";")[0]
@@ -235,7 +257,7 @@ async def test_every_refusal(checked, provider, database_url):
     callers = await every_caller(checked.client.app, provider, database_url)
     chosen = [one for one in callers if (one.kind, one.level) in REFUSED]
     assert len(REFUSED) == len(chosen)
-    for name in sorted(BY_NAME, key=lambda name: name in END_SESSIONS):
+    for name in sorted(BY_NAME, key=lambda name: name in ENDS_ALL):
         for caller in chosen:
             await checked(name, caller, data=b"{")
             await checked(name, caller, headers={"Host": EVIL})

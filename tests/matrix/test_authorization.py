@@ -38,6 +38,13 @@ GATES = {
         "GET /bodhi/v1/user",
         "POST /bodhi/v1/user/request-access",
         "GET /bodhi/v1/user/request-status",
+        # Sessions of one's own: without a role people have some, too.
+        "GET /bodhi/v1/user/sessions",
+        "DELETE /bodhi/v1/user/sessions/{handle}",
+        "DELETE /bodhi/v1/user/sessions",
+        "GET /ui/sessions",
+        "POST /ui/sessions/{handle}/end",
+        "POST /ui/sessions/end-others",
         "GET /ui",
         "GET /ui/chat",
         "POST /ui/request-access",
@@ -64,6 +71,8 @@ GATES = {
     Gate(Role.MANAGER): {
         "GET /bodhi/v1/users",
         "PUT /bodhi/v1/users/{user_id}/role",
+        "GET /bodhi/v1/users/{user_id}/sessions",
+        "DELETE /bodhi/v1/users/{user_id}/sessions",
         "GET /bodhi/v1/access-requests/pending",
         "GET /bodhi/v1/access-requests",
         "POST /bodhi/v1/access-requests/{id}/approve",
@@ -74,6 +83,8 @@ GATES = {
     },
     Gate(Role.ADMIN): {
         "DELETE /bodhi/v1/users/{user_id}",  # H-41
+        "GET /bodhi/v1/sessions",
+        "DELETE /bodhi/v1/sessions",
         "GET /bodhi/v1/settings",
         "PUT /bodhi/v1/settings/{key}",
         "DELETE /bodhi/v1/settings/{key}",
@@ -89,8 +100,19 @@ REFUSALS = {
     (403, "api_auth_error-forbidden"),
 }
 # Handlers that take nobody, where their routes take anybody: people alone, or whoever is known.
-NEEDS_A_PERSON = {"POST /ui/request-access"}
+NEEDS_A_PERSON = {
+    "POST /ui/request-access",
+    "GET /bodhi/v1/user/sessions",
+    "DELETE /bodhi/v1/user/sessions/{handle}",
+    "DELETE /bodhi/v1/user/sessions",
+    "GET /ui/sessions",
+    "POST /ui/sessions/{handle}/end",
+    "POST /ui/sessions/end-others",
+}
 NEEDS_SOMEBODY = {"POST /bodhi/v1/user/request-access", *NEEDS_A_PERSON}
+
+# What a caller does last.
+LAST = {"DELETE /bodhi/v1/sessions": 1, "POST /bodhi/v1/logout": 2, "POST /ui/logout": 2}
 
 # The page and its size that are shown; None where there is no such page.
 PAGES = {
@@ -191,9 +213,10 @@ async def test_every_route_by_every_caller(start_client, provider, database_url)
     """Who may pass does, and nobody else; HEAD is GET."""
     client = await start_client(FURTHER)
     wrong, passed = [], 0
-    for caller in await every_caller(client.app, provider, database_url):
-        # The logouts at the end, for they mean it.
-        for operation in sorted((*OPERATIONS, *FURTHER), key=lambda one: one.path.endswith("/logout")):
+    callers = await every_caller(client.app, provider, database_url)
+    # At the end, the logouts and the administrator, who ends all sessions: for they mean it.
+    for caller in sorted(callers, key=lambda one: (one.kind, one.level) == ("session", "admin")):
+        for operation in sorted((*OPERATIONS, *FURTHER), key=lambda one: LAST.get(name_of(one), 0)):
             wanted = expected(operation, caller)
             answer = await answer_to(client, operation.method, operation, caller.headers)
             passed += answer not in REFUSALS

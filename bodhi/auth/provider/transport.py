@@ -11,9 +11,12 @@ import aiohttp
 
 from bodhi.auth.provider.errors import ProviderRefused, ProviderTimedOut, ProviderUnavailable
 from bodhi.auth.provider.json_object import json_object
+from bodhi.logs import REQUEST_ID
+from bodhi.telemetry import provider_span
 
 LARGEST_ANSWER = 512 * 1024  # bytes
 VERSION_HEADER = "x-bodhi-app-version"
+REQUEST_ID_HEADER = "X-Request-ID"
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +75,10 @@ class Transport:
         return await self._request(what, "POST", url, json=dict(body), headers=_bearer(token))
 
     async def _request(self, what: str, method: str, url: str, *, headers: Mapping[str, str], **options: Any) -> Answer:
+        with provider_span(what):
+            return await self._answer(what, method, url, {**self._headers, **_request_id(), **headers}, **options)
+
+    async def _answer(self, what: str, method: str, url: str, headers: Mapping[str, str], **options: Any) -> Answer:
         try:
             # Around all of it: aiohttp's own limits do not cover waiting for a connection and reading together.
             async with (
@@ -79,7 +86,7 @@ class Transport:
                 self._http().request(
                     method,
                     url,
-                    headers={**self._headers, **headers},
+                    headers=headers,
                     allow_redirects=False,
                     raise_for_status=False,
                     timeout=aiohttp.ClientTimeout(total=None),
@@ -94,6 +101,12 @@ class Transport:
         except (aiohttp.ClientError, OSError) as error:
             log.warning("the identity provider did not answer the %s: %s", what, type(error).__name__)
             raise ProviderUnavailable from error
+
+
+def _request_id() -> Mapping[str, str]:
+    """So that the provider's log can be laid beside this one; work that belongs to no request has none."""
+    request_id = REQUEST_ID.get()
+    return {} if request_id is None else {REQUEST_ID_HEADER: request_id}
 
 
 def _bearer(token: str | None) -> Mapping[str, str]:

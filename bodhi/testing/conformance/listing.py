@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 
 from bodhi.session import SessionStore
 from bodhi.session.records import SessionListing, SessionRecord
+from bodhi.session.store import BEGINNING
 from bodhi.testing.clock import Clock
 from bodhi.testing.conformance.kit import (
     IDLE_MS,
@@ -19,7 +20,7 @@ from bodhi.testing.conformance.kit import (
 
 
 class Listing(Kit):
-    """What ``count``, ``count_user``, ``list_user``, ``list_all`` and ``list_data`` promise."""
+    """What ``count``, ``count_user``, the lists and their pages promise."""
 
     async def test_an_empty_store_counts_and_lists_nothing(self, store: SessionStore) -> None:
         """Zero, and no page."""
@@ -91,6 +92,47 @@ class Listing(Kit):
         found = await listed(store.list_user("ann"))
 
         assert sorted(one.digest for one in records) == sorted(one.digest for one in found)
+
+    async def test_pages_of_a_users_list_are_the_list(self, store: SessionStore, clock: Clock) -> None:
+        """Each as long as was asked for; a session that ended meanwhile still marks where its page did."""
+        for number in range(self.several_pages):
+            await store.create(new(number, "ann"))
+            clock.advance(SECOND_MS * (number % 2))
+        await created(store, ["other"], "bob")
+        expected = await listed(store.list_user("ann"))
+
+        pages, after = [], BEGINNING
+        while page := await store.list_user_page("ann", after=after, limit=4):
+            pages.append(page)
+            after = (page[-1].created_at, page[-1].digest)
+            await store.delete(page[-1].digest)
+
+        assert expected == [one for page in pages for one in page]
+        assert {4} == {len(page) for page in pages[:-1]}
+
+    async def test_pages_of_the_list_of_all_are_the_list(self, store: SessionStore) -> None:
+        """Each as long as was asked for; a session that ended meanwhile still marks where its page did."""
+        await created(store, range(self.several_pages), "ann")
+        await created(store, ["other"])
+        expected = await listed(store.list_all())
+
+        pages, after = [], b""
+        while page := await store.list_page(after=after, limit=4):
+            pages.append(page)
+            after = page[-1].digest
+            await store.delete(after)
+
+        assert expected == [one for page in pages for one in page]
+        assert {4} == {len(page) for page in pages[:-1]}
+
+    async def test_pages_leave_out_the_expired(self, store: SessionStore, clock: Clock) -> None:
+        """They do not shorten a page either."""
+        await created(store, ["expired", "too"], "ann")
+        clock.advance(IDLE_MS)
+        live = {one.digest for one in await created(store, "ab", "ann")}
+
+        assert live == _digests(await store.list_user_page("ann", limit=2))
+        assert live == _digests(await store.list_page(limit=2))
 
     async def test_the_list_of_all_is_by_digest_and_complete(self, store: SessionStore) -> None:
         """Each once, over several pages."""

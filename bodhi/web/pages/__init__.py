@@ -1,12 +1,13 @@
 """The pages for people, under ``/ui``: they work without JavaScript, and show nothing that the API does not give."""
 
 from bodhi.web.operations import PUBLIC, Operation
-from bodhi.web.pages import access_requests, app_review, home, login
+from bodhi.web.pages import access_requests, app_review, home, login, sessions
 from bodhi.web.pages.static import PATH, static_file
 
 PAGES = (
     *home.OPERATIONS,
     *login.OPERATIONS,
+    *sessions.OPERATIONS,
     *access_requests.OPERATIONS,
     *app_review.OPERATIONS,
     Operation("GET", f"{PATH}/{{name}}", static_file, PUBLIC, "A file of the pages", in_document=False),

@@ -20,8 +20,9 @@ class Entry:
 
 
 HOME = Entry("Home", "/ui")
+SESSIONS = Entry("Sessions", "/ui/sessions")
 ACCESS_REQUESTS = Entry("Access requests", "/ui/access-requests", Role.MANAGER)
-ENTRIES = (HOME, ACCESS_REQUESTS)
+ENTRIES = (HOME, SESSIONS, ACCESS_REQUESTS)
 
 
 def navigation_of(person: SessionUser | None) -> list[Entry]:

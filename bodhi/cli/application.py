@@ -1,0 +1,27 @@
+"""The application's database, for the commands that look into it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from bodhi.cli.db import is_absent_file
+from bodhi.database import Database, Schema
+from bodhi.errors import BodhiError
+from bodhi.settings import Settings
+
+Answer = TypeVar("Answer")
+
+
+def in_application(settings: Settings, work: Callable[[Database], Awaitable[Answer]]) -> Answer:
+    """What *work* answers on the application's database. The schema is checked, not changed."""
+    from bodhi.app import application_database, application_database_faults
+
+    async def run() -> Answer:
+        async with application_database(settings) as database:
+            await Schema(database, "application").check()
+            return await work(database)
+
+    with application_database_faults(settings):
+        if is_absent_file(settings.database_url):
+            raise BodhiError(f"{settings.database_url} is not there")
+        return asyncio.run(run())

@@ -1,0 +1,208 @@
+"""What ``bodhi doctor`` looks at, one thing after the other. Nothing here changes anything."""
+
+import asyncio
+import stat
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bodhi.cli.db import Part, is_absent_file, parts_of
+from bodhi.database import Database, Schema, SchemaStatus, dialect_of, sqlite_path
+from bodhi.errors import BodhiError, ConfigurationError
+from bodhi.keyring import Keyring, UnknownKey, Unreadable
+from bodhi.settings import Settings, mask_url, resolve_settings, with_encryption_keys
+from bodhi.settings.key_file import FILE_NAME
+
+MIGRATE = "run `python -m bodhi db migrate`"
+REKEY = "run `python -m bodhi sessions rekey`; then the old keys can be taken out of BODHI_ENCRYPTION_KEY"
+OLD_KEY = "put the old key behind the first one in BODHI_ENCRYPTION_KEY: the users of these sessions are logged out"
+NTP = "set both clocks by NTP: sessions go by the database's, tokens by this machine's"
+NO_ISSUER = "set BODHI_AUTH_ISSUER, or BODHI_AUTH_URL and BODHI_AUTH_REALM"
+CHECK_ISSUER = "open the issuer's /.well-known/openid-configuration from this machine: it has to name the same issuer"
+
+CLOCK_WARNING_SECONDS, CLOCK_FAULT_SECONDS = 2.0, 30.0
+
+State = Literal["ok", "warning", "fault"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found, and what to do where it is not well."""
+
+    check: str
+    state: State
+    message: str
+    advice: str | None = None
+
+
+def findings_about(given: Mapping[str, str]) -> Iterator[Finding]:
+    """Everything that is found; *given* are the settings of the command line."""
+    try:
+        resolution = resolve_settings(given)
+    except ConfigurationError as error:
+        for line in str(error).splitlines():
+            yield Finding("settings", "fault", line, "correct the setting where the line says that it is")
+        return
+    for warning in resolution.warnings:
+        yield Finding("settings", "warning", warning)
+    settings = resolution.settings
+    yield Finding("settings", "ok", f"all are valid; BODHI_DEPLOYMENT is {settings.deployment}")
+    yield from _files(settings)
+    is_usable = True
+    for part in parts_of(settings):
+        found = list(_database(part, will_migrate=settings.db_auto_migrate))
+        yield from found
+        if part.name == "session":
+            is_usable = found[0].state == "ok"
+    yield from _keys(settings, is_usable=is_usable)
+    yield from asyncio.run(_provider(settings))
+
+
+def _files(settings: Settings) -> Iterator[Finding]:
+    """Whether other users of the machine can read what is nobody else's."""
+    files = [settings.home / FILE_NAME]
+    for url in dict.fromkeys((settings.session_db_url, settings.database_url)):
+        if dialect_of(url) == "sqlite":
+            files += [Path(sqlite_path(url) + suffix) for suffix in ("", "-wal", "-shm")]
+    open_to_others = [(settings.home, "700"), *((file, "600") for file in files)]
+    faults = [
+        Finding("files", "fault", f"{path} is open to other users (mode {mode:04o})", f"chmod {wanted} {path}")
+        for path, wanted in open_to_others
+        if path.exists() and (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077
+    ]
+    yield from faults or [Finding("files", "ok", "nothing is open to other users of this machine")]
+
+
+def _database(part: Part, *, will_migrate: bool) -> Iterator[Finding]:
+    """Whether the part's database answers, has the schema and the time."""
+    check = f"{part.name} database"
+    if is_absent_file(part.url):
+        yield Finding(check, "warning", f"{mask_url(part.url)} is not there", f"the server makes it, or {MIGRATE}")
+        return
+
+    async def look() -> list[Finding]:
+        async with part.database as database:
+            status = await Schema(database, part.name).status()
+            return [_schema(check, part, status, will_migrate=will_migrate), await _clock(check, database)]
+
+    try:
+        with part.faults():
+            found = asyncio.run(look())
+    except ConfigurationError as error:
+        advice = "see that the database runs, that the setting names it, and that this machine may reach it"
+        found = [Finding(check, "fault", str(error), advice)]
+    yield from found
+
+
+def _schema(check: str, part: Part, status: SchemaStatus, *, will_migrate: bool) -> Finding:
+    told = f"{mask_url(part.url)} answers; its schema is at version {status.applied} of {status.known}"
+    if status.is_current:
+        return Finding(check, "ok", told)
+    if status.applied > status.known:
+        return Finding(check, "fault", told, "it belongs to a newer bodhi: install that, or use another database")
+    if will_migrate:
+        return Finding(check, "warning", told, f"the server brings it up to date, or {MIGRATE}")
+    return Finding(check, "fault", told, MIGRATE)
+
+
+async def _clock(check: str, database: Database) -> Finding:
+    asked_at = time.time()
+    row = await database.maybe("read_clock", now=None)
+    answered_at = time.time()
+    now = row["now"] / 1000 if row else answered_at
+    # It was read at some time in between.
+    apart = max(asked_at - now, now - answered_at, 0.0)
+    told = f"its clock and this machine's are {apart:.1f} s apart"
+    if apart > CLOCK_FAULT_SECONDS:
+        return Finding(check, "fault", told, NTP)
+    return Finding(check, "warning", told, NTP) if apart > CLOCK_WARNING_SECONDS else Finding(check, "ok", told)
+
+
+def _keys(settings: Settings, *, is_usable: bool) -> Iterator[Finding]:
+    """Whether the sessions can be read; a sample of them."""
+    if not settings.encryption_keys and not (settings.home / FILE_NAME).exists():
+        told = f"there is neither BODHI_ENCRYPTION_KEY nor the key file {settings.home / FILE_NAME}"
+        yield Finding("keys", "warning", told, "the server makes the key file when it starts")
+        return
+    try:
+        keyed = with_encryption_keys(settings)
+        if is_usable:
+            yield from _sampled(asyncio.run(_sample(keyed)))
+        else:
+            yield Finding("keys", "warning", "no session could be looked at", "see the session database above")
+    except BodhiError as error:
+        yield Finding("keys", "fault", str(error), "correct the key file, or set BODHI_ENCRYPTION_KEY")
+
+
+async def _sample(settings: Settings) -> Counter[str]:
+    """Some sessions, by what opens them."""
+    from bodhi.app import session_service
+
+    keyring = Keyring(settings.encryption_keys)
+    found: Counter[str] = Counter()
+    async with session_service(settings, sweep_seconds=None, auto_migrate=False) as service:
+        async for page in service.get_session_store().list_data():
+            for one in page:
+                try:
+                    keyring.open(one.data, one.digest)
+                    found["newest" if keyring.is_newest(one.data) else "older"] += 1
+                except UnknownKey:
+                    found["unknown"] += 1
+                except Unreadable:
+                    found["damaged"] += 1
+            break
+    return found
+
+
+def _sampled(found: Counter[str]) -> Iterator[Finding]:
+    seen = sum(found.values())
+    if found["unknown"]:
+        told = f"{found['unknown']} of {seen} sessions are encrypted with a key that is not configured"
+        yield Finding("keys", "fault", told, OLD_KEY)
+    if found["damaged"]:
+        told = f"{found['damaged']} of {seen} sessions are damaged"
+        yield Finding("keys", "warning", told, "nothing: each is set aside when its browser comes")
+    if found["older"]:
+        yield Finding("keys", "warning", f"{found['older']} of {seen} sessions are encrypted with an older key", REKEY)
+    if found["newest"] == seen:
+        yield Finding("keys", "ok", f"the newest key opens all of {seen} sessions that were looked at")
+
+
+async def _provider(settings: Settings) -> list[Finding]:
+    if settings.auth_issuer is None:
+        return [Finding("identity provider", "warning", "none is set: nobody can log in", NO_ISSUER)]
+    return [finding async for finding in _asked_provider(settings, settings.auth_issuer)]
+
+
+async def _asked_provider(settings: Settings, issuer: str) -> AsyncIterator[Finding]:
+    """Whether the provider describes itself and gives the keys that it signs with."""
+    import aiohttp
+
+    from bodhi.auth.provider.errors import ProviderError
+    from bodhi.auth.provider.keys import SigningKeys
+    from bodhi.auth.provider.metadata import Discovery
+    from bodhi.auth.provider.signed_token import ASYMMETRIC
+    from bodhi.auth.provider.transport import Transport
+    from bodhi.web.status import program_version
+
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+        transport = Transport(lambda: http, version=program_version(), limit_seconds=settings.auth_timeout_seconds)
+        discovery = Discovery(issuer, transport)
+        keys = SigningKeys(transport, discovery)
+        try:
+            await discovery.metadata()
+            yield Finding("identity provider", "ok", f"{issuer} describes itself")
+            suitable = [algorithm for algorithm in sorted(ASYMMETRIC) if await keys.suiting(None, algorithm)]
+        except ProviderError as error:
+            yield Finding("identity provider", "fault", f"{issuer}: {error}", CHECK_ISSUER)
+            return
+        finally:
+            await keys.close()
+            await discovery.close()
+    if suitable:
+        yield Finding("identity provider", "ok", f"it has keys for {', '.join(suitable)}")
+    else:
+        yield Finding("identity provider", "fault", "it has no key that tokens could be checked with", CHECK_ISSUER)

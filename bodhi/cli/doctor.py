@@ -1,0 +1,34 @@
+"""``bodhi doctor``: what keeps a server from working, and what to do about it."""
+
+from dataclasses import asdict
+
+import click
+
+from bodhi.cli.checks import Finding, findings_about
+from bodhi.cli.command_line import CommandLine
+from bodhi.cli.output import print_json
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@click.pass_obj
+def doctor(command_line: CommandLine, as_json: bool) -> int:
+    """Check what a server needs, and say what to do where it is not well.
+
+    That is settings, files, databases, clocks, keys and the identity provider; nothing is changed. The exit status is
+    1 if there is a fault, else 0, also with warnings.
+    """
+    findings: list[Finding] = []
+    for finding in findings_about(command_line.given):
+        findings.append(finding)
+        if not as_json:
+            _show(finding)  # as soon as it is known: some checks wait for what does not answer
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    return 1 if any(finding.state == "fault" for finding in findings) else 0
+
+
+def _show(finding: Finding) -> None:
+    click.echo(f"{finding.state:8} {finding.check:21} {finding.message}")
+    if finding.advice is not None:
+        click.echo(f"{'':8} {'':21} -> {finding.advice}")

@@ -1,0 +1,332 @@
+"""``bodhi sessions copy`` and ``bodhi sessions import``: sessions that move here from elsewhere."""
+
+import asyncio
+import os
+import re
+import signal
+import stat
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bodhi.cli.command_line import CommandLine
+from bodhi.cli.db import is_absent_file
+from bodhi.cli.output import print_json
+from bodhi.database import Database, DatabaseUnavailable, Schema, SchemaTooNew, open_database
+from bodhi.errors import BodhiError, ConfigurationError
+from bodhi.settings import Settings, kinds, mask_url
+
+if TYPE_CHECKING:
+    from bodhi.session.tower_sessions import ImportTally
+    from bodhi.session.transfer import Reseal, Tally, Transfer
+
+REPORT_SECONDS = 1.0  # between two lines of progress
+LIMIT_SECONDS = 30.0  # for a page
+LAST_PASSES = 10  # of a source that should have come to rest
+
+json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Read and count; write nothing.")
+
+
+class StillChanging(BodhiError):
+    """The source went on changing after the copy was told to end: end the old server first, then the copy."""
+
+
+@click.command()
+@click.option("--from", "source_url", metavar="URL", required=True, help="The database to copy from; it is only read.")
+@click.option("--to", "target_url", metavar="URL", required=True, help="The database to copy to; it is migrated.")
+@click.option("--follow", is_flag=True, help="Go on carrying changes until SIGTERM or SIGINT.")
+@click.option(
+    "--to-key",
+    metavar="NAME",
+    help="Re-encrypt for the target: an environment variable, or a file, with its key. Never the key itself.",
+)
+@dry_run_option
+@json_option
+@click.pass_obj
+def copy(  # noqa: PLR0917 - click passes them by name
+    command_line: CommandLine,
+    source_url: str,
+    target_url: str,
+    follow: bool,
+    to_key: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Copy the live sessions of one database to another, so that nobody is logged out.
+
+    Run it again as you like: it carries what changed, and brings nothing back that ended at the target. With --follow
+    it keeps doing so, and at SIGTERM or SIGINT passes over both once more, until nothing changes.
+    """
+    if follow and dry_run:
+        raise click.UsageError("--follow writes: it cannot be a --dry-run")
+    if same_database(source_url, target_url):
+        raise click.UsageError("--from and --to name the same database")
+    settings = command_line.settings() if to_key else command_line.resolve().settings
+    reseal = _reseal(settings, to_key) if to_key else None
+    tally = asyncio.run(_copy(settings, source_url, target_url, reseal, follow=follow, dry_run=dry_run))
+    if tally.others:
+        click.echo(
+            f"bodhi: warning: {tally.others} sessions at the target did not come from another database, and stay",
+            err=True,
+        )
+    if as_json:
+        print_json({name: value for name, value in asdict(tally).items() if name != "others"})
+    else:
+        click.echo(f"{tally.read} read, {tally.written} written, {tally.kept} kept, {tally.failed} failed")
+
+
+@click.group("import")
+def import_() -> None:
+    """Bring in the sessions of another program."""
+
+
+@import_.command("tower-sessions")
+@click.option("--from", "source_url", metavar="URL", required=True, help="The database of the Rust server.")
+@dry_run_option
+@json_option
+@click.pass_obj
+def tower_sessions(command_line: CommandLine, source_url: str, dry_run: bool, as_json: bool) -> None:
+    """Import the table tower_sessions of a Rust server into the session database; the source is only read.
+
+    The browsers' cookies go on working under the same cookie name. Rows that cannot be decoded are reported by their
+    handle and left.
+    """
+    from bodhi.app import session_database, session_database_faults
+
+    settings = command_line.settings()
+    with session_database_faults(settings):
+        target = session_database(settings)
+    tally = asyncio.run(_import(settings, source_url, target, dry_run=dry_run))
+    if as_json:
+        print_json(asdict(tally))
+    else:
+        counts = ", ".join(f"{count} {name}" for name, count in asdict(tally).items())
+        click.echo(counts)
+
+
+def same_database(source_url: str, target_url: str) -> bool:
+    """Whether two URLs are surely one database."""
+    from bodhi.database import dialect_of, sqlite_path
+
+    if {dialect_of(source_url), dialect_of(target_url)} == {"sqlite"}:
+        return Path(sqlite_path(source_url)).resolve() == Path(sqlite_path(target_url)).resolve()
+    return source_url == target_url
+
+
+@dataclass
+class Progress:
+    """Lines on stderr, about one a second."""
+
+    reported_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.reported_at = time.monotonic()
+
+    def tell(self, tally: "Tally | ImportTally") -> None:
+        """Say how far it is, unless that was said just now."""
+        if time.monotonic() - self.reported_at >= REPORT_SECONDS:
+            self.reported_at = time.monotonic()
+            click.echo(f"{tally.read} read, {tally.written} written so far", err=True)
+
+
+def _failed(handle: str, reason: str) -> None:
+    click.echo(f"session {handle} is left out: {reason}", file=sys.stderr)
+
+
+@contextmanager
+def _faults(option: str) -> Iterator[None]:
+    """Errors inside are put down to the option that names the database."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise type(error)(f"{option}: {error}") from error
+
+
+async def _copy(
+    settings: Settings, source_url: str, target_url: str, reseal: "Reseal | None", *, follow: bool, dry_run: bool
+) -> "Tally":
+    from bodhi.session.transfer import Transfer
+
+    async with AsyncExitStack() as stack:
+        with _faults("--from"):
+            source = await stack.enter_async_context(_source(settings, source_url, settings.session_db_schema))
+            await _refuse_no_sessions(source)
+        with _faults("--to"):
+            target = await stack.enter_async_context(_target(settings, target_url, dry_run=dry_run))
+        transfer = Transfer(source, target, failed=_failed, reseal=reseal, writes=not dry_run, follows=follow)
+        return await (_followed(transfer) if follow else _pass(transfer))
+
+
+async def _pass(transfer: "Transfer") -> "Tally":
+    progress = Progress()
+    async for tally in transfer.run():
+        progress.tell(tally)
+    return tally
+
+
+async def _followed(transfer: "Transfer") -> "Tally":
+    """What all passes together have written, beside what the last one saw."""
+    told = _told_to_end()
+    written = ended = rest = 0
+    was_quiet = False
+    while rest < LAST_PASSES:
+        began, clock = time.monotonic(), datetime.now().astimezone()
+        rest += told.is_set()  # this pass begins after the signal, and so after the source came to rest
+        try:
+            tally = await _pass(transfer)
+        except DatabaseUnavailable as error:
+            if told.is_set():
+                raise
+            click.echo(f"bodhi: warning: {error}; trying again", err=True)
+        else:
+            written, ended = written + tally.written, ended + tally.ended
+            if not tally.changed and not was_quiet:
+                click.echo(f"caught up: nothing changed in the last pass, begun at {clock:%H:%M:%S}", err=True)
+            was_quiet = not tally.changed
+            if rest and was_quiet:
+                tally.written, tally.ended = written, ended
+                return tally
+        await _pause(told, max(REPORT_SECONDS, time.monotonic() - began))
+    raise StillChanging
+
+
+def _told_to_end() -> asyncio.Event:
+    """Set by SIGTERM or SIGINT; the second of them ends at once."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def tell() -> None:
+        told.set()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, tell)
+    return told
+
+
+async def _pause(told: asyncio.Event, seconds: float) -> None:
+    if told.is_set():
+        return
+    try:
+        async with asyncio.timeout(seconds):
+            await told.wait()
+    except TimeoutError:
+        pass
+
+
+async def _import(settings: Settings, source_url: str, target: Database, *, dry_run: bool) -> "ImportTally":
+    from bodhi.app import session_database_faults
+    from bodhi.keyring import Keyring
+    from bodhi.session.tower_sessions import TowerImport
+
+    async with AsyncExitStack() as stack:
+        with _faults("--from"):
+            source = await stack.enter_async_context(_source(settings, source_url, None))
+        with session_database_faults(settings):
+            held = await stack.enter_async_context(_migrated(target, settings.session_db_url, dry_run=dry_run))
+        tower = TowerImport(
+            source,
+            held or source,
+            keyring=Keyring(settings.encryption_keys),
+            idle_ms=settings.idle_seconds * 1000,
+            lifetime_ms=settings.lifetime_seconds * 1000,
+            failed=_failed,
+            writes=not dry_run,
+            remembers=held is not None,
+        )
+        progress = Progress()
+        with _faults("--from"):
+            async for tally in tower.run():
+                progress.tell(tally)
+        return tally
+
+
+@asynccontextmanager
+async def _source(settings: Settings, url: str, schema: str | None) -> AsyncIterator[Database]:
+    if is_absent_file(url):
+        raise ConfigurationError(f"{mask_url(url)} is not there")
+    async with _opened(settings, url, schema, read_only=True) as database:
+        yield database
+
+
+@asynccontextmanager
+async def _target(settings: Settings, url: str, *, dry_run: bool) -> AsyncIterator[Database | None]:
+    async with _migrated(_opened(settings, url, settings.session_db_schema), url, dry_run=dry_run) as database:
+        yield database
+
+
+@asynccontextmanager
+async def _migrated(database: Database, url: str, *, dry_run: bool) -> AsyncIterator[Database | None]:
+    """The database with its tables; None in a dry run where there are none."""
+    if dry_run and is_absent_file(url):
+        yield None
+        return
+    async with database:
+        schema = Schema(database, "session")
+        if not dry_run:
+            await schema.migrate()
+        yield database if (await schema.status()).is_current else None
+
+
+def _opened(settings: Settings, url: str, schema: str | None, *, read_only: bool = False) -> Database:
+    return open_database(
+        url,
+        pool_size=2,
+        limit_seconds=max(LIMIT_SECONDS, settings.db_timeout_seconds),
+        statement_cache_size=settings.pg_statement_cache_size,
+        schema=schema,
+        readers=1,
+        synchronous=settings.sqlite_synchronous,
+        read_only=read_only,
+    )
+
+
+async def _refuse_no_sessions(database: Database) -> None:
+    status = await Schema(database, "session").status()
+    if status.applied == 0:
+        raise ConfigurationError(f"{database.address} holds no sessions of bodhi")
+    if status.applied > status.known:
+        raise SchemaTooNew(f"{database.address} belongs to a newer bodhi: copy with that one")
+
+
+def _reseal(settings: Settings, to_key: str) -> "Reseal":
+    from bodhi.keyring import Keyring
+    from bodhi.session.transfer import resealing
+
+    return resealing(Keyring(settings.encryption_keys), Keyring(keys_named(to_key)))
+
+
+def keys_named(name: str) -> tuple[str, ...]:
+    """The keys in the environment variable or the file *name*; raises :exc:`ConfigurationError`.
+
+    The name is never repeated: it may be a key, by mistake.
+    """
+    text = os.environ.get(name) if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) else None
+    if text is None:
+        text = _file_text(Path(name))
+    kind = kinds.keys()
+    try:
+        return kind.parse(text.strip())
+    except ValueError as error:
+        raise ConfigurationError(f"--to-key: what it names {error}; allowed: {kind.allowed}") from None
+
+
+def _file_text(path: Path) -> str:
+    try:
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise ConfigurationError("--to-key: other users may use the file; allowed: mode 0600, as chmod 600 sets it")
+        return path.read_text("utf-8")
+    except (OSError, ValueError):
+        raise ConfigurationError(
+            "--to-key: neither an environment variable nor a readable file has this name; "
+            "the key itself does not belong on the command line"
+        ) from None

@@ -1,0 +1,94 @@
+"""``bodhi tokens``: the API tokens of all users."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from bodhi import logs
+from bodhi.cli.application import in_application
+from bodhi.cli.asking import ask, yes_option
+from bodhi.cli.command_line import CommandLine
+from bodhi.cli.output import json_time, plain, print_json, print_json_line, print_table, time_of
+
+if TYPE_CHECKING:
+    from bodhi.auth.api_tokens import TokenRecord
+
+LONGEST_LIST = 10_000
+
+json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+
+
+@click.group()
+def tokens() -> None:
+    """List API tokens, and make them inactive.
+
+    A token itself is known to nobody but its holder.
+    """
+
+
+@tokens.command("list")
+@click.option("--user", metavar="USER_ID", help="Those of one user; else all.")
+@click.option("--limit", type=click.IntRange(1, LONGEST_LIST), default=100, show_default=True, help="How many at most.")
+@click.option("--after", metavar="ID", default="", help="Go on after the token with this id.")
+@json_option
+@click.pass_obj
+def list_tokens(command_line: CommandLine, user: str | None, limit: int, after: str, as_json: bool) -> None:
+    """List API tokens, oldest first. With --json each is a line."""
+    from bodhi.auth.api_tokens import ApiTokens
+
+    found = in_application(
+        command_line.resolve().settings,
+        lambda database: ApiTokens(database).list_of_all(user_id=user, after=after, size=limit + 1),
+    )
+    page = found[:limit]
+    if as_json:
+        for token in page:
+            print_json_line(_entry(token))
+    else:
+        head = ("ID", "USER", "NAME", "BEGINS WITH", "SCOPE", "STATUS", "CREATED (UTC)", "EXPIRES (UTC)")
+        print_table(head, [_row(token) for token in page])
+    if len(found) > limit:
+        click.echo(f"there are more: --after {page[-1].id}", err=True)
+
+
+@tokens.command()
+@click.argument("token_id", metavar="ID")
+@yes_option
+@json_option
+@click.pass_obj
+def revoke(command_line: CommandLine, token_id: str, yes: bool, as_json: bool) -> int:
+    """Make the API token with this id inactive. The exit status is 1 if there is no such active token.
+
+    Servers that have just checked it remember that for BODHI_TOKEN_MEMORY.
+    """
+    from bodhi.auth.api_tokens import ApiTokens
+
+    settings = command_line.resolve().settings
+    ask(f"Make the API token {plain(token_id)} inactive?", is_answered=yes)
+    logs.configure(settings.log_level, settings.log_format)
+    revoked = in_application(settings, lambda database: ApiTokens(database).disable(token_id))
+    if as_json:
+        print_json({"revoked": int(revoked)})
+    else:
+        click.echo("the token is inactive" if revoked else "there is no such active token")
+    return 0 if revoked else 1
+
+
+def _row(token: "TokenRecord") -> Sequence[str | None]:
+    texts = (token.id, token.user_id, token.name, token.token_prefix, token.scopes, token.status)
+    return [*texts, time_of(token.created_at), time_of(token.expires_at)]
+
+
+def _entry(token: "TokenRecord") -> dict[str, object]:
+    return {
+        "id": token.id,
+        "user_id": token.user_id,
+        "name": token.name,
+        "token_prefix": token.token_prefix,
+        "scopes": token.scopes,
+        "status": token.status,
+        "created_at": json_time(token.created_at),
+        "updated_at": json_time(token.updated_at),
+        "expires_at": json_time(token.expires_at),
+    }

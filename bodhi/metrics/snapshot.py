@@ -1,0 +1,66 @@
+"""The numbers of a process at one moment, and of several together."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+LIVE_SECONDS = 15.0  # how old the number of live sessions may be: counting them costs the database something
+
+Labels = tuple[str, ...]  # the metric's name, then the values of its labels
+
+
+class Live(NamedTuple):
+    """How many live sessions the database told, and when (seconds since 1970)."""
+
+    asked_at: float
+    sessions: int
+
+
+class Snapshot(msgspec.Struct):
+    """Numbers by metric and labels."""
+
+    taken_at: float = 0.0  # seconds since 1970
+    counts: dict[Labels, float] = {}
+    times: dict[Labels, list[float]] = {}  # rows of :class:`~bodhi.metrics.requests.RequestTimes`
+    levels: dict[Labels, float] = {}  # how it stands just now
+    live: Live | None = None
+
+    def after(self, past: "Snapshot") -> "Snapshot":
+        """This with what was counted before it, in a process that is no more; its levels have gone with it."""
+        return msgspec.structs.replace(
+            self, counts=_summed([past.counts, self.counts]), times=_rows_summed([past.times, self.times])
+        )
+
+
+def together(snapshots: Iterable[Snapshot], *, levels_since: float, live_since: float) -> Snapshot:
+    """The sum over processes. A process that has told nothing since *levels_since* counts, but stands at nothing.
+
+    The number of live sessions is the newest that was asked for since *live_since*, or not known.
+    """
+    every = list(snapshots)
+    fresh = [one for one in every if one.taken_at >= levels_since]
+    return Snapshot(
+        taken_at=max((one.taken_at for one in every), default=0.0),
+        counts=_summed(one.counts for one in every),
+        times=_rows_summed(one.times for one in every),
+        levels=_summed(one.levels for one in fresh),
+        live=max((one.live for one in every if one.live and one.live.asked_at > live_since), default=None),
+    )
+
+
+def _summed(parts: Iterable[dict[Labels, float]]) -> dict[Labels, float]:
+    total: dict[Labels, float] = {}
+    for part in parts:
+        for labels, value in part.items():
+            total[labels] = total.get(labels, 0) + value
+    return total
+
+
+def _rows_summed(parts: Iterable[dict[Labels, list[float]]]) -> dict[Labels, list[float]]:
+    total: dict[Labels, list[float]] = {}
+    for part in parts:
+        for labels, row in part.items():
+            known = total.get(labels)
+            total[labels] = list(row) if known is None else [a + b for a, b in zip(known, row, strict=True)]
+    return total

@@ -1,0 +1,94 @@
+"""``/metrics`` on a port of its own: any worker tells the sum over all of them."""
+
+import asyncio
+import logging
+import platform
+import socket
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiohttp import hdrs, web
+
+from bodhi.metrics.board import PUBLISH_SECONDS, Place
+from bodhi.metrics.watch import Watch
+from bodhi.server.sockets import BACKLOG, bind_to
+from bodhi.settings import BODHI_METRICS_HOST, BODHI_METRICS_PORT, Settings
+from bodhi.web.services import WATCH
+from bodhi.web.status import COMMIT_SHA, program_version
+
+PATH = "/metrics"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class MetricsPort:
+    """Where a process serves ``/metrics``, and its place among the others."""
+
+    bound: Sequence[socket.socket]
+    place: Place
+
+
+def bind_metrics(settings: Settings) -> list[socket.socket]:
+    """Sockets for ``/metrics``, none where it is not wanted; raises :exc:`ConfigurationError`."""
+    if settings.metrics_port is None:
+        return []
+    bound = bind_to(
+        settings,
+        settings.metrics_host,
+        settings.metrics_port,
+        BODHI_METRICS_PORT,
+        host_setting=BODHI_METRICS_HOST,
+        shared=settings.workers > 1,
+    )
+    host = f"[{settings.metrics_host}]" if ":" in settings.metrics_host else settings.metrics_host
+    log.info("metrics are on http://%s:%d%s", host, bound[0].getsockname()[1], PATH)
+    return bound
+
+
+@asynccontextmanager
+async def served_metrics(port: MetricsPort | None, app: web.Application) -> AsyncIterator[None]:
+    """Inside, the numbers of *app* are told on *port*; the last ones when it has ended."""
+    if port is None:
+        yield
+        return
+    watch, place = app[WATCH], port.place
+    runner = web.AppRunner(_application(watch, place, _build(app)), access_log=None, shutdown_timeout=0.05)
+    await runner.setup()
+    publishing = asyncio.create_task(_publish(watch, place))
+    try:
+        for one in port.bound:
+            await web.SockSite(runner, one, backlog=BACKLOG).start()
+        yield
+    finally:
+        publishing.cancel()
+        await asyncio.gather(publishing, return_exceptions=True)
+        await runner.cleanup()
+        place.put(watch.snapshot())
+
+
+def _application(watch: Watch, place: Place, build: Mapping[str, str]) -> web.Application:
+    # Here, so that a server without metrics does not import a client library for them.
+    from bodhi.metrics.exposition import CONTENT_TYPE, exposition
+
+    async def scrape(_: web.Request) -> web.Response:
+        await watch.ask_live(place.total().live)
+        place.put(watch.snapshot())
+        body = exposition(place.total(), build)
+        headers = {hdrs.CONTENT_TYPE: CONTENT_TYPE, hdrs.CACHE_CONTROL: "no-store", hdrs.SERVER: "bodhi"}
+        return web.Response(body=body, headers=headers)
+
+    app = web.Application()
+    app.add_routes([web.get(PATH, scrape)])
+    return app
+
+
+async def _publish(watch: Watch, place: Place) -> None:
+    while True:
+        place.put(watch.snapshot())
+        await asyncio.sleep(PUBLISH_SECONDS)
+
+
+def _build(app: web.Application) -> Mapping[str, str]:
+    return {"version": program_version(), "commit": app[COMMIT_SHA], "python": platform.python_version()}

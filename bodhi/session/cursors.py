@@ -1,0 +1,35 @@
+"""Where a page of a list of sessions ends, as a text that says nothing more than the page itself does."""
+
+import re
+
+from bodhi.session.handles import digests_of
+from bodhi.session.store import BEGINNING
+
+_OF_USER = re.compile(r"([0-9]{1,15})\.([A-Za-z0-9_-]{16})")
+
+
+def cursor_of(handle: str, created_at: int | None) -> str:
+    """The end of a page whose last session has *handle*; *created_at* (ms) in lists that are ordered by it."""
+    return handle if created_at is None else f"{created_at}.{handle}"
+
+
+def end_of_page(cursor: str | None) -> bytes:
+    """The digest that a page of all sessions begins after; ValueError for a text that is no cursor."""
+    return b"" if cursor is None else _last_digest(cursor)
+
+
+def end_of_user_page(cursor: str | None) -> tuple[int, bytes]:
+    """What a page of a user's sessions begins after; ValueError for a text that is no cursor."""
+    if cursor is None:
+        return BEGINNING
+    match = _OF_USER.fullmatch(cursor)
+    if match is None:
+        raise ValueError("this is not where a page of a user's sessions ends")
+    return int(match[1]), _last_digest(match[2])
+
+
+def _last_digest(handle: str) -> bytes:
+    digests = digests_of(handle)
+    if digests is None:
+        raise ValueError("this is not where a page of sessions ends")
+    return digests[1]

@@ -1,0 +1,262 @@
+"""Sessions from one database to another, while users stay logged in.
+
+A pass walks through both databases at once, by digest, a page at a time, and compares version and last use; each page
+is one transaction at the target. Whole rows are read only where something differs, so that a pass over sessions that
+nobody used costs lists alone. What came here is remembered at the target (``bodhi_session_copied``), as it was then.
+That makes a pass safe to break off and to run again, however often and whenever:
+
+- a live session of the source that never came here is written; one that has a newer version, or was used later, is
+  written over its older copy, and a copy that is newer stays;
+- a session that came here and is not at the target any more ended at the target: it is never written again;
+- a session that came here and is not live at the source any more ended there (or has another id since a login): its
+  copy ends, unless it was used at the target meanwhile;
+- a session that did not come from the source is none of its business.
+
+Digests, versions, times, users and devices stay as they are, so cookies go on working. Nobody may be served from the
+target before the source has ended to change: what the two then hold of one session is not merged, the newer stays.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from bodhi.database import Database, DatabaseError, DatabaseUnavailable, Executor, Row
+from bodhi.keyring import Keyring, UnknownKey, Unreadable
+from bodhi.session.handles import DIGEST_BYTES, handle_of
+
+PAGE = 2000
+PAGE_SECONDS = 60.0  # the longest that a page's transaction may take
+REMEMBERED_MS = 30 * 86_400_000  # how long after its end a session that came here is remembered
+LAST_DIGEST = b"\xff" * DIGEST_BYTES
+FEW = 4  # of less than every fourth row of a page each is fetched on its own
+SESSIONS_TABLE, COPIED_TABLE = "bodhi_session", "bodhi_session_copied"
+COLUMNS = (
+    "digest", "data", "user_id", "version", "created_at", "last_seen_at", "expires_at", "ends_at", "ip", "user_agent"
+)  # fmt: skip
+COPIED_COLUMNS = ("digest", "version", "last_seen_at", "kept_until")
+
+SessionRow = tuple[Any, ...]  # by COLUMNS
+Reseal = Callable[[bytes, bytes], bytes]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one pass has done so far."""
+
+    read: int = 0  # live sessions at the source
+    written: int = 0  # new at the target, or newer than there
+    kept: int = 0  # at the target in the same or a newer version, or ended there
+    failed: int = 0  # left out; each was reported by its handle
+    ended: int = 0  # at the target, since they ended at the source
+    others: int = 0  # live at the target, and never came from anywhere else
+
+    @property
+    def changed(self) -> int:
+        """How many sessions of the target are not as they were."""
+        return self.written + self.ended
+
+
+@dataclass(slots=True)
+class _Page:
+    """One range of digests, up to *bound*: how it is, and what is to be done for it."""
+
+    new: list[bytes] = field(default_factory=list)
+    newer: list[bytes] = field(default_factory=list)
+    ended: list[Row] = field(default_factory=list)
+    rows: list[SessionRow] = field(default_factory=list)  # those of new and newer, as they are to be written
+    bound: bytes = LAST_DIGEST
+    read: int = 0
+    kept: int = 0
+    failed: int = 0
+    others: int = 0
+
+
+class Transfer:
+    """Copies the live sessions of *source* to *target*; both are entered, and the target is migrated.
+
+    *reseal* makes of a session's digest and data what is stored at the target, and raises :exc:`Unreadable` or
+    :exc:`UnknownKey`; without it data is copied as it is, for the same keys. With *target* None all counts as new.
+    *failed* is told the handle of a session that is left out, and why: once, however many passes meet it. Unless
+    *writes*, nothing is changed.
+    """
+
+    def __init__(
+        self,
+        source: Database,
+        target: Database | None,
+        *,
+        failed: Callable[[str, str], object],
+        reseal: Reseal | None = None,
+        writes: bool = True,
+        follows: bool = False,
+        clock: Callable[[], int | None] = lambda: None,
+        page: int = PAGE,
+    ) -> None:
+        self._source = source
+        self._target = target
+        self._failed = failed
+        self._reseal = reseal
+        self._writes = writes
+        self._compares_keys = follows and reseal is None
+        self._clock = clock
+        self._page = page
+        self._told: set[bytes] = set()
+
+    async def run(self) -> AsyncIterator[Tally]:
+        """One pass; gives after each page what it has done so far, the same object each time."""
+        tally = Tally()
+        reading: asyncio.Task[_Page] | None = asyncio.create_task(self._read_page(b""))
+        try:
+            while reading is not None:
+                page = await reading
+                # The next page is read while this one is written: they are of different databases.
+                is_last = page.bound == LAST_DIGEST
+                reading = None if is_last else asyncio.create_task(self._read_page(page.bound))
+                written = await self._carry_out(page)
+                tally.read += page.read
+                tally.written += written
+                tally.kept += page.kept
+                tally.failed += page.failed + len(page.rows) - written
+                tally.ended += len(page.ended)
+                tally.others += page.others
+                yield tally
+        finally:
+            if reading is not None:
+                reading.cancel()
+                await asyncio.gather(reading, return_exceptions=True)
+
+    async def _read_page(self, after: bytes) -> "_Page":
+        """What is to be done for the digests after *after*."""
+        there = await self._source.many("list_versions", after=after, batch=self._page, now=self._clock())
+        lists = (there, *await self._at_target(after))
+        # As far as all of the lists go: one of them may be much denser here than another.
+        bound = min((rows[-1]["digest"] for rows in lists if len(rows) == self._page), default=LAST_DIGEST)
+        sources, targets, memory = ({row["digest"]: row for row in rows if row["digest"] <= bound} for rows in lists)
+        page = self._planned(sources, targets, memory)
+        page.bound, page.read = bound, len(sources)
+        wanted = sorted([*page.new, *page.newer])
+        page.kept = len(sources) - len(wanted)
+        if wanted:
+            rows = await self._rows(wanted)
+            page.rows = rows if self._reseal is None else self._resealed(rows, self._reseal)
+            page.failed = len(rows) - len(page.rows)
+        return page
+
+    async def _at_target(self, after: bytes) -> tuple[Sequence[Row], Sequence[Row]]:
+        if self._target is None:
+            return (), ()
+        here = await self._target.many("list_held", after=after, batch=self._page, now=self._clock())
+        return here, await self._target.many("list_copied", after=after, batch=self._page)
+
+    def _planned(self, there: Mapping[bytes, Row], here: Mapping[bytes, Row], copied: Mapping[bytes, Row]) -> _Page:
+        page = _Page()
+        for digest, row in there.items():
+            held = here.get(digest)
+            if held is None:
+                if digest not in copied:
+                    page.new.append(digest)
+            elif self._is_newer(row, held):
+                page.newer.append(digest)
+        for digest, row in copied.items():
+            held = here.get(digest)
+            if held is not None and digest not in there and _state(held) == _state(row):
+                page.ended.append(row)
+        page.others = sum(bool(here[digest]["live"]) for digest in here.keys() - there.keys() - copied.keys())
+        return page
+
+    def _is_newer(self, row: Row, held: Row) -> bool:
+        if _state(row) == _state(held):
+            # Re-encrypted at the source under a new key, which is no new version.
+            return self._compares_keys and bool(row["key_id"] != held["key_id"])
+        return _state(row) > _state(held)
+
+    async def _rows(self, wanted: Sequence[bytes]) -> list[SessionRow]:
+        """The rows of these digests. One that ended since it was listed is not among them."""
+        if len(wanted) * FEW < self._page:
+            now = self._clock()
+            rows = await self._source.each("load_session", [{"digest": digest, "now": now} for digest in wanted])
+        else:
+            rows = await self._source.many("read_sessions", low=wanted[0], high=wanted[-1], now=self._clock())
+        found = set(wanted)
+        return [tuple(cast("Iterable[object]", row))[: len(COLUMNS)] for row in rows if row["digest"] in found]
+
+    def _resealed(self, rows: Sequence[SessionRow], reseal: Reseal) -> list[SessionRow]:
+        resealed = []
+        for digest, data, *rest in rows:
+            try:
+                resealed.append((digest, reseal(digest, data), *rest))
+            except (Unreadable, UnknownKey) as error:
+                self._tell(digest, str(error))
+        return resealed
+
+    async def _carry_out(self, page: "_Page") -> int:
+        """Do what was planned; how many sessions were written."""
+        if not self._writes or self._target is None or not (page.rows or page.ended):
+            return len(page.rows)
+        new = set(page.new)
+        try:
+            await self._write(page.rows, new, page.ended)
+        except DatabaseUnavailable:
+            raise
+        except DatabaseError:
+            # One row that this database cannot hold must not keep the others: find out which it is.
+            written = sum([await self._is_written(row, new) for row in page.rows])
+            await self._write([], new, page.ended)
+            return written
+        return len(page.rows)
+
+    async def _is_written(self, row: SessionRow, new: set[bytes]) -> bool:
+        try:
+            await self._write([row], new, [])
+        except DatabaseUnavailable:
+            raise
+        except DatabaseError as error:
+            self._tell(row[0], str(error))
+            return False
+        return True
+
+    async def _write(self, rows: Sequence[SessionRow], new: set[bytes], ended: Sequence[Row]) -> None:
+        assert self._target is not None
+        inserts = [row for row in rows if row[0] in new]
+        updates = [row for row in rows if row[0] not in new]
+        async with self._target.transaction(limit_seconds=PAGE_SECONDS) as transaction:
+            if inserts:
+                await transaction.fill(SESSIONS_TABLE, COLUMNS, inserts)
+                await transaction.fill(COPIED_TABLE, COPIED_COLUMNS, [_memory(row) for row in inserts])
+            if updates:
+                await _update(transaction, updates)
+            if ended:
+                await transaction.each("end_copied", [_ending(row) for row in ended])
+
+    def _tell(self, digest: bytes, reason: str) -> None:
+        if digest not in self._told:
+            self._told.add(digest)
+            self._failed(handle_of(digest), reason.partition("\n")[0])  # further lines may show what is in the row
+
+
+async def _update(transaction: Executor, rows: Sequence[SessionRow]) -> None:
+    written = await transaction.each("update_copied", [dict(zip(COLUMNS, row, strict=True)) for row in rows])
+    updated = {row["digest"] for row in written}
+    remembered = [dict(zip(COPIED_COLUMNS, _memory(row), strict=True)) for row in rows if row[0] in updated]
+    if remembered:
+        await transaction.each("remember_copied", remembered)
+
+
+def resealing(opens: Keyring, seals: Keyring) -> Reseal:
+    """Data that *opens* can read, encrypted with the newest key of *seals*."""
+    return lambda digest, data: seals.seal(opens.open(data, digest), digest)
+
+
+def _memory(row: SessionRow) -> tuple[object, ...]:
+    """What is remembered of a session: COPIED_COLUMNS."""
+    digest, _, _, version, _, last_seen_at, _, ends_at, _, _ = row
+    return digest, version, last_seen_at, ends_at + REMEMBERED_MS
+
+
+def _ending(row: Row) -> dict[str, object]:
+    return {"digest": row["digest"], "version": row["version"], "last_seen_at": row["last_seen_at"]}
+
+
+def _state(row: Row) -> tuple[int, int]:
+    return row["version"], row["last_seen_at"]

@@ -1,0 +1,112 @@
+"""Spans of OpenTelemetry, where it is installed (``pip install 'bodhi[otel]'``): requests, statements, provider calls.
+
+They go to the tracer provider that the process has, such as ``opentelemetry-instrument`` sets up. No span holds an id,
+a token, a parameter of a statement, or the text of an exception, which may repeat one.
+"""
+
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache, wraps
+from typing import Any, Protocol, TypeVar
+
+try:
+    from opentelemetry import propagate, trace
+    from opentelemetry.context import Context
+except ImportError:
+    IS_INSTALLED = False
+else:
+    IS_INSTALLED = True
+
+Call = TypeVar("Call", bound=Callable[..., Coroutine[Any, Any, Any]])
+
+
+class SpanLike(Protocol):
+    """What can be said about a span while it lasts."""
+
+    def update_name(self, name: str) -> None:
+        """Call it something else."""
+
+    def set_attribute(self, key: str, value: str | int) -> None:
+        """Say something about it."""
+
+
+Spanning = AbstractContextManager[SpanLike | None]
+
+_NOTHING: "nullcontext[None]" = nullcontext()
+
+if IS_INSTALLED:
+
+    def _tracer() -> trace.Tracer | None:
+        """What makes spans; None while they would go nowhere, which then costs next to nothing."""
+        provider = trace.get_tracer_provider()
+        return None if isinstance(provider, trace.ProxyTracerProvider) else _tracer_of(provider)
+
+    @cache
+    def _tracer_of(provider: trace.TracerProvider) -> trace.Tracer:
+        return provider.get_tracer("bodhi")
+
+    @contextmanager
+    def _span(
+        tracer: trace.Tracer,
+        name: str,
+        kind: trace.SpanKind,
+        attributes: Mapping[str, str],
+        parent: Context | None = None,
+    ) -> Iterator[SpanLike]:
+        span = tracer.start_span(name, parent, kind, dict(attributes))
+        # Neither would leave out what the exception says.
+        with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
+            try:
+                yield span
+            except BaseException as error:
+                span.set_attribute("error.type", type(error).__name__)
+                if getattr(error, "status", 500) >= 500:  # one of aiohttp's may be a redirect
+                    span.set_status(trace.StatusCode.ERROR)
+                raise
+
+    def request_span(headers: Mapping[str, str], method: str) -> Spanning:
+        """A span around a request, within the trace that its *headers* name; to be given the name of its route."""
+        tracer = _tracer()
+        if tracer is None:
+            return _NOTHING
+        attributes = {"http.request.method": method}
+        return _span(tracer, method, trace.SpanKind.SERVER, attributes, propagate.extract(headers))
+
+    def provider_span(what: str) -> Spanning:
+        """A span around a call of the identity provider."""
+        tracer = _tracer()
+        if tracer is None:
+            return _NOTHING
+        return _span(tracer, f"provider {what}", trace.SpanKind.CLIENT, {"bodhi.provider.call": what})
+
+    def statement_spans(system: str) -> Callable[[Call], Call]:
+        """Gives each call of a method whose first argument is a statement, or its name, a span of that name."""
+
+        def decorated(call: Call) -> Call:
+            @wraps(call)
+            async def in_span(self: object, statement: Any, /, *arguments: Any, **values: Any) -> Any:
+                tracer = _tracer()
+                if tracer is None:
+                    return await call(self, statement, *arguments, **values)
+                name: str = getattr(statement, "name", statement)
+                attributes = {"db.system.name": system, "db.operation.name": name}
+                with _span(tracer, name, trace.SpanKind.CLIENT, attributes):
+                    return await call(self, statement, *arguments, **values)
+
+            return in_span  # type: ignore[return-value]
+
+        return decorated
+
+else:
+
+    def request_span(headers: Mapping[str, str], method: str) -> Spanning:
+        """Nothing."""
+        return _NOTHING
+
+    def provider_span(what: str) -> Spanning:
+        """Nothing."""
+        return _NOTHING
+
+    def statement_spans(system: str) -> Callable[[Call], Call]:
+        """Leaves a method as it is."""
+        return lambda call: call

@@ -1,0 +1,102 @@
+"""``/ui/sessions``: where somebody is logged in, and how they end it."""
+
+from typing import Any, Literal
+
+import msgspec
+from aiohttp import web
+
+from bodhi.session import SESSIONS
+from bodhi.web.devices import device_of
+from bodhi.web.input import parameter_of, query_of
+from bodhi.web.login import DESK, LOGIN_PATH
+from bodhi.web.operations import OPTIONAL, Operation
+from bodhi.web.pages.forms import is_partial, see_other
+from bodhi.web.pages.navigation import SESSIONS as ENTRY
+from bodhi.web.pages.origins import provider_origins
+from bodhi.web.pages.rendering import fragment, page
+from bodhi.web.user_sessions import (
+    Cursor,
+    Handle,
+    SessionPaging,
+    end_other_sessions,
+    end_own_session,
+    page_of_sessions,
+    person_in,
+)
+
+PAGE_SIZE = 30
+OUTCOMES = {
+    "ended": "Ended. That browser is logged out.",
+    "others": "Ended. You are logged in here only.",
+}
+
+
+class Shown(msgspec.Struct):
+    """Which sessions are looked at, and what was done just now, without a script."""
+
+    after: Cursor | None = None
+    done: Literal["ended", "others"] | None = None
+
+
+async def list_sessions(request: web.Request) -> web.Response:
+    """Each session with a form that ends it."""
+    query = query_of(request, Shown)
+    return page(
+        request,
+        "sessions.html",
+        form_targets=await provider_origins(request.app[DESK].provider),
+        notice=OUTCOMES[query.done] if query.done else None,
+        **await _shown(request, query.after),
+    )
+
+
+async def end_one(request: web.Request) -> web.Response:
+    """Ends the session, and says so in its place; the own one leads to the login page."""
+    was_own = await end_own_session(request, parameter_of(request, "handle"))
+    if was_own:
+        return see_other(request, LOGIN_PATH)
+    if is_partial(request):
+        return fragment("_decided.html", notice=OUTCOMES["ended"])
+    return see_other(request, f"{ENTRY.path}?done=ended")
+
+
+async def end_others(request: web.Request) -> web.Response:
+    """Leaves the own session alone, in the list as well."""
+    await end_other_sessions(request)
+    if is_partial(request):
+        return fragment("_sessions.html", decided=OUTCOMES["others"], **await _shown(request, None))
+    return see_other(request, f"{ENTRY.path}?done=others")
+
+
+async def _shown(request: web.Request, after: str | None) -> dict[str, Any]:
+    """One page of the person's sessions, the own one first; and how many others there are in all."""
+    user_id = person_in(request).user_id
+    found = await page_of_sessions(request, SessionPaging(after, PAGE_SIZE), user_id)
+    return {
+        "sessions": sorted(found.sessions, key=lambda one: not one.is_current),
+        "others": await request.app[SESSIONS].count_sessions_for_user(user_id) - 1,
+        "after": found.after,
+        "device": device_of,
+    }
+
+
+OPERATIONS = (
+    Operation("GET", ENTRY.path, list_sessions, OPTIONAL, "Where you are logged in", query=Shown, in_document=False),
+    Operation(
+        "POST",
+        f"{ENTRY.path}/end-others",
+        end_others,
+        OPTIONAL,
+        "End all your sessions but this one",
+        in_document=False,
+    ),
+    Operation(
+        "POST",
+        f"{ENTRY.path}/{{handle}}/end",
+        end_one,
+        OPTIONAL,
+        "End one of your sessions",
+        parameters={"handle": Handle},
+        in_document=False,
+    ),
+)

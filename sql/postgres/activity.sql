@@ -1,0 +1,32 @@
+-- name: add_activity(name, value, now) -> count
+-- Processes add what happened in each of them, within this minute's row.
+INSERT INTO bodhi_activity AS activity (name, minute, value)
+VALUES ($1, now_ms($3) / 60000 * 60000, $2)
+    ON CONFLICT (name, minute) DO UPDATE
+   SET value = activity.value + excluded.value;
+
+-- name: put_activity(name, value, now) -> count
+-- A level rather than an amount: of several processes that looked, the first one's word stays.
+INSERT INTO bodhi_activity (name, minute, value)
+VALUES ($1, now_ms($3) / 60000 * 60000, $2)
+    ON CONFLICT (name, minute) DO NOTHING;
+
+-- name: find_activity(name, now) -> maybe
+SELECT value
+  FROM bodhi_activity
+ WHERE name = $1
+   AND minute = now_ms($2) / 60000 * 60000;
+
+-- name: list_activity(name, span_ms, now) -> many
+-- The time comes along in every row, and in one without a minute where there is nothing else to tell.
+SELECT clock.now AS now, activity.minute AS minute, activity.value AS value
+  FROM (SELECT now_ms($3) AS now) AS clock
+  LEFT JOIN bodhi_activity AS activity
+    ON activity.name = $1
+   AND activity.minute > clock.now - $2::bigint
+ ORDER BY activity.minute;
+
+-- name: sweep_activity(name, keep_ms, now) -> count
+DELETE FROM bodhi_activity
+ WHERE name = $1
+   AND minute < now_ms($3) - $2::bigint;

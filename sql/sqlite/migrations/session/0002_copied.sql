@@ -1,0 +1,11 @@
+-- Which sessions came here from another database, and how they were then: so that a copy that runs again carries on
+-- what happened there, and never brings back what ended here.
+CREATE TABLE bodhi_session_copied (
+    digest       BLOB    NOT NULL PRIMARY KEY CHECK (length(digest) = 32),
+    version      INTEGER NOT NULL,
+    last_seen_at INTEGER NOT NULL,
+    -- long after the session's own end
+    kept_until   INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX bodhi_session_copied_age ON bodhi_session_copied (kept_until);

@@ -1,0 +1,37 @@
+"""Commands as processes, beside databases with something in them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bodhi
+
+KEY = "a key for tests of at least thirty-two characters"
+
+
+@pytest.fixture
+def process_environ(tmp_path):
+    """The environment of a process of an operator: a home of its own, and one key."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("BODHI_")}
+    return {
+        **inherited,
+        "BODHI_HOME": str(tmp_path / "bodhi"),
+        "BODHI_ENCRYPTION_KEY": KEY,
+        "PYTHONPATH": str(Path(bodhi.__file__).parents[1]),
+    }
+
+
+@pytest.fixture
+def bodhi_process(process_environ, tmp_path):
+    """Runs ``python -m bodhi``: exit status, stdout and stderr. Nobody is there to be asked."""
+
+    def run(*arguments, **environ):
+        command = [sys.executable, "-m", "bodhi", *arguments]
+        options = {"env": {**process_environ, **environ}, "cwd": tmp_path, "stdin": subprocess.DEVNULL, "timeout": 60}
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+        return ended.returncode, ended.stdout, ended.stderr
+
+    return run

@@ -1,0 +1,177 @@
+"""What ``bodhi doctor`` finds, as a process."""
+
+import asyncio
+import json
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from bodhi.cli import checks
+from bodhi.database import Schema, open_database
+from bodhi.session import DefaultSessionService
+from bodhi.testing import DevelopmentProvider
+from cli.conftest import KEY
+
+OTHER_KEY = "another key for tests of at least thirty-two characters"
+
+
+@pytest.fixture
+def ready(database_url, process_environ):
+    """Databases that are up to date, with a session under each of two keys."""
+    process_environ["BODHI_SESSION_DB_URL"] = process_environ["BODHI_DATABASE_URL"] = database_url
+
+    async def fill():
+        async with open_database(database_url) as database:
+            await Schema(database, "application").migrate()
+        for key in (KEY, OTHER_KEY):
+            async with DefaultSessionService.from_url(database_url, keys=[key], sweep_seconds=None) as service:
+                await service.create({"user_id": "ann"})
+
+    asyncio.run(fill())
+    process_environ["BODHI_ENCRYPTION_KEY"] = f"{KEY},{OTHER_KEY}"
+    return database_url
+
+
+def examined(ended):
+    """Exit status, and what was found by its check: the worst state, and all messages and advice."""
+    status, out, _ = ended
+    found = {}
+    for finding in json.loads(out):
+        state, text = found.get(finding["check"], ("ok", ""))
+        worst = max(state, finding["state"], key=["ok", "warning", "fault"].index)
+        found[finding["check"]] = worst, f"{text}{finding['message']} {finding['advice']}\n"
+    return status, found
+
+
+def test_a_healthy_server_has_no_fault(bodhi_process, ready, database_url):
+    """What is left to do is a warning."""
+    status, found = examined(bodhi_process("doctor", "--json"))
+
+    assert 0 == status
+    for check in ("settings", "files", "session database", "application database"):
+        assert "ok" == found[check][0], found[check]
+    assert "1 of 2 sessions are encrypted with an older key" in found["keys"][1]
+    assert "sessions rekey" in found["keys"][1]
+    assert ("warning", True) == (found["identity provider"][0], "BODHI_AUTH_ISSUER" in found["identity provider"][1])
+
+
+def test_people_read_a_line_for_each(bodhi_process, ready):
+    """State, check, what was found; and under it what to do."""
+    status, out, err = bodhi_process("doctor")
+
+    assert (0, "") == (status, err)
+    assert out.startswith("ok       settings              all are valid; BODHI_DEPLOYMENT is standalone\n")
+    assert "\n                               -> set BODHI_AUTH_ISSUER" in out
+
+
+def test_a_key_that_is_missing_is_a_fault(bodhi_process, ready):
+    """With the way to bring it back."""
+    status, found = examined(bodhi_process("doctor", "--json", BODHI_ENCRYPTION_KEY=KEY))
+
+    assert (1, "fault") == (status, found["keys"][0])
+    assert "1 of 2 sessions are encrypted with a key that is not configured" in found["keys"][1]
+
+
+def test_wrong_settings_are_faults(bodhi_process):
+    """All of them, and nothing else is looked at."""
+    status, found = examined(bodhi_process("doctor", "--json", BODHI_PORT="x", BODHI_WORKERS="0"))
+
+    assert (1, {"settings"}) == (status, set(found))
+    assert "BODHI_PORT (environment)" in found["settings"][1]
+    assert "BODHI_WORKERS (environment)" in found["settings"][1]
+
+
+def test_a_new_server_has_nothing_yet(bodhi_process, process_environ, tmp_path):
+    """That is no fault, and nothing is made."""
+    del process_environ["BODHI_ENCRYPTION_KEY"]
+
+    status, found = examined(bodhi_process("doctor", "--json"))
+
+    assert (0, "warning") == (status, found["session database"][0])
+    assert "is not there" in found["session database"][1]
+    assert not (tmp_path / "bodhi").exists()
+
+
+def test_a_schema_that_nobody_migrates_is_a_fault(bodhi_process, postgres_url):
+    """With the command that does."""
+    environ = {"BODHI_SESSION_DB_URL": postgres_url, "BODHI_DATABASE_URL": postgres_url}
+
+    assert "warning" == examined(bodhi_process("doctor", "--json", **environ))[1]["session database"][0]
+    status, found = examined(bodhi_process("doctor", "--json", **environ, BODHI_DB_AUTO_MIGRATE="false"))
+    assert (1, "fault") == (status, found["session database"][0])
+    assert "python -m bodhi db migrate" in found["session database"][1]
+
+
+def test_a_database_that_does_not_answer_is_a_fault(bodhi_process):
+    """Without its password."""
+    url = "postgresql://ann:secret@127.0.0.1:9/bodhi"
+
+    status, found = examined(bodhi_process("doctor", "--json", BODHI_SESSION_DB_URL=url, BODHI_DB_TIMEOUT="1"))
+
+    assert (1, "fault") == (status, found["session database"][0])
+    assert "secret" not in str(found)
+
+
+def test_a_newer_schema_is_a_fault(bodhi_process, sqlite_url, process_environ):
+    """Nothing migrates back."""
+    process_environ["BODHI_SESSION_DB_URL"] = sqlite_url
+    assert 0 == bodhi_process("db", "migrate")[0]
+    connection = sqlite3.connect(sqlite_url.removeprefix("sqlite:"))
+    connection.execute("INSERT INTO bodhi_schema VALUES ('session', 9999, 'later', 0)")
+    connection.commit()
+    connection.close()
+
+    status, found = examined(bodhi_process("doctor", "--json"))
+
+    assert (1, "fault") == (status, found["session database"][0])
+    assert "newer bodhi" in found["session database"][1]
+
+
+def test_files_that_others_can_read_are_faults(bodhi_process, tmp_path):
+    """With the command that closes them."""
+    home = tmp_path / "bodhi"
+    home.mkdir(mode=0o755)
+    (home / "encryption.key").write_text(KEY)
+    (home / "encryption.key").chmod(0o644)
+    (home / "session.sqlite").touch(0o640)
+
+    status, found = examined(bodhi_process("doctor", "--json"))
+
+    assert (1, "fault") == (status, found["files"][0])
+    for command in (f"chmod 700 {home}", f"chmod 600 {home}/encryption.key", f"chmod 600 {home}/session.sqlite"):
+        assert command in found["files"][1]
+
+
+async def test_the_provider_is_asked(process_environ, tmp_path):
+    """For what it says of itself, and for its keys."""
+    async with DevelopmentProvider() as provider:
+        for alter, state, told in (
+            (None, "ok", "it has keys for"),
+            (lambda body: body.update(issuer="https://other.example"), "fault", "openid-configuration"),
+        ):
+            if alter:
+                provider.alter("discovery", alter)
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "bodhi", "doctor", "--json"),
+                env={**process_environ, "BODHI_AUTH_ISSUER": provider.issuer},
+                cwd=tmp_path,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+            out, _ = await process.communicate()
+            status, found = examined((process.returncode, out, ""))
+            assert (state == "fault", state) == (bool(status), found["identity provider"][0])
+            assert told in found["identity provider"][1]
+
+
+@pytest.mark.parametrize(("apart", "state"), [(0, "ok"), (-5, "warning"), (5, "warning"), (60, "fault")])
+async def test_clocks_are_compared(database_url, monkeypatch, apart, state):
+    """Those of the database and of this machine."""
+    now = checks.time.time
+    async with open_database(database_url) as database:
+        monkeypatch.setattr(checks.time, "time", lambda: now() + apart)
+        finding = await checks._clock("session database", database)
+
+    assert state == finding.state, finding

@@ -1,0 +1,250 @@
+"""Listing and ending sessions from the command line, as processes."""
+
+import asyncio
+import hashlib
+import json
+import os
+import pty
+import subprocess
+import sys
+import tracemalloc
+
+import pytest
+
+from bodhi.cli.sessions import _dump
+from bodhi.session import DefaultSessionService
+from bodhi.session.records import Device
+from cli.conftest import KEY
+
+FIREFOX = Device("192.0.2.7", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
+
+
+@pytest.fixture
+def database(database_url, process_environ):
+    """The session database of the processes: two sessions of Ann, one of Bob, one of nobody, one that has expired."""
+    process_environ["BODHI_SESSION_DB_URL"] = process_environ["BODHI_DATABASE_URL"] = database_url
+
+    async def fill():
+        async with service_on(database_url, clock=lambda: 1_000_000_000_000) as service:
+            await service.create({"user_id": "ann"})
+        async with service_on(database_url) as service:
+            for data in ({"user_id": "ann"}, {"user_id": "ann"}, {"user_id": "bob"}, {"cart": 1}):
+                await service.create(data, device=FIREFOX)
+
+    asyncio.run(fill())
+    return database_url
+
+
+def service_on(url, **options):
+    """A service to be entered."""
+    return DefaultSessionService.from_url(url, keys=[KEY], sweep_seconds=None, **options)
+
+
+def handles_of(url, user):
+    """The user's live sessions, oldest first."""
+
+    async def ask():
+        async with service_on(url) as service:
+            return await service.get_session_ids_for_user(user)
+
+    return asyncio.run(ask())
+
+
+def lines_of(out):
+    """What is on each line of JSON."""
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_sessions_are_listed(bodhi_process, database):
+    """With what they are known by, and no more; expired ones are none."""
+    status, out, err = bodhi_process("sessions", "list", "--user", "ann")
+
+    head, *rows = out.splitlines()
+    assert (0, "") == (status, err)
+    assert head.split("  ")[0] == "HANDLE"
+    assert handles_of(database, "ann") == [row.split()[0] for row in rows]
+    assert all(" ann Firefox on Linux 192.0.2.7 " in " ".join(row.split()) for row in rows)
+
+    entries = lines_of(bodhi_process("sessions", "list", "--json")[1])
+    assert {"ann", "bob", None} == {entry["user_id"] for entry in entries}
+    assert 4 == len({entry["handle"] for entry in entries})
+
+
+@pytest.mark.parametrize("chosen", [(), ("--user", "ann")])
+def test_a_list_goes_on_where_it_ended(bodhi_process, database, chosen):
+    """By the cursor on stderr, which is that of the last line too."""
+    seen, after = [], ()
+    while True:
+        status, out, err = bodhi_process("sessions", "list", "--limit", "1", "--json", *chosen, *after)
+        seen += lines_of(out)
+        assert 0 == status
+        if not err:
+            break
+        after = ("--after", seen[-1]["cursor"])
+        assert f"there are more: --after {seen[-1]['cursor']}\n" == err
+
+    assert (2 if chosen else 4) == len(seen) == len({entry["handle"] for entry in seen})
+
+
+def test_a_cursor_that_is_none_is_refused(bodhi_process, database):
+    """As a fault of the command line."""
+    status, out, err = bodhi_process("sessions", "list", "--after", "x")
+
+    assert (2, "", 1) == (status, out, len(err.splitlines()))
+    assert "--after" in err
+
+
+def test_sessions_are_dumped(bodhi_process, database):
+    """Handle and user of each."""
+    status, out, err = bodhi_process("sessions", "dump", "--json")
+    entries = lines_of(out)
+
+    assert (0, "") == (status, err)
+    assert ["None", "ann", "ann", "bob"] == sorted(str(entry["user_id"]) for entry in entries)
+    plain = bodhi_process("sessions", "dump")[1].splitlines()
+    assert sorted(f"{entry['handle']}  {entry['user_id'] or '-'}" for entry in entries) == sorted(plain)
+
+
+def test_a_session_is_revoked(bodhi_process, database):
+    """Once; the log says who did it, and has nothing that lets anybody in."""
+    first, second = handles_of(database, "ann")
+
+    status, out, err = bodhi_process("sessions", "revoke", first, "--yes", "--json", BODHI_LOG_FORMAT="json")
+
+    assert (0, {"ended": 1}) == (status, json.loads(out))
+    assert ("revoked", 1, "the command line") == told_in(err)
+    assert [second] == handles_of(database, "ann")
+    assert (1, "0 live sessions ended\n") == bodhi_process("sessions", "revoke", first, "--yes")[:2]
+
+
+def test_a_handle_may_look_like_an_option(bodhi_process, database):
+    """One in 64 begins with a hyphen."""
+    assert (1, {"ended": 0}) == only_json(bodhi_process("sessions", "revoke", "--yes", "--json", "-h" + "a" * 14))
+
+
+def test_sessions_of_a_user_are_cleared(bodhi_process, database):
+    """Nobody else's."""
+    status, out, err = bodhi_process("sessions", "clear", "--user", "ann", "--yes", BODHI_LOG_FORMAT="json")
+
+    assert (0, "2 live sessions ended\n") == (status, out)
+    assert ("cleared", 2, "the command line") == told_in(err)
+    assert ([], 1) == (handles_of(database, "ann"), len(handles_of(database, "bob")))
+
+
+def test_all_sessions_are_cleared(bodhi_process, database):
+    """Those of nobody as well."""
+    assert (0, {"ended": 4}) == only_json(bodhi_process("sessions", "clear", "--all", "--yes", "--json"))
+    assert (0, {"live": 0}) == only_json(bodhi_process("sessions", "count", "--json"))
+
+
+@pytest.mark.parametrize("arguments", [[], ["--user", "ann", "--all"]])
+def test_what_is_cleared_has_to_be_said(bodhi_process, database, arguments):
+    """Nothing is cleared by leaving something out."""
+    status, out, err = bodhi_process("sessions", "clear", "--yes", *arguments)
+
+    assert (2, "", 1) == (status, out, len(err.splitlines()))
+    assert 2 == len(handles_of(database, "ann"))
+
+
+def test_nothing_ends_where_nobody_can_be_asked(bodhi_process, database):
+    """One line says what is missing."""
+    for command in (["clear", "--all"], ["clear", "--user", "ann"], ["revoke", handles_of(database, "bob")[0]]):
+        status, out, err = bodhi_process("sessions", *command)
+
+        assert (2, "", 1) == (status, out, len(err.splitlines()))
+        assert "--yes" in err
+    assert 2 == len(handles_of(database, "ann"))
+
+
+@pytest.mark.parametrize(("answer", "left", "status"), [("n\n", 2, 1), ("y\n", 0, 0)])
+def test_somebody_who_is_there_is_asked(process_environ, database, tmp_path, answer, left, status):
+    """At a terminal; the answer no leaves everything as it is."""
+    mine, theirs = pty.openpty()
+    command = [sys.executable, "-m", "bodhi", "sessions", "clear", "--user", "ann"]
+    os.write(mine, answer.encode())
+    ended = subprocess.run(
+        command,
+        env=process_environ,
+        cwd=tmp_path,
+        stdin=theirs,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    os.close(mine)
+    os.close(theirs)
+
+    assert (status, left) == (ended.returncode, len(handles_of(database, "ann")))
+    assert "End all sessions of ann?" in ended.stderr
+
+
+def test_names_move_no_cursor(bodhi_process, database):
+    """Users are called what a provider likes."""
+
+    async def add():
+        async with service_on(database) as service:
+            await service.create({"user_id": "eve\x1b[2J\nline"})
+
+    asyncio.run(add())
+    for command in ("list", "dump"):
+        out = bodhi_process("sessions", command)[1]
+        assert "eve\\x1b[2J\\nline" in out
+        assert "\x1b" not in out
+
+
+async def fill(url, numbers):
+    """Stores a session, which nobody can read, for each of *numbers*."""
+    times = {"idle_ms": 3_600_000, "lifetime_ms": 86_400_000, "max_age_ms": None, "now": None}
+    common = {"data": b"data", "user_id": "ann", "ip": None, "user_agent": None, **times}
+    rows = [{**common, "digest": hashlib.sha256(b"%d" % number).digest()} for number in numbers]
+    async with service_on(url) as service:
+        for start in range(0, len(rows), 1000):
+            await service.get_session_store().database.each("create_session", rows[start : start + 1000])
+
+
+async def test_a_dump_takes_constant_memory(database_url, tmp_path, monkeypatch):
+    """Twenty thousand sessions take what two thousand do."""
+    peaks = []
+    for numbers in (range(2_000), range(2_000, 20_000)):
+        await fill(database_url, numbers)
+        async with service_on(database_url) as service:
+            await measured(service, tmp_path, monkeypatch)  # what is loaded once is loaded
+            peaks.append(await measured(service, tmp_path, monkeypatch))
+
+    assert peaks[1] < 1.5 * peaks[0] + 200_000
+
+
+async def measured(service, tmp_path, monkeypatch):
+    """The most bytes that a dump holds at a time."""
+    with (tmp_path / "dumped").open("w") as file:
+        monkeypatch.setattr("sys.stdout", file)
+        tracemalloc.start()
+        await _dump(service, as_json=True)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    return peak
+
+
+def test_a_dump_begins_before_it_ends(process_environ, database_url, tmp_path):
+    """The first line is there while the process waits for the rest to be read."""
+    process_environ["BODHI_SESSION_DB_URL"] = database_url
+    asyncio.run(fill(database_url, range(5_000)))
+    command = [sys.executable, "-m", "bodhi", "sessions", "dump", "--json"]
+    with subprocess.Popen(command, env=process_environ, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        first = json.loads(process.stdout.readline())
+        # 5,000 lines do not fit into a pipe: who has not been read to the end cannot have ended.
+        assert (None, "ann") == (process.poll(), first["user_id"])
+        rest = process.stdout.readlines()
+    assert (0, 5_000) == (process.returncode, 1 + len(rest))
+
+
+def only_json(ended):
+    """Exit status and what is on stdout."""
+    return ended[0], json.loads(ended[1])
+
+
+def told_in(err):
+    """Reason, number and author of the one record about sessions that ended."""
+    (record,) = [one for one in lines_of(err) if one.get("event") == "sessions_ended"]
+    return record["reason"], record["ended"], record["by"]

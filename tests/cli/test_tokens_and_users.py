@@ -1,0 +1,102 @@
+"""API tokens and people from the command line, as processes."""
+
+import asyncio
+import json
+
+import pytest
+
+from bodhi.auth.api_tokens import ApiTokens
+from bodhi.auth.context import SessionUser
+from bodhi.auth.people import People
+from bodhi.auth.scopes import Role, TokenScope
+from bodhi.database import Schema, open_database
+from bodhi.session import DefaultSessionService
+from cli.conftest import KEY
+
+
+@pytest.fixture
+def made(database_url, process_environ):
+    """The tokens by their names: two of Ann, who has two sessions, and one of Bob, who was removed."""
+    process_environ["BODHI_SESSION_DB_URL"] = process_environ["BODHI_DATABASE_URL"] = database_url
+    made = {}
+
+    async def fill():
+        async with open_database(database_url) as database:
+            await Schema(database, "application").migrate()
+            tokens, people = ApiTokens(database), People(database)
+            for name, user_id in (("first", "ann"), ("second", "ann"), ("third", "bob")):
+                await people.note(user_id, user_id.title(), Role.USER)
+                owner = SessionUser(user_id, user_id.title(), Role.USER, "token")
+                made[name] = await tokens.create(owner, scope=TokenScope.USER, name=name)
+            await people.remove("bob")
+        async with DefaultSessionService.from_url(database_url, keys=[KEY], sweep_seconds=None) as service:
+            for _ in range(2):
+                await service.create({"user_id": "ann"})
+
+    asyncio.run(fill())
+    return made
+
+
+def test_tokens_are_listed(bodhi_process, made):
+    """Oldest first; neither themselves nor their hashes."""
+    status, out, err = bodhi_process("tokens", "list", "--json")
+    entries = [json.loads(line) for line in out.splitlines()]
+
+    assert (0, "") == (status, err)
+    assert ["first", "second", "third"] == [entry["name"] for entry in entries]
+    assert [made[name].record.id for name in made] == [entry["id"] for entry in entries]
+    assert not [one for one in made.values() if one.token in out]
+    plain = bodhi_process("tokens", "list", "--user", "bob")[1].splitlines()
+    assert 2 == len(plain)
+    assert plain[1].startswith(f"{made['third'].record.id}  bob   third  bodhiapp_")
+
+
+def test_a_list_of_tokens_goes_on(bodhi_process, made):
+    """After the one that stderr names."""
+    _, out, err = bodhi_process("tokens", "list", "--limit", "2", "--json")
+    assert 2 == len(out.splitlines())
+    last = made["second"].record.id
+    assert f"there are more: --after {last}\n" == err
+
+    _, out, err = bodhi_process("tokens", "list", "--after", last, "--json")
+    assert (["third"], "") == ([json.loads(line)["name"] for line in out.splitlines()], err)
+
+
+def test_a_token_is_revoked(bodhi_process, made):
+    """Whoever's it is, once, and the others stay."""
+    token_id = made["first"].record.id
+
+    assert (2, "") == bodhi_process("tokens", "revoke", token_id)[:2]
+    status, out, err = bodhi_process("tokens", "revoke", token_id, "--yes")
+    assert (0, "the token is inactive\n") == (status, out)
+    assert f"an API token was made inactive: {token_id}" in err
+    again = bodhi_process("tokens", "revoke", token_id, "--yes", "--json")
+    assert (1, {"revoked": 0}) == (again[0], json.loads(again[1]))
+
+    out = bodhi_process("tokens", "list", "--json")[1]
+    statuses = [json.loads(line)["status"] for line in out.splitlines()]
+    assert ["inactive", "active", "active"] == statuses
+
+
+def test_users_are_listed(bodhi_process, made):
+    """With the role they had last, and how many sessions they have."""
+    status, out, err = bodhi_process("users", "list", "--json")
+    ann, bob = (json.loads(line) for line in out.splitlines())
+
+    assert (0, "") == (status, err)
+    assert ("ann", "Ann", "resource_user", False, 2) == tuple(ann.values())[:5]
+    assert ("bob", None, True, 0) == (bob["user_id"], bob["role"], bob["is_removed"], bob["sessions"])
+    _, out, err = bodhi_process("users", "list", "--limit", "1")
+    assert ("USER", "ann", 2) == (out.split()[0], out.splitlines()[1].split()[0], len(out.splitlines()))
+    assert "there are more: --after ann\n" == err
+    assert ["bob"] == [line.split()[0] for line in bodhi_process("users", "list", "--after", "ann")[1].splitlines()[1:]]
+
+
+@pytest.mark.parametrize("command", [("tokens", "list"), ("users", "list")])
+def test_a_database_that_is_not_there_is_not_made(bodhi_process, tmp_path, command):
+    """One line names the setting."""
+    status, out, err = bodhi_process(*command, BODHI_DATABASE_URL=f"sqlite:{tmp_path / 'none.sqlite'}")
+
+    assert (2, "", 1) == (status, out, len(err.splitlines()))
+    assert err.startswith("bodhi: error: BODHI_DATABASE_URL (environment): ")
+    assert not (tmp_path / "none.sqlite").exists()

@@ -1,0 +1,128 @@
+"""The last day, minute by minute."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bodhi.auth.refusal import Refusal
+from bodhi.database import open_database
+from bodhi.metrics.activity import Activity, ActivityRecorder
+
+NOW = datetime(2027, 1, 15, 8, 0, tzinfo=UTC)
+MINUTE_MS = 60_000
+
+
+@pytest.fixture
+def activity(application, clock):
+    """The activity of one node."""
+    return Activity(application, clock=clock)
+
+
+@pytest.fixture
+def happened():
+    """What has happened in a process so far."""
+    return {"logins": 0, "saves": 0}
+
+
+@pytest.fixture
+def make_recorder(happened):
+    """Makes what writes it down; live sessions are 7."""
+
+    async def count_live():
+        return 7
+
+    return lambda activity: ActivityRecorder(activity, amounts=lambda: happened, count_live=count_live)
+
+
+async def busy_minutes(activity, name, hours=1):
+    """The minutes in which something happened, counted back from now."""
+    return {
+        (NOW - minute) // timedelta(minutes=1): value for minute, value in await activity.series(name, hours) if value
+    }
+
+
+async def test_processes_add_up_within_a_minute(activity, clock):
+    """What each of them tells is added to what the others told."""
+    await activity.add({"logins": 2, "saves": 5})
+    await activity.add({"logins": 1})
+    clock.advance(MINUTE_MS)
+    await activity.add({"logins": 4})
+
+    assert {0: 3, -1: 4} == await busy_minutes(activity, "logins")
+    assert {0: 5} == await busy_minutes(activity, "saves")
+
+
+async def test_a_series_has_every_minute(activity, clock):
+    """From the oldest to the present one; nothing is 0."""
+    await activity.add({"logins": 1})
+    clock.advance(2 * MINUTE_MS + 999)
+
+    series = await activity.series("logins", 1)
+
+    assert [NOW + timedelta(minutes=offset) for offset in range(-57, 3)] == [minute for minute, _ in series]
+    assert [0] * 57 + [1, 0, 0] == [value for _, value in series]
+    assert 60 * 24 == len(await activity.series("logins", 24)) == len(await activity.series("logins", 1_000))
+    assert [] == [value for _, value in await activity.series("conflicts", 1) if value]
+
+
+async def test_one_process_a_minute_looks_for_live_sessions(activity, clock):
+    """The others find that it was done, and ask the database for no more."""
+    asked = []
+
+    async def count_live():
+        asked.append(len(asked) + 1)
+        return 40 + len(asked)
+
+    assert [True, False, False] == [await activity.look(count_live) for _ in range(3)]
+    clock.advance(3 * MINUTE_MS)
+    assert await activity.look(count_live)
+
+    assert [1, 2] == asked
+    series = await activity.series("live_sessions", 1)
+    assert [(NOW, 41), (NOW + timedelta(minutes=3), 42)] == series
+
+
+async def test_what_is_older_than_a_day_is_removed(activity, clock, application):
+    """After 25 hours: a plot of 24 hours never lacks its first minutes."""
+    await activity.add({"logins": 1})
+    clock.advance(25 * 60 * MINUTE_MS)
+    await activity.sweep()
+    assert [NOW.timestamp() * 1000] == [
+        row["minute"]
+        for row in await application.many("list_activity", name="logins", span_ms=30 * 60 * MINUTE_MS, now=clock())
+    ]
+
+    clock.advance(1)
+    await activity.sweep()
+
+    rows = await application.many("list_activity", name="logins", span_ms=30 * 60 * MINUTE_MS, now=clock())
+    assert [None] == [row["minute"] for row in rows]
+
+
+async def test_a_recorder_writes_what_is_new(make_recorder, activity, happened):
+    """Not what it has written before, and not what happened before it was there."""
+    happened["saves"] = 100
+    recorder = make_recorder(activity)
+    happened.update(saves=103, logins=1)
+    await recorder.write()
+    happened["saves"] = 105
+    await recorder.write()
+    await recorder.close()
+
+    assert {0: 5} == await busy_minutes(activity, "saves")
+    assert {0: 1} == await busy_minutes(activity, "logins")
+
+
+async def test_what_could_not_be_written_is_written_later(make_recorder, happened, database_url, application, clock):
+    """An outage of the database loses nothing, and closing in it fails nothing."""
+    away = open_database(database_url)  # not connected
+    recorder = make_recorder(Activity(away, clock=clock))
+    happened["saves"] = 3
+    with pytest.raises(Refusal, match="database"):
+        await recorder.write()
+    await recorder.close()
+
+    async with away:
+        await recorder.write()
+
+    assert {0: 3} == await busy_minutes(Activity(application, clock=clock), "saves")

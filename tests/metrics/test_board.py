@@ -1,0 +1,94 @@
+"""Processes that put their numbers together, and die."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from bodhi.metrics.board import HALF, Board
+from bodhi.metrics.snapshot import Live, Snapshot
+
+SAVES = ("bodhi_session_saves_total",)
+IN_USE = ("bodhi_database_in_use", "session")
+TIMES = ("bodhi_http_request_duration_seconds", "/ping", "GET", "2xx")
+
+
+def snapshot(saves, at=1_000.0, **others):
+    """The numbers of a process that has saved so often, and uses one connection."""
+    return Snapshot(taken_at=at, counts={SAVES: saves}, levels={IN_USE: 1}, **others)
+
+
+@pytest.fixture
+def board():
+    """A board of two places."""
+    return Board(2)
+
+
+def test_the_sum_is_the_same_wherever_it_is_asked(board):
+    """Counts, levels and times of all places; the newest word about live sessions."""
+    first, second = board.take(0), board.take(1)
+    first.put(snapshot(3, times={TIMES: [1, 0, 0.5]}, live=Live(990.0, 8)))
+    second.put(snapshot(4, times={TIMES: [1, 2, 0.25]}, live=Live(995.0, 9)))
+
+    total = first.total(now=1_000)
+
+    assert total == second.total(now=1_000)
+    assert ({SAVES: 7}, {IN_USE: 2}, {TIMES: [2, 2, 0.75]}) == (total.counts, total.levels, total.times)
+    assert 9 == total.live.sessions
+
+
+def test_what_is_old_is_no_present_state(board):
+    """A process that hangs has used no connection that anybody knows of; what it counted, it counted."""
+    board.take(0).put(snapshot(3, live=Live(1_000.0, 8)))
+
+    total = board.take(1).total(now=1_100)
+
+    assert ({SAVES: 3}, {}, None) == (total.counts, total.levels, total.live)
+
+
+def test_whoever_follows_in_a_place_goes_on_from_there(board):
+    """Nothing is lost with a process that died, and nothing counted twice."""
+    board.take(0).put(snapshot(3))
+    for _ in range(3):
+        follower = board.take(0)
+        assert {SAVES: 3} == follower.total(now=1_000).counts
+        follower.put(snapshot(0))
+
+    follower.put(snapshot(2))
+    follower.put(snapshot(4))
+    assert {SAVES: 7} == follower.total(now=1_000).counts
+    assert {SAVES: 7} == board.take(0).total(now=1_000).counts
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+def test_a_process_that_is_killed_while_it_writes_leaves_what_it_told_before(board):
+    """Again and again, at whatever point of a writing: what can be read is whole, and never goes back."""
+    told = 0
+    for _ in range(20):
+        child = os.fork()
+        if child == 0:  # pragma: no cover - another process
+            place = board.take(0)
+            saves = 0
+            while True:
+                saves += 1
+                place.put(snapshot(saves, times={(str(number),): [0.0] * 15 for number in range(100)}))
+        until = time.monotonic() + 30
+        while board.take(1).total(now=1_000).counts.get(SAVES, 0) <= told:
+            assert time.monotonic() < until
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        now = board.take(1).total(now=1_000).counts[SAVES]
+        assert now > told
+        told = now
+
+
+def test_what_has_no_room_is_left_out_and_told_once(board, caplog):
+    """The numbers stand still, rather than to run over into another's."""
+    place = board.take(0)
+    place.put(snapshot(1))
+    for _ in range(2):
+        place.put(Snapshot(counts={("x" * HALF,): 1.0}))
+
+    assert {SAVES: 1} == place.total(now=1_000).counts
+    assert 1 == len(caplog.records)

@@ -1,0 +1,128 @@
+"""Whatever ends a session is told once: in the log, and in the counter of its reason."""
+
+import logging
+
+import pytest
+
+from bodhi.session import DefaultSessionService
+from bodhi.testing.clock import Clock
+
+KEY = "k" * 32
+
+
+@pytest.fixture
+def clock():
+    """The time of the sessions."""
+    return Clock()
+
+
+@pytest.fixture
+async def make_service(database_url, clock):
+    """Opens services on the test's database; *policy* goes to each."""
+    opened = []
+
+    async def make(**policy):
+        service = await DefaultSessionService.connect(
+            database_url, keys=[KEY], sweep_seconds=None, clock=clock, **policy
+        )
+        opened.append(service)
+        return service
+
+    yield make
+    for service in opened:
+        await service.close()
+
+
+@pytest.fixture
+async def service(make_service):
+    """One service."""
+    return await make_service()
+
+
+@pytest.fixture
+def told(caplog):
+    """What the log's records say about ended sessions, so far."""
+    caplog.set_level(logging.INFO, logger="bodhi.session.endings")
+
+    def told():
+        fields = [record.fields for record in caplog.records if record.name == "bodhi.session.endings"]
+        assert all(one["event"] == "sessions_ended" for one in fields)
+        return [(one["reason"], one["ended"], one["user_id"], one["by"]) for one in fields]
+
+    return told
+
+
+async def test_revoking_and_clearing_is_told(service, told):
+    """With who did it, and not where nothing ended."""
+    handles = [(await service.create({"user_id": "ann"}))[1].handle for _ in range(4)]
+
+    assert await service.revoke_session(handles[0], user_id="ann")
+    assert not await service.revoke_session(handles[0], user_id="ann")
+    await service.revoke_other_sessions("ann", handles[1], by="ann")
+    await service.clear_sessions_for_user("ann", reason="role_change", by="root")
+    await service.create({"user_id": "bob"})
+    await service.clear_all_sessions(by="operator")
+
+    assert [
+        ("revoked", 1, "ann", None),
+        ("revoked", 2, "ann", "ann"),
+        ("role_change", 1, "ann", "root"),
+        ("cleared", 1, None, "operator"),
+    ] == told()
+    assert {"revoked": 3, "role_change": 1, "cleared": 1} == service.counters.endings
+
+
+async def test_logging_out_is_told(service, told):
+    """Also by taking everything out of a session; once, though the request is repeated."""
+    _, session = await service.create({"user_id": "ann"})
+    _, emptied = await service.create({"user_id": "ann"})
+
+    await service.delete(session.record.digest, user_id="ann")
+    await service.delete(session.record.digest, user_id="ann")
+    await service.save(emptied, {})
+
+    assert [("logout", 1, "ann", None)] * 2 == told()
+
+
+async def test_a_session_in_the_place_of_another_is_told(service, told):
+    """The one that was seen live has ended."""
+    _, session = await service.create({"user_id": "ann"})
+
+    await service.create({"user_id": "ann"}, replaces=session.record.digest, must_replace=True)
+
+    assert [("replaced", 1, "ann", None)] == told()
+
+
+async def test_what_a_cap_ends_is_told(make_service, told):
+    """At logins by creation and by rotation; nothing while the user is below it."""
+    service = await make_service(max_per_user=2)
+    _, visitor = await service.create({"cart": 1})
+    for _ in range(3):
+        await service.create({"user_id": "ann"})
+
+    await service.rotate(visitor, {"user_id": "ann"}, renewed=True)
+
+    assert [("cap", 1, "ann", None)] * 2 == told()
+
+
+async def test_expired_sessions_are_told_when_they_are_swept(service, told, clock):
+    """How many, in one record."""
+    for _ in range(3):
+        await service.create({"user_id": "ann"})
+    clock.advance(30 * 86_400_000)
+
+    assert 3 == await service.sweep()
+    assert 0 == await service.sweep()
+
+    assert [("expired", 3, None, None)] == told()
+
+
+async def test_no_record_holds_what_lets_somebody_in(service, caplog):
+    """Neither an id nor its digest nor a handle is in any of them."""
+    caplog.set_level(logging.DEBUG)
+    session_id, session = await service.create({"user_id": "ann"})
+    await service.revoke_session(session.handle, user_id="ann")
+
+    written = "".join(f"{record.getMessage()}{record.__dict__}" for record in caplog.records if "bodhi" in record.name)
+    assert "sessions_ended" in written
+    assert not [secret for secret in (session_id, session.record.digest.hex(), session.handle) if secret in written]

@@ -1,0 +1,144 @@
+"""``/metrics`` of servers that run as processes."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import time
+import urllib.error
+import urllib.request
+
+import psutil
+import pytest
+
+from support.server_process import environ as environ  # noqa: PLC0414 - fixtures, which one has by importing them
+from support.server_process import launch as launch  # noqa: PLC0414
+from support.server_process import serve as serve  # noqa: PLC0414
+
+PINGS = ("bodhi_http_request_duration_seconds_count", 'method="GET",route="/ping",status="2xx"')
+
+
+@pytest.fixture
+def scrape(read_samples):
+    """What a server tells: the samples."""
+
+    def scrape(server):
+        port = re.search(r"metrics are on http://127\.0\.0\.1:(\d+)/metrics", server.stderr)[1]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as response:
+            assert "text/plain; version=0.0.4; charset=utf-8" == response.headers["Content-Type"]
+            return read_samples(response.read().decode())
+
+    return scrape
+
+
+def start(serve, *arguments, **settings):
+    """A server that tells its numbers on some port."""
+    return serve(*arguments, BODHI_METRICS_HOST="127.0.0.1", BODHI_METRICS_PORT="0", **settings)
+
+
+def wait_for(condition):
+    """What *condition* gives, when it gives something."""
+    until = time.monotonic() + 30
+    while not (result := condition()):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    return result
+
+
+def ping(server, times):
+    """Have as many answers, each on a connection of its own, so that any worker may give it."""
+
+    def answered():
+        try:
+            urllib.request.urlopen(f"{server.url}/ping", timeout=10).close()
+        except urllib.error.URLError:  # refused: nobody listens yet
+            return False
+        return True
+
+    for _ in range(times):
+        wait_for(answered)
+
+
+def test_a_server_tells_its_numbers(serve, scrape, database_url):
+    """Which program it is, what it did, and how many sessions are live in its database."""
+    server = start(serve, BODHI_SESSION_DB_URL=database_url, BODHI_COMMIT_SHA="abc123")
+    ping(server, 3)
+
+    samples = scrape(server)
+
+    assert 3 == samples[PINGS]
+    assert 0 == samples["bodhi_sessions_live", ""]
+    assert 1 == samples["bodhi_processes", ""]
+    assert ['commit="abc123"'] == [
+        re.search(r'commit="[^"]*"', labels)[0] for name, labels in samples if name == "bodhi_build_info"
+    ]
+    assert 0 == server.stop()
+
+
+def test_the_public_port_tells_nothing(serve, scrape):
+    """Nor is there a port for it unless it is asked for."""
+    server = start(serve)
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"{server.url}/metrics", timeout=10)
+    assert scrape(server)
+
+    assert "metrics are on" not in serve().stderr
+
+
+def test_workers_tell_the_sum_of_all(serve, scrape):
+    """Whichever of them is asked; within a second or two."""
+    server = start(serve, BODHI_WORKERS="2")
+    ping(server, 40)
+
+    assert wait_for(lambda: 40 == scrape(server)[PINGS])
+    assert [40.0] * 10 == [scrape(server)[PINGS] for _ in range(10)]
+    assert 2 == scrape(server)["bodhi_processes", ""]
+
+
+def test_a_worker_that_dies_takes_no_counts_along(serve, scrape):
+    """And none comes twice when another one takes its place, each time."""
+    server = start(serve, BODHI_WORKERS="2")
+    ping(server, 40)
+    assert wait_for(lambda: 40 == scrape(server)[PINGS])
+
+    before = {worker.pid for worker in server.workers()}
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: 2 == len({worker.pid for worker in server.workers()} - before))
+
+    def told():
+        try:
+            return scrape(server)
+        except (OSError, http.client.HTTPException):
+            return None
+
+    assert 40 == wait_for(told)[PINGS]
+    ping(server, 5)
+    assert wait_for(lambda: 45 == scrape(server)[PINGS])
+    assert not [worker for worker in server.workers() if worker.status() == psutil.STATUS_ZOMBIE]
+    assert 0 == server.stop()
+
+
+def test_a_port_that_is_taken_is_one_line(launch, serve):
+    """It names the setting."""
+    taken = serve().port
+
+    server = launch(BODHI_METRICS_HOST="127.0.0.1", BODHI_METRICS_PORT=str(taken))
+
+    assert 2 == server.popen.wait(30)
+    assert f"BODHI_METRICS_PORT (environment): {taken} cannot be listened on at 127.0.0.1" in server.stderr
+
+
+def test_every_record_of_a_request_has_its_id(serve):
+    """Of the one worker that handles it; records of no request have none."""
+    server = start(serve, BODHI_WORKERS="2", BODHI_LOG_FORMAT="json")
+    ids = [f"request-{number:04}" for number in range(10)]
+    for one in ids:
+        request = urllib.request.Request(f"{server.url}/bodhi/v1/user", headers={"X-Request-ID": one})
+        urllib.request.urlopen(request, timeout=10).close()
+    server.stop()
+
+    entries = [json.loads(line) for line in server.stderr.splitlines()]
+    assert ids == sorted(entry["request_id"] for entry in entries if entry["logger"] == "bodhi.access")
+    assert {None, *ids} == {entry["request_id"] for entry in entries}

@@ -1,0 +1,177 @@
+"""``bodhi sessions copy`` as a process, from each database to the other."""
+
+import json
+
+import pytest
+
+from bodhi.database import open_database
+from bodhi.session.handles import digest_of
+from bodhi.session.records import Device, Touch
+
+NEW_KEY = "a new key for moving of at least thirty-two characters"
+LONG_AGO = 1_000_000_000_000
+COLUMNS = (
+    "digest", "data", "user_id", "version", "created_at", "last_seen_at", "expires_at", "ends_at", "ip", "user_agent"
+)  # fmt: skip
+
+
+@pytest.fixture
+def copy(run, source_url, target_url):
+    """Copies, and gives what the command counted."""
+
+    async def copy(*options, **settings):
+        status, out, err = await run("copy", "--from", source_url, "--to", target_url, "--json", *options, **settings)
+        assert 0 == status, err
+        return json.loads(out)
+
+    return copy
+
+
+async def rows_of(url):
+    """The sessions in a database, as they are stored."""
+    async with open_database(url) as database:
+        rows = await database.many("read_sessions", low=bytes(32), high=b"\xff" * 32, now=0)
+        return [{name: row[name] for name in COLUMNS} for row in rows]
+
+
+async def test_live_sessions_are_copied_as_they_are(run, source_url, target_url, service_on):
+    """Every column is the same, so every cookie works; what has expired stays behind."""
+    old = await service_on(source_url)
+    device = Device("192.0.2.1", "Firefox")
+    cookies = [(await old.create({"user_id": f"user {n}", "n": n}, device=device))[0] for n in range(7)]
+    past = await service_on(source_url, clock=lambda: LONG_AGO)
+    await past.create({"n": "expired"})
+
+    copied = await run("copy", "--from", source_url, "--to", target_url)
+
+    assert (0, "7 read, 7 written, 0 kept, 0 failed\n", "") == copied
+    live = [row for row in await rows_of(source_url) if row["expires_at"] > LONG_AGO * 1.5]
+    assert live == await rows_of(target_url)
+    new = await service_on(target_url)
+    assert [{"user_id": f"user {n}", "n": n} for n in range(7)] == [(await new.load(one)).data for one in cookies]
+
+
+async def test_a_dry_run_writes_nothing(copy, source_url, target_url, service_on):
+    """It counts what would be done, whether the target has tables or not."""
+    await (await service_on(source_url)).create({"n": 1})
+    told = {"read": 1, "written": 1, "kept": 0, "failed": 0, "ended": 0}
+
+    assert told == await copy("--dry-run")
+    new = await service_on(target_url)
+    assert told == await copy("--dry-run")
+    assert 0 == await new.count_sessions()
+
+
+async def test_a_second_run_carries_what_changed(copy, source_url, target_url, service_on):
+    """Saves, uses, logins and logouts; what did not change is kept, and what is newer at the target too."""
+    old = await service_on(source_url)
+    (kept, _), (saved, saving), (moved, moving), (ended, ending), (newer, _), (used, using) = [
+        await old.create({"n": n}) for n in range(6)
+    ]
+    assert 6 == (await copy())["written"]
+    new = await service_on(target_url)
+    await old.save(saving, {"n": "saved"})
+    moved_to, _ = await old.rotate(moving, {"n": "moved"})
+    await old.delete(ending.record.digest)
+    later = using.record.last_seen_at + 60_000
+    await old.get_session_store().touch([Touch(using.record.digest, later, 86_400_000, 60_000)])
+    await new.save(await new.load(newer), {"n": "newer"})
+
+    assert {"read": 5, "written": 3, "kept": 2, "failed": 0, "ended": 2} == await copy()
+    assert {"read": 5, "written": 0, "kept": 5, "failed": 0, "ended": 0} == await copy()
+    ids = (kept, saved, moved, moved_to, ended, newer, used)
+    found = [await new.load(one) for one in ids]
+    assert [0, "saved", None, "moved", None, "newer", 5] == [session and session.data["n"] for session in found]
+    assert later == found[-1].record.last_seen_at
+
+
+async def test_what_ended_at_the_target_does_not_come_back(copy, source_url, target_url, service_on):
+    """Nor under its old id after a login there; what was used there stays when the source has forgotten it."""
+    old = await service_on(source_url)
+    sessions = [await old.create({"n": n}) for n in range(3)]
+    await copy()
+    new = await service_on(target_url)
+    await new.delete(digest_of(sessions[0][0]))
+    moved_to, _ = await new.rotate(await new.load(sessions[1][0]), {"n": "moved"})
+    await new.save(await new.load(sessions[2][0]), {"n": "used"})
+    await old.clear_all_sessions()
+    again = await old.create({"n": "later"})
+
+    told = await copy()
+
+    assert (1, 0) == (told["written"], told["ended"])
+    found = [await new.load(one) for one in (sessions[0][0], sessions[1][0], moved_to, sessions[2][0], again[0])]
+    assert [None, None, "moved", "used", "later"] == [session and session.data["n"] for session in found]
+
+
+async def test_sessions_that_end_at_both_do_not_come_back(copy, source_url, target_url, service_on):
+    """A session that ended at the target stays ended while the source still has it."""
+    cookie, _ = await (await service_on(source_url)).create({"n": 1})
+    await copy()
+    new = await service_on(target_url)
+    await new.clear_all_sessions()
+
+    assert {"read": 1, "written": 0, "kept": 1, "failed": 0, "ended": 0} == await copy()
+    assert await new.load(cookie) is None
+
+
+async def test_sessions_of_the_target_are_left_alone(run, source_url, target_url, service_on):
+    """What did not come from the source is kept, and spoken of."""
+    await (await service_on(source_url)).create({"n": 1})
+    new = await service_on(target_url)
+    cookie, _ = await new.create({"n": "own"})
+
+    status, out, err = await run("copy", "--from", source_url, "--to", target_url)
+
+    assert (0, "1 read, 1 written, 0 kept, 0 failed\n") == (status, out)
+    assert "bodhi: warning: 1 sessions at the target did not come from another database, and stay\n" == err
+    assert "own" == (await new.load(cookie)).data["n"]
+
+
+@pytest.mark.parametrize("place", ["variable", "file"])
+async def test_data_is_encrypted_anew_for_the_target(place, copy, run, source_url, target_url, service_on, tmp_path):
+    """With the key that a variable or a file holds; what no key opens is left out, and named by its handle."""
+    old = await service_on(source_url)
+    cookie, _ = await old.create({"n": 1})
+    stranger = await service_on(source_url, keys=("a key that nobody has any more and long enough",))
+    _, unknown = await stranger.create({"n": 2})
+    settings = {"NEW_KEY": NEW_KEY} if place == "variable" else {}
+    name = "NEW_KEY" if place == "variable" else str(tmp_path / "new.key")
+    if place == "file":
+        (tmp_path / "new.key").write_text(NEW_KEY + "\n")
+        (tmp_path / "new.key").chmod(0o600)
+
+    copied = await run("copy", "--from", source_url, "--to", target_url, "--to-key", name, **settings)
+
+    assert (0, "2 read, 1 written, 0 kept, 1 failed\n") == copied[:2]
+    assert copied[2].startswith(f"session {unknown.handle} is left out: ")
+    assert 1 == copied[2].count("\n")
+    new = await service_on(target_url, keys=(NEW_KEY,))
+    assert {"n": 1} == (await new.load(cookie)).data
+
+
+async def test_a_key_on_the_command_line_is_refused(run, source_url, target_url, service_on):
+    """And not repeated."""
+    await service_on(source_url)
+
+    status, out, err = await run("copy", "--from", source_url, "--to", target_url, "--to-key", NEW_KEY)
+
+    assert (2, "") == (status, out)
+    assert err.startswith("bodhi: error: --to-key: neither an environment variable nor a readable file")
+    assert NEW_KEY not in err
+
+
+async def test_a_database_without_sessions_is_refused(run, source_url, target_url, tmp_path):
+    """It names the option, and makes neither tables nor a file."""
+    status, out, err = await run("copy", "--from", source_url, "--to", target_url)
+
+    assert (2, "", 1) == (status, out, err.count("\n"))
+    assert err.startswith("bodhi: error: --from: ")
+    assert not (tmp_path / "session.sqlite").exists()
+
+
+async def test_the_same_database_twice_is_refused(run, source_url):
+    """A copy onto itself is a slip."""
+    status, _, err = await run("copy", "--from", source_url, "--to", source_url)
+
+    assert (2, "bodhi: error: --from and --to name the same database\n") == (status, err)

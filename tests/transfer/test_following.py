@@ -1,0 +1,71 @@
+"""The end of ``copy --follow``, where a real server would make it a matter of luck."""
+
+import asyncio
+
+import pytest
+
+from bodhi.cli import sessions_move
+from bodhi.cli.sessions_move import StillChanging
+from bodhi.database import DatabaseUnavailable
+from bodhi.session.transfer import Tally
+
+
+class Passes:
+    """A transfer whose passes do what they are told, and then nothing."""
+
+    def __init__(self, *passes):
+        self._passes = list(passes)
+
+    async def run(self):
+        one = self._passes.pop(0) if self._passes else Tally(read=3, kept=3)
+        if isinstance(one, Exception):
+            raise one
+        yield one
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """The signal to end, given already."""
+    told = asyncio.Event()
+    told.set()
+    monkeypatch.setattr(sessions_move, "_told_to_end", lambda: told)
+    return told
+
+
+@pytest.mark.usefixtures("told")
+async def test_it_ends_after_a_pass_without_a_change():
+    """What all passes wrote is told, beside what the last one saw."""
+    tally = await sessions_move._followed(Passes(Tally(read=3, written=2, kept=1), Tally(read=3, written=1, kept=2)))
+
+    assert Tally(read=3, written=3, kept=3) == tally
+
+
+@pytest.mark.usefixtures("told")
+async def test_a_source_that_goes_on_changing_is_no_end():
+    """Some of what it writes would be lost."""
+    with pytest.raises(StillChanging):
+        await sessions_move._followed(Passes(*(Tally(read=1, written=1) for _ in range(20))))
+
+
+async def test_an_outage_is_waited_for(told, monkeypatch):
+    """A database that restarts does not end the copy; after the signal it does."""
+    monkeypatch.setattr(sessions_move, "REPORT_SECONDS", 0)
+    told.clear()
+    following = asyncio.create_task(sessions_move._followed(Passes(DatabaseUnavailable(), Tally(read=1, written=1))))
+    while not following.done():
+        await asyncio.sleep(0)
+        told.set()
+    assert 1 == (await following).written
+
+    with pytest.raises(DatabaseUnavailable):
+        await sessions_move._followed(Passes(DatabaseUnavailable()))
+
+
+def test_progress_is_told_now_and_then(monkeypatch, capsys):
+    """On stderr, so that the output stays that of the result."""
+    progress = sessions_move.Progress()
+    progress.tell(Tally(read=2000, written=1000))
+    monkeypatch.setattr(sessions_move, "REPORT_SECONDS", 0)
+    progress.tell(Tally(read=4000, written=2000))
+
+    assert ("", "4000 read, 2000 written so far\n") == capsys.readouterr()

@@ -1,0 +1,108 @@
+"""``bodhi sessions import tower-sessions`` as a process, from and to both databases."""
+
+import json
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+
+import pytest
+
+from bodhi.session.handles import digest_of, handle_of
+from transfer.tower import FAR_SECONDS, TowerTable, cookie_of, record
+
+DAY_MS = 86_400_000
+FAR = datetime.fromtimestamp(FAR_SECONDS, UTC)
+NOTHING = {"read": 0, "written": 0, "kept": 0, "expired": 0, "empty": 0, "failed": 0}
+
+
+@pytest.fixture
+async def table_in(target_url, tmp_path):
+    """Makes the table: in SQLite where the sessions go to PostgreSQL, else the other way round."""
+    async with AsyncExitStack() as stack:
+
+        async def table_in(**options):
+            if target_url.startswith("sqlite:"):
+                options.pop("table", None)
+                return await stack.enter_async_context(TowerTable.in_sqlite(tmp_path / "tower.sqlite", **options))
+            return await stack.enter_async_context(await TowerTable.in_postgres(target_url, **options))
+
+        yield table_in
+
+
+@pytest.fixture
+def bring(run, database_url):
+    """Imports, and gives what was counted, and stderr."""
+
+    async def bring(table, *options):
+        arguments = ("import", "tower-sessions", "--from", table.url, "--json", *options)
+        status, out, err = await run(*arguments, BODHI_SESSION_DB_URL=database_url)
+        assert 0 == status, err
+        return json.loads(out), err
+
+    return bring
+
+
+@pytest.mark.parametrize("table", ["tower_sessions", "tower_sessions.tower_sessions", "tower_sessions.session"])
+async def test_sessions_are_imported(table, table_in, bring, service_on, database_url):
+    """Wherever the table is: data, owner, and times that are never longer than either side says."""
+    rust = await table_in(table=table, user_id=table == "tower_sessions")
+    now = datetime.now(UTC)
+    cookies = [
+        await rust.add({"user_id": 7, "big": 2**64 - 1}),
+        await rust.add({"a": 1}, seconds=int(now.timestamp()) + 3600),
+        await rust.add({"user_id": "carol"}, seconds=1_000_000_000),
+        await rust.add({}),
+    ]
+    await rust.put(cookie_of(1), b"rubbish", FAR)
+
+    told, err = await bring(rust)
+
+    assert NOTHING | {"read": 5, "written": 2, "expired": 1, "empty": 1, "failed": 1} == told
+    assert f"session {handle_of(digest_of(cookie_of(1)))} is left out: data is not MessagePack\n" == err
+    service = await service_on(database_url)
+    first, second, *others = [await service.load(cookie) for cookie in [*cookies, cookie_of(1)]]
+    assert [None] * 3 == others
+    assert ({"user_id": 7, "big": 2**64 - 1}, "7") == (first.data, first.record.user_id)
+    life = first.record.ends_at - first.record.created_at, first.record.expires_at - first.record.created_at
+    assert (14 * DAY_MS, DAY_MS) == life
+    assert (int(now.timestamp()) + 3600) * 1000 == second.record.ends_at == second.record.expires_at
+
+
+async def test_a_dry_run_counts(table_in, bring, service_on, database_url):
+    """Before there is a database, and after."""
+    rust = await table_in()
+    await rust.add({"a": 1})
+
+    assert 1 == (await bring(rust, "--dry-run"))[0]["written"]
+    service = await service_on(database_url)
+    assert 1 == (await bring(rust, "--dry-run"))[0]["written"]
+    assert 0 == await service.count_sessions()
+
+
+async def test_a_second_import_keeps_what_is_newer(table_in, bring, service_on, database_url):
+    """What changed here or ended here stays so; what only the Rust server changed is brought."""
+    rust = await table_in()
+    saved, ended, moved, changed, same = [await rust.add({"n": n}, number=n + 1) for n in range(5)]
+    assert 5 == (await bring(rust))[0]["written"]
+    service = await service_on(database_url)
+    await service.save(await service.load(saved), {"n": "saved"})
+    await service.delete(digest_of(ended))
+    moved_to, _ = await service.rotate(await service.load(moved), {"n": "moved"})
+    for number in (1, 2, 3, 4):
+        await rust.put(cookie_of(number), record(number, {"n": "later"}), FAR)
+
+    assert NOTHING | {"read": 5, "written": 1, "kept": 4} == (await bring(rust))[0]
+    assert NOTHING | {"read": 5, "kept": 5} == (await bring(rust))[0]
+
+    found = [await service.load(cookie) for cookie in (saved, ended, moved, moved_to, changed, same)]
+    assert ["saved", None, None, "moved", "later", 4] == [session and session.data["n"] for session in found]
+
+
+async def test_a_database_without_the_table_is_refused(run, database_url, tmp_path):
+    """Naming the option; a file that is not there is not made."""
+    arguments = ("import", "tower-sessions", "--from", f"sqlite:{tmp_path / 'none.sqlite'}")
+
+    status, out, err = await run(*arguments, BODHI_SESSION_DB_URL=database_url)
+
+    assert (2, "") == (status, out)
+    assert err.startswith("bodhi: error: --from: ")
+    assert not (tmp_path / "none.sqlite").exists()

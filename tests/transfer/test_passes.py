@@ -1,0 +1,137 @@
+"""Passes of a transfer: page by page, broken off, with rows that cannot be written, and what is remembered of them."""
+
+import sqlite3
+from contextlib import AsyncExitStack, closing
+
+import pytest
+
+from bodhi.database import Conflict, DatabaseError, open_database
+from bodhi.session.handles import digest_of, handle_of
+from bodhi.session.transfer import COPIED_COLUMNS, COPIED_TABLE, Tally, Transfer
+from transfer.conftest import KEY
+
+NEW_KEY = "a new key for moving of at least thirty-two characters"
+DAY_MS = 86_400_000
+
+
+@pytest.fixture
+async def between(service_on):
+    """Makes transfers between two databases, and remembers what they leave out."""
+    async with AsyncExitStack() as stack:
+
+        async def between(source_url, target_url, **options):
+            for url in (source_url, target_url):
+                await service_on(url)  # makes the tables
+            source = await stack.enter_async_context(open_database(source_url, read_only=True))
+            target = await stack.enter_async_context(open_database(target_url))
+            return Transfer(source, target, failed=lambda *told: between.failed.append(told), **options)
+
+        between.failed = []
+        yield between
+
+
+async def tally_of(transfer):
+    """What a whole pass did."""
+    return [tally async for tally in transfer.run()][-1]
+
+
+async def numbers_in(service):
+    """The numbers in all live sessions."""
+    digests = [listing.digest async for listing in service.get_session_store().list_all()]
+    records = [await service.get_session_store().load(digest) for digest in digests]
+    return sorted(service._changes.opened(record).data["n"] for record in records)
+
+
+async def test_pages_of_both_sides_need_not_match(source_url, target_url, service_on, between):
+    """One side is much denser than the other in places; nothing is left out, or done twice."""
+    old, new = await service_on(source_url), await service_on(target_url)
+    sessions = [await old.create({"n": n}) for n in range(20)]
+    for n in range(100, 110):
+        await new.create({"n": n})
+    transfer = await between(source_url, target_url, page=3)
+
+    assert Tally(read=20, written=20, others=10) == await tally_of(transfer)
+    for _, session in sessions[:12]:
+        await old.delete(session.record.digest)
+    for n in range(20, 25):
+        await old.create({"n": n})
+
+    assert Tally(read=13, written=5, kept=8, ended=12, others=10) == await tally_of(transfer)
+    assert [*range(12, 25), *range(100, 110)] == await numbers_in(new)
+    assert Tally(read=13, kept=13, others=10) == await tally_of(transfer)
+
+
+async def test_a_pass_that_was_broken_off_is_run_again(source_url, target_url, service_on, between):
+    """What was written before is kept, the rest comes."""
+    old = await service_on(source_url)
+    for n in range(10):
+        await old.create({"n": n})
+    transfer = await between(source_url, target_url, page=4)
+    passing = transfer.run()
+    assert 4 == (await anext(passing)).written
+    await passing.aclose()
+
+    assert Tally(read=10, written=6, kept=4) == await tally_of(transfer)
+    assert list(range(10)) == await numbers_in(await service_on(target_url))
+
+
+async def test_a_row_that_the_target_cannot_hold_keeps_no_other(sqlite_url, postgres_url, service_on, between):
+    """It is named once, however many passes meet it."""
+    old = await service_on(sqlite_url)
+    cookies = [(await old.create({"n": n}))[0] for n in range(5)]
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:"))) as database, database:
+        database.execute(
+            "UPDATE bodhi_session SET user_agent = 'a' || char(0) WHERE digest = ?", [digest_of(cookies[2])]
+        )
+    transfer = await between(sqlite_url, postgres_url)
+
+    assert Tally(read=5, written=4, failed=1) == await tally_of(transfer)
+    assert Tally(read=5, kept=4, failed=1) == await tally_of(transfer)
+    assert [handle_of(digest_of(cookies[2]))] == [handle for handle, _ in between.failed]
+    assert [0, 1, 3, 4] == await numbers_in(await service_on(postgres_url))
+
+
+async def test_re_encryption_is_carried_while_following(source_url, target_url, service_on, between):
+    """It makes no new version; afterwards the old key is not needed at the target either."""
+    await (await service_on(source_url)).create({"n": 1})
+    transfer = await between(source_url, target_url, follows=True)
+    await tally_of(transfer)
+    renewed = await service_on(source_url, keys=(NEW_KEY, KEY))
+    assert [(1, 1)] == [counts async for counts in renewed.rekey()]
+
+    assert Tally(read=1, kept=1) == await tally_of(await between(source_url, target_url))
+    assert Tally(read=1, written=1) == await tally_of(transfer)
+    assert [1] == await numbers_in(await service_on(target_url, keys=(NEW_KEY,)))
+
+
+async def test_what_came_is_forgotten_long_after_its_end(source_url, target_url, service_on, between):
+    """The sweeper sees to it."""
+    await (await service_on(source_url)).create({"n": 1})
+    await tally_of(await between(source_url, target_url))
+    _, session = await (await service_on(target_url)).create({"n": 2})
+    async with open_database(target_url) as database:
+        for days, left in ((40, 1), (50, 0)):
+            later = await service_on(target_url, clock=lambda days=days: session.record.now + days * DAY_MS)
+            await later.sweep()
+
+            assert left == len(await database.many("list_copied", after=b"", batch=10))
+
+
+async def test_tables_are_filled_at_once(database_url, service_on):
+    """All rows or none."""
+    await service_on(database_url)
+    rows = [(bytes([n]) * 32, 1, 2, 3) for n in range(5)]
+    async with open_database(database_url) as database:
+        await database.fill(COPIED_TABLE, COPIED_COLUMNS, rows[:3])
+        with pytest.raises(Conflict):
+            await database.fill(COPIED_TABLE, COPIED_COLUMNS, rows[:1:-1])
+
+        assert rows[:3] == [tuple(row) for row in await database.many("list_copied", after=b"", batch=10)]
+
+
+async def test_a_file_that_is_opened_to_be_read_is_not_written(sqlite_url, service_on):
+    """Nor is one made."""
+    await service_on(sqlite_url)
+    async with open_database(sqlite_url, read_only=True) as database:
+        with pytest.raises(DatabaseError):
+            await database.fill(COPIED_TABLE, COPIED_COLUMNS, [(bytes(32), 1, 2, 3)])
