@@ -181,10 +181,10 @@ async def _asked_provider(settings: Settings, issuer: str) -> AsyncIterator[Find
     """Whether the provider describes itself and gives the keys that it signs with."""
     import aiohttp
 
+    from bodhi.auth.provider.algorithms import ASYMMETRIC
     from bodhi.auth.provider.errors import ProviderError
     from bodhi.auth.provider.keys import SigningKeys
     from bodhi.auth.provider.metadata import Discovery
-    from bodhi.auth.provider.signed_token import ASYMMETRIC
     from bodhi.auth.provider.transport import Transport
     from bodhi.web.status import program_version
 
