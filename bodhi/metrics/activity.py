@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from bodhi.auth.refusal import Refusal
 from bodhi.auth.store_errors import own_errors
 from bodhi.database import Database
 from bodhi.errors import BodhiError
@@ -106,7 +105,7 @@ class ActivityRecorder:
         """Write what has not been written, if the database answers."""
         try:
             await self.write()
-        except (BodhiError, Refusal) as error:
+        except BodhiError as error:
             log.warning("the activity of the last minute is not kept: %s", error.__cause__ or error)
 
     async def _step(self) -> None:
@@ -114,7 +113,7 @@ class ActivityRecorder:
             await self.write()
             if await self._activity.look(self._count_live):  # one of all processes
                 await self._activity.sweep()
-        except (BodhiError, Refusal) as error:
+        except BodhiError as error:
             log.warning("the activity cannot be written and is tried again: %s", error.__cause__ or error)
         except Exception:
             log.exception("the activity cannot be written and is tried again")

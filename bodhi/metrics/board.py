@@ -9,10 +9,12 @@ from collections.abc import Sequence
 
 import msgspec
 
+from bodhi.errors import BodhiError
 from bodhi.metrics.snapshot import LIVE_SECONDS, Snapshot, together
 
 PUBLISH_SECONDS = 1.0
 FRESH_SECONDS = 5 * PUBLISH_SECONDS
+READINGS = 1_000  # of one place: the writer may be at either half, but rests for most of the time
 HALF = 256 * 1024  # bytes; only what is written takes memory
 
 _HEAD = struct.Struct("<QII")  # number of the writing, its length, its checksum
@@ -40,17 +42,19 @@ class Board:
         return [self._newest(place)[1] for place in self._places]
 
     def _newest(self, place: int) -> tuple[int, Snapshot]:
-        halves = [self._half(place, number) for number in (0, 1)]
-        return max(halves, key=lambda half: half[0])
+        """The last writing in a place, counted from 1, and what it says; 0 where there is none."""
+        for _ in range(READINGS):
+            turn, data = max(self._half(place, number) for number in (0, 1))
+            if turn >= 0:
+                return turn, msgspec.msgpack.decode(data, type=Snapshot) if data else Snapshot()
+        raise BodhiError("the metrics of another process cannot be read: it never stops writing them")
 
-    def _half(self, place: int, number: int) -> tuple[int, Snapshot]:
-        """Which writing it is, from 1, and what it says; 0 where there is none, or only a part of one."""
+    def _half(self, place: int, number: int) -> tuple[int, bytes]:
+        """The number of the writing and its data; -1 where it is under way, or was when its process was killed."""
         start = (2 * place + number) * HALF
         turn, length, checksum = _HEAD.unpack_from(self._memory, start)
         data = self._memory[start + _HEAD.size : start + _HEAD.size + length]
-        if turn == 0 or zlib.crc32(data) != checksum:
-            return 0, Snapshot()
-        return turn, msgspec.msgpack.decode(data, type=Snapshot)
+        return (turn, data) if zlib.crc32(data) == checksum else (-1, b"")
 
     def _write(self, place: int, turn: int, data: bytes) -> None:
         # The two halves in turns: who is killed while writing leaves the one before whole.

@@ -130,6 +130,14 @@ def test_a_port_that_is_taken_is_one_line(launch, serve):
     assert f"BODHI_METRICS_PORT (environment): {taken} cannot be listened on at 127.0.0.1" in server.stderr
 
 
+def test_an_address_of_another_machine_is_one_line(launch):
+    """It names the setting, too."""
+    server = launch(BODHI_METRICS_HOST="192.0.2.1", BODHI_METRICS_PORT="0")
+
+    assert 2 == server.popen.wait(30)
+    assert "BODHI_METRICS_HOST (environment): 192.0.2.1 cannot be listened on" in server.stderr
+
+
 def test_every_record_of_a_request_has_its_id(serve):
     """Of the one worker that handles it; records of no request have none."""
     server = start(serve, BODHI_WORKERS="2", BODHI_LOG_FORMAT="json")

@@ -1,0 +1,99 @@
+"""The dashboard, the how-to and the metrics are about the same names."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from bodhi.metrics.exposition import exposition
+from bodhi.metrics.requests import BOUNDS
+from bodhi.metrics.snapshot import Live, Snapshot
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+_TYPE = re.compile(r"^# TYPE (\w+) (\w+)$", re.MULTILINE)
+_NAME = re.compile(r"\bbodhi_\w+")
+
+
+@pytest.fixture
+def names():
+    """The names that a query may use, of all metrics, also of those that have no value yet."""
+    text = exposition(Snapshot(), {"version": "1"}).decode()
+    found = set()
+    for name, kind in _TYPE.findall(text):
+        found |= {f"{name}{end}" for end in ("_bucket", "_sum", "_count")} if kind == "histogram" else {name}
+    return found
+
+
+@pytest.fixture
+def dashboard():
+    """The dashboard."""
+    return json.loads((DOCS / "grafana" / "bodhi.json").read_text("utf-8"))
+
+
+def queries_of(dashboard):
+    """All queries of its panels."""
+    return [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+
+
+def test_every_metric_of_the_dashboard_is_there(dashboard, names):
+    """A query of a metric that was renamed shows nothing, and nobody notices."""
+    assert [] == sorted(name for query in queries_of(dashboard) for name in _NAME.findall(query) if name not in names)
+
+
+def test_every_metric_is_on_the_dashboard(dashboard, names):
+    """All that is counted can be looked at."""
+    shown = {name for query in queries_of(dashboard) for name in _NAME.findall(query)}
+
+    assert {"bodhi_http_request_duration_seconds_sum"} == names - shown
+
+
+def test_panels_lie_beside_each_other(dashboard):
+    """None over another, none beyond the edge."""
+    taken = [
+        (x, y)
+        for panel in dashboard["panels"]
+        for place in [panel["gridPos"]]
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+
+    assert len(taken) == len(set(taken))
+    assert max(x for x, _ in taken) < 24
+    assert len(dashboard["panels"]) == len({panel["id"] for panel in dashboard["panels"]})
+
+
+def test_every_metric_of_the_how_to_is_there(names):
+    """In its alerts and in its table; the table has all of them."""
+    page = (DOCS / "how-to" / "watch.md").read_text("utf-8")
+    described = set(re.findall(r"^\| `(bodhi_\w+)", page, re.MULTILINE))
+
+    assert set() == set(_NAME.findall(page)) - names - described
+    histogram = "bodhi_http_request_duration_seconds"
+    assert {histogram if name.startswith(histogram) else name for name in names} == described
+
+
+def test_the_exposition_is_what_prometheus_reads(read_samples):
+    """Buckets add up, and labels stand with their values."""
+    row = [1.0, 2.0, *[0.0] * (len(BOUNDS) - 2), 1.0, 12.5]
+    text = exposition(
+        Snapshot(
+            counts={("bodhi_session_ended_total", 'a "reason"\n'): 3},
+            times={("bodhi_http_request_duration_seconds", "/ping", "GET", "2xx"): row},
+            levels={("bodhi_processes",): 2},
+            live=Live(0.0, 5),
+        ),
+        {"version": "1"},
+    ).decode()
+    samples = read_samples(text)
+
+    def bucket(bound):
+        labels = f'le="{bound}",method="GET",route="/ping",status="2xx"'
+        return samples["bodhi_http_request_duration_seconds_bucket", labels]
+
+    assert [1, 3, 3, 4] == [bucket(bound) for bound in ("0.001", "0.0025", "10.0", "+Inf")]
+    of_route = 'method="GET",route="/ping",status="2xx"'
+    assert 4 == samples["bodhi_http_request_duration_seconds_count", of_route]
+    assert 12.5 == samples["bodhi_http_request_duration_seconds_sum", of_route]
+    assert r'bodhi_session_ended_total{reason="a \"reason\"\n"} 3.0' in text
+    assert (2, 5) == (samples["bodhi_processes", ""], samples["bodhi_sessions_live", ""])

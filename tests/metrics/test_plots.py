@@ -1,0 +1,87 @@
+"""Plots: pictures that a strict page can show, and that nobody has to see."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+import bodhi.web
+from bodhi.web.pages.plots import HEIGHT, WIDTH, plot
+
+NOON = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def series(*values, skipped=()):
+    """One value a minute from noon on, without the minutes that are *skipped*."""
+    return [(NOON + timedelta(minutes=number), value) for number, value in enumerate(values) if number not in skipped]
+
+
+def drawn(markup):
+    """The picture, read as XML, and the points of its lines."""
+    root = ET.fromstring(str(markup))
+    lines = [
+        [tuple(map(float, point.split(","))) for point in line.get("points").split()]
+        for line in root.iter(f"{SVG}polyline")
+    ]
+    return root, lines
+
+
+def test_a_line_goes_from_the_left_to_the_right_and_up_with_the_values():
+    """Within the picture."""
+    _, [points] = drawn(plot("saves", "Saves", series(0, 10, 5)))
+
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    assert sorted(xs) == xs
+    assert ys[1] < ys[2] < ys[0]
+    assert all(0 <= x <= WIDTH for x in xs)
+    assert all(0 <= y <= HEIGHT for y in ys)
+
+
+@pytest.mark.parametrize(
+    ("values", "is_level", "facts"),
+    [
+        ((1, 4, 2), False, "7 in all, at most 4 in a minute."),
+        ((1, 4, 2), True, "2 now, at most 4."),
+        ((), False, "No numbers yet."),
+        ((0, 0), False, "0 in all, at most 0 in a minute."),
+    ],
+)
+def test_who_does_not_see_it_is_told_what_it_shows(values, is_level, facts):
+    """By a title and a description that belong to this plot alone."""
+    root, _ = drawn(plot("saves", "Saves in the last hour", series(*values), is_level=is_level))
+
+    names = root.get("aria-labelledby").split()
+    texts = {part.get("id"): part.text for part in root.iter() if part.get("id")}
+    assert "img" == root.get("role")
+    assert ["Saves in the last hour", facts] == [texts[name] for name in names]
+    assert all(label.get("aria-hidden") == "true" for label in root.iter(f"{SVG}text"))
+
+
+def test_a_line_is_broken_where_nobody_looked():
+    """A level that is not known is not drawn; one that is known for a moment is a dot."""
+    _, lines = drawn(plot("live", "Live", series(*range(9), skipped=(2, 3, 5, 6, 7)), is_level=True))
+
+    assert [2, 2, 2] == [len(points) for points in lines]
+    assert [False, True, True] == [len(set(points)) == 1 for points in lines]
+
+
+def test_a_strict_page_shows_it():
+    """No script, no style, nothing from elsewhere; and what is written into it stays text."""
+    markup = plot("saves", '<script>alert("1")</script>', series(1, 2))
+
+    assert not re.search(r"<script|style=|<style|href=|\son\w+=", str(markup))
+    root, _ = drawn(markup)
+    assert '<script>alert("1")</script>' == root.find(f"{SVG}title").text
+
+
+def test_its_classes_have_colours():
+    """Those of the page's style sheet, which knows light and dark."""
+    css = (Path(bodhi.web.__file__).parent / "static" / "bodhi.css").read_text()
+    root, _ = drawn(plot("saves", "Saves", series(1, 2)))
+
+    classes = {part.get("class") for part in root.iter() if part.get("class")}
+    assert {"plot", "plot-line", "plot-axis", "plot-label"} == classes
+    assert [] == [name for name in classes if f".{name} {{" not in css]

@@ -1,0 +1,96 @@
+"""The numbers of a process, read when somebody asks."""
+
+import asyncio
+
+import pytest
+
+from bodhi.auth.counters import LoginCounters
+from bodhi.auth.memory import Memory
+from bodhi.auth.refresh import Refresher
+from bodhi.database import DatabaseCounters
+from bodhi.metrics.exposition import COUNTERS, GAUGES, REQUESTS
+from bodhi.metrics.snapshot import Live
+from bodhi.metrics.watch import Watch
+from bodhi.session import SessionUnavailable
+from bodhi.session.counters import SessionCounters
+
+
+class LiveSessions:
+    """How many there are, and how often somebody asked."""
+
+    def __init__(self):
+        self.asked = 0
+        self.is_away = False
+
+    async def count(self):
+        self.asked += 1
+        await asyncio.sleep(0)
+        if self.is_away:
+            raise SessionUnavailable
+        return 40 + self.asked
+
+
+@pytest.fixture
+def live():
+    """The live sessions."""
+    return LiveSessions()
+
+
+@pytest.fixture
+def now():
+    """The time, in seconds; a test moves it."""
+    return [1_000.0]
+
+
+@pytest.fixture
+def watch(live, now):
+    """What is watched."""
+    return Watch(
+        sessions=SessionCounters(saves=3, endings={"logout": 2}),
+        count_live=live.count,
+        logins=LoginCounters(logins=1),
+        refresher=Refresher(None),
+        api_tokens=lambda: (5, 6),
+        exchanges=Memory(seconds=1),
+        databases={"session": DatabaseCounters(in_use=1, errors={"Conflict": 4})},
+        clock=lambda: now[0],
+    )
+
+
+def test_all_that_is_counted_is_told_under_names_that_are_described(watch):
+    """A number without a description would never reach Prometheus."""
+    watch.requests.observe("/", "GET", "2xx", 0.1)
+    watch.refusals["auth_error-invalid_access"] = 7
+    snapshot = watch.snapshot()
+
+    assert 3 == snapshot.counts["bodhi_session_saves_total",]
+    assert 2 == snapshot.counts["bodhi_session_ended_total", "logout"]
+    assert 4 == snapshot.counts["bodhi_database_errors_total", "session", "Conflict"]
+    described = {f"{one.name}_total": len(one.labels) for one in COUNTERS}
+    described |= {one.name: len(one.labels) for one in (*GAUGES, REQUESTS)}
+    told = [*snapshot.counts, *snapshot.levels, *snapshot.times]
+    assert [] == [labels for labels in told if described.get(labels[0]) != len(labels) - 1]
+
+
+async def test_live_sessions_are_asked_for_at_most_every_fifteen_seconds(watch, live, now):
+    """Whoever scrapes at once, and also where another process has asked."""
+    await asyncio.gather(*(watch.ask_live(None) for _ in range(5)))
+    now[0] += 14
+    await watch.ask_live(None)
+    assert (1, Live(1_000.0, 41)) == (live.asked, watch.live)
+
+    now[0] += 1
+    await watch.ask_live(Live(now[0] - 2, 50))
+    assert 1 == live.asked
+    await watch.ask_live(Live(now[0] - 15, 50))
+    assert (2, Live(1_015.0, 42)) == (live.asked, watch.live)
+
+
+async def test_a_database_that_is_away_fails_no_scrape(watch, live, caplog):
+    """The number is left as it was, and grows old."""
+    live.is_away = True
+
+    await watch.ask_live(None)
+
+    assert watch.live is None
+    assert "live sessions cannot be counted" in caplog.text
