@@ -15,6 +15,8 @@ PLANS = {
     "update_api_token": TOKEN,
     "delete_api_token": TOKEN,
     "disable_api_tokens": TOKEN,
+    "disable_api_token": TOKEN,
+    "list_tokens_of_all": TOKEN,
     "count_open_app_access_requests": REQUEST,
     "find_app_access_request": REQUEST,
     "find_app_access_request_by_scope": REQUEST,

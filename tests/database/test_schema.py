@@ -139,7 +139,9 @@ async def test_processes_that_migrate_at_once_migrate_once(database_url):
     """One of them does it, the others wait and find nothing to do; none fails."""
     outputs = await outputs_of(4, MIGRATE, database_url)
 
-    assert [0, 0, 0, 1] == sorted(int(output) for output in outputs)
+    async with open_database(database_url) as database:
+        all_of_them = len(Schema(database, "session").migrations)
+    assert [0, 0, 0, all_of_them] == sorted(int(output) for output in outputs)
 
 
 async def test_processes_that_start_at_once_on_nothing_all_come_up(database_url):

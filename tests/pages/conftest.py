@@ -40,7 +40,7 @@ async def serve(tmp_path):
 
 
 @pytest.fixture
-async def server(serve, provider, database_url):
+async def server(database_url, serve, provider):  # in this order: the database outlives the server
     """The application on each database, a client of the provider."""
     return await serve(**environment(provider, database_url))
 
