@@ -176,6 +176,7 @@ async def ask_for_roles(checked, people):
     admin, nobody = await people("admin"), await people("nobody")
     await checked("POST /ui/request-access", nobody)
     await checked("GET /ui/access-requests", admin)
+    await checked("GET /ui/activity", admin)
     await checked("POST /ui/access-requests/{id}/reject", admin, id=1)
     await checked("POST /bodhi/v1/user/request-access", nobody)
     await checked("GET /bodhi/v1/user/request-status", nobody)

@@ -88,6 +88,7 @@ GATES = {
         "GET /bodhi/v1/settings",
         "PUT /bodhi/v1/settings/{key}",
         "DELETE /bodhi/v1/settings/{key}",
+        "GET /ui/activity",
     },
 }
 

@@ -82,7 +82,7 @@ def read_page(text: str) -> Element:
     root = read(text)
     assert text.startswith("<!doctype html>\n")
     assert "en-GB" == root.one("html").attributes["lang"]
-    assert root.one("title").text.endswith(" · bodhi")
+    assert root.one("head").one("title").text.endswith(" · bodhi")  # pictures have titles too
     assert "width=device-width, initial-scale=1" == root.one("meta", name="viewport").attributes["content"]
     assert root.one("h1").text
     assert "content" == root.one("main").attributes["id"]

@@ -1,7 +1,7 @@
 """The pages for people, under ``/ui``: they work without JavaScript, and show nothing that the API does not give."""
 
 from bodhi.web.operations import PUBLIC, Operation
-from bodhi.web.pages import access_requests, app_review, home, login, sessions
+from bodhi.web.pages import access_requests, activity, app_review, home, login, sessions
 from bodhi.web.pages.static import PATH, static_file
 
 PAGES = (
@@ -10,5 +10,6 @@ PAGES = (
     *sessions.OPERATIONS,
     *access_requests.OPERATIONS,
     *app_review.OPERATIONS,
+    *activity.OPERATIONS,
     Operation("GET", f"{PATH}/{{name}}", static_file, PUBLIC, "A file of the pages", in_document=False),
 )

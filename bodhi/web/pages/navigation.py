@@ -22,7 +22,8 @@ class Entry:
 HOME = Entry("Home", "/ui")
 SESSIONS = Entry("Sessions", "/ui/sessions")
 ACCESS_REQUESTS = Entry("Access requests", "/ui/access-requests", Role.MANAGER)
-ENTRIES = (HOME, SESSIONS, ACCESS_REQUESTS)
+ACTIVITY = Entry("Activity", "/ui/activity", Role.ADMIN)
+ENTRIES = (HOME, SESSIONS, ACCESS_REQUESTS, ACTIVITY)
 
 
 def navigation_of(person: SessionUser | None) -> list[Entry]:
