@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 from uuid import UUID
 
@@ -99,10 +99,11 @@ class ApiTokens:
         ``json_rejection_error`` for an expiry that has come already.
         """
         user_id = _owner_of(owner, scope)
+        end_ms = None if expires_at is None else _end_of(expires_at)
         for attempt in range(1, ATTEMPTS + 1):
             token = PREFIX + secrets.token_urlsafe(32)
             try:
-                record = await self._store(token, user_id, scope, name, expires_at)
+                record = await self._store(token, user_id, scope, name, end_ms)
             except Conflict:
                 if attempt == ATTEMPTS:
                     raise
@@ -111,9 +112,7 @@ class ApiTokens:
         log.info("an API token was made: %s", record.id)
         return NewToken(token, record)
 
-    async def _store(
-        self, token: str, user_id: str, scope: TokenScope, name: str, expires_at: datetime | None
-    ) -> TokenRecord:
+    async def _store(self, token: str, user_id: str, scope: TokenScope, name: str, end_ms: int | None) -> TokenRecord:
         lifetime = self.default_lifetime_seconds
         with own_errors():
             row = await self._database.maybe(
@@ -124,7 +123,7 @@ class ApiTokens:
                 token_prefix=token[:LOOKUP_LENGTH],
                 token_hash=_hash_of(token),
                 scopes=str(scope),
-                expires_at=milliseconds_of(expires_at) if expires_at else None,
+                expires_at=end_ms,
                 lifetime_ms=lifetime * 1000 if lifetime is not None else None,
                 now=self._clock(),
             )
@@ -229,6 +228,14 @@ def _owner_of(owner: AuthContext, scope: TokenScope) -> str:
     if not _STRONGEST.grants(scope):
         raise Refusal("api_token_error-invalid_scope")
     return owner.user_id
+
+
+def _end_of(expires_at: datetime) -> int:
+    """Milliseconds since 1970; ``json_rejection_error`` for a time that UTC has no year for."""
+    try:
+        return milliseconds_of(expires_at.astimezone(UTC))
+    except OverflowError:
+        raise Refusal("json_rejection_error") from None
 
 
 def _is_live(row: Row) -> bool:

@@ -47,17 +47,18 @@ async def read_body(request: web.Request, kind: type[Type]) -> Type:
         raise Refusal("json_rejection_error")
     try:
         return msgspec.json.decode(await request.read(), type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, web.RequestPayloadError):
         raise Refusal("json_rejection_error") from None
 
 
 async def read_form(request: web.Request, kind: type[Type]) -> Type:
     """The form in the body as *kind*; a field that comes twice is refused."""
-    if request.content_type != "application/x-www-form-urlencoded":
+    # Browsers send UTF-8. Of Python's other codecs, some take time that grows with the square of what they read.
+    if request.content_type != "application/x-www-form-urlencoded" or (request.charset or "utf-8").lower() != "utf-8":
         raise Refusal("json_rejection_error")
     try:
         return _converted(await request.post(), kind)
-    except UnicodeDecodeError:
+    except (UnicodeDecodeError, web.RequestPayloadError):
         raise Refusal("json_rejection_error") from None
 
 

@@ -137,6 +137,8 @@ BAD_CREATIONS = [
     {**SCOPE, "expires_at": 1_900_000_000},
     {**SCOPE, "expires_at": "2030-01-01T00:00:00"},
     {**SCOPE, "expires_at": "2030-13-01T00:00:00Z"},
+    {**SCOPE, "expires_at": "9999-12-31T23:59:59-23:59"},  # in UTC, the year 10000
+    {**SCOPE, "expires_at": "0001-01-01T00:00:00+23:59"},
 ]
 BAD_CHANGES = [
     {},
@@ -168,6 +170,16 @@ async def test_bad_bodies_are_one_400(serve):
     ]
 
     assert {MALFORMED} == {*creations, *changes, *raw}
+
+
+async def test_a_body_that_is_not_packed_as_it_says_is_one_too(serve):
+    """It fails while it is read, which is not a failure of the server."""
+    api = await serve(OPERATIONS, {API_TOKENS: ApiTokens(None)})
+    packed = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+
+    assert MALFORMED == await api(
+        "power_user", "POST", "/tokens", data=b'{"scope": "scope_token_user"}', headers=packed
+    )
 
 
 async def test_an_expiry_lies_ahead(api):

@@ -156,6 +156,34 @@ async def test_a_foreign_signature_ends_nothing(browser, provider, logout_token)
     assert "user" == (await browser.user())["username"]
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Type": "application/x-www-form-urlencoded; charset=punycode"},
+        {"Content-Type": "application/x-www-form-urlencoded; charset=nonsense"},
+        {"Content-Type": "application/x-www-form-urlencoded", "Content-Encoding": "gzip"},
+    ],
+    ids=["a codec that is slow", "none", "not packed"],
+)
+async def test_a_form_is_utf_8(browser, headers):
+    """Other codecs are not even tried: of some, anybody could make a megabyte that takes half a minute to decode."""
+    # With each of them ignored or undone, it would be a form with a wrong token.
+    response = await browser.session.post(browser.make_url(PATH), data=b"logout_token=x-", headers=headers)
+
+    assert (400, "json_rejection_error") == (response.status, (await response.json())["error"]["code"])
+
+
+async def test_a_form_may_say_that_it_is_utf_8(browser, logout_token):
+    """In any case of letters."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded; charset=UTF-8"}
+
+    response = await browser.session.post(
+        browser.make_url(PATH), data=f"logout_token={logout_token()}", headers=headers
+    )
+
+    assert 200 == response.status
+
+
 async def test_an_access_token_is_no_logout_token(browser, provider):
     """Though the same key signed it."""
     await browser.log_in(provider)
