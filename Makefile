@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test test.sqlite test.postgres test.pgbouncer test.typescript test.e2e test.e2e.pg \
+.PHONY: help run test test.sqlite test.postgres test.pgbouncer test.proxies test.typescript test.e2e test.e2e.pg \
         test.deps.up test.deps.down test.session.all lint format bench wheel clean
 
 VENV := .venv
@@ -28,19 +28,25 @@ run: $(VENV)/installed ## install and serve on http://localhost:1135, with a pro
 	$(BIN)/python -m bodhi serve --dev
 
 test: $(VENV)/installed-test ## install and run every test on SQLite and PostgreSQL
-	@echo "Tests marked 'pgbouncer' are left out here; they need Debian's pgbouncer: make test.pgbouncer"
-	$(PYTEST) --database both -m "not pgbouncer" $(ARGS)
+	@echo "Tests marked 'pgbouncer' and 'proxies' are left out here; they need Debian's pgbouncer, nginx and caddy:"
+	@echo "make test.pgbouncer test.proxies"
+	$(PYTEST) --database both -m "not pgbouncer and not proxies" $(ARGS)
 
 test.sqlite: $(VENV)/installed-test ## run the tests on SQLite only
-	$(PYTEST) --database sqlite -m "not pgbouncer" $(ARGS)
+	$(PYTEST) --database sqlite -m "not pgbouncer and not proxies" $(ARGS)
 
 test.postgres: $(VENV)/installed-test ## run the tests on PostgreSQL only
-	$(PYTEST) --database postgres -m "not pgbouncer" $(ARGS)
+	$(PYTEST) --database postgres -m "not pgbouncer and not proxies" $(ARGS)
 
 test.pgbouncer: $(VENV)/installed-test ## run the tests that go through PgBouncer
 	@PATH="$$PATH:/usr/sbin"; command -v pgbouncer >/dev/null || \
 	    { echo "make $@: pgbouncer is not installed: apt-get install pgbouncer" >&2; exit 1; }
 	$(PYTEST) --database postgres -m pgbouncer $(ARGS)
+
+test.proxies: $(VENV)/installed-test ## run the tests behind the real nginx and the real Caddy
+	@PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null && command -v caddy >/dev/null || \
+	    { echo "make $@: nginx or Caddy is not installed: apt-get install nginx-light caddy" >&2; exit 1; }
+	$(PYTEST) --database both -m proxies $(ARGS)
 
 test.typescript: $(VENV)/installed ## compile the settings as exported for TypeScript (needs Node.js)
 	@command -v npm >/dev/null || { echo "make $@: npm is not installed: apt-get install npm" >&2; exit 1; }
@@ -69,7 +75,7 @@ test.deps.down: ## stop it and drop its data
 test.session.all: $(VENV)/installed-test ## start the dependencies, run the session tests on both databases, stop them
 	@$(MAKE) --no-print-directory test.deps.up
 	@trap '$(MAKE) --no-print-directory test.deps.down' EXIT; trap 'exit 130' INT TERM; \
-	$(PYTEST) --database both -m "not pgbouncer" tests/session $(ARGS)
+	$(PYTEST) --database both -m "not pgbouncer and not proxies" tests/session $(ARGS)
 
 lint: $(VENV)/installed-lint ## check style, types and the direction of imports
 	@status=0; for check in "ruff check" "ruff format --check" mypy lint-imports; do \

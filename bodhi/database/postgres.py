@@ -16,6 +16,7 @@ import asyncpg
 from bodhi.database.counters import CountedSemaphore, DatabaseCounters
 from bodhi.database.errors import CannotOpen, Conflict, DatabaseError, DatabaseUnavailable
 from bodhi.database.limits import TimeLimit
+from bodhi.database.notifications import listen
 from bodhi.database.postgres_hosts import HostsInTurn
 from bodhi.database.protocol import Executor, Row
 from bodhi.database.statements import Statement, load_statements
@@ -131,6 +132,17 @@ class PostgresDatabase:
             except BaseException:
                 connection.drop()
                 raise
+
+    async def listen(self, channel: str, heard: Callable[[str | None], None], /) -> None:
+        """Notifications by LISTEN, on a connection beside the pool.
+
+        None come where the statement cache is off, which says that PgBouncer is between: it lends connections for a
+        transaction, and whoever has one next would get them.
+        """
+        if not self._statement_cache_size:
+            await asyncio.Event().wait()
+        hosts = HostsInTurn(self._url, limit_seconds=self.limit_seconds, moved=lambda: None)
+        await listen(hosts, channel, heard)
 
     # Two ways to a connection: _run for one statement, and _lent for several, which may take another time limit.
 

@@ -1,6 +1,6 @@
 """What the layers above may ask of a database, whichever it is."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, Self
 
@@ -69,6 +69,12 @@ class Database(Executor, Protocol):
 
     def transaction(self, *, limit_seconds: float | None = None) -> AbstractAsyncContextManager[Executor]:
         """Statements that happen together or not at all; as a whole within the time limit, or the one given."""
+
+    async def listen(self, channel: str, heard: Callable[[str | None], None], /) -> None:
+        """Call *heard* with the payload of each notification on *channel*, until cancelled.
+
+        None stands for anything: notifications may have been missed, or the database only tells that it changed.
+        """
 
     async def __aenter__(self) -> Self: ...
 

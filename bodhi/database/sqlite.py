@@ -7,7 +7,7 @@ a connection would share its transaction too, so writes take turns.
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from time import monotonic, time_ns
@@ -25,6 +25,7 @@ from bodhi.database.statements import Statement, load_statements
 from bodhi.telemetry import statement_spans
 
 MEMORY = ":memory:"
+CHANGES_SECONDS = 0.1  # between two looks at the counter of changes
 SYNCHRONOUS = ("full", "normal")  # what was answered survives a power cut; or only the death of the process
 NOT_OPEN = "SQLite: it is not open"
 _NUMBERS = tuple(str(number) for number in range(1, 100))
@@ -129,6 +130,26 @@ class SqliteDatabase:
                 # on may succeed late and would leave its transaction open for the next one.
                 await asyncio.shield(self._roll_back())
                 raise
+
+    async def listen(self, _channel: str, heard: Callable[[str | None], None], /) -> None:
+        """SQLite has no notifications: a counter, cheap to read, says whether anybody wrote anything."""
+        if self._path == MEMORY:
+            await asyncio.Event().wait()  # no other connection can see, or change, what is in it
+        while True:
+            with suppress(sqlite3.Error):
+                await self._follow_changes(heard)
+            await asyncio.sleep(self.limit_seconds)
+
+    async def _follow_changes(self, heard: Callable[[str | None], None]) -> None:
+        # A connection of its own, since the counter is about what the others of it wrote.
+        async with aiosqlite.connect(f"file:{quote(self._path)}?mode=ro", uri=True) as connection:
+            seen = None
+            while True:
+                ((version,),) = await connection.execute_fetchall("PRAGMA data_version")
+                if version != seen:
+                    seen = version
+                    heard(None)
+                await asyncio.sleep(CHANGES_SECONDS)
 
     async def _roll_back(self) -> None:
         with suppress(sqlite3.Error):

@@ -16,6 +16,7 @@ from bodhi.session.errors import DigestTaken, SessionError, SessionGone
 from bodhi.session.handles import digest_of, handle_of, is_session_id, new_session_id
 from bodhi.session.owner import owner_of
 from bodhi.session.records import NOWHERE, Device, SessionRecord, StoredData, UserCap
+from bodhi.session.revocation import Revocations
 from bodhi.session.store import SessionStore
 from bodhi.session.touches import Touches
 
@@ -44,6 +45,7 @@ class SessionKeeper:
         self._store = store
         self._max_per_user = max_per_user
         self.cookie = cookie or CookiePolicy()
+        self.revocations = Revocations(store)
         self.counters = SessionCounters()
         idle_ms = idle_seconds * 1000
         self._changes = Changes(Keyring(keys), self.counters, idle_ms=idle_ms, lifetime_ms=lifetime_seconds * 1000)

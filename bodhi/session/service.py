@@ -132,6 +132,7 @@ class DefaultSessionService(SessionKeeper):
                 database = await stack.enter_async_context(self._database)
                 schema = Schema(database, "session")
                 await (schema.migrate() if self._auto_migrate else schema.check())
+            stack.push_async_callback(self.revocations.close)
             stack.push_async_callback(self._touches.flush)
             self._start(stack, self._touches.run())
             if self._sweep_seconds is not None:

@@ -5,11 +5,13 @@ from time import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiohttp_session
+from aiohttp import WSCloseCode, web
 
 from bodhi.session.changes import OpenSession
 from bodhi.session.codec import decode, is_unchanged
 from bodhi.session.merge import merge
 from bodhi.session.records import Record
+from bodhi.session.revocation import UntilRevoked
 
 if TYPE_CHECKING:
     from bodhi.session.visit import Visit
@@ -155,6 +157,28 @@ class Session(aiohttp_session.Session):
                 "session.atomically() works in a request where bodhi.session.setup(app, service) was called"
             )
         return await visit.atomically(self, change, max_age_seconds)
+
+    async def revoked(self) -> None:
+        """Returns when the session has ended, here or on another node, within a second: for websockets and streams.
+
+        However it ended: logout, revocation, expiry, the cap of a user's sessions, a login that moved it to a new id.
+        A session that is not stored reads as ended. An outage of the database ends none.
+        """
+        if self._visit is None or (visit := self._visit()) is None:
+            raise RuntimeError(
+                "session.revoked() works in a request where bodhi.session.setup(app, service) was called"
+            )
+        await visit.revoked(self)
+
+    def until_revoked(
+        self, socket: web.WebSocketResponse | None = None, *, code: int = WSCloseCode.POLICY_VIOLATION
+    ) -> UntilRevoked:
+        """``async with session.until_revoked(socket):`` leaves its block when the session has ended, as above.
+
+        What is under way in the block is cancelled; the code after it goes on, and ``is_revoked`` of what ``as`` names
+        says why. *socket* is closed with *code*, 1008 unless told otherwise.
+        """
+        return UntilRevoked(self.revoked, socket, code)
 
     def adopt(self, stored: OpenSession) -> None:
         """Go on from *stored*, which is newer than what this request loaded; its own changes stay to be saved."""

@@ -1,6 +1,6 @@
 """Sessions in one SQL database: records in, records out. The statements are in ``sql/<dialect>/session.sql``."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from time import monotonic
 
@@ -26,6 +26,7 @@ SWEEP_SECONDS = 0.01  # how long one batch of a sweep is to take: on SQLite so l
 SMALLEST_SWEEP = 20
 CLEAR_BATCH = 500
 PAGE = 1000
+ENDED_CHANNEL = "bodhi_session_ended"  # as the statements that end sessions name it
 
 Clock = Callable[[], int | None]
 
@@ -264,6 +265,15 @@ class SqlSessionStore:
             if len(rows) < PAGE:
                 return
             after = rows[-1]["digest"]
+
+    async def live_among(self, digests: Sequence[bytes]) -> Collection[bytes]:
+        with _own_errors():
+            rows = await self._database.many("live_among", digests=b"".join(digests), now=self._clock())
+        return {row["digest"] for row in rows}
+
+    async def listen(self, told: Callable[[str | None], None]) -> None:
+        # The payload is a handle, or nothing where several ended.
+        await self._database.listen(ENDED_CHANNEL, lambda payload: told(payload or None))
 
     async def rekey(self, page: Sequence[StoredData]) -> int:
         if not page:

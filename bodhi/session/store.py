@@ -3,7 +3,7 @@
 ``sql_store.py`` is bodhi's own; ``bodhi.testing`` has the kit that checks one.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Protocol
 
 from bodhi.session.records import NewSession, Save, SessionListing, SessionRecord, StoredData, Touch, UserCap
@@ -104,6 +104,16 @@ class SessionStore(Protocol):
 
     def list_data(self) -> AsyncIterator[Sequence[StoredData]]:
         """The data of every live session, by digest, in pages."""
+
+    async def live_among(self, digests: Sequence[bytes]) -> Collection[bytes]:
+        """Those of *digests*, at most a thousand, under which a live session is stored."""
+
+    async def listen(self, told: Callable[[str | None], None]) -> None:
+        """Call *told* with the handle of each session that ended, wherever that happened, until cancelled.
+
+        None stands for any of them: several ended, or what happened is not known. Too many calls only cost, and a
+        store that can tell nothing waits: sessions that somebody watches are looked at every second anyway.
+        """
 
     async def rekey(self, page: Sequence[StoredData]) -> int:
         """Replace the data of sessions that still have the version given, without a new version; how many."""

@@ -134,6 +134,11 @@ class Visit(aiohttp_session.AbstractStorage):
         session.adopt(stored)
         return answer
 
+    async def revoked(self, session: Session) -> None:
+        """Returns when the session has ended; see :meth:`Session.revoked`."""
+        if session.stored is not None:
+            await self._keeper.revocations.ended(session.stored.record.digest)
+
     async def _keep(self, session: Session, taken: Taken) -> None:
         if session.stored is None or taken.is_invalidated:
             if taken.data and not self.headers_are_out:

@@ -34,8 +34,11 @@ class AnyAuthenticator(Protocol):
     async def strict(self, request: web.Request) -> AuthContext:
         """Who makes *request*; a :exc:`Refusal` where nobody is known."""
 
-    async def optional(self, request: web.Request) -> AuthContext:
-        """Who makes *request*, or nobody; bad credentials are no error."""
+    async def optional(self, request: web.Request, *, sees_session: bool | None = None) -> AuthContext:
+        """Who makes *request*, or nobody; bad credentials are no error.
+
+        *sees_session* is for who knows better than the request's own headers whether it may have a session.
+        """
 
 
 AUTHENTICATOR: "web.AppKey[AnyAuthenticator]" = web.AppKey("AUTHENTICATOR", object)  # type: ignore[arg-type]
@@ -88,7 +91,7 @@ class Authenticator:
             raise Refusal(login.fault, status=401)
         return login.user
 
-    async def optional(self, request: web.Request) -> AuthContext:
+    async def optional(self, request: web.Request, *, sees_session: bool | None = None) -> AuthContext:
         """Who makes *request*, or nobody: bad credentials are no error, and an outage of the provider ends nothing."""
         try:
             instance = await self._instances.current()
@@ -96,7 +99,7 @@ class Authenticator:
                 return ANONYMOUS
             if hdrs.AUTHORIZATION in request.headers:
                 return await self._bearer.authenticate(request.headers.getall(hdrs.AUTHORIZATION))
-            if is_cross_site_read(request):
+            if is_cross_site_read(request) if sees_session is None else not sees_session:
                 return ANONYMOUS
             session = await get_session(request)
             if ACCESS_TOKEN not in session:

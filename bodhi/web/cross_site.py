@@ -43,7 +43,7 @@ def cross_site_middleware(cookie_name: str, exempt: Collection[str] = ()) -> Mid
 def is_from_here(request: web.Request, cookie_name: str) -> bool:
     """Whether an unsafe request comes from a page of this server, or carries nothing that a browser adds by itself."""
     headers = request.headers
-    if _is_bearer(request):
+    if is_bearer(request):
         return True  # no page can make a browser send one to another site without being allowed to
     sites = headers.getall(SEC_FETCH_SITE, ())
     if sites:
@@ -63,6 +63,7 @@ def is_cross_site_read(request: web.Request) -> bool:
     return bool(sites) and list(sites) not in (["same-origin"], ["none"])
 
 
-def _is_bearer(request: web.Request) -> bool:
+def is_bearer(request: web.Request) -> bool:
+    """Whether *request* carries a bearer token, which no browser adds by itself."""
     given = request.headers.getall(hdrs.AUTHORIZATION, ())
     return len(given) == 1 and given[0].startswith(BEARER)

@@ -15,6 +15,7 @@ from bodhi.web import (
     user,
     user_sessions,
     users,
+    verify,
 )
 from bodhi.web.operations import Operation
 
@@ -27,6 +28,8 @@ OPERATIONS: tuple[Operation, ...] = (
     # /bodhi/v1/auth/initiate, /bodhi/v1/auth/callback, /bodhi/v1/logout, /bodhi/v1/auth/backchannel-logout
     *login.OPERATIONS,
     *backchannel.OPERATIONS,
+    # /bodhi/v1/auth/verify
+    *verify.OPERATIONS,
     # /bodhi/v1/user, /bodhi/v1/users
     *user.OPERATIONS,
     *users.OPERATIONS,

@@ -6,9 +6,9 @@ from typing import Any
 from weakref import WeakSet
 
 from aiohttp import WSCloseCode, web
-from aiohttp_session import get_session
 
 import pages
+from bodhi.session import get_session
 
 PRICES = {"Tea": 450, "Cake": 380, "Honey": 720}  # cents
 
@@ -117,8 +117,9 @@ async def answer(request: web.Request) -> web.WebSocketResponse:
     await socket.prepare(request)
     request.app[SOCKETS].add(socket)
     await socket.send_json({"user": session.get("user_id"), "cart": quantities(session)})
-    async for message in socket:
-        await socket.send_json({"article": message.data, "quantity": quantities(session).get(message.data, 0)})
+    async with session.until_revoked(socket):  # a logout closes it, on whichever node
+        async for message in socket:
+            await socket.send_json({"article": message.data, "quantity": quantities(session).get(message.data, 0)})
     return socket
 
 

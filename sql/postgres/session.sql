@@ -52,21 +52,27 @@ RETURNING digest, version;
 
 -- name: rotate_session(digest, version, new_digest, data, user_id, ip, user_agent, idle_ms, created_at, ends_at, now) -> maybe
 -- The row moves to its new id in one statement, so that there is no moment with two of it or none.
-UPDATE bodhi_session
-   SET digest = $3,
-       data = $4,
-       user_id = $5,
-       version = version + 1,
-       ip = $6,
-       user_agent = $7,
-       created_at = $9,
-       last_seen_at = greatest(last_seen_at, now_ms($11)),
-       ends_at = $10,
-       expires_at = least(now_ms($11) + $8::bigint, $10::bigint)
- WHERE digest = $1
-   AND version = $2
-   AND expires_at > now_ms($11)
-RETURNING digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent, now_ms($11) AS now;
+-- Every statement that ends sessions notifies: with the handle, or with nothing where it ends many.
+WITH moved AS (
+    UPDATE bodhi_session
+       SET digest = $3,
+           data = $4,
+           user_id = $5,
+           version = version + 1,
+           ip = $6,
+           user_agent = $7,
+           created_at = $9,
+           last_seen_at = greatest(last_seen_at, now_ms($11)),
+           ends_at = $10,
+           expires_at = least(now_ms($11) + $8::bigint, $10::bigint)
+     WHERE digest = $1
+       AND version = $2
+       AND expires_at > now_ms($11)
+    RETURNING digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent, now_ms($11) AS now
+)
+SELECT moved.*
+  FROM moved
+ CROSS JOIN LATERAL pg_notify('bodhi_session_ended', translate(encode(substring($1::bytea FOR 12), 'base64'), '+/', '-_'));
 
 -- name: touch_session(digest, seen_at, idle_ms, interval_ms, now) -> maybe
 -- Times only move forward: a touch that comes late or twice changes nothing, and an expired session stays expired.
@@ -86,16 +92,26 @@ RETURNING digest;
 
 -- name: delete_session(digest, now) -> maybe
 -- Answers whether what was deleted was still live.
-DELETE FROM bodhi_session
- WHERE digest = $1
-RETURNING expires_at > now_ms($2) AS live;
+WITH gone AS (
+    DELETE FROM bodhi_session
+     WHERE digest = $1
+    RETURNING digest, expires_at
+)
+SELECT expires_at > now_ms($2) AS live
+  FROM gone
+ CROSS JOIN LATERAL pg_notify('bodhi_session_ended', translate(encode(substring(gone.digest FOR 12), 'base64'), '+/', '-_'));
 
 -- name: revoke_session(low, high, user_id, now) -> many
 -- A handle is the beginning of a digest, hence the range. Somebody else's session reads as unknown.
-DELETE FROM bodhi_session
- WHERE digest BETWEEN $1 AND $2
-   AND ($3::text IS NULL OR user_id = $3)
-RETURNING expires_at > now_ms($4) AS live;
+WITH gone AS (
+    DELETE FROM bodhi_session
+     WHERE digest BETWEEN $1 AND $2
+       AND ($3::text IS NULL OR user_id = $3)
+    RETURNING digest, expires_at
+)
+SELECT expires_at > now_ms($4) AS live
+  FROM gone
+ CROSS JOIN LATERAL pg_notify('bodhi_session_ended', translate(encode(substring(gone.digest FOR 12), 'base64'), '+/', '-_'));
 
 -- name: clear_user(user_id, keep_low, keep_high, batch, now) -> many
 -- Everything of one user but the kept range of digests (NULL keeps nothing).
@@ -108,8 +124,10 @@ WITH gone AS (
        AND $4::bigint > 0
     RETURNING expires_at
 )
+-- The condition always holds: it is there to notify, once, where anything is gone.
 SELECT count(*) FILTER (WHERE expires_at > now_ms($5)) AS live, count(*) AS ended
-  FROM gone;
+  FROM gone
+HAVING (SELECT count(*) FROM (SELECT pg_notify('bodhi_session_ended', '') FROM gone LIMIT 1) AS told) >= 0;
 
 -- name: clear_all(batch, now) -> many
 WITH gone AS (
@@ -118,7 +136,8 @@ WITH gone AS (
     RETURNING expires_at
 )
 SELECT count(*) FILTER (WHERE expires_at > now_ms($2)) AS live, count(*) AS ended
-  FROM gone;
+  FROM gone
+HAVING (SELECT count(*) FROM (SELECT pg_notify('bodhi_session_ended', '') FROM gone LIMIT 1) AS told) >= 0;
 
 -- name: lock_user(user_id) -> maybe
 -- Logins of one user take turns, so that each counts what the others left.
@@ -126,17 +145,22 @@ SELECT pg_advisory_xact_lock(hashtextextended('bodhi user ' || $1, 0));
 
 -- name: trim_user(user_id, keep, cap, now) -> many
 -- The user's oldest sessions beyond the cap; never the one that logs in.
-DELETE FROM bodhi_session
- WHERE digest IN (
-           SELECT digest
-             FROM bodhi_session
-            WHERE user_id = $1
-              AND digest <> $2
-              AND expires_at > now_ms($4)
-            ORDER BY created_at DESC, digest DESC
-            LIMIT ALL OFFSET $3::bigint - 1
-       )
-RETURNING digest;
+WITH gone AS (
+    DELETE FROM bodhi_session
+     WHERE digest IN (
+               SELECT digest
+                 FROM bodhi_session
+                WHERE user_id = $1
+                  AND digest <> $2
+                  AND expires_at > now_ms($4)
+                ORDER BY created_at DESC, digest DESC
+                LIMIT ALL OFFSET $3::bigint - 1
+           )
+    RETURNING digest
+)
+SELECT gone.digest
+  FROM gone
+ CROSS JOIN LATERAL pg_notify('bodhi_session_ended', translate(encode(substring(gone.digest FOR 12), 'base64'), '+/', '-_'));
 
 -- name: count_user(user_id, now) -> maybe
 SELECT count(*) AS sessions

@@ -1,6 +1,7 @@
 """The smallest store that keeps every promise: a dict. Nothing else runs between two awaits, and it has none."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
 from msgspec.structs import replace
 
@@ -162,6 +163,12 @@ class MemoryStore:
         rows = self._live()
         for start in range(0, len(rows), PAGE):
             yield [StoredData(row.digest, row.version, row.data) for row in rows[start : start + PAGE]]
+
+    async def live_among(self, digests: Sequence[bytes]) -> Collection[bytes]:
+        return {row.digest for row in self._live()}.intersection(digests)
+
+    async def listen(self, told: Callable[[str | None], None]) -> None:
+        await asyncio.Event().wait()
 
     async def rekey(self, page: Sequence[StoredData]) -> int:
         rekeyed = 0

@@ -28,6 +28,7 @@ BY_DIGEST = {
     "read_sessions",
     "update_copied",
     "end_copied",
+    "live_among",
 }
 BY_USER = {"count_user", "list_user", "clear_user", "trim_user"}
 BY_EXPIRY = {"sweep_sessions"}

@@ -16,7 +16,7 @@ NAMES = sorted(load_statements("sqlite"))
 ONLY_DONE = {"lock_user", "lock_schema", "create_schema", "create_version_table"}
 READ = [name for name in NAMES if load_statements("sqlite")[name].result != "count" and name not in ONLY_DONE]
 BYTES = {"digest", "new_digest", "data", "low", "high", "after", "after_digest", "keep", "keep_low", "keep_high"}
-BYTES |= {"client_secret", "resealed"}
+BYTES |= {"client_secret", "resealed", "digests"}
 TEXTS = {"user_id", "ip", "user_agent", "reason", "part", "name"}
 
 

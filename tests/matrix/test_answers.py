@@ -20,6 +20,7 @@ LARGEST_COOKIE = 4096
 BY_NAME = {f"{operation.method} {operation.path}": operation for operation in OPERATIONS}
 # These read a session, though everybody may call them.
 END_SESSIONS = {"POST /bodhi/v1/logout", "POST /ui/logout"}
+READ_SESSIONS = {"GET /bodhi/v1/auth/verify", *END_SESSIONS}
 ENDS_ALL = {"DELETE /bodhi/v1/sessions", *END_SESSIONS}
 KEPT_BY_CACHES = {"GET /ui/static/{name}", "GET /bodhi/v1/openapi.json"}  # the same for everybody
 REFUSED = {
@@ -82,7 +83,7 @@ class Checked:
     @staticmethod
     def reads_session(name, sent):
         """Whether the answer depends on the cookie."""
-        is_asked = BY_NAME[name].access is not PUBLIC or name in END_SESSIONS
+        is_asked = BY_NAME[name].access is not PUBLIC or name in READ_SESSIONS
         return is_asked and "Authorization" not in sent and EVIL not in repr(sent)
 
     def leaks(self, name, headers, text, sent):
@@ -129,6 +130,7 @@ async def test_every_operation_succeeds(start_client, checked, people, provider)
     await let_applications_in(checked, people)
     await keep_own_things(checked, people)
     await see_and_end_sessions(checked, people)
+    await checked("GET /bodhi/v1/auth/verify", await people("user"))
     for name in END_SESSIONS:
         await checked(name, await people("user"))
 

@@ -24,6 +24,7 @@ GATES = {
         "POST /bodhi/v1/setup",
         "POST /bodhi/v1/logout",
         "POST /bodhi/v1/auth/backchannel-logout",
+        "GET /bodhi/v1/auth/verify",
         "POST /bodhi/v1/apps/request-access",
         "GET /bodhi/v1/apps/access-requests/{id}",
         "GET /",
@@ -110,7 +111,9 @@ NEEDS_A_PERSON = {
     "POST /ui/sessions/{handle}/end",
     "POST /ui/sessions/end-others",
 }
-NEEDS_SOMEBODY = {"POST /bodhi/v1/user/request-access", *NEEDS_A_PERSON}
+# Whom it lets in is in its query; without one, whoever has a role or scope.
+VERIFY = "GET /bodhi/v1/auth/verify"
+NEEDS_SOMEBODY = {"POST /bodhi/v1/user/request-access", VERIFY, *NEEDS_A_PERSON}
 
 # What a caller does last.
 LAST = {"DELETE /bodhi/v1/sessions": 1, "POST /bodhi/v1/logout": 2, "POST /ui/logout": 2}
@@ -163,6 +166,8 @@ def name_of(operation):
 
 def expected(operation, caller):
     """Status and code of the refusal, or None for who may pass."""
+    if name_of(operation) == VERIFY and caller.kind != "anonymous":
+        return None if caller.level in LEVELS else (403, "api_auth_error-forbidden")
     if operation.access in (PUBLIC, OPTIONAL):
         is_known = caller.kind == "session" or (caller.kind != "anonymous" and name_of(operation) not in NEEDS_A_PERSON)
         return None if is_known or name_of(operation) not in NEEDS_SOMEBODY else (401, "api_auth_error-missing_auth")

@@ -1,12 +1,16 @@
-"""Promise 9: a session that another process ended is over at the next request, everywhere and at once."""
+"""Promise 9: a session that another process ended is over everywhere: at the next request, and in open websockets."""
 
 import asyncio
 
-from aiohttp import web
+import asyncpg
+import pytest
+from aiohttp import WSCloseCode, WSMsgType, web
 from aiohttp_session import get_session
 
+from bodhi.database import notifications
+from bodhi.session import DefaultSessionService, SessionUnavailable, revocation
 from bodhi.session.handles import digest_of, handle_of
-from session.conftest import DEADLINE_SECONDS, TOUCH_SECONDS
+from session.conftest import DEADLINE_SECONDS, IDLE_SECONDS, SETTINGS, TOUCH_SECONDS
 from session.pages import cookie_of, sent
 
 
@@ -62,3 +66,225 @@ async def test_an_open_stream_cannot_save_into_a_revoked_session(serve, service,
     await socket.close()
 
     assert [] == await raw.sessions()
+
+
+NEVER_SECONDS = 3_600
+
+
+@pytest.fixture
+async def watching(serve, service):
+    """A browser whose session is Alice's, with an open websocket; and its cookie."""
+
+    async def chat(request):
+        session = await get_session(request)
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async with session.until_revoked(socket):
+            async for message in socket:
+                await socket.send_str(message.data)
+        return socket
+
+    client = await serve(service, chat=chat)
+    cookie = cookie_of(await client.post("/login/alice"))
+    socket = await client.ws_connect("/chat")
+    await socket.send_str("hello")
+    assert "hello" == await socket.receive_str()
+    yield client, socket, cookie
+    await socket.close()
+
+
+async def closing_of(socket):
+    """What the server closes the websocket with."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        message = await socket.receive()
+    return message.type, message.data
+
+
+CLOSED = (WSMsgType.CLOSE, WSCloseCode.POLICY_VIOLATION)
+
+ENDINGS = {
+    "revocation": lambda node, cookie: node.call("revoke_session", handle_of(digest_of(cookie))),
+    "all of a user": lambda node, _: node.call("clear_sessions_for_user", "alice"),
+    "all": lambda node, _: node.call("clear_all_sessions"),
+    "logout": lambda node, cookie: node.http("POST", "/logout", cookie=cookie),
+    "login": lambda node, cookie: node.http("POST", "/login/bob", cookie=cookie),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+async def test_an_open_websocket_is_closed_when_its_session_ends_elsewhere(watching, other_node, monkeypatch, ending):
+    """By what the database tells alone: nobody looks in the meantime."""
+    monkeypatch.setattr(revocation, "RECHECK_SECONDS", NEVER_SECONDS)
+    _, socket, cookie = watching
+
+    await ENDINGS[ending](other_node, cookie)
+
+    assert CLOSED == await closing_of(socket)
+
+
+async def test_the_oldest_session_beyond_the_cap_hears_of_it(watching, other_node, clock, monkeypatch):
+    """A login elsewhere ends it."""
+    monkeypatch.setattr(revocation, "RECHECK_SECONDS", NEVER_SECONDS)
+    _, socket, _ = watching
+    clock.advance(1)
+
+    await other_node.http("POST", "/login/alice", max_per_user=1)
+
+    assert CLOSED == await closing_of(socket)
+
+
+async def test_a_lost_notification_is_made_up_for(serve, service, other_node, monkeypatch):
+    """The sessions that somebody waits for are looked at again and again."""
+
+    async def deaf(told):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(service.get_session_store(), "listen", deaf)
+    done = asyncio.Event()
+
+    async def wait(request):
+        session = await get_session(request)
+        async with session.until_revoked() as until:
+            response = web.StreamResponse()
+            await response.prepare(request)
+            await response.write(b"data: open\n\n")
+            await asyncio.Event().wait()
+        assert until.is_revoked
+        await response.write(b"event: revoked\n\n")
+        done.set()
+        return response
+
+    client = await serve(service, wait=wait)
+    cookie_of(await client.post("/login/alice"))
+    response = await client.get("/wait")
+    assert b"data: open\n\n" == await response.content.readuntil(b"\n\n")
+
+    assert 1 == await other_node.call("clear_all_sessions")
+
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        assert b"event: revoked\n\n" == await response.read()
+    assert done.is_set()
+
+
+async def test_an_expired_session_closes_its_websocket(watching, clock):
+    """Nobody notifies of that."""
+    _, socket, _ = watching
+
+    clock.advance(IDLE_SECONDS + 1)
+
+    assert CLOSED == await closing_of(socket)
+
+
+async def test_sessions_of_others_and_changes_of_ones_own_close_nothing(watching, service, other_node):
+    """The websocket stays open, whatever else is saved or ended."""
+    client, socket, _ = watching
+    looked = asyncio.Event()
+    store = service.get_session_store()
+    live_among = store.live_among
+
+    async def looking(digests):
+        live = await live_among(digests)
+        looked.set()
+        return live
+
+    store.live_among = looking
+    await client.post("/set", json={"color": "red"})
+    answer = await other_node.http("POST", "/login/bob")
+    assert await other_node.call("revoke_session", handle_of(digest_of(answer["cookie"])))
+
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await looked.wait()
+    await socket.send_str("still here")
+    assert "still here" == await socket.receive_str()
+
+
+async def test_an_outage_closes_nothing(watching, service, other_node):
+    """Not to know whether a session has ended is not to know that it has."""
+    _, socket, _ = watching
+    store = service.get_session_store()
+    live_among, failed = store.live_among, asyncio.Event()
+
+    async def failing(digests):
+        failed.set()
+        raise SessionUnavailable
+
+    store.live_among = failing
+    assert 1 == await other_node.call("clear_all_sessions")
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await failed.wait()
+    await socket.send_str("still here")
+    assert "still here" == await socket.receive_str()
+
+    store.live_among = live_among
+
+    assert CLOSED == await closing_of(socket)
+
+
+async def test_nothing_is_looked_at_while_nobody_waits(watching, service):
+    """No connection, no query, no task."""
+    _, socket, _ = watching
+    assert 1 == service.revocations.watched
+
+    await socket.close()
+
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while any(task.get_coro().__qualname__.startswith("Revocations") for task in asyncio.all_tasks()):
+            await asyncio.sleep(0)
+    assert 0 == service.revocations.watched
+
+
+async def test_a_session_that_is_not_stored_reads_as_ended(serve, service):
+    """A visitor without one cannot be told that it ended."""
+
+    async def wait(request):
+        await (await get_session(request)).revoked()
+        return web.Response(text="at once")
+
+    client = await serve(service, wait=wait)
+
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        assert "at once" == await (await client.get("/wait")).text()
+
+
+async def test_only_what_ends_sessions_notifies(postgres_url):
+    """Logins, saves and touches of everybody would be heard by every node otherwise."""
+    heard = []
+    connection = await asyncpg.connect(postgres_url)
+    await connection.add_listener("bodhi_session_ended", lambda *told: heard.append(told[-1]))
+    async with DefaultSessionService.from_url(postgres_url, **SETTINGS) as service:
+        _, session = await service.create({"user_id": "alice"})
+        session = await service.save(session, {"user_id": "alice", "color": "red"})
+        await service.flush()
+        assert not await service.revoke_session("A" * 16)
+        assert 0 == await service.clear_sessions_for_user("bob")
+        await connection.fetchval("SELECT 1")
+        assert [] == heard
+
+        old = session.handle
+        session_id, session = await service.rotate(session, {"user_id": "alice"})
+        await service.delete(digest_of(session_id))
+        for _ in range(3):
+            await service.create({"user_id": "alice"})
+        assert 3 == await service.clear_sessions_for_user("alice")
+
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while len(heard) < 3:
+            await connection.fetchval("SELECT 1")
+    assert [old, session.handle, ""] == heard
+    await connection.close()
+
+
+async def test_listening_goes_on_after_the_connection_was_lost(watching, raw, other_node, dialect, monkeypatch):
+    """A restarted server, for one: what was missed meanwhile is looked at."""
+    monkeypatch.setattr(revocation, "RECHECK_SECONDS", NEVER_SECONDS)
+    monkeypatch.setattr(notifications, "RECONNECT_SECONDS", 0.01)
+    _, socket, _ = watching
+    if dialect == "postgres":
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN %'"
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while not await raw.rows(ended):
+                await asyncio.sleep(0)
+
+    assert 1 == await other_node.call("clear_all_sessions")
+
+    assert CLOSED == await closing_of(socket)

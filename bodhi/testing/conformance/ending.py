@@ -1,8 +1,11 @@
-"""Ending sessions: one, one by its handle, a user's, all."""
+"""Ending sessions: one, one by its handle, a user's, all; and who hears of it."""
+
+import asyncio
 
 from bodhi.session import SessionStore
 from bodhi.session.handles import handle_of
-from bodhi.testing.conformance.kit import CROWD, Kit, at_once, created, digest_for, new
+from bodhi.testing.clock import Clock
+from bodhi.testing.conformance.kit import CROWD, SECOND_MS, Kit, at_once, created, digest_for, new
 
 
 class Ending(Kit):
@@ -110,3 +113,27 @@ class Ending(Kit):
         assert self.several_pages + 2 == await store.clear_all()
 
         assert (0, 0) == (await store.count(), await store.clear_all())
+
+    async def test_live_among_tells_who_has_not_ended(self, store: SessionStore, clock: Clock) -> None:
+        """Open websockets ask it; expired is ended."""
+        assert set() == set(await store.live_among([digest_for("unknown")]))
+        short = await store.create(new("short", max_age_ms=SECOND_MS))
+        ended, live = await store.create(new("ended")), await store.create(new("live"))
+        await store.delete(ended.digest)
+        asked = [short.digest, ended.digest, live.digest, digest_for("unknown")]
+
+        assert {short.digest, live.digest} == set(await store.live_among(asked))
+        clock.advance(SECOND_MS)
+        assert {live.digest} == set(await store.live_among(asked))
+
+    async def test_listen_goes_on_until_it_is_cancelled(self, store: SessionStore) -> None:
+        """Whether it hears of anything or not."""
+        listening = asyncio.create_task(store.listen(lambda _: None))
+        record = await store.create(new("a"))
+        await store.delete(record.digest)
+
+        assert not listening.done()
+
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        assert listening.cancelled()

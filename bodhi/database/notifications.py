@@ -1,0 +1,46 @@
+"""Notifications of PostgreSQL, on a connection of their own that comes back by itself."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import asyncpg
+
+RECONNECT_SECONDS = 1.0
+PROBE_SECONDS = 30.0  # between two looks whether a silent connection still is one
+PROBE_LIMIT_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
+
+_FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
+async def listen(connect: Callable[[], Awaitable[Any]], channel: str, heard: Callable[[str | None], None]) -> None:
+    """Call *heard* with the payload of every notification on *channel*, until cancelled.
+
+    None stands for those that were missed before a connection was there, or while there was none.
+    """
+    while True:
+        try:
+            await _listen_once(await connect(), channel, heard)
+        except _FAILURES as error:
+            log.debug("no notifications for now: %s", type(error).__name__)
+        await asyncio.sleep(RECONNECT_SECONDS)
+
+
+async def _listen_once(connection: Any, channel: str, heard: Callable[[str | None], None]) -> None:
+    lost = asyncio.Event()
+    try:
+        connection.add_termination_listener(lambda _: lost.set())
+        await connection.add_listener(channel, lambda _connection, _pid, _channel, payload: heard(payload))
+        heard(None)
+        while not lost.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PROBE_SECONDS):
+                    await lost.wait()
+            if not lost.is_set():
+                await connection.fetchval("SELECT 1", timeout=PROBE_LIMIT_SECONDS)
+    finally:
+        connection.terminate()

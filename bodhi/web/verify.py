@@ -1,0 +1,154 @@
+"""``GET /bodhi/v1/auth/verify``: proxies ask whether a request to another application may pass, and whose it is.
+
+For nginx ``auth_request``, Traefik ForwardAuth and Caddy ``forward_auth``. What the proxy sends has the headers of the
+browser's request, but is a GET of the proxy's own: what the browser wants is in ``X-Forwarded-Method`` (Traefik, Caddy)
+or ``X-Original-Method`` (nginx, by configuration), believed from trusted proxies only. Where it says nothing the
+request counts as an unsafe one.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+from aiohttp import hdrs, web
+
+from bodhi.auth.context import ApiToken, AuthContext, ExternalApp, SessionUser
+from bodhi.auth.refusal import Refusal
+from bodhi.auth.scopes import AppRole, Role, TokenScope, UserScope, role_named, token_scope_named, user_scope_named
+from bodhi.web.authenticator import AUTHENTICATOR
+from bodhi.web.cross_site import SAFE_METHODS, SEC_FETCH_SITE, is_bearer
+from bodhi.web.errors import RefusalResponse
+from bodhi.web.forwarded import FORWARDED
+from bodhi.web.hosts import origin_for
+from bodhi.web.input import query_of
+from bodhi.web.login import LOGIN_PATH
+from bodhi.web.operations import PUBLIC, Operation
+from bodhi.web.services import PROVIDER_IS_AWAY
+
+PATH = "/bodhi/v1/auth/verify"
+USER_ID, USERNAME, ROLE = "X-BodhiApp-User-Id", "X-BodhiApp-Username", "X-BodhiApp-Role"
+
+_METHODS = ("X-Forwarded-Method", "X-Original-Method")
+
+Needed = Mapping[type, AppRole]  # by kind of context
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """Who may pass: people of at least this ``role``, and tokens of at least one of these ``scope``s (between spaces).
+
+    With one of the two given, whoever has none of it is kept out; with neither, everybody with a role or scope passes.
+    With ``redirect``, somebody who is not logged in and asks for a page gets 302 rather than 401.
+    """
+
+    role: Literal["resource_user", "resource_power_user", "resource_manager", "resource_admin"] | None = None
+    scope: str | None = None
+    redirect: bool = False
+
+
+async def verify(request: web.Request) -> web.Response:
+    """Empty, with who it is in headers."""
+    wanted = query_of(request, Wanted)
+    needed = _needed(wanted)
+    origin_is_foreign, is_navigation = _is_foreign(request), _is_navigation(request)
+    if origin_is_foreign and not is_navigation and _method(request) not in SAFE_METHODS:
+        raise Refusal("auth_error-cross_site_request")
+    # A link on another site may lead here; anything else that another site sends has no session.
+    sees_session = is_navigation or not origin_is_foreign
+    context = await request.app[AUTHENTICATOR].optional(request, sees_session=sees_session)
+    if request.get(PROVIDER_IS_AWAY):
+        raise Refusal("auth_error-idp_unavailable")
+    if not context.is_authenticated:
+        return _to_login(request, redirects=wanted.redirect)
+    _check(context, needed)
+    return web.Response(headers={**_identity(context), hdrs.CACHE_CONTROL: "no-store"})
+
+
+def _needed(wanted: Wanted) -> Needed:
+    if wanted.role is None and wanted.scope is None:
+        return {SessionUser: Role.USER, ApiToken: TokenScope.USER, ExternalApp: UserScope.USER}
+    needed: dict[type, AppRole] = {}
+    if wanted.role is not None:
+        needed[SessionUser] = role_named(wanted.role)
+    for name in (wanted.scope or "").split():
+        if name.startswith("scope_token_"):
+            needed[ApiToken] = token_scope_named(name)
+        else:
+            needed[ExternalApp] = user_scope_named(name)
+    return needed
+
+
+def _check(context: AuthContext, needed: Needed) -> None:
+    least = needed.get(type(context))
+    if least is None or context.role is None or context.role.rank < least.rank:
+        raise Refusal("api_auth_error-forbidden")
+
+
+def _method(request: web.Request) -> str | None:
+    """The method of the browser's request, or None where no trusted proxy says it."""
+    if FORWARDED not in request:
+        return None
+    said = {value for name in _METHODS for value in request.headers.getall(name, ())}
+    return said.pop() if len(said) == 1 else None
+
+
+def _is_foreign(request: web.Request) -> bool:
+    """Whether a page of another origin is behind the request, as browsers tell; of websockets only Origin does."""
+    if is_bearer(request):
+        return False
+    sites = request.headers.getall(SEC_FETCH_SITE, ())
+    if sites and list(sites) not in (["same-origin"], ["none"]):
+        return True
+    origins = request.headers.getall(hdrs.ORIGIN, ())
+    return bool(origins) and list(origins) != [origin_for(request)]
+
+
+def _is_navigation(request: web.Request) -> bool:
+    """Whether a window goes to a page, which no other page can read: a link, a bookmark, an address typed in."""
+    mode, target = request.headers.get("Sec-Fetch-Mode"), request.headers.get("Sec-Fetch-Dest")
+    return (mode, target) == ("navigate", "document") and _method(request) in {hdrs.METH_GET, hdrs.METH_HEAD}
+
+
+def _to_login(request: web.Request, *, redirects: bool) -> web.Response:
+    """Where to log in: as an error for programs and nginx, which takes nothing else, or as a redirect for pages."""
+    location = origin_for(request) + LOGIN_PATH
+    if redirects and _method(request) in {hdrs.METH_GET, hdrs.METH_HEAD} and _wants_page(request):
+        return web.Response(status=302, headers={hdrs.LOCATION: location, hdrs.CACHE_CONTROL: "no-store"})
+    answer = RefusalResponse(Refusal("api_auth_error-missing_auth"), presented_bearer=is_bearer(request))
+    answer.headers.update({hdrs.LOCATION: location, hdrs.CACHE_CONTROL: "no-store"})
+    raise answer
+
+
+def _wants_page(request: web.Request) -> bool:
+    return "text/html" in request.headers.get(hdrs.ACCEPT, "")
+
+
+def _identity(context: AuthContext) -> dict[str, str]:
+    """All three, whether known or not: a proxy that sets what it is given lets nobody's own header through."""
+    username = context.username if isinstance(context, SessionUser | ExternalApp) else ""
+    return {USER_ID: _printable(context.user_id or ""), USERNAME: _printable(username), ROLE: str(context.role)}
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
+OPERATIONS = (
+    Operation(
+        "GET",
+        PATH,
+        verify,
+        PUBLIC,
+        "Whether a request to an application behind the proxy may pass, and whose it is",
+        query=Wanted,
+        answers={200: None, 302: None},
+        refusals=(
+            "api_auth_error-missing_auth",
+            "api_auth_error-forbidden",
+            "auth_error-cross_site_request",
+            "auth_error-idp_unavailable",
+            "auth_error-database_unavailable",
+            "token_scope_error-invalid_token_scope",
+            "user_scope_error-invalid_user_scope",
+        ),
+    ),
+)

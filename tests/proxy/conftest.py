@@ -1,0 +1,83 @@
+"""A proxy in front of bodhi and of an application of somebody's, and browsers that know the proxy only."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, CookieJar, WSMsgType, web
+from aiohttp.test_utils import TestServer
+
+from login.conftest import Browser, start_server  # noqa: F401 - a fixture
+from support import proxies
+from support.provider import provider as provider  # noqa: PLC0414 - a fixture, which a conftest has by importing it
+
+
+async def headers_seen(request: web.Request) -> web.Response:
+    """What the application is told, in the spelling that it came in."""
+    told = [[name.decode(), value.decode()] for name, value in request.raw_headers if b"bodhi" in name.lower()]
+    return web.json_response(told)
+
+
+async def echo(request: web.Request) -> web.WebSocketResponse:
+    """Whose websocket it is, and what is sent."""
+    socket = web.WebSocketResponse()
+    await socket.prepare(request)
+    await socket.send_str(request.headers["X-BodhiApp-Username"])
+    async for message in socket:
+        if message.type == WSMsgType.TEXT:
+            await socket.send_str(message.data)
+    return socket
+
+
+@pytest.fixture
+async def application() -> AsyncIterator[TestServer]:
+    """A plain application that knows nothing of bodhi."""
+    app = web.Application()
+    app.router.add_route("GET", "/socket", echo)
+    app.router.add_route("*", "/{path:.*}", headers_seen)
+    async with TestServer(app) as server:
+        yield server
+
+
+@pytest.fixture(params=["nginx", "caddy"])
+async def proxy(request: pytest.FixtureRequest, start_server: Any, application: TestServer) -> AsyncIterator[str]:  # noqa: F811
+    """The URL of a proxy, as browsers know it."""
+    bodhi = await start_server(BODHI_TRUSTED_PROXIES="127.0.0.1/32")
+    start = getattr(proxies, request.param)(bodhi=bodhi.port, application=application.port)
+    url = await asyncio.to_thread(start.__enter__)
+    yield url
+    await asyncio.to_thread(start.__exit__, None, None, None)
+
+
+class Visitor(Browser):
+    """A browser at the proxy: the methods of one at bodhi, through it."""
+
+    def __init__(self, url: str, session: ClientSession) -> None:
+        self._url = url
+        self._visitor = session
+
+    @property
+    def session(self) -> ClientSession:
+        return self._visitor
+
+    async def request(self, method: str, path: str, **options: Any) -> Any:
+        return await self._visitor.request(method, self._url + path, **{"allow_redirects": False, **options})
+
+    async def get(self, path: str, **options: Any) -> Any:
+        return await self.request("GET", path, **options)
+
+    async def post(self, path: str, **options: Any) -> Any:
+        headers = {"Sec-Fetch-Site": "same-origin", **options.pop("headers", {})}
+        return await self.request("POST", path, headers=headers, **options)
+
+    def connect(self, path: str, **options: Any) -> Any:
+        """A websocket."""
+        return self._visitor.ws_connect(self._url + path, **options)
+
+
+@pytest.fixture
+async def visitor(proxy: str) -> AsyncIterator[Visitor]:
+    """A browser at the proxy."""
+    async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:
+        yield Visitor(proxy, session)
