@@ -91,7 +91,7 @@ async def test_a_backup_is_restored(pages, dialect, place, everything):
         await Schema(database, "application").migrate()
         made = await ApiTokens(database).create(ANN, scope=TokenScope.USER)
 
-        run(place, backup, **({" --exclude-table-data='bodhi_session*'": ""} if everything else {}))
+        run(place, backup, **({" --exclude-table-data='*.bodhi_session*'": ""} if everything else {}))
         if dialect == "sqlite" and everything:
             run(place, backup, **{"bodhi.sqlite": "session.sqlite"})
 
