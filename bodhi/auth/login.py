@@ -99,8 +99,8 @@ class Logins:
         self._reads_access_tokens = reads_access_tokens
         self._clock = clock
 
-    async def begin(self, callback_url: str) -> BegunLogin:
-        """A login whose answer comes to *callback_url*."""
+    async def begin(self, callback_url: str, *, return_to: str | None = None) -> BegunLogin:
+        """A login whose answer comes to *callback_url*; *return_to* is kept with it, for whoever completes it."""
         instance = await self._instances.current()
         if instance is None or self._provider is None:
             raise Refusal("login_error-app_instance_not_found")
@@ -114,7 +114,7 @@ class Logins:
                 challenge=pkce_challenge(verifier),
                 scope=self._scopes,
             )
-        transaction = {"verifier": verifier, "nonce": nonce, "callback_url": callback_url}
+        transaction = {"verifier": verifier, "nonce": nonce, "callback_url": callback_url, "return_to": return_to}
         return BegunLogin(url, state, transaction)
 
     async def complete(self, transaction: Mapping[str, Any], answer: Mapping[str, str]) -> CompletedLogin:

@@ -31,6 +31,7 @@ from bodhi.web.answers import answer
 from bodhi.web.hosts import callback_base
 from bodhi.web.input import body_of
 from bodhi.web.operations import OPTIONAL, PUBLIC, Operation
+from bodhi.web.return_to import page_asked_for
 from bodhi.web.services import context_of
 
 TRANSACTIONS = "logins"  # the key in a session's data
@@ -65,6 +66,12 @@ class Location(msgspec.Struct):
     location: str
 
 
+class LoginQuery(msgspec.Struct, frozen=True):
+    """Where the login leads to: a path of this site with its query. Home, where it is anything else."""
+
+    return_to: str | None = None
+
+
 class CallbackBody(msgspec.Struct):
     """The query that the provider sent the browser back with; further members are passed over."""
 
@@ -76,12 +83,15 @@ class CallbackBody(msgspec.Struct):
     session_state: str | None = None
 
 
-async def begin_login(request: web.Request) -> str | None:
-    """The provider's address for a login that this begins; None where somebody is logged in already."""
+async def begin_login(request: web.Request, *, return_to: str | None = None) -> str | None:
+    """The provider's address for a login that this begins; None where somebody is logged in already.
+
+    It leads to *return_to*, a path of this site that is known to be harmless, or home.
+    """
     if context_of(request).is_authenticated:
         return None
     desk = request.app[DESK]
-    begun = await desk.logins.begin(callback_base(request) + CALLBACK_PATH)
+    begun = await desk.logins.begin(callback_base(request) + CALLBACK_PATH, return_to=return_to)
     session = await get_session(request)
     if not await _add_to_stored(session, begun):
         session = await _new_if_ended(request, session)
@@ -103,7 +113,7 @@ async def finish_login(request: web.Request, answered: Mapping[str, str]) -> str
         completed = await desk.logins.complete(transaction, answered)
         await _log_in(session, desk, completed)
     log.info("a login was completed", extra={"fields": {"user_id": completed.user_id}})
-    return origin_of(transaction["callback_url"]) + HOME_PATH
+    return origin_of(transaction["callback_url"]) + (transaction.get("return_to") or HOME_PATH)
 
 
 async def end_login(request: web.Request) -> str:
@@ -142,10 +152,11 @@ def _at_the_provider() -> Iterator[None]:
 
 
 async def initiate(request: web.Request) -> web.Response:
-    """201 with the provider's address, or 200 with the home page's where somebody is logged in already."""
-    url = await begin_login(request)
-    home = Location(request.app[DESK].public_url + HOME_PATH)
-    response = answer(home) if url is None else answer(Location(url), 201)
+    """201 with the provider's address, or 200 with where that would end if somebody is logged in already."""
+    page = page_asked_for(request)
+    url = await begin_login(request, return_to=page)
+    end = Location(request.app[DESK].public_url + (page or HOME_PATH))
+    response = answer(end) if url is None else answer(Location(url), 201)
     response.headers["Cache-Control"] = NOT_CACHED
     return response
 
@@ -265,6 +276,7 @@ OPERATIONS = (
         initiate,
         OPTIONAL,
         "Begin a login",
+        query=LoginQuery,
         answers={200: Location, 201: Location},
         refusals=("login_error-app_instance_not_found", "auth_error-idp_unavailable"),
     ),

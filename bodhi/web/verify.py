@@ -1,12 +1,12 @@
 """``GET /bodhi/v1/auth/verify``: proxies ask whether a request to another application may pass, and whose it is.
 
 For nginx ``auth_request``, Traefik ForwardAuth and Caddy ``forward_auth``. What the proxy sends has the headers of the
-browser's request, but is a GET of the proxy's own: what the browser wants is in ``X-Forwarded-Method`` (Traefik, Caddy)
-or ``X-Original-Method`` (nginx, by configuration), believed from trusted proxies only. Where it says nothing the
-request counts as an unsafe one.
+browser's request, but is a GET of the proxy's own: what the browser wants is in ``X-Forwarded-Method`` and ``-Uri``
+(Traefik, Caddy) or ``X-Original-Method`` and ``-URI`` (nginx, by configuration), believed from trusted proxies only.
+Where they say no method the request counts as an unsafe one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -23,12 +23,15 @@ from bodhi.web.hosts import origin_for
 from bodhi.web.input import query_of
 from bodhi.web.login import LOGIN_PATH
 from bodhi.web.operations import PUBLIC, Operation
+from bodhi.web.return_to import page_to_return_to, with_return
 from bodhi.web.services import PROVIDER_IS_AWAY
 
 PATH = "/bodhi/v1/auth/verify"
 USER_ID, USERNAME, ROLE = "X-BodhiApp-User-Id", "X-BodhiApp-Username", "X-BodhiApp-Role"
 
 _METHODS = ("X-Forwarded-Method", "X-Original-Method")
+_URIS = ("X-Forwarded-Uri", "X-Original-URI")
+_READS = {hdrs.METH_GET, hdrs.METH_HEAD}
 
 Needed = Mapping[type, AppRole]  # by kind of context
 
@@ -85,10 +88,15 @@ def _check(context: AuthContext, needed: Needed) -> None:
 
 def _method(request: web.Request) -> str | None:
     """The method of the browser's request, or None where no trusted proxy says it."""
+    said = _said(request, _METHODS)
+    return said[0] if len(said) == 1 else None
+
+
+def _said(request: web.Request, names: Iterable[str]) -> list[str]:
+    """What a trusted proxy says in the headers *names*, each thing once."""
     if FORWARDED not in request:
-        return None
-    said = {value for name in _METHODS for value in request.headers.getall(name, ())}
-    return said.pop() if len(said) == 1 else None
+        return []
+    return list(dict.fromkeys(value for name in names for value in request.headers.getall(name, ())))
 
 
 def _is_foreign(request: web.Request) -> bool:
@@ -105,13 +113,15 @@ def _is_foreign(request: web.Request) -> bool:
 def _is_navigation(request: web.Request) -> bool:
     """Whether a window goes to a page, which no other page can read: a link, a bookmark, an address typed in."""
     mode, target = request.headers.get("Sec-Fetch-Mode"), request.headers.get("Sec-Fetch-Dest")
-    return (mode, target) == ("navigate", "document") and _method(request) in {hdrs.METH_GET, hdrs.METH_HEAD}
+    return (mode, target) == ("navigate", "document") and _method(request) in _READS
 
 
 def _to_login(request: web.Request, *, redirects: bool) -> web.Response:
     """Where to log in: as an error for programs and nginx, which takes nothing else, or as a redirect for pages."""
-    location = origin_for(request) + LOGIN_PATH
-    if redirects and _method(request) in {hdrs.METH_GET, hdrs.METH_HEAD} and _wants_page(request):
+    is_read = _method(request) in _READS
+    page = page_to_return_to(_said(request, _URIS)) if is_read else None
+    location = with_return(origin_for(request) + LOGIN_PATH, page)
+    if redirects and is_read and _wants_page(request):
         return web.Response(status=302, headers={hdrs.LOCATION: location, hdrs.CACHE_CONTROL: "no-store"})
     answer = RefusalResponse(Refusal("api_auth_error-missing_auth"), presented_bearer=is_bearer(request))
     answer.headers.update({hdrs.LOCATION: location, hdrs.CACHE_CONTROL: "no-store"})

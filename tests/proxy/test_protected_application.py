@@ -1,6 +1,7 @@
 """Forward authentication with the proxies that people have, in front of an application that knows nothing of bodhi."""
 
 import pytest
+from yarl import URL
 
 pytestmark = pytest.mark.proxies
 
@@ -9,13 +10,17 @@ FORGED = ("X-BodhiApp-User-Id", "x-bodhiapp-user-id", "X_BodhiApp_User_Id", "X-B
 
 
 async def test_a_visitor_is_sent_to_the_login_and_let_in_after_it(visitor, proxy, provider):
-    """Then the application is told who it is."""
-    sent = await visitor.get("/page", headers={**PAGE, "Sec-Fetch-Site": "none"})
-    assert (302, f"{proxy}/ui/login") == (sent.status, sent.headers["Location"])
+    """Back at the page that was asked for, where the application is told who it is."""
+    sent = await visitor.get("/page?a=b%26c&d", headers={**PAGE, "Sec-Fetch-Site": "none"})
+    assert (302, f"{proxy}/ui/login?return_to=/page?a=b%2526c%26d") == (sent.status, sent.headers["Location"])
 
-    await visitor.log_in(provider, "manager")
+    begun = await visitor.post(sent.headers["Location"].removeprefix(proxy))
+    answer = await provider.log_in_url(begun.headers["Location"], user="manager")
+    ended = await visitor.post("/ui/auth/callback", data=dict(URL(answer).query))
+    assert (303, "/page?a=b%26c&d") == (ended.status, URL(ended.headers["Location"]).raw_path_qs)
 
-    told = {name.lower(): value for name, value in await (await visitor.get("/page")).json()}
+    shown = await visitor.get(URL(ended.headers["Location"]).raw_path_qs)
+    told = {name.lower(): value for name, value in await shown.json()}
     assert {
         "x-bodhiapp-user-id": provider.person("manager").user_id,
         "x-bodhiapp-username": provider.person("manager").username,

@@ -75,7 +75,9 @@ proxy_set_header X-Forwarded-For $remote_addr;
 proxy_set_header X-Forwarded-Proto $scheme;
 proxy_set_header X-Forwarded-Host $http_host;
 proxy_set_header X-Original-Method $request_method;
+proxy_set_header X-Original-URI $request_uri;
 proxy_set_header X-Forwarded-Method "";
+proxy_set_header X-Forwarded-Uri "";
 """
 _CADDY = """
 {{
@@ -94,6 +96,7 @@ http://127.0.0.1:{port} {{
             request_header -X-BodhiApp*
             request_header -X_BodhiApp*
             request_header -X-Original-Method
+            request_header -X-Original-URI
             forward_auth @managers 127.0.0.1:{bodhi} {{
                 uri /bodhi/v1/auth/verify?redirect=true&role=resource_manager
                 copy_headers X-BodhiApp-User-Id X-BodhiApp-Username X-BodhiApp-Role

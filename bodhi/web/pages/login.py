@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 from msgspec import Meta
 
 from bodhi.auth.instance import Status
@@ -12,10 +12,12 @@ from bodhi.session import SessionGone
 from bodhi.web.input import body_of, read_query
 from bodhi.web.login import CALLBACK_PATH, DESK, HOME_PATH, LOGIN_PATH, begin_login, end_login, finish_login
 from bodhi.web.operations import OPTIONAL, PUBLIC, Operation
+from bodhi.web.pages.arrival import arrival_target
 from bodhi.web.pages.forms import see_other
 from bodhi.web.pages.interrupted import waiting_review
 from bodhi.web.pages.origins import host_of, provider_origins
-from bodhi.web.pages.rendering import page
+from bodhi.web.pages.rendering import page, person_of
+from bodhi.web.return_to import page_asked_for, with_return
 
 LOGOUT_PATH = "/ui/logout"
 
@@ -39,7 +41,17 @@ class ProviderAnswer(msgspec.Struct, frozen=True):
 
 
 async def login_page(request: web.Request) -> web.Response:
-    """Who is logged in already, or the way to log in, or what the operator has to do first."""
+    """Who is logged in already, or the way to log in, or what the operator has to do first.
+
+    Who is logged in and comes on the way to a page goes on to it.
+    """
+    return_to = page_asked_for(request)
+    if return_to is not None:
+        if target := arrival_target(request, return_to=return_to):
+            return page(request, "arrival.html", target=target)
+        # Browsers send Origin along with what is no page. The way back could be refused again for it, round and round.
+        if person_of(request) is not None and hdrs.ORIGIN not in request.headers:
+            return see_other(request, return_to)
     desk = request.app[DESK]
     status = await desk.instances.status()
     return page(
@@ -50,12 +62,15 @@ async def login_page(request: web.Request) -> web.Response:
         is_first=status is Status.RESOURCE_ADMIN,
         app_waits=waiting_review(request) is not None,
         provider_host=host_of(desk.provider.issuer) if desk.provider else None,
+        begin_url=with_return(LOGIN_PATH, return_to),
+        next_url=return_to,
     )
 
 
 async def log_in(request: web.Request) -> web.Response:
-    """Sends the browser to the provider, or home where somebody is logged in already."""
-    return see_other(request, await begin_login(request) or HOME_PATH)
+    """Sends the browser to the provider, or on where somebody is logged in already."""
+    return_to = page_asked_for(request)
+    return see_other(request, await begin_login(request, return_to=return_to) or return_to or HOME_PATH)
 
 
 async def callback_page(request: web.Request) -> web.Response:

@@ -1,0 +1,131 @@
+"""Pages to which a login leads: of this site, or none."""
+
+from urllib.parse import parse_qs, urljoin, urlsplit
+
+import pytest
+from yarl import URL
+
+from bodhi.web.return_to import LONGEST, page_to_return_to, with_return
+
+PAGES = [
+    "/",
+    "/reports/7",
+    "/reports/7?year=2026&from=/a//b/../c&to=https://example.org/",
+    "/a//b/",
+    "/.well-known/x",
+    "/a..b/...",
+    "/files/a%2Fb%20c",
+    "/gr%C3%B6%C3%9Fe?q=%26%23%0A",
+    "/caf%E9",  # not UTF-8
+    "/a;b=c@d:e",
+    "/ui",
+    "/ui/sessions",
+    "/ui/logins",
+    "/bodhisattva",
+    "/" + "x" * (LONGEST - 1),
+]
+
+# Source: ASVS 5.0, 3.7.2; the forms in which browsers, proxies and frameworks were led astray before.
+EVIL = [
+    "",
+    " ",
+    "x",
+    "reports/7",
+    "?a=b",
+    "#a",
+    "//evil.test",
+    "///evil.test",
+    "////evil.test/%2e%2e",
+    "/\\evil.test",
+    "\\\\evil.test",
+    "\\/evil.test",
+    "/a\\b",
+    "/%5Cevil.test",
+    "/%5c%5cevil.test",
+    "/%2Fevil.test",
+    "/%2f%2fevil.test",
+    "%2f%2fevil.test",
+    "http://evil.test",
+    "https://evil.test/",
+    "https:evil.test",
+    "http:/evil.test",
+    "javascript:alert(1)",
+    "data:text/html,x",
+    "@evil.test",
+    "user@evil.test/",
+    ":80/x",
+    ".evil.test",
+    " /reports",
+    "/reports ",
+    "/ /evil.test",
+    "\t//evil.test",
+    "/\t/evil.test",
+    "/\n/evil.test",
+    "/\r\n/evil.test",
+    "/a\r\nSet-Cookie: a=b",
+    "/a%0D%0ASet-Cookie:%20a=b",
+    "/%09/evil.test",
+    "/%00",
+    "/a\x00",
+    "/a\x7f",
+    "/a#b",
+    "/\N{FULLWIDTH SOLIDUS}evil.test",
+    "/\N{IDEOGRAPHIC FULL STOP}",
+    "/%E2%80%AE",  # right to left
+    "/gr\N{LATIN SMALL LETTER O WITH DIAERESIS}sse",
+    "/.",
+    "/..",
+    "/./a",
+    "/../a",
+    "/..//evil.test",
+    "/.//evil.test",
+    "/%2e%2e//evil.test",
+    "/%2e/%2fevil.test",
+    "/a/../../bodhi/v1/user",
+    "/a/%2E%2e/bodhi/v1/user",
+    "/a%2f..%2fbodhi/v1/user",
+    "/a/..",
+    "/a/..?b",
+    "/bodhi",
+    "/bodhi/",
+    "/bodhi?",
+    "/bodhi/v1/auth/callback?code=c&state=s",
+    "/BODHI/v1/user",
+    "/%62odhi/v1/user",
+    "/bodhi%2fv1/user",
+    "/ui/login",
+    "/ui/login?return_to=/ui/login",
+    "/ui/Login/",
+    "/ui%2flogin",
+    "/ui/logout",
+    "/ui/auth/callback?code=c&state=s",
+    "/" + "x" * LONGEST,
+]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_of_this_site(page):
+    """Stays as it is, and is found again in the address of the login."""
+    assert page == page_to_return_to([page])
+    url = with_return("https://here.test/ui/login", page)
+    assert {"return_to": [page]} == parse_qs(urlsplit(url).query, strict_parsing=True)
+    assert page == URL(url).query["return_to"]
+
+
+@pytest.mark.parametrize("given", EVIL)
+def test_anything_else_is_no_page(given):
+    """Refused, rather than repaired."""
+    assert page_to_return_to([given]) is None
+
+
+@pytest.mark.parametrize("given", [[], ["/a", "/a"], ["/a", "/b"]])
+def test_one_page_and_no_more(given):
+    """Whoever says two things says nothing."""
+    assert page_to_return_to(given) is None
+    assert "https://here.test/ui/login" == with_return("https://here.test/ui/login", page_to_return_to(given))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_browsers_stay_on_this_site(page):
+    """However they join the path with where they are."""
+    assert "here.test" == urlsplit(urljoin("https://here.test/ui/login", page)).netloc
