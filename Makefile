@@ -17,6 +17,9 @@ PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
 E2E := $(BIN)/pytest tests/e2e --numprocesses 2 --dist worksteal
 # The identity provider of these tests, for Node.js.
 REALM := tests/e2e/realm
+# What looks for barriers in pages, for the browser.
+AXE := tests/e2e/axe
+E2E_MODULES := $(REALM)/node_modules/installed $(AXE)/node_modules/installed
 # Compose comes as a plugin of docker or as a program of its own.
 COMPOSE = $$(docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose) \
           -f docker-compose-test-deps.yml
@@ -56,10 +59,10 @@ test.typescript: $(VENV)/installed ## compile the settings as exported for TypeS
 	tests/typescript/node_modules/.bin/tsc --project tests/typescript
 	@echo "build/typescript/settings.ts compiles"
 
-test.e2e: e2e-needs $(VENV)/installed-e2e $(REALM)/node_modules/installed ## log in with a browser, with sessions in SQLite
+test.e2e: e2e-needs $(VENV)/installed-e2e $(E2E_MODULES) ## be people with browsers, with sessions in SQLite
 	$(E2E) --database sqlite $(ARGS)
 
-test.e2e.pg: e2e-needs $(VENV)/installed-e2e $(REALM)/node_modules/installed ## log in with a browser, with sessions in PostgreSQL
+test.e2e.pg: e2e-needs $(VENV)/installed-e2e $(E2E_MODULES) ## the same with sessions in PostgreSQL
 	$(E2E) --database postgres $(ARGS)
 
 test.deps.up: ## start the PostgreSQL of docker-compose-test-deps.yml, on port 54320
@@ -94,8 +97,8 @@ wheel: $(VENV)/installed ## build the wheel into dist/
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean: ## remove what was built, installed and cached
-	rm -rf $(VENV) .tox build dist bodhi.egg-info tests/typescript/node_modules $(REALM)/node_modules htmlcov .coverage* \
-	    .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .tox build dist bodhi.egg-info tests/typescript/node_modules $(REALM)/node_modules $(AXE)/node_modules \
+	    htmlcov .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The newest Python that works: a name on PATH may be a version manager's shim for a version that is not chosen.
@@ -122,8 +125,8 @@ e2e-needs:
 
 $(VENV)/installed-e2e: $(VENV)/installed-test
 
-$(REALM)/node_modules/installed: $(REALM)/package.json $(REALM)/package-lock.json
-	npm ci --prefix $(REALM) --no-fund --no-audit --silent
+$(E2E_MODULES): %/node_modules/installed: %/package.json %/package-lock.json
+	npm ci --prefix $* --no-fund --no-audit --silent
 	@touch $@
 
 # The types of what the tests use are checked as well.

@@ -7,14 +7,16 @@ from playwright.async_api import BrowserContext, ConsoleMessage, Page, expect
 
 FIRST_NAMES = {"admin": "Ada", "manager": "Grace", "power": "Alan", "user": "Barbara", "nobody": "Noor"}
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
+SMALL_PHONE = {**PHONE, "viewport": {"width": 360, "height": 740}}
 
 
 class Person:
     """Somebody with a browser, whose windows share cookies; *problems* is what its console complained of."""
 
-    def __init__(self, context: BrowserContext, url: str, screenshots: Path) -> None:
+    def __init__(self, context: BrowserContext, url: str, screenshots: Path, *, has_scripts: bool = True) -> None:
         self.context = context
         self.url = url
+        self._has_scripts = has_scripts
         self.problems: list[str] = []
         self._screenshots = screenshots
         context.on("console", self._note)
@@ -37,6 +39,8 @@ class Person:
         """A new tab in which *username* has logged in."""
         page = await self.begin_login()
         await sign_in(page, username)
+        if not self._has_scripts:
+            await page.get_by_role("button", name="Continue").click()
         await self.expect_home(page, username)
         return page
 

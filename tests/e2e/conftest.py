@@ -121,7 +121,8 @@ async def new_person(browser: Browser, project: str) -> AsyncIterator[Callable[.
     async def new_person(url: str, **options: Any) -> Person:
         context = await browser.new_context(**{"viewport": {"width": 1100, "height": 760}, **options})
         context.set_default_timeout(_PATIENCE_MS)
-        people.append(Person(context, url, SCREENSHOTS / project))
+        has_scripts = options.get("java_script_enabled", True)
+        people.append(Person(context, url, SCREENSHOTS / project, has_scripts=has_scripts))
         return people[-1]
 
     yield new_person

@@ -1,0 +1,28 @@
+"""What keeps people with disabilities out of a page, as axe-core finds it."""
+
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Page
+
+_AXE = Path(__file__).parent / "axe" / "node_modules" / "axe-core" / "axe.min.js"
+_RUN = "() => axe.run(document, { resultTypes: ['violations'] })"
+_UNFOLD = "document.querySelectorAll('details').forEach((details) => { details.open = true; })"
+
+
+async def expect_no_barriers(page: Page) -> None:
+    """The page has none, in light and in dark colours, with all unfolded that can be."""
+    await page.evaluate(_UNFOLD)
+    await page.evaluate(_AXE.read_text())
+    for scheme in ("light", "dark"):
+        # Colours that are still changing from one scheme to the other are no colours to judge.
+        await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        found = await page.evaluate(_RUN)
+        told = [told_of(violation) for violation in found["violations"]]
+        assert not told, "\n".join([f"{page.url}, {scheme}", *told])
+
+
+def told_of(violation: dict[str, Any]) -> str:
+    """The rule that is broken, and where."""
+    places = [f"{node['html']}: {node['failureSummary']}" for node in violation["nodes"]]
+    return "\n".join([f"{violation['id']} ({violation['impact']}): {violation['help']}", *places])

@@ -1,0 +1,35 @@
+"""Everybody can use the pages: what axe-core knows of contrast, names, labels, headings and landmarks."""
+
+import pytest
+from playwright.async_api import expect
+
+from e2e.barriers import expect_no_barriers
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+PAGES = ("/ui", "/ui/sessions", "/ui/access-requests", "/ui/activity")
+
+
+async def test_pages_have_no_barriers(site, person, new_person, notes):
+    """From the login to the request for a role, and all that an administrator finds, with something on each page."""
+    page = await person.open("/ui/login")
+    await expect_no_barriers(page)
+    page = await person.log_in("nobody")
+    await expect_no_barriers(page)
+    await page.get_by_role("button", name="Request access").click()
+    await expect(page.get_by_role("heading", name="Access requested")).to_be_visible()
+    await expect_no_barriers(page)
+    await page.goto(f"{person.url}/ui/nowhere")
+    await expect_no_barriers(page)
+    person.expect_problems("404")
+
+    admin = await new_person(site.url)
+    page = await admin.log_in("admin")
+    for path in PAGES:
+        await page.goto(f"{admin.url}{path}")
+        await expect_no_barriers(page)
+
+    await page.goto(notes.own_url)
+    await page.get_by_role("button", name="Connect to bodhi").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Notes asks for access")
+    await expect_no_barriers(page)

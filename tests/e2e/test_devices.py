@@ -1,0 +1,144 @@
+"""Where am I logged in, and how do I end it: one person with several browsers, and an administrator."""
+
+import asyncio
+
+import pytest
+from playwright.async_api import expect
+
+from e2e.browsing import SMALL_PHONE, expect_login_page
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+_BLINK = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0"
+ANDROID = f"Mozilla/5.0 (Linux; Android 10; K) {_BLINK} Mobile Safari/537.36"
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+EDGE = f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {_BLINK} Safari/537.36 Edg/141.0.0.0"
+DEVICES = {
+    "Chrome on Android": {"user_agent": ANDROID, **SMALL_PHONE},
+    "Firefox on Linux": {"user_agent": FIREFOX},
+    "Edge on Windows": {"user_agent": EDGE},
+}
+
+
+@pytest.fixture
+def log_in_with(site, new_person):
+    """Logs one person in with each of these devices; each browser with the page that it shows then, in their order."""
+
+    async def log_in_with(*devices, username="user", **options):
+        people = [await new_person(site.url, **DEVICES[name], **options) for name in devices]
+        pages = await asyncio.gather(*(person.log_in(username) for person in people))
+        return list(zip(people, pages, strict=True))
+
+    return log_in_with
+
+
+async def open_sessions(page):
+    """Follows the link in the bar."""
+    await page.get_by_role("link", name="Sessions", exact=True).click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Your sessions")
+
+
+def device(page, name):
+    """The session of that browser, as the page shows it."""
+    return page.get_by_role("article", name=name)
+
+
+async def end(card):
+    """Asks to end the session, and says yes."""
+    await card.get_by_text("End", exact=True).click()
+    await card.get_by_role("button", name="End this session").click()
+
+
+async def expect_devices(page, this, *others):
+    """The page lists exactly these, in any order; *this* is the one that shows it."""
+    await expect(page.get_by_role("heading", level=2)).to_have_count(1 + len(others))
+    await expect(page.get_by_role("heading", level=2).first).to_have_text(f"{this} This one")
+    for name in others:
+        await expect(device(page, name)).to_be_visible()
+
+
+async def mark(page):
+    """Marks the page, which a reload forgets."""
+    await page.evaluate("window.isMarked = true")
+
+
+async def expect_no_reload(page):
+    """The page is still the one that *mark* marked."""
+    assert await page.evaluate("window.isMarked"), "the page was loaded again"
+
+
+async def expect_logged_out(page):
+    """Whatever is clicked next leads to the login page."""
+    await page.get_by_role("link", name="Home").click()
+    await expect_login_page(page)
+
+
+async def test_sessions_are_ended_from_other_browsers(log_in_with):
+    """One from a phone, all others from a desk, without a reload; and the own one, which leads to the login page."""
+    (walker, phone), (sitter, desk), (_, laptop) = await log_in_with(*DEVICES)
+    await open_sessions(phone)
+    await expect_devices(phone, "Chrome on Android", "Firefox on Linux", "Edge on Windows")
+    await expect(phone.get_by_text("This one", exact=True)).to_have_count(1)
+    await walker.screenshot(phone, "devices-phone")
+    await mark(phone)
+
+    laptops = device(phone, "Edge on Windows")
+    await laptops.get_by_text("End", exact=True).tap()
+    await expect(laptops).to_contain_text("That browser is logged out at once.")
+    await walker.screenshot(phone, "devices-confirm-phone")
+    assert await phone.evaluate("document.documentElement.scrollWidth") <= SMALL_PHONE["viewport"]["width"]
+    await laptops.get_by_role("button", name="End this session").tap()
+    await expect(phone.get_by_text("Ended. That browser is logged out.")).to_be_focused()
+    await expect(laptops).to_have_count(0)
+    await expect_no_reload(phone)
+    await expect_logged_out(laptop)
+
+    await open_sessions(desk)
+    await expect_devices(desk, "Firefox on Linux", "Chrome on Android")
+    await mark(desk)
+    await desk.get_by_text("End all others").click()
+    await expect(desk.get_by_role("main")).to_contain_text("One other session ends at once. This one stays.")
+    await desk.get_by_role("button", name="End the others").click()
+    await expect(desk.get_by_text("Ended. You are logged in here only.")).to_be_focused()
+    await expect_devices(desk, "Firefox on Linux")
+    await expect_no_reload(desk)
+    await sitter.screenshot(desk, "devices-others-ended")
+    await expect_logged_out(phone)
+
+    await end(device(desk, "Firefox on Linux"))
+    await expect_login_page(desk)
+    assert {"auth_status": "logged_out"} == await sitter.who()
+
+
+async def test_sessions_are_ended_without_javascript(log_in_with):
+    """One, and then all others: each answer is a page that says what was done."""
+    (_, phone), (sitter, desk), (_, laptop) = await log_in_with(*DEVICES, java_script_enabled=False)
+    await open_sessions(desk)
+    await end(device(desk, "Edge on Windows"))
+    await expect(desk.get_by_role("status")).to_have_text("Ended. That browser is logged out.")
+    await expect_devices(desk, "Firefox on Linux", "Chrome on Android")
+    await sitter.screenshot(desk, "devices-no-javascript")
+    await expect_logged_out(laptop)
+
+    await open_sessions(phone)
+    await phone.get_by_text("End all others").tap()
+    await phone.get_by_role("button", name="End the others").tap()
+    await expect(phone.get_by_role("status")).to_have_text("Ended. You are logged in here only.")
+    await expect_devices(phone, "Chrome on Android")
+    await expect_logged_out(desk)
+
+
+async def test_an_administrator_ends_all_sessions_of_a_person(site, log_in_with, new_person):
+    """Wherever they are logged in; the administrator stays, and the person can log in again."""
+    (walker, phone), (_, desk) = await log_in_with("Chrome on Android", "Firefox on Linux")
+    admin = await new_person(site.url)
+    await admin.log_in("admin")
+    address = f"{site.url}/bodhi/v1/users/{site.realm.id_of('user')}/sessions"
+    answer = await admin.context.request.delete(address, headers={"Sec-Fetch-Site": "same-origin"})
+    assert {"ended": 2} == await answer.json()
+
+    await expect_logged_out(desk)
+    await expect_logged_out(phone)
+    assert "admin" == (await admin.who())["username"]
+    await phone.get_by_role("button", name="Log in").tap()
+    await walker.expect_home(phone, "user")
