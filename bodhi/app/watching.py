@@ -19,7 +19,7 @@ from bodhi.web.login import DESK
 from bodhi.web.services import ACTIVITY, API_TOKENS, WATCH
 
 # Ends that are nobody's decision about somebody: one's own, or the clock's.
-_NO_REVOCATIONS = frozenset({"logout", "replaced", "expired"})
+_NO_REVOCATIONS = frozenset({"logout", "replaced", "expired", "unreadable"})
 
 
 def add_watch(

@@ -11,7 +11,7 @@ class SessionCounters:
     creations: int = 0
     saves: int = 0
     rotations: int = 0
-    deletions: int = 0
+    deletions: int = 0  # sessions that were ended on purpose
     merges: int = 0  # saves that met another request's save and were merged with it
     overwrites: int = 0  # keys that both of them had changed: the later save won
     blocked_saves: int = 0  # saves of a session that had ended meanwhile: they did not bring it back

@@ -7,7 +7,7 @@ from bodhi.session.counters import SessionCounters
 
 Reason = Literal[
     "logout",
-    "replaced",  # by a new session of the same browser
+    "replaced",  # by a new session, or another user's login, in the same browser
     "revoked",
     "cleared",
     "role_change",
@@ -17,7 +17,10 @@ Reason = Literal[
     "invalid_grant",  # the provider does not refresh the login any more
     "cap",  # of sessions a user may have
     "expired",
+    "unreadable",  # nobody can read what is stored: set aside
 ]
+
+NOBODYS_PURPOSE = frozenset({"expired", "unreadable"})
 
 log = logging.getLogger(__name__)
 
@@ -33,5 +36,7 @@ def note_ended(
     if sessions < 1:
         return
     counters.endings[reason] = counters.endings.get(reason, 0) + sessions
+    if reason not in NOBODYS_PURPOSE:
+        counters.deletions += sessions
     fields = {"event": "sessions_ended", "reason": reason, "ended": sessions, "user_id": user_id, "by": by}
     log.info("%d sessions ended: %s", sessions, reason, extra={"fields": fields})

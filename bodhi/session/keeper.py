@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
@@ -15,7 +16,7 @@ from bodhi.session.endings import Reason, note_ended
 from bodhi.session.errors import DigestTaken, SessionError, SessionGone
 from bodhi.session.handles import digest_of, handle_of, is_session_id, new_session_id
 from bodhi.session.owner import owner_of
-from bodhi.session.records import NOWHERE, Device, SessionRecord, StoredData, UserCap
+from bodhi.session.records import NOWHERE, Device, NewSession, SessionRecord, StoredData, UserCap
 from bodhi.session.revocation import Revocations
 from bodhi.session.store import SessionStore
 from bodhi.session.touches import Touches
@@ -91,17 +92,26 @@ class SessionKeeper:
             session_id = new_session_id()
             new = self._changes.new(session_id, plaintext, owner, device, max_age_seconds)
             try:
-                record = await self._store.create(
-                    new, replaces=replaces, must_replace=must_replace, cap=self._cap(owner)
-                )
+                record = await self._create(new, replaces, must_replace=must_replace)
             except DigestTaken:
                 log.error("a new session id was taken already: is the random generator broken?")
                 continue
             self.counters.creations += 1
-            if must_replace:  # it was seen live; of another one nobody knows whether it was
-                note_ended(self.counters, "replaced", user_id=owner)
             return session_id, OpenSession(record, plaintext, data)
         raise SessionError("no unused session id was found")
+
+    async def _create(self, new: NewSession, replaces: bytes | None, *, must_replace: bool) -> SessionRecord:
+        cap = self._cap(new.user_id)
+        # Looked at first, so that it can be told whose session has ended, and that none has.
+        ended = await self._store.load(replaces) if replaces is not None else None
+        if ended is not None:
+            with suppress(SessionGone):  # by somebody else, meanwhile
+                record = await self._store.create(new, replaces=replaces, must_replace=True, cap=cap)
+                note_ended(self.counters, "replaced", user_id=ended.user_id)
+                return record
+        if must_replace:
+            raise SessionGone
+        return await self._store.create(new, cap=cap)
 
     async def save(
         self,
@@ -130,7 +140,6 @@ class SessionKeeper:
                 raise SessionGone
             save = change.save
         if save is None:
-            self.counters.deletions += 1
             note_ended(self.counters, "logout", user_id=session.record.user_id)
             return None
         self.counters.saves += 1
@@ -190,12 +199,12 @@ class SessionKeeper:
             if record is None:
                 raise SessionGone
             self.counters.rotations += 1
+            self._note_other_owner(session.record.user_id, record.user_id)
             return session_id, OpenSession(record, move.plaintext, move.data)
         raise SessionError("no unused session id was found")
 
     async def delete(self, digest: bytes, *, reason: Reason = "logout", user_id: str | None = None) -> bool:
         """End the session stored under *digest*, *user_id*'s if that is known; whether there was a live one."""
-        self.counters.deletions += 1
         was_live = await self._store.delete(digest)
         note_ended(self.counters, reason, int(was_live), user_id=user_id)
         return was_live
@@ -230,9 +239,15 @@ class SessionKeeper:
         self.counters.unreadable += 1
         log.warning("session %s is set aside: %s", handle_of(record.digest), error)
         try:
-            await self._store.set_aside(record, str(error))
+            if await self._store.set_aside(record, str(error)):
+                note_ended(self.counters, "unreadable", user_id=record.user_id)
         except Exception as failure:  # noqa: BLE001 - the row is bad already, the visit shall not be
             log.warning("session %s could not be set aside yet: %r", handle_of(record.digest), failure)
+
+    def _note_other_owner(self, before: str | None, after: str | None) -> None:
+        """The session moved on, but no longer as that of the one who was logged in."""
+        if before is not None and before != after:
+            note_ended(self.counters, "logout" if after is None else "replaced", user_id=before)
 
     def _cap(self, owner: str | None) -> UserCap | None:
         if owner is None or not self._max_per_user:

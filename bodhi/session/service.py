@@ -253,7 +253,6 @@ class DefaultSessionService(SessionKeeper):
         return await self._touches.flush()
 
     def _ended(self, sessions: int, reason: Reason, user_id: str | None, by: str | None) -> int:
-        self.counters.deletions += sessions
         note_ended(self.counters, reason, sessions, user_id=user_id, by=by)
         return sessions
 

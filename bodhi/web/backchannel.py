@@ -1,6 +1,5 @@
 """The provider ends sessions: OpenID Connect Back-Channel Logout 1.0."""
 
-import logging
 import time
 
 import msgspec
@@ -16,8 +15,6 @@ from bodhi.web.operations import PUBLIC, Operation
 
 PATH = "/bodhi/v1/auth/backchannel-logout"
 BY = "the identity provider"
-
-log = logging.getLogger(__name__)
 
 
 class LogoutForm(msgspec.Struct):
@@ -36,11 +33,10 @@ async def backchannel_logout(request: web.Request) -> web.Response:
     if token.expires_at < time.time() or not await desk.provider_sessions.heed_once(token.jti, token.expires_at):
         raise Refusal("auth_error-invalid_logout_token")
     try:
-        ended = await _end(request, desk, token)
+        await _end(request, desk, token)
     except BaseException:
         await desk.provider_sessions.forget_token(token.jti)
         raise
-    log.info("the provider ended %d sessions", ended, extra={"fields": {"user_id": token.subject, "ended": ended}})
     return empty()
 
 
@@ -55,20 +51,15 @@ async def _verified(request: web.Request, desk: LoginDesk) -> LogoutToken:
         raise Refusal("auth_error-invalid_logout_token") from error
 
 
-async def _end(request: web.Request, desk: LoginDesk, token: LogoutToken) -> int:
-    """How many sessions ended. Those of the provider's session where that is known, else all of the person."""
+async def _end(request: web.Request, desk: LoginDesk, token: LogoutToken) -> None:
+    """End the sessions of the provider's session where that is known, else all of the person."""
     service = request.app[SESSIONS]
     known = await desk.provider_sessions.handles_of(token.sid) if token.sid is not None else []
     if known:
-        return sum(
-            [
-                await service.revoke_session(handle, user_id=user_id, reason="backchannel_logout", by=BY)
-                for handle, user_id in known
-            ]
-        )
-    if token.subject is not None:
-        return await service.clear_sessions_for_user(token.subject, reason="backchannel_logout", by=BY)
-    return 0
+        for handle, user_id in known:
+            await service.revoke_session(handle, user_id=user_id, reason="backchannel_logout", by=BY)
+    elif token.subject is not None:
+        await service.clear_sessions_for_user(token.subject, reason="backchannel_logout", by=BY)
 
 
 OPERATIONS = (

@@ -189,3 +189,19 @@ async def test_an_access_token_is_no_logout_token(browser, provider):
     await browser.log_in(provider)
 
     assert (400, "auth_error-invalid_logout_token") == await post(browser, provider.issue_access_token("user"))
+
+
+async def test_what_the_provider_ends_is_told_once(browser, server, provider, open_browser, logout_token, caplog):
+    """Whose sessions, how many, and by whom: in one record."""
+    other_device = await open_browser(server)
+    for one in (browser, other_device):
+        await one.log_in(provider)
+    caplog.set_level("INFO")
+    caplog.clear()
+
+    assert (200, None) == await post(browser, logout_token())
+
+    told = [record.fields for record in caplog.records if "ended" in getattr(record, "fields", {})]
+    whose = provider.person("user").user_id
+    facts = {"reason": "backchannel_logout", "ended": 2, "user_id": whose, "by": "the identity provider"}
+    assert [{"event": "sessions_ended", **facts}] == told

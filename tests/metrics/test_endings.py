@@ -1,10 +1,12 @@
 """Whatever ends a session is told once: in the log, and in the counter of its reason."""
 
+import asyncio
 import logging
 
 import pytest
 
 from bodhi.session import DefaultSessionService
+from bodhi.session.records import Save
 from bodhi.testing.clock import Clock
 
 KEY = "k" * 32
@@ -88,9 +90,72 @@ async def test_a_session_in_the_place_of_another_is_told(service, told):
     """The one that was seen live has ended."""
     _, session = await service.create({"user_id": "ann"})
 
-    await service.create({"user_id": "ann"}, replaces=session.record.digest, must_replace=True)
+    await service.create({"user_id": "bob"}, replaces=session.record.digest, must_replace=True)
 
     assert [("replaced", 1, "ann", None)] == told()
+
+
+async def test_a_session_that_nobody_has_looked_at_is_told_when_it_is_replaced(service, told, clock):
+    """Once, and not where none was live: a login with new_session() reads nothing before."""
+    _, session = await service.create({"user_id": "ann"})
+    _, expired = await service.create({"user_id": "cy"}, max_age_seconds=1)
+    clock.advance(1_000)
+
+    for replaced in (session, session, expired):
+        await service.create({"user_id": "bob"}, replaces=replaced.record.digest)
+
+    assert [("replaced", 1, "ann", None)] == told()
+    assert 3 == await service.count_sessions_for_user("bob")
+
+
+async def test_of_those_who_replace_one_session_at_once_one_tells(service, told):
+    """Whoever has ended it."""
+    _, session = await service.create({"user_id": "ann"})
+
+    creations = (service.create({"user_id": "bob"}, replaces=session.record.digest) for _ in range(8))
+    await asyncio.gather(*creations)
+
+    assert [("replaced", 1, "ann", None)] == told()
+    assert 8 == await service.count_sessions()
+
+
+async def test_a_session_that_becomes_somebody_elses_is_told(service, told):
+    """Whose it was is logged in there no more; nothing ends where they log in again."""
+    _, session = await service.create({"cart": 1})
+    for owner in ("ann", "ann", "bob", None):
+        _, session = await service.rotate(session, {"user_id": owner, "cart": 1}, renewed=True)
+
+    assert [("replaced", 1, "ann", None), ("logout", 1, "bob", None)] == told()
+
+
+async def test_a_session_that_nobody_can_read_is_told(service, told):
+    """Nobody ended it on purpose; its user is logged out all the same."""
+    session_id, session = await service.create({"user_id": "ann"})
+    record = session.record
+    save = Save(record.digest, record.version, b"\x01garbage", record.user_id)
+    assert await service.get_session_store().save(save)
+
+    assert await service.load(session_id) is None
+    assert await service.load(session_id) is None
+
+    assert [("unreadable", 1, "ann", None)] == told()
+    assert (1, 0) == (service.counters.unreadable, service.counters.deletions)
+
+
+async def test_what_was_ended_on_purpose_is_counted_as_such(make_service, clock):
+    """Whichever way: with the cap and with replacements, and not twice where nothing was left to end."""
+    service = await make_service(max_per_user=1)
+    for _ in range(2):
+        _, session = await service.create({"user_id": "ann"})
+    await service.create({"user_id": "bob"}, replaces=session.record.digest)
+    await service.delete(session.record.digest)
+    await service.clear_all_sessions()
+    await service.create({"user_id": "ann"})
+    clock.advance(30 * 86_400_000)
+    await service.sweep()
+
+    assert {"cap": 1, "replaced": 1, "cleared": 1, "expired": 1} == service.counters.endings
+    assert 3 == service.counters.deletions
 
 
 async def test_what_a_cap_ends_is_told(make_service, told):
