@@ -17,20 +17,23 @@ log = logging.getLogger(__name__)
 _FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
-async def listen(connect: Callable[[], Awaitable[Any]], channel: str, heard: Callable[[str | None], None]) -> None:
+async def listen(
+    connect: Callable[[], Awaitable[Any]], channel: str, heard: Callable[[str | None], None], *, probe: str
+) -> None:
     """Call *heard* with the payload of every notification on *channel*, until cancelled.
 
-    None stands for those that were missed before a connection was there, or while there was none.
+    None stands for those that were missed before a connection was there, or while there was none. *probe* is the
+    statement that a connection is asked now and then.
     """
     while True:
         try:
-            await _listen_once(await connect(), channel, heard)
+            await _listen_once(await connect(), channel, heard, probe)
         except _FAILURES as error:
             log.debug("no notifications for now: %s", type(error).__name__)
         await asyncio.sleep(RECONNECT_SECONDS)
 
 
-async def _listen_once(connection: Any, channel: str, heard: Callable[[str | None], None]) -> None:
+async def _listen_once(connection: Any, channel: str, heard: Callable[[str | None], None], probe: str) -> None:
     lost = asyncio.Event()
     try:
         connection.add_termination_listener(lambda _: lost.set())
@@ -41,6 +44,6 @@ async def _listen_once(connection: Any, channel: str, heard: Callable[[str | Non
                 async with asyncio.timeout(PROBE_SECONDS):
                     await lost.wait()
             if not lost.is_set():
-                await connection.fetchval("SELECT 1", timeout=PROBE_LIMIT_SECONDS)
+                await connection.fetchval(probe, timeout=PROBE_LIMIT_SECONDS)
     finally:
         connection.terminate()

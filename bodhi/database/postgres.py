@@ -142,7 +142,7 @@ class PostgresDatabase:
         if not self._statement_cache_size:
             await asyncio.Event().wait()
         hosts = HostsInTurn(self._url, limit_seconds=self.limit_seconds, moved=lambda: None)
-        await listen(hosts, channel, heard)
+        await listen(hosts, channel, heard, probe=self._statements["probe_connection"].sql)
 
     # Two ways to a connection: _run for one statement, and _lent for several, which may take another time limit.
 

@@ -3,6 +3,10 @@
 SELECT set_config('lock_timeout', $1, true) AS locks,
        set_config('idle_in_transaction_session_timeout', $1, true) AS silence;
 
+-- name: probe_connection() -> maybe
+-- Whether the server still answers on a connection that is silent otherwise.
+SELECT 1 AS answer;
+
 -- name: find_version_table() -> maybe
 SELECT to_regclass('bodhi_schema') AS found
  WHERE to_regclass('bodhi_schema') IS NOT NULL;

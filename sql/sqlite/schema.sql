@@ -2,6 +2,10 @@
 -- Every wait on SQLite is in its caller's own process, and bounded there.
 SELECT $1 AS locks, $1 AS silence;
 
+-- name: probe_connection() -> maybe
+-- A file always answers.
+SELECT 1 AS answer;
+
 -- name: find_version_table() -> maybe
 SELECT name AS found
   FROM sqlite_master
