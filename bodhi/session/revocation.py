@@ -1,13 +1,15 @@
 """Telling open websockets and streams that their session has ended, wherever it was ended.
 
 The store says when some may have ended; beside that, the sessions that somebody waits for are looked at every
-:data:`RECHECK_SECONDS`, since notifications may be lost and nobody notifies of expiry. While nobody waits nothing runs.
+:data:`RECHECK_SECONDS`, since notifications may be lost and nobody notifies of expiry. While nobody waits nothing is
+asked, and soon nothing runs.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from contextvars import Context
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,7 +18,8 @@ from aiohttp import web
 from bodhi.session.handles import handle_of
 from bodhi.session.store import SessionStore
 
-RECHECK_SECONDS = 0.7
+RECHECK_SECONDS = 0.5
+LINGER_SECONDS = 10.0  # after the last one left: connecting anew for each stream that comes and goes costs more
 PAUSE_SECONDS = 0.02  # after each look: what is told meanwhile shares the next one
 LARGEST_LOOK = 1000  # sessions in one query
 
@@ -46,7 +49,8 @@ class Revocations:
         self._handles[handle_of(digest)] = digest
         self._look_at({digest})  # it may have ended before anybody waited
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
+            # Not in the request's context: its id and its spans are not those of whoever waits later.
+            self._task = asyncio.get_running_loop().create_task(self._run(), context=Context())
         try:
             await end
         finally:
@@ -57,9 +61,6 @@ class Revocations:
         waiting.discard(end)
         if not waiting:
             del self._waiting[digest], self._handles[handle_of(digest)]
-        if not self._waiting and self._task is not None:
-            self._task.cancel()
-            self._task = None
 
     async def close(self) -> None:
         """Look at nothing any more; whoever still waits does so until cancelled."""
@@ -84,10 +85,16 @@ class Revocations:
         listening = loop.create_task(self._store.listen(self._told))
         try:
             recheck_at = loop.time() + RECHECK_SECONDS
+            last_waited_at = loop.time()
             while True:
                 with suppress(TimeoutError):
                     async with asyncio.timeout_at(recheck_at):
                         await self._wake.wait()
+                if self._waiting:
+                    last_waited_at = loop.time()
+                elif loop.time() - last_waited_at >= LINGER_SECONDS:
+                    self._task = None  # who comes from now on begins another one
+                    return
                 if loop.time() >= recheck_at:
                     self._due.update(self._waiting)
                     recheck_at = loop.time() + RECHECK_SECONDS
@@ -138,8 +145,8 @@ class UntilRevoked:
             self._waiting.cancel()
             return False
         # As asyncio.timeout does: somebody else may have cancelled the task too, and that goes on.
-        is_ours = self._task.uncancel() <= self._cancelling and kind is not None
-        if not (is_ours and issubclass(kind or BaseException, asyncio.CancelledError)):
+        is_ours = self._task.uncancel() <= self._cancelling
+        if kind is not None and not (is_ours and issubclass(kind, asyncio.CancelledError)):
             return False
         if self._socket is not None and not self._socket.closed:
             # Without waiting for a client that does not read.

@@ -139,9 +139,7 @@ class Session(aiohttp_session.Session):
 
         Raises :exc:`~bodhi.session.errors.SessionNotSaved` when that needs a cookie and the headers are out.
         """
-        if self._visit is None or (visit := self._visit()) is None:
-            raise RuntimeError("session.save() works in a request where bodhi.session.setup(app, service) was called")
-        await visit.keep(self)
+        await self._visit_for("save").keep(self)
 
     async def atomically(
         self, change: Callable[[dict[str, Any], int], Answer], *, max_age_seconds: int | None = None
@@ -152,23 +150,15 @@ class Session(aiohttp_session.Session):
         database's time in milliseconds. It is saved at once; changes that this request has not saved yet stay to be
         saved. Raises :exc:`~bodhi.session.errors.SessionGone` when the session is not stored, or has ended.
         """
-        if self._visit is None or (visit := self._visit()) is None:
-            raise RuntimeError(
-                "session.atomically() works in a request where bodhi.session.setup(app, service) was called"
-            )
-        return await visit.atomically(self, change, max_age_seconds)
+        return await self._visit_for("atomically").atomically(self, change, max_age_seconds)
 
     async def revoked(self) -> None:
         """Returns when the session has ended, here or on another node, within a second: for websockets and streams.
 
-        However it ended: logout, revocation, expiry, the cap of a user's sessions, a login that moved it to a new id.
-        A session that is not stored reads as ended. An outage of the database ends none.
+        However it ended: logout, revocation, expiry, the cap of a user's sessions, a login that moved it to a new id
+        (unless this very request did). What is not stored reads as ended. An outage of the database ends no session.
         """
-        if self._visit is None or (visit := self._visit()) is None:
-            raise RuntimeError(
-                "session.revoked() works in a request where bodhi.session.setup(app, service) was called"
-            )
-        await visit.revoked(self)
+        await self._visit_for("revoked").revoked(self)
 
     def until_revoked(
         self, socket: web.WebSocketResponse | None = None, *, code: int = WSCloseCode.POLICY_VIOLATION
@@ -178,7 +168,15 @@ class Session(aiohttp_session.Session):
         What is under way in the block is cancelled; the code after it goes on, and ``is_revoked`` of what ``as`` names
         says why. *socket* is closed with *code*, 1008 unless told otherwise.
         """
+        self._visit_for("until_revoked")  # or nobody would hear why nothing is ever revoked
         return UntilRevoked(self.revoked, socket, code)
+
+    def _visit_for(self, call: str) -> "Visit":
+        if self._visit is None or (visit := self._visit()) is None:
+            raise RuntimeError(
+                f"session.{call}() works in a request where bodhi.session.setup(app, service) was called"
+            )
+        return visit
 
     def adopt(self, stored: OpenSession) -> None:
         """Go on from *stored*, which is newer than what this request loaded; its own changes stay to be saved."""

@@ -6,7 +6,7 @@ Keeping and telling are apart, since ``session.save()`` keeps before there is a 
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 from weakref import ref
 
@@ -136,8 +136,11 @@ class Visit(aiohttp_session.AbstractStorage):
 
     async def revoked(self, session: Session) -> None:
         """Returns when the session has ended; see :meth:`Session.revoked`."""
-        if session.stored is not None:
-            await self._keeper.revocations.ended(session.stored.record.digest)
+        while (stored := session.stored) is not None:
+            await self._keeper.revocations.ended(stored.record.digest)
+            async with self._keeping or nullcontext():  # this request itself may just have moved it to another id
+                if session.stored is None or session.stored.record.digest == stored.record.digest:
+                    return
 
     async def _keep(self, session: Session, taken: Taken) -> None:
         if session.stored is None or taken.is_invalidated:

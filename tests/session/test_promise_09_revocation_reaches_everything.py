@@ -1,7 +1,10 @@
 """Promise 9: a session that another process ended is over everywhere: at the next request, and in open websockets."""
 
 import asyncio
+from contextlib import suppress
+from contextvars import ContextVar
 
+import aiohttp_session
 import asyncpg
 import pytest
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -220,17 +223,150 @@ async def test_an_outage_closes_nothing(watching, service, other_node):
     assert CLOSED == await closing_of(socket)
 
 
-async def test_nothing_is_looked_at_while_nobody_waits(watching, service):
-    """No connection, no query, no task."""
-    _, socket, _ = watching
+def watchers():
+    """The tasks that look after open websockets."""
+    return [task for task in asyncio.all_tasks() if task.get_coro().__qualname__.startswith("Revocations")]
+
+
+async def gone(*tasks):
+    """Returns when *tasks* have ended by themselves."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await asyncio.wait(tasks)
+
+
+async def test_nothing_is_looked_at_while_nobody_waits(watching, service, monkeypatch):
+    """No query; and soon no connection and no task. Who comes then is watched again."""
+    monkeypatch.setattr(revocation, "RECHECK_SECONDS", 0.01)
+    monkeypatch.setattr(revocation, "LINGER_SECONDS", 0)
+    client, socket, cookie = watching
     assert 1 == service.revocations.watched
+    (watcher,) = watchers()
 
     await socket.close()
+    await gone(watcher)
+
+    assert (0, []) == (service.revocations.watched, watchers())
+    again = await client.ws_connect("/chat")
+    await again.send_str("hello")
+    assert "hello" == await again.receive_str()
+    assert await service.revoke_session(handle_of(digest_of(cookie)))
+    assert CLOSED == await closing_of(again)
+
+
+async def test_streams_that_come_and_go_share_one_watcher(watching):
+    """Connecting to the database for each would cost more than waiting a little for the next."""
+    client, socket, _ = watching
+    before = watchers()
+
+    await socket.close()
+    for _ in range(3):
+        another = await client.ws_connect("/chat")
+        await another.send_str("hello")
+        assert "hello" == await another.receive_str()
+        await another.close()
+
+    assert 1 == len(before)
+    assert before == watchers()
+
+
+REQUEST = ContextVar("REQUEST", default=None)
+
+
+async def test_the_watcher_belongs_to_no_request(serve, service):
+    """Its queries are not told as those of whoever opened the first websocket."""
+    asked_for = asyncio.Queue()
+    store = service.get_session_store()
+    live_among = store.live_among
+
+    async def looking(digests):
+        asked_for.put_nowait(REQUEST.get())
+        return await live_among(digests)
+
+    async def wait(request):
+        REQUEST.set("the first")
+        await (await get_session(request)).revoked()
+        return web.Response()
+
+    store.live_among = looking
+    client = await serve(service, wait=wait)
+    cookie_of(await client.post("/login/alice"))
+    request = asyncio.create_task(client.get("/wait"))
 
     async with asyncio.timeout(DEADLINE_SECONDS):
-        while any(task.get_coro().__qualname__.startswith("Revocations") for task in asyncio.all_tasks()):
+        assert await asked_for.get() is None
+        await service.clear_all_sessions()
+        await request
+
+
+async def test_a_block_goes_on_when_its_own_request_moves_the_session(serve, service):
+    """It waits for the end of what it moved to."""
+    moved = asyncio.Event()
+
+    async def move(request):
+        session = await get_session(request)
+        async with session.until_revoked() as block:
+            session.rotate()
+            await session.save()
+            moved.set()
+            await asyncio.Event().wait()
+        return web.json_response(block.is_revoked)
+
+    client = await serve(service, move=move)
+    old = digest_of(cookie_of(await client.post("/login/alice")))
+    request = asyncio.create_task(client.get("/move"))
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await moved.wait()
+        while old in service.revocations._waiting:
             await asyncio.sleep(0)
-    assert 0 == service.revocations.watched
+    assert not request.done()
+
+    assert 1 == await service.clear_sessions_for_user("alice")
+
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        assert await (await request).json()
+
+
+async def test_a_handler_that_swallows_the_cancelling_is_closed_all_the_same(serve, service):
+    """The browser hears of the end, whatever the handler goes on with."""
+    done = asyncio.Event()
+
+    async def deaf(request):
+        session = await get_session(request)
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async with session.until_revoked(socket):
+            await socket.send_str("open")
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+        await done.wait()
+        return socket
+
+    client = await serve(service, deaf=deaf)
+    cookie_of(await client.post("/login/alice"))
+    socket = await client.ws_connect("/deaf")
+    assert "open" == await socket.receive_str()
+
+    assert 1 == await service.clear_sessions_for_user("alice")
+
+    assert CLOSED == await closing_of(socket)
+    done.set()
+
+
+async def test_who_cannot_be_told_is_refused_rather_than_never_told(serve, service):
+    """aiohttp-session's own setup knows of no request that goes on."""
+
+    async def wait(request):
+        session = await get_session(request)
+        with pytest.raises(RuntimeError, match=r"bodhi\.session\.setup"):
+            session.until_revoked()
+        return web.Response(text="refused")
+
+    def install(app, service):
+        aiohttp_session.setup(app, service.storage)
+
+    client = await serve(service, install=install, wait=wait)
+
+    assert "refused" == await (await client.get("/wait")).text()
 
 
 async def test_a_session_that_is_not_stored_reads_as_ended(serve, service):
