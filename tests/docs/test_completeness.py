@@ -77,6 +77,22 @@ def test_commands_that_are_spoken_of_exist(pages):
     assert [] == unknown
 
 
+def test_options_that_are_spoken_of_exist(pages):
+    """They stand where the command takes them: those of all commands before its name, its own behind it."""
+    of_all = {name for parameter in cli.params for name in parameter.opts}
+    unknown = []
+    for page, text in pages.items():
+        for line in re.findall(r"python -m bodhi( [^`\n|#]*)", text):
+            before, words, behind = re.match(r"((?: --set \S+| --version)*)((?: [a-z][a-z-]*)*)(.*)", line).groups()
+            path = next((path for path in COMMANDS if ("bodhi", *words.split())[: len(path)] == path), None)
+            known = {name for parameter in COMMANDS[path].params for name in parameter.opts} if path else {"--help"}
+            used = [(name, of_all) for name in re.findall(r"--[a-z-]+", before)]
+            used += [(name, known) for name in re.findall(r"(?<=\s)--[a-z-]+", behind)]
+            unknown += [f"{page}: {line}: {name}" for name, names in used if name not in names]
+
+    assert [] == unknown
+
+
 @pytest.mark.parametrize("name", BY_NAME)
 def test_a_setting_is_described(pages, name):
     """Each has a section of its own."""
