@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from bodhi.cli.db import Part, is_absent_file, parts_of
-from bodhi.database import Database, Schema, SchemaStatus, dialect_of, sqlite_path
+from bodhi.database import Database, DatabaseError, Schema, SchemaStatus, dialect_of, sqlite_path
 from bodhi.errors import BodhiError, ConfigurationError
 from bodhi.keyring import Keyring, UnknownKey, Unreadable
 from bodhi.settings import Settings, mask_url, resolve_settings, with_encryption_keys
@@ -20,6 +20,8 @@ MIGRATE = "run `python -m bodhi db migrate`"
 REKEY = "run `python -m bodhi sessions rekey`; then the old keys can be taken out of BODHI_ENCRYPTION_KEY"
 OLD_KEY = "put the old key behind the first one in BODHI_ENCRYPTION_KEY: the users of these sessions are logged out"
 NTP = "set both clocks by NTP: sessions go by the database's, tokens by this machine's"
+KEY_FILE = "if there was one, put it back: the server makes another when it starts, which opens nothing that is stored"
+NOT_WHOLE = "the database is not what its schema says: restore all of it, or take an empty one"
 NO_ISSUER = "set BODHI_AUTH_ISSUER, or BODHI_AUTH_URL and BODHI_AUTH_REALM"
 CHECK_ISSUER = "open the issuer's /.well-known/openid-configuration from this machine: it has to name the same issuer"
 
@@ -125,7 +127,7 @@ def _keys(settings: Settings, *, is_usable: bool) -> Iterator[Finding]:
     """Whether the sessions can be read; a sample of them."""
     if not settings.encryption_keys and not (settings.home / FILE_NAME).exists():
         told = f"there is neither BODHI_ENCRYPTION_KEY nor the key file {settings.home / FILE_NAME}"
-        yield Finding("keys", "warning", told, "the server makes the key file when it starts")
+        yield Finding("keys", "warning", told, KEY_FILE)
         return
     try:
         keyed = with_encryption_keys(settings)
@@ -133,6 +135,8 @@ def _keys(settings: Settings, *, is_usable: bool) -> Iterator[Finding]:
             yield from _sampled(asyncio.run(_sample(keyed)))
         else:
             yield Finding("keys", "warning", "no session could be looked at", "see the session database above")
+    except DatabaseError as error:
+        yield Finding("keys", "fault", f"no session could be looked at: {error}", NOT_WHOLE)
     except BodhiError as error:
         yield Finding("keys", "fault", str(error), "correct the key file, or set BODHI_ENCRYPTION_KEY")
 

@@ -376,11 +376,11 @@ def _translated(error: Exception) -> DatabaseError:
     if isinstance(error, asyncpg.UniqueViolationError):
         return Conflict(str(error))
     if isinstance(error, _UNDONE):
-        return _Undone(f"PostgreSQL: {error}")
+        return _Undone(f"PostgreSQL: {_cause(error)}")
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         if state[:2] not in _OUTAGE_CLASSES and state not in _OUTAGE_STATES:
-            return DatabaseError(f"PostgreSQL: {error}")
+            return DatabaseError(f"PostgreSQL: {_cause(error)}")
     if isinstance(error, asyncpg.DataError):
         return DatabaseError("PostgreSQL cannot hold this value")
     return DatabaseUnavailable(f"PostgreSQL: {_cause(error)}")

@@ -74,6 +74,22 @@ def test_a_key_that_is_missing_is_a_fault(bodhi_process, ready):
     assert "1 of 2 sessions are encrypted with a key that is not configured" in found["keys"][1]
 
 
+def test_a_database_that_was_restored_in_parts_is_a_fault(bodhi_process, ready, database_url):
+    """Whatever is missing; the keys are not to blame."""
+
+    async def damage():
+        async with open_database(database_url) as database:
+            await database.script("ALTER TABLE bodhi_session RENAME TO elsewhere")
+
+    asyncio.run(damage())
+
+    status, found = examined(bodhi_process("doctor", "--json"))
+
+    assert (1, "fault") == (status, found["keys"][0])
+    assert "no session could be looked at: " in found["keys"][1]
+    assert "restore all of it" in found["keys"][1]
+
+
 def test_wrong_settings_are_faults(bodhi_process):
     """All of them, and nothing else is looked at."""
     status, found = examined(bodhi_process("doctor", "--json", BODHI_PORT="x", BODHI_WORKERS="0"))
