@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help run test test.sqlite test.postgres test.pgbouncer test.proxies test.typescript test.e2e test.e2e.pg \
-        test.deps.up test.deps.down test.session.all lint format bench wheel clean
+        test.deps.up test.deps.down test.session.all lint format screenshots bench wheel clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -89,6 +89,9 @@ format: $(VENV)/installed-lint ## bring the code into the style
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
+screenshots: chromium-needs $(VENV)/installed-e2e ## take the pictures of docs/images anew
+	$(BIN)/python -m screenshots
+
 bench: $(VENV)/installed-bench ## measure against Redis, PostgreSQL and SQLite, where installed; writes bench/results/
 	$(BIN)/python -m bench $(ARGS)
 
@@ -116,12 +119,14 @@ $(VENV)/installed: $(BIN)/python setup.cfg pyproject.toml
 	@touch $@
 
 # What these tests need and no package brings along.
-.PHONY: e2e-needs
-e2e-needs:
+.PHONY: e2e-needs chromium-needs
+e2e-needs: chromium-needs
 	@node -e 'process.exit(+(parseInt(process.versions.node) < 20))' 2>/dev/null && command -v npm >/dev/null || \
 	    { echo "make test.e2e: Node.js 20 or later with npm is not installed: apt-get install nodejs npm" >&2; exit 1; }
+
+chromium-needs:
 	@command -v "$${BODHI_TEST_CHROMIUM:-chromium}" >/dev/null || \
-	    { echo "make test.e2e: Chromium is not installed: apt-get install chromium" >&2; exit 1; }
+	    { echo "make: Chromium is not installed: apt-get install chromium" >&2; exit 1; }
 
 $(VENV)/installed-e2e: $(VENV)/installed-test
 

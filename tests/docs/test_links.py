@@ -10,6 +10,7 @@ from bodhi.session.visit import Visit
 from bodhi.settings import BY_NAME
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+PICTURE = re.compile(r"!\[(?P<words>[^\]]*)\]\((?P<file>[^)\s]+)\)")
 CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 HEADING = re.compile(r"^#+ +(.+?)\s*$", re.MULTILINE)
 TESTS = re.compile(r"tests/session/(test_promise_\d\d_\w+\.py)")
@@ -39,6 +40,18 @@ def test_relative_links_lead_somewhere(root, pages):
                 broken.append(f"{page}: {link}")
 
     assert [] == broken
+
+
+def test_every_picture_is_shown_and_told_in_words(root, pages):
+    """No picture lies about that nobody sees, none is missing, and each has words for those who see none."""
+    shown = {
+        (root / PurePosixPath(page).parent / match["file"]).resolve(): match["words"]
+        for page, text in pages.items()
+        for match in PICTURE.finditer(text)
+    }
+
+    assert set((root / "docs" / "images").iterdir()) == shown.keys()
+    assert [] == [file.name for file, words in shown.items() if len(words) < 20]
 
 
 def test_every_page_is_found_from_the_readme(root, pages):

@@ -1,0 +1,47 @@
+"""Which pictures there are."""
+
+from playwright.async_api import Page
+
+from screenshots.camera import PHONE, Camera, picture_of
+from screenshots.house import URL, House
+from screenshots.people import ANDROID, FIREFOX, Login
+
+_LOGIN_SIZE = {"viewport": {"width": 400, "height": 620}, "is_mobile": True}
+
+
+async def take_all(house: House, camera: Camera) -> None:
+    """The login first, while the made-up people of the provider are by themselves."""
+    await take_login(camera)
+    await house.fill()
+    await house.work()
+    desk = await camera.log_in("ada", Login(FIREFOX, "203.0.113.12", hours=1.4))
+    await camera.take(desk, "home")
+    await take_sessions(camera, desk, "sessions")
+    await desk.goto(f"{URL}/ui/access-requests")
+    await camera.take(desk, "access-requests")
+    await desk.goto(f"{URL}/ui/activity")
+    await camera.take(desk, "activity")
+    phone = await camera.log_in("alan", Login(ANDROID, "198.51.100.140", hours=0.9), **PHONE)
+    await take_sessions(camera, phone, "sessions-phone")
+
+
+async def take_login(camera: Camera) -> None:
+    """The way of a newcomer, as three pages beside each other."""
+    page = await camera.window(**_LOGIN_SIZE)
+    await page.goto(f"{URL}/ui/login")
+    pages = [await picture_of(page, height=620)]
+    await page.get_by_role("button", name="Log in").click()
+    await page.get_by_role("button", name="manager").wait_for()
+    pages.append(await picture_of(page, height=620))
+    await page.get_by_role("button", name="manager").click()
+    await page.get_by_role("heading", name="Hello").wait_for()
+    pages.append(await picture_of(page, height=620))
+    await camera.take_row(pages, "login")
+
+
+async def take_sessions(camera: Camera, page: Page, name: str) -> None:
+    """Where somebody is logged in, with one session about to be ended."""
+    await page.get_by_role("link", name="Sessions", exact=True).click()
+    await page.get_by_role("heading", name="Your sessions").wait_for()
+    await page.get_by_role("article").nth(1).get_by_text("End", exact=True).click()
+    await camera.take(page, name)
