@@ -21,12 +21,14 @@ from bench import (
     servers,
     store_loads,
     under_writers,
+    verifying,
 )
 from bench.surroundings import Absent, Figures, Surroundings, cores, keep_off, say
 
 MEASUREMENTS: dict[str, Callable[[Surroundings, Figures], None]] = {
     "http": http_load.measure,
     "gates": gates.measure,
+    "verify": verifying.measure,
     "loads": store_loads.measure,
     "writers": under_writers.measure,
     "process": process_cost.measure,

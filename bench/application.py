@@ -77,6 +77,7 @@ _KINDS: dict[str, Callable[[str, AsyncExitStack], Awaitable[Setup]]] = {
     "bodhi": _bodhi,
     "cookie": _cookie,
     "redis": _redis,
+    "verifier": _redis,
     "pool": _pool,
     "shared": _shared_connection,
 }
@@ -92,9 +93,14 @@ def _peer(storage: Any) -> Setup:
 
 
 def with_handlers(app: web.Application, kind: str) -> None:
-    """Adds ``/seed``, ``/read`` and ``/write``; without sessions ``/read`` alone."""
+    """Adds ``/seed``, ``/read`` and ``/write``; without sessions ``/read`` alone, to the verifier its own."""
     if kind == "none":
         app.router.add_get("/read", _plain)
+        return
+    if kind == "verifier":
+        from bench.redis_verifier import add_handlers
+
+        add_handlers(app)
         return
     from aiohttp_session import get_session, new_session
 

@@ -19,7 +19,7 @@ def measure(surroundings: Surroundings, figures: Figures) -> None:
     folder.mkdir()
     rates: dict[tuple[str, str], list[float]] = defaultdict(list)
     cpu: dict[tuple[str, str], list[float]] = defaultdict(list)
-    command = ["bench.gated_application", str(folder), "--core", str(surroundings.server_core)]
+    command = ["bench.whole_application", str(folder), "--core", str(surroundings.server_core)]
     with running_module(*command) as process:
         for number in range(-1, rounds):  # the first round fills caches
             say(f"  gates, round {number + 1} of {rounds}")

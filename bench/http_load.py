@@ -2,7 +2,7 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,10 +44,11 @@ class Candidate:
     process: Process
     cookies: Path
 
-    def asked(self, path: str, connections: int, seconds: float) -> "Turn":
-        """What it did under load on *path*, and what that took."""
+    def asked(self, path: str, connections: int, seconds: float, *, always: Mapping[str, str] | None = None) -> "Turn":
+        """What it did under load on *path*, with the headers *always*, and what that took."""
         before = self.process.cpu_seconds
-        answered = load.run(self.process.url + path, self.cookies, connections=connections, seconds=seconds)
+        url = self.process.url + path
+        answered = load.run(url, self.cookies, connections=connections, seconds=seconds, always=always)
         return Turn(answered, (self.process.cpu_seconds - before) * 1e6 / answered.requests)
 
 

@@ -4,7 +4,8 @@ local requests, turn = {}, 0
 function init(args)
    for line in io.lines(args[1]) do
       local name, value = line:match("^(.-): (.*)$")
-      requests[#requests + 1] = wrk.format("GET", nil, {[name] = value})
+      wrk.headers[name] = value
+      requests[#requests + 1] = wrk.format("GET")
    end
    if #requests == 0 then
       requests[1] = wrk.format("GET")

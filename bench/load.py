@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ class Answered:
 
 
 class Failed(Exception):
-    """Some requests were not answered with 200: there is nothing to compare."""
+    """Some requests were not answered with success: there is nothing to compare."""
 
 
 def loader_name() -> str:
@@ -30,15 +31,18 @@ def loader_name() -> str:
     return "wrk" if shutil.which("wrk") else "bench.loader (wrk is not installed: apt-get install wrk)"
 
 
-def run(url: str, headers: Path, *, connections: int, seconds: float) -> Answered:
-    """What came of asking *url* as fast as it answers, each request with the next line of *headers*."""
+def run(
+    url: str, headers: Path, *, connections: int, seconds: float, always: Mapping[str, str] | None = None
+) -> Answered:
+    """What came of asking *url* as fast as it answers, each request with *always* and the next line of *headers*."""
+    further = [word for name, value in (always or {}).items() for word in ("--header", f"{name}: {value}")]
     if shutil.which("wrk"):
         # wrk takes whole seconds only.
         size = ["--threads", "1", "--connections", str(connections), "--duration", f"{max(1, round(seconds))}s"]
-        command = ["wrk", *size, "--script", str(_SCRIPT), url, str(headers)]
+        command = ["wrk", *size, *further, "--script", str(_SCRIPT), url, str(headers)]
     else:
         size = ["--connections", str(connections), "--seconds", str(seconds)]
-        command = [sys.executable, "-m", "bench.loader", url, str(headers), *size]
+        command = [sys.executable, "-m", "bench.loader", url, str(headers), *size, *further]
     told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds + 30).stdout
     result = json.loads(told.strip().splitlines()[-1])
     if result["failed"] or not result["requests"]:

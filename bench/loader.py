@@ -40,7 +40,7 @@ class _Connection(asyncio.Protocol):
             return
         self._received = b""
         self._load.latencies.append(perf_counter() - self._sent_at)
-        self._load.failed += not head.startswith((b"HTTP/1.1 200", b"HTTP/1.0 200"))
+        self._load.failed += not head.startswith((b"HTTP/1.1 2", b"HTTP/1.0 2"))
         if self._load.is_over:
             self._transport.close()
         else:
@@ -59,10 +59,11 @@ class _Load:
         self.is_over = False
 
 
-async def run(url: str, headers: list[str], connections: int, seconds: float) -> dict[str, Any]:
+async def run(url: str, headers: list[str], always: list[str], connections: int, seconds: float) -> dict[str, Any]:
     """Requests, seconds, failures and latencies of *connections* that ask *url* as fast as they are answered."""
     target = urlsplit(url)
     begin = f"GET {target.path} HTTP/1.1\r\nHost: {target.netloc}\r\n"
+    begin += "".join(f"{line}\r\n" for line in always)
     load = _Load([f"{begin}{line}\r\n\r\n".encode() for line in headers] or [f"{begin}\r\n".encode()])
     loop = asyncio.get_running_loop()
     started = perf_counter()
@@ -96,9 +97,11 @@ def main() -> None:
     parser.add_argument("headers", type=Path)
     parser.add_argument("--connections", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--header", action="append", default=[], help="of every request")
     options = parser.parse_args()
     headers = options.headers.read_text().splitlines()
-    print(json.dumps(asyncio.run(run(options.url, headers, options.connections, options.seconds))))
+    done = asyncio.run(run(options.url, headers, options.header, options.connections, options.seconds))
+    print(json.dumps(done))
 
 
 if __name__ == "__main__":

@@ -6,18 +6,23 @@ machine that others use too, count instructions instead, which are the same each
     for n in 20 420; do valgrind --tool=cachegrind --cachegrind-out-file=/dev/null \
         python -m bench.one_request bodhi --url sqlite:/tmp/one.sqlite --requests $n; done
 
-and divide the difference of the two ``I refs`` by 400.
+and divide the difference of the two ``I refs`` by 400. The KIND ``whole`` is the whole application on the
+database of the URL, asked to verify as a proxy does; ``verifier`` with ``--path /verify`` is its peer.
 """
 
 import argparse
 import asyncio
+import tempfile
 import time
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
 from bench.application import open_sessions, with_handlers
+from bench.verifying import ASKED
 
 ROUNDS, REQUESTS = 15, 500
 
@@ -54,8 +59,9 @@ class Nowhere(asyncio.Transport):
 class Client:
     """One connection to an application, and the cookie that it was given."""
 
-    def __init__(self, runner: web.AppRunner) -> None:
+    def __init__(self, runner: web.AppRunner, headers: Iterable[str]) -> None:
         assert runner.server is not None
+        self._head = "".join(f"{line}\r\n" for line in ["Host: localhost", *headers]).encode()
         self._transport = Nowhere()
         self._protocol = runner.server()
         self._protocol.connection_made(self._transport)
@@ -65,28 +71,54 @@ class Client:
         """The answer to a GET of *path* has come, and it was 200."""
         self._transport.written.clear()
         self._transport.answered = asyncio.get_running_loop().create_future()
-        self._protocol.data_received(b"GET %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n" % (path.encode(), self._cookie))
+        self._protocol.data_received(b"GET %s HTTP/1.1\r\n%s%s\r\n" % (path.encode(), self._head, self._cookie))
         await self._transport.answered
         head = self._transport.written[0].partition(b"\r\n\r\n")[0].split(b"\r\n")
-        assert head[0].endswith(b"200 OK"), head
+        assert head[0].startswith(b"HTTP/1.1 2"), head
         for line in head:
             name, _, value = line.partition(b": ")
             if name == b"Set-Cookie":
                 self._cookie = b"Cookie: %s\r\n" % value.partition(b";")[0]
 
 
+async def _client(kind: str, url: str, stack: AsyncExitStack) -> Client:
+    """Somebody with a session in an application that runs until *stack* closes."""
+    if kind == "whole":
+        return await _client_of_the_whole(url, stack)
+    app = web.Application()
+    (await open_sessions(kind, url, stack))(app)
+    with_handlers(app, kind)
+    client = Client(await _running(app, stack), _asked() if kind == "verifier" else ())
+    if kind != "none":
+        await client.ask("/seed?number=1")
+    return client
+
+
+async def _client_of_the_whole(url: str, stack: AsyncExitStack) -> Client:
+    from bench.whole_application import created, seed
+
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    app = created(folder, url, behind_proxy=True)
+    runner = await _running(app, stack)
+    await seed(app, folder, callers=1)
+    return Client(runner, [*_asked(), (folder / "session.headers").read_text().strip()])
+
+
+async def _running(app: web.Application, stack: AsyncExitStack) -> web.AppRunner:
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    return runner
+
+
+def _asked() -> list[str]:
+    return [f"{name}: {value}" for name, value in ASKED.items()]
+
+
 async def measure(kind: str, url: str, path: str, requests: int) -> float:
     """CPU microseconds of one request; with *requests* after exactly so many, without them the least of many rounds."""
     async with AsyncExitStack() as stack:
-        app = web.Application()
-        (await open_sessions(kind, url, stack))(app)
-        with_handlers(app, kind)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        client = Client(runner)
-        if kind != "none":
-            await client.ask("/seed?number=1")
+        client = await _client(kind, url, stack)
         least = float("inf")
         for _ in range(1 if requests else ROUNDS):
             started = time.process_time()

@@ -1,26 +1,24 @@
-"""The server process whose gates are measured: the whole application, with one handler behind a gate and before none.
+"""The server process of the whole application, with one more handler, behind a gate and before none.
 
-Run as ``python -m bench.gated_application FOLDER [--core N]``: it writes the headers of seeded logins and API tokens
-into the folder, prints its port when it answers, and ends with its standard input.
+Run as ``python -m bench.whole_application FOLDER [--url URL] [--behind-proxy] [--core N]``: it writes the headers of
+seeded logins and API tokens into the folder, prints its port when it answers, and ends with its standard input.
 """
 
 import argparse
 import asyncio
-import base64
-import json
 import os
 import sys
-import time
 from pathlib import Path
 
 from aiohttp import web
 
+from bench.logins import CLIENT_ID, access_token, login_of
 from bodhi.app import create_app
 from bodhi.auth.context import SessionUser
 from bodhi.auth.gate import USER
 from bodhi.auth.people import People
 from bodhi.auth.scopes import Role, TokenScope
-from bodhi.auth.session_login import ACCESS_TOKEN, REFRESH_TOKEN, USER_ID
+from bodhi.auth.session_login import USER_ID
 from bodhi.server.runner import Runner
 from bodhi.session import SESSIONS, get_session
 from bodhi.settings import load_settings
@@ -28,9 +26,7 @@ from bodhi.web.guard import routes_of
 from bodhi.web.operations import PUBLIC, Operation
 from bodhi.web.services import API_TOKENS, INSTANCES
 
-CLIENT_ID = "bodhi"
 CALLERS = 500
-FILLING = "x" * 400  # access tokens are a kilobyte or so
 
 
 async def with_session(request: web.Request) -> web.Response:
@@ -52,50 +48,43 @@ OPERATIONS = (
 )
 
 
-def access_token(user_id: str) -> str:
-    """A token as a provider would give it, but for the signature: the session's own is not verified again."""
-    claims = {
-        "sub": user_id,
-        "exp": int(time.time()) + 86_400,
-        "preferred_username": user_id,
-        "resource_access": {CLIENT_ID: {"roles": [str(Role.POWER_USER)]}},
-        "filling": FILLING,
-    }
-    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
-    return f"eyJhbGciOiJSUzI1NiJ9.{payload}.{'s' * 342}"
-
-
-async def seed(app: web.Application, folder: Path) -> None:
-    """Logins and API tokens; their headers go into *folder*."""
+async def seed(app: web.Application, folder: Path, *, callers: int = CALLERS) -> None:
+    """Logins and API tokens of so many *callers*; their headers go into *folder*."""
     # The same database that the API tokens are in.
     people = People(app[INSTANCES]._database)
     cookies, tokens = [], []
-    for number in range(CALLERS):
+    for number in range(callers):
         user_id = f"user-{number:06}"
-        token = access_token(user_id)
-        data = {USER_ID: user_id, ACCESS_TOKEN: token, REFRESH_TOKEN: "r" * 40}
-        session_id, _ = await app[SESSIONS].create(data)
+        session_id, _ = await app[SESSIONS].create(login_of(user_id))
         cookies.append(f"Cookie: {app[SESSIONS].cookie.full_name}={session_id}")
         await people.note(user_id, user_id, Role.POWER_USER)
-        owner = SessionUser(user_id, user_id, Role.POWER_USER, token)
+        owner = SessionUser(user_id, user_id, Role.POWER_USER, access_token(user_id))
         made = await app[API_TOKENS].create(owner, scope=TokenScope.USER)
         tokens.append(f"Authorization: Bearer {made.token}")
     (folder / "session.headers").write_text("".join(f"{line}\n" for line in cookies))
     (folder / "token.headers").write_text("".join(f"{line}\n" for line in tokens))
 
 
-async def serve(folder: Path) -> None:
-    """Serve until standard input ends."""
-    ended = asyncio.Event()
-    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ended.set)
+def created(folder: Path, url: str | None, *, behind_proxy: bool) -> web.Application:
+    """The application, on the database that *url* names, else on SQLite in *folder*."""
     environ = {
         "BODHI_HOME": str(folder),
         "BODHI_AUTH_ISSUER": "http://127.0.0.1:9/realms/nobody",
         "BODHI_CLIENT_ID": CLIENT_ID,
         "BODHI_CLIENT_SECRET": "never sent anywhere",
+        **({"BODHI_TRUSTED_PROXIES": "127.0.0.0/8"} if behind_proxy else {}),
+        **({"BODHI_SESSION_DB_URL": url, "BODHI_DATABASE_URL": url} if url else {}),
     }
     app = create_app(load_settings(environ=environ, cwd=folder))
     app.add_routes(routes_of(OPERATIONS))
+    return app
+
+
+async def serve(folder: Path, url: str | None, *, behind_proxy: bool) -> None:
+    """Serve until standard input ends."""
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ended.set)
+    app = created(folder, url, behind_proxy=behind_proxy)
     runner = Runner(app, grace_seconds=1)
     await runner.setup()
     try:
@@ -111,11 +100,13 @@ def main() -> None:
     """Read the command line and serve."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--url")
+    parser.add_argument("--behind-proxy", action="store_true", help="believe proxies on this machine")
     parser.add_argument("--core", type=int)
     options = parser.parse_args()
     if options.core is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {options.core})
-    asyncio.run(serve(options.folder))
+    asyncio.run(serve(options.folder, options.url, behind_proxy=options.behind_proxy))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,49 @@
+"""What a login leaves in a session, as large as with a real provider, for bodhi and for its peer."""
+
+import base64
+import json
+import time
+from typing import Any
+
+from bodhi.auth.provider.answers import IdToken, Tokens
+from bodhi.auth.scopes import Role
+from bodhi.auth.session_login import login_data
+
+CLIENT_ID = "bodhi"
+
+
+def login_of(user_id: str) -> dict[str, Any]:
+    """The data of a session: three tokens and the claims, some 4 KB."""
+    tokens = Tokens(access_token(user_id), _token({"sub": user_id, "typ": "Refresh"}, 300), id_token(user_id), 86_400)
+    return login_data(tokens, IdToken(user_id, None, {}), time.time())
+
+
+def access_token(user_id: str) -> str:
+    """A token as a provider would give it, but for the signature: the session's own is not verified again."""
+    roles = {CLIENT_ID: {"roles": [str(Role.POWER_USER)]}, "account": {"roles": ["manage-account", "view-profile"]}}
+    return _token({**_person(user_id), "resource_access": roles, "scope": "openid email profile roles"}, 200)
+
+
+def id_token(user_id: str) -> str:
+    """What says who it is."""
+    return _token({**_person(user_id), "aud": CLIENT_ID, "nonce": "n" * 43, "at_hash": "h" * 22}, 0)
+
+
+def _person(user_id: str) -> dict[str, Any]:
+    now = int(time.time())
+    return {
+        "exp": now + 86_400,
+        "iat": now,
+        "iss": "https://id.example.com/realms/example",
+        "sub": user_id,
+        "preferred_username": user_id,
+        "email": f"{user_id}@example.com",
+        "given_name": "Ada",
+        "family_name": "Lovelace",
+    }
+
+
+def _token(claims: dict[str, Any], filling: int) -> str:
+    """A JWT with *filling* more bytes of claims that nobody reads."""
+    payload = json.dumps({**claims, "filling": "x" * filling}).encode()
+    return f"eyJhbGciOiJSUzI1NiJ9.{base64.urlsafe_b64encode(payload).decode().rstrip('=')}.{'s' * 342}"
