@@ -29,6 +29,15 @@ async def main(url):
 asyncio.run(main(sys.argv[1]))
 """
 
+COUNT = """
+import sqlite3
+
+connection = sqlite3.connect(sys.argv[1].removeprefix("sqlite:"))
+ready()
+print(connection.execute("SELECT count(*) FROM bodhi_session").fetchall()[0][0])
+connection.close()
+"""
+
 
 @pytest.fixture
 def open_umask():
@@ -111,3 +120,13 @@ async def test_two_processes_write_to_one_file(sqlite_url):
     assert [("ok",)] == connection.execute("PRAGMA integrity_check").fetchall()
     assert [(102,)] == connection.execute("SELECT count(*) FROM bodhi_session").fetchall()
     connection.close()
+
+
+async def test_a_process_that_comes_and_goes_takes_no_writes_along(sqlite_url):
+    """Nor does it when two connect to one file here, as a server does by default."""
+    async with open_database(sqlite_url) as database, open_database(sqlite_url):
+        await Schema(database, "session").migrate()
+        before = await outputs_of(1, COUNT, sqlite_url)
+        await insert(database, "a")
+
+        assert [["0\n"], ["1\n"]] == [before, await outputs_of(1, COUNT, sqlite_url)]
