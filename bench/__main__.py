@@ -16,6 +16,7 @@ from bench import (
     machine,
     many_rows,
     moving,
+    one_user,
     process_cost,
     report,
     servers,
@@ -32,6 +33,7 @@ MEASUREMENTS: dict[str, Callable[[Surroundings, Figures], None]] = {
     "loads": store_loads.measure,
     "writers": under_writers.measure,
     "process": process_cost.measure,
+    "user": one_user.measure,
     "rows": many_rows.measure,
     "moving": moving.measure,
 }

@@ -94,19 +94,19 @@ def _digest(number: int) -> bytes:
     return hashlib.sha256(number.to_bytes(8, "big")).digest()
 
 
-def _rows(numbers: range, now: int) -> Iterator[Row]:
+def _rows(numbers: range, now: int, user: str | None) -> Iterator[Row]:
     sealed = os.urandom(SEALED_BYTES)
     agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
     for number in numbers:
         expires_at = now + DAY_MS + number % 3_600_000  # within an hour, a day from now
-        user = f"user-{number // 3:08}"
-        yield _digest(number), sealed, user, 1, now, now, expires_at, now + 14 * DAY_MS, "192.0.2.1", agent
+        owner = user or f"user-{number // 3:08}"
+        yield _digest(number), sealed, owner, 1, now, now, expires_at, now + 14 * DAY_MS, "192.0.2.1", agent
 
 
-async def fill(url: str, rows: int) -> None:
-    """Put *rows* live sessions of 1 KB into a migrated database, past bodhi."""
+async def fill(url: str, rows: int, *, user: str | None = None) -> None:
+    """Put *rows* live sessions of 1 KB into a migrated database, past bodhi: all of *user*, else three for each."""
     now = time_ns() // 1_000_000
-    blocks = (_rows(range(first, min(rows, first + BLOCK)), now) for first in range(0, rows, BLOCK))
+    blocks = (_rows(range(first, min(rows, first + BLOCK)), now, user) for first in range(0, rows, BLOCK))
     if not url.startswith("sqlite:"):
         return await _fill_postgres(url, blocks)
     return await asyncio.to_thread(_fill_sqlite, Path(url.removeprefix("sqlite:")), blocks)

@@ -1,4 +1,4 @@
-"""The server process of the whole application, with one more handler, behind a gate and before none.
+"""The server process of the whole application, with a few handlers more, behind a gate and before none.
 
 Run as ``python -m bench.whole_application FOLDER [--url URL] [--behind-proxy] [--core N]``: it writes the headers of
 seeded logins and API tokens into the folder, prints its port when it answers, and ends with its standard input.
@@ -35,6 +35,13 @@ async def with_session(request: web.Request) -> web.Response:
     return web.Response(text=session[USER_ID])
 
 
+async def with_change(request: web.Request) -> web.Response:
+    """What a page does that notes something of its visitor."""
+    session = await get_session(request)
+    session["visits"] = session.get("visits", 0) + 1
+    return web.Response(text=session[USER_ID])
+
+
 async def without_session(_: web.Request) -> web.Response:
     """What a program is answered."""
     return web.Response(text="user")
@@ -42,6 +49,7 @@ async def without_session(_: web.Request) -> web.Response:
 
 OPERATIONS = (
     Operation("GET", "/session/open", with_session, PUBLIC, "no gate"),
+    Operation("GET", "/session/changed", with_change, PUBLIC, "no gate, and a save"),
     Operation("GET", "/session/gated", with_session, USER, "a gate"),
     Operation("GET", "/token/open", without_session, PUBLIC, "no gate"),
     Operation("GET", "/token/gated", without_session, USER, "a gate"),

@@ -298,8 +298,8 @@ def _make_file(path: str) -> None:
     folder = Path(path).parent
     if not folder.exists():
         folder.mkdir(mode=0o700, parents=True)
-    # Only where it is missing: closing a file takes away all of the process's locks on it. Those that another connection
-    # holds would be gone, and the next process that leaves would delete the log under it, with all that comes into it.
+    # Only where it is missing: closing a file takes away all of the process's locks on it, those of other connections
+    # too, and the next process that leaves would delete the log under them, with all they write from then on.
     if not Path(path).exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
