@@ -10,6 +10,8 @@ class SessionError(BodhiError):
 class SessionUnavailable(SessionError):
     """The session database does not answer: say 503, keep the cookie, try later."""
 
+    ended = 0  # how many sessions had ended by then, of those that were to end together
+
 
 class SessionGone(SessionError):
     """The session was revoked, or it expired, while the request ran."""

@@ -1,7 +1,7 @@
 """What the application and the operator call: connect, count, list, revoke, clear, sweep, close."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +11,7 @@ from typing import Any, Self
 from bodhi.database import BadDatabaseUrl, Database, Schema, dialect_of, open_database
 from bodhi.session.cursors import cursor_of, end_of_page, end_of_user_page
 from bodhi.session.endings import Reason, note_ended
+from bodhi.session.errors import SessionUnavailable
 from bodhi.session.handles import handle_of
 from bodhi.session.keeper import SessionKeeper
 from bodhi.session.owner import user_text
@@ -223,7 +224,7 @@ class DefaultSessionService(SessionKeeper):
         """End the session with this handle; with *user_id*, somebody else's reads as unknown. Whether it was live."""
         owner = None if user_id is None else user_text(user_id)
         revoked = await self._store.revoke(handle, user_id=owner)
-        self._ended(int(revoked), reason, owner, by)
+        note_ended(self.counters, reason, int(revoked), user_id=owner, by=by)
         return revoked
 
     async def revoke_other_sessions(
@@ -231,18 +232,18 @@ class DefaultSessionService(SessionKeeper):
     ) -> int:
         """End all sessions of the user but the one with the handle *keep*; how many."""
         owner = user_text(user_id)
-        return self._ended(await self._store.clear_user(owner, keep=keep), reason, owner, by)
+        return await self._end(self._store.clear_user(owner, keep=keep), reason, owner, by)
 
     async def clear_sessions_for_user(
         self, user_id: object, *, reason: Reason = "cleared", by: str | None = None
     ) -> int:
         """End all sessions of the user; how many live ones there were."""
         owner = user_text(user_id)
-        return self._ended(await self._store.clear_user(owner), reason, owner, by)
+        return await self._end(self._store.clear_user(owner), reason, owner, by)
 
     async def clear_all_sessions(self, *, reason: Reason = "cleared", by: str | None = None) -> int:
         """End every session; how many live ones there were."""
-        return self._ended(await self._store.clear_all(), reason, None, by)
+        return await self._end(self._store.clear_all(), reason, None, by)
 
     async def sweep(self) -> int:
         """Delete the expired sessions; how many."""
@@ -252,9 +253,16 @@ class DefaultSessionService(SessionKeeper):
         """Write the touches that are noted; how many sessions were extended."""
         return await self._touches.flush()
 
-    def _ended(self, sessions: int, reason: Reason, user_id: str | None, by: str | None) -> int:
-        note_ended(self.counters, reason, sessions, user_id=user_id, by=by)
-        return sessions
+    async def _end(self, clearing: Awaitable[int], reason: Reason, user_id: str | None, by: str | None) -> int:
+        ended = 0
+        try:
+            ended = await clearing
+        except SessionUnavailable as error:
+            ended = error.ended
+            raise
+        finally:
+            note_ended(self.counters, reason, ended, user_id=user_id, by=by)
+        return ended
 
 
 def _info(listing: SessionListing, current: str | None) -> SessionInfo:

@@ -129,13 +129,29 @@ SELECT count(*) FILTER (WHERE expires_at > now_ms($5)) AS live, count(*) AS ende
   FROM gone
 HAVING (SELECT count(*) FROM (SELECT pg_notify('bodhi_session_ended', '') FROM gone LIMIT 1) AS told) >= 0;
 
--- name: clear_all(batch, now) -> many
+-- name: clear_some(batch, now) -> many
+-- Some of all sessions: to delete millions at once takes longer than a call may. Rows that somebody holds are passed over.
 WITH gone AS (
     DELETE FROM bodhi_session
-     WHERE $1::bigint > 0
+     WHERE ctid = ANY (ARRAY(
+               SELECT ctid
+                 FROM bodhi_session
+                LIMIT $1
+                  FOR UPDATE SKIP LOCKED
+           ))
     RETURNING expires_at
 )
 SELECT count(*) FILTER (WHERE expires_at > now_ms($2)) AS live, count(*) AS ended
+  FROM gone
+HAVING (SELECT count(*) FROM (SELECT pg_notify('bodhi_session_ended', '') FROM gone LIMIT 1) AS told) >= 0;
+
+-- name: clear_all(now) -> many
+-- What clear_some has left: a plain DELETE waits for rows that are held, and follows them to their new ids.
+WITH gone AS (
+    DELETE FROM bodhi_session
+    RETURNING expires_at
+)
+SELECT count(*) FILTER (WHERE expires_at > now_ms($1)) AS live, count(*) AS ended
   FROM gone
 HAVING (SELECT count(*) FROM (SELECT pg_notify('bodhi_session_ended', '') FROM gone LIMIT 1) AS told) >= 0;
 

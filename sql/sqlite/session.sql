@@ -97,7 +97,8 @@ DELETE FROM bodhi_session
        )
 RETURNING expires_at > now_ms($5) AS live, 1 AS ended;
 
--- name: clear_all(batch, now) -> many
+-- name: clear_some(batch, now) -> many
+-- Some of all sessions, since every other save waits for this writer.
 DELETE FROM bodhi_session
  WHERE rowid IN (
            SELECT rowid
@@ -105,6 +106,11 @@ DELETE FROM bodhi_session
             LIMIT $1
        )
 RETURNING expires_at > now_ms($2) AS live, 1 AS ended;
+
+-- name: clear_all(now) -> many
+-- What clear_some has left, or has come since.
+DELETE FROM bodhi_session
+RETURNING expires_at > now_ms($1) AS live, 1 AS ended;
 
 -- name: lock_user(user_id) -> maybe
 -- Logins of one user take turns, so that each counts what the others left: BEGIN IMMEDIATE sees to it.

@@ -42,9 +42,9 @@ async def database(dialect: str, database_url: str) -> AsyncIterator[Database]:
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages and batches of ten."""
     monkeypatch.setattr(sql_store, "PAGE", 10)
-    monkeypatch.setattr(sql_store, "CLEAR_BATCH", 10)
     for kind in (sql_store.SqliteSessionStore, sql_store.PostgresSessionStore):
         monkeypatch.setattr(kind, "sweep_batch", 10)
+        monkeypatch.setattr(kind, "clear_batch", 10)
 
 
 async def _migrate(url: str) -> None:

@@ -96,7 +96,7 @@ async def test_a_transaction_cancelled_anywhere_is_whole_or_nothing(database, ca
 
         async with database.transaction() as transaction:  # whatever is still on its way comes before this one
             assert await letters(transaction) in {"", "ab"}
-            await transaction.many("clear_all", batch=10, now=None)
+            await transaction.many("clear_all", now=None)
 
 
 async def test_a_statement_outside_is_not_in_somebody_elses_transaction(database):

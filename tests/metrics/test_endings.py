@@ -5,7 +5,8 @@ import logging
 
 import pytest
 
-from bodhi.session import DefaultSessionService
+from bodhi.database import DatabaseUnavailable
+from bodhi.session import DefaultSessionService, SessionUnavailable
 from bodhi.session.records import Save
 from bodhi.testing.clock import Clock
 
@@ -72,6 +73,32 @@ async def test_revoking_and_clearing_is_told(service, told):
         ("cleared", 1, None, "operator"),
     ] == told()
     assert {"revoked": 3, "role_change": 1, "cleared": 1} == service.counters.endings
+
+
+@pytest.mark.parametrize("whose", ["ann", None])
+async def test_what_has_ended_before_an_outage_is_told(service, told, monkeypatch, whose):
+    """The rest ends when it is tried again."""
+    store = service.get_session_store()
+    monkeypatch.setattr(type(store), "clear_batch", 2)
+    many, batches = store.database.many, []
+
+    async def failing(name, /, **values):
+        if batches:
+            raise DatabaseUnavailable
+        batches.append(await many(name, **values))
+        return batches[0]
+
+    for _ in range(5):
+        await service.create({"user_id": "ann"})
+    monkeypatch.setattr(store.database, "many", failing)
+    clearing = service.clear_all_sessions() if whose is None else service.clear_sessions_for_user(whose)
+    with pytest.raises(SessionUnavailable):
+        await clearing
+
+    ended = 5 - await service.count_sessions()
+    assert 2 <= ended  # PostgreSQL ends those of a user in one statement
+    assert [("cleared", ended, whose, None)] == told()
+    assert {"cleared": ended} == service.counters.endings
 
 
 async def test_logging_out_is_told(service, told):

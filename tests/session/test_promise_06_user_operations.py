@@ -8,9 +8,12 @@ import pytest
 from aiohttp import web
 from aiohttp_session import get_session, new_session
 
+from bodhi.session import DefaultSessionService
 from bodhi.session.handles import digest_of, handle_of, is_session_id
-from session.conftest import IDLE_SECONDS
+from resilience.postgres_locks import blocked
+from session.conftest import IDLE_SECONDS, SETTINGS
 from session.pages import cookie_of, sent
+from session.raw_database import RawDatabase
 
 
 @pytest.fixture
@@ -258,6 +261,33 @@ async def test_the_statements_are_single(log_in, service, statements):
     await service.clear_sessions_for_user("alice")
 
     assert ["count_user", "list_user", "revoke_session", "clear_user"] == statements
+
+
+async def test_everybodys_sessions_end_in_batches(service, statements, monkeypatch):
+    """Any number of them: one statement for millions would take longer than the limit, and end none."""
+    monkeypatch.setattr(type(service.get_session_store()), "clear_batch", 2)
+    for _ in range(5):
+        await service.create({"user_id": "alice"})
+    statements.clear()
+
+    assert 5 == await service.clear_all_sessions()
+
+    assert ["clear_some"] * 3 + ["clear_all"] == statements
+    assert 0 == await service.count_sessions()
+
+
+async def test_a_session_on_its_way_to_another_id_ends_with_all(postgres_url):
+    """Whoever holds its row meanwhile. SQLite has one writer: there nothing is on its way."""
+    async with DefaultSessionService.from_url(postgres_url, **SETTINGS) as service, RawDatabase(postgres_url) as raw:
+        await service.create({"user_id": "alice"})
+        await raw.rows("BEGIN")
+        await raw.rows("UPDATE bodhi_session SET digest = sha256(digest)")
+        clearing = asyncio.create_task(service.clear_all_sessions())
+        await blocked(postgres_url, count=1)
+        await raw.rows("COMMIT")
+
+        assert 1 == await clearing
+        assert 0 == await service.count_sessions()
 
 
 @pytest.mark.parametrize(
