@@ -1,5 +1,6 @@
 """Everybody who logged in, with the role they had last: what their API tokens may do at most."""
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +8,13 @@ from datetime import datetime
 from bodhi.auth.scopes import Role, role_named
 from bodhi.auth.store_errors import own_errors
 from bodhi.auth.times import time_of
-from bodhi.database import Database
+from bodhi.database import Database, Row
+
+SEEN_TO_MS = 3_600_000  # how exactly it is known when somebody was here last
+
+# What is looked in has an index, and no database takes entries of any length there.
+_MOST_OF_NAME = 100
+_MOST_OF_ID = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +34,18 @@ class KnownPerson:
     username: str
     role: str | None
     is_removed: bool
-    seen_at: datetime  # when any of it changed last
+    changed_at: datetime  # when any of it changed last
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPerson:
+    """Somebody who was seen here, as one who looks for people is told."""
+
+    user_id: str
+    username: str  # empty for who was removed without ever having logged in
+    role: Role | None
+    is_removed: bool
+    seen_at: datetime | None  # at a login or a refresh of its tokens, to the hour
 
 
 class People:
@@ -39,12 +57,32 @@ class People:
 
     async def find(self, user_id: str) -> Person | None:
         """The person as seen last, or None for who was never seen."""
+        row = await self._row(user_id)
+        return None if row is None else Person(row["username"], _role_in(row), bool(row["removed"]))
+
+    async def look_up(self, user_id: str) -> FoundPerson | None:
+        """The same, with when they were seen."""
+        row = await self._row(user_id)
+        return None if row is None else _found(user_id, row)
+
+    async def search(self, text: str = "", *, after: str | None = None, size: int) -> Sequence[FoundPerson]:
+        """At most *size* people whose name or user id holds *text*, by name; *after* is the last one's user id.
+
+        Letters count as the same whether they are small or capital, and spaces however many they are; nothing in *text*
+        has another meaning than itself. Without a text the cost does not depend on how many people there are; with one,
+        all who come next are looked at until *size* are found.
+        """
+        last = None if after is None else await self._row(after)
+        place = ("", "") if last is None else (last["sought"], after)
         with own_errors():
-            row = await self._database.maybe("find_person", user_id=user_id)
-        if row is None:
-            return None
-        role = None if row["role"] is None else role_named(row["role"])
-        return Person(row["username"], role, bool(row["removed"]))
+            rows = await self._database.many(
+                "search_people", text=_folded(text), after=place[0], after_user_id=place[1], size=size
+            )
+        return [_found(row["user_id"], row) for row in rows]
+
+    async def _row(self, user_id: str) -> Row | None:
+        with own_errors():
+            return await self._database.maybe("find_person", user_id=user_id, now=self._clock())
 
     async def list_page(self, *, after: str = "", size: int) -> Sequence[KnownPerson]:
         """At most *size* people, by user id; *after* is the last one's."""
@@ -61,12 +99,19 @@ class People:
         return None if person is None else person.role
 
     async def note(self, user_id: str, username: str, role: Role | None) -> None:
-        """Remember somebody who logged in or whose tokens were refreshed; writes only when something changed."""
-        if await self.find(user_id) == Person(username, role):
-            return
-        name = None if role is None else str(role)
+        """Remember somebody who logged in or whose tokens were refreshed.
+
+        Writes when something changed, and else once an hour.
+        """
+        row = await self._row(user_id)
+        sought = _sought(username, user_id)
         with own_errors():
-            await self._database.count("note_person", user_id=user_id, username=username, role=name, now=self._clock())
+            if row is None or row["removed"] or (row["username"], _role_in(row)) != (username, role):
+                name = None if role is None else str(role)
+                values = {"user_id": user_id, "username": username, "role": name}
+                await self._database.count("note_person", **values, sought=sought, now=self._clock())
+            elif row["seen_at"] is None or row["now"] - row["seen_at"] >= SEEN_TO_MS:
+                await self._database.count("see_person", user_id=user_id, sought=sought, now=self._clock())
 
     async def set_role(self, user_id: str, role: Role) -> None:
         """Remember the role that the provider has just given somebody; nothing for who was never seen."""
@@ -76,4 +121,23 @@ class People:
     async def remove(self, user_id: str) -> None:
         """Remember that somebody was removed: they have no role until they log in again."""
         with own_errors():
-            await self._database.count("remove_person", user_id=user_id, now=self._clock())
+            await self._database.count("remove_person", user_id=user_id, sought=_sought("", user_id), now=self._clock())
+
+
+def _role_in(row: Row) -> Role | None:
+    return None if row["role"] is None else role_named(row["role"])
+
+
+def _found(user_id: str, row: Row) -> FoundPerson:
+    seen_at = None if row["seen_at"] is None else time_of(row["seen_at"])
+    return FoundPerson(user_id, row["username"], _role_in(row), bool(row["removed"]), seen_at)
+
+
+def _sought(username: str, user_id: str) -> str:
+    """What one looks in for a person, and what they are listed by; no text that is looked for reaches over the line."""
+    return f"{_folded(username)[:_MOST_OF_NAME]}\n{_folded(user_id)[:_MOST_OF_ID]}"
+
+
+def _folded(text: str) -> str:
+    """*text* without the difference of small and capital letters, composed and decomposed ones, and kinds of spaces."""
+    return " ".join(unicodedata.normalize("NFC", text.casefold()).split())

@@ -67,7 +67,7 @@ def _session_counts(settings: "Settings", user_ids: Sequence[str]) -> list[int]:
 
 def _row(person: "KnownPerson", sessions: int) -> list[str | None]:
     role = "removed" if person.is_removed else person.role
-    return [person.user_id, person.username or None, role, str(sessions), time_of(person.seen_at)]
+    return [person.user_id, person.username or None, role, str(sessions), time_of(person.changed_at)]
 
 
 def _entry(person: "KnownPerson", sessions: int) -> dict[str, object]:
@@ -77,5 +77,5 @@ def _entry(person: "KnownPerson", sessions: int) -> dict[str, object]:
         "role": person.role,
         "is_removed": person.is_removed,
         "sessions": sessions,
-        "changed_at": json_time(person.seen_at),
+        "changed_at": json_time(person.changed_at),
     }

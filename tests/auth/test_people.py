@@ -1,11 +1,36 @@
 """Everybody who logged in, with the role they had last."""
 
+from datetime import timedelta
+
 import pytest
 
-from bodhi.auth.people import People, Person
+from bodhi.auth.people import FoundPerson, People, Person
 from bodhi.auth.refusal import Refusal
 from bodhi.auth.scopes import Role
-from bodhi.database import open_database
+from bodhi.auth.times import milliseconds_of
+from bodhi.database import Schema, open_database
+
+# Who is found by which text.
+FOUND = {
+    "": ["a/b c%2F", "id-4", "ID-1", "id-2", "id-5", "id-3"],
+    "ANN": ["id-4", "ID-1", "id-2"],
+    "ann lee": ["id-4"],
+    " Ann \n lee ": ["id-4"],
+    "%": ["a/b c%2F", "ID-1"],
+    "_": ["id-2"],
+    "*": [],
+    "zoë ångström": ["id-3"],
+    "ZOE\N{COMBINING DIAERESIS} \N{ANGSTROM SIGN}": ["id-3"],
+    "Straße \N{GRINNING FACE}": ["id-5"],
+    "<SCRIPT>": ["a/b c%2F"],
+    "id-1": ["ID-1"],
+    "B C%2f": ["a/b c%2F"],
+    "leeid-2": [],
+    "lee id-2": [],
+    "'": [],
+    "\\": [],
+    "x" * 1_000: [],
+}
 
 
 class Counting:
@@ -17,6 +42,9 @@ class Counting:
 
     async def maybe(self, name, **values):
         return await self._database.maybe(name, **values)
+
+    async def many(self, name, **values):
+        return await self._database.many(name, **values)
 
     async def count(self, name, **values):
         self.written.append(name)
@@ -50,7 +78,7 @@ async def test_somebody_is_remembered_with_their_role(people):
 
 
 async def test_only_what_changed_is_written(people, database):
-    """A refresh every few minutes costs a read."""
+    """A refresh every few minutes costs a read, within an hour."""
     for role in (Role.USER, Role.USER, Role.ADMIN, Role.ADMIN, None, None):
         await people.note("alice", "alice", role)
     await people.note("alice", "Alice", None)
@@ -58,6 +86,99 @@ async def test_only_what_changed_is_written(people, database):
 
     assert 5 == len(database.written)
     assert Person("Alice", None) == await people.find("alice")
+
+
+async def test_when_somebody_was_here_is_known_to_the_hour(people, database, clock):
+    """What is noted in between costs no write; a role that others change is no visit."""
+    await people.note("alice", "alice", Role.USER)
+    first = (await people.look_up("alice")).seen_at
+    clock.advance(3_599_999)
+    await people.note("alice", "alice", Role.USER)
+    await people.set_role("alice", Role.MANAGER)
+    assert first == (await people.look_up("alice")).seen_at
+
+    clock.advance(1)
+    await people.note("alice", "alice", Role.MANAGER)
+
+    assert first + timedelta(hours=1) == (await people.look_up("alice")).seen_at
+    assert ["note_person", "change_person_role", "see_person"] == database.written
+
+
+async def test_who_never_was_here_was_not_seen(people):
+    """A removal is no visit either."""
+    await people.remove("bob")
+
+    assert FoundPerson("bob", "", None, is_removed=True, seen_at=None) == await people.look_up("bob")
+    assert await people.look_up("alice") is None
+
+
+async def found(people, text="", **options):
+    """The ids of those who are found."""
+    return [person.user_id for person in await people.search(text, size=10, **options)]
+
+
+@pytest.fixture
+async def known(people):
+    """Some people, noted in another order than that of their names."""
+    for user_id, username in {
+        "id-3": "Zoë Ångström",
+        "ID-1": "ann%lee",
+        "id-2": "Ann_Lee",
+        "id-4": "ann   lee",
+        "a/b c%2F": "<script>alert(1)</script>",
+        "id-5": "STRASSE \N{GRINNING FACE}",
+    }.items():
+        await people.note(user_id, username, Role.USER)
+
+
+async def test_people_are_found_by_a_part_of_their_name_or_id(people, known):
+    """In the order of their names, whatever letters are capital, and literally."""
+    assert FOUND == {text: await found(people, text) for text in FOUND}
+
+
+async def test_pages_of_people_go_on_where_the_one_before_ended(people):
+    """Also among namesakes, and after somebody who got another name meanwhile."""
+    for number in range(5):
+        await people.note(f"id-{number}", "ann" if number < 3 else "bob", None)
+    listed = []
+    while page := await people.search(after=listed[-1] if listed else None, size=2):
+        listed += [person.user_id for person in page]
+        await people.note("id-0", "aaron", None)
+
+    assert ["id-0", "id-1", "id-2", "id-3", "id-4"] == listed
+    assert ["id-4"] == await found(people, "B", after="id-3")
+    assert await found(people) == await found(people, after="nobody")
+
+
+async def test_names_may_be_of_any_length(people):
+    """Only their beginning is looked in."""
+    for user_id, username in {
+        "long": "x" * 99 + "yz" * 50_000,
+        "wide": "\N{OLD PERSIAN NUMBER HUNDRED}" * 10_000,
+    }.items():
+        await people.note(user_id, username, None)
+
+    assert (["long"], []) == (await found(people, "xy"), await found(people, "yz"))
+
+
+async def test_people_from_before_are_found(database_url, clock):
+    """The migration makes what one looks in of what there is."""
+    async with open_database(database_url, limit_seconds=10) as database:
+        older = Schema(database, "application")
+        del older.migrations[2:]
+        await older.migrate()
+        for user_id, username in {"Id-1": "Ann", "id-2": ""}.items():
+            values = ", ".join(f"'{one}'" for one in (user_id, username))
+            await database.script(
+                f"INSERT INTO bodhi_person (user_id, username, removed, updated_at) VALUES ({values}, 0, 5)"
+            )
+        await Schema(database, "application").migrate()
+        people = People(database, clock=clock)
+
+        assert ["Id-1"] == await found(people, "ANN")
+        assert [None, 5] == [one.seen_at and milliseconds_of(one.seen_at) for one in await people.search("id", size=5)]
+        await people.note("id-2", "", None)
+        assert (await people.look_up("id-2")).seen_at is not None
 
 
 async def test_a_role_is_set_where_somebody_is_known(people):
@@ -97,6 +218,7 @@ async def test_an_outage_is_told(database_url):
 
     for call in (
         people.role_of("alice"),
+        people.search("alice", size=1),
         people.note("alice", "alice", None),
         people.set_role("alice", Role.USER),
         people.remove("alice"),

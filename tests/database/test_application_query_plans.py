@@ -1,4 +1,4 @@
-"""What runs with requests on the tables of tokens and applications finds its rows by an index."""
+"""What runs with requests on the tables of people, tokens and applications finds its rows by an index."""
 
 import sqlite3
 
@@ -8,6 +8,7 @@ from bodhi.database import Schema, open_database
 from bodhi.database.statements import load_statements
 
 TOKEN, REQUEST, SESSION = "bodhi_api_token", "bodhi_app_access_request", "bodhi_provider_session"
+PERSON = "bodhi_person"
 PLANS = {
     "find_api_token": TOKEN,
     "list_api_tokens": TOKEN,
@@ -33,9 +34,14 @@ PLANS = {
     "list_provider_sessions": SESSION,
     "forget_provider_session": SESSION,
     "sweep_provider_sessions": SESSION,
+    "find_person": PERSON,
+    "see_person": PERSON,
+    "change_person_role": PERSON,
+    "list_people": PERSON,
+    "search_people": PERSON,
 }
 # They add a row.
-OTHERS = {"create_api_token", "create_app_access_request", "remember_provider_session"}
+OTHERS = {"create_api_token", "create_app_access_request", "remember_provider_session", "note_person", "remove_person"}
 
 
 def test_every_statement_on_these_tables_has_its_plan_here():
@@ -43,7 +49,7 @@ def test_every_statement_on_these_tables_has_its_plan_here():
     touching = {
         one.name
         for one in load_statements("sqlite").values()
-        if any(f"{table}{end}" in one.sql + "\n" for table in (TOKEN, REQUEST, SESSION) for end in ("\n", " "))
+        if any(f"{table}{end}" in one.sql + "\n" for table in (TOKEN, REQUEST, SESSION, PERSON) for end in ("\n", " "))
     }
 
     assert PLANS.keys() | OTHERS == touching
