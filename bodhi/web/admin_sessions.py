@@ -7,11 +7,13 @@ import msgspec
 from aiohttp import web
 
 from bodhi.auth.gate import SESSION_ADMIN, SESSION_MANAGER
+from bodhi.auth.refusal import Refusal
 from bodhi.session import SESSIONS, SessionInfo, SessionPage, get_session
+from bodhi.web.answers import empty
 from bodhi.web.input import parameter_of, query_of
 from bodhi.web.operations import Operation
 from bodhi.web.services import USERS, session_user_of
-from bodhi.web.user_sessions import Ended, OwnSession, SessionPaging, page_of_sessions, told
+from bodhi.web.user_sessions import Ended, Handle, OwnSession, SessionPaging, page_of_sessions, told
 from bodhi.web.users import UserId
 
 PATH = "/bodhi/v1/sessions"
@@ -58,10 +60,13 @@ async def list_of_user(request: web.Request) -> web.Response:
 
 async def end_of_user(request: web.Request) -> web.Response:
     """Ends all sessions of a user; how many."""
-    caller, user_id = session_user_of(request), parameter_of(request, "user_id")
-    await request.app[USERS].refuse_above(caller, user_id)
-    ended = await request.app[SESSIONS].clear_sessions_for_user(user_id, reason="revoked", by=caller.user_id)
-    return await _ended(request, ended, with_own=user_id == caller.user_id)
+    return told(Ended(await end_sessions_of_user(request, parameter_of(request, "user_id"))))
+
+
+async def end_one_of_user(request: web.Request) -> web.Response:
+    """204: the session is no more."""
+    await end_session_of_user(request, parameter_of(request, "user_id"), parameter_of(request, "handle"))
+    return empty(204)
 
 
 async def list_all(request: web.Request) -> web.Response:
@@ -72,18 +77,47 @@ async def list_all(request: web.Request) -> web.Response:
 
 async def end_all(request: web.Request) -> web.Response:
     """Ends every session, the caller's own among them; how many."""
+    return told(Ended(await end_every_session(request)))
+
+
+async def end_session_of_user(request: web.Request, user_id: str, handle: str) -> bool:
+    """Ends that session of the user; whether it was the one of this request, whose cookie then goes.
+
+    ``session_error-not_found`` where the user has no such session, whoever else may have it, and
+    ``api_auth_error-forbidden`` for a caller who stands below the user.
+    """
+    caller, session = session_user_of(request), await get_session(request)
+    await request.app[USERS].refuse_above(caller, user_id)
+    if not await request.app[SESSIONS].revoke_session(handle, user_id=user_id, reason="revoked", by=caller.user_id):
+        raise Refusal("session_error-not_found")
+    is_own = session.identity == handle
+    if is_own:
+        session.invalidate()  # the row is gone; this takes the cookie away
+    return is_own
+
+
+async def end_sessions_of_user(request: web.Request, user_id: str) -> int:
+    """Ends all sessions of the user, for those who do not stand below them; how many.
+
+    Where the user is the caller, the cookie of this request goes as well.
+    """
+    caller = session_user_of(request)
+    await request.app[USERS].refuse_above(caller, user_id)
+    ended = await request.app[SESSIONS].clear_sessions_for_user(user_id, reason="revoked", by=caller.user_id)
+    if user_id == caller.user_id:
+        (await get_session(request)).invalidate()
+    return ended
+
+
+async def end_every_session(request: web.Request) -> int:
+    """Ends all sessions of everybody, the one of this request too, whose cookie then goes; how many."""
     ended = await request.app[SESSIONS].clear_all_sessions(by=session_user_of(request).user_id)
-    return await _ended(request, ended, with_own=True)
+    (await get_session(request)).invalidate()
+    return ended
 
 
 def _page(page: SessionPage) -> web.Response:
     return told(AnySessions([AnySession.of(info) for info in page.sessions], page.after))
-
-
-async def _ended(request: web.Request, ended: int, *, with_own: bool) -> web.Response:
-    if with_own:
-        (await get_session(request)).invalidate()  # the row is gone; this takes the cookie away
-    return told(Ended(ended))
 
 
 _OF_ONE_USER = ("user_route_error-list_failed", "auth_error-idp_unavailable")
@@ -109,6 +143,16 @@ OPERATIONS = (
         parameters={"user_id": UserId},
         answers={200: Ended},
         refusals=_OF_ONE_USER,
+    ),
+    Operation(
+        "DELETE",
+        f"{USER_PATH}/{{handle}}",
+        end_one_of_user,
+        SESSION_MANAGER,
+        "End one session of a user",
+        parameters={"user_id": UserId, "handle": Handle},
+        answers={204: None},
+        refusals=("session_error-not_found", *_OF_ONE_USER),
     ),
     Operation("GET", PATH, list_all, SESSION_ADMIN, "List all sessions", query=AnyPaging, answers={200: AnySessions}),
     Operation("DELETE", PATH, end_all, SESSION_ADMIN, "End all sessions", answers={200: Ended}),

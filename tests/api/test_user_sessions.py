@@ -168,11 +168,28 @@ async def test_managers_see_and_end_the_sessions_of_those_not_above_them(desk):
     assert [manager] == await desk.handles("manager")
 
 
+async def test_managers_end_one_session_of_somebody(desk):
+    """Nobody else's under their name; the own one takes its cookie along."""
+    handle, foreign, manager = await desk.log_in("user"), await desk.log_in("power_user"), await desk.log_in("manager")
+    path = "/users/id-user/sessions"
+
+    assert (204, None) == await desk("manager", "DELETE", f"{path}/{handle}")
+
+    for other in (handle, foreign, HANDLE, "x"):
+        assert UNKNOWN == await desk("manager", "DELETE", f"{path}/{other}")
+    assert ([], [foreign]) == (await desk.handles("user"), await desk.handles("power_user"))
+    cookie = {**desk.cookie_of("manager"), "Test-Caller": "manager"}
+    async with desk.api.client.delete(f"/bodhi/v1/users/id-manager/sessions/{manager}", headers=cookie) as response:
+        assert 204 == response.status
+    assert response.headers["Set-Cookie"].startswith(f'{desk.sessions.cookie.full_name}=""')
+
+
 async def test_managers_do_not_reach_above_themselves(desk):
     """Nothing is listed and nothing ends; administrators reach everybody."""
     admin = await desk.log_in("admin")
     for method in ("GET", "DELETE"):
         assert FORBIDDEN == await desk("manager", method, "/users/id-admin/sessions")
+        assert FORBIDDEN == await desk("manager", "DELETE", f"/users/id-admin/sessions/{admin}")
         for caller in ("user", "power_user"):
             assert FORBIDDEN == await desk(caller, method, "/users/id-user/sessions")
     assert [admin] == await desk.handles("admin")
