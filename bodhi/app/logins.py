@@ -37,7 +37,15 @@ from bodhi.session import DefaultSessionService
 from bodhi.settings import Settings
 from bodhi.web.authenticator import AUTHENTICATOR, Authenticator
 from bodhi.web.login import DESK, LoginDesk
-from bodhi.web.services import ACCESS_REQUESTS, API_TOKENS, APP_ACCESS_REQUESTS, INSTANCES, SETTINGS_BOOK, USERS
+from bodhi.web.services import (
+    ACCESS_REQUESTS,
+    API_TOKENS,
+    APP_ACCESS_REQUESTS,
+    INSTANCES,
+    PEOPLE,
+    SETTINGS_BOOK,
+    USERS,
+)
 from bodhi.web.setup import SETUP, SetupDesk
 from bodhi.web.status import program_version
 
@@ -164,6 +172,7 @@ def _nobody() -> aiohttp.ClientSession:
 def _add_requests_and_users(app: web.Application, parts: _Parts) -> Memory[ExternalApp]:
     """Answers where exchanged tokens are remembered."""
     app[INSTANCES] = parts.instances
+    app[PEOPLE] = parts.people
     app[SETUP] = SetupDesk(
         parts.instances, parts.provider if parts.has_provider else None, secret=parts.settings.setup_secret
     )

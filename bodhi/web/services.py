@@ -7,6 +7,7 @@ from bodhi.auth.api_tokens import ApiTokens
 from bodhi.auth.app_access_requests import AppAccessRequests
 from bodhi.auth.context import AuthContext, SessionUser
 from bodhi.auth.instance import InstanceService
+from bodhi.auth.people import People
 from bodhi.auth.users import Users
 from bodhi.metrics.activity import Activity
 from bodhi.metrics.watch import Watch
@@ -14,6 +15,7 @@ from bodhi.web.settings_book import SettingsBook
 
 INSTANCES = web.AppKey("INSTANCES", InstanceService)
 ACCESS_REQUESTS = web.AppKey("ACCESS_REQUESTS", AccessRequests)
+PEOPLE = web.AppKey("PEOPLE", People)
 USERS = web.AppKey("USERS", Users)
 API_TOKENS = web.AppKey("API_TOKENS", ApiTokens)
 APP_ACCESS_REQUESTS = web.AppKey("APP_ACCESS_REQUESTS", AppAccessRequests)

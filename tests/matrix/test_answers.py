@@ -177,16 +177,16 @@ async def ask_for_roles(checked, people):
     """Refused, refused again, given twice, changed and taken away."""
     admin, nobody = await people("admin"), await people("nobody")
     await checked("POST /ui/request-access", nobody)
-    await checked("GET /ui/access-requests", admin)
-    await checked("GET /ui/activity", admin)
-    await checked("POST /ui/access-requests/{id}/reject", admin, id=1)
+    await checked("GET /ui/admin/access-requests", admin)
+    await checked("GET /ui/admin/activity", admin)
+    await checked("POST /ui/admin/access-requests/{id}/reject", admin, id=1)
     await checked("POST /bodhi/v1/user/request-access", nobody)
     await checked("GET /bodhi/v1/user/request-status", nobody)
     await checked("GET /bodhi/v1/access-requests/pending", admin)
     await checked("POST /bodhi/v1/access-requests/{id}/reject", admin, id=2)
     await checked("GET /bodhi/v1/access-requests", admin)
     user_id = checked.json["requests"][0]["user_id"]
-    for number, (path, form) in enumerate({"/ui": "data", "/bodhi/v1": "json"}.items(), 3):
+    for number, (path, form) in enumerate({"/ui/admin": "data", "/bodhi/v1": "json"}.items(), 3):
         await checked("POST /bodhi/v1/user/request-access", await people("nobody"))
         await checked(
             f"POST {path}/access-requests/{{id}}/approve", admin, id=number, **{form: {"role": "resource_user"}}
@@ -242,8 +242,18 @@ async def see_and_end_sessions(checked, people):
         other = next(session for session in checked.json["sessions"] if not session["is_current"])
         await checked(end_one, user, handle=other["handle"])
         await checked(end_others, user)
-    admin = await people("admin")
-    await checked("GET /bodhi/v1/users/{user_id}/sessions", admin)
+    admin, user_id = await people("admin"), checked.provider.person("user").user_id
+    await checked("GET /ui/admin", admin, query="q=user")
+    for end_one, query in (
+        ("DELETE /bodhi/v1/users/{user_id}/sessions/{handle}", ""),
+        ("POST /ui/admin/person/sessions/{handle}/end", f"id={user_id}"),
+    ):
+        await people("user")
+        await checked("GET /bodhi/v1/users/{user_id}/sessions", admin, user_id=user_id)
+        handle = checked.json["sessions"][0]["handle"]
+        await checked(end_one, admin, query=query, user_id=user_id, handle=handle)
+    await checked("GET /ui/admin/person", admin, query=f"id={user_id}")
+    await checked("POST /ui/admin/person/end-all", admin, query=f"id={user_id}")
     await checked("DELETE /bodhi/v1/users/{user_id}/sessions", admin)
     await checked("GET /bodhi/v1/sessions", admin)
     await checked("DELETE /bodhi/v1/sessions", admin)

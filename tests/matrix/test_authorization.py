@@ -74,13 +74,18 @@ GATES = {
         "PUT /bodhi/v1/users/{user_id}/role",
         "GET /bodhi/v1/users/{user_id}/sessions",
         "DELETE /bodhi/v1/users/{user_id}/sessions",
+        "DELETE /bodhi/v1/users/{user_id}/sessions/{handle}",
         "GET /bodhi/v1/access-requests/pending",
         "GET /bodhi/v1/access-requests",
         "POST /bodhi/v1/access-requests/{id}/approve",
         "POST /bodhi/v1/access-requests/{id}/reject",
-        "GET /ui/access-requests",
-        "POST /ui/access-requests/{id}/approve",
-        "POST /ui/access-requests/{id}/reject",
+        "GET /ui/admin",
+        "GET /ui/admin/person",
+        "POST /ui/admin/person/sessions/{handle}/end",
+        "POST /ui/admin/person/end-all",
+        "GET /ui/admin/access-requests",
+        "POST /ui/admin/access-requests/{id}/approve",
+        "POST /ui/admin/access-requests/{id}/reject",
     },
     Gate(Role.ADMIN): {
         "DELETE /bodhi/v1/users/{user_id}",  # H-41
@@ -89,7 +94,7 @@ GATES = {
         "GET /bodhi/v1/settings",
         "PUT /bodhi/v1/settings/{key}",
         "DELETE /bodhi/v1/settings/{key}",
-        "GET /ui/activity",
+        "GET /ui/admin/activity",
     },
 }
 

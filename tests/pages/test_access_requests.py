@@ -5,7 +5,7 @@ from bodhi.web.services import ACCESS_REQUESTS
 from pages.browser import HTML
 from pages.markup import read
 
-PATH = "/ui/access-requests"
+PATH = "/ui/admin/access-requests"
 HTMX = {"HX-Request": "true", "Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
 HOSTILE = "<img src=x onerror=alert(1)>\"'"
 

@@ -6,21 +6,22 @@ TITLES = ["Live sessions", "Logins a minute", "Saves a minute", "Conflicts a min
 async def test_administrators_see_what_the_server_does(browser, provider):
     """Each series has a picture that says in words what it shows."""
     await browser.log_in(provider, "admin")
-    await browser.open("/ui/activity")
+    await browser.open("/ui/admin/activity")
 
     assert TITLES == [title.text for title in browser.page.all("h2")]
     assert TITLES == [picture.one("title").text for picture in browser.page.all("svg")]
-    assert "Activity" in [link.text for link in browser.page.all("a")]
+    assert "Activity" in [link.text for link in browser.page.all("a", **{"aria-current": "page"})]
 
 
 @pytest.mark.parametrize("hours", [1, 24])
 async def test_one_may_look_back_further(browser, provider, hours):
     """The way that is shown is marked."""
     await browser.log_in(provider, "admin")
-    await browser.open(f"/ui/activity?hours={hours}")
+    await browser.open(f"/ui/admin/activity?hours={hours}")
 
-    (chosen,) = browser.page.all("a", **{"aria-current": "true"})
-    assert f"/ui/activity?hours={hours}" == chosen.attributes["href"]
+    ways = browser.page.one("nav", **{"aria-label": "How far to look back"})
+    chosen = ways.one("a", **{"aria-current": "true"})
+    assert f"/ui/admin/activity?hours={hours}" == chosen.attributes["href"]
 
 
 @pytest.mark.parametrize("hours", ["0", "25", "x", "1&hours=2"])
@@ -28,7 +29,7 @@ async def test_no_other_span_is_taken(browser, provider, hours):
     """A page of an error, and no more."""
     await browser.log_in(provider, "admin")
 
-    await browser.open(f"/ui/activity?hours={hours}")
+    await browser.open(f"/ui/admin/activity?hours={hours}")
 
     assert 400 == browser.status
 
@@ -37,6 +38,7 @@ async def test_it_is_for_administrators(browser, provider):
     """Nobody else finds it in the bar, or gets it."""
     await browser.log_in(provider, "manager")
 
+    await browser.open("/ui/admin")
     assert "Activity" not in [link.text for link in browser.page.all("a")]
-    await browser.open("/ui/activity")
+    await browser.open("/ui/admin/activity")
     assert 403 == browser.status

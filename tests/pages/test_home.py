@@ -40,7 +40,7 @@ async def test_home_says_who_i_am_and_what_i_may_do(server, new_browser, provide
         }
         assert expected == dict(zip(names, values, strict=True))
         assert browser.page.all("p")[0].text.endswith(".")
-        assert (user in {"admin", "manager"}) == bool(browser.page.all("a", href="/ui/access-requests"))
+        assert (user in {"admin", "manager"}) == bool(browser.page.all("a", href="/ui/admin"))
 
 
 async def test_bar_says_where_i_am(browser, provider):
@@ -49,9 +49,12 @@ async def test_bar_says_where_i_am(browser, provider):
 
     (current,) = browser.page.all("a", **{"aria-current": "page"})
     assert "Home" == current.text
+    await browser.follow("Admin")
+    assert ["Admin", "People"] == [link.text for link in browser.page.all("a", **{"aria-current": "page"})]
     await browser.follow("Access requests")
+    (area,) = browser.page.all("a", **{"aria-current": "true"})
     (current,) = browser.page.all("a", **{"aria-current": "page"})
-    assert "Access requests" == current.text
+    assert ("Admin", "Access requests") == (area.text, current.text)
 
 
 async def test_name_is_text_whatever_it_holds(browser, provider):

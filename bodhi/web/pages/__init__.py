@@ -1,13 +1,15 @@
 """The pages for people, under ``/ui``: they work without JavaScript, and show nothing that the API does not give."""
 
 from bodhi.web.operations import PUBLIC, Operation
-from bodhi.web.pages import access_requests, activity, app_review, home, login, sessions
+from bodhi.web.pages import access_requests, activity, app_review, home, login, people, person, sessions
 from bodhi.web.pages.static import PATH, static_file
 
 PAGES = (
     *home.OPERATIONS,
     *login.OPERATIONS,
     *sessions.OPERATIONS,
+    *people.OPERATIONS,
+    *person.OPERATIONS,
     *access_requests.OPERATIONS,
     *app_review.OPERATIONS,
     *activity.OPERATIONS,

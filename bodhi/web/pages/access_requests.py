@@ -1,4 +1,4 @@
-"""``/ui/access-requests``: who waits for a role, and what managers say to that."""
+"""``/ui/admin/access-requests``: who waits for a role, and what managers say to that."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""``/ui/activity``: what the server has been doing, for administrators."""
+"""``/ui/admin/activity``: what the server has been doing, for administrators."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal

@@ -52,7 +52,7 @@ def _show(request: web.Request, answer: web.Response) -> None:
     """Makes a page of *answer*, unless it is one already; status and further headers stay."""
     if answer.content_type != "application/json" or answer.prepared:
         return
-    target = arrival_target(request) if answer.status == 401 else None
+    target = _way_on(request) if answer.status == 401 else None
     if target is not None:
         answer.text = render("arrival.html", target=target, **_NOBODY)
     else:
@@ -62,6 +62,11 @@ def _show(request: web.Request, answer: web.Response) -> None:
     if is_partial(request):
         # Whatever the form wanted to change stays; what went wrong is said at the top.
         answer.headers.update({"HX-Retarget": "#notice", "HX-Reswap": "innerHTML"})
+
+
+def _way_on(request: web.Request) -> str | None:
+    # Whom a link is about, and nothing that only this site's own answers say.
+    return arrival_target(request, **{name: value for name, value in request.query.items() if name == "id"})
 
 
 def _problem(answer: web.Response, template: str) -> str:

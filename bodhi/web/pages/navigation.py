@@ -1,4 +1,4 @@
-"""Which pages there are for whom, as the bar at the top lists them."""
+"""Which pages there are for whom: in the bar at the top, and within the administration."""
 
 from dataclasses import dataclass
 
@@ -8,24 +8,38 @@ from bodhi.auth.scopes import Role
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One page in the bar, for those who have at least *role*; None: for everybody who is logged in."""
+    """One page, for those who have at least *role*; None: for everybody who is logged in."""
 
     title: str
     path: str
     role: Role | None = None
+    is_area: bool = False  # with further pages below its path
 
     def is_for(self, person: SessionUser) -> bool:
         """Whether *person* may use the page."""
         return self.role is None or (person.role is not None and person.role.grants(self.role))
 
+    def holds(self, here: str) -> bool:
+        """Whether *here* is the page, or one of its area."""
+        return here == self.path or (self.is_area and here.startswith(f"{self.path}/"))
+
 
 HOME = Entry("Home", "/ui")
 SESSIONS = Entry("Sessions", "/ui/sessions")
-ACCESS_REQUESTS = Entry("Access requests", "/ui/access-requests", Role.MANAGER)
-ACTIVITY = Entry("Activity", "/ui/activity", Role.ADMIN)
-ENTRIES = (HOME, SESSIONS, ACCESS_REQUESTS, ACTIVITY)
+ADMIN = Entry("Admin", "/ui/admin", Role.MANAGER, is_area=True)
+BAR = (HOME, SESSIONS, ADMIN)
+
+PEOPLE = Entry("People", ADMIN.path, Role.MANAGER)
+ACCESS_REQUESTS = Entry("Access requests", f"{ADMIN.path}/access-requests", Role.MANAGER)
+ACTIVITY = Entry("Activity", f"{ADMIN.path}/activity", Role.ADMIN)
+ADMINISTRATION = (PEOPLE, ACCESS_REQUESTS, ACTIVITY)
 
 
 def navigation_of(person: SessionUser | None) -> list[Entry]:
     """The entries of the bar; none for those who are not logged in."""
-    return [entry for entry in ENTRIES if person is not None and entry.is_for(person)]
+    return [entry for entry in BAR if person is not None and entry.is_for(person)]
+
+
+def administration_of(person: SessionUser | None) -> list[Entry]:
+    """The pages of the administration."""
+    return [entry for entry in ADMINISTRATION if person is not None and entry.is_for(person)]

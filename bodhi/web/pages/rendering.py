@@ -9,8 +9,9 @@ from aiohttp import hdrs, web
 
 from bodhi.auth.context import SessionUser
 from bodhi.auth.refusal import Refusal
+from bodhi.web.devices import device_of
 from bodhi.web.pages import words
-from bodhi.web.pages.navigation import navigation_of
+from bodhi.web.pages.navigation import administration_of, navigation_of
 from bodhi.web.pages.static import static_url
 from bodhi.web.services import CONTEXT, PROVIDER_IS_AWAY
 
@@ -31,7 +32,13 @@ def page(
 ) -> web.Response:
     """The page of that name; *form_targets* are the other origins to which the answer to one of its forms may lead."""
     person = person_of(request)
-    shown = {"here": request.path, "person": person, "navigation": navigation_of(person), **values}
+    shown = {
+        "here": request.path,
+        "person": person,
+        "navigation": navigation_of(person),
+        "administration": administration_of(person),
+        **values,
+    }
     text = render(template, **shown)
     return web.Response(text=text, status=status, content_type="text/html", headers=page_headers(form_targets))
 
@@ -82,5 +89,7 @@ def _environment() -> "jinja2.Environment":
         lstrip_blocks=True,
     )
     environment.globals["static"] = static_url
-    environment.filters.update(role=words.role_name, day=words.day, moment=words.moment, readable=words.readable)
+    environment.filters.update(
+        role=words.role_name, day=words.day, moment=words.moment, readable=words.readable, device=device_of
+    )
     return environment

@@ -6,7 +6,6 @@ import msgspec
 from aiohttp import web
 
 from bodhi.session import SESSIONS
-from bodhi.web.devices import device_of
 from bodhi.web.input import parameter_of, query_of
 from bodhi.web.login import DESK, LOGIN_PATH
 from bodhi.web.operations import OPTIONAL, Operation
@@ -76,7 +75,6 @@ async def _shown(request: web.Request, after: str | None) -> dict[str, Any]:
         "sessions": sorted(found.sessions, key=lambda one: not one.is_current),
         "others": await request.app[SESSIONS].count_sessions_for_user(user_id) - 1,
         "after": found.after,
-        "device": device_of,
     }
 
 

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from urllib.parse import urlencode
 
 from bodhi.auth.scopes import Role
 
@@ -44,6 +45,11 @@ def day(time: datetime) -> str:
 def moment(time: datetime) -> str:
     """The same for machines: ``2026-11-24T10:12:00Z``."""
     return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def query(**values: str) -> str:
+    """*values* as the end of an address."""
+    return f"?{urlencode(values)}"
 
 
 def readable(value: object) -> str:

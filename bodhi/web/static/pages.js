@@ -1,6 +1,6 @@
-// Says so when a form got no answer at all; every answer that there is comes with its own words.
 "use strict";
 
+// Says so when a form got no answer at all; every answer that there is comes with its own words.
 document.addEventListener("htmx:error", () => {
   const notice = document.getElementById("notice");
   const problem = document.createElement("p");
@@ -11,4 +11,11 @@ document.addEventListener("htmx:error", () => {
 
 document.addEventListener("htmx:before:request", () => {
   document.getElementById("notice").replaceChildren(); // it was about the last one
+});
+
+// A search that is answered in its place stands in the address nevertheless: there the way back leads.
+document.addEventListener("submit", ({ target: form }) => {
+  if (form.method === "get") {
+    history.replaceState(null, "", `${form.action}?${new URLSearchParams(new FormData(form))}`);
+  }
 });
