@@ -7,7 +7,8 @@ from e2e.barriers import expect_no_barriers
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-PAGES = ("/ui", "/ui/sessions", "/ui/admin", "/ui/admin/person?id=nobody", "/ui/admin/access-requests", "/ui/admin/activity")
+ADMINISTRATION = ("/ui/admin", "/ui/admin/person?id=nobody", "/ui/admin/access-requests", "/ui/admin/activity")
+PAGES = ("/ui", "/ui/sessions", *ADMINISTRATION)
 
 
 async def test_pages_have_no_barriers(site, person, new_person, notes):
