@@ -48,7 +48,7 @@ def count(command_line: CommandLine, as_json: bool) -> None:
     if as_json:
         print_json({"live": live})
     else:
-        click.echo(f"{live} live sessions")
+        click.echo(f"{live} live {_noun(live)}")
 
 
 @sessions.command("list")
@@ -166,7 +166,11 @@ def _tell_ended(ended: int, as_json: bool) -> None:
     if as_json:
         print_json({"ended": ended})
     else:
-        click.echo(f"{ended} live {'session' if ended == 1 else 'sessions'} ended")
+        click.echo(f"{ended} live {_noun(ended)} ended")
+
+
+def _noun(sessions: int) -> str:
+    return "session" if sessions == 1 else "sessions"
 
 
 @sessions.command()
@@ -178,7 +182,7 @@ def sweep(command_line: CommandLine, as_json: bool) -> None:
     if as_json:
         print_json({"swept": swept})
     else:
-        click.echo(f"{swept} expired sessions deleted")
+        click.echo(f"{swept} expired {_noun(swept)} deleted")
 
 
 @sessions.command()

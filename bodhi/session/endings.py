@@ -39,4 +39,7 @@ def note_ended(
     if reason not in NOBODYS_PURPOSE:
         counters.deletions += sessions
     fields = {"event": "sessions_ended", "reason": reason, "ended": sessions, "user_id": user_id, "by": by}
-    log.info("%d sessions ended: %s", sessions, reason, extra={"fields": fields})
+    noun = "session" if sessions == 1 else "sessions"
+    whose = f" of {user_id}" if user_id else ""
+    whom = f", by {by}" if by else ""
+    log.info("%d %s%s ended: %s%s", sessions, noun, whose, reason, whom, extra={"fields": fields})

@@ -55,7 +55,7 @@ def told(caplog):
     return told
 
 
-async def test_revoking_and_clearing_is_told(service, told):
+async def test_revoking_and_clearing_is_told(service, told, caplog):
     """With who did it, and not where nothing ended."""
     handles = [(await service.create({"user_id": "ann"}))[1].handle for _ in range(4)]
 
@@ -72,6 +72,12 @@ async def test_revoking_and_clearing_is_told(service, told):
         ("role_change", 1, "ann", "root"),
         ("cleared", 1, None, "operator"),
     ] == told()
+    assert [
+        "1 session of ann ended: revoked",
+        "2 sessions of ann ended: revoked, by ann",
+        "1 session of ann ended: role_change, by root",
+        "1 session ended: cleared, by operator",
+    ] == [record.getMessage() for record in caplog.records if record.name == "bodhi.session.endings"]
     assert {"revoked": 3, "role_change": 1, "cleared": 1} == service.counters.endings
 
 
