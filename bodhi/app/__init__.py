@@ -16,7 +16,7 @@ from bodhi.app.logins import add_logins
 from bodhi.metrics.requests import RequestTimes
 from bodhi.session import DefaultSessionService
 from bodhi.settings import Settings
-from bodhi.web import backchannel, canonical, cross_site, forwarded, headers, hosts, life, request_id, watching
+from bodhi.web import backchannel, canonical, cross_site, forwarded, headers, hosts, life, request_id, verify, watching
 from bodhi.web.access_log import LOGGER, AccessLog
 from bodhi.web.cors import cors_middleware
 from bodhi.web.errors import error_middleware, refusal_middleware
@@ -68,6 +68,7 @@ def create_app(settings: Settings) -> web.Application:
     headers.setup(app, is_https=settings.public_scheme == "https")
     life.setup(app)
     add_logins(app, settings, service, times)
+    app[verify.GIVES_ACCESS_TOKENS] = settings.verify_access_token
     app[DESCRIPTION] = Description(OPERATIONS)
     app.add_routes(routes_of(OPERATIONS))
     return app
@@ -88,5 +89,6 @@ def _guard_the_edge(app: web.Application, settings: Settings, service: DefaultSe
         allowed_hosts=settings.allowed_hosts,
         redirects=settings.canonical_redirect,
     )
-    canonical.setup(app, public_url=public_url, enabled=settings.canonical_redirect)
+    # A proxy asks there in the name of a page, and would send people to the question rather than to the page.
+    canonical.setup(app, public_url=public_url, enabled=settings.canonical_redirect, exempt=[verify.PATH])
     cross_site.setup(app, cookie_name=service.cookie.full_name, exempt=[backchannel.PATH])

@@ -218,7 +218,17 @@ class AuthSettings:
             names.BODHI_TRUSTED_PROXIES,
             kinds.networks(),
             Derived("none", lambda _: ()),
-            "Proxies whose X-Forwarded-For, -Proto and -Host headers are believed.",
+            "Proxies whose X-Forwarded-For, -Proto, -Host, -Method and -Uri headers are believed.",
+        ),
+    ]
+    verify_access_token: Annotated[
+        bool,
+        Setting(
+            names.BODHI_VERIFY_ACCESS_TOKEN,
+            kinds.switch(),
+            "false",
+            "Whether GET /bodhi/v1/auth/verify also gives trusted proxies the access token of who may pass, for the "
+            "application behind them. Needs BODHI_TRUSTED_PROXIES, and a proxy that lets nobody else ask there.",
         ),
     ]
     allowed_hosts: Annotated[

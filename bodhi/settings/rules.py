@@ -67,6 +67,11 @@ FAULTS = (
         lambda dev, host: not dev or is_loopback(host),
         "{0} starts a provider that lets anybody in and is for this machine alone, but {1}",
     ),
+    Rule(
+        ("verify_access_token", "trusted_proxies"),
+        lambda gives, proxies: not gives or bool(proxies),
+        "{0} is for trusted proxies alone, but {1}",
+    ),
     Rule(("dev", "workers"), lambda dev, workers: not dev or workers == 1, "{0} works with one process, but {1}"),
 )
 

@@ -1,6 +1,7 @@
 """Browsers that come by another scheme, host or port are sent to the public URL, where their session is."""
 
 import string
+from collections.abc import Collection
 from urllib.parse import quote
 
 from aiohttp import hdrs, web
@@ -13,21 +14,22 @@ from bodhi.web.public_url import IMPLIED_PORTS, PublicUrl, base_of
 _AS_IT_IS = string.punctuation
 
 
-def setup(app: web.Application, *, public_url: PublicUrl, enabled: bool) -> None:
-    """Redirect GET and HEAD to *public_url*, if somebody has said which host that is."""
+def setup(app: web.Application, *, public_url: PublicUrl, enabled: bool, exempt: Collection[str] = ()) -> None:
+    """Redirect GET and HEAD to *public_url*, if somebody has said which host that is, except on the paths *exempt*."""
     if enabled and public_url.is_explicit:
-        app.middlewares.append(canonical_middleware(public_url))
+        app.middlewares.append(canonical_middleware(public_url, exempt))
 
 
-def canonical_middleware(public_url: PublicUrl) -> Middleware:
+def canonical_middleware(public_url: PublicUrl, exempt: Collection[str] = ()) -> Middleware:
     """The middleware that :func:`setup` installs."""
     base = str(public_url)
+    for_any_host = {*FOR_ANY_HOST, *exempt}
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if (
             request.method not in {"GET", "HEAD"}
-            or request.path in FOR_ANY_HOST
+            or request.path in for_any_host
             or _base_asked(request) in {None, base}
         ):
             return await handler(request)

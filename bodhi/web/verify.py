@@ -6,8 +6,9 @@ browser's request, but is a GET of the proxy's own: what the browser wants is in
 Where they say no method the request counts as an unsafe one.
 """
 
+import re
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Annotated
 
 import msgspec
 from aiohttp import hdrs, web
@@ -28,12 +29,20 @@ from bodhi.web.services import PROVIDER_IS_AWAY
 
 PATH = "/bodhi/v1/auth/verify"
 USER_ID, USERNAME, ROLE = "X-BodhiApp-User-Id", "X-BodhiApp-Username", "X-BodhiApp-Role"
+ACCESS_TOKEN = "X-BodhiApp-Access-Token"  # noqa: S105 - a header, not a token
 
+GIVES_ACCESS_TOKENS = web.AppKey("GIVES_ACCESS_TOKENS", bool)  # to trusted proxies
+
+_OUTER_SPACES = re.compile(r"\A +| +\Z")
 _METHODS = ("X-Forwarded-Method", "X-Original-Method")
 _URIS = ("X-Forwarded-Uri", "X-Original-URI")
 _READS = {hdrs.METH_GET, hdrs.METH_HEAD}
 
 Needed = Mapping[type, AppRole]  # by kind of context
+
+
+# Not an enumeration: a name that is none is to be called so, by its own code.
+_ANY_ROLE = msgspec.Meta(extra_json_schema={"enum": [str(role) for role in Role]})
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -43,7 +52,7 @@ class Wanted(msgspec.Struct, frozen=True):
     With ``redirect``, somebody who is not logged in and asks for a page gets 302 rather than 401.
     """
 
-    role: Literal["resource_user", "resource_power_user", "resource_manager", "resource_admin"] | None = None
+    role: Annotated[str, _ANY_ROLE] | None = None
     scope: str | None = None
     redirect: bool = False
 
@@ -63,7 +72,10 @@ async def verify(request: web.Request) -> web.Response:
     if not context.is_authenticated:
         return _to_login(request, redirects=wanted.redirect)
     _check(context, needed)
-    return web.Response(headers={**_identity(context), hdrs.CACHE_CONTROL: "no-store"})
+    headers = _identity(context)
+    if request.app[GIVES_ACCESS_TOKENS]:
+        headers[ACCESS_TOKEN] = _access_token(context) if FORWARDED in request else ""
+    return web.Response(headers={**headers, hdrs.CACHE_CONTROL: "no-store"})
 
 
 def _needed(wanted: Wanted) -> Needed:
@@ -138,8 +150,15 @@ def _identity(context: AuthContext) -> dict[str, str]:
     return {USER_ID: _printable(context.user_id or ""), USERNAME: _printable(username), ROLE: str(context.role)}
 
 
+def _access_token(context: AuthContext) -> str:
+    """The provider's token for bodhi: never the one that was presented here, which opens bodhi to whoever sees it."""
+    return context.token if isinstance(context, SessionUser | ExternalApp) else ""
+
+
 def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+    """*text* as it can stand in a header, at whose ends spaces go lost: no name becomes another by that."""
+    shown = "".join(character if character.isprintable() else "\ufffd" for character in text)
+    return _OUTER_SPACES.sub(lambda spaces: "\ufffd" * len(spaces[0]), shown)
 
 
 OPERATIONS = (
@@ -157,6 +176,7 @@ OPERATIONS = (
             "auth_error-cross_site_request",
             "auth_error-idp_unavailable",
             "auth_error-database_unavailable",
+            "role_error-invalid_role_name",
             "token_scope_error-invalid_token_scope",
             "user_scope_error-invalid_user_scope",
         ),

@@ -135,6 +135,7 @@ BAD_VALUES = {
         "10.0.0.1,",
         "*",
     ],
+    "BODHI_VERIFY_ACCESS_TOKEN": BAD_SWITCHES,
     "BODHI_ALLOWED_HOSTS": [*BAD_HOSTS, "a.example.org,", "a.example.org,b c", "*.example.org", "*"],
     "BODHI_CANONICAL_REDIRECT": BAD_SWITCHES,
 }

@@ -102,6 +102,14 @@ def test_fault_says_what_is_missing(machine):
     ]
 
 
+def test_access_tokens_need_somebody_who_may_have_them(machine):
+    """Nobody but a trusted proxy is given one."""
+    proxies = "BODHI_TRUSTED_PROXIES is not set (default)"
+    assert machine.faults(BODHI_VERIFY_ACCESS_TOKEN="true") == [
+        f"BODHI_VERIFY_ACCESS_TOKEN (environment): true is for trusted proxies alone, but {proxies}"
+    ]
+
+
 def test_every_danger_of_the_development_provider_is_told_at_once(machine):
     """It lets anybody in, so each of them would do."""
     machine.command_line = {"BODHI_DEV": "true"}
