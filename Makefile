@@ -31,7 +31,7 @@ run: $(VENV)/installed ## install and serve on http://localhost:1135, with a pro
 	$(BIN)/python -m bodhi serve --dev
 
 test: $(VENV)/installed-test ## install and run every test on SQLite and PostgreSQL
-	@echo "Tests marked 'pgbouncer' and 'proxies' are left out here; they need Debian's pgbouncer, nginx and caddy:"
+	@echo "Tests marked 'pgbouncer' and 'proxies' are left out here; they need Debian's pgbouncer, nginx and caddy, and Traefik:"
 	@echo "make test.pgbouncer test.proxies"
 	$(PYTEST) --database both -m "not pgbouncer and not proxies" $(ARGS)
 
@@ -46,7 +46,7 @@ test.pgbouncer: $(VENV)/installed-test ## run the tests that go through PgBounce
 	    { echo "make $@: pgbouncer is not installed: apt-get install pgbouncer" >&2; exit 1; }
 	$(PYTEST) --database postgres -m pgbouncer $(ARGS)
 
-test.proxies: $(VENV)/installed-test ## run the tests behind the real nginx and the real Caddy
+test.proxies: $(VENV)/installed-proxies ## run the tests behind the real nginx, Caddy and Traefik
 	@PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null && command -v caddy >/dev/null || \
 	    { echo "make $@: nginx or Caddy is not installed: apt-get install nginx-light caddy" >&2; exit 1; }
 	$(PYTEST) --database both -m proxies $(ARGS)
@@ -128,7 +128,7 @@ chromium-needs:
 	@command -v "$${BODHI_TEST_CHROMIUM:-chromium}" >/dev/null || \
 	    { echo "make: Chromium is not installed: apt-get install chromium" >&2; exit 1; }
 
-$(VENV)/installed-e2e: $(VENV)/installed-test
+$(VENV)/installed-e2e $(VENV)/installed-proxies: $(VENV)/installed-test
 
 $(E2E_MODULES): %/node_modules/installed: %/package.json %/package-lock.json
 	npm ci --prefix $* --no-fund --no-audit --silent

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession, CookieJar, WSMsgType, web
+from aiohttp import ClientSession, CookieJar, DummyCookieJar, WSMsgType, web
 from aiohttp.test_utils import TestServer
+from yarl import URL
 
 from login.conftest import Browser, start_server  # noqa: F401 - a fixture
 from support import proxies
@@ -14,9 +15,13 @@ from support.provider import provider as provider  # noqa: PLC0414 - a fixture, 
 
 
 async def headers_seen(request: web.Request) -> web.Response:
-    """What the application is told, in the spelling that it came in."""
-    told = [[name.decode(), value.decode()] for name, value in request.raw_headers if b"bodhi" in name.lower()]
+    """What the application is told, in the spelling that it came in; nothing is as good as an empty header."""
+    told = [(name.decode(), value.decode()) for name, value in request.raw_headers if value and _is_told(name.lower())]
     return web.json_response(told)
+
+
+def _is_told(name: bytes) -> bool:
+    return b"bodhi" in name or name in {b"cookie", b"authorization"}
 
 
 async def echo(request: web.Request) -> web.WebSocketResponse:
@@ -33,18 +38,31 @@ async def echo(request: web.Request) -> web.WebSocketResponse:
 @pytest.fixture
 async def application() -> AsyncIterator[TestServer]:
     """A plain application that knows nothing of bodhi."""
-    app = web.Application()
+    app = web.Application(handler_args={"max_field_size": 16_384})  # for a large token
     app.router.add_route("GET", "/socket", echo)
     app.router.add_route("*", "/{path:.*}", headers_seen)
     async with TestServer(app) as server:
         yield server
 
 
-@pytest.fixture(params=["nginx", "caddy"])
-async def proxy(request: pytest.FixtureRequest, start_server: Any, application: TestServer) -> AsyncIterator[str]:  # noqa: F811
+@pytest.fixture
+def gives_tokens() -> bool:
+    """Whether the application is to have access tokens; tests say otherwise where it is."""
+    return False
+
+
+@pytest.fixture(params=list(proxies.PROXIES))
+async def proxy(
+    request: pytest.FixtureRequest,
+    start_server: Any,  # noqa: F811
+    application: TestServer,
+    gives_tokens: bool,
+) -> AsyncIterator[str]:
     """The URL of a proxy, as browsers know it."""
-    bodhi = await start_server(BODHI_TRUSTED_PROXIES="127.0.0.1/32")
-    start = getattr(proxies, request.param)(bodhi=bodhi.port, application=application.port)
+    bodhi = await start_server(
+        BODHI_TRUSTED_PROXIES="127.0.0.1/32", BODHI_VERIFY_ACCESS_TOKEN=str(gives_tokens).lower()
+    )
+    start = proxies.PROXIES[request.param](bodhi=bodhi.port, application=application.port, gives_tokens=gives_tokens)
     url = await asyncio.to_thread(start.__enter__)
     yield url
     await asyncio.to_thread(start.__exit__, None, None, None)
@@ -62,7 +80,8 @@ class Visitor(Browser):
         return self._visitor
 
     async def request(self, method: str, path: str, **options: Any) -> Any:
-        return await self._visitor.request(method, self._url + path, **{"allow_redirects": False, **options})
+        url = URL(self._url + path, encoded=True)  # as it is, whatever it looks like
+        return await self._visitor.request(method, url, **{"allow_redirects": False, **options})
 
     async def get(self, path: str, **options: Any) -> Any:
         return await self.request("GET", path, **options)
@@ -80,4 +99,11 @@ class Visitor(Browser):
 async def visitor(proxy: str) -> AsyncIterator[Visitor]:
     """A browser at the proxy."""
     async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:
+        yield Visitor(proxy, session)
+
+
+@pytest.fixture
+async def stranger(proxy: str) -> AsyncIterator[Visitor]:
+    """A client at the proxy that has no cookies but those that a test gives it."""
+    async with ClientSession(cookie_jar=DummyCookieJar()) as session:
         yield Visitor(proxy, session)

@@ -1,12 +1,39 @@
 """Forward authentication with the proxies that people have, in front of an application that knows nothing of bodhi."""
 
+from itertools import product
+
 import pytest
 from yarl import URL
+
+from bodhi.auth.scopes import Role
+from bodhi.testing.identity_provider.accounts import Person
 
 pytestmark = pytest.mark.proxies
 
 PAGE = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
-FORGED = ("X-BodhiApp-User-Id", "x-bodhiapp-user-id", "X_BodhiApp_User_Id", "X-BodhiApp_Role", "X-BodhiApp-Role")
+FORGED = (
+    "X-BodhiApp-User-Id",
+    "x-bodhiapp-user-id",
+    "X_BodhiApp_User_Id",
+    "X-BodhiApp_Role",
+    "X-BodhiApp-Role",
+    "X-BodhiApp-Access-Token",
+    "X-BodhiApp_Access-Token",
+)
+TOKEN = "x-bodhiapp-access-token"
+
+
+async def told_by(response):
+    """What the application was told, with names in lower case."""
+    assert 200 == response.status, await response.text()
+    told = [(name.lower(), value) for name, value in await response.json()]
+    assert len(told) == len(dict(told)), told
+    return dict(told)
+
+
+async def said_to(response):
+    """The same without the cookies."""
+    return {name: value for name, value in (await told_by(response)).items() if name != "cookie"}
 
 
 async def test_a_visitor_is_sent_to_the_login_and_let_in_after_it(visitor, proxy, provider):
@@ -20,25 +47,111 @@ async def test_a_visitor_is_sent_to_the_login_and_let_in_after_it(visitor, proxy
     assert (303, "/page?a=b%26c&d") == (ended.status, URL(ended.headers["Location"]).raw_path_qs)
 
     shown = await visitor.get(URL(ended.headers["Location"]).raw_path_qs)
-    told = {name.lower(): value for name, value in await shown.json()}
     assert {
         "x-bodhiapp-user-id": provider.person("manager").user_id,
         "x-bodhiapp-username": provider.person("manager").username,
         "x-bodhiapp-role": "resource_manager",
-    } == told
+    } == await said_to(shown)
 
 
-@pytest.mark.parametrize("name", FORGED)
-async def test_nobody_says_who_they_are_by_themselves(visitor, provider, name):
+async def test_nobody_says_who_they_are_by_themselves(visitor, provider):
     """The application sees what bodhi says, in one spelling, and nothing that a client made up."""
-    refused = await visitor.get("/page", headers={name: "mallory"})
-    assert refused.status in {302, 401}
-
+    for name in FORGED:
+        assert (await visitor.get("/page", headers={name: "mallory"})).status in {302, 401}
     await visitor.log_in(provider)
 
-    told = await (await visitor.get("/page", headers={name: "mallory"})).json()
-    assert 3 == len(told)
-    assert "mallory" not in {value for _, value in told}
+    for path, name in product(["/page", "/managers/page"], FORGED):
+        response = await visitor.get(path, headers=[(name, "mallory"), (name, "mallory")])
+        if response.status != 403:
+            told = await said_to(response)
+            assert 3 == len(told), name
+            assert "mallory" not in told.values(), name
+
+
+@pytest.mark.parametrize("gives_tokens", [True])
+async def test_the_application_gets_the_access_token(visitor, provider):
+    """However large it is, and not what a client made up."""
+    provider.add_person(Person("large", "x" * 4_200), Role.USER)
+    await visitor.log_in(provider, "large")
+
+    for headers in ({}, {"X-BodhiApp-Access-Token": "mallory"}):
+        token = (await told_by(await visitor.get("/page", headers=headers)))[TOKEN]
+        assert 6_000 < len(token)
+        assert token in provider.issued_secrets
+
+
+QUESTIONS = ["verify", "verify?redirect=true", "verify/", "%76erify", "./verify", "x/../verify", "/verify", "VERIFY"]
+
+
+@pytest.mark.parametrize("gives_tokens", [True])
+async def test_nobody_asks_from_outside(visitor, provider):
+    """A script in a page would get the token that no script is to have."""
+    await visitor.log_in(provider)
+
+    for method, question in product(["GET", "HEAD"], QUESTIONS):
+        response = await visitor.request(method, f"/bodhi/v1/auth/{question}")
+        assert not {TOKEN, "x-bodhiapp-user-id"} & {name.lower() for name in response.headers}, question
+
+
+async def test_bodhi_s_credentials_are_not_for_the_application(visitor, stranger, provider, request):
+    """Its own cookies are; Traefik alone cannot tell them apart."""
+    await visitor.log_in(provider, "admin")
+    session = f"bodhiapp_session_id={visitor.session_cookie}"
+    for sent, kept in [
+        (session, None),
+        (f"a=1; {session}", "a=1"),
+        (f"{session}; b=2", "b=2"),
+        (f"a=1; {session}; b=2; xbodhiapp_session_id=3", "a=1; b=2; xbodhiapp_session_id=3"),
+    ]:
+        told = await told_by(await stranger.get("/page", headers={"Cookie": sent}))
+        assert (sent if "traefik" in request.node.name else kept) == (told.get("cookie", "").rstrip("; ") or None)
+
+    made = await visitor.post("/bodhi/v1/tokens", json={"name": "for a script", "scope": "scope_token_user"})
+    bearer = {"Authorization": f"Bearer {(await made.json())['token']}"}
+    told = await told_by(await visitor.post("/page", headers=bearer))
+    assert ("", "scope_token_user") == (told.get("x-bodhiapp-username", ""), told["x-bodhiapp-role"])
+    assert not {"authorization", TOKEN} & set(told)
+
+
+async def test_names_that_are_no_plain_text(visitor, provider):
+    """Get through as UTF-8, in one line."""
+    provider.add_person(Person("J\u00fcrgen\r\nX-BodhiApp-Role: resource_admin"), Role.USER)
+    await visitor.log_in(provider, "J\u00fcrgen\r\nX-BodhiApp-Role: resource_admin")
+
+    told = await told_by(await visitor.get("/page"))
+
+    assert "J\u00fcrgen\ufffd\ufffdX-BodhiApp-Role: resource_admin" == told["x-bodhiapp-username"]
+    assert "resource_user" == told["x-bodhiapp-role"]
+
+
+async def test_bodhi_s_own_pages_are_reached(visitor, stranger, provider):
+    """In one step or two, whether somebody is logged in or not."""
+    await visitor.log_in(provider)
+    for browser, path in product([visitor, stranger], ["/ui", "/ui/", "/ui/login", "/bodhi/v1/user"]):
+        response = await browser.get(path, headers={"Accept": "text/html"}, allow_redirects=True, max_redirects=3)
+        assert 200 == response.status
+        assert "X-BodhiApp-User-Id" not in response.headers
+        assert response.url.path in {path, "/ui", "/ui/login"}
+
+
+async def test_what_a_client_says_about_its_request_is_not_believed(visitor, provider):
+    """Neither where it comes from nor what it asks for: that is the proxy's to say."""
+    claims = {
+        "X-Forwarded-Method": "GET",
+        "X-Original-Method": "GET",
+        "X-Forwarded-Uri": "/evil",
+        "X-Original-URI": "/evil",
+        "X-Forwarded-Host": "evil.test",
+        "X-Forwarded-Proto": "https",
+    }
+    sent = await visitor.get("/page", headers={**PAGE, **claims})
+    assert 302 == sent.status
+    assert "evil" not in sent.headers["Location"]
+    assert not sent.headers["Location"].startswith("https:")
+    await visitor.log_in(provider)
+
+    foreign = {**PAGE, "Sec-Fetch-Site": "cross-site", "Origin": "http://evil.test"}
+    assert 403 == (await visitor.post("/page", headers={**foreign, **claims})).status
 
 
 async def test_a_logout_takes_effect_at_the_next_request(visitor, provider):

@@ -1,17 +1,27 @@
-"""The real nginx and the real Caddy, each in front of bodhi and of another application that it protects."""
+"""The real nginx, Caddy and Traefik, each in front of bodhi and of another application that it protects.
 
+Their configurations are those of the how-to page, word for word but for addresses, and TLS that nobody needs here.
+"""
+
+import re
 import shutil
 import socket
+import sysconfig
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
 
 from support.ports import free_port
-from support.supervisor import Supervisor
+from support.supervisor import Supervisor, is_open_to_all
+
+PAGE = Path(__file__).resolve().parents[2] / "docs/how-to/protect-other-applications.md"
 
 _PATH = "/usr/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin"
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
-# As in docs/how-to/protect-other-applications.md, with folders for whoever runs the tests.
+# With folders for whoever runs the tests.
 _NGINX = """
 daemon off;
 pid {folder}/nginx.pid;
@@ -24,133 +34,106 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    map $http_upgrade $connection_upgrade {{ default upgrade; "" ""; }}
-    proxy_http_version 1.1;
-    proxy_set_header Host $http_host;
-    proxy_set_header X-Forwarded-For $remote_addr;
-    proxy_set_header X-Forwarded-Proto $scheme;
-    proxy_set_header X-Forwarded-Host $http_host;
-    server {{
-        listen 127.0.0.1:{port};
-        location /bodhi/ {{ proxy_pass http://127.0.0.1:{bodhi}; }}
-        location /ui/ {{ proxy_pass http://127.0.0.1:{bodhi}; }}
-        location / {{
-            auth_request /verify;
-            auth_request_set $user_id $upstream_http_x_bodhiapp_user_id;
-            auth_request_set $username $upstream_http_x_bodhiapp_username;
-            auth_request_set $role $upstream_http_x_bodhiapp_role;
-            auth_request_set $login $upstream_http_location;
-            error_page 401 = @login;
-            proxy_set_header Host $http_host;
-            proxy_set_header X-BodhiApp-User-Id $user_id;
-            proxy_set_header X-BodhiApp-Username $username;
-            proxy_set_header X-BodhiApp-Role $role;
-            proxy_set_header Upgrade $http_upgrade;
-            proxy_set_header Connection $connection_upgrade;
-            proxy_pass http://127.0.0.1:{application};
-        }}
-        location /managers/ {{
-            auth_request /verify-managers;
-            proxy_pass http://127.0.0.1:{application};
-        }}
-        location = /verify {{
-            internal;
-            proxy_pass http://127.0.0.1:{bodhi}/bodhi/v1/auth/verify;
-            include {folder}/verify.conf;
-        }}
-        location = /verify-managers {{
-            internal;
-            proxy_pass http://127.0.0.1:{bodhi}/bodhi/v1/auth/verify?role=resource_manager;
-            include {folder}/verify.conf;
-        }}
-        location @login {{ return 302 $login; }}
-    }}
+    include site.conf;
 }}
 """
-_NGINX_VERIFY = """
-proxy_pass_request_body off;
-proxy_set_header Content-Length "";
-proxy_set_header Host $http_host;
-proxy_set_header X-Forwarded-For $remote_addr;
-proxy_set_header X-Forwarded-Proto $scheme;
-proxy_set_header X-Forwarded-Host $http_host;
-proxy_set_header X-Original-Method $request_method;
-proxy_set_header X-Original-URI $request_uri;
-proxy_set_header X-Forwarded-Method "";
-proxy_set_header X-Forwarded-Uri "";
-"""
-_CADDY = """
-{{
-    admin off
-    auto_https off
-}}
-http://127.0.0.1:{port} {{
-    bind 127.0.0.1
-    @bodhi path /bodhi/* /ui/*
-    @managers path /managers/*
-    handle @bodhi {{
-        reverse_proxy 127.0.0.1:{bodhi}
-    }}
-    handle {{
-        route {{
-            request_header -X-BodhiApp*
-            request_header -X_BodhiApp*
-            request_header -X-Original-Method
-            request_header -X-Original-URI
-            forward_auth @managers 127.0.0.1:{bodhi} {{
-                uri /bodhi/v1/auth/verify?redirect=true&role=resource_manager
-                copy_headers X-BodhiApp-User-Id X-BodhiApp-Username X-BodhiApp-Role
-            }}
-            forward_auth 127.0.0.1:{bodhi} {{
-                uri /bodhi/v1/auth/verify?redirect=true
-                copy_headers X-BodhiApp-User-Id X-BodhiApp-Username X-BodhiApp-Role
-            }}
-            reverse_proxy 127.0.0.1:{application}
-        }}
-    }}
-}}
-"""
+_CADDY = "{ \n admin off \n auto_https off \n }\n"
+
+Start = Callable[..., AbstractContextManager[str]]
 
 
 @contextmanager
-def nginx(*, bodhi: int, application: int) -> Iterator[str]:
+def nginx(*, bodhi: int, application: int, gives_tokens: bool = False) -> Iterator[str]:
     """The URL of an nginx in front of *bodhi* and of the *application*, both on those ports."""
-    supervisor, port = Supervisor("nginx"), free_port()
-    try:
-        supervisor.write("verify.conf", _NGINX_VERIFY)
-        text = _NGINX.format(folder=supervisor.folder, port=port, bodhi=bodhi, application=application)
-        configuration = supervisor.write("nginx.conf", text)
-        supervisor.start(
-            _program("nginx", "nginx-light"), "-e", "stderr", "-p", str(supervisor.folder), "-c", configuration
-        )
+    with _proxy("nginx") as (supervisor, port):
+        site, protected = _blocks("nginx", bodhi, application)
+        supervisor.write("site.conf", _with(site, {"443 ssl": f"127.0.0.1:{port}", "example.com": "127.0.0.1"}))
+        supervisor.write("bodhi-protected.conf", protected)
+        configuration = supervisor.write("nginx.conf", _NGINX.format(folder=supervisor.folder))
+        program = _program("nginx", "apt-get install nginx-light")
+        supervisor.start(program, "-e", "stderr", "-p", str(supervisor.folder), "-c", configuration)
         _wait_for(port, supervisor)
         yield f"http://127.0.0.1:{port}"
-    finally:
-        supervisor.close()
 
 
 @contextmanager
-def caddy(*, bodhi: int, application: int) -> Iterator[str]:
+def caddy(*, bodhi: int, application: int, gives_tokens: bool = False) -> Iterator[str]:
     """The same with Caddy."""
-    supervisor, port = Supervisor("caddy"), free_port()
-    try:
-        text = _CADDY.format(port=port, bodhi=bodhi, application=application)
-        configuration = supervisor.write("Caddyfile", text)
-        supervisor.start(_program("caddy", "caddy"), "run", "--adapter", "caddyfile", "--config", configuration)
+    with _proxy("caddy") as (supervisor, port):
+        (site,) = _blocks("caddyfile", bodhi, application)
+        site = _with(site, {"example.com {": f"http://127.0.0.1:{port} {{\n bind 127.0.0.1"})
+        if gives_tokens:
+            site = _with(site, {"X-BodhiApp-Username X-BodhiApp-Role": "{0} X-BodhiApp-Access-Token"})
+        configuration = supervisor.write("Caddyfile", _CADDY + site)
+        program = _program("caddy", "apt-get install caddy")
+        supervisor.start(program, "run", "--adapter", "caddyfile", "--config", configuration)
         _wait_for(port, supervisor)
         yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def traefik(*, bodhi: int, application: int, gives_tokens: bool = False) -> Iterator[str]:
+    """The same with Traefik."""
+    with _proxy("traefik") as (supervisor, port):
+        start, routes = _blocks("yaml", bodhi, application)
+        routes = _with(routes, {"      tls: {}\n": "", "Host(`example.com`)": "Host(`127.0.0.1`)"})
+        place = supervisor.write("bodhi.yml", routes)
+        start = _with(start, {'":443"': f'"127.0.0.1:{port}"', "/etc/traefik/bodhi.yml": str(place)})
+        configuration = supervisor.write("traefik.yml", start)
+        program = _reachable(supervisor, _program("traefik", "pip install '.[proxies]'"))
+        supervisor.start(program, f"--configFile={configuration}")
+        _wait_for(port, supervisor)
+        _wait_for_routes(port)
+        yield f"http://127.0.0.1:{port}"
+
+
+PROXIES: dict[str, Start] = {"nginx": nginx, "caddy": caddy, "traefik": traefik}
+
+
+@contextmanager
+def _proxy(name: str) -> Iterator[tuple[Supervisor, int]]:
+    supervisor = Supervisor(name)
+    try:
+        yield supervisor, free_port()
     finally:
         supervisor.close()
 
 
-def _program(name: str, package: str) -> str:
-    program = shutil.which(name, path=_PATH)
+def _blocks(language: str, bodhi: int, application: int) -> list[str]:
+    """What the page holds in a language, with the ports of here."""
+    ports = {"127.0.0.1:1135": f"127.0.0.1:{bodhi}", "127.0.0.1:8000": f"127.0.0.1:{application}"}
+    texts = [text for name, text in _BLOCK.findall(PAGE.read_text("utf-8")) if name == language]
+    for page, here in ports.items():
+        texts = [text.replace(page, here) for text in texts]
+    return texts
+
+
+def _with(text: str, changes: dict[str, str]) -> str:
+    """*text* with *changes*, each of which there has to be a place for; ``{0}`` stands for what was there."""
+    for old, new in changes.items():
+        assert old in text, f"{PAGE} has no {old}"
+        text = text.replace(old, new.replace("{0}", old))
+    return text
+
+
+def _program(name: str, advice: str) -> str:
+    program = shutil.which(name, path=f"{sysconfig.get_path('scripts')}:{_PATH}")
     if program is None:
-        raise FileNotFoundError(f"{name} is not installed: apt-get install {package}")
+        raise FileNotFoundError(f"{name} is not installed: {advice}")
     return program
 
 
-def _wait_for(port: int, supervisor: Supervisor, *, timeout_seconds: float = 10) -> None:
+def _reachable(supervisor: Supervisor, program: str) -> str:
+    """The program, or a copy of it where the process's user may not enter its folder."""
+    if is_open_to_all(Path(program).resolve().parent):
+        return program
+    copy = supervisor.folder / Path(program).name
+    shutil.copy(program, copy)
+    supervisor.own(copy)
+    return str(copy)
+
+
+def _wait_for(port: int, supervisor: Supervisor, *, timeout_seconds: float = 20) -> None:
     deadline = time.monotonic() + timeout_seconds
     while True:
         try:
@@ -161,3 +144,21 @@ def _wait_for(port: int, supervisor: Supervisor, *, timeout_seconds: float = 10)
             time.sleep(0.01)
         else:
             return
+
+
+def _wait_for_routes(port: int, *, timeout_seconds: float = 20) -> None:
+    """Traefik listens before it knows where to, and answers 404 for so long."""
+    deadline = time.monotonic() + timeout_seconds
+    connection = HTTPConnection("127.0.0.1", port, timeout=timeout_seconds)
+    with closing(connection):
+        while _status(connection) == 404:
+            if time.monotonic() > deadline:
+                raise RuntimeError("the proxy knows no routes")
+            time.sleep(0.05)
+
+
+def _status(connection: HTTPConnection) -> int:
+    connection.request("GET", "/")
+    with connection.getresponse() as response:
+        response.read()
+        return response.status
