@@ -77,6 +77,18 @@ def test_promises_name_their_tests(root, pages):
         assert files == sorted(set(TESTS.findall(pages[page]))), page
 
 
+def test_tests_that_are_spoken_of_exist(root, pages):
+    """Where a page names a test, it is in the file that it links to."""
+    missing = []
+    for line in pages["docs/explanation/promises.md"].splitlines():
+        if line.startswith("**Tests.**"):
+            code = (root / "tests" / "session" / TESTS.search(line)[1]).read_text("utf-8")
+            names = re.findall(r"`(test_\w+)`", line)
+            missing += [name for name in names if f"def {name}(" not in code] or ([] if names else [line])
+
+    assert [] == missing
+
+
 def test_settings_that_are_spoken_of_exist(pages):
     """A setting that was renamed is renamed everywhere; those of the tests are described apart."""
     known = {*BY_NAME, "BODHI_TEST_SESSION_PG_URL", "BODHI_TEST_"}
