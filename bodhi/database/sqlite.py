@@ -5,8 +5,10 @@ a connection would share its transaction too, so writes take turns.
 """
 
 import asyncio
+import errno
 import os
 import sqlite3
+import stat
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -71,7 +73,9 @@ class SqliteDatabase:
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
             raise CannotOpen(f"SQLite {sqlite3.sqlite_version} is too old: bodhi needs 3.37 or newer")
         try:
-            if not self._read_only:
+            if self._read_only:
+                _look_at_file(self._path, os.R_OK)
+            else:
                 _make_file(self._path)
             self._writer = await self._connect()
             self._readers = [await self._connect() for _ in range(self._reader_count)]
@@ -302,6 +306,17 @@ def _make_file(path: str) -> None:
     # too, and the next process that leaves would delete the log under them, with all they write from then on.
     if not Path(path).exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    _look_at_file(path, os.R_OK | os.W_OK)
+
+
+def _look_at_file(path: str, mode: int) -> None:
+    """Say why SQLite could not open the file, which it would not itself. It is not opened: see above."""
+    if path == MEMORY:
+        return
+    if stat.S_ISDIR(Path(path).stat().st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not os.access(path, mode):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def _is_busy(error: sqlite3.Error) -> bool:
