@@ -1,6 +1,7 @@
 """The command line: finds the command, and turns errors into lines on stderr and an exit status."""
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -90,6 +91,8 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status of the command that *arguments* (``sys.argv`` when None) call for."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that this terminal cannot show ends no command
     try:
         status = cli.main(arguments, prog_name="bodhi", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

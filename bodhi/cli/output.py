@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 
 import click
 
-_encode = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps would make an encoder for each line
+_encode = json.JSONEncoder().encode  # json.dumps would make an encoder for each line; ASCII alone moves no cursor
 
 REPORT_SECONDS = 1.0  # between two lines of progress
 
 
 def print_json(value: object) -> None:
-    """*value* as indented JSON on stdout."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """*value* as indented JSON on stdout, in ASCII: names come from other people, and any terminal can show it."""
+    click.echo(json.dumps(value, indent=2))
 
 
 def json_line(value: object) -> str:

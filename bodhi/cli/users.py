@@ -1,6 +1,7 @@
 """``bodhi users``: the people who were seen here. Who has which role is the identity provider's to say."""
 
 import asyncio
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import click
 from bodhi.cli.application import in_application
 from bodhi.cli.command_line import CommandLine
 from bodhi.cli.db import is_absent_file
-from bodhi.cli.output import json_time, print_json_line, print_table, time_of
+from bodhi.cli.output import json_time, plain, print_json_line, print_table, time_of
 
 if TYPE_CHECKING:
     from bodhi.auth.people import KnownPerson
@@ -48,7 +49,7 @@ def list_users(command_line: CommandLine, limit: int, after: str, as_json: bool)
         rows = [_row(person, sessions) for person, sessions in zip(page, counts, strict=True)]
         print_table(("USER", "NAME", "ROLE", "SESSIONS", "CHANGED (UTC)"), rows)
     if len(found) > limit:
-        click.echo(f"there are more: --after {page[-1].user_id}", err=True)
+        click.echo(f"there are more: --after {shlex.quote(plain(page[-1].user_id))}", err=True)
 
 
 def _session_counts(settings: "Settings", user_ids: Sequence[str]) -> list[int]:

@@ -111,3 +111,10 @@ def test_version_is_that_of_the_installed_package(tmp_path, monkeypatch, capsys)
 
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == "bodhi 9.8.7\n"
+
+
+def test_an_interruption_while_it_is_loaded_is_quiet(bodhi_process, tmp_path):
+    """Loading takes long enough to press Ctrl-C."""
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt")
+
+    assert (130, "", "") == bodhi_process("--version")

@@ -179,18 +179,37 @@ def test_somebody_who_is_there_is_asked(process_environ, database, tmp_path, ans
     assert "End all sessions of ann?" in ended.stderr
 
 
+HOSTILE = "eve\x1b[2J\nline\x9b2J\x7f\u202e\u2028"  # clears the screen in two ways, turns around what follows
+
+
 def test_names_move_no_cursor(bodhi_process, database):
-    """Users are called what a provider likes."""
+    """Users are called what a provider likes; programs get the name as it is."""
 
     async def add():
         async with service_on(database) as service:
-            await service.create({"user_id": "eve\x1b[2J\nline"})
+            await service.create({"user_id": HOSTILE}, device=Device("192.0.2.7", HOSTILE))
 
     asyncio.run(add())
     for command in ("list", "dump"):
         out = bodhi_process("sessions", command)[1]
-        assert "eve\\x1b[2J\\nline" in out
-        assert "\x1b" not in out
+        assert "eve\\x1b[2J\\nline\\x9b2J\\x7f\\u202e\\u2028" in out
+        lines = bodhi_process("sessions", command, "--json")[1]
+        assert HOSTILE in [entry["user_id"] for entry in lines_of(lines)]
+        assert all(character.isprintable() or character == "\n" for character in out + lines)
+
+
+def test_names_are_shown_wherever_the_output_goes(bodhi_process, database):
+    """What a terminal has no character for is no reason to end."""
+
+    async def add():
+        async with service_on(database) as service:
+            await service.create({"user_id": "J\u0142"})
+
+    asyncio.run(add())
+    for command in ("list", "dump"):
+        status, out, err = bodhi_process("sessions", command, PYTHONIOENCODING="latin-1")
+        assert (0, "") == (status, err)
+        assert "J\\u0142" in out
 
 
 async def fill(url, numbers):

@@ -92,6 +92,17 @@ def test_users_are_listed(bodhi_process, made):
     assert ["bob"] == [line.split()[0] for line in bodhi_process("users", "list", "--after", "ann")[1].splitlines()[1:]]
 
 
+def test_a_name_moves_no_cursor_where_a_list_goes_on(bodhi_process, made, database_url):
+    """It is part of a command there; a shell takes it as one word."""
+
+    async def note():
+        async with open_database(database_url) as database:
+            await People(database).note("a b\x1b[2J", "Eve", Role.USER)
+
+    asyncio.run(note())
+    assert "there are more: --after 'a b\\x1b[2J'\n" == bodhi_process("users", "list", "--limit", "1")[2]
+
+
 @pytest.mark.parametrize("command", [("tokens", "list"), ("users", "list")])
 def test_a_database_that_is_not_there_is_not_made(bodhi_process, tmp_path, command):
     """One line names the setting."""
