@@ -19,7 +19,17 @@ import click
 from bodhi.cli.command_line import CommandLine
 from bodhi.cli.db import is_absent_file
 from bodhi.cli.output import print_json
-from bodhi.database import Database, DatabaseUnavailable, Schema, SchemaTooNew, open_database
+from bodhi.database import (
+    CannotOpen,
+    Database,
+    DatabaseUnavailable,
+    Schema,
+    SchemaStatus,
+    SchemaTooNew,
+    dialect_of,
+    open_database,
+    sqlite_path,
+)
 from bodhi.errors import BodhiError, ConfigurationError
 from bodhi.settings import Settings, kinds, mask_url
 
@@ -67,6 +77,9 @@ def copy(  # noqa: PLR0917 - click passes them by name
     """
     if follow and dry_run:
         raise click.UsageError("--follow writes: it cannot be a --dry-run")
+    for option, url in (("--from", source_url), ("--to", target_url)):
+        with _faults(option):
+            dialect_of(url)
     if same_database(source_url, target_url):
         raise click.UsageError("--from and --to name the same database")
     settings = command_line.settings() if to_key else command_line.resolve().settings
@@ -114,8 +127,6 @@ def tower_sessions(command_line: CommandLine, source_url: str, dry_run: bool, as
 
 def same_database(source_url: str, target_url: str) -> bool:
     """Whether two URLs are surely one database."""
-    from bodhi.database import dialect_of, sqlite_path
-
     if {dialect_of(source_url), dialect_of(target_url)} == {"sqlite"}:
         return Path(sqlite_path(source_url)).resolve() == Path(sqlite_path(target_url)).resolve()
     return source_url == target_url
@@ -153,7 +164,7 @@ def _faults(option: str) -> Iterator[None]:
 async def _copy(
     settings: Settings, source_url: str, target_url: str, reseal: "Reseal | None", *, follow: bool, dry_run: bool
 ) -> "Tally":
-    from bodhi.session.transfer import Transfer
+    from bodhi.session.transfer import Tally, Transfer
 
     async with AsyncExitStack() as stack:
         with _faults("--from"):
@@ -162,37 +173,45 @@ async def _copy(
         with _faults("--to"):
             target = await stack.enter_async_context(_target(settings, target_url, dry_run=dry_run))
         transfer = Transfer(source, target, failed=_failed, reseal=reseal, writes=not dry_run, follows=follow)
-        return await (_followed(transfer) if follow else _pass(transfer))
+        return await (_followed(transfer) if follow else _pass(transfer, Tally()))
 
 
-async def _pass(transfer: "Transfer") -> "Tally":
+async def _pass(transfer: "Transfer", sums: "Tally") -> "Tally":
+    """What one pass did; it is added to *sums*, and also when the pass is broken off."""
     progress = Progress()
-    async for tally in transfer.run():
-        progress.tell(tally)
+    tally = type(sums)()
+    try:
+        async for tally in transfer.run():
+            progress.tell(tally)
+    finally:
+        sums.written += tally.written
+        sums.ended += tally.ended
     return tally
 
 
 async def _followed(transfer: "Transfer") -> "Tally":
     """What all passes together have written, beside what the last one saw."""
+    from bodhi.session.transfer import Tally
+
     told = _told_to_end()
-    written = ended = rest = 0
+    sums = Tally()
+    rest = 0
     was_quiet = False
     while rest < LAST_PASSES:
         began, clock = time.monotonic(), datetime.now().astimezone()
         rest += told.is_set()  # this pass begins after the signal, and so after the source came to rest
         try:
-            tally = await _pass(transfer)
+            tally = await _pass(transfer, sums)
         except DatabaseUnavailable as error:
             if told.is_set():
                 raise
             click.echo(f"bodhi: warning: {error}; trying again", err=True)
         else:
-            written, ended = written + tally.written, ended + tally.ended
             if not tally.changed and not was_quiet:
                 click.echo(f"caught up: nothing changed in the last pass, begun at {clock:%H:%M:%S}", err=True)
             was_quiet = not tally.changed
             if rest and was_quiet:
-                tally.written, tally.ended = written, ended
+                tally.written, tally.ended = sums.written, sums.ended
                 return tally
         await _pause(told, max(REPORT_SECONDS, time.monotonic() - began))
     raise StillChanging
@@ -255,6 +274,7 @@ async def _source(settings: Settings, url: str, schema: str | None) -> AsyncIter
     if is_absent_file(url):
         raise ConfigurationError(f"{mask_url(url)} is not there")
     async with _opened(settings, url, schema, read_only=True) as database:
+        await _status(database)  # SQLite opens whatever file it is
         yield database
 
 
@@ -267,6 +287,8 @@ async def _target(settings: Settings, url: str, *, dry_run: bool) -> AsyncIterat
 @asynccontextmanager
 async def _migrated(database: Database, url: str, *, dry_run: bool) -> AsyncIterator[Database | None]:
     """The database with its tables; None in a dry run where there are none."""
+    if dialect_of(url) == "sqlite" and sqlite_path(url) == ":memory:":
+        raise ConfigurationError("a database in memory would be gone when this command ends")
     if dry_run and is_absent_file(url):
         yield None
         return
@@ -274,7 +296,12 @@ async def _migrated(database: Database, url: str, *, dry_run: bool) -> AsyncIter
         schema = Schema(database, "session")
         if not dry_run:
             await schema.migrate()
-        yield database if (await schema.status()).is_current else None
+        status = await schema.status()
+        if status.applied > status.known:
+            await schema.check()  # says so
+        if 0 < status.applied < status.known:
+            click.echo(f"bodhi: warning: {mask_url(url)} is not up to date: all sessions count as new", err=True)
+        yield database if status.is_current else None
 
 
 def _opened(settings: Settings, url: str, schema: str | None, *, read_only: bool = False) -> Database:
@@ -290,8 +317,15 @@ def _opened(settings: Settings, url: str, schema: str | None, *, read_only: bool
     )
 
 
+async def _status(database: Database) -> SchemaStatus:
+    try:
+        return await Schema(database, "session").status()
+    except DatabaseUnavailable as error:
+        raise CannotOpen(f"cannot read {database.address}: {error}") from error
+
+
 async def _refuse_no_sessions(database: Database) -> None:
-    status = await Schema(database, "session").status()
+    status = await _status(database)
     if status.applied == 0:
         raise ConfigurationError(f"{database.address} holds no sessions of bodhi")
     if status.applied > status.known:

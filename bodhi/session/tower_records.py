@@ -97,8 +97,8 @@ def column_ms(expiry_date: object) -> int | None:
         return None
     if isinstance(expiry_date, int):
         return expiry_date * 1000
-    if isinstance(expiry_date, float) and math.isfinite(expiry_date):
-        return math.floor(expiry_date * 1000)
+    if isinstance(expiry_date, float) and math.isfinite(milliseconds := expiry_date * 1000):
+        return math.floor(milliseconds)
     return _text_ms(expiry_date) if isinstance(expiry_date, str) else None
 
 

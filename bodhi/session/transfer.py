@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from bodhi.database import Database, DatabaseError, DatabaseUnavailable, Executor, Row
+from bodhi.database import Conflict, Database, DatabaseError, DatabaseUnavailable, Executor, Row
 from bodhi.keyring import Keyring, UnknownKey, Unreadable
 from bodhi.session.handles import DIGEST_BYTES, handle_of
 
@@ -67,6 +67,7 @@ class _Page:
     rows: list[SessionRow] = field(default_factory=list)  # those of new and newer, as they are to be written
     bound: bytes = LAST_DIGEST
     read: int = 0
+    written: int = 0
     kept: int = 0
     failed: int = 0
     others: int = 0
@@ -113,11 +114,11 @@ class Transfer:
                 # The next page is read while this one is written: they are of different databases.
                 is_last = page.bound == LAST_DIGEST
                 reading = None if is_last else asyncio.create_task(self._read_page(page.bound))
-                written = await self._carry_out(page)
+                await self._carry_out(page)
                 tally.read += page.read
-                tally.written += written
+                tally.written += page.written
                 tally.kept += page.kept
-                tally.failed += page.failed + len(page.rows) - written
+                tally.failed += page.failed
                 tally.ended += len(page.ended)
                 tally.others += page.others
                 yield tally
@@ -190,31 +191,34 @@ class Transfer:
                 self._tell(digest, str(error))
         return resealed
 
-    async def _carry_out(self, page: "_Page") -> int:
-        """Do what was planned; how many sessions were written."""
+    async def _carry_out(self, page: "_Page") -> None:
+        """Do what was planned, and count it."""
         if not self._writes or self._target is None or not (page.rows or page.ended):
-            return len(page.rows)
+            page.written = len(page.rows)
+            return
         new = set(page.new)
         try:
             await self._write(page.rows, new, page.ended)
+            page.written = len(page.rows)
         except DatabaseUnavailable:
             raise
         except DatabaseError:
             # One row that this database cannot hold must not keep the others: find out which it is.
-            written = sum([await self._is_written(row, new) for row in page.rows])
+            for row in page.rows:
+                await self._write_one(row, new, page)
             await self._write([], new, page.ended)
-            return written
-        return len(page.rows)
 
-    async def _is_written(self, row: SessionRow, new: set[bytes]) -> bool:
+    async def _write_one(self, row: SessionRow, new: set[bytes], page: "_Page") -> None:
         try:
             await self._write([row], new, [])
+            page.written += 1
         except DatabaseUnavailable:
             raise
+        except Conflict:
+            page.kept += 1  # another copy brought it meanwhile
         except DatabaseError as error:
+            page.failed += 1
             self._tell(row[0], str(error))
-            return False
-        return True
 
     async def _write(self, rows: Sequence[SessionRow], new: set[bytes], ended: Sequence[Row]) -> None:
         assert self._target is not None

@@ -175,3 +175,50 @@ async def test_the_same_database_twice_is_refused(run, source_url):
     status, _, err = await run("copy", "--from", source_url, "--to", source_url)
 
     assert (2, "bodhi: error: --from and --to name the same database\n") == (status, err)
+
+
+@pytest.mark.parametrize("option", ["--from", "--to"])
+@pytest.mark.parametrize("what", ["no url", "rubbish", "a folder"])
+async def test_what_is_no_database_is_one_line(run, option, what, sqlite_url, source_url, service_on, tmp_path):
+    """That names the option."""
+    await service_on(source_url)
+    (tmp_path / "rubbish").write_bytes(b"rubbish" * 1000)
+    url = {
+        "no url": "mysql://ann:secret@db/x",
+        "rubbish": f"sqlite:{tmp_path}/rubbish",
+        "a folder": f"sqlite:{tmp_path}",
+    }
+    urls = {"--from": source_url, "--to": source_url, option: url[what]}
+
+    status, out, err = await run("copy", "--from", urls["--from"], "--to", urls["--to"])
+
+    assert (2, "", 1) == (status, out, err.count("\n")), err
+    assert err.startswith(f"bodhi: error: {option}: ")
+    assert "secret" not in err
+
+
+async def test_a_database_in_memory_is_no_target(run, source_url, service_on):
+    """It would be gone, and the sessions with it."""
+    await service_on(source_url)
+
+    status, out, err = await run("copy", "--from", source_url, "--to", "sqlite::memory:")
+
+    assert (2, "", 1) == (status, out, err.count("\n"))
+    assert "bodhi: error: --to: a database in memory would be gone when this command ends\n" == err
+
+
+async def test_a_dry_run_refuses_what_a_copy_would(run, source_url, target_url, service_on):
+    """A target of a newer bodhi; and it says when it cannot see what an older one holds."""
+    await (await service_on(source_url)).create({"n": 1})
+    await service_on(target_url)
+    arguments = ("copy", "--from", source_url, "--to", target_url, "--dry-run")
+    async with open_database(target_url) as database:
+        await database.count("record_version", part="session", version=9999, name="later")
+        status, out, err = await run(*arguments)
+        assert (2, "") == (status, out)
+        assert err.startswith("bodhi: error: --to: ")
+        await database.script("DELETE FROM bodhi_schema WHERE version > 1")
+        status, out, err = await run(*arguments)
+
+    assert (0, "1 read, 1 written, 0 kept, 0 failed\n") == (status, out), err
+    assert "is not up to date: all sessions count as new" in err

@@ -19,6 +19,7 @@ class Passes:
     async def run(self):
         one = self._passes.pop(0) if self._passes else Tally(read=3, kept=3)
         if isinstance(one, Exception):
+            yield Tally(read=2, written=1, ended=1)
             raise one
         yield one
 
@@ -55,7 +56,8 @@ async def test_an_outage_is_waited_for(told, monkeypatch):
     while not following.done():
         await asyncio.sleep(0)
         told.set()
-    assert 1 == (await following).written
+    tally = await following
+    assert (2, 1) == (tally.written, tally.ended)  # what the pass that broke off did is told as well
 
     with pytest.raises(DatabaseUnavailable):
         await sessions_move._followed(Passes(DatabaseUnavailable()))

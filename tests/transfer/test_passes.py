@@ -91,6 +91,25 @@ async def test_a_row_that_the_target_cannot_hold_keeps_no_other(sqlite_url, post
     assert [0, 1, 3, 4] == await numbers_in(await service_on(postgres_url))
 
 
+async def test_what_another_copy_brings_meanwhile_is_kept(source_url, target_url, service_on, between):
+    """Two that run at once are no failure of either."""
+    old = await service_on(source_url)
+    for n in range(5):
+        await old.create({"n": n})
+    first, second = [await between(source_url, target_url) for _ in range(2)]
+    carry_out = first._carry_out
+
+    async def be_late(page):
+        await tally_of(second)
+        await carry_out(page)
+
+    first._carry_out = be_late
+
+    assert Tally(read=5, kept=5) == await tally_of(first)
+    assert [] == between.failed
+    assert [0, 1, 2, 3, 4] == await numbers_in(await service_on(target_url))
+
+
 async def test_re_encryption_is_carried_while_following(source_url, target_url, service_on, between):
     """It makes no new version; afterwards the old key is not needed at the target either."""
     await (await service_on(source_url)).create({"n": 1})

@@ -109,6 +109,7 @@ def test_moments():
 COLUMNS = {
     FAR_SECONDS: FAR_MS,
     FAR_SECONDS + 0.5: FAR_MS + 500,
+    1.7e308: None,
     "2100-01-01T00:00:00Z": FAR_MS,
     "2100-01-01T00:00:00.123456789Z": FAR_MS + 123,
     "2100-01-01 00:00:00": FAR_MS,
