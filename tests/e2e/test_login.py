@@ -141,6 +141,24 @@ async def test_two_tabs_come_back_at_once(site, new_person):
         await person.expect_home(tab, "user")
 
 
+@pytest.mark.parametrize("has_scripts", [True, False])
+async def test_a_login_leads_back_to_the_page_that_was_asked_for(site, new_person, has_scripts):
+    """Also for who comes from another site: at first without the cookie, which that one keeps from being sent."""
+    person = await new_person(site.url, java_script_enabled=has_scripts)
+    page = await person.open("/ui/login?return_to=/ui/sessions%3Fa%3Db")
+    await page.get_by_role("button", name="Log in").click()
+    await sign_in(page, "user")
+    if not has_scripts:
+        await page.get_by_role("button", name="Continue").click()
+    await expect(page).to_have_url(f"{site.url}/ui/sessions?a=b")
+
+    link = f'<a href="{site.url}/ui/login?return_to=/ui/sessions">A report</a>'
+    await page.route(f"{site.realm.auth_url}/link", lambda route: route.fulfill(content_type="text/html", body=link))
+    await page.goto(f"{site.realm.auth_url}/link")
+    await page.get_by_role("link", name="A report").click()
+    await expect(page).to_have_url(f"{site.url}/ui/sessions")
+
+
 async def test_a_second_tab_is_logged_in_already(person):
     """Nobody is asked twice."""
     await person.log_in("user")

@@ -160,3 +160,15 @@ async def test_many_logins_at_once_lead_to_their_own_pages(browser, provider):
     ends = [URL(await location_of(await browser.finish(answer))).path for answer in answers]
 
     assert ["/0", "/1", "/2", "/3"] == ends
+
+
+@pytest.mark.parametrize("path", ["/ui/login", "/bodhi/v1/auth/initiate"])
+async def test_no_other_site_begins_a_login(browser, path):
+    """Nor chooses where it leads: a form there is refused, a link shows the page and stores nothing."""
+    url = URL(path).with_query(return_to=REPORT)
+    for site in ("cross-site", "same-site", "none"):
+        refused = await browser.post(url, headers={"Sec-Fetch-Site": site}, allow_redirects=False)
+        assert (403, False) == (refused.status, "Set-Cookie" in refused.headers)
+    opened = await browser.get(url, headers={**HTML, "Sec-Fetch-Site": "cross-site"}, allow_redirects=False)
+    assert "Set-Cookie" not in opened.headers
+    assert browser.session_cookie is None

@@ -3,6 +3,7 @@
 from itertools import product
 
 import pytest
+from aiohttp import WSServerHandshakeError
 from yarl import URL
 
 from bodhi.auth.scopes import Role
@@ -134,7 +135,7 @@ async def test_bodhi_s_own_pages_are_reached(visitor, stranger, provider):
         assert response.url.path in {path, "/ui", "/ui/login"}
 
 
-async def test_what_a_client_says_about_its_request_is_not_believed(visitor, provider):
+async def test_what_a_client_says_about_its_request_is_not_believed(visitor, proxy, provider, request):
     """Neither where it comes from nor what it asks for: that is the proxy's to say."""
     claims = {
         "X-Forwarded-Method": "GET",
@@ -146,8 +147,9 @@ async def test_what_a_client_says_about_its_request_is_not_believed(visitor, pro
     }
     sent = await visitor.get("/page", headers={**PAGE, **claims})
     assert 302 == sent.status
-    assert "evil" not in sent.headers["Location"]
-    assert not sent.headers["Location"].startswith("https:")
+    # Traefik says it in one header and lets the client say it in another: bodhi then believes neither.
+    page = "" if "traefik" in request.node.name else "?return_to=/page"
+    assert f"{proxy}/ui/login{page}" == sent.headers["Location"]
     await visitor.log_in(provider)
 
     foreign = {**PAGE, "Sec-Fetch-Site": "cross-site", "Origin": "http://evil.test"}
@@ -172,6 +174,28 @@ async def test_a_websocket_goes_through(visitor, provider, proxy):
         assert provider.person("user").username == await socket.receive_str()
         await socket.send_str("hello")
         assert "hello" == await socket.receive_str()
+
+
+async def test_a_websocket_outlives_its_session(visitor, provider):
+    """It is asked about when it opens: the one that is open stays so, and another does not open."""
+    await visitor.log_in(provider)
+    async with visitor.connect("/socket") as socket:
+        await socket.receive_str()
+        await visitor.post("/bodhi/v1/logout")
+
+        await socket.send_str("still here")
+        assert "still here" == await socket.receive_str()
+        with pytest.raises(WSServerHandshakeError) as refused:
+            await visitor.connect("/socket")
+        assert refused.value.status in {200, 302, 401}  # 200: aiohttp has followed to the login page
+
+
+async def test_another_site_opens_no_websocket(visitor, provider):
+    """Browsers say of websockets where they come from in Origin alone."""
+    await visitor.log_in(provider)
+
+    with pytest.raises(WSServerHandshakeError):
+        await visitor.connect("/socket", headers={"Origin": "http://evil.test"})
 
 
 @pytest.mark.parametrize(("user", "status"), [("user", 403), ("manager", 200), ("admin", 200)])
