@@ -19,6 +19,7 @@ from bench import (
     one_user,
     process_cost,
     report,
+    revocation,
     servers,
     store_loads,
     under_writers,
@@ -34,6 +35,7 @@ MEASUREMENTS: dict[str, Callable[[Surroundings, Figures], None]] = {
     "writers": under_writers.measure,
     "process": process_cost.measure,
     "user": one_user.measure,
+    "revocation": revocation.measure,
     "rows": many_rows.measure,
     "moving": moving.measure,
 }

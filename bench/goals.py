@@ -51,6 +51,11 @@ GOALS = (
     _at_most("page postgres", "longest page of a user's 10,000 sessions, PostgreSQL", 20, "ms"),
     _at_most("page sqlite", "longest page of a user's 10,000 sessions, SQLite", 20, "ms"),
     _at_most("clear sqlite", "longest other request while a user's 10,000 sessions end, SQLite", 50, "ms"),
+    _at_most(
+        "revocation postgres", "end of a session to the close of its websocket elsewhere, p99, PostgreSQL", 1, "s"
+    ),
+    _at_most("revocation postgres without LISTEN", "the same without LISTEN, as behind PgBouncer", 1, "s"),
+    _at_most("revocation sqlite", "the same, SQLite", 1, "s"),
     _at_most("growth postgres", "PostgreSQL load p50, many rows / 10,000 rows", 1.1),
     _at_most("growth sqlite", "SQLite load p50, many rows / 10,000 rows", 1.8),
     _at_most("stall postgres", "longest stall of a save while all of them expire, PostgreSQL", 20, "ms"),
