@@ -64,6 +64,10 @@ GOALS = (
     _at_least("copy to sqlite", "sessions copied from PostgreSQL to SQLite, thousands a second", 20, "k/s"),
     _at_most("copy memory postgres", "memory that copying to PostgreSQL takes", 30, "MB"),
     _at_most("copy memory sqlite", "memory that copying to SQLite takes", 30, "MB"),
+    _at_most(
+        "dump memory postgres", "memory by which a dump grows after its first 10,000 sessions, PostgreSQL", 5, "MB"
+    ),
+    _at_most("dump memory sqlite", "the same, SQLite", 5, "MB"),
     _at_most("memory sqlite", "memory of a server process over aiohttp alone, SQLite", 15, "MB"),
     _at_most("memory postgres", "memory of a server process over aiohttp alone, PostgreSQL", 15, "MB"),
     _at_most("start sqlite", "start to first answer, SQLite", 0.5, "s"),

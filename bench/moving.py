@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from time import perf_counter
 
+from bench.dumping import dump
 from bench.many_rows import fill
 from bench.surroundings import Absent, Figures, Surroundings, say
 from bodhi.database import Schema, open_database
@@ -34,6 +35,10 @@ def measure(surroundings: Surroundings, figures: Figures) -> None:
         figures.values[f"copy to {target}"] = row["sessions/s"] / 1000
         figures.values[f"copy memory {target}"] = row["memory grew by MB"]
         figures.tables.setdefault("Moving", []).append({"from": source, "to": target, **row})
+        say(f"  dumping {rows:,} sessions, {source}")
+        dumped = dump(urls[0], rows, surroundings)
+        figures.values[f"dump memory {source}"] = dumped["grew by MB"]
+        figures.tables.setdefault("Dumping", []).append({"database": source, "sessions": rows, **dumped})
 
 
 def _url(dialect: str, name: str, surroundings: Surroundings) -> str:
