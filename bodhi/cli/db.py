@@ -59,8 +59,13 @@ def migrate(command_line: CommandLine) -> None:
 
 
 async def _migrate(part: Part) -> list[str]:
+    from bodhi.session.user_index import make_user_index
+
     async with part.database as database:
-        return [f"{it.version:04} {it.name}" for it in await Schema(database, part.name).migrate()]
+        migrations = await Schema(database, part.name).migrate()
+        if part.name == "session":
+            await make_user_index(database)  # where a copy that was broken off left it out
+        return [f"{it.version:04} {it.name}" for it in migrations]
 
 
 @db.command()

@@ -20,6 +20,7 @@ from bodhi.session.sql_store import Clock, open_store
 from bodhi.session.storage import SessionStorage
 from bodhi.session.store import SessionStore
 from bodhi.session.sweeper import Sweeper
+from bodhi.session.user_index import make_user_index
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,11 @@ class DefaultSessionService(SessionKeeper):
             if self._database is not None:
                 database = await stack.enter_async_context(self._database)
                 schema = Schema(database, "session")
-                await (schema.migrate() if self._auto_migrate else schema.check())
+                if self._auto_migrate:
+                    await schema.migrate()
+                    await make_user_index(database)
+                else:
+                    await schema.check()
             stack.push_async_callback(self.revocations.close)
             stack.push_async_callback(self._touches.flush)
             self._start(stack, self._touches.run())

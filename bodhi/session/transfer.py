@@ -24,6 +24,7 @@ from typing import Any, cast
 from bodhi.database import Conflict, Database, DatabaseError, DatabaseUnavailable, Executor, Row
 from bodhi.keyring import Keyring, UnknownKey, Unreadable
 from bodhi.session.handles import DIGEST_BYTES, handle_of
+from bodhi.session.user_index import drop_user_index, make_user_index
 
 PAGE = 2000
 PAGE_SECONDS = 60.0  # the longest that a page's transaction may take
@@ -61,6 +62,7 @@ class Tally:
 class _Page:
     """One range of digests, up to *bound*: how it is, and what is to be done for it."""
 
+    fills: bool = False  # the first of many, and the target holds nothing
     new: list[bytes] = field(default_factory=list)
     newer: list[bytes] = field(default_factory=list)
     ended: list[Row] = field(default_factory=list)
@@ -111,6 +113,8 @@ class Transfer:
         try:
             while reading is not None:
                 page = await reading
+                if page.fills and self._writes and self._target is not None:
+                    await drop_user_index(self._target)
                 # The next page is read while this one is written: they are of different databases.
                 is_last = page.bound == LAST_DIGEST
                 reading = None if is_last else asyncio.create_task(self._read_page(page.bound))
@@ -122,6 +126,8 @@ class Transfer:
                 tally.ended += len(page.ended)
                 tally.others += page.others
                 yield tally
+            if self._writes and self._target is not None:
+                await make_user_index(self._target)
         finally:
             if reading is not None:
                 reading.cancel()
@@ -136,6 +142,7 @@ class Transfer:
         sources, targets, memory = ({row["digest"]: row for row in rows if row["digest"] <= bound} for rows in lists)
         page = self._planned(sources, targets, memory)
         page.bound, page.read = bound, len(sources)
+        page.fills = not after and len(there) == self._page and not any(lists[1:])
         wanted = sorted([*page.new, *page.newer])
         page.kept = len(sources) - len(wanted)
         if wanted:

@@ -71,3 +71,16 @@ DELETE FROM bodhi_session_copied
             WHERE kept_until <= now_ms($2)
             LIMIT $1
        );
+
+-- name: find_user_index() -> maybe
+SELECT 1 AS found
+  FROM sqlite_master
+ WHERE name = 'bodhi_session_user';
+
+-- name: drop_user_index() -> maybe
+-- Only a copy into an empty database does so, and makes it again.
+DROP INDEX IF EXISTS bodhi_session_user;
+
+-- name: make_user_index() -> maybe
+-- The same as in the migration.
+CREATE INDEX IF NOT EXISTS bodhi_session_user ON bodhi_session (user_id, created_at, digest) WHERE user_id IS NOT NULL;

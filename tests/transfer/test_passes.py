@@ -35,6 +35,13 @@ async def tally_of(transfer):
     return [tally async for tally in transfer.run()][-1]
 
 
+async def broken_off(transfer):
+    """A pass ends after its first page."""
+    passing = transfer.run()
+    await anext(passing)
+    await passing.aclose()
+
+
 async def numbers_in(service):
     """The numbers in all live sessions."""
     digests = [listing.digest async for listing in service.get_session_store().list_all()]
@@ -73,6 +80,38 @@ async def test_a_pass_that_was_broken_off_is_run_again(source_url, target_url, s
 
     assert Tally(read=10, written=6, kept=4) == await tally_of(transfer)
     assert list(range(10)) == await numbers_in(await service_on(target_url))
+
+
+async def test_an_empty_file_gets_its_index_of_users_last(sqlite_url, postgres_url, service_on, between):
+    """If the pass is broken off, with the next one, or by whoever migrates."""
+    old, new = await service_on(postgres_url), await service_on(sqlite_url)
+    for n in range(6):
+        await old.create({"user_id": f"user-{n}", "n": n})
+    transfer = await between(postgres_url, sqlite_url, page=3)
+
+    found = []
+    for end in (lambda: tally_of(transfer), lambda: service_on(sqlite_url)):
+        await broken_off(transfer)
+        found.append(await transfer._target.maybe("find_user_index") is not None)
+        await end()
+        found.append(await transfer._target.maybe("find_user_index") is not None)
+        await new.clear_all_sessions()
+        await transfer._target.script("DELETE FROM bodhi_session_copied")
+
+    assert [False, True, False, True] == found
+
+
+async def test_a_file_with_sessions_keeps_its_index_of_users(sqlite_url, postgres_url, service_on, between):
+    """They may be listed meanwhile."""
+    old, new = await service_on(postgres_url), await service_on(sqlite_url)
+    for n in range(6):
+        await old.create({"n": n})
+    await new.create({"n": 100})
+    transfer = await between(postgres_url, sqlite_url, page=3)
+
+    await broken_off(transfer)
+
+    assert await transfer._target.maybe("find_user_index") is not None
 
 
 async def test_a_row_that_the_target_cannot_hold_keeps_no_other(sqlite_url, postgres_url, service_on, between):
