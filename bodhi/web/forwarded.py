@@ -19,7 +19,7 @@ from bodhi.web.clones import pass_on
 FOR, PROTO, SCHEME, HOST = "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Scheme", "X-Forwarded-Host"
 
 # Some proxies add the port to an address, and write IPv6 in brackets for that.
-_HOP = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+|([0-9A-Fa-f:.]+)")
+_HOP = re.compile(r"\[([0-9A-Fa-f:.]{2,45})\](?::[0-9]+)?|([0-9.]{7,15}):[0-9]+|([0-9A-Fa-f:.]{2,45})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,12 @@ def _listed(request: web.Request, name: str) -> list[str]:
 
 def _address_in(hop: str) -> str | None:
     match = _HOP.fullmatch(hop)
-    parsed = _parsed(match[1] or match[2] or match[3]) if match else None
+    return _normal(match[1] or match[2] or match[3]) if match else None
+
+
+@lru_cache(maxsize=1024)  # reading an address takes longer than all the rest of this page
+def _normal(address: str) -> str | None:
+    parsed = _parsed(address)
     return str(parsed) if parsed is not None else None
 
 

@@ -157,6 +157,8 @@ def _access_token(context: AuthContext) -> str:
 
 def _printable(text: str) -> str:
     """*text* as it can stand in a header, at whose ends spaces go lost: no name becomes another by that."""
+    if text.isprintable() and text.strip(" ") == text:
+        return text  # as nearly all of them are
     shown = "".join(character if character.isprintable() else "\ufffd" for character in text)
     return _OUTER_SPACES.sub(lambda spaces: "\ufffd" * len(spaces[0]), shown)
 
