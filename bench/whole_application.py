@@ -6,6 +6,7 @@ seeded logins and API tokens into the folder, prints its port when it answers, a
 
 import argparse
 import asyncio
+import gc
 import os
 import sys
 from pathlib import Path
@@ -98,6 +99,7 @@ async def serve(folder: Path, url: str | None, *, behind_proxy: bool) -> None:
     try:
         await seed(app, folder)
         await web.TCPSite(runner, "127.0.0.1", 0).start()
+        gc.freeze()  # as the server does
         print(runner.addresses[0][1], flush=True)
         await ended.wait()
     finally:

@@ -1,6 +1,7 @@
 """One process that serves: its event loop, its signals, and its end within the time allowed."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -84,6 +85,7 @@ async def _serve_until(
             if not await _unless(stop, runner.setup()):
                 return False
             await _listen(settings, runner, bound)
+            gc.freeze()  # what is there now stays: looking for garbage in it would take longer than most requests
             ready()
             await stop.wait()
             log.info("ending: no new connections, requests under way are finished")
