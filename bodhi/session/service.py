@@ -15,7 +15,7 @@ from bodhi.session.errors import SessionUnavailable
 from bodhi.session.handles import handle_of
 from bodhi.session.keeper import SessionKeeper
 from bodhi.session.owner import user_text
-from bodhi.session.records import SessionListing
+from bodhi.session.records import SessionListing, SessionRecord
 from bodhi.session.sql_store import Clock, open_store
 from bodhi.session.storage import SessionStorage
 from bodhi.session.store import SessionStore
@@ -196,7 +196,7 @@ class DefaultSessionService(SessionKeeper):
 
     async def list_sessions_for_user(self, user_id: object, *, current: str | None = None) -> list[SessionInfo]:
         """The user's live sessions, oldest first; *current* is the handle of the one that asks."""
-        return [_info(listing, current) async for listing in self._store.list_user(user_text(user_id))]
+        return [info_of(listing, current) async for listing in self._store.list_user(user_text(user_id))]
 
     async def list_page(
         self, *, user_id: object = None, after: str | None = None, limit: int = 100, current: str | None = None
@@ -210,7 +210,7 @@ class DefaultSessionService(SessionKeeper):
             found = await self._store.list_page(after=end_of_page(after), limit=limit + 1)
         else:
             found = await self._store.list_user_page(user_text(user_id), after=end_of_user_page(after), limit=limit + 1)
-        page = [_info(listing, current) for listing in found[:limit]]
+        page = [info_of(listing, current) for listing in found[:limit]]
         if len(found) <= limit:
             return SessionPage(page, None)
         last = found[limit - 1]
@@ -270,7 +270,8 @@ class DefaultSessionService(SessionKeeper):
         return ended
 
 
-def _info(listing: SessionListing, current: str | None) -> SessionInfo:
+def info_of(listing: SessionListing | SessionRecord, current: str | None) -> SessionInfo:
+    """The session without what is not to be told; *current* is the handle of the one that asks."""
     handle = handle_of(listing.digest)
     return SessionInfo(
         handle,

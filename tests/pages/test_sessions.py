@@ -126,6 +126,19 @@ async def test_many_sessions_are_on_several_pages(user, other_session):
     assert 1 == len(user.page.all("article"))
 
 
+async def test_the_own_session_comes_first_however_many_are_older(server, provider, new_browser, other_session):
+    """Its place in the list is on the second page, which shows it as well."""
+    for _ in range(31):
+        await other_session()
+    user = await (await new_browser(server)).log_in(provider, "user")
+
+    await user.open(PATH)
+    assert ["Python This one", *["Firefox on Linux"] * 30] == [title.text for title in user.page.all("h2")]
+    assert "31 other sessions end at once." in user.page.one("main").text
+    await user.follow("Show those that began later")
+    assert ["Python This one", "Firefox on Linux"] == [title.text for title in user.page.all("h2")]
+
+
 @pytest.mark.parametrize("handle", [HANDLE, "x", "%00"])
 async def test_a_session_that_is_not_ones_own_is_not_found(server, user, other_session, handle):
     """Whether it exists or not."""

@@ -1,11 +1,13 @@
 """``/ui/sessions``: where somebody is logged in, and how they end it."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 from aiohttp import web
 
-from bodhi.session import SESSIONS
+from bodhi.session import SESSIONS, SessionInfo, get_session
+from bodhi.session.service import info_of
 from bodhi.web.input import parameter_of, query_of
 from bodhi.web.login import DESK, LOGIN_PATH
 from bodhi.web.operations import OPTIONAL, Operation
@@ -68,14 +70,25 @@ async def end_others(request: web.Request) -> web.Response:
 
 
 async def _shown(request: web.Request, after: str | None) -> dict[str, Any]:
-    """One page of the person's sessions, the own one first; and how many others there are in all."""
+    """One page of the person's sessions; and how many there are in all beside the own one."""
     user_id = person_in(request).user_id
     found = await page_of_sessions(request, SessionPaging(after, PAGE_SIZE), user_id)
     return {
-        "sessions": sorted(found.sessions, key=lambda one: not one.is_current),
+        "sessions": await _own_first(request, found.sessions, is_first_page=after is None),
         "others": await request.app[SESSIONS].count_sessions_for_user(user_id) - 1,
         "after": found.after,
     }
+
+
+async def _own_first(
+    request: web.Request, sessions: Sequence[SessionInfo], *, is_first_page: bool
+) -> Sequence[SessionInfo]:
+    """The first page begins with the own session, also where its place in the list is on a later one."""
+    stored = (await get_session(request)).stored
+    own = [one for one in sessions if one.is_current]
+    if is_first_page and not own and stored is not None:
+        own = [info_of(stored.record, stored.handle)]
+    return [*own, *(one for one in sessions if not one.is_current)]
 
 
 OPERATIONS = (
