@@ -17,7 +17,7 @@ from bodhi.session.handles import digest_of
 from bodhi.session.records import Device, Touch
 from bodhi.settings import load_settings
 from bodhi.testing import DevelopmentProvider
-from bodhi.web.services import ACCESS_REQUESTS, ACTIVITY
+from bodhi.web.services import ACCESS_REQUESTS, ACTIVITY, PEOPLE
 from screenshots.moment import ago, milliseconds_ago
 from screenshots.people import GUESTS, Guest, Login
 
@@ -39,6 +39,8 @@ class House:
         """People come, log in, and ask for access."""
         for guest in GUESTS:
             self._provider.add_person(guest.person, guest.role)
+            with ago(hours=guest.seen_hours):
+                await self._app[PEOPLE].note(guest.person.user_id, guest.username, guest.role)
             for login in guest.logins:
                 await self._log_in(guest, login)
             if guest.asked_hours:

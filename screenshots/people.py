@@ -36,6 +36,11 @@ class Guest:
     asked_hours: float | None = None
 
     @property
+    def seen_hours(self) -> float:
+        """How long ago they were here; who is logged in nowhere has been away for days."""
+        return min((login.used_hours for login in self.logins), default=221)
+
+    @property
     def person(self) -> Person:
         """As the provider knows them."""
         return Person(self.username, self.given_name, self.family_name)

@@ -74,7 +74,7 @@ async def expect_logged_out(page):
 
 
 async def test_sessions_are_ended_from_other_browsers(log_in_with):
-    """One from a phone, all others from a desk, without a reload; and the own one, which leads to the login page."""
+    """One with a finger, all others with keys, without a reload; and the own one, which leads to the login page."""
     (walker, phone), (sitter, desk), (_, laptop) = await log_in_with(*DEVICES)
     await open_sessions(phone)
     await expect_devices(phone, "Chrome on Android", "Firefox on Linux", "Edge on Windows")
@@ -96,9 +96,12 @@ async def test_sessions_are_ended_from_other_browsers(log_in_with):
     await open_sessions(desk)
     await expect_devices(desk, "Firefox on Linux", "Chrome on Android")
     await mark(desk)
-    await desk.get_by_text("End all others").click()
+    await desk.get_by_text("End all others").focus()
+    await desk.keyboard.press("Enter")
     await expect(desk.get_by_role("main")).to_contain_text("One other session ends at once. This one stays.")
-    await desk.get_by_role("button", name="End the others").click()
+    await desk.keyboard.press("Tab")
+    await expect(desk.get_by_role("button", name="End the others")).to_be_focused()
+    await desk.keyboard.press("Enter")
     await expect(desk.get_by_text("Ended. You are logged in here only.")).to_be_focused()
     await expect_devices(desk, "Firefox on Linux")
     await expect_no_reload(desk)
@@ -132,10 +135,25 @@ async def test_an_administrator_ends_all_sessions_of_a_person(site, log_in_with,
     """Wherever they are logged in; the administrator stays, and the person can log in again."""
     (walker, phone), (_, desk) = await log_in_with("Chrome on Android", "Firefox on Linux")
     admin = await new_person(site.url)
-    await admin.log_in("admin")
-    address = f"{site.url}/bodhi/v1/users/{site.realm.id_of('user')}/sessions"
-    answer = await admin.context.request.delete(address, headers={"Sec-Fetch-Site": "same-origin"})
-    assert {"ended": 2} == await answer.json()
+    office = await admin.log_in("admin")
+    await office.get_by_role("link", name="Admin", exact=True).click()
+    await expect(office.get_by_role("heading", level=1)).to_have_text("People")
+    await mark(office)
+    await office.get_by_label("Name or user ID").fill("USER")
+    await office.keyboard.press("Enter")
+    await expect(office.get_by_role("main")).to_contain_text("One person with “USER” in the name or user ID.")
+    await expect_no_reload(office)
+    await admin.screenshot(office, "admin-people")
+    await office.get_by_role("link", name="user", exact=True).click()
+    await expect(office.get_by_role("article", name="Firefox on Linux")).to_be_visible()
+    await mark(office)
+    await office.get_by_text("End all", exact=True).click()
+    await expect(office.get_by_role("main")).to_contain_text("2 sessions end at once, and they have to log in again.")
+    await admin.screenshot(office, "admin-person")
+    await office.get_by_role("button", name="End all sessions").click()
+    await expect(office.get_by_text("Ended. They are logged out everywhere.")).to_be_focused()
+    await expect(office.get_by_role("main")).to_contain_text("Logged in nowhere.")
+    await expect_no_reload(office)
 
     await expect_logged_out(desk)
     await expect_logged_out(phone)
