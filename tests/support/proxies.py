@@ -14,7 +14,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 from support.ports import free_port
-from support.supervisor import Supervisor, is_open_to_all
+from support.supervisor import Supervisor, is_open_to_all, unprivileged_user
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/how-to/protect-other-applications.md"
 
@@ -125,7 +125,7 @@ def _program(name: str, advice: str) -> str:
 
 def _reachable(supervisor: Supervisor, program: str) -> str:
     """The program, or a copy of it where the process's user may not enter its folder."""
-    if is_open_to_all(Path(program).resolve().parent):
+    if unprivileged_user() is None or is_open_to_all(Path(program).resolve().parent):
         return program
     copy = supervisor.folder / Path(program).name
     shutil.copy(program, copy)
