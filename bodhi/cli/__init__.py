@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except click.ClickException as error:
-        return _complain(" ".join(error.format_message().split()), error.exit_code)
+        return _complain(_message_of(error), error.exit_code)
     except BodhiError as error:
         return _complain(str(error), error.exit_status)
     except click.Abort:
@@ -109,6 +109,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return status if isinstance(status, int) else 0
+
+
+def _message_of(error: click.ClickException) -> str:
+    if isinstance(error, click.NoSuchOption) and error.option_name == "--set":
+        return "--set stands before the command: bodhi --set NAME=VALUE serve"
+    return " ".join(error.format_message().split())
 
 
 def _complain(message: str, exit_status: int) -> int:

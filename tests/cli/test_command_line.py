@@ -118,3 +118,11 @@ def test_an_interruption_while_it_is_loaded_is_quiet(bodhi_process, tmp_path):
     (tmp_path / "click.py").write_text("raise KeyboardInterrupt")
 
     assert (130, "", "") == bodhi_process("--version")
+
+
+def test_set_behind_a_command_is_told_its_place(capsys):
+    """Wherever somebody put it."""
+    for arguments in (["serve", "--set", "BODHI_PORT=1"], ["sessions", "list", "--json", "--set", "BODHI_PORT=1"]):
+        assert 2 == main(arguments)
+        told = capsys.readouterr().err
+        assert "bodhi: error: --set stands before the command: bodhi --set NAME=VALUE serve\n" == told
