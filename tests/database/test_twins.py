@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import asyncpg
@@ -91,6 +92,28 @@ async def columns_on_postgres(postgres_url):
 async def test_both_answer_the_same_columns(columns_on_sqlite, columns_on_postgres):
     """A row of the one has what a row of the other has, in the same order."""
     assert {name: columns_on_sqlite(name) for name in READ} == {name: await columns_on_postgres(name) for name in READ}
+
+
+async def test_tables_have_the_same_columns(sqlite_url, postgres_url):
+    """In the same order: what ``SELECT *`` reads from the one may be copied into the other."""
+    for url in (sqlite_url, postgres_url):
+        async with open_database(url) as database:
+            await migrate(database)
+    with closing(sqlite3.connect(sqlite_path(sqlite_url))) as connection:
+        named = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'bodhi_*'")
+        on_sqlite = {
+            table: [column[0] for column in connection.execute(f"SELECT * FROM {table}").description]
+            for (table,) in named.fetchall()
+        }
+    connection = await asyncpg.connect(postgres_url)
+    on_postgres = {
+        table: [attribute.name for attribute in (await connection.prepare(f"SELECT * FROM {table}")).get_attributes()]
+        for table in on_sqlite
+    }
+    await connection.close()
+
+    assert "bodhi_person" in on_sqlite
+    assert on_sqlite == on_postgres
 
 
 def test_every_statement_is_used():
