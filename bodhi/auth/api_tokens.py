@@ -144,13 +144,16 @@ class ApiTokens:
             rows = await self._database.many("list_tokens_of_all", user_id=user_id, after=after, size=size)
         return [_record(row) for row in rows]
 
-    async def disable(self, token_id: str) -> bool:
-        """Make a token inactive, whoever's it is; whether it was active."""
+    async def disable(self, token_id: str, *, user_id: str | None = None, by: str | None = None) -> bool:
+        """Make a token inactive, the user's or whoever's it is; whether there was such an active one.
+
+        *by* is who does it, for the log.
+        """
         with own_errors():
-            disabled = await self._database.count("disable_api_token", id=token_id, now=self._clock())
+            disabled = await self._database.count("disable_api_token", id=token_id, user_id=user_id, now=self._clock())
         self._forget(token_id)
         if disabled:
-            log.info("an API token was made inactive: %s", token_id)
+            log.info("an API token was made inactive: %s", token_id, extra={"fields": {"by": by}})
         return bool(disabled)
 
     async def update(self, token_id: str, *, user_id: str, name: str, status: TokenStatus) -> TokenRecord:

@@ -80,14 +80,15 @@ async def end_all(request: web.Request) -> web.Response:
     return told(Ended(await end_every_session(request)))
 
 
-async def end_session_of_user(request: web.Request, user_id: str, handle: str) -> bool:
+async def end_session_of_user(request: web.Request, user_id: str | None, handle: str) -> bool:
     """Ends that session of the user; whether it was the one of this request, whose cookie then goes.
 
     ``session_error-not_found`` where the user has no such session, whoever else may have it, and
-    ``api_auth_error-forbidden`` for a caller who stands below the user.
+    ``api_auth_error-forbidden`` for a caller who stands below the user. None, for administrators: whoever has it.
     """
     caller, session = session_user_of(request), await get_session(request)
-    await request.app[USERS].refuse_above(caller, user_id)
+    if user_id is not None:
+        await request.app[USERS].refuse_above(caller, user_id)
     if not await request.app[SESSIONS].revoke_session(handle, user_id=user_id, reason="revoked", by=caller.user_id):
         raise Refusal("session_error-not_found")
     is_own = session.identity == handle

@@ -59,10 +59,11 @@ SELECT id, user_id, name, token_prefix, scopes, status, expires_at, created_at, 
  ORDER BY id
  LIMIT $3;
 
--- name: disable_api_token(id, now) -> count
--- Whoever's it is.
+-- name: disable_api_token(id, user_id, now) -> count
+-- Without a user whoever's it is.
 UPDATE bodhi_api_token
    SET status = 'inactive',
-       updated_at = now_ms($2)
+       updated_at = now_ms($3)
  WHERE id = $1
+   AND ($2::text IS NULL OR user_id = $2)
    AND status = 'active';

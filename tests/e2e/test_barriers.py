@@ -7,8 +7,18 @@ from e2e.barriers import expect_no_barriers
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-ADMINISTRATION = ("/ui/admin", "/ui/admin/person?id=nobody", "/ui/admin/access-requests", "/ui/admin/activity")
-PAGES = ("/ui", "/ui/sessions", *ADMINISTRATION)
+PAGES = (
+    "/ui",
+    "/ui/sessions",
+    "/ui/tokens",
+    "/ui/admin",
+    "/ui/admin/person?id=nobody",
+    "/ui/admin/sessions",
+    "/ui/admin/access-requests",
+    "/ui/admin/tokens",
+    "/ui/admin/settings",
+    "/ui/admin/activity",
+)
 
 
 async def test_pages_have_no_barriers(site, person, new_person, notes):

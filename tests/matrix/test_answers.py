@@ -21,7 +21,7 @@ BY_NAME = {f"{operation.method} {operation.path}": operation for operation in OP
 # These read a session, though everybody may call them.
 END_SESSIONS = {"POST /bodhi/v1/logout", "POST /ui/logout"}
 READ_SESSIONS = {"GET /bodhi/v1/auth/verify", *END_SESSIONS}
-ENDS_ALL = {"DELETE /bodhi/v1/sessions", *END_SESSIONS}
+ENDS_ALL = {"DELETE /bodhi/v1/sessions", "POST /ui/admin/sessions/end-all", *END_SESSIONS}
 KEPT_BY_CACHES = {"GET /ui/static/{name}", "GET /bodhi/v1/openapi.json"}  # the same for everybody
 REFUSED = {
     ("anonymous", "none"),
@@ -224,6 +224,14 @@ async def keep_own_things(checked, people):
     change = {"name": "another name", "status": "inactive"}
     await checked("PUT /bodhi/v1/tokens/{id}", admin, id=token["id"], json=change)
     await checked("DELETE /bodhi/v1/tokens/{id}", admin, id=token["id"])
+    await checked("POST /ui/tokens", admin, data={"scope": "scope_token_user"})
+    await checked("GET /ui/tokens", admin)
+    for path in ("/ui/tokens/{id}/disable", "/ui/admin/tokens/{id}/disable"):
+        await checked("POST /ui/tokens", admin, data={"scope": "scope_token_user"})
+        await checked("GET /bodhi/v1/tokens", admin)
+        await checked(f"POST {path}", admin, id=checked.json["data"][0]["id"])
+    await checked("GET /ui/admin/tokens", admin)
+    await checked("GET /ui/admin/settings", admin)
     await checked("GET /bodhi/v1/settings", admin)
     await checked("PUT /bodhi/v1/settings/{key}", admin, key="BODHI_TOKEN_MEMORY", json={"value": 20})
     await checked("DELETE /bodhi/v1/settings/{key}", admin, key="BODHI_TOKEN_MEMORY")
@@ -255,8 +263,15 @@ async def see_and_end_sessions(checked, people):
     await checked("GET /ui/admin/person", admin, query=f"id={user_id}")
     await checked("POST /ui/admin/person/end-all", admin, query=f"id={user_id}")
     await checked("DELETE /bodhi/v1/users/{user_id}/sessions", admin)
+    for name, query in {"role": {"data": {"role": "resource_user"}}, "remove": {}}.items():
+        await checked(f"POST /ui/admin/person/{name}", admin, query=f"id={user_id}", **query)
+    await people("user")
+    await checked("GET /ui/admin/sessions", admin)
     await checked("GET /bodhi/v1/sessions", admin)
-    await checked("DELETE /bodhi/v1/sessions", admin)
+    handle = next(one["handle"] for one in checked.json["sessions"] if not one["is_current"])
+    await checked("POST /ui/admin/sessions/{handle}/end", admin, handle=handle)
+    await checked("POST /ui/admin/sessions/end-all", admin)
+    await checked("DELETE /bodhi/v1/sessions", await people("admin"))
 
 
 def with_cookie_of(response):

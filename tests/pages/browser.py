@@ -29,7 +29,7 @@ class Browser:
         """Opens an address that was typed, or, with *site*, a link on another one."""
         return await self._go("GET", path, {**HTML, "Sec-Fetch-Site": site, **headers})
 
-    async def press(self, name, **fields):
+    async def press(self, name, /, **fields):
         """Presses the button of that name, the first one, after filling in *fields*."""
         forms = [form for form in self.page.all("form") if name in [button.text for button in form.all("button")]]
         assert forms, f"no button {name!r} in: {self.page.text}"

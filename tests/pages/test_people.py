@@ -147,7 +147,7 @@ async def test_every_role_has_its_pages(server, provider, new_browser):
     """Managers decide about people; the server is the administrators'."""
     for user, titles in {
         "manager": ["People", "Access requests"],
-        "admin": ["People", "Access requests", "Activity"],
+        "admin": ["People", "All sessions", "Access requests", "API tokens", "Settings", "Activity"],
     }.items():
         browser = await (await new_browser(server)).log_in(provider, user)
         await browser.open(PATH)

@@ -3,9 +3,13 @@ import logging
 import pytest
 from yarl import URL
 
+from bodhi.auth.context import SessionUser
+from bodhi.auth.scopes import Role, TokenScope
 from bodhi.session import SESSIONS
 from bodhi.session.records import Device
+from bodhi.web.services import API_TOKENS
 from pages.browser import HTML
+from pages.conftest import environment
 from pages.markup import read
 
 PATH = "/ui/admin/person"
@@ -101,7 +105,7 @@ async def test_all_sessions_of_somebody_are_ended(server, provider, manager, use
 
 
 async def test_htmx_puts_what_was_done_in_its_place(server, provider, manager, user):
-    """One session's card, or all of them, with the focus on the words."""
+    """Together with the sessions that are left, and the focus on the words."""
     user_id = provider.person("user").user_id
     for _ in range(2):
         await server.app[SESSIONS].create({"user_id": user_id})
@@ -110,10 +114,11 @@ async def test_htmx_puts_what_was_done_in_its_place(server, provider, manager, u
     buttons = {one.attributes["hx-post"]: one.attributes for one in manager.page.all("button")[1:]}
 
     one = address(ONE.format(handle), user_id)
-    assert (f"#session-{handle}", "outerHTML") == (buttons[one]["hx-target"], buttons[one]["hx-swap"])
+    assert ("#sessions", "outerHTML") == (buttons[one]["hx-target"], buttons[one]["hx-swap"])
     response = await manager.client.post(one, headers=HTMX)
     part = read(await response.text())
-    assert (200, "Ended. That browser is logged out.") == (response.status, part.text)
+    assert (200, "Ended. That browser is logged out.") == (response.status, part.one("p", tabindex="-1").text)
+    assert ("Sessions 2", 2) == (part.one("h2").text, len(part.all("article")))
 
     everything = address(ALL, user_id)
     assert ("#sessions", "outerHTML") == (buttons[everything]["hx-target"], buttons[everything]["hx-swap"])
@@ -146,6 +151,71 @@ async def test_who_ends_their_own_sessions_logs_in_again(server, provider, manag
     assert "/ui/login" == manager.path
 
 
+async def test_a_role_is_changed(server, provider, manager, user):
+    """Up to the one's own; whoever gets it logs in again. Nobody does so to themselves here."""
+    await open_person(manager, "user")
+    assert ["User", "Power user", "Manager"] == [option.text for option in manager.page.one("select").all("option")]
+    assert "Remove" not in [summary.text for summary in manager.page.all("summary")]
+
+    await manager.press("Change role", role="resource_power_user")
+
+    assert "Changed. They get the role when they log in again." == manager.page.one(id="notice").text
+    assert "Power user" == manager.page.all("dd")[0].text
+    await user.open("/ui")
+    assert "/ui/login" == user.path
+    await manager.press("Change role", role="resource_admin")
+    assert 400 == manager.status
+    await open_person(manager, "manager")
+    assert [] == manager.page.all("select")
+
+
+async def test_administrators_remove_people(server, provider, new_browser, user):
+    """With everything that they have here."""
+    admin = await (await new_browser(server)).log_in(provider, "admin")
+    user_id = provider.person("user").user_id
+    await open_person(admin, "user")
+
+    await admin.press("Remove this person")
+
+    assert "Removed. They have no role, no session" in admin.page.one(id="notice").text
+    assert ("Removed", []) == (admin.page.all("dd")[0].text, await handles(server, user_id))
+    response = await admin.client.post(address(f"{PATH}/remove", user_id), headers=HTMX)
+    assert f"{PATH}?id={user_id}&done=removed" == response.headers["HX-Redirect"]
+
+
+async def test_what_the_provider_cannot_do_is_not_offered(database_url, serve, provider, new_browser):
+    """Roles are changed there."""
+    server = await serve(**{**environment(provider, database_url), "BODHI_AUTH_MANAGEMENT": "false"})
+    admin = await (await new_browser(server)).log_in(provider, "admin")
+    await admin.open(address(PATH, "ann"))
+
+    assert (200, []) == (admin.status, admin.page.all("select"))
+    assert "Remove" not in admin.page.text
+
+
+async def test_administrators_see_somebody_s_api_tokens(server, provider, new_browser, manager):
+    """A few, with a way to the others; managers see none."""
+    tokens, owner = server.app[API_TOKENS], SessionUser("a&b", "ann", Role.USER, "token")
+    for number in range(11):
+        await tokens.create(owner, scope=TokenScope.USER, name=f"token {number:02}")
+    await tokens.create(SessionUser("another", "bob", Role.USER, "token"), scope=TokenScope.USER, name="bob's")
+    admin = await (await new_browser(server)).log_in(provider, "admin")
+
+    await manager.open(address(PATH, "a&b"))
+    assert "API tokens" not in manager.page.text
+    await admin.open(address(PATH, "a&b"))
+    assert [f"token {number:02}" for number in range(10)] == [title.text for title in admin.page.all("h3")]
+    await admin.press("Make this token inactive")
+    assert ("/ui/admin/tokens", "Inactive. Programs that use it are refused.") == (
+        admin.path,
+        admin.page.one(id="notice").text,
+    )
+    assert [f"token {number:02}" for number in range(11)] == [title.text for title in admin.page.all("h2")]
+    await admin.open(address(PATH, "a&b"))
+    await admin.follow("Show all of them")
+    assert 11 == len(admin.page.all("article"))
+
+
 async def test_nobody_reaches_above_themselves(server, provider, new_browser, manager):
     """A manager does not see an administrator's sessions, and ends none."""
     admin = await (await new_browser(server)).log_in(provider, "admin")
@@ -154,9 +224,12 @@ async def test_nobody_reaches_above_themselves(server, provider, new_browser, ma
 
     await manager.open(address(PATH, admin_id))
     assert (403, "Not allowed") == (manager.status, manager.page.one("h1").text)
-    for path in (ALL, ONE.format(handle)):
+    for path in (ALL, ONE.format(handle), f"{PATH}/role", f"{PATH}/remove"):
         response = await manager.client.post(
-            address(path, admin_id), headers={**HTML, "Sec-Fetch-Site": "same-origin"}, allow_redirects=False
+            address(path, admin_id),
+            headers={**HTML, "Sec-Fetch-Site": "same-origin"},
+            data={"role": "resource_user"},
+            allow_redirects=False,
         )
         assert 403 == response.status
     assert [handle] == await handles(server, admin_id)
@@ -197,7 +270,7 @@ async def test_many_sessions_are_on_several_pages(server, manager):
     for _ in range(31):
         await server.app[SESSIONS].create({"user_id": "a&b"})
     await manager.open(address(PATH, "a&b"))
-    assert ("Sessions 31", 30) == (manager.page.one("h2").text, len(manager.page.all("h3")))
+    assert ("Sessions 31", 30) == (manager.page.one(id="sessions-title").text, len(manager.page.all("h3")))
 
     await manager.follow("Show those that began later")
 

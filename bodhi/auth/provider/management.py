@@ -22,6 +22,11 @@ class Management(TokenEndpoint):
         super().__init__(transport, discovery, **options)
         self._base_url = base_url
 
+    @property
+    def manages_people(self) -> bool:
+        """Whether it is to be asked to; whether it has such calls shows when one is made."""
+        return self._base_url is not None
+
     async def register_client(self, *, name: str, description: str, redirect_uris: Sequence[str]) -> RegisteredClient:
         """A new client for this server."""
         body = {"name": name, "description": description, "redirect_uris": list(redirect_uris)}

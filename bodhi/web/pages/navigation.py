@@ -26,13 +26,17 @@ class Entry:
 
 HOME = Entry("Home", "/ui")
 SESSIONS = Entry("Sessions", "/ui/sessions")
+TOKENS = Entry("Tokens", "/ui/tokens", Role.POWER_USER)
 ADMIN = Entry("Admin", "/ui/admin", Role.MANAGER, is_area=True)
-BAR = (HOME, SESSIONS, ADMIN)
+BAR = (HOME, SESSIONS, TOKENS, ADMIN)
 
 PEOPLE = Entry("People", ADMIN.path, Role.MANAGER)
 ACCESS_REQUESTS = Entry("Access requests", f"{ADMIN.path}/access-requests", Role.MANAGER)
 ACTIVITY = Entry("Activity", f"{ADMIN.path}/activity", Role.ADMIN)
-ADMINISTRATION = (PEOPLE, ACCESS_REQUESTS, ACTIVITY)
+ALL_SESSIONS = Entry("All sessions", f"{ADMIN.path}/sessions", Role.ADMIN)
+ALL_TOKENS = Entry("API tokens", f"{ADMIN.path}/tokens", Role.ADMIN)
+SETTINGS = Entry("Settings", f"{ADMIN.path}/settings", Role.ADMIN)
+ADMINISTRATION = (PEOPLE, ALL_SESSIONS, ACCESS_REQUESTS, ALL_TOKENS, SETTINGS, ACTIVITY)
 
 
 def navigation_of(person: SessionUser | None) -> list[Entry]:

@@ -1,4 +1,4 @@
-"""``/ui/admin/person``: one person, and the end of their sessions.
+"""``/ui/admin/person``: one person, their role, and the end of their sessions.
 
 Who it is stands in the query: a provider may call people whatever it likes, and a part of a path that is ``..`` or has
 a slash in it does not get through every browser and proxy.
@@ -9,26 +9,31 @@ from typing import Any, Literal
 import msgspec
 from aiohttp import web
 
-from bodhi.auth.gate import SESSION_MANAGER
+from bodhi.auth.gate import SESSION_ADMIN, SESSION_MANAGER
+from bodhi.auth.scopes import Role
 from bodhi.session import SESSIONS
 from bodhi.web.admin_sessions import end_session_of_user, end_sessions_of_user
-from bodhi.web.input import parameter_of, query_of
+from bodhi.web.input import body_of, parameter_of, query_of
 from bodhi.web.login import DESK, LOGIN_PATH
 from bodhi.web.operations import Operation
+from bodhi.web.pages import words
+from bodhi.web.pages.all_tokens import tokens_shown
 from bodhi.web.pages.forms import is_partial, see_other
 from bodhi.web.pages.navigation import PEOPLE as ENTRY
 from bodhi.web.pages.origins import provider_origins
 from bodhi.web.pages.rendering import fragment, page
-from bodhi.web.pages.words import query
 from bodhi.web.services import PEOPLE, USERS, session_user_of
 from bodhi.web.user_sessions import Cursor, Handle, SessionPaging, page_of_sessions
-from bodhi.web.users import UserId
+from bodhi.web.users import NewRole, UserId
 
 PATH = f"{ENTRY.path}/person"
 PAGE_SIZE = 30
+FEW_TOKENS = 10
 OUTCOMES = {
     "ended": "Ended. That browser is logged out.",
     "all": "Ended. They are logged out everywhere.",
+    "role": "Changed. They get the role when they log in again.",
+    "removed": "Removed. They have no role, no session and no API token here any more.",
 }
 
 
@@ -42,33 +47,36 @@ class Shown(Whose, frozen=True):
     """Which of their sessions are looked at, and what was done just now, without a script."""
 
     after: Cursor | None = None
-    done: Literal["ended", "all"] | None = None
+    done: Literal["ended", "all", "role", "removed"] | None = None
 
 
 async def show(request: web.Request) -> web.Response:
-    """Who it is, and each of their sessions with a form that ends it."""
-    asked = query_of(request, Shown)
-    await request.app[USERS].refuse_above(session_user_of(request), asked.id)
+    """Who it is, and each of their sessions with a form that ends it; for administrators their API tokens as well."""
+    asked, caller, provider = query_of(request, Shown), session_user_of(request), request.app[DESK].provider
+    await request.app[USERS].refuse_above(caller, asked.id)
+    assert caller.role is not None  # the gate's work
+    is_admin = caller.role is Role.ADMIN
     return page(
         request,
         "person.html",
-        form_targets=await provider_origins(request.app[DESK].provider),
+        form_targets=await provider_origins(provider),
         here=ENTRY.path,
         found=await request.app[PEOPLE].look_up(asked.id),
         notice=OUTCOMES[asked.done] if asked.done else None,
         decided=None,
+        is_admin=is_admin,
+        roles=words.roles_up_to(caller.role) if provider and provider.manages_people else [],
         **await _shown(request, asked.id, asked.after),
+        **(await tokens_shown(request, asked.id, size=FEW_TOKENS) if is_admin else {}),
     )
 
 
 async def end_one(request: web.Request) -> web.Response:
-    """Ends the session, and says so in its place; the own one leads to the login page."""
+    """Ends the session; the own one leads to the login page."""
     user_id = query_of(request, Whose).id
     if await end_session_of_user(request, user_id, parameter_of(request, "handle")):
         return see_other(request, LOGIN_PATH)
-    if is_partial(request):
-        return fragment("_decided.html", notice=OUTCOMES["ended"])
-    return see_other(request, PATH + query(id=user_id, done="ended"))
+    return await _ended(request, user_id, "ended")
 
 
 async def end_all(request: web.Request) -> web.Response:
@@ -77,9 +85,28 @@ async def end_all(request: web.Request) -> web.Response:
     await end_sessions_of_user(request, user_id)
     if user_id == session_user_of(request).user_id:
         return see_other(request, LOGIN_PATH)
+    return await _ended(request, user_id, "all")
+
+
+async def _ended(request: web.Request, user_id: str, outcome: str) -> web.Response:
+    """What is left of their sessions."""
     if is_partial(request):
-        return fragment("_person_sessions.html", decided=OUTCOMES["all"], **await _shown(request, user_id, None))
-    return see_other(request, PATH + query(id=user_id, done="all"))
+        return fragment("_person_sessions.html", decided=OUTCOMES[outcome], **await _shown(request, user_id, None))
+    return see_other(request, PATH + words.query(id=user_id, done=outcome))
+
+
+async def change_role(request: web.Request) -> web.Response:
+    """Gives them another role, and ends their sessions."""
+    user_id = query_of(request, Whose).id
+    await request.app[USERS].change_role(session_user_of(request), user_id, body_of(request, NewRole).role)
+    return see_other(request, PATH + words.query(id=user_id, done="role"))
+
+
+async def remove(request: web.Request) -> web.Response:
+    """Takes everything from them that they have here."""
+    user_id = query_of(request, Whose).id
+    await request.app[USERS].remove(session_user_of(request), user_id)
+    return see_other(request, PATH + words.query(id=user_id, done="removed"))
 
 
 async def _shown(request: web.Request, user_id: str, after: str | None) -> dict[str, Any]:
@@ -112,6 +139,25 @@ OPERATIONS = (
         end_all,
         SESSION_MANAGER,
         "End all sessions of somebody",
+        query=Whose,
+        in_document=False,
+    ),
+    Operation(
+        "POST",
+        f"{PATH}/role",
+        change_role,
+        SESSION_MANAGER,
+        "Give somebody another role",
+        query=Whose,
+        form=NewRole,
+        in_document=False,
+    ),
+    Operation(
+        "POST",
+        f"{PATH}/remove",
+        remove,
+        SESSION_ADMIN,
+        "Take everything from somebody",
         query=Whose,
         in_document=False,
     ),

@@ -90,6 +90,12 @@ def _environment() -> "jinja2.Environment":
     )
     environment.globals["static"] = static_url
     environment.filters.update(
-        role=words.role_name, day=words.day, moment=words.moment, readable=words.readable, device=device_of
+        role=words.role_name,
+        scope=words.scope_name,
+        source=words.source_name,
+        day=words.day,
+        moment=words.moment,
+        readable=words.readable,
+        device=device_of,
     )
     return environment

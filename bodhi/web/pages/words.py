@@ -4,7 +4,8 @@ import json
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
-from bodhi.auth.scopes import Role
+from bodhi.auth.scopes import Role, TokenScope
+from bodhi.web.settings_book import SourceName
 
 ROLE_NAMES = {
     Role.USER: "User",
@@ -18,13 +19,45 @@ ROLE_POWERS = {
     Role.MANAGER: "You may use this server, make API tokens, decide who gets access, and manage users.",
     Role.ADMIN: "You may do everything here: use the server, manage users, remove them, and change settings.",
 }
+SCOPE_NAMES = {
+    TokenScope.USER: "User",
+    TokenScope.POWER_USER: "Power user",
+    TokenScope.MANAGER: "Manager",
+    TokenScope.ADMIN: "Administrator",
+}
+SOURCE_NAMES: dict[SourceName, str] = {
+    "system": "The system",
+    "command_line": "Command line",
+    "environment": "Environment",
+    "database": "Changed in service",
+    "settings_file": "settings.yaml",
+    "default": "Default",
+}
 NO_ROLE = "No role yet"
+UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 NO_POWERS = "You can log in, and ask for access. Everything else needs a role."
 
 
 def role_name(role: Role | None) -> str:
     """The role as people say it."""
     return NO_ROLE if role is None else ROLE_NAMES[role]
+
+
+def scope_name(scope: str) -> str:
+    """An API token's scope, as the role that it comes up to."""
+    return next((name for known, name in SCOPE_NAMES.items() if str(known) == scope), scope)
+
+
+def source_name(source: SourceName) -> str:
+    """Where a setting's value comes from."""
+    return SOURCE_NAMES[source]
+
+
+def lifetime(seconds: int) -> str:
+    """``30 days``, ``1 hour``: in the largest unit that it is a whole number of."""
+    size, unit = next((size, unit) for size, unit in UNITS if seconds % size == 0)
+    number = seconds // size
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 
 def role_powers(role: Role | None) -> str:

@@ -19,3 +19,12 @@ document.addEventListener("submit", ({ target: form }) => {
     history.replaceState(null, "", `${form.action}?${new URLSearchParams(new FormData(form))}`);
   }
 });
+
+// What is shown once is copied with one press.
+document.addEventListener("click", ({ target: button }) => {
+  const text = button.dataset?.copies && document.getElementById(button.dataset.copies);
+  if (text) {
+    getSelection().selectAllChildren(text); // for browsers that let nobody at the clipboard
+    navigator.clipboard?.writeText(text.textContent).then(() => (button.textContent = button.dataset.copied));
+  }
+});
