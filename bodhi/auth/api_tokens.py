@@ -153,7 +153,8 @@ class ApiTokens:
             disabled = await self._database.count("disable_api_token", id=token_id, user_id=user_id, now=self._clock())
         self._forget(token_id)
         if disabled:
-            log.info("an API token was made inactive: %s", token_id, extra={"fields": {"by": by}})
+            whom = f", by {by}" if by else ""
+            log.info("an API token was made inactive: %s%s", token_id, whom, extra={"fields": {"by": by}})
         return bool(disabled)
 
     async def update(self, token_id: str, *, user_id: str, name: str, status: TokenStatus) -> TokenRecord:
