@@ -16,7 +16,8 @@ PREFIX = "x-bodhiapp-"
 async def stripping_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Handles the request without any header whose name starts with ``X-BodhiApp-``, in whatever spelling."""
     for name in request.headers:
-        if name[0] in "xX" and is_internal(name):
+        # Two letters first: those of proxies begin with "X-" as well.
+        if name[0] in "xX" and name[2:3] in "bB" and is_internal(name):
             return await pass_on(request, stripped(request), handler)
     return await handler(request)
 
