@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from aiohttp import hdrs, web
 
+from bodhi.errors import ConfigurationError
 from bodhi.metrics.board import PUBLISH_SECONDS, Place
 from bodhi.metrics.watch import Watch
 from bodhi.server.sockets import BACKLOG, bind_to
-from bodhi.settings import BODHI_METRICS_HOST, BODHI_METRICS_PORT, Settings
+from bodhi.settings import BODHI_METRICS_HOST, BODHI_METRICS_PORT, BODHI_PORT, Settings
 from bodhi.web.services import WATCH
 from bodhi.web.status import COMMIT_SHA, program_version
 
@@ -34,6 +35,9 @@ def bind_metrics(settings: Settings) -> list[socket.socket]:
     """Sockets for ``/metrics``, none where it is not wanted; raises :exc:`ConfigurationError`."""
     if settings.metrics_port is None:
         return []
+    if settings.metrics_port == settings.port != 0:  # workers share ports: requests would go to either at random
+        place = settings.sources.get(BODHI_METRICS_PORT, "default")
+        raise ConfigurationError(f"{BODHI_METRICS_PORT} ({place}): {settings.port} is the public port, {BODHI_PORT}")
     bound = bind_to(
         settings,
         settings.metrics_host,

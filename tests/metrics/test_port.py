@@ -12,6 +12,7 @@ import urllib.request
 import psutil
 import pytest
 
+from support.ports import free_port
 from support.server_process import environ as environ  # noqa: PLC0414 - fixtures, which one has by importing them
 from support.server_process import launch as launch  # noqa: PLC0414
 from support.server_process import serve as serve  # noqa: PLC0414
@@ -128,6 +129,17 @@ def test_a_port_that_is_taken_is_one_line(launch, serve):
 
     assert 2 == server.popen.wait(30)
     assert f"BODHI_METRICS_PORT (environment): {taken} cannot be listened on at 127.0.0.1" in server.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_public_port_is_refused(launch, workers):
+    """Workers share their ports: who asks for a page would be told the numbers now and then."""
+    port = str(free_port())
+
+    server = launch(BODHI_WORKERS=workers, BODHI_PORT=port, BODHI_METRICS_PORT=port)
+
+    assert 2 == server.popen.wait(30)
+    assert f"BODHI_METRICS_PORT (environment): {port} is the public port, BODHI_PORT" in server.stderr
 
 
 def test_an_address_of_another_machine_is_one_line(launch):
