@@ -104,10 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(str(error), error.exit_status)
     except click.Abort:
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read the output has gone; without this the interpreter would complain once more when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except OSError as error:
+        return _cut_short(error)
     return status if isinstance(status, int) else 0
 
 
@@ -115,6 +113,13 @@ def _message_of(error: click.ClickException) -> str:
     if isinstance(error, click.NoSuchOption) and error.option_name == "--set":
         return "--set stands before the command: bodhi --set NAME=VALUE serve"
     return " ".join(error.format_message().split())
+
+
+def _cut_short(error: OSError) -> int:
+    # Whoever read the output has gone, or there is no room for it. Without this the interpreter would complain once
+    # more when it ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1 if isinstance(error, BrokenPipeError) else _complain(error.strerror or str(error), 1)
 
 
 def _complain(message: str, exit_status: int) -> int:

@@ -8,6 +8,7 @@ import pty
 import subprocess
 import sys
 import tracemalloc
+from pathlib import Path
 
 import pytest
 
@@ -210,6 +211,17 @@ def test_names_are_shown_wherever_the_output_goes(bodhi_process, database):
         status, out, err = bodhi_process("sessions", command, PYTHONIOENCODING="latin-1")
         assert (0, "") == (status, err)
         assert "J\\u0142" in out
+
+
+@pytest.mark.parametrize("command", ["count", "list", "dump"])
+def test_a_full_disk_is_one_line(process_environ, database, tmp_path, command):
+    """What is told does not fit where it should go."""
+    arguments = [sys.executable, "-m", "bodhi", "sessions", command]
+    options = {"env": process_environ, "cwd": tmp_path, "text": True, "timeout": 60}
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(arguments, check=False, stdout=full, stderr=subprocess.PIPE, **options)
+
+    assert (1, "bodhi: error: No space left on device\n") == (ended.returncode, ended.stderr)
 
 
 async def fill(url, numbers):
