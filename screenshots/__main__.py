@@ -1,10 +1,9 @@
 """``python -m screenshots``: writes docs/images."""
 
 import asyncio
-import tempfile
 from pathlib import Path
 
-from screenshots.album import take_all
+from screenshots.album import take_login, take_pages
 from screenshots.camera import open_camera
 from screenshots.house import open_house
 
@@ -12,10 +11,14 @@ IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 
 
 async def main() -> None:
-    """Opens the server, and a browser that goes through its pages."""
-    with tempfile.TemporaryDirectory() as folder:
-        async with open_house(Path(folder)) as house, open_camera(IMAGES) as camera:
-            await take_all(house, camera)
+    """Opens servers, and a browser that goes through their pages."""
+    async with open_camera(IMAGES) as camera:
+        async with open_house():
+            await take_login(camera)
+        async with open_house() as house:
+            await house.fill()
+            await house.work()
+            await take_pages(camera)
 
 
 asyncio.run(main())

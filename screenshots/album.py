@@ -3,23 +3,10 @@
 from playwright.async_api import Page
 
 from screenshots.camera import PHONE, Camera, picture_of
-from screenshots.house import URL, House
+from screenshots.house import URL
 from screenshots.people import ANDROID, FIREFOX, Login
 
 _LOGIN_SIZE = {"viewport": {"width": 400, "height": 620}, "is_mobile": True}
-
-
-async def take_all(house: House, camera: Camera) -> None:
-    """The login first, while the made-up people of the provider are by themselves."""
-    await take_login(camera)
-    await house.fill()
-    await house.work()
-    desk = await camera.log_in("ada", Login(FIREFOX, "203.0.113.12", hours=1.4))
-    await camera.take(desk, "home")
-    await take_sessions(camera, desk, "sessions")
-    await take_administration(camera, desk)
-    phone = await camera.log_in("alan", Login(ANDROID, "198.51.100.140", hours=0.9), **PHONE)
-    await take_sessions(camera, phone, "sessions-phone")
 
 
 async def take_login(camera: Camera) -> None:
@@ -34,6 +21,19 @@ async def take_login(camera: Camera) -> None:
     await page.get_by_role("heading", name="Hello").wait_for()
     pages.append(await picture_of(page, height=620))
     await camera.take_row(pages, "login")
+
+
+async def take_pages(camera: Camera) -> None:
+    """What people find who are logged in, on a desk and on a phone."""
+    desk = await camera.log_in("ada", Login(FIREFOX, "203.0.113.12", hours=1.4))
+    await camera.take(desk, "home")
+    await take_sessions(camera, desk, "sessions")
+    await desk.get_by_role("link", name="Tokens", exact=True).click()
+    await desk.get_by_role("heading", name="Your API tokens").wait_for()
+    await camera.take(desk, "tokens")
+    await take_administration(camera, desk)
+    phone = await camera.log_in("alan", Login(ANDROID, "198.51.100.140", hours=0.9), **PHONE)
+    await take_sessions(camera, phone, "sessions-phone")
 
 
 async def take_sessions(camera: Camera, page: Page, name: str) -> None:
@@ -53,7 +53,7 @@ async def take_administration(camera: Camera, page: Page) -> None:
     await page.get_by_role("heading", name="alan", level=1).wait_for()
     await page.get_by_text("End all", exact=True).click()
     await camera.take(page, "person")
-    for name in ("Access requests", "Activity"):
+    for name, height in (("Access requests", None), ("Settings", 900), ("Activity", None)):
         await page.get_by_role("navigation", name="Administration").get_by_role("link", name=name).click()
         await page.get_by_role("heading", name=name, level=1).wait_for()
-        await camera.take(page, name.lower().replace(" ", "-"))
+        await camera.take(page, name.lower().replace(" ", "-"), height=height)

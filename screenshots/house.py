@@ -2,6 +2,7 @@
 
 import math
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -12,18 +13,20 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bodhi.app import create_app
+from bodhi.auth.context import SessionUser
 from bodhi.session import SESSIONS
 from bodhi.session.handles import digest_of
 from bodhi.session.records import Device, Touch
 from bodhi.settings import load_settings
 from bodhi.testing import DevelopmentProvider
-from bodhi.web.services import ACCESS_REQUESTS, ACTIVITY, PEOPLE
-from screenshots.moment import ago, milliseconds_ago
-from screenshots.people import GUESTS, Guest, Login
+from bodhi.web.services import ACCESS_REQUESTS, ACTIVITY, API_TOKENS, PEOPLE
+from screenshots.moment import NOW, ago, milliseconds_ago
+from screenshots.people import GUESTS, Guest, Login, Token
 
 # Those of `bodhi serve --dev`: the login page names the provider's.
 PORT, PROVIDER_PORT = 1135, 1136
 URL = f"http://localhost:{PORT}"
+FOLDERS = "bodhi-screenshots-"
 HOURS = 6  # of activity
 IDLE = timedelta(days=14)
 
@@ -43,6 +46,8 @@ class House:
                 await self._app[PEOPLE].note(guest.person.user_id, guest.username, guest.role)
             for login in guest.logins:
                 await self._log_in(guest, login)
+            for token in guest.tokens:
+                await self._make(guest, token)
             if guest.asked_hours:
                 with ago(hours=guest.asked_hours):
                     await self._app[ACCESS_REQUESTS].create(guest.person.user_id, guest.username)
@@ -54,6 +59,14 @@ class House:
             with ago(minutes=minutes):
                 await activity.add(amounts_of(minutes))
                 await activity.look(partial(_told, live_at(minutes)))
+
+    async def _make(self, guest: Guest, token: Token) -> None:
+        owner = SessionUser(guest.person.user_id, guest.username, guest.role, token="")
+        with ago(days=token.days):
+            end = NOW + timedelta(days=token.days_left)
+            made = await self._app[API_TOKENS].create(owner, scope=token.scope, name=token.name, expires_at=end)
+        if not token.is_active:
+            await self._app[API_TOKENS].disable(made.record.id)
 
     async def _log_in(self, guest: Guest, login: Login) -> None:
         service = self._app[SESSIONS]
@@ -84,24 +97,25 @@ def live_at(minutes: int) -> int:
 
 
 @asynccontextmanager
-async def open_house(folder: Path) -> AsyncIterator[House]:
-    """The server, with its files in *folder*, at which nobody was yet."""
-    socket_of_provider = socket.create_server(("localhost", PROVIDER_PORT))
-    provider = DevelopmentProvider(sockets=[socket_of_provider], base_url=f"http://localhost:{PROVIDER_PORT}")
-    environ = {
-        "BODHI_HOME": str(folder),
-        "BODHI_PORT": str(PORT),
-        "BODHI_AUTH_ISSUER": provider.issuer,
-        "BODHI_AUTH_MANAGEMENT": "true",
-        "BODHI_CLIENT_ID": provider.client_id,
-        "BODHI_CLIENT_SECRET": provider.client_secret,
-        "BODHI_SESSION_IDLE_TIMEOUT": f"{IDLE.days}d",
-        # So that browsers can say where they are.
-        "BODHI_TRUSTED_PROXIES": "127.0.0.1,::1",
-    }
-    app = create_app(load_settings(environ=environ, cwd=folder))
-    async with provider, TestServer(app, host="localhost", port=PORT):
-        yield House(app, provider)
+async def open_house() -> AsyncIterator[House]:
+    """The server, at which nobody was yet; nothing stays of it."""
+    with tempfile.TemporaryDirectory(prefix=FOLDERS) as folder:
+        socket_of_provider = socket.create_server(("localhost", PROVIDER_PORT))
+        provider = DevelopmentProvider(sockets=[socket_of_provider], base_url=f"http://localhost:{PROVIDER_PORT}")
+        environ = {
+            "BODHI_HOME": folder,
+            "BODHI_PORT": str(PORT),
+            "BODHI_AUTH_ISSUER": provider.issuer,
+            "BODHI_AUTH_MANAGEMENT": "true",
+            "BODHI_CLIENT_ID": provider.client_id,
+            "BODHI_CLIENT_SECRET": provider.client_secret,
+            "BODHI_SESSION_IDLE_TIMEOUT": f"{IDLE.days}d",
+            # So that browsers can say where they are.
+            "BODHI_TRUSTED_PROXIES": "127.0.0.1,::1",
+        }
+        app = create_app(load_settings(environ=environ, cwd=Path(folder)))
+        async with provider, TestServer(app, host="localhost", port=PORT):
+            yield House(app, provider)
 
 
 async def _told(number: int) -> int:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from bodhi.auth.scopes import Role
+from bodhi.auth.scopes import Role, TokenScope
 from bodhi.testing.identity_provider import Person
 
 _BLINK = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0"
@@ -25,8 +25,19 @@ class Login:
 
 
 @dataclass(frozen=True)
+class Token:
+    """An API token that was made *days* ago, for programs."""
+
+    name: str
+    scope: TokenScope
+    days: int
+    days_left: int
+    is_active: bool = True
+
+
+@dataclass(frozen=True)
 class Guest:
-    """Somebody with an account, and where they are logged in; *asked_hours* ago they asked for a role, if they did."""
+    """Somebody with an account, and what they have; *asked_hours* ago they asked for a role, if they did."""
 
     username: str
     given_name: str
@@ -34,6 +45,7 @@ class Guest:
     role: Role | None
     logins: list[Login] = field(default_factory=list)
     asked_hours: float | None = None
+    tokens: list[Token] = field(default_factory=list)
 
     @property
     def seen_hours(self) -> float:
@@ -53,6 +65,10 @@ GUESTS = (
         "Byron",
         Role.ADMIN,
         [Login(ANDROID, "198.51.100.23", 50, 0.4), Login(MAC, "2001:db8::7", 26, 3.1)],
+        tokens=[
+            Token("Old laptop", TokenScope.USER, 61, 29, is_active=False),
+            Token("Nightly backup", TokenScope.POWER_USER, 12, 78),
+        ],
     ),
     Guest("grace", "Grace", "Hopper", Role.MANAGER, [Login(EDGE, "203.0.113.80", 6.2, 0.1)]),
     Guest(
