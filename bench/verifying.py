@@ -37,7 +37,7 @@ ASKED = {
 
 def measure(surroundings: Surroundings, figures: Figures) -> None:
     """Fills in the ratios to the logins in Redis."""
-    rounds, seconds = (3, 1) if surroundings.quick else (7, 2)
+    rounds, seconds = (2, 1) if surroundings.quick else (5, 2)
     turns: dict[tuple[str, int], list[Turn]] = defaultdict(list)
     with ExitStack() as stack:
         candidates = []

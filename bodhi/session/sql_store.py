@@ -341,7 +341,7 @@ class SqliteSessionStore(SqlSessionStore):
 
     save_trips = 1
     sweep_batch = 250
-    clear_batch = 250
+    clear_batch = 100
 
 
 class PostgresSessionStore(SqlSessionStore):
