@@ -147,10 +147,13 @@ class ApiTokens:
     async def disable(self, token_id: str, *, user_id: str | None = None, by: str | None = None) -> bool:
         """Make a token inactive, the user's or whoever's it is; whether there was such an active one.
 
-        *by* is who does it, for the log.
+        *by* is who does it: what its owner did, its owner may undo; what anybody else did is for good.
         """
+        is_final = by is None or by != user_id
         with own_errors():
-            disabled = await self._database.count("disable_api_token", id=token_id, user_id=user_id, now=self._clock())
+            disabled = await self._database.count(
+                "disable_api_token", id=token_id, user_id=user_id, is_final=int(is_final), now=self._clock()
+            )
         self._forget(token_id)
         if disabled:
             whom = f", by {by}" if by else ""
@@ -178,7 +181,7 @@ class ApiTokens:
         log.info("an API token was deleted: %s", token_id)
 
     async def disable_tokens_of(self, user_id: str) -> int:
-        """Make all tokens of a user inactive; how many were active."""
+        """Make all tokens of a user inactive for good; how many were active."""
         with own_errors():
             disabled = await self._database.count("disable_api_tokens", user_id=user_id, now=self._clock())
         self.forget_owner(user_id)

@@ -13,7 +13,7 @@ from bodhi.web.operations import Operation
 from bodhi.web.services import USERS, session_user_of
 
 # What a provider may call somebody, without characters that a database cannot keep.
-UserId = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")]
+UserId = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+(?![\s\S])")]
 
 
 class NewRole(msgspec.Struct):

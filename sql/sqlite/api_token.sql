@@ -44,8 +44,10 @@ DELETE FROM bodhi_api_token
    AND user_id = $2;
 
 -- name: disable_api_tokens(user_id, now) -> count
+-- For good: what has expired is not made active again.
 UPDATE bodhi_api_token
    SET status = 'inactive',
+       expires_at = min(coalesce(expires_at, now_ms($2)), now_ms($2)),
        updated_at = now_ms($2)
  WHERE user_id = $1
    AND status = 'active';
@@ -59,11 +61,12 @@ SELECT id, user_id, name, token_prefix, scopes, status, expires_at, created_at, 
  ORDER BY id
  LIMIT $3;
 
--- name: disable_api_token(id, user_id, now) -> count
--- Without a user whoever's it is.
+-- name: disable_api_token(id, user_id, is_final, now) -> count
+-- Without a user whoever's it is. Its owner may make it active again, unless that is final: then it has expired, too.
 UPDATE bodhi_api_token
    SET status = 'inactive',
-       updated_at = now_ms($3)
+       expires_at = CASE $3 WHEN 1 THEN min(coalesce(expires_at, now_ms($4)), now_ms($4)) ELSE expires_at END,
+       updated_at = now_ms($4)
  WHERE id = $1
    AND ($2 IS NULL OR user_id = $2)
    AND status = 'active';

@@ -369,6 +369,33 @@ async def test_a_users_tokens_are_disabled_together(tokens, token, people):
     assert await tokens.authenticate(bobs)
 
 
+async def _disable_all(tokens, _):
+    await tokens.disable_tokens_of("alice")
+
+
+@pytest.mark.parametrize(
+    ("disable", "is_final"),
+    [
+        (lambda tokens, token_id: tokens.disable(token_id, user_id="alice", by="alice"), False),
+        (lambda tokens, token_id: tokens.disable(token_id, user_id="alice", by="root"), True),
+        (lambda tokens, token_id: tokens.disable(token_id), True),
+        (_disable_all, True),
+    ],
+    ids=["its owner", "an administrator", "the command line", "with all of them"],
+)
+async def test_what_others_made_inactive_its_owner_cannot_undo(tokens, token, token_id, disable, is_final):
+    """It has expired, too, and no change of an owner's touches that."""
+    await disable(tokens, token_id)
+    assert "auth_error-token_inactive" == await refusal(tokens.authenticate(token))
+
+    await tokens.update(token_id, user_id="alice", name="", status="active")
+
+    if is_final:
+        assert "auth_error-token_inactive" == await refusal(tokens.authenticate(token))
+    else:
+        assert await tokens.authenticate(token)
+
+
 async def test_a_changed_role_is_asked_for_again(tokens, token, people):
     """As soon as somebody says that it changed."""
     assert await tokens.authenticate(token)

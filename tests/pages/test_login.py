@@ -216,6 +216,17 @@ async def test_answer_to_no_login_logs_nobody_in(browser, answer):
     assert "/ui/login" == browser.path
 
 
+async def test_a_page_that_needs_a_login_is_shown_after_it(browser, provider):
+    """Its error leads to the login, and that back to the page."""
+    await browser.open("/ui/sessions?done=ended")
+    assert (401, "Log in first") == (browser.status, browser.page.one("h1").text)
+
+    await browser.follow("Log in")
+
+    assert "Then you see the page that you asked for." in browser.page.one("main").text
+    assert "/ui/sessions?done=ended" == URL(browser.page.one("form").attributes["action"]).query["return_to"]
+
+
 async def test_refusal_of_the_provider_is_told_in_our_words(browser, provider):
     """Not in those that came along."""
     await browser.open("/ui/login")

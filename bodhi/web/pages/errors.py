@@ -11,6 +11,7 @@ from bodhi.web.pages.arrival import arrival_target
 from bodhi.web.pages.forms import is_partial
 from bodhi.web.pages.rendering import page_headers, render
 from bodhi.web.request_id import current_id
+from bodhi.web.return_to import page_to_return_to, with_return
 
 TITLES = {
     400: "That did not work",
@@ -56,7 +57,7 @@ def _show(request: web.Request, answer: web.Response) -> None:
     if target is not None:
         answer.text = render("arrival.html", target=target, **_NOBODY)
     else:
-        answer.text = _problem(answer, "_problem.html" if is_partial(request) else "error.html")
+        answer.text = _problem(request, answer, "_problem.html" if is_partial(request) else "error.html")
     answer.content_type = "text/html"
     answer.headers.update(page_headers())
     if is_partial(request):
@@ -69,7 +70,7 @@ def _way_on(request: web.Request) -> str | None:
     return arrival_target(request, **{name: value for name, value in request.query.items() if name == "id"})
 
 
-def _problem(answer: web.Response, template: str) -> str:
+def _problem(request: web.Request, answer: web.Response, template: str) -> str:
     error = json.loads(answer.text or "{}").get("error", {})
     code = str(error.get("code", ""))
     is_failure = answer.status >= 500
@@ -79,6 +80,12 @@ def _problem(answer: web.Response, template: str) -> str:
         title=TITLES.get(answer.status, TITLE_OF_FAILURE if is_failure else TITLES[400]),
         message=str(error.get("message", "")),
         reference=current_id() if is_failure else None,
-        back=("Log in", LOGIN_PATH) if needs_login else ("Go to the start", "/ui"),
+        back=("Log in", _login_for(request)) if needs_login else ("Go to the start", "/ui"),
         **_NOBODY,
     )
+
+
+def _login_for(request: web.Request) -> str:
+    """The login that leads back to the page, where it is one that can be asked for again."""
+    is_read = request.method == hdrs.METH_GET
+    return with_return(LOGIN_PATH, page_to_return_to([request.raw_path]) if is_read else None)
