@@ -73,6 +73,12 @@ class SessionListing(Record, frozen=True, gc=False):
     device: Device
 
 
+class Revoked(Record, frozen=True, gc=False):
+    """A session that was ended by its handle: whose it was, None for nobody's."""
+
+    user_id: str | None
+
+
 class Ages(Record, frozen=True, gc=False):
     """New times for a session: it ends ``max_age_ms`` from now, but never later than the two timeouts say."""
 

@@ -229,8 +229,9 @@ class DefaultSessionService(SessionKeeper):
         """End the session with this handle; with *user_id*, somebody else's reads as unknown. Whether it was live."""
         owner = None if user_id is None else user_text(user_id)
         revoked = await self._store.revoke(handle, user_id=owner)
-        note_ended(self.counters, reason, int(revoked), user_id=owner, by=by)
-        return revoked
+        if revoked is not None:
+            note_ended(self.counters, reason, user_id=revoked.user_id, by=by)
+        return revoked is not None
 
     async def revoke_other_sessions(
         self, user_id: object, keep: str, *, reason: Reason = "revoked", by: str | None = None

@@ -12,6 +12,7 @@ from bodhi.session.handles import digests_of
 from bodhi.session.records import (
     Device,
     NewSession,
+    Revoked,
     Save,
     SessionListing,
     SessionRecord,
@@ -180,14 +181,14 @@ class SqlSessionStore:
             row = await self._database.maybe("delete_session", digest=digest, now=self._clock())
         return bool(row and row["live"])
 
-    async def revoke(self, handle: str, *, user_id: str | None = None) -> bool:
+    async def revoke(self, handle: str, *, user_id: str | None = None) -> Revoked | None:
         digests = digests_of(handle)
         if digests is None:
-            return False
+            return None
         low, high = digests
         with _own_errors():
             rows = await self._database.many("revoke_session", low=low, high=high, user_id=user_id, now=self._clock())
-        return any(row["live"] for row in rows)
+        return next((Revoked(row["user_id"]) for row in rows if row["live"]), None)
 
     async def clear_user(self, user_id: str, *, keep: str | None = None) -> int:
         low, high = _kept(keep)

@@ -6,7 +6,7 @@
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Protocol
 
-from bodhi.session.records import NewSession, Save, SessionListing, SessionRecord, StoredData, Touch, UserCap
+from bodhi.session.records import NewSession, Revoked, Save, SessionListing, SessionRecord, StoredData, Touch, UserCap
 
 BEGINNING = (-1, b"")  # comes before every session of a user
 
@@ -70,8 +70,8 @@ class SessionStore(Protocol):
     async def delete(self, digest: bytes) -> bool:
         """End the session; whether there was a live one."""
 
-    async def revoke(self, handle: str, *, user_id: str | None = None) -> bool:
-        """End the session with this handle, if it is *user_id*'s where one is given; whether there was a live one."""
+    async def revoke(self, handle: str, *, user_id: str | None = None) -> Revoked | None:
+        """End the session with this handle, if it is *user_id*'s where one is given; None if there was no live one."""
 
     async def clear_user(self, user_id: str, *, keep: str | None = None) -> int:
         """End all sessions of a user but the one with the handle *keep*; how many live ones there were."""

@@ -107,9 +107,9 @@ WITH gone AS (
     DELETE FROM bodhi_session
      WHERE digest BETWEEN $1 AND $2
        AND ($3::text IS NULL OR user_id = $3)
-    RETURNING digest, expires_at
+    RETURNING digest, user_id, expires_at
 )
-SELECT expires_at > now_ms($4) AS live
+SELECT user_id, expires_at > now_ms($4) AS live
   FROM gone
  CROSS JOIN LATERAL pg_notify('bodhi_session_ended', translate(encode(substring(gone.digest FOR 12), 'base64'), '+/', '-_'));
 

@@ -82,7 +82,7 @@ RETURNING expires_at > now_ms($2) AS live;
 DELETE FROM bodhi_session
  WHERE digest BETWEEN $1 AND $2
    AND ($3 IS NULL OR user_id = $3)
-RETURNING expires_at > now_ms($4) AS live;
+RETURNING user_id, expires_at > now_ms($4) AS live;
 
 -- name: clear_user(user_id, keep_low, keep_high, batch, now) -> many
 -- Everything of one user but the kept range of digests (NULL keeps nothing).

@@ -9,6 +9,7 @@ from bodhi.session import DigestTaken, SessionGone
 from bodhi.session.handles import digests_of, handle_of
 from bodhi.session.records import (
     NewSession,
+    Revoked,
     Save,
     SessionListing,
     SessionRecord,
@@ -123,12 +124,12 @@ class MemoryStore:
         row = self._rows.pop(digest, None)
         return row is not None and self._is_live(row)
 
-    async def revoke(self, handle: str, *, user_id: str | None = None) -> bool:
+    async def revoke(self, handle: str, *, user_id: str | None = None) -> Revoked | None:
         low, high = digests_of(handle) or (b"", b"")
         for digest, row in self._rows.items():
             if low <= digest <= high and user_id in {None, row.user_id}:
-                return await self.delete(digest)
-        return False
+                return Revoked(row.user_id) if await self.delete(digest) else None
+        return None
 
     async def clear_user(self, user_id: str, *, keep: str | None = None) -> int:
         digests = [row.digest for row in self._rows.values() if row.user_id == user_id]

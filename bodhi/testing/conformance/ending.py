@@ -4,6 +4,7 @@ import asyncio
 
 from bodhi.session import SessionStore
 from bodhi.session.handles import handle_of
+from bodhi.session.records import Revoked
 from bodhi.testing.clock import Clock
 from bodhi.testing.conformance.kit import CROWD, SECOND_MS, Kit, at_once, created, digest_for, new
 
@@ -30,11 +31,11 @@ class Ending(Kit):
         assert (1, CROWD - 1) == (answers.count(True), answers.count(False))
 
     async def test_revoke_ends_the_session_with_the_handle(self, store: SessionStore) -> None:
-        """It tells whether there was one; the others stay."""
+        """It tells whether there was one, and whose; the others stay."""
         record, other = await created(store, "ab", "ann")
 
-        assert await store.revoke(handle_of(record.digest))
-        assert not await store.revoke(handle_of(record.digest))
+        assert Revoked("ann") == await store.revoke(handle_of(record.digest))
+        assert await store.revoke(handle_of(record.digest)) is None
 
         assert [None, other] == [await store.load(record.digest), await store.load(other.digest)]
 
