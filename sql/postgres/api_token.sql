@@ -65,7 +65,7 @@ SELECT id, user_id, name, token_prefix, scopes, status, expires_at, created_at, 
 -- Without a user whoever's it is. Its owner may make it active again, unless that is final: then it has expired, too.
 UPDATE bodhi_api_token
    SET status = 'inactive',
-       expires_at = CASE $3::int WHEN 1 THEN least(coalesce(expires_at, now_ms($4)), now_ms($4)) ELSE expires_at END,
+       expires_at = CASE $3::bigint WHEN 1 THEN least(coalesce(expires_at, now_ms($4)), now_ms($4)) ELSE expires_at END,
        updated_at = now_ms($4)
  WHERE id = $1
    AND ($2::text IS NULL OR user_id = $2)
