@@ -3,7 +3,6 @@ import re
 from pathlib import Path
 
 import aiohttp_session
-import click
 import pytest
 
 import bodhi.session
@@ -12,22 +11,10 @@ from bodhi.cli import cli
 from bodhi.errors import BodhiError
 from bodhi.session import CookiePolicy, DefaultSessionService, Session, SessionInfo
 from bodhi.settings import BY_NAME
+from support.commands import all_commands
 
 NOT_OPTIONS = {"self", "args", "store", "database", "policy"}
-
-
-def commands_of(command, path=("bodhi",)):
-    """Every command by its path, such as ``("bodhi", "db", "status")``, groups left out."""
-    if not isinstance(command, click.Group):
-        return {path: command}
-    context = click.Context(command)
-    found = {}
-    for name in command.list_commands(context):
-        found |= commands_of(command.get_command(context, name), (*path, name))
-    return found
-
-
-COMMANDS = commands_of(cli)
+COMMANDS = {("bodhi", *path): command for path, command in all_commands().items()}
 
 
 def options_of(*callables):

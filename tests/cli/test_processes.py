@@ -1,0 +1,131 @@
+"""Every command as a process: it ends with status 0, and tells that it did its work."""
+
+import asyncio
+import json
+import re
+from dataclasses import dataclass
+
+import pytest
+
+from bodhi.auth.api_tokens import ApiTokens
+from bodhi.auth.context import SessionUser
+from bodhi.auth.people import People
+from bodhi.auth.scopes import Role, TokenScope
+from bodhi.database import Schema, open_database
+from bodhi.session import DefaultSessionService
+from cli.conftest import KEY
+from support.commands import all_commands
+from support.server_process import environ as environ  # noqa: PLC0414 - fixtures, which one has by importing them
+from support.server_process import launch as launch  # noqa: PLC0414
+from support.server_process import serve as serve  # noqa: PLC0414
+from transfer.tower import TowerTable
+
+OLD_KEY = "an old key for tests of at least thirty-two characters"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Arguments with places for what is prepared, and what stdout has: JSON that is equal, or a pattern."""
+
+    arguments: str
+    told: object
+
+
+# By the command: those that ask no database.
+ALONE = {
+    "config export": Run("--format json", r'"BODHI_PORT"'),
+    "config generate-key": Run("", r"\A\S{32,}\n\Z"),
+    "config list": Run("--json", r'"name": "BODHI_PORT"'),
+    "openapi": Run("", r'"openapi": "3\.1'),
+}
+# Those that do, on databases of ann with two sessions, one under an old key, a third that has expired, and a token.
+ON_A_DATABASE = {
+    "db migrate": Run("", r"session schema: nothing to do\n.*application schema: nothing to do\n\Z"),
+    "db status": Run("--json", r'"state": "current"'),
+    "doctor": Run("--json", r"1 of 2 sessions are encrypted with an older key"),
+    "sessions clear": Run("--user ann --yes --json", {"ended": 2}),
+    "sessions copy": Run(
+        "--from {url} --to {target} --json", {"read": 2, "written": 2, "kept": 0, "failed": 0, "ended": 0}
+    ),
+    "sessions count": Run("--json", {"live": 2}),
+    "sessions dump": Run("", r"\A(\S{16}  ann\n){2}\Z"),
+    "sessions import tower-sessions": Run(
+        "--from {tower} --json", {"read": 1, "written": 1, "kept": 0, "expired": 0, "empty": 0, "failed": 0}
+    ),
+    "sessions list": Run("--limit 1", r"\AHANDLE .*\n\S{16}  ann .*\n\Z"),
+    "sessions rekey": Run("--json", {"re-encrypted": 1, "seen": 2}),
+    "sessions revoke": Run("{handle} --yes --json", {"ended": 1}),
+    "sessions sweep": Run("--json", {"swept": 1}),
+    "tokens list": Run("", r"\AID .*\n{token} +ann +first .*\n\Z"),
+    "tokens revoke": Run("{token} --yes --json", {"revoked": 1}),
+    "users list": Run("", r"\AUSER .*\nann +Ann +resource_user +2 .*\n\Z"),
+}
+UNTIL_A_SIGNAL = {"serve"}
+
+
+@pytest.fixture
+def prepared(database_url, process_environ, tmp_path):
+    """What arguments may name: both databases in one, a Rust server's, a session, a token."""
+    process_environ |= {
+        "BODHI_SESSION_DB_URL": database_url,
+        "BODHI_DATABASE_URL": database_url,
+        "BODHI_ENCRYPTION_KEY": f"{KEY},{OLD_KEY}",
+    }
+
+    async def fill():
+        async with open_database(database_url) as database:
+            await Schema(database, "application").migrate()
+            await People(database).note("ann", "Ann", Role.USER)
+            owner = SessionUser("ann", "Ann", Role.USER, "token")
+            token = await ApiTokens(database).create(owner, scope=TokenScope.USER, name="first")
+        await create(database_url, KEY, clock=lambda: 1_000_000_000_000)
+        await create(database_url, OLD_KEY)
+        async with TowerTable.in_sqlite(tmp_path / "tower.sqlite") as tower:
+            await tower.add({"user_id": "ann"})
+        return {"handle": await create(database_url, KEY), "token": token.record.id, "tower": tower.url}
+
+    return {"url": database_url, "target": f"sqlite:{tmp_path / 'target.sqlite'}", **asyncio.run(fill())}
+
+
+async def create(url, key, **options):
+    """The handle of a new session of ann."""
+    async with DefaultSessionService.from_url(url, keys=[key], sweep_seconds=None, **options) as service:
+        _, session = await service.create({"user_id": "ann"})
+    return session.handle
+
+
+def check(ended, run, names):
+    """Fails unless the process ended and told as it should."""
+    status, out, err = ended
+    assert 0 == status, err
+    if isinstance(run.told, str):
+        assert re.search(run.told.replace("{token}", names.get("token", "")), out), out
+    else:
+        assert run.told == json.loads(out)
+
+
+def test_every_command_is_run():
+    """A new one needs a line above."""
+    assert sorted([*ALONE, *ON_A_DATABASE, *UNTIL_A_SIGNAL]) == sorted(map(" ".join, all_commands()))
+
+
+@pytest.mark.parametrize("command", ALONE)
+def test_a_command_without_a_database(bodhi_process, command):
+    """It needs nothing but itself."""
+    check(bodhi_process(*command.split(), *ALONE[command].arguments.split()), ALONE[command], {})
+
+
+@pytest.mark.parametrize("command", ON_A_DATABASE)
+def test_a_command_on_a_database(bodhi_process, prepared, command):
+    """It does with what is there what it is for."""
+    run = ON_A_DATABASE[command]
+    arguments = [argument.format_map(prepared) for argument in run.arguments.split()]
+
+    check(bodhi_process(*command.split(), *arguments), run, prepared)
+
+
+def test_serving_ends_by_a_signal(serve, prepared):
+    """On the databases that are there, with status 0."""
+    server = serve(BODHI_SESSION_DB_URL=prepared["url"], BODHI_DATABASE_URL=prepared["url"])
+
+    assert 0 == server.stop()
