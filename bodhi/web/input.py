@@ -100,6 +100,14 @@ def _converted(given: Mapping[str, object], kind: type[Type]) -> Type:
     if len(given) != len(set(given)):
         raise Refusal("json_rejection_error")
     try:
-        return msgspec.convert(dict(given), kind, strict=False)
+        converted = msgspec.convert(dict(given), kind, strict=False)
     except (msgspec.MsgspecError, ValueError):
         raise Refusal("json_rejection_error") from None
+    # msgspec reads 1e2 and 100.0 as the integer 100.
+    if any(type(getattr(converted, name, None)) is int and not _is_digits(text) for name, text in given.items()):
+        raise Refusal("json_rejection_error")
+    return converted
+
+
+def _is_digits(text: object) -> bool:
+    return isinstance(text, str) and text.isascii() and text.isdigit()
