@@ -74,6 +74,28 @@ async def test_refreshes_and_their_failures_are_counted(browser, counts, provide
     assert 1 == amounts_of(server.app[WATCH])["revocations"]
 
 
+async def test_lookups_of_exchanged_tokens_are_counted(browser, counts, provider, server):
+    """One that is new, two that are remembered."""
+    provider.add_client("notes", secret="a secret of the notes")
+    token = provider.issue_access_token("user", client_id="notes", audience=["bodhi"], scope="scope_user_user")
+    headers = {"Authorization": f"Bearer {token}"}
+    for _ in range(3):
+        assert 200 == (await browser.session.get(browser.make_url("/bodhi/v1/user"), headers=headers)).status
+
+    assert {"hit": 2, "miss": 1} == counts("bodhi_exchange_cache_total")
+    assert 1 == server.app[WATCH].snapshot().levels["bodhi_exchange_cache_entries",]
+
+
+async def test_the_time_of_each_request_is_noted(browser, server):
+    """By its route, however it was answered."""
+    for path in ("/bodhi/v1/user", "/bodhi/v1/user", PROTECTED):
+        await browser.get(path)
+
+    times = server.app[WATCH].snapshot().times
+    told = {labels[1:]: (sum(row[:-1]), row[-1] > 0) for labels, row in times.items()}
+    assert {("/bodhi/v1/user", "GET", "2xx"): (2, True), (PROTECTED, "GET", "4xx"): (1, True)} == told
+
+
 async def test_a_logout_is_one_ended_session(browser, provider, server, endings):
     """Its owner's doing, and no revocation."""
     who = await browser.log_in(provider)

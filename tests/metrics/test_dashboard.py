@@ -6,13 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from bodhi.metrics.exposition import exposition
+from bodhi.metrics.exposition import COUNTERS, GAUGES, LIVE, REQUESTS, exposition
 from bodhi.metrics.requests import BOUNDS
 from bodhi.metrics.snapshot import Live, Snapshot
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 _TYPE = re.compile(r"^# TYPE (\w+) (\w+)$", re.MULTILINE)
 _NAME = re.compile(r"\bbodhi_\w+")
+# Strings, ranges, names, numbers and signs: all that a query of the dashboard is made of.
+_TOKEN = re.compile(r'\s+|"(?:[^"\\]|\\.)*"|\[[^\]]+\]|[a-zA-Z_]\w*|\d+(?:\.\d+)?|=~|[-+*/(){},=]')
+_SELECTOR = re.compile(r"\b(bodhi_\w+)(?:\{([^}]*)\})?")
+_BY = re.compile(r"\bby \(([^)]*)\)")
 
 
 @pytest.fixture
@@ -39,6 +43,29 @@ def queries_of(dashboard):
 def test_every_metric_of_the_dashboard_is_there(dashboard, names):
     """A query of a metric that was renamed shows nothing, and nobody notices."""
     assert [] == sorted(name for query in queries_of(dashboard) for name in _NAME.findall(query) if name not in names)
+
+
+def test_every_query_can_be_read(dashboard):
+    """Nothing in it that PromQL does not have, and every bracket is closed."""
+    for query in queries_of(dashboard):
+        assert "" == _TOKEN.sub("", query), query
+        bare = re.sub(r'"[^"]*"|[^(){}]', "", query)
+        while (shorter := bare.replace("()", "").replace("{}", "")) != bare:
+            bare = shorter
+        assert "" == bare, query
+
+
+def test_every_label_of_the_dashboard_is_there(dashboard):
+    """By a label that no metric has, everything is one line; filtered by it, nothing is left."""
+    labels = {one.name: set(one.labels) for one in GAUGES} | {LIVE.name: set(), "bodhi_build_info": {"version"}}
+    labels |= {f"{one.name}_total": set(one.labels) for one in COUNTERS}
+    labels |= {f"{REQUESTS.name}_{end}": {*REQUESTS.labels, "le"} for end in ("bucket", "count")}
+    for query in queries_of(dashboard):
+        selected = _SELECTOR.findall(query)
+        filters = [(name, label) for name, matchers in selected for label in re.findall(r"(\w+)=", matchers)]
+        groups = [(name, label.strip()) for name, _ in selected for by in _BY.findall(query) for label in by.split(",")]
+        known = {name: {*labels[name], "job"} for name, _ in selected}
+        assert [] == [(name, label) for name, label in filters + groups if label not in known[name]], query
 
 
 def test_every_metric_is_on_the_dashboard(dashboard, names):
