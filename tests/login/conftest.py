@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from aiohttp import CookieJar
 from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.web import AbstractRouteDef
 
 from bodhi.app import create_app
 from bodhi.settings import load_settings
@@ -69,10 +70,10 @@ class Browser(TestClient):
 
 @pytest.fixture
 async def start_server(database_url: str, provider: DevelopmentProvider, tmp_path: Path) -> AsyncIterator[StartServer]:
-    """Starts nodes of one cluster: applications on the same database and the same provider."""
+    """Starts nodes of one cluster: applications, with *routes* of a test's own, on the same database and provider."""
     async with AsyncExitStack() as stack:
 
-        async def start(**environ: str | None) -> TestServer:
+        async def start(*routes: AbstractRouteDef, **environ: str | None) -> TestServer:
             given = {
                 "BODHI_HOME": str(tmp_path / "bodhi"),
                 "BODHI_SESSION_DB_URL": database_url,
@@ -87,6 +88,7 @@ async def start_server(database_url: str, provider: DevelopmentProvider, tmp_pat
                 environ={name: value for name, value in given.items() if value is not None}, cwd=tmp_path
             )
             app = create_app(settings)
+            app.add_routes(routes)
             # Tests do not wait between two attempts; the delays have tests of their own.
             app[DESK].provider._retry_delays = ()
             server = TestServer(app)

@@ -13,7 +13,14 @@ from aiohttp_session import get_session
 from bodhi.database import notifications
 from bodhi.session import DefaultSessionService, SessionUnavailable, revocation
 from bodhi.session.handles import digest_of, handle_of
-from session.conftest import DEADLINE_SECONDS, IDLE_SECONDS, SETTINGS, TOUCH_SECONDS
+from session.conftest import (
+    DEADLINE_SECONDS,
+    IDLE_SECONDS,
+    LIFETIME_SECONDS,
+    SETTINGS,
+    TOUCH_SECONDS,
+    OtherNode,
+)
 from session.pages import cookie_of, sent
 
 
@@ -74,19 +81,20 @@ async def test_an_open_stream_cannot_save_into_a_revoked_session(serve, service,
 NEVER_SECONDS = 3_600
 
 
+async def chat(request):
+    """A websocket that says what it hears, for as long as its session lives."""
+    session = await get_session(request)
+    socket = web.WebSocketResponse()
+    await socket.prepare(request)
+    async with session.until_revoked(socket):
+        async for message in socket:
+            await socket.send_str(message.data)
+    return socket
+
+
 @pytest.fixture
 async def watching(serve, service):
     """A browser whose session is Alice's, with an open websocket; and its cookie."""
-
-    async def chat(request):
-        session = await get_session(request)
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        async with session.until_revoked(socket):
-            async for message in socket:
-                await socket.send_str(message.data)
-        return socket
-
     client = await serve(service, chat=chat)
     cookie = cookie_of(await client.post("/login/alice"))
     socket = await client.ws_connect("/chat")
@@ -178,12 +186,27 @@ async def test_an_expired_session_closes_its_websocket(watching, clock):
     assert CLOSED == await closing_of(socket)
 
 
-async def test_sessions_of_others_and_changes_of_ones_own_close_nothing(watching, service, other_node):
-    """The websocket stays open, whatever else is saved or ended."""
+async def test_the_end_of_its_lifetime_closes_a_websocket_however_much_the_session_is_used(watching, service, clock):
+    """Up to then it stays open."""
     client, socket, _ = watching
-    looked = asyncio.Event()
+    step = IDLE_SECONDS // 2
+    for _ in range(LIFETIME_SECONDS // step - 1):
+        clock.advance(step)
+        assert {"user_id": "alice"} == await (await client.get("/read")).json()
+        await service.flush()
+    await looked_again(service)
+    await socket.send_str("still here")
+    assert "still here" == await socket.receive_str()
+
+    clock.advance(step + 1)
+
+    assert CLOSED == await closing_of(socket)
+
+
+async def looked_again(service):
+    """Returns when the sessions that somebody waits for have been looked at once more."""
     store = service.get_session_store()
-    live_among = store.live_among
+    live_among, looked = store.live_among, asyncio.Event()
 
     async def looking(digests):
         live = await live_among(digests)
@@ -191,12 +214,49 @@ async def test_sessions_of_others_and_changes_of_ones_own_close_nothing(watching
         return live
 
     store.live_among = looking
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await looked.wait()
+    store.live_among = live_among
+
+
+async def test_a_sweep_elsewhere_closes_the_websockets_of_what_it_deletes(watching, other_node):
+    """Also where this node's clock has not got that far."""
+    _, socket, _ = watching
+
+    assert 1 == await other_node.call("sweep", seconds_later=IDLE_SECONDS + 1)
+
+    assert CLOSED == await closing_of(socket)
+
+
+async def test_behind_pgbouncer_the_recheck_closes_it(pgbouncer_url, serve, other_process, clock, monkeypatch):
+    """It would pass a notification to whoever has the connection then: nobody listens there."""
+    heard = []
+    options = {**SETTINGS, "clock": clock, "statement_cache_size": 0}
+    async with DefaultSessionService.from_url(pgbouncer_url, **options) as service:
+        told = service.revocations._told
+        monkeypatch.setattr(service.revocations, "_told", lambda handle: (heard.append(handle), told(handle)))
+        client = await serve(service, chat=chat)
+        cookie = cookie_of(await client.post("/login/alice"))
+        socket = await client.ws_connect("/chat")
+        await socket.send_str("hello")
+        assert "hello" == await socket.receive_str()
+
+        node = OtherNode(other_process, pgbouncer_url, clock)
+        assert await node.call("revoke_session", handle_of(digest_of(cookie)), statement_cache_size=0)
+
+        assert CLOSED == await closing_of(socket)
+        await socket.close()
+    assert [] == heard
+
+
+async def test_sessions_of_others_and_changes_of_ones_own_close_nothing(watching, service, other_node):
+    """The websocket stays open, whatever else is saved or ended."""
+    client, socket, _ = watching
     await client.post("/set", json={"color": "red"})
     answer = await other_node.http("POST", "/login/bob")
     assert await other_node.call("revoke_session", handle_of(digest_of(answer["cookie"])))
 
-    async with asyncio.timeout(DEADLINE_SECONDS):
-        await looked.wait()
+    await looked_again(service)
     await socket.send_str("still here")
     assert "still here" == await socket.receive_str()
 
