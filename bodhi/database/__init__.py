@@ -50,8 +50,8 @@ def open_database(
     """The database that *url* names, not connected yet: enter it to connect.
 
     *pool_size*, *statement_cache_size* and *schema* are PostgreSQL's, *readers*, *synchronous* and *read_only* (the
-    file is neither made nor changed) SQLite's; *limit_seconds* bounds every wait on either. Raises
-    :exc:`BadDatabaseUrl` here and :exc:`CannotOpen` on entering.
+    file is neither made nor changed, and text in it that is not UTF-8 comes as bytes) SQLite's; *limit_seconds* bounds
+    every wait on either. Raises :exc:`BadDatabaseUrl` here and :exc:`CannotOpen` on entering.
     """
     # Imported here, so that a process loads the one driver that it uses.
     if dialect_of(url) == "sqlite":

@@ -213,6 +213,8 @@ class SqliteDatabase:
             )
         )
         connection.row_factory = sqlite3.Row
+        if self._read_only:
+            connection.text_factory = _text_or_bytes
         await connection.create_function("now_ms", 1, _now_ms, deterministic=True)
         if self._read_only:
             return connection
@@ -284,6 +286,14 @@ async def _touched(
 def _now_ms(fixed: int | None) -> int:
     """SQL's ``now_ms($n)``: milliseconds since 1970, or what a test says the time is."""
     return time_ns() // 1_000_000 if fixed is None else fixed
+
+
+def _text_or_bytes(text: bytes) -> str | bytes:
+    """*text*, or its bytes where they are not UTF-8: SQLite keeps whatever another program called text."""
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError:
+        return text
 
 
 def _split(sql: str) -> Iterable[str]:

@@ -35,6 +35,7 @@ SESSIONS_TABLE, COPIED_TABLE = "bodhi_session", "bodhi_session_copied"
 COLUMNS = (
     "digest", "data", "user_id", "version", "created_at", "last_seen_at", "expires_at", "ends_at", "ip", "user_agent"
 )  # fmt: skip
+TEXTS = tuple(COLUMNS.index(name) for name in ("user_id", "ip", "user_agent"))
 COPIED_COLUMNS = ("digest", "version", "last_seen_at", "kept_until")
 
 SessionRow = tuple[Any, ...]  # by COLUMNS
@@ -147,7 +148,8 @@ class Transfer:
         page.kept = len(sources) - len(wanted)
         if wanted:
             rows = await self._rows(wanted)
-            page.rows = rows if self._reseal is None else self._resealed(rows, self._reseal)
+            sound = [row for row in rows if self._is_sound(row)]
+            page.rows = sound if self._reseal is None else self._resealed(sound, self._reseal)
             page.failed = len(rows) - len(page.rows)
         return page
 
@@ -188,6 +190,14 @@ class Transfer:
             rows = await self._source.many("read_sessions", low=wanted[0], high=wanted[-1], now=self._clock())
         found = set(wanted)
         return [tuple(cast("Iterable[object]", row))[: len(COLUMNS)] for row in rows if row["digest"] in found]
+
+    def _is_sound(self, row: SessionRow) -> bool:
+        """Whether its texts are texts; SQLite answers bytes for what is none."""
+        for place in TEXTS:
+            if isinstance(row[place], bytes):
+                self._tell(row[0], f"{COLUMNS[place]} is not UTF-8")
+                return False
+        return True
 
     def _resealed(self, rows: Sequence[SessionRow], reseal: Reseal) -> list[SessionRow]:
         resealed = []

@@ -130,6 +130,27 @@ async def test_a_row_that_the_target_cannot_hold_keeps_no_other(sqlite_url, post
     assert [0, 1, 3, 4] == await numbers_in(await service_on(postgres_url))
 
 
+@pytest.mark.parametrize("writes", [True, False])
+async def test_a_text_that_is_not_utf_8_keeps_no_other(writes, database_url, tmp_path, service_on, between):
+    """SQLite keeps any bytes as text. It is counted, also where nothing is written, and not shown."""
+    source_url = f"sqlite:{tmp_path / 'old.sqlite'}"
+    old = await service_on(source_url)
+    digests = [digest_of((await old.create({"n": n}))[0]) for n in range(5)]
+    broken = {"user_id": digests[0], "ip": digests[2], "user_agent": digests[4]}
+    with closing(sqlite3.connect(source_url.removeprefix("sqlite:"))) as database, database:
+        for column, digest in broken.items():
+            breaking = f"UPDATE bodhi_session SET {column} = CAST(? AS TEXT) WHERE digest = ?"
+            database.execute(breaking, [b"shown\xff", digest])
+    transfer = await between(source_url, database_url, writes=writes)
+
+    for _ in range(2):
+        tally = await tally_of(transfer)
+        assert (5, 2, 3) == (tally.read, tally.written + tally.kept, tally.failed)
+    told = [(handle_of(digest), f"{column} is not UTF-8") for column, digest in broken.items()]
+    assert sorted(told) == sorted(between.failed)
+    assert ([1, 3] if writes else []) == await numbers_in(await service_on(database_url))
+
+
 async def test_what_another_copy_brings_meanwhile_is_kept(source_url, target_url, service_on, between):
     """Two that run at once are no failure of either."""
     old = await service_on(source_url)
