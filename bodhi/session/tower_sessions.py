@@ -93,7 +93,7 @@ class TowerImport:
         if found is None:
             raise NoTowerSessions(f"{self._source.address} has no table tower_sessions")
         tally = ImportTally()
-        after = ""
+        after = None
         while True:
             rows = await self._source.many(LISTS[found["place"]], after=after, batch=PAGE)
             tally.read += len(rows)
@@ -101,7 +101,7 @@ class TowerImport:
             yield tally
             if len(rows) < PAGE:
                 return
-            after = rows[-1]["id"]
+            after = rows[-1]["reached"]
 
     async def _bring(self, rows: Sequence[Row], tally: ImportTally) -> None:
         now = await self._now()
@@ -191,4 +191,5 @@ class TowerImport:
 
 
 def _handle(session_id: object) -> str:
-    return handle_of(hashlib.sha256(str(session_id).encode("utf-8", "replace")).digest())
+    raw = session_id if isinstance(session_id, bytes) else str(session_id).encode("utf-8", "replace")
+    return handle_of(hashlib.sha256(raw).digest())

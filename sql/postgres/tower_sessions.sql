@@ -12,26 +12,33 @@ SELECT CASE
        ) IS NOT NULL;
 
 -- name: list_tower_sessions(after, batch) -> many
--- A keyset page by id; expiry_date as text, UTC.
-SELECT id, data, to_char(expiry_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS') AS expiry_date
+-- A keyset page by id, from the beginning after NULL; expiry_date as text, UTC.
+-- Not id > '': the empty text is an id that has to be told of.
+SELECT id, data, to_char(expiry_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS') AS expiry_date,
+       id AS reached
   FROM tower_sessions
- WHERE id > $1
+ WHERE id >= coalesce($1, '')
+   AND id IS DISTINCT FROM $1
  ORDER BY id
  LIMIT $2;
 
 -- name: list_tower_sessions_in_schema(after, batch) -> many
 -- The same in a schema named tower_sessions.
-SELECT id, data, to_char(expiry_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS') AS expiry_date
+SELECT id, data, to_char(expiry_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS') AS expiry_date,
+       id AS reached
   FROM tower_sessions.tower_sessions
- WHERE id > $1
+ WHERE id >= coalesce($1, '')
+   AND id IS DISTINCT FROM $1
  ORDER BY id
  LIMIT $2;
 
 -- name: list_tower_sessions_by_default(after, batch) -> many
 -- The same by the names that tower-sessions itself gives on PostgreSQL.
-SELECT id, data, to_char(expiry_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS') AS expiry_date
+SELECT id, data, to_char(expiry_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS') AS expiry_date,
+       id AS reached
   FROM tower_sessions.session
- WHERE id > $1
+ WHERE id >= coalesce($1, '')
+   AND id IS DISTINCT FROM $1
  ORDER BY id
  LIMIT $2;
 

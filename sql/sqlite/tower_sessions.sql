@@ -6,27 +6,28 @@ SELECT 'here' AS place
    AND name = 'tower_sessions';
 
 -- name: list_tower_sessions(after, batch) -> many
--- A keyset page by id. The column expiry_date is as its writer left it: text or seconds.
-SELECT id, data, expiry_date
+-- A keyset page, from the beginning after NULL. By rowid, since an id that is not UTF-8 cannot be given back as a text.
+-- The column expiry_date is as its writer left it: text or seconds.
+SELECT id, data, expiry_date, rowid AS reached
   FROM tower_sessions
- WHERE id > $1
- ORDER BY id
+ WHERE rowid > coalesce($1, -9223372036854775808)
+ ORDER BY rowid
  LIMIT $2;
 
 -- name: list_tower_sessions_in_schema(after, batch) -> many
 -- The same in a schema named tower_sessions: the same table, since SQLite has no schemas.
-SELECT id, data, expiry_date
+SELECT id, data, expiry_date, rowid AS reached
   FROM tower_sessions
- WHERE id > $1
- ORDER BY id
+ WHERE rowid > coalesce($1, -9223372036854775808)
+ ORDER BY rowid
  LIMIT $2;
 
 -- name: list_tower_sessions_by_default(after, batch) -> many
 -- The same by the names that tower-sessions itself gives on PostgreSQL: here they are those above.
-SELECT id, data, expiry_date
+SELECT id, data, expiry_date, rowid AS reached
   FROM tower_sessions
- WHERE id > $1
- ORDER BY id
+ WHERE rowid > coalesce($1, -9223372036854775808)
+ ORDER BY rowid
  LIMIT $2;
 
 -- name: read_clock(now) -> maybe

@@ -3,10 +3,15 @@
 import json
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from hashlib import sha256
 
 import pytest
 
+from bodhi.database import open_database
+from bodhi.keyring import Keyring
+from bodhi.session import tower_sessions
 from bodhi.session.handles import digest_of, handle_of
+from transfer.conftest import KEY
 from transfer.tower import FAR_SECONDS, TowerTable, cookie_of, record
 
 DAY_MS = 86_400_000
@@ -65,6 +70,66 @@ async def test_sessions_are_imported(table, table_in, bring, service_on, databas
     life = first.record.ends_at - first.record.created_at, first.record.expires_at - first.record.created_at
     assert (14 * DAY_MS, DAY_MS) == life
     assert (int(now.timestamp()) + 3600) * 1000 == second.record.ends_at == second.record.expires_at
+
+
+async def test_a_row_without_an_id_is_counted(table_in, bring):
+    """The empty text comes before all others; no other row is read twice."""
+    rust = await table_in()
+    await rust.put("", record(0, {"a": 1}), FAR)
+    for number in range(1, 4):
+        await rust.add({"a": 1}, number=number)
+
+    told, err = await bring(rust)
+
+    assert NOTHING | {"read": 4, "written": 3, "failed": 1} == told
+    assert f"session {handle_of(sha256().digest())} is left out: the id is not 22 characters of base64url\n" == err
+
+
+async def test_rows_that_are_not_utf_8_keep_no_other(bring, service_on, database_url, tmp_path):
+    """SQLite keeps any bytes as text. What is told of them lets nobody in: the id is the cookie."""
+    async with TowerTable.in_sqlite(tmp_path / "broken.sqlite") as rust:
+        for number in range(1, 4):
+            await rust.add({"n": number}, number=number)
+        broken = b"AAAA\xff" + cookie_of(4).encode()[5:]
+        rust.put_bytes(broken, record(4, {"n": 4}))
+        rust.put_bytes(cookie_of(5).encode(), b"\xff rubbish", is_text=True)
+        rust.put_bytes(cookie_of(6).encode(), record(6, {"n": 6}), b"\xff")
+        rust.put_bytes(cookie_of(7).encode(), record(7, {"n": 7}), is_text=True)  # the Rust server reads it too
+
+        told, err = await bring(rust)
+
+    assert NOTHING | {"read": 7, "written": 5, "failed": 2} == told
+    assert {
+        f"session {handle_of(sha256(broken).digest())} is left out: the id is not 22 characters of base64url",
+        f"session {handle_of(digest_of(cookie_of(5)))} is left out: data is not MessagePack",
+    } == set(err.splitlines())
+    service = await service_on(database_url)
+    imported = [1, 2, 3, 6, 7]
+    assert imported == [(await service.load(cookie_of(number))).data["n"] for number in imported]
+
+
+@pytest.mark.parametrize("page", [2, 5])
+async def test_pages_leave_nothing_out(page, table_in, service_on, database_url, monkeypatch):
+    """Each row is read once, wherever a page ends, and the last page may be empty."""
+    monkeypatch.setattr(tower_sessions, "PAGE", page)
+    rust = await table_in()
+    await rust.put("", b"", FAR)
+    for number in range(1, 5):
+        await rust.add({"n": number}, number=number)
+    service = await service_on(database_url)
+    async with open_database(rust.url, read_only=True) as source:
+        importing = tower_sessions.TowerImport(
+            source,
+            service.get_session_store().database,
+            keyring=Keyring([KEY]),
+            idle_ms=DAY_MS,
+            lifetime_ms=DAY_MS,
+            failed=lambda *_: None,
+        )
+        tally = [tally async for tally in importing.run()][-1]
+
+    assert (5, 4, 1) == (tally.read, tally.written, tally.failed)
+    assert 4 == await service.count_sessions()
 
 
 async def test_a_dry_run_counts(table_in, bring, service_on, database_url):

@@ -84,3 +84,11 @@ class TowerTable:
             data,
             moment,
         )
+
+    def put_bytes(
+        self, session_id: bytes, data: bytes, moment: bytes = b"2100-01-01", *, is_text: bool = False
+    ) -> None:
+        """A row in SQLite whose texts are these bytes, its data among them if it *is_text*."""
+        data_type = "TEXT" if is_text else "BLOB"
+        sql = f"INSERT INTO tower_sessions VALUES (CAST(? AS TEXT), CAST(? AS {data_type}), CAST(? AS TEXT), NULL)"
+        self._database.execute(sql, (session_id, data, moment))
