@@ -1,7 +1,7 @@
 """What the application and the operator call: connect, count, list, revoke, clear, sweep, close."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -232,6 +232,19 @@ class DefaultSessionService(SessionKeeper):
         if revoked is not None:
             note_ended(self.counters, reason, user_id=revoked.user_id, by=by)
         return revoked is not None
+
+    async def revoke_sessions(
+        self, user_id: object, handles: Iterable[str], *, reason: Reason = "revoked", by: str | None = None
+    ) -> int:
+        """End those sessions of the user that have one of these handles; how many live ones there were."""
+        owner = user_text(user_id)
+        ended = 0
+        try:
+            for handle in handles:
+                ended += await self._store.revoke(handle, user_id=owner) is not None
+        finally:
+            note_ended(self.counters, reason, ended, user_id=owner, by=by)
+        return ended
 
     async def revoke_other_sessions(
         self, user_id: object, keep: str, *, reason: Reason = "revoked", by: str | None = None

@@ -56,8 +56,9 @@ async def _end(request: web.Request, desk: LoginDesk, token: LogoutToken) -> Non
     service = request.app[SESSIONS]
     known = await desk.provider_sessions.handles_of(token.sid) if token.sid is not None else []
     if known:
-        for handle, user_id in known:
-            await service.revoke_session(handle, user_id=user_id, reason="backchannel_logout", by=BY)
+        for user_id in {user_id for _, user_id in known}:
+            handles = [handle for handle, owner in known if owner == user_id]
+            await service.revoke_sessions(user_id, handles, reason="backchannel_logout", by=BY)
     elif token.subject is not None:
         await service.clear_sessions_for_user(token.subject, reason="backchannel_logout", by=BY)
 

@@ -5,6 +5,8 @@ import secrets
 import pytest
 
 from bodhi.session import SESSIONS, SessionUnavailable
+from bodhi.session.handles import digest_of, handle_of
+from bodhi.web.login import DESK
 
 PATH = "/bodhi/v1/auth/backchannel-logout"
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
@@ -191,15 +193,24 @@ async def test_an_access_token_is_no_logout_token(browser, provider):
     assert (400, "auth_error-invalid_logout_token") == await post(browser, provider.issue_access_token("user"))
 
 
-async def test_what_the_provider_ends_is_told_once(browser, server, provider, open_browser, logout_token, caplog):
+@pytest.mark.parametrize("named_by", ["subject", "session"])
+async def test_what_the_provider_ends_is_told_once(
+    named_by, browser, server, provider, open_browser, logout_token, caplog
+):
     """Whose sessions, how many, and by whom: in one record."""
     other_device = await open_browser(server)
     for one in (browser, other_device):
         await one.log_in(provider)
+    sid = None
+    if named_by == "session":  # both devices are in one of the provider's, as two tabs of a browser may be
+        sid = await sid_of(server, browser)
+        other = handle_of(digest_of(other_device.session_cookie))
+        known = server.app[DESK].provider_sessions
+        await known.remember(sid, other, provider.person("user").user_id, lifetime_seconds=60)
     caplog.set_level("INFO")
     caplog.clear()
 
-    assert (200, None) == await post(browser, logout_token())
+    assert (200, None) == await post(browser, logout_token(sid=sid))
 
     told = [record.fields for record in caplog.records if "ended" in getattr(record, "fields", {})]
     whose = provider.person("user").user_id

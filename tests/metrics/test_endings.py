@@ -81,6 +81,30 @@ async def test_revoking_and_clearing_is_told(service, told, caplog):
     assert {"revoked": 3, "role_change": 1, "cleared": 1} == service.counters.endings
 
 
+async def test_ending_some_sessions_of_a_user_is_told_once(service, told, monkeypatch):
+    """How many were live, and the user's; what an outage cuts short is told as far as it came."""
+    handles = [(await service.create({"user_id": user}))[1].handle for user in ("ann", "ann", "bob", "ann", "ann")]
+    await service.revoke_session(handles[0])
+
+    assert 1 == await service.revoke_sessions("ann", handles[:3], reason="backchannel_logout", by="root")
+    assert 0 == await service.revoke_sessions("ann", handles[:3])
+    revoke = service.get_session_store().revoke
+
+    async def failing(handle, **whose):
+        if handle == handles[4]:
+            raise SessionUnavailable
+        return await revoke(handle, **whose)
+
+    monkeypatch.setattr(service.get_session_store(), "revoke", failing)
+    with pytest.raises(SessionUnavailable):
+        await service.revoke_sessions("ann", handles[3:])
+
+    expected = [("revoked", 1, "ann", None), ("backchannel_logout", 1, "ann", "root"), ("revoked", 1, "ann", None)]
+    assert expected == told()
+    assert {"revoked": 2, "backchannel_logout": 1} == service.counters.endings
+    assert [1, 1] == [await service.count_sessions_for_user(user) for user in ("ann", "bob")]
+
+
 @pytest.mark.parametrize("whose", ["ann", None])
 async def test_what_has_ended_before_an_outage_is_told(service, told, monkeypatch, whose):
     """The rest ends when it is tried again."""

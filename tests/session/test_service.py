@@ -33,6 +33,7 @@ def test_the_names_that_other_programs_use():
         ("dump_all_sessions", [], "AsyncIterator[tuple[str, str | None]]"),
         ("list_sessions_for_user", ["user_id"], "list[bodhi.session.service.SessionInfo]"),
         ("revoke_session", ["handle"], "bool"),
+        ("revoke_sessions", ["user_id", "handles"], "int"),
         ("revoke_other_sessions", ["user_id", "keep"], "int"),
         ("get_session_store", [], "SessionStore"),
         ("sweep", [], "int"),
