@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 
@@ -52,14 +53,22 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[str | None]]) -> No
 
 
 class Progress:
-    """Lines on stderr about what takes long, one in a second at most; *line* makes one of the numbers so far."""
+    """Lines on stderr about what takes long, one in a second at most, with how many came in a second.
 
-    def __init__(self, line: Callable[..., str]) -> None:
+    *line* makes one of what is told, and *share* what part of the whole that is, where it can be known.
+    """
+
+    def __init__(self, line: Callable[..., str], *, share: Callable[..., float] | None = None) -> None:
         self._line = line
-        self._told_at = time.monotonic()
+        self._share = share
+        self._began = self._told_at = time.monotonic()
 
-    def tell(self, *numbers: int) -> None:
-        """Tell the numbers, if the last ones were told long enough ago."""
-        if time.monotonic() - self._told_at >= REPORT_SECONDS:
-            self._told_at = time.monotonic()
-            click.echo(self._line(*numbers), err=True)
+    def tell(self, sessions: int, *more: Any) -> None:
+        """Tell how many *sessions* were looked at so far, and *more*, if the last were told long enough ago."""
+        now = time.monotonic()
+        if now - self._told_at < REPORT_SECONDS:
+            return
+        self._told_at = now
+        share = "" if self._share is None else f"{self._share(sessions, *more):.0%}, "
+        rate = sessions / (now - self._began or 1)
+        click.echo(f"{self._line(sessions, *more)} ({share}{rate:.0f} a second)", err=True)

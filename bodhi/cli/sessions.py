@@ -113,7 +113,13 @@ def dump(command_line: CommandLine, as_json: bool) -> None:
 
 
 async def _dump(service: "DefaultSessionService", as_json: bool) -> None:
-    progress = Progress(lambda dumped: f"{dumped} sessions so far")
+    from bodhi.session.handles import digests_of, share_up_to
+
+    def share(_dumped: int, handle: str) -> float:
+        first, _ = digests_of(handle) or (b"", b"")
+        return share_up_to(first)
+
+    progress = Progress(lambda dumped, _handle: f"{dumped} sessions so far", share=share)
     dumped = 0
     out = sys.stdout  # click.echo would write each line by itself
     async for handle, user_id in service.dump_all_sessions():
@@ -122,7 +128,7 @@ async def _dump(service: "DefaultSessionService", as_json: bool) -> None:
         else:
             out.write(f"{handle}  {plain(user_id) if user_id is not None else '-'}\n")
         dumped += 1
-        progress.tell(dumped)
+        progress.tell(dumped, handle)
     out.flush()
 
 
@@ -201,10 +207,14 @@ def rekey(command_line: CommandLine, as_json: bool) -> None:
 
 
 async def _rekey(service: "DefaultSessionService") -> tuple[int, int]:
-    progress = Progress(lambda rekeyed, seen: f"{rekeyed} re-encrypted / {seen} seen so far")
+    live = await service.count_sessions()
+    progress = Progress(
+        lambda seen, rekeyed: f"{rekeyed} re-encrypted / {seen} seen so far",
+        share=lambda seen, _rekeyed: seen / max(seen, live, 1),
+    )
     rekeyed = seen = 0
     async for rekeyed, seen in service.rekey():
-        progress.tell(rekeyed, seen)
+        progress.tell(seen, rekeyed)
     return rekeyed, seen
 
 

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ import click
 
 from bodhi.cli.command_line import CommandLine
 from bodhi.cli.db import is_absent_file
-from bodhi.cli.output import print_json
+from bodhi.cli.output import Progress, print_json
 from bodhi.database import (
     CannotOpen,
     Database,
@@ -37,9 +37,10 @@ if TYPE_CHECKING:
     from bodhi.session.tower_sessions import ImportTally
     from bodhi.session.transfer import Reseal, Tally, Transfer
 
-REPORT_SECONDS = 1.0  # between two lines of progress
+PAUSE_SECONDS = 1.0  # between two passes at least
 LIMIT_SECONDS = 30.0  # for a page
 LAST_PASSES = 10  # of a source that should have come to rest
+NOT_TOLD = {"others", "reached"}  # of a tally, with --json
 
 json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Read and count; write nothing.")
@@ -91,7 +92,7 @@ def copy(  # noqa: PLR0917 - click passes them by name
             err=True,
         )
     if as_json:
-        print_json({name: value for name, value in asdict(tally).items() if name != "others"})
+        print_json({name: value for name, value in asdict(tally).items() if name not in NOT_TOLD})
     else:
         click.echo(f"{tally.read} read, {tally.written} written, {tally.kept} kept, {tally.failed} failed")
 
@@ -132,20 +133,8 @@ def same_database(source_url: str, target_url: str) -> bool:
     return source_url == target_url
 
 
-@dataclass
-class Progress:
-    """Lines on stderr, about one a second."""
-
-    reported_at: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.reported_at = time.monotonic()
-
-    def tell(self, tally: "Tally | ImportTally") -> None:
-        """Say how far it is, unless that was said just now."""
-        if time.monotonic() - self.reported_at >= REPORT_SECONDS:
-            self.reported_at = time.monotonic()
-            click.echo(f"{tally.read} read, {tally.written} written so far", err=True)
+def _so_far(read: int, written: int, _reached: bytes = b"") -> str:
+    return f"{read} read, {written} written so far"
 
 
 def _failed(handle: str, reason: str) -> None:
@@ -178,11 +167,13 @@ async def _copy(
 
 async def _pass(transfer: "Transfer", sums: "Tally") -> "Tally":
     """What one pass did; it is added to *sums*, and also when the pass is broken off."""
-    progress = Progress()
+    from bodhi.session.handles import share_up_to
+
+    progress = Progress(_so_far, share=lambda _read, _written, reached: share_up_to(reached))
     tally = type(sums)()
     try:
         async for tally in transfer.run():
-            progress.tell(tally)
+            progress.tell(tally.read, tally.written, tally.reached)
     finally:
         sums.written += tally.written
         sums.ended += tally.ended
@@ -213,7 +204,7 @@ async def _followed(transfer: "Transfer") -> "Tally":
             if rest and was_quiet:
                 tally.written, tally.ended = sums.written, sums.ended
                 return tally
-        await _pause(told, max(REPORT_SECONDS, time.monotonic() - began))
+        await _pause(told, max(PAUSE_SECONDS, time.monotonic() - began))
     raise StillChanging
 
 
@@ -262,10 +253,10 @@ async def _import(settings: Settings, source_url: str, target: Database, *, dry_
             writes=not dry_run,
             remembers=held is not None,
         )
-        progress = Progress()
+        progress = Progress(_so_far)
         with _faults("--from"):
             async for tally in tower.run():
-                progress.tell(tally)
+                progress.tell(tally.read, tally.written)
         return tally
 
 

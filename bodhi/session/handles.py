@@ -30,6 +30,11 @@ def digest_of(session_id: str) -> bytes:
     return hashlib.sha256(session_id.encode("ascii")).digest()
 
 
+def share_up_to(digest: bytes) -> float:
+    """What share of all sessions, from 0 to 1, comes up to *digest*, since digests are spread evenly."""
+    return int.from_bytes(digest[:4]) / 0xFFFF_FFFF
+
+
 def handle_of(digest: bytes) -> str:
     """The public name of a session: 16 base64url characters, useless as a cookie."""
     return base64.urlsafe_b64encode(digest[:HANDLE_BYTES]).decode("ascii")

@@ -52,6 +52,7 @@ class Tally:
     failed: int = 0  # left out; each was reported by its handle
     ended: int = 0  # at the target, since they ended at the source
     others: int = 0  # live at the target, and never came from anywhere else
+    reached: bytes = field(default=b"", compare=False)  # all digests up to this one are done
 
     @property
     def changed(self) -> int:
@@ -126,6 +127,7 @@ class Transfer:
                 tally.failed += page.failed
                 tally.ended += len(page.ended)
                 tally.others += page.others
+                tally.reached = page.bound
                 yield tally
             if self._writes and self._target is not None:
                 await make_user_index(self._target)

@@ -1,9 +1,12 @@
 import asyncio
+import base64
 import json
 import os
+import re
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import aiohttp_session
 import pytest
@@ -11,6 +14,7 @@ from aiohttp import web
 
 import bodhi
 from bodhi.cli import main
+from bodhi.cli.output import Progress
 from bodhi.session import DefaultSessionService, setup
 
 OLD, NEW = "an old key of at least thirty-two characters", "a new key of at least thirty-two characters"
@@ -88,7 +92,32 @@ def test_rekey_reports_progress_on_stderr(run, monkeypatch):
     status, out, err = run("rekey")
 
     assert (0, "3 re-encrypted / 3 seen\n") == (status, out)
-    assert "3 re-encrypted / 3 seen so far" in err.splitlines()
+    assert re.fullmatch(r"3 re-encrypted / 3 seen so far \(100%, \d+ a second\)\n", err)
+
+
+@pytest.mark.usefixtures("filled_url")
+def test_dump_reports_progress_on_stderr(run, monkeypatch):
+    """How far it is says the handle, since sessions come by their digests."""
+    monkeypatch.setattr("bodhi.cli.output.REPORT_SECONDS", 0)
+    status, out, err = run("dump")
+
+    handles = [line.partition(" ")[0] for line in out.splitlines()]
+    shares = [base64.urlsafe_b64decode(handle)[0] / 2.56 for handle in handles]
+    told = re.findall(r"^(\d) sessions so far \((\d+)%, \d+ a second\)$", err, re.MULTILINE)
+    assert (0, ["1", "2", "3"]) == (status, [dumped for dumped, _ in told])
+    assert [pytest.approx(share, abs=1.5) for share in shares] == [int(share) for _, share in told]
+
+
+def test_progress_is_told_now_and_then(monkeypatch, capsys):
+    """Once in a second at most; without a share where nobody knows it."""
+    times = iter([100.0, 100.5, 101.0, 101.9, 104.0])
+    monkeypatch.setattr("bodhi.cli.output.time", SimpleNamespace(monotonic=times.__next__))
+    progress = Progress(lambda read, written: f"{read} read, {written} written")
+
+    for read in (10, 20, 30, 40):
+        progress.tell(read, read - 1)
+
+    assert ("", "20 read, 19 written (20 a second)\n40 read, 39 written (10 a second)\n") == capsys.readouterr()
 
 
 @pytest.mark.parametrize("command", ["count", "sweep", "rekey"])

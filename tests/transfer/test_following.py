@@ -1,6 +1,7 @@
 """The end of ``copy --follow``, where a real server would make it a matter of luck."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -50,7 +51,7 @@ async def test_a_source_that_goes_on_changing_is_no_end():
 
 async def test_an_outage_is_waited_for(told, monkeypatch):
     """A database that restarts does not end the copy; after the signal it does."""
-    monkeypatch.setattr(sessions_move, "REPORT_SECONDS", 0)
+    monkeypatch.setattr(sessions_move, "PAUSE_SECONDS", 0)
     told.clear()
     following = asyncio.create_task(sessions_move._followed(Passes(DatabaseUnavailable(), Tally(read=1, written=1))))
     while not following.done():
@@ -63,11 +64,11 @@ async def test_an_outage_is_waited_for(told, monkeypatch):
         await sessions_move._followed(Passes(DatabaseUnavailable()))
 
 
-def test_progress_is_told_now_and_then(monkeypatch, capsys):
-    """On stderr, so that the output stays that of the result."""
-    progress = sessions_move.Progress()
-    progress.tell(Tally(read=2000, written=1000))
-    monkeypatch.setattr(sessions_move, "REPORT_SECONDS", 0)
-    progress.tell(Tally(read=4000, written=2000))
+async def test_progress_tells_how_far_a_pass_is(monkeypatch, capsys):
+    """By the last digest that is done; on stderr, so that the output stays that of the result."""
+    monkeypatch.setattr("bodhi.cli.output.REPORT_SECONDS", 0)
+    monkeypatch.setattr("bodhi.cli.output.time", SimpleNamespace(monotonic=iter([100.0, 102.0]).__next__))
 
-    assert ("", "4000 read, 2000 written so far\n") == capsys.readouterr()
+    await sessions_move._pass(Passes(Tally(read=4000, written=2000, reached=b"\x40" + bytes(31))), Tally())
+
+    assert ("", "4000 read, 2000 written so far (25%, 2000 a second)\n") == capsys.readouterr()

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, closing
 import pytest
 
 from bodhi.database import Conflict, DatabaseError, open_database
-from bodhi.session.handles import digest_of, handle_of
+from bodhi.session.handles import digest_of, handle_of, share_up_to
 from bodhi.session.transfer import COPIED_COLUMNS, COPIED_TABLE, Tally, Transfer
 from transfer.conftest import KEY
 
@@ -66,6 +66,19 @@ async def test_pages_of_both_sides_need_not_match(source_url, target_url, servic
     assert Tally(read=13, written=5, kept=8, ended=12, others=10) == await tally_of(transfer)
     assert [*range(12, 25), *range(100, 110)] == await numbers_in(new)
     assert Tally(read=13, kept=13, others=10) == await tally_of(transfer)
+
+
+async def test_a_pass_tells_how_far_it_is(source_url, target_url, service_on, between):
+    """The digests up to the one that it names are done, and no others."""
+    old = await service_on(source_url)
+    digests = [(await old.create({"n": n}))[1].record.digest for n in range(10)]
+    transfer = await between(source_url, target_url, page=4)
+
+    told = [(tally.read, tally.reached) async for tally in transfer.run()]
+
+    assert [(sum(digest <= reached for digest in digests), reached) for _, reached in told] == told
+    assert (10, 1.0) == (told[-1][0], share_up_to(told[-1][1]))
+    assert 3 == len(told)
 
 
 async def test_a_pass_that_was_broken_off_is_run_again(source_url, target_url, service_on, between):
