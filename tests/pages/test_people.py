@@ -26,7 +26,7 @@ def people(server):
 def rows(page):
     """The table as it is read, without the ids below the names."""
     (table,) = page.all("table")
-    assert ["Name", "Role", "Sessions", "Last seen"] == [cell.text for cell in table.one("thead").all("th")]
+    assert ["Username", "Role", "Sessions", "Last seen"] == [cell.text for cell in table.one("thead").all("th")]
     cells = ([row.one("th").all("bdi")[0], *row.all("td")[:2]] for row in table.one("tbody").all("tr"))
     return [[cell.text for cell in row] for row in cells]
 
@@ -70,11 +70,11 @@ async def test_somebody_is_looked_for(manager, people):
     await manager.open(f"{PATH}?q=+aNN")
 
     assert [["Ann", "User", "0"]] == rows(manager.page)
-    assert "One person with “ aNN ” in the name or user ID" in manager.page.one("main").text
+    assert "One person with “ aNN ” in the username or user ID" in manager.page.one("main").text
     assert "aNN" == manager.page.one("input").attributes["value"]
     await manager.open(f"{PATH}?q=%25")
     assert ([], 200) == (manager.page.all("table"), manager.status)
-    assert "Nobody is called that, nor has such a user ID." in manager.page.one("main").text
+    assert "Nobody has such a username or user ID." in manager.page.one("main").text
 
 
 async def test_htmx_gets_the_list_alone(manager, people):
@@ -100,7 +100,7 @@ async def test_many_people_are_on_several_pages(manager, people):
 
     await manager.open(f"{PATH}?q=n+%26+b")
     first = rows(manager.page)
-    assert "The first 30 whose name or user ID has “ n & b ” in it." in manager.page.one("main").text
+    assert "The first 30 whose username or user ID has “ n & b ” in it." in manager.page.one("main").text
     await manager.follow("Show the next ones")
 
     assert "5 people more" in manager.page.one("main").text
@@ -128,7 +128,10 @@ async def test_nonsense_is_refused(manager, query):
     assert (400, "That did not work") == (manager.status, manager.page.one("h1").text)
 
 
-@pytest.mark.parametrize(("user", "status", "title"), [(None, 401, "Log in first"), ("power", 403, "Not allowed")])
+@pytest.mark.parametrize(
+    ("user", "status", "title"),
+    [(None, 401, "Log in first"), ("power", 403, "Not allowed"), ("nobody", 401, "Not allowed")],
+)
 async def test_pages_are_for_managers(browser, provider, user, status, title):
     """Others do not find them in the bar, either."""
     if user:

@@ -25,6 +25,7 @@ TITLES = {
     503: "Not available just now",
 }
 TITLE_OF_FAILURE = "Something went wrong"
+_WITHOUT_A_ROLE = "auth_error-missing_roles"  # a 401 to programs, but of somebody who is logged in
 # Errors are shown as to somebody unknown: who it is may be what could not be found out.
 _NOBODY: dict[str, Any] = {"here": None, "person": None, "navigation": []}
 Answer = TypeVar("Answer", bound=web.Response)
@@ -74,10 +75,11 @@ def _problem(request: web.Request, answer: web.Response, template: str) -> str:
     error = json.loads(answer.text or "{}").get("error", {})
     code = str(error.get("code", ""))
     is_failure = answer.status >= 500
-    needs_login = code.startswith("login_error-") or (answer.status == 401 and code != "auth_error-missing_roles")
+    status = 403 if code == _WITHOUT_A_ROLE else answer.status
+    needs_login = code.startswith("login_error-") or status == 401
     return render(
         template,
-        title=TITLES.get(answer.status, TITLE_OF_FAILURE if is_failure else TITLES[400]),
+        title=TITLES.get(status, TITLE_OF_FAILURE if is_failure else TITLES[400]),
         message=str(error.get("message", "")),
         reference=current_id() if is_failure else None,
         back=("Log in", _login_for(request)) if needs_login else ("Go to the start", "/ui"),
