@@ -19,7 +19,7 @@ COMMANDS = {
     "openapi": ("bodhi.cli.openapi:openapi", "Print the API as an OpenAPI 3.1 document, or as a page of the manual."),
     "sessions": ("bodhi.cli.sessions:sessions", "List, end, sweep, re-encrypt and move the sessions."),
     "tokens": ("bodhi.cli.tokens:tokens", "List API tokens, and make them inactive."),
-    "users": ("bodhi.cli.users:users", "Look at the people who have logged in here."),
+    "users": ("bodhi.cli.users:users", "Look at the people who have logged in at the server."),
     "doctor": (
         "bodhi.cli.doctor:doctor",
         "Check what a server needs, and say what to do where it is not well.",
@@ -42,6 +42,15 @@ class LazyGroup(click.Group):
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command, or an error that names those of the table that are like it."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as error:
+            raise click.NoSuchCommand(error.command_name, possibilities=COMMANDS, ctx=ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, from the table alone."""

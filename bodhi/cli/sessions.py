@@ -31,7 +31,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for
 def sessions() -> None:
     """List, end, sweep, re-encrypt and move the sessions.
 
-    The server may run meanwhile.
+    They are those in BODHI_SESSION_DB_URL. The server may run meanwhile.
     """
 
 

@@ -23,7 +23,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for
 
 @click.group()
 def users() -> None:
-    """Look at the people who have logged in here."""
+    """Look at the people who have logged in at the server."""
 
 
 @users.command("list")

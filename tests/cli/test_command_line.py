@@ -126,3 +126,10 @@ def test_set_behind_a_command_is_told_its_place(capsys):
         assert 2 == main(arguments)
         told = capsys.readouterr().err
         assert "bodhi: error: --set stands before the command: bodhi --set NAME=VALUE serve\n" == told
+
+
+@pytest.mark.parametrize(("given", "meant"), [(["doctr"], "doctor"), (["sessions", "lst"], "list")])
+def test_mistyped_command_is_told_the_one_that_is_like_it(capsys, given, meant):
+    """The commands of the table are known before they are imported."""
+    assert 2 == main(given)
+    assert f"bodhi: error: No such command '{given[-1]}'. Did you mean '{meant}'?\n" == capsys.readouterr().err
