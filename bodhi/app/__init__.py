@@ -16,11 +16,16 @@ from bodhi.app.logins import add_logins
 from bodhi.metrics.requests import RequestTimes
 from bodhi.session import DefaultSessionService
 from bodhi.settings import Settings
-from bodhi.web import backchannel, canonical, cross_site, forwarded, headers, hosts, life, request_id, verify, watching
+from bodhi.web import backchannel, headers, life, request_id, verify, watching
 from bodhi.web.access_log import LOGGER, AccessLog
+from bodhi.web.canonical import canonical_guard
 from bodhi.web.cors import cors_middleware
+from bodhi.web.cross_site import cross_site_guard
+from bodhi.web.edge import edge_middleware
 from bodhi.web.errors import error_middleware, refusal_middleware
+from bodhi.web.forwarded import client_of, forwarded_guard
 from bodhi.web.guard import routes_of
+from bodhi.web.hosts import PUBLIC_URL, host_guard
 from bodhi.web.openapi_route import DESCRIPTION, Description
 from bodhi.web.pages.errors import page_error_middleware
 from bodhi.web.public_url import PublicUrl
@@ -63,7 +68,7 @@ def create_app(settings: Settings) -> web.Application:
     app.middlewares.append(page_error_middleware)
     app.middlewares.append(error_middleware)
     _guard_the_edge(app, settings, service)
-    session.setup(app, service)
+    session.setup(app, service, client_of=client_of)
     app.middlewares.append(refusal_middleware)
     headers.setup(app, is_https=settings.public_scheme == "https")
     life.setup(app)
@@ -76,19 +81,15 @@ def create_app(settings: Settings) -> web.Application:
 
 def _guard_the_edge(app: web.Application, settings: Settings, service: DefaultSessionService) -> None:
     """What looks at every request before anything else does."""
-    public_url = PublicUrl(
+    public_url = app[PUBLIC_URL] = PublicUrl(
         settings.public_scheme, settings.public_host, settings.public_port, is_explicit=settings.has_explicit_host
     )
-    app.middlewares.append(stripping_middleware)
-    forwarded.setup(app, trusted=settings.trusted_proxies)
-    app.middlewares.append(cors_middleware)
-    hosts.setup(
-        app,
-        public_url=public_url,
-        own_host=settings.host,
-        allowed_hosts=settings.allowed_hosts,
-        redirects=settings.canonical_redirect,
-    )
-    # A proxy asks there in the name of a page, and would send people to the question rather than to the page.
-    canonical.setup(app, public_url=public_url, enabled=settings.canonical_redirect, exempt=[verify.PATH])
-    cross_site.setup(app, cookie_name=service.cookie.full_name, exempt=[backchannel.PATH])
+    redirects = settings.canonical_redirect
+    guards = [
+        forwarded_guard(settings.trusted_proxies),
+        host_guard(public_url, own_host=settings.host, allowed_hosts=settings.allowed_hosts, redirects=redirects),
+        # A proxy asks there in the name of a page, and would send people to the question rather than to the page.
+        canonical_guard(public_url, enabled=redirects, exempt=[verify.PATH]),
+        cross_site_guard(service.cookie.full_name, exempt=[backchannel.PATH]),
+    ]
+    app.middlewares.extend([stripping_middleware, cors_middleware, edge_middleware(guards)])

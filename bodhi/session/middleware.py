@@ -1,6 +1,6 @@
 """``bodhi.session.setup``: sessions for an aiohttp application, kept whatever the response is."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import cast
 
 import aiohttp_session
@@ -16,17 +16,29 @@ from bodhi.session.visit import VISIT, Visit
 SESSIONS = web.AppKey("SESSIONS", DefaultSessionService)
 
 
-def setup(app: web.Application, service: DefaultSessionService, *, max_age: int | None = None) -> None:
+def remote_of(request: web.Request) -> str | None:
+    """The address of who is at the other end of the connection."""
+    return request.remote
+
+
+def setup(
+    app: web.Application,
+    service: DefaultSessionService,
+    *,
+    max_age: int | None = None,
+    client_of: Callable[[web.Request], str | None] = remote_of,
+) -> None:
     """Give every request of *app* its session from *service*, through ``aiohttp_session.get_session(request)``.
 
     Beyond what ``aiohttp_session.setup(app, service.storage)`` does, changes are saved before the headers of streams,
     files and websockets go out, and ``await session.save()`` works. A *service* that is not open when *app* starts is
     opened then, and closed as *app* ends; one that is open stays its opener's to close. With *max_age* (seconds)
-    cookies say Max-Age, and a session ends that long after its last save.
+    cookies say Max-Age, and a session ends that long after its last save. *client_of* tells the address that people see
+    in the list of their devices; behind a proxy that is not who is connected.
     """
     app[SESSIONS] = service
     app.cleanup_ctx.append(_opened)
-    app.middlewares.append(session_middleware(service, max_age=max_age))
+    app.middlewares.append(session_middleware(service, max_age=max_age, client_of=client_of))
     app.on_response_prepare.append(_before_headers)
 
 
@@ -49,12 +61,17 @@ async def _opened(app: web.Application) -> AsyncIterator[None]:
             yield
 
 
-def session_middleware(service: DefaultSessionService, *, max_age: int | None = None) -> Middleware:
+def session_middleware(
+    service: DefaultSessionService,
+    *,
+    max_age: int | None = None,
+    client_of: Callable[[web.Request], str | None] = remote_of,
+) -> Middleware:
     """The middleware that :func:`setup` installs."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        visit = Visit(service, request, max_age=max_age, saves_at_once=True)
+        visit = Visit(service, request, remote=client_of(request), max_age=max_age, saves_at_once=True)
         request[VISIT] = visit
         request[aiohttp_keys.STORAGE] = visit
         try:

@@ -36,5 +36,7 @@ class SessionStorage(aiohttp_session.AbstractStorage):
         """The one visit of *request*."""
         visit = request.get(VISIT)
         if visit is None:
-            visit = request[VISIT] = Visit(self._keeper, request, max_age=self.max_age, saves_at_once=False)
+            visit = request[VISIT] = Visit(
+                self._keeper, request, remote=request.remote, max_age=self.max_age, saves_at_once=False
+            )
         return visit

@@ -33,15 +33,24 @@ class Visit(aiohttp_session.AbstractStorage):
     """What aiohttp-session calls a storage, for one request: so it knows the request also in ``new_session()``."""
 
     def __init__(
-        self, keeper: SessionKeeper, request: web.Request, *, max_age: int | None, saves_at_once: bool
+        self,
+        keeper: SessionKeeper,
+        request: web.Request,
+        *,
+        remote: str | None,
+        max_age: int | None,
+        saves_at_once: bool,
     ) -> None:
-        """*saves_at_once* allows ``session.save()``: it needs somebody who tells the browser before the headers."""
+        """*remote* is the client's address.
+
+        *saves_at_once* allows ``session.save()``: it needs somebody who tells the browser before the headers.
+        """
         # Not super().__init__: what it prepares for every request is never used here.
         self._keeper = keeper
         # Not the request itself, which holds this visit: such a cycle would keep both, with the session's data, until
         # the garbage collector comes by, and make it come by often.
         self._headers = request.headers
-        self._remote = request.remote
+        self._remote = remote
         self._max_age = max_age
         self.session: Session | None = None  # what was asked for; not in the request, which a middleware may clone
         self._session_id: str | None = None  # what the browser holds, or will after this response

@@ -5,8 +5,8 @@ from collections.abc import Collection
 from urllib.parse import quote
 
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Handler, Middleware
 
+from bodhi.web.edge import Guard
 from bodhi.web.forwarded import scheme_told
 from bodhi.web.hosts import AUTHORITY, FOR_ANY_HOST, authority_of
 from bodhi.web.public_url import IMPLIED_PORTS, PublicUrl, base_of
@@ -14,25 +14,20 @@ from bodhi.web.public_url import IMPLIED_PORTS, PublicUrl, base_of
 _AS_IT_IS = string.punctuation
 
 
-def setup(app: web.Application, *, public_url: PublicUrl, enabled: bool, exempt: Collection[str] = ()) -> None:
-    """Redirect GET and HEAD to *public_url*, if somebody has said which host that is, except on the paths *exempt*."""
-    if enabled and public_url.is_explicit:
-        app.middlewares.append(canonical_middleware(public_url, exempt))
-
-
-def canonical_middleware(public_url: PublicUrl, exempt: Collection[str] = ()) -> Middleware:
-    """The middleware that :func:`setup` installs."""
+def canonical_guard(public_url: PublicUrl, *, enabled: bool, exempt: Collection[str] = ()) -> Guard:
+    """Redirects GET and HEAD to *public_url*, if somebody has said which host that is, except on the paths *exempt*."""
+    if not (enabled and public_url.is_explicit):
+        return lambda _: None
     base = str(public_url)
     for_any_host = {*FOR_ANY_HOST, *exempt}
 
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    def guard(request: web.Request) -> web.Response | None:
         if (
             request.method not in {"GET", "HEAD"}
             or request.path in for_any_host
             or _base_asked(request) in {None, base}
         ):
-            return await handler(request)
+            return None
         return web.Response(status=301, headers={hdrs.LOCATION: base + _target(request)})
 
     def _base_asked(request: web.Request) -> str | None:
@@ -44,7 +39,7 @@ def canonical_middleware(public_url: PublicUrl, exempt: Collection[str] = ()) ->
         scheme = scheme_told(request) or public_url.scheme
         return base_of(scheme, authority.host, authority.port or IMPLIED_PORTS[scheme])
 
-    return middleware
+    return guard
 
 
 def _target(request: web.Request) -> str:

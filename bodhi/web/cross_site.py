@@ -7,9 +7,9 @@ Source: OWASP CSRF Prevention Cheat Sheet, "Fetch Metadata"; W3C Fetch Metadata 
 from collections.abc import Collection
 
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Handler, Middleware
 
 from bodhi.auth.refusal import Refusal
+from bodhi.web.edge import Guard
 from bodhi.web.hosts import origin_for
 
 SEC_FETCH_SITE = "Sec-Fetch-Site"
@@ -17,27 +17,20 @@ SAFE_METHODS = {hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS}
 BEARER = "Bearer "
 
 
-def setup(app: web.Application, *, cookie_name: str, exempt: Collection[str] = ()) -> None:
-    """Refuse unsafe cross-site requests on every address, known or not, except the routes *exempt* (their patterns).
+def cross_site_guard(cookie_name: str, exempt: Collection[str] = ()) -> Guard:
+    """Refuses unsafe cross-site requests on every address, known or not, except the routes *exempt* (their patterns).
 
     *cookie_name* is the session's, as browsers know it.
     """
-    app.middlewares.append(cross_site_middleware(cookie_name, exempt))
-
-
-def cross_site_middleware(cookie_name: str, exempt: Collection[str] = ()) -> Middleware:
-    """The middleware that :func:`setup` installs."""
     exempt = frozenset(exempt)
 
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    def guard(request: web.Request) -> None:
         if request.method not in SAFE_METHODS and not is_from_here(request, cookie_name):
             resource = request.match_info.route.resource
             if resource is None or resource.canonical not in exempt:
                 raise Refusal("auth_error-cross_site_request")
-        return await handler(request)
 
-    return middleware
+    return guard
 
 
 def is_from_here(request: web.Request, cookie_name: str) -> bool:

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Handler, Middleware
 
 from bodhi.urls import is_loopback
+from bodhi.web.edge import Guard
 from bodhi.web.forwarded import FORWARDED, scheme_told
 from bodhi.web.public_url import Authority, PublicUrl, base_of, parse_authority
 
@@ -20,39 +20,29 @@ AUTHORITY = web.RequestKey("AUTHORITY", Authority)  # the known host that a requ
 _HOST_NAME = re.compile(r"[a-z0-9.-]{1,253}")
 
 
-def setup(
-    app: web.Application, *, public_url: PublicUrl, own_host: str, allowed_hosts: Iterable[str] = (), redirects: bool
-) -> None:
-    """Refuse requests whose host is malformed, or unknown.
+def host_guard(public_url: PublicUrl, *, own_host: str, allowed_hosts: Iterable[str] = (), redirects: bool) -> Guard:
+    """Refuses requests whose host is malformed, or unknown; notes the others'.
 
     Known are the public host, *own_host* (unless it stands for every address), *allowed_hosts* and loopback names.
-    With *redirects*, reads for other hosts pass, since a middleware further in sends them to the public URL.
+    With *redirects*, reads for other hosts pass, since the guard behind this one sends them to the public URL.
     """
-    app[PUBLIC_URL] = public_url
-    known = {public_url.host, own_host, *allowed_hosts} - WILDCARDS
-    app.middlewares.append(host_middleware(known, lets_reads_pass=redirects and public_url.is_explicit))
-
-
-def host_middleware(known: Iterable[str], *, lets_reads_pass: bool) -> Middleware:
-    """The middleware that :func:`setup` installs."""
-    names = frozenset(_comparable(name) for name in known)
+    names = frozenset(_comparable(name) for name in {public_url.host, own_host, *allowed_hosts} - WILDCARDS)
+    lets_reads_pass = redirects and public_url.is_explicit
 
     @lru_cache(maxsize=256)
     def is_known(host: str) -> bool:
         return _comparable(host) in names or is_loopback(host)
 
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    def guard(request: web.Request) -> None:
         authority = authority_of(request)
         if authority is None:
-            return await handler(request)
+            return
         if is_known(authority.host):
             request[AUTHORITY] = authority
         elif request.path not in FOR_ANY_HOST and not (lets_reads_pass and request.method in {"GET", "HEAD"}):
             raise web.HTTPMisdirectedRequest
-        return await handler(request)
 
-    return middleware
+    return guard
 
 
 def authority_of(request: web.Request) -> Authority | None:

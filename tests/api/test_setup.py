@@ -10,6 +10,7 @@ from bodhi.auth.provider import ProviderLacks, ProviderRefused, ProviderUnavaila
 from bodhi.database import open_database
 from bodhi.keyring import Keyring
 from bodhi.web import hosts, status
+from bodhi.web.edge import edge_middleware
 from bodhi.web.public_url import PublicUrl
 from bodhi.web.services import INSTANCES
 from bodhi.web.setup import OPERATIONS, SETUP, SetupDesk, own_address
@@ -50,7 +51,9 @@ def serve_setup(serve, instances, provider):
         desk = SetupDesk(instances, provider, secret=secret, own_address=lambda: here)
 
         def prepare(app):
-            hosts.setup(app, public_url=public_url, own_host="0.0.0.0", allowed_hosts=allowed, redirects=False)
+            app[hosts.PUBLIC_URL] = public_url
+            guard = hosts.host_guard(public_url, own_host="0.0.0.0", allowed_hosts=allowed, redirects=False)
+            app.middlewares.append(edge_middleware([guard]))
 
         services = {SETUP: desk, INSTANCES: instances, status.COMMIT_SHA: "0123abc"}
         return await serve((*OPERATIONS, *status.OPERATIONS), services, prepare)

@@ -7,7 +7,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bodhi.web import hosts
+from bodhi.web.edge import edge_middleware
 from bodhi.web.errors import error_middleware
+from bodhi.web.forwarded import FORWARDED, client_of, scheme_told
 from bodhi.web.public_url import PublicUrl
 
 PUBLIC = PublicUrl("https", "bodhi.example.org", 443)
@@ -16,14 +18,15 @@ LOCAL = PublicUrl("http", "localhost", 1135, is_explicit=False)
 
 async def tells(request):
     """Answers with what a handler sees of the request."""
+    told = request.get(FORWARDED)
     return web.json_response(
         {
             "headers": [[name, value] for name, value in request.headers.items()],
             "raw": b"\n".join(name + b":" + value for name, value in request.raw_headers).decode("latin-1"),
             "path": request.path,
-            "scheme": request.scheme,
-            "host": request.host,
-            "remote": request.remote,
+            "scheme": scheme_told(request) or request.scheme,
+            "host": told.host if told is not None and told.host is not None else request.host,
+            "remote": client_of(request),
             "match": dict(request.match_info),
             "has_transport": request.transport is not None,
         }
@@ -35,9 +38,12 @@ async def where(request):
     return web.json_response([hosts.origin_for(request), hosts.callback_base(request)])
 
 
-def edge(*middlewares):
-    """An application with *middlewares* behind the one for errors, in this order."""
+def edge(*middlewares, guards=(), public=LOCAL):
+    """An application with *middlewares* behind the one for errors, in this order, and *guards* within."""
     app = web.Application(middlewares=[error_middleware, *middlewares])
+    app[hosts.PUBLIC_URL] = public
+    if guards:
+        app.middlewares.append(edge_middleware(guards))
     for path in ("/", "/ping", "/health", "/where/{name}"):
         app.router.add_route("*", path, where if path.startswith("/where") else tells)
     return app

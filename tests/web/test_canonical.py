@@ -2,20 +2,23 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bodhi.web import canonical, hosts
-from bodhi.web.forwarded import forwarded_middleware
+from bodhi.web.canonical import canonical_guard
+from bodhi.web.forwarded import forwarded_guard
+from bodhi.web.hosts import host_guard
 from bodhi.web.public_url import PublicUrl
 from web.edge import LOCAL, PUBLIC, ask, edge
 
 BASE = str(PUBLIC)
 
 
-def redirecting(public=PUBLIC, *, enabled=True):
+def redirecting(public=PUBLIC, *, enabled=True, trusted=("127.0.0.1",)):
     """An application that trusts its proxy, and sends browsers to its public URL."""
-    app = edge(forwarded_middleware(["127.0.0.1"]))
-    hosts.setup(app, public_url=public, own_host="localhost", redirects=enabled)
-    canonical.setup(app, public_url=public, enabled=enabled)
-    return app
+    guards = [
+        forwarded_guard(trusted),
+        host_guard(public, own_host="localhost", redirects=enabled),
+        canonical_guard(public, enabled=enabled),
+    ]
+    return edge(guards=guards, public=public)
 
 
 async def location(host, *lines, target="/where/a", method="GET", app=None):
@@ -49,9 +52,7 @@ async def test_reads_go_to_the_public_scheme_host_and_port(host, lines, is_publi
 
 async def test_scheme_that_nobody_tells_is_no_reason():
     """A proxy that is not trusted would bring the redirected request back in the same form, for ever."""
-    app = edge()
-    hosts.setup(app, public_url=PUBLIC, own_host="localhost", redirects=True)
-    canonical.setup(app, public_url=PUBLIC, enabled=True)
+    app = redirecting(trusted=())
 
     assert None is await location("bodhi.example.org", "X-Forwarded-Proto: http", app=app)
 

@@ -3,8 +3,8 @@ import itertools
 import pytest
 from aiohttp import web
 
-from bodhi.web import cross_site, hosts
-from bodhi.web.cross_site import is_cross_site_read
+from bodhi.web.cross_site import cross_site_guard, is_cross_site_read
+from bodhi.web.hosts import host_guard
 from bodhi.web.public_url import PublicUrl
 from web.edge import ask, code_of, edge
 
@@ -37,10 +37,8 @@ CREDENTIALS = {
 
 def guarded(public=GUESSED, exempt=()):
     """An application behind the check."""
-    app = edge()
-    hosts.setup(app, public_url=public, own_host="localhost", redirects=False)
-    cross_site.setup(app, cookie_name=COOKIE, exempt=exempt)
-    return app
+    guards = [host_guard(public, own_host="localhost", redirects=False), cross_site_guard(COOKIE, exempt=exempt)]
+    return edge(guards=guards, public=public)
 
 
 def origins(own):

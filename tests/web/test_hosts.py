@@ -1,7 +1,7 @@
 import pytest
 
-from bodhi.web import hosts
-from bodhi.web.forwarded import forwarded_middleware
+from bodhi.web.forwarded import forwarded_guard
+from bodhi.web.hosts import host_guard
 from bodhi.web.public_url import PublicUrl
 from web.edge import LOCAL, PUBLIC, ask, code_of, edge
 
@@ -13,9 +13,8 @@ LONG = ".".join(["a" * 50] * 6)
 
 def guarded(public=LOCAL, own_host="localhost", allowed_hosts=(), *, redirects=False, outside=()):
     """An application behind the check."""
-    app = edge(*outside)
-    hosts.setup(app, public_url=public, own_host=own_host, allowed_hosts=allowed_hosts, redirects=redirects)
-    return app
+    check = host_guard(public, own_host=own_host, allowed_hosts=allowed_hosts, redirects=redirects)
+    return edge(guards=[*outside, check], public=public)
 
 
 def get(host, target="/", method="GET"):
@@ -224,7 +223,7 @@ async def test_unknown_host_never_gets_into_a_url():
 
 async def test_forwarded_host_and_scheme_are_those_of_the_request():
     """From a trusted proxy; the host has to be known all the same."""
-    outside = [forwarded_middleware(["127.0.0.1"])]
+    outside = [forwarded_guard(["127.0.0.1"])]
     app = {"allowed_hosts": ["a.example"], "outside": outside}
     lines = get("10.0.0.1:1135", "/where/a")
 
