@@ -55,16 +55,25 @@ class SessionKeeper:
         self._touches = Touches(store, self.counters, idle_ms=idle_ms, interval_ms=interval_ms)
 
     async def load(self, session_id: str) -> OpenSession | None:
-        """The live session with this id, or None; a malformed id costs no query.
+        """The live session with this id, or None."""
+        record = await self.find(session_id)
+        return await self.open_found(record) if record is not None else None
 
-        Unreadable data is set aside and reads as None; data under an unknown key reads as None and stays.
+    async def find(self, session_id: str) -> SessionRecord | None:
+        """The row of the live session with this id, or None; a malformed id costs no query.
+
+        It is for :meth:`open_found`, or for :meth:`note_use` where what it holds at this version is known.
         """
         if not is_session_id(session_id):
             return None
         self.counters.loads += 1
-        record = await self._store.load(digest_of(session_id))
-        if record is None:
-            return None
+        return await self._store.load(digest_of(session_id))
+
+    async def open_found(self, record: SessionRecord) -> OpenSession | None:
+        """The session in *record*, which somebody uses.
+
+        Unreadable data is set aside and reads as None; data under an unknown key reads as None and stays.
+        """
         try:
             session = self._changes.opened(record)
         except (Unreadable, UnknownKey) as error:
@@ -72,6 +81,10 @@ class SessionKeeper:
             return None
         self._touches.note(record)
         return session
+
+    def note_use(self, record: SessionRecord) -> None:
+        """Somebody uses the session in *record*, and knows what is in it."""
+        self._touches.note(record)
 
     async def create(
         self,

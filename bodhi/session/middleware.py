@@ -114,9 +114,9 @@ async def _before_headers(request: web.Request, response: web.StreamResponse) ->
     visit = request.get(VISIT)
     if visit is None:
         return
-    if visit.session is not None:
-        if visit.session.is_due():
-            await _keep_before_headers(visit, visit.session, response)
+    if visit.session is not None and visit.session.is_due():
+        await _keep_before_headers(visit, visit.session, response)
+    if visit.session is not None or visit.has_looked:
         visit.tell(response)
     visit.headers_are_out = True
 

@@ -18,7 +18,7 @@ from bodhi.session.errors import SessionGone, SessionNotSaved, SessionUnavailabl
 from bodhi.session.handles import digest_of, is_session_id
 from bodhi.session.keeper import SessionKeeper
 from bodhi.session.owner import owner_of
-from bodhi.session.records import Device
+from bodhi.session.records import Device, SessionRecord
 from bodhi.session.responses import SessionGoneResponse, SessionUnavailableResponse, keep_from_caches
 from bodhi.session.session import Session, Taken
 
@@ -53,6 +53,8 @@ class Visit(aiohttp_session.AbstractStorage):
         self._remote = remote
         self._max_age = max_age
         self.session: Session | None = None  # what was asked for; not in the request, which a middleware may clone
+        self._found: SessionRecord | None = None  # its row, not opened
+        self.has_looked = False  # for the row: the response depends on who asks
         self._session_id: str | None = None  # what the browser holds, or will after this response
         self._live_digest: bytes | None = None  # the row that this request has seen live
         self._set_cookie: str | None = None  # a header that the response still has to carry
@@ -65,17 +67,35 @@ class Visit(aiohttp_session.AbstractStorage):
         """The visitor's session, or a new one; raises :exc:`SessionUnavailable`, never a new one in its place."""
         if (loaded := self.session) is not None:
             return loaded
-        session_id = self._cookie_value()
-        try:
-            stored = await self._keeper.load(session_id) if session_id is not None else None
-        except SessionUnavailable as error:
-            self._keeper.counters.unavailable += 1
-            raise SessionUnavailableResponse from error
+        found = await self.find()
+        stored = await self._keeper.open_found(found) if found is not None else None
         if (loaded := self.session) is not None:
             return loaded  # two tasks of one handler asked at once: they share the first answer
         self.session = Session(stored, max_age=self._max_age, visit=self._for_sessions, was_loaded=True)
         self._live_digest = stored.record.digest if stored else None
         return self.session
+
+    async def find(self) -> SessionRecord | None:
+        """The row of the visitor's session, or None; for who may know already what is in it at this version.
+
+        It is the same that is opened when somebody asks for the session itself.
+        """
+        if self.session is not None:
+            return self.session.stored.record if self.session.stored is not None else None
+        if self._found is not None:
+            return self._found
+        self.has_looked = True
+        session_id = self._cookie_value()
+        try:
+            self._found = await self._keeper.find(session_id) if session_id is not None else None
+        except SessionUnavailable as error:
+            self._keeper.counters.unavailable += 1
+            raise SessionUnavailableResponse from error
+        return self._found
+
+    def note_use(self, record: SessionRecord) -> None:
+        """The visitor uses the session in *record*, though nobody opened it."""
+        self._keeper.note_use(record)
 
     async def new_session(self) -> Session:
         """A new session that takes the place of the visitor's present one when it is saved."""

@@ -19,6 +19,7 @@ from bodhi.auth.scopes import Role
 from bodhi.auth.session_login import ACCESS_TOKEN, claims_in
 from bodhi.session import SESSIONS, Session, get_session
 from bodhi.session.changes import OpenSession
+from bodhi.session.visit import VISIT
 from bodhi.web.cross_site import is_cross_site_read
 from bodhi.web.services import PROVIDER_IS_AWAY
 from bodhi.web.stored_login import SessionRow
@@ -58,7 +59,7 @@ class Authenticator:
     """Asks whoever knows the kind of credential.
 
     What was read from a session's tokens is kept for as long as its row has the same version: reading it again would
-    give the same.
+    give the same. The row is asked for in every request; what it holds is decrypted only where it is not known.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class Authenticator:
             return await self._bearer.authenticate(request.headers.getall(hdrs.AUTHORIZATION))
         if is_cross_site_read(request):
             raise Refusal("auth_error-invalid_access")
-        login = await self._login(request, await get_session(request), instance)
+        login = await self._known_login(request) or await self._login(request, await get_session(request), instance)
         if login.fault is not None:
             raise Refusal(login.fault, status=401)
         return login.user
@@ -101,11 +102,7 @@ class Authenticator:
                 return await self._bearer.authenticate(request.headers.getall(hdrs.AUTHORIZATION))
             if is_cross_site_read(request) if sees_session is None else not sees_session:
                 return ANONYMOUS
-            session = await get_session(request)
-            if ACCESS_TOKEN not in session:
-                return ANONYMOUS
-            # With the provider's own roles alone a person has none here, and may ask for one.
-            return (await self._login(request, session, instance)).user
+            return await self._visitor(request, instance)
         except Refusal as refusal:
             if refusal.code == "auth_error-database_unavailable":
                 raise
@@ -113,6 +110,26 @@ class Authenticator:
                 request[PROVIDER_IS_AWAY] = True
             log.debug("anonymous, since: %s", refusal.code)
             return ANONYMOUS
+
+    async def _visitor(self, request: web.Request, instance: Instance) -> AuthContext:
+        login = await self._known_login(request)
+        if login is None:
+            session = await get_session(request)
+            if ACCESS_TOKEN not in session:
+                return ANONYMOUS
+            login = await self._login(request, session, instance)
+        # With the provider's own roles alone a person has none here, and may ask for one.
+        return login.user
+
+    async def _known_login(self, request: web.Request) -> _Login | None:
+        """What was read from the session as it still is in the database; None where it has to be read again."""
+        visit = request[VISIT]
+        record = await visit.find()
+        login = self._read.get(record.digest) if record is not None else None
+        if record is None or login is None or login.version != record.version or self._clock() >= login.expires_at:
+            return None
+        visit.note_use(record)
+        return login
 
     async def _login(self, request: web.Request, session: Session, instance: Instance) -> _Login:
         """What the session says of its user, with tokens that were refreshed where they have to be."""

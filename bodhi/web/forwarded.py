@@ -7,10 +7,11 @@ as the addresses in it are trusted proxies themselves: what stands further left 
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from aiohttp import web
+from msgspec import Struct
+from multidict import CIMultiDictProxy
 
 from bodhi.web.edge import Guard
 
@@ -20,8 +21,7 @@ FOR, PROTO, SCHEME, HOST = "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-
 _HOP = re.compile(r"\[([0-9A-Fa-f:.]{2,45})\](?::[0-9]+)?|([0-9.]{7,15}):[0-9]+|([0-9A-Fa-f:.]{2,45})")
 
 
-@dataclass(frozen=True, slots=True)
-class Forwarded:
+class Forwarded(Struct, frozen=True, gc=False):
     """What trusted proxies have told; None is what they have not."""
 
     remote: str
@@ -46,10 +46,19 @@ def forwarded_guard(trusted: Iterable[str]) -> Guard:
         parsed = _parsed(address)
         return parsed is not None and any(parsed in network for network in networks)
 
+    @lru_cache(maxsize=256)  # the same client says the same again and again
+    def told(peer: str, hops: str | None, schemes: Sequence[str | None], hosts: str | None) -> Forwarded:
+        remote, proxies = _client(peer, hops, is_trusted)
+        scheme = next((said for line in schemes if (said := _told_first(line, proxies))), "").lower()
+        return Forwarded(remote, scheme if scheme in {"http", "https"} else None, _told_first(hosts, proxies))
+
     def guard(request: web.Request) -> None:
-        peer = request.remote
-        if peer is not None and is_trusted(peer):
-            request[FORWARDED] = _told(request, peer, is_trusted)
+        peer, headers = request.remote, request.headers
+        if peer is None or not is_trusted(peer):
+            return
+        # A target in absolute form says itself which host it is for.
+        hosts = _line(headers, HOST) if request.raw_path.startswith("/") else None
+        request[FORWARDED] = told(peer, _line(headers, FOR), (_line(headers, PROTO), _line(headers, SCHEME)), hosts)
 
     return guard
 
@@ -68,40 +77,38 @@ def client_of(request: web.BaseRequest) -> str | None:
     return told.remote if told is not None else request.remote
 
 
-def _told(request: web.Request, peer: str, is_trusted: Callable[[str], bool]) -> Forwarded:
+def _client(peer: str, hops: str | None, is_trusted: Callable[[str], bool]) -> tuple[str, int]:
+    """The address of the client, and how many of the addresses behind it are trusted proxies'."""
     remote, proxies = peer, 0
-    for hop in reversed(_listed(request, FOR)):
+    for hop in reversed(_listed(hops)):
         address = _address_in(hop)
         if address is None:
             break
         remote, proxies = address, proxies + 1
         if not is_trusted(address):
             break
-    scheme = (_told_first(request, PROTO, proxies) or _told_first(request, SCHEME, proxies) or "").lower()
-    # A target in absolute form says itself which host it is for.
-    host = _told_first(request, HOST, proxies) if request.raw_path.startswith("/") else None
-    return Forwarded(remote, scheme if scheme in {"http", "https"} else None, host)
+    return remote, proxies
 
 
-def _told_first(request: web.Request, name: str, proxies: int) -> str | None:
+def _told_first(line: str | None, proxies: int) -> str | None:
     """What the outermost of that many trusted proxies said; what stands left of it came from the client."""
-    values = _listed(request, name)
+    values = _listed(line)
     return values[-min(max(proxies, 1), len(values))] if values else None
 
 
-def _listed(request: web.Request, name: str) -> Sequence[str]:
-    lines = request.headers.getall(name, ())
-    return [part.strip() for line in lines for part in line.split(",")] if lines else ()
+def _line(headers: CIMultiDictProxy[str], name: str) -> str | None:
+    """All lines of the header *name* as one."""
+    lines = headers.getall(name, None)
+    return ",".join(lines) if lines is not None else None
+
+
+def _listed(line: str | None) -> list[str]:
+    return [part.strip() for part in line.split(",")] if line is not None else []
 
 
 def _address_in(hop: str) -> str | None:
     match = _HOP.fullmatch(hop)
-    return _normal(match[1] or match[2] or match[3]) if match else None
-
-
-@lru_cache(maxsize=1024)  # reading an address takes longer than all the rest of this page
-def _normal(address: str) -> str | None:
-    parsed = _parsed(address)
+    parsed = _parsed(match[1] or match[2] or match[3]) if match else None
     return str(parsed) if parsed is not None else None
 
 

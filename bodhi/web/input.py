@@ -1,6 +1,7 @@
 """What a request brings, checked: every fault in it is the same 400 ``json_rejection_error``."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -62,9 +63,9 @@ async def read_form(request: web.Request, kind: type[Type]) -> Type:
         raise Refusal("json_rejection_error") from None
 
 
-def read_query(request: web.Request, kind: type[Type]) -> Type:
+def read_query(request: web.Request, kind: Any) -> Any:
     """The query as *kind*; a name that comes twice is refused."""
-    return _converted(request.query, kind)
+    return _converted(request.query, kind) if request.query_string else _without_query(kind)
 
 
 def read_parameters(request: web.Request, kinds: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,6 +95,11 @@ def query_of(request: web.Request, kind: type[Type]) -> Type:
 def parameter_of(request: web.Request, name: str) -> Any:
     """One parameter of the path, as the operation's type."""
     return request[PARAMETERS][name]
+
+
+@lru_cache  # queries are frozen, and most requests bring none
+def _without_query(kind: Any) -> Any:
+    return _converted({}, kind)
 
 
 def _converted(given: Mapping[str, object], kind: type[Type]) -> Type:

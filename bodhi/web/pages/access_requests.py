@@ -25,7 +25,7 @@ OUTCOMES = {
 }
 
 
-class Outcome(msgspec.Struct):
+class Outcome(msgspec.Struct, frozen=True):
     """What was done just now, without a script."""
 
     done: Literal["approved", "rejected"] | None = None

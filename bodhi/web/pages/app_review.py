@@ -37,7 +37,7 @@ NEEDS_A_ROLE: dict[str, Any] = {
 }
 
 
-class Review(msgspec.Struct):
+class Review(msgspec.Struct, frozen=True):
     """Which request is looked at."""
 
     id: UUID

@@ -32,7 +32,7 @@ OUTCOMES = {
 }
 
 
-class Shown(msgspec.Struct):
+class Shown(msgspec.Struct, frozen=True):
     """Which sessions are looked at, and what was done just now, without a script."""
 
     after: Cursor | None = None
