@@ -49,7 +49,7 @@ AUTHENTICATOR: "web.AppKey[AnyAuthenticator]" = web.AppKey("AUTHENTICATOR", obje
 class _Login:
     """What a session's data says of its user, until their access token expires."""
 
-    version: int  # of the session's row
+    data: bytes  # of the session's row, encrypted: the same bytes say the same
     expires_at: int  # seconds since 1970
     user: SessionUser
     fault: str | None  # the code for routes that need a role, where there is none
@@ -58,8 +58,8 @@ class _Login:
 class Authenticator:
     """Asks whoever knows the kind of credential.
 
-    What was read from a session's tokens is kept for as long as its row has the same version: reading it again would
-    give the same. The row is asked for in every request; what it holds is decrypted only where it is not known.
+    Every request asks the database for the row of its session. What was read from the tokens in it is kept for as long
+    as the row holds the same bytes, which are not decrypted again: that would give the same.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class Authenticator:
         visit = request[VISIT]
         record = await visit.find()
         login = self._read.get(record.digest) if record is not None else None
-        if record is None or login is None or login.version != record.version or self._clock() >= login.expires_at:
+        if record is None or login is None or login.data != record.data or self._clock() >= login.expires_at:
             return None
         visit.note_use(record)
         return login
@@ -149,9 +149,9 @@ class Authenticator:
         return self._read_login(session, stored, instance)
 
     def _read_login(self, session: Session, stored: OpenSession, instance: Instance) -> _Login:
-        digest, version = stored.record.digest, stored.record.version
+        digest, data = stored.record.digest, stored.record.data
         login = self._read.get(digest)
-        if login is not None and login.version == version:
+        if login is not None and login.data == data:
             return login
         claims = claims_in(session)
         role, fault = self._role(claims, instance)
@@ -166,7 +166,7 @@ class Authenticator:
         self._read.pop(digest, None)
         if len(self._read) >= MOST_READ:
             del self._read[next(iter(self._read))]
-        login = self._read[digest] = _Login(version, claims.expires_at, user, fault)
+        login = self._read[digest] = _Login(data, claims.expires_at, user, fault)
         return login
 
     def _role(self, claims: Claims, instance: Instance) -> tuple[Role | None, str | None]:

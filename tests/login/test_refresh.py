@@ -204,7 +204,7 @@ async def _request(server, browser):
     """A request with the browser's session, outside of any connection."""
     headers = {"Cookie": f"bodhiapp_session_id={browser.session_cookie}"}
     request = make_mocked_request("GET", PROTECTED, headers=headers, app=server.app)
-    visit = Visit(server.app[SESSIONS], request, max_age=None, saves_at_once=True)
+    visit = Visit(server.app[SESSIONS], request, remote=None, max_age=None, saves_at_once=True)
     request[VISIT] = request[aiohttp_keys.STORAGE] = visit
     return request
 
