@@ -129,6 +129,8 @@ def _fill_sqlite(path: Path, blocks: Iterator[Iterator[Row]]) -> None:
     for block in blocks:
         with connection:
             connection.executemany(insert, block)
+    # On the disk, as rows are that others saved: or the next checkpoint would have to bring all of them there.
+    connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
 
