@@ -31,7 +31,8 @@ def measure(surroundings: Surroundings, figures: Figures) -> None:
             figures.absent.append(f"copying sessions: not measured without {absent}")
             return
         say(f"  from {source} to {target}: {rows:,} sessions")
-        row = asyncio.run(_measured(urls[0], urls[1], rows))
+        with surroundings.on_server_core():  # as PostgreSQL has the other ones
+            row = asyncio.run(_measured(urls[0], urls[1], rows))
         figures.values[f"copy to {target}"] = row["sessions/s"] / 1000
         figures.values[f"copy memory {target}"] = row["memory grew by MB"]
         figures.tables.setdefault("Moving", []).append({"from": source, "to": target, **row})
