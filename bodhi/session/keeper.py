@@ -62,7 +62,7 @@ class SessionKeeper:
     async def find(self, session_id: str) -> SessionRecord | None:
         """The row of the live session with this id, or None; a malformed id costs no query.
 
-        It is for :meth:`open_found`, or for :meth:`note_use` where what it holds at this version is known.
+        It is for :meth:`open_found`, or for :meth:`note_use` where what it holds is known.
         """
         if not is_session_id(session_id):
             return None

@@ -54,6 +54,7 @@ class Visit(aiohttp_session.AbstractStorage):
         self._max_age = max_age
         self.session: Session | None = None  # what was asked for; not in the request, which a middleware may clone
         self._found: SessionRecord | None = None  # its row, not opened
+        self._knows_row = False  # or that there is none
         self.has_looked = False  # for the row: the response depends on who asks
         self._session_id: str | None = None  # what the browser holds, or will after this response
         self._live_digest: bytes | None = None  # the row that this request has seen live
@@ -76,22 +77,22 @@ class Visit(aiohttp_session.AbstractStorage):
         return self.session
 
     async def find(self) -> SessionRecord | None:
-        """The row of the visitor's session, or None; for who may know already what is in it at this version.
+        """The row of the visitor's session as it was loaded, or None; for who may know already what is in it.
 
-        It is the same that is opened when somebody asks for the session itself.
+        It is loaded once, and is what is opened when somebody asks for the session itself.
         """
-        if self.session is not None:
-            return self.session.stored.record if self.session.stored is not None else None
-        if self._found is not None:
+        if self._knows_row:
             return self._found
         self.has_looked = True
         session_id = self._cookie_value()
         try:
-            self._found = await self._keeper.find(session_id) if session_id is not None else None
+            found = await self._keeper.find(session_id) if session_id is not None else None
         except SessionUnavailable as error:
             self._keeper.counters.unavailable += 1
             raise SessionUnavailableResponse from error
-        return self._found
+        self._found, self._knows_row = found, True
+        self._live_digest = found.digest if found is not None else None
+        return found
 
     def note_use(self, record: SessionRecord) -> None:
         """The visitor uses the session in *record*, though nobody opened it."""

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Protocol
 
 from aiohttp import hdrs, web
@@ -19,12 +20,13 @@ from bodhi.auth.scopes import Role
 from bodhi.auth.session_login import ACCESS_TOKEN, claims_in
 from bodhi.session import SESSIONS, Session, get_session
 from bodhi.session.changes import OpenSession
+from bodhi.session.records import SessionRecord
 from bodhi.session.visit import VISIT
 from bodhi.web.cross_site import is_cross_site_read
 from bodhi.web.services import PROVIDER_IS_AWAY
 from bodhi.web.stored_login import SessionRow
 
-MOST_READ = 4096  # logins, each with an access token
+MOST_READ = 4096  # logins, each with an access token of a kilobyte or two
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +51,7 @@ AUTHENTICATOR: "web.AppKey[AnyAuthenticator]" = web.AppKey("AUTHENTICATOR", obje
 class _Login:
     """What a session's data says of its user, until their access token expires."""
 
-    data: bytes  # of the session's row, encrypted: the same bytes say the same
+    row: bytes  # SHA-256 of what the session's row holds, encrypted: the same bytes say the same
     expires_at: int  # seconds since 1970
     user: SessionUser
     fault: str | None  # the code for routes that need a role, where there is none
@@ -124,9 +126,11 @@ class Authenticator:
     async def _known_login(self, request: web.Request) -> _Login | None:
         """What was read from the session as it still is in the database; None where it has to be read again."""
         visit = request[VISIT]
+        if visit.session is not None:
+            return None  # somebody has it in their hands, and may have changed it
         record = await visit.find()
         login = self._read.get(record.digest) if record is not None else None
-        if record is None or login is None or login.data != record.data or self._clock() >= login.expires_at:
+        if record is None or login is None or login.row != _row_of(record) or self._clock() >= login.expires_at:
             return None
         visit.note_use(record)
         return login
@@ -149,10 +153,20 @@ class Authenticator:
         return self._read_login(session, stored, instance)
 
     def _read_login(self, session: Session, stored: OpenSession, instance: Instance) -> _Login:
-        digest, data = stored.record.digest, stored.record.data
+        digest, row = stored.record.digest, _row_of(stored.record)
+        if session.is_changed:
+            return self._login_in(session, row, instance)  # which is not what the row says
         login = self._read.get(digest)
-        if login is not None and login.data == data:
+        if login is not None and login.row == row:
             return login
+        login = self._login_in(session, row, instance)
+        self._read.pop(digest, None)
+        if len(self._read) >= MOST_READ:
+            del self._read[next(iter(self._read))]
+        self._read[digest] = login
+        return login
+
+    def _login_in(self, session: Session, row: bytes, instance: Instance) -> _Login:
         claims = claims_in(session)
         role, fault = self._role(claims, instance)
         user = SessionUser(
@@ -163,11 +177,7 @@ class Authenticator:
             first_name=claims.first_name,
             last_name=claims.last_name,
         )
-        self._read.pop(digest, None)
-        if len(self._read) >= MOST_READ:
-            del self._read[next(iter(self._read))]
-        login = self._read[digest] = _Login(data, claims.expires_at, user, fault)
-        return login
+        return _Login(row, claims.expires_at, user, fault)
 
     def _role(self, claims: Claims, instance: Instance) -> tuple[Role | None, str | None]:
         try:
@@ -175,3 +185,7 @@ class Authenticator:
         except Refusal as refusal:
             return None, refusal.code
         return role, "auth_error-missing_roles" if role is None else None
+
+
+def _row_of(record: SessionRecord) -> bytes:
+    return sha256(record.data).digest()

@@ -9,7 +9,7 @@ import pytest
 
 from bodhi.database import CannotOpen, Schema, open_database
 from database.processes import outputs_of
-from database.rows import insert
+from database.rows import insert, row
 
 WRITE = """
 import asyncio
@@ -130,3 +130,15 @@ async def test_a_process_that_comes_and_goes_takes_no_writes_along(sqlite_url):
         await insert(database, "a")
 
         assert [["0\n"], ["1\n"]] == [before, await outputs_of(1, COUNT, sqlite_url)]
+
+
+async def test_the_log_is_brought_to_the_file_before_it_is_long(tmp_path):
+    """Everybody waits meanwhile: for a megabyte of it, not for four."""
+    path = tmp_path / "session.sqlite"
+    async with open_database(f"sqlite:{path}") as database:
+        await Schema(database, "session").migrate()
+        for number in range(600):
+            await database.maybe("create_session", **row("", digest=number.to_bytes(32), data=b"x" * 4000))
+
+        assert 2_400_000 < path.stat().st_size
+        assert 1_500_000 > path.with_name("session.sqlite-wal").stat().st_size

@@ -1,10 +1,15 @@
 """What a node knows of a login spares decrypting it again, and nothing else: the database is asked in every request."""
 
+import pickle
+import time
+
 import pytest
+from aiohttp import web
 
 from bodhi.keyring import Keyring
-from bodhi.session import SESSIONS
+from bodhi.session import SESSIONS, get_session, new_session
 from bodhi.session.handles import digest_of
+from bodhi.web.authenticator import AUTHENTICATOR
 from session.raw_database import RawDatabase
 
 VERIFY = "/bodhi/v1/auth/verify"
@@ -142,3 +147,98 @@ async def test_the_answer_says_that_it_depends_on_the_session(known, path):
     response = await known.get(path)
 
     assert ("Cookie", "no-store") == (response.headers["Vary"], response.headers["Cache-Control"])
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/bodhi/v1/user"])
+async def test_a_cookie_of_nothing_is_asked_for_once(known, server, path, asked):
+    """That there is no row is an answer too."""
+    await server.app[SESSIONS].delete(digest_of(known.session_cookie))
+    asked.clear()
+
+    await known.get(path)
+
+    assert 1 == len(asked)
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_known_login_is_refreshed_when_its_access_token_runs_out(known, server, provider, path, monkeypatch):
+    """Nothing in the row has changed by then."""
+    later = time.time() + 86_400
+    authenticator = server.app[AUTHENTICATOR]
+    for keeper_of_time in (authenticator, authenticator._refresher):
+        monkeypatch.setattr(keeper_of_time, "_clock", lambda: later)
+    before = provider.counts["refresh"]
+
+    await known.get(path)
+
+    assert before + 1 == provider.counts["refresh"]
+
+
+async def test_a_session_begun_in_place_of_a_login_that_ended_fails_closed(start_server, open_browser, provider):
+    """Though nobody opened the session: what is known of it was put into the new one."""
+
+    async def carry(request):
+        who = await request.app[AUTHENTICATOR].strict(request)
+        await request.app[SESSIONS].delete(digest_of(browser.session_cookie))
+        session = await new_session(request)
+        session["carried"] = who.username
+        return web.Response()
+
+    server = await start_server(web.get("/carry", carry))
+    browser = await open_browser(server)
+    await browser.log_in(provider, "power")
+    await browser.user()
+
+    response = await browser.get("/carry")
+
+    assert (401, 0) == (response.status, await server.app[SESSIONS].count_sessions())
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda session, _: session.invalidate(), None),
+        (lambda session, _: session.pop("access_token"), None),
+        (lambda session, other: session.update(access_token=other), "admin"),
+    ],
+)
+async def test_what_a_request_changed_counts_in_it_and_in_no_other(
+    start_server, open_browser, provider, change, expected
+):
+    """The change is lost here, and what was read of it must not be taken for what is in the row."""
+    other = provider.issue_access_token("admin")
+
+    async def handler(request):
+        session = await get_session(request)
+        change(session, other)
+        who = await request.app[AUTHENTICATOR].optional(request)
+        return web.json_response(getattr(who, "username", None), status=500)
+
+    server = await start_server(web.get("/changing", handler))
+    browser = await open_browser(server)
+    await browser.log_in(provider, "power")
+
+    response = await browser.get("/changing")
+
+    assert (expected, "power") == (await response.json(), (await browser.user())["username"])
+
+
+async def test_little_is_kept_of_a_session_that_holds_much(known, server):
+    """The login, not all that an application keeps beside it."""
+    digest = digest_of(known.session_cookie)
+    await server.app[SESSIONS].atomically(digest, lambda data, _: data.update(cart="x" * 100_000))
+    await known.get(VERIFY)
+
+    assert len(pickle.dumps(server.app[AUTHENTICATOR]._read[digest])) < 10_000
+
+
+async def test_devices_show_the_client_and_not_the_proxy(start_server, open_browser, provider):
+    """The address that a trusted proxy tells."""
+    server = await start_server(BODHI_TRUSTED_PROXIES="127.0.0.0/8")
+    browser = await open_browser(server)
+    browser.session.headers["X-Forwarded-For"] = "192.0.2.7"
+    await browser.log_in(provider, "power")
+
+    response = await browser.get("/bodhi/v1/user/sessions")
+
+    assert ["192.0.2.7"] == [one["ip"] for one in (await response.json())["sessions"]]
