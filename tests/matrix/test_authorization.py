@@ -320,3 +320,11 @@ async def test_pages_of_every_list(start_client, provider):
                 answer = await response.json()
                 shown = (answer["page"], answer["page_size"]) if response.status == 200 else answer["error"]["code"]
             assert (200 if wanted else 400, wanted or "json_rejection_error") == (response.status, shown), (path, query)
+
+
+def test_queries_cannot_be_changed():
+    """Requests without one share it."""
+    queries = {operation.query for operation in OPERATIONS if operation.query is not None}
+
+    assert len(queries) > 10
+    assert [] == [query for query in queries if not query.__struct_config__.frozen]
