@@ -61,7 +61,10 @@ class Person:
         return next((dict(cookie) for cookie in cookies if cookie["name"] == "bodhiapp_session_id"), None)
 
     async def screenshot(self, page: Page, name: str) -> None:
-        """Keeps what the page looks like, to be looked at."""
+        """Keeps what the page looks like, to be looked at.
+
+        Expect what it shows first: a browser on its way to another page has none to take a picture of.
+        """
         await page.screenshot(path=self._screenshots / f"{name}.png", full_page=True)
 
     def expect_problems(self, *parts: str) -> None:

@@ -30,6 +30,7 @@ async def test_a_newcomer_clicks_and_is_in(development, new_person, has_scripts)
     page = await person.open("/")
     await expect_login_page(page)
     await page.get_by_role("button", name="Log in").click()
+    await expect(page.get_by_role("button", name="manager", exact=True)).to_be_visible()
     await person.screenshot(page, "development-provider")
     await choose(page, "manager")
     if not has_scripts:

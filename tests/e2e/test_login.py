@@ -67,6 +67,7 @@ async def test_it_works_without_javascript(site, new_person):
     person = await new_person(site.url, java_script_enabled=False)
     page = await person.begin_login()
     await sign_in(page, "user")
+    await expect(page.get_by_role("button", name="Continue")).to_be_visible()
     await person.screenshot(page, "callback-no-javascript")
     await page.get_by_role("button", name="Continue").click()
 
