@@ -11,6 +11,7 @@ import sqlite3
 import stat
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from time import monotonic, time_ns
 from typing import Self
@@ -216,8 +217,7 @@ class SqliteDatabase:
             )
         )
         connection.row_factory = sqlite3.Row
-        if self._read_only:
-            connection.text_factory = _text_or_bytes
+        connection.text_factory = _text_or_bytes if self._read_only else _legible
         await connection.create_function("now_ms", 1, _now_ms, deterministic=True)
         if self._read_only:
             return connection
@@ -296,8 +296,13 @@ def _now_ms(fixed: int | None) -> int:
     return time_ns() // 1_000_000 if fixed is None else fixed
 
 
+# SQLite keeps whatever another program called text, and a row with bytes that are none must not hide the others.
+# A partial of a C function, since it runs for every text of every row.
+_legible = partial(str, encoding="utf-8", errors="replace")
+
+
 def _text_or_bytes(text: bytes) -> str | bytes:
-    """*text*, or its bytes where they are not UTF-8: SQLite keeps whatever another program called text."""
+    """*text*, or its bytes where they are not UTF-8, for who has to tell the difference."""
     try:
         return text.decode("utf-8")
     except UnicodeDecodeError:

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import random
+from contextlib import nullcontext
 
+import asyncpg
 import pytest
 
 from bodhi.keyring import Keyring
@@ -216,3 +218,19 @@ async def test_one_bad_row_does_not_hide_the_others(service, raw):
     assert [(0, 3)] == [progress async for progress in service.rekey()]
     assert 3 == len([pair async for pair in service.dump_all_sessions()])
     assert [{0}, set(), {2}] == [{one.data["n"]} if (one := await service.load(i)) else set() for i in ids]
+
+
+async def test_bytes_that_are_no_text_harm_nobody(service, raw):
+    """SQLite keeps them as text, PostgreSQL does not take them. Their own visitor notices nothing either."""
+    ids = [(await service.create({"user_id": "alice", "n": number}))[0] for number in range(5)]
+    is_kept = raw.dialect == "sqlite"
+    text = "CAST($1 AS TEXT)" if is_kept else "convert_from($1, 'UTF8')"
+    for column, one in zip(("user_id", "ip", "user_agent"), ids, strict=False):
+        with nullcontext() if is_kept else pytest.raises(asyncpg.CharacterNotInRepertoireError):
+            await raw.rows(f"UPDATE bodhi_session SET {column} = {text} WHERE digest = $2", b"a\xff", digest_of(one))
+
+    together = await asyncio.gather(*(service.load(one) for one in ids))
+    assert [*range(5)] == [found.data["n"] for found in together]
+    assert 5 == len((await service.list_page()).sessions)
+    assert 5 == len([pair async for pair in service.dump_all_sessions()])
+    assert 0 == service.counters.unreadable
