@@ -90,6 +90,8 @@ async def test_sessions_are_ended_from_other_browsers(log_in_with):
     await laptops.get_by_role("button", name="End this session").tap()
     await expect(phone.get_by_text("Ended. That browser is logged out.")).to_be_focused()
     await expect(laptops).to_have_count(0)
+    await phone.get_by_text("End all others").tap()
+    await expect(phone.get_by_role("main")).to_contain_text("One other session ends at once. This one stays.")
     await expect_no_reload(phone)
     await expect_logged_out(laptop)
 

@@ -52,12 +52,12 @@ async def list_sessions(request: web.Request) -> web.Response:
 
 
 async def end_one(request: web.Request) -> web.Response:
-    """Ends the session, and says so in its place; the own one leads to the login page."""
+    """Ends the session, says so in its place, and how many are left; the own one leads to the login page."""
     was_own = await end_own_session(request, parameter_of(request, "handle"))
     if was_own:
         return see_other(request, LOGIN_PATH)
     if is_partial(request):
-        return fragment("_decided.html", notice=OUTCOMES["ended"])
+        return fragment("_ended.html", notice=OUTCOMES["ended"], others=await _others(request))
     return see_other(request, f"{ENTRY.path}?done=ended")
 
 
@@ -71,13 +71,16 @@ async def end_others(request: web.Request) -> web.Response:
 
 async def _shown(request: web.Request, after: str | None) -> dict[str, Any]:
     """One page of the person's sessions; and how many there are in all beside the own one."""
-    user_id = person_in(request).user_id
-    found = await page_of_sessions(request, SessionPaging(after, PAGE_SIZE), user_id)
+    found = await page_of_sessions(request, SessionPaging(after, PAGE_SIZE), person_in(request).user_id)
     return {
         "sessions": await _own_first(request, found.sessions, is_first_page=after is None),
-        "others": await request.app[SESSIONS].count_sessions_for_user(user_id) - 1,
+        "others": await _others(request),
         "after": found.after,
     }
+
+
+async def _others(request: web.Request) -> int:
+    return await request.app[SESSIONS].count_sessions_for_user(person_in(request).user_id) - 1
 
 
 async def _own_first(
