@@ -200,7 +200,7 @@ async def test_who_waits_for_a_lease_too_long_is_not_logged_out(start_server, da
 
 async def test_who_waits_for_the_database_too_long_is_not_logged_out(start_server, database_url, log_in, provider, get):
     """Another program keeps the session's row locked, or the file for itself."""
-    server = await start_server(**environment(provider, database_url), BODHI_DB_TIMEOUT="0.3")
+    server = await start_server(**environment(provider, database_url), BODHI_DB_TIMEOUT="1")
     login = await log_in(database_url)
     async with kept_from_others(database_url, login):
         answers = await asyncio.gather(*(get(server, path, login) for path in (PROTECTED, OPTIONAL)))
