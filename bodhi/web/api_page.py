@@ -25,7 +25,9 @@ Who may use a route:
   (`scope_user_…`) where those are accepted at all.
 
 Unsafe methods (all but GET, HEAD and OPTIONS) are refused with `auth_error-cross_site_request` when they come from
-another site; requests with a bearer token are exempt.
+another site; requests with a bearer token are exempt. Browsers say where they come from. A program that sends the
+session's cookie has to say so as well, with `Sec-Fetch-Site: same-origin` or with this server's address, as browsers
+see it, in `Origin` (`http://localhost:1135`).
 """
 
 
