@@ -37,6 +37,10 @@ http {{
     include site.conf;
 }}
 """
+_CERTIFICATE = (
+    "    ssl_certificate     /etc/ssl/certs/example.com.pem;\n",
+    "    ssl_certificate_key /etc/ssl/private/example.com.key;\n",
+)
 _CADDY = "{ \n admin off \n auto_https off \n }\n"
 
 Start = Callable[..., AbstractContextManager[str]]
@@ -47,7 +51,8 @@ def nginx(*, bodhi: int, application: int, gives_tokens: bool = False) -> Iterat
     """The URL of an nginx in front of *bodhi* and of the *application*, both on those ports."""
     with _proxy("nginx") as (supervisor, port):
         site, protected = _blocks("nginx", bodhi, application)
-        supervisor.write("site.conf", _with(site, {"443 ssl": f"127.0.0.1:{port}", "example.com": "127.0.0.1"}))
+        changes = {"443 ssl": f"127.0.0.1:{port}", "server_name example.com": "server_name 127.0.0.1"}
+        supervisor.write("site.conf", _with(site, {**dict.fromkeys(_CERTIFICATE, ""), **changes}))
         supervisor.write("bodhi-protected.conf", protected)
         configuration = supervisor.write("nginx.conf", _NGINX.format(folder=supervisor.folder))
         program = _program("nginx", "apt-get install nginx-light")
