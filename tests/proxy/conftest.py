@@ -35,11 +35,17 @@ async def echo(request: web.Request) -> web.WebSocketResponse:
     return socket
 
 
+async def refuse(_: web.Request) -> web.Response:
+    """What the application itself does not allow."""
+    return web.Response(status=403, text="Not at this time of the day")
+
+
 @pytest.fixture
 async def application() -> AsyncIterator[TestServer]:
     """A plain application that knows nothing of bodhi."""
     app = web.Application(handler_args={"max_field_size": 16_384})  # for a large token
     app.router.add_route("GET", "/socket", echo)
+    app.router.add_route("GET", "/refused", refuse)
     app.router.add_route("*", "/{path:.*}", headers_seen)
     async with TestServer(app) as server:
         yield server

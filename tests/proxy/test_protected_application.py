@@ -207,6 +207,30 @@ async def test_a_gate_lets_in_whom_it_names(visitor, provider, user, status):
     assert 200 == (await visitor.get("/page")).status
 
 
+async def test_what_the_application_refuses_is_its_own_affair(visitor, provider):
+    """The proxy has no page of its own for that."""
+    await visitor.log_in(provider)
+
+    refused = await visitor.get("/refused")
+
+    assert (403, "Not at this time of the day") == (refused.status, await refused.text())
+
+
+@pytest.mark.parametrize("proxy", ["nginx"], indirect=True)
+async def test_nginx_shows_the_way_to_a_role(visitor, provider):
+    """Its own page would be a dead end. A command, too, is told that it was refused."""
+    await visitor.log_in(provider, "nobody")
+
+    for refused in (await visitor.get("/page"), await visitor.post("/managers/page")):
+        assert (403, "text/html", "no-store") == (
+            refused.status,
+            refused.content_type,
+            refused.headers["Cache-Control"],
+        )
+        assert '<a href="/ui">' in await refused.text()
+    assert "Request access" in await (await visitor.get("/ui")).text()
+
+
 async def test_another_site_gets_its_links_followed_and_nothing_else(visitor, provider):
     """A link opens the page; a form sent from there is refused, and its scripts and frames have no session."""
     await visitor.log_in(provider)
