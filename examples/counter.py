@@ -1,7 +1,10 @@
-"""A page that counts your visits. To run it: BODHI_ENCRYPTION_KEY=… python examples/counter.py
+"""A page that counts your visits, on http://localhost:8080. To run it:
 
-The key comes from `python -m bodhi config generate-key`. Keep it: sessions can be read with the same key only, after a
-restart as well. BODHI_SESSION_DB_URL names the database, by default the SQLite file counter.sqlite.
+    export BODHI_ENCRYPTION_KEY=$(python -m bodhi config generate-key)
+    python examples/counter.py
+
+Keep the key: sessions can be read with the same one only, after a restart as well. BODHI_SESSION_DB_URL names the
+database, by default the SQLite file counter.sqlite.
 """
 
 import os

@@ -117,6 +117,15 @@ async def test_the_program_in_the_quickstart(pages, start, browser, database_url
     assert "Hello stranger\n" == await text_of(browser.post(f"{second}/logout"))
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md"])
+def test_the_programs_can_be_tried_in_the_printed_order(pages, page):
+    """The key is made before the program that asks for it, which is for nobody but who tries it."""
+    before, _, _ = pages[page].partition(MARK)
+
+    assert "export BODHI_ENCRYPTION_KEY=" in before
+    assert ', host="localhost")' in block_of(pages[page]).splitlines()[-1]
+
+
 async def test_the_test_in_the_how_to(pages, aiohttp_client):
     """The test that the page shows passes."""
     page = pages["docs/how-to/add-sessions-to-an-app.md"]
