@@ -1,7 +1,8 @@
 """A small shop: python examples/cart/app.py
 
-It takes bodhi's settings from where `python -m bodhi serve` has them, and runs as it is: SQLite and a key of its own
-in ~/.bodhi. Several of it, on several machines, serve one shop with BODHI_DEPLOYMENT=cluster and PostgreSQL.
+It runs as it is, beside a bodhi server: on http://localhost:8081, with the SQLite file cart.sqlite and a cookie of its
+own, unless the environment says otherwise. All other settings, and the key, come from where `python -m bodhi serve` has
+them. Several of it, on several machines, serve one shop with BODHI_DEPLOYMENT=cluster and PostgreSQL.
 """
 
 import logging
@@ -16,7 +17,10 @@ from aiohttp import web
 from bodhi.app import session_service
 from bodhi.errors import BodhiError
 from bodhi.session import DefaultSessionService, setup
-from bodhi.settings import load_settings
+from bodhi.settings import BODHI_PORT, BODHI_SESSION_COOKIE_NAME, BODHI_SESSION_DB_URL, load_settings
+
+# Browsers send a cookie to every port of a host: by the server's name the shop and the server would end each other's.
+OWN = {BODHI_SESSION_DB_URL: "sqlite:cart.sqlite", BODHI_SESSION_COOKIE_NAME: "cart_session_id", BODHI_PORT: "8081"}
 
 
 def make_app(service: DefaultSessionService) -> web.Application:
@@ -39,7 +43,7 @@ def make_app(service: DefaultSessionService) -> web.Application:
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
     try:
-        settings = load_settings()
+        settings = load_settings(environ={**OWN, **os.environ})
         web.run_app(make_app(session_service(settings)), host=settings.host, port=settings.port)
     except BodhiError as error:
         sys.exit(f"cart: {error}")

@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 
 ARTICLES = {"Tea", "Cake", "Honey"}
-COOKIE = "bodhiapp_session_id"
+COOKIE = "cart_session_id"
 
 
 class Shopper:
@@ -184,6 +184,18 @@ async def test_what_the_shop_does_not_know_is_refused(open_shop):
     for path, form in [("/add", {"article": "Gold"}), ("/add", {}), ("/remove", {}), ("/login", {"name": " "})]:
         async with shopper.ask("POST", path, data=form) as response:
             assert 400 == response.status
+
+
+async def test_it_leaves_the_server_s_database_alone(run, tmp_path):
+    """Without settings its sessions are in a file where it was started."""
+    home = tmp_path / "home"
+    example = await run("cart/app.py", BODHI_HOME=str(home))
+
+    async with aiohttp.request("POST", f"{example.url}/login", data={"name": "Ann"}, allow_redirects=False) as response:
+        assert 303 == response.status
+        assert [COOKIE] == list(response.cookies)
+    assert (tmp_path / "cart.sqlite").exists()
+    assert ["encryption.key"] == [file.name for file in home.iterdir()]
 
 
 def test_a_database_that_cannot_be_reached_is_told_in_a_line(run_to_the_end):
