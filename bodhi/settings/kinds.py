@@ -194,13 +194,18 @@ def keys() -> Kind[tuple[str, ...]]:
     def parse(text: str) -> tuple[str, ...]:
         found = tuple(key.strip() for key in text.split(","))
         for number, key in enumerate(found, start=1):
+            # Else keys on lines of their own would be one key, which opens nothing. A space counts as printable.
+            if " " in key or not key.isprintable():
+                raise ValueError(f"has white space or a control character in key {number} of {len(found)}")
             if len(key) < KEY_LENGTH:
                 raise ValueError(f"has {len(key)} characters in key {number} of {len(found)}")
             if key in found[: number - 1]:
                 raise ValueError(f"repeats an earlier key as key {number} of {len(found)}")
         return found
 
-    return Kind(parse, f"keys of at least {KEY_LENGTH} characters, separated by commas, newest first")
+    return Kind(
+        parse, f"keys of at least {KEY_LENGTH} characters without white space, separated by commas, newest first"
+    )
 
 
 def http_url(*, keeps_slash: bool = False) -> Kind[str]:

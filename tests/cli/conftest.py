@@ -9,7 +9,7 @@ import pytest
 
 import bodhi
 
-KEY = "a key for tests of at least thirty-two characters"
+KEY = "a-key-for-tests-of-at-least-thirty-two-characters"
 
 
 @pytest.fixture

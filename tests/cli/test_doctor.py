@@ -14,7 +14,7 @@ from bodhi.session import DefaultSessionService
 from bodhi.testing import DevelopmentProvider
 from cli.conftest import KEY
 
-OTHER_KEY = "another key for tests of at least thirty-two characters"
+OTHER_KEY = "another-key-for-tests-of-at-least-thirty-two-characters"
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from support.server_process import launch as launch  # noqa: PLC0414
 from support.server_process import serve as serve  # noqa: PLC0414
 from transfer.tower import TowerTable
 
-OLD_KEY = "an old key for tests of at least thirty-two characters"
+OLD_KEY = "an-old-key-for-tests-of-at-least-thirty-two-characters"
 
 
 @dataclass(frozen=True)

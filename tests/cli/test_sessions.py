@@ -17,7 +17,7 @@ from bodhi.cli import main
 from bodhi.cli.output import Progress
 from bodhi.session import DefaultSessionService, setup
 
-OLD, NEW = "an old key of at least thirty-two characters", "a new key of at least thirty-two characters"
+OLD, NEW = "an-old-key-of-at-least-thirty-two-characters", "a-new-key-of-at-least-thirty-two-characters"
 PEOPLE = 40
 
 

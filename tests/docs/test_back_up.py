@@ -17,7 +17,7 @@ from bodhi.database import Schema, open_database
 from bodhi.session import DefaultSessionService
 from support.postgres import PASSWORD, USER
 
-KEY = "a key for the documentation that is at least 32 characters long"
+KEY = "a-key-for-the-documentation-that-is-at-least-32-characters-long"
 ANN = SessionUser("ann", "Ann", Role.POWER_USER, "access-token")
 
 

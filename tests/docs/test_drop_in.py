@@ -18,7 +18,7 @@ from bodhi.session import DefaultSessionService
 from support.ports import free_port
 
 MARK = "<!-- The tests run this block. -->\n```python\n"
-KEY = "a key for the documentation that is at least 32 characters long"
+KEY = "a-key-for-the-documentation-that-is-at-least-32-characters-long"
 DEADLINE_SECONDS = 20
 # The port of the page is somebody else's, perhaps.
 RUN = """

@@ -12,7 +12,7 @@ from bodhi.session import DefaultSessionService
 from bodhi.settings import BY_NAME, load_settings
 from support.postgres import PASSWORD
 
-KEY = "a key for the documentation that is at least 32 characters long"
+KEY = "a-key-for-the-documentation-that-is-at-least-32-characters-long"
 ROW = re.compile(r"^\| `(BODHI_\w+)` \| (.+?) \| (.+?) \|", re.MULTILINE)
 # What only migrations run, and what reads the tables of another program.
 NOT_THE_SERVERS = ("schema.sql", "tower_sessions.sql")

@@ -37,7 +37,7 @@ Run = Callable[..., Awaitable[Example]]
 @pytest.fixture
 def key() -> str:
     """An encryption key."""
-    return "a key for the examples that is at least 32 characters long"
+    return "a-key-for-the-examples-that-is-at-least-32-characters-long"
 
 
 @pytest.fixture

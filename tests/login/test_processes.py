@@ -123,7 +123,7 @@ def environment(provider, url):
         "BODHI_SESSION_DB_URL": url,
         "BODHI_DATABASE_URL": url,
         "BODHI_PG_STATEMENT_CACHE_SIZE": "0",  # PgBouncer knows nothing of prepared statements
-        "BODHI_ENCRYPTION_KEY": "a key for tests that has at least thirty-two characters",
+        "BODHI_ENCRYPTION_KEY": "a-key-for-tests-that-has-at-least-thirty-two-characters",
         "BODHI_AUTH_ISSUER": provider.issuer,
         "BODHI_CLIENT_ID": provider.client_id,
         "BODHI_CLIENT_SECRET": provider.client_secret,

@@ -75,7 +75,10 @@ BAD_VALUES = {
     "BODHI_SESSION_DB_URL": BAD_URLS,
     "BODHI_SESSION_DB_SCHEMA": ["Bodhi", "pg_bodhi", "1st", "a-b", 'a"b', "a" * 64],
     "BODHI_DATABASE_URL": BAD_URLS,
-    "BODHI_ENCRYPTION_KEY": ["short", f"{LONG_KEY},", f",{LONG_KEY}", f"{LONG_KEY},short", f"{LONG_KEY},{LONG_KEY}"],
+    "BODHI_ENCRYPTION_KEY": [
+        *("short", f"{LONG_KEY},", f",{LONG_KEY}", f"{LONG_KEY},short", f"{LONG_KEY},{LONG_KEY}"),
+        *(f"{LONG_KEY}{space}{LONG_KEY}" for space in (" ", "\n", "\t", "\u2028")),
+    ],
     "BODHI_DB_AUTO_MIGRATE": BAD_SWITCHES,
     "BODHI_DB_POOL_SIZE": [*BAD_NUMBERS, "0", "1001"],
     "BODHI_DB_TIMEOUT": [*BAD_DURATIONS, "0.01", "6m"],

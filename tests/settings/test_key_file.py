@@ -115,7 +115,14 @@ def test_key_file_that_others_can_use_is_refused(machine, mode):
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"), [(b"", "0 characters"), (b"hunter2", "7 characters"), (b"\xff" * 40, "is not text")]
+    ("content", "reason"),
+    [
+        (b"", "0 characters"),
+        (b"hunter2", "7 characters"),
+        (b"\xff" * 40, "is not text"),
+        (b"hunter2" * 5 + b"\n" + b"k" * 32 + b"\n", "white space or a control character in key 1 of 1"),
+        (b"k" * 32 + b"," + b"hunter2" * 5 + b"\r\n" + b"o" * 32, "white space or a control character in key 2 of 2"),
+    ],
 )
 def test_damaged_key_file_is_refused_without_being_shown(machine, content, reason):
     """A new key in its place would lock every session out."""
@@ -126,6 +133,7 @@ def test_damaged_key_file_is_refused_without_being_shown(machine, content, reaso
 
     assert fault.startswith(f"BODHI_ENCRYPTION_KEY (key file {machine.home}/encryption.key): ")
     assert reason in fault
+    assert "separated by commas" in fault
     assert "hunter2" not in fault
 
 

@@ -12,7 +12,7 @@ import pytest
 import bodhi
 from bodhi.session import DefaultSessionService
 
-KEY = "a key for moving of at least thirty-two characters"
+KEY = "a-key-for-moving-of-at-least-thirty-two-characters"
 
 MakeService = Callable[..., Awaitable[DefaultSessionService]]
 Run = Callable[..., Awaitable[tuple[int, str, str]]]

@@ -8,7 +8,7 @@ from bodhi.database import open_database
 from bodhi.session.handles import digest_of
 from bodhi.session.records import Device, Touch
 
-NEW_KEY = "a new key for moving of at least thirty-two characters"
+NEW_KEY = "a-new-key-for-moving-of-at-least-thirty-two-characters"
 LONG_AGO = 1_000_000_000_000
 COLUMNS = (
     "digest", "data", "user_id", "version", "created_at", "last_seen_at", "expires_at", "ends_at", "ip", "user_agent"

@@ -10,7 +10,7 @@ from bodhi.session.handles import digest_of, handle_of, share_up_to
 from bodhi.session.transfer import COPIED_COLUMNS, COPIED_TABLE, Tally, Transfer
 from transfer.conftest import KEY
 
-NEW_KEY = "a new key for moving of at least thirty-two characters"
+NEW_KEY = "a-new-key-for-moving-of-at-least-thirty-two-characters"
 DAY_MS = 86_400_000
 
 
