@@ -13,6 +13,7 @@ from bodhi.app.databases import (
     session_service,
 )
 from bodhi.app.logins import add_logins
+from bodhi.app.lost_keys import warn_of_lost_keys
 from bodhi.metrics.requests import RequestTimes
 from bodhi.session import DefaultSessionService
 from bodhi.settings import Settings
@@ -55,6 +56,7 @@ def create_app(settings: Settings) -> web.Application:
     async def sessions(_: web.Application) -> AsyncIterator[None]:
         with session_database_faults(settings):
             await service.open()
+            await warn_of_lost_keys(service, settings)
         try:
             yield  # requests are served here
         finally:

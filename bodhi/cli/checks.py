@@ -12,7 +12,7 @@ from typing import Literal
 from bodhi.cli.db import Part, is_absent_file, parts_of
 from bodhi.database import Database, DatabaseError, Schema, SchemaStatus, dialect_of, sqlite_path
 from bodhi.errors import BodhiError, ConfigurationError
-from bodhi.keyring import Keyring, UnknownKey, Unreadable
+from bodhi.session.keeper import OpenedBy
 from bodhi.settings import Settings, mask_url, resolve_settings, with_encryption_keys
 from bodhi.settings.key_file import FILE_NAME
 
@@ -25,6 +25,7 @@ NOT_WHOLE = "the database is not what its schema says: restore all of it, or tak
 NO_ISSUER = "set BODHI_AUTH_ISSUER, or BODHI_AUTH_URL and BODHI_AUTH_REALM"
 CHECK_ISSUER = "open the issuer's /.well-known/openid-configuration from this machine: it has to name the same issuer"
 
+SAMPLE = 1000  # sessions
 CLOCK_WARNING_SECONDS, CLOCK_FAULT_SECONDS = 2.0, 30.0
 
 State = Literal["ok", "warning", "fault"]
@@ -141,27 +142,14 @@ def _keys(settings: Settings, *, is_usable: bool) -> Iterator[Finding]:
         yield Finding("keys", "fault", str(error), "correct the key file, or set BODHI_ENCRYPTION_KEY")
 
 
-async def _sample(settings: Settings) -> Counter[str]:
-    """Some sessions, by what opens them."""
+async def _sample(settings: Settings) -> Counter[OpenedBy]:
     from bodhi.app import session_service
 
-    keyring = Keyring(settings.encryption_keys)
-    found: Counter[str] = Counter()
     async with session_service(settings, sweep_seconds=None, auto_migrate=False) as service:
-        async for page in service.get_session_store().list_data():
-            for one in page:
-                try:
-                    keyring.open(one.data, one.digest)
-                    found["newest" if keyring.is_newest(one.data) else "older"] += 1
-                except UnknownKey:
-                    found["unknown"] += 1
-                except Unreadable:
-                    found["damaged"] += 1
-            break
-    return found
+        return await service.sample_keys(SAMPLE)
 
 
-def _sampled(found: Counter[str]) -> Iterator[Finding]:
+def _sampled(found: Counter[OpenedBy]) -> Iterator[Finding]:
     seen = sum(found.values())
     if found["unknown"]:
         told = f"{found['unknown']} of {seen} sessions are encrypted with a key that is not configured"

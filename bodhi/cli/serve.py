@@ -39,10 +39,10 @@ def serve(command_line: CommandLine) -> int:
     """
     with _nothing_collected():
         resolution = resolve_settings(command_line.given)
-        settings = with_encryption_keys(resolution.settings)
-        logs.configure(settings.log_level, settings.log_format)
+        logs.configure(resolution.settings.log_level, resolution.settings.log_format)
         for warning in resolution.warnings:
             log.warning("%s", warning)
+        settings = with_encryption_keys(resolution.settings)  # after the log, which tells when it makes a key file
 
         from bodhi import server  # only now, for it takes a while that faulty settings need not wait for
 

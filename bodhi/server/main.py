@@ -13,7 +13,7 @@ from bodhi.server.metrics import MetricsPort, bind_metrics
 from bodhi.server.process import SERVICE_SHARE, serve_in_process
 from bodhi.server.runner import Runner
 from bodhi.server.sockets import bind, url_of
-from bodhi.settings import BODHI_DEV, Settings, load_settings, mask_url
+from bodhi.settings import BODHI_DEV, Settings, mask_url, resolve_settings, with_encryption_keys
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +64,13 @@ def _serve_with_provider(
 
 async def application() -> Runner:
     """The application for gunicorn's aiohttp worker, as settings in the environment and files say."""
-    settings = load_settings()
+    resolution = resolve_settings()
+    settings = resolution.settings
     if settings.dev:
         place = settings.sources.get(BODHI_DEV, "default")
         raise ConfigurationError(f"{BODHI_DEV} ({place}): the development provider comes with `bodhi serve` alone")
     logs.configure(settings.log_level, settings.log_format)
+    for warning in resolution.warnings:
+        log.warning("%s", warning)
+    settings = with_encryption_keys(settings)  # after the log, which tells when it makes a key file
     return Runner(create_app(settings), grace_seconds=settings.shutdown_timeout_seconds * SERVICE_SHARE)

@@ -1,9 +1,10 @@
 """What a request does with its session: the policy of ids, encryption, merging and rotation, on any store."""
 
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from msgspec.structs import replace
 
@@ -24,6 +25,7 @@ from bodhi.session.touches import Touches
 ID_ATTEMPTS = 3  # a second collision of 256 random bits means a broken generator
 
 Answer = TypeVar("Answer")
+OpenedBy = Literal["newest", "older", "unknown", "damaged"]
 
 log = logging.getLogger(__name__)
 
@@ -243,6 +245,22 @@ class SessionKeeper:
             log.warning("session %s keeps its key: %s", handle_of(stored.digest), error)
             return None
         return replace(stored, data=self._changes.keyring.seal(plaintext, stored.digest))
+
+    async def sample_keys(self, most: int) -> Counter[OpenedBy]:
+        """At most *most* of the live sessions, in one query, by the key that opens them.
+
+        That is the newest, an older or an unknown one; a session that is damaged opens under none.
+        """
+        return Counter([self._opened_by(stored) for stored in await self._store.some_data(most)])
+
+    def _opened_by(self, stored: StoredData) -> OpenedBy:
+        try:
+            self._changes.keyring.open(stored.data, stored.digest)
+        except UnknownKey:
+            return "unknown"
+        except Unreadable:
+            return "damaged"
+        return "newest" if self._changes.keyring.is_newest(stored.data) else "older"
 
     async def _passed_over(self, record: SessionRecord, error: Unreadable | UnknownKey) -> None:
         if isinstance(error, UnknownKey):

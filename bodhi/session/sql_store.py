@@ -260,6 +260,11 @@ class SqlSessionStore:
         async for rows in self._pages("list_data"):
             yield [StoredData(row["digest"], row["version"], row["data"]) for row in rows]
 
+    async def some_data(self, most: int) -> Sequence[StoredData]:
+        with _own_errors():
+            rows = await self._database.many("list_data", after=b"", batch=most, now=self._clock())
+        return [StoredData(row["digest"], row["version"], row["data"]) for row in rows]
+
     async def _pages(self, statement: str) -> AsyncIterator[Sequence[Row]]:
         after = b""
         while True:

@@ -105,6 +105,9 @@ class SessionStore(Protocol):
     def list_data(self) -> AsyncIterator[Sequence[StoredData]]:
         """The data of every live session, by digest, in pages."""
 
+    async def some_data(self, most: int) -> Sequence[StoredData]:
+        """The data of at most *most* live sessions, by digest."""
+
     async def live_among(self, digests: Sequence[bytes]) -> Collection[bytes]:
         """Those of *digests*, at most a thousand, under which a live session is stored."""
 

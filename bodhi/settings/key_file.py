@@ -1,6 +1,6 @@
 """The encryption keys of a standalone server that was given none: a file of its own in its home."""
 
-import contextlib
+import logging
 import os
 import secrets
 import stat
@@ -12,6 +12,8 @@ from bodhi.settings.kinds import keys
 from bodhi.settings.names import BODHI_ENCRYPTION_KEY, BODHI_HOME
 
 FILE_NAME = "encryption.key"
+
+log = logging.getLogger(__name__)
 
 
 def new_key() -> str:
@@ -47,8 +49,11 @@ def _make(path: Path) -> None:
             file.write(f"{new_key()}\n")
             file.flush()
             os.fsync(descriptor)
-        with contextlib.suppress(FileExistsError):
+        try:
             os.link(aside, path)
+        except FileExistsError:
+            return  # the other process says so
+        log.info("made the key file %s: what is stored is encrypted with it, and cannot be read without it", path)
     finally:
         Path(aside).unlink()
 

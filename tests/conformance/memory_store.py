@@ -165,6 +165,9 @@ class MemoryStore:
         for start in range(0, len(rows), PAGE):
             yield [StoredData(row.digest, row.version, row.data) for row in rows[start : start + PAGE]]
 
+    async def some_data(self, most: int) -> Sequence[StoredData]:
+        return [StoredData(row.digest, row.version, row.data) for row in self._live()][:most]
+
     async def live_among(self, digests: Sequence[bytes]) -> Collection[bytes]:
         return {row.digest for row in self._live()}.intersection(digests)
 

@@ -90,7 +90,7 @@ def test_a_taken_port_is_one_line_and_status_2(launch):
     """It names the setting of the provider's port, not that of the server's."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        server = launch("--dev", BODHI_DEV_PORT=port)
+        server = launch("--dev", BODHI_DEV_PORT=port, BODHI_ENCRYPTION_KEY="k" * 32)
 
         assert 2 == server.popen.wait(30)
     expected = f"bodhi: error: BODHI_DEV_PORT (environment): {port} cannot be listened on at localhost"

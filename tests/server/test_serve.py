@@ -67,7 +67,8 @@ def test_options_go_before_the_environment(serve):
     server.stop()
     messages = [json.loads(line)["message"] for line in server.stderr.splitlines()]
     assert "BODHI_LOG_LEVL (environment): no such setting; did you mean BODHI_LOG_LEVEL?" == messages[0]
-    assert '"GET /ping" 200' in messages[1]
+    assert messages[1].startswith("made the key file ")
+    assert '"GET /ping" 200' in messages[2]
 
 
 def test_log_is_text_or_json(serve):

@@ -219,6 +219,25 @@ async def test_rekey_rewrites_what_an_old_key_wrote(service, make_service, raw):
     assert versions == [row["version"] for row in await raw.sessions()]
 
 
+async def test_a_sample_tells_which_keys_open_the_sessions(service, make_service, raw):
+    """The newest, an older one, none that is there, or none at all; and no more sessions than asked for."""
+    for _ in range(3):
+        await service.create({"number": 1})
+    both, new = await make_service(keys=[NEW_KEY, OLD_KEY]), await make_service(keys=[NEW_KEY])
+
+    assert {"newest": 3} == await service.sample_keys(10)
+    assert {"older": 3} == await both.sample_keys(10)
+    assert {"unknown": 2} == await new.sample_keys(2)
+
+    await new.create({"number": 2})
+    assert {"older": 3, "newest": 1} == await both.sample_keys(10)
+    assert {"unknown": 3, "newest": 1} == await new.sample_keys(10)
+
+    for row in await raw.sessions():
+        await raw.write_data(row["digest"], b"damaged")
+    assert {"damaged": 4} == await both.sample_keys(10)
+
+
 async def test_rekey_goes_on_under_traffic(service, make_service, serve):
     """Requests that change their sessions while all are re-encrypted lose nothing and are not logged out."""
     ids = [(await service.create({"number": number}))[0] for number in range(12)]

@@ -27,6 +27,7 @@ class Listing(Kit):
         assert (0, 0) == (await store.count(), await store.count_user("ann"))
         assert [] == await listed(store.list_all()) == await listed(store.list_user("ann"))
         assert not any(await listed(store.list_data()))
+        assert not await store.some_data(1)
 
     async def test_a_users_count_leaves_out_others_and_the_expired(self, store: SessionStore, clock: Clock) -> None:
         """An expired session does not count before it is swept either."""
@@ -57,6 +58,7 @@ class Listing(Kit):
         assert expected == _digests(await listed(store.list_user("ann")))
         assert expected == _digests(await listed(store.list_all()))
         assert expected == {one.digest for page in await listed(store.list_data()) for one in page}
+        assert expected == {one.digest for one in await store.some_data(9)}
 
     async def test_a_users_list_leaves_out_others(self, store: SessionStore) -> None:
         """Not those of other users, nor those of nobody."""
@@ -150,6 +152,15 @@ class Listing(Kit):
         assert expected == [(one.digest, one.version, one.data) for page in pages for one in page]
         assert 1 < len(pages)
         assert all(pages)
+
+    async def test_some_of_the_data_is_the_first_by_digest(self, store: SessionStore) -> None:
+        """With what is stored, and no more than was asked for."""
+        records = [await store.create(new(number, data=b"%d" % number)) for number in range(5)]
+
+        some = await store.some_data(3)
+
+        expected = sorted((one.digest, one.version, one.data) for one in records)[:3]
+        assert expected == [(one.digest, one.version, one.data) for one in some]
 
     async def test_the_list_of_all_holds_while_others_come_and_go(self, store: SessionStore) -> None:
         """Who is there all the time is listed once; nobody is listed twice."""

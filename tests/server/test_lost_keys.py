@@ -1,0 +1,74 @@
+"""The key file of a server, and what it says when the keys open nothing that is stored."""
+
+from pathlib import Path
+
+import pytest
+
+from bodhi.session import DefaultSessionService
+
+LOST = "NO STORED SESSION OPENS: all 2 that were looked at"
+
+
+@pytest.fixture
+def key_file(environ):
+    """Where the server keeps its key."""
+    return Path(environ["BODHI_HOME"]) / "encryption.key"
+
+
+@pytest.fixture
+def log_of(serve, database_url):
+    """What a server says from its start to its end."""
+
+    def log_of(**settings):
+        server = serve(BODHI_SESSION_DB_URL=database_url, **settings)
+        assert 0 == server.stop()
+        return server.stderr
+
+    return log_of
+
+
+async def fill(database_url, key):
+    """Two sessions under *key*."""
+    async with DefaultSessionService.from_url(database_url, keys=[key], sweep_seconds=None) as service:
+        for user_id in ("ann", "bob"):
+            await service.create({"user_id": user_id})
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_key_file_that_is_made_is_told_once(log_of, key_file, workers):
+    """With its path, and not the key."""
+    first, second = log_of(BODHI_WORKERS=workers), log_of(BODHI_WORKERS=workers)
+
+    [line] = [line for line in first.splitlines() if "key file" in line]
+    assert f"INFO bodhi.settings.key_file made the key file {key_file}: " in line
+    assert key_file.read_text().strip() not in first
+    assert "key file" not in second
+
+
+async def test_a_lost_key_file_is_a_warning(log_of, key_file, database_url):
+    """Until it is back: with the place that the keys come from, and what to do."""
+    assert LOST not in log_of(), "nothing is stored"
+    key = key_file.read_text().strip()
+    await fill(database_url, key)
+    assert LOST not in log_of()
+
+    key_file.unlink()
+    lost = log_of()
+    [line] = [line for line in lost.splitlines() if LOST in line]
+    assert " WARNING bodhi.app.lost_keys " in line
+    assert f"BODHI_ENCRYPTION_KEY (key file {key_file})" in line
+    assert "put the old key back" in line
+    assert f"made the key file {key_file}" in lost
+
+    key_file.write_text(f"{key_file.read_text().strip()},{key}")
+    assert LOST not in log_of()
+
+
+async def test_a_key_that_opens_some_is_no_warning(log_of, database_url):
+    """Those under another key may be of a rotation that was too quick, and doctor tells of them."""
+    await fill(database_url, "an-older-key-of-at-least-thirty-two-characters")
+    await fill(database_url, "the-key-of-today-of-at-least-thirty-two-characters")
+
+    log = log_of(BODHI_ENCRYPTION_KEY="the-key-of-today-of-at-least-thirty-two-characters")
+
+    assert "NO STORED SESSION OPENS" not in log
