@@ -164,6 +164,8 @@ def _sampled(found: Counter[OpenedBy]) -> Iterator[Finding]:
 
 
 async def _provider(settings: Settings) -> list[Finding]:
+    if settings.dev:
+        return [Finding("identity provider", "ok", "the server brings the development provider, for BODHI_DEV is set")]
     if settings.auth_issuer is None:
         return [Finding("identity provider", "warning", "none is set: nobody can log in", NO_ISSUER)]
     return [finding async for finding in _asked_provider(settings, settings.auth_issuer)]

@@ -57,6 +57,15 @@ def test_a_healthy_server_has_no_fault(bodhi_process, ready, database_url):
     assert ("warning", True) == (found["identity provider"][0], "BODHI_AUTH_ISSUER" in found["identity provider"][1])
 
 
+def test_the_development_provider_is_one(bodhi_process):
+    """With it people can log in, though no issuer is set; one that is set is not used, and not asked."""
+    for more in ({}, {"BODHI_AUTH_ISSUER": "http://127.0.0.1:9"}):
+        status, found = examined(bodhi_process("--set", "BODHI_DEV=true", "doctor", "--json", **more))
+
+        assert (0, "ok") == (status, found["identity provider"][0])
+        assert "development provider" in found["identity provider"][1]
+
+
 def test_people_read_a_line_for_each(bodhi_process, ready):
     """State, check, what was found; and under it what to do."""
     status, out, err = bodhi_process("doctor")
