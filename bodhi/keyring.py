@@ -53,6 +53,11 @@ class Keyring:
     def __repr__(self) -> str:
         return f"<Keyring of {len(self._ciphers)}>"
 
+    @property
+    def ids(self) -> Sequence[str]:
+        """By which the log and ``bodhi doctor`` name the keys, newest first; nothing of a key can be told from it."""
+        return [key_id.hex() for key_id in self._ciphers]
+
     def seal(self, plaintext: bytes, row: bytes) -> bytes:
         """*plaintext* encrypted with the newest key, for the row of that name alone."""
         head = bytes([_FORMAT]) + self._newest

@@ -12,6 +12,7 @@ from typing import Literal
 from bodhi.cli.db import Part, is_absent_file, parts_of
 from bodhi.database import Database, DatabaseError, Schema, SchemaStatus, dialect_of, sqlite_path
 from bodhi.errors import BodhiError, ConfigurationError
+from bodhi.keyring import Keyring
 from bodhi.session.keeper import OpenedBy
 from bodhi.settings import Settings, mask_url, resolve_settings, with_encryption_keys
 from bodhi.settings.key_file import FILE_NAME
@@ -132,6 +133,8 @@ def _keys(settings: Settings, *, is_usable: bool) -> Iterator[Finding]:
         return
     try:
         keyed = with_encryption_keys(settings)
+        ids = ", ".join(Keyring(keyed.encryption_keys).ids)
+        yield Finding("keys", "ok", f"the ids of the keys that are set, newest first: {ids}")
         if is_usable:
             yield from _sampled(asyncio.run(_sample(keyed)))
         else:

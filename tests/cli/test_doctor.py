@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -81,6 +82,23 @@ def test_a_key_that_is_missing_is_a_fault(bodhi_process, ready):
 
     assert (1, "fault") == (status, found["keys"][0])
     assert "1 of 2 sessions are encrypted with a key that is not configured" in found["keys"][1]
+
+
+async def test_keys_are_told_by_the_ids_that_the_log_has(bodhi_process, ready, database_url, caplog):
+    """Newest first, so that the one that is missed can be told from those that are there."""
+    async with DefaultSessionService.from_url(database_url, keys=[KEY], sweep_seconds=None) as service:
+        session_id, _ = await service.create({})
+    async with DefaultSessionService.from_url(database_url, keys=[OTHER_KEY], sweep_seconds=None) as service:
+        assert await service.load(session_id) is None
+    [missed] = re.findall(r"the key ([0-9a-f]{8}), which is not configured", caplog.text)
+
+    _, both = examined(bodhi_process("doctor", "--json"))
+    _, other = examined(bodhi_process("doctor", "--json", BODHI_ENCRYPTION_KEY=OTHER_KEY))
+
+    [newest, older] = re.search(r"newest first: (\w{8}), (\w{8}) ", both["keys"][1]).groups()
+    assert missed == newest
+    assert f"newest first: {older} " in other["keys"][1]
+    assert KEY not in str(both)
 
 
 def test_a_database_that_was_restored_in_parts_is_a_fault(bodhi_process, ready, database_url):
