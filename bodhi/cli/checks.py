@@ -154,16 +154,23 @@ async def _sample(settings: Settings) -> Counter[OpenedBy]:
 
 def _sampled(found: Counter[OpenedBy]) -> Iterator[Finding]:
     seen = sum(found.values())
+
+    def told(number: int) -> str:
+        return f"{number} of {seen} session{'' if seen == 1 else 's'} {'is' if number == 1 else 'are'}"
+
     if found["unknown"]:
-        told = f"{found['unknown']} of {seen} sessions are encrypted with a key that is not configured"
-        yield Finding("keys", "fault", told, OLD_KEY)
+        message = f"{told(found['unknown'])} encrypted with a key that is not configured"
+        yield Finding("keys", "fault", message, OLD_KEY)
     if found["damaged"]:
-        told = f"{found['damaged']} of {seen} sessions are damaged"
-        yield Finding("keys", "warning", told, "nothing: each is set aside when its browser comes")
+        advice = "nothing: each is set aside when its browser comes"
+        yield Finding("keys", "warning", f"{told(found['damaged'])} damaged", advice)
     if found["older"]:
-        yield Finding("keys", "warning", f"{found['older']} of {seen} sessions are encrypted with an older key", REKEY)
-    if found["newest"] == seen:
-        yield Finding("keys", "ok", f"the newest key opens all of {seen} sessions that were looked at")
+        yield Finding("keys", "warning", f"{told(found['older'])} encrypted with an older key", REKEY)
+    if not seen:
+        yield Finding("keys", "ok", "there is no session that they could be tried on")
+    elif found["newest"] == seen:
+        which = "the one session that was" if seen == 1 else f"all of {seen} sessions that were"
+        yield Finding("keys", "ok", f"the newest key opens {which} looked at")
 
 
 async def _provider(settings: Settings) -> list[Finding]:

@@ -6,6 +6,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
@@ -53,7 +54,7 @@ def test_a_healthy_server_has_no_fault(bodhi_process, ready, database_url):
     assert 0 == status
     for check in ("settings", "files", "session database", "application database"):
         assert "ok" == found[check][0], found[check]
-    assert "1 of 2 sessions are encrypted with an older key" in found["keys"][1]
+    assert "1 of 2 sessions is encrypted with an older key" in found["keys"][1]
     assert "sessions rekey" in found["keys"][1]
     assert ("warning", True) == (found["identity provider"][0], "BODHI_AUTH_ISSUER" in found["identity provider"][1])
 
@@ -81,7 +82,26 @@ def test_a_key_that_is_missing_is_a_fault(bodhi_process, ready):
     status, found = examined(bodhi_process("doctor", "--json", BODHI_ENCRYPTION_KEY=KEY))
 
     assert (1, "fault") == (status, found["keys"][0])
-    assert "1 of 2 sessions are encrypted with a key that is not configured" in found["keys"][1]
+    assert "1 of 2 sessions is encrypted with a key that is not configured" in found["keys"][1]
+
+
+@pytest.mark.parametrize(
+    ("found", "messages"),
+    [
+        ({}, ["there is no session that they could be tried on"]),
+        ({"newest": 1}, ["the newest key opens the one session that was looked at"]),
+        ({"newest": 2}, ["the newest key opens all of 2 sessions that were looked at"]),
+        ({"unknown": 1}, ["1 of 1 session is encrypted with a key that is not configured"]),
+        ({"newest": 1, "damaged": 2}, ["2 of 3 sessions are damaged"]),
+        (
+            {"damaged": 1, "older": 2},
+            ["1 of 3 sessions is damaged", "2 of 3 sessions are encrypted with an older key"],
+        ),
+    ],
+)
+def test_what_the_keys_open_is_told_as_one_speaks(found, messages):
+    """None, one or several."""
+    assert messages == [finding.message for finding in checks._sampled(Counter(found))]
 
 
 async def test_keys_are_told_by_the_ids_that_the_log_has(bodhi_process, ready, database_url, caplog):

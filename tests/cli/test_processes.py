@@ -42,7 +42,7 @@ ALONE = {
 ON_A_DATABASE = {
     "db migrate": Run("", r"session schema: nothing to do\n.*application schema: nothing to do\n\Z"),
     "db status": Run("--json", r'"state": "current"'),
-    "doctor": Run("--json", r"1 of 2 sessions are encrypted with an older key"),
+    "doctor": Run("--json", r"1 of 2 sessions is encrypted with an older key"),
     "sessions clear": Run("--user ann --yes --json", {"ended": 2}),
     "sessions copy": Run(
         "--from {url} --to {target} --json", {"read": 2, "written": 2, "kept": 0, "failed": 0, "ended": 0}
