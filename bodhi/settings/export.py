@@ -56,11 +56,13 @@ def as_json() -> str:
 
 
 def as_dotenv() -> str:
-    """A ``.env`` file that sets every default; what has no fixed one is commented out."""
+    """A ``.env`` file with a line for each setting and its default, if that is fixed; all are commented out.
+
+    A line that sets a default would hide what is in ``settings.yaml``, or changed in service.
+    """
     blocks = [f"# {ORIGIN.format('dotenv')}"]
     for setting in BY_NAME.values():
-        default = _fixed_default(setting)
-        line = f"# {setting.name}=" if default is None else f"{setting.name}={default}"
+        line = f"# {setting.name}={_fixed_default(setting) or ''}"
         blocks.append(f"# {setting.help}\n# Allowed: {setting.kind.allowed}.{_default_comment(setting)}\n{line}")
     return "\n\n".join(blocks)
 

@@ -61,21 +61,37 @@ def test_json_has_names_and_defaults():
     ]
 
 
-def test_dotenv_sets_exactly_the_defaults(machine):
-    """Written to .env as it is, it changes nothing, and every line of it is understood."""
+def test_dotenv_sets_nothing(machine):
+    """Written to .env as it is, it changes nothing, and hides nothing that a weaker source sets."""
     before = machine.load()
     machine.write_dotenv(export.as_dotenv())
 
     resolution = machine.resolve()
 
     assert resolution.warnings == ()
+    assert {".env"}.isdisjoint(resolution.source_of(name) for name in BY_NAME)
+    assert machine.load() == before
+
+
+def test_dotenv_lines_are_understood_without_their_mark(machine):
+    """They set exactly the defaults."""
+    before = machine.load()
+    machine.write_dotenv(re.sub(r"^# (BODHI_\w+=.)", r"\1", export.as_dotenv(), flags=re.MULTILINE))
+
+    resolution = machine.resolve()
+
+    assert resolution.warnings == ()
+    assert ".env" == resolution.source_of("BODHI_PORT")
     assert machine.load() == before
 
 
 @pytest.mark.parametrize("name", BY_NAME)
 def test_dotenv_names_every_setting(name):
-    """What has no fixed default is there as a comment."""
-    assert re.search(rf"^(# )?{name}=", export.as_dotenv(), re.MULTILINE)
+    """With its default, where that is fixed."""
+    default = BY_NAME[name].default
+    told = re.escape(default) if isinstance(default, str) else ""
+
+    assert re.search(rf"^# {name}={told}$", export.as_dotenv(), re.MULTILINE)
 
 
 def test_typescript_has_a_constant_for_each_name():
