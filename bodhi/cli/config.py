@@ -4,9 +4,11 @@ import click
 
 from bodhi.cli.command_line import CommandLine
 from bodhi.cli.output import print_json, print_table
-from bodhi.settings import SETTINGS
+from bodhi.settings import BODHI_ENCRYPTION_KEY, SETTINGS
 from bodhi.settings.export import FORMATS
-from bodhi.settings.key_file import new_key
+from bodhi.settings.key_file import FILE_NAME, new_key
+from bodhi.settings.reader import KEY_FILE
+from bodhi.urls import MASK
 
 
 @click.group()
@@ -20,7 +22,8 @@ def config() -> None:
 def list_settings(command_line: CommandLine, as_json: bool) -> None:
     """Show each setting: its value, where that came from, and the default. Secrets are masked."""
     resolution = command_line.resolve()
-    entries = [
+    key_file = resolution.settings.home / FILE_NAME
+    entries: list[dict[str, str | None]] = [
         {
             "name": setting.name,
             "value": setting.shown(getattr(resolution.settings, attribute)),
@@ -30,6 +33,10 @@ def list_settings(command_line: CommandLine, as_json: bool) -> None:
         }
         for attribute, setting in SETTINGS.items()
     ]
+    if not resolution.settings.encryption_keys and key_file.exists():
+        # It is not read, let alone made: what matters here is where the keys are.
+        [keys] = [entry for entry in entries if entry["name"] == BODHI_ENCRYPTION_KEY]
+        keys.update(value=MASK, source=KEY_FILE, place=f"{KEY_FILE} {key_file}")
     if as_json:
         print_json(entries)
     else:

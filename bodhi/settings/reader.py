@@ -18,6 +18,7 @@ from bodhi.settings.sources import Found, gather
 
 logger = logging.getLogger(__name__)
 NOT_FOUND = Found("", Source.DEFAULT, Source.DEFAULT)
+KEY_FILE = "key file"
 LONGEST_SHOWN = 120
 
 
@@ -57,7 +58,7 @@ def with_encryption_keys(settings: Settings) -> Settings:
     """*settings* with the keys of the key file, if it has none of its own."""
     if settings.encryption_keys:
         return settings
-    sources = {**settings.sources, BODHI_ENCRYPTION_KEY: f"key file {settings.home / FILE_NAME}"}
+    sources = {**settings.sources, BODHI_ENCRYPTION_KEY: f"{KEY_FILE} {settings.home / FILE_NAME}"}
     keys = keys_of(settings.home, settings.sources[BODHI_HOME])
     return replace(settings, encryption_keys=keys, sources=sources)
 

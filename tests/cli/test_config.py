@@ -103,6 +103,21 @@ def test_list_makes_no_key_file(run, tmp_path):
     assert not (tmp_path / "bodhi").exists()
 
 
+def test_list_names_the_key_file(run, tmp_path):
+    """Where the keys come from when there is one, without what is in it; a setting goes before it."""
+    (tmp_path / "bodhi").mkdir()
+    (tmp_path / "bodhi" / "encryption.key").write_text(SECRET * 2)
+    name, place = "BODHI_ENCRYPTION_KEY", f"key file {tmp_path}/bodhi/encryption.key"
+
+    result = run("config", "list", "--json")
+    told = entries_of(result)[name]
+    assert ("***", "key file", place) == (told["value"], told["source"], told["place"])
+    assert SECRET not in result.stdout
+    [line] = [line for line in run("config", "list").stdout.splitlines() if line.startswith(f"{name} ")]
+    assert f" {place} " in line
+    assert "environment" == entries_of(run("config", "list", "--json", BODHI_ENCRYPTION_KEY="k" * 32))[name]["source"]
+
+
 def test_faults_are_a_line_each_on_stderr_and_status_2(run):
     """No traceback, no secret, nothing on stdout."""
     result = run(

@@ -26,6 +26,7 @@ async def test_administrators_see_the_settings_with_their_sources(database_url, 
     assert ["7 Default: none", "Environment"] == rows["BODHI_SESSION_MAX_PER_USER"]
     assert ["true Default: false", "Environment"] == rows["BODHI_AUTH_MANAGEMENT"]
     assert ["none", "Default"] == rows["BODHI_API_TOKEN_LIFETIME"]
+    assert ["*** Default: none", "Key file"] == rows["BODHI_ENCRYPTION_KEY"]
     sources = [source for _, source in rows.values()]
     assert sources.index("Default") == len(sources) - sources.count("Default")
     for secret in ("hush-hush-hush-hush", provider.client_secret):

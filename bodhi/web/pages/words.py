@@ -26,7 +26,7 @@ SCOPE_NAMES = {
     TokenScope.ADMIN: "Administrator",
 }
 SOURCE_NAMES: dict[SourceName, str] = {
-    "system": "The system",
+    "system": "Key file",  # nothing else comes from the system itself
     "command_line": "Command line",
     "environment": "Environment",
     "database": "Changed in service",
