@@ -2,6 +2,7 @@
 
 import logging
 
+from bodhi.errors import BodhiError
 from bodhi.session import DefaultSessionService, SessionUnavailable
 from bodhi.settings import BODHI_ENCRYPTION_KEY, Settings
 
@@ -14,9 +15,10 @@ async def warn_of_lost_keys(service: DefaultSessionService, settings: Settings) 
     """A warning in the log if there are sessions, and none of those that are looked at opens under the keys set."""
     try:
         found = await service.sample_keys(SAMPLE)
-    except SessionUnavailable as error:
-        # No reason not to start: after a long rest it may take long to find one that has not expired.
-        log.warning("whether the keys open the stored sessions could not be looked at: %s", error.__cause__ or error)
+    except BodhiError as error:
+        # No reason not to start: it may take too long to find one that has not expired, after a long rest.
+        cause = error.__cause__ if isinstance(error, SessionUnavailable) and error.__cause__ else error
+        log.warning("whether the keys open the stored sessions could not be looked at: %s", cause)
         return
     if found["unknown"] and not found["newest"] + found["older"]:
         log.warning(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bodhi.database import open_database
 from bodhi.session import DefaultSessionService
 
 LOST = "NO STORED SESSION OPENS: all 2 that were looked at"
@@ -72,3 +73,17 @@ async def test_a_key_that_opens_some_is_no_warning(log_of, database_url):
     log = log_of(BODHI_ENCRYPTION_KEY="the-key-of-today-of-at-least-thirty-two-characters")
 
     assert "NO STORED SESSION OPENS" not in log
+
+
+async def test_sessions_that_cannot_be_looked_at_keep_no_server_from_starting(log_of, database_url):
+    """The log says why; what a request needs is another matter."""
+    await fill(database_url, "k" * 32)
+    async with open_database(database_url) as database:
+        await database.script("ALTER TABLE bodhi_session RENAME COLUMN version TO elsewhere")
+
+    log = log_of(BODHI_ENCRYPTION_KEY="k" * 32)
+
+    [line] = [line for line in log.splitlines() if "bodhi.app.lost_keys" in line]
+    assert " WARNING " in line
+    assert "could not be looked at: " in line
+    assert "version" in line
