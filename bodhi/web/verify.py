@@ -32,6 +32,7 @@ USER_ID, USERNAME, ROLE = "X-BodhiApp-User-Id", "X-BodhiApp-Username", "X-BodhiA
 ACCESS_TOKEN = "X-BodhiApp-Access-Token"  # noqa: S105 - a header, not a token
 
 GIVES_ACCESS_TOKENS = web.AppKey("GIVES_ACCESS_TOKENS", bool)  # to trusted proxies
+SHOWS_REFUSAL = web.RequestKey("SHOWS_REFUSAL", bool)  # to a person, whose browser the proxy hands the answer on to
 
 _OUTER_SPACES = re.compile(r"\A +| +\Z")
 _METHODS = ("X-Forwarded-Method", "X-Original-Method")
@@ -49,7 +50,8 @@ class Wanted(msgspec.Struct, frozen=True):
     """Who may pass: people of at least this ``role``, and tokens of at least one of these ``scope``s (between spaces).
 
     With one of the two given, whoever has none of it is kept out; with neither, everybody with a role or scope passes.
-    With ``redirect``, somebody who is not logged in and asks for a page gets 302 rather than 401.
+    With ``redirect``, somebody who is not logged in and asks for a page gets 302 rather than 401; who is, and may not
+    pass, gets the 403 as a page.
     """
 
     role: Annotated[str, _ANY_ROLE] | None = None
@@ -71,7 +73,9 @@ async def verify(request: web.Request) -> web.Response:
         raise Refusal("auth_error-idp_unavailable")
     if not context.is_authenticated:
         return _to_login(request, redirects=wanted.redirect)
-    _check(context, needed)
+    if not _may_pass(context, needed):
+        request[SHOWS_REFUSAL] = wanted.redirect and _wants_page(request) and isinstance(context, SessionUser)
+        raise Refusal("api_auth_error-forbidden")
     headers = _identity(context)
     if request.app[GIVES_ACCESS_TOKENS]:
         headers[ACCESS_TOKEN] = _access_token(context) if FORWARDED in request else ""
@@ -92,10 +96,9 @@ def _needed(wanted: Wanted) -> Needed:
     return needed
 
 
-def _check(context: AuthContext, needed: Needed) -> None:
+def _may_pass(context: AuthContext, needed: Needed) -> bool:
     least = needed.get(type(context))
-    if least is None or context.role is None or context.role.rank < least.rank:
-        raise Refusal("api_auth_error-forbidden")
+    return least is not None and context.role is not None and context.role.rank >= least.rank
 
 
 def _method(request: web.Request) -> str | None:
@@ -130,10 +133,9 @@ def _is_navigation(request: web.Request) -> bool:
 
 def _to_login(request: web.Request, *, redirects: bool) -> web.Response:
     """Where to log in: as an error for programs and nginx, which takes nothing else, or as a redirect for pages."""
-    is_read = _method(request) in _READS
-    page = page_to_return_to(_said(request, _URIS)) if is_read else None
+    page = page_to_return_to(_said(request, _URIS)) if _method(request) in _READS else None
     location = with_return(origin_for(request) + LOGIN_PATH, page)
-    if redirects and is_read and _wants_page(request):
+    if redirects and _wants_page(request):
         return web.Response(status=302, headers={hdrs.LOCATION: location, hdrs.CACHE_CONTROL: "no-store"})
     answer = RefusalResponse(Refusal("api_auth_error-missing_auth"), presented_bearer=is_bearer(request))
     answer.headers.update({hdrs.LOCATION: location, hdrs.CACHE_CONTROL: "no-store"})
@@ -141,7 +143,7 @@ def _to_login(request: web.Request, *, redirects: bool) -> web.Response:
 
 
 def _wants_page(request: web.Request) -> bool:
-    return "text/html" in request.headers.get(hdrs.ACCEPT, "")
+    return _method(request) in _READS and "text/html" in request.headers.get(hdrs.ACCEPT, "")
 
 
 def _identity(context: AuthContext) -> dict[str, str]:

@@ -6,6 +6,7 @@ from bodhi.auth.scopes import Role
 from bodhi.session import SESSIONS
 from bodhi.session.handles import digest_of
 from bodhi.testing.identity_provider.accounts import Person
+from pages.markup import read_page
 
 VERIFY = "/bodhi/v1/auth/verify"
 PAGE = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
@@ -45,6 +46,49 @@ async def test_nobody_is_told_where_to_log_in(browser):
     ]:
         response = await browser.get(VERIFY + query, headers=headers, allow_redirects=False)
         assert (status, f"{origin}/ui/login") == (response.status, response.headers["Location"])
+
+
+async def test_who_may_not_pass_is_told_on_a_page(browser, provider):
+    """With the way to where a role can be asked for; where a page is asked for, and the proxy hands it on."""
+    await browser.log_in(provider, "nobody")
+    for query, headers, is_page in [
+        ("?redirect=true", {**asked(), **PAGE}, True),
+        ("", {**asked(), **PAGE}, False),
+        ("?redirect=true", asked(Accept="application/json"), False),
+        ("?redirect=true", {**asked("POST"), **PAGE}, False),
+    ]:
+        response = await browser.get(VERIFY + query, headers=headers)
+        assert (403, "no-store") == (response.status, response.headers["Cache-Control"])
+        assert ("text/html" if is_page else "application/json") == response.content_type
+
+
+async def test_a_page_on_another_host_has_everything_from_here(browser, provider):
+    """Each address names bodhi's own origin, and the policy lets it in; nothing runs there."""
+    origin = str(browser.make_url("")).rstrip("/")
+    await browser.log_in(provider)
+
+    response = await browser.get(f"{VERIFY}?redirect=true&role=resource_manager", headers={**asked(), **PAGE})
+    text = await response.text()
+    page = read_page(text.replace(f'"{origin}/', '"/'))
+
+    assert (403, "Not allowed") == (response.status, page.one("h1").text)
+    assert '="/' not in text
+    assert "/ui" == page.one("main").one("a").attributes["href"]
+    assert ([], []) == (page.all("script"), page.all("form"))
+    (policy,) = response.headers.getall("Content-Security-Policy")
+    assert policy.startswith(f"default-src 'none'; style-src {origin}; img-src {origin} data:; form-action 'none'; ")
+
+
+async def test_a_program_that_may_not_pass_gets_no_page(browser, provider, open_browser, server):
+    """Nobody is logged in with an API token."""
+    await browser.log_in(provider, "admin")
+    made = await browser.post("/bodhi/v1/tokens", json={"name": "for a script", "scope": "scope_token_user"})
+    program = await open_browser(server)
+
+    headers = {**asked(), **PAGE, "Authorization": f"Bearer {(await made.json())['token']}"}
+    response = await program.get(f"{VERIFY}?redirect=true&role=resource_user", headers=headers)
+
+    assert (403, "application/json") == (response.status, response.content_type)
 
 
 @pytest.mark.parametrize(

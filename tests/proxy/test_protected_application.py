@@ -231,6 +231,16 @@ async def test_nginx_shows_the_way_to_a_role(visitor, provider):
     assert "Request access" in await (await visitor.get("/ui")).text()
 
 
+async def test_who_may_not_pass_is_told_on_a_page(visitor, proxy, provider, request):
+    """Of bodhi, with its address; nginx shows its own."""
+    await visitor.log_in(provider)
+
+    refused = await visitor.get("/managers/page", headers=PAGE)
+
+    assert (403, "text/html") == (refused.status, refused.content_type)
+    assert ("nginx" not in request.node.name) == (f'href="{proxy}/ui"' in await refused.text())
+
+
 async def test_another_site_gets_its_links_followed_and_nothing_else(visitor, provider):
     """A link opens the page; a form sent from there is refused, and its scripts and frames have no session."""
     await visitor.log_in(provider)

@@ -1,4 +1,7 @@
-"""Errors under ``/ui`` as pages, for those who read HTML; everybody else gets the envelope."""
+"""Errors under ``/ui`` as pages, for those who read HTML; everybody else gets the envelope.
+
+So does whoever is kept out of an application behind a proxy, where the proxy asks for that.
+"""
 
 import json
 from typing import Any, TypeVar
@@ -6,12 +9,14 @@ from typing import Any, TypeVar
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
+from bodhi.web.hosts import origin_for
 from bodhi.web.login import LOGIN_PATH
 from bodhi.web.pages.arrival import arrival_target
 from bodhi.web.pages.forms import is_partial
-from bodhi.web.pages.rendering import page_headers, render
+from bodhi.web.pages.rendering import page_headers, page_headers_elsewhere, render
 from bodhi.web.request_id import current_id
 from bodhi.web.return_to import page_to_return_to, with_return
+from bodhi.web.verify import SHOWS_REFUSAL
 
 TITLES = {
     400: "That did not work",
@@ -47,12 +52,15 @@ async def page_error_middleware(request: web.Request, handler: Handler) -> web.S
 
 def _reads_pages(request: web.Request) -> bool:
     is_page = request.path == "/ui" or request.path.startswith("/ui/")
-    return is_page and "text/html" in request.headers.get(hdrs.ACCEPT, "")
+    return (is_page and "text/html" in request.headers.get(hdrs.ACCEPT, "")) or request.get(SHOWS_REFUSAL, False)
 
 
 def _show(request: web.Request, answer: web.Response) -> None:
     """Makes a page of *answer*, unless it is one already; status and further headers stay."""
     if answer.content_type != "application/json" or answer.prepared:
+        return
+    if request.get(SHOWS_REFUSAL):
+        _show_elsewhere(answer, origin_for(request))
         return
     target = _way_on(request) if answer.status == 401 else None
     if target is not None:
@@ -64,6 +72,13 @@ def _show(request: web.Request, answer: web.Response) -> None:
     if is_partial(request):
         # Whatever the form wanted to change stays; what went wrong is said at the top.
         answer.headers.update({"HX-Retarget": "#notice", "HX-Reswap": "innerHTML"})
+
+
+def _show_elsewhere(answer: web.Response, origin: str) -> None:
+    """The same on an application's host, where nothing of *origin*, this server's, is found without its name."""
+    answer.text = render("elsewhere.html", origin=origin, **_NOBODY)
+    answer.content_type = "text/html"
+    answer.headers.update(page_headers_elsewhere(origin))
 
 
 def _way_on(request: web.Request) -> str | None:

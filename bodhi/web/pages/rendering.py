@@ -26,6 +26,11 @@ _POLICY = (
     "form-action {}; base-uri 'none'; frame-ancestors 'none'"
 )
 
+# On an application's host, in answer to its proxy: what is shown there comes from here.
+_POLICY_ELSEWHERE = (
+    "default-src 'none'; style-src {0}; img-src {0} data:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+
 
 def page(
     request: web.Request, template: str, *, status: int = 200, form_targets: Iterable[str] = (), **values: Any
@@ -58,11 +63,16 @@ def render(template: str, **values: Any) -> str:
 
 def page_headers(form_targets: Iterable[str] = ()) -> dict[str, str]:
     """What every page says to browsers and caches."""
-    return {
-        "Content-Security-Policy": _POLICY.format(" ".join(["'self'", *form_targets])),
-        hdrs.CACHE_CONTROL: "no-store",
-        hdrs.VARY: "Cookie",
-    }
+    return _headers(_POLICY.format(" ".join(["'self'", *form_targets])))
+
+
+def page_headers_elsewhere(origin: str) -> dict[str, str]:
+    """The same of a page without forms and scripts that is shown on another host; *origin* is this server's own."""
+    return _headers(_POLICY_ELSEWHERE.format(origin))
+
+
+def _headers(policy: str) -> dict[str, str]:
+    return {"Content-Security-Policy": policy, hdrs.CACHE_CONTROL: "no-store", hdrs.VARY: "Cookie"}
 
 
 def person_of(request: web.Request) -> SessionUser | None:
@@ -89,6 +99,7 @@ def _environment() -> "jinja2.Environment":
         lstrip_blocks=True,
     )
     environment.globals["static"] = static_url
+    environment.globals["origin"] = ""  # of links and files: the page's own, unless a page is given another
     environment.filters.update(
         role=words.role_name,
         scope=words.scope_name,
