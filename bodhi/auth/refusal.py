@@ -14,7 +14,10 @@ CATALOGUE: Mapping[str, tuple[int, str]] = {
     "auth_error-refresh_token_not_found": (401, "The login has ended. Log in again."),
     "auth_error-invalid_token": (401, "The Authorization header is not understood."),
     "auth_error-app_status_invalid": (500, "This server is not set up yet."),
-    "auth_error-cross_site_request": (403, "Requests from other sites are not accepted."),
+    "auth_error-cross_site_request": (
+        403,
+        "Requests from other sites are not accepted. With the session's cookie a program sends this server's Origin.",
+    ),
     "auth_error-invalid_logout_token": (400, "The logout token is not valid, or was used already."),
     "auth_error-idp_unavailable": (503, "The identity provider does not answer. Try again in a moment."),
     "auth_error-database_unavailable": (503, "The database does not answer. Try again in a moment."),
