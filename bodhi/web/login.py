@@ -112,7 +112,7 @@ async def finish_login(request: web.Request, answered: Mapping[str, str]) -> str
         transaction = await _taken(session, answered)
         completed = await desk.logins.complete(transaction, answered)
         await _log_in(session, desk, completed)
-    log.info("a login was completed", extra={"fields": {"user_id": completed.user_id}})
+    log.info("a login of %s was completed", completed.user_id, extra={"fields": {"user_id": completed.user_id}})
     return origin_of(transaction["callback_url"]) + (transaction.get("return_to") or HOME_PATH)
 
 
