@@ -2,9 +2,14 @@
 
 from dataclasses import dataclass
 
-from bodhi.auth.context import Anonymous, ApiToken, AuthContext, SessionUser
+from bodhi.auth.context import Anonymous, ApiToken, AuthContext, ExternalApp, SessionUser
 from bodhi.auth.refusal import Refusal
 from bodhi.auth.scopes import AppRole, Role, TokenScope, UserScope
+
+_NOT_TAKEN = {
+    ApiToken: "API tokens are not taken here.",
+    ExternalApp: "Tokens of applications are not taken here.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +27,9 @@ class Gate:
             needed = self.role
         elif isinstance(context, ApiToken):
             needed = self.token_scope
-        if isinstance(context, Anonymous) or needed is None or context.role is None:
+        if needed is None:
+            raise Refusal("api_auth_error-missing_auth", message=_NOT_TAKEN.get(type(context)))
+        if isinstance(context, Anonymous) or context.role is None:
             raise Refusal("api_auth_error-missing_auth")
         if context.role.rank < needed.rank:
             raise Refusal("api_auth_error-forbidden")

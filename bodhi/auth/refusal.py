@@ -107,14 +107,14 @@ CATALOGUE: Mapping[str, tuple[int, str]] = {
 class Refusal(BodhiError):
     """A request was refused for a reason that has a code.
 
-    *status* is given where it is another than the catalogue's; *param* are named details for the client, which hold
-    nothing secret and nothing of an identity provider's own text.
+    *status* and *message* are given where they are others than the catalogue's; *param* are named details for the
+    client. They hold nothing secret and nothing of an identity provider's own text.
     """
 
-    def __init__(self, code: str, *, status: int | None = None, **param: str) -> None:
-        usual, message = CATALOGUE[code]
-        super().__init__(message)
+    def __init__(self, code: str, *, status: int | None = None, message: str | None = None, **param: str) -> None:
+        usual_status, usual_message = CATALOGUE[code]
         self.code = code
-        self.status = status or usual
-        self.message = message
+        self.status = status or usual_status
+        self.message = message or usual_message
+        super().__init__(self.message)
         self.param = param

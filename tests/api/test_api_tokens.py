@@ -7,6 +7,8 @@ import pytest
 
 from bodhi.auth.api_tokens import ApiTokens
 from bodhi.auth.context import ApiToken, ExternalApp
+from bodhi.auth.gate import SESSION_POWER_USER
+from bodhi.auth.refusal import Refusal
 from bodhi.auth.scopes import Role, TokenScope, UserScope
 from bodhi.web.api_tokens import OPERATIONS
 from bodhi.web.services import API_TOKENS
@@ -103,6 +105,19 @@ async def test_power_users_in_sessions_have_tokens(serve, authenticator, caller)
     ]
 
     assert [CALLERS[caller]] * 4 == answers
+
+
+@pytest.mark.parametrize(
+    ("token", "message"),
+    [
+        (ApiToken("id", TokenScope.ADMIN, "t"), "API tokens are not taken here."),
+        (ExternalApp("id", "p", UserScope.ADMIN, "t", "t", "app"), "Tokens of applications are not taken here."),
+    ],
+)
+def test_the_holder_of_a_token_is_told_that_none_is_taken(token, message):
+    """Rather than that something else would be."""
+    with pytest.raises(Refusal, match=message):
+        SESSION_POWER_USER.check(token)
 
 
 @pytest.mark.parametrize("caller", ["power_user", "manager", "admin"])
