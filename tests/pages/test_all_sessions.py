@@ -26,7 +26,7 @@ async def test_administrators_see_everybody_s_sessions(admin, sessions, server, 
     """Each with whose it is, and a way to the person; also those of nobody, and of who was never seen."""
     await (await new_browser(server)).log_in(provider, "user")
     handle = (await sessions.create({"user_id": "<a>&/b"}, device=FIREFOX))[1].handle
-    await sessions.create({"cart": 1})
+    nobodys = (await sessions.create({"cart": 1}))[1].handle
 
     await admin.open("/ui/admin")
     await admin.follow("All sessions")
@@ -35,6 +35,7 @@ async def test_administrators_see_everybody_s_sessions(admin, sessions, server, 
     people = {link.text: link.attributes["href"] for card in admin.page.all("article") for link in card.all("a")}
     assert {"admin", "user", "<a>&/b"} == people.keys()
     assert ["This one"] == [card.one("span").text for card in admin.page.all("article") if card.all("span")]
+    assert "Not logged in" in [value.text for value in admin.page.one(id=f"session-{nobodys}").all("dd")]
     card = admin.page.one(id=f"session-{handle}")
     assert ("Firefox on Linux", "192.0.2.7" in card.text) == (card.one("h2").text, True)
     await admin.open(people["<a>&/b"], site="same-origin")
