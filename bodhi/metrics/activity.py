@@ -33,18 +33,19 @@ class Activity:
     async def series(self, name: Amount | Literal["live_sessions"], hours: int = 1) -> list[Point]:
         """What happened in each minute of the last *hours*, oldest first, with the minute in UTC; 24 hours at most.
 
-        A minute in which nothing happened is there with 0. ``live_sessions`` is a level: minutes in which nobody looked
-        are left out.
+        A minute in which nothing happened is there with 0, from the first one on of which anything is known.
+        ``live_sessions`` is a level: minutes in which nobody looked are left out.
         """
         span_ms = min(hours, KEPT_HOURS - 1) * 60 * MINUTE_MS
         with own_errors():
             rows = await self._database.many("list_activity", name=name, span_ms=span_ms, now=self._clock())
+            first = await self._database.maybe("find_first_activity")
         values = {row["minute"]: row["value"] for row in rows if row["minute"] is not None}
-        if name == LEVEL:
+        if name == LEVEL or first is None:
             minutes = sorted(values)
         else:
             last = rows[0]["now"] // MINUTE_MS * MINUTE_MS
-            minutes = list(range(last - span_ms + MINUTE_MS, last + 1, MINUTE_MS))
+            minutes = list(range(max(first["minute"], last - span_ms + MINUTE_MS), last + 1, MINUTE_MS))
         return [(_minute(minute), values.get(minute, 0)) for minute in minutes]
 
     async def add(self, amounts: Mapping[str, int]) -> None:

@@ -26,6 +26,13 @@ SELECT clock.now AS now, activity.minute AS minute, activity.value AS value
    AND activity.minute > clock.now - $2::bigint
  ORDER BY activity.minute;
 
+-- name: find_first_activity() -> maybe
+-- Of whatever name: before it nobody looked.
+SELECT minute
+  FROM bodhi_activity
+ ORDER BY minute
+ LIMIT 1;
+
 -- name: sweep_activity(name, keep_ms, now) -> count
 DELETE FROM bodhi_activity
  WHERE name = $1

@@ -52,8 +52,22 @@ async def test_processes_add_up_within_a_minute(activity, clock):
     assert {0: 5} == await busy_minutes(activity, "saves")
 
 
+async def test_a_series_begins_with_what_is_known_first(activity, clock):
+    """Of anything: before that nobody looked, which is not 0."""
+    assert [] == await activity.series("logins", 6)
+    await activity.add({"saves": 1})
+    clock.advance(2 * MINUTE_MS + 999)
+
+    series = await activity.series("logins", 6)
+
+    assert [(NOW + timedelta(minutes=offset), 0) for offset in range(3)] == series
+
+
 async def test_a_series_has_every_minute(activity, clock):
     """From the oldest to the present one; nothing is 0."""
+    clock.advance(-24 * 60 * MINUTE_MS)
+    await activity.add({"saves": 1})
+    clock.advance(24 * 60 * MINUTE_MS)
     await activity.add({"logins": 1})
     clock.advance(2 * MINUTE_MS + 999)
 
