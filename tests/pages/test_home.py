@@ -84,6 +84,7 @@ async def test_who_has_no_role_asks_for_access(browser, provider):
 
     assert "/ui" == browser.path
     assert "Access requested" == browser.page.one("h2", id="access-title").text
+    assert "you are logged out, and get your role when you log in again" in browser.page.one(id="access").text
     (time,) = browser.page.all("time")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", time.attributes["datetime"])
     assert re.fullmatch(r"\d{1,2} [A-Z][a-z]+ \d{4}, \d\d:\d\d UTC", time.text)
