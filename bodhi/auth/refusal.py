@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from bodhi.errors import BodhiError
 
 CATALOGUE: Mapping[str, tuple[int, str]] = {
-    "auth_error-invalid_access": (401, "Log in first."),
+    "auth_error-invalid_access": (401, "Nobody is logged in, or the login has ended."),
     "auth_error-missing_roles": (401, "This user has no role here."),
     "auth_error-token_inactive": (401, "This API token is not active."),
     "auth_error-refresh_token_not_found": (401, "The login has ended. Log in again."),

@@ -141,6 +141,7 @@ async def test_pages_are_for_managers(browser, provider, user, status, title):
     for path in (PATH, f"{PATH}/person?id=x"):
         await browser.open(path)
         assert (status, title) == (browser.status, browser.page.one("h1").text)
+        assert f"{title}." not in browser.page.one("main").text  # which says more than that once more
     for path in ("person/end-all?id=x", f"person/sessions/{'A' * 16}/end?id=x"):
         headers = {**HTML, "Sec-Fetch-Site": "same-origin"}
         assert status == (await browser.client.post(f"{PATH}/{path}", headers=headers)).status
