@@ -194,28 +194,32 @@ def sweep(command_line: CommandLine, as_json: bool) -> None:
 @sessions.command()
 @json_option
 @click.pass_obj
-def rekey(command_line: CommandLine, as_json: bool) -> None:
+def rekey(command_line: CommandLine, as_json: bool) -> int:
     """Re-encrypt with the first key of BODHI_ENCRYPTION_KEY what another one encrypted.
 
     Nobody is logged out. When it has ended, the other keys can be taken out of the setting. Progress goes to stderr.
+    The exit status is 1 if there are sessions that no key opens: they are kept as they are.
     """
-    rekeyed, seen = _run(command_line, _rekey)
+    rekeyed, seen, kept = _run(command_line, _rekey)
     if as_json:
-        print_json({"re-encrypted": rekeyed, "seen": seen})
+        print_json({"re-encrypted": rekeyed, "seen": seen, "kept": kept})
     else:
-        click.echo(f"{rekeyed} re-encrypted / {seen} seen")
+        unopened = f" / {kept} kept: no key opens {'it' if kept == 1 else 'them'}" if kept else ""
+        click.echo(f"{rekeyed} re-encrypted / {seen} seen{unopened}")
+    return 1 if kept else 0
 
 
-async def _rekey(service: "DefaultSessionService") -> tuple[int, int]:
+async def _rekey(service: "DefaultSessionService") -> tuple[int, int, int]:
     live = await service.count_sessions()
     progress = Progress(
         lambda seen, rekeyed: f"{rekeyed} re-encrypted / {seen} seen so far",
         share=lambda seen, _rekeyed: seen / max(seen, live, 1),
     )
-    rekeyed = seen = 0
-    async for rekeyed, seen in service.rekey():
+    sums = 0, 0, 0
+    async for sums in service.rekey():
+        rekeyed, seen, _ = sums
         progress.tell(seen, rekeyed)
-    return rekeyed, seen
+    return sums
 
 
 def _run(

@@ -224,21 +224,22 @@ class SessionKeeper:
         note_ended(self.counters, reason, int(was_live), user_id=user_id)
         return was_live
 
-    async def rekey(self) -> AsyncIterator[tuple[int, int]]:
+    async def rekey(self) -> AsyncIterator[tuple[int, int, int]]:
         """Re-encrypt with the newest key what an older one encrypted, while requests go on.
 
-        After each page: how many sessions were re-encrypted and how many seen so far. What a request saves meanwhile
-        is encrypted with the newest key anyway; what no key opens stays as it is.
+        After each page: how many sessions were re-encrypted, how many seen, and how many kept as they are since no
+        key opens them. What a request saves meanwhile is encrypted with the newest key anyway.
         """
-        rekeyed = seen = 0
+        rekeyed = seen = kept = 0
         async for page in self._store.list_data():
+            older = [stored for stored in page if not self._changes.keyring.is_newest(stored.data)]
+            new = [stored for old in older if (stored := self._rekeyed(old)) is not None]
+            rekeyed += await self._store.rekey(new)
             seen += len(page)
-            rekeyed += await self._store.rekey([new for old in page if (new := self._rekeyed(old)) is not None])
-            yield rekeyed, seen
+            kept += len(older) - len(new)
+            yield rekeyed, seen, kept
 
     def _rekeyed(self, stored: StoredData) -> StoredData | None:
-        if self._changes.keyring.is_newest(stored.data):
-            return None
         try:
             plaintext = self._changes.keyring.open(stored.data, stored.digest)
         except (Unreadable, UnknownKey) as error:

@@ -53,7 +53,7 @@ ON_A_DATABASE = {
         "--from {tower} --json", {"read": 1, "written": 1, "kept": 0, "expired": 0, "empty": 0, "failed": 0}
     ),
     "sessions list": Run("--limit 1", r"\AHANDLE .*\n\S{16}  ann .*\n\Z"),
-    "sessions rekey": Run("--json", {"re-encrypted": 1, "seen": 2}),
+    "sessions rekey": Run("--json", {"re-encrypted": 1, "seen": 2, "kept": 0}),
     "sessions revoke": Run("{handle} --yes --json", {"ended": 1}),
     "sessions sweep": Run("--json", {"swept": 1}),
     "tokens list": Run("", r"\AID .*\n{token} +ann +first .*\n\Z"),

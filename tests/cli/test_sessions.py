@@ -82,7 +82,23 @@ def test_sweep_deletes_what_has_expired(run, bodhi_process, environ):
 def test_rekey_re_encrypts_what_an_old_key_encrypted(run):
     """Once; a second run finds nothing to do."""
     assert (0, "3 re-encrypted / 3 seen\n", "") == run("rekey")
-    assert {"re-encrypted": 0, "seen": 3} == json.loads(run("rekey", "--json")[1])
+    assert {"re-encrypted": 0, "seen": 3, "kept": 0} == json.loads(run("rekey", "--json")[1])
+
+
+def test_rekey_tells_what_no_key_opens(bodhi_process, filled_url, environ):
+    """Its sum is not that of a run that found nothing to do: with another key they would be opened."""
+
+    async def create():
+        async with service_on(filled_url, NEW) as service:
+            await service.create({"number": 3})
+
+    asyncio.run(create())
+    environ["BODHI_ENCRYPTION_KEY"] = NEW
+
+    status, out, err = bodhi_process("sessions", "rekey", **environ)
+    assert (1, "0 re-encrypted / 4 seen / 3 kept: no key opens them\n", 3) == (status, out, err.count("keeps its key"))
+    status, out, _ = bodhi_process("sessions", "rekey", "--json", **environ)
+    assert (1, {"re-encrypted": 0, "seen": 4, "kept": 3}) == (status, json.loads(out))
 
 
 @pytest.mark.usefixtures("filled_url")
