@@ -71,6 +71,8 @@ def list_sessions(command_line: CommandLine, user: str | None, limit: int, after
         print_table(head, [_row(info) for info in page.sessions])
     if page.after is not None:
         click.echo(f"there are more: --after {page.after}", err=True)
+    if user is not None and after is None and not page.sessions:
+        _tell_no_session_of(user)
 
 
 async def _listed(service: "DefaultSessionService", user: str | None, limit: int, after: str | None) -> "SessionPage":
@@ -152,8 +154,11 @@ def revoke(command_line: CommandLine, handle: str, yes: bool, as_json: bool) -> 
 @yes_option
 @json_option
 @click.pass_obj
-def clear(command_line: CommandLine, user: str | None, everybody: bool, yes: bool, as_json: bool) -> None:
-    """End all sessions of a user, or of everybody: they have to log in again."""
+def clear(command_line: CommandLine, user: str | None, everybody: bool, yes: bool, as_json: bool) -> int:
+    """End all sessions of a user, or of everybody: they have to log in again.
+
+    The exit status is 1 if the user has no live session.
+    """
     if (user is None) is not everybody:
         raise click.UsageError("give --user or --all, and not both")
     whose = "everybody" if user is None else plain(user)
@@ -166,6 +171,16 @@ def clear(command_line: CommandLine, user: str | None, everybody: bool, yes: boo
         is_logged=True,
     )
     _tell_ended(ended, as_json)
+    if user is None or ended:
+        return 0
+    _tell_no_session_of(user)
+    return 1
+
+
+def _tell_no_session_of(user: str) -> None:
+    """So that nobody takes a name, which is no user id, for one whose sessions have ended."""
+    hint = "user ids are in the list that `users list` prints"
+    click.echo(f"no live session of the user id '{plain(user)}'; {hint}", err=True)
 
 
 def _tell_ended(ended: int, as_json: bool) -> None:

@@ -132,9 +132,23 @@ def test_sessions_of_a_user_are_cleared(bodhi_process, database):
     assert ([], 1) == (handles_of(database, "ann"), len(handles_of(database, "bob")))
 
 
+def test_a_user_without_sessions_is_told(bodhi_process, database):
+    """A name that is no user id ends nothing, and does not look as if it had."""
+    told = "no live session of the user id 'An\\x1bn'; user ids are in the list that `users list` prints\n"
+
+    assert (1, "0 live sessions ended\n", told) == bodhi_process("sessions", "clear", "--user", "An\x1bn", "--yes")
+    ended = bodhi_process("sessions", "clear", "--user", "An\x1bn", "--yes", "--json")
+    assert (1, {"ended": 0}, told) == (*only_json(ended), ended[2])
+    status, out, err = bodhi_process("sessions", "list", "--user", "An\x1bn")
+    assert (0, 1, told) == (status, len(out.splitlines()), err)
+    last = lines_of(bodhi_process("sessions", "list", "--user", "ann", "--json")[1])[-1]["cursor"]
+    assert (0, "", "") == bodhi_process("sessions", "list", "--user", "ann", "--json", "--after", last)
+
+
 def test_all_sessions_are_cleared(bodhi_process, database):
-    """Those of nobody as well."""
+    """Those of nobody as well; a second run finds none, which is what was wanted."""
     assert (0, {"ended": 4}) == only_json(bodhi_process("sessions", "clear", "--all", "--yes", "--json"))
+    assert (0, {"ended": 0}) == only_json(bodhi_process("sessions", "clear", "--all", "--yes", "--json"))
     assert (0, {"live": 0}) == only_json(bodhi_process("sessions", "count", "--json"))
 
 
