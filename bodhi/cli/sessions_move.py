@@ -70,11 +70,12 @@ def copy(  # noqa: PLR0917 - click passes them by name
     to_key: str | None,
     dry_run: bool,
     as_json: bool,
-) -> None:
+) -> int:
     """Copy the live sessions of one database to another, so that nobody is logged out.
 
     Run it again as you like: it carries what changed, and brings nothing back that ended at the target. With --follow
-    it keeps doing so, and at SIGTERM or SIGINT passes over both once more, until nothing changes.
+    it keeps doing so, and at SIGTERM or SIGINT passes over both once more, until nothing changes. The exit status is 1
+    if sessions failed, and none was written or kept.
     """
     if follow and dry_run:
         raise click.UsageError("--follow writes: it cannot be a --dry-run")
@@ -95,6 +96,7 @@ def copy(  # noqa: PLR0917 - click passes them by name
         print_json({name: value for name, value in asdict(tally).items() if name not in NOT_TOLD})
     else:
         click.echo(f"{tally.read} read, {tally.written} written, {tally.kept} kept, {tally.failed} failed")
+    return 1 if tally.failed and not (tally.written or tally.kept) else 0
 
 
 @click.group("import")

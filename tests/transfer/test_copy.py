@@ -150,6 +150,21 @@ async def test_data_is_encrypted_anew_for_the_target(place, copy, run, source_ur
     assert {"n": 1} == (await new.load(cookie)).data
 
 
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+async def test_a_copy_where_all_failed_is_none(run, source_url, target_url, service_on, options):
+    """The status says so: the settings have not the key of the source."""
+    old = await service_on(source_url)
+    await old.create({"n": 1})
+    settings = {"BODHI_ENCRYPTION_KEY": "a key of other sessions and long enough", "NEW_KEY": NEW_KEY}
+    arguments = ("copy", "--from", source_url, "--to", target_url, "--to-key", "NEW_KEY", "--json", *options)
+
+    status, out, _ = await run(*arguments, **settings)
+
+    assert (1, 0, 1) == (status, json.loads(out)["written"], json.loads(out)["failed"])
+    await old.clear_all_sessions()
+    assert 0 == (await run(*arguments, **settings))[0]
+
+
 async def test_a_key_on_the_command_line_is_refused(run, source_url, target_url, service_on):
     """And not repeated."""
     await service_on(source_url)
