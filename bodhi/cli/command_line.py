@@ -9,6 +9,8 @@ import click
 if TYPE_CHECKING:
     from bodhi.settings import Resolution, Settings
 
+BY = "the command line"  # who ends sessions and tokens, as the log tells
+
 Command = TypeVar("Command", bound=Callable[..., object])
 
 

@@ -9,7 +9,7 @@ import click
 
 from bodhi import logs
 from bodhi.cli.asking import ask, yes_option
-from bodhi.cli.command_line import CommandLine
+from bodhi.cli.command_line import BY, CommandLine
 from bodhi.cli.db import is_absent_file
 from bodhi.cli.output import Progress, json_line, json_time, plain, print_json, print_json_line, print_table, time_of
 from bodhi.cli.sessions_move import copy, import_
@@ -19,7 +19,6 @@ from bodhi.web.devices import device_of
 if TYPE_CHECKING:
     from bodhi.session import DefaultSessionService, SessionInfo, SessionPage
 
-BY = "the command line"  # who ends sessions, as the log tells
 LONGEST_LIST = 10_000
 
 Answer = TypeVar("Answer")

@@ -8,7 +8,7 @@ import click
 from bodhi import logs
 from bodhi.cli.application import in_application
 from bodhi.cli.asking import ask, yes_option
-from bodhi.cli.command_line import CommandLine
+from bodhi.cli.command_line import BY, CommandLine
 from bodhi.cli.output import json_time, plain, print_json, print_json_line, print_table, time_of
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def revoke(command_line: CommandLine, token_id: str, yes: bool, as_json: bool) -
     settings = command_line.resolve().settings
     ask(f"Make the API token {plain(token_id)} inactive?", is_answered=yes)
     logs.configure(settings.log_level, settings.log_format)
-    revoked = in_application(settings, lambda database: ApiTokens(database).disable(token_id))
+    revoked = in_application(settings, lambda database: ApiTokens(database).disable(token_id, by=BY))
     if as_json:
         print_json({"revoked": int(revoked)})
     else:

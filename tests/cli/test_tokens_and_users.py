@@ -63,13 +63,13 @@ def test_a_list_of_tokens_goes_on(bodhi_process, made):
 
 
 def test_a_token_is_revoked(bodhi_process, made):
-    """Whoever's it is, once, and the others stay."""
+    """Whoever's it is, once, and the others stay; the log says who did it."""
     token_id = made["first"].record.id
 
     assert (2, "") == bodhi_process("tokens", "revoke", token_id)[:2]
     status, out, err = bodhi_process("tokens", "revoke", token_id, "--yes")
     assert (0, "the token is inactive\n") == (status, out)
-    assert f"an API token was made inactive: {token_id}" in err
+    assert f"an API token was made inactive: {token_id}, by the command line" in err
     again = bodhi_process("tokens", "revoke", token_id, "--yes", "--json")
     assert (1, {"revoked": 0}) == (again[0], json.loads(again[1]))
 
