@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,9 +94,11 @@ def copy(  # noqa: PLR0917 - click passes them by name
             err=True,
         )
     if as_json:
-        print_json({name: value for name, value in asdict(tally).items() if name not in NOT_TOLD})
+        counts = {name: value for name, value in asdict(tally).items() if name not in NOT_TOLD}
+        print_json({**counts, "dry_run": dry_run})
     else:
-        click.echo(f"{tally.read} read, {tally.written} written, {tally.kept} kept, {tally.failed} failed")
+        written = _written(tally.written, dry_run=dry_run)
+        click.echo(f"{tally.read} read, {written}, {tally.kept} kept, {tally.failed} failed")
     return 1 if tally.failed and not (tally.written or tally.kept) else 0
 
 
@@ -122,10 +125,10 @@ def tower_sessions(command_line: CommandLine, source_url: str, dry_run: bool, as
         target = session_database(settings)
     tally = asyncio.run(_import(settings, source_url, target, dry_run=dry_run))
     if as_json:
-        print_json(asdict(tally))
+        print_json({**asdict(tally), "dry_run": dry_run})
     else:
-        counts = ", ".join(f"{count} {name}" for name, count in asdict(tally).items())
-        click.echo(counts)
+        told = {**asdict(tally), "written": _written(tally.written, dry_run=dry_run)}
+        click.echo(", ".join(text if isinstance(text, str) else f"{text} {name}" for name, text in told.items()))
 
 
 def same_database(source_url: str, target_url: str) -> bool:
@@ -135,8 +138,12 @@ def same_database(source_url: str, target_url: str) -> bool:
     return source_url == target_url
 
 
-def _so_far(read: int, written: int, _reached: bytes = b"") -> str:
-    return f"{read} read, {written} written so far"
+def _written(sessions: int, *, dry_run: bool) -> str:
+    return f"{sessions} would be written" if dry_run else f"{sessions} written"
+
+
+def _so_far(read: int, written: int, _reached: bytes = b"", *, dry_run: bool = False) -> str:
+    return f"{read} read, {_written(written, dry_run=dry_run)} so far"
 
 
 def _failed(handle: str, reason: str) -> None:
@@ -164,14 +171,15 @@ async def _copy(
         with _faults("--to"):
             target = await stack.enter_async_context(_target(settings, target_url, dry_run=dry_run))
         transfer = Transfer(source, target, failed=_failed, reseal=reseal, writes=not dry_run, follows=follow)
-        return await (_followed(transfer) if follow else _pass(transfer, Tally()))
+        return await (_followed(transfer) if follow else _pass(transfer, Tally(), dry_run=dry_run))
 
 
-async def _pass(transfer: "Transfer", sums: "Tally") -> "Tally":
+async def _pass(transfer: "Transfer", sums: "Tally", *, dry_run: bool = False) -> "Tally":
     """What one pass did; it is added to *sums*, and also when the pass is broken off."""
     from bodhi.session.handles import share_up_to
 
-    progress = Progress(_so_far, share=lambda _read, _written, reached: share_up_to(reached))
+    so_far = partial(_so_far, dry_run=dry_run)
+    progress = Progress(so_far, share=lambda _read, _written, reached: share_up_to(reached))
     tally = type(sums)()
     try:
         async for tally in transfer.run():
@@ -255,7 +263,7 @@ async def _import(settings: Settings, source_url: str, target: Database, *, dry_
             writes=not dry_run,
             remembers=held is not None,
         )
-        progress = Progress(_so_far)
+        progress = Progress(partial(_so_far, dry_run=dry_run))
         with _faults("--from"):
             async for tally in tower.run():
                 progress.tell(tally.read, tally.written)

@@ -45,12 +45,14 @@ ON_A_DATABASE = {
     "doctor": Run("--json", r"1 of 2 sessions is encrypted with an older key"),
     "sessions clear": Run("--user ann --yes --json", {"ended": 2}),
     "sessions copy": Run(
-        "--from {url} --to {target} --json", {"read": 2, "written": 2, "kept": 0, "failed": 0, "ended": 0}
+        "--from {url} --to {target} --json",
+        {"read": 2, "written": 2, "kept": 0, "failed": 0, "ended": 0, "dry_run": False},
     ),
     "sessions count": Run("--json", {"live": 2}),
     "sessions dump": Run("", r"\A(\S{16}  ann\n){2}\Z"),
     "sessions import tower-sessions": Run(
-        "--from {tower} --json", {"read": 1, "written": 1, "kept": 0, "expired": 0, "empty": 0, "failed": 0}
+        "--from {tower} --json",
+        {"read": 1, "written": 1, "kept": 0, "expired": 0, "empty": 0, "failed": 0, "dry_run": False},
     ),
     "sessions list": Run("--limit 1", r"\AHANDLE .*\n\S{16}  ann .*\n\Z"),
     "sessions rekey": Run("--json", {"re-encrypted": 1, "seen": 2, "kept": 0}),

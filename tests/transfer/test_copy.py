@@ -22,7 +22,9 @@ def copy(run, source_url, target_url):
     async def copy(*options, **settings):
         status, out, err = await run("copy", "--from", source_url, "--to", target_url, "--json", *options, **settings)
         assert 0 == status, err
-        return json.loads(out)
+        told = json.loads(out)
+        assert told.pop("dry_run") == ("--dry-run" in options)
+        return told
 
     return copy
 
@@ -51,7 +53,7 @@ async def test_live_sessions_are_copied_as_they_are(run, source_url, target_url,
     assert [{"user_id": f"user {n}", "n": n} for n in range(7)] == [(await new.load(one)).data for one in cookies]
 
 
-async def test_a_dry_run_writes_nothing(copy, source_url, target_url, service_on):
+async def test_a_dry_run_writes_nothing(copy, run, source_url, target_url, service_on):
     """It counts what would be done, whether the target has tables or not."""
     await (await service_on(source_url)).create({"n": 1})
     told = {"read": 1, "written": 1, "kept": 0, "failed": 0, "ended": 0}
@@ -59,6 +61,8 @@ async def test_a_dry_run_writes_nothing(copy, source_url, target_url, service_on
     assert told == await copy("--dry-run")
     new = await service_on(target_url)
     assert told == await copy("--dry-run")
+    dry_run = await run("copy", "--from", source_url, "--to", target_url, "--dry-run")
+    assert (0, "1 read, 1 would be written, 0 kept, 0 failed\n", "") == dry_run
     assert 0 == await new.count_sessions()
 
 
@@ -235,5 +239,5 @@ async def test_a_dry_run_refuses_what_a_copy_would(run, source_url, target_url, 
         await database.script("DELETE FROM bodhi_schema WHERE version > 1")
         status, out, err = await run(*arguments)
 
-    assert (0, "1 read, 1 written, 0 kept, 0 failed\n") == (status, out), err
+    assert (0, "1 read, 1 would be written, 0 kept, 0 failed\n") == (status, out), err
     assert "is not up to date: all sessions count as new" in err

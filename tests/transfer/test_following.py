@@ -67,8 +67,10 @@ async def test_an_outage_is_waited_for(told, monkeypatch):
 async def test_progress_tells_how_far_a_pass_is(monkeypatch, capsys):
     """By the last digest that is done; on stderr, so that the output stays that of the result."""
     monkeypatch.setattr("bodhi.cli.output.REPORT_SECONDS", 0)
-    monkeypatch.setattr("bodhi.cli.output.time", SimpleNamespace(monotonic=iter([100.0, 102.0]).__next__))
+    monkeypatch.setattr("bodhi.cli.output.time", SimpleNamespace(monotonic=iter([100.0, 102.0, 103.0, 105.0]).__next__))
+    tally = Tally(read=4000, written=2000, reached=b"\x40" + bytes(31))
 
-    await sessions_move._pass(Passes(Tally(read=4000, written=2000, reached=b"\x40" + bytes(31))), Tally())
-
+    await sessions_move._pass(Passes(tally), Tally())
     assert ("", "4000 read, 2000 written so far (25%, 2000 a second)\n") == capsys.readouterr()
+    await sessions_move._pass(Passes(tally), Tally(), dry_run=True)
+    assert ("", "4000 read, 2000 would be written so far (25%, 2000 a second)\n") == capsys.readouterr()

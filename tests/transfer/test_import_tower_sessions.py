@@ -41,7 +41,9 @@ def bring(run, database_url):
         arguments = ("import", "tower-sessions", "--from", table.url, "--json", *options)
         status, out, err = await run(*arguments, BODHI_SESSION_DB_URL=database_url)
         assert 0 == status, err
-        return json.loads(out), err
+        told = json.loads(out)
+        assert told.pop("dry_run") == ("--dry-run" in options)
+        return told, err
 
     return bring
 
@@ -132,7 +134,7 @@ async def test_pages_leave_nothing_out(page, table_in, service_on, database_url,
     assert 4 == await service.count_sessions()
 
 
-async def test_a_dry_run_counts(table_in, bring, service_on, database_url):
+async def test_a_dry_run_counts(table_in, bring, run, service_on, database_url):
     """Before there is a database, and after."""
     rust = await table_in()
     await rust.add({"a": 1})
@@ -140,6 +142,9 @@ async def test_a_dry_run_counts(table_in, bring, service_on, database_url):
     assert 1 == (await bring(rust, "--dry-run"))[0]["written"]
     service = await service_on(database_url)
     assert 1 == (await bring(rust, "--dry-run"))[0]["written"]
+    arguments = ("import", "tower-sessions", "--from", rust.url, "--dry-run")
+    counted = "1 read, 1 would be written, 0 kept, 0 expired, 0 empty, 0 failed\n"
+    assert (0, counted, "") == await run(*arguments, BODHI_SESSION_DB_URL=database_url)
     assert 0 == await service.count_sessions()
 
 
