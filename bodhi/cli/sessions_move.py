@@ -89,10 +89,7 @@ def copy(  # noqa: PLR0917 - click passes them by name
     reseal = _reseal(settings, to_key) if to_key else None
     tally = asyncio.run(_copy(settings, source_url, target_url, reseal, follow=follow, dry_run=dry_run))
     if tally.others:
-        click.echo(
-            f"bodhi: warning: {tally.others} sessions at the target did not come from another database, and stay",
-            err=True,
-        )
+        click.echo(f"bodhi: warning: {_others(tally.others)}", err=True)
     if as_json:
         counts = {name: value for name, value in asdict(tally).items() if name not in NOT_TOLD}
         print_json({**counts, "dry_run": dry_run})
@@ -136,6 +133,15 @@ def same_database(source_url: str, target_url: str) -> bool:
     if {dialect_of(source_url), dialect_of(target_url)} == {"sqlite"}:
         return Path(sqlite_path(source_url)).resolve() == Path(sqlite_path(target_url)).resolve()
     return source_url == target_url
+
+
+def _others(sessions: int) -> str:
+    whose = "1 session" if sessions == 1 else f"{sessions} sessions"
+    stay = "stays" if sessions == 1 else "stay"
+    return (
+        f"{whose} at the target did not come from another database, and {stay}; if you copy back, sessions that ended "
+        "meanwhile may be live there again: take a fresh database"
+    )
 
 
 def _written(sessions: int, *, dry_run: bool) -> str:
