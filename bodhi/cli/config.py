@@ -16,7 +16,7 @@ def config() -> None:
     """Show and export settings, make keys."""
 
 
-@config.command("list")
+@config.command("list", short_help="Show each setting, and where its value came from.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 @click.pass_obj
 def list_settings(command_line: CommandLine, as_json: bool) -> None:
@@ -46,7 +46,7 @@ def list_settings(command_line: CommandLine, as_json: bool) -> None:
         )
 
 
-@config.command()
+@config.command(short_help="Print the names and defaults of all settings.")
 @click.option("--format", "form", type=click.Choice(list(FORMATS)), required=True, help="Form of the output.")
 def export(form: str) -> None:
     """Print the names and defaults of all settings, for programs in other languages and for the documentation."""

@@ -50,7 +50,7 @@ def count(command_line: CommandLine, as_json: bool) -> None:
         click.echo(f"{live} live {_noun(live)}")
 
 
-@sessions.command("list")
+@sessions.command("list", short_help="List live sessions.")
 @click.option("--user", metavar="USER_ID", help="Those of one user, oldest first; else all, in no order.")
 @click.option("--limit", type=click.IntRange(1, LONGEST_LIST), default=100, show_default=True, help="How many at most.")
 @click.option("--after", metavar="CURSOR", help="Go on where a list ended, as its last line on stderr says.")
@@ -102,7 +102,7 @@ def _entry(info: "SessionInfo", *, by_user: bool) -> dict[str, object]:
     }
 
 
-@sessions.command()
+@sessions.command(short_help="Print handle and user of every live session.")
 @json_option
 @click.pass_obj
 def dump(command_line: CommandLine, as_json: bool) -> None:
@@ -134,7 +134,10 @@ async def _dump(service: "DefaultSessionService", as_json: bool) -> None:
 
 
 # Handles may begin with a hyphen: what looks like an unknown option is one, and -h is none.
-@sessions.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
+@sessions.command(
+    short_help="End one session.",
+    context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
+)
 @click.argument("handle")
 @yes_option
 @json_option
@@ -147,7 +150,7 @@ def revoke(command_line: CommandLine, handle: str, yes: bool, as_json: bool) -> 
     return 0 if revoked else 1
 
 
-@sessions.command()
+@sessions.command(short_help="End all sessions of a user, or of everybody.")
 @click.option("--user", metavar="USER_ID", help="All sessions of this user.")
 @click.option("--all", "everybody", is_flag=True, help="All sessions of everybody.")
 @yes_option
@@ -193,7 +196,7 @@ def _noun(sessions: int) -> str:
     return "session" if sessions == 1 else "sessions"
 
 
-@sessions.command()
+@sessions.command(short_help="Delete the expired sessions.")
 @json_option
 @click.pass_obj
 def sweep(command_line: CommandLine, as_json: bool) -> None:
@@ -205,7 +208,7 @@ def sweep(command_line: CommandLine, as_json: bool) -> None:
         click.echo(f"{swept} expired {_noun(swept)} deleted")
 
 
-@sessions.command()
+@sessions.command(short_help="Re-encrypt the sessions with the first key.")
 @json_option
 @click.pass_obj
 def rekey(command_line: CommandLine, as_json: bool) -> int:

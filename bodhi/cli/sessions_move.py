@@ -51,7 +51,7 @@ class StillChanging(BodhiError):
     """The source went on changing after the copy was told to end: end the old server first, then the copy."""
 
 
-@click.command()
+@click.command(short_help="Copy live sessions to another database.")
 @click.option("--from", "source_url", metavar="URL", required=True, help="The database to copy from; it is only read.")
 @click.option("--to", "target_url", metavar="URL", required=True, help="The database to copy to; it is migrated.")
 @click.option("--follow", is_flag=True, help="Go on carrying changes until SIGTERM or SIGINT.")
@@ -104,7 +104,7 @@ def import_() -> None:
     """Bring in the sessions of another program."""
 
 
-@import_.command("tower-sessions")
+@import_.command("tower-sessions", short_help="Import the sessions of a Rust server.")
 @click.option("--from", "source_url", metavar="URL", required=True, help="The database of the Rust server.")
 @dry_run_option
 @json_option

@@ -27,7 +27,7 @@ def tokens() -> None:
     """
 
 
-@tokens.command("list")
+@tokens.command("list", short_help="List API tokens, oldest first.")
 @click.option("--user", metavar="USER_ID", help="Those of one user; else all.")
 @click.option("--limit", type=click.IntRange(1, LONGEST_LIST), default=100, show_default=True, help="How many at most.")
 @click.option("--after", metavar="ID", default="", help="Go on after the token with this id.")
@@ -52,7 +52,7 @@ def list_tokens(command_line: CommandLine, user: str | None, limit: int, after: 
         click.echo(f"there are more: --after {page[-1].id}", err=True)
 
 
-@tokens.command()
+@tokens.command(short_help="Make an API token inactive.")
 @click.argument("token_id", metavar="ID")
 @yes_option
 @json_option

@@ -26,7 +26,7 @@ def users() -> None:
     """Look at the people who have logged in at the server."""
 
 
-@users.command("list")
+@users.command("list", short_help="List who has logged in here.")
 @click.option("--limit", type=click.IntRange(1, LONGEST_LIST), default=100, show_default=True, help="How many at most.")
 @click.option("--after", metavar="USER_ID", default="", help="Go on after this user.")
 @json_option

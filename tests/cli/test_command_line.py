@@ -10,6 +10,7 @@ from bodhi.cli import main
 from bodhi.cli.command_line import CommandLine, setting_option
 from bodhi.errors import BodhiError, ConfigurationError
 from bodhi.settings import BODHI_HOST, BODHI_PORT, BY_NAME
+from support.commands import all_commands
 
 
 @click.command()
@@ -133,3 +134,14 @@ def test_mistyped_command_is_told_the_one_that_is_like_it(capsys, given, meant):
     """The commands of the table are known before they are imported."""
     assert 2 == main(given)
     assert f"bodhi: error: No such command '{given[-1]}'. Did you mean '{meant}'?\n" == capsys.readouterr().err
+
+
+@pytest.mark.parametrize("group", sorted({path[:-1] for path in all_commands() if path[1:]}))
+def test_the_help_of_a_group_cuts_no_sentence(group, monkeypatch, capsys):
+    """Each of its commands has a line that fits."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    assert 0 == main([*group, "--help"])
+    _, _, commands = capsys.readouterr().out.partition("Commands:")
+    assert commands
+    assert "..." not in commands
