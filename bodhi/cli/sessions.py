@@ -11,7 +11,7 @@ from bodhi import logs
 from bodhi.cli.asking import ask, yes_option
 from bodhi.cli.command_line import BY, CommandLine
 from bodhi.cli.db import is_absent_file
-from bodhi.cli.output import Progress, json_line, json_time, plain, print_json, print_json_line, print_table, time_of
+from bodhi.cli.output import Progress, json_line, json_time, plain, print_json_line, print_table, time_of
 from bodhi.cli.sessions_move import copy, import_
 from bodhi.errors import BodhiError
 from bodhi.web.devices import device_of
@@ -45,7 +45,7 @@ def count(command_line: CommandLine, as_json: bool) -> None:
     """Print how many live sessions there are."""
     live = _run(command_line, lambda service: service.count_sessions())
     if as_json:
-        print_json({"live": live})
+        print_json_line({"live": live})
     else:
         click.echo(f"{live} live {_noun(live)}")
 
@@ -187,7 +187,7 @@ def _tell_no_session_of(user: str) -> None:
 
 def _tell_ended(ended: int, as_json: bool) -> None:
     if as_json:
-        print_json({"ended": ended})
+        print_json_line({"ended": ended})
     else:
         click.echo(f"{ended} live {_noun(ended)} ended")
 
@@ -203,7 +203,7 @@ def sweep(command_line: CommandLine, as_json: bool) -> None:
     """Delete the expired sessions, as the server does now and then."""
     swept = _run(command_line, lambda service: service.sweep(), is_logged=True)
     if as_json:
-        print_json({"swept": swept})
+        print_json_line({"swept": swept})
     else:
         click.echo(f"{swept} expired {_noun(swept)} deleted")
 
@@ -219,7 +219,7 @@ def rekey(command_line: CommandLine, as_json: bool) -> int:
     """
     rekeyed, seen, kept = _run(command_line, _rekey)
     if as_json:
-        print_json({"re-encrypted": rekeyed, "seen": seen, "kept": kept})
+        print_json_line({"re-encrypted": rekeyed, "seen": seen, "kept": kept})
     else:
         unopened = f" / {kept} kept: no key opens {'it' if kept == 1 else 'them'}" if kept else ""
         click.echo(f"{rekeyed} re-encrypted / {seen} seen{unopened}")

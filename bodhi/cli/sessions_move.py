@@ -19,7 +19,7 @@ import click
 
 from bodhi.cli.command_line import CommandLine
 from bodhi.cli.db import is_absent_file
-from bodhi.cli.output import Progress, print_json
+from bodhi.cli.output import Progress, print_json_line
 from bodhi.database import (
     CannotOpen,
     Database,
@@ -92,7 +92,7 @@ def copy(  # noqa: PLR0917 - click passes them by name
         click.echo(f"bodhi: warning: {_others(tally.others)}", err=True)
     if as_json:
         counts = {name: value for name, value in asdict(tally).items() if name not in NOT_TOLD}
-        print_json({**counts, "dry_run": dry_run})
+        print_json_line({**counts, "dry_run": dry_run})
     else:
         written = _written(tally.written, dry_run=dry_run)
         click.echo(f"{tally.read} read, {written}, {tally.kept} kept, {tally.failed} failed")
@@ -122,7 +122,7 @@ def tower_sessions(command_line: CommandLine, source_url: str, dry_run: bool, as
         target = session_database(settings)
     tally = asyncio.run(_import(settings, source_url, target, dry_run=dry_run))
     if as_json:
-        print_json({**asdict(tally), "dry_run": dry_run})
+        print_json_line({**asdict(tally), "dry_run": dry_run})
     else:
         told = {**asdict(tally), "written": _written(tally.written, dry_run=dry_run)}
         click.echo(", ".join(text if isinstance(text, str) else f"{text} {name}" for name, text in told.items()))

@@ -9,7 +9,7 @@ from bodhi import logs
 from bodhi.cli.application import in_application
 from bodhi.cli.asking import ask, yes_option
 from bodhi.cli.command_line import BY, CommandLine
-from bodhi.cli.output import json_time, plain, print_json, print_json_line, print_table, time_of
+from bodhi.cli.output import json_time, plain, print_json_line, print_table, time_of
 
 if TYPE_CHECKING:
     from bodhi.auth.api_tokens import TokenRecord
@@ -69,7 +69,7 @@ def revoke(command_line: CommandLine, token_id: str, yes: bool, as_json: bool) -
     logs.configure(settings.log_level, settings.log_format)
     revoked = in_application(settings, lambda database: ApiTokens(database).disable(token_id, by=BY))
     if as_json:
-        print_json({"revoked": int(revoked)})
+        print_json_line({"revoked": int(revoked)})
     else:
         click.echo("the token is inactive" if revoked else "there is no such active token")
     return 0 if revoked else 1
