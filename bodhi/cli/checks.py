@@ -18,7 +18,7 @@ from bodhi.settings import Settings, mask_url, resolve_settings, with_encryption
 from bodhi.settings.key_file import FILE_NAME
 
 MIGRATE = "run `python -m bodhi db migrate`"
-REKEY = "run `python -m bodhi sessions rekey`; then the old keys can be taken out of BODHI_ENCRYPTION_KEY"
+REKEY = "run `python -m bodhi sessions rekey`; when it ends with 0, the old keys can leave BODHI_ENCRYPTION_KEY"
 OLD_KEY = "put the old key behind the first one in BODHI_ENCRYPTION_KEY: the users of these sessions are logged out"
 NTP = "set both clocks by NTP: sessions go by the database's, tokens by this machine's"
 KEY_FILE = "if there was one, put it back: the server makes another when it starts, which opens nothing that is stored"
