@@ -163,7 +163,7 @@ async def test_a_copy_where_all_failed_is_none(run, source_url, target_url, serv
     """The status says so: the settings have not the key of the source."""
     old = await service_on(source_url)
     await old.create({"n": 1})
-    settings = {"BODHI_ENCRYPTION_KEY": "a key of other sessions and long enough", "NEW_KEY": NEW_KEY}
+    settings = {"BODHI_ENCRYPTION_KEY": "a-key-of-other-sessions-and-long-enough", "NEW_KEY": NEW_KEY}
     arguments = ("copy", "--from", source_url, "--to", target_url, "--to-key", "NEW_KEY", "--json", *options)
 
     status, out, _ = await run(*arguments, **settings)
