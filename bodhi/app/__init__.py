@@ -56,8 +56,8 @@ def create_app(settings: Settings) -> web.Application:
     async def sessions(_: web.Application) -> AsyncIterator[None]:
         with session_database_faults(settings):
             await service.open()
-            await warn_of_lost_keys(service, settings)
         try:
+            await warn_of_lost_keys(service, settings)
             yield  # requests are served here
         finally:
             await service.close()

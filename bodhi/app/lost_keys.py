@@ -16,15 +16,15 @@ async def warn_of_lost_keys(service: DefaultSessionService, settings: Settings) 
     try:
         found = await service.sample_keys(SAMPLE)
     except BodhiError as error:
-        # No reason not to start: it may take too long to find one that has not expired, after a long rest.
+        # No reason not to start: requests find out by themselves what is wrong.
         cause = error.__cause__ if isinstance(error, SessionUnavailable) and error.__cause__ else error
         log.warning("whether the keys open the stored sessions could not be looked at: %s", cause)
         return
     if found["unknown"] and not found["newest"] + found["older"]:
         log.warning(
-            "NO STORED SESSION OPENS: all %d that were looked at are encrypted with a key that is not in %s (%s), so"
-            " everybody is logged out; put the old key back, behind the first one if that is to stay, and start again"
-            " (docs/how-to/rotate-keys.md, a key was dropped too early)",
+            "NO STORED SESSION OPENS: all %d that were looked at are encrypted with a key that is not in %s (%s), and"
+            " whose they are is logged out; unless that key was dropped on purpose, put it back, behind the first one"
+            " if that is to stay, and start again (docs/how-to/rotate-keys.md, a key was dropped too early)",
             found["unknown"],
             BODHI_ENCRYPTION_KEY,
             settings.sources.get(BODHI_ENCRYPTION_KEY, "default"),

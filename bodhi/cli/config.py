@@ -1,5 +1,7 @@
 """``bodhi config``: show settings with their sources, export their names and defaults, make keys."""
 
+import os
+
 import click
 
 from bodhi.cli.command_line import CommandLine
@@ -33,7 +35,8 @@ def list_settings(command_line: CommandLine, as_json: bool) -> None:
         }
         for attribute, setting in SETTINGS.items()
     ]
-    if not resolution.settings.encryption_keys and key_file.exists():
+    # Path's raises where the folder may not be entered.
+    if not resolution.settings.encryption_keys and os.path.exists(key_file):  # noqa: PTH110
         # It is not read, let alone made: what matters here is where the keys are.
         [keys] = [entry for entry in entries if entry["name"] == BODHI_ENCRYPTION_KEY]
         keys.update(value=MASK, source=KEY_FILE, place=f"{KEY_FILE} {key_file}")

@@ -262,7 +262,7 @@ class SqlSessionStore:
 
     async def some_data(self, most: int) -> Sequence[StoredData]:
         with _own_errors():
-            rows = await self._database.many("list_data", after=b"", batch=most, now=self._clock())
+            rows = await self._database.many("sample_data", most=most, now=self._clock())
         return [StoredData(row["digest"], row["version"], row["data"]) for row in rows]
 
     async def _pages(self, statement: str) -> AsyncIterator[Sequence[Row]]:

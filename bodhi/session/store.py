@@ -106,7 +106,7 @@ class SessionStore(Protocol):
         """The data of every live session, by digest, in pages."""
 
     async def some_data(self, most: int) -> Sequence[StoredData]:
-        """The data of at most *most* live sessions, by digest."""
+        """The data of at most *most* live sessions, by digest; of those among a thousand stored ones."""
 
     async def live_among(self, digests: Sequence[bytes]) -> Collection[bytes]:
         """Those of *digests*, at most a thousand, under which a live session is stored."""

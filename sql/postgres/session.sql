@@ -217,6 +217,18 @@ SELECT digest, data, version
  ORDER BY digest
  LIMIT $2;
 
+-- name: sample_data(most, now) -> many
+-- Some live sessions with their data. However many have expired since somebody last swept, it looks at so many rows.
+SELECT digest, data, version
+  FROM (SELECT digest, data, version, expires_at
+          FROM bodhi_session
+         WHERE digest > ''::bytea
+         ORDER BY digest
+         LIMIT 1000) AS first_rows
+ WHERE expires_at > now_ms($2)
+ ORDER BY digest
+ LIMIT $1;
+
 -- name: rekey_session(digest, version, data) -> maybe
 -- The same content under another key: no new version, since no request need notice.
 UPDATE bodhi_session

@@ -23,6 +23,7 @@ BY_DIGEST = {
     "set_aside_session",
     "list_sessions",
     "list_data",
+    "sample_data",
     "list_versions",
     "list_held",
     "read_sessions",

@@ -1,11 +1,14 @@
 """The key file of a server, and what it says when the keys open nothing that is stored."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
+from bodhi.app import create_app
 from bodhi.database import open_database
-from bodhi.session import DefaultSessionService
+from bodhi.session import SESSIONS, DefaultSessionService
 
 LOST = "NO STORED SESSION OPENS: all 2 that were looked at"
 
@@ -58,7 +61,7 @@ async def test_a_lost_key_file_is_a_warning(log_of, key_file, database_url):
     [line] = [line for line in lost.splitlines() if LOST in line]
     assert " WARNING bodhi.app.lost_keys " in line
     assert f"BODHI_ENCRYPTION_KEY (key file {key_file})" in line
-    assert "put the old key back" in line
+    assert "put it back" in line
     assert f"made the key file {key_file}" in lost
 
     key_file.write_text(f"{key_file.read_text().strip()},{key}")
@@ -87,3 +90,20 @@ async def test_sessions_that_cannot_be_looked_at_keep_no_server_from_starting(lo
     assert " WARNING " in line
     assert "could not be looked at: " in line
     assert "version" in line
+
+
+async def test_a_start_that_is_given_up_meanwhile_closes_what_it_opened(make_settings, database_url, monkeypatch):
+    """Or the process would wait for it at its end."""
+
+    async def given_up(*_):
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(DefaultSessionService, "sample_keys", given_up)
+    app = create_app(make_settings(BODHI_SESSION_DB_URL=database_url))
+    runner = web.AppRunner(app)
+
+    with pytest.raises(asyncio.CancelledError):
+        await runner.setup()
+    await runner.cleanup()
+
+    assert not app[SESSIONS].is_open
