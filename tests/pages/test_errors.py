@@ -67,9 +67,12 @@ async def test_form_of_another_site_is_refused_on_a_page(client, site):
 
         assert 403 == response.status
         page = read_page(await response.text())
-        message, link = [*page.one("main").all("p"), *page.one("main").all("a")]
-        assert ("Not allowed", "Go to the start") == (page.one("h1").text, link.text)
-        assert message.text.startswith("Requests from other sites are not accepted. ")
+        message = "Requests from other sites are not accepted."
+        advice = "With the session's cookie a program sends this server's Origin."
+        assert ("Not allowed", f"{message} {advice} Go to the start") == (
+            page.one("h1").text,
+            " ".join(element.text for element in [*page.one("main").all("p"), *page.one("main").all("a")]),
+        )
 
 
 async def test_failure_names_nothing_but_a_reference(serve):
