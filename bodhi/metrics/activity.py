@@ -39,13 +39,13 @@ class Activity:
         span_ms = min(hours, KEPT_HOURS - 1) * 60 * MINUTE_MS
         with own_errors():
             rows = await self._database.many("list_activity", name=name, span_ms=span_ms, now=self._clock())
-            first = await self._database.maybe("find_first_activity")
         values = {row["minute"]: row["value"] for row in rows if row["minute"] is not None}
+        now, first = rows[0]["now"], rows[0]["first"]
         if name == LEVEL or first is None:
             minutes = sorted(values)
         else:
-            last = rows[0]["now"] // MINUTE_MS * MINUTE_MS
-            minutes = list(range(max(first["minute"], last - span_ms + MINUTE_MS), last + 1, MINUTE_MS))
+            last = now // MINUTE_MS * MINUTE_MS
+            minutes = list(range(max(first, last - span_ms + MINUTE_MS), last + 1, MINUTE_MS))
         return [(_minute(minute), values.get(minute, 0)) for minute in minutes]
 
     async def add(self, amounts: Mapping[str, int]) -> None:

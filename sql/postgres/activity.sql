@@ -18,20 +18,15 @@ SELECT value
    AND minute = now_ms($2) / 60000 * 60000;
 
 -- name: list_activity(name, span_ms, now) -> many
--- The time comes along in every row, and in one without a minute where there is nothing else to tell.
-SELECT clock.now AS now, activity.minute AS minute, activity.value AS value
+-- The time comes along in every row, and in one without a minute where there is nothing else to tell. So does the first
+-- minute of which anything is known, of whatever name: before it nobody looked.
+SELECT clock.now AS now, activity.minute AS minute, activity.value AS value,
+       (SELECT min(minute) FROM bodhi_activity) AS first
   FROM (SELECT now_ms($3) AS now) AS clock
   LEFT JOIN bodhi_activity AS activity
     ON activity.name = $1
    AND activity.minute > clock.now - $2::bigint
  ORDER BY activity.minute;
-
--- name: find_first_activity() -> maybe
--- Of whatever name: before it nobody looked.
-SELECT minute
-  FROM bodhi_activity
- ORDER BY minute
- LIMIT 1;
 
 -- name: sweep_activity(name, keep_ms, now) -> count
 DELETE FROM bodhi_activity
