@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bodhi.auth.context import Anonymous, ApiToken, AuthContext, ExternalApp, SessionUser
+from bodhi.auth.context import ApiToken, AuthContext, ExternalApp, SessionUser
 from bodhi.auth.refusal import Refusal
 from bodhi.auth.scopes import AppRole, Role, TokenScope, UserScope
 
@@ -29,7 +29,7 @@ class Gate:
             needed = self.token_scope
         if needed is None:
             raise Refusal("api_auth_error-missing_auth", message=_NOT_TAKEN.get(type(context)))
-        if isinstance(context, Anonymous) or context.role is None:
+        if context.role is None:
             raise Refusal("api_auth_error-missing_auth")
         if context.role.rank < needed.rank:
             raise Refusal("api_auth_error-forbidden")

@@ -94,8 +94,7 @@ def copy(  # noqa: PLR0917 - click passes them by name
         counts = {name: value for name, value in asdict(tally).items() if name not in NOT_TOLD}
         print_json_line({**counts, "dry_run": dry_run})
     else:
-        written = _written(tally.written, dry_run=dry_run)
-        click.echo(f"{tally.read} read, {written}, {tally.kept} kept, {tally.failed} failed")
+        click.echo(f"{tally.read} read, {tally.written} {_written(dry_run)}, {tally.kept} kept, {tally.failed} failed")
     return 1 if tally.failed and not (tally.written or tally.kept) else 0
 
 
@@ -124,8 +123,8 @@ def tower_sessions(command_line: CommandLine, source_url: str, dry_run: bool, as
     if as_json:
         print_json_line({**asdict(tally), "dry_run": dry_run})
     else:
-        told = {**asdict(tally), "written": _written(tally.written, dry_run=dry_run)}
-        click.echo(", ".join(text if isinstance(text, str) else f"{text} {name}" for name, text in told.items()))
+        told = {_written(dry_run) if name == "written" else name: count for name, count in asdict(tally).items()}
+        click.echo(", ".join(f"{count} {name}" for name, count in told.items()))
 
 
 def same_database(source_url: str, target_url: str) -> bool:
@@ -144,12 +143,12 @@ def _others(sessions: int) -> str:
     )
 
 
-def _written(sessions: int, *, dry_run: bool) -> str:
-    return f"{sessions} would be written" if dry_run else f"{sessions} written"
+def _written(dry_run: bool) -> str:
+    return "would be written" if dry_run else "written"
 
 
 def _so_far(read: int, written: int, _reached: bytes = b"", *, dry_run: bool = False) -> str:
-    return f"{read} read, {_written(written, dry_run=dry_run)} so far"
+    return f"{read} read, {written} {_written(dry_run)} so far"
 
 
 def _failed(handle: str, reason: str) -> None:
