@@ -4,6 +4,8 @@ The order of the checks is a part of the contract: the first that fails decides 
 sent to the provider before its signature, times, issuer and audience were checked.
 """
 
+import logging
+
 from bodhi.auth.app_access_records import AppAccessRequest
 from bodhi.auth.app_access_requests import AppAccessRequests
 from bodhi.auth.context import ExternalApp
@@ -20,6 +22,8 @@ from bodhi.auth.people import People
 from bodhi.auth.provider.claims import Claims
 from bodhi.auth.provider.errors import ProviderError
 from bodhi.auth.refusal import Refusal
+
+log = logging.getLogger(__name__)
 
 
 class ExternalApps:
@@ -112,11 +116,16 @@ class ExternalApps:
 def _check_addressed(presented: Claims, *, issuer: str, client_id: str) -> str:
     """The client that a token was issued to, by *issuer* and with *client_id* in its audience."""
     if presented.authorized_party is None:
-        raise Refusal("token_error-invalid_token")
+        raise _refused("azp", "token_error-invalid_token")
     if presented.issuer != issuer:
-        raise Refusal("token_error-invalid_issuer")
+        raise _refused("iss", "token_error-invalid_issuer")
     if presented.raw.get("aud") is None:
-        raise Refusal("token_error-invalid_token")
+        raise _refused("aud", "token_error-invalid_token")
     if client_id not in presented.audience:
-        raise Refusal("token_error-invalid_audience")
+        raise _refused("aud", "token_error-invalid_audience")
     return presented.authorized_party
+
+
+def _refused(claim: str, code: str) -> Refusal:
+    log.info("a token of another application was refused: its claim %s is missing or names somebody else", claim)
+    return Refusal(code)

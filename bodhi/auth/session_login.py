@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from bodhi.auth.provider.answers import IdToken, Tokens
-from bodhi.auth.provider.claims import Claims
+from bodhi.auth.provider.claims import Claims, identifier
 
 USER_ID, ACCESS_TOKEN, REFRESH_TOKEN, ID_TOKEN = "user_id", "access_token", "refresh_token", "id_token"
 EXPIRES_AT = "access_expires_at"  # seconds since 1970, for access tokens that do not say it themselves
@@ -60,22 +60,19 @@ def is_of_another_person(data: Mapping[str, Any], tokens: Tokens) -> bool:
 def claims_in(data: Mapping[str, Any]) -> Claims:
     """The claims of the session's access token, completed by those of its ID token.
 
-    ``token_error-invalid_token`` where neither says who it is and until when. A provider may give access tokens that
-    only itself can read: then its ID token and the time it gave say all.
+    Whose session it is and when the access token expires were noted at the login or the refresh: an access token that
+    does not say so, says it in another form, or is for the provider alone to read, is no obstacle.
+    ``token_error-invalid_token`` where nothing says it.
     """
     own = {} if data.get(IS_OPAQUE) else _payload(data[ACCESS_TOKEN])
     id_claims = data.get(ID_CLAIMS)
-    if isinstance(id_claims, dict):
-        own = {**id_claims, **own}
-    if "exp" not in own and isinstance(data.get(EXPIRES_AT), int):
-        own = {**own, "exp": data[EXPIRES_AT]}
-    return Claims.of(own)
+    noted = {"sub": data.get(USER_ID), "exp": data.get(EXPIRES_AT)}
+    return Claims.of(own, id_claims if isinstance(id_claims, dict) else {}, noted)
 
 
 def subject_of(token: str) -> str | None:
     """Whom a token is about, or None where it does not say so itself."""
-    subject = _payload(token).get("sub")
-    return subject if isinstance(subject, str) else None
+    return identifier(_payload(token).get("sub"))
 
 
 @lru_cache(maxsize=256)  # of one token, several things are asked in a row

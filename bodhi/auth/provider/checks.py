@@ -6,11 +6,11 @@ import hmac
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from bodhi.auth.provider.claims import identifier, seconds
 from bodhi.auth.provider.signed_token import NotGenuine, SignedToken
 
 LEEWAY_SECONDS = 60  # how far the provider's clock may be ahead of ours
 
-_LARGEST = 2**53  # beyond it a number is no time, and not even exact in JSON
 # By the end of the algorithm's name (OpenID Connect Core 3.1.3.6); the others, Ed25519 included, use SHA-512.
 _SHA_2 = {"256": hashlib.sha256, "384": hashlib.sha384}
 
@@ -18,7 +18,7 @@ _SHA_2 = {"256": hashlib.sha256, "384": hashlib.sha384}
 def check_kind(signed: SignedToken, *, headers: Collection[str], claimed: Collection[str]) -> None:
     """The token says nothing of itself, or only that it is of the kind that is wanted."""
     if signed.type not in {"", "jwt", *headers} or signed.claimed_type not in {"", "jwt", *claimed}:
-        raise NotGenuine("it is a token of another kind")
+        raise NotGenuine("it is a token of another kind, as its typ says")
 
 
 def check_party(payload: Mapping[str, Any], *, issuer: str, client_id: str) -> None:
@@ -26,12 +26,13 @@ def check_party(payload: Mapping[str, Any], *, issuer: str, client_id: str) -> N
     audience = payload.get("aud")
     audiences = [audience] if isinstance(audience, str) else audience
     if payload.get("iss") != issuer:
-        raise NotGenuine("it is from another issuer")
+        raise NotGenuine("it is from another issuer, as its iss says")
     if not isinstance(audiences, list) or client_id not in audiences:
-        raise NotGenuine("it is for somebody else")
+        raise NotGenuine("it is for somebody else, as its aud says")
     # Core 3.1.3.7: with several audiences only ``azp`` tells whom it was made for.
-    if payload.get("azp", client_id if len(audiences) == 1 else None) != client_id:
-        raise NotGenuine("it was issued to another client")
+    party = payload.get("azp")
+    if party != client_id and (party is not None or len(audiences) != 1):
+        raise NotGenuine("it was issued to another client, as its azp says")
 
 
 def check_issued(payload: Mapping[str, Any], now: float) -> int:
@@ -39,7 +40,7 @@ def check_issued(payload: Mapping[str, Any], now: float) -> int:
     issued_at = needed_seconds(payload, "iat")
     if issued_at > now + LEEWAY_SECONDS:
         raise NotGenuine("it is from the future")
-    if "nbf" in payload and needed_seconds(payload, "nbf") > now + LEEWAY_SECONDS:
+    if payload.get("nbf") is not None and needed_seconds(payload, "nbf") > now + LEEWAY_SECONDS:
         raise NotGenuine("it is not valid yet")
     return issued_at
 
@@ -53,7 +54,7 @@ def check_nonce(payload: Mapping[str, Any], nonce: str) -> None:
 
 def check_token_hash(signed: SignedToken, access_token: str) -> None:
     """``at_hash``, where there is one, is the hash of *access_token*."""
-    if "at_hash" not in signed.payload:
+    if signed.payload.get("at_hash") is None:
         return
     digest = _SHA_2.get(signed.algorithm[-3:], hashlib.sha512)(access_token.encode()).digest()
     expected = base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=")
@@ -74,9 +75,22 @@ def optional_text(payload: Mapping[str, Any], name: str) -> str | None:
     return None if payload.get(name) is None else needed_text(payload, name)
 
 
+def needed_identifier(payload: Mapping[str, Any], name: str) -> str:
+    """The text of a claim that may be a number."""
+    value = identifier(payload.get(name))
+    if value is None:
+        raise NotGenuine(f"it has no usable {name}")
+    return value
+
+
+def optional_identifier(payload: Mapping[str, Any], name: str) -> str | None:
+    """The text of a claim that may be a number, or missing."""
+    return None if payload.get(name) is None else needed_identifier(payload, name)
+
+
 def needed_seconds(payload: Mapping[str, Any], name: str) -> int:
     """The seconds since 1970 of a claim."""
-    value = payload.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LARGEST:
+    value = seconds(payload.get(name))
+    if value is None:
         raise NotGenuine(f"it has no usable {name}")
-    return int(value)
+    return value

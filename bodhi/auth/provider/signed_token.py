@@ -59,7 +59,9 @@ class SignedToken:
     @property
     def claimed_type(self) -> str:
         """The claim ``typ`` in lower case, by which Keycloak tells its tokens apart, or "" without one."""
-        kind = self.payload.get("typ", "")
+        kind = self.payload.get("typ")
+        if kind is None:
+            return ""
         return kind.lower() if isinstance(kind, str) else "?"
 
     async def check_signature(self, keys: SigningKeys, algorithms: Collection[str]) -> None:

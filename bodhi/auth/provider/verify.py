@@ -13,17 +13,21 @@ from bodhi.auth.provider.checks import (
     check_nonce,
     check_party,
     check_token_hash,
+    needed_identifier,
     needed_seconds,
     needed_text,
+    optional_identifier,
     optional_text,
 )
-from bodhi.auth.provider.claims import Claims
+from bodhi.auth.provider.claims import Claims, identifier
 from bodhi.auth.provider.keys import SigningKeys
 from bodhi.auth.provider.signed_token import Malformed, NotGenuine, SignedToken
 from bodhi.auth.refusal import Refusal
 
 # What a bearer token has to have; a session's own access token came from the provider itself.
 BEARER_CLAIMS = ("jti", "sub", "exp", "scope")
+# Whose token it is, for whom and from when on: where one of these is there, it has to be understood.
+_DECISIVE_CLAIMS = ("iss", "aud", "azp", "nbf")
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 LONGEST_LOGOUT_SECONDS = 600  # after its issue a logout token is of no use, and its ``jti`` may be forgotten
 
@@ -60,14 +64,14 @@ class TokenVerifier:
         """
         try:
             signed = SignedToken.of(token)
-            if any(signed.payload.get(name) is None for name in required):
-                raise Malformed
-            claims = Claims.of(signed.payload)
+            decisive = [name for name in _DECISIVE_CLAIMS if signed.payload.get(name) is not None]
+            claims = Claims.of(signed.payload, required=(*required, *decisive))
             _check_access_token(signed)
             await signed.check_signature(self._keys, self._algorithms)
         except Malformed as error:
             raise Refusal("token_error-invalid_token") from error
         except NotGenuine as error:
+            log.info("a token was refused: %s", error)
             raise Refusal("token_error-json_web_token") from error
         now = int(self._clock())
         if now > claims.expires_at or now < claims.not_before:
@@ -86,12 +90,15 @@ class TokenVerifier:
             signed = await self._own(id_token, client_id, headers=(), claimed=("id",))
             if self._clock() > needed_seconds(signed.payload, "exp"):
                 raise NotGenuine("it has expired")
+            subject = needed_text(signed.payload, "sub")
             check_nonce(signed.payload, nonce)
             if access_token is not None:
                 check_token_hash(signed, access_token)
                 if reads_access_token:
                     _check_same_person(signed.payload, access_token)
-            return IdToken(needed_text(signed.payload, "sub"), optional_text(signed.payload, "sid"), signed.payload)
+            # A login does without sid: only a back-channel logout that names it does not find the session then.
+            sid = identifier(signed.payload.get("sid"))
+            return IdToken(subject, sid, signed.payload)
         except (Malformed, NotGenuine) as error:
             log.warning("an ID token was refused: %s", error)
             raise Refusal("login_error-o_auth_error") from error
@@ -124,14 +131,14 @@ class TokenVerifier:
         if not isinstance(events, dict) or not isinstance(events.get(LOGOUT_EVENT), dict) or "nonce" in payload:
             raise NotGenuine("it is no logout token")
         expires_at = needed_seconds(payload, "iat") + LONGEST_LOGOUT_SECONDS
-        if "exp" in payload:
+        if payload.get("exp") is not None:
             expires_at = min(expires_at, needed_seconds(payload, "exp"))
         if self._clock() > expires_at:
             raise NotGenuine("it has expired")
         token = LogoutToken(
             subject=optional_text(payload, "sub"),
-            sid=optional_text(payload, "sid"),
-            jti=needed_text(payload, "jti"),
+            sid=optional_identifier(payload, "sid"),
+            jti=needed_identifier(payload, "jti"),
             expires_at=expires_at,
         )
         if token.subject is None and token.sid is None:
@@ -141,13 +148,15 @@ class TokenVerifier:
 
 def _check_access_token(signed: SignedToken) -> None:
     check_kind(signed, headers=("at+jwt",), claimed=("bearer", "at+jwt", "access"))
-    if signed.payload.get("token_use") == "id" or any(name in signed.payload for name in _FOREIGN_CLAIMS):
-        raise NotGenuine("it is a token of another kind")
+    foreign = ["token_use"] if signed.payload.get("token_use") == "id" else []
+    foreign += [name for name in _FOREIGN_CLAIMS if name in signed.payload]
+    if foreign:
+        raise NotGenuine(f"it is a token of another kind, as its {foreign[0]} says")
 
 
 def _check_same_person(payload: Mapping[str, Any], access_token: str) -> None:
     try:
-        subject = SignedToken.of(access_token).payload.get("sub")
+        subject = identifier(SignedToken.of(access_token).payload.get("sub"))
     except Malformed:
         return  # it is opaque, and whoever needs its claims will refuse it
     if subject is not None and subject != payload.get("sub"):

@@ -21,7 +21,6 @@ BAD_CLAIMS = [
     *({"nbf": value} for value in (NOW + 61, "0", [])),
     *({"nonce": value} for value in (None, "", "other", NONCE + "x", NONCE[:-1], NONCE.upper(), 5, [NONCE], "\ud800")),
     *({"sub": value} for value in (None, "", 5, ["6ac3a51c"], "somebody-else", "a\0b")),
-    *({"sid": value} for value in (5, "", [])),
     *({"typ": value} for value in ("Bearer", "Refresh", "Logout", 5)),
     {"at_hash": "x"},
     {"at_hash": 5},
@@ -85,9 +84,47 @@ async def test_what_providers_may_leave_out_is_not_missed(check, scripted, keys,
 
 
 @pytest.mark.parametrize("changes", BAD_CLAIMS, ids=ascii)
-async def test_a_wrong_claim_refuses_the_login(check, scripted, keys, changes):
-    """SR-33: 400, whatever is wrong."""
+async def test_a_wrong_claim_refuses_the_login(check, scripted, keys, changes, caplog):
+    """SR-33: 400, whatever is wrong; the log names the claim."""
     assert REFUSED == await refused(check, signed(id_claims(scripted.issuer, **changes), keys.rsa))
+    names = {"sub": "about somebody else", "nonce": "belongs to another login", "at_hash": "another access token"}
+    name = "azp" if "azp" in changes else next(iter(changes))
+    if changes == {"nonce": "\ud800"}:
+        return  # which is no JSON, so that there are no claims at all
+    about = {"exp": "expired", "iat": "future", "nbf": "not valid yet", **names}
+    assert f" {name}" in caplog.text or about[name] in caplog.text
+
+
+@pytest.mark.parametrize(("sid", "expected"), [(5, "5"), ("", None), ([], None), ({"a": 1}, None), (True, None)])
+async def test_a_login_does_without_a_sid(check, scripted, keys, sid, expected):
+    """It is for a later back-channel logout alone."""
+    assert expected == (await check(signed(id_claims(scripted.issuer, sid=sid), keys.rsa))).sid
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"email_verified": "true"},
+        {"given_name": ["Ann"], "preferred_username": 4711},
+        {"jti": 5, "auth_time": "1800000000", "amr": "pwd", "acr": 1},
+        {"name": None, "groups": {"a": [{}]}, "updated_at": "yesterday", "address": 5},
+    ],
+    ids=repr,
+)
+async def test_claims_that_a_login_does_not_need_do_not_refuse_it(check, scripted, keys, changes):
+    """Whatever their types are."""
+    await check(signed(id_claims(scripted.issuer, **changes), keys.rsa))
+
+
+@pytest.mark.parametrize("sub", [4711, "4711", ["4711"], {}, None, True])
+async def test_the_access_token_s_subject_counts_as_far_as_it_can_be_read(check, scripted, keys, sub):
+    """A number is the same as its digits; another person is refused, and so is their number."""
+    access_token = signed(access_claims(scripted.issuer, sub=sub), keys.rsa)
+
+    await check(signed(id_claims(scripted.issuer, sub="4711"), keys.rsa), access_token=access_token)
+    if sub in (4711, "4711") and sub is not True:
+        other = signed(id_claims(scripted.issuer, sub="4712"), keys.rsa)
+        assert REFUSED == await refused(check, other, access_token=access_token)
 
 
 @pytest.mark.parametrize("algorithm", ["none", "HS256", "RS999", 5, None])

@@ -15,9 +15,9 @@ BAD_CLAIMS = [
     *({"exp": value} for value in (NOW - 1, 0, "1800000300", [])),
     {"iat": NOW - LONGEST_LOGOUT_SECONDS - 1, "exp": NOW + 86_400},
     {"iat": NOW - LONGEST_LOGOUT_SECONDS - 1, "exp": None},
-    *({"jti": value} for value in (None, "", 5, [], "a\0b")),
+    *({"jti": value} for value in (None, "", [], "a\0b", True)),
     *({"sub": value} for value in (5, "", [])),
-    *({"sid": value} for value in (5, "", [])),
+    *({"sid": value} for value in ("", [], True)),
     {"sub": None, "sid": None},
     *({"nonce": value} for value in ("n", "", 5, False)),
     *(
@@ -62,6 +62,17 @@ async def test_what_providers_may_leave_out_is_not_missed(provider, scripted, ke
     token = signed(logout_claims(scripted.issuer, **changes), keys.rsa, typ="logout+jwt")
 
     assert expires_at == (await provider.verify_logout_token(token, client_id=CLIENT_ID)).expires_at
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"), [({"sid": 5}, ("5", "logout-1")), ({"jti": 5}, ("session-at-provider", "5"))]
+)
+async def test_a_number_names_a_session_or_a_token_as_its_digits_do(provider, scripted, keys, changes, expected):
+    """Providers differ in the types of identifiers."""
+    token = signed(logout_claims(scripted.issuer, **changes), keys.rsa)
+    found = await provider.verify_logout_token(token, client_id=CLIENT_ID)
+
+    assert expected == (found.sid, found.jti)
 
 
 @pytest.mark.parametrize("changes", BAD_CLAIMS, ids=repr)

@@ -1,0 +1,133 @@
+"""Logins at providers whose claims have other types than bodhi's own provider sends."""
+
+import base64
+import json
+
+import pytest
+
+from bodhi.session import SESSIONS
+from bodhi.session.handles import digest_of
+
+PROTECTED = "/bodhi/v1/tokens"  # needs a power user
+
+ODD = [
+    {"scope": ["openid", "profile"]},
+    {"given_name": ["Ann"], "family_name": None},
+    {"preferred_username": 4711},
+    {"preferred_username": {"value": "power"}},
+    {"jti": 17, "iat": "now", "nbf": "never", "azp": ["bodhi"], "iss": 5, "aud": {"bodhi": True}},
+    {"email_verified": "true", "email": 5, "groups": {"a": [{}]}},
+    {"exp": "1800000000"},
+    {"exp": None, "scope": None, "jti": None, "sub": None},
+    {"sub": ["power"]},
+]
+
+
+@pytest.fixture
+def odd_token(provider):
+    """An access token of a power user with these claims changed."""
+
+    def make(claims, **options):
+        return provider.issue_access_token("power", **options, **claims)
+
+    return make
+
+
+async def log_in(browser, provider):
+    """The response to a login of a power user, completed."""
+    return await browser.finish(await provider.log_in_url(await browser.begin(), user="power"))
+
+
+def replaced(token):
+    """Puts another access token into an answer; the ID token is not bound to it any more."""
+
+    def change(answer):
+        answer["access_token"] = token
+        del answer["id_token"]
+
+    return change
+
+
+@pytest.mark.parametrize("claims", ODD, ids=repr)
+async def test_odd_claims_log_in(browser, provider, odd_token, claims):
+    """And are of no hindrance to the next requests, nor to a refresh."""
+
+    def odd(answer):
+        answer["access_token"] = odd_token(claims)
+        answer["id_token"] = provider.sign({**_claims_in(answer["id_token"]), **_for_id_tokens(claims)})
+
+    provider.alter("code", odd)
+    response = await log_in(browser, provider)
+
+    assert 200 == response.status, await response.text()
+    for _ in range(2):
+        assert 200 == (await browser.get(PROTECTED)).status
+        assert provider.person("power").user_id == (await browser.user())["user_id"]
+
+
+@pytest.mark.parametrize("claims", ODD, ids=repr)
+async def test_a_stored_session_with_odd_claims_works(browser, server, provider, odd_token, claims):
+    """What an earlier version stored, or a refresh brought."""
+    assert 200 == (await log_in(browser, provider)).status
+    service = server.app[SESSIONS]
+    expired = provider.issue_access_token("power", expires_in=-5)
+    await service.atomically(digest_of(browser.session_cookie), lambda data, _: data.update(access_token=expired))
+    provider.alter("refresh", replaced(odd_token(claims)))
+
+    assert [200, 200] == [(await browser.get(PROTECTED)).status for _ in range(2)]
+    assert 1 == provider.counts["refresh"]
+
+
+async def test_names_are_read_where_that_is_clear(browser, provider, odd_token):
+    """A number as its digits, a list as its names."""
+    assert 200 == (await log_in(browser, provider)).status
+    token = odd_token({"preferred_username": 4711, "given_name": ["Ann"], "family_name": ["von", "Hof"]})
+    await browser.server.app[SESSIONS].atomically(
+        digest_of(browser.session_cookie), lambda data, _: data.update(access_token=token)
+    )
+
+    user = await browser.user()
+
+    assert ("4711", "Ann", "von Hof") == (user["username"], user["first_name"], user["last_name"])
+
+
+@pytest.mark.parametrize("scope", [["openid", "scope_user_user"], ["openid scope_user_user"], "openid scope_user_user"])
+async def test_another_application_s_scopes_may_be_a_list(browser, provider, scope):
+    """In the token that it presents, and in the one that this is exchanged for."""
+    provider.add_client("notes", secret="a secret of the notes")
+    token = provider.issue_access_token("user", client_id="notes", audience=["notes", "bodhi"], scope=scope, jti=5)
+    exchanged = provider.issue_access_token("user", audience=["bodhi"], scope=scope, given_name=["Ann"])
+    provider.fail("exchange", status=200, body={"access_token": exchanged, "token_type": "Bearer"})
+
+    response = await browser.session.get(
+        browser.make_url("/bodhi/v1/user"), headers={"Authorization": f"Bearer {token}"}
+    )
+
+    assert ("scope_user_user", "Ann") == ((user := await response.json())["role"], user["first_name"])
+
+
+@pytest.mark.parametrize("claims", [{"nonce": 5}, {"aud": {}}, {"exp": "soon"}, {"sub": 4711}], ids=repr)
+async def test_a_claim_that_a_login_needs_is_named(browser, provider, claims, caplog):
+    """In the log, without its value; the login is refused as a client's error."""
+
+    def odd(answer):
+        answer["id_token"] = provider.sign({**_claims_in(answer["id_token"]), **claims})
+
+    provider.alter("code", odd)
+    response = await log_in(browser, provider)
+
+    assert (400, "login_error-o_auth_error") == (response.status, (await response.json())["error"]["code"])
+    (name,) = claims
+    assert [f" {name}"] == [f" {name}" for record in caplog.records if f" {name}" in record.getMessage()]
+
+
+def _claims_in(token):
+    payload = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+
+
+def _for_id_tokens(claims):
+    """Those of *claims* that an ID token may have in any form; and nulls, which say nothing."""
+    nulls = dict.fromkeys(("at_hash", "azp", "nbf", "typ", "acr"))
+    needed = {"exp", "sub", "iat", "nbf", "azp", "iss", "aud"}
+    return {**{name: value for name, value in claims.items() if name not in needed}, **nulls}
