@@ -1,10 +1,12 @@
 """``bodhi.session.setup``: sessions for an aiohttp application, kept whatever the response is."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, MutableMapping
 from typing import cast
+from weakref import WeakKeyDictionary
 
 import aiohttp_session
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 from aiohttp.typedefs import Handler, Middleware
 
 from bodhi.session import aiohttp_keys
@@ -14,6 +16,9 @@ from bodhi.session.session import Session
 from bodhi.session.visit import VISIT, Visit
 
 SESSIONS = web.AppKey("SESSIONS", DefaultSessionService)
+
+# By what a request shares with all of its clones, each of which has request keys of its own: what it is answered through.
+Visits = MutableMapping[AbstractStreamWriter, Visit]
 
 
 def remote_of(request: web.Request) -> str | None:
@@ -38,8 +43,15 @@ def setup(
     """
     app[SESSIONS] = service
     app.cleanup_ctx.append(_opened)
-    app.middlewares.append(session_middleware(service, max_age=max_age, client_of=client_of))
-    app.on_response_prepare.append(_before_headers)
+    visits: Visits = WeakKeyDictionary()
+    app.middlewares.append(session_middleware(service, visits, max_age=max_age, client_of=client_of))
+
+    async def before_headers(request: web.Request, response: web.StreamResponse) -> None:
+        visit = visits.get(request.writer)
+        if visit is not None:
+            await _before_headers(visit, response)
+
+    app.on_response_prepare.append(before_headers)
 
 
 async def get_session(request: web.Request) -> Session:
@@ -63,16 +75,17 @@ async def _opened(app: web.Application) -> AsyncIterator[None]:
 
 def session_middleware(
     service: DefaultSessionService,
+    visits: Visits,
     *,
     max_age: int | None = None,
     client_of: Callable[[web.Request], str | None] = remote_of,
 ) -> Middleware:
-    """The middleware that :func:`setup` installs."""
+    """The middleware that :func:`setup` installs; the visit of each request is found in *visits*."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         visit = Visit(service, request, remote=client_of(request), max_age=max_age, saves_at_once=True)
-        request[VISIT] = visit
+        visits[request.writer] = request[VISIT] = visit
         request[aiohttp_keys.STORAGE] = visit
         try:
             response = await handler(request)
@@ -106,14 +119,11 @@ async def _finish(visit: Visit, session: Session, response: web.StreamResponse) 
             raise
 
 
-async def _before_headers(request: web.Request, response: web.StreamResponse) -> None:
+async def _before_headers(visit: Visit, response: web.StreamResponse) -> None:
     """Keep what a stream's handler changed, or a middleware around :func:`setup`'s; tell the browser, and caches.
 
     Only here, since a middleware may have put another response in the place of the handler's.
     """
-    visit = request.get(VISIT)
-    if visit is None:
-        return
     if visit.session is not None and visit.session.is_due():
         await _keep_before_headers(visit, visit.session, response)
     if visit.session is not None or visit.has_looked:

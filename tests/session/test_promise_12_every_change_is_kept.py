@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from aiohttp_session import get_session, new_session
 
-from bodhi.session import SessionDataError, SessionNotSaved
+from bodhi.session import SessionDataError, SessionNotSaved, setup
 from session.conftest import DEADLINE_SECONDS
 from session.pages import cookie_of, sent
 
@@ -346,6 +346,86 @@ async def test_a_handler_may_be_given_a_copy_of_the_request(serve, service):
     first = cookie_of(await client.get("/page"))
     assert {"b": 2} == (await service.load(first)).data
     assert '{"b": 2}' == await (await client.get("/read")).text()
+
+
+def _cloning(**changes):
+    """A middleware that passes on a clone of the request, as those of aiohttp_remotes do."""
+
+    @web.middleware
+    async def middleware(request, handler):
+        return await handler(request.clone(**changes))
+
+    return middleware
+
+
+@web.middleware
+async def _replacing(request, handler):
+    """Answers with another response than the handler's, unless that has been sent."""
+    response = await handler(request)
+    return response if response.prepared else web.Response(text="another")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"around": [_cloning(scheme="https", host="example.org", remote="192.0.2.1")]},
+        {"around": [_cloning(), _cloning(rel_url="/page?changed=1")]},
+        {"around": [_cloning()], "inside": [_cloning(method="POST")]},
+        {"around": [_replacing, _cloning()], "inside": [_cloning()]},
+        {"around": [_cloning()], "inside": [_replacing]},
+    ],
+    ids=["outside", "two outside", "outside and inside", "answered outside", "answered inside"],
+)
+async def test_the_cookie_is_sent_for_a_clone_of_the_request(options, serve, service, subtests):
+    """Whichever request object the handler and aiohttp see: one row for a visitor, and later requests find it."""
+    for answer in ANSWERS:
+        with subtests.test(answer.__name__):
+            client = await serve(service, page=_changing(answer, lambda session: session.update(a=1)), **options)
+            before = await service.count_sessions()
+
+            response = await _get(client, "/page", answer)
+            again = await _get(client, "/page", answer)
+
+            assert {"a": 1} == (await service.load(cookie_of(response))).data
+            assert "no-store" == response.headers["Cache-Control"]
+            assert "Cookie" == response.headers["Vary"]
+            assert cookie_of(again) is None
+            assert before + 1 == await service.count_sessions()
+
+
+async def test_a_clone_may_carry_other_headers(serve, service):
+    """The session belongs to the cookie that a middleware passes on; its end reaches the browser."""
+    session_id, _ = await service.create({"a": 1})
+    client = await serve(service, around=[_cloning(headers=sent(session_id))], keeps_cookies=False)
+
+    read = await client.get("/read")
+    logout = await client.post("/logout")
+
+    assert {"a": 1} == await read.json()
+    assert ("no-store", "Cookie") == (read.headers["Cache-Control"], read.headers["Vary"])
+    assert "" == cookie_of(logout)
+    assert await service.load(session_id) is None
+
+
+async def test_a_sub_application_with_a_setup_of_its_own_keeps_the_outer_cookie(serve, service):
+    """A middleware between the two that begins the session is answered like any other."""
+
+    @web.middleware
+    async def counting(request, handler):
+        (await get_session(request))["visited"] = True
+        return await handler(request)
+
+    def install(app, service):
+        setup(app, service)
+        app.middlewares.append(counting)
+        sub_app = web.Application()
+        setup(sub_app, service)
+        sub_app.router.add_get("/page", _response)
+        app.add_subapp("/sub", sub_app)
+
+    client = await serve(service, install=install)
+
+    assert {"visited": True} == (await service.load(cookie_of(await client.get("/sub/page")))).data
 
 
 # What is lost, is said.
