@@ -4,7 +4,7 @@ Source: RFC 6265bis, sections 4.1.3 and 5.4; ``http.cookies`` is not used, since
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from time import time
@@ -14,6 +14,7 @@ from bodhi.errors import ConfigurationError
 HOST_PREFIX = "__Host-"
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_FORWARDED_HTTPS = re.compile(r'proto="?https\b', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +74,9 @@ class CookiePolicy:
     def _attributes(self) -> str:
         secure = "; Secure" if self.secure else ""
         return f"Path=/; HttpOnly; SameSite={self.samesite}{secure}"
+
+
+def claims_https(headers: Mapping[str, str]) -> bool:
+    """Whether the headers of a proxy say that the browser came over https. A client can send them as well."""
+    forwarded_proto = headers.get("X-Forwarded-Proto", "")
+    return "https" in forwarded_proto.lower() or bool(_FORWARDED_HTTPS.search(headers.get("Forwarded", "")))

@@ -48,6 +48,7 @@ class SessionKeeper:
         self._store = store
         self._max_per_user = max_per_user
         self.cookie = cookie or CookiePolicy()
+        self._has_warned_of_insecure_cookie = False
         self.revocations = Revocations(store)
         self.counters = SessionCounters()
         idle_ms = idle_seconds * 1000
@@ -217,6 +218,16 @@ class SessionKeeper:
             self._note_other_owner(session.record.user_id, record.user_id)
             return session_id, OpenSession(record, move.plaintext, move.data)
         raise SessionError("no unused session id was found")
+
+    def warn_of_insecure_cookie(self) -> None:
+        """Log, once, that a cookie without Secure was set in answer to an https request."""
+        if not self._has_warned_of_insecure_cookie:
+            self._has_warned_of_insecure_cookie = True
+            log.warning(
+                "the session cookie is set without Secure in answer to an https request: give the session service "
+                "cookie=CookiePolicy(secure=True), or BODHI_PUBLIC_SCHEME=https to bodhi's own server; "
+                "see docs/reference/library.md"
+            )
 
     async def delete(self, digest: bytes, *, reason: Reason = "logout", user_id: str | None = None) -> bool:
         """End the session stored under *digest*, *user_id*'s if that is known; whether there was a live one."""

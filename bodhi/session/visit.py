@@ -14,6 +14,7 @@ import aiohttp_session
 from aiohttp import hdrs, web
 
 from bodhi.session.changes import OpenSession
+from bodhi.session.cookie import claims_https
 from bodhi.session.errors import SessionGone, SessionNotSaved, SessionUnavailable
 from bodhi.session.handles import digest_of, is_session_id
 from bodhi.session.keeper import SessionKeeper
@@ -50,6 +51,7 @@ class Visit(aiohttp_session.AbstractStorage):
         # Not the request itself, which holds this visit: such a cycle would keep both, with the session's data, until
         # the garbage collector comes by, and make it come by often.
         self._headers = request.headers
+        self._request = ref(request)
         self._remote = remote
         self._max_age = max_age
         self.session: Session | None = None  # what was asked for; not in the request, which a middleware may clone
@@ -262,6 +264,13 @@ class Visit(aiohttp_session.AbstractStorage):
         self._session_id = session_id
         if not self.headers_are_out:
             self._set_cookie = self._keeper.cookie.set(session_id, session.max_age)
+            if not self._keeper.cookie.secure and self._is_https():
+                self._keeper.warn_of_insecure_cookie()
+
+    def _is_https(self) -> bool:
+        """Whether the browser seems to have come over https; good enough for a warning, since anybody can say so."""
+        request = self._request()
+        return (request is not None and request.secure) or claims_https(self._headers)
 
     def _forget(self) -> None:
         self._session_id = None

@@ -52,6 +52,65 @@ async def test_every_set_cookie_has_the_same_attributes(policy, name, attributes
     assert "" == cookie_of(logout)
 
 
+def _warnings(caplog):
+    return [record.getMessage() for record in caplog.records if "without Secure" in record.getMessage()]
+
+
+HTTPS = [
+    {"X-Forwarded-Proto": "https"},
+    {"X-Forwarded-Proto": "HTTPS, http"},
+    {"Forwarded": 'for=192.0.2.1;Proto="https"'},
+    {"Forwarded": "for=192.0.2.1;proto=https;host=example.org"},
+]
+
+
+@pytest.mark.parametrize("headers", HTTPS, ids=lambda headers: str(headers))
+async def test_an_insecure_cookie_over_https_warns_once(headers, serve, service, caplog):
+    """The first https request that sets a cookie; the warning says what to change, and nothing else happens."""
+    client = await serve(service, keeps_cookies=False)
+    plain = await client.post("/set", json={"a": 1})
+    await client.get("/read", headers={**headers, **sent(cookie_of(plain))})
+    assert [] == _warnings(caplog)
+
+    first = await client.post("/set", json={"a": 1}, headers=headers)
+    await client.post("/login/alice", headers={**headers, **sent(cookie_of(first))})
+
+    (warning,) = _warnings(caplog)
+    assert "CookiePolicy(secure=True)" in warning
+    assert "docs/reference/library.md" in warning
+    assert _attributes(plain) == _attributes(first)
+
+
+@pytest.mark.parametrize("path", ["/set", "/stream"])
+async def test_a_request_whose_scheme_is_https_warns(path, serve, service, caplog):
+    """As a server that speaks TLS itself sees it, or a middleware that knows its proxy; streams too."""
+
+    @web.middleware
+    async def behind_a_proxy(request, handler):
+        return await handler(request.clone(scheme="https"))
+
+    async def stream(request):
+        (await get_session(request))["a"] = 1
+        response = web.StreamResponse()
+        await response.prepare(request)
+        return response
+
+    client = await serve(service, around=[behind_a_proxy], stream=stream)
+
+    await client.post(path, json={"a": 1})
+
+    assert 1 == len(_warnings(caplog))
+
+
+async def test_a_secure_cookie_and_http_warn_of_nothing(serve, make_service, caplog):
+    """Each is as it should be."""
+    for policy, headers in ((CookiePolicy(secure=True), HTTPS[0]), (CookiePolicy(), {"X-Forwarded-Proto": "http"})):
+        client = await serve(await make_service(cookie=policy), keeps_cookies=False)
+        assert cookie_of(await client.post("/set", json={"a": 1}, headers=headers))
+
+    assert [] == _warnings(caplog)
+
+
 async def test_the_value_has_256_random_bits(service):
     """43 characters of base64url, never twice the same."""
     ids = {(await service.create({"a": 1}))[0] for _ in range(50)}
