@@ -17,7 +17,7 @@ from bodhi.session.visit import VISIT, Visit
 
 SESSIONS = web.AppKey("SESSIONS", DefaultSessionService)
 
-# By what a request shares with all of its clones, each of which has request keys of its own: what it is answered through.
+# Found by the writer of the response, which a request shares with its clones; each clone has request keys of its own.
 Visits = MutableMapping[AbstractStreamWriter, Visit]
 
 

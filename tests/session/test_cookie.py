@@ -64,7 +64,7 @@ HTTPS = [
 ]
 
 
-@pytest.mark.parametrize("headers", HTTPS, ids=lambda headers: str(headers))
+@pytest.mark.parametrize("headers", HTTPS, ids=str)
 async def test_an_insecure_cookie_over_https_warns_once(headers, serve, service, caplog):
     """The first https request that sets a cookie; the warning says what to change, and nothing else happens."""
     client = await serve(service, keeps_cookies=False)
