@@ -3,6 +3,10 @@
 A connection is taken from asyncpg's pool once and kept, last in first out, with its prepared statements: giving it back
 after every use would cost a reset query and the statements. Connecting, several hosts, and finding the
 primary again after a failover stay the pool's work. Nothing here may set state on a connection outside a transaction.
+
+Everything runs READ COMMITTED, whatever the server, the database, the role or the URL has for a default. Transactions
+say so as they begin, and connections as they start. Where a pooler takes no such start-up parameter, a single statement
+runs under the default, and once more in a READ COMMITTED transaction if that refuses it.
 """
 
 import asyncio
@@ -71,7 +75,7 @@ class PostgresDatabase:
                     min_size=0,
                     init_size=1,
                     max_size=self._pool_size,
-                    connect=HostsInTurn(self._url, limit_seconds=self.limit_seconds, moved=self._distrust),
+                    connect=self._hosts(self._distrust),
                     statement_cache_size=self._statement_cache_size,
                     server_settings={"search_path": self._schema} if self._schema else None,
                 )
@@ -115,23 +119,10 @@ class PostgresDatabase:
     @asynccontextmanager
     async def transaction(self, *, limit_seconds: float | None = None) -> AsyncIterator[Executor]:
         """A READ COMMITTED transaction on one connection, as a whole within the time limit."""
-        async with self._lent(limit_seconds) as connection:
-            transaction = connection.raw.transaction()
-            await transaction.start()
-            try:
-                milliseconds = str(round((limit_seconds or self.limit_seconds) * 1000))
-                await connection.maybe(self._statements["limit_transaction"], {"milliseconds": milliseconds})
-                yield _Transaction(connection, self._statements)
-            except BaseException as error:
-                # Where the connection is dropped the server rolls back by itself: waiting for it could take for ever.
-                if _leaves_usable(error):
-                    await transaction.rollback()
-                raise
-            try:
-                await transaction.commit()
-            except BaseException:
-                connection.drop()
-                raise
+        async with self._lent(limit_seconds) as connection, connection.transaction():
+            milliseconds = str(round((limit_seconds or self.limit_seconds) * 1000))
+            await connection.maybe(self._statements["limit_transaction"], {"milliseconds": milliseconds})
+            yield _Transaction(connection, self._statements)
 
     async def listen(self, channel: str, heard: Callable[[str | None], None], /) -> None:
         """Notifications by LISTEN, on a connection beside the pool.
@@ -141,18 +132,26 @@ class PostgresDatabase:
         """
         if not self._statement_cache_size:
             await asyncio.Event().wait()
-        hosts = HostsInTurn(self._url, limit_seconds=self.limit_seconds, moved=lambda: None)
-        await listen(hosts, channel, heard, probe=self._statements["probe_connection"].sql)
+        await listen(self._hosts(lambda: None), channel, heard, probe=self._statements["probe_connection"].sql)
+
+    def _hosts(self, moved: Callable[[], None]) -> HostsInTurn:
+        # PgBouncer, which is between where the statement cache is off, takes none of the parameters that it does not know.
+        sets_isolation = self._statement_cache_size > 0
+        return HostsInTurn(self._url, limit_seconds=self.limit_seconds, moved=moved, sets_isolation=sets_isolation)
 
     # Two ways to a connection: _run for one statement, and _lent for several, which may take another time limit.
 
     async def _run(self, call: Callable[..., Awaitable[Answer]], *arguments: object) -> Answer:
+        is_serialized = False  # by the server's default isolation level, which then refused the statement
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with self._limit():
                     connection = await self._take()
                     try:
-                        return await call(connection, *arguments)
+                        if not is_serialized:
+                            return await call(connection, *arguments)
+                        async with connection.transaction():
+                            return await call(connection, *arguments)
                     except BaseException as error:
                         connection.drop_after(error)
                         raise
@@ -162,6 +161,7 @@ class PostgresDatabase:
                 failure = self._told(error)
                 if attempt == ATTEMPTS or not isinstance(failure, _Undone):
                     raise failure from error
+                is_serialized = isinstance(error, asyncpg.SerializationError)
         raise AssertionError("the last attempt returns or raises")
 
     @asynccontextmanager
@@ -286,6 +286,24 @@ class _Connection:
     async def count(self, statement: Statement, values: Mapping[str, object]) -> int:
         tag: str = await self.raw.execute(statement.sql, *statement.arguments(values))
         return int(tag.rpartition(" ")[2])
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """A READ COMMITTED transaction around what runs in the block."""
+        transaction = self.raw.transaction(isolation="read_committed")
+        await transaction.start()
+        try:
+            yield
+        except BaseException as error:
+            # Where the connection is dropped the server rolls back by itself: waiting for it could take for ever.
+            if _leaves_usable(error):
+                await transaction.rollback()
+            raise
+        try:
+            await transaction.commit()
+        except BaseException:
+            self.drop()
+            raise
 
     async def fill(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         await self.raw.copy_records_to_table(table, records=rows, columns=columns)

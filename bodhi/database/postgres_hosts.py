@@ -1,11 +1,14 @@
 """Finding the right one of several PostgreSQL servers in time."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
+
+# A parameter of the start-up message comes before what the database, the role or the URL's own options say.
+ISOLATION = "default_transaction_isolation"
 
 
 class HostsInTurn:
@@ -15,10 +18,14 @@ class HostsInTurn:
     packets would use it up at each attempt. Here each has its share, and the host that served last is asked first.
     """
 
-    def __init__(self, url: str, *, limit_seconds: float, moved: Callable[[], None]) -> None:
-        """*moved* is called when another host serves than before."""
+    def __init__(self, url: str, *, limit_seconds: float, moved: Callable[[], None], sets_isolation: bool) -> None:
+        """*moved* is called when another host serves than before.
+
+        With *sets_isolation* connections are READ COMMITTED by default, unless a pooler takes no such parameter.
+        """
         self._urls = single_host_urls(url)
         self._moved = moved
+        self._sets_isolation = sets_isolation
         self._share_seconds = limit_seconds / (len(self._urls) + 1.5)
 
     async def __call__(self, *_: object, **options: Any) -> Any:
@@ -27,7 +34,7 @@ class HostsInTurn:
         for url in list(self._urls):
             try:
                 async with asyncio.timeout(self._share_seconds):
-                    connection = await asyncpg.connect(url, **options)
+                    connection = await self._connect(url, options)
             except (OSError, asyncpg.PostgresError, asyncpg.InternalClientError) as error:
                 failure = error
             else:
@@ -38,6 +45,17 @@ class HostsInTurn:
                 return connection
         assert failure is not None  # there is one host at least
         raise failure
+
+    async def _connect(self, url: str, options: Mapping[str, Any]) -> Any:
+        if self._sets_isolation:
+            settings = {**(options.get("server_settings") or {}), ISOLATION: "read committed"}
+            try:
+                return await asyncpg.connect(url, **{**options, "server_settings": settings})
+            except asyncpg.PostgresError as error:
+                if ISOLATION not in str(error):
+                    raise
+            self._sets_isolation = False  # PgBouncer refuses the start-up parameters that it does not know
+        return await asyncpg.connect(url, **options)
 
 
 def single_host_urls(url: str) -> list[str]:

@@ -6,11 +6,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from bodhi.database import CannotOpen
+from bodhi.database import CannotOpen, Schema, open_database
 from bodhi.session import DefaultSessionService, SessionGone
 from resilience.app import KEY
 from resilience.conftest import StartApp
 from resilience.visitors import go_round, visitors
+from session.raw_database import RawDatabase
+from session.test_isolation import REFUSAL, TRIGGER
 
 SERVICES = 5  # of up to 10 connections each, where PgBouncer has 3 to the server
 WRITERS = 50
@@ -75,6 +77,32 @@ async def test_logins_of_one_user_take_turns(pgbouncer_url: str) -> None:
         await asyncio.gather(*(nodes[number % SERVICES].create({"user_id": "one"}) for number in range(WRITERS)))
 
         assert 3 == await nodes[0].count_sessions_for_user("one")
+
+
+@pytest.mark.parametrize("statement_cache_size", [0, 100], ids=["known", "found out"])
+async def test_other_isolation_levels_by_default_lose_nothing(
+    postgres_url: str, pgbouncer_url: str, statement_cache_size: int
+) -> None:
+    """PgBouncer takes no parameter that would change the default, and a SET would be somebody else's next."""
+    async with RawDatabase(postgres_url) as raw:
+        ((name,),) = [row.values() for row in await raw.rows("SELECT current_database()")]
+        await raw.rows(f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'")
+        async with open_database(pgbouncer_url, statement_cache_size=0) as database:
+            await Schema(database, "session").migrate()
+        await raw.rows(REFUSAL)
+        await raw.rows(TRIGGER)
+        # One connection behind it, so that this old PgBouncer does not mix up prepared statements.
+        options = {"pool_size": 1, "statement_cache_size": statement_cache_size, "sweep_seconds": None}
+        async with DefaultSessionService.from_url(pgbouncer_url, keys=[KEY], **options) as node:
+            session_id, stored = await node.create({"number": 0})
+            await asyncio.gather(
+                *(node.save(stored, {"number": 0, f"key{number}": number}) for number in range(WRITERS))
+            )
+            saved = await node.load(session_id)
+            assert saved is not None
+            assert {"number": 0} | {f"key{number}": number for number in range(WRITERS)} == saved.data
+            await node.rotate(saved, {"user_id": "ann"})
+            assert 1 == await node.clear_sessions_for_user("ann")
 
 
 async def test_processes_that_start_at_once_serve_their_clients(pgbouncer_url: str, start_app: StartApp) -> None:
