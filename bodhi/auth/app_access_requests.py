@@ -110,7 +110,10 @@ class AppAccessRequests:
     async def _store(self, *, source: str, app_client_id: str, **values: object) -> AppAccessRequest:
         asked_by = {"source": source, "app_client_id": app_client_id, "now": self._clock()}
         with own_errors():
-            async with self._database.transaction() as transaction:
+            async with (
+                self._database.turn(("source", source)) as left_seconds,
+                self._database.transaction(limit_seconds=left_seconds) as transaction,
+            ):
                 await transaction.maybe("lock_source", source=source)
                 waiting = await transaction.maybe("count_open_app_access_requests", **asked_by)
                 assert waiting is not None  # a count answers

@@ -24,6 +24,7 @@ from bodhi.database.notifications import listen
 from bodhi.database.postgres_hosts import HostsInTurn
 from bodhi.database.protocol import Executor, Row
 from bodhi.database.statements import Statement, load_statements
+from bodhi.database.turns import Turns
 from bodhi.telemetry import statement_spans
 from bodhi.urls import mask_url
 
@@ -52,6 +53,7 @@ class PostgresDatabase:
         self._pool_size = pool_size
         self.limit_seconds = limit_seconds
         self._limit = TimeLimit(limit_seconds)
+        self.turn = Turns(limit_seconds)
         self._statement_cache_size = statement_cache_size
         self._schema = schema
         self._statements = load_statements("postgres")
@@ -135,7 +137,7 @@ class PostgresDatabase:
         await listen(self._hosts(lambda: None), channel, heard, probe=self._statements["probe_connection"].sql)
 
     def _hosts(self, moved: Callable[[], None]) -> HostsInTurn:
-        # PgBouncer, which is between where the statement cache is off, takes none of the parameters that it does not know.
+        # Where the statement cache is off PgBouncer is between, which takes no parameter that it does not know.
         sets_isolation = self._statement_cache_size > 0
         return HostsInTurn(self._url, limit_seconds=self.limit_seconds, moved=moved, sets_isolation=sets_isolation)
 

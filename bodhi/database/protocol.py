@@ -1,6 +1,6 @@
 """What the layers above may ask of a database, whichever it is."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, Self
 
@@ -69,6 +69,13 @@ class Database(Executor, Protocol):
 
     def transaction(self, *, limit_seconds: float | None = None) -> AbstractAsyncContextManager[Executor]:
         """Statements that happen together or not at all; as a whole within the time limit, or the one given."""
+
+    def turn(self, *keys: Hashable) -> AbstractAsyncContextManager[float]:
+        """A block that callers of the same key run one after the other, in this process and in the order of arrival.
+
+        It is for what would wait for a lock in the database: callers wait before they take a connection, so that those
+        of other keys find one. Gives the seconds that are left of the time limit. Several keys are taken in order.
+        """
 
     async def listen(self, channel: str, heard: Callable[[str | None], None], /) -> None:
         """Call *heard* with the payload of each notification on *channel*, until cancelled.

@@ -25,6 +25,7 @@ from bodhi.database.limits import TimeLimit
 from bodhi.database.protocol import Executor, Row
 from bodhi.database.sqlite_thread import BUSY_SHARE, Work, WorkConnection, run
 from bodhi.database.statements import Statement, load_statements
+from bodhi.database.turns import Turns
 from bodhi.telemetry import statement_spans
 
 MEMORY = ":memory:"
@@ -58,6 +59,7 @@ class SqliteDatabase:
         self._reader_count = 0 if path == MEMORY else readers
         self.limit_seconds = limit_seconds
         self._limit = TimeLimit(limit_seconds)
+        self.turn = Turns(limit_seconds)
         self._synchronous = synchronous
         self._read_only = read_only
         self._statements = load_statements("sqlite")

@@ -1,6 +1,6 @@
 """Sessions in one SQL database: records in, records out. The statements are in ``sql/<dialect>/session.sql``."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from time import monotonic
 
@@ -8,7 +8,7 @@ from msgspec.structs import asdict
 
 from bodhi.database import Coalescer, Conflict, Database, DatabaseUnavailable, Executor, Row
 from bodhi.session.errors import DigestTaken, SessionGone, SessionUnavailable
-from bodhi.session.handles import digests_of
+from bodhi.session.handles import digests_of, handle_of
 from bodhi.session.records import (
     Device,
     NewSession,
@@ -78,7 +78,7 @@ class SqlSessionStore:
         if replaces is None and cap is None:
             with _own_errors():
                 return _record(await self._database.maybe("create_session", **_creation(new), now=self._clock()))
-        async with self._transaction() as transaction:
+        async with self._transaction(*_turns(cap, replaces)) as transaction:
             await self._lock_user(transaction, cap)
             if replaces is not None:
                 ended = await transaction.maybe("delete_session", digest=replaces, now=self._clock())
@@ -107,7 +107,8 @@ class SqlSessionStore:
     async def save(self, save: Save) -> bool:
         try:
             if save.ages is not None:
-                return await self._save(self._database, save)
+                async with self._database.turn(*_turns(None, save.digest)):
+                    return await self._save(self._database, save)
             return bool(await self._saves(save.digest, save))
         except DatabaseUnavailable as error:
             raise SessionUnavailable from error
@@ -123,7 +124,7 @@ class SqlSessionStore:
         return await executor.maybe("save_session_ages", **values, **asdict(save.ages)) is not None
 
     async def update(self, digest: bytes, change: Callable[[SessionRecord], Save | None]) -> bool:
-        async with self._transaction() as transaction:
+        async with self._transaction(*_turns(None, digest)) as transaction:
             row = await transaction.maybe("lock_session", digest=digest, now=self._clock())
             if row is None:
                 return False
@@ -140,7 +141,7 @@ class SqlSessionStore:
         renewed: bool,
         cap: UserCap | None = None,
     ) -> SessionRecord | None:
-        async with self._transaction() as transaction:
+        async with self._transaction(*_turns(cap, digest)) as transaction:
             # The user's lock before the row's: in another order two logins of one user could wait for each other.
             await self._lock_user(transaction, cap)
             locked = await transaction.maybe("lock_session", digest=digest, now=self._clock())
@@ -176,9 +177,12 @@ class SqlSessionStore:
             )
         return len(rows)
 
+    # What ends sessions takes turns with its like alone: it is not to wait until everybody has changed the session.
+
     async def delete(self, digest: bytes) -> bool:
         with _own_errors():
-            row = await self._database.maybe("delete_session", digest=digest, now=self._clock())
+            async with self._database.turn(("end", handle_of(digest))):
+                row = await self._database.maybe("delete_session", digest=digest, now=self._clock())
         return bool(row and row["live"])
 
     async def revoke(self, handle: str, *, user_id: str | None = None) -> Revoked | None:
@@ -186,13 +190,17 @@ class SqlSessionStore:
         if digests is None:
             return None
         low, high = digests
+        values = {"low": low, "high": high, "user_id": user_id, "now": self._clock()}
         with _own_errors():
-            rows = await self._database.many("revoke_session", low=low, high=high, user_id=user_id, now=self._clock())
+            async with self._database.turn(("end", handle)):
+                rows = await self._database.many("revoke_session", **values)
         return next((Revoked(row["user_id"]) for row in rows if row["live"]), None)
 
     async def clear_user(self, user_id: str, *, keep: str | None = None) -> int:
         low, high = _kept(keep)
-        return await self._clear("clear_user", user_id=user_id, keep_low=low, keep_high=high)
+        with _own_errors():
+            async with self._database.turn(("end of user", user_id)):
+                return await self._clear("clear_user", user_id=user_id, keep_low=low, keep_high=high)
 
     async def clear_all(self) -> int:
         live: int = await self._clear("clear_some")
@@ -292,7 +300,7 @@ class SqlSessionStore:
             return len(await self._database.each("rekey_session", [asdict(one) for one in page]))
 
     async def set_aside(self, record: SessionRecord, reason: str) -> bool:
-        async with self._transaction() as transaction:
+        async with self._transaction(*_turns(None, record.digest)) as transaction:
             copied = await transaction.count(
                 "set_aside_session", digest=record.digest, version=record.version, reason=reason, now=self._clock()
             )
@@ -317,9 +325,12 @@ class SqlSessionStore:
         return swept
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[Executor]:
+    async def _transaction(self, *turns: Hashable) -> AsyncIterator[Executor]:
         with _own_errors():
-            async with self._database.transaction() as transaction:
+            async with (
+                self._database.turn(*turns) as left_seconds,
+                self._database.transaction(limit_seconds=left_seconds) as transaction,
+            ):
                 yield transaction
 
     async def _lock_user(self, transaction: Executor, cap: UserCap | None) -> None:
@@ -379,6 +390,12 @@ def _counted(ended: int) -> Iterator[None]:
     except SessionUnavailable as error:
         error.ended = ended
         raise
+
+
+def _turns(cap: UserCap | None, digest: bytes | None) -> list[Hashable]:
+    """What to take turns by, in the order in which the statements lock: the user, then the session by its handle."""
+    user: list[Hashable] = [] if cap is None else [("user", cap.user_id)]
+    return user if digest is None else [*user, handle_of(digest)]
 
 
 def _tell(cap: UserCap | None, trimmed: int) -> None:

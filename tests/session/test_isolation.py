@@ -145,7 +145,7 @@ async def test_everything_is_read_committed(service, raw):
 
 
 async def test_a_read_only_default_is_left_alone(postgres_url):
-    """It protects a database whose disk is nearly full, or that is to be kept: the cause is said, nothing is written."""
+    """It protects a database whose disk is nearly full, or that is to be kept: nothing is written, errors say why."""
     async with DefaultSessionService.from_url(postgres_url, **SETTINGS) as service, RawDatabase(postgres_url) as raw:
         _, session = await service.create({"a": 1})
         ((name,),) = [row.values() for row in await raw.rows("SELECT current_database()")]

@@ -1,0 +1,37 @@
+"""Turns inside the process, for calls that would wait for each other in the database, each with a connection."""
+
+import asyncio
+from collections.abc import AsyncIterator, Hashable
+from contextlib import AsyncExitStack, asynccontextmanager
+from weakref import WeakValueDictionary
+
+from bodhi.database.errors import DatabaseUnavailable
+
+SHORTEST_SECONDS = 0.01  # that the last in line still has: 0 would mean no limit
+
+
+class Turns:
+    """Locks by key, in the order of arrival. A lock exists while somebody holds it or waits for it."""
+
+    def __init__(self, limit_seconds: float) -> None:
+        self._limit_seconds = limit_seconds
+        self._locks: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def __call__(self, *keys: Hashable) -> AsyncIterator[float]:
+        """A block that has *keys* to itself; gives the seconds that are left of the time limit.
+
+        Whoever takes several keys takes them in the same order as everybody else. Raises :exc:`DatabaseUnavailable`
+        when the turn does not come within the limit.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._limit_seconds
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout_at(until):
+                    for key in keys:
+                        lock = self._locks.setdefault(key, asyncio.Lock())
+                        await stack.enter_async_context(lock)
+            except TimeoutError as error:
+                raise DatabaseUnavailable("other changes of the same row took longer than the time limit") from error
+            yield max(until - loop.time(), SHORTEST_SECONDS)
