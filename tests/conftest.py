@@ -5,7 +5,7 @@ of them has. Every database is empty, and its test's alone. ``--database`` choos
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,9 +19,19 @@ from support.postgres import PostgresServer
 from support.replication import ReplicationPair
 
 DIALECTS = ("sqlite", "postgres")
-# Whoever asks for one of these by name can run on that database only.
-_ONLY_SQLITE = {"sqlite_url"}
-_ONLY_POSTGRES = {"postgres_url", "postgres_databases", "postgres_server", "replication_pair", "pgbouncer_url"}
+# The fixtures that need one database. A test that names one of them runs only where that database is chosen; one that
+# names some of both runs only with both.
+FIXTURES_OF = {
+    "sqlite": {"sqlite_url"},
+    "postgres": {
+        "postgres_url",
+        "postgres_databases",
+        "postgres_server",
+        "replication_pair",
+        "pgbouncer_url",
+        "start_postgres",
+    },
+}
 # Set where the tests are about an installed wheel.
 _WHEEL_VARIABLE = "BODHI_TEST_WHEEL"
 _CHECKOUT = Path(__file__).resolve().parents[1]
@@ -44,8 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: object) -> None:
     """Tells a new worker which PostgreSQL server to use, after starting it for the first worker."""
-    config: pytest.Config = node.config  # type: ignore[attr-defined]
-    server = _server(config) if "postgres" in _chosen(config) else NoPostgres("--database sqlite leaves it out")
+    server = _server(node.config)  # type: ignore[attr-defined]
     told = [server.url, server.origin] if isinstance(server, RunningPostgres) else str(server)
     node.workerinput["postgres"] = told  # type: ignore[attr-defined]
 
@@ -66,7 +75,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leaves out what only another database has, and marks what needs PgBouncer (before ``-m`` looks at marks)."""
     chosen = _chosen(config)
-    unwanted = (set() if "sqlite" in chosen else _ONLY_SQLITE) | (set() if "postgres" in chosen else _ONLY_POSTGRES)
+    unwanted = {name for dialect in DIALECTS if dialect not in chosen for name in FIXTURES_OF[dialect]}
     left_out = [item for item in items if unwanted.intersection(_fixtures_of(item))]
     for item in items:
         if "pgbouncer_url" in _fixtures_of(item):
@@ -80,6 +89,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Runs a test that asks for ``dialect``, itself or through a fixture, once on each chosen database."""
     if "dialect" in metafunc.fixturenames:
         metafunc.parametrize("dialect", _chosen(metafunc.config))
+
+
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
+    """Fail a test that gets a database by `getfixturevalue` which neither its fixtures nor its `dialect` announce.
+
+    A run on the other database alone would collect that test, and have no such database for it.
+    """
+    item, name = request.node, fixturedef.argname
+    dialect = next((dialect for dialect in DIALECTS if name in FIXTURES_OF[dialect]), None)
+    # Fixtures of a wider scope are no single test's.
+    if dialect is None or not isinstance(item, pytest.Item) or name in _fixtures_of(item):
+        return
+    if getattr(item, "callspec", None) is None or item.callspec.params.get("dialect") != dialect:  # type: ignore[attr-defined]
+        pytest.fail(f"{name} is needed only where this test runs on {dialect}: name it as a parameter", pytrace=False)
 
 
 @pytest.fixture(autouse=True)
@@ -133,9 +156,15 @@ def postgres_databases(pytestconfig: pytest.Config) -> Iterator[Databases]:
 
 
 @pytest.fixture
-def postgres_server() -> Iterator[PostgresServer]:
+def start_postgres() -> Callable[..., PostgresServer]:
+    """What starts PostgreSQL servers of the test's own, for the test to end."""
+    return PostgresServer.start
+
+
+@pytest.fixture
+def postgres_server(start_postgres: Callable[..., PostgresServer]) -> Iterator[PostgresServer]:
     """A PostgreSQL server of the test's own, to be stopped, killed and restarted."""
-    with PostgresServer.start() as server:
+    with start_postgres() as server:
         yield server
 
 
@@ -166,6 +195,8 @@ def _server(config: pytest.Config) -> RunningPostgres | NoPostgres:
     """The server of this run, looked for or started on the first call; a worker takes what it was told."""
     if _SERVER not in config.stash:
         told = getattr(config, "workerinput", {}).get("postgres")
+        if "postgres" not in _chosen(config):
+            told = "--database sqlite leaves it out"
         if isinstance(told, str):
             config.stash[_SERVER] = NoPostgres(told)
         elif told:

@@ -49,11 +49,10 @@ class Site:
         return self.bodhi.url
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Runs a test with a browser once in each chosen project."""
-    if "project" in metafunc.fixturenames:
-        chosen = metafunc.config.getoption("--database")
-        metafunc.parametrize("project", PROJECTS.values() if chosen == "both" else [PROJECTS[chosen]])
+@pytest.fixture
+def project(dialect: str) -> str:
+    """The name of this browser with this database; a test with a browser runs once on each chosen one."""
+    return PROJECTS[dialect]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -77,9 +76,9 @@ def realm(tmp_path: Path) -> Iterator[Realm]:
 
 
 @pytest.fixture
-def databases(project: str, tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, str]:
+def databases(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, str]:
     """The settings of the two databases, which are one on PostgreSQL."""
-    if project == "chromium":
+    if dialect == "sqlite":
         names = {"BODHI_SESSION_DB_URL": "session", "BODHI_DATABASE_URL": "application"}
         return {name: f"sqlite:{tmp_path / file}.sqlite" for name, file in names.items()}
     url = request.getfixturevalue("postgres_url")

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 import asyncpg
@@ -82,9 +82,11 @@ async def test_sqlite_killed_on_a_full_disk_loses_nothing(disk: SmallDisk, start
         await expect_all_works(crowd)
 
 
-async def test_postgres_whose_tables_cannot_grow_goes_on_when_they_can(disk: SmallDisk, start_app: StartApp) -> None:
+async def test_postgres_whose_tables_cannot_grow_goes_on_when_they_can(
+    disk: SmallDisk, start_app: StartApp, start_postgres: Callable[..., PostgresServer]
+) -> None:
     """The server answers each write with an error, and so does the application, until there is space."""
-    with PostgresServer.start(disk.folder / "data") as server:
+    with start_postgres(disk.folder / "data") as server:
 
         async def fill() -> None:
             await asyncio.to_thread(disk.fill, pids_of(server), largest_file_bytes=LOG_FILE_BYTES)
@@ -98,9 +100,11 @@ async def test_postgres_whose_tables_cannot_grow_goes_on_when_they_can(disk: Sma
         assert server.is_running
 
 
-async def test_postgres_that_crashed_for_want_of_space_goes_on(disk: SmallDisk, start_app: StartApp) -> None:
+async def test_postgres_that_crashed_for_want_of_space_goes_on(
+    disk: SmallDisk, start_app: StartApp, start_postgres: Callable[..., PostgresServer]
+) -> None:
     """Without space for its log the server dies, and recovers if that leaves it some, or else is started later."""
-    with PostgresServer.start(disk.folder / "data") as server:
+    with start_postgres(disk.folder / "data") as server:
 
         async def fill() -> None:
             await asyncio.to_thread(disk.fill, pids_of(server))

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import asyncpg
@@ -16,6 +17,8 @@ from support.replication import ReplicationPair
 from support.supervisor import Supervisor
 
 TESTS = Path(__file__).resolve().parents[1]
+
+StartPostgres = Callable[..., PostgresServer]
 
 
 async def run(url: str, statement: str) -> object:
@@ -62,16 +65,16 @@ async def test_a_wrong_password_is_refused(postgres_server: PostgresServer) -> N
         await run(postgres_server.url().replace(":bodhi_test@", ":wrong@"), "SELECT 1")
 
 
-def test_a_server_that_cannot_start_shows_its_log() -> None:
+def test_a_server_that_cannot_start_shows_its_log(start_postgres: StartPostgres) -> None:
     """The error says what PostgreSQL said."""
     with pytest.raises(RuntimeError, match="unrecognized configuration parameter"):
-        PostgresServer.start(settings={"no_such_setting": "1"})
+        start_postgres(settings={"no_such_setting": "1"})
 
 
-async def test_the_data_may_lie_at_a_chosen_place() -> None:
+async def test_the_data_may_lie_at_a_chosen_place(start_postgres: StartPostgres) -> None:
     """A test may put the data on a file system of its own, which is still there when the server has gone."""
     with Supervisor("place") as owner:
-        with PostgresServer.start(owner.folder / "data") as server:
+        with start_postgres(owner.folder / "data") as server:
             assert 1 == await run(server.url(), "SELECT 1")
         assert (owner.folder / "data" / "PG_VERSION").exists()
 
@@ -96,6 +99,7 @@ async def test_pgbouncer_shares_connections_between_transactions(pgbouncer_url: 
     assert len(set(pids)) <= 3
 
 
+@pytest.mark.usefixtures("start_postgres")
 @pytest.mark.parametrize("is_stopped", [False, True], ids=["running", "suspended"])
 def test_a_server_goes_away_when_its_tests_are_killed(is_stopped: bool) -> None:
     """After kill -9 of the process that started it, a server ends, even a suspended one, and its data is removed."""
