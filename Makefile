@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help run test test.sqlite test.postgres test.pgbouncer test.proxies test.typescript test.e2e test.e2e.pg \
-        test.deps.up test.deps.down test.session.all lint format screenshots bench wheel clean
+        test.deps.up test.deps.down test.session.all test.tox lint format screenshots bench wheel clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -75,10 +75,17 @@ test.deps.down: ## stop it and drop its data
 	    { echo "make $@: Docker with Compose is not running, so there is nothing to stop" >&2; exit 1; }
 	@$(COMPOSE) down --volumes
 
-test.session.all: $(VENV)/installed-test ## start the dependencies, run the session tests on both databases, stop them
-	@$(MAKE) --no-print-directory test.deps.up
-	@trap '$(MAKE) --no-print-directory test.deps.down' EXIT; trap 'exit 130' INT TERM; \
+test.session.all: $(VENV)/installed-test ## run the session tests on both databases, with the Compose PostgreSQL if Docker runs
+	@if docker info >/dev/null 2>&1 && $(COMPOSE) version >/dev/null 2>&1; then \
+	    $(MAKE) --no-print-directory test.deps.up || exit 1; \
+	    trap '$(MAKE) --no-print-directory test.deps.down' EXIT; trap 'exit 130' INT TERM; \
+	else \
+	    echo "make $@: Docker with Compose is not running: the tests start a PostgreSQL of their own"; \
+	fi; \
 	$(PYTEST) --database both -m "not pgbouncer and not proxies" tests/session $(ARGS)
+
+test.tox: $(VENV)/installed-tox ## run the tests in the environments of tox: ARGS="-e sqlite -- tests/session"
+	$(BIN)/tox run $(ARGS)
 
 lint: $(VENV)/installed-lint ## check style, types and the direction of imports
 	@status=0; for check in "ruff check" "ruff format --check" mypy lint-imports; do \
@@ -98,6 +105,7 @@ bench: $(VENV)/installed-bench ## measure against Redis, PostgreSQL and SQLite, 
 wheel: $(VENV)/installed ## build the wheel into dist/
 	rm -rf build/lib # modules that are gone would come back from it
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+	@echo "built $$(ls -t dist/bodhi-*.whl | head -n 1)"
 
 clean: ## remove what was built, installed and cached
 	rm -rf $(VENV) .tox build dist bodhi.egg-info tests/typescript/node_modules $(REALM)/node_modules $(AXE)/node_modules \

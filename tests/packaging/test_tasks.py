@@ -1,5 +1,6 @@
 """The Makefile, the compose file and the tests' own rules agree with each other."""
 
+import configparser
 import re
 import subprocess
 from pathlib import Path
@@ -19,6 +20,45 @@ def test_help_lists_every_task() -> None:
     told = subprocess.run(["make", "-C", ROOT, "-s", "help"], capture_output=True, text=True, check=True).stdout
 
     assert sorted(declared[1].replace("\\", "").split()) == sorted(re.findall(r"^make (\S+) +\S", told, re.MULTILINE))
+
+
+def ci_steps() -> dict[str, str]:
+    """What `.ci/run` makes, with the arguments for each."""
+    return dict(re.findall(r'^step (\S+)(?: "(.*)")?$', (ROOT / ".ci" / "run").read_text(), re.MULTILINE))
+
+
+def test_ci_starts_every_check() -> None:
+    """One that it does not start may fail for as long as nobody tries it."""
+    targets = re.findall(r"^((?:test|lint|wheel)[a-z0-9.]*):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+    # They start and stop what Docker Compose runs, and check nothing.
+    assert sorted(ci_steps()) == sorted(set(targets) - {"test.deps.up", "test.deps.down"})
+
+
+def test_ci_starts_every_environment_of_tox() -> None:
+    """Each of them installs something else."""
+    tox = configparser.ConfigParser()
+    tox.read(ROOT / "tox.ini")
+    chosen = re.search(r"-e (\S+) -- ", ci_steps()["test.tox"])
+
+    assert chosen is not None
+    assert sorted(re.split(r",\s*", tox["tox"]["env_list"])) == sorted(chosen[1].split(","))
+
+
+def test_the_documentation_names_no_other_checks() -> None:
+    """What it tells to run is what `.ci/run` runs; `tox` and `pytest` are run by the Makefile."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    named = {
+        name for page in pages for name in re.findall(r"\bmake ((?:test|lint|wheel)[a-z0-9.]*)\b", page.read_text())
+    }
+    by_hand = [
+        command
+        for page in (ROOT / "README.md", ROOT / "docs" / "how-to" / "run-the-tests.md")
+        for command in re.findall(r"(?:^ {4}|`)((?:\S+/)?(?:pytest|tox)\b[^`\n]*)", page.read_text(), re.MULTILINE)
+    ]
+
+    assert set() == named - {"test.deps.up", "test.deps.down"} - set(ci_steps())
+    assert [] == by_hand
 
 
 def test_the_compose_service_is_the_one_that_tests_look_for() -> None:
