@@ -9,6 +9,7 @@ from bodhi import logs
 from bodhi.app import create_app
 from bodhi.errors import ConfigurationError
 from bodhi.metrics.board import Board
+from bodhi.server.connections import Limits
 from bodhi.server.metrics import MetricsPort, bind_metrics
 from bodhi.server.process import SERVICE_SHARE, serve_in_process
 from bodhi.server.runner import Runner
@@ -73,4 +74,5 @@ async def application() -> Runner:
     for warning in resolution.warnings:
         log.warning("%s", warning)
     settings = with_encryption_keys(settings)  # after the log, which tells when it makes a key file
-    return Runner(create_app(settings), grace_seconds=settings.shutdown_timeout_seconds * SERVICE_SHARE)
+    limits = Limits.of(settings)
+    return Runner(create_app(settings), limits, grace_seconds=settings.shutdown_timeout_seconds * SERVICE_SHARE)

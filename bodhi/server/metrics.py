@@ -6,19 +6,21 @@ import platform
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import hdrs, web
 
 from bodhi.errors import ConfigurationError
 from bodhi.metrics.board import PUBLISH_SECONDS, Place
 from bodhi.metrics.watch import Watch
-from bodhi.server.sockets import BACKLOG, bind_to
+from bodhi.server.connections import BoundedRunner, Limits, Site
+from bodhi.server.sockets import bind_to
 from bodhi.settings import BODHI_METRICS_HOST, BODHI_METRICS_PORT, BODHI_PORT, Settings
 from bodhi.web.services import WATCH
 from bodhi.web.status import COMMIT_SHA, program_version
 
 PATH = "/metrics"
+CONNECTIONS = 64  # at a time; the monitoring needs a few
 
 log = logging.getLogger(__name__)
 
@@ -52,18 +54,19 @@ def bind_metrics(settings: Settings) -> list[socket.socket]:
 
 
 @asynccontextmanager
-async def served_metrics(port: MetricsPort | None, app: web.Application) -> AsyncIterator[None]:
+async def served_metrics(port: MetricsPort | None, app: web.Application, limits: Limits) -> AsyncIterator[None]:
     """Inside, the numbers of *app* are told on *port*; the last ones when it has ended."""
     if port is None:
         yield
         return
     watch, place = app[WATCH], port.place
-    runner = web.AppRunner(_application(watch, place, _build(app)), access_log=None, shutdown_timeout=0.05)
+    limits = replace(limits, connections=min(CONNECTIONS, limits.connections))
+    runner = BoundedRunner(_application(watch, place, _build(app)), limits, access_log=None, shutdown_timeout=0.05)
     await runner.setup()
     publishing = asyncio.create_task(_publish(watch, place))
     try:
         for one in port.bound:
-            await web.SockSite(runner, one, backlog=BACKLOG).start()
+            await Site(runner, one).start()
         yield
     finally:
         publishing.cancel()

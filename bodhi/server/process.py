@@ -11,13 +11,11 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
-from aiohttp import web
-
 from bodhi.app import create_app
 from bodhi.errors import ConfigurationError
+from bodhi.server.connections import Limits, Site
 from bodhi.server.metrics import MetricsPort, served_metrics
 from bodhi.server.runner import Runner
-from bodhi.server.sockets import BACKLOG
 from bodhi.settings import BODHI_PORT, Settings
 
 SERVICE_SHARE = 0.8  # of the time for the end: what requests may take; the rest is for writing and closing
@@ -79,8 +77,9 @@ async def _serve_until(
 ) -> bool:
     """Whether it came to serving before *stop* was set."""
     app = create_app(settings)
-    runner = Runner(app, grace_seconds=settings.shutdown_timeout_seconds * SERVICE_SHARE)
-    async with served_metrics(metrics, app):
+    limits = Limits.of(settings)
+    runner = Runner(app, limits, grace_seconds=settings.shutdown_timeout_seconds * SERVICE_SHARE)
+    async with served_metrics(metrics, app, limits):
         try:
             if not await _unless(stop, runner.setup()):
                 return False
@@ -150,7 +149,7 @@ async def _unless(stop: asyncio.Event, start: Coroutine[Any, Any, None]) -> bool
 async def _listen(settings: Settings, runner: Runner, bound: Sequence[socket.socket]) -> None:
     try:
         for one in bound:
-            await web.SockSite(runner, one, backlog=BACKLOG).start()
+            await Site(runner, one).start()
     except OSError as error:
         # Two servers that start at once can both bind; only one of them can listen.
         place = settings.sources.get(BODHI_PORT, "default")

@@ -9,8 +9,8 @@ import logging
 from typing import Any
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
 
+from bodhi.server.connections import DEFAULT_LIMITS, BoundedConnection, BoundedRunner, BoundedServer, Limits
 from bodhi.web.errors import enclosed, envelope, error_of_status
 from bodhi.web.headers import DEFAULT_HEADERS, complete
 from bodhi.web.life import LIFE
@@ -22,11 +22,11 @@ CUT_SECONDS = 0.05  # twice this long aiohttp itself waits, before it cancels wh
 log = logging.getLogger(__name__)
 
 
-class Runner(web.AppRunner):
+class Runner(BoundedRunner):
     """Runs an application of :func:`bodhi.app.create_app`; requests under way at the end have *grace_seconds*."""
 
-    def __init__(self, app: web.Application, *, grace_seconds: float) -> None:
-        super().__init__(app, shutdown_timeout=CUT_SECONDS)
+    def __init__(self, app: web.Application, limits: Limits = DEFAULT_LIMITS, *, grace_seconds: float) -> None:
+        super().__init__(app, limits, shutdown_timeout=CUT_SECONDS)
         self._grace_seconds = grace_seconds
 
     async def cleanup(self) -> None:
@@ -48,33 +48,23 @@ class Runner(web.AppRunner):
                 "%d connections are cut: they did not end within %g s", len(server.connections), self._grace_seconds
             )
 
-    async def _make_server(self) -> "_Server":
-        return _Server(self.app, await super()._make_server())
+    def bound(self, made: web.Server) -> "_Server":
+        """A server with connections of bodhi's own."""
+        return _Server(self.app, made, self.limits)
 
 
-class _Server(web.Server):
+class _Server(BoundedServer):
     """A server whose connections are :class:`_Connection`."""
 
-    def __init__(self, app: web.Application, made: web.Server) -> None:
-        super().__init__(
-            made.request_handler,
-            request_factory=made.request_factory,
-            handler_cancellation=made.handler_cancellation,
-            **made._kwargs,
-        )
+    def __init__(self, app: web.Application, made: web.Server, limits: Limits) -> None:
+        super().__init__(made, limits)
         self.default_headers = app[DEFAULT_HEADERS]
 
     def __call__(self) -> "_Connection":
         return _Connection(self, loop=self._loop, **self._kwargs)
 
-    def close_idle(self) -> None:
-        """Close the connections that wait for a request."""
-        for connection in self.connections:
-            if isinstance(connection, _Connection) and connection.is_idle:
-                connection.force_close()  # close() alone would leave its transport open
 
-
-class _Connection(RequestHandler):
+class _Connection(BoundedConnection):
     """One connection."""
 
     __slots__ = ("_default_headers",)
@@ -82,11 +72,6 @@ class _Connection(RequestHandler):
     def __init__(self, server: _Server, **options: Any) -> None:
         super().__init__(server, **options)
         self._default_headers = server.default_headers
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no request is under way."""
-        return self._waiter is not None and not self._waiter.done()
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None

@@ -10,7 +10,6 @@ from typing import Any
 from bodhi.errors import ConfigurationError
 from bodhi.settings import BODHI_HOST, BODHI_PORT, Settings
 
-BACKLOG = 1024  # connections that wait to be accepted; the system may allow fewer
 ANY_PORT_ATTEMPTS = 10
 
 _ABSENT = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}

@@ -109,6 +109,35 @@ class ServerSettings:
     workers: Annotated[
         int, Setting(names.BODHI_WORKERS, kinds.whole_number(1, 256), "1", "Processes that serve the port together.")
     ]
+    max_connections: Annotated[
+        int,
+        Setting(
+            names.BODHI_MAX_CONNECTIONS,
+            kinds.whole_number(16, 1_000_000),
+            "8192",
+            "Most open connections of each process; fewer where the hard limit of open files does not allow so many. "
+            "For a further one, connections without a complete request are closed.",
+        ),
+    ]
+    request_head_timeout_seconds: Annotated[
+        float,
+        Setting(
+            names.BODHI_REQUEST_HEAD_TIMEOUT,
+            kinds.fine_seconds(0.1, 3_600),
+            "20s",
+            "Longest time from the opening of a connection, or the first byte of a further request on it, until the "
+            "request line and all headers have arrived. Then the connection is closed.",
+        ),
+    ]
+    request_body_timeout_seconds: Annotated[
+        float,
+        Setting(
+            names.BODHI_REQUEST_BODY_TIMEOUT,
+            kinds.fine_seconds(0.1, 3_600),
+            "60s",
+            "Longest time from then on until the body has arrived. Then the connection is closed.",
+        ),
+    ]
     shutdown_timeout_seconds: Annotated[
         float,
         Setting(

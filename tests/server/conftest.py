@@ -1,9 +1,11 @@
 """The server as real processes, and in this process with routes of a test's own."""
 
+import socket
+
 import pytest
-from aiohttp import web
 
 from bodhi.app import create_app
+from bodhi.server.connections import DEFAULT_LIMITS, Site
 from bodhi.server.runner import Runner
 from bodhi.settings import load_settings
 from support.server_process import environ as environ  # noqa: PLC0414 - fixtures, which a conftest has by importing them
@@ -22,15 +24,17 @@ async def run_app(make_settings):
     """Runs the application in this process, with *routes* beside its own; answers the runner and the port."""
     runners = []
 
-    async def run_app(*routes, grace_seconds=10.0):
+    async def run_app(*routes, grace_seconds=10.0, limits=DEFAULT_LIMITS, bound=None):
         app = create_app(make_settings())
         app.add_routes(routes)
-        runner = Runner(app, grace_seconds=grace_seconds)
+        runner = Runner(app, limits, grace_seconds=grace_seconds)
         runners.append(runner)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        return runner, site.port
+        bound = bound or socket.socket()
+        bound.bind(("127.0.0.1", 0))
+        bound.setblocking(False)
+        await Site(runner, bound).start()
+        return runner, bound.getsockname()[1]
 
     yield run_app
     for runner in runners:

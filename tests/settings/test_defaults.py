@@ -64,6 +64,8 @@ def test_defaults(machine):
     assert settings.pg_statement_cache_size == 100
     assert (settings.sqlite_readers, settings.sqlite_synchronous) == (2, "full")
     assert (settings.workers, settings.shutdown_timeout_seconds) == (1, 10.0)
+    assert settings.max_connections == 8_192
+    assert (settings.request_head_timeout_seconds, settings.request_body_timeout_seconds) == (20.0, 60.0)
 
 
 def test_defaults_of_logins(machine):

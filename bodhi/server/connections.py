@@ -1,0 +1,309 @@
+"""How many connections a process takes, how they are accepted, and how long a request may take to arrive.
+
+asyncio's own server takes the listen backlog for the number of accepts in one turn of the loop, and logs a traceback
+for each of them that finds no free file descriptor. aiohttp waits an hour for the rest of a request. Together that
+lets a few clients that send half requests occupy a process.
+"""
+
+import asyncio
+import heapq
+import logging
+import resource
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import StreamReader, web
+from aiohttp.web_protocol import RequestHandler
+
+from bodhi.settings import BODHI_MAX_CONNECTIONS, BODHI_REQUEST_BODY_TIMEOUT, BODHI_REQUEST_HEAD_TIMEOUT, Settings
+
+BACKLOG = 1024  # connections that wait to be accepted; the system may allow fewer
+ACCEPTS_PER_TURN = 16  # of the event loop, so that requests under way go on meanwhile
+RETRY_SECONDS = 0.02  # until connections are accepted again after there was no room
+RESERVED_FILES = 256  # what else a process has open: databases, the log, connections to the provider
+LOG_SECONDS = 60.0  # between two log lines about the same limit
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a process grants its clients; the defaults are those of the settings."""
+
+    connections: int = 8_192
+    """Open connections at a time."""
+    head_seconds: float = 20.0
+    """From the opening of a connection, or the first byte of a further request, to the end of the request's head."""
+    body_seconds: float = 60.0
+    """From the end of the head to the end of the body."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Limits":
+        """The limits that *settings* ask for, as far as the limit of open files allows."""
+        return cls(
+            connections=raise_file_limit(settings.max_connections, RESERVED_FILES + 2 * settings.db_pool_size),
+            head_seconds=settings.request_head_timeout_seconds,
+            body_seconds=settings.request_body_timeout_seconds,
+        )
+
+
+DEFAULT_LIMITS = Limits()
+
+
+def raise_file_limit(connections: int, reserved: int) -> int:
+    """Raise the soft limit of open files for *connections* beside *reserved* other files; how many connections fit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = connections + reserved
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        target = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        with suppress(ValueError, OSError):  # some systems allow less than their hard limit
+            resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return connections
+    possible = max(soft - reserved, soft // 2)
+    log.info("at most %d connections (%s): open files are limited to %d", possible, BODHI_MAX_CONNECTIONS, soft)
+    return possible
+
+
+class BoundedServer(web.Server):
+    """A server that closes connections whose requests do not arrive, and idle ones where it needs room for others."""
+
+    def __init__(self, made: web.Server, limits: Limits) -> None:
+        """*made* is what aiohttp would serve with."""
+        super().__init__(
+            made.request_handler,
+            request_factory=self._begin_request,
+            handler_cancellation=made.handler_cancellation,
+            **made._kwargs,
+        )
+        self.limits = limits
+        self.open = 0
+        self._make = made.request_factory
+        self._no_room = _LogLimit()
+        self._late = _LogLimit()
+
+    def __call__(self) -> "BoundedConnection":
+        return BoundedConnection(self, loop=self._loop, **self._kwargs)
+
+    def _begin_request(self, message: Any, payload: StreamReader, protocol: Any, *others: Any) -> web.BaseRequest:
+        protocol.head_arrived(payload)
+        return self._make(message, payload, protocol, *others)
+
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        """Count it."""
+        self.open += 1
+        super().connection_made(handler, transport)
+
+    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
+        """Count it no more: its socket is closed, although its handler may still run."""
+        self.open -= 1
+        super().connection_lost(handler, exc)
+
+    def has_room(self, opening: int) -> bool:
+        """Whether a connection may be accepted beside *opening* others; if not, make room for later ones."""
+        if self.open + opening < self.limits.connections:
+            return True
+        self.make_room(f"{self.limits.connections} connections are open ({BODHI_MAX_CONNECTIONS})")
+        return False
+
+    def make_room(self, cause: str) -> None:
+        """Close a sixteenth of the connections: those between two requests, then those of requests that arrive.
+
+        Never one whose request is complete. A sixteenth, for a search through all connections costs more than to
+        close one.
+        """
+        ranked = [(connection.rank, number, connection) for number, connection in enumerate(self._bounded())]
+        idle = [entry for entry in ranked if entry[0] is not None]
+        chosen = heapq.nsmallest(max(1, self.limits.connections // 16), idle)
+        for _, _, connection in chosen:
+            connection.cut()
+        if (closed := self._no_room.count(len(chosen))) is not None:
+            log.warning("%s: closed %d without a complete request to accept others", cause, closed)
+
+    def note_late(self) -> None:
+        """A connection is closed since its request did not arrive in time."""
+        if (closed := self._late.count(1)) is not None:
+            settings = f"{BODHI_REQUEST_HEAD_TIMEOUT}, {BODHI_REQUEST_BODY_TIMEOUT}"
+            log.info("closed %d connections whose request did not arrive in time (%s)", closed, settings)
+
+    def close_idle(self) -> None:
+        """Close the connections that wait for a request."""
+        for connection in self._bounded():
+            if connection.is_idle:
+                connection.force_close()  # close() alone would leave its transport open
+
+    def _bounded(self) -> "list[BoundedConnection]":
+        return [connection for connection in self.connections if isinstance(connection, BoundedConnection)]
+
+
+class BoundedConnection(RequestHandler):
+    """One connection, whose requests have to arrive in time."""
+
+    __slots__ = ("_arrival", "_arrives_by", "_server")
+
+    def __init__(self, server: BoundedServer, **options: Any) -> None:
+        super().__init__(server, **options)
+        self._server = server
+        self._arrival: asyncio.TimerHandle | None = None
+        self._arrives_by = 0.0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is under way; a part of its head may have arrived."""
+        return self._waiter is not None and not self._waiter.done()
+
+    @property
+    def rank(self) -> float | None:
+        """The lower, the sooner it has to go where others need room; None: it must not."""
+        if self.transport is None:
+            return None
+        if self._arrival is not None:
+            return self._arrives_by
+        # What it was answered may still be on its way to it.
+        return 0.0 if self.is_idle and not self.transport.get_write_buffer_size() else None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for the first request."""
+        super().connection_made(transport)
+        self._expect(self._server.limits.head_seconds)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Wait no more."""
+        self._has_arrived()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Notice the beginning of a further request that does not arrive at once."""
+        super().data_received(data)
+        if self._arrival is None and data and self.is_idle:
+            self._expect(self._server.limits.head_seconds)
+
+    def head_arrived(self, body: StreamReader) -> None:
+        """Wait for the body that follows, if any."""
+        self._has_arrived()
+        if not body.is_eof():
+            self._expect(self._server.limits.body_seconds)
+            body.on_eof(self._has_arrived)
+
+    def cut(self) -> None:
+        """Close it at once, whatever is not yet sent or read."""
+        if self.transport is not None:
+            self.transport.abort()
+        self.force_close()
+
+    def _expect(self, seconds: float) -> None:
+        self._arrives_by = self._loop.time() + seconds
+        self._arrival = self._loop.call_at(self._arrives_by, self._is_late)
+
+    def _has_arrived(self) -> None:
+        if self._arrival is not None:
+            self._arrival.cancel()
+            self._arrival = None
+
+    def _is_late(self) -> None:
+        self._arrival = None
+        self._server.note_late()
+        self.cut()
+
+
+class BoundedRunner(web.AppRunner):
+    """Runs an application on a :class:`BoundedServer`."""
+
+    def __init__(self, app: web.Application, limits: Limits, **options: Any) -> None:
+        super().__init__(app, **options)
+        self.limits = limits
+
+    def bound(self, made: web.Server) -> BoundedServer:
+        """The server to use in place of the one that aiohttp made."""
+        return BoundedServer(made, self.limits)
+
+    async def _make_server(self) -> BoundedServer:
+        return self.bound(await super()._make_server())
+
+
+class Site(web.BaseSite):
+    """Accepts connections on a bound socket, a few in each turn of the event loop and none beyond the limit."""
+
+    def __init__(self, runner: BoundedRunner, bound: socket.socket) -> None:
+        super().__init__(runner)
+        assert isinstance(runner.server, BoundedServer)
+        self._bounded = runner.server
+        self._socket = bound
+        self._loop = asyncio.get_running_loop()
+        self._opening: set[asyncio.Task[None]] = set()
+        self._retry: asyncio.TimerHandle | None = None
+
+    @property
+    def name(self) -> str:
+        """The URL that it is reached at."""
+        host, port = self._socket.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    async def start(self) -> None:
+        """Listen and accept; raises :exc:`OSError` where somebody else listens already."""
+        await super().start()
+        self._socket.listen(BACKLOG)
+        self._resume()
+
+    async def stop(self) -> None:
+        """Close the socket, after the connections that were accepted are open."""
+        if self._retry is not None:
+            self._retry.cancel()
+        if self._socket.fileno() >= 0:
+            self._loop.remove_reader(self._socket)
+            self._socket.close()
+        await asyncio.gather(*self._opening)
+        await super().stop()
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPTS_PER_TURN):
+            if not self._bounded.has_room(len(self._opening)):
+                self._pause()
+                return
+            try:
+                accepted, _ = self._socket.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:  # such as no free file descriptor
+                self._bounded.make_room(f"a connection cannot be accepted: {error.strerror}")
+                self._pause()
+                return
+            accepted.setblocking(False)
+            opening = self._loop.create_task(self._open(accepted))
+            self._opening.add(opening)
+            opening.add_done_callback(self._opening.discard)
+
+    async def _open(self, accepted: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(self._bounded, accepted)
+        except OSError:  # the client is gone already
+            accepted.close()
+
+    def _pause(self) -> None:
+        self._loop.remove_reader(self._socket)
+        self._retry = self._loop.call_later(RETRY_SECONDS, self._resume)
+
+    def _resume(self) -> None:
+        self._retry = None
+        self._loop.add_reader(self._socket, self._accept)
+
+
+class _LogLimit:
+    """Counts what happened until it may be logged again."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._next_at = 0.0
+
+    def count(self, number: int) -> int | None:
+        """All that was counted since the last line, if there may be a next one."""
+        self._count += number
+        now = asyncio.get_running_loop().time()
+        if now < self._next_at:
+            return None
+        self._next_at = now + LOG_SECONDS
+        counted, self._count = self._count, 0
+        return counted
