@@ -2,9 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
 
 import aiohttp
 from aiohttp import web
@@ -102,6 +101,7 @@ def add_logins(app: web.Application, settings: Settings, sessions: DefaultSessio
         database,
         memory_seconds=settings.token_memory_seconds,
         default_lifetime_seconds=settings.api_token_lifetime_seconds,
+        role_max_age_seconds=settings.auth_role_max_age_seconds,
     )
     book = app[SETTINGS_BOOK] = AppSettings(settings, database, editable=editable_settings(tokens))
     provider_sessions = ProviderSessions(database)
@@ -153,7 +153,7 @@ def _parts(settings: Settings, sessions: DefaultSessionService, database: Databa
         database,
         provider,
         instances,
-        People(database),
+        People(database, role_max_age_seconds=settings.auth_role_max_age_seconds),
         leases,
         Roles(settings.auth_roles_claim, settings.auth_roles),
     )
@@ -205,6 +205,12 @@ def _add_requests_and_users(app: web.Application, parts: _Parts) -> Memory[Exter
         await app[API_TOKENS].disable_tokens_of(user_id)
         await app_access_requests.withdraw_all_of(user_id)
 
+    async def has_anything(user_id: str) -> bool:
+        if await parts.sessions.count_sessions_for_user(user_id):
+            return True
+        return bool(await app[API_TOKENS].list_of_all(user_id=user_id, size=1))
+
+    parts.people.forget_user = (external_apps.forget_user, app[API_TOKENS].forget_owner)
     app[USERS] = Users(
         parts.provider,
         people=parts.people,
@@ -212,8 +218,10 @@ def _add_requests_and_users(app: web.Application, parts: _Parts) -> Memory[Exter
         consequences=Consequences(
             end_sessions=parts.sessions.clear_sessions_for_user,
             disable_tokens_of=disable_tokens_of,
-            forget_user=(external_apps.forget_user, app[API_TOKENS].forget_owner),
+            forget_user=parts.people.forget_user,
+            reject_requests_of=app[ACCESS_REQUESTS].reject_pending_of,
         ),
+        has_anything=has_anything,
     )
     app[BEARER] = BearerAuthenticator(app[API_TOKENS], external_apps if parts.has_provider else None)
     return memory
@@ -230,15 +238,12 @@ def _add_login(app: web.Application, parts: _Parts, provider_sessions: ProviderS
         reads_access_tokens=settings.auth_access_tokens == "jwt",
     )
 
-    async def refreshed(data: Mapping[str, Any]) -> None:
-        await logins.note(data)
-
     refresher = Refresher(
         parts.provider,
         # The provider's client gives up after twice its limit; a lease that ends before that would let two ask.
         lease_seconds=3 * settings.auth_timeout_seconds + 5,
         wait_seconds=2 * settings.auth_timeout_seconds + 1,
-        refreshed=refreshed,
+        notes=logins,
     )
     app[DESK] = LoginDesk(
         logins=logins,

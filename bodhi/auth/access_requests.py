@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal
 
 import msgspec
 
@@ -16,6 +16,7 @@ from bodhi.auth.refusal import Refusal
 from bodhi.auth.scopes import Role
 from bodhi.auth.store_errors import own_errors
 from bodhi.auth.times import time_of
+from bodhi.auth.users import ROLES_LEASE, Directory, UserDirectory
 from bodhi.database import Database, DatabaseError, Row
 from bodhi.errors import BodhiError
 
@@ -34,13 +35,6 @@ class AccessRequest(msgspec.Struct, frozen=True):
     updated_at: datetime
 
 
-class RoleAssigner(Protocol):
-    """The provider, as far as it is needed here."""
-
-    async def assign_role(self, token: str, user_id: str, role: str) -> None:
-        """Give *user_id* the role, by the right of whoever has the access *token*."""
-
-
 class AccessRequests:
     """All requests, and what follows from a decision."""
 
@@ -49,7 +43,7 @@ class AccessRequests:
         database: Database,
         *,
         people: People,
-        provider: RoleAssigner,
+        provider: UserDirectory,
         end_sessions: EndSessions,
         leases: Leases | None = None,
         clock: Callable[[], int | None] = lambda: None,
@@ -57,6 +51,7 @@ class AccessRequests:
         """*end_sessions* ends all sessions of a user."""
         self._database = database
         self._people = people
+        self._directory = Directory(provider, people)
         self._provider = provider
         self._end_sessions = end_sessions
         self._leases = leases or Leases(database, clock=clock)
@@ -101,22 +96,46 @@ class AccessRequests:
         approving it again does what is missing.
         """
         _refuse_above(reviewer, role)
-        async with self._leases.held(_lease_of(request_id)):
+        async with self._leases.held(ROLES_LEASE):
             request = await self._pending(request_id)
-            present = await self._people.role_of(request.user_id)
-            if present is not None and present.rank > role.rank:
-                raise Refusal("access_request_error-already_has_access")  # an old request must not take a role away
+            await self._refuse_lower(request, role, reviewer)
             with provider_errors("auth_service_error-auth_service_api_error"):
                 await self._provider.assign_role(reviewer.token, request.user_id, str(role))
+            # In this order: the first refuses a login that is under way, or else its session ends with the others.
             await self._people.set_role(request.user_id, role)
             await end_all(self._end_sessions, request.user_id, by=reviewer.user_id)
-            await self._decide("approve_access_request", request_id, reviewer)
+            await self._decide("approve_access_request", request, reviewer)
+        _log_decision("approved", request, reviewer.user_id, role=str(role))
 
     async def reject(self, request_id: int, reviewer: SessionUser) -> None:
         """Refuse the request, which may be made again."""
-        async with self._leases.held(_lease_of(request_id)):
-            await self._pending(request_id)
-            await self._decide("reject_access_request", request_id, reviewer)
+        async with self._leases.held(ROLES_LEASE):
+            request = await self._pending(request_id)
+            await self._decide("reject_access_request", request, reviewer)
+        _log_decision("rejected", request, reviewer.user_id)
+
+    async def reject_pending_of(self, user_id: str, reviewer: SessionUser) -> None:
+        """Refuse what a user asked for who is being removed: they may ask again."""
+        try:
+            request = await self.pending_of(user_id)
+        except Refusal as refusal:
+            if refusal.code != "access_request_error-pending_request_not_found":
+                raise
+            return
+        await self._decide("reject_access_request", request, reviewer)
+        _log_decision("rejected", request, reviewer.user_id)
+
+    async def _refuse_lower(self, request: AccessRequest, role: Role, reviewer: SessionUser) -> None:
+        """Refuse to approve a request whose maker has a higher role by now: an old request must not take it away."""
+        refused = "auth_service_error-auth_service_api_error"
+        try:
+            present, _ = await self._directory.standing(reviewer, request.user_id, refused=refused)
+        except Refusal as refusal:
+            if refusal.code != "auth_service_error-not_supported":
+                raise
+            present = await self._people.last_role_of(request.user_id)
+        if present is not None and present.rank > role.rank:
+            raise Refusal("access_request_error-already_has_access", message="They have a higher role by now.")
 
     async def _pending(self, request_id: int) -> AccessRequest:
         with own_errors():
@@ -127,12 +146,17 @@ class AccessRequests:
             raise Refusal("access_request_error-already_processed")
         return _request(row)
 
-    async def _decide(self, decision: str, request_id: int, reviewer: SessionUser) -> None:
+    async def _decide(self, decision: str, request: AccessRequest, reviewer: SessionUser) -> None:
         with own_errors():
-            decided = await self._database.count(decision, id=request_id, reviewer=reviewer.username, now=self._clock())
+            decided = await self._database.count(decision, id=request.id, reviewer=reviewer.username, now=self._clock())
         if not decided:
             raise Refusal("access_request_error-already_processed")
-        log.info("access request %d was decided: %s", request_id, decision)
+
+
+def _log_decision(decision: str, request: AccessRequest, by: str, **fields: str) -> None:
+    told = {"request_id": request.id, "user_id": request.user_id, **fields, "by": by}
+    text = " ".join(f"{name}={value}" for name, value in told.items())
+    log.info("access request %s %s", decision, text, extra={"fields": told})
 
 
 async def end_all(end_sessions: EndSessions, user_id: str, *, by: str) -> None:
@@ -147,10 +171,6 @@ async def end_all(end_sessions: EndSessions, user_id: str, *, by: str) -> None:
 def _refuse_above(reviewer: SessionUser, role: Role) -> None:
     if reviewer.role is None or not reviewer.role.grants(role):
         raise Refusal("access_request_error-insufficient_privileges")
-
-
-def _lease_of(request_id: int) -> str:
-    return f"access request {request_id}"
 
 
 def _request(row: Row) -> AccessRequest:

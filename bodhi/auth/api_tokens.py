@@ -15,8 +15,9 @@ from uuid import UUID
 
 from bodhi.auth.context import ApiToken, AuthContext, SessionUser
 from bodhi.auth.memory import Memory
+from bodhi.auth.people import ROLE_MAX_AGE_SECONDS, confirmed_role
 from bodhi.auth.refusal import Refusal
-from bodhi.auth.scopes import Role, TokenScope, role_named, token_scope_named
+from bodhi.auth.scopes import Role, TokenScope, token_scope_named
 from bodhi.auth.store_errors import own_errors
 from bodhi.auth.times import milliseconds_of, time_of
 from bodhi.database import Conflict, Database, Row
@@ -71,7 +72,8 @@ class ApiTokens:
 
     That a token is valid is remembered for *memory_seconds*, and forgotten at once when it is changed through this
     object. *default_lifetime_seconds* is that of tokens without an ``expires_at``, None for ever. Both may be set while
-    in service. *clock* gives the time in milliseconds, or None for the database's own.
+    in service. A token does what its owner's role allows, for *role_max_age_seconds* since the provider last confirmed
+    the role. *clock* gives the time in milliseconds, or None for the database's own.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class ApiTokens:
         *,
         memory_seconds: float = 10,
         default_lifetime_seconds: int | None = None,
+        role_max_age_seconds: int = ROLE_MAX_AGE_SECONDS,
         clock: Callable[[], int | None] = lambda: None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -87,6 +90,7 @@ class ApiTokens:
         self._memory: Memory[_Verified] = Memory(seconds=LONGEST_MEMORY_SECONDS, clock=wall_clock)
         self.memory_seconds = memory_seconds
         self.default_lifetime_seconds = default_lifetime_seconds
+        self._role_max_age_ms = role_max_age_seconds * 1000
         self._clock = clock
         self._wall_clock = wall_clock
 
@@ -128,7 +132,8 @@ class ApiTokens:
                 now=self._clock(),
             )
         if row is None:
-            raise Refusal("json_rejection_error")
+            # An expiry that has come; or the owner was removed while this request, from a session of theirs, ran.
+            raise Refusal("json_rejection_error" if end_ms is not None else "auth_error-invalid_access")
         return _record(row)
 
     async def list_of(self, user_id: str, *, size: int, skip: int = 0) -> tuple[Sequence[TokenRecord], int]:
@@ -219,11 +224,17 @@ class ApiTokens:
         if not row or not is_genuine:
             raise Refusal("token_error-invalid_token")
         scope = _scope_of(row)
-        if not _is_live(row) or not _may_have(row["role"], scope):
+        if not _is_live(row) or not _may_have(self._role_in(row), scope):
             raise Refusal("auth_error-token_inactive")
         expires_at = row["expires_at"] / 1000 if row["expires_at"] is not None else math.inf
         verified = _Verified(row["id"], ApiToken(row["user_id"], scope, token))
         return verified, min(expires_at, self._wall_clock() + self.memory_seconds)
+
+    def _role_in(self, row: Row) -> Role | None:
+        try:
+            return confirmed_role(row, self._role_max_age_ms)
+        except Refusal:
+            return None  # a name that means nothing here gives nothing here
 
 
 def _owner_of(owner: AuthContext, scope: TokenScope) -> str:
@@ -256,12 +267,9 @@ def _scope_of(row: Row) -> TokenScope:
         raise Refusal("token_error-invalid_token") from None
 
 
-def _may_have(role: str | None, scope: TokenScope) -> bool:
+def _may_have(role: Role | None, scope: TokenScope) -> bool:
     """Whether somebody with *role*, as it was last known, may hold a token of *scope*."""
-    try:
-        return role is not None and role_named(role).rank >= scope.rank
-    except Refusal:
-        return False
+    return role is not None and role.rank >= scope.rank
 
 
 def _hash_of(token: str) -> str:

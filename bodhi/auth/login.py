@@ -53,10 +53,14 @@ class BegunLogin:
 
 @dataclass(frozen=True, slots=True)
 class CompletedLogin:
-    """Somebody who logged in, and what their session is to hold."""
+    """Somebody who logged in, and what their session is to hold.
+
+    It is for :meth:`Logins.confirm` once the session is stored, and before the browser is given its cookie.
+    """
 
     user_id: str
     sid: str | None  # the provider's session
+    since: int  # the last change of anybody's authority, as the code was redeemed
     data: dict[str, Any] = field(repr=False)
 
 
@@ -127,26 +131,56 @@ class Logins:
         instance = await self._instances.current()
         if instance is None or self._provider is None:
             raise Refusal("login_error-app_instance_not_found")
+        since = await self._people.last_change()
         with provider_errors("login_error-o_auth_error"):
             await self._check_issuer(answer)
             tokens, id_token = await self._redeem(instance, transaction, code)
             if instance.status is Status.RESOURCE_ADMIN:
                 tokens, id_token = await self._become_ready(instance, tokens, id_token)
         data = login_data(tokens, id_token, self._clock(), is_opaque=not self._reads_access_tokens)
-        await self.note(data)
-        return CompletedLogin(id_token.subject, id_token.sid, data)
+        return CompletedLogin(id_token.subject, id_token.sid, since, data)
 
-    async def note(self, data: Mapping[str, Any]) -> None:
-        """Remember the person in a session's data with the role that they have now."""
+    async def confirm(self, completed: CompletedLogin) -> None:
+        """Remember who logged in and with which role; call it when their session is stored.
+
+        ``login_error-access_changed`` where what they may do was changed since the code was redeemed: the tokens in the
+        session are older, and it has to be ended. A change that comes later ends the stored session itself.
+        """
+        if not await self._note(completed.data, since=completed.since, is_login=True):
+            log.warning(
+                "login refused: the role was changed meanwhile user_id=%s",
+                completed.user_id,
+                extra={"fields": {"user_id": completed.user_id}},
+            )
+            raise Refusal("login_error-access_changed")
+
+    async def last_change(self) -> int | None:
+        """What :meth:`note_refresh` compares with, to be read before the provider is asked; None where it is not known.
+
+        A database that does not answer stops no refresh; it is only not noted then.
+        """
+        try:
+            return await self._people.last_change()
+        except Refusal as refusal:
+            log.warning("what a refresh says of a role will not be noted: %s", refusal.code)
+            return None
+
+    async def note_refresh(self, data: Mapping[str, Any], since: int | None) -> None:
+        """Remember what refreshed tokens say of a person's role, unless it was changed since the provider was asked."""
+        if since is not None:
+            await self._note(data, since=since, is_login=False)
+
+    async def _note(self, data: Mapping[str, Any], *, since: int, is_login: bool) -> bool:
         instance = await self._instances.current()
         if instance is None:
-            return
+            return True
         claims = claims_in(data)
         try:
             role = self._roles.of(claims, instance.client_id)
         except Refusal:
             role = None
-        await self._people.note(claims.subject, claims.username or claims.subject, role)
+        name = claims.username or claims.subject
+        return await self._people.note(claims.subject, name, role, since=since, is_login=is_login)
 
     async def _check_issuer(self, answer: Mapping[str, str]) -> None:
         # A provider that was talked into another one's answer. Source: RFC 9207.

@@ -11,6 +11,7 @@ from bodhi.auth.times import time_of
 from bodhi.database import Database, Row
 
 SEEN_TO_MS = 3_600_000  # how exactly it is known when somebody was here last
+ROLE_MAX_AGE_SECONDS = 2_592_000
 
 # What is looked in has an index, and no database takes entries of any length there.
 _MOST_OF_NAME = 100
@@ -19,7 +20,10 @@ _MOST_OF_ID = 255
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who was seen here; ``role`` is None for who has none, and for who was removed."""
+    """Somebody who was seen here.
+
+    ``role`` is None for who has none, for who was removed, and where the provider did not confirm it for too long.
+    """
 
     username: str
     role: Role | None
@@ -49,16 +53,32 @@ class FoundPerson:
 
 
 class People:
-    """The people this server has seen. The provider decides about roles; this is what it said last."""
+    """The people this server has seen. The provider decides about roles; this is what it said last.
 
-    def __init__(self, database: Database, *, clock: Callable[[], int | None] = lambda: None) -> None:
+    Changes of what people may do (a role given or taken away, a removal) are numbered over all people: an answer of the
+    provider is compared with the number read before the provider was asked, so that an older answer changes nothing.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        role_max_age_seconds: int = ROLE_MAX_AGE_SECONDS,
+        clock: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        """A role counts for *role_max_age_seconds* since the provider last confirmed it."""
         self._database = database
+        self._role_max_age_ms = role_max_age_seconds * 1000
         self._clock = clock
+        # Called with a user id when the user's role became lower: what was remembered of their tokens is outdated.
+        self.forget_user: Sequence[Callable[[str], object]] = ()
 
     async def find(self, user_id: str) -> Person | None:
         """The person as seen last, or None for who was never seen."""
         row = await self._row(user_id)
-        return None if row is None else Person(row["username"], _role_in(row), bool(row["removed"]))
+        if row is None:
+            return None
+        return Person(row["username"], confirmed_role(row, self._role_max_age_ms), bool(row["removed"]))
 
     async def look_up(self, user_id: str) -> FoundPerson | None:
         """The same, with when they were seen."""
@@ -94,34 +114,94 @@ class People:
         ]
 
     async def role_of(self, user_id: str) -> Role | None:
-        """The role that a person had last; None for who has none, was removed, or was never seen."""
+        """The role that a person has; None for who has none, was removed or never seen, or was not confirmed lately.
+
+        It is for what somebody may do. Who may act on them is decided by :meth:`last_role_of`.
+        """
         person = await self.find(user_id)
         return None if person is None else person.role
 
-    async def note(self, user_id: str, username: str, role: Role | None) -> None:
-        """Remember somebody who logged in or whose tokens were refreshed.
+    async def last_role_of(self, user_id: str) -> Role | None:
+        """The role that a person had last, however long ago that was confirmed."""
+        row = await self._row(user_id)
+        return None if row is None else _role_in(row)
 
-        Writes when something changed, and else once an hour.
+    async def last_change(self) -> int:
+        """The number of the last change of anybody's authority, to be read before the provider is asked."""
+        with own_errors():
+            row = await self._database.maybe("last_authority_change")
+        return 0 if row is None else int(row["number"])
+
+    async def note(
+        self, user_id: str, username: str, role: Role | None, *, since: int | None = None, is_login: bool = True
+    ) -> bool:
+        """Remember somebody who logged in or whose tokens were refreshed; False where that is outdated.
+
+        It is when their authority changed after the change *since* (:meth:`last_change`; None: compare nothing), and
+        for a refresh (*is_login* False) of somebody who was removed. Writes when something changed, and else once an
+        hour.
         """
         row = await self._row(user_id)
+        if row is not None and since is not None and row["authority_seq"] > since:
+            return False
+        if row is not None and row["removed"] and not is_login:
+            return False
         sought = _sought(username, user_id)
-        with own_errors():
-            if row is None or row["removed"] or (row["username"], _role_in(row)) != (username, role):
-                name = None if role is None else str(role)
-                values = {"user_id": user_id, "username": username, "role": name}
-                await self._database.count("note_person", **values, sought=sought, now=self._clock())
-            elif row["seen_at"] is None or row["now"] - row["seen_at"] >= SEEN_TO_MS:
+        if row is None or row["removed"] or (row["username"], _role_in(row)) != (username, role):
+            is_loss = row is not None and _is_lower(role, _role_in(row))
+            with own_errors():
+                noted = await self._database.count(
+                    "note_person",
+                    user_id=user_id,
+                    username=username,
+                    role=None if role is None else str(role),
+                    sought=sought,
+                    since=since,
+                    is_loss=int(is_loss),
+                    is_login=int(is_login),
+                    now=self._clock(),
+                )
+            if is_loss:
+                self._forget(user_id)
+            return noted == 1
+        if _is_due(row["seen_at"], row["now"]) or _is_due(row["confirmed_at"], row["now"]):
+            with own_errors():
                 await self._database.count("see_person", user_id=user_id, sought=sought, now=self._clock())
+        return True
 
     async def set_role(self, user_id: str, role: Role) -> None:
-        """Remember the role that the provider has just given somebody; nothing for who was never seen."""
+        """Remember the role that the provider has just given somebody; of who was never seen, that it was changed."""
+        sought = _sought("", user_id)
         with own_errors():
-            await self._database.count("change_person_role", user_id=user_id, role=str(role), now=self._clock())
+            await self._database.count(
+                "change_person_role", user_id=user_id, role=str(role), sought=sought, now=self._clock()
+            )
+        self._forget(user_id)
 
     async def remove(self, user_id: str) -> None:
         """Remember that somebody was removed: they have no role until they log in again."""
         with own_errors():
             await self._database.count("remove_person", user_id=user_id, sought=_sought("", user_id), now=self._clock())
+        self._forget(user_id)
+
+    def _forget(self, user_id: str) -> None:
+        for forget in self.forget_user:
+            forget(user_id)
+
+
+def confirmed_role(row: Row, max_age_ms: int) -> Role | None:
+    """The role in *row* (``role``, ``removed``, ``confirmed_at``, ``now``); None if it was confirmed too long ago."""
+    if row["removed"] or row["confirmed_at"] is None or row["now"] - row["confirmed_at"] >= max_age_ms:
+        return None
+    return _role_in(row)
+
+
+def _is_lower(role: Role | None, before: Role | None) -> bool:
+    return before is not None and (role is None or role.rank < before.rank)
+
+
+def _is_due(noted_at: int | None, now: int) -> bool:
+    return noted_at is None or now - noted_at >= SEEN_TO_MS
 
 
 def _role_in(row: Row) -> Role | None:

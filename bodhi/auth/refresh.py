@@ -55,6 +55,16 @@ class RefreshGrant(Protocol):
         """The new tokens; raises :exc:`~bodhi.auth.provider.errors.ProviderError`."""
 
 
+class RoleNotes(Protocol):
+    """Who remembers what refreshed tokens say of a person's role."""
+
+    async def last_change(self) -> int | None:
+        """What :meth:`note_refresh` compares with; read before the provider is asked."""
+
+    async def note_refresh(self, data: Mapping[str, Any], since: int | None) -> None:
+        """Remember the role in a session's data, unless it was changed since then."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Claimed:
     lease: str
@@ -71,17 +81,17 @@ class Refresher:
         lease_seconds: float = 30.0,
         wait_seconds: float = 10.0,
         clock: Callable[[], float] = time.time,
-        refreshed: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None,
+        notes: "RoleNotes | None" = None,
     ) -> None:
         """*lease_seconds* is longer than the provider may take; *wait_seconds* is what a request waits at most.
 
-        *refreshed* is told the data of each session that was refreshed.
+        *notes* is told the data of each session that was refreshed.
         """
         self._provider = provider
         self._lease_ms = round(lease_seconds * 1000)
         self._wait_seconds = wait_seconds
         self._clock = clock
-        self._refreshed = refreshed
+        self._notes = notes
         # A request that is cancelled must not lose tokens that the provider has given already.
         self._flights: SingleFlight[None] = SingleFlight()
         self.grants = 0
@@ -141,6 +151,7 @@ class Refresher:
         return _Claimed(lease, refresh_token)
 
     async def _renew(self, session: StoredLogin, instance: Instance, claimed: _Claimed) -> None:
+        since = None if self._notes is None else await self._notes.last_change()
         try:
             self.grants += 1
             tokens = await self._provider.refresh(instance.credentials, claimed.refresh_token)
@@ -158,7 +169,9 @@ class Refresher:
             log.warning("tokens could not be refreshed, and the session stays as it is: %s", error)
             await self._give_back(session, claimed)
             raise Refusal("auth_error-idp_unavailable") from error
-        await self._store(session, claimed, tokens)
+        stored = await self._store(session, claimed, tokens)
+        if stored is not None and self._notes is not None:
+            await self._notes.note_refresh(stored, since)
 
     def _failed(self, what: str) -> None:
         self.failures[what] = self.failures.get(what, 0) + 1
@@ -173,7 +186,8 @@ class Refresher:
     async def _give_back(self, session: StoredLogin, claimed: _Claimed) -> None:
         await session.atomically(lambda data, _: _release(data, claimed))
 
-    async def _store(self, session: StoredLogin, claimed: _Claimed, tokens: Tokens) -> None:
+    async def _store(self, session: StoredLogin, claimed: _Claimed, tokens: Tokens) -> dict[str, Any] | None:
+        """The session's data with the new tokens, or None where somebody else has stored newer ones."""
         now = self._clock()
 
         def store(data: dict[str, Any], _: int) -> dict[str, Any] | None:
@@ -186,14 +200,12 @@ class Refresher:
             return dict(data)
 
         try:
-            stored = await self._insist(lambda: session.atomically(store))
+            return await self._insist(lambda: session.atomically(store))
         except _OtherPerson:
             self._failed("other_person")
             log.error("the provider answered a refresh with the tokens of another person")
             await self._give_back(session, claimed)
             raise Refusal("auth_error-idp_unavailable") from None
-        if stored is not None and self._refreshed is not None:
-            await self._refreshed(stored)
 
     @staticmethod
     async def _insist(step: Callable[[], Awaitable[Answer]]) -> Answer:

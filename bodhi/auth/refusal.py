@@ -60,6 +60,8 @@ CATALOGUE: Mapping[str, tuple[int, str]] = {
     "login_error-state_digest_mismatch": (400, "The answer belongs to another login. Begin again."),
     "login_error-missing_code": (400, "The answer of the identity provider lacks its code. Begin again."),
     "login_error-parse_error": (500, "The address to return to is not readable."),
+    "login_error-access_changed": (409, "Your access was changed while you logged in. Log in again."),
+    "login_error-other_user": (409, "Somebody else is logged in with this browser. Log out first, then log in again."),
     "login_error-session_delete": (500, "The session could not be ended. Try again."),
     "access_request_error-already_pending": (409, "Access was requested already."),
     "access_request_error-already_has_access": (422, "You have access already."),

@@ -188,6 +188,8 @@ class Visit(aiohttp_session.AbstractStorage):
             await self._save(session, session.stored, taken)
 
     async def _end(self, session: Session, taken: Taken) -> None:
+        if taken.is_invalidated:
+            self._set_cookie = None  # an id that this request made goes to nobody, even if its row cannot be deleted
         digest = self._replaced_digest(session)
         if digest is not None:
             owner = session.stored.record.user_id if session.stored is not None else None

@@ -145,6 +145,16 @@ class AuthSettings:
             "Whether the provider takes a refresh token twice, so that a refresh that timed out may be tried again.",
         ),
     ]
+    auth_role_max_age_seconds: Annotated[
+        int,
+        Setting(
+            names.BODHI_AUTH_ROLE_MAX_AGE,
+            kinds.seconds(7_200, 315_360_000),
+            "30d",
+            "How long a role counts for API tokens and other applications after the provider last confirmed it, by a "
+            "login or a refresh. Tokens of somebody who was away for longer are refused until they log in again.",
+        ),
+    ]
     client_id: Annotated[
         str | None,
         Setting(

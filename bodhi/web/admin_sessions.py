@@ -121,7 +121,11 @@ def _page(page: SessionPage) -> web.Response:
     return told(AnySessions([AnySession.of(info) for info in page.sessions], page.after))
 
 
-_OF_ONE_USER = ("user_route_error-list_failed", "auth_error-idp_unavailable")
+_OF_ONE_USER = (
+    "user_route_error-user_not_found",
+    "user_route_error-list_failed",
+    "auth_error-idp_unavailable",
+)
 
 OPERATIONS = (
     Operation(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 from aiohttp import web
 
+from bodhi.auth.context import SessionUser
 from bodhi.auth.counters import LoginCounters
 from bodhi.auth.instance import Instance, InstanceService
 from bodhi.auth.login import (
@@ -25,7 +26,7 @@ from bodhi.auth.provider.client import IdentityProvider
 from bodhi.auth.provider.errors import ProviderError
 from bodhi.auth.provider_sessions import ProviderSessions
 from bodhi.auth.refusal import Refusal
-from bodhi.auth.session_login import ID_TOKEN, REFRESH_TOKEN
+from bodhi.auth.session_login import ID_TOKEN, REFRESH_TOKEN, USER_ID
 from bodhi.session import Session, SessionGone, SessionUnavailable, get_session, new_session
 from bodhi.web.answers import answer
 from bodhi.web.hosts import callback_base
@@ -35,6 +36,7 @@ from bodhi.web.return_to import page_asked_for
 from bodhi.web.services import context_of
 
 TRANSACTIONS = "logins"  # the key in a session's data
+RETURN_PATHS = "return_paths"  # by the state of logins that were dropped: where their tabs go on
 
 HOME_PATH, LOGIN_PATH, CALLBACK_PATH = "/ui/chat", "/ui/login", "/ui/auth/callback"
 REVOCATION_SECONDS = 0.9  # twice at most: a logout is answered within 2 s
@@ -103,15 +105,26 @@ async def begin_login(request: web.Request, *, return_to: str | None = None) -> 
 
 
 async def finish_login(request: web.Request, answered: Mapping[str, str]) -> str:
-    """Completes the login that *answered*, the provider's answer, belongs to; where the browser goes next."""
+    """Completes the login that *answered*, the provider's answer, belongs to; where the browser goes next.
+
+    All logins that are open in a browser end with the first that is completed. Whoever is logged in and comes with the
+    answer to another one of them goes on to where that was to lead, as they are; home, where that is not known.
+    """
     desk = request.app[DESK]
-    with desk.counters.login():
-        if await desk.instances.current() is None:
-            raise Refusal("login_error-app_status_invalid")
-        session = await get_session(request)
-        transaction = await _taken(session, answered)
-        completed = await desk.logins.complete(transaction, answered)
-        await _log_in(session, desk, completed)
+    try:
+        with desk.counters.login():
+            if await desk.instances.current() is None:
+                raise Refusal("login_error-app_status_invalid")
+            session = await get_session(request)
+            any_open, transaction = await _taken(session, answered)
+            if transaction is None:
+                if "state" in answered and isinstance(context_of(request), SessionUser):
+                    raise _LoggedInAlready(session.get(RETURN_PATHS, {}).get(answered["state"]))
+                raise _no_login(answered, any_open=any_open)
+            completed = await desk.logins.complete(transaction, answered)
+            await _log_in(session, desk, completed)
+    except _LoggedInAlready as stale:
+        return callback_base(request) + (stale.return_to or HOME_PATH)
     log.info("a login of %s was completed", completed.user_id, extra={"fields": {"user_id": completed.user_id}})
     return origin_of(transaction["callback_url"]) + (transaction.get("return_to") or HOME_PATH)
 
@@ -197,8 +210,8 @@ async def _new_if_ended(request: web.Request, session: Session) -> Session:
     return session if session.stored is None else await new_session(request)
 
 
-async def _taken(session: Session, answered: Mapping[str, str]) -> dict[str, str]:
-    """The transaction that *answered* belongs to, which nobody gets a second time."""
+async def _taken(session: Session, answered: Mapping[str, str]) -> tuple[bool, dict[str, str] | None]:
+    """Whether any login is open, and the one that *answered* belongs to, which nobody gets a second time."""
     created_ms = session.created * 1000
     state = answered.get("state")
 
@@ -211,38 +224,55 @@ async def _taken(session: Session, answered: Mapping[str, str]) -> dict[str, str
         return any_open, taken
 
     if session.stored is None:
-        any_open, taken = False, None
-    else:
-        try:
-            any_open, taken = await session.atomically(take)
-        except SessionGone:
-            any_open, taken = False, None
-    if taken is not None:
-        return taken
+        return False, None
+    try:
+        return await session.atomically(take)
+    except SessionGone:
+        return False, None
+
+
+class _LoggedInAlready(Exception):
+    """The answer to a login that is not open any more, in the browser of somebody who is logged in."""
+
+    def __init__(self, return_to: str | None) -> None:
+        super().__init__()
+        self.return_to = return_to
+
+
+def _no_login(answered: Mapping[str, str], *, any_open: bool) -> Refusal:
     if "error" in answered:
-        raise Refusal("login_error-o_auth_error")
+        return Refusal("login_error-o_auth_error")
     if not any_open:
-        raise Refusal("login_error-session_info_not_found")
-    raise Refusal("login_error-missing_state" if state is None else "login_error-state_digest_mismatch")
+        return Refusal("login_error-session_info_not_found")
+    return Refusal("login_error-state_digest_mismatch" if "state" in answered else "login_error-missing_state")
 
 
 async def _log_in(session: Session, desk: LoginDesk, completed: CompletedLogin) -> None:
-    """Make the session the person's, under a new id; nothing of who was logged in before stays in it."""
-    others = session.get(TRANSACTIONS)
+    """Make the session the person's, under a new id; nothing that was in it before stays, logins under way included.
+
+    ``login_error-other_user`` where somebody else is logged in: people change only by a logout that they chose.
+    """
+    if session.get(USER_ID) not in (None, completed.user_id):
+        raise Refusal("login_error-other_user")
+    # Where the other tabs go on; nothing of it could complete a login.
+    return_paths = {
+        state: begun["return_to"] for state, begun in session.get(TRANSACTIONS, {}).items() if begun.get("return_to")
+    }
     session.clear()
     session.update(completed.data)
-    if others:
-        session[TRANSACTIONS] = others
+    if return_paths:
+        session[RETURN_PATHS] = return_paths
     session.rotate(renewed=True)
     await session.save()
-    if completed.sid is None or session.identity is None:
-        return
     try:
-        await desk.provider_sessions.remember(
-            completed.sid, session.identity, user_id=completed.user_id, lifetime_seconds=desk.remember_seconds
-        )
-    except Refusal:
-        # A login that the provider could not end is none. Nobody has its cookie yet.
+        if completed.sid is not None and session.identity is not None:
+            await desk.provider_sessions.remember(
+                completed.sid, session.identity, user_id=completed.user_id, lifetime_seconds=desk.remember_seconds
+            )
+        await desk.logins.confirm(completed)
+    except BaseException:
+        # The provider could not end this session, or its tokens are older than a change of the role. Nobody has its
+        # cookie yet.
         session.invalidate()
         await session.save()
         raise
@@ -266,6 +296,8 @@ LOGIN_REFUSALS = tuple(
         "app_status_invalid",
         "app_instance_not_found",
         "parse_error",
+        "access_changed",
+        "other_user",
     )
 )
 

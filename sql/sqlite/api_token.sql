@@ -1,15 +1,16 @@
 -- name: create_api_token(id, user_id, name, token_prefix, token_hash, scopes, expires_at, lifetime_ms, now) -> maybe
--- No row for an expiry that has come already.
+-- No row for an expiry that has come already, and for an owner who was removed.
 INSERT INTO bodhi_api_token (id, user_id, name, token_prefix, token_hash, scopes, status, expires_at, created_at, updated_at)
 SELECT $1, $2, $3, $4, $5, $6, 'active', coalesce($7, clock.now + $8), clock.now, clock.now
   FROM (SELECT now_ms($9) AS now) AS clock
  WHERE ($7 IS NULL OR $7 > clock.now)
+   AND NOT EXISTS (SELECT 1 FROM bodhi_person WHERE user_id = $2 AND removed = 1)
 RETURNING id, user_id, name, token_prefix, scopes, status, expires_at, created_at, updated_at;
 
 -- name: find_api_token(token_prefix, now) -> maybe
--- With what its owner may do now: somebody who is unknown, was removed or has no role may do nothing.
+-- With what is known of its owner's role: somebody who is unknown has none.
 SELECT token.id, token.user_id, token.token_hash, token.scopes, token.status, token.expires_at,
-       CASE person.removed WHEN 0 THEN person.role END AS role,
+       person.role, person.removed, coalesce(person.confirmed_at, person.seen_at) AS confirmed_at,
        now_ms($2) AS now
   FROM bodhi_api_token AS token
   LEFT JOIN bodhi_person AS person

@@ -1,42 +1,64 @@
 -- name: find_person(user_id, now) -> maybe
-SELECT username, role, removed, sought, seen_at, now_ms($2) AS now
+SELECT username, role, removed, sought, seen_at, authority_seq, coalesce(confirmed_at, seen_at) AS confirmed_at,
+       now_ms($2) AS now
   FROM bodhi_person
  WHERE user_id = $1;
 
--- name: note_person(user_id, username, role, sought, now) -> count
--- Who was removed and logs in again is there again.
-INSERT INTO bodhi_person (user_id, username, role, removed, updated_at, sought, seen_at)
-VALUES ($1, $2, $3, 0, now_ms($5), $4, now_ms($5))
+-- name: last_authority_change() -> maybe
+SELECT coalesce(max(authority_seq), 0) AS number
+  FROM bodhi_person
+ WHERE authority_seq > 0;
+
+-- name: note_person(user_id, username, role, sought, since, is_loss, is_login, now) -> count
+-- Nothing where the person's authority changed after the change number $5: what is noted is older. A role that was lost
+-- is such a change itself. Somebody who was removed is there again by a login, and not by a refresh.
+INSERT INTO bodhi_person (user_id, username, role, removed, updated_at, sought, seen_at, confirmed_at)
+VALUES ($1, $2, $3, 0, now_ms($8), $4, now_ms($8), now_ms($8))
     ON CONFLICT (user_id) DO UPDATE
    SET username = excluded.username,
        role = excluded.role,
        removed = 0,
        updated_at = excluded.updated_at,
        sought = excluded.sought,
-       seen_at = excluded.seen_at;
+       seen_at = excluded.seen_at,
+       confirmed_at = excluded.confirmed_at,
+       authority_seq = CASE $6
+           WHEN 1 THEN (SELECT coalesce(max(authority_seq), 0) + 1 FROM bodhi_person WHERE authority_seq > 0)
+           ELSE bodhi_person.authority_seq
+       END
+ WHERE bodhi_person.authority_seq <= coalesce($5, bodhi_person.authority_seq)
+   AND (bodhi_person.removed = 0 OR $7 = 1);
 
 -- name: see_person(user_id, sought, now) -> count
 UPDATE bodhi_person
    SET seen_at = now_ms($3),
+       confirmed_at = now_ms($3),
        sought = $2
  WHERE user_id = $1
    AND removed = 0;
 
--- name: change_person_role(user_id, role, now) -> count
-UPDATE bodhi_person
-   SET role = $2,
-       updated_at = now_ms($3)
- WHERE user_id = $1
-   AND removed = 0;
+-- name: change_person_role(user_id, role, sought, now) -> count
+-- Of somebody who never logged in only the change is kept, for a login that may be under way. A number that was taken
+-- before a wait for the row must not replace a higher one.
+INSERT INTO bodhi_person (user_id, username, role, removed, updated_at, sought, authority_seq)
+VALUES ($1, '', NULL, 0, now_ms($4), $3,
+        (SELECT coalesce(max(authority_seq), 0) + 1 FROM bodhi_person WHERE authority_seq > 0))
+    ON CONFLICT (user_id) DO UPDATE
+   SET role = CASE WHEN bodhi_person.removed = 0 AND bodhi_person.seen_at IS NOT NULL THEN $2 END,
+       confirmed_at = now_ms($4),
+       updated_at = excluded.updated_at,
+       authority_seq = max(excluded.authority_seq, bodhi_person.authority_seq);
 
 -- name: remove_person(user_id, sought, now) -> count
 -- The row stays, also of somebody who never logged in: a removal that is repeated finds that it was begun.
-INSERT INTO bodhi_person (user_id, username, role, removed, updated_at, sought)
-VALUES ($1, '', NULL, 1, now_ms($3), $2)
+INSERT INTO bodhi_person (user_id, username, role, removed, updated_at, sought, authority_seq)
+VALUES ($1, '', NULL, 1, now_ms($3), $2,
+        (SELECT coalesce(max(authority_seq), 0) + 1 FROM bodhi_person WHERE authority_seq > 0))
     ON CONFLICT (user_id) DO UPDATE
    SET role = NULL,
        removed = 1,
-       updated_at = excluded.updated_at;
+       updated_at = excluded.updated_at,
+       authority_seq = max(excluded.authority_seq, bodhi_person.authority_seq);
 
 -- name: list_people(after, size) -> many
 -- A keyset page of everybody who was seen, by user id.

@@ -89,9 +89,9 @@ async def sessions(database_url: str) -> AsyncIterator[DefaultSessionService]:
 
 
 @pytest.fixture
-def people(application: Database) -> People:
+def people(application: Database, clock: Clock) -> People:
     """Who was seen."""
-    return People(application)
+    return People(application, clock=clock)
 
 
 @pytest.fixture

@@ -170,7 +170,9 @@ async def test_an_approval_gives_a_role_and_ends_sessions(api, people, provider,
 
     assert (200, None) == await api("manager", "POST", f"/access-requests/{number}/approve", {"role": "resource_user"})
 
-    assert [("assign_role", "token of resource_manager", "id-nobody", "resource_user")] == provider.calls
+    assert [("assign_role", "token of resource_manager", "id-nobody", "resource_user")] == [
+        call for call in provider.calls if call[0] != "list_users"
+    ]
     assert 0 == await sessions.count_sessions_for_user("id-nobody")
     assert 1 == await sessions.count_sessions_for_user("id-user")
     assert Role.USER == await people.role_of("id-nobody")
@@ -242,7 +244,7 @@ async def test_approving_twice_at_once_gives_one_role(api, provider):
     )
 
     assert [200, 409, 409, 409] == sorted(status for status, _ in answers)
-    assert 1 == len(provider.calls)
+    assert 1 == len(provider.calls_of("assign_role"))
 
 
 BAD_BODIES = {

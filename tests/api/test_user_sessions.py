@@ -59,7 +59,14 @@ async def desk(serve, sessions, people, application, provider):
     """There is one person of each role at the provider."""
     provider.roles.update({f"id-{role.name.lower()}": str(role) for role in Role})
     consequences = Consequences(sessions.clear_sessions_for_user, sessions.flush)
-    services = {USERS: Users(provider, people=people, leases=Leases(application), consequences=consequences)}
+    users = Users(
+        provider,
+        people=people,
+        leases=Leases(application),
+        consequences=consequences,
+        has_anything=sessions.count_sessions_for_user,
+    )
+    services = {USERS: users}
     operations = (*user_sessions.OPERATIONS, *admin_sessions.OPERATIONS)
     return Desk(await serve(operations, services, lambda app: setup(app, sessions)), sessions)
 
@@ -163,13 +170,12 @@ async def test_managers_see_and_end_the_sessions_of_those_not_above_them(desk):
         assert (200, {"ended": 2}) == await desk("manager", "DELETE", f"/users/id-{user}/sessions")
         assert [] == await desk.handles(user)
 
-    assert (200, {"sessions": [], "after": None}) == await desk("manager", "GET", "/users/id-unseen/sessions")
-    assert (200, {"ended": 0}) == await desk("manager", "DELETE", "/users/id-unseen/sessions")
     assert [manager] == await desk.handles("manager")
 
 
-async def test_managers_end_one_session_of_somebody(desk):
+async def test_managers_end_one_session_of_somebody(desk, people):
     """Nobody else's under their name; the own one takes its cookie along."""
+    await people.note("id-user", "user", Role.USER)
     handle, foreign, manager = await desk.log_in("user"), await desk.log_in("power_user"), await desk.log_in("manager")
     path = "/users/id-user/sessions"
 
@@ -182,6 +188,38 @@ async def test_managers_end_one_session_of_somebody(desk):
     async with desk.api.client.delete(f"/bodhi/v1/users/id-manager/sessions/{manager}", headers=cookie) as response:
         assert 204 == response.status
     assert response.headers["Set-Cookie"].startswith(f'{desk.sessions.cookie.full_name}=""')
+
+
+UNKNOWN_USER = (404, "user_route_error-user_not_found")
+
+
+@pytest.mark.parametrize("caller", ["manager", "admin"])
+async def test_somebody_unknown_is_not_looked_for_at_the_provider(desk, provider, caller):
+    """Neither who has no account nor who has one that was never used here."""
+    provider.roles |= {f"id-{number}": "resource_user" for number in range(250)}
+    await desk.log_in(caller)
+
+    for user_id in ("id-unseen", "id-249", "id-power_user"):
+        path = f"/users/{user_id}/sessions"
+        for method, address in (("GET", path), ("DELETE", path), ("DELETE", f"{path}/{HANDLE}")):
+            assert UNKNOWN_USER == await desk(caller, method, address)
+    assert [] == provider.calls
+
+
+@pytest.mark.parametrize("known_by", ["a session", "a row", "a removal", "a role that was given"])
+async def test_somebody_is_known_by_whatever_they_have_here(desk, people, known_by):
+    """Then the provider says who may look."""
+    if known_by == "a session":
+        await desk.log_in("user")
+    elif known_by == "a row":
+        await people.note("id-user", "user", None)
+    elif known_by == "a removal":
+        await people.remove("id-user")
+    else:
+        await people.set_role("id-user", Role.USER)
+
+    assert 200 == (await desk("manager", "GET", "/users/id-user/sessions"))[0]
+    assert 200 == (await desk("manager", "DELETE", "/users/id-user/sessions"))[0]
 
 
 async def test_managers_do_not_reach_above_themselves(desk):
@@ -201,10 +239,12 @@ async def test_managers_do_not_reach_above_themselves(desk):
 async def test_a_provider_that_lists_nobody_leaves_what_was_seen_last(desk, people: People, provider):
     """Sessions can be ended there, too; while it is away, nobody knows."""
     await people.note("id-boss", "boss", Role.ADMIN)
+    await people.note("id-away", "away", Role.USER)
+    await people.note("id-user", "user", Role.USER)
     provider.failures["list_users"] = [ProviderLacks(), ProviderLacks(), ProviderUnavailable()]
 
     assert FORBIDDEN == await desk("manager", "DELETE", "/users/id-boss/sessions")
-    assert (200, {"ended": 0}) == await desk("manager", "DELETE", "/users/id-unseen/sessions")
+    assert (200, {"ended": 0}) == await desk("manager", "DELETE", "/users/id-away/sessions")
     assert (503, "auth_error-idp_unavailable") == await desk("manager", "DELETE", "/users/id-user/sessions")
 
 

@@ -50,7 +50,13 @@ def make_users(provider, sessions, tokens):
 
     def make(people, leases):
         consequences = Consequences(sessions.clear_sessions_for_user, tokens.disable, (tokens.forgotten.append,))
-        return Users(provider, people=people, leases=leases, consequences=consequences)
+        return Users(
+            provider,
+            people=people,
+            leases=leases,
+            consequences=consequences,
+            has_anything=sessions.count_sessions_for_user,
+        )
 
     return make
 

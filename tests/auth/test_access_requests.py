@@ -7,10 +7,12 @@ import pytest
 
 from bodhi.auth.access_requests import AccessRequest, AccessRequests
 from bodhi.auth.context import SessionUser
+from bodhi.auth.leases import Leases
 from bodhi.auth.people import People
 from bodhi.auth.provider import ProviderLacks, ProviderRefused, ProviderUnavailable
 from bodhi.auth.refusal import Refusal
 from bodhi.auth.scopes import Role
+from bodhi.auth.users import Consequences, Users
 from bodhi.database import open_database
 from bodhi.errors import BodhiError
 from support.scripted_provider import ScriptedProvider
@@ -148,7 +150,7 @@ async def test_an_approval_gives_the_role_and_ends_the_sessions(requests, people
 
     await requests.approve(made.id, Role.POWER_USER, MANAGER)
 
-    assert [("assign_role", MANAGER.token, "u-1", "resource_power_user")] == provider.calls
+    assert [[MANAGER.token, "u-1", "resource_power_user"]] == provider.calls_of("assign_role")
     assert (["u-1"], Role.POWER_USER) == (sessions.ended, await people.role_of("u-1"))
     (request,), _ = await requests.list_page(size=10)
     assert ("approved", "manager", NOW, NOW.replace(minute=1)) == (
@@ -207,7 +209,7 @@ async def test_of_approvals_at_once_one_gives_a_role(requests, other_node, provi
 
     assert 1 == results.count(None)
     assert {"access_request_error-already_processed"} == {one.code for one in results if one is not None}
-    assert (1, ["u-1"]) == (len(provider.calls), sessions.ended)
+    assert (1, ["u-1"]) == (len(provider.calls_of("assign_role")), sessions.ended)
 
 
 async def test_a_rejection_waits_for_an_approval_that_is_under_way(requests, other_node, provider):
@@ -215,7 +217,7 @@ async def test_a_rejection_waits_for_an_approval_that_is_under_way(requests, oth
     made = await requests.create("u-1", "alice")
     provider.gate.clear()
     approval = asyncio.create_task(requests.approve(made.id, Role.USER, MANAGER))
-    while not provider.calls:
+    while not provider.calls_of("assign_role"):
         await asyncio.sleep(0)
     rejection = asyncio.create_task(other_node.reject(made.id, ADMIN))
     await status_of(other_node)
@@ -269,8 +271,80 @@ async def test_an_old_request_takes_no_role_away(requests, people, provider):
     await people.set_role("u-1", Role.ADMIN)
 
     assert "access_request_error-already_has_access" == await code_of(requests.approve(made.id, Role.USER, ADMIN))
-    assert [] == provider.calls
+    assert [] == provider.calls_of("assign_role")
     await requests.reject(made.id, ADMIN)
+
+
+@pytest.mark.parametrize("known", [None, Role.USER], ids=["without a role here", "with an older role here"])
+async def test_the_providers_list_says_how_somebody_stands_by_now(requests, people, provider, known):
+    """Promoted at the provider itself, which was not seen here yet."""
+    await people.note("u-1", "alice", known)
+    made = await requests.create("u-1", "alice")
+    provider.roles |= {f"u-{number + 2}": "resource_user" for number in range(150)} | {"u-1": "resource_manager"}
+
+    with pytest.raises(Refusal) as refused:
+        await requests.approve(made.id, Role.POWER_USER, MANAGER)
+
+    assert ("access_request_error-already_has_access", 422) == (refused.value.code, refused.value.status)
+    assert ([], "resource_manager") == (provider.calls_of("assign_role"), provider.roles["u-1"])
+    assert ("pending", None) == await status_of(requests)
+
+
+async def test_an_equal_or_lower_role_by_now_is_no_obstacle(requests, people, provider):
+    """The list counts, though more was seen here once."""
+    await people.note("u-1", "alice", Role.ADMIN)
+    for role in ("resource_user", "resource_power_user"):
+        provider.roles["u-1"] = role
+        made = await requests.create("u-1", "alice")
+        await requests.approve(made.id, Role.POWER_USER, MANAGER)
+    assert ["resource_power_user"] * 2 == [role for _, _, role in provider.calls_of("assign_role")]
+
+
+async def test_a_role_that_is_changed_beside_an_approval_stays(requests, application, people, provider, sessions):
+    """The approval waits, and looks then: in both orders the higher role is the one that stays."""
+    await people.note("u-1", "alice", None)
+    consequences = Consequences(lambda *_, **__: sessions.end("u-1", reason="approval", by="a-1"), people.remove)
+    users = Users(
+        provider, people=people, leases=Leases(application), consequences=consequences, has_anything=people.find
+    )
+    made = await requests.create("u-1", "alice")
+    provider.gate.clear()
+    change = asyncio.create_task(users.change_role(ADMIN, "u-1", "resource_manager"))
+    while not provider.calls_of("assign_role"):
+        await asyncio.sleep(0)
+    approval = asyncio.create_task(requests.approve(made.id, Role.USER, MANAGER))
+    await status_of(requests)
+    provider.gate.set()
+
+    await change
+    assert "access_request_error-already_has_access" == await code_of(approval)
+    assert ("resource_manager", Role.MANAGER) == (provider.roles["u-1"], await people.role_of("u-1"))
+
+
+async def test_a_provider_without_a_list_leaves_what_was_seen_last(requests, people, provider, clock):
+    """However long ago that was confirmed."""
+    await people.note("u-1", "alice", Role.MANAGER)
+    made = await requests.create("u-1", "alice")
+    provider.failures["list_users"] = [ProviderLacks()]
+
+    assert "access_request_error-already_has_access" == await code_of(requests.approve(made.id, Role.USER, MANAGER))
+
+
+@pytest.mark.parametrize("decision", ["approved", "rejected"])
+async def test_the_log_says_who_decided(requests, caplog, decision):
+    """By id, since names may be anything and change."""
+    caplog.set_level("INFO", "bodhi.auth.access_requests")
+    made = await requests.create("u-1", "alice")
+
+    await (
+        requests.approve(made.id, Role.USER, MANAGER) if decision == "approved" else requests.reject(made.id, MANAGER)
+    )
+
+    (record,) = caplog.records
+    role = {"role": "resource_user"} if decision == "approved" else {}
+    assert {"request_id": made.id, "user_id": "u-1", **role, "by": "m-1"} == record.fields
+    assert record.getMessage().startswith(f"access request {decision} request_id={made.id} user_id=u-1 ")
+    assert record.getMessage().endswith(" by=m-1")
 
 
 async def test_an_outage_and_a_fault_are_told_apart(requests, application):

@@ -17,6 +17,8 @@ MINUTE = 60_000
 ALICE = SessionUser("alice", "Alice", Role.POWER_USER, "access-token")
 UNKNOWN_ID = "00000000-0000-0000-0000-000000000000"
 
+DAY_MS = 86_400_000
+
 
 class CountingDatabase:
     """A database that counts the statements it is asked to run, and is away when told to."""
@@ -85,6 +87,49 @@ async def refusal(awaitable):
 def with_another_rest(token):
     """A token with the lookup key of *token*, which is another one all the same."""
     return token[:-1] + ("A" if token[-1] != "A" else "B")
+
+
+async def test_a_token_works_while_its_owners_role_is_confirmed(tokens, token, people, clock):
+    """Away for too long, they log in again."""
+    clock.advance(29 * DAY_MS)
+    assert "alice" == (await tokens.authenticate(token)).user_id
+    clock.advance(DAY_MS)
+    assert "auth_error-token_inactive" == await refusal(tokens.authenticate(token))
+
+    await people.note("alice", "Alice", Role.POWER_USER)
+
+    assert "alice" == (await tokens.authenticate(token)).user_id
+
+
+async def test_how_long_a_role_counts_is_set(database, token, people, clock):
+    """From two hours on."""
+    tokens = ApiTokens(database, role_max_age_seconds=7_200, clock=clock, wall_clock=lambda: clock.now_ms / 1000)
+    clock.advance(7_199_999)
+    assert "alice" == (await tokens.authenticate(token)).user_id
+    clock.advance(10_001)
+
+    assert "auth_error-token_inactive" == await refusal(tokens.authenticate(token))
+
+
+@pytest.mark.parametrize("loss", ["a role that is too low", "no role", "a removal"])
+async def test_a_loss_that_is_confirmed_holds_at_once(tokens, token, people, loss):
+    """Though the token is remembered here."""
+    people.forget_user = (tokens.forget_owner,)
+    await tokens.authenticate(token)
+
+    if loss == "a removal":
+        await people.remove("alice")
+    else:
+        await people.note("alice", "Alice", Role.USER if loss.startswith("a role") else None, is_login=False)
+
+    assert "auth_error-token_inactive" == await refusal(tokens.authenticate(token))
+
+
+async def test_nobody_who_was_removed_makes_a_token(tokens, people):
+    """Their request was let in before."""
+    await people.remove("alice")
+
+    assert "auth_error-invalid_access" == await refusal(tokens.create(ALICE, scope=TokenScope.USER))
 
 
 async def test_a_token_is_43_characters_behind_its_prefix(token):

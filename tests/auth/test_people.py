@@ -1,5 +1,7 @@
 """Everybody who logged in, with the role they had last."""
 
+import asyncio
+import time
 from datetime import timedelta
 
 import pytest
@@ -201,6 +203,131 @@ async def test_who_was_removed_has_no_role_until_they_log_in_again(people):
 
     await people.note("alice", "alice", Role.USER)
     assert Person("alice", Role.USER) == await people.find("alice")
+
+
+async def test_a_role_counts_for_a_time_after_it_was_confirmed(people, clock):
+    """By whatever confirms it; who may act on somebody is decided by their last role all the same."""
+    month = timedelta(days=30) // timedelta(milliseconds=1)
+    await people.note("alice", "alice", Role.ADMIN)
+    clock.advance(month - 1)
+    assert Role.ADMIN == await people.role_of("alice")
+
+    clock.advance(1)
+    assert (None, Role.ADMIN) == (await people.role_of("alice"), await people.last_role_of("alice"))
+    assert Person("alice", None) == await people.find("alice")
+
+    await people.note("alice", "alice", Role.ADMIN, is_login=False)
+    assert Role.ADMIN == await people.role_of("alice")
+    clock.advance(month)
+    await people.set_role("alice", Role.MANAGER)
+    clock.advance(month - 1)
+    assert Role.MANAGER == await people.role_of("alice")
+
+
+async def test_what_is_older_than_a_change_is_not_noted(people):
+    """A removal, a role that was given, and one that was lost; of that person alone."""
+    for change in (
+        lambda: people.remove("alice"),
+        lambda: people.set_role("alice", Role.USER),
+        lambda: people.note("alice", "alice", None),
+    ):
+        await people.note("alice", "alice", Role.ADMIN)
+        since = await people.last_change()
+        await change()
+        before = await people.find("alice")
+
+        assert not await people.note("alice", "alice", Role.ADMIN, since=since)
+        assert before == await people.find("alice")
+        assert await people.note("bob", "bob", Role.ADMIN, since=since)
+        assert await people.note("alice", "alice", Role.ADMIN, since=await people.last_change())
+        assert Person("alice", Role.ADMIN) == await people.find("alice")
+
+
+async def test_the_comparison_is_in_the_statement_itself(people, application, clock, monkeypatch):
+    """A change that comes between looking and writing counts, too."""
+    await people.note("alice", "alice", Role.USER)
+    since = await people.last_change()
+    genuine = application.count
+
+    async def beside(name, **values):
+        if name == "note_person":
+            monkeypatch.undo()
+            await people.remove("alice")
+        return await genuine(name, **values)
+
+    monkeypatch.setattr(application, "count", beside)
+
+    assert not await people.note("alice", "alice", Role.ADMIN, since=since)
+    assert Person("alice", None, is_removed=True) == await people.find("alice")
+
+
+async def test_of_somebody_who_was_never_seen_a_change_counts_too(people):
+    """Their first login may be under way."""
+    for user_id, change in {"bob": people.remove, "eve": lambda user_id: people.set_role(user_id, Role.USER)}.items():
+        since = await people.last_change()
+        await change(user_id)
+
+        assert not await people.note(user_id, "somebody", Role.ADMIN, since=since)
+        assert await people.role_of(user_id) is None
+
+
+async def test_no_refresh_brings_back_who_was_removed(people):
+    """Whenever it began: that takes a login."""
+    await people.note("alice", "alice", Role.USER)
+    await people.remove("alice")
+
+    assert not await people.note("alice", "alice", Role.USER, since=await people.last_change(), is_login=False)
+    assert Person("alice", None, is_removed=True) == await people.find("alice")
+
+
+async def test_changes_at_once_have_numbers_of_their_own_person(people, application):
+    """Whatever order they come in, each is seen by who looked before it."""
+    for number in range(4):
+        await people.note(f"id-{number}", "somebody", Role.ADMIN)
+    since = await people.last_change()
+
+    await asyncio.gather(*(people.set_role(f"id-{number % 4}", Role.USER) for number in range(12)))
+
+    assert [False] * 4 == [await people.note(f"id-{number}", "x", Role.ADMIN, since=since) for number in range(4)]
+
+
+async def test_what_is_remembered_of_tokens_is_forgotten_as_a_role_is_lost(people):
+    """A role that grows takes nothing away."""
+    forgotten = []
+    people.forget_user = (forgotten.append,)
+    for role in (None, Role.USER, Role.USER, Role.ADMIN):
+        await people.note("alice", "alice", role)
+    assert [] == forgotten
+
+    await people.note("alice", "alice", Role.MANAGER)
+    await people.note("alice", "alice", None)
+    await people.set_role("bob", Role.USER)
+    await people.remove("eve")
+    assert ["alice", "alice", "bob", "eve"] == forgotten
+
+
+async def test_an_upgrade_stops_nobodys_role(database_url):
+    """Who was seen last long ago has the whole time from then on; so has whom a node of before adds."""
+    async with open_database(database_url, limit_seconds=10) as database:
+        older = Schema(database, "application")
+        del older.migrations[3:]
+        await older.migrate()
+        await database.script(ADD.format("id-1", "5, 5"))
+        await Schema(database, "application").migrate()
+        people = People(database)
+        assert Role.USER == await people.role_of("id-1")
+
+        await database.script(ADD.format("id-2", "5, 5"))
+        assert (None, Role.USER) == (await people.role_of("id-2"), await people.last_role_of("id-2"))
+        now = time.time_ns() // 1_000_000
+        await database.script(ADD.format("id-3", f"{now}, {now}"))
+        assert Role.USER == await people.role_of("id-3")
+
+
+ADD = """
+INSERT INTO bodhi_person (user_id, username, role, removed, updated_at, seen_at)
+VALUES ('{}', 'ann', 'resource_user', 0, {})
+"""
 
 
 async def test_a_removal_is_remembered_of_anybody(people):

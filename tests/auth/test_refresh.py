@@ -243,13 +243,26 @@ async def test_storing_is_tried_again(monkeypatch):
     assert jwt(300) == row.data["access_token"]
 
 
+class Notes:
+    """What was noted of refreshed sessions, and whether the provider was asked before the last change was read."""
+
+    def __init__(self, provider):
+        self.noted = []
+        self._provider = provider
+
+    async def last_change(self):
+        assert not self._provider.was_asked.is_set()
+        return 7
+
+    async def note_refresh(self, data, since):
+        self.noted.append((data["access_token"], since))
+
+
 async def test_who_refreshed_is_told():
-    """So that the person's present role is known."""
-    told = []
+    """So that the person's present role is known, unless it was changed after the provider was asked."""
+    provider = Provider()
+    notes = Notes(provider)
 
-    async def note(data):
-        told.append(data["access_token"])
+    await refresher(provider, notes=notes).refresh(Row(expired()), INSTANCE)
 
-    await refresher(Provider(), refreshed=note).refresh(Row(expired()), INSTANCE)
-
-    assert [jwt(300)] == told
+    assert [(jwt(300), 7)] == notes.noted

@@ -7,6 +7,7 @@ import pytest
 
 from bodhi.auth.refusal import Refusal
 from bodhi.session import SESSIONS, SessionUnavailable
+from bodhi.session.handles import digest_of
 from bodhi.web.login import DESK
 from session.raw_database import RawDatabase
 
@@ -52,14 +53,15 @@ async def test_what_is_stored(browser, provider, database_url):
 
 
 async def test_an_answer_is_taken_once(browser, provider):
-    """The same again finds nothing."""
+    """The same again leads home who is logged in by then, and changes nothing."""
     answer = await answered(browser, provider)
     assert 200 == (await browser.finish(answer)).status
+    cookie = browser.session_cookie
 
     again = await browser.finish(answer)
 
-    assert (400, "login_error-session_info_not_found") == await code_of(again)
-    assert 1 == provider.counts["code"]
+    assert (200, LOCATION) == (again.status, await again.json())
+    assert (1, cookie) == (provider.counts["code"], browser.session_cookie)
 
 
 async def test_of_many_answers_at_once_one_is_exchanged(browser, provider):
@@ -175,12 +177,100 @@ async def test_a_body_that_is_no_answer(browser, body):
     assert (400, "json_rejection_error") == await code_of(response)
 
 
-async def test_nothing_of_who_was_logged_in_before_survives(browser, provider):
-    """The second person on the same machine."""
-    second = await answered(browser, provider, "power")
+@pytest.mark.parametrize("path", ["/bodhi/v1/auth/callback", "/ui/auth/callback"])
+@pytest.mark.parametrize("error", [False, True], ids=["a code", "an error"])
+async def test_a_login_ends_all_that_were_open(browser, provider, path, error):
+    """What somebody planted before does not swap who is logged in: its answer leads home, as they are."""
+    planted = await answered(browser, provider, "power")
+    await browser.begin()
     await browser.log_in(provider, "user")
+    cookie = browser.session_cookie
+    if error:
+        planted = {"state": planted["state"], "error": "access_denied"}
 
-    assert 200 == (await browser.finish(second)).status
+    if path.startswith("/ui"):
+        fields = {name: value for name, value in planted.items() if name != "session_state"}
+        response = await browser.post(path, data=fields, allow_redirects=False)
+        assert (303, LOCATION["location"]) == (response.status, response.headers["Location"])
+    else:
+        response = await browser.finish(planted)
+        assert (200, LOCATION) == (response.status, await response.json())
+    assert ("user", cookie, 1) == ((await browser.user())["username"], browser.session_cookie, provider.counts["code"])
+
+
+@pytest.fixture
+def begin_logged_in(browser, server, provider):
+    """Logs somebody in, and begins another login in their session, while the provider could not say who they are."""
+
+    async def begin(user):
+        await browser.log_in(provider, user)
+        expired = provider.issue_access_token(user, expires_in=-5)
+        digest = digest_of(browser.session_cookie)
+        await server.app[SESSIONS].atomically(digest, lambda data, _: data.update(access_token=expired))
+        provider.fail("refresh", status=503, times=None)
+        begun = await browser.begin()
+        provider.heal()
+        return begun
+
+    return begin
+
+
+@pytest.mark.parametrize("path", ["/bodhi/v1/auth/callback", "/ui/auth/callback"])
+async def test_nobody_takes_the_place_of_somebody_who_is_logged_in(browser, provider, begin_logged_in, path):
+    """They are told who is logged in, and log out first; the session stays as it is."""
+    answer = answer_in(await provider.log_in_url(await begin_logged_in("user"), user="power"))
+
+    if path.startswith("/ui"):
+        fields = {name: value for name, value in answer.items() if name != "session_state"}
+        response = await browser.post(path, data=fields)
+        assert (200, "/ui/login") == (response.status, response.url.path)
+        text = await response.text()
+        assert "As <strong>user</strong>. To log in as somebody else, log out first." in text
+    else:
+        assert (409, "login_error-other_user") == await code_of(await browser.finish(answer))
+
+    assert "user" == (await browser.user())["username"]
+    await browser.post("/bodhi/v1/logout")
+    assert "power" == (await browser.log_in(provider, "power"))["username"]
+
+
+async def test_somebody_who_is_logged_in_may_log_in_again(browser, provider, begin_logged_in):
+    """Under a new id."""
+    answer = answer_in(await provider.log_in_url(await begin_logged_in("user"), user="user"))
+    cookie = browser.session_cookie
+
+    assert (200, LOCATION) == ((response := await browser.finish(answer)).status, await response.json())
+    assert "user" == (await browser.user())["username"]
+    assert cookie != browser.session_cookie
+
+
+async def test_a_login_begun_beside_one_that_is_completed_ends_too(browser, provider, server, monkeypatch):
+    """Though another request stored it after the answer was taken."""
+    answer = await answered(browser, provider)
+    logins, genuine = server.app[DESK].logins, server.app[DESK].logins.complete
+    late = []
+
+    async def beside(*args):
+        late.append(await browser.begin())
+        return await genuine(*args)
+
+    monkeypatch.setattr(logins, "complete", beside)
+    assert 200 == (await browser.finish(answer)).status
+    assert "user" == (await browser.user())["username"]
+    data = (await server.app[SESSIONS].load(browser.session_cookie)).data
+    assert "logins" not in data
+
+    response = await browser.finish(await provider.log_in_url(late[0], user="power"))
+    assert (200, LOCATION) == (response.status, await response.json())
+    assert "user" == (await browser.user())["username"]
+
+
+async def test_nothing_of_who_was_logged_in_before_survives(browser, provider):
+    """The second person on the same machine, after the first has logged out."""
+    await browser.log_in(provider, "user")
+    await browser.post("/bodhi/v1/logout")
+
+    await browser.log_in(provider, "power")
     told = await browser.user()
     assert ("power", provider.person("power").user_id) == (told["username"], told["user_id"])
 

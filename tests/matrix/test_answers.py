@@ -262,7 +262,7 @@ async def see_and_end_sessions(checked, people):
         await checked(end_one, admin, query=query, user_id=user_id, handle=handle)
     await checked("GET /ui/admin/person", admin, query=f"id={user_id}")
     await checked("POST /ui/admin/person/end-all", admin, query=f"id={user_id}")
-    await checked("DELETE /bodhi/v1/users/{user_id}/sessions", admin)
+    await checked("DELETE /bodhi/v1/users/{user_id}/sessions", admin, user_id=user_id)
     for name, query in {"role": {"data": {"role": "resource_user"}}, "remove": {}}.items():
         await checked(f"POST /ui/admin/person/{name}", admin, query=f"id={user_id}", **query)
     await people("user")

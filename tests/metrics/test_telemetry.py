@@ -39,7 +39,8 @@ async def test_a_statement_is_a_span_of_its_name(spans, application):
     """Within a transaction too, and with none of its values."""
     async with application.transaction() as transaction:
         await transaction.maybe("find_person", user_id="ann-the-secret", now=None)
-    await application.count("change_person_role", user_id="ann-the-secret", role="resource_user", now=1)
+    values = {"user_id": "ann-the-secret", "role": "resource_user", "sought": "ann-the-secret"}
+    await application.count("change_person_role", **values, now=1)
 
     told = [span for span in spans() if "person" in span.name]
     assert ["find_person", "change_person_role"] == [span.name for span in told]

@@ -7,7 +7,7 @@ from bodhi.auth.context import SessionUser
 from bodhi.auth.scopes import Role, TokenScope
 from bodhi.session import SESSIONS
 from bodhi.session.records import Device
-from bodhi.web.services import API_TOKENS
+from bodhi.web.services import API_TOKENS, PEOPLE
 from pages.browser import HTML
 from pages.conftest import environment
 from pages.markup import read
@@ -186,6 +186,7 @@ async def test_administrators_remove_people(server, provider, new_browser, user)
 async def test_what_the_provider_cannot_do_is_not_offered(database_url, serve, provider, new_browser):
     """Roles are changed there."""
     server = await serve(**{**environment(provider, database_url), "BODHI_AUTH_MANAGEMENT": "false"})
+    await server.app[PEOPLE].note("ann", "ann", None)
     admin = await (await new_browser(server)).log_in(provider, "admin")
     await admin.open(address(PATH, "ann"))
 
@@ -240,7 +241,7 @@ async def test_nobody_reaches_above_themselves(server, provider, new_browser, ma
     assert "/ui/login" == manager.path
 
 
-async def test_a_session_is_its_owner_s_alone(server, provider, new_browser, manager):
+async def test_a_session_is_its_owner_s_alone(server, provider, new_browser, manager, user):
     """An administrator's is not ended as somebody else's, whose name a manager may give."""
     await (await new_browser(server)).log_in(provider, "admin")
     (handle,) = await handles(server, provider.person("admin").user_id)
@@ -265,6 +266,17 @@ async def test_who_was_never_seen_may_have_sessions(server, manager):
     assert ("Logged in nowhere." in manager.page.text, []) == (True, await handles(server, "a/b ../%2F"))
 
 
+@pytest.mark.parametrize("path", [PATH, f"{PATH}/end-all", f"{PATH}/sessions/{HANDLE}/end"])
+async def test_somebody_unknown_is_not_looked_for_at_the_provider(provider, manager, path):
+    """Whom there is nothing of here has no page."""
+    before = provider.counts["users"]
+    send = manager.client.get if path == PATH else manager.client.post
+    response = await send(address(path, "nobody-knows"), headers={**HTML, "Sec-Fetch-Site": "same-origin"})
+
+    assert (404, True) == (response.status, "There is no such user." in await response.text())
+    assert before == provider.counts["users"]
+
+
 async def test_many_sessions_are_on_several_pages(server, manager):
     """A link leads on, to whom it may be."""
     for _ in range(31):
@@ -278,8 +290,9 @@ async def test_many_sessions_are_on_several_pages(server, manager):
 
 
 @pytest.mark.parametrize("query", ["", "?id=", "?id=%00", "?id=a&id=b", "?id=a&after=nonsense", "?id=a&done=what"])
-async def test_nonsense_is_refused(manager, query):
+async def test_nonsense_is_refused(server, manager, query):
     """On a page."""
+    await server.app[PEOPLE].note("a", "ann", None)
     await manager.open(PATH + query)
 
     assert (400, "That did not work") == (manager.status, manager.page.one("h1").text)

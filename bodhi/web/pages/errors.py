@@ -30,7 +30,8 @@ TITLES = {
     503: "Not available just now",
 }
 TITLE_OF_FAILURE = "Something went wrong"
-_WITHOUT_A_ROLE = "auth_error-missing_roles"  # a 401 to programs, but of somebody who is logged in
+# A 401 to programs, but of somebody who is logged in; a 409 that is about no decision of theirs.
+_TITLED_AS = {"auth_error-missing_roles": 403, "login_error-access_changed": 400}
 # Errors are shown as to somebody unknown: who it is may be what could not be found out.
 _NOBODY: dict[str, Any] = {"here": None, "person": None, "navigation": []}
 Answer = TypeVar("Answer", bound=web.Response)
@@ -90,7 +91,7 @@ def _problem(request: web.Request, answer: web.Response, template: str) -> str:
     error = json.loads(answer.text or "{}").get("error", {})
     code = str(error.get("code", ""))
     is_failure = answer.status >= 500
-    status = 403 if code == _WITHOUT_A_ROLE else answer.status
+    status = _TITLED_AS.get(code, answer.status)
     needs_login = code.startswith("login_error-") or status == 401
     return render(
         template,

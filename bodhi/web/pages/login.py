@@ -87,9 +87,13 @@ async def callback_page(request: web.Request) -> web.Response:
 
 
 async def complete_login(request: web.Request) -> web.Response:
-    """Completes a login without a script."""
+    """Completes a login without a script; the login page says who else is logged in, and how to log out first."""
     try:
         return see_other(request, await finish_login(request, body_of(request, ProviderAnswer).fields))
+    except Refusal as refusal:
+        if refusal.code != "login_error-other_user":
+            raise
+        return see_other(request, LOGIN_PATH)
     except SessionGone:
         return see_other(request, HOME_PATH)  # another tab has logged in at the same moment: the start page knows
 

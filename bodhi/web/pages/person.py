@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 
 from bodhi.auth.gate import SESSION_ADMIN, SESSION_MANAGER
+from bodhi.auth.refusal import Refusal
 from bodhi.auth.scopes import Role
 from bodhi.session import SESSIONS
 from bodhi.web.admin_sessions import end_session_of_user, end_sessions_of_user
@@ -53,7 +54,12 @@ class Shown(Whose, frozen=True):
 async def show(request: web.Request) -> web.Response:
     """Who it is, and each of their sessions with a form that ends it; for administrators their API tokens as well."""
     asked, caller, provider = query_of(request, Shown), session_user_of(request), request.app[DESK].provider
-    await request.app[USERS].refuse_above(caller, asked.id)
+    try:
+        await request.app[USERS].refuse_above(caller, asked.id)
+    except Refusal as refusal:
+        # What was done just now may have ended all that there was of them here.
+        if refusal.code != "user_route_error-user_not_found" or asked.done is None:
+            raise
     assert caller.role is not None  # the gate's work
     is_admin = caller.role is Role.ADMIN
     return page(

@@ -34,6 +34,11 @@ async function complete(form, fields) {
       location.replace(form.dataset.home);
       return;
     }
+    if (answer.error.code === "login_error-other_user") {
+      // The login page says who is logged in, and how to log out first.
+      location.replace(form.dataset.login);
+      return;
+    }
     problem = answer.error.message;
   } catch {
     // The connection broke, or something between answered in the server's place.
