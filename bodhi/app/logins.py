@@ -26,6 +26,7 @@ from bodhi.auth.provider.client import IdentityProvider
 from bodhi.auth.provider.errors import ProviderLacks
 from bodhi.auth.provider_sessions import ProviderSessions
 from bodhi.auth.refresh import Refresher
+from bodhi.auth.role_checks import RoleChecks
 from bodhi.auth.roles import Roles
 from bodhi.auth.users import Consequences, Users
 from bodhi.database import Database, Schema
@@ -106,7 +107,8 @@ def add_logins(app: web.Application, settings: Settings, sessions: DefaultSessio
     book = app[SETTINGS_BOOK] = AppSettings(settings, database, editable=editable_settings(tokens))
     provider_sessions = ProviderSessions(database)
     exchanges = _add_requests_and_users(app, parts)
-    refresher = _add_login(app, parts, provider_sessions)
+    role_checks = RoleChecks(parts.provider, instances=parts.instances, people=parts.people)
+    refresher = _add_login(app, parts, provider_sessions, role_checks)
     add_watch(app, sessions=sessions, database=database, refresher=refresher, exchanges=exchanges, times=times)
 
     async def in_service(_: web.Application) -> AsyncIterator[None]:
@@ -122,6 +124,7 @@ def add_logins(app: web.Application, settings: Settings, sessions: DefaultSessio
             sweeping.cancel()
             await asyncio.gather(sweeping, return_exceptions=True)
             await refresher.close()
+            await role_checks.close()
             await parts.provider.close()
         finally:
             await database.__aexit__(None, None, None)
@@ -227,7 +230,9 @@ def _add_requests_and_users(app: web.Application, parts: _Parts) -> Memory[Exter
     return memory
 
 
-def _add_login(app: web.Application, parts: _Parts, provider_sessions: ProviderSessions) -> Refresher:
+def _add_login(
+    app: web.Application, parts: _Parts, provider_sessions: ProviderSessions, role_checks: RoleChecks
+) -> Refresher:
     settings = parts.settings
     logins = Logins(
         parts.provider if parts.has_provider else None,
@@ -236,6 +241,7 @@ def _add_login(app: web.Application, parts: _Parts, provider_sessions: ProviderS
         roles=parts.roles,
         scopes=settings.auth_scopes,
         reads_access_tokens=settings.auth_access_tokens == "jwt",
+        role_checks=role_checks,
     )
 
     refresher = Refresher(

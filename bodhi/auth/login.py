@@ -20,6 +20,7 @@ from bodhi.auth.provider.answers import IdToken, Tokens
 from bodhi.auth.provider.client import IdentityProvider, pkce_challenge
 from bodhi.auth.provider_errors import provider_errors
 from bodhi.auth.refusal import Refusal
+from bodhi.auth.role_checks import RoleChecks
 from bodhi.auth.roles import Roles
 from bodhi.auth.session_login import claims_in, login_data
 
@@ -92,6 +93,7 @@ class Logins:
         roles: Roles,
         scopes: str = "openid email profile roles",
         reads_access_tokens: bool = True,
+        role_checks: RoleChecks | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Without a *provider* nobody can log in. *reads_access_tokens* tells whether those are JWTs meant for us."""
@@ -101,6 +103,7 @@ class Logins:
         self._roles = roles
         self._scopes = scopes
         self._reads_access_tokens = reads_access_tokens
+        self._role_checks = role_checks
         self._clock = clock
 
     async def begin(self, callback_url: str, *, return_to: str | None = None) -> BegunLogin:
@@ -169,6 +172,11 @@ class Logins:
         """Remember what refreshed tokens say of a person's role, unless it was changed since the provider was asked."""
         if since is not None:
             await self._note(data, since=since, is_login=False)
+
+    def check_role(self, user_id: str) -> None:
+        """The provider ended sessions of the user: find out soon whether they still have their role."""
+        if self._role_checks is not None:
+            self._role_checks.request(user_id)
 
     async def _note(self, data: Mapping[str, Any], *, since: int, is_login: bool) -> bool:
         instance = await self._instances.current()

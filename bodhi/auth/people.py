@@ -178,6 +178,16 @@ class People:
             )
         self._forget(user_id)
 
+    async def lower_role(self, user_id: str, role: Role | None, *, since: int) -> bool:
+        """Remember that somebody has lost their role, as the provider's list says; False where that is outdated."""
+        name = None if role is None else str(role)
+        with own_errors():
+            lowered = await self._database.count(
+                "lower_person_role", user_id=user_id, role=name, since=since, now=self._clock()
+            )
+        self._forget(user_id)
+        return lowered == 1
+
     async def remove(self, user_id: str) -> None:
         """Remember that somebody was removed: they have no role until they log in again."""
         with own_errors():

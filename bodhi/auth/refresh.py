@@ -18,7 +18,14 @@ from bodhi.auth.instance import Instance
 from bodhi.auth.provider.answers import ClientCredentials, Tokens
 from bodhi.auth.provider.errors import ProviderError, ProviderRefused
 from bodhi.auth.refusal import Refusal
-from bodhi.auth.session_login import ACCESS_TOKEN, REFRESH_TOKEN, claims_in, is_of_another_person, refreshed_data
+from bodhi.auth.session_login import (
+    ACCESS_TOKEN,
+    REFRESH_TOKEN,
+    USER_ID,
+    claims_in,
+    is_of_another_person,
+    refreshed_data,
+)
 from bodhi.auth.single_flight import SingleFlight
 
 LEASE = "refresh_lease"
@@ -63,6 +70,9 @@ class RoleNotes(Protocol):
 
     async def note_refresh(self, data: Mapping[str, Any], since: int | None) -> None:
         """Remember the role in a session's data, unless it was changed since then."""
+
+    def check_role(self, user_id: str) -> None:
+        """The provider ended a session of the user: find out soon whether they still have their role."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +188,14 @@ class Refresher:
 
     async def _end(self, session: StoredLogin, claimed: _Claimed) -> None:
         """The refresh token is dead; so is the session, unless another holder has put a newer one there."""
-        if await session.atomically(lambda data, _: data.get(REFRESH_TOKEN) == claimed.refresh_token):
+        is_newest, user_id = await session.atomically(
+            lambda data, _: (data.get(REFRESH_TOKEN) == claimed.refresh_token, data.get(USER_ID))
+        )
+        if is_newest:
             log.info("a login ended: the provider does not take its refresh token any more")
             await session.end()
+            if self._notes is not None and isinstance(user_id, str):
+                self._notes.check_role(user_id)
             raise LoginEnded
 
     async def _give_back(self, session: StoredLogin, claimed: _Claimed) -> None:

@@ -107,7 +107,7 @@ class Directory:
                     has_other_admin = True
             is_settled = found is not None and (has_other_admin or found.role != str(Role.ADMIN))
             if is_settled or not page.has_next:
-                role = await self._people.last_role_of(user_id) if found is None else _role_of(found)
+                role = await self._people.last_role_of(user_id) if found is None else listed_role(found)
                 return role, has_other_admin
         raise Refusal(refused)
 
@@ -250,7 +250,8 @@ def _role_to_give(caller: SessionUser, name: str) -> Role:
     return role
 
 
-def _role_of(user: User) -> Role | None:
+def listed_role(user: User) -> Role | None:
+    """The role of somebody in the provider's list, or None."""
     try:
         return None if user.role is None else role_named(user.role)
     except Refusal:

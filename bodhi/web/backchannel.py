@@ -59,8 +59,10 @@ async def _end(request: web.Request, desk: LoginDesk, token: LogoutToken) -> Non
         for user_id in {user_id for _, user_id in known}:
             handles = [handle for handle, owner in known if owner == user_id]
             await service.revoke_sessions(user_id, handles, reason="backchannel_logout", by=BY)
+            request.app[DESK].logins.check_role(user_id)
     elif token.subject is not None:
         await service.clear_sessions_for_user(token.subject, reason="backchannel_logout", by=BY)
+        request.app[DESK].logins.check_role(token.subject)
 
 
 OPERATIONS = (

@@ -49,6 +49,16 @@ VALUES ($1, '', NULL, 0, now_ms($4), $3,
        updated_at = excluded.updated_at,
        authority_seq = max(excluded.authority_seq, bodhi_person.authority_seq);
 
+-- name: lower_person_role(user_id, role, since, now) -> count
+-- The provider's list says so; nothing where their authority changed since it was asked.
+UPDATE bodhi_person
+   SET role = $2,
+       updated_at = now_ms($4),
+       authority_seq = (SELECT coalesce(max(authority_seq), 0) + 1 FROM bodhi_person WHERE authority_seq > 0)
+ WHERE user_id = $1
+   AND removed = 0
+   AND authority_seq <= $3;
+
 -- name: remove_person(user_id, sought, now) -> count
 -- The row stays, also of somebody who never logged in: a removal that is repeated finds that it was begun.
 INSERT INTO bodhi_person (user_id, username, role, removed, updated_at, sought, authority_seq)

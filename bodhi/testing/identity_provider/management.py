@@ -67,8 +67,9 @@ class Management:
         return web.json_response({})
 
     async def users(self, request: web.Request) -> web.Response:
-        """One page of the people who have a role at the client."""
-        client = self._manager(request)
+        """One page of the people who have a role at the client: for managers, and where that is allowed for itself."""
+        is_client = self._realm.clients_may_list_users and self._is_service_account(request)
+        client = self._service_account(request) if is_client else self._manager(request)
         page, page_size = _positive(request, "page", 1), _positive(request, "page_size", 30)
         members = self._realm.accounts.members(client.client_id)
         pages = -(-len(members) // page_size)
@@ -118,6 +119,10 @@ class Management:
         if client is None:
             raise OAuthError("invalid_token", "the token belongs to no client", status=401)
         return client, str(claims.get("sub"))
+
+    def _is_service_account(self, request: web.Request) -> bool:
+        client, subject = self._caller(request)
+        return subject == f"service-account-{client.client_id}"
 
     def _service_account(self, request: web.Request) -> Client:
         client, subject = self._caller(request)

@@ -28,6 +28,7 @@ class Realm:
     now: Callable[[], float] = time.time
     access_token_seconds: float = 300
     rotates_refresh_tokens: bool = True
+    clients_may_list_users: bool = False  # with their service accounts
     accounts: Accounts = field(default_factory=Accounts)
     clients: dict[str, Client] = field(default_factory=dict)
     consents: Consents = field(default_factory=Consents)

@@ -1,0 +1,159 @@
+"""When the provider ends a session it is asked whether its user still has a role, where it answers that."""
+
+import asyncio
+import secrets
+
+import pytest
+
+from bodhi.auth.role_checks import RoleChecks
+from bodhi.auth.scopes import Role
+from bodhi.session import SESSIONS
+from bodhi.session.handles import digest_of
+from bodhi.web.login import DESK
+from bodhi.web.services import PEOPLE
+
+WORKS, REFUSED = 200, 401
+EVENT = "http://schemas.openid.net/event/backchannel-logout"
+
+
+@pytest.fixture
+async def server(start_server, provider):
+    """A node whose provider lists users for it."""
+    provider.realm.clients_may_list_users = True
+    return await start_server(BODHI_TOKEN_MEMORY="300")
+
+
+@pytest.fixture
+def checks(monkeypatch):
+    """Whom each check was about, as it is over."""
+    done = asyncio.Queue()
+    genuine = RoleChecks._check
+
+    async def noting(self, user_ids):
+        try:
+            await genuine(self, user_ids)
+        finally:
+            done.put_nowait(user_ids)
+
+    monkeypatch.setattr(RoleChecks, "_check", noting)
+    return done
+
+
+@pytest.fixture
+async def token(browser, provider):
+    """An API token of somebody with powers, who is logged in."""
+    await browser.log_in(provider, "power")
+    response = await browser.post("/bodhi/v1/tokens", json={"scope": "scope_token_power_user"})
+    token = (await response.json())["token"]
+    assert WORKS == await used(browser, token)
+    return token
+
+
+async def used(browser, token):
+    """The status of an answer to the API token."""
+    url = browser.make_url("/bodhi/v1/auth/verify?scope=scope_token_power_user")
+    async with browser.session.get(url, headers={"Authorization": f"Bearer {token}", "Cookie": ""}) as response:
+        return response.status
+
+
+async def refused_refresh(browser, provider):
+    """The provider does not take the refresh token any more."""
+    expired = provider.issue_access_token("power", expires_in=-5)
+    await browser.server.app[SESSIONS].atomically(
+        digest_of(browser.session_cookie), lambda data, _: data.update(access_token=expired)
+    )
+    provider.fail("refresh", status=400, body={"error": "invalid_grant"})
+    assert REFUSED == (await browser.get("/bodhi/v1/tokens")).status
+
+
+async def backchannel_logout(browser, provider, **claims):
+    """The provider says that the user's sessions are over."""
+    now = int(provider.realm.now())
+    payload = {"iss": provider.issuer, "aud": provider.client_id, "iat": now, "exp": now + 120, "events": {EVENT: {}}}
+    if not claims:
+        claims = {"sub": provider.person("power").user_id}
+    token = provider.sign({**payload, "jti": secrets.token_hex(8), **claims})
+    url = browser.make_url("/bodhi/v1/auth/backchannel-logout")
+    async with browser.session.post(url, data={"logout_token": token}) as response:
+        assert 200 == response.status
+
+
+async def backchannel_logout_of_session(browser, provider):
+    """The same by the provider's session alone."""
+    data = (await browser.server.app[SESSIONS].load(browser.session_cookie)).data
+    await backchannel_logout(browser, provider, sid=data["id_claims"]["sid"])
+
+
+ENDINGS = [refused_refresh, backchannel_logout, backchannel_logout_of_session]
+
+
+@pytest.mark.parametrize("end", ENDINGS)
+@pytest.mark.parametrize("role", [None, Role.USER, Role.POWER_USER, Role.ADMIN], ids=str)
+async def test_a_role_that_was_lost_stops_api_tokens(server, browser, provider, token, checks, end, role):
+    """An ordinary end of a session leaves them alone."""
+    provider.set_role("power", role)
+
+    await end(browser, provider)
+
+    assert {provider.person("power").user_id} == await checks.get()
+    keeps = role in (Role.POWER_USER, Role.ADMIN)
+    assert (WORKS if keeps else REFUSED) == await used(browser, token)
+    expected = Role.POWER_USER if keeps else role
+    assert expected == await server.app[PEOPLE].role_of(provider.person("power").user_id)
+
+
+@pytest.mark.parametrize("failure", ["refused", "no such call", "away", "another form", "no administrator in it"])
+async def test_a_provider_that_does_not_tell_stops_no_token(browser, provider, token, checks, failure):
+    """Nobody's absence from a list means anything that is not known to be the whole one."""
+    provider.set_role("power", None)
+    if failure == "refused":
+        provider.realm.clients_may_list_users = False
+    elif failure == "no administrator in it":
+        provider.set_role("admin", None)
+    else:
+        status = {"no such call": 404, "away": 503, "another form": 200}[failure]
+        provider.fail("users", times=None, status=status, body={} if status == 200 else "")
+
+    await backchannel_logout(browser, provider)
+
+    await checks.get()
+    assert WORKS == await used(browser, token)
+
+
+async def test_a_provider_that_refuses_is_not_asked_again(browser, provider, token, checks, server):
+    """Sessions end every day."""
+    provider.realm.clients_may_list_users = False
+    for _ in range(3):
+        await backchannel_logout(browser, provider)
+    await checks.get()
+    await backchannel_logout(browser, provider)
+
+    assert 1 == provider.counts["users"]
+
+
+async def test_a_login_that_comes_first_counts_more(browser, provider, token, checks, server):
+    """The list was read before."""
+    user_id = provider.person("power").user_id
+    provider.set_role("power", None)
+    hold = provider.hold("users", after=True)
+    await backchannel_logout(browser, provider)
+    await hold.wait_until_reached()
+    provider.set_role("power", Role.POWER_USER)
+    await server.app[PEOPLE].set_role(user_id, Role.POWER_USER)
+    hold.release()
+
+    await checks.get()
+    assert (WORKS, Role.POWER_USER) == (await used(browser, token), await server.app[PEOPLE].role_of(user_id))
+
+
+async def test_who_waits_is_looked_up_together(provider, server, browser, checks, monkeypatch):
+    """One list for all of them."""
+    people = server.app[PEOPLE]
+    for number in range(20):
+        await people.note(f"id-{number}", "somebody", Role.USER)
+    for number in range(20):
+        server.app[DESK].logins.check_role(f"id-{number}")
+
+    assert {f"id-{number}" for number in range(20)} == await checks.get()
+    assert {None} == {await people.role_of(f"id-{number}") for number in range(20)}
+    assert 1 == provider.counts["users"]
