@@ -6,11 +6,9 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from bodhi.errors import ConfigurationError
+from bodhi.postgres_urls import read_postgres_url, split_authority
 
 SQLITE_FORMS = "write sqlite:relative.db, sqlite:/absolute/path, sqlite:///absolute/path or sqlite::memory:"
-UNENCODED = (
-    "has a host or port that cannot be read; in a password / : @ # ? must be percent-encoded (%2F %3A %40 %23 %3F)"
-)
 MASK = "***"
 
 
@@ -73,7 +71,7 @@ def check_database_url(url: str) -> None:
     if scheme_of(url) == "sqlite":
         _check_sqlite(url.partition(":")[2])
     elif is_postgres(url):
-        _check_postgres(url.partition(":")[2])
+        read_postgres_url(url)
     else:
         raise ValueError("has no scheme that is known: write sqlite:, postgres:// or postgresql://")
 
@@ -81,27 +79,21 @@ def check_database_url(url: str) -> None:
 def mask_url(url: str) -> str:
     """*url* as it may be shown: every password in it is ``***``.
 
-    Refused URLs are shown too. Where the credentials end is certain in a well-formed URL alone, so of any other
-    nothing but the scheme is left.
+    Refused URLs are shown too. Where the credentials end is certain in a URL alone that can be read without its
+    password, so of any other nothing but the scheme is left.
     """
     scheme, slashes, rest = url.partition("://")
     if slashes and scheme_of(url) in {"http", "https"} and not re.search("[@?#]", rest):
         return url  # nowhere in it could a password be
-    authority, path_and_query = _split(rest)
-    if scheme_of(url) == "sqlite" and not re.match("sqlite://[^/]", url, re.IGNORECASE):
-        return _mask_parameters(url)
-    # An @ further on is the end of a password that holds a slash or a question mark.
-    if not _is_well_formed(url) or "@" in path_and_query:
-        return f"{scheme}://{MASK}" if slashes and re.fullmatch("[A-Za-z][A-Za-z0-9+.-]*", scheme) else MASK
+    if scheme_of(url) == "sqlite" and not _names_somebody(url):
+        return _mask_fragment(_mask_parameters(url))
+    authority, path_and_query = split_authority(rest)
     credentials, at, hosts = authority.rpartition("@")
     user, colon, _ = credentials.partition(":")
-    return f"{scheme}://{user}{colon}{MASK if colon else ''}{at}{hosts}{_mask_parameters(path_and_query)}"
-
-
-def _split(rest: str) -> tuple[str, str]:
-    """The authority (credentials and hosts), and what follows it from the first slash or question mark on."""
-    authority = re.split("[/?]", rest, maxsplit=1)[0]
-    return authority, rest[len(authority) :]
+    if not _is_well_formed(f"{scheme}://{user}{colon}{at}{hosts}{path_and_query}"):
+        return f"{scheme}://{MASK}" if slashes and re.fullmatch("[A-Za-z][A-Za-z0-9+.-]*", scheme) else MASK
+    shown = MASK if ":" in unquote(user) else user  # an encoded colon: the password is in it
+    return f"{scheme}://{shown}{colon}{MASK if colon else ''}{at}{hosts}{_mask_parameters(path_and_query)}"
 
 
 def _is_well_formed(url: str) -> bool:
@@ -119,8 +111,20 @@ def _mask_parameters(text: str) -> str:
 
 def _mask_parameter(parameter: str) -> str:
     name, equals, value = parameter.partition("=")
+    if parameter and not equals:
+        return MASK
     secret = re.search("pass|secret|token|key", unquote(name), re.IGNORECASE)
     return name + equals + (MASK if secret and value else value)
+
+
+def _mask_fragment(text: str) -> str:
+    before, mark, fragment = text.partition("#")
+    return before + mark + (MASK if fragment else "")
+
+
+def _names_somebody(url: str) -> bool:
+    """Whether a ``sqlite:`` URL has a host, or something like ``user:password@`` in place of a folder."""
+    return re.match("sqlite:(?://[^/]|/{0,3}[^/?#]*:[^/?#]*@)", url, re.IGNORECASE) is not None
 
 
 def _check_sqlite(rest: str) -> None:
@@ -128,24 +132,9 @@ def _check_sqlite(rest: str) -> None:
         return
     if ":memory:" in rest:
         raise ValueError(f"does not name a database in memory; {SQLITE_FORMS}")
-    if re.match("//[^/]", rest):
-        raise ValueError(f"names a host, which SQLite has none of; {SQLITE_FORMS}")
+    if _names_somebody(f"sqlite:{rest}"):
+        raise ValueError(f"names a host or user, which SQLite has none of; {SQLITE_FORMS}")
     if re.search("[?#]", rest):
         raise ValueError(f"has parameters, of which SQLite URLs take none; {SQLITE_FORMS}")
     if rest.strip("/") == "" or rest.endswith("/") or "\0" in unquote(rest):
         raise ValueError(f"names no file; {SQLITE_FORMS}")
-
-
-def _check_postgres(rest: str) -> None:
-    if not rest.startswith("//"):
-        raise ValueError("has no // after the scheme")
-    if "#" in rest:
-        raise ValueError("has a #, which must be written as %23")
-    authority, path_and_query = _split(rest[2:])
-    if "@" in path_and_query.partition("?")[0]:
-        raise ValueError(UNENCODED)
-    hosts = authority.rpartition("@")[2]
-    for host in hosts.split(",") if hosts else []:
-        match = re.fullmatch(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\[\]:@\s]*)(?::([0-9]{1,5}))?", host)
-        if not match or not 1 <= int(match[1] or 1) <= 65_535:
-            raise ValueError(UNENCODED)

@@ -7,7 +7,7 @@ from typing import TypeVar
 from bodhi.cli.db import is_absent_file
 from bodhi.database import Database, Schema
 from bodhi.errors import BodhiError
-from bodhi.settings import Settings
+from bodhi.settings import Settings, mask_url
 
 Answer = TypeVar("Answer")
 
@@ -23,5 +23,5 @@ def in_application(settings: Settings, work: Callable[[Database], Awaitable[Answ
 
     with application_database_faults(settings):
         if is_absent_file(settings.database_url):
-            raise BodhiError(f"{settings.database_url} is not there")
+            raise BodhiError(f"{mask_url(settings.database_url)} is not there")
         return asyncio.run(run())

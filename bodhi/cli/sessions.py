@@ -14,6 +14,7 @@ from bodhi.cli.db import is_absent_file
 from bodhi.cli.output import Progress, json_line, json_time, plain, print_json_line, print_table, time_of
 from bodhi.cli.sessions_move import copy, import_
 from bodhi.errors import BodhiError
+from bodhi.urls import mask_url
 from bodhi.web.devices import device_of
 
 if TYPE_CHECKING:
@@ -262,5 +263,5 @@ def _run(
 
     with session_database_faults(settings):
         if is_absent_file(settings.session_db_url):
-            raise BodhiError(f"{settings.session_db_url} is not there")
+            raise BodhiError(f"{mask_url(settings.session_db_url)} is not there")
         return asyncio.run(run())

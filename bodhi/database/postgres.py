@@ -25,6 +25,7 @@ from bodhi.database.postgres_hosts import HostsInTurn
 from bodhi.database.protocol import Executor, Row
 from bodhi.database.statements import Statement, load_statements
 from bodhi.database.turns import Turns
+from bodhi.postgres_urls import read_postgres_url
 from bodhi.telemetry import statement_spans
 from bodhi.urls import mask_url
 
@@ -49,7 +50,8 @@ class PostgresDatabase:
         statement_cache_size: int = 100,
         schema: str | None = None,
     ) -> None:
-        self._url = url
+        self._url = read_postgres_url(url)
+        self._address = mask_url(url)
         self._pool_size = pool_size
         self.limit_seconds = limit_seconds
         self._limit = TimeLimit(limit_seconds)
@@ -66,13 +68,12 @@ class PostgresDatabase:
     @property
     def address(self) -> str:
         """The database's URL with the password masked."""
-        return mask_url(self._url)
+        return self._address
 
     async def __aenter__(self) -> Self:
         try:
             async with asyncio.timeout(self.limit_seconds * 2):
                 self._pool = await asyncpg.create_pool(
-                    self._url,
                     # One to see that it works; no floor, which the pool would keep up behind the back of a close.
                     min_size=0,
                     init_size=1,

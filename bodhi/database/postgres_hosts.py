@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import asyncpg
+
+from bodhi.postgres_urls import Host, PostgresUrl
 
 # A parameter of the start-up message comes before what the database, the role or the URL's own options say.
 ISOLATION = "default_transaction_isolation"
@@ -18,48 +19,45 @@ class HostsInTurn:
     packets would use it up at each attempt. Here each has its share, and the host that served last is asked first.
     """
 
-    def __init__(self, url: str, *, limit_seconds: float, moved: Callable[[], None], sets_isolation: bool) -> None:
+    def __init__(
+        self, url: PostgresUrl, *, limit_seconds: float, moved: Callable[[], None], sets_isolation: bool
+    ) -> None:
         """*moved* is called when another host serves than before.
 
         With *sets_isolation* connections are READ COMMITTED by default, unless a pooler takes no such parameter.
         """
-        self._urls = single_host_urls(url)
+        self._url = url
+        self._hosts = list(url.hosts)
         self._moved = moved
         self._sets_isolation = sets_isolation
-        self._share_seconds = limit_seconds / (len(self._urls) + 1.5)
+        self._share_seconds = limit_seconds / (len(self._hosts) + 1.5)
 
     async def __call__(self, *_: object, **options: Any) -> Any:
         """A connection; raises what the last host said."""
         failure: Exception | None = None
-        for url in list(self._urls):
+        for host in list(self._hosts):
             try:
                 async with asyncio.timeout(self._share_seconds):
-                    connection = await self._connect(url, options)
+                    connection = await self._connect(host, options)
             except (OSError, asyncpg.PostgresError, asyncpg.InternalClientError) as error:
                 failure = error
             else:
-                if url != self._urls[0]:
-                    self._urls.remove(url)
-                    self._urls.insert(0, url)
+                if host != self._hosts[0]:
+                    self._hosts.remove(host)
+                    self._hosts.insert(0, host)
                     self._moved()
                 return connection
         assert failure is not None  # there is one host at least
         raise failure
 
-    async def _connect(self, url: str, options: Mapping[str, Any]) -> Any:
+    async def _connect(self, host: Host, options: Mapping[str, Any]) -> Any:
+        arguments = {**options, **self._url.arguments(host)}
         if self._sets_isolation:
             settings = {**(options.get("server_settings") or {}), ISOLATION: "read committed"}
             try:
-                return await asyncpg.connect(url, **{**options, "server_settings": settings})
+                return await asyncpg.connect(**{**arguments, "server_settings": settings})
             except asyncpg.PostgresError as error:
                 if ISOLATION not in str(error):
                     raise
             self._sets_isolation = False  # PgBouncer refuses the start-up parameters that it does not know
-        return await asyncpg.connect(url, **options)
-
-
-def single_host_urls(url: str) -> list[str]:
-    """*url* once for each host in it."""
-    parts = urlsplit(url)
-    credentials, at, hosts = parts.netloc.rpartition("@")
-    return [parts._replace(netloc=f"{credentials}{at}{host}").geturl() for host in hosts.split(",")]
+        return await asyncpg.connect(**arguments)

@@ -54,6 +54,8 @@ def test_another_scheme_is_refused(url, said):
         ("sqlite:/folder/", "names no file"),
         ("sqlite:/nul%00.db", "names no file"),
         ("sqlite://host/session.db", "names a host"),
+        ("sqlite:ann:hidden@host/session.db", "names a host or user"),
+        ("sqlite:///ann:hidden@host/session.db", "names a host or user"),
         ("sqlite:/session.db?mode=ro", "has parameters"),
         ("sqlite:/session.db#there", "has parameters"),
     ],
@@ -64,6 +66,7 @@ def test_a_sqlite_url_that_names_no_file_is_refused(url, said):
         open_database(url)
 
     assert "write sqlite:" in str(caught.value)
+    assert "hidden" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +84,15 @@ def test_a_sqlite_url_that_names_no_file_is_refused(url, said):
         ("postgres://db/x?PASSWORD=hidden", "postgres://db/x?PASSWORD=***"),
         ("postgres://ann:hidden@db/x?sslpassword=hidden", "postgres://ann:***@db/x?sslpassword=***"),
         ("postgres://u:12/ss@db/x", "postgres://***"),
+        ("postgres://ann%3Ahidden@db/x", "postgres://***@db/x"),
+        ("postgres://ann@hidden@db/x", "postgres://***"),
+        ("postgres://ann:hid[den@db/x", "postgres://ann:***@db/x"),
+        ("postgres://db/x?hidden", "postgres://***"),
         ("sqlite:/path/session.db", "sqlite:/path/session.db"),
+        ("sqlite:ann:hidden@db/x", "***"),
+        ("sqlite:///ann:hidden@db/x", "sqlite://***"),
+        ("sqlite:/x.db?hidden", "sqlite:/x.db?***"),
+        ("sqlite:/x.db#hidden", "sqlite:/x.db#***"),
     ],
 )
 def test_a_password_is_masked(url, shown):
