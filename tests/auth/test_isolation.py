@@ -1,0 +1,70 @@
+"""The application's own tables, where the database makes another isolation level the default; SQLite has none."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from bodhi.auth.app_access_requests import AppAccessRequests
+from bodhi.auth.leases import Leases
+from bodhi.auth.refusal import Refusal
+from bodhi.database import open_database
+
+
+@pytest.fixture(params=["serializable", "repeatable read"])
+async def database_url(request, dialect):
+    """The URL of an empty database with that default."""
+    url = request.getfixturevalue(f"{dialect}_url")
+    if dialect == "postgres":
+        connection = await asyncpg.connect(url)
+        name = await connection.fetchval("SELECT current_database()")
+        await connection.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = '{request.param}'")
+        await connection.close()
+    return url
+
+
+@pytest.fixture
+async def nodes(application, database_url):
+    """Two processes' connections to it."""
+    async with open_database(database_url, limit_seconds=10) as other:
+        yield application, other
+
+
+async def test_the_limit_of_a_source_holds_on_two_nodes(nodes):
+    """Each request counts what the others left, and none fails for another reason."""
+    services = [AppAccessRequests(node, None, None, public_url="https://x.example", per_client=3) for node in nodes]
+
+    outcomes = await asyncio.gather(
+        *(
+            services[number % 2].create(
+                "app", flow_type="popup", redirect_url=None, requested={"a": ["b"]}, source="192.0.2.1"
+            )
+            for number in range(20)
+        ),
+        return_exceptions=True,
+    )
+
+    refused = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    assert 17 == len(refused)
+    assert {"access_request_error-too_many_drafts"} == {
+        error.code if isinstance(error, Refusal) else repr(error) for error in refused
+    }
+
+
+async def test_a_lease_is_one_holders_at_a_time(nodes):
+    """Whoever waits gets it, and nobody is told of the others."""
+    inside = most = served = 0
+
+    async def take(leases):
+        nonlocal inside, most, served
+        async with leases.held("it"):
+            inside += 1
+            most = max(most, inside)
+            await asyncio.sleep(0)
+            inside -= 1
+        served += 1
+
+    leases = [Leases(node, wait_seconds=60) for node in nodes]
+    await asyncio.gather(*(take(leases[number % 2]) for number in range(12)))
+
+    assert (1, 12) == (most, served)
