@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, CookieJar, DummyCookieJar, WSMsgType, web
 from aiohttp.test_utils import TestServer
+from aiohttp.typedefs import Handler
+from multidict import CIMultiDict
 from yarl import URL
 
 from login.conftest import Browser, start_server  # noqa: F401 - a fixture
@@ -35,20 +37,51 @@ async def echo(request: web.Request) -> web.WebSocketResponse:
     return socket
 
 
+async def instruct(request: web.Request) -> web.Response:
+    """Headers of the test's choice, from its query: for the browser, or for the proxy to obey."""
+    return web.Response(headers=CIMultiDict(request.query), text="from here")
+
+
 async def refuse(_: web.Request) -> web.Response:
     """What the application itself does not allow."""
     return web.Response(status=403, text="Not at this time of the day")
 
 
+class Upstream:
+    """An application that knows nothing of bodhi, and the requests that reach it: their targets and headers' names."""
+
+    def __init__(self) -> None:
+        self.targets: list[str] = []
+        self.headers: list[list[str]] = []
+        app = web.Application(middlewares=[self._note], handler_args={"max_field_size": 16_384})  # for a large token
+        app.router.add_route("GET", "/socket", echo)
+        app.router.add_route("GET", "/refused", refuse)
+        app.router.add_route("GET", "/answer", instruct)
+        app.router.add_route("GET", "/static/answer", instruct)
+        app.router.add_route("*", "/{path:.*}", headers_seen)
+        self.server = TestServer(app)
+
+    @web.middleware
+    async def _note(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self.targets.append(request.raw_path)
+        self.headers.append(list(request.headers))
+        return await handler(request)
+
+
 @pytest.fixture
-async def application() -> AsyncIterator[TestServer]:
-    """A plain application that knows nothing of bodhi."""
-    app = web.Application(handler_args={"max_field_size": 16_384})  # for a large token
-    app.router.add_route("GET", "/socket", echo)
-    app.router.add_route("GET", "/refused", refuse)
-    app.router.add_route("*", "/{path:.*}", headers_seen)
-    async with TestServer(app) as server:
-        yield server
+async def application() -> AsyncIterator[Upstream]:
+    """What the proxy protects."""
+    upstream = Upstream()
+    async with upstream.server:
+        yield upstream
+
+
+@pytest.fixture
+async def static_files() -> AsyncIterator[Upstream]:
+    """What the proxy lets everybody read; it shows the same as the application."""
+    upstream = Upstream()
+    async with upstream.server:
+        yield upstream
 
 
 @pytest.fixture
@@ -57,21 +90,67 @@ def gives_tokens() -> bool:
     return False
 
 
+@pytest.fixture
+def additions() -> tuple[str, ...]:
+    """What the proxy has beside the plain configuration; tests with rules by path or static files say so."""
+    return ()
+
+
 @pytest.fixture(params=list(proxies.PROXIES))
 async def proxy(
     request: pytest.FixtureRequest,
     start_server: Any,  # noqa: F811
-    application: TestServer,
+    application: Upstream,
+    static_files: Upstream,
     gives_tokens: bool,
+    additions: tuple[str, ...],
 ) -> AsyncIterator[str]:
     """The URL of a proxy, as browsers know it."""
     bodhi = await start_server(
         BODHI_TRUSTED_PROXIES="127.0.0.1/32", BODHI_VERIFY_ACCESS_TOKEN=str(gives_tokens).lower()
     )
-    start = proxies.PROXIES[request.param](bodhi=bodhi.port, application=application.port, gives_tokens=gives_tokens)
+    ports = {"bodhi": bodhi.port, "application": application.server.port, "static": static_files.server.port}
+    start = proxies.PROXIES[request.param](**ports, additions=additions, gives_tokens=gives_tokens)
     url = await asyncio.to_thread(start.__enter__)
+    application.targets.clear()
     yield url
     await asyncio.to_thread(start.__exit__, None, None, None)
+
+
+@pytest.fixture
+def proxy_name(request: pytest.FixtureRequest, proxy: str) -> str:
+    """Which of the proxies it is."""
+    return str(request.node.callspec.params["proxy"])
+
+
+class RawClient:
+    """Requests as they are written, which a library would put right or refuse."""
+
+    def __init__(self, url: str) -> None:
+        self._address = URL(url)
+
+    async def get(self, target: str, *lines: str) -> tuple[int, list[tuple[str, str]], str]:
+        """Status, headers with names in lower case, and body of the answer to ``GET`` *target* with header *lines*."""
+        request = [f"GET {target} HTTP/1.1", f"Host: {self._address.authority}", *lines]
+        if not any(line.lower().startswith("connection:") for line in lines):
+            request.append("Connection: close")
+        reader, writer = await asyncio.open_connection(self._address.host, self._address.port)
+        try:
+            writer.write("".join(f"{line}\r\n" for line in [*request, ""]).encode("latin-1"))
+            head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)).decode("latin-1")
+            status, *fields = head.strip().split("\r\n")
+            headers = [(name.lower(), value.strip()) for name, _, value in (field.partition(":") for field in fields)]
+            length = int(dict(headers).get("content-length", "0"))
+            body = (await reader.readexactly(length)).decode()
+        finally:
+            writer.close()
+        return int(status.split()[1]), headers, body
+
+
+@pytest.fixture
+def raw(proxy: str) -> RawClient:
+    """A client at the proxy that sends what a test writes."""
+    return RawClient(proxy)
 
 
 class Visitor(Browser):

@@ -8,7 +8,7 @@ import shutil
 import socket
 import sysconfig
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -16,10 +16,14 @@ from pathlib import Path
 from support.ports import free_port
 from support.supervisor import Supervisor, is_open_to_all, unprivileged_user
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/how-to/protect-other-applications.md"
+_HOW_TO = Path(__file__).resolve().parents[2] / "docs/how-to"
+PAGE = _HOW_TO / "protect-other-applications.md"
+DEPLOY_PAGE = _HOW_TO / "deploy.md"
 
 _PATH = "/usr/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin"
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+_PORT = re.compile(r"127\.0\.0\.1:(1135|8000|8001)")
 
 # With folders for whoever runs the tests.
 _NGINX = """
@@ -41,34 +45,59 @@ _CERTIFICATE = (
     "    ssl_certificate     /etc/ssl/certs/example.com.pem;\n",
     "    ssl_certificate_key /etc/ssl/private/example.com.key;\n",
 )
+_TOKEN_FOR_CADDY = {
+    "X-BodhiApp-Username X-BodhiApp-Role": "X-BodhiApp-Username X-BodhiApp-Role X-BodhiApp-Access-Token",
+    "header_up X-BodhiApp-User-Id": (
+        "header_up X-BodhiApp-Access-Token {http.request.header.X-BodhiApp-Access-Token}\nheader_up X-BodhiApp-User-Id"
+    ),
+}
 _CADDY = "{ \n admin off \n auto_https off \n }\n"
+
+# What the page offers beside the plain configuration.
+RULES_BY_PATH, STATIC_FILES = "rules by path", "static files"
 
 Start = Callable[..., AbstractContextManager[str]]
 
 
 @contextmanager
-def nginx(*, bodhi: int, application: int, gives_tokens: bool = False) -> Iterator[str]:
-    """The URL of an nginx in front of *bodhi* and of the *application*, both on those ports."""
+def nginx(
+    *, bodhi: int, application: int, static: int = 0, additions: Collection[str] = (), gives_tokens: bool = False
+) -> Iterator[str]:
+    """The URL of an nginx in front of *bodhi*, the *application* and the *static* files, all on those ports."""
     with _proxy("nginx") as (supervisor, port):
-        site, protected = _blocks("nginx", bodhi, application)
+        page = _blocks("nginx", bodhi, application, static)
+        server = page["bodhi-paths.conf"] * (RULES_BY_PATH in additions)
+        server += page["bodhi-static.conf"] * (STATIC_FILES in additions)
+        site = page["bodhi.conf"].removesuffix("}\n") + server + "}\n" + page["bodhi-paths-map.conf"] * bool(additions)
         changes = {"443 ssl": f"127.0.0.1:{port}", "server_name example.com": "server_name 127.0.0.1"}
         supervisor.write("site.conf", _with(site, {**dict.fromkeys(_CERTIFICATE, ""), **changes}))
-        supervisor.write("bodhi-protected.conf", protected)
-        configuration = supervisor.write("nginx.conf", _NGINX.format(folder=supervisor.folder))
-        program = _program("nginx", "apt-get install nginx-light")
-        supervisor.start(program, "-e", "stderr", "-p", str(supervisor.folder), "-c", configuration)
-        _wait_for(port, supervisor)
+        supervisor.write("bodhi-protected.conf", page["bodhi-protected.conf"])
+        _start_nginx(supervisor, port)
         yield f"http://127.0.0.1:{port}"
 
 
 @contextmanager
-def caddy(*, bodhi: int, application: int, gives_tokens: bool = False) -> Iterator[str]:
-    """The same with Caddy."""
+def nginx_for_bodhi_alone(*, bodhi: int) -> Iterator[str]:
+    """The URL of an nginx as the page about deployment has it."""
+    with _proxy("nginx") as (supervisor, port):
+        (block,) = [text for name, text in _BLOCK.findall(DEPLOY_PAGE.read_text("utf-8")) if name == "nginx"]
+        block = block.replace("127.0.0.1:1135", f"127.0.0.1:{bodhi}")
+        supervisor.write("site.conf", f"server {{ listen 127.0.0.1:{port}; {block} }}")
+        _start_nginx(supervisor, port)
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def caddy(
+    *, bodhi: int, application: int, static: int = 0, additions: Collection[str] = (), gives_tokens: bool = False
+) -> Iterator[str]:
+    """The same as :func:`nginx` with Caddy."""
     with _proxy("caddy") as (supervisor, port):
-        (site,) = _blocks("caddyfile", bodhi, application)
-        site = _with(site, {"example.com {": f"http://127.0.0.1:{port} {{\n bind 127.0.0.1"})
+        page = _blocks("caddyfile", bodhi, application, static)
+        added = page["paths"] * (RULES_BY_PATH in additions) + page["static"] * (STATIC_FILES in additions)
+        site = _with(page["Caddyfile"], {"example.com {": f"http://127.0.0.1:{port} {{\n bind 127.0.0.1\n{added}"})
         if gives_tokens:
-            site = _with(site, {"X-BodhiApp-Username X-BodhiApp-Role": "{0} X-BodhiApp-Access-Token"})
+            site = _with(site, _TOKEN_FOR_CADDY)
         configuration = supervisor.write("Caddyfile", _CADDY + site)
         program = _program("caddy", "apt-get install caddy")
         supervisor.start(program, "run", "--adapter", "caddyfile", "--config", configuration)
@@ -77,13 +106,22 @@ def caddy(*, bodhi: int, application: int, gives_tokens: bool = False) -> Iterat
 
 
 @contextmanager
-def traefik(*, bodhi: int, application: int, gives_tokens: bool = False) -> Iterator[str]:
-    """The same with Traefik."""
+def traefik(
+    *, bodhi: int, application: int, static: int = 0, additions: Collection[str] = (), gives_tokens: bool = False
+) -> Iterator[str]:
+    """The same as :func:`nginx` with Traefik."""
     with _proxy("traefik") as (supervisor, port):
-        start, routes = _blocks("yaml", bodhi, application)
-        routes = _with(routes, {"      tls: {}\n": "", "Host(`example.com`)": "Host(`127.0.0.1`)"})
-        place = supervisor.write("bodhi.yml", routes)
-        start = _with(start, {'":443"': f'"127.0.0.1:{port}"', "/etc/traefik/bodhi.yml": str(place)})
+        page = _blocks("yaml", bodhi, application, static)
+        start = page["traefik.yml with rules by path" if RULES_BY_PATH in additions else "traefik.yml"]
+        routes = ["bodhi.yml"]
+        routes += ["paths.yml"] * (RULES_BY_PATH in additions) + ["static.yml"] * (STATIC_FILES in additions)
+        folder = supervisor.folder / "dynamic"
+        folder.mkdir()
+        supervisor.own(folder)
+        for name in routes:
+            changes = {"      tls: {}\n": "", "Host(`example.com`)": "Host(`127.0.0.1`)"}
+            supervisor.write(f"dynamic/{name}", _with(page[name], changes))
+        start = _with(start, {'":443"': f'"127.0.0.1:{port}"', "/etc/traefik/dynamic": str(folder)})
         configuration = supervisor.write("traefik.yml", start)
         program = _reachable(supervisor, _program("traefik", "pip install '.[proxies]'"))
         supervisor.start(program, f"--configFile={configuration}")
@@ -104,20 +142,30 @@ def _proxy(name: str) -> Iterator[tuple[Supervisor, int]]:
         supervisor.close()
 
 
-def _blocks(language: str, bodhi: int, application: int) -> list[str]:
-    """What the page holds in a language, with the ports of here."""
-    ports = {"127.0.0.1:1135": f"127.0.0.1:{bodhi}", "127.0.0.1:8000": f"127.0.0.1:{application}"}
+def _start_nginx(supervisor: Supervisor, port: int) -> None:
+    configuration = supervisor.write("nginx.conf", _NGINX.format(folder=supervisor.folder))
+    program = _program("nginx", "apt-get install nginx-light")
+    supervisor.start(program, "-e", "stderr", "-p", str(supervisor.folder), "-c", configuration)
+    _wait_for(port, supervisor)
+
+
+def _blocks(language: str, bodhi: int, application: int, static: int) -> dict[str, str]:
+    """The page's blocks in a language, with the ports of here, by the file that a block's first line names."""
+    ports = {"1135": bodhi, "8000": application, "8001": static}
     texts = [text for name, text in _BLOCK.findall(PAGE.read_text("utf-8")) if name == language]
-    for page, here in ports.items():
-        texts = [text.replace(page, here) for text in texts]
-    return texts
+    return {_file_of(text): _PORT.sub(lambda port: f"127.0.0.1:{ports[port[1]]}", text) for text in texts}
+
+
+def _file_of(block: str) -> str:
+    comment = block.partition("\n")[0]
+    return comment.removeprefix("# ").partition(",")[0].rpartition("/")[2]
 
 
 def _with(text: str, changes: dict[str, str]) -> str:
-    """*text* with *changes*, each of which there has to be a place for; ``{0}`` stands for what was there."""
+    """*text* with *changes*, each of which there has to be a place for."""
     for old, new in changes.items():
         assert old in text, f"{PAGE} has no {old}"
-        text = text.replace(old, new.replace("{0}", old))
+        text = text.replace(old, new)
     return text
 
 
