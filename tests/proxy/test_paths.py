@@ -84,6 +84,10 @@ _SPELLINGS = r"""
 /managers%20/page
 /managers%09
 /managers%0a
+/managers%0a/page
+/%0a/..;/managers/page
+/x%0d%0a\..\managers
+/x/%0a%2f..%2f..%2fmanagers
 /managers?
 /managers?x=/page
 /managers/?/../page

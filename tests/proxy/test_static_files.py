@@ -49,6 +49,9 @@ _ELSEWHERE = r"""
 /static/..%252fmanagers/page
 /static/..%c0%af../managers%2f
 /static/..%00/managers
+/static/%0a/..;/..;/managers/page
+/static/%0A..;/..;/..;/managers/page
+/static/%0d%0a/..\..\managers
 /static/x%3f/../../managers
 /static/x#/../../managers
 //static/../managers/page
