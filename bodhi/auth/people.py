@@ -46,7 +46,7 @@ class FoundPerson:
     """Somebody who was seen here, as one who looks for people is told."""
 
     user_id: str
-    username: str  # empty for who was removed without ever having logged in
+    username: str  # empty for who was removed, or given a role, without ever having logged in
     role: Role | None
     is_removed: bool
     seen_at: datetime | None  # at a login or a refresh of its tokens, to the hour
