@@ -124,7 +124,8 @@ def _mask_fragment(text: str) -> str:
 
 def _names_somebody(url: str) -> bool:
     """Whether a ``sqlite:`` URL has a host, or something like ``user:password@`` in place of a folder."""
-    return re.match("sqlite:(?://[^/]|/{0,3}[^/?#]*:[^/?#]*@)", url, re.IGNORECASE) is not None
+    # Decoded, as the name of the file would be shown.
+    return re.match("sqlite:(?://[^/]|/{0,3}[^/?#]*:[^/?#]*@)", unquote(url), re.IGNORECASE) is not None
 
 
 def _check_sqlite(rest: str) -> None:
