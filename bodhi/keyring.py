@@ -1,11 +1,19 @@
 """What is stored encrypted, and bound to its row, with AES-256-GCM.
 
-The stored form is ``format (1 byte) | key id (4) | nonce (12) | ciphertext and tag``. The name of the row (a session's
-digest) is authenticated with it, so that data copied into another row does not open there.
+The stored form is ``format (1 byte) | key id (4) | nonce (12) | ciphertext and tag``. Format and key id are
+authenticated, and so is the name of the row (a session's digest), so that data copied into another row does not open.
+
+- Format 1: one AES key for all rows.
+- Format 2: an AES key for each row, derived from its name, so that random nonces are far from their limit however many
+  rows there are; and other columns of the row are authenticated too.
+
+Sources: NIST SP 800-38D, 8.3 (at most 2^32 random nonces for a key); RFC 7693 (keyed BLAKE2b).
 """
 
 import os
 from collections.abc import Sequence
+from hashlib import blake2b
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -16,7 +24,10 @@ from bodhi.errors import BodhiError, ConfigurationError
 
 SHORTEST_KEY = 32  # characters or bytes of a key as it is configured
 
-_FORMAT = 1
+UNBOUND_FORMAT = 1
+NEWEST_FORMAT = 2
+
+_FORMATS = frozenset({UNBOUND_FORMAT, NEWEST_FORMAT})
 _KEY_ID_BYTES = 4
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
@@ -31,57 +42,78 @@ class UnknownKey(BodhiError):
     """The stored data is encrypted with a key that is not in the keyring."""
 
 
+class _Key(NamedTuple):
+    cipher: AESGCM  # of format 1
+    secret: bytes  # from which the keys of format 2 are derived
+
+
 class Keyring:
     """The keys that encrypt data of one *purpose*: the first writes, all of them read."""
 
     def __init__(self, keys: Sequence[str | bytes], *, purpose: bytes = b"bodhi session data") -> None:
         if isinstance(keys, str | bytes) or not keys:
             raise ConfigurationError("keys: a list with at least one encryption key is needed, newest first")
-        self._ciphers: dict[bytes, AESGCM] = {}
-        for number, key in enumerate(keys, 1):
-            secret = key.encode() if isinstance(key, str) else key
+        self._keys: dict[bytes, _Key] = {}
+        for number, given in enumerate(keys, 1):
+            secret = given.encode() if isinstance(given, str) else given
             if len(secret) < SHORTEST_KEY:
                 raise ConfigurationError(
                     f"keys: key {number} of {len(keys)} is shorter than {SHORTEST_KEY} characters: "
                     "make one with `python -m bodhi config generate-key`"
                 )
-            self._ciphers.setdefault(
-                _derived(secret, b"bodhi key id", _KEY_ID_BYTES), AESGCM(_derived(secret, purpose, 32))
-            )
-        self._newest = next(iter(self._ciphers))
+            key = _Key(AESGCM(_derived(secret, purpose, 32)), _derived(secret, purpose + b", one key a row", 32))
+            self._keys.setdefault(_derived(secret, b"bodhi key id", _KEY_ID_BYTES), key)
+        self._newest = next(iter(self._keys))
 
     def __repr__(self) -> str:
-        return f"<Keyring of {len(self._ciphers)}>"
+        return f"<Keyring of {len(self._keys)}>"
 
     @property
     def ids(self) -> Sequence[str]:
         """By which the log and ``bodhi doctor`` name the keys, newest first; nothing of a key can be told from it."""
-        return [key_id.hex() for key_id in self._ciphers]
+        return [key_id.hex() for key_id in self._keys]
 
-    def seal(self, plaintext: bytes, row: bytes) -> bytes:
-        """*plaintext* encrypted with the newest key, for the row of that name alone."""
-        head = bytes([_FORMAT]) + self._newest
+    def seal(self, plaintext: bytes, row: bytes, columns: bytes | None = None) -> bytes:
+        """*plaintext* encrypted with the newest key, for the row of that name alone.
+
+        With *columns* it is in format 2, and opens with the same columns alone; without, in format 1.
+        """
+        key = self._keys[self._newest]
         nonce = os.urandom(_NONCE_BYTES)
-        return head + nonce + self._ciphers[self._newest].encrypt(nonce, plaintext, head + row)
+        if columns is None:
+            head = bytes([UNBOUND_FORMAT]) + self._newest
+            return head + nonce + key.cipher.encrypt(nonce, plaintext, head + row)
+        head = bytes([NEWEST_FORMAT]) + self._newest
+        return head + nonce + _row_cipher(key, row).encrypt(nonce, plaintext, head + row + columns)
 
-    def open(self, sealed: bytes, row: bytes) -> bytes:
-        """The plaintext of *sealed*; raises :exc:`Unreadable` or :exc:`UnknownKey`."""
+    def open(self, sealed: bytes, row: bytes, columns: bytes = b"") -> bytes:
+        """The plaintext of *sealed*, which format 1 does not bind to *columns*.
+
+        Raises :exc:`Unreadable` or :exc:`UnknownKey`.
+        """
         if len(sealed) < _HEADER_BYTES + _TAG_BYTES:
             raise Unreadable("the data is cut short")
-        if sealed[0] != _FORMAT:
-            raise Unreadable(f"the data has the unknown format {sealed[0]}")
+        data_format = sealed[0]
+        if data_format not in _FORMATS:
+            raise Unreadable(f"the data has the unknown format {data_format}")
         head, nonce = sealed[: 1 + _KEY_ID_BYTES], sealed[1 + _KEY_ID_BYTES : _HEADER_BYTES]
-        cipher = self._ciphers.get(head[1:])
-        if cipher is None:
+        key = self._keys.get(head[1:])
+        if key is None:
             raise UnknownKey(f"the data is encrypted with the key {head[1:].hex()}, which is not configured")
         try:
-            return cipher.decrypt(nonce, sealed[_HEADER_BYTES:], head + row)
+            if data_format == UNBOUND_FORMAT:
+                return key.cipher.decrypt(nonce, sealed[_HEADER_BYTES:], head + row)
+            return _row_cipher(key, row).decrypt(nonce, sealed[_HEADER_BYTES:], head + row + columns)
         except InvalidTag as error:
-            raise Unreadable("the data was changed, or belongs to another row") from error
+            raise Unreadable("the data or its row was changed, or it belongs to another row") from error
 
-    def is_newest(self, sealed: bytes) -> bool:
-        """Whether *sealed* was encrypted with the newest key."""
-        return sealed[1 : 1 + _KEY_ID_BYTES] == self._newest
+    def is_newest(self, sealed: bytes, data_format: int = UNBOUND_FORMAT) -> bool:
+        """Whether *sealed* was encrypted with the newest key, in *data_format* or a newer one."""
+        return sealed[1 : 1 + _KEY_ID_BYTES] == self._newest and sealed[0] >= data_format
+
+
+def _row_cipher(key: _Key, row: bytes) -> AESGCM:
+    return AESGCM(blake2b(row, key=key.secret, digest_size=32).digest())
 
 
 def _derived(secret: bytes, purpose: bytes, length: int) -> bytes:

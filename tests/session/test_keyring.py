@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bodhi import keyring
 from bodhi.errors import ConfigurationError
-from bodhi.keyring import Keyring, UnknownKey, Unreadable
+from bodhi.keyring import NEWEST_FORMAT, Keyring, UnknownKey, Unreadable
 
 OLD, NEW = "an old key with its thirty-two characters", "a new key with its thirty-two characters"
 DIGEST, OTHER_DIGEST = b"\x01" * 32, b"\x02" * 32
@@ -47,6 +48,43 @@ def test_garbage_opens_nothing(garbage):
         Keyring([OLD]).open(garbage, DIGEST)
 
 
+@pytest.mark.parametrize("columns", [None, b"columns"], ids=["format 1", "format 2"])
+@pytest.mark.parametrize("position", range(5))
+def test_the_header_is_authenticated(position, columns):
+    """Format and key id: also where the format is known, and the key id leads to the same key."""
+    ring = Keyring([OLD])
+    sealed = bytearray(ring.seal(b"the data", DIGEST, columns))
+    sealed[position] ^= 3 if position == 0 else 1  # format 1 becomes 2, and 2 becomes 1
+    ring._keys[bytes(sealed[1:5])] = ring._keys[ring._newest]
+
+    with pytest.raises(Unreadable):
+        ring.open(bytes(sealed), DIGEST, b"columns")
+
+
+@BOUNDED
+@given(st.binary(max_size=40), st.binary(max_size=40))
+def test_data_of_format_2_opens_with_its_columns_alone(columns, others):
+    """With none, with more, and with others it does not."""
+    ring = Keyring([OLD])
+    sealed = ring.seal(b"the data", DIGEST, columns)
+
+    assert b"the data" == ring.open(sealed, DIGEST, columns)
+    if columns != others:
+        with pytest.raises(Unreadable):
+            ring.open(sealed, DIGEST, others)
+
+
+def test_each_row_has_a_key_of_its_own():
+    """So the nonces of a key are those of one row: the same nonce in two rows shows nothing of their data."""
+    ring = Keyring([OLD])
+    streams = []
+    for digest in (DIGEST, OTHER_DIGEST):
+        cipher = keyring._row_cipher(ring._keys[ring._newest], digest)
+        streams.append(cipher.encrypt(bytes(12), bytes(64), None)[:64])
+
+    assert streams[0] != streams[1]
+
+
 def test_data_of_another_row_opens_nothing():
     """The digest is authenticated with the data."""
     with pytest.raises(Unreadable):
@@ -68,6 +106,8 @@ def test_the_sealed_form_is_as_documented():
     assert 1 == sealed[0]
     assert 33 + len(b"the data") == len(sealed)
     assert b"the data" not in sealed
+    bound = Keyring([OLD]).seal(b"the data", DIGEST, b"columns")
+    assert (2, 33 + len(b"the data"), sealed[1:5]) == (bound[0], len(bound), bound[1:5])
 
 
 def test_the_first_key_writes_and_all_read():
@@ -80,6 +120,8 @@ def test_the_first_key_writes_and_all_read():
     with pytest.raises(UnknownKey):
         Keyring([OLD]).open(by_both, DIGEST)
     assert (False, True) == (both.is_newest(by_old), both.is_newest(by_both))
+    assert not both.is_newest(by_both, NEWEST_FORMAT)
+    assert both.is_newest(both.seal(b"new", DIGEST, b""), NEWEST_FORMAT)
 
 
 def test_the_ids_of_keys_tell_nothing_of_them():
