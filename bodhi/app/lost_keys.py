@@ -20,7 +20,7 @@ async def warn_of_lost_keys(service: DefaultSessionService, settings: Settings) 
         cause = error.__cause__ if isinstance(error, SessionUnavailable) and error.__cause__ else error
         log.warning("whether the keys open the stored sessions could not be looked at: %s", cause)
         return
-    if found["unknown"] and not found["newest"] + found["older"]:
+    if found["unknown"] and not found["newest"] + found["older_format"] + found["older"]:
         log.warning(
             "NO STORED SESSION OPENS: all %d that were looked at are encrypted with a key that is not in %s (%s), and"
             " whose they are is logged out; unless that key was dropped on purpose, put it back, behind the first one"

@@ -12,13 +12,15 @@ from typing import Literal
 from bodhi.cli.db import Part, is_absent_file, parts_of
 from bodhi.database import Database, DatabaseError, Schema, SchemaStatus, dialect_of, sqlite_path
 from bodhi.errors import BodhiError, ConfigurationError
-from bodhi.keyring import Keyring
+from bodhi.keyring import NEWEST_FORMAT, Keyring
 from bodhi.session.keeper import OpenedBy
 from bodhi.settings import Settings, mask_url, resolve_settings, with_encryption_keys
 from bodhi.settings.key_file import FILE_NAME
 
 MIGRATE = "run `python -m bodhi db migrate`"
 REKEY = "run `python -m bodhi sessions rekey`; when it ends with 0, the old keys can leave BODHI_ENCRYPTION_KEY"
+REKEY_FORMAT = "run `python -m bodhi sessions rekey`, again where sessions changed meanwhile"
+NEW_FORMAT = "when no node of an older version runs any more: `python -m bodhi sessions rekey --newest-format`"
 OLD_KEY = "put the old key behind the first one in BODHI_ENCRYPTION_KEY: the users of these sessions are logged out"
 NTP = "set both clocks by NTP: sessions go by the database's, tokens by this machine's"
 KEY_FILE = "if there was one, put it back: the server makes another when it starts, which opens nothing that is stored"
@@ -136,7 +138,9 @@ def _keys(settings: Settings, *, is_usable: bool) -> Iterator[Finding]:
         ids = ", ".join(Keyring(keyed.encryption_keys).ids)
         yield Finding("keys", "ok", f"the ids of the keys that are set, newest first: {ids}")
         if is_usable:
-            yield from _sampled(asyncio.run(_sample(keyed)))
+            found, data_format = asyncio.run(_sample(keyed))
+            yield from _sampled(found)
+            yield from _format(found, data_format)
         else:
             yield Finding("keys", "warning", "no session could be looked at", "see the session database above")
     except DatabaseError as error:
@@ -145,11 +149,11 @@ def _keys(settings: Settings, *, is_usable: bool) -> Iterator[Finding]:
         yield Finding("keys", "fault", str(error), "correct the key file, or set BODHI_ENCRYPTION_KEY")
 
 
-async def _sample(settings: Settings) -> Counter[OpenedBy]:
+async def _sample(settings: Settings) -> tuple[Counter[OpenedBy], int]:
     from bodhi.app import session_service
 
     async with session_service(settings, sweep_seconds=None, auto_migrate=False) as service:
-        return await service.sample_keys(SAMPLE)
+        return await service.sample_keys(SAMPLE), await service.get_session_store().data_format()
 
 
 def _sampled(found: Counter[OpenedBy]) -> Iterator[Finding]:
@@ -168,9 +172,19 @@ def _sampled(found: Counter[OpenedBy]) -> Iterator[Finding]:
         yield Finding("keys", "warning", f"{told(found['older'])} encrypted with an older key", REKEY)
     if not seen:
         yield Finding("keys", "ok", "there is no session that they could be tried on")
-    elif found["newest"] == seen:
+    elif found["newest"] + found["older_format"] == seen:
         which = "the one session that was" if seen == 1 else f"all of {seen} sessions that were"
         yield Finding("keys", "ok", f"the newest key opens {which} looked at")
+
+
+def _format(found: Counter[OpenedBy], data_format: int) -> Iterator[Finding]:
+    """Whether sessions are bound to their owners and ends; see docs/how-to/upgrade.md."""
+    if data_format < NEWEST_FORMAT:
+        told = "sessions are written in the format of version 0.1.0, which does not protect their user and times"
+        yield Finding("keys", "warning", told, NEW_FORMAT)
+    elif found["older_format"]:
+        told = f"{found['older_format']} of {sum(found.values())} sessions looked at have an older format"
+        yield Finding("keys", "warning", told, REKEY_FORMAT)
 
 
 async def _provider(settings: Settings) -> list[Finding]:

@@ -210,15 +210,20 @@ def sweep(command_line: CommandLine, as_json: bool) -> None:
 
 
 @sessions.command(short_help="Re-encrypt the sessions with the first key.")
+@click.option(
+    "--newest-format",
+    is_flag=True,
+    help="Write the newest format from now on: only when no node of an older version runs any more.",
+)
 @json_option
 @click.pass_obj
-def rekey(command_line: CommandLine, as_json: bool) -> int:
-    """Re-encrypt with the first key of BODHI_ENCRYPTION_KEY what another one encrypted.
+def rekey(command_line: CommandLine, newest_format: bool, as_json: bool) -> int:
+    """Re-encrypt with the first key of BODHI_ENCRYPTION_KEY what another one encrypted, or an older format.
 
     Nobody is logged out. When it has ended, the other keys can be taken out of the setting. Progress goes to stderr.
     The exit status is 1 if there are sessions that no key opens: they are kept as they are.
     """
-    rekeyed, seen, kept = _run(command_line, _rekey)
+    rekeyed, seen, kept = _run(command_line, lambda service: _rekey(service, newest_format=newest_format))
     if as_json:
         print_json_line({"re-encrypted": rekeyed, "seen": seen, "kept": kept})
     else:
@@ -227,7 +232,9 @@ def rekey(command_line: CommandLine, as_json: bool) -> int:
     return 1 if kept else 0
 
 
-async def _rekey(service: "DefaultSessionService") -> tuple[int, int, int]:
+async def _rekey(service: "DefaultSessionService", *, newest_format: bool) -> tuple[int, int, int]:
+    if newest_format and await service.write_newest_format():
+        click.echo("sessions are written in the newest format from now on", err=True)
     live = await service.count_sessions()
     progress = Progress(
         lambda seen, rekeyed: f"{rekeyed} re-encrypted / {seen} seen so far",

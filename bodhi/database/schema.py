@@ -92,6 +92,8 @@ class Schema:
             missing = self.migrations[applied:]
             for migration in missing:
                 await transaction.script(migration.sql)
+            # At the end, so that a migration can tell a database that was in use from one that is being made.
+            for migration in missing:
                 await transaction.count(
                     "record_version", part=self._part, version=migration.version, name=migration.name
                 )

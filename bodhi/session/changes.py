@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from bodhi.keyring import Keyring
+from bodhi.keyring import NEWEST_FORMAT, Keyring
 from bodhi.session.codec import decode, encode
 from bodhi.session.counters import SessionCounters
 from bodhi.session.errors import SessionError
@@ -15,6 +15,7 @@ from bodhi.session.handles import digest_of, handle_of
 from bodhi.session.merge import merge
 from bodhi.session.owner import owner_of
 from bodhi.session.records import Ages, Device, NewSession, Save, SessionRecord
+from bodhi.session.sealing import format_of, open_data, seal_data
 
 Answer = TypeVar("Answer")
 
@@ -48,28 +49,64 @@ class Changes:
 
     def opened(self, record: SessionRecord) -> OpenSession:
         """The session in *record*; raises :exc:`Unreadable` or :exc:`UnknownKey`."""
-        plaintext = self.keyring.open(record.data, record.digest)
+        plaintext = open_data(self.keyring, record)
         return OpenSession(record, plaintext, decode(plaintext))
 
-    def new(
-        self, session_id: str, plaintext: bytes, owner: str | None, device: Device, max_age: int | None
+    def new(  # noqa: PLR0917 - what a session is made of
+        self,
+        session_id: str,
+        plaintext: bytes,
+        owner: str | None,
+        device: Device,
+        max_age: int | None,
+        newest_format: int = NEWEST_FORMAT,
     ) -> NewSession:
-        """A session for *session_id*; *max_age* in seconds."""
+        """A session for *session_id*; *max_age* in seconds. Unless the store says otherwise, in *newest_format*."""
         digest = digest_of(session_id)
         max_age_ms = None if max_age is None else max_age * 1000
-        sealed = self.keyring.seal(plaintext, digest)
-        return NewSession(digest, sealed, owner, self._idle_ms, self._lifetime_ms, max_age_ms, device)
 
-    def ages(self, max_age: int | None) -> Ages:
-        """The times of a session that ends *max_age* seconds from now; with None the timeouts alone decide."""
-        return Ages(self._idle_ms, self._lifetime_ms, self._lifetime_ms if max_age is None else max_age * 1000)
+        def seal(created_at: int, ends_at: int, *, data_format: int = newest_format) -> bytes:
+            return seal_data(
+                self.keyring,
+                plaintext,
+                digest,
+                user_id=owner,
+                created_at=created_at,
+                ends_at=ends_at,
+                data_format=data_format,
+            )
+
+        return NewSession(digest, seal, owner, self._idle_ms, self._lifetime_ms, max_age_ms, device)
+
+    def ages(self, current: SessionRecord, max_age: int | None) -> Ages:
+        """Times that end *current* *max_age* seconds from its ``now``; with None the timeouts alone decide."""
+        longest = current.created_at + self._lifetime_ms
+        return Ages(self._idle_ms, longest if max_age is None else min(longest, current.now + max_age * 1000))
+
+    def save(self, current: SessionRecord, plaintext: bytes, owner: str | None, ages: Ages | None) -> Save:
+        """A save of *plaintext* over *current*, in the format of what is there: ``rekey`` alone changes that."""
+        sealed = seal_data(
+            self.keyring,
+            plaintext,
+            current.digest,
+            user_id=owner,
+            created_at=current.created_at,
+            ends_at=current.ends_at if ages is None else ages.ends_at,
+            data_format=format_of(current.data),
+        )
+        return Save(current.digest, current.version, sealed, owner, ages)
 
     def merged(self, session: OpenSession, data: dict[str, Any], current: SessionRecord) -> dict[str, Any]:
-        """*data*, with what other requests saved in *current* since *session* was loaded."""
+        """*data*, with what other requests saved in *current* since *session* was loaded.
+
+        Raises :exc:`Unreadable` or :exc:`UnknownKey`: nothing is encrypted anew for columns that somebody forged.
+        """
+        if current is session.record:
+            return data
+        theirs = decode(open_data(self.keyring, current))
         if current.version == session.record.version:
             return data
         self._counters.merges += 1
-        theirs = decode(self.keyring.open(current.data, current.digest))
         both = merge(decode(session.plaintext), data, theirs)
         if both.overwritten:
             self._counters.overwrites += len(both.overwritten)
@@ -77,16 +114,40 @@ class Changes:
         return both.data
 
 
-class Saving:
-    """A change of *session* to *data*, made on whatever the session is by then."""
+def saved_record(current: SessionRecord, save: Save) -> SessionRecord:
+    """*current* as it is after *save*."""
+    ends_at = current.ends_at
+    expires_at = current.expires_at
+    if save.ages is not None:
+        ends_at = save.ages.ends_at
+        expires_at = min(current.last_seen_at + save.ages.idle_ms, ends_at)
+    return replace(
+        current,
+        version=save.version + 1,
+        data=save.data,
+        user_id=save.user_id,
+        expires_at=expires_at,
+        ends_at=ends_at,
+    )
 
-    def __init__(self, changes: Changes, session: OpenSession, data: dict[str, Any], ages: Ages | None) -> None:
+
+class Saving:
+    """A change of *session* to *data*, made on whatever the session is by then.
+
+    With *ages* the session then ends *max_age* seconds from the save, within the timeouts.
+    """
+
+    def __init__(
+        self, changes: Changes, session: OpenSession, data: dict[str, Any], ages: bool, max_age: int | None
+    ) -> None:
         self._changes = changes
         self._session = session
         self.data = data  # as it is saved: the caller's own objects wherever they are what is stored
         self._given = data
         self._ages = ages
+        self._max_age = max_age
         self.save: Save | None = None
+        self.record = session.record  # as it is after the save
         self.plaintext = b""
 
     def __call__(self, current: SessionRecord) -> Save | None:
@@ -95,8 +156,9 @@ class Saving:
         self.data = self._changes.merged(self._session, self._given, current)
         if self.data:
             self.plaintext = encode(self.data)
-            sealed = self._changes.keyring.seal(self.plaintext, current.digest)
-            self.save = Save(current.digest, current.version, sealed, owner_of(self.data), self._ages)
+            ages = self._changes.ages(current, self._max_age) if self._ages else None
+            self.save = self._changes.save(current, self.plaintext, owner_of(self.data), ages)
+            self.record = saved_record(current, self.save)
         return self.save
 
 
@@ -127,7 +189,14 @@ class Moving:
         self.data = self._changes.merged(self._session, self._given, current)
         self.plaintext = encode(self.data)
         device = self._device or current.device
-        return self._changes.new(self._session_id, self.plaintext, owner_of(self.data), device, self._max_age)
+        return self._changes.new(
+            self._session_id,
+            self.plaintext,
+            owner_of(self.data),
+            device,
+            self._max_age,
+            newest_format=format_of(current.data),
+        )
 
 
 class NothingToSave(Exception):
@@ -138,11 +207,12 @@ class Atomic(Generic[Answer]):
     """A change of whatever is stored, made while nobody else can change it."""
 
     def __init__(
-        self, changes: Changes, change: Callable[[dict[str, Any], int], Answer], ages: Ages | None = None
+        self, changes: Changes, change: Callable[[dict[str, Any], int], Answer], max_age: int | None = None
     ) -> None:
+        """With *max_age* the session then ends so many seconds from now, within the timeouts."""
         self._changes = changes
         self._change = change
-        self._ages = ages
+        self._max_age = max_age
         self.session: OpenSession  # as it is after the change
         self.answer: Answer
 
@@ -152,11 +222,12 @@ class Atomic(Generic[Answer]):
         data = session.data
         self.answer = self._change(data, current.now)
         plaintext = encode(data)
-        if plaintext == session.plaintext and self._ages is None:
+        if plaintext == session.plaintext and not self._max_age:
             self.session = session
             raise NothingToSave
         if not data or owner_of(data) != current.user_id:
             raise SessionError("an atomic change neither empties a session nor makes it somebody else's")
-        sealed = self._changes.keyring.seal(plaintext, current.digest)
-        self.session = OpenSession(replace(current, version=current.version + 1, data=sealed), plaintext, data)
-        return Save(current.digest, current.version, sealed, current.user_id, self._ages)
+        ages = self._changes.ages(current, self._max_age) if self._max_age else None
+        save = self._changes.save(current, plaintext, current.user_id, ages)
+        self.session = OpenSession(saved_record(current, save), plaintext, data)
+        return save

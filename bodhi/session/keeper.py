@@ -6,9 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Literal, TypeVar
 
-from msgspec.structs import replace
-
-from bodhi.keyring import Keyring, UnknownKey, Unreadable
+from bodhi.keyring import NEWEST_FORMAT, Keyring, UnknownKey, Unreadable
 from bodhi.session.changes import Atomic, Changes, Moving, NothingToSave, OpenSession, Saving
 from bodhi.session.codec import encode
 from bodhi.session.cookie import CookiePolicy
@@ -19,13 +17,14 @@ from bodhi.session.handles import digest_of, handle_of, is_session_id, new_sessi
 from bodhi.session.owner import owner_of
 from bodhi.session.records import NOWHERE, Device, NewSession, SessionRecord, StoredData, UserCap
 from bodhi.session.revocation import Revocations
+from bodhi.session.sealing import format_of, open_data, resealed
 from bodhi.session.store import SessionStore
 from bodhi.session.touches import Touches
 
 ID_ATTEMPTS = 3  # a second collision of 256 random bits means a broken generator
 
 Answer = TypeVar("Answer")
-OpenedBy = Literal["newest", "older", "unknown", "damaged"]
+OpenedBy = Literal["newest", "older_format", "older", "unknown", "damaged"]
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +69,9 @@ class SessionKeeper:
         if not is_session_id(session_id):
             return None
         self.counters.loads += 1
-        return await self._store.load(digest_of(session_id))
+        record = await self._store.load(digest_of(session_id))
+        # No statement moves expires_at beyond ends_at; whoever else does so, the session ends in time.
+        return record if record is None or record.ends_at > record.now else None
 
     async def open_found(self, record: SessionRecord) -> OpenSession | None:
         """The session in *record*, which somebody uses.
@@ -142,8 +143,9 @@ class SessionKeeper:
         None where nothing is left in the session: then its row is deleted. With *ages* the session ends
         *max_age_seconds* from now, within the timeouts. Raises :exc:`SessionGone` when the session has ended meanwhile.
         """
-        change = Saving(self._changes, session, data, self._changes.ages(max_age_seconds) if ages else None)
-        save = change(session.record) if data else None
+        change = Saving(self._changes, session, data, ages, max_age_seconds)
+        # New times are counted from the database's clock at the time of the save, which only an update brings.
+        save = change(session.record) if data and not ages else None
         if save is None or not await self._store.save(save):
             try:
                 updated = await self._store.update(session.record.digest, change)
@@ -159,8 +161,7 @@ class SessionKeeper:
             note_ended(self.counters, "logout", user_id=session.record.user_id)
             return None
         self.counters.saves += 1
-        record = replace(session.record, version=save.version + 1, data=save.data, user_id=save.user_id)
-        return OpenSession(record, change.plaintext, change.data)
+        return OpenSession(change.record, change.plaintext, change.data)
 
     async def atomically(
         self,
@@ -175,7 +176,7 @@ class SessionKeeper:
         once, and the last run counts. Whose session it is must stay the same: that takes a rotation. With
         *max_age_seconds* the session ends that long from now, within the timeouts. Raises :exc:`SessionGone`.
         """
-        step = Atomic(self._changes, change, self._changes.ages(max_age_seconds) if max_age_seconds else None)
+        step = Atomic(self._changes, change, max_age_seconds)
         try:
             if not await self._store.update(digest, step):
                 raise SessionGone
@@ -236,43 +237,46 @@ class SessionKeeper:
         return was_live
 
     async def rekey(self) -> AsyncIterator[tuple[int, int, int]]:
-        """Re-encrypt with the newest key what an older one encrypted, while requests go on.
+        """Re-encrypt with the newest key what an older one encrypted, or an older format, while requests go on.
 
         After each page: how many sessions were re-encrypted, how many seen, and how many kept as they are since no
         key opens them. What a request saves meanwhile is encrypted with the newest key anyway.
         """
         rekeyed = seen = kept = 0
+        data_format = await self._store.data_format()
         async for page in self._store.list_data():
-            older = [stored for stored in page if not self._changes.keyring.is_newest(stored.data)]
-            new = [stored for old in older if (stored := self._rekeyed(old)) is not None]
+            older = [stored for stored in page if not self._changes.keyring.is_newest(stored.data, data_format)]
+            new = [stored for old in older if (stored := self._rekeyed(old, data_format)) is not None]
             rekeyed += await self._store.rekey(new)
             seen += len(page)
             kept += len(older) - len(new)
             yield rekeyed, seen, kept
 
-    def _rekeyed(self, stored: StoredData) -> StoredData | None:
+    def _rekeyed(self, stored: StoredData, data_format: int) -> StoredData | None:
         try:
-            plaintext = self._changes.keyring.open(stored.data, stored.digest)
+            return resealed(self._changes.keyring, self._changes.keyring, stored, data_format)
         except (Unreadable, UnknownKey) as error:
             log.warning("session %s keeps its key: %s", handle_of(stored.digest), error)
             return None
-        return replace(stored, data=self._changes.keyring.seal(plaintext, stored.digest))
 
     async def sample_keys(self, most: int) -> Counter[OpenedBy]:
         """At most *most* of the live sessions, in one query, by the key that opens them.
 
-        That is the newest, an older or an unknown one; a session that is damaged opens under none.
+        That is the newest, an older or an unknown one; a session that is damaged opens under none. Of those that the
+        newest key opens, the ones in an older format than the newest are counted apart.
         """
         return Counter([self._opened_by(stored) for stored in await self._store.some_data(most)])
 
     def _opened_by(self, stored: StoredData) -> OpenedBy:
         try:
-            self._changes.keyring.open(stored.data, stored.digest)
+            open_data(self._changes.keyring, stored)
         except UnknownKey:
             return "unknown"
         except Unreadable:
             return "damaged"
-        return "newest" if self._changes.keyring.is_newest(stored.data) else "older"
+        if not self._changes.keyring.is_newest(stored.data):
+            return "older"
+        return "newest" if format_of(stored.data) == NEWEST_FORMAT else "older_format"
 
     async def _passed_over(self, record: SessionRecord, error: Unreadable | UnknownKey) -> None:
         if isinstance(error, UnknownKey):

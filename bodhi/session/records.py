@@ -5,6 +5,7 @@ request makes some, and a frozen dataclass takes ten times as long to make.
 """
 
 from collections.abc import Callable
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -13,7 +14,7 @@ class Record(Struct, frozen=True, gc=False):
     """A value that nobody changes; :func:`msgspec.structs.replace` makes another. Its ``repr`` shows no data."""
 
     def __repr__(self) -> str:
-        shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name != "data")
+        shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in {"data", "seal"})
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
@@ -27,11 +28,21 @@ class Device(Record, frozen=True, gc=False):
 NOWHERE = Device()
 
 
+class Seal(Protocol):
+    """Encrypts the data of a session that is being created or moved."""
+
+    def __call__(self, created_at: int, ends_at: int, *, data_format: int = ...) -> bytes:
+        """The encrypted data, which opens only in a row that has exactly these times.
+
+        A store that serves nodes of an older version too names the newest *data_format* that all of them read.
+        """
+
+
 class NewSession(Record, frozen=True, gc=False):
     """What a store needs to create a session, or to move one to a new id."""
 
     digest: bytes  # SHA-256 of the session id, 32 bytes
-    data: bytes  # encrypted; a store never looks inside
+    seal: Seal  # gives the data for the times that the store found; a store never looks inside
     user_id: str | None
     idle_ms: int
     lifetime_ms: int  # the absolute timeout, counted from the creation
@@ -80,11 +91,10 @@ class Revoked(Record, frozen=True, gc=False):
 
 
 class Ages(Record, frozen=True, gc=False):
-    """New times for a session: it ends ``max_age_ms`` from now, but never later than the two timeouts say."""
+    """New times for a session: it ends at ``ends_at``, or ``idle_ms`` after its last use."""
 
     idle_ms: int
-    lifetime_ms: int
-    max_age_ms: int
+    ends_at: int
 
 
 class Save(Record, frozen=True, gc=False):
@@ -107,8 +117,11 @@ class Touch(Record, frozen=True, gc=False):
 
 
 class StoredData(Record, frozen=True, gc=False):
-    """One session's data on its way through a re-encryption."""
+    """One session's data on its way through a re-encryption, and what it is bound to."""
 
     digest: bytes
     version: int
     data: bytes
+    user_id: str | None
+    created_at: int
+    ends_at: int

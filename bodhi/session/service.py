@@ -16,7 +16,7 @@ from bodhi.session.handles import handle_of
 from bodhi.session.keeper import SessionKeeper
 from bodhi.session.owner import user_text
 from bodhi.session.records import SessionListing, SessionRecord
-from bodhi.session.sql_store import Clock, open_store
+from bodhi.session.sql_store import Clock, SqlSessionStore, open_store
 from bodhi.session.storage import SessionStorage
 from bodhi.session.store import SessionStore
 from bodhi.session.sweeper import Sweeper
@@ -263,6 +263,14 @@ class DefaultSessionService(SessionKeeper):
     async def clear_all_sessions(self, *, reason: Reason = "cleared", by: str | None = None) -> int:
         """End every session; how many live ones there were."""
         return await self._end(self._store.clear_all(), reason, None, by)
+
+    async def write_newest_format(self) -> bool:
+        """Encrypt new sessions in the newest format from now on, on every node; False where that is so already.
+
+        Nodes of version 0.1.0 set sessions in it aside: none may run any more. :meth:`rekey` does the others.
+        """
+        store = self._store
+        return isinstance(store, SqlSessionStore) and await store.write_newest_format()
 
     async def sweep(self) -> int:
         """Delete the expired sessions; how many."""

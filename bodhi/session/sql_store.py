@@ -7,6 +7,7 @@ from time import monotonic
 from msgspec.structs import asdict
 
 from bodhi.database import Coalescer, Conflict, Database, DatabaseUnavailable, Executor, Row
+from bodhi.keyring import NEWEST_FORMAT
 from bodhi.session.errors import DigestTaken, SessionGone, SessionUnavailable
 from bodhi.session.handles import digests_of, handle_of
 from bodhi.session.records import (
@@ -20,6 +21,7 @@ from bodhi.session.records import (
     Touch,
     UserCap,
 )
+from bodhi.session.sealing import written_format
 from bodhi.session.store import BEGINNING
 
 SET_ASIDE_MS = 30 * 86_400_000  # how long unreadable rows are kept for a look at them
@@ -77,17 +79,47 @@ class SqlSessionStore:
     ) -> SessionRecord:
         if replaces is None and cap is None:
             with _own_errors():
-                return _record(await self._database.maybe("create_session", **_creation(new), now=self._clock()))
+                return await self._insert(self._database, new)
         async with self._transaction(*_turns(cap, replaces)) as transaction:
             await self._lock_user(transaction, cap)
             if replaces is not None:
                 ended = await transaction.maybe("delete_session", digest=replaces, now=self._clock())
                 if must_replace and not (ended and ended["live"]):
                     raise SessionGone
-            record = _record(await transaction.maybe("create_session", **_creation(new), now=self._clock()))
+            record = await self._insert(transaction, new)
             trimmed = await self._trim_user(transaction, cap, keep=record.digest)
         _tell(cap, trimmed)
         return record
+
+    async def _insert(self, executor: Executor, new: NewSession) -> SessionRecord:
+        # The data is encrypted for the times of the session, and the database's clock gives them.
+        beginning = await executor.maybe("read_beginning", now=self._clock())
+        assert beginning is not None
+        created_at = beginning["now"]
+        longest_ms = new.lifetime_ms if new.max_age_ms is None else min(new.lifetime_ms, new.max_age_ms)
+        data_format = written_format(beginning["data_format"])
+        row = await executor.maybe(
+            "create_session",
+            digest=new.digest,
+            data=new.seal(created_at, created_at + longest_ms, data_format=data_format),
+            user_id=new.user_id,
+            ip=new.device.ip,
+            user_agent=new.device.user_agent,
+            idle_ms=new.idle_ms,
+            longest_ms=longest_ms,
+            now=created_at,
+        )
+        return _record(row)
+
+    async def data_format(self) -> int:
+        with _own_errors():
+            row = await self._database.maybe("read_beginning", now=self._clock())
+        return written_format(row["data_format"] if row else None)
+
+    async def write_newest_format(self) -> bool:
+        """Let every node write the newest format from now on; whether an older one was written before."""
+        with _own_errors():
+            return bool(await self._database.count("write_data_format", data_format=NEWEST_FORMAT))
 
     async def load(self, digest: bytes) -> SessionRecord | None:
         try:  # what _own_errors does, without the cost of a context manager
@@ -121,7 +153,8 @@ class SqlSessionStore:
         values = self._saving(save)
         if save.ages is None:
             return await executor.maybe("save_session", **values) is not None
-        return await executor.maybe("save_session_ages", **values, **asdict(save.ages)) is not None
+        times = {"idle_ms": save.ages.idle_ms, "ends_at": save.ages.ends_at}
+        return await executor.maybe("save_session_ages", **values, **times) is not None
 
     async def update(self, digest: bytes, change: Callable[[SessionRecord], Save | None]) -> bool:
         async with self._transaction(*_turns(None, digest)) as transaction:
@@ -149,18 +182,19 @@ class SqlSessionStore:
                 return None
             current = _record(locked)
             new = change(current)
+            times = _rotated_times(current, new, renewed=renewed)
             row = await transaction.maybe(
                 "rotate_session",
                 digest=digest,
                 version=current.version,
                 new_digest=new.digest,
-                data=new.data,
+                data=new.seal(**times),
                 user_id=new.user_id,
                 ip=new.device.ip,
                 user_agent=new.device.user_agent,
                 idle_ms=new.idle_ms,
                 now=self._clock(),
-                **_rotated_times(current, new, renewed=renewed),
+                **times,
             )
             if row is None:
                 return None  # it expired between the two statements
@@ -266,12 +300,12 @@ class SqlSessionStore:
 
     async def list_data(self) -> AsyncIterator[Sequence[StoredData]]:
         async for rows in self._pages("list_data"):
-            yield [StoredData(row["digest"], row["version"], row["data"]) for row in rows]
+            yield [_stored_data(row) for row in rows]
 
     async def some_data(self, most: int) -> Sequence[StoredData]:
         with _own_errors():
             rows = await self._database.many("sample_data", most=most, now=self._clock())
-        return [StoredData(row["digest"], row["version"], row["data"]) for row in rows]
+        return [_stored_data(row) for row in rows]
 
     async def _pages(self, statement: str) -> AsyncIterator[Sequence[Row]]:
         after = b""
@@ -297,7 +331,8 @@ class SqlSessionStore:
         if not page:
             return 0
         with _own_errors():
-            return len(await self._database.each("rekey_session", [asdict(one) for one in page]))
+            values = [{"digest": one.digest, "version": one.version, "data": one.data} for one in page]
+            return len(await self._database.each("rekey_session", values))
 
     async def set_aside(self, record: SessionRecord, reason: str) -> bool:
         async with self._transaction(*_turns(None, record.digest)) as transaction:
@@ -422,25 +457,16 @@ def _kept(handle: str | None) -> tuple[bytes, bytes] | tuple[None, None]:
     return digests
 
 
-def _creation(new: NewSession) -> dict[str, object]:
-    return {
-        "digest": new.digest,
-        "data": new.data,
-        "user_id": new.user_id,
-        "idle_ms": new.idle_ms,
-        "lifetime_ms": new.lifetime_ms,
-        "max_age_ms": new.max_age_ms,
-        "ip": new.device.ip,
-        "user_agent": new.device.user_agent,
-    }
-
-
 def _record(row: Row | None) -> SessionRecord:
     assert row is not None  # a RETURNING clause answers or the statement fails
     # In the one order that every statement with a whole session in its answer has: by name takes twice as long.
     digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent, now = row
     device = Device(ip, user_agent)
     return SessionRecord(digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, now, device)
+
+
+def _stored_data(row: Row) -> StoredData:
+    return StoredData(row["digest"], row["version"], row["data"], row["user_id"], row["created_at"], row["ends_at"])
 
 
 def _listing(row: Row) -> SessionListing:

@@ -27,9 +27,13 @@ class SessionStore(Protocol):
     ) -> SessionRecord:
         """Store a new session and return it; raises :exc:`DigestTaken`, and then nothing happened.
 
+        The data is what ``new.seal`` gives for the ``created_at`` and ``ends_at`` that are stored with it.
         In the same transaction the session *replaces* ends, and with *cap* the user's oldest sessions beyond it.
         With *must_replace*, raises :exc:`SessionGone` when there is no live session to replace: nothing happened then.
         """
+
+    async def data_format(self) -> int:
+        """The newest format of data that every node on this store reads: ``NEWEST_FORMAT`` unless older nodes run."""
 
     async def load(self, digest: bytes) -> SessionRecord | None:
         """The live session stored under *digest*, or None."""
@@ -38,7 +42,7 @@ class SessionStore(Protocol):
         """Store new data, unless the session is gone or has another version by now: then False, and nothing happened.
 
         ``user_id`` is stored by the same statement. Success makes the version one higher. Times stay as they are
-        unless the save brings ages.
+        unless the save brings ages: then ``ends_at`` is theirs, and ``expires_at`` never later.
         """
 
     async def update(self, digest: bytes, change: Callable[[SessionRecord], Save | None]) -> bool:
@@ -58,7 +62,8 @@ class SessionStore(Protocol):
         """Move the session to the digest that *change* names, in one transaction; None when it is gone.
 
         From then on the old digest is unknown. With *renewed* the absolute timeout starts anew, else it stays
-        where it was: counted from the creation. Raises :exc:`DigestTaken`, and then nothing happened.
+        where it was: counted from the creation. The data is what ``new.seal`` gives for the times that are stored
+        with it. Raises :exc:`DigestTaken`, and then nothing happened.
         """
 
     async def touch(self, touches: Sequence[Touch]) -> int:

@@ -16,6 +16,7 @@ from bodhi.session.codec import encode
 from bodhi.session.errors import SessionDataError
 from bodhi.session.handles import digest_of, handle_of
 from bodhi.session.owner import owner_of
+from bodhi.session.sealing import bound_columns, seal_data, written_format
 from bodhi.session.tower_records import TowerRecord, Undecodable, decoded
 from bodhi.session.transfer import PAGE_SECONDS, REMEMBERED_MS
 
@@ -111,9 +112,13 @@ class TowerImport:
         changed = [(one, held) for one in coming if (held := known.get(one.digest)) and self._is_changed(one, held)]
         tally.kept += len(coming) - len(new) - len(changed)
         if self._writes and (new or changed):
+            beginning = await self._target.maybe("read_beginning", now=now)
+            data_format = written_format(beginning["data_format"] if beginning else None)
             async with self._target.transaction(limit_seconds=PAGE_SECONDS) as transaction:
-                tally.written += await self._write(transaction, "import_session", [self._row(one, now) for one in new])
-                updates = [self._row(one, now, held) for one, held in changed]
+                tally.written += await self._write(
+                    transaction, "import_session", [self._row(one, now, data_format) for one in new]
+                )
+                updates = [self._row(one, now, data_format, held) for one, held in changed]
                 tally.written += await self._write(transaction, "update_copied", updates)
         else:
             tally.written += len(new) + len(changed)
@@ -146,18 +151,29 @@ class TowerImport:
         if held["kept_until"] - REMEMBERED_MS != one.record.expires_at:
             return True
         try:
-            return self._keyring.open(held["data"], one.digest) != one.plaintext
+            columns = bound_columns(held["user_id"], held["created_at"], held["ends_at"])
+            return self._keyring.open(held["data"], one.digest, columns) != one.plaintext
         except (Unreadable, UnknownKey):
             return True
 
-    def _row(self, one: _Coming, now: int, held: Row | None = None) -> tuple[Values, Values]:
+    def _row(self, one: _Coming, now: int, data_format: int, held: Row | None = None) -> tuple[Values, Values]:
         """The session's row and what is remembered of it."""
         created_at = held["created_at"] if held else now
-        version = held["held_version"] if held else 1
+        # A new version: a request that loaded the row before may not save data that is bound to its old end.
+        version = held["held_version"] + 1 if held else 1
         ends_at = max(min(one.record.expires_at, created_at + self._lifetime_ms), created_at)
+        data = seal_data(
+            self._keyring,
+            one.plaintext,
+            one.digest,
+            user_id=one.owner,
+            created_at=created_at,
+            ends_at=ends_at,
+            data_format=data_format,
+        )
         session = {
             "digest": one.digest,
-            "data": self._keyring.seal(one.plaintext, one.digest),
+            "data": data,
             "user_id": one.owner,
             "version": version,
             "created_at": created_at,

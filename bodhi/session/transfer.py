@@ -19,11 +19,14 @@ target before the source has ended to change: what the two then hold of one sess
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 from bodhi.database import Conflict, Database, DatabaseError, DatabaseUnavailable, Executor, Row
 from bodhi.keyring import Keyring, UnknownKey, Unreadable
 from bodhi.session.handles import DIGEST_BYTES, handle_of
+from bodhi.session.records import StoredData
+from bodhi.session.sealing import resealed
 from bodhi.session.user_index import drop_user_index, make_user_index
 
 PAGE = 2000
@@ -39,7 +42,7 @@ TEXTS = tuple(COLUMNS.index(name) for name in ("user_id", "ip", "user_agent"))
 COPIED_COLUMNS = ("digest", "version", "last_seen_at", "kept_until")
 
 SessionRow = tuple[Any, ...]  # by COLUMNS
-Reseal = Callable[[bytes, bytes], bytes]
+Reseal = Callable[[StoredData], StoredData]
 
 
 @dataclass(slots=True)
@@ -80,7 +83,7 @@ class _Page:
 class Transfer:
     """Copies the live sessions of *source* to *target*; both are entered, and the target is migrated.
 
-    *reseal* makes of a session's digest and data what is stored at the target, and raises :exc:`Unreadable` or
+    *reseal* makes of a session's data what is stored at the target, and raises :exc:`Unreadable` or
     :exc:`UnknownKey`; without it data is copied as it is, for the same keys. With *target* None all counts as new.
     *failed* is told the handle of a session that is left out, and why: once, however many passes meet it. Unless
     *writes*, nothing is changed.
@@ -179,8 +182,8 @@ class Transfer:
 
     def _is_newer(self, row: Row, held: Row) -> bool:
         if _state(row) == _state(held):
-            # Re-encrypted at the source under a new key, which is no new version.
-            return self._compares_keys and bool(row["key_id"] != held["key_id"])
+            # Re-encrypted at the source under a new key or in a newer format, which is no new version.
+            return self._compares_keys and bool(row["header"] != held["header"])
         return _state(row) > _state(held)
 
     async def _rows(self, wanted: Sequence[bytes]) -> list[SessionRow]:
@@ -202,13 +205,15 @@ class Transfer:
         return True
 
     def _resealed(self, rows: Sequence[SessionRow], reseal: Reseal) -> list[SessionRow]:
-        resealed = []
-        for digest, data, *rest in rows:
+        written = []
+        for row in rows:
+            digest, data, user_id, version, created_at, _, _, ends_at, _, _ = row
             try:
-                resealed.append((digest, reseal(digest, data), *rest))
+                new = reseal(StoredData(digest, version, data, user_id, created_at, ends_at))
+                written.append((digest, new.data, *row[2:]))
             except (Unreadable, UnknownKey) as error:
                 self._tell(digest, str(error))
-        return resealed
+        return written
 
     async def _carry_out(self, page: "_Page") -> None:
         """Do what was planned, and count it."""
@@ -268,7 +273,7 @@ async def _update(transaction: Executor, rows: Sequence[SessionRow]) -> None:
 
 def resealing(opens: Keyring, seals: Keyring) -> Reseal:
     """Data that *opens* can read, encrypted with the newest key of *seals*."""
-    return lambda digest, data: seals.seal(opens.open(data, digest), digest)
+    return partial(resealed, opens, seals)
 
 
 def _memory(row: SessionRow) -> tuple[object, ...]:

@@ -51,7 +51,7 @@ AUTHENTICATOR: "web.AppKey[AnyAuthenticator]" = web.AppKey("AUTHENTICATOR", obje
 class _Login:
     """What a session's data says of its user, until their access token expires."""
 
-    row: bytes  # SHA-256 of what the session's row holds, encrypted: the same bytes say the same
+    row: tuple[object, ...]  # SHA-256 of what the session's row holds, encrypted, and what it is bound to
     expires_at: int  # seconds since 1970
     user: SessionUser
     fault: str | None  # the code for routes that need a role, where there is none
@@ -166,7 +166,7 @@ class Authenticator:
         self._read[digest] = login
         return login
 
-    def _login_in(self, session: Session, row: bytes, instance: Instance) -> _Login:
+    def _login_in(self, session: Session, row: tuple[object, ...], instance: Instance) -> _Login:
         claims = claims_in(session)
         role, fault = self._role(claims, instance)
         user = SessionUser(
@@ -187,5 +187,5 @@ class Authenticator:
         return role, "auth_error-missing_roles" if role is None else None
 
 
-def _row_of(record: SessionRecord) -> bytes:
-    return sha256(record.data).digest()
+def _row_of(record: SessionRecord) -> tuple[object, ...]:
+    return sha256(record.data).digest(), record.user_id, record.created_at, record.ends_at

@@ -42,3 +42,9 @@ SELECT max(version) AS version
 -- name: record_version(part, version, name) -> count
 INSERT INTO bodhi_schema (part, version, name, applied_at)
 VALUES ($1, $2, $3, (extract(epoch FROM clock_timestamp()) * 1000)::bigint);
+
+-- name: write_data_format(data_format) -> count
+-- Forward only: what is written already stays readable, but older nodes do not read a newer format.
+UPDATE bodhi_session_format
+   SET written = $1
+ WHERE written < $1;

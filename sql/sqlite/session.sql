@@ -1,8 +1,12 @@
--- name: create_session(digest, data, user_id, ip, user_agent, idle_ms, lifetime_ms, max_age_ms, now) -> maybe
+-- name: read_beginning(now) -> maybe
+-- What a session that is about to be created is encrypted for.
+SELECT now_ms($1) AS now, (SELECT max(written) FROM bodhi_session_format) AS data_format;
+
+-- name: create_session(digest, data, user_id, ip, user_agent, idle_ms, longest_ms, now) -> maybe
 -- INSERT, never upsert: a taken digest has to fail rather than hand over a stranger's session.
 INSERT INTO bodhi_session (digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent)
-SELECT $1, $2, $3, 1, clock.now, clock.now, clock.now + min($6, clock.longest), clock.now + clock.longest, $4, $5
-  FROM (SELECT now_ms($9) AS now, min($7, coalesce($8, $7)) AS longest) AS clock
+SELECT $1, $2, $3, 1, clock.now, clock.now, clock.now + min($6, $7), clock.now + $7, $4, $5
+  FROM (SELECT now_ms($8) AS now) AS clock
 RETURNING digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent, last_seen_at AS now;
 
 -- name: load_session(digest, now) -> maybe
@@ -30,17 +34,17 @@ UPDATE bodhi_session
    AND expires_at > now_ms($5)
 RETURNING digest, version;
 
--- name: save_session_ages(digest, version, data, user_id, idle_ms, lifetime_ms, max_age_ms, now) -> maybe
--- The same with new times, for applications that use max_age: counted from this save, within the two timeouts.
+-- name: save_session_ages(digest, version, data, user_id, idle_ms, ends_at, now) -> maybe
+-- The same with new times, for applications that use max_age.
 UPDATE bodhi_session
    SET data = $3,
        user_id = $4,
        version = version + 1,
-       ends_at = min(created_at + $6, now_ms($8) + $7),
-       expires_at = min(last_seen_at + $5, created_at + $6, now_ms($8) + $7)
+       ends_at = $6,
+       expires_at = min(last_seen_at + $5, $6)
  WHERE digest = $1
    AND version = $2
-   AND expires_at > now_ms($8)
+   AND expires_at > now_ms($7)
 RETURNING digest, version;
 
 -- name: rotate_session(digest, version, new_digest, data, user_id, ip, user_agent, idle_ms, created_at, ends_at, now) -> maybe
@@ -162,7 +166,7 @@ SELECT digest, user_id, created_at, last_seen_at, expires_at, ip, user_agent
 
 -- name: list_data(after, batch, now) -> many
 -- A keyset page of all live sessions with their data, for re-encrypting.
-SELECT digest, data, version
+SELECT digest, data, version, user_id, created_at, ends_at
   FROM bodhi_session
  WHERE digest > $1
    AND expires_at > now_ms($3)
@@ -171,8 +175,8 @@ SELECT digest, data, version
 
 -- name: sample_data(most, now) -> many
 -- Some live sessions with their data. However many have expired since somebody last swept, it looks at so many rows.
-SELECT digest, data, version
-  FROM (SELECT digest, data, version, expires_at
+SELECT digest, data, version, user_id, created_at, ends_at
+  FROM (SELECT digest, data, version, user_id, created_at, ends_at, expires_at
           FROM bodhi_session
          WHERE digest > x''
          ORDER BY digest

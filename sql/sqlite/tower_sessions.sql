@@ -35,7 +35,7 @@ SELECT now_ms($1) AS now;
 
 -- name: find_imported(digest) -> maybe
 -- What is remembered of a session that came here, and what has become of it.
-SELECT copied.digest, copied.version, copied.last_seen_at, copied.kept_until, held.data, held.created_at,
+SELECT copied.digest, copied.version, copied.last_seen_at, copied.kept_until, held.data, held.user_id, held.created_at, held.ends_at,
        held.version AS held_version, held.last_seen_at AS held_last_seen_at
   FROM bodhi_session_copied AS copied
   LEFT JOIN bodhi_session AS held

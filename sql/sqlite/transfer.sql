@@ -1,6 +1,6 @@
 -- name: list_versions(after, batch, now) -> many
--- A keyset page of all live sessions, by digest, as far as a copy compares them; the key that encrypted a row is part of it.
-SELECT digest, version, last_seen_at, substr(data, 2, 4) AS key_id
+-- A keyset page of all live sessions, by digest, as far as a copy compares them: the format and the key that encrypted a row too.
+SELECT digest, version, last_seen_at, substr(data, 1, 5) AS header
   FROM bodhi_session
  WHERE digest > $1
    AND expires_at > now_ms($3)
@@ -9,7 +9,7 @@ SELECT digest, version, last_seen_at, substr(data, 2, 4) AS key_id
 
 -- name: list_held(after, batch, now) -> many
 -- The same of the other side: expired rows too, since the other side may know of a later use.
-SELECT digest, version, last_seen_at, substr(data, 2, 4) AS key_id, expires_at > now_ms($3) AS live
+SELECT digest, version, last_seen_at, substr(data, 1, 5) AS header, expires_at > now_ms($3) AS live
   FROM bodhi_session
  WHERE digest > $1
  ORDER BY digest

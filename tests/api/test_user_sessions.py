@@ -342,7 +342,7 @@ async def test_every_page_of_ten_thousand_sessions_costs_the_same(desk, sessions
 
 async def fill(sessions, user_id, count):
     """Stores *count* sessions of the user, which nobody can read."""
-    times = {"idle_ms": 3_600_000, "lifetime_ms": 86_400_000, "max_age_ms": None, "now": None}
+    times = {"idle_ms": 3_600_000, "longest_ms": 86_400_000, "now": None}
     common = {"data": b"data", "user_id": user_id, "ip": FIREFOX.ip, "user_agent": FIREFOX.user_agent, **times}
     rows = [{**common, "digest": hashlib.sha256(b"%d" % number).digest()} for number in range(count)]
     for start in range(0, count, 1000):

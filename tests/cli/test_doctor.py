@@ -91,6 +91,7 @@ def test_a_key_that_is_missing_is_a_fault(bodhi_process, ready):
         ({}, ["there is no session that they could be tried on"]),
         ({"newest": 1}, ["the newest key opens the one session that was looked at"]),
         ({"newest": 2}, ["the newest key opens all of 2 sessions that were looked at"]),
+        ({"newest": 1, "older_format": 1}, ["the newest key opens all of 2 sessions that were looked at"]),
         ({"unknown": 1}, ["1 of 1 session is encrypted with a key that is not configured"]),
         ({"newest": 1, "damaged": 2}, ["2 of 3 sessions are damaged"]),
         (
@@ -102,6 +103,33 @@ def test_a_key_that_is_missing_is_a_fault(bodhi_process, ready):
 def test_what_the_keys_open_is_told_as_one_speaks(found, messages):
     """None, one or several."""
     assert messages == [finding.message for finding in checks._sampled(Counter(found))]
+
+
+def test_the_format_is_a_warning_until_it_is_the_newest(bodhi_process, ready, database_url):
+    """First that older nodes can still read what is written, then that some sessions have an old format."""
+
+    async def write(written):
+        async with open_database(database_url) as database:
+            await database.script(f"UPDATE bodhi_session_format SET written = {written}")
+
+    async def create():
+        async with DefaultSessionService.from_url(database_url, keys=[KEY], sweep_seconds=None) as service:
+            await service.create({"user_id": "ann"})
+
+    assert "format" not in examined(bodhi_process("doctor", "--json"))[1]["keys"][1]
+    asyncio.run(write(1))
+    asyncio.run(create())
+    status, found = examined(bodhi_process("doctor", "--json"))
+    assert (0, "warning") == (status, found["keys"][0])
+    assert "the format of version 0.1.0" in found["keys"][1]
+    assert "`python -m bodhi sessions rekey --newest-format`" in found["keys"][1]
+
+    asyncio.run(write(2))
+    status, found = examined(bodhi_process("doctor", "--json"))
+    assert (0, "warning") == (status, found["keys"][0])
+    assert "1 of 3 sessions looked at have an older format" in found["keys"][1]
+    assert 0 == bodhi_process("sessions", "rekey")[0]
+    assert "format" not in examined(bodhi_process("doctor", "--json"))[1]["keys"][1]
 
 
 async def test_keys_are_told_by_the_ids_that_the_log_has(bodhi_process, ready, database_url, caplog):

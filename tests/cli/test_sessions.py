@@ -15,6 +15,7 @@ from aiohttp import web
 import bodhi
 from bodhi.cli import main
 from bodhi.cli.output import Progress
+from bodhi.database import Schema, open_database
 from bodhi.session import DefaultSessionService, setup
 
 OLD, NEW = "an-old-key-of-at-least-thirty-two-characters", "a-new-key-of-at-least-thirty-two-characters"
@@ -99,6 +100,42 @@ def test_rekey_tells_what_no_key_opens(bodhi_process, filled_url, environ):
     assert (1, "0 re-encrypted / 4 seen / 3 kept: no key opens them\n", 3) == (status, out, err.count("keeps its key"))
     status, out, _ = bodhi_process("sessions", "rekey", "--json", **environ)
     assert (1, {"re-encrypted": 0, "seen": 4, "kept": 3}) == (status, json.loads(out))
+
+
+@pytest.fixture
+def upgraded_url(database_url, environ):
+    """The URL of a database that version 0.1.0 made, brought up to date, with two sessions."""
+
+    async def fill():
+        async with open_database(database_url) as database:
+            schema = Schema(database, "session")
+            del schema.migrations[2:]
+            await schema.migrate()
+        async with service_on(database_url, NEW) as service:
+            for number in range(2):
+                await service.create({"number": number})
+
+    asyncio.run(fill())
+    environ["BODHI_SESSION_DB_URL"] = database_url
+    return database_url
+
+
+@pytest.mark.usefixtures("upgraded_url")
+def test_rekey_leaves_the_format_that_older_nodes_read(run):
+    """Until it is told that there are none any more."""
+    assert (0, "0 re-encrypted / 2 seen\n", "") == run("rekey")
+
+    status, out, err = run("rekey", "--newest-format")
+
+    assert (0, "2 re-encrypted / 2 seen\n") == (status, out)
+    assert "sessions are written in the newest format from now on\n" == err
+    assert (0, "0 re-encrypted / 2 seen\n", "") == run("rekey", "--newest-format")
+
+
+@pytest.mark.usefixtures("filled_url")
+def test_a_new_database_has_the_newest_format_already(run):
+    """There is nothing to switch; older keys are replaced as without the option."""
+    assert (0, "3 re-encrypted / 3 seen\n", "") == run("rekey", "--newest-format")
 
 
 @pytest.mark.usefixtures("filled_url")

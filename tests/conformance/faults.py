@@ -66,6 +66,11 @@ FAULTS = (
         stores.CreateThatDeletesFirst,
     ),
     Fault(
+        "create encrypts for other times than it stores",
+        "test_new_data_is_encrypted_for_the_times_that_are_stored",
+        stores.CreateThatSealsForTheTimeouts,
+    ),
+    Fault(
         "create replaces what is gone",
         "test_create_is_refused_where_what_must_be_replaced_is_gone",
         stores.CreateThatReplacesNothing,
@@ -101,9 +106,19 @@ FAULTS = (
         sql={"save_session": {r"SET data": "SET last_seen_at = now_ms($5), data"}},
     ),
     Fault(
-        "save counts the absolute timeout from itself",
-        "test_a_save_with_ages_never_passes_the_absolute_timeout",
-        sql={"save_session_ages": {r"created_at \+": "now_ms($8) +"}},
+        "save with ages passes the end",
+        "test_a_save_with_ages_never_passes_the_end",
+        sql={
+            "save_session_ages": {
+                r"ends_at = \$6": "ends_at = last_seen_at + CAST($5 AS bigint)",
+                rf"(?:min|least)\((last_seen_at \+ \$5{CAST}), \$6{CAST}\)": r"\1 + 0 * CAST($6 AS bigint)",
+            }
+        },
+    ),
+    Fault(
+        "save leaves the end where it was",
+        "test_a_save_with_ages_ends_the_session_when_they_say",
+        sql={"save_session_ages": {r"ends_at = \$6,": "ends_at = ends_at,"}},
     ),
     Fault("update does not lock", "test_updates_at_once_lose_nothing", stores.UpdateThatDoesNotLock),
     Fault(
@@ -118,6 +133,11 @@ FAULTS = (
         "rotation leaves the old row",
         "test_rotation_ends_the_old_digest_at_once",
         stores.RotationThatLeavesTheOldRow,
+    ),
+    Fault(
+        "rotation encrypts for other times than it stores",
+        "test_moved_data_is_encrypted_for_the_times_that_are_stored",
+        stores.RotationThatSealsForTheOldTimes,
     ),
     Fault("rotation renews", "test_rotation_keeps_the_absolute_end", stores.RotationThatRenews),
     # Touching

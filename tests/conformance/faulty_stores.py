@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from bodhi.session import DigestTaken
 from bodhi.session.handles import handle_of
 from bodhi.session.records import NewSession, Save, SessionRecord
@@ -46,6 +48,27 @@ class CreateThatLooksFirst(LooksFirst):
             if await self.load(new.digest) is not None:
                 raise DigestTaken
         return await super().create(new, **options)
+
+
+class CreateThatSealsForTheTimeouts(SqlSessionStore):
+    """Encrypts for the absolute timeout where max_age ends the session earlier."""
+
+    async def create(self, new, **options):
+        now = self._clock()
+        data = new.seal(now, now + new.lifetime_ms)
+        return await super().create(replace(new, seal=lambda *_, **__: data), **options)
+
+
+class RotationThatSealsForTheOldTimes(SqlSessionStore):
+    """Encrypts for when the session began and ended before it moved."""
+
+    async def rotate(self, digest, change: Change, **options):
+        def sealed(current):
+            new = change(current)
+            data = new.seal(current.created_at, current.ends_at)
+            return replace(new, seal=lambda *_, **__: data)
+
+        return await super().rotate(digest, sealed, **options)
 
 
 class CreateThatDeletesFirst(SqlSessionStore):
@@ -102,7 +125,7 @@ class SaveThatUpserts(SqlSessionStore):
 
     async def save(self, save):
         if await self.load(save.digest) is None:
-            await self.create(NewSession(save.digest, save.data, save.user_id, 1_000, 1_000))
+            await self.create(NewSession(save.digest, lambda *_, **__: save.data, save.user_id, 1_000, 1_000))
             return True
         return await super().save(save)
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
 from msgspec.structs import replace
 
+from bodhi.keyring import NEWEST_FORMAT
 from bodhi.session import DigestTaken, SessionGone
 from bodhi.session.handles import digests_of, handle_of
 from bodhi.session.records import (
@@ -47,7 +48,7 @@ class MemoryStore:
             self._rows.pop(replaces, None)
         self._rows[new.digest] = SessionRecord(
             new.digest,
-            new.data,
+            new.seal(now, now + longest),
             new.user_id,
             version=1,
             created_at=now,
@@ -60,6 +61,9 @@ class MemoryStore:
         self._trim(cap, keep=new.digest)
         return self._rows[new.digest]
 
+    async def data_format(self) -> int:
+        return NEWEST_FORMAT
+
     async def load(self, digest: bytes) -> SessionRecord | None:
         row = self._rows.get(digest)
         return replace(row, now=self._clock()) if row is not None and self._is_live(row) else None
@@ -70,9 +74,8 @@ class MemoryStore:
             return False
         row = replace(row, data=save.data, user_id=save.user_id, version=row.version + 1)
         if save.ages is not None:
-            longest = row.created_at + save.ages.lifetime_ms
-            ends_at = min(longest, row.now + save.ages.max_age_ms)
-            row = replace(row, ends_at=ends_at, expires_at=min(row.last_seen_at + save.ages.idle_ms, ends_at))
+            expires_at = min(row.last_seen_at + save.ages.idle_ms, save.ages.ends_at)
+            row = replace(row, ends_at=save.ages.ends_at, expires_at=expires_at)
         self._rows[save.digest] = row
         return True
 
@@ -102,6 +105,7 @@ class MemoryStore:
             ends_at = min(ends_at, row.now + new.max_age_ms)
         self._rows[new.digest] = replace(
             moved,
+            data=new.seal(created_at, ends_at),
             version=row.version + 1,
             created_at=created_at,
             ends_at=ends_at,
@@ -163,10 +167,10 @@ class MemoryStore:
     async def list_data(self) -> AsyncIterator[Sequence[StoredData]]:
         rows = self._live()
         for start in range(0, len(rows), PAGE):
-            yield [StoredData(row.digest, row.version, row.data) for row in rows[start : start + PAGE]]
+            yield [_stored_data(row) for row in rows[start : start + PAGE]]
 
     async def some_data(self, most: int) -> Sequence[StoredData]:
-        return [StoredData(row.digest, row.version, row.data) for row in self._live()][:most]
+        return [_stored_data(row) for row in self._live()][:most]
 
     async def live_among(self, digests: Sequence[bytes]) -> Collection[bytes]:
         return {row.digest for row in self._live()}.intersection(digests)
@@ -208,6 +212,10 @@ class MemoryStore:
 
 def _begun(row: SessionRecord) -> tuple[int, bytes]:
     return row.created_at, row.digest
+
+
+def _stored_data(row: SessionRecord) -> StoredData:
+    return StoredData(row.digest, row.version, row.data, row.user_id, row.created_at, row.ends_at)
 
 
 def _listing(row: SessionRecord) -> SessionListing:

@@ -14,8 +14,7 @@ def row(letter: str, **values: Any) -> dict[str, Any]:
         "ip": None,
         "user_agent": None,
         "idle_ms": 3_600_000,
-        "lifetime_ms": 86_400_000,
-        "max_age_ms": None,
+        "longest_ms": 86_400_000,
         "now": None,
         **values,
     }

@@ -26,6 +26,7 @@ NOT_ALLOWED = (
     "TRUNCATE bodhi_session",
     "CREATE OR REPLACE FUNCTION now_ms(fixed bigint) RETURNS bigint LANGUAGE sql RETURN 0",
     "DELETE FROM bodhi_schema",
+    "UPDATE bodhi_session_format SET written = 1",
     "INSERT INTO bodhi_schema VALUES ('session', 99, 'later', 0)",
     "SET ROLE bodhi_owner",
 )

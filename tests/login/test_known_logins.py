@@ -31,9 +31,9 @@ def opened(monkeypatch):
     digests = []
     genuine = Keyring.open
 
-    def noting(self, data, digest):
+    def noting(self, data, digest, columns=b""):
         digests.append(digest)
-        return genuine(self, data, digest)
+        return genuine(self, data, digest, columns)
 
     monkeypatch.setattr(Keyring, "open", noting)
     return digests
@@ -85,6 +85,16 @@ async def test_what_has_ended_is_not_known_any_more(known, server, start_server,
     else:
         node = server if ending == "here" else await start_server()
         assert await node.app[SESSIONS].delete(digest)
+
+    assert 401 == (await known.get(path)).status
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("forgery", ["user_id = 'admin'", "user_id = NULL", "ends_at = ends_at + 1", "created_at = 1"])
+async def test_a_forged_row_is_no_login(known, database_url, path, forgery):
+    """Though its data is what it was: that belongs to its user and its times."""
+    async with RawDatabase(database_url) as raw:
+        await raw.rows(f"UPDATE bodhi_session SET {forgery} WHERE digest = $1", digest_of(known.session_cookie))
 
     assert 401 == (await known.get(path)).status
 

@@ -216,7 +216,7 @@ async def test_no_change_is_no_write(nested, statements, subtests):
         statements.clear()
         with subtests.test(name):
             assert _nested() == await nested(name)
-            assert ["create_session", "load_session", "load_session"] == statements
+            assert ["read_beginning", "create_session", "load_session", "load_session"] == statements
 
 
 @pytest.mark.parametrize("value", [(1, 2), {1: "one"}, 2**70, float("nan"), "\ud800"], ids=repr)

@@ -11,6 +11,7 @@ from bodhi.database import open_database
 from bodhi.keyring import Keyring
 from bodhi.session import tower_sessions
 from bodhi.session.handles import digest_of, handle_of
+from session.raw_database import RawDatabase
 from transfer.conftest import KEY
 from transfer.tower import FAR_SECONDS, TowerTable, cookie_of, record
 
@@ -165,6 +166,39 @@ async def test_a_second_import_keeps_what_is_newer(table_in, bring, service_on, 
 
     found = [await service.load(cookie) for cookie in (saved, ended, moved, moved_to, changed, same)]
     assert ["saved", None, None, "moved", "later", 4] == [session and session.data["n"] for session in found]
+
+
+async def test_a_session_in_use_during_an_import_keeps_its_data_bound(table_in, bring, service_on, database_url):
+    """The import moves the end of a session that a request has loaded: the request merges, and the session opens."""
+    rust = await table_in()
+    now = int(datetime.now(UTC).timestamp())
+    cookie = await rust.add({"user_id": 7, "n": 1}, number=1, seconds=now + 3600)
+    await bring(rust)
+    service = await service_on(database_url)
+    loaded = await service.load(cookie)
+    await rust.add({"user_id": 7, "n": 2}, number=1, seconds=now + 7200)
+    assert 1 == (await bring(rust))[0]["written"]
+
+    await service.save(loaded, {**loaded.data, "mine": 1})
+
+    session = await service.load(cookie)
+    assert {"user_id": 7, "n": 2, "mine": 1} == session.data
+    assert (now + 7200) * 1000 == session.record.ends_at
+    assert NOTHING | {"read": 1, "kept": 1} == (await bring(rust))[0]
+    assert 0 == service.counters.unreadable
+
+
+async def test_an_import_binds_sessions_to_their_rows(table_in, bring, service_on, database_url):
+    """Whose they are and when they end cannot be changed by who writes the table."""
+    rust = await table_in()
+    cookies = [await rust.add({"user_id": 7}, number=number) for number in (1, 2)]
+    await bring(rust)
+    async with RawDatabase(database_url) as raw:
+        await raw.rows("UPDATE bodhi_session SET user_id = '8' WHERE digest = $1", digest_of(cookies[0]))
+        await raw.rows("UPDATE bodhi_session SET ends_at = ends_at + 1 WHERE digest = $1", digest_of(cookies[1]))
+
+    service = await service_on(database_url)
+    assert [None, None] == [await service.load(cookie) for cookie in cookies]
 
 
 async def test_a_database_without_the_table_is_refused(run, database_url, tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 
 from bodhi.session import DigestTaken, SessionGone, SessionStore
-from bodhi.session.records import SessionRecord
+from bodhi.session.records import SessionRecord, UserCap
 from bodhi.testing.clock import Clock
 from bodhi.testing.conformance.kit import (
     CROWD,
@@ -15,7 +15,9 @@ from bodhi.testing.conformance.kit import (
     at_once,
     digest_for,
     new,
+    new_sealed,
     reloaded,
+    sealed_for,
 )
 
 
@@ -56,6 +58,18 @@ class Creating(Kit):
 
         assert clock() == record.created_at == record.last_seen_at == record.now
         assert (clock() + IDLE_MS, clock() + LIFETIME_MS) == (record.expires_at, record.ends_at)
+
+    async def test_new_data_is_encrypted_for_the_times_that_are_stored(self, store: SessionStore, clock: Clock) -> None:
+        """With and without max_age, alone and in the place of another session: it opens with these times alone."""
+        plain = await store.create(new_sealed("plain"))
+        clock.advance(SECOND_MS)
+        for number, max_age_ms in enumerate((None, SECOND_MS, 2 * LIFETIME_MS)):
+            record = await store.create(new_sealed(number, "ann", max_age_ms=max_age_ms), cap=UserCap("ann", 5))
+            assert sealed_for(record) == record.data == (await reloaded(store, record)).data
+        replaced = await store.create(new_sealed("replaced", max_age_ms=SECOND_MS), replaces=plain.digest)
+
+        assert sealed_for(plain) == plain.data
+        assert sealed_for(replaced) == (await reloaded(store, replaced)).data
 
     async def test_max_age_ends_a_session_within_the_timeouts(self, store: SessionStore, clock: Clock) -> None:
         """A shorter max_age ends the session; a longer one than the absolute timeout does not prolong it."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Iterable
 from typing import TypeVar
 
 import pytest
+from msgspec.structs import replace
 
 from bodhi.session import SessionStore
 from bodhi.session.records import Ages, Device, NewSession, Save, SessionRecord, Touch
@@ -55,7 +56,23 @@ def new(
     max_age_ms: int | None = None,
 ) -> NewSession:
     """A session to be stored under ``digest_for(name)``."""
-    return NewSession(digest_for(name), data, user_id, idle_ms, lifetime_ms, max_age_ms, DEVICE)
+    return NewSession(
+        digest_for(name), lambda *_times, **_format: data, user_id, idle_ms, lifetime_ms, max_age_ms, DEVICE
+    )
+
+
+def new_sealed(name: object, user_id: str | None = None, *, max_age_ms: int | None = None) -> NewSession:
+    """A session whose data says for which times it was encrypted: :func:`sealed_for` gives that."""
+    return replace(new(name, user_id, max_age_ms=max_age_ms), seal=_sealed)
+
+
+def sealed_for(record: SessionRecord) -> bytes:
+    """The data of a session from :func:`new_sealed` with the times of *record*."""
+    return _sealed(record.created_at, record.ends_at)
+
+
+def _sealed(created_at: int, ends_at: int, **_format: int) -> bytes:
+    return b"from %d to %d" % (created_at, ends_at)
 
 
 def saved(record: SessionRecord, data: bytes = b"saved", *, ages: Ages | None = None) -> Save:

@@ -20,8 +20,10 @@ from bodhi.testing.conformance.kit import (
     digest_for,
     faults,
     new,
+    new_sealed,
     reloaded,
     saved,
+    sealed_for,
     touched,
 )
 
@@ -120,6 +122,18 @@ class Rotating(Kit):
 
         assert clock() + SECOND_MS == short.expires_at == short.ends_at
         assert record.created_at + LIFETIME_MS == long.ends_at
+
+    async def test_moved_data_is_encrypted_for_the_times_that_are_stored(
+        self, store: SessionStore, clock: Clock
+    ) -> None:
+        """Whether the absolute timeout starts anew or stays, and with a max_age: it opens with these times alone."""
+        record = await store.create(new_sealed("old"))
+        for number, renewed in enumerate((False, True, False)):
+            for max_age_ms in (None, SECOND_MS, 2 * LIFETIME_MS):
+                clock.advance(SECOND_MS // 2)
+                to = new_sealed(f"{number} {max_age_ms}", max_age_ms=max_age_ms)
+                record = await rotated(store, record, to, renewed=renewed)
+                assert sealed_for(record) == record.data == (await reloaded(store, record)).data
 
     async def test_a_refused_rotation_leaves_the_old_session(self, store: SessionStore) -> None:
         """The digest is taken: both sessions are as they were."""

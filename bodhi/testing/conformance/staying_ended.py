@@ -24,7 +24,7 @@ async def assert_stays_ended(store: SessionStore, record: SessionRecord, clock: 
     sessions = await store.count()
 
     assert not await store.save(saved(record))
-    assert not await store.save(saved(record, ages=Ages(IDLE_MS, LIFETIME_MS, LIFETIME_MS)))
+    assert not await store.save(saved(record, ages=Ages(IDLE_MS, record.ends_at + LIFETIME_MS)))
     assert not await store.update(record.digest, saved)
     assert await store.rotate(record.digest, lambda _: new("elsewhere"), renewed=True) is None
     assert 0 == await store.touch([touched(record, clock() + INTERVAL_MS)])

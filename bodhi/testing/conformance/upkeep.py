@@ -2,8 +2,9 @@
 
 from msgspec.structs import replace
 
+from bodhi.keyring import NEWEST_FORMAT
 from bodhi.session import SessionStore
-from bodhi.session.records import StoredData
+from bodhi.session.records import Ages, SessionRecord, StoredData
 from bodhi.testing.clock import Clock
 from bodhi.testing.conformance.kit import (
     CROWD,
@@ -40,7 +41,7 @@ class Upkeep(Kit):
     async def test_rekey_does_not_disturb_a_save(self, store: SessionStore) -> None:
         """A request that loaded the session before saves without a conflict."""
         record = await store.create(new("a"))
-        await store.rekey([StoredData(record.digest, record.version, b"again")])
+        await store.rekey([_again(record)])
 
         assert await store.save(saved(record, b"mine"))
 
@@ -49,7 +50,7 @@ class Upkeep(Kit):
     async def test_rekey_never_overwrites_newer_data(self, store: SessionStore) -> None:
         """What was saved since its page was read stays as it is; the others of the page are replaced."""
         saved_since, other = await created(store, "ab")
-        page = [StoredData(one.digest, one.version, b"again") for one in (saved_since, other)]
+        page = [_again(one) for one in (saved_since, other)]
         await store.save(saved(saved_since, b"newer"))
         newer = await store.load(saved_since.digest)
 
@@ -63,10 +64,30 @@ class Upkeep(Kit):
         record = await store.create(new("a"))
         await store.delete(record.digest)
 
-        assert 0 == await store.rekey([StoredData(record.digest, record.version, b"again")])
+        assert 0 == await store.rekey([_again(record)])
 
         assert await store.load(record.digest) is None
         assert 0 == await store.count()
+
+    async def test_what_is_to_be_encrypted_again_comes_with_what_it_is_bound_to(
+        self, store: SessionStore, clock: Clock
+    ) -> None:
+        """Whose session it is, when it began and when it ends, as they are by now."""
+        first = await store.create(new("first", "ann"))
+        clock.advance(SECOND_MS)
+        other = await store.create(new("other", max_age_ms=SECOND_MS))
+        await store.save(replace(saved(first, ages=Ages(IDLE_MS, clock() + IDLE_MS)), user_id="bob"))
+        records = [await reloaded(store, one) for one in sorted((first, other), key=lambda one: one.digest)]
+
+        expected = [
+            StoredData(one.digest, one.version, one.data, one.user_id, one.created_at, one.ends_at) for one in records
+        ]
+        assert expected == [one for page in await listed(store.list_data()) for one in page]
+        assert expected == list(await store.some_data(2))
+
+    async def test_the_format_of_data_is_the_newest_in_a_new_store(self, store: SessionStore) -> None:
+        """There is no node of an older version that would have to read it."""
+        assert NEWEST_FORMAT == await store.data_format()
 
     async def test_rekey_of_none_is_nothing(self, store: SessionStore) -> None:
         """An empty page is no error."""
@@ -160,6 +181,11 @@ class Upkeep(Kit):
         assert 0 == await store.sweep()
         await store.create(new("a"))
         assert 0 == await store.sweep()
+
+
+def _again(record: SessionRecord) -> StoredData:
+    """*record*'s data, encrypted again."""
+    return StoredData(record.digest, record.version, b"again", record.user_id, record.created_at, record.ends_at)
 
 
 async def _swept(store: SessionStore) -> list[int]:
