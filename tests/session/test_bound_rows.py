@@ -268,6 +268,21 @@ async def test_max_age_counts_from_the_save(service, clock):
     assert clock() + 60_000 == saved.record.ends_at == (await service.load(session_id)).record.ends_at
 
 
+async def test_max_age_never_passes_the_absolute_timeout(service, clock):
+    """However long it is, and whichever change brings it: the absolute timeout runs from the creation."""
+    session_id, session = await service.create({"n": 0}, max_age_seconds=60)
+    end = session.record.created_at + LIFETIME_SECONDS * 1000
+    clock.advance(10)
+
+    saved = await service.save(session, {"n": 1}, ages=True, max_age_seconds=2 * LIFETIME_SECONDS)
+    changed, _ = await service.atomically(
+        digest_of(session_id), lambda data, _: data.update(n=2), max_age_seconds=2 * LIFETIME_SECONDS
+    )
+
+    assert [end] * 3 == [one.record.ends_at for one in (saved, changed, await service.load(session_id))]
+    assert changed.record.expires_at == (await service.load(session_id)).record.expires_at
+
+
 async def _set_without_constraints(database_url, assignment):
     """Changes every session as somebody does who owns the table."""
     if database_url.startswith("sqlite"):
