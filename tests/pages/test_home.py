@@ -4,6 +4,7 @@ from bodhi.auth.scopes import Role
 from bodhi.testing.identity_provider import Person
 from pages.browser import HTML
 from pages.markup import read
+from session.raw_database import RawDatabase
 
 ROLES = {
     "admin": "Administrator",
@@ -91,15 +92,20 @@ async def test_who_has_no_role_asks_for_access(browser, provider):
     assert ["Log out"] == [button.text for button in browser.page.all("button")]
 
 
-async def test_second_click_changes_nothing(browser, provider):
-    """The page of another tab still has the button."""
+async def test_second_click_changes_nothing(browser, provider, database_url):
+    """The page of another tab still has the button; the request stays the one that was made first, at its time."""
     await browser.log_in(provider, "nobody")
     other_tab = browser.page
     await browser.press("Request access")
+    async with RawDatabase(database_url) as raw:
+        before = await raw.rows("SELECT * FROM bodhi_access_request")
 
     browser.page = other_tab
     await browser.press("Request access")
 
+    async with RawDatabase(database_url) as raw:
+        assert before == await raw.rows("SELECT * FROM bodhi_access_request")
+    assert 1 == len(before)
     assert ("/ui", 200) == (browser.path, browser.status)
     assert "Access requested" == browser.page.one("h2", id="access-title").text
 

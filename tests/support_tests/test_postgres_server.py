@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import asyncpg
@@ -17,6 +18,8 @@ from support.replication import ReplicationPair
 from support.supervisor import Supervisor
 
 TESTS = Path(__file__).resolve().parents[1]
+
+POOL_SIZE = 3  # of PgBouncer, see support.pgbouncer
 
 StartPostgres = Callable[..., PostgresServer]
 
@@ -90,13 +93,27 @@ async def test_a_promoted_standby_has_what_the_primary_answered(replication_pair
 
 
 async def test_pgbouncer_shares_connections_between_transactions(pgbouncer_url: str) -> None:
-    """Clients outnumber the server's connections, as only transaction mode allows."""
-    clients = [await asyncpg.connect(pgbouncer_url, timeout=10, statement_cache_size=0) for _ in range(10)]
-    pids = [await client.fetchval("SELECT pg_backend_pid()") for client in clients]
-    for client in clients:
-        await client.close()
+    """A client holds one of its three connections to the server while its transaction is open, and no longer."""
+    async with AsyncExitStack() as stack:
+        clients = []
+        for _ in range(POOL_SIZE + 1):
+            client = await asyncpg.connect(pgbouncer_url, timeout=10, command_timeout=20, statement_cache_size=0)
+            stack.callback(client.terminate)
+            clients.append(client)
+        *busy, last = clients
+        transactions = [client.transaction() for client in busy]
+        for transaction in transactions:
+            await transaction.start()
+        pids = [await client.fetchval("SELECT pg_backend_pid()") for client in busy]
+        assert POOL_SIZE == len(set(pids))
 
-    assert len(set(pids)) <= 3
+        waiting = asyncio.create_task(last.fetchval("SELECT pg_backend_pid()"))
+        await transactions[1].commit()
+        async with asyncio.timeout(20):
+            assert pids[1] == await waiting
+
+        for transaction in (transactions[0], transactions[2]):
+            await transaction.commit()
 
 
 @pytest.mark.usefixtures("start_postgres")
