@@ -1,10 +1,15 @@
 """``POST /bodhi/v1/auth/callback``: the provider's answer."""
 
 import asyncio
+import hmac
+import time
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from aiohttp import web
+from aiohttp_session import get_session
 
+from bodhi.auth.login import take_transaction
 from bodhi.auth.refusal import Refusal
 from bodhi.session import SESSIONS, SessionUnavailable
 from bodhi.session.handles import digest_of
@@ -139,6 +144,53 @@ async def test_an_error_with_the_state_ends_the_login(browser, provider):
     await browser.finish({"error": "access_denied", "state": answer["state"]})
 
     assert (400, "login_error-session_info_not_found") == await code_of(await browser.finish(answer))
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(590, 200), (601, 400)])
+@pytest.mark.parametrize("has_session", [False, True])
+async def test_a_login_has_ten_minutes(start_server, open_browser, provider, monkeypatch, has_session, seconds, status):
+    """From its own beginning, also where it was begun in a session that lives on."""
+
+    async def put(request):
+        (await get_session(request))["cart"] = ["tea"]
+        return web.Response()
+
+    async def show(request):
+        return web.json_response(dict(await get_session(request)).get("cart"))
+
+    server = await start_server(web.get("/put", put), web.get("/show", show))
+    browser = await open_browser(server)
+    if has_session:
+        await browser.get("/put")
+    answer = await answered(browser, provider)
+    now_ms = time.time_ns() // 1_000_000
+    monkeypatch.setattr(server.app[SESSIONS].get_session_store(), "_clock", lambda: now_ms + seconds * 1000)
+
+    response = await browser.finish(answer)
+
+    assert status == response.status, await response.text()
+    if status == 400:
+        assert "login_error-session_info_not_found" == (await response.json())["error"]["code"]
+        assert (["tea"] if has_session else None) == await (await browser.get("/show")).json()
+
+
+@pytest.mark.parametrize("given", ["b" * 32, "x" * 32, "b" * 31, ""])
+def test_states_are_compared_in_constant_time(monkeypatch, given):
+    """With each that is open, also after one that is equal: how long it takes says nothing of them."""
+    compared = []
+    compare_digest = hmac.compare_digest
+
+    def compare(one, other):
+        compared.append((one, other))
+        return compare_digest(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    transactions = {letter * 32: {"of": letter} for letter in "abc"}
+
+    taken = take_transaction(transactions, given)
+
+    assert ({"of": "b"} if given == "b" * 32 else None) == taken
+    assert [(letter.encode() * 32, given.encode()) for letter in "abc"] == compared
 
 
 @pytest.mark.parametrize("first", [0, 1])
