@@ -99,3 +99,22 @@ async def test_the_writer_of_touches_outlives_a_refusal(database_url: str, monke
         await execute(database_url, "ALTER TABLE elsewhere RENAME TO bodhi_session")
 
         await counted(service, "touches")
+
+
+async def test_touches_that_wait_are_bounded(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a long outage memory does not grow with the sessions in use; one left out is touched at its next request."""
+    monkeypatch.setattr(touches, "MOST_NOTED", 2)
+    clock = Clock()
+    async with opened(database_url, clock) as service:
+        session_ids = [(await service.create({"user_id": "a"}))[0] for _ in range(3)]
+        clock.now_ms += 100_000
+        async with writes_blocked(database_url):
+            for session_id in session_ids:
+                assert await service.load(session_id) is not None
+
+        await service.flush()
+        assert 2 == service.counters.touches
+        assert await service.load(session_ids[2]) is not None
+        await service.flush()
+
+        assert 3 == service.counters.touches
