@@ -22,6 +22,7 @@ from bodhi.auth.leases import Leases
 from bodhi.auth.login import Logins
 from bodhi.auth.memory import Memory
 from bodhi.auth.people import People
+from bodhi.auth.provider.answers import ClientCredentials, Tokens
 from bodhi.auth.provider.client import IdentityProvider
 from bodhi.auth.provider.errors import ProviderLacks
 from bodhi.auth.provider_sessions import ProviderSessions
@@ -34,8 +35,10 @@ from bodhi.errors import BodhiError
 from bodhi.keyring import Keyring
 from bodhi.metrics.requests import RequestTimes
 from bodhi.session import DefaultSessionService
+from bodhi.session.handles import handle_of
 from bodhi.settings import Settings
 from bodhi.web.authenticator import AUTHENTICATOR, Authenticator
+from bodhi.web.life import LIFE
 from bodhi.web.login import DESK, LoginDesk
 from bodhi.web.services import (
     ACCESS_REQUESTS,
@@ -50,6 +53,8 @@ from bodhi.web.setup import SETUP, SetupDesk
 from bodhi.web.status import program_version
 
 MOST_REMEMBERED = 10_000  # tokens of each kind, in each process
+SECONDS_TO_STORE = 2.0  # what is left of a refresh's lease when the provider answers last
+REFRESH_SHARE = 0.9  # of the time for the end: until then refreshed tokens may still be stored
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +77,18 @@ class Http:
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as self._session:
             yield
         self._session = None
+
+
+@dataclass(frozen=True)
+class _PatientGrant:
+    """The provider's refresh grant, with more time than calls have that somebody waits for."""
+
+    provider: IdentityProvider
+    limit_seconds: float
+
+    async def refresh(self, client: ClientCredentials, refresh_token: str) -> Tokens:
+        """The new tokens; raises :exc:`ProviderError`."""
+        return await self.provider.refresh(client, refresh_token, limit_seconds=self.limit_seconds)
 
 
 @dataclass(frozen=True)
@@ -108,7 +125,7 @@ def add_logins(app: web.Application, settings: Settings, sessions: DefaultSessio
     provider_sessions = ProviderSessions(database)
     exchanges = _add_requests_and_users(app, parts)
     role_checks = RoleChecks(parts.provider, instances=parts.instances, people=parts.people)
-    refresher = _add_login(app, parts, provider_sessions, role_checks)
+    refresher = app[REFRESHER] = _add_login(app, parts, provider_sessions, role_checks)
     add_watch(app, sessions=sessions, database=database, refresher=refresher, exchanges=exchanges, times=times)
 
     async def in_service(_: web.Application) -> AsyncIterator[None]:
@@ -123,7 +140,7 @@ def add_logins(app: web.Application, settings: Settings, sessions: DefaultSessio
                 yield  # requests are served here
             sweeping.cancel()
             await asyncio.gather(sweeping, return_exceptions=True)
-            await refresher.close()
+            await refresher.close(_left_to_end(app, settings))
             await role_checks.close()
             await parts.provider.close()
         finally:
@@ -131,6 +148,10 @@ def add_logins(app: web.Application, settings: Settings, sessions: DefaultSessio
 
     app.cleanup_ctx.append(http.opened)
     app.cleanup_ctx.append(in_service)
+
+
+def _left_to_end(app: web.Application, settings: Settings) -> float:
+    return max(0.0, settings.shutdown_timeout_seconds * REFRESH_SHARE - app[LIFE].seconds_ending)
 
 
 def _parts(settings: Settings, sessions: DefaultSessionService, database: Database, http: Http) -> _Parts:
@@ -244,12 +265,15 @@ def _add_login(
         role_checks=role_checks,
     )
 
+    # Requests give up at the limit, the grant goes on: the provider may answer late, with a new refresh token. A lease
+    # that ends before the grant would let two ask.
+    lease_seconds = 3 * settings.auth_timeout_seconds + 5
     refresher = Refresher(
-        parts.provider,
-        # The provider's client gives up after twice its limit; a lease that ends before that would let two ask.
-        lease_seconds=3 * settings.auth_timeout_seconds + 5,
-        wait_seconds=2 * settings.auth_timeout_seconds + 1,
+        _PatientGrant(parts.provider, lease_seconds - SECONDS_TO_STORE),
+        lease_seconds=lease_seconds,
+        wait_seconds=settings.auth_timeout_seconds,
         notes=logins,
+        name_of=handle_of,
     )
     app[DESK] = LoginDesk(
         logins=logins,
@@ -277,3 +301,4 @@ async def _sweep(provider_sessions: ProviderSessions, every_seconds: float) -> N
 
 
 BEARER = web.AppKey("BEARER", BearerAuthenticator)
+REFRESHER = web.AppKey("REFRESHER", Refresher)

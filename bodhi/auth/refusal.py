@@ -12,6 +12,7 @@ CATALOGUE: Mapping[str, tuple[int, str]] = {
     "auth_error-missing_roles": (401, "This user has no role here."),
     "auth_error-token_inactive": (401, "This API token is not active."),
     "auth_error-refresh_token_not_found": (401, "The login has ended. Log in again."),
+    "auth_error-refresh_refused": (401, "The identity provider refused to renew the login. Sign in again."),
     "auth_error-invalid_token": (401, "The Authorization header is not understood."),
     "auth_error-app_status_invalid": (500, "This server is not set up yet."),
     "auth_error-cross_site_request": (

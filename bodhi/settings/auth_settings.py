@@ -84,7 +84,7 @@ class AuthSettings:
             names.BODHI_AUTH_TIMEOUT,
             kinds.fine_seconds(0.1, 60),
             "5",
-            "Longest wait for one answer of the identity provider.",
+            "Longest time that a request waits for one answer of the identity provider.",
         ),
     ]
     auth_logout: Annotated[

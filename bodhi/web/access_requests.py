@@ -14,7 +14,7 @@ from bodhi.auth.scopes import role_named
 from bodhi.web.answers import answer, empty
 from bodhi.web.input import Paging, body_of, parameter_of, query_of
 from bodhi.web.operations import OPTIONAL, Operation
-from bodhi.web.services import ACCESS_REQUESTS, context_of, session_user_of
+from bodhi.web.services import ACCESS_REQUESTS, known_context_of, session_user_of
 
 # What the database can count to: a number beyond is no id.
 RequestId = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -46,7 +46,7 @@ class Approval(msgspec.Struct):
 
 async def request_access(request: web.Request) -> web.Response:
     """Asks for a role; for people who can log in and have none."""
-    context = context_of(request)
+    context = known_context_of(request)
     if isinstance(context, Anonymous):
         raise Refusal("api_auth_error-missing_auth")
     if not isinstance(context, SessionUser) or context.role is not None:
@@ -57,7 +57,7 @@ async def request_access(request: web.Request) -> web.Response:
 
 async def request_status(request: web.Request) -> web.Response:
     """The caller's own pending request."""
-    context = context_of(request)
+    context = known_context_of(request)
     if not isinstance(context, SessionUser):
         raise Refusal("access_request_error-pending_request_not_found")
     pending = await request.app[ACCESS_REQUESTS].pending_of(context.user_id)
@@ -95,6 +95,7 @@ async def reject_access_request(request: web.Request) -> web.Response:
     return empty()
 
 
+_UNKNOWN_CALLER = ("auth_error-idp_unavailable", "auth_error-refresh_refused")
 _DECISION = (
     "access_request_error-request_not_found",
     "access_request_error-already_processed",
@@ -113,6 +114,7 @@ OPERATIONS = (
             "api_auth_error-missing_auth",
             "access_request_error-already_has_access",
             "access_request_error-already_pending",
+            *_UNKNOWN_CALLER,
         ),
     ),
     Operation(
@@ -122,7 +124,7 @@ OPERATIONS = (
         OPTIONAL,
         "Look at one's own request for a role",
         answers={200: RequestStatus},
-        refusals=("access_request_error-pending_request_not_found",),
+        refusals=("access_request_error-pending_request_not_found", *_UNKNOWN_CALLER),
     ),
     Operation(
         "GET",

@@ -2,10 +2,10 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Protocol
+from typing import Any, Protocol
 
 from aiohttp import hdrs, web
 
@@ -23,7 +23,7 @@ from bodhi.session.changes import OpenSession
 from bodhi.session.records import SessionRecord
 from bodhi.session.visit import VISIT
 from bodhi.web.cross_site import is_cross_site_read
-from bodhi.web.services import PROVIDER_IS_AWAY
+from bodhi.web.services import LOGIN_FAULT, LOGIN_FAULTS
 from bodhi.web.stored_login import SessionRow
 
 MOST_READ = 4096  # logins, each with an access token of a kilobyte or two
@@ -89,7 +89,12 @@ class Authenticator:
             return await self._bearer.authenticate(request.headers.getall(hdrs.AUTHORIZATION))
         if is_cross_site_read(request):
             raise Refusal("auth_error-invalid_access")
-        login = await self._known_login(request) or await self._login(request, await get_session(request), instance)
+        try:
+            login = await self._known_login(request) or await self._login(request, await get_session(request), instance)
+        except Refusal as refusal:
+            if refusal.code in LOGIN_FAULTS:
+                request[LOGIN_FAULT] = refusal
+            raise
         if login.fault is not None:
             raise Refusal(login.fault, status=401)
         return login.user
@@ -108,8 +113,8 @@ class Authenticator:
         except Refusal as refusal:
             if refusal.code == "auth_error-database_unavailable":
                 raise
-            if refusal.code == "auth_error-idp_unavailable":
-                request[PROVIDER_IS_AWAY] = True
+            if refusal.code in LOGIN_FAULTS:
+                request[LOGIN_FAULT] = refusal
             log.debug("anonymous, since: %s", refusal.code)
             return ANONYMOUS
 
@@ -143,6 +148,11 @@ class Authenticator:
         login = self._read_login(session, session.stored, instance)
         if self._clock() < login.expires_at:
             return login
+        renewed = self._refresher.with_unstored_tokens(digest, session)
+        if renewed is not None:
+            login = self._login_in(renewed, login.row, instance)
+            if self._clock() < login.expires_at:
+                return login
         row = SessionRow(request.app[SESSIONS], digest, user_id=session.stored.record.user_id)
         await self._refresher.refresh(row, instance)
         try:
@@ -166,7 +176,7 @@ class Authenticator:
         self._read[digest] = login
         return login
 
-    def _login_in(self, session: Session, row: tuple[object, ...], instance: Instance) -> _Login:
+    def _login_in(self, session: Mapping[str, Any], row: tuple[object, ...], instance: Instance) -> _Login:
         claims = claims_in(session)
         role, fault = self._role(claims, instance)
         user = SessionUser(

@@ -1,6 +1,7 @@
 """The end of an application: it is told apart from being in service, and long-lived connections are let go."""
 
 import asyncio
+import time
 from weakref import WeakSet
 
 from aiohttp import WSCloseCode, hdrs, web
@@ -12,8 +13,23 @@ class Life:
     """Whether an application still takes requests, and the websockets that it has open."""
 
     def __init__(self) -> None:
-        self.is_ending = False
+        self._ending_since: float | None = None
         self._websockets: WeakSet[web.WebSocketResponse] = WeakSet()
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the application is not in service any more."""
+        return self._ending_since is not None
+
+    @is_ending.setter
+    def is_ending(self, is_ending: bool) -> None:
+        if is_ending != self.is_ending:
+            self._ending_since = time.monotonic() if is_ending else None
+
+    @property
+    def seconds_ending(self) -> float:
+        """How long ago the application went out of service; 0 for one that is in service."""
+        return 0.0 if self._ending_since is None else time.monotonic() - self._ending_since
 
     def follow(self, response: web.StreamResponse) -> None:
         """Remember a websocket that opens; at the end, make a client leave a connection that goes away."""

@@ -27,6 +27,7 @@ _GATE = (
     "auth_error-missing_roles",
     "auth_error-token_inactive",
     "auth_error-refresh_token_not_found",
+    "auth_error-refresh_refused",
     "auth_error-invalid_token",
     "auth_error-session_gone",
     "auth_error-app_status_invalid",

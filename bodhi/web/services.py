@@ -8,6 +8,7 @@ from bodhi.auth.app_access_requests import AppAccessRequests
 from bodhi.auth.context import AuthContext, SessionUser
 from bodhi.auth.instance import InstanceService
 from bodhi.auth.people import People
+from bodhi.auth.refusal import Refusal
 from bodhi.auth.users import Users
 from bodhi.metrics.activity import Activity
 from bodhi.metrics.watch import Watch
@@ -24,11 +25,20 @@ ACTIVITY = web.AppKey("ACTIVITY", Activity)
 WATCH = web.AppKey("WATCH", Watch)
 CONTEXT: "web.RequestKey[AuthContext]" = web.RequestKey("CONTEXT", object)  # type: ignore[arg-type]
 
-PROVIDER_IS_AWAY = web.RequestKey("PROVIDER_IS_AWAY", bool)  # somebody is anonymous for no other reason
+# Why it cannot be told who makes a request: they may be logged in, and be anonymous for no other reason.
+LOGIN_FAULT = web.RequestKey("LOGIN_FAULT", Refusal)
+LOGIN_FAULTS = frozenset({"auth_error-idp_unavailable", "auth_error-refresh_refused"})
 
 
 def context_of(request: web.Request) -> AuthContext:
     """Who makes *request*, as its route's guard found out."""
+    return request[CONTEXT]
+
+
+def known_context_of(request: web.Request) -> AuthContext:
+    """Who makes *request*; refused where that cannot be told now, which is not the same as nobody."""
+    if (fault := request.get(LOGIN_FAULT)) is not None:
+        raise fault
     return request[CONTEXT]
 
 

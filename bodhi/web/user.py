@@ -8,7 +8,7 @@ from aiohttp import web
 from bodhi.auth.context import ApiToken, ExternalApp, SessionUser
 from bodhi.web.answers import answer
 from bodhi.web.operations import OPTIONAL, Operation
-from bodhi.web.services import context_of
+from bodhi.web.services import known_context_of
 
 
 class LoggedOut(msgspec.Struct, tag_field="auth_status", tag="logged_out"):
@@ -32,8 +32,8 @@ class ByApiToken(msgspec.Struct, tag_field="auth_status", tag="api_token"):
 
 
 async def user(request: web.Request) -> web.Response:
-    """Always 200: somebody or nobody."""
-    context = context_of(request)
+    """Somebody or nobody; neither while that cannot be told."""
+    context = known_context_of(request)
     told: LoggedOut | LoggedIn | ByApiToken = LoggedOut()
     if isinstance(context, SessionUser | ExternalApp):
         role = None if context.role is None else str(context.role)
@@ -54,5 +54,6 @@ OPERATIONS = (
         OPTIONAL,
         "Who is asking",
         answers={200: LoggedOut | LoggedIn | ByApiToken},
+        refusals=("auth_error-idp_unavailable", "auth_error-refresh_refused"),
     ),
 )

@@ -18,7 +18,7 @@ from bodhi.web.answers import answer, empty
 from bodhi.web.devices import device_of
 from bodhi.web.input import LARGEST_PAGE, parameter_of, query_of
 from bodhi.web.operations import OPTIONAL, Operation
-from bodhi.web.services import PROVIDER_IS_AWAY, context_of
+from bodhi.web.services import known_context_of
 
 PATH = "/bodhi/v1/user/sessions"
 
@@ -67,9 +67,7 @@ class Ended(msgspec.Struct, frozen=True):
 
 def person_in(request: web.Request) -> SessionUser:
     """Whose session *request* has, with a role or without; refused (401) where it has none."""
-    if request.get(PROVIDER_IS_AWAY):
-        raise Refusal("auth_error-idp_unavailable")  # nobody can tell, which is not the same as nobody
-    context = context_of(request)
+    context = known_context_of(request)
     if not isinstance(context, SessionUser):
         raise Refusal("api_auth_error-missing_auth")
     return context
@@ -136,7 +134,7 @@ def _seconds(time: datetime) -> datetime:
     return time.replace(microsecond=0)
 
 
-_NEEDS_A_PERSON = ("api_auth_error-missing_auth", "auth_error-idp_unavailable")
+_NEEDS_A_PERSON = ("api_auth_error-missing_auth", "auth_error-idp_unavailable", "auth_error-refresh_refused")
 
 OPERATIONS = (
     Operation(

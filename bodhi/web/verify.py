@@ -25,7 +25,7 @@ from bodhi.web.input import query_of
 from bodhi.web.login import LOGIN_PATH
 from bodhi.web.operations import PUBLIC, Operation
 from bodhi.web.return_to import page_to_return_to, with_return
-from bodhi.web.services import PROVIDER_IS_AWAY
+from bodhi.web.services import LOGIN_FAULT
 
 PATH = "/bodhi/v1/auth/verify"
 USER_ID, USERNAME, ROLE = "X-BodhiApp-User-Id", "X-BodhiApp-Username", "X-BodhiApp-Role"
@@ -69,8 +69,9 @@ async def verify(request: web.Request) -> web.Response:
     # A link on another site may lead here; anything else that another site sends has no session.
     sees_session = is_navigation or not origin_is_foreign
     context = await request.app[AUTHENTICATOR].optional(request, sees_session=sees_session)
-    if request.get(PROVIDER_IS_AWAY):
-        raise Refusal("auth_error-idp_unavailable")
+    fault = request.get(LOGIN_FAULT)
+    if fault is not None and fault.status == 503:
+        raise fault
     if not context.is_authenticated:
         return _to_login(request, redirects=wanted.redirect)
     if not _may_pass(context, needed):

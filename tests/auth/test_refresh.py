@@ -9,8 +9,9 @@ import pytest
 from bodhi.auth.instance import Instance
 from bodhi.auth.provider.answers import Tokens
 from bodhi.auth.provider.errors import ProviderRefused, ProviderUnavailable
-from bodhi.auth.refresh import LEASE, LoginEnded, Refresher
+from bodhi.auth.refresh import ENDS_THE_LOGIN, GRACE_SECONDS, LEASE, LoginEnded, Refresher
 from bodhi.auth.refusal import Refusal
+from bodhi.auth.unstored_tokens import Renewal
 
 NOW = 1_800_000_000
 INSTANCE = Instance("bodhi", "a secret that nobody guesses")
@@ -266,3 +267,249 @@ async def test_who_refreshed_is_told():
     await refresher(provider, notes=notes).refresh(Row(expired()), INSTANCE)
 
     assert [(jwt(300), 7)] == notes.noted
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+@pytest.mark.parametrize("error", sorted(ENDS_THE_LOGIN))
+async def test_codes_that_ask_for_a_new_login_end_the_session(error, status):
+    """At any status of a refusal."""
+    row = Row(expired())
+
+    with pytest.raises(Refusal) as refusal:
+        await refresher(Provider(error=ProviderRefused(status, error))).refresh(row, INSTANCE)
+    assert ("auth_error-refresh_token_not_found", None) == (refusal.value.code, row.data)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "expected"),
+    [
+        (400, "invalid_request", ("auth_error-refresh_refused", 401)),
+        (400, "invalid_scope", ("auth_error-refresh_refused", 401)),
+        (403, "access_denied", ("auth_error-refresh_refused", 401)),
+        *((status, "invalid_client", ("auth_error-idp_unavailable", 503)) for status in (400, 401, 403)),
+        *((status, "unauthorized_client", ("auth_error-idp_unavailable", 503)) for status in (400, 401, 403)),
+        (401, "something_else", ("auth_error-idp_unavailable", 503)),
+        (400, "", ("auth_error-idp_unavailable", 503)),
+        (405, "", ("auth_error-idp_unavailable", 503)),
+    ],
+)
+async def test_other_refusals_keep_the_session_and_say_what_helps(status, error, expected):
+    """A new login, or nothing but waiting; both say that the provider refused."""
+    row = Row(expired())
+
+    with pytest.raises(Refusal) as refusal:
+        await refresher(Provider(error=ProviderRefused(status, error))).refresh(row, INSTANCE)
+    assert expected == (refusal.value.code, refusal.value.status)
+    assert "refused" in refusal.value.message
+    assert expired() == row.data
+
+
+async def until(condition):
+    """Returns once *condition* holds; nothing but the event loop has to turn for that."""
+    while not condition():
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def hasty(monkeypatch):
+    """Without pauses between attempts, and before a lease that was not given back is used."""
+    monkeypatch.setattr("bodhi.auth.refresh.POLL_SECONDS", (0.0,))
+    monkeypatch.setattr("bodhi.auth.refresh.SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr("bodhi.auth.unstored_tokens.RETRY_SECONDS", 0.0)
+
+
+async def test_a_late_answer_is_stored(hasty):
+    """Requests give up at their limit, later ones at once; the grant goes on."""
+    row, provider = Row(expired()), Provider()
+    provider.may_answer.clear()
+    one = refresher(provider, wait_seconds=0.01)
+    for _ in range(3):
+        with pytest.raises(Refusal) as refusal:
+            await one.refresh(row, INSTANCE)
+        assert "auth_error-idp_unavailable" == refusal.value.code
+    provider.may_answer.set()
+    await one.close(10)
+
+    assert (["rt-1"], jwt(300)) == (provider.calls, row.data["access_token"])
+    await one.refresh(row, INSTANCE)
+
+
+async def test_a_provider_that_hangs_is_not_asked_for_others(hasty):
+    """After a few sessions whose grants hang, the next ones get their answer at once, and ask for nothing."""
+    provider = Provider()
+    provider.may_answer.clear()
+    one = refresher(provider, wait_seconds=0.01)
+    rows = []
+    for number in range(10):
+        rows.append(Row(expired()))
+        rows[-1].key = b"row %d" % number
+        with pytest.raises(Refusal):
+            await one.refresh(rows[-1], INSTANCE)
+
+    assert 3 == len(provider.calls)
+    await one.close(0)
+
+
+async def test_new_tokens_outlive_an_outage_of_the_database(hasty, caplog):
+    """They are kept in memory, served from there, and stored when that works again; nothing of them is in the log."""
+    rows, provider = [Row(expired(number=number)) for number in range(12)], Provider()
+    for number, row in enumerate(rows):
+        row.key, row.data["refresh_token"] = b"row %d" % number, f"first {number}"
+    one = refresher(provider)
+    provider.may_answer.clear()
+    requests = [asyncio.create_task(one.refresh(row, INSTANCE)) for row in rows]
+    await until(lambda: len(provider.calls) == 12)
+    for row in rows:
+        row.failures = 10**6
+    provider.may_answer.set()
+
+    answers = await asyncio.gather(*requests, return_exceptions=True)
+
+    assert {ConnectionError} == set(map(type, answers))
+    for row in rows:
+        served = one.with_unstored_tokens(row.key, row.data)
+        assert (jwt(300), row.data["number"]) == (served["access_token"], served["number"])
+        assert jwt(0) == row.data["access_token"]
+    for row in rows:
+        row.failures = 0
+    await one.close(30)
+    assert {jwt(300)} == {row.data["access_token"] for row in rows}
+    assert sorted(f"first {number}" for number in range(12)) == sorted(provider.calls)
+    assert one.with_unstored_tokens(rows[0].key, rows[0].data) is None
+    assert not [secret for secret in (jwt(300), "rt-13", "first 11") if secret in caplog.text]
+
+
+async def test_a_request_after_the_outage_stores_what_was_kept(hasty, monkeypatch):
+    """Before anything else: the spent refresh token is not presented again."""
+    monkeypatch.setattr("bodhi.auth.unstored_tokens.RETRY_SECONDS", 3600.0)
+    row, provider = Row(expired()), Provider()
+    one = refresher(provider)
+    await lose_the_database_during(one, row, provider)
+
+    await one.refresh(row, INSTANCE)
+
+    assert (["rt-1"], jwt(300), "rt-2") == (provider.calls, row.data["access_token"], row.data["refresh_token"])
+
+
+async def lose_the_database_during(one, row, provider):
+    """A refresh whose answer cannot be stored; afterwards the database is there again."""
+    provider.may_answer.clear()
+    request = asyncio.create_task(one.refresh(row, INSTANCE))
+    await provider.was_asked.wait()
+    row.failures = 10**6
+    provider.may_answer.set()
+    await asyncio.gather(request, return_exceptions=True)
+    row.failures = 0
+
+
+async def test_a_session_that_ended_in_the_outage_stays_ended(hasty, monkeypatch):
+    """What was kept for it is forgotten."""
+    monkeypatch.setattr("bodhi.auth.unstored_tokens.RETRY_SECONDS", 3600.0)
+    row, provider = Row(expired()), Provider()
+    one = refresher(provider)
+    await lose_the_database_during(one, row, provider)
+    row.data = None
+
+    with pytest.raises(Refusal) as refusal:
+        await one.refresh(row, INSTANCE)
+    assert ("auth_error-refresh_token_not_found", 0) == (refusal.value.code, len(one._unstored))
+
+
+async def test_what_cannot_be_stored_before_the_end_is_named(hasty, caplog):
+    """By the session's name for the log; also where the end comes in the middle of storing."""
+    provider = Provider()
+    one = refresher(provider, name_of=lambda key: f"handle of {key.decode()}")
+    kept, storing = Row(expired()), Row(expired())
+    storing.key = b"another row"
+    await lose_the_database_during(one, kept, provider)
+    kept.failures = 10**6
+    storing.never = asyncio.Event()
+    provider.was_asked.clear()
+    provider.may_answer.clear()
+    storing.data["refresh_token"] = "rt-of-another"
+    request = asyncio.create_task(one.refresh(storing, INSTANCE))
+    await provider.was_asked.wait()
+    storing.atomically = lambda _: storing.never.wait()
+    provider.may_answer.set()
+    await until(lambda: not one._asking)
+
+    await one.close(0)
+
+    await asyncio.gather(request, return_exceptions=True)
+    assert "are lost: handle of another row, handle of row" in caplog.text
+
+
+async def test_another_process_waits_for_what_the_first_one_keeps(monkeypatch):
+    """It takes the lease over and gives the first one time to store: the spent refresh token is not presented."""
+    monkeypatch.setattr("bodhi.auth.refresh.POLL_SECONDS", (0.0,))
+    monkeypatch.setattr("bodhi.auth.refresh.SETTLE_SECONDS", 0.2)
+    monkeypatch.setattr("bodhi.auth.unstored_tokens.RETRY_SECONDS", 0.01)
+    row, provider = Row(expired()), Provider()
+    first, second = refresher(provider), refresher(provider)
+    provider.may_answer.clear()
+    request = asyncio.create_task(first.refresh(row, INSTANCE))
+    await provider.was_asked.wait()
+    row.failures = 10**6
+    provider.may_answer.set()
+    await asyncio.gather(request, return_exceptions=True)
+    row.now_ms += 60_000
+    row.failures = 0
+
+    await second.refresh(row, INSTANCE)
+
+    assert (["rt-1"], jwt(300), False) == (provider.calls, row.data["access_token"], LEASE in row.data)
+
+
+async def test_invalid_grant_after_an_outage_ends_nothing_for_a_while(hasty):
+    """A holder that never gave its lease back may have the new tokens, and store them yet."""
+    row, provider = Row(expired()), Provider(error=ProviderRefused(400, "invalid_grant"))
+    row.data[LEASE] = {"id": "of a node of an earlier version", "until": row.now_ms}
+    for seconds in (0, GRACE_SECONDS - 1):
+        row.now_ms = NOW * 1000 + seconds * 1000
+        with pytest.raises(Refusal) as refusal:
+            await refresher(provider).refresh(row, INSTANCE)
+        assert ("auth_error-idp_unavailable", "rt-1") == (refusal.value.code, row.data["refresh_token"])
+
+    row.now_ms += 1000
+    with pytest.raises(Refusal) as refusal:
+        await refresher(provider).refresh(row, INSTANCE)
+    assert ("auth_error-refresh_token_not_found", None) == (refusal.value.code, row.data)
+
+
+async def test_within_the_grace_period_the_holder_s_tokens_arrive(hasty, monkeypatch):
+    """The other process was answered invalid_grant, and goes on with what the first one stores."""
+    monkeypatch.setattr("bodhi.auth.unstored_tokens.RETRY_SECONDS", 3600.0)
+    row, provider = Row(expired()), Provider()
+    first, second = refresher(provider), refresher(provider)
+    await lose_the_database_during(first, row, provider)
+    row.now_ms += 60_000
+    with pytest.raises(Refusal) as refusal:
+        await second.refresh(row, INSTANCE)
+    assert "auth_error-idp_unavailable" == refusal.value.code
+
+    await first.refresh(row, INSTANCE)
+
+    assert (jwt(300), "rt-2", False) == (row.data["access_token"], row.data["refresh_token"], LEASE in row.data)
+
+
+async def test_memory_is_bounded(hasty, monkeypatch):
+    """A session whose new tokens could not be kept is not refreshed."""
+    monkeypatch.setattr("bodhi.auth.unstored_tokens.RETRY_SECONDS", 3600.0)
+    monkeypatch.setattr("bodhi.auth.unstored_tokens.MOST_KEPT", 1)
+    row, other, provider = Row(expired()), Row(expired()), Provider()
+    other.key = b"another row"
+    one = refresher(provider)
+    await lose_the_database_during(one, row, provider)
+
+    with pytest.raises(Refusal) as refusal:
+        await one.refresh(other, INSTANCE)
+    assert ("auth_error-database_unavailable", ["rt-1"]) == (refusal.value.code, provider.calls)
+
+
+def test_what_is_kept_shows_no_secret():
+    """In a log or a traceback."""
+    tokens = Tokens("the access token", "the new one", "the id token", 300)
+
+    shown = repr(Renewal(Row({}), "lease", "the old one", tokens, NOW))
+
+    assert not [secret for secret in ("the access", "the new", "the id", "the old") if secret in shown]

@@ -1,14 +1,17 @@
 """Sessions whose access token has run out: refreshed once, whoever asks, and never ended by an outage."""
 
 import asyncio
+from urllib.parse import urlsplit
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from bodhi.session import SESSIONS, aiohttp_keys
+from bodhi.app.logins import REFRESHER
+from bodhi.session import SESSIONS, SessionUnavailable, aiohttp_keys
 from bodhi.session.handles import digest_of
 from bodhi.session.visit import VISIT, Visit
 from bodhi.web.authenticator import AUTHENTICATOR
+from pages.markup import read_page
 
 PROTECTED = "/bodhi/v1/tokens"  # needs a power user
 
@@ -118,13 +121,25 @@ async def test_a_failing_provider_logs_nobody_out(browser, server, provider, wor
     assert 200 == (await browser.get(PROTECTED)).status
 
 
-async def test_an_optional_route_knows_nobody_while_the_provider_is_away(browser, server, provider, worn_out):
-    """It is always 200; the session stays."""
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        ({"status": 503}, (503, "auth_error-idp_unavailable")),
+        ({"status": 400, "body": {"error": "invalid_client"}}, (503, "auth_error-idp_unavailable")),
+        ({"status": 400, "body": {"error": "invalid_request"}}, (401, "auth_error-refresh_refused")),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("path", ["/bodhi/v1/user", "/bodhi/v1/user/sessions", "/bodhi/v1/user/request-status"])
+async def test_an_optional_route_does_not_call_an_outage_logged_out(
+    browser, server, provider, worn_out, path, failure, expected
+):
+    """A single-page application would show a logout; the session stays."""
     await worn_out(browser)
     before = await stored(server, browser)
-    provider.fail("refresh", status=400, body={"error": "invalid_client"}, times=None)
+    provider.fail("refresh", times=None, **failure)
 
-    assert {"auth_status": "logged_out"} == await browser.user()
+    assert expected == await code_of(await browser.get(path))
     assert before == await stored(server, browser)
     provider.heal()
     assert "power" == (await browser.user())["username"]
@@ -142,6 +157,139 @@ async def test_a_page_says_so_while_the_provider_is_away(browser, server, provid
     assert (503, "text/html") == (response.status, response.content_type)
     assert "identity provider does not answer" in await response.text()
     assert before == await stored(server, browser)
+
+
+REFUSALS = [
+    {"status": 400, "body": {"error": "invalid_request"}},
+    {"status": 403, "body": {"error": "access_denied"}},
+    {"status": 401, "body": {"error": "invalid_client"}},
+    {"status": 404},
+]
+
+
+@pytest.mark.parametrize("failure", REFUSALS, ids=repr)
+@pytest.mark.parametrize("path", ["/ui", "/ui/tokens", "/ui/login", "/ui/login?return_to=%2Freports"])
+async def test_a_page_says_that_the_provider_refused_and_leads_out(browser, server, provider, worn_out, path, failure):
+    """With Sign in again and Sign out, both of which work though the tokens cannot be refreshed."""
+    await worn_out(browser)
+    before = await stored(server, browser)
+    provider.fail("refresh", times=None, **failure)
+
+    response = await browser.get(path, headers={"Accept": "text/html"})
+    page = read_page(await response.text())
+
+    assert response.status in (401, 503)
+    assert "identity provider refused" in page.one("main").text
+    assert before == await stored(server, browser)
+    again, out = page.one("main").all("form")
+    assert ("Sign in again", "Sign out") == (again.one("button").text, out.one("button").text)
+    assert urlsplit(provider.issuer).netloc in response.headers["Content-Security-Policy"].partition("form-action")[2]
+    action = again.attributes["action"]
+    assert ("reports" in action) == ("reports" in path)
+    begun = await browser.post(action, allow_redirects=False)
+    assert 303 == begun.status
+    answer = await provider.log_in_url(begun.headers["Location"], user="power")
+    assert 200 == (await browser.finish(answer)).status
+    assert 200 == (await browser.get(PROTECTED)).status
+
+
+@pytest.mark.parametrize("failure", [*REFUSALS, {"status": 503}], ids=repr)
+async def test_who_cannot_be_refreshed_can_sign_out(browser, server, provider, worn_out, failure):
+    """A logout needs no valid token."""
+    await worn_out(browser)
+    provider.fail("refresh", times=None, **failure)
+    page = read_page(await (await browser.get("/ui", headers={"Accept": "text/html"})).text())
+    (out,) = [form for form in page.one("main").all("form") if form.one("button").text == "Sign out"]
+
+    assert 303 == (await browser.post(out.attributes["action"], allow_redirects=False)).status
+    assert {"auth_status": "logged_out"} == await browser.user()
+
+
+@pytest.mark.parametrize(
+    ("failure", "status"),
+    [(REFUSALS[0], 401), (REFUSALS[1], 401), (REFUSALS[2], 503), (REFUSALS[3], 503), ({"status": 502}, 503)],
+    ids=repr,
+)
+async def test_verify_and_the_api_say_whether_a_login_helps(browser, server, provider, worn_out, failure, status):
+    """401 with the way to log in where it does, 503 where only waiting does."""
+    await worn_out(browser)
+    before = await stored(server, browser)
+    provider.fail("refresh", times=None, **failure)
+
+    response = await browser.get("/bodhi/v1/auth/verify")
+
+    assert (status, status == 401) == (response.status, "Location" in response.headers)
+    assert status == (await browser.get(PROTECTED)).status
+    assert before == await stored(server, browser)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        {"status": 400, "body": {"error": "token_inactive"}},
+        {"status": 401, "body": {"error": "token_inactive"}},
+        {"status": 400, "body": {"error": "interaction_required"}},
+        {"status": 403, "body": {"error": "login_required"}},
+        {"status": 400, "body": {"error": "consent_required"}},
+        {"status": 401, "body": {"error": "invalid_token"}},
+    ],
+    ids=repr,
+)
+async def test_a_code_that_asks_for_a_new_login_ends_the_session(browser, server, provider, worn_out, failure):
+    """As invalid_grant does: otherwise every page would be a dead end."""
+    await worn_out(browser)
+    provider.fail("refresh", times=None, **failure)
+
+    assert (401, "auth_error-refresh_token_not_found") == await code_of(await browser.get(PROTECTED))
+    assert await stored(server, browser) is None
+    assert 401 == (await browser.get("/bodhi/v1/auth/verify")).status
+
+
+async def test_a_slow_refresh_is_no_logout(start_server, open_browser, provider, worn_out):
+    """Who waits gets 503 after the limit, the next ones at once; the late answer is stored."""
+    server = await start_server(BODHI_AUTH_TIMEOUT="0.3")
+    browser = await open_browser(server)
+    await worn_out(browser)
+    before = await stored(server, browser)
+    hold = provider.hold("refresh", after=True)  # the provider has replaced the refresh token already
+
+    responses = await asyncio.gather(*(browser.get(PROTECTED) for _ in range(3)))
+    responses += [await browser.get(PROTECTED) for _ in range(5)]
+
+    assert [(503, "auth_error-idp_unavailable")] * 8 == [await code_of(response) for response in responses]
+    assert 1 == provider.counts["refresh"]
+    hold.release()
+    await server.app[REFRESHER]._flights.finish(10)
+    assert 200 == (await browser.get(PROTECTED)).status
+    assert 1 == provider.counts["refresh"]
+    assert before["refresh_token"] != (await stored(server, browser))["refresh_token"]
+
+
+async def test_new_tokens_are_served_before_they_can_be_stored(browser, server, provider, worn_out, monkeypatch):
+    """The database lets sessions be read, and not written: a standby, or a full disk."""
+    monkeypatch.setattr("bodhi.auth.refresh.STORE_SECONDS", 0.0)
+    await worn_out(browser)
+    before = await stored(server, browser)
+    hold = provider.hold("refresh", after=True)
+    request = asyncio.create_task(browser.get(PROTECTED))
+    await hold.wait_until_reached()
+    with monkeypatch.context() as outage:
+        outage.setattr(server.app[SESSIONS].get_session_store(), "update", _not_now)
+        hold.release()
+
+        assert (503, "auth_error-session_store") == await code_of(await request)
+        assert 200 == (await browser.get(PROTECTED)).status
+        assert "power" == (await browser.user())["username"]
+        assert 1 == provider.counts["refresh"]
+        assert before["refresh_token"] == (await stored(server, browser))["refresh_token"]
+
+    await server.app[REFRESHER].close(10)
+    assert before["refresh_token"] != (await stored(server, browser))["refresh_token"]
+    assert 1 == provider.counts["refresh"]
+
+
+async def _not_now(*_, **__):
+    raise SessionUnavailable
 
 
 @pytest.mark.parametrize("path", [PROTECTED, "/bodhi/v1/user"])

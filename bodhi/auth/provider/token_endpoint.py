@@ -48,8 +48,13 @@ class TokenEndpoint:
         }
         return _tokens(await self._ask("code", client, form))
 
-    async def refresh(self, client: ClientCredentials, refresh_token: str) -> Tokens:
+    async def refresh(
+        self, client: ClientCredentials, refresh_token: str, *, limit_seconds: float | None = None
+    ) -> Tokens:
         """New tokens. Without a refresh token among them the old one stays in use.
+
+        With *limit_seconds* the provider may take that long, rather than ``refresh_limit_seconds`` with all attempts
+        and the usual limit for each: a late answer is worth waiting for, since it may have replaced the refresh token.
 
         What fails on the way or with a 5xx is tried again. A refresh that timed out is not: the provider may have
         replaced the refresh token, and may take a second use of the old one for theft and end the login (H-31). With
@@ -57,8 +62,10 @@ class TokenEndpoint:
         """
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         try:
-            async with asyncio.timeout(self.refresh_limit_seconds) as limit:
-                return _tokens(await self._ask_again(client, form, limit))
+            async with asyncio.timeout(limit_seconds or self.refresh_limit_seconds) as limit:
+                # What may be sent twice is not waited for so long.
+                patience = None if self._refresh_reuse else limit_seconds
+                return _tokens(await self._ask_again(client, form, limit, patience))
         except TimeoutError as error:
             raise ProviderTimedOut from error
 
@@ -86,29 +93,42 @@ class TokenEndpoint:
             answer = await self._post("revocation", metadata.revocation_endpoint, client, form, metadata.wants_basic)
             answer.checked()
 
-    async def _ask(self, what: str, client: ClientCredentials, form: Mapping[str, str]) -> Answer:
+    async def _ask(
+        self, what: str, client: ClientCredentials, form: Mapping[str, str], *, limit_seconds: float | None = None
+    ) -> Answer:
         metadata = await self._discovery.metadata()
-        return await self._post(what, metadata.token_endpoint, client, form, metadata.wants_basic)
+        return await self._post(
+            what, metadata.token_endpoint, client, form, metadata.wants_basic, limit_seconds=limit_seconds
+        )
 
     async def _post(
-        self, what: str, url: str, client: ClientCredentials, form: Mapping[str, str], wants_basic: bool
+        self,
+        what: str,
+        url: str,
+        client: ClientCredentials,
+        form: Mapping[str, str],
+        wants_basic: bool,
+        *,
+        limit_seconds: float | None = None,
     ) -> Answer:
-        if wants_basic and client.client_secret:
-            return await self._transport.post_form(what, url, form, {"Authorization": _basic(client)})
-        own = {"client_id": client.client_id, "client_secret": client.client_secret}
-        return await self._transport.post_form(what, url, {**form, **{k: v for k, v in own.items() if v}}, {})
+        headers = {"Authorization": _basic(client)} if wants_basic and client.client_secret else {}
+        own = {} if headers else {"client_id": client.client_id, "client_secret": client.client_secret}
+        sent = {**form, **{name: value for name, value in own.items() if value}}
+        return await self._transport.post_form(what, url, sent, headers, limit_seconds=limit_seconds)
 
-    async def _ask_again(self, client: ClientCredentials, form: Mapping[str, str], limit: asyncio.Timeout) -> Answer:
+    async def _ask_again(
+        self, client: ClientCredentials, form: Mapping[str, str], limit: asyncio.Timeout, patience: float | None
+    ) -> Answer:
         for delay in self._retry_delays:
             try:
-                answer = await self._ask("refresh", client, form)
+                answer = await self._ask("refresh", client, form, limit_seconds=patience)
                 if answer.status < 500 or _is_too_late(delay, limit):
                     return answer
             except ProviderUnavailable as error:
                 if _is_too_late(delay, limit) or (isinstance(error, ProviderTimedOut) and not self._refresh_reuse):
                     raise
             await self._sleep(delay)
-        return await self._ask("refresh", client, form)
+        return await self._ask("refresh", client, form, limit_seconds=patience)
 
 
 def _is_too_late(delay: float, limit: asyncio.Timeout) -> bool:

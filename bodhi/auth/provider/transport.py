@@ -66,23 +66,43 @@ class Transport:
         """The answer to a GET; *what* names it in the log."""
         return await self._request(what, "GET", url, params=query, headers=_bearer(token))
 
-    async def post_form(self, what: str, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
-        """The answer to a form."""
-        return await self._request(what, "POST", url, data=dict(form), headers=headers)
+    async def post_form(
+        self,
+        what: str,
+        url: str,
+        form: Mapping[str, str],
+        headers: Mapping[str, str],
+        *,
+        limit_seconds: float | None = None,
+    ) -> Answer:
+        """The answer to a form; with *limit_seconds* it may take that long rather than as long as others."""
+        return await self._request(what, "POST", url, data=dict(form), headers=headers, limit_seconds=limit_seconds)
 
     async def post_json(self, what: str, url: str, body: Mapping[str, Any], *, token: str | None = None) -> Answer:
         """The answer to a JSON object."""
         return await self._request(what, "POST", url, json=dict(body), headers=_bearer(token))
 
-    async def _request(self, what: str, method: str, url: str, *, headers: Mapping[str, str], **options: Any) -> Answer:
+    async def _request(
+        self,
+        what: str,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        limit_seconds: float | None = None,
+        **options: Any,
+    ) -> Answer:
+        all_headers = {**self._headers, **_request_id(), **headers}
         with provider_span(what):
-            return await self._answer(what, method, url, {**self._headers, **_request_id(), **headers}, **options)
+            return await self._answer(what, method, url, all_headers, limit_seconds or self._limit_seconds, **options)
 
-    async def _answer(self, what: str, method: str, url: str, headers: Mapping[str, str], **options: Any) -> Answer:
+    async def _answer(
+        self, what: str, method: str, url: str, headers: Mapping[str, str], limit_seconds: float, **options: Any
+    ) -> Answer:
         try:
             # Around all of it: aiohttp's own limits do not cover waiting for a connection and reading together.
             async with (
-                asyncio.timeout(self._limit_seconds),
+                asyncio.timeout(limit_seconds),
                 self._http().request(
                     method,
                     url,

@@ -10,12 +10,14 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from bodhi.web.hosts import origin_for
-from bodhi.web.login import LOGIN_PATH
+from bodhi.web.login import DESK, LOGIN_PATH
 from bodhi.web.pages.arrival import arrival_target
 from bodhi.web.pages.forms import is_partial
+from bodhi.web.pages.origins import provider_origins
 from bodhi.web.pages.rendering import page_headers, page_headers_elsewhere, render
 from bodhi.web.request_id import current_id
-from bodhi.web.return_to import page_to_return_to, with_return
+from bodhi.web.return_to import page_asked_for, page_to_return_to, with_return
+from bodhi.web.services import LOGIN_FAULT
 from bodhi.web.verify import SHOWS_REFUSAL
 
 TITLES = {
@@ -44,10 +46,10 @@ async def page_error_middleware(request: web.Request, handler: Handler) -> web.S
         response = await handler(request)
     except web.HTTPException as error:
         if error.status >= 400 and _reads_pages(request):
-            _show(request, error)
+            await _show(request, error)
         raise
     if response.status >= 400 and isinstance(response, web.Response) and _reads_pages(request):
-        _show(request, response)
+        await _show(request, response)
     return response
 
 
@@ -56,7 +58,7 @@ def _reads_pages(request: web.Request) -> bool:
     return (is_page and "text/html" in request.headers.get(hdrs.ACCEPT, "")) or request.get(SHOWS_REFUSAL, False)
 
 
-def _show(request: web.Request, answer: web.Response) -> None:
+async def _show(request: web.Request, answer: web.Response) -> None:
     """Makes a page of *answer*, unless it is one already; status and further headers stay."""
     if answer.content_type != "application/json" or answer.prepared:
         return
@@ -69,7 +71,7 @@ def _show(request: web.Request, answer: web.Response) -> None:
     else:
         answer.text = _problem(request, answer, "_problem.html" if is_partial(request) else "error.html")
     answer.content_type = "text/html"
-    answer.headers.update(page_headers())
+    answer.headers.update(page_headers(await _form_targets(request)))
     if is_partial(request):
         # Whatever the form wanted to change stays; what went wrong is said at the top.
         answer.headers.update({"HX-Retarget": "#notice", "HX-Reswap": "innerHTML"})
@@ -87,6 +89,11 @@ def _way_on(request: web.Request) -> str | None:
     return arrival_target(request, **{name: value for name, value in request.query.items() if name == "id"})
 
 
+async def _form_targets(request: web.Request) -> list[str]:
+    """Where the forms of the page lead: to the provider, where one is to sign in there again."""
+    return await provider_origins(request.app[DESK].provider) if LOGIN_FAULT in request else []
+
+
 def _problem(request: web.Request, answer: web.Response, template: str) -> str:
     error = json.loads(answer.text or "{}").get("error", {})
     code = str(error.get("code", ""))
@@ -99,11 +106,15 @@ def _problem(request: web.Request, answer: web.Response, template: str) -> str:
         message=str(error.get("message", "")),
         reference=current_id() if is_failure else None,
         back=("Log in", _login_for(request)) if needs_login else ("Go to the start", "/ui"),
+        # Somebody has a session whose tokens are not refreshed. Both ways out of it work without.
+        sign_in_url=_login_for(request) if LOGIN_FAULT in request else None,
         **_NOBODY,
     )
 
 
 def _login_for(request: web.Request) -> str:
     """The login that leads back to the page, where it is one that can be asked for again."""
+    if request.path == LOGIN_PATH:
+        return with_return(LOGIN_PATH, page_asked_for(request))
     is_read = request.method == hdrs.METH_GET
     return with_return(LOGIN_PATH, page_to_return_to([request.raw_path]) if is_read else None)

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import hdrs, web
 
 from bodhi.auth.context import SessionUser
-from bodhi.auth.refusal import Refusal
 from bodhi.web.devices import device_of
 from bodhi.web.pages import words
 from bodhi.web.pages.navigation import administration_of, navigation_of
 from bodhi.web.pages.static import static_url
-from bodhi.web.services import CONTEXT, PROVIDER_IS_AWAY
+from bodhi.web.services import CONTEXT, LOGIN_FAULT
 
 if TYPE_CHECKING:
     import jinja2
@@ -78,11 +77,12 @@ def _headers(policy: str) -> dict[str, str]:
 def person_of(request: web.Request) -> SessionUser | None:
     """Who is logged in with a browser. Bearers of tokens are nobody here: pages are for people.
 
-    Refused with 503 while nobody can tell, since the provider is away: to show the way to log in would say otherwise.
+    Refused while nobody can tell, since the provider does not refresh their tokens: to show the way to log in would say
+    otherwise.
     """
     context = request.get(CONTEXT)
-    if request.get(PROVIDER_IS_AWAY):
-        raise Refusal("auth_error-idp_unavailable")
+    if (fault := request.get(LOGIN_FAULT)) is not None:
+        raise fault
     return context if isinstance(context, SessionUser) else None
 
 
@@ -99,6 +99,7 @@ def _environment() -> "jinja2.Environment":
         lstrip_blocks=True,
     )
     environment.globals["static"] = static_url
+    environment.globals["sign_in_url"] = None  # of an error's page, unless the tokens of a session are not refreshed
     environment.globals["origin"] = ""  # of links and files: the page's own, unless a page is given another
     environment.filters.update(
         role=words.role_name,

@@ -1,0 +1,59 @@
+"""A circuit breaker: while a server hangs, callers fail at once rather than after a timeout each."""
+
+import math
+import time
+from collections.abc import Callable, Hashable
+
+THRESHOLD = 3  # calls that hang in a row, each for another key, before the server itself counts as hanging
+PAUSE_SECONDS = 5.0
+
+
+class CircuitBreaker:
+    """Opens for one key while its call hangs and for a pause afterwards, and for every key after several in a row.
+
+    While it is open for every key, one call after each pause is let through as a trial.
+    """
+
+    def __init__(
+        self,
+        *,
+        threshold: int = THRESHOLD,
+        pause_seconds: float = PAUSE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._threshold = threshold
+        self._pause_seconds = pause_seconds
+        self._clock = clock
+        self._open_until: dict[Hashable, float] = {}
+        self._hanging = 0  # calls in a row
+        self._all_open_until = 0.0
+
+    def allows(self, key: Hashable) -> bool:
+        """Whether a call for *key* may be made now."""
+        now = self._clock()
+        if now < self._open_until.get(key, now):
+            return False
+        if self._hanging >= self._threshold:
+            if now < self._all_open_until:
+                return False
+            self._all_open_until = now + self._pause_seconds
+        return True
+
+    def note_hanging(self, key: Hashable) -> None:
+        """The call for *key* has had no answer for too long; :meth:`pause` or :meth:`note_answered` follows."""
+        if self._open_until.get(key) == math.inf:
+            return  # several wait for one call
+        self._open_until[key] = math.inf
+        self._hanging += 1
+        self._all_open_until = self._clock() + self._pause_seconds
+
+    def pause(self, key: Hashable) -> None:
+        """Let no call for *key* through for a while."""
+        now = self._clock()
+        self._open_until = {other: until for other, until in self._open_until.items() if now < until}
+        self._open_until[key] = now + self._pause_seconds
+
+    def note_answered(self, key: Hashable) -> None:
+        """The server answered the call for *key*, whatever it said."""
+        self._open_until.pop(key, None)
+        self._hanging = 0
