@@ -38,6 +38,7 @@ POLL_SECONDS = (0.02, 0.05, 0.1, 0.2)
 STORE_ATTEMPTS = 5
 STORE_SECONDS = 2.0  # for the attempts that requests wait for
 SETTLE_SECONDS = 1.0  # what a holder whose lease ran out has, to store what it may have been given
+LATE_SECONDS = 0.5  # what requests still wait for a grant that others gave up on: the provider may just be back
 GRACE_SECONDS = 120  # after a lease was taken over, in which the old holder may still store new tokens
 MOST_AT_ONCE = 50  # grants: half of the connections to the provider are left for logins
 
@@ -148,18 +149,22 @@ class Refresher:
         ``auth_error-refresh_refused``, where a new login may help, and with ``auth_error-idp_unavailable``, where
         trying later may.
         """
-        if self._unstored.get(session.key) is None and not self._breaker.allows(session.key):
+        wait_seconds = self._wait_seconds
+        is_allowed = self._unstored.get(session.key) is not None or self._breaker.allows(session.key)
+        if not is_allowed and session.key in self._asking:
+            wait_seconds = min(wait_seconds, LATE_SECONDS)
+        elif not is_allowed:
             log.info("a refresh is not tried: the provider, or another node that asks it, did not answer just now")
             raise Refusal("auth_error-idp_unavailable")
         try:
-            async with asyncio.timeout(self._wait_seconds):
+            async with asyncio.timeout(wait_seconds):
                 await self._flights(session.key, lambda: self._run(session, instance))
         except TimeoutError:
             is_at_provider = session.key in self._asking
             if is_at_provider:
                 self._breaker.note_hanging(session.key)
             what = "the provider" if is_at_provider else "another node or the database"
-            log.warning("a request gave up after waiting %g s for %s to refresh tokens", self._wait_seconds, what)
+            log.warning("a request gave up after waiting %g s for %s to refresh tokens", wait_seconds, what)
             raise Refusal("auth_error-idp_unavailable") from None
 
     def with_unstored_tokens(self, key: bytes, data: Mapping[str, Any]) -> dict[str, Any] | None:
