@@ -16,6 +16,10 @@ from bodhi.metrics.watch import Watch
 from bodhi.server.connections import BoundedRunner, Limits, Site
 from bodhi.server.sockets import bind_to
 from bodhi.settings import BODHI_METRICS_HOST, BODHI_METRICS_PORT, BODHI_PORT, Settings
+from bodhi.web import headers
+from bodhi.web.edge import Guard, edge_middleware
+from bodhi.web.errors import error_middleware
+from bodhi.web.hosts import rebinding_guard
 from bodhi.web.services import WATCH
 from bodhi.web.status import COMMIT_SHA, program_version
 
@@ -54,14 +58,18 @@ def bind_metrics(settings: Settings) -> list[socket.socket]:
 
 
 @asynccontextmanager
-async def served_metrics(port: MetricsPort | None, app: web.Application, limits: Limits) -> AsyncIterator[None]:
+async def served_metrics(port: MetricsPort | None, app: web.Application, settings: Settings) -> AsyncIterator[None]:
     """Inside, the numbers of *app* are told on *port*; the last ones when it has ended."""
     if port is None:
         yield
         return
     watch, place = app[WATCH], port.place
+    limits = Limits.of(settings)
     limits = replace(limits, connections=min(CONNECTIONS, limits.connections))
-    runner = BoundedRunner(_application(watch, place, _build(app)), limits, access_log=None, shutdown_timeout=0.05)
+    # Prometheus comes by address, or by a name that the settings know; any other name may be DNS rebinding.
+    guard = rebinding_guard({settings.metrics_host, settings.public_host, *settings.allowed_hosts})
+    metrics = _application(watch, place, _build(app), guard)
+    runner = BoundedRunner(metrics, limits, access_log=None, shutdown_timeout=0.05)
     await runner.setup()
     publishing = asyncio.create_task(_publish(watch, place))
     try:
@@ -75,7 +83,7 @@ async def served_metrics(port: MetricsPort | None, app: web.Application, limits:
         place.put(watch.snapshot())
 
 
-def _application(watch: Watch, place: Place, build: Mapping[str, str]) -> web.Application:
+def _application(watch: Watch, place: Place, build: Mapping[str, str], guard: Guard) -> web.Application:
     # Here, so that a server without metrics does not import a client library for them.
     from bodhi.metrics.exposition import CONTENT_TYPE, exposition
 
@@ -83,10 +91,10 @@ def _application(watch: Watch, place: Place, build: Mapping[str, str]) -> web.Ap
         await watch.ask_live(place.total().live)
         place.put(watch.snapshot())
         body = exposition(place.total(), build)
-        headers = {hdrs.CONTENT_TYPE: CONTENT_TYPE, hdrs.CACHE_CONTROL: "no-store", hdrs.SERVER: "bodhi"}
-        return web.Response(body=body, headers=headers)
+        return web.Response(body=body, headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
 
-    app = web.Application()
+    app = web.Application(middlewares=[error_middleware, edge_middleware([guard])])
+    headers.setup(app, is_https=False)
     app.add_routes([web.get(PATH, scrape)])
     return app
 

@@ -77,9 +77,8 @@ async def _serve_until(
 ) -> bool:
     """Whether it came to serving before *stop* was set."""
     app = create_app(settings)
-    limits = Limits.of(settings)
-    runner = Runner(app, limits, grace_seconds=settings.shutdown_timeout_seconds * SERVICE_SHARE)
-    async with served_metrics(metrics, app, limits):
+    runner = Runner(app, Limits.of(settings), grace_seconds=settings.shutdown_timeout_seconds * SERVICE_SHARE)
+    async with served_metrics(metrics, app, settings):
         try:
             if not await _unless(stop, runner.setup()):
                 return False

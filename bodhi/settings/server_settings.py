@@ -171,7 +171,8 @@ class ServerSettings:
             names.BODHI_METRICS_HOST,
             kinds.host(),
             "localhost",
-            "Address on which /metrics is served. It asks nobody who they are: it is for the monitoring alone.",
+            "Address on which /metrics is served. It asks nobody who they are: it is for the monitoring alone. Scrapes "
+            "by a name need it in BODHI_ALLOWED_HOSTS.",
         ),
     ]
     metrics_port: Annotated[

@@ -17,8 +17,15 @@ DEFAULTS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
     # Not no-referrer: it makes browsers send `Origin: null` with forms, also to the site itself.
     "Referrer-Policy": "same-origin",
+    # Windows and pages of other origins get no handle on what is served, and cannot load it into their process.
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     hdrs.CACHE_CONTROL: "no-store",
 }
+
+# Of the pages in a window that an application of another origin has opened: with the policy above its handle on the
+# window would say "closed" at once, and applications take that for a person who has given up.
+KEEPS_OPENER: Mapping[str, str] = {"Cross-Origin-Opener-Policy": "unsafe-none"}
 
 DEFAULT_HEADERS: web.AppKey[Mapping[str, str]] = web.AppKey("DEFAULT_HEADERS")
 

@@ -1,7 +1,8 @@
 """Only known hosts are answered for: a foreign name in ``Host`` is DNS rebinding, or a proxy gone wrong."""
 
+import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
 from aiohttp import hdrs, web
@@ -26,12 +27,8 @@ def host_guard(public_url: PublicUrl, *, own_host: str, allowed_hosts: Iterable[
     Known are the public host, *own_host* (unless it stands for every address), *allowed_hosts* and loopback names.
     With *redirects*, reads for other hosts pass, since the guard behind this one sends them to the public URL.
     """
-    names = frozenset(_comparable(name) for name in {public_url.host, own_host, *allowed_hosts} - WILDCARDS)
+    is_known = _known_hosts({public_url.host, own_host, *allowed_hosts})
     lets_reads_pass = redirects and public_url.is_explicit
-
-    @lru_cache(maxsize=256)
-    def is_known(host: str) -> bool:
-        return _comparable(host) in names or is_loopback(host)
 
     def guard(request: web.Request) -> None:
         authority = authority_of(request)
@@ -43,6 +40,40 @@ def host_guard(public_url: PublicUrl, *, own_host: str, allowed_hosts: Iterable[
             raise web.HTTPMisdirectedRequest
 
     return guard
+
+
+def rebinding_guard(known_names: Iterable[str]) -> Guard:
+    """Refuses requests whose host is malformed, or a name that is neither loopback nor one of *known_names*.
+
+    An IP address passes: DNS rebinding needs a name that its attacker can point elsewhere.
+    """
+    is_known = _known_hosts(known_names)
+
+    def guard(request: web.Request) -> None:
+        authority = authority_of(request)
+        if authority is not None and not (is_known(authority.host) or _is_address(authority.host)):
+            raise web.HTTPMisdirectedRequest
+
+    return guard
+
+
+def _known_hosts(names: Iterable[str]) -> Callable[[str], bool]:
+    """Whether a host is loopback or one of *names*; an address that stands for every one is no name."""
+    known = frozenset(_comparable(name) for name in set(names) - WILDCARDS)
+
+    @lru_cache(maxsize=256)
+    def is_known(host: str) -> bool:
+        return _comparable(host) in known or is_loopback(host)
+
+    return is_known
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def authority_of(request: web.Request) -> Authority | None:

@@ -66,6 +66,30 @@ async def test_who_is_not_logged_in_logs_in_on_the_way(site, new_person, notes):
     assert expected_of(site, None) == await said(page)
 
 
+async def test_an_application_keeps_its_handle_on_the_window_that_it_opened(site, new_person, notes):
+    """Until the person has decided in it, over the login: applications take a closed window for a refusal."""
+    person = await new_person(site.url)
+    asked = {"app_client_id": notes.client_id, "flow_type": "popup", "requested": {"notes": ["read"]}}
+    made = await person.context.request.post(f"{site.url}/bodhi/v1/apps/request-access", data=asked)
+    page = await person.context.new_page()
+    await page.goto(notes.own_url)
+
+    async with page.expect_popup() as opening:
+        await page.evaluate(
+            "url => { window.popup = window.open(url, '', 'width=600,height=700'); }", (await made.json())["review_url"]
+        )
+    popup = await opening.value
+    await popup.get_by_role("button", name="Log in").click()
+    await sign_in(popup, "user")
+    await popup.get_by_role("button", name="Approve").click()
+    await expect(popup.get_by_role("heading", level=1)).to_have_text("Access approved")
+
+    assert not await page.evaluate("popup.closed")
+    await popup.goto(f"{site.url}/ui")  # where nobody's handle reaches
+    await expect(popup.get_by_role("heading", level=1)).to_have_text("Hello, Barbara")
+    assert await page.evaluate("popup.closed")
+
+
 async def test_a_denied_application_gets_nothing(person, notes):
     """It is told so, and has no token."""
     await person.log_in("user")

@@ -87,6 +87,69 @@ def test_the_public_port_tells_nothing(serve, scrape):
     assert "metrics are on" not in serve().stderr
 
 
+def answer_for(server, host, path="/metrics"):
+    """Status, headers and body of the answer to a request for *host*; None: HTTP/1.0 without a Host."""
+    port = int(re.search(r"metrics are on http://127\.0\.0\.1:(\d+)/metrics", server.stderr)[1])
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.putrequest("GET", path, skip_host=True)
+    if host is not None:
+        connection.putheader("Host", host)
+    connection.endheaders()
+    response = connection.getresponse()
+    answer = response.status, dict(response.getheaders()), response.read().decode()
+    connection.close()
+    return answer
+
+
+KNOWN = [
+    "127.0.0.1:9464",
+    "localhost",
+    "LocalHost.:1",
+    "bodhi.localhost",
+    "[::1]:9464",
+    "10.1.2.3:9464",  # as Prometheus finds pods
+    "[fd00::17]:9464",
+    "metrics.internal:9464",
+    "METRICS.internal.",
+    "bodhi.example.org",
+]
+UNKNOWN = [
+    "evil.example",
+    "evil.example:9464",
+    "127.0.0.1.nip.io",
+    "localhost.evil.example",
+    "metrics.internal.evil.example",
+    "2130706433",
+    "0x7f.0.0.1",
+]
+
+
+def test_metrics_are_for_known_names_and_addresses(serve):
+    """A name that is none of this server's comes with DNS rebinding: a page of another site would read the answer."""
+    server = start(serve, BODHI_ALLOWED_HOSTS="metrics.internal", BODHI_PUBLIC_HOST="bodhi.example.org")
+
+    assert dict.fromkeys(KNOWN, 200) == {host: answer_for(server, host)[0] for host in KNOWN}
+    for host in UNKNOWN:
+        status, _, body = answer_for(server, host)
+        assert (host, 421, "route_error-misdirected_request") == (host, status, json.loads(body)["error"]["code"])
+    assert [400, 400] == [answer_for(server, host)[0] for host in ("evil.example/", "a@127.0.0.1")]
+
+
+def test_every_answer_of_the_metrics_port_has_the_security_headers(serve):
+    """Errors, too."""
+    server = start(serve)
+    expected = {
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+        "Server": "bodhi",
+    }
+    for status, host, path in ((200, "localhost", "/metrics"), (404, "localhost", "/"), (421, "evil.example", "/")):
+        answer = answer_for(server, host, path)
+        assert (status, expected) == (answer[0], {name: answer[1].get(name) for name in expected})
+
+
 def test_workers_tell_the_sum_of_all(serve, scrape):
     """Whichever of them is asked; within a second or two."""
     server = start(serve, BODHI_WORKERS="2")

@@ -130,6 +130,57 @@ async def test_who_is_not_logged_in_comes_back_after_the_login(browser, provider
     assert "/ui/chat" == browser.path  # once
 
 
+COOP = "Cross-Origin-Opener-Policy"
+
+
+async def test_window_of_an_application_stays_in_its_hands(browser, provider, ask):
+    """On the whole way, the login as well: with another policy its handle would say that the window is closed."""
+    request_id = await ask("popup", redirect_url=None)
+    policies = []
+    answer = browser.client.request
+
+    def noting(*arguments, **options):
+        return _Noting(answer(*arguments, **options), policies)
+
+    browser.client.request = noting
+    await browser.open(f"{REVIEW}?id={request_id}", site="cross-site")
+    await browser.follow("Continue")
+    await browser.press("Log in")
+    await browser.open(URL(await provider.log_in_url(browser.left_for, "user")).path_qs, site="cross-site")
+    await browser.press("Continue")
+    await browser.press("Approve")
+
+    assert "Access approved" == browser.page.one("h1").text
+    assert {"unsafe-none"} == set(policies)
+    assert 10 == len(policies)
+
+
+async def test_no_other_page_stays_in_somebody_else_s_hands(browser, provider, ask):
+    """Nor does the same page, where the application's own window leads here."""
+    await browser.open("/ui/login")
+    assert "same-origin" == browser.headers[COOP]
+    await browser.log_in(provider)
+    assert "same-origin" == browser.headers[COOP]
+    browser.form_targets.append("https://calendar.example.org")
+    await browser.open(f"{REVIEW}?id={await ask()}")
+    assert "same-origin" == browser.headers[COOP]
+
+
+class _Noting:
+    """A request that notes the policy of its answer."""
+
+    def __init__(self, request, policies):
+        self.request, self.policies = request, policies
+
+    async def __aenter__(self):
+        response = await self.request.__aenter__()
+        self.policies.append(response.headers[COOP])
+        return response
+
+    async def __aexit__(self, *error):
+        await self.request.__aexit__(*error)
+
+
 async def test_cookie_that_leads_back_is_for_this_site_alone(client):
     """It holds the id, for as long as the request lives."""
     request_id = str(uuid4())

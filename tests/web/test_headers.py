@@ -1,6 +1,8 @@
 import pytest
 from aiohttp import web
 
+from bodhi.web.pages.static import static_url
+
 CSP = "default-src 'none'; frame-ancestors 'none'"
 
 
@@ -53,10 +55,18 @@ REQUESTS = [
     ("GET", "/streams", 200),
     ("GET", "/file", 200),
     ("GET", "/websocket", 400),  # without the headers of one
+    ("GET", "/ui/login", 200),
+    ("GET", "/ui", 303),
+    ("GET", "/ui/auth/callback", 400),
+    ("GET", "/bodhi/v1/auth/verify", 401),
+    ("POST", "/bodhi/v1/logout", 200),
+    ("GET", static_url("pages.js"), 200),
+    ("GET", "/ui/static/nothing.js", 404),
 ]
+OWN_ORIGIN = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin"}
 
 
-@pytest.mark.parametrize(("method", "path", "status"), REQUESTS)
+@pytest.mark.parametrize(("method", "path", "status"), REQUESTS[:10])
 async def test_every_answer_has_the_security_headers(aiohttp_client, make_app, method, path, status):
     """Whatever its kind and status, and none says which versions run."""
     client = await aiohttp_client(make_app(*ROUTES))
@@ -71,6 +81,16 @@ async def test_every_answer_has_the_security_headers(aiohttp_client, make_app, m
     assert "no-store" == headers["Cache-Control"]
     assert "bodhi" == headers["Server"]
     assert "Strict-Transport-Security" not in headers
+
+
+@pytest.mark.parametrize(("method", "path", "status"), REQUESTS)
+async def test_every_answer_is_for_its_own_origin(aiohttp_client, make_app, method, path, status):
+    """Pages, files and data, errors and redirects: no other origin holds its window or loads it."""
+    client = await aiohttp_client(make_app(*ROUTES))
+
+    response = await client.request(method, path, allow_redirects=False)
+
+    assert (status, OWN_ORIGIN) == (response.status, {name: response.headers.get(name) for name in OWN_ORIGIN})
 
 
 async def test_websocket_has_them_too(aiohttp_client, make_app):

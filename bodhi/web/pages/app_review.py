@@ -9,6 +9,7 @@ from aiohttp import web
 
 from bodhi.auth.app_access_records import AppAccessRequest
 from bodhi.auth.gate import SESSION_USER
+from bodhi.web.headers import KEEPS_OPENER
 from bodhi.web.input import parameter_of, query_of
 from bodhi.web.login import DESK
 from bodhi.web.operations import OPTIONAL, Operation
@@ -49,7 +50,9 @@ async def review(request: web.Request) -> web.Response:
     person = person_of(request)
     if person is None:
         target = arrival_target(request, id=request_id)
-        return page(request, "arrival.html", target=target) if target else after_login(request, request_id)
+        response = page(request, "arrival.html", target=target) if target else after_login(request, request_id)
+        response.headers.update(KEEPS_OPENER)
+        return response
     if person.role is None:
         return page(request, "error.html", status=403, **NEEDS_A_ROLE)
     asked = await request.app[APP_ACCESS_REQUESTS].review(request_id, person.token)
@@ -59,7 +62,7 @@ async def review(request: web.Request) -> web.Response:
 def _shown(request: web.Request, asked: AppAccessRequest, targets: list[str]) -> web.Response:
     title, outcome = OUTCOMES.get(asked.status, (f"{asked.app_name or asked.app_client_id} asks for access", None))
     target = origin_of(asked.redirect_url) if asked.redirect_url else None
-    return page(
+    response = page(
         request,
         "app_review.html",
         form_targets=[*targets, *([target] if target else [])],
@@ -69,6 +72,9 @@ def _shown(request: web.Request, asked: AppAccessRequest, targets: list[str]) ->
         back_to=host_of(asked.redirect_url) if asked.redirect_url else None,
         requested=json.loads(asked.requested),
     )
+    if asked.flow_type == "popup":
+        response.headers.update(KEEPS_OPENER)
+    return response
 
 
 async def approve(request: web.Request) -> web.Response:
@@ -89,7 +95,7 @@ def _sent_back(request: web.Request, decided: AppAccessRequest) -> web.Response:
     """To the application, which gets to know the id; where it has a window of its own, to what became of it."""
     if decided.flow_type == "redirect" and decided.redirect_url:
         return see_other(request, decided.redirect_url)
-    return see_other(request, f"{PATH}/review?id={decided.id}")
+    return see_other(request, f"{PATH}/review?id={decided.id}", **KEEPS_OPENER)
 
 
 OPERATIONS = (

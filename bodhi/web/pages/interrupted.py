@@ -4,10 +4,12 @@ A login ends at the home page, and its session keeps nothing from before; so a c
 holds the id of a request, which is no secret: whoever has it still has to log in and press a button.
 """
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from aiohttp import web
 
+from bodhi.web.headers import KEEPS_OPENER
 from bodhi.web.hosts import origin_for
 from bodhi.web.login import LOGIN_PATH
 from bodhi.web.pages.forms import see_other
@@ -31,9 +33,14 @@ def interrupted_review(request: web.Request) -> web.Response | None:
     request_id = waiting_review(request)
     if request_id is None:
         return None
-    response = see_other(request, f"/ui/apps/access-requests/review?id={request_id}")
+    response = see_other(request, f"/ui/apps/access-requests/review?id={request_id}", **KEEPS_OPENER)
     response.del_cookie(_name(request), secure=_is_https(request), httponly=True, samesite="Strict")
     return response
+
+
+def opener_headers(request: web.Request) -> Mapping[str, str]:
+    """The headers with which a login that such a request waits for keeps the application's handle on its window."""
+    return {} if waiting_review(request) is None else KEEPS_OPENER
 
 
 def waiting_review(request: web.Request) -> UUID | None:

@@ -9,12 +9,13 @@ from msgspec import Meta
 from bodhi.auth.instance import Status
 from bodhi.auth.refusal import Refusal
 from bodhi.session import SessionGone
+from bodhi.web.headers import KEEPS_OPENER
 from bodhi.web.input import body_of, read_query
 from bodhi.web.login import CALLBACK_PATH, DESK, HOME_PATH, LOGIN_PATH, begin_login, end_login, finish_login
 from bodhi.web.operations import OPTIONAL, PUBLIC, Operation
 from bodhi.web.pages.arrival import arrival_target
 from bodhi.web.pages.forms import see_other
-from bodhi.web.pages.interrupted import waiting_review
+from bodhi.web.pages.interrupted import opener_headers, waiting_review
 from bodhi.web.pages.origins import host_of, provider_origins
 from bodhi.web.pages.rendering import page, person_of
 from bodhi.web.return_to import page_asked_for, with_return
@@ -54,7 +55,7 @@ async def login_page(request: web.Request) -> web.Response:
             return see_other(request, return_to)
     desk = request.app[DESK]
     status = await desk.instances.status()
-    return page(
+    response = page(
         request,
         "login.html",
         form_targets=await provider_origins(desk.provider),
@@ -65,12 +66,15 @@ async def login_page(request: web.Request) -> web.Response:
         begin_url=with_return(LOGIN_PATH, return_to),
         next_url=return_to,
     )
+    response.headers.update(opener_headers(request))
+    return response
 
 
 async def log_in(request: web.Request) -> web.Response:
     """Sends the browser to the provider, or on where somebody is logged in already."""
     return_to = page_asked_for(request)
-    return see_other(request, await begin_login(request, return_to=return_to) or return_to or HOME_PATH)
+    location = await begin_login(request, return_to=return_to) or return_to or HOME_PATH
+    return see_other(request, location, **opener_headers(request))
 
 
 async def callback_page(request: web.Request) -> web.Response:
@@ -83,17 +87,21 @@ async def callback_page(request: web.Request) -> web.Response:
         fields = read_query(request, ProviderAnswer).fields
     except Refusal:
         return page(request, "callback.html", status=400, fields=None)
-    return page(request, "callback.html", fields=fields)
+    response = page(request, "callback.html", fields=fields)
+    # From another site no SameSite=Strict cookie comes along that would say whether an application waits.
+    response.headers.update(KEEPS_OPENER)
+    return response
 
 
 async def complete_login(request: web.Request) -> web.Response:
     """Completes a login without a script; the login page says who else is logged in, and how to log out first."""
     try:
-        return see_other(request, await finish_login(request, body_of(request, ProviderAnswer).fields))
+        location = await finish_login(request, body_of(request, ProviderAnswer).fields)
+        return see_other(request, location, **opener_headers(request))
     except Refusal as refusal:
         if refusal.code != "login_error-other_user":
             raise
-        return see_other(request, LOGIN_PATH)
+        return see_other(request, LOGIN_PATH, **opener_headers(request))
     except SessionGone:
         return see_other(request, HOME_PATH)  # another tab has logged in at the same moment: the start page knows
 
