@@ -222,6 +222,7 @@ def _add_requests_and_users(app: web.Application, parts: _Parts) -> Memory[Exter
         app_access_requests=app_access_requests,
         people=parts.people,
         memory=memory,
+        caps_roles=parts.settings.auth_app_roles == "capped",
     )
 
     async def disable_tokens_of(user_id: str) -> None:

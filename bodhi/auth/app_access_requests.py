@@ -9,6 +9,7 @@ from uuid import uuid4
 from bodhi.auth.app_access_records import AppAccessRequest, as_json, asks_for_nothing, storable
 from bodhi.auth.context import SessionUser
 from bodhi.auth.instance import Instance
+from bodhi.auth.people import People
 from bodhi.auth.provider.answers import AppInfo, ClientCredentials, Consent
 from bodhi.auth.provider.errors import ProviderError, ProviderLacks, ProviderRefused
 from bodhi.auth.redirect_urls import redirect_url_with_id
@@ -66,6 +67,7 @@ class AppAccessRequests:
         clock: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._database = database
+        self._people = People(database)
         self._provider = provider
         self._instances = instances
         self._public_url = public_url
@@ -172,6 +174,8 @@ class AppAccessRequests:
     async def approve(self, request_id: str, approved: Any, user: SessionUser) -> AppAccessRequest:
         """The request after *user* approved it; its status is ``failed`` where the provider knew its id already.
 
+        It is ``withdrawn`` where the user was removed meanwhile.
+
         Refused: ``access_request_error-not_found``, ``-expired``, ``-already_processed``; ``-kc_registration_failed``,
         after which the request is a draft as before.
         """
@@ -190,7 +194,16 @@ class AppAccessRequests:
                 return await self._finish(draft, "failed", user_id=user.user_id, error_message=str(error))
             await self._release(draft)
             raise _told(error) from error
-        return await self._approved(draft, approved_json, user.user_id, consent)
+        approval = await self._approved(draft, approved_json, user.user_id, consent)
+        return await self._unless_removed(approval, user.user_id)
+
+    async def _unless_removed(self, approval: AppAccessRequest, user_id: str) -> AppAccessRequest:
+        # A removal is noted before it looks for approvals: one that missed this approval is seen here.
+        person = await self._people.find(user_id)
+        if person is None or not person.is_removed:
+            return approval
+        await self.withdraw_all_of(user_id)
+        return replace(approval, status="withdrawn")
 
     async def _consent(self, draft: AppAccessRequest, token: str) -> Consent:
         consent = await self._provider.consent(

@@ -53,7 +53,7 @@ class ExternalApp:
     user_id: str
     username: str
     role: UserScope | None
-    token: str = field(repr=False)  # the exchanged one
+    token: str = field(repr=False)  # the exchanged one; empty where it carries more scope than *role*
     external_app_token: str = field(repr=False)  # the presented one
     app_client_id: str
     access_request_id: str | None = None

@@ -5,6 +5,7 @@ sent to the provider before its signature, times, issuer and audience were check
 """
 
 import logging
+from dataclasses import replace
 
 from bodhi.auth.app_access_records import AppAccessRequest
 from bodhi.auth.app_access_requests import AppAccessRequests
@@ -22,6 +23,7 @@ from bodhi.auth.people import People
 from bodhi.auth.provider.claims import Claims
 from bodhi.auth.provider.errors import ProviderError
 from bodhi.auth.refusal import Refusal
+from bodhi.auth.scopes import UserScope
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +31,8 @@ log = logging.getLogger(__name__)
 class ExternalApps:
     """The applications whose tokens *provider* issues.
 
-    What a token was exchanged for is kept in *memory*, by the token and until it or the exchanged one expires.
+    What a token was exchanged for is kept in *memory*, by the token and until it or the exchanged one expires. With
+    *caps_roles* an application may do no more than the person whom it acts for.
     """
 
     def __init__(
@@ -40,12 +43,14 @@ class ExternalApps:
         app_access_requests: AppAccessRequests,
         people: People,
         memory: Memory[ExternalApp],
+        caps_roles: bool = True,
     ) -> None:
         self._provider = provider
         self._instances = instances
         self._app_access_requests = app_access_requests
         self._people = people
         self._memory = memory
+        self._caps_roles = caps_roles
 
     async def authenticate(self, token: str) -> ExternalApp:
         """Who acts for whom with *token*; a :exc:`Refusal` for a token that is not accepted.
@@ -53,7 +58,8 @@ class ExternalApps:
         The memory finds nothing but what was found out about this very token, and nothing that has expired: a token
         that is found has been verified.
         """
-        return await self._memory.remembered(token, lambda: self._exchanged(token))
+        app = await self._memory.remembered(token, lambda: self._exchanged(token))
+        return await self._capped(app) if self._caps_roles else app
 
     def forget_user(self, user_id: str) -> None:
         """Ask the provider again about tokens of a person, who was removed or has another role now."""
@@ -62,6 +68,22 @@ class ExternalApps:
     def forget_access_request(self, access_request_id: str) -> None:
         """Check tokens of an app access request again, since it was withdrawn."""
         self._memory.forget(lambda app: app.access_request_id == access_request_id)
+
+    async def _capped(self, app: ExternalApp) -> ExternalApp:
+        """*app* with no more scope than its user's role, as last known; none for users who have no role.
+
+        What is remembered is not capped, so that another role holds from the next request on, on every node. The
+        exchanged token still carries the scope that was taken away, so it is not handed on.
+        """
+        person = await self._people.find(app.user_id)
+        if person is not None and person.is_removed:
+            raise Refusal("token_error-invalid_token")
+        if app.role is None:
+            return app
+        if person is None or person.role is None:
+            return replace(app, role=None, token="")
+        cap = UserScope.of_role(person.role)
+        return app if cap.grants(app.role) else replace(app, role=cap, token="")
 
     async def _exchanged(self, token: str) -> tuple[ExternalApp, float]:
         try:
@@ -114,7 +136,7 @@ class ExternalApps:
 
 
 def _check_addressed(presented: Claims, *, issuer: str, client_id: str) -> str:
-    """The client that a token was issued to, by *issuer* and with *client_id* in its audience."""
+    """The client that a token was issued to, by *issuer* and with *client_id* in its audience; never *client_id*."""
     if presented.authorized_party is None:
         raise _refused("azp", "token_error-invalid_token")
     if presented.issuer != issuer:
@@ -123,9 +145,12 @@ def _check_addressed(presented: Claims, *, issuer: str, client_id: str) -> str:
         raise _refused("aud", "token_error-invalid_token")
     if client_id not in presented.audience:
         raise _refused("aud", "token_error-invalid_audience")
+    # A token of this server's own logins is no credential here: whoever has one is not another application.
+    if client_id in (presented.authorized_party, presented.client_id):
+        raise _refused("azp", "token_error-invalid_token")
     return presented.authorized_party
 
 
 def _refused(claim: str, code: str) -> Refusal:
-    log.info("a token of another application was refused: its claim %s is missing or names somebody else", claim)
+    log.info("a token of another application was refused: its claim %s is missing or not as it has to be", claim)
     return Refusal(code)

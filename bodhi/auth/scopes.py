@@ -53,6 +53,11 @@ class UserScope(_Step):
     MANAGER = "scope_user_manager"
     ADMIN = "scope_user_admin"
 
+    @classmethod
+    def of_role(cls, role: Role) -> Self:
+        """The scope that lets an application do all that a person with *role* may do."""
+        return next(scope for scope in cls if scope.rank == role.rank)
+
 
 AppRole = Role | TokenScope | UserScope
 

@@ -117,6 +117,17 @@ class AuthSettings:
             "What the provider's role names mean here, such as staff=resource_user,boss=resource_admin.",
         ),
     ]
+    auth_app_roles: Annotated[
+        str,
+        Setting(
+            names.BODHI_AUTH_APP_ROLES,
+            kinds.choice("capped", "provider"),
+            "capped",
+            "What another application may do for a person. capped: what the provider grants it, and never more than "
+            "the person's role as last known here; nothing for people who never logged in. provider: what the "
+            "provider grants it.",
+        ),
+    ]
     auth_scopes: Annotated[
         str,
         Setting(

@@ -148,6 +148,36 @@ async def test_a_list_that_the_provider_does_not_give_is_told(api, provider, mon
     assert (500, "user_route_error-list_failed") == await api("manager", "GET", "/users")
 
 
+async def test_a_removal_is_noted_before_what_it_ends_is_looked_for(serve, application, people, provider, sessions):
+    """So that an approval which its user gives meanwhile is not missed; and it is looked for though noting it fails."""
+    noted = []
+
+    async def looks(user_id):
+        found = await people.find(user_id)
+        noted.append(found is not None and found.is_removed)
+
+    async def fails(_):
+        raise BodhiError
+
+    consequences = Consequences(sessions.clear_sessions_for_user, looks)
+    users = Users(
+        provider,
+        people=people,
+        leases=Leases(application),
+        consequences=consequences,
+        has_anything=sessions.count_sessions_for_user,
+    )
+    api = await serve(OPERATIONS, {USERS: users})
+    provider.roles.update(EVERYBODY)
+
+    remove, people.remove = people.remove, fails
+    assert (500, "user_route_error-session_clear_failed") == await api("admin", *delete("id-user"))
+    people.remove = remove
+    await people.note("id-user", "user", Role.USER)
+    assert OK == await api("admin", *delete("id-user"))
+    assert [False, True] == noted
+
+
 async def test_only_managers_see_and_change_people_and_only_administrators_remove_them(api, authenticator, provider):
     """In a session; a token is not enough, however strong."""
     authenticator.callers["token"] = ApiToken("id-admin", TokenScope.ADMIN, "t")

@@ -69,7 +69,7 @@ class World:
         keyring = Keyring([b"a key for tests, of at least 32 bytes"])
         return InstanceService(self.database, keyring=keyring, configured=self.instance if is_set_up else None)
 
-    def apps_with(self, *, is_set_up=True, memory=None):
+    def apps_with(self, *, is_set_up=True, memory=None, **options):
         """What is under test, in another process or in another state."""
         return ExternalApps(
             self.client,
@@ -77,6 +77,7 @@ class World:
             app_access_requests=self.requests,
             people=self.people,
             memory=self.memory if memory is None else memory,
+            **options,
         )
 
     def token(self, username="user", *, client_id=APP, audience=None, scope=SCOPE, **claims):
@@ -126,6 +127,8 @@ async def world_in(database):
         for client_id in (APP, "third-app"):
             idp.add_client(client_id)
         world = World(idp, wall, http, database)
+        for name in ("user", "manager"):  # who have logged in, and may do all that an application may
+            await world.people.note(idp.person(name).user_id, name, Role.ADMIN)
         yield world
         await world.client.close()
 

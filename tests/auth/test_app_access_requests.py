@@ -7,6 +7,7 @@ from bodhi.auth.app_access_records import asks_for_nothing, source_of, storable
 from bodhi.auth.app_access_requests import DRAFT_MS, AppAccessRequests
 from bodhi.auth.context import SessionUser
 from bodhi.auth.instance import Instance, Status
+from bodhi.auth.people import People
 from bodhi.auth.provider.errors import ProviderLacks, ProviderRefused, ProviderUnavailable
 from bodhi.auth.provider_sessions import UNDECIDED_MS, ProviderSessions
 from bodhi.auth.refusal import Refusal
@@ -174,6 +175,39 @@ async def test_the_limit_holds_for_requests_at_once(application, provider, insta
     outcomes = await asyncio.gather(*(ask(requests) for _ in range(12)), return_exceptions=True)
 
     assert 3 == len([one for one in outcomes if not isinstance(one, Refusal)])
+
+
+@pytest.mark.parametrize("withdraws_first", [True, False])
+async def test_an_approval_under_way_does_not_outlive_a_removal(
+    requests, application, provider, ended, withdraws_first
+):
+    """Whether the removal looked for approvals before this one was stored or finds it: it is withdrawn."""
+    people = People(application)
+    await people.note("alice", "Alice", Role.USER)
+    draft = await ask(requests)
+    provider.is_answering.clear()
+    approving = asyncio.create_task(requests.approve(draft.id, SOMETHING, ALICE))
+    await provider.was_asked.wait()
+
+    await people.remove("alice")
+    if withdraws_first:
+        assert 0 == await requests.withdraw_all_of("alice")
+    provider.is_answering.set()
+
+    assert "withdrawn" == (await approving).status
+    assert ("withdrawn", [draft.id]) == ((await requests.by_id(draft.id)).status, ended)
+
+
+async def test_a_removal_of_somebody_else_is_nothing_to_an_approval(requests, application, provider, ended):
+    """Nor is one that was undone by a login."""
+    people = People(application)
+    await people.remove("bob")
+    await people.remove("alice")
+    await people.note("alice", "Alice", Role.USER)
+
+    approved = await requests.approve((await ask(requests)).id, SOMETHING, ALICE)
+
+    assert ("approved", []) == (approved.status, ended)
 
 
 @pytest.mark.parametrize(

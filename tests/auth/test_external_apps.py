@@ -5,9 +5,10 @@ from functools import cache
 import pytest
 from joserfc.jwk import RSAKey
 
-from auth.external import APP, SCOPE, encoded, payload_of, refused, world_in
+from auth.external import APP, MEMORY_SECONDS, SCOPE, encoded, payload_of, refused, world_in
 from bodhi.auth.context import ExternalApp
-from bodhi.auth.scopes import UserScope
+from bodhi.auth.memory import Memory
+from bodhi.auth.scopes import Role, UserScope
 from bodhi.database import Schema, open_database
 
 INVALID = (401, "token_error-invalid_token")
@@ -154,6 +155,18 @@ WRONG = {
     "audience is empty": (lambda world: world.altered(aud=""), AUDIENCE),
     "audience with our name in it": (lambda world: world.altered(aud="bodhi2"), AUDIENCE),
     "audience in upper case": (lambda world: world.altered(aud=["BODHI"]), AUDIENCE),
+    "issued to this server": (lambda world: world.token(client_id="bodhi"), INVALID),
+    "issued to this server by its client_id": (lambda world: world.altered(client_id="bodhi"), INVALID),
+    "issued to this server, for others as well": (
+        lambda world: world.token(client_id="bodhi", audience=[APP, "bodhi", "account"]),
+        INVALID,
+    ),
+    "issued to this server without azp": (lambda world: world.altered(azp=None, client_id="bodhi"), INVALID),
+    "as it comes out of an exchange": (lambda world: world.exchanged(), INVALID),
+    "issued to this server, for somebody else": (
+        lambda world: world.token(client_id="bodhi", audience=[APP]),
+        AUDIENCE,
+    ),
     "two access requests": (lambda world: world.token(scope="scope_access_request:a scope_access_request:b"), INVALID),
     "the same access request twice": (
         lambda world: world.token(scope="scope_access_request:a scope_access_request:a"),
@@ -182,6 +195,7 @@ RIGHT = {
     "audience among others": lambda world: world.altered(aud=["account", "bodhi", "x"]),
     "expires now": lambda world: world.altered(exp=int(world.wall.now)),
     "valid from now on": lambda world: world.altered(nbf=int(world.wall.now)),
+    "issued to another application, in both words": lambda world: world.altered(client_id=APP),
     "type in the header": lambda world: world.idp.sign(payload_of(world.token()), {"typ": "at+jwt"}),
     "addresses of keys that nobody looks at": lambda world: world.idp.sign(
         payload_of(world.token()), {"jku": "http://evil.example/keys"}
@@ -252,6 +266,71 @@ async def test_removed_person_is_refused(world):
     assert (INVALID, 0) == (await refused(world.apps.authenticate(world.token())), world.exchanges)
     await world.people.note(user_id, "user", None)
     assert None is await refused(world.apps.authenticate(world.token()))
+
+
+@pytest.mark.parametrize("role", [None, *Role])
+async def test_an_application_does_no_more_than_its_user(world, role):
+    """By the role that was known last, at each of the four steps; without one it only learns who the user is."""
+    await world.people.note(world.idp.person("user").user_id, "user", role)
+
+    found = {}
+    for scope in UserScope:
+        found[scope] = (await world.apps.authenticate(world.token(scope=f"openid {scope}"))).role
+
+    cap = dict(zip(Role, UserScope, strict=True)).get(role)
+    expected = {scope: cap and min(scope, cap, key=lambda one: one.rank) for scope in UserScope}
+    assert expected == found
+
+
+async def test_who_was_never_here_has_no_role_to_hand_on(world):
+    """However high the provider ranks them."""
+    app = await world.apps.authenticate(world.token("admin", scope="openid scope_user_admin"))
+
+    assert (world.idp.person("admin").user_id, None, "") == (app.user_id, app.role, app.token)
+
+
+async def test_another_role_holds_from_the_next_request_on(world):
+    """For exchanged tokens that are remembered, here and in other processes; and upwards as well as downwards."""
+    user_id, token = world.idp.person("user").user_id, world.token(scope="openid scope_user_manager")
+    nodes = [world.apps, world.apps_with(memory=Memory(seconds=MEMORY_SECONDS, clock=world.wall))]
+    found = []
+    for role in (Role.ADMIN, Role.USER, None, Role.POWER_USER, Role.MANAGER):
+        await world.people.note(user_id, "user", role)
+        found.append([(app.role, bool(app.token)) for app in [await node.authenticate(token) for node in nodes]])
+
+    expected = [
+        (UserScope.MANAGER, True),
+        (UserScope.USER, False),
+        (None, False),
+        (UserScope.POWER_USER, False),
+        (UserScope.MANAGER, True),
+    ]
+    assert [[one] * 2 for one in expected] == found
+    assert 2 == world.exchanges
+
+
+async def test_who_was_removed_is_refused_at_the_next_request(world):
+    """In processes that remember them; and has no scope after another login, until somebody gives them a role."""
+    user_id, token = world.idp.person("user").user_id, world.token()
+    elsewhere = world.apps_with(memory=Memory(seconds=MEMORY_SECONDS, clock=world.wall))
+    await elsewhere.authenticate(token)
+
+    await world.people.remove(user_id)
+    assert INVALID == await refused(elsewhere.authenticate(token))
+    await world.people.note(user_id, "user", None)
+    assert None is (await elsewhere.authenticate(token)).role
+
+
+async def test_the_provider_alone_may_decide(world):
+    """Where the settings leave it to it."""
+    apps = world.apps_with(memory=Memory(seconds=MEMORY_SECONDS, clock=world.wall), caps_roles=False)
+    await world.people.note(world.idp.person("user").user_id, "user", Role.USER)
+
+    roles = {
+        name: (await apps.authenticate(world.token(name, scope="scope_user_admin"))).role for name in ("user", "admin")
+    }
+
+    assert {"user": UserScope.ADMIN, "admin": UserScope.ADMIN} == roles
 
 
 async def test_approved_access_request_is_accepted(world):

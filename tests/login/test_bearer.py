@@ -2,6 +2,9 @@
 
 import pytest
 
+from bodhi.auth.refusal import Refusal
+from bodhi.web.services import APP_ACCESS_REQUESTS
+
 GATED = "/bodhi/v1/tokens"  # sessions alone
 
 
@@ -19,8 +22,9 @@ def ask(browser, provider):
     return ask
 
 
-async def test_another_application_tells_who_it_acts_for(ask, provider):
+async def test_another_application_tells_who_it_acts_for(ask, provider, open_browser, server):
     """With the scope that the person gave it."""
+    await (await open_browser(server)).log_in(provider)
     response = await ask()
 
     told = await response.json()
@@ -63,6 +67,101 @@ async def test_a_removed_person_is_nobody_to_other_applications(ask, provider, o
     assert 200 == (await admin.delete(f"/bodhi/v1/users/{provider.person('user').user_id}")).status
 
     assert {"auth_status": "logged_out"} == await (await ask(token=token)).json()
+
+
+@pytest.mark.parametrize(
+    "paths", [("/bodhi/v1/users/{id}", ""), ("/ui/admin/person/remove", "id={id}")], ids=["api", "page"]
+)
+async def test_a_removed_person_does_not_bring_their_applications_back(ask, provider, open_browser, server, paths):
+    """By logging in again: they have no role to hand on, and their approvals are withdrawn."""
+    admin, user = await open_browser(server), await open_browser(server)
+    await admin.log_in(provider, "admin")
+    await user.log_in(provider, "user")
+    user_id = provider.person("user").user_id
+    scope = await approve(user)
+    approved = {"scope": f"openid scope_user_user {scope}"}
+    assert "scope_user_user" == (await (await ask(**approved)).json())["role"]
+
+    path, query = (part.format(id=user_id) for part in paths)
+    removed = await (admin.post(f"{path}?{query}", allow_redirects=False) if query else admin.delete(path))
+    assert removed.status in {200, 303}
+    assert {"auth_status": "logged_out"} == await (await ask()).json()
+    await user.log_in(provider, "user")
+
+    told = await (await ask()).json()
+    assert ("logged_in", None) == (told["auth_status"], told["role"])
+    gated = await ask(GATED, **approved)
+    assert (403, "access_request_validation_error-not_approved") == (
+        gated.status,
+        (await gated.json())["error"]["code"],
+    )
+
+
+async def test_a_removal_that_was_half_done_takes_applications_at_the_next_attempt(ask, provider, open_browser, server):
+    """Whatever of it failed before."""
+    admin, user = await open_browser(server), await open_browser(server)
+    await admin.log_in(provider, "admin")
+    await user.log_in(provider, "user")
+    scope = await approve(user)
+    requests = server.app[APP_ACCESS_REQUESTS]
+    works = requests.withdraw_all_of
+
+    async def fails(_):
+        requests.withdraw_all_of = works
+        raise Refusal("auth_error-database_unavailable")
+
+    requests.withdraw_all_of = fails
+    path = f"/bodhi/v1/users/{provider.person('user').user_id}"
+    assert [500, 200] == [(await admin.delete(path)).status for _ in range(2)]
+    await user.log_in(provider, "user")
+
+    gated = await ask(GATED, scope=f"scope_user_user {scope}")
+    assert (403, "access_request_validation_error-not_approved") == (
+        gated.status,
+        (await gated.json())["error"]["code"],
+    )
+
+
+async def approve(browser):
+    """The scope of a request of the notes that the person in *browser* approved."""
+    asked = {"app_client_id": "notes", "flow_type": "popup", "requested": {"notes": ["read"]}}
+    request_id = (await (await browser.post("/bodhi/v1/apps/request-access", json=asked)).json())["id"]
+    path = f"/bodhi/v1/access-requests/{request_id}/approve"
+    assert 200 == (await browser.put(path, json={"approved": asked["requested"]})).status
+    found = await browser.get(f"/bodhi/v1/apps/access-requests/{request_id}?app_client_id=notes")
+    return (await found.json())["access_request_scope"]
+
+
+async def test_another_role_holds_for_applications_at_once(ask, provider, open_browser, server, start_server):
+    """What is remembered of their tokens as well, on this node and on others."""
+    admin, other = await open_browser(server), await open_browser(await start_server())
+    await admin.log_in(provider, "admin")
+    await (await open_browser(server)).log_in(provider, "manager")
+    options = {"client_id": "notes", "audience": ["bodhi"], "scope": "openid scope_user_admin"}
+    token = provider.issue_access_token("manager", **options)
+
+    async def roles():
+        bearer = {"Authorization": f"Bearer {token}"}
+        elsewhere = await other.session.get(other.make_url("/bodhi/v1/user"), headers=bearer)
+        return [(await response.json())["role"] for response in (await ask(token=token), elsewhere)]
+
+    assert ["scope_user_manager"] * 2 == await roles()
+    path = f"/bodhi/v1/users/{provider.person('manager').user_id}/role"
+    for role, expected in (("resource_user", "scope_user_user"), ("resource_power_user", "scope_user_power_user")):
+        assert 200 == (await admin.put(path, json={"role": role})).status
+        assert [expected] * 2 == await roles()
+
+
+async def test_bodhi_s_own_access_token_is_no_credential(browser, provider, ask):
+    """Whoever gets hold of one has nothing to present here."""
+    await browser.log_in(provider, "admin")
+    for audience in (["bodhi"], ["account", "notes", "bodhi"]):
+        token = provider.issue_access_token("admin", audience=audience, scope="openid scope_user_admin")
+        gated = await ask(GATED, token=token)
+
+        assert (401, "token_error-invalid_token") == (gated.status, (await gated.json())["error"]["code"])
+        assert {"auth_status": "logged_out"} == await (await ask(token=token)).json()
+    assert 0 == provider.counts["exchange"]
 
 
 async def test_a_token_is_looked_at_instead_of_the_session(browser, provider):

@@ -92,8 +92,9 @@ async def test_names_are_read_where_that_is_clear(browser, provider, odd_token):
 
 
 @pytest.mark.parametrize("scope", [["openid", "scope_user_user"], ["openid scope_user_user"], "openid scope_user_user"])
-async def test_another_application_s_scopes_may_be_a_list(browser, provider, scope):
+async def test_another_application_s_scopes_may_be_a_list(browser, provider, scope, open_browser, server):
     """In the token that it presents, and in the one that this is exchanged for."""
+    await (await open_browser(server)).log_in(provider)  # who has a role that the application can act with
     provider.add_client("notes", secret="a secret of the notes")
     token = provider.issue_access_token("user", client_id="notes", audience=["notes", "bodhi"], scope=scope, jti=5)
     exchanged = provider.issue_access_token("user", audience=["bodhi"], scope=scope, given_name=["Ann"])

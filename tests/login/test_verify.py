@@ -250,7 +250,9 @@ async def test_an_api_token_is_never_handed_on(start_server, open_browser, provi
 
 async def test_another_application_s_token_is_exchanged(start_server, open_browser, provider):
     """What is handed on is for bodhi's client, like that of a session; not the one that was presented."""
-    program = await open_browser(await start_server(**TOKENS))
+    server = await start_server(**TOKENS)
+    program = await open_browser(server)
+    await (await open_browser(server)).log_in(provider)
     provider.add_client("notes", secret="a secret of the notes")
     presented = provider.issue_access_token(
         "user", client_id="notes", audience=["notes", "bodhi"], scope="openid profile scope_user_user"
@@ -261,6 +263,29 @@ async def test_another_application_s_token_is_exchanged(start_server, open_brows
     assert (200, "scope_user_user") == (response.status, response.headers["X-BodhiApp-Role"])
     assert response.headers[TOKEN] not in {"", presented}
     assert response.headers[TOKEN] in provider.issued_secrets
+
+
+@pytest.mark.parametrize("setting", ["capped", "provider"])
+async def test_another_application_passes_as_far_as_its_user(start_server, open_browser, provider, setting):
+    """And no token with more scope than that is handed on; unless the provider alone decides."""
+    server = await start_server(**TOKENS, BODHI_AUTH_APP_ROLES=setting)
+    program = await open_browser(server)
+    await (await open_browser(server)).log_in(provider)
+    provider.add_client("notes", secret="a secret of the notes")
+    scope = "openid profile scope_user_admin"
+    answers = []
+    for user in ("user", "manager"):  # of whom the manager was never here
+        token = provider.issue_access_token(user, client_id="notes", audience=["bodhi"], scope=scope)
+        for query in ("", "?scope=scope_user_admin"):
+            headers = {**asked(), "Authorization": f"Bearer {token}"}
+            response = await program.get(VERIFY + query, headers=headers)
+            answers.append(
+                (response.status, response.headers.get("X-BodhiApp-Role"), bool(response.headers.get(TOKEN)))
+            )
+
+    refused = (403, None, False)
+    capped = [(200, "scope_user_user", False), refused, refused, refused]
+    assert (capped if setting == "capped" else [(200, "scope_user_admin", True)] * 4) == answers
 
 
 QUERIES = [

@@ -210,6 +210,7 @@ def test_public_url(machine, environ, expected):
             "auth_scopes",
             "openid urn:zitadel:roles https://x/y",
         ),
+        ("BODHI_AUTH_APP_ROLES", "Provider", "auth_app_roles", "provider"),
         ("BODHI_AUTH_ACCESS_TOKENS", "Opaque", "auth_access_tokens", "opaque"),
         ("BODHI_CLIENT_STATUS", "Resource-Admin", "client_status", "resource-admin"),
         ("BODHI_API_TOKEN_LIFETIME", "90d", "api_token_lifetime_seconds", 7_776_000),

@@ -26,6 +26,7 @@ class Claims:
     issuer: str | None = None
     audience: tuple[str, ...] = ()
     authorized_party: str | None = None  # ``azp``: the client that the token was issued to
+    client_id: str | None = None  # the same, as RFC 9068 calls it
     scope: str = ""
     token_id: str | None = None  # ``jti``
     username: str | None = None
@@ -56,6 +57,7 @@ class Claims:
             issuer=read["iss"],
             audience=read["aud"] or (),
             authorized_party=read["azp"],
+            client_id=read["client_id"],
             scope=read["scope"] or "",
             token_id=read["jti"],
             username=read["preferred_username"],
@@ -126,6 +128,7 @@ _READERS: Mapping[str, Callable[[object], Any]] = {
     "iss": _text,
     "aud": _audience,
     "azp": _text,
+    "client_id": _text,
     "scope": _scope,
     "jti": identifier,
     "preferred_username": _display_name,
