@@ -39,6 +39,8 @@ PLANS = {
     "change_person_role": PERSON,
     "list_people": PERSON,
     "search_people": PERSON,
+    "last_authority_change": PERSON,
+    "lower_person_role": PERSON,
 }
 # They add a row.
 OTHERS = {"create_api_token", "create_app_access_request", "remember_provider_session", "note_person", "remove_person"}

@@ -12,7 +12,7 @@ PAGES = (
     "/ui/sessions",
     "/ui/tokens",
     "/ui/admin",
-    "/ui/admin/person?id=nobody",
+    "/ui/admin/person?id=00000000-0000-4000-8000-000000000005",
     "/ui/admin/sessions",
     "/ui/admin/access-requests",
     "/ui/admin/tokens",
