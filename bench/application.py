@@ -14,16 +14,9 @@ from typing import Any
 
 from aiohttp import web
 
-SESSION_BYTES = 1024
-KEY = "a key for measurements and nothing else"
+from bench.session_data import KEY, session_data
 
 Setup = Callable[[web.Application], None]
-
-
-def session_data(number: int) -> dict[str, Any]:
-    """A session of 1 KB as JSON: a user, a counter, roles, a token."""
-    data = {"user_id": f"user-{number:06}", "visits": 1_000_000, "roles": ["reader", "editor"], "locale": "en"}
-    return {**data, "token": "".join(chr(97 + (number * 7 + at * at) % 26) for at in range(SESSION_BYTES - 105))}
 
 
 async def open_sessions(kind: str, url: str, stack: AsyncExitStack) -> Setup:

@@ -13,7 +13,7 @@ from time import perf_counter, time_ns
 
 import asyncpg
 
-from bench.application import KEY, session_data
+from bench.session_data import KEY, session_data
 from bench.surroundings import Absent, Figures, Surroundings, percentile, say
 from bodhi.session import DefaultSessionService
 

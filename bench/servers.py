@@ -1,6 +1,5 @@
 """PostgreSQL and Redis of the run's own, in its folder, ended with it."""
 
-import asyncio
 import os
 import pwd
 import shutil
@@ -68,22 +67,6 @@ def redis(folder: Path) -> Iterator[str]:
     finally:
         server.terminate()
         server.wait()
-
-
-def create_database(server_url: str, name: str) -> str:
-    """The URL of a new, empty database on the server; one of that name from before is dropped."""
-    import asyncpg
-
-    async def create() -> None:
-        connection = await asyncpg.connect(server_url)
-        try:
-            await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-            await connection.execute(f"CREATE DATABASE {name}")
-        finally:
-            await connection.close()
-
-    asyncio.run(create())
-    return f"{server_url.rpartition('/')[0]}/{name}"
 
 
 def free_port() -> int:

@@ -11,7 +11,7 @@ import sys
 
 from aiohttp import WSMsgType, web
 
-from bench.application import KEY, session_data
+from bench.session_data import KEY, session_data
 from bodhi.session import SESSIONS, DefaultSessionService, get_session, new_session, setup
 
 

@@ -8,7 +8,7 @@ from statistics import median
 
 import asyncpg
 
-from bench.application import KEY, session_data
+from bench.session_data import KEY, session_data
 from bench.storages import open_shared_connection
 from bench.surroundings import Absent, Figures, Surroundings, median_ratio, say
 from bodhi.database.statements import load_statements

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.databases import create_database
+
 
 class Absent(Exception):
     """Something that is measured against is not on this machine; the message says what and how to get it."""
@@ -38,8 +40,6 @@ class Surroundings:
 
     def postgres_database(self, name: str) -> str:
         """The URL of an empty database of that name on the PostgreSQL server; raises :exc:`Absent`."""
-        from bench.servers import create_database
-
         if self.postgres_url is None:
             raise Absent("PostgreSQL")
         return create_database(self.postgres_url, name)

@@ -12,7 +12,7 @@ from itertools import cycle
 from statistics import median
 from time import perf_counter
 
-from bench.application import KEY, session_data
+from bench.session_data import KEY, session_data
 from bench.storages import SharedConnectionStorage, open_shared_connection
 from bench.surroundings import Figures, Surroundings, median_ratio, percentile, say
 from bodhi.session import DefaultSessionService
