@@ -10,10 +10,13 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
+from itertools import chain
 from typing import Any
 
 from aiohttp import web
 
+from bench.candidates import FLOORS, PING_FLOOR
 from bench.session_data import KEY, session_data
 
 Setup = Callable[[web.Application], None]
@@ -66,6 +69,13 @@ async def _shared_connection(url: str, stack: AsyncExitStack) -> Setup:
     return _peer(SharedConnectionStorage(connection))
 
 
+async def _floor(kind: str, url: str, stack: AsyncExitStack) -> Setup:
+    from bench.floors import open_floor
+
+    return await open_floor(kind, url, stack)
+
+
+_FLOORS = (PING_FLOOR, *chain.from_iterable(FLOORS.values()))
 _KINDS: dict[str, Callable[[str, AsyncExitStack], Awaitable[Setup]]] = {
     "bodhi": _bodhi,
     "cookie": _cookie,
@@ -73,6 +83,7 @@ _KINDS: dict[str, Callable[[str, AsyncExitStack], Awaitable[Setup]]] = {
     "verifier": _redis,
     "pool": _pool,
     "shared": _shared_connection,
+    **{kind: partial(_floor, kind) for kind in _FLOORS},
 }
 
 
@@ -86,7 +97,12 @@ def _peer(storage: Any) -> Setup:
 
 
 def with_handlers(app: web.Application, kind: str) -> None:
-    """Adds ``/seed``, ``/read`` and ``/write``; without sessions ``/read`` alone, to the verifier its own."""
+    """Adds ``/seed``, ``/read`` and ``/write``; without sessions ``/read`` alone, to the verifier its own.
+
+    A floor has got its own handlers already.
+    """
+    if kind in _FLOORS:
+        return
     if kind == "none":
         app.router.add_get("/read", _plain)
         return

@@ -28,6 +28,7 @@ def _at_most(figure: str, title: str, limit: float, unit: str = "x") -> Goal:
     return Goal(figure, title, limit, "at most", unit)
 
 
+DATABASES = {"postgres": "PostgreSQL", "sqlite": "SQLite"}
 GOALS = (
     _at_least("http read postgres 4", "HTTP read, PostgreSQL / Redis, 4 connections", 2.0),
     _at_least("http read postgres 32", "HTTP read, PostgreSQL / Redis, 32 connections", 2.7),
@@ -36,6 +37,12 @@ GOALS = (
     _at_least("http read sqlite 4", "HTTP read, SQLite / Redis, 4 connections", 2.0),
     _at_least("http read sqlite 32", "HTTP read, SQLite / Redis, 32 connections", 2.6),
     _at_least("http write sqlite 32", "HTTP write, SQLite / Redis, 32 connections", 2.2),
+    *(
+        _at_most(f"http cpu {what} {name} {at}", f"server CPU, HTTP {what}, {title} / floor, {at} connections", limit)
+        for name, title in DATABASES.items()
+        for what, limit in (("read", 1.15), ("write", 1.20))
+        for at in (4, 32)
+    ),
     _at_least("load postgres 1", "PostgreSQL load through the store / raw prepared fetchrow, 1 in flight", 1.0),
     _at_least("load postgres 16", "PostgreSQL load through the store / raw prepared fetchrow, 16 in flight", 1.8),
     _at_least("load postgres 64", "PostgreSQL load through the store / raw prepared fetchrow, 64 in flight", 2.5),

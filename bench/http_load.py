@@ -9,31 +9,12 @@ from pathlib import Path
 from statistics import median
 
 from bench import load
+from bench.candidates import FLOORS, REFERENCE, TITLES, WITHOUT_SESSIONS, kind_of
 from bench.process import Process, running
 from bench.surroundings import Absent, Figures, Surroundings, median_ratio, say
 
 CONNECTIONS = (4, 32)
 SESSIONS = 2000
-REFERENCE = "redis"
-# By the name in the tables of goals: what the server process is asked to be.
-KINDS = {
-    "none": "none",
-    "cookie": "cookie",
-    "redis": "redis",
-    "pool": "pool",
-    "shared": "shared",
-    "postgres": "bodhi",
-    "sqlite": "bodhi",
-}
-TITLES = {
-    "none": "aiohttp with no session at all",
-    "cookie": "EncryptedCookieStorage",
-    "redis": "RedisStorage",
-    "pool": "PostgreSQL, asyncpg's pool as it comes",
-    "shared": "SQLite, one aiosqlite connection",
-    "postgres": "bodhi on PostgreSQL",
-    "sqlite": "bodhi on SQLite",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +42,12 @@ class Turn:
 
 
 def measure(surroundings: Surroundings, figures: Figures) -> None:
-    """Fills in the ratios to ``RedisStorage``, and the table of all candidates."""
+    """Fills in the ratios to ``RedisStorage`` and to the floors, and the table of all candidates."""
     rounds, seconds = (3, 1) if surroundings.quick else (5, 2)
     rates: dict[tuple[str, str, int], list[Turn]] = defaultdict(list)
     with ExitStack() as stack:
         candidates = []
-        for name in KINDS:
+        for name in TITLES:
             try:
                 candidates.append(stack.enter_context(_running(name, surroundings)))
             except Absent as absent:
@@ -85,7 +66,7 @@ def _turns(candidates: Sequence[Candidate]) -> Iterator[tuple[Candidate, str, in
     for what in ("read", "write"):
         for connections in CONNECTIONS:
             for one in random.sample(candidates, len(candidates)):
-                if one.name != "none" or what == "read":
+                if one.name != WITHOUT_SESSIONS or what == "read":
                     yield one, what, connections
 
 
@@ -107,6 +88,27 @@ def _conclude(rates: dict[tuple[str, str, int], list[Turn]], figures: Figures) -
         if len(row) > 1:
             table.append(row)
     figures.tables["HTTP"] = table
+    if over := [row for name, floors in FLOORS.items() if (row := _over_floors(name, floors, rates, figures))]:
+        figures.tables["CPU of the server process over the floor's"] = over
+
+
+def _over_floors(
+    name: str, floors: Sequence[str], rates: Mapping[tuple[str, str, int], list[Turn]], figures: Figures
+) -> dict[str, object]:
+    """A row of the CPU of candidate *name* over the floor's: that of the one of *floors* which takes least."""
+    row: dict[str, object] = {}
+    for what in ("read", "write"):
+        for connections in CONNECTIONS:
+            if turns := rates.get((name, what, connections)):
+                floor_cpu = (_cpu(rates[floor, what, connections]) for floor in floors)
+                ratio = max(median_ratio(_cpu(turns), cpu) for cpu in floor_cpu)
+                row[f"{what} at {connections}"] = round(ratio, 2)
+                figures.values[f"http cpu {what} {name} {connections}"] = ratio
+    return {"sessions": TITLES[name], **row} if row else row
+
+
+def _cpu(turns: Sequence[Turn]) -> list[float]:
+    return [turn.cpu_us for turn in turns]
 
 
 def _rates(turns: Sequence[Turn]) -> list[float]:
@@ -115,21 +117,10 @@ def _rates(turns: Sequence[Turn]) -> list[float]:
 
 @contextmanager
 def _running(name: str, surroundings: Surroundings) -> Iterator[Candidate]:
-    url = _url(name, surroundings)
-    with running(KINDS[name], url, surroundings.server_core) as process:
+    url = surroundings.url_for(name, "http")
+    with running(kind_of(name), url, surroundings.server_core) as process:
         cookies = surroundings.folder / f"{name}.cookies"
         say(f"  HTTP, {TITLES[name]}")
-        lines = [] if name == "none" else load.seed(process.port, SESSIONS)
+        lines = [] if name == WITHOUT_SESSIONS else load.seed(process.port, SESSIONS)
         cookies.write_text("".join(f"{line}\n" for line in lines))
         yield Candidate(name, process, cookies)
-
-
-def _url(name: str, surroundings: Surroundings) -> str:
-    if name == "redis":
-        if surroundings.redis_url is None:
-            raise Absent("Redis")
-        return surroundings.redis_url
-    if name in ("pool", "postgres"):
-        return surroundings.postgres_database(f"http_{name}")
-    path = surroundings.sqlite_file(f"http_{name}")
-    return f"sqlite:{path}" if name == "sqlite" else str(path)

@@ -29,6 +29,7 @@ def describe(folder: Path, postgres_programs: Path | None) -> dict[str, str]:
         "SQLite": sqlite3.sqlite_version,
         "PostgreSQL": _told(postgres_programs / "postgres" if postgres_programs else None, "--version"),
         "Redis": _told(shutil.which("redis-server"), "--version"),
+        "Valgrind": _told(shutil.which("valgrind"), "--version"),
         "load by": load.loader_name(),
         "commit": _told(shutil.which("git"), "describe", "--always", "--dirty"),
         **{name: _version(name) for name in PACKAGES},

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.candidates import REFERENCE
 from bench.databases import create_database
 
 
@@ -47,6 +48,17 @@ class Surroundings:
     def sqlite_file(self, name: str) -> Path:
         """A path for a SQLite file, in the folder that goes away with the run."""
         return self.folder / f"{name}.sqlite"
+
+    def url_for(self, candidate: str, measurement: str) -> str:
+        """Where the candidate of that name (see :mod:`bench.candidates`) finds an empty database; or :exc:`Absent`."""
+        if candidate == REFERENCE:
+            if self.redis_url is None:
+                raise Absent("Redis")
+            return self.redis_url
+        if candidate == "pool" or "postgres" in candidate:
+            return self.postgres_database(f"{measurement}_{candidate}")
+        path = self.sqlite_file(f"{measurement}_{candidate}")
+        return f"sqlite:{path}" if "sqlite" in candidate else str(path)
 
     @contextmanager
     def on_server_core(self) -> Iterator[None]:

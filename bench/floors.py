@@ -1,0 +1,101 @@
+"""The floors: the least that an aiohttp handler can do for the same answer, and so what bodhi is measured against.
+
+A floor for sessions reads and writes 1 KB in bodhi's own table: cookie, SHA-256, one statement on a held connection,
+AES-GCM, msgspec, one middleware and one signal that do nothing. It keeps no promise: no wait is bounded, nothing is
+checked, merged, rotated or noted. What bodhi takes beyond it is bodhi's own doing, and not that of aiohttp or a driver.
+So the cryptography, the durability and the headers here have to stay those of bodhi.
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from hashlib import sha256
+from secrets import token_urlsafe
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from bench.candidates import FLOORS, PING_FLOOR
+from bench.floor_queries import Queries
+from bench.session_data import KEY, session_data
+from bench.sql_files import statements_of
+from bodhi.session import DefaultSessionService
+
+HEADERS = {"Cache-Control": "no-store", "Vary": "Cookie"}
+DAY_MS = 86_400_000
+NONCE_BYTES = 12
+
+
+@web.middleware
+async def pass_through(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The least middleware."""
+    return await handler(request)
+
+
+async def do_nothing(_: web.Request, __: web.StreamResponse) -> None:
+    """The least signal."""
+
+
+async def open_floor(kind: str, url: str, stack: AsyncExitStack) -> Callable[[web.Application], None]:
+    """What makes a floor of an application, handlers included, on the database of *url*."""
+    if kind == PING_FLOOR:
+        return _add_ping
+    dialect = next(dialect for dialect, kinds in FLOORS.items() if kind in kinds)
+    async with DefaultSessionService.from_url(url, keys=[KEY]):
+        """This creates the tables."""
+    if dialect == "postgres":
+        from bench.floor_postgres import open_queries
+    else:
+        from bench.floor_sqlite import open_queries
+    queries = await open_queries(url, stack, batched=kind.endswith("_batched"))
+    return lambda app: _add_sessions(app, dialect, queries)
+
+
+def _add_ping(app: web.Application) -> None:
+    async def ping(_: web.Request) -> web.Response:
+        return web.Response(text='{"message":"pong"}', content_type="application/json")
+
+    app.middlewares.append(pass_through)
+    app.router.add_get("/ping", ping)
+
+
+def _add_sessions(app: web.Application, dialect: str, queries: Queries) -> None:
+    columns = statements_of(dialect)["load_session"].columns
+    digest_at, data_at, version_at = (columns.index(name) for name in ("digest", "data", "version"))
+    cipher = AESGCM(sha256(KEY.encode()).digest())
+    encode, decode = msgspec.json.Encoder().encode, msgspec.json.Decoder().decode
+    load, save = queries.load, queries.save
+
+    async def seed(request: web.Request) -> web.Response:
+        session_id = token_urlsafe(32)
+        data = session_data(int(request.query["number"]))
+        digest, nonce = sha256(session_id.encode()).digest(), os.urandom(NONCE_BYTES)
+        encrypted = nonce + cipher.encrypt(nonce, encode(data), digest)
+        await queries.create((digest, 1, encrypted, data["user_id"], DAY_MS, DAY_MS, None))
+        return web.Response(text="seeded", headers={"Set-Cookie": f"session={session_id}; Path=/"})
+
+    async def read(request: web.Request) -> web.Response:
+        row = await load((sha256(request.headers["Cookie"].partition("=")[2].encode()).digest(), None))
+        assert row is not None
+        encrypted = row[data_at]
+        data = decode(cipher.decrypt(encrypted[:NONCE_BYTES], encrypted[NONCE_BYTES:], row[digest_at]))
+        return web.Response(text=data["user_id"], headers=HEADERS)
+
+    async def write(request: web.Request) -> web.Response:
+        row = await load((sha256(request.headers["Cookie"].partition("=")[2].encode()).digest(), None))
+        assert row is not None
+        encrypted, digest = row[data_at], row[digest_at]
+        data = decode(cipher.decrypt(encrypted[:NONCE_BYTES], encrypted[NONCE_BYTES:], digest))
+        data["visits"] += 1
+        nonce = os.urandom(NONCE_BYTES)
+        encrypted = nonce + cipher.encrypt(nonce, encode(data), digest)
+        assert await save((digest, row[version_at], encrypted, data["user_id"], None)) is not None
+        return web.Response(text=data["user_id"], headers=HEADERS)
+
+    app.middlewares.append(pass_through)
+    app.on_response_prepare.append(do_nothing)
+    app.router.add_get("/seed", seed)
+    app.router.add_get("/read", read)
+    app.router.add_get("/write", write)
