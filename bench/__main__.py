@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 from bench import (
+    calls,
     gates,
     http_load,
     machine,
@@ -29,6 +30,7 @@ from bench.surroundings import Absent, Figures, Surroundings, cores, keep_off, s
 
 MEASUREMENTS: dict[str, Callable[[Surroundings, Figures], None]] = {
     "http": http_load.measure,
+    "calls": calls.measure,
     "gates": gates.measure,
     "verify": verifying.measure,
     "loads": store_loads.measure,

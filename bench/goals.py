@@ -43,6 +43,13 @@ GOALS = (
         for what, limit in (("read", 1.15), ("write", 1.20))
         for at in (4, 32)
     ),
+    _at_most("calls read functions", "functions of bodhi that a session's read enters", 25, "functions"),
+    _at_most("calls read files", "... in so many files", 10, "files"),
+    _at_most("calls write functions", "functions of bodhi that a session's save enters", 38, "functions"),
+    _at_most("calls write files", "... in so many files", 12, "files"),
+    _at_most("calls ping functions", "functions of bodhi that GET /ping enters", 12, "functions"),
+    _at_most("calls callback functions", "functions of bodhi that the callback of a login enters", 150, "functions"),
+    _at_most("calls callback files", "... in so many files", 40, "files"),
     _at_least("load postgres 1", "PostgreSQL load through the store / raw prepared fetchrow, 1 in flight", 1.0),
     _at_least("load postgres 16", "PostgreSQL load through the store / raw prepared fetchrow, 16 in flight", 1.8),
     _at_least("load postgres 64", "PostgreSQL load through the store / raw prepared fetchrow, 64 in flight", 2.5),

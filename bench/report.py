@@ -40,7 +40,7 @@ def _goal_rows(figures: Figures) -> list[dict[str, Any]]:
     for goal in GOALS:
         value = figures.values.get(goal.figure)
         outcome = "not measured" if value is None else "met" if goal.is_met_by(value) else "missed"
-        measured = "" if value is None else f"{value:.2f} {goal.unit}"
+        measured = "" if value is None else f"{value:{'d' if isinstance(value, int) else '.2f'}} {goal.unit}"
         limit = f"{goal.sense} {goal.limit:g} {goal.unit}"
         rows.append({"what": goal.title, "goal": limit, "measured": measured, "outcome": outcome})
     return rows
