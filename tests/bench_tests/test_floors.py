@@ -3,7 +3,7 @@ import asyncio
 import aiohttp
 import pytest
 
-from bench.conftest import running
+from bench_tests.conftest import running
 from bodhi.session import DefaultSessionService
 
 CALLERS = 12

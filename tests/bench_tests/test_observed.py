@@ -2,9 +2,9 @@ import json
 import subprocess
 import sys
 
-from bench.conftest import ROOT
+from bench_tests.conftest import ROOT
 
-# In the checkout, in a process of its own: here `bench` are the tests.
+# In the checkout, in a process of its own.
 READS = """
 import json, sys
 from urllib.request import Request, urlopen

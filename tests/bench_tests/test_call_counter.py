@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from bench.conftest import ROOT
+from bench_tests.conftest import ROOT
 
 SOURCE = """
 import asyncio
