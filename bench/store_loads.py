@@ -4,16 +4,16 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from hashlib import sha256
 from statistics import median
 
 import asyncpg
 
 from bench.session_data import KEY, session_data
+from bench.sql_files import statements_of
 from bench.storages import open_shared_connection
 from bench.surroundings import Absent, Figures, Surroundings, median_ratio, say
-from bodhi.database.statements import load_statements
 from bodhi.session import DefaultSessionService
-from bodhi.session.handles import digest_of
 
 IN_FLIGHT = (1, 16, 64)
 SESSIONS = 2000
@@ -46,7 +46,7 @@ async def _measure(dialect: str, url: str, surroundings: Surroundings, figures: 
         store = service.get_session_store()
         candidates: dict[str, Load] = {
             "reference": await (_raw_postgres if dialect == "postgres" else _naive_sqlite)(url, stack),
-            "store": lambda session_id: store.load(digest_of(session_id)),
+            "store": lambda session_id: store.load(_digest(session_id)),
             "service": service.load,
         }
         rates: dict[tuple[str, int], list[float]] = {(name, at): [] for name in candidates for at in IN_FLIGHT}
@@ -92,17 +92,22 @@ async def _rate(load: Load, ids: Sequence[str], in_flight: int, seconds: float) 
     return total / (loop.time() - started)
 
 
+def _digest(session_id: str) -> bytes:
+    """What a session is stored under."""
+    return sha256(session_id.encode()).digest()
+
+
 async def _raw_postgres(url: str, stack: AsyncExitStack) -> Load:
     free: asyncio.LifoQueue[asyncpg.prepared_stmt.PreparedStatement] = asyncio.LifoQueue()
     for _ in range(CONNECTIONS):
         connection = await asyncpg.connect(url)
         stack.push_async_callback(connection.close)
-        free.put_nowait(await connection.prepare(load_statements("postgres")["load_session"].sql))
+        free.put_nowait(await connection.prepare(statements_of("postgres")["load_session"].sql))
 
     async def load(session_id: str) -> object:
         statement = await free.get()
         try:
-            return await statement.fetchrow(digest_of(session_id), None)
+            return await statement.fetchrow(_digest(session_id), None)
         finally:
             free.put_nowait(statement)
 
@@ -115,7 +120,7 @@ async def _naive_sqlite(url: str, stack: AsyncExitStack) -> Load:
     connection.row_factory = sqlite3.Row
 
     async def load(session_id: str) -> object:
-        async with connection.execute(SQLITE_LOAD, (digest_of(session_id), 0)) as cursor:
+        async with connection.execute(SQLITE_LOAD, (_digest(session_id), 0)) as cursor:
             return await cursor.fetchone()
 
     return load
