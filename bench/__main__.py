@@ -14,6 +14,7 @@ from bench import (
     calls,
     gates,
     http_load,
+    instructions,
     machine,
     many_rows,
     moving,
@@ -30,6 +31,7 @@ from bench.surroundings import Absent, Figures, Surroundings, cores, keep_off, s
 
 MEASUREMENTS: dict[str, Callable[[Surroundings, Figures], None]] = {
     "http": http_load.measure,
+    "instructions": instructions.measure,
     "calls": calls.measure,
     "gates": gates.measure,
     "verify": verifying.measure,
@@ -47,7 +49,7 @@ BUSY_LOAD = 0.5  # processes that want to run: beyond this they are not all our 
 def main() -> None:
     """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, fewer rows: about 3 minutes")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, fewer rows: about 10 minutes")
     parser.add_argument("--large", action="store_true", help="10,000,000 rows where it is 1,000,000 otherwise")
     parser.add_argument("--only", metavar="NAME", choices=MEASUREMENTS, help=f"one of {', '.join(MEASUREMENTS)}")
     options = parser.parse_args()

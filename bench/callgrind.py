@@ -9,8 +9,6 @@ import re
 import shutil
 from pathlib import Path
 
-from bench.surroundings import Absent
-
 MARK = "getpriority"
 _TOTALS = re.compile(r"^totals: (\d+)$", re.MULTILINE)
 
@@ -27,10 +25,13 @@ class Marks:
         os.getpriority(os.PRIO_PROCESS, 0)
 
 
+def is_installed() -> bool:
+    """Whether this machine has valgrind."""
+    return shutil.which("valgrind") is not None
+
+
 def command(folder: Path) -> list[str]:
-    """What a command is put behind, so that its counts come into *folder*; raises :exc:`Absent`."""
-    if shutil.which("valgrind") is None:
-        raise Absent("valgrind: apt-get install valgrind")
+    """What a command is put behind, so that its counts come into the new *folder*."""
     folder.mkdir()
     return ["valgrind", "-q", "--tool=callgrind", f"--dump-before={MARK}", f"--callgrind-out-file={folder / 'counts'}"]
 

@@ -43,6 +43,13 @@ GOALS = (
         for what, limit in (("read", 1.15), ("write", 1.20))
         for at in (4, 32)
     ),
+    *(
+        _at_most(f"instructions {what} {name} {at}", f"instructions, {what}, {title} / floor, {at} in flight", limit)
+        for name, title in DATABASES.items()
+        for what, limit in (("read", 1.10), ("write", 1.15))
+        for at in (1, 4, 32)
+    ),
+    _at_most("instructions ping", "instructions, GET /ping / aiohttp with one middleware", 1.25),
     _at_most("calls read functions", "functions of bodhi that a session's read enters", 25, "functions"),
     _at_most("calls read files", "... in so many files", 10, "files"),
     _at_most("calls write functions", "functions of bodhi that a session's save enters", 38, "functions"),
