@@ -9,7 +9,7 @@ from typing import Any
 from bench.sql_files import Statement
 
 # The parameters that a floor has values for, in the order of Values. Every other one, such as the time, is NULL.
-PARAMETERS = ("digest", "version", "data", "user_id", "idle_ms", "lifetime_ms")
+PARAMETERS = ("digest", "version", "data", "user_id", "idle_ms", "longest_ms")
 
 Row = Sequence[Any]
 Values = tuple[Any, ...]  # the leading PARAMETERS, as many as the statement takes, and None

@@ -9,7 +9,7 @@ So the cryptography, the durability and the headers here have to stay those of b
 import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from secrets import token_urlsafe
 
 import msgspec
@@ -64,7 +64,12 @@ def _add_ping(app: web.Application) -> None:
 def _add_sessions(app: web.Application, dialect: str, queries: Queries) -> None:
     columns = statements_of(dialect)["load_session"].columns
     digest_at, data_at, version_at = (columns.index(name) for name in ("digest", "data", "version"))
-    cipher = AESGCM(sha256(KEY.encode()).digest())
+    secret = sha256(KEY.encode()).digest()
+
+    def cipher_of(digest: bytes) -> AESGCM:
+        """The cipher of one row: each row has a key of its own, as in bodhi."""
+        return AESGCM(blake2b(digest, key=secret, digest_size=32).digest())
+
     encode, decode = msgspec.json.Encoder().encode, msgspec.json.Decoder().decode
     load, save = queries.load, queries.save
 
@@ -72,7 +77,7 @@ def _add_sessions(app: web.Application, dialect: str, queries: Queries) -> None:
         session_id = token_urlsafe(32)
         data = session_data(int(request.query["number"]))
         digest, nonce = sha256(session_id.encode()).digest(), os.urandom(NONCE_BYTES)
-        encrypted = nonce + cipher.encrypt(nonce, encode(data), digest)
+        encrypted = nonce + cipher_of(digest).encrypt(nonce, encode(data), digest)
         await queries.create((digest, 1, encrypted, data["user_id"], DAY_MS, DAY_MS, None))
         return web.Response(text="seeded", headers={"Set-Cookie": f"session={session_id}; Path=/"})
 
@@ -80,13 +85,16 @@ def _add_sessions(app: web.Application, dialect: str, queries: Queries) -> None:
         row = await load((sha256(request.headers["Cookie"].partition("=")[2].encode()).digest(), None))
         assert row is not None
         encrypted = row[data_at]
-        data = decode(cipher.decrypt(encrypted[:NONCE_BYTES], encrypted[NONCE_BYTES:], row[digest_at]))
+        data = decode(
+            cipher_of(row[digest_at]).decrypt(encrypted[:NONCE_BYTES], encrypted[NONCE_BYTES:], row[digest_at])
+        )
         return web.Response(text=data["user_id"], headers=HEADERS)
 
     async def write(request: web.Request) -> web.Response:
         row = await load((sha256(request.headers["Cookie"].partition("=")[2].encode()).digest(), None))
         assert row is not None
         encrypted, digest = row[data_at], row[digest_at]
+        cipher = cipher_of(digest)
         data = decode(cipher.decrypt(encrypted[:NONCE_BYTES], encrypted[NONCE_BYTES:], digest))
         data["visits"] += 1
         nonce = os.urandom(NONCE_BYTES)
