@@ -5,9 +5,9 @@ import json
 import time
 from typing import Any
 
-from bodhi.auth.provider.answers import IdToken, Tokens
-from bodhi.auth.scopes import Role
-from bodhi.auth.session_login import login_data
+from bodhi.oidc.responses import IdToken, Tokens
+from bodhi.server.access.scopes import Role
+from bodhi.server.authentication.login_data import login_data
 
 CLIENT_ID = "bodhi"
 

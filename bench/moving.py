@@ -12,7 +12,7 @@ from bench.dumping import dump
 from bench.many_rows import fill
 from bench.surroundings import Absent, Figures, Surroundings, say
 from bodhi.database import Schema, open_database
-from bodhi.session.transfer import Tally, Transfer
+from bodhi.transfer.copy import Tally, Transfer
 
 LIMIT_SECONDS = 60.0
 _CLEAR = Path("/proc/self/clear_refs")

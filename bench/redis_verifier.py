@@ -15,7 +15,7 @@ from aiohttp_session import get_session, new_session
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bench.logins import login_of
-from bodhi.auth.session_login import EXPIRES_AT, ID_CLAIMS, USER_ID
+from bodhi.server.authentication.login_data import EXPIRES_AT, ID_CLAIMS, USER_ID
 
 NONCE_BYTES = 12
 CIPHER = AESGCM(AESGCM.generate_key(256))

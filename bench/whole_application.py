@@ -14,18 +14,18 @@ from pathlib import Path
 from aiohttp import web
 
 from bench.logins import CLIENT_ID, access_token, login_of
-from bodhi.app import create_app
-from bodhi.auth.context import SessionUser
-from bodhi.auth.gate import USER
-from bodhi.auth.people import People
-from bodhi.auth.scopes import Role, TokenScope
-from bodhi.auth.session_login import USER_ID
-from bodhi.server.runner import Runner
+from bodhi.run.runner import Runner
+from bodhi.server.access.gate import USER
+from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.scopes import Role, TokenScope
+from bodhi.server.app import create_app
+from bodhi.server.authentication.guard import routes_of
+from bodhi.server.authentication.login_data import USER_ID
+from bodhi.server.http.operations import PUBLIC, Operation
+from bodhi.server.services import API_TOKENS, INSTANCES
+from bodhi.server.users.profiles import People
 from bodhi.session import SESSIONS, get_session
 from bodhi.settings import load_settings
-from bodhi.web.guard import routes_of
-from bodhi.web.operations import PUBLIC, Operation
-from bodhi.web.services import API_TOKENS, INSTANCES
 
 CALLERS = 500
 

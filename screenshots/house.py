@@ -12,14 +12,14 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bodhi.app import create_app
-from bodhi.auth.context import SessionUser
+from bodhi.server.access.principal import SessionUser
+from bodhi.server.app import create_app
+from bodhi.server.services import ACCESS_REQUESTS, ACTIVITY, API_TOKENS, PEOPLE
 from bodhi.session import SESSIONS
 from bodhi.session.handles import digest_of
 from bodhi.session.records import Device, Touch
 from bodhi.settings import load_settings
 from bodhi.testing import DevelopmentProvider
-from bodhi.web.services import ACCESS_REQUESTS, ACTIVITY, API_TOKENS, PEOPLE
 from screenshots.moment import NOW, ago, milliseconds_ago
 from screenshots.people import GUESTS, Guest, Login, Token
 

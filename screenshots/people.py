@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from bodhi.auth.scopes import Role, TokenScope
+from bodhi.server.access.scopes import Role, TokenScope
 from bodhi.testing.identity_provider import Person
 
 _BLINK = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0"

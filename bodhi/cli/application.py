@@ -14,7 +14,7 @@ Answer = TypeVar("Answer")
 
 def in_application(settings: Settings, work: Callable[[Database], Awaitable[Answer]]) -> Answer:
     """What *work* answers on the application's database. The schema is checked, not changed."""
-    from bodhi.app import application_database, application_database_faults
+    from bodhi.server.app import application_database, application_database_faults
 
     async def run() -> Answer:
         async with application_database(settings) as database:

@@ -150,7 +150,7 @@ def _keys(settings: Settings, *, is_usable: bool) -> Iterator[Finding]:
 
 
 async def _sample(settings: Settings) -> tuple[Counter[OpenedBy], int]:
-    from bodhi.app import session_service
+    from bodhi.server.app import session_service
 
     async with session_service(settings, sweep_seconds=None, auto_migrate=False) as service:
         return await service.sample_keys(SAMPLE), await service.get_session_store().data_format()
@@ -199,12 +199,12 @@ async def _asked_provider(settings: Settings, issuer: str) -> AsyncIterator[Find
     """Whether the provider describes itself and gives the keys that it signs with."""
     import aiohttp
 
-    from bodhi.auth.provider.algorithms import ASYMMETRIC
-    from bodhi.auth.provider.errors import ProviderError
-    from bodhi.auth.provider.keys import SigningKeys
-    from bodhi.auth.provider.metadata import Discovery
-    from bodhi.auth.provider.transport import Transport
-    from bodhi.web.status import program_version
+    from bodhi.oidc.algorithms import ASYMMETRIC
+    from bodhi.oidc.errors import ProviderError
+    from bodhi.oidc.keys import SigningKeys
+    from bodhi.oidc.metadata import Discovery
+    from bodhi.oidc.transport import Transport
+    from bodhi.server.status.api import program_version
 
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
         transport = Transport(lambda: http, version=program_version(), limit_seconds=settings.auth_timeout_seconds)

@@ -26,7 +26,7 @@ class Part:
 
 def parts_of(settings: Settings) -> Iterator[Part]:
     """Every part of the schema."""
-    from bodhi import app
+    from bodhi.server import app
 
     yield Part(
         "session",

@@ -44,7 +44,7 @@ def serve(command_line: CommandLine) -> int:
             log.warning("%s", warning)
         settings = with_encryption_keys(resolution.settings)  # after the log, which tells when it makes a key file
 
-        from bodhi import server  # only now, for it takes a while that faulty settings need not wait for
+        from bodhi import run as server
 
     return server.serve(settings, click.echo)
 

@@ -14,8 +14,8 @@ from bodhi.cli.db import is_absent_file
 from bodhi.cli.output import Progress, json_line, json_time, plain, print_json_line, print_table, time_of
 from bodhi.cli.sessions_move import copy, import_
 from bodhi.errors import BodhiError
+from bodhi.server.http.devices import device_of
 from bodhi.urls import mask_url
-from bodhi.web.devices import device_of
 
 if TYPE_CHECKING:
     from bodhi.session import DefaultSessionService, SessionInfo, SessionPage
@@ -257,7 +257,7 @@ def _run(
 
     With *is_logged* the log goes to stderr, as a server's does: sessions that end are told there.
     """
-    from bodhi.app import session_database_faults, session_service
+    from bodhi.server.app import session_database_faults, session_service
 
     settings = command_line.settings()
     if is_logged:

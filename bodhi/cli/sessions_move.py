@@ -35,8 +35,8 @@ from bodhi.errors import BodhiError, ConfigurationError
 from bodhi.settings import Settings, kinds, mask_url
 
 if TYPE_CHECKING:
-    from bodhi.session.tower_sessions import ImportTally
-    from bodhi.session.transfer import Reseal, Tally, Transfer
+    from bodhi.transfer.copy import Reseal, Tally, Transfer
+    from bodhi.transfer.tower_sessions import ImportTally
 
 PAUSE_SECONDS = 1.0  # between two passes at least
 LIMIT_SECONDS = 30.0  # for a page
@@ -114,7 +114,7 @@ def tower_sessions(command_line: CommandLine, source_url: str, dry_run: bool, as
     The browsers' cookies go on working under the same cookie name. Rows that cannot be decoded are reported by their
     handle and left.
     """
-    from bodhi.app import session_database, session_database_faults
+    from bodhi.server.app import session_database, session_database_faults
 
     settings = command_line.settings()
     with session_database_faults(settings):
@@ -167,7 +167,7 @@ def _faults(option: str) -> Iterator[None]:
 async def _copy(
     settings: Settings, source_url: str, target_url: str, reseal: "Reseal | None", *, follow: bool, dry_run: bool
 ) -> "Tally":
-    from bodhi.session.transfer import Tally, Transfer
+    from bodhi.transfer.copy import Tally, Transfer
 
     async with AsyncExitStack() as stack:
         with _faults("--from"):
@@ -197,7 +197,7 @@ async def _pass(transfer: "Transfer", sums: "Tally", *, dry_run: bool = False) -
 
 async def _followed(transfer: "Transfer") -> "Tally":
     """What all passes together have written, beside what the last one saw."""
-    from bodhi.session.transfer import Tally
+    from bodhi.transfer.copy import Tally
 
     told = _told_to_end()
     sums = Tally()
@@ -249,9 +249,9 @@ async def _pause(told: asyncio.Event, seconds: float) -> None:
 
 
 async def _import(settings: Settings, source_url: str, target: Database, *, dry_run: bool) -> "ImportTally":
-    from bodhi.app import session_database_faults
     from bodhi.keyring import Keyring
-    from bodhi.session.tower_sessions import TowerImport
+    from bodhi.server.app import session_database_faults
+    from bodhi.transfer.tower_sessions import TowerImport
 
     async with AsyncExitStack() as stack:
         with _faults("--from"):
@@ -340,7 +340,7 @@ async def _refuse_no_sessions(database: Database) -> None:
 
 def _reseal(settings: Settings, to_key: str) -> "Reseal":
     from bodhi.keyring import Keyring
-    from bodhi.session.transfer import resealing
+    from bodhi.transfer.copy import resealing
 
     return resealing(Keyring(settings.encryption_keys), Keyring(keys_named(to_key)))
 

@@ -12,7 +12,7 @@ from bodhi.cli.command_line import BY, CommandLine
 from bodhi.cli.output import json_time, plain, print_json_line, print_table, time_of
 
 if TYPE_CHECKING:
-    from bodhi.auth.api_tokens import TokenRecord
+    from bodhi.server.tokens.service import TokenRecord
 
 LONGEST_LIST = 10_000
 
@@ -35,7 +35,7 @@ def tokens() -> None:
 @click.pass_obj
 def list_tokens(command_line: CommandLine, user: str | None, limit: int, after: str, as_json: bool) -> None:
     """List API tokens, oldest first. With --json each is a line."""
-    from bodhi.auth.api_tokens import ApiTokens
+    from bodhi.server.tokens.service import ApiTokens
 
     found = in_application(
         command_line.resolve().settings,
@@ -62,7 +62,7 @@ def revoke(command_line: CommandLine, token_id: str, yes: bool, as_json: bool) -
 
     Servers that have just checked it remember that for BODHI_TOKEN_MEMORY.
     """
-    from bodhi.auth.api_tokens import ApiTokens
+    from bodhi.server.tokens.service import ApiTokens
 
     settings = command_line.resolve().settings
     ask(f"Make the API token {plain(token_id)} inactive?", is_answered=yes)

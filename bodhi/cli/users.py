@@ -13,7 +13,7 @@ from bodhi.cli.db import is_absent_file
 from bodhi.cli.output import json_time, plain, print_json_line, print_table, time_of
 
 if TYPE_CHECKING:
-    from bodhi.auth.people import KnownPerson
+    from bodhi.server.users.profiles import KnownPerson
     from bodhi.settings import Settings
 
 LONGEST_LIST = 10_000
@@ -36,7 +36,7 @@ def list_users(command_line: CommandLine, limit: int, after: str, as_json: bool)
 
     By user id. With --json each is a line.
     """
-    from bodhi.auth.people import People
+    from bodhi.server.users.profiles import People
 
     settings = command_line.settings()
     found = in_application(settings, lambda database: People(database).list_page(after=after, size=limit + 1))
@@ -53,7 +53,7 @@ def list_users(command_line: CommandLine, limit: int, after: str, as_json: bool)
 
 
 def _session_counts(settings: "Settings", user_ids: Sequence[str]) -> list[int]:
-    from bodhi.app import session_database_faults, session_service
+    from bodhi.server.app import session_database_faults, session_service
 
     if is_absent_file(settings.session_db_url):
         return [0] * len(user_ids)

@@ -1,7 +1,7 @@
 """The numbers in the text format of Prometheus."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -15,7 +15,9 @@ from prometheus_client.metrics_core import (
 
 from bodhi.metrics.requests import BOUNDS
 from bodhi.metrics.snapshot import Labels, Snapshot
-from bodhi.metrics.watch import SESSION_COUNTS
+from bodhi.session.counters import SessionCounters
+
+SESSION_COUNTS = tuple(one.name for one in fields(SessionCounters) if one.type is int)
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -1,10 +1,1 @@
-"""The server: sockets, processes, signals and a graceful end.
-
-``python -m bodhi serve`` calls :func:`serve`. For gunicorn, :func:`application` is what it can load::
-
-    gunicorn bodhi.server:application --worker-class aiohttp.GunicornWebWorker --bind localhost:1135 --workers 2
-"""
-
-from bodhi.server.main import application, serve
-
-__all__ = ["application", "serve"]
+"""The server: HTTP, access control, and one package for each feature."""

@@ -73,7 +73,7 @@ def gather(command_line: Mapping[str, str], environ: Mapping[str, str], director
 
 def _read(findings: Findings, path: Path, source: Source) -> None:
     if os.path.isfile(path):  # noqa: PTH113 - Path's raises where the folder may not be entered
-        from bodhi.settings import files  # here, for most processes have neither file and need no parser
+        from bodhi.settings import files
 
         lines = files.read_dotenv(path) if source is Source.DOTENV else files.read_yaml(path)
         findings.faults += [f"{path}, {problem}" for problem in lines.problems]

@@ -14,8 +14,8 @@ from weakref import WeakSet
 import shop
 from aiohttp import web
 
-from bodhi.app import session_service
 from bodhi.errors import BodhiError
+from bodhi.server.app import session_service
 from bodhi.session import DefaultSessionService, setup
 from bodhi.settings import BODHI_PORT, BODHI_SESSION_COOKIE_NAME, BODHI_SESSION_DB_URL, load_settings
 

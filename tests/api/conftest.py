@@ -8,17 +8,17 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
-from bodhi.auth.context import ANONYMOUS, AuthContext, SessionUser
-from bodhi.auth.people import People
-from bodhi.auth.refusal import Refusal
-from bodhi.auth.scopes import Role
 from bodhi.database import Database, Schema, open_database
+from bodhi.server.access.errors import Refusal
+from bodhi.server.access.principal import ANONYMOUS, AuthContext, SessionUser
+from bodhi.server.access.scopes import Role
+from bodhi.server.authentication.authenticator import AUTHENTICATOR
+from bodhi.server.authentication.guard import routes_of
+from bodhi.server.http.errors import error_middleware
+from bodhi.server.http.operations import Operation
+from bodhi.server.users.profiles import People
 from bodhi.session import DefaultSessionService
 from bodhi.testing.clock import Clock
-from bodhi.web.authenticator import AUTHENTICATOR
-from bodhi.web.errors import error_middleware
-from bodhi.web.guard import routes_of
-from bodhi.web.operations import Operation
 from support.scripted_provider import ScriptedProvider
 
 CALLER = "Test-Caller"

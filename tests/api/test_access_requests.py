@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from bodhi.auth.access_requests import AccessRequests
-from bodhi.auth.context import ApiToken, ExternalApp, SessionUser
-from bodhi.auth.provider import ProviderLacks, ProviderRefused, ProviderUnavailable
-from bodhi.auth.scopes import Role, TokenScope, UserScope
 from bodhi.errors import BodhiError
-from bodhi.web.access_requests import OPERATIONS
-from bodhi.web.services import ACCESS_REQUESTS
+from bodhi.oidc import ProviderLacks, ProviderRefused, ProviderUnavailable
+from bodhi.server.access.principal import ApiToken, ExternalApp, SessionUser
+from bodhi.server.access.scopes import Role, TokenScope, UserScope
+from bodhi.server.roles.api import OPERATIONS
+from bodhi.server.roles.service import AccessRequests
+from bodhi.server.services import ACCESS_REQUESTS
 
 ASK = ("POST", "/user/request-access")
 LOOK = ("GET", "/user/request-status")

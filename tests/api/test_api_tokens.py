@@ -5,13 +5,13 @@ import re
 
 import pytest
 
-from bodhi.auth.api_tokens import ApiTokens
-from bodhi.auth.context import ApiToken, ExternalApp
-from bodhi.auth.gate import SESSION_POWER_USER
-from bodhi.auth.refusal import Refusal
-from bodhi.auth.scopes import Role, TokenScope, UserScope
-from bodhi.web.api_tokens import OPERATIONS
-from bodhi.web.services import API_TOKENS
+from bodhi.server.access.errors import Refusal
+from bodhi.server.access.gate import SESSION_POWER_USER
+from bodhi.server.access.principal import ApiToken, ExternalApp
+from bodhi.server.access.scopes import Role, TokenScope, UserScope
+from bodhi.server.services import API_TOKENS
+from bodhi.server.tokens.api import OPERATIONS
+from bodhi.server.tokens.service import ApiTokens
 
 MALFORMED = (400, "json_rejection_error")
 NOT_FOUND = (404, "entity_error-not_found")

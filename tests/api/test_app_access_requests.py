@@ -4,19 +4,19 @@ import asyncio
 
 import pytest
 
-from bodhi.auth.app_access_requests import DRAFT_MS, AppAccessRequests
-from bodhi.auth.context import ApiToken, ExternalApp
-from bodhi.auth.entity_gate import ids_in
-from bodhi.auth.gate import USER_OR_APP
-from bodhi.auth.instance import Instance, Status
-from bodhi.auth.provider.errors import ProviderRefused, ProviderUnavailable
-from bodhi.auth.scopes import TokenScope, UserScope
-from bodhi.web.answers import answer
-from bodhi.web.app_access_requests import OPERATIONS
-from bodhi.web.entity_gate import only_approved
-from bodhi.web.input import parameter_of
-from bodhi.web.operations import Operation
-from bodhi.web.services import APP_ACCESS_REQUESTS
+from bodhi.oidc.errors import ProviderRefused, ProviderUnavailable
+from bodhi.server.access.gate import USER_OR_APP
+from bodhi.server.access.principal import ApiToken, ExternalApp
+from bodhi.server.access.scopes import TokenScope, UserScope
+from bodhi.server.apps.api import OPERATIONS
+from bodhi.server.apps.entity_gate import ids_in
+from bodhi.server.apps.entity_gate_http import only_approved
+from bodhi.server.apps.service import DRAFT_MS, AppAccessRequests
+from bodhi.server.http.input import parameter_of
+from bodhi.server.http.operations import Operation
+from bodhi.server.http.responses import answer
+from bodhi.server.services import APP_ACCESS_REQUESTS
+from bodhi.server.setup.instance import Instance, Status
 from support.scripted_consents import SCOPE, ScriptedConsents
 
 MALFORMED = (400, "json_rejection_error")

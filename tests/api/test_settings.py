@@ -5,14 +5,14 @@ import logging
 import pytest
 
 from bodhi import logs
-from bodhi.app.settings_book import AppSettings, editable_settings
-from bodhi.auth.api_tokens import ApiTokens
-from bodhi.auth.context import ApiToken, ExternalApp
-from bodhi.auth.scopes import TokenScope, UserScope
+from bodhi.server.access.principal import ApiToken, ExternalApp
+from bodhi.server.access.scopes import TokenScope, UserScope
+from bodhi.server.services import SETTINGS_BOOK
+from bodhi.server.settings.api import OPERATIONS
+from bodhi.server.settings.service import AppSettings, editable_settings
+from bodhi.server.tokens.service import ApiTokens
 from bodhi.settings import BY_NAME, load_settings
 from bodhi.settings.export import INTRODUCTION
-from bodhi.web.services import SETTINGS_BOOK
-from bodhi.web.settings import OPERATIONS
 
 MALFORMED = (400, "json_rejection_error")
 WRONG_TYPE = (400, "settings_metadata_error-invalid_value_type")

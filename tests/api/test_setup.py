@@ -5,15 +5,16 @@ import ipaddress
 
 import pytest
 
-from bodhi.auth.instance import Instance, InstanceService, Status
-from bodhi.auth.provider import ProviderLacks, ProviderRefused, ProviderUnavailable
 from bodhi.database import open_database
 from bodhi.keyring import Keyring
-from bodhi.web import hosts, status
-from bodhi.web.edge import edge_middleware
-from bodhi.web.public_url import PublicUrl
-from bodhi.web.services import INSTANCES
-from bodhi.web.setup import OPERATIONS, SETUP, SetupDesk, own_address
+from bodhi.oidc import ProviderLacks, ProviderRefused, ProviderUnavailable
+from bodhi.server.http import hosts
+from bodhi.server.http.public_url import PublicUrl
+from bodhi.server.http.request_filters import edge_middleware
+from bodhi.server.services import INSTANCES
+from bodhi.server.setup.api import OPERATIONS, SETUP, SetupDesk, own_address
+from bodhi.server.setup.instance import Instance, InstanceService, Status
+from bodhi.server.status import api as status
 
 GOOD = {"name": "my own server", "description": "for tests"}
 DONE = (200, {"status": "resource-admin"})

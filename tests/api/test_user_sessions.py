@@ -6,16 +6,17 @@ import time
 
 import pytest
 
-from bodhi.auth.context import ApiToken, ExternalApp
-from bodhi.auth.leases import Leases
-from bodhi.auth.people import People
-from bodhi.auth.provider import ProviderLacks, ProviderUnavailable
-from bodhi.auth.scopes import Role, TokenScope, UserScope
-from bodhi.auth.users import Consequences, Users
+from bodhi.oidc import ProviderLacks, ProviderUnavailable
+from bodhi.server.access.leases import Leases
+from bodhi.server.access.principal import ApiToken, ExternalApp
+from bodhi.server.access.scopes import Role, TokenScope, UserScope
+from bodhi.server.services import USERS
+from bodhi.server.sessions import admin_api as admin_sessions
+from bodhi.server.sessions import api as user_sessions
+from bodhi.server.users.profiles import People
+from bodhi.server.users.service import Consequences, Users
 from bodhi.session import setup
 from bodhi.session.records import Device
-from bodhi.web import admin_sessions, user_sessions
-from bodhi.web.services import USERS
 
 FIREFOX = Device("192.0.2.7", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
 OWN = "/user/sessions"

@@ -4,15 +4,15 @@ import asyncio
 
 import pytest
 
-from bodhi.auth.context import ApiToken, ExternalApp, SessionUser
-from bodhi.auth.leases import Leases
-from bodhi.auth.provider import ProviderLacks, ProviderRefused, ProviderUnavailable
-from bodhi.auth.refusal import Refusal
-from bodhi.auth.scopes import Role, TokenScope, UserScope
-from bodhi.auth.users import Consequences, Users
 from bodhi.errors import BodhiError
-from bodhi.web.services import USERS
-from bodhi.web.users import OPERATIONS
+from bodhi.oidc import ProviderLacks, ProviderRefused, ProviderUnavailable
+from bodhi.server.access.errors import Refusal
+from bodhi.server.access.leases import Leases
+from bodhi.server.access.principal import ApiToken, ExternalApp, SessionUser
+from bodhi.server.access.scopes import Role, TokenScope, UserScope
+from bodhi.server.services import USERS
+from bodhi.server.users.api import OPERATIONS
+from bodhi.server.users.service import Consequences, Users
 
 MALFORMED = (400, "json_rejection_error")
 OK = (200, None)
@@ -406,7 +406,7 @@ async def test_ids_are_taken_as_they_are(api, people, provider):
 async def test_a_list_that_does_not_end_is_none(api, provider, monkeypatch):
     """Nobody waits for ever."""
     page = await provider.list_users("t", page=1, page_size=100)
-    monkeypatch.setattr("bodhi.auth.users.MOST_PAGES", 3)
+    monkeypatch.setattr("bodhi.server.users.service.MOST_PAGES", 3)
     asked = []
 
     async def endless(*_, **__):

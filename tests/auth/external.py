@@ -6,16 +6,16 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
-from bodhi.auth.app_access_requests import AppAccessRequests
-from bodhi.auth.context import SessionUser
-from bodhi.auth.external_apps import ExternalApps
-from bodhi.auth.instance import Instance, InstanceService, Status
-from bodhi.auth.memory import Memory
-from bodhi.auth.people import People
-from bodhi.auth.provider.client import IdentityProvider
-from bodhi.auth.refusal import Refusal
-from bodhi.auth.scopes import Role
 from bodhi.keyring import Keyring
+from bodhi.oidc.client import IdentityProvider
+from bodhi.server.access.errors import Refusal
+from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.scopes import Role
+from bodhi.server.access.ttl_cache import Memory
+from bodhi.server.apps.external_apps import ExternalApps
+from bodhi.server.apps.service import AppAccessRequests
+from bodhi.server.setup.instance import Instance, InstanceService, Status
+from bodhi.server.users.profiles import People
 from bodhi.testing import DevelopmentProvider
 
 APP = "another-app"

@@ -5,16 +5,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bodhi.auth.access_requests import AccessRequest, AccessRequests
-from bodhi.auth.context import SessionUser
-from bodhi.auth.leases import Leases
-from bodhi.auth.people import People
-from bodhi.auth.provider import ProviderLacks, ProviderRefused, ProviderUnavailable
-from bodhi.auth.refusal import Refusal
-from bodhi.auth.scopes import Role
-from bodhi.auth.users import Consequences, Users
 from bodhi.database import open_database
 from bodhi.errors import BodhiError
+from bodhi.oidc import ProviderLacks, ProviderRefused, ProviderUnavailable
+from bodhi.server.access.errors import Refusal
+from bodhi.server.access.leases import Leases
+from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.scopes import Role
+from bodhi.server.roles.service import AccessRequest, AccessRequests
+from bodhi.server.users.profiles import People
+from bodhi.server.users.service import Consequences, Users
 from support.scripted_provider import ScriptedProvider
 
 MANAGER = SessionUser("m-1", "manager", Role.MANAGER, "the manager's token")
@@ -333,7 +333,7 @@ async def test_a_provider_without_a_list_leaves_what_was_seen_last(requests, peo
 @pytest.mark.parametrize("decision", ["approved", "rejected"])
 async def test_the_log_says_who_decided(requests, caplog, decision):
     """By id, since names may be anything and change."""
-    caplog.set_level("INFO", "bodhi.auth.access_requests")
+    caplog.set_level("INFO", "bodhi.server.roles.service")
     made = await requests.create("u-1", "alice")
 
     await (

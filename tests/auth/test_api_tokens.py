@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bodhi.auth import api_tokens
-from bodhi.auth.api_tokens import LOOKUP_LENGTH, ApiTokens
-from bodhi.auth.context import ANONYMOUS, ApiToken, ExternalApp, SessionUser
-from bodhi.auth.people import People
-from bodhi.auth.refusal import Refusal
-from bodhi.auth.scopes import Role, TokenScope, UserScope
 from bodhi.database import DatabaseUnavailable
+from bodhi.server.access.errors import Refusal
+from bodhi.server.access.principal import ANONYMOUS, ApiToken, ExternalApp, SessionUser
+from bodhi.server.access.scopes import Role, TokenScope, UserScope
+from bodhi.server.tokens import service as api_tokens
+from bodhi.server.tokens.service import LOOKUP_LENGTH, ApiTokens
+from bodhi.server.users.profiles import People
 
 MINUTE = 60_000
 ALICE = SessionUser("alice", "Alice", Role.POWER_USER, "access-token")

@@ -3,16 +3,16 @@ import json
 
 import pytest
 
-from bodhi.auth.app_access_records import asks_for_nothing, source_of, storable
-from bodhi.auth.app_access_requests import DRAFT_MS, AppAccessRequests
-from bodhi.auth.context import SessionUser
-from bodhi.auth.instance import Instance, Status
-from bodhi.auth.people import People
-from bodhi.auth.provider.errors import ProviderLacks, ProviderRefused, ProviderUnavailable
-from bodhi.auth.provider_sessions import UNDECIDED_MS, ProviderSessions
-from bodhi.auth.refusal import Refusal
-from bodhi.auth.scopes import Role
 from bodhi.database import DatabaseUnavailable
+from bodhi.oidc.errors import ProviderLacks, ProviderRefused, ProviderUnavailable
+from bodhi.server.access.errors import Refusal
+from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.scopes import Role
+from bodhi.server.apps.records import asks_for_nothing, source_of, storable
+from bodhi.server.apps.service import DRAFT_MS, AppAccessRequests
+from bodhi.server.login.provider_sessions import UNDECIDED_MS, ProviderSessions
+from bodhi.server.setup.instance import Instance, Status
+from bodhi.server.users.profiles import People
 from support.scripted_consents import ScriptedConsents
 
 ALICE = SessionUser("alice", "Alice", Role.USER, "alices-token")

@@ -3,10 +3,10 @@
 import pytest
 
 from auth.external import refused
-from bodhi.auth.bearer import BearerAuthenticator, token_in
-from bodhi.auth.context import ApiToken, ExternalApp
-from bodhi.auth.refusal import Refusal
-from bodhi.auth.scopes import TokenScope
+from bodhi.server.access.errors import Refusal
+from bodhi.server.access.principal import ApiToken, ExternalApp
+from bodhi.server.access.scopes import TokenScope
+from bodhi.server.authentication.bearer import BearerAuthenticator, token_in
 
 SCHEME = (401, "auth_error-invalid_token")
 TOKEN = (401, "token_error-invalid_token")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bodhi.auth.circuit_breaker import CircuitBreaker
+from bodhi.server.authentication.circuit_breaker import CircuitBreaker
 
 
 class Clock:

@@ -2,12 +2,12 @@ import json
 
 import pytest
 
-from bodhi.auth.app_access_records import AppAccessRequest
-from bodhi.auth.context import ANONYMOUS, ApiToken, ExternalApp, SessionUser
-from bodhi.auth.entity_gate import EntityGate, ids_in
-from bodhi.auth.refusal import Refusal
-from bodhi.auth.scopes import Role, TokenScope, UserScope
-from bodhi.auth.times import EPOCH
+from bodhi.server.access.errors import Refusal
+from bodhi.server.access.principal import ANONYMOUS, ApiToken, ExternalApp, SessionUser
+from bodhi.server.access.scopes import Role, TokenScope, UserScope
+from bodhi.server.access.times import EPOCH
+from bodhi.server.apps.entity_gate import EntityGate, ids_in
+from bodhi.server.apps.records import AppAccessRequest
 
 PRINTER = "6f2c2f0e-0000-4000-8000-00000000000a"
 CAMERA = "6f2c2f0e-0000-4000-8000-00000000000b"

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from auth.external import APP, MEMORY_SECONDS, SCOPE, payload_of, refused, world_in
-from bodhi.auth.memory import Memory
-from bodhi.auth.scopes import UserScope
 from bodhi.database import Schema, open_database
+from bodhi.server.access.scopes import UserScope
+from bodhi.server.access.ttl_cache import Memory
 
 INVALID = (401, "token_error-invalid_token")
 UNAVAILABLE = (503, "auth_error-idp_unavailable")

@@ -6,10 +6,10 @@ import pytest
 from joserfc.jwk import RSAKey
 
 from auth.external import APP, MEMORY_SECONDS, SCOPE, encoded, payload_of, refused, world_in
-from bodhi.auth.context import ExternalApp
-from bodhi.auth.memory import Memory
-from bodhi.auth.scopes import Role, UserScope
 from bodhi.database import Schema, open_database
+from bodhi.server.access.principal import ExternalApp
+from bodhi.server.access.scopes import Role, UserScope
+from bodhi.server.access.ttl_cache import Memory
 
 INVALID = (401, "token_error-invalid_token")
 NOT_GENUINE = (401, "token_error-json_web_token")

@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from bodhi.auth.instance import Instance, InstanceService, Status
-from bodhi.auth.leases import Leases
-from bodhi.auth.provider.errors import ProviderRefused, ProviderTimedOut
-from bodhi.auth.refusal import Refusal
 from bodhi.database import Conflict, DatabaseError, open_database
 from bodhi.keyring import Keyring
+from bodhi.oidc.errors import ProviderRefused, ProviderTimedOut
+from bodhi.server.access.errors import Refusal
+from bodhi.server.access.leases import Leases
+from bodhi.server.setup.instance import Instance, InstanceService, Status
 
 KEY, NEWER_KEY = "an old key for tests, thirty-two characters", "a newer key for tests, thirty-two characters"
 SECRET = "the secret that the provider gave"

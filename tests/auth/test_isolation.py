@@ -5,10 +5,10 @@ import asyncio
 import asyncpg
 import pytest
 
-from bodhi.auth.app_access_requests import AppAccessRequests
-from bodhi.auth.leases import Leases
-from bodhi.auth.refusal import Refusal
 from bodhi.database import open_database
+from bodhi.server.access.errors import Refusal
+from bodhi.server.access.leases import Leases
+from bodhi.server.apps.service import AppAccessRequests
 
 
 @pytest.fixture(params=["serializable", "repeatable read"])

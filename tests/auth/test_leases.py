@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from bodhi.auth.leases import MARGIN_SECONDS, Leases
-from bodhi.auth.refusal import Refusal
 from bodhi.database import Schema, open_database
+from bodhi.server.access.errors import Refusal
+from bodhi.server.access.leases import MARGIN_SECONDS, Leases
 
 HOLD_SECONDS = 60
 

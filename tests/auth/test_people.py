@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from bodhi.auth.people import FoundPerson, People, Person
-from bodhi.auth.refusal import Refusal
-from bodhi.auth.scopes import Role
-from bodhi.auth.times import milliseconds_of
 from bodhi.database import Schema, open_database
+from bodhi.server.access.errors import Refusal
+from bodhi.server.access.scopes import Role
+from bodhi.server.access.times import milliseconds_of
+from bodhi.server.users.profiles import FoundPerson, People, Person
 
 # Who is found by which text.
 FOUND = {

@@ -2,9 +2,9 @@ import asyncio
 
 import pytest
 
-from bodhi.auth.provider_sessions import BATCH, CLOCKS_MS, ProviderSessions
-from bodhi.auth.refusal import Refusal
 from bodhi.database import DatabaseUnavailable
+from bodhi.server.access.errors import Refusal
+from bodhi.server.login.provider_sessions import BATCH, CLOCKS_MS, ProviderSessions
 
 HOUR = 3_600
 LOGOUT_EXPIRES_AT = 1_800_000_120  # seconds since 1970

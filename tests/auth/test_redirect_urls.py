@@ -5,8 +5,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from yarl import URL
 
-from bodhi.auth.redirect_urls import redirect_url_with_id
-from bodhi.auth.refusal import Refusal
+from bodhi.server.access.errors import Refusal
+from bodhi.server.apps.redirect_urls import redirect_url_with_id
 
 ID = "0190d7a8-0000-7000-8000-000000000001"
 

@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from bodhi.auth.instance import Instance
-from bodhi.auth.provider.answers import Tokens
-from bodhi.auth.provider.errors import ProviderRefused, ProviderUnavailable
-from bodhi.auth.refresh import ENDS_THE_LOGIN, GRACE_SECONDS, LEASE, LoginEnded, Refresher
-from bodhi.auth.refusal import Refusal
-from bodhi.auth.unstored_tokens import Renewal
+from bodhi.oidc.errors import ProviderRefused, ProviderUnavailable
+from bodhi.oidc.responses import Tokens
+from bodhi.server.access.errors import Refusal
+from bodhi.server.authentication.refresh import ENDS_THE_LOGIN, GRACE_SECONDS, LEASE, LoginEnded, Refresher
+from bodhi.server.authentication.unstored_tokens import Renewal
+from bodhi.server.setup.instance import Instance
 
 NOW = 1_800_000_000
 INSTANCE = Instance("bodhi", "a secret that nobody guesses")
@@ -232,7 +232,7 @@ async def test_tokens_of_somebody_else_are_not_stored():
 
 async def test_storing_is_tried_again(monkeypatch):
     """What the provider gave is lost otherwise: it has spent the old refresh token."""
-    monkeypatch.setattr("bodhi.auth.refresh.POLL_SECONDS", (0.0,))
+    monkeypatch.setattr("bodhi.server.authentication.refresh.POLL_SECONDS", (0.0,))
     row, provider = Row(expired()), Provider()
     provider.may_answer.clear()
     request = asyncio.create_task(refresher(provider).refresh(row, INSTANCE))
@@ -313,9 +313,9 @@ async def until(condition):
 @pytest.fixture
 def hasty(monkeypatch):
     """Without pauses between attempts, and before a lease that was not given back is used."""
-    monkeypatch.setattr("bodhi.auth.refresh.POLL_SECONDS", (0.0,))
-    monkeypatch.setattr("bodhi.auth.refresh.SETTLE_SECONDS", 0.0)
-    monkeypatch.setattr("bodhi.auth.unstored_tokens.RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("bodhi.server.authentication.refresh.POLL_SECONDS", (0.0,))
+    monkeypatch.setattr("bodhi.server.authentication.refresh.SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr("bodhi.server.authentication.unstored_tokens.RETRY_SECONDS", 0.0)
 
 
 async def test_a_late_answer_is_stored(hasty):
@@ -381,7 +381,7 @@ async def test_new_tokens_outlive_an_outage_of_the_database(hasty, caplog):
 
 async def test_a_request_after_the_outage_stores_what_was_kept(hasty, monkeypatch):
     """Before anything else: the spent refresh token is not presented again."""
-    monkeypatch.setattr("bodhi.auth.unstored_tokens.RETRY_SECONDS", 3600.0)
+    monkeypatch.setattr("bodhi.server.authentication.unstored_tokens.RETRY_SECONDS", 3600.0)
     row, provider = Row(expired()), Provider()
     one = refresher(provider)
     await lose_the_database_during(one, row, provider)
@@ -404,7 +404,7 @@ async def lose_the_database_during(one, row, provider):
 
 async def test_a_session_that_ended_in_the_outage_stays_ended(hasty, monkeypatch):
     """What was kept for it is forgotten."""
-    monkeypatch.setattr("bodhi.auth.unstored_tokens.RETRY_SECONDS", 3600.0)
+    monkeypatch.setattr("bodhi.server.authentication.unstored_tokens.RETRY_SECONDS", 3600.0)
     row, provider = Row(expired()), Provider()
     one = refresher(provider)
     await lose_the_database_during(one, row, provider)
@@ -441,9 +441,9 @@ async def test_what_cannot_be_stored_before_the_end_is_named(hasty, caplog):
 
 async def test_another_process_waits_for_what_the_first_one_keeps(monkeypatch):
     """It takes the lease over and gives the first one time to store: the spent refresh token is not presented."""
-    monkeypatch.setattr("bodhi.auth.refresh.POLL_SECONDS", (0.0,))
-    monkeypatch.setattr("bodhi.auth.refresh.SETTLE_SECONDS", 0.2)
-    monkeypatch.setattr("bodhi.auth.unstored_tokens.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("bodhi.server.authentication.refresh.POLL_SECONDS", (0.0,))
+    monkeypatch.setattr("bodhi.server.authentication.refresh.SETTLE_SECONDS", 0.2)
+    monkeypatch.setattr("bodhi.server.authentication.unstored_tokens.RETRY_SECONDS", 0.01)
     row, provider = Row(expired()), Provider()
     first, second = refresher(provider), refresher(provider)
     provider.may_answer.clear()
@@ -478,7 +478,7 @@ async def test_invalid_grant_after_an_outage_ends_nothing_for_a_while(hasty):
 
 async def test_within_the_grace_period_the_holder_s_tokens_arrive(hasty, monkeypatch):
     """The other process was answered invalid_grant, and goes on with what the first one stores."""
-    monkeypatch.setattr("bodhi.auth.unstored_tokens.RETRY_SECONDS", 3600.0)
+    monkeypatch.setattr("bodhi.server.authentication.unstored_tokens.RETRY_SECONDS", 3600.0)
     row, provider = Row(expired()), Provider()
     first, second = refresher(provider), refresher(provider)
     await lose_the_database_during(first, row, provider)
@@ -494,8 +494,8 @@ async def test_within_the_grace_period_the_holder_s_tokens_arrive(hasty, monkeyp
 
 async def test_memory_is_bounded(hasty, monkeypatch):
     """A session whose new tokens could not be kept is not refreshed."""
-    monkeypatch.setattr("bodhi.auth.unstored_tokens.RETRY_SECONDS", 3600.0)
-    monkeypatch.setattr("bodhi.auth.unstored_tokens.MOST_KEPT", 1)
+    monkeypatch.setattr("bodhi.server.authentication.unstored_tokens.RETRY_SECONDS", 3600.0)
+    monkeypatch.setattr("bodhi.server.authentication.unstored_tokens.MOST_KEPT", 1)
     row, other, provider = Row(expired()), Row(expired()), Provider()
     other.key = b"another row"
     one = refresher(provider)

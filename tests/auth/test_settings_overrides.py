@@ -3,9 +3,9 @@ import logging
 
 import pytest
 
-from bodhi.auth.refusal import Refusal
-from bodhi.auth.settings_overrides import SettingsOverrides
 from bodhi.database import DatabaseUnavailable
+from bodhi.server.access.errors import Refusal
+from bodhi.server.settings.overrides import SettingsOverrides
 
 
 class Applied:

@@ -5,11 +5,11 @@ import json
 
 import pytest
 
-from bodhi.auth.api_tokens import ApiTokens
-from bodhi.auth.context import SessionUser
-from bodhi.auth.people import People
-from bodhi.auth.scopes import Role, TokenScope
 from bodhi.database import Schema, open_database
+from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.scopes import Role, TokenScope
+from bodhi.server.tokens.service import ApiTokens
+from bodhi.server.users.profiles import People
 from bodhi.session import DefaultSessionService
 from cli.conftest import KEY
 

@@ -6,12 +6,12 @@ import pytest
 from click.testing import CliRunner
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from bodhi.app import create_app
-from bodhi.auth.refusal import CATALOGUE
 from bodhi.cli import cli
+from bodhi.server.access.errors import CATALOGUE
+from bodhi.server.app import create_app
+from bodhi.server.http.openapi import codes_of
+from bodhi.server.routes import OPERATIONS
 from bodhi.settings import load_settings
-from bodhi.web.openapi import codes_of
-from bodhi.web.routes import OPERATIONS
 
 
 @pytest.fixture

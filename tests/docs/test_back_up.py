@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import pytest
 
 import bodhi
-from bodhi.auth.api_tokens import ApiTokens
-from bodhi.auth.context import SessionUser
-from bodhi.auth.scopes import Role, TokenScope
 from bodhi.database import Schema, open_database
+from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.scopes import Role, TokenScope
+from bodhi.server.tokens.service import ApiTokens
 from bodhi.session import DefaultSessionService
 from support.postgres import PASSWORD, USER
 

@@ -6,9 +6,9 @@ import aiohttp_session
 import pytest
 
 import bodhi.session
-from bodhi.auth.refusal import CATALOGUE
 from bodhi.cli import cli
 from bodhi.errors import BodhiError
+from bodhi.server.access.errors import CATALOGUE
 from bodhi.session import CookiePolicy, DefaultSessionService, Session, SessionInfo
 from bodhi.settings import BY_NAME
 from support.commands import all_commands

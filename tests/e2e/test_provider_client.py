@@ -6,10 +6,10 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from bodhi.auth.provider.answers import ClientCredentials
-from bodhi.auth.provider.client import IdentityProvider, pkce_challenge
-from bodhi.auth.provider.errors import ProviderRefused
-from bodhi.auth.refusal import Refusal
+from bodhi.oidc.client import IdentityProvider, pkce_challenge
+from bodhi.oidc.errors import ProviderRefused
+from bodhi.oidc.responses import ClientCredentials
+from bodhi.server.access.errors import Refusal
 from e2e.running import Realm
 from e2e.visitor import SCOPE, Client, Visitor
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bodhi.auth.scopes import Role
+from bodhi.server.access.scopes import Role
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bodhi.auth.scopes import Role
+from bodhi.server.access.scopes import Role
 
 
 async def test_a_refresh_gives_a_new_pair(provider, refresh, clock):

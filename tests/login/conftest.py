@@ -11,10 +11,10 @@ from aiohttp import CookieJar
 from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import AbstractRouteDef
 
-from bodhi.app import create_app
+from bodhi.server.app import create_app
+from bodhi.server.login.api import DESK
 from bodhi.settings import load_settings
 from bodhi.testing import DevelopmentProvider
-from bodhi.web.login import DESK
 from support.provider import provider as provider  # noqa: PLC0414 - fixtures, which a conftest has by importing them
 from support.server_process import environ as environ  # noqa: PLC0414
 from support.server_process import launch as launch  # noqa: PLC0414

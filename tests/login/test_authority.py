@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from bodhi.auth.people import Person
-from bodhi.auth.scopes import Role
+from bodhi.server.access.scopes import Role
+from bodhi.server.login.api import DESK
+from bodhi.server.services import API_TOKENS, PEOPLE
+from bodhi.server.users.profiles import Person
 from bodhi.session import SESSIONS, SessionUnavailable
 from bodhi.session.handles import digest_of
-from bodhi.web.login import DESK
-from bodhi.web.services import API_TOKENS, PEOPLE
 from session.raw_database import RawDatabase
 
 CHANGED = (409, "login_error-access_changed")
@@ -335,7 +335,7 @@ async def test_a_removal_ends_sessions_after_it_is_known(server, provider, brows
 
 async def test_a_removal_refuses_what_was_asked_for(server, browser, admin, provider, caplog):
     """An old request gives no role back; they may ask again. The log says who decided."""
-    caplog.set_level("INFO", "bodhi.auth.access_requests")
+    caplog.set_level("INFO", "bodhi.server.roles.service")
     user_id = (await browser.log_in(provider, "nobody"))["user_id"]
     assert 201 == (await browser.post("/bodhi/v1/user/request-access")).status
     (request,) = (await (await admin.get("/bodhi/v1/access-requests/pending")).json())["requests"]

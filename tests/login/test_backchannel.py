@@ -4,9 +4,9 @@ import secrets
 
 import pytest
 
+from bodhi.server.login.api import DESK
 from bodhi.session import SESSIONS, SessionUnavailable
 from bodhi.session.handles import digest_of, handle_of
-from bodhi.web.login import DESK
 
 PATH = "/bodhi/v1/auth/backchannel-logout"
 EVENT = "http://schemas.openid.net/event/backchannel-logout"

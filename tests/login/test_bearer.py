@@ -2,8 +2,8 @@
 
 import pytest
 
-from bodhi.auth.refusal import Refusal
-from bodhi.web.services import APP_ACCESS_REQUESTS
+from bodhi.server.access.errors import Refusal
+from bodhi.server.services import APP_ACCESS_REQUESTS
 
 GATED = "/bodhi/v1/tokens"  # sessions alone
 

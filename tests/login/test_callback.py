@@ -9,11 +9,11 @@ import pytest
 from aiohttp import web
 from aiohttp_session import get_session
 
-from bodhi.auth.login import take_transaction
-from bodhi.auth.refusal import Refusal
+from bodhi.server.access.errors import Refusal
+from bodhi.server.login.api import DESK
+from bodhi.server.login.service import take_transaction
 from bodhi.session import SESSIONS, SessionUnavailable
 from bodhi.session.handles import digest_of
-from bodhi.web.login import DESK
 from session.raw_database import RawDatabase
 
 JSON = {"Content-Type": "application/json"}

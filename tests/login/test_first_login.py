@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from bodhi.auth.provider import ProviderRefused
-from bodhi.web.login import DESK
+from bodhi.oidc import ProviderRefused
+from bodhi.server.login.api import DESK
 
 UNREGISTERED = {"BODHI_CLIENT_ID": None, "BODHI_CLIENT_SECRET": None}
 SETUP = {"name": "a server for tests"}

@@ -7,9 +7,9 @@ import pytest
 from aiohttp import web
 
 from bodhi.keyring import Keyring
+from bodhi.server.authentication.authenticator import AUTHENTICATOR
 from bodhi.session import SESSIONS, get_session, new_session
 from bodhi.session.handles import digest_of
-from bodhi.web.authenticator import AUTHENTICATOR
 from session.raw_database import RawDatabase
 
 VERIFY = "/bodhi/v1/auth/verify"

@@ -5,11 +5,11 @@ import pytest
 
 async def test_the_log_says_whose_login_it_was(browser, provider, caplog):
     """By the id alone: names may be anything."""
-    caplog.set_level("INFO", logger="bodhi.web.login")
+    caplog.set_level("INFO", logger="bodhi.server.login.api")
 
     user_id = (await browser.log_in(provider))["user_id"]
 
-    (record,) = [record for record in caplog.records if record.name == "bodhi.web.login"]
+    (record,) = [record for record in caplog.records if record.name == "bodhi.server.login.api"]
     assert (f"a login of {user_id} was completed", {"user_id": user_id}) == (record.getMessage(), record.fields)
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from bodhi.server.login.api import DESK
 from bodhi.session import SESSIONS, SessionUnavailable
-from bodhi.web.login import DESK
 
 LOCATION = {"location": "http://localhost:1135/ui/login"}
 
@@ -50,7 +50,7 @@ async def test_the_refresh_token_is_revoked_once(browser, provider):
 @pytest.mark.parametrize("failure", ["hang", "reset", "fail"])
 async def test_a_provider_that_fails_holds_no_logout_up(browser, provider, monkeypatch, failure):
     """The session has ended already."""
-    monkeypatch.setattr("bodhi.web.login.REVOCATION_SECONDS", 0.05)
+    monkeypatch.setattr("bodhi.server.login.api.REVOCATION_SECONDS", 0.05)
     await browser.log_in(provider)
     getattr(provider, failure)("revoke")
 

@@ -9,9 +9,9 @@ import psutil
 import pytest
 from yarl import URL
 
-from bodhi.app import session_service
-from bodhi.auth.refresh import LEASE
 from bodhi.database import dialect_of
+from bodhi.server.app import session_service
+from bodhi.server.authentication.refresh import LEASE
 from bodhi.session.handles import digest_of
 from bodhi.settings import load_settings
 from resilience.postgres_locks import locked

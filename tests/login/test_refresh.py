@@ -6,11 +6,11 @@ from urllib.parse import urlsplit
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from bodhi.app.logins import REFRESHER
+from bodhi.server.authentication.authenticator import AUTHENTICATOR
+from bodhi.server.features import REFRESHER
 from bodhi.session import SESSIONS, SessionUnavailable, aiohttp_keys
 from bodhi.session.handles import digest_of
 from bodhi.session.visit import VISIT, Visit
-from bodhi.web.authenticator import AUTHENTICATOR
 from pages.markup import read_page
 
 PROTECTED = "/bodhi/v1/tokens"  # needs a power user
@@ -267,7 +267,7 @@ async def test_a_slow_refresh_is_no_logout(start_server, open_browser, provider,
 
 async def test_new_tokens_are_served_before_they_can_be_stored(browser, server, provider, worn_out, monkeypatch):
     """The database lets sessions be read, and not written: a standby, or a full disk."""
-    monkeypatch.setattr("bodhi.auth.refresh.STORE_SECONDS", 0.0)
+    monkeypatch.setattr("bodhi.server.authentication.refresh.STORE_SECONDS", 0.0)
     await worn_out(browser)
     before = await stored(server, browser)
     hold = provider.hold("refresh", after=True)

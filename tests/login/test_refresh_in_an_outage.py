@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager, closing
 import aiohttp
 import pytest
 
-from bodhi.app import session_service
-from bodhi.app.logins import REFRESHER
 from bodhi.database import dialect_of
+from bodhi.server.app import session_service
+from bodhi.server.features import REFRESHER
 from bodhi.session.handles import digest_of
 from bodhi.settings import load_settings
 from login.test_processes import environment
@@ -56,8 +56,8 @@ async def network(database_url):
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch):
     """The attempts that requests wait for are few."""
-    monkeypatch.setattr("bodhi.auth.refresh.STORE_SECONDS", 0.0)
-    monkeypatch.setattr("bodhi.auth.unstored_tokens.RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("bodhi.server.authentication.refresh.STORE_SECONDS", 0.0)
+    monkeypatch.setattr("bodhi.server.authentication.unstored_tokens.RETRY_SECONDS", 0.05)
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ async def test_a_process_that_is_asked_to_end_in_the_middle(network, launch, ids
 
 async def test_another_node_ends_none_of_them(network, start_server, ids, provider, ask, monkeypatch):
     """The first node's leases have run out, and the other one takes them over while the first keeps the tokens."""
-    monkeypatch.setattr("bodhi.auth.refresh.SETTLE_SECONDS", 2.0)
+    monkeypatch.setattr("bodhi.server.authentication.refresh.SETTLE_SECONDS", 2.0)
     first = await start_server(**settings_for(provider, network))
     second = await start_server(**{**settings_for(provider, network), **environment(provider, network.direct_url)})
     async with outage_during_refreshes(network, first, ids, provider, ask):

@@ -5,12 +5,12 @@ import secrets
 
 import pytest
 
-from bodhi.auth.role_checks import RoleChecks
-from bodhi.auth.scopes import Role
+from bodhi.server.access.scopes import Role
+from bodhi.server.login.api import DESK
+from bodhi.server.services import PEOPLE
+from bodhi.server.users.role_checks import RoleChecks
 from bodhi.session import SESSIONS
 from bodhi.session.handles import digest_of
-from bodhi.web.login import DESK
-from bodhi.web.services import PEOPLE
 
 WORKS, REFUSED = 200, 401
 EVENT = "http://schemas.openid.net/event/backchannel-logout"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bodhi.auth.scopes import Role
+from bodhi.server.access.scopes import Role
 from bodhi.session import SESSIONS
 from bodhi.session.handles import digest_of
 from bodhi.testing.identity_provider.accounts import Person

@@ -4,10 +4,10 @@ import logging
 
 import pytest
 
-from bodhi.app.watching import amounts_of
+from bodhi.server.monitoring import amounts_of
+from bodhi.server.services import ACTIVITY, WATCH
 from bodhi.session import SESSIONS
 from bodhi.session.handles import digest_of
-from bodhi.web.services import ACTIVITY, WATCH
 
 PROTECTED = "/bodhi/v1/tokens"
 

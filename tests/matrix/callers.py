@@ -8,9 +8,9 @@ from uuid import UUID
 
 from aiohttp import web
 
-from bodhi.auth.people import People
-from bodhi.auth.scopes import Role
 from bodhi.database import open_database
+from bodhi.server.access.scopes import Role
+from bodhi.server.users.profiles import People
 from bodhi.session import SESSIONS
 from bodhi.testing import DevelopmentProvider
 from bodhi.testing.identity_provider import Person

@@ -8,11 +8,11 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from bodhi.app import create_app
+from bodhi.server.app import create_app
+from bodhi.server.authentication.guard import routes_of
+from bodhi.server.http.operations import Operation
 from bodhi.settings import load_settings
 from bodhi.testing import DevelopmentProvider
-from bodhi.web.guard import routes_of
-from bodhi.web.operations import Operation
 from matrix.live_server import environment
 from support.provider import provider as provider  # noqa: PLC0414 - a fixture, which a conftest has by importing it
 

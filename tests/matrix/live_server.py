@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from bodhi.app import create_app
+from bodhi.server.app import create_app
 from bodhi.settings import load_settings
 from bodhi.testing import DevelopmentProvider
 from matrix.callers import Caller, every_caller

@@ -6,12 +6,12 @@ from uuid import UUID
 import pytest
 from aiohttp import web
 
-from bodhi.auth.gate import Gate
-from bodhi.auth.scopes import Role, TokenScope, UserScope
-from bodhi.web.input import Paging
-from bodhi.web.operations import OPTIONAL, PUBLIC, Operation
-from bodhi.web.routes import OPERATIONS
-from bodhi.web.services import context_of
+from bodhi.server.access.gate import Gate
+from bodhi.server.access.scopes import Role, TokenScope, UserScope
+from bodhi.server.http.input import Paging
+from bodhi.server.http.operations import OPTIONAL, PUBLIC, Operation
+from bodhi.server.routes import OPERATIONS
+from bodhi.server.services import context_of
 from matrix.callers import LEVELS, every_caller, session
 
 # Section 9.1 and those that it refers to. All gates here are for sessions alone.

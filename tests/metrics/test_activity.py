@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bodhi.auth.refusal import Refusal
 from bodhi.database import open_database
-from bodhi.metrics.activity import Activity, ActivityRecorder
+from bodhi.server.access.errors import Refusal
+from bodhi.server.activity.service import Activity, ActivityRecorder
 
 NOW = datetime(2027, 1, 15, 8, 0, tzinfo=UTC)
 MINUTE_MS = 60_000

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from bodhi.auth.counters import LoginCounters
-from bodhi.auth.memory import Memory
-from bodhi.auth.refresh import Refresher
 from bodhi.metrics.exposition import exposition
-from bodhi.metrics.watch import Watch
+from bodhi.server.access.ttl_cache import Memory
+from bodhi.server.application_metrics import Watch
+from bodhi.server.authentication.refresh import Refresher
+from bodhi.server.login.counters import LoginCounters
 from bodhi.session import DefaultSessionService, SessionGone
 from bodhi.session.records import Save
 

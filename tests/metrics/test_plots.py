@@ -7,8 +7,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-import bodhi.web
-from bodhi.web.pages.plots import HEIGHT, WIDTH, plot
+import bodhi.server.http
+from bodhi.server.activity.plots import HEIGHT, WIDTH, plot
 
 NOON = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
 SVG = "{http://www.w3.org/2000/svg}"
@@ -79,7 +79,7 @@ def test_a_strict_page_shows_it():
 
 def test_its_classes_have_colours():
     """Those of the page's style sheet, which knows light and dark."""
-    css = (Path(bodhi.web.__file__).parent / "static" / "bodhi.css").read_text()
+    css = (Path(bodhi.server.http.__file__).parent / "static" / "bodhi.css").read_text()
     root, _ = drawn(plot("saves", "Saves", series(1, 2)))
 
     classes = {part.get("class") for part in root.iter() if part.get("class")}

@@ -6,8 +6,8 @@ import pytest
 from aiohttp import web
 
 from bodhi.metrics.requests import BOUNDS, RequestTimes
-from bodhi.web import watching
-from bodhi.web.watching import UNMATCHED
+from bodhi.server.http import instrumentation as watching
+from bodhi.server.http.instrumentation import UNMATCHED
 
 
 @pytest.fixture

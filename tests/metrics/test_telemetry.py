@@ -12,11 +12,12 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from bodhi import telemetry
-from bodhi.auth.provider.errors import ProviderUnavailable
-from bodhi.auth.provider.transport import Transport
 from bodhi.database import DatabaseError
 from bodhi.logs import REQUEST_ID
-from bodhi.web import request_id, watching
+from bodhi.oidc.errors import ProviderUnavailable
+from bodhi.oidc.transport import Transport
+from bodhi.server.http import instrumentation as watching
+from bodhi.server.http import request_id
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from bodhi.auth.counters import LoginCounters
-from bodhi.auth.memory import Memory
-from bodhi.auth.refresh import Refresher
 from bodhi.database import DatabaseCounters
 from bodhi.metrics.exposition import COUNTERS, GAUGES, REQUESTS
 from bodhi.metrics.snapshot import Live
-from bodhi.metrics.watch import Watch
+from bodhi.server.access.ttl_cache import Memory
+from bodhi.server.application_metrics import Watch
+from bodhi.server.authentication.refresh import Refresher
+from bodhi.server.login.counters import LoginCounters
 from bodhi.session import SessionUnavailable
 from bodhi.session.counters import SessionCounters
 

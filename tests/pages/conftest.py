@@ -7,7 +7,7 @@ from aiohttp import CookieJar
 from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
-from bodhi.app import create_app
+from bodhi.server.app import create_app
 from bodhi.settings import load_settings
 from bodhi.testing import DevelopmentProvider
 from pages.browser import Browser

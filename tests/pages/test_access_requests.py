@@ -1,7 +1,7 @@
 import pytest
 
+from bodhi.server.services import ACCESS_REQUESTS
 from bodhi.testing.identity_provider import Person
-from bodhi.web.services import ACCESS_REQUESTS
 from pages.browser import HTML
 from pages.markup import read
 

@@ -127,6 +127,6 @@ async def test_htmx_gets_a_note_for_the_top_of_the_page(client):
 
 def test_templates_are_loaded_for_the_first_page_only():
     """A server that starts does not wait for them."""
-    program = "import sys, bodhi.app; sys.exit('jinja2' in sys.modules)"
+    program = "import sys, bodhi.server.app; sys.exit('jinja2' in sys.modules)"
 
     assert 0 == subprocess.run([sys.executable, "-c", program], check=False, timeout=30).returncode

@@ -1,6 +1,6 @@
 import re
 
-from bodhi.auth.scopes import Role
+from bodhi.server.access.scopes import Role
 from bodhi.testing.identity_provider import Person
 from pages.browser import HTML
 from pages.markup import read

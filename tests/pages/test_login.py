@@ -3,7 +3,7 @@ from itertools import product
 import pytest
 from yarl import URL
 
-from bodhi.web.pages.origins import origin_of
+from bodhi.server.login.form_targets import origin_of
 from pages.browser import HTML, path_of
 from pages.conftest import environment
 
@@ -66,7 +66,7 @@ async def test_who_is_logged_in_sees_so(browser, provider):
 
 async def test_logout_ends_here_and_at_the_provider(browser, provider, monkeypatch):
     """The button leads through the provider back to the login page."""
-    monkeypatch.setattr("bodhi.web.login.REVOCATION_SECONDS", 10)  # on a busy machine, too
+    monkeypatch.setattr("bodhi.server.login.api.REVOCATION_SECONDS", 10)  # on a busy machine, too
     await browser.log_in(provider)
 
     await browser.press("Log out")

@@ -1,7 +1,7 @@
 import pytest
 
-from bodhi.auth.scopes import Role
-from bodhi.web.services import PEOPLE
+from bodhi.server.access.scopes import Role
+from bodhi.server.services import PEOPLE
 from pages.browser import HTML
 from pages.markup import read
 

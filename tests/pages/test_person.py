@@ -3,11 +3,11 @@ import logging
 import pytest
 from yarl import URL
 
-from bodhi.auth.context import SessionUser
-from bodhi.auth.scopes import Role, TokenScope
+from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.scopes import Role, TokenScope
+from bodhi.server.services import API_TOKENS, PEOPLE
 from bodhi.session import SESSIONS
 from bodhi.session.records import Device
-from bodhi.web.services import API_TOKENS, PEOPLE
 from pages.browser import HTML
 from pages.conftest import environment
 from pages.markup import read

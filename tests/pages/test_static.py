@@ -4,10 +4,10 @@ from pathlib import Path
 
 from yarl import URL
 
-import bodhi.web
-from bodhi.web.pages.static import static_url
+import bodhi.server.http
+from bodhi.server.http.static_files import static_url
 
-FOLDER = Path(bodhi.web.__file__).parent / "static"
+FOLDER = Path(bodhi.server.http.__file__).parent / "static"
 TYPES = {
     "css": "text/css; charset=utf-8",
     "js": "text/javascript; charset=utf-8",

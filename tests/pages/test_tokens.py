@@ -3,11 +3,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bodhi.auth.api_tokens import ApiTokens
-from bodhi.auth.context import SessionUser
-from bodhi.auth.scopes import Role, TokenScope
 from bodhi.database import open_database
-from bodhi.web.services import API_TOKENS
+from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.scopes import Role, TokenScope
+from bodhi.server.services import API_TOKENS
+from bodhi.server.tokens.service import ApiTokens
 from pages.browser import HTML
 from pages.conftest import environment
 from pages.markup import read
@@ -199,12 +199,12 @@ async def test_administrators_make_tokens_inactive(admin, make, caplog, provider
     """Whoever's it is; the log says who did it."""
     token_id, other = await make("ann"), await make("bob")
     await admin.open(ALL)
-    with caplog.at_level(logging.INFO, "bodhi.auth.api_tokens"):
+    with caplog.at_level(logging.INFO, "bodhi.server.tokens.service"):
         await admin.press("Make this token inactive")
 
     assert (ALL, "Inactive. Programs that use it are refused.") == (admin.path, admin.page.one(id="notice").text)
     assert ["Inactive", "Active"] == [card.all("dd")[1].text for card in admin.page.all("article")]
-    record = [one for one in caplog.records if one.name == "bodhi.auth.api_tokens"][-1]
+    record = [one for one in caplog.records if one.name == "bodhi.server.tokens.service"][-1]
     admin_id = provider.person("admin").user_id
     assert f"an API token was made inactive: {token_id}, by {admin_id}" == record.getMessage()
     assert {"by": admin_id} == record.fields

@@ -6,7 +6,7 @@ import pytest
 from aiohttp import WSServerHandshakeError
 from yarl import URL
 
-from bodhi.auth.scopes import Role
+from bodhi.server.access.scopes import Role
 from bodhi.testing.identity_provider.accounts import Person
 from support.proxies import RULES_BY_PATH
 

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from bodhi.auth.app_access_requests import AppAccessRequests
-from bodhi.auth.refusal import Refusal
 from bodhi.database import Schema, dialect_of, open_database
+from bodhi.server.access.errors import Refusal
+from bodhi.server.apps.service import AppAccessRequests
 from bodhi.session import DefaultSessionService, SessionGone
 from resilience.app import KEY
 from resilience.postgres_locks import blocked, locked

@@ -4,9 +4,9 @@ import socket
 
 import pytest
 
-from bodhi.app import create_app
-from bodhi.server.connections import DEFAULT_LIMITS, Site
-from bodhi.server.runner import Runner
+from bodhi.run.connections import DEFAULT_LIMITS, Site
+from bodhi.run.runner import Runner
+from bodhi.server.app import create_app
 from bodhi.settings import load_settings
 from support.server_process import environ as environ  # noqa: PLC0414 - fixtures, which a conftest has by importing them
 from support.server_process import launch as launch  # noqa: PLC0414

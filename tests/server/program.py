@@ -8,8 +8,9 @@ import time
 
 from aiohttp import web
 
-from bodhi import app, cli
-from bodhi.server import process
+from bodhi import cli
+from bodhi.run import process
+from bodhi.server import app
 
 
 async def upload(request: web.Request) -> web.Response:

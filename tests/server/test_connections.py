@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession, WSMsgType, web
 
-from bodhi.server import connections
-from bodhi.server.connections import DEFAULT_LIMITS, Limits, raise_file_limit
+from bodhi.run import connections
+from bodhi.run.connections import DEFAULT_LIMITS, Limits, raise_file_limit
 from database.loop_clock import LoopClock
 
 PROGRAM = (str(Path(__file__).with_name("few_files.py")),)

@@ -9,9 +9,9 @@ import urllib.request
 import pytest
 
 from bodhi.errors import ConfigurationError
-from bodhi.server import application
-from bodhi.server.dev import Development
-from bodhi.server.sockets import bind
+from bodhi.run import application
+from bodhi.run.dev import Development
+from bodhi.run.sockets import bind
 
 LINE = re.compile(
     r"development provider on (?P<url>http://localhost:\d+): log in as admin, manager, power, user or nobody\n"

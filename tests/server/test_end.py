@@ -103,4 +103,4 @@ def test_signal_during_the_start_ends_it(launch):
         assert 0 == server.stop()
         connection.close()
     assert b"" == server.rest_of_stdout()
-    assert not [word for word in ("Traceback", "bodhi.server") if word in server.stderr]
+    assert not [word for word in ("Traceback", "bodhi.run") if word in server.stderr]

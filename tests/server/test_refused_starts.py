@@ -6,11 +6,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bodhi.app import create_app
 from bodhi.database import Schema, open_database
 from bodhi.errors import ConfigurationError
-from bodhi.server.runner import Runner
-from bodhi.server.sockets import bind, share
+from bodhi.run.runner import Runner
+from bodhi.run.sockets import bind, share
+from bodhi.server.app import create_app
 from support.ports import free_port
 
 PASSWORD = "hunter2-correct-horse"

@@ -6,8 +6,8 @@ import json
 import pytest
 from aiohttp import ClientSession, WSMsgType, web
 
-from bodhi.server import application
-from bodhi.web.life import LIFE
+from bodhi.run import application
+from bodhi.server.http.lifecycle import LIFE
 
 
 async def answer_to(port, request):
@@ -182,7 +182,7 @@ async def test_end_closes_websockets_as_going_away(run_app):
 
 async def test_end_does_not_wait_for_a_silent_websocket(run_app, monkeypatch):
     """A peer that does not say goodbye has a moment."""
-    monkeypatch.setattr("bodhi.web.life.FAREWELL_SECONDS", 0.05)
+    monkeypatch.setattr("bodhi.server.http.lifecycle.FAREWELL_SECONDS", 0.05)
 
     async def chat(request):
         websocket = web.WebSocketResponse()

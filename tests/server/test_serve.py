@@ -120,7 +120,7 @@ def imported(environ, tmp_path):
 
     def imported(*modules, **settings):
         program = (
-            "import sys; from bodhi import cli, server; from bodhi.app import create_app; import bodhi.cli.serve\n"
+            "import sys; from bodhi import cli, run; from bodhi.server.app import create_app; import bodhi.cli.serve\n"
             "from bodhi.settings import load_settings; create_app(load_settings())\n"
             "print([name for name in sys.argv[1:] if name in sys.modules])"
         )
@@ -154,7 +154,7 @@ def test_start_imports_nothing_that_only_logins_need(imported):
         "BODHI_CLIENT_SECRET": "the-secret-of-the-client",
     }
 
-    assert "['bodhi.auth.provider.client']\n" == imported(*unneeded, "bodhi.auth.provider.client", **settings)
+    assert "['bodhi.oidc.client']\n" == imported(*unneeded, "bodhi.oidc.client", **settings)
 
 
 def test_serving_looks_for_no_garbage_among_modules(environ, tmp_path):

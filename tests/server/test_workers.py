@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bodhi.server.supervisor import _pause_after
+from bodhi.run.supervisor import _pause_after
 
 PROGRAM = (str(Path(__file__).with_name("program.py")),)
 WORKERS = 2

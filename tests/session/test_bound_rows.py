@@ -14,7 +14,7 @@ from bodhi.database import Schema, open_database, sqlite_path
 from bodhi.keyring import NEWEST_FORMAT
 from bodhi.session import DefaultSessionService
 from bodhi.session.handles import digest_of
-from bodhi.session.transfer import Transfer
+from bodhi.transfer.copy import Transfer
 from session.conftest import IDLE_SECONDS, KEY, LIFETIME_SECONDS, SETTINGS
 from session.pages import cookie_of, sent
 

@@ -118,8 +118,8 @@ def _password_in(url: str) -> list[str]:
 # Where secrets are made, or come from a test: module, what is called, and which of its arguments and results are some.
 _SOURCES: dict[tuple[str, str], Callable[..., Iterable[str | None]]] = {
     ("secrets", "token_urlsafe"): lambda made, *_: [made],
-    ("bodhi.auth.login", "_random"): lambda made, *_: [made],
-    ("bodhi.auth.provider.answers", "ClientCredentials.__init__"): lambda _, __, ___, secret: [secret],
+    ("bodhi.server.login.service", "_random"): lambda made, *_: [made],
+    ("bodhi.oidc.responses", "ClientCredentials.__init__"): lambda _, __, ___, secret: [secret],
     ("bodhi.database.postgres", "PostgresDatabase.__init__"): lambda _, __, url, **___: _password_in(url),
     ("bodhi.keyring", "Keyring.__init__"): lambda _, __, keys, **___: [key for key in keys if isinstance(key, str)],
     ("bodhi.settings.description", "Settings.__init__"): lambda _, settings, *__, **___: [

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from bodhi.auth.provider.answers import AppInfo, ClientCredentials, Consent
-from bodhi.auth.provider.errors import ProviderError
+from bodhi.oidc.errors import ProviderError
+from bodhi.oidc.responses import AppInfo, ClientCredentials, Consent
 
 SCOPE = "scope_resource-bodhi"
 

@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bodhi.auth.provider import ProviderRefused
-from bodhi.auth.provider.answers import RegisteredClient
+from bodhi.oidc import ProviderRefused
+from bodhi.oidc.responses import RegisteredClient
 
 
 class ScriptedProvider:

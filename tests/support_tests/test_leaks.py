@@ -6,9 +6,9 @@ import secrets
 import pytest
 
 import bodhi.database.postgres  # noqa: F401 - which is heard once it is imported
-from bodhi.auth import login
-from bodhi.auth.provider.answers import ClientCredentials
 from bodhi.database import open_database
+from bodhi.oidc.responses import ClientCredentials
+from bodhi.server.login import service as login
 from bodhi.session.handles import new_session_id
 from bodhi.settings import load_settings
 from bodhi.settings.key_file import new_key

@@ -8,7 +8,7 @@ import pytest
 from bodhi.cli import sessions_move
 from bodhi.cli.sessions_move import StillChanging
 from bodhi.database import DatabaseUnavailable
-from bodhi.session.transfer import Tally
+from bodhi.transfer.copy import Tally
 
 
 class Passes:

@@ -9,8 +9,8 @@ import pytest
 
 from bodhi.database import open_database
 from bodhi.keyring import Keyring
-from bodhi.session import tower_sessions
 from bodhi.session.handles import digest_of, handle_of
+from bodhi.transfer import tower_sessions
 from session.raw_database import RawDatabase
 from transfer.conftest import KEY
 from transfer.tower import FAR_SECONDS, TowerTable, cookie_of, record

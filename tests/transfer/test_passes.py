@@ -7,7 +7,7 @@ import pytest
 
 from bodhi.database import Conflict, DatabaseError, open_database
 from bodhi.session.handles import digest_of, handle_of, share_up_to
-from bodhi.session.transfer import COPIED_COLUMNS, COPIED_TABLE, Tally, Transfer
+from bodhi.transfer.copy import COPIED_COLUMNS, COPIED_TABLE, Tally, Transfer
 from transfer.conftest import KEY
 
 NEW_KEY = "a-new-key-for-moving-of-at-least-thirty-two-characters"

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bodhi.session.tower_records import Undecodable, column_ms, decoded, expiry_ms
+from bodhi.transfer.tower_records import Undecodable, column_ms, decoded, expiry_ms
 from transfer.tower import FAR, FAR_SECONDS, cookie_of, record
 
 # Written by that server's own libraries.

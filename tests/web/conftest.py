@@ -2,7 +2,7 @@
 
 import pytest
 
-from bodhi.app import create_app
+from bodhi.server.app import create_app
 from bodhi.settings import load_settings
 
 

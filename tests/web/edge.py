@@ -6,11 +6,11 @@ import json
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bodhi.web import hosts
-from bodhi.web.edge import edge_middleware
-from bodhi.web.errors import error_middleware
-from bodhi.web.forwarded import FORWARDED, client_of, scheme_told
-from bodhi.web.public_url import PublicUrl
+from bodhi.server.http import hosts
+from bodhi.server.http.errors import error_middleware
+from bodhi.server.http.forwarded import FORWARDED, client_of, scheme_told
+from bodhi.server.http.public_url import PublicUrl
+from bodhi.server.http.request_filters import edge_middleware
 
 PUBLIC = PublicUrl("https", "bodhi.example.org", 443)
 LOCAL = PublicUrl("http", "localhost", 1135, is_explicit=False)

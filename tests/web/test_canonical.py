@@ -2,10 +2,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bodhi.web.canonical import canonical_guard
-from bodhi.web.forwarded import forwarded_guard
-from bodhi.web.hosts import host_guard
-from bodhi.web.public_url import PublicUrl
+from bodhi.server.http.canonical import canonical_guard
+from bodhi.server.http.forwarded import forwarded_guard
+from bodhi.server.http.hosts import host_guard
+from bodhi.server.http.public_url import PublicUrl
 from web.edge import LOCAL, PUBLIC, ask, edge
 
 BASE = str(PUBLIC)

@@ -1,7 +1,7 @@
 import pytest
 from aiohttp import web
 
-from bodhi.web.cors import cors_middleware
+from bodhi.server.http.cors import cors_middleware
 from web.edge import ask, edge
 
 PREFLIGHT = [

@@ -3,9 +3,9 @@ import itertools
 import pytest
 from aiohttp import web
 
-from bodhi.web.cross_site import cross_site_guard, is_cross_site_read
-from bodhi.web.hosts import host_guard
-from bodhi.web.public_url import PublicUrl
+from bodhi.server.http.cross_site import cross_site_guard, is_cross_site_read
+from bodhi.server.http.hosts import host_guard
+from bodhi.server.http.public_url import PublicUrl
 from web.edge import ask, code_of, edge
 
 COOKIE = "__Host-sid"

@@ -1,6 +1,6 @@
 import pytest
 
-from bodhi.web.devices import UNKNOWN, device_of
+from bodhi.server.http.devices import UNKNOWN, device_of
 
 WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
 WINDOWS = f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {WEBKIT}"

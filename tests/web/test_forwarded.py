@@ -1,7 +1,7 @@
 import pytest
 
-from bodhi.web.edge import edge_middleware
-from bodhi.web.forwarded import forwarded_guard
+from bodhi.server.http.forwarded import forwarded_guard
+from bodhi.server.http.request_filters import edge_middleware
 from web.edge import ask, edge, tells
 
 LOOPBACK = "127.0.0.0/8"

@@ -1,7 +1,7 @@
 import pytest
 from aiohttp import web
 
-from bodhi.web.pages.static import static_url
+from bodhi.server.http.static_files import static_url
 
 CSP = "default-src 'none'; frame-ancestors 'none'"
 

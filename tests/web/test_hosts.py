@@ -1,8 +1,8 @@
 import pytest
 
-from bodhi.web.forwarded import forwarded_guard
-from bodhi.web.hosts import host_guard
-from bodhi.web.public_url import PublicUrl
+from bodhi.server.http.forwarded import forwarded_guard
+from bodhi.server.http.hosts import host_guard
+from bodhi.server.http.public_url import PublicUrl
 from web.edge import LOCAL, PUBLIC, ask, code_of, edge
 
 UNKNOWN = (421, "route_error-misdirected_request")

@@ -3,9 +3,9 @@ import pytest
 from aiohttp import web
 
 from bodhi import session
-from bodhi.auth.refusal import CATALOGUE, Refusal
+from bodhi.server.access.errors import CATALOGUE, Refusal
+from bodhi.server.http.errors import error_middleware, refusal_middleware
 from bodhi.session import DefaultSessionService
-from bodhi.web.errors import error_middleware, refusal_middleware
 
 KEY = "a key for tests, of at least thirty-two characters"
 INSIDE = [error_middleware, refusal_middleware]

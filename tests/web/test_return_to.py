@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 import pytest
 from yarl import URL
 
-from bodhi.web.return_to import LONGEST, page_to_return_to, with_return
+from bodhi.server.http.return_to import LONGEST, page_to_return_to, with_return
 
 PAGES = [
     "/",

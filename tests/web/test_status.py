@@ -3,10 +3,10 @@ from importlib.metadata import version
 
 import pytest
 
-from bodhi.app import create_app
+from bodhi.server.app import create_app
+from bodhi.server.http.lifecycle import LIFE
 from bodhi.session import SESSIONS, SessionUnavailable
 from bodhi.settings import load_settings
-from bodhi.web.life import LIFE
 from support.tcp_proxy import TcpProxy
 
 

@@ -2,8 +2,8 @@ import pytest
 from aiohttp import web
 
 from bodhi import session
+from bodhi.server.http.stripping import stripping_middleware
 from bodhi.session import DefaultSessionService
-from bodhi.web.stripping import stripping_middleware
 from web.edge import ask, edge
 
 KEY = "a key for tests, of at least thirty-two characters"

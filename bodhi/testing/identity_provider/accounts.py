@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
-from bodhi.auth.scopes import Role
+from bodhi.server.access.scopes import Role
 
 _NAMESPACE = UUID("6f1d1f5e-3f0c-4c5a-9d0c-5f5b0d1e7a11")
 

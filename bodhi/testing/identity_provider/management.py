@@ -6,8 +6,8 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from bodhi.auth.refusal import Refusal
-from bodhi.auth.scopes import Role, role_named
+from bodhi.server.access.errors import Refusal
+from bodhi.server.access.scopes import Role, role_named
 from bodhi.testing.identity_provider.accounts import Person
 from bodhi.testing.identity_provider.clients import Client
 from bodhi.testing.identity_provider.errors import OAuthError

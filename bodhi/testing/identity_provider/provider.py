@@ -12,7 +12,7 @@ import aiohttp
 from aiohttp import hdrs, web
 from yarl import URL
 
-from bodhi.auth.scopes import Role
+from bodhi.server.access.scopes import Role
 from bodhi.testing.identity_provider.accounts import PEOPLE, Person
 from bodhi.testing.identity_provider.authorization import Authorization
 from bodhi.testing.identity_provider.clients import Client

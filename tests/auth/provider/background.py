@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bodhi.auth.provider import IdentityProvider
+from bodhi.oidc import IdentityProvider
 
 
 async def settled(provider: IdentityProvider) -> None:

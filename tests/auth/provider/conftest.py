@@ -9,7 +9,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from auth.provider.scripted import ScriptedProvider
 from auth.provider.tokens import Clock, public
-from bodhi.auth.provider import ClientCredentials, IdentityProvider
+from bodhi.oidc import ClientCredentials, IdentityProvider
 
 MakeProvider = Callable[..., IdentityProvider]
 

@@ -17,8 +17,8 @@ from auth.provider.tokens import (
     public,
     signed,
 )
-from bodhi.auth.provider import IdentityProvider
-from bodhi.auth.refusal import Refusal
+from bodhi.oidc import IdentityProvider
+from bodhi.server.access.errors import Refusal
 
 MALFORMED = "token_error-invalid_token"
 NOT_GENUINE = "token_error-json_web_token"

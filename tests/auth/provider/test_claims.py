@@ -1,7 +1,7 @@
 import pytest
 
-from bodhi.auth.provider import Claims
-from bodhi.auth.refusal import Refusal
+from bodhi.oidc import Claims
+from bodhi.server.access.errors import Refusal
 
 BASE = {"sub": "u", "exp": 1}
 

@@ -5,7 +5,7 @@ from urllib.parse import unquote_plus
 import pytest
 
 from auth.provider.scripted import HANGS, RESETS, TOKEN, Reply
-from bodhi.auth.provider import ClientCredentials, ProviderRefused, ProviderUnavailable, Tokens
+from bodhi.oidc import ClientCredentials, ProviderRefused, ProviderUnavailable, Tokens
 
 REVOKE = "/protocol/openid-connect/revoke"
 GARBAGE = {

@@ -7,8 +7,8 @@ import pytest
 
 from auth.provider.scripted import KEYS, Reply
 from auth.provider.tokens import CLIENT_ID, NONCE, NOW, access_claims, encoded, id_claims, logout_claims, public, signed
-from bodhi.auth.provider import ProviderUnavailable
-from bodhi.auth.refusal import Refusal
+from bodhi.oidc import ProviderUnavailable
+from bodhi.server.access.errors import Refusal
 
 BAD_CLAIMS = [
     *({"iss": value} for value in ("http://evil.example", "", 5, None, [])),

@@ -7,9 +7,9 @@ from joserfc.jwk import OctKey, OKPKey, RSAKey
 from auth.provider.background import settled
 from auth.provider.scripted import DISCOVERY, HANGS, KEYS, RESETS, Reply
 from auth.provider.tokens import access_claims, public, signed
-from bodhi.auth.provider import ProviderUnavailable
-from bodhi.auth.provider.keys import MIN_INTERVAL_SECONDS, REFRESH_SECONDS, SigningKey
-from bodhi.auth.refusal import Refusal
+from bodhi.oidc import ProviderUnavailable
+from bodhi.oidc.keys import MIN_INTERVAL_SECONDS, REFRESH_SECONDS, SigningKey
+from bodhi.server.access.errors import Refusal
 
 UNUSABLE = {
     "an error": Reply(500, {"error": "server_error"}),

@@ -2,9 +2,9 @@ import pytest
 
 from auth.provider.scripted import KEYS, Reply
 from auth.provider.tokens import CLIENT_ID, LOGOUT, NOW, access_claims, encoded, id_claims, logout_claims, signed
-from bodhi.auth.provider import LogoutToken, ProviderUnavailable
-from bodhi.auth.provider.verify import LONGEST_LOGOUT_SECONDS
-from bodhi.auth.refusal import Refusal
+from bodhi.oidc import LogoutToken, ProviderUnavailable
+from bodhi.oidc.verify import LONGEST_LOGOUT_SECONDS
+from bodhi.server.access.errors import Refusal
 
 REFUSED = ("token_error-invalid_token", 400)
 

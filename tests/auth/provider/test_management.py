@@ -1,7 +1,7 @@
 import pytest
 
 from auth.provider.scripted import RESETS, TOKEN, Reply
-from bodhi.auth.provider import (
+from bodhi.oidc import (
     AppInfo,
     ClientCredentials,
     Consent,

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auth.provider.tokens import NOW, Clock
-from bodhi.auth.memory import Memory
+from bodhi.server.access.ttl_cache import Memory
 
 SECONDS = 300
 

@@ -4,8 +4,8 @@ import pytest
 
 from auth.provider.background import settled
 from auth.provider.scripted import DISCOVERY, HANGS, RESETS, Reply
-from bodhi.auth.provider import ProviderUnavailable
-from bodhi.auth.provider.metadata import REFRESH_SECONDS, RETRY_SECONDS, Metadata
+from bodhi.oidc import ProviderUnavailable
+from bodhi.oidc.metadata import REFRESH_SECONDS, RETRY_SECONDS, Metadata
 
 UNUSABLE = {
     "an error": Reply(500, {"error": "server_error"}),

@@ -1,7 +1,7 @@
 import pytest
 
 from auth.provider.scripted import DISCOVERY, HANGS, RESETS, TOKEN, Reply
-from bodhi.auth.provider import ProviderRefused, ProviderTimedOut, ProviderUnavailable, Tokens
+from bodhi.oidc import ProviderRefused, ProviderTimedOut, ProviderUnavailable, Tokens
 
 GOOD = Reply(200, {"access_token": "at-2", "refresh_token": "rt-2", "expires_in": 300})
 TRANSIENT = {

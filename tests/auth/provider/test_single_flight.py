@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from bodhi.auth.single_flight import SingleFlight
+from bodhi.single_flight import SingleFlight
 
 
 async def test_work_for_one_key_is_shared_and_then_done_again():

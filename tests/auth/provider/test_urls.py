@@ -3,7 +3,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from bodhi.auth.provider import pkce_challenge
+from bodhi.oidc import pkce_challenge
 
 
 async def authorization_url(provider, **changes):

@@ -1,0 +1,38 @@
+"""The client of one OpenID Connect provider: discovery, keys, grants, and the checks of what it signs."""
+
+from bodhi.oidc.claims import Claims
+from bodhi.oidc.client import IdentityProvider, pkce_challenge
+from bodhi.oidc.errors import (
+    ProviderError,
+    ProviderLacks,
+    ProviderRefused,
+    ProviderTimedOut,
+    ProviderUnavailable,
+)
+from bodhi.oidc.responses import (
+    AppInfo,
+    ClientCredentials,
+    Consent,
+    IdToken,
+    LogoutToken,
+    RegisteredClient,
+    Tokens,
+)
+
+__all__ = [
+    "AppInfo",
+    "Claims",
+    "ClientCredentials",
+    "Consent",
+    "IdToken",
+    "IdentityProvider",
+    "LogoutToken",
+    "ProviderError",
+    "ProviderLacks",
+    "ProviderRefused",
+    "ProviderTimedOut",
+    "ProviderUnavailable",
+    "RegisteredClient",
+    "Tokens",
+    "pkce_challenge",
+]

@@ -1,0 +1,149 @@
+"""The claims of an access token, as far as they are read here.
+
+Providers differ in the types of claims. A claim that nothing here depends on is read as well as it can be: a number
+as its digits, a list of names as its names, anything else as absent. Only a claim that is needed can refuse a token.
+"""
+
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from bodhi.server.access.errors import Refusal
+
+_LARGEST = 2**53  # beyond it a number is no time, and not even exact in JSON
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """The claims of one access token, each of one type whatever the provider sent; *raw* is all of them."""
+
+    subject: str
+    expires_at: int  # seconds since 1970
+    not_before: int = 0  # seconds since 1970
+    issuer: str | None = None
+    audience: tuple[str, ...] = ()
+    authorized_party: str | None = None  # ``azp``: the client that the token was issued to
+    client_id: str | None = None  # the same, as RFC 9068 calls it
+    scope: str = ""
+    token_id: str | None = None  # ``jti``
+    username: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    access_request_id: str | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, payload: object, *fallbacks: Mapping[str, Any], required: Collection[str] = ()) -> Self:
+        """The claims in a token's payload; one that is missing or unusable there is taken from the *fallbacks*.
+
+        Raises ``token_error-invalid_token`` where ``sub``, ``exp`` or one of *required* is usable in none of them; the
+        log names the claim.
+        """
+        if not isinstance(payload, dict):
+            raise Refusal("token_error-invalid_token")
+        sources = (payload, *fallbacks)
+        read = {name: _first_usable(name, sources) for name in _READERS}
+        for name in ("sub", "exp", *required):
+            if read[name] is None:
+                log.info("a token was refused: its claim %s is missing or of the wrong type", name)
+                raise Refusal("token_error-invalid_token")
+        return cls(
+            subject=read["sub"],
+            expires_at=read["exp"],
+            not_before=read["nbf"] or 0,
+            issuer=read["iss"],
+            audience=read["aud"] or (),
+            authorized_party=read["azp"],
+            client_id=read["client_id"],
+            scope=read["scope"] or "",
+            token_id=read["jti"],
+            username=read["preferred_username"],
+            first_name=read["given_name"],
+            last_name=read["family_name"],
+            access_request_id=read["access_request_id"],
+            raw=_merged(sources),
+        )
+
+    def roles(self, path: Sequence[str]) -> Sequence[str] | None:
+        """The names at *path* (``("resource_access", "bodhi", "roles")``), or None where there is no such list."""
+        found: Any = self.raw
+        for key in path:
+            if not isinstance(found, dict) or key not in found:
+                return None
+            found = found[key]
+        if isinstance(found, str):
+            return found.split()
+        return [name for name in found if isinstance(name, str)] if isinstance(found, list) else None
+
+
+def identifier(value: object) -> str | None:
+    """The text of a claim that names something; a number counts as its digits. None for anything else."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST:
+        return str(value)
+    return _text(value) or None
+
+
+def seconds(value: object) -> int | None:
+    """The seconds since 1970 of a claim, or None where *value* is no time."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LARGEST:
+        return None
+    return int(value)
+
+
+def _text(value: object) -> str | None:
+    # A zero byte is a text that no database takes.
+    return value if isinstance(value, str) and "\0" not in value else None
+
+
+def _subject(value: object) -> str | None:
+    return _text(value) or None
+
+
+def _display_name(value: object) -> str | None:
+    parts = value if isinstance(value, list) else [value]
+    return " ".join(text for part in parts if (text := identifier(part)) is not None) or None
+
+
+def _scope(value: object) -> str | None:
+    """Names between spaces (RFC 8693, 4.2), or a list of them, as Duende and Spring send."""
+    if isinstance(value, list):
+        return " ".join(name for name in value if _text(name)) or None
+    return _text(value)
+
+
+def _audience(value: object) -> tuple[str, ...] | None:
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
+        return None
+    return tuple(values)
+
+
+_READERS: Mapping[str, Callable[[object], Any]] = {
+    "sub": _subject,
+    "exp": seconds,
+    "nbf": seconds,
+    "iss": _text,
+    "aud": _audience,
+    "azp": _text,
+    "client_id": _text,
+    "scope": _scope,
+    "jti": identifier,
+    "preferred_username": _display_name,
+    "given_name": _display_name,
+    "family_name": _display_name,
+    "access_request_id": _text,
+}
+
+
+def _first_usable(name: str, sources: Sequence[Mapping[str, Any]]) -> Any:
+    found = (_READERS[name](source.get(name)) for source in sources)
+    return next((value for value in found if value is not None), None)
+
+
+def _merged(sources: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    if len(sources) == 1:
+        return sources[0]
+    return {name: value for source in reversed(sources) for name, value in source.items() if value is not None}

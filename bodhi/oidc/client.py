@@ -1,0 +1,139 @@
+"""The identity provider, as the rest of bodhi sees it."""
+
+import asyncio
+import base64
+import hashlib
+import time
+from collections.abc import Callable, Collection, Sequence
+from urllib.parse import quote, urlencode
+
+import aiohttp
+
+from bodhi.oidc.algorithms import ASYMMETRIC
+from bodhi.oidc.claims import Claims
+from bodhi.oidc.keys import MIN_INTERVAL_SECONDS, SigningKeys
+from bodhi.oidc.management import Management
+from bodhi.oidc.metadata import Discovery
+from bodhi.oidc.responses import IdToken, LogoutToken
+from bodhi.oidc.token_endpoint import RETRY_DELAYS, Sleep
+from bodhi.oidc.transport import Transport
+from bodhi.oidc.verify import BEARER_CLAIMS, TokenVerifier
+
+DEFAULT_SCOPE = "openid email profile roles"
+
+
+class IdentityProvider(Management):
+    """The client of the OpenID Connect provider that *issuer* names, exactly as its tokens do.
+
+    Nothing is asked of it before it is needed. :exc:`ProviderUnavailable` can come from every call.
+    """
+
+    def __init__(
+        self,
+        issuer: str,
+        *,
+        http: Callable[[], aiohttp.ClientSession],
+        version: str,
+        limit_seconds: float = 5.0,
+        refresh_limit_seconds: float | None = None,
+        algorithms: Collection[str] = ASYMMETRIC,
+        clock: Callable[[], float] = time.time,
+        jwks_min_interval_seconds: float = MIN_INTERVAL_SECONDS,
+        management: bool = True,
+        refresh_reuse: bool = False,
+        retry_delays: Sequence[float] = RETRY_DELAYS,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        """A client that sends its requests with the session that *http* gives.
+
+        *limit_seconds* is for each request, *refresh_limit_seconds* (twice as much unless given) for a refresh with
+        all its attempts. *clock* gives seconds since 1970. Without *management* the calls of that kind raise
+        :exc:`ProviderLacks`. *refresh_reuse* tells that the provider takes a refresh token twice.
+        """
+        self.issuer = issuer
+        transport = Transport(http, version=version, limit_seconds=limit_seconds)
+        discovery = Discovery(issuer, transport, clock=clock)
+        super().__init__(
+            transport,
+            discovery,
+            base_url=issuer if management else None,
+            refresh_limit_seconds=2 * limit_seconds if refresh_limit_seconds is None else refresh_limit_seconds,
+            refresh_reuse=refresh_reuse,
+            retry_delays=retry_delays,
+            sleep=sleep,
+        )
+        self._keys = SigningKeys(transport, discovery, min_interval_seconds=jwks_min_interval_seconds, clock=clock)
+        self._verifier = TokenVerifier(issuer, self._keys, algorithms=algorithms, clock=clock)
+
+    async def close(self) -> None:
+        """End what is under way in the background."""
+        await self._keys.close()
+        await self._discovery.close()
+
+    async def authorization_url(
+        self,
+        client_id: str,
+        *,
+        redirect_uri: str,
+        state: str,
+        nonce: str,
+        challenge: str,
+        scope: str = DEFAULT_SCOPE,
+    ) -> str:
+        """Where a browser is sent to log in; *challenge* is :func:`pkce_challenge` of the verifier."""
+        return _with_query(
+            (await self._discovery.metadata()).authorization_endpoint,
+            response_type="code",
+            client_id=client_id,
+            redirect_uri=redirect_uri,
+            scope=scope,
+            state=state,
+            nonce=nonce,
+            code_challenge=challenge,
+            code_challenge_method="S256",
+        )
+
+    async def end_session_url(self, client_id: str, *, return_to: str, id_token: str | None = None) -> str | None:
+        """Where a browser is sent to log out at the provider, too, or None where that has no such page."""
+        url = (await self._discovery.metadata()).end_session_endpoint
+        hint = {} if id_token is None else {"id_token_hint": id_token}
+        return url and _with_query(url, client_id=client_id, post_logout_redirect_uri=return_to, **hint)
+
+    async def page_urls(self) -> list[str]:
+        """Where browsers are sent: the page to log in and, where there is one, the page to log out."""
+        metadata = await self._discovery.metadata()
+        return [url for url in (metadata.authorization_endpoint, metadata.end_session_endpoint) if url is not None]
+
+    async def announces_issuer(self) -> bool:
+        """Whether every authorization response has to carry ``iss`` (RFC 9207)."""
+        return (await self._discovery.metadata()).announces_issuer
+
+    async def verify_access_token(self, token: str, *, required: Collection[str] = BEARER_CLAIMS) -> Claims:
+        """See :meth:`TokenVerifier.access_token`; a session's own token is checked with ``required=()``."""
+        return await self._verifier.access_token(token, required=required)
+
+    async def verify_id_token(
+        self, id_token: str, *, client_id: str, nonce: str, access_token: str | None, reads_access_token: bool = True
+    ) -> IdToken:
+        """See :meth:`TokenVerifier.id_token`."""
+        return await self._verifier.id_token(
+            id_token,
+            client_id=client_id,
+            nonce=nonce,
+            access_token=access_token,
+            reads_access_token=reads_access_token,
+        )
+
+    async def verify_logout_token(self, token: str, *, client_id: str) -> LogoutToken:
+        """See :meth:`TokenVerifier.logout_token`."""
+        return await self._verifier.logout_token(token, client_id=client_id)
+
+
+def pkce_challenge(verifier: str) -> str:
+    """The S256 challenge of *verifier* (RFC 7636): the unpadded base64url of its SHA-256."""
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+def _with_query(url: str, **parameters: str) -> str:
+    # %20 rather than +, which is a space in forms only.
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(parameters, quote_via=quote, safe='')}"

@@ -1,0 +1,142 @@
+"""The public keys that a provider signs with."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from bodhi.oidc.errors import ProviderUnavailable
+from bodhi.oidc.metadata import Discovery
+from bodhi.oidc.transport import Transport
+from bodhi.single_flight import SingleFlight
+
+if TYPE_CHECKING:
+    from bodhi.oidc.jose import PublicKey
+
+MIN_INTERVAL_SECONDS = 5.0
+REFRESH_SECONDS = 900.0  # a key that the provider has withdrawn is used no longer than this
+MOST_KEYS = 100
+
+# Only what a public key consists of: no secret, no address to fetch one from, no symmetric key.
+_MEMBERS = {"RSA": ("kty", "n", "e"), "EC": ("kty", "crv", "x", "y"), "OKP": ("kty", "crv", "x")}
+_SHORTEST_RSA = 342  # characters of base64url that 2048 bits take
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """One public key for signatures."""
+
+    kid: str | None
+    algorithm: str | None  # the only one it is for, if the provider says so
+    key: "PublicKey"
+
+    @classmethod
+    def of(cls, jwk: object) -> Self | None:
+        """The key in *jwk*, or None where it is none for signatures, too weak, or not understood."""
+        if not isinstance(jwk, dict) or jwk.get("use", "sig") != "sig" or not _verifies(jwk.get("key_ops")):
+            return None
+        key = _public_key(jwk)
+        kid, algorithm = jwk.get("kid"), jwk.get("alg")
+        if key is None or not all(member is None or isinstance(member, str) for member in (kid, algorithm)):
+            return None
+        return cls(kid, algorithm, key)
+
+    def suits(self, kid: str | None, algorithm: str) -> bool:
+        """Whether a token with this header may be signed with the key."""
+        from bodhi.oidc import jose
+
+        if (kid is not None and kid != self.kid) or self.algorithm not in {None, algorithm}:
+            return False
+        return jose.takes(algorithm, self.key)
+
+
+class SigningKeys:
+    """The keys of one provider, asked for when one is missing and again from time to time.
+
+    At most one fetch begins in *min_interval_seconds*, whatever the tokens say. While the provider is away, or answers
+    with something else, the known keys stay in use.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        discovery: Discovery,
+        *,
+        min_interval_seconds: float = MIN_INTERVAL_SECONDS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._transport = transport
+        self._discovery = discovery
+        self._min_interval_seconds = min_interval_seconds
+        self._clock = clock
+        self._keys: Sequence[SigningKey] = ()
+        self._fetched_at = self._tried_at = float("-inf")
+        self._fetching: SingleFlight[None] = SingleFlight()
+
+    async def suiting(self, kid: str | None, algorithm: str) -> "Sequence[PublicKey]":
+        """The keys that a token with this header may be signed with; without a *kid* all of that kind.
+
+        Raises :exc:`ProviderUnavailable` where there is none, and the provider could not be asked.
+        """
+        found = self._known(kid, algorithm)
+        if not found:
+            await self._fetch_now()
+            found = self._known(kid, algorithm)
+            if not found and self._fetched_at != self._tried_at:
+                raise ProviderUnavailable("the identity provider's keys cannot be had")
+        elif self._is_past(self._fetched_at, REFRESH_SECONDS) and self._may_fetch():
+            self._fetching.start(None, self._fetch)  # nobody has to wait for it
+        return found
+
+    async def close(self) -> None:
+        """End what is under way."""
+        await self._fetching.close()
+
+    def _known(self, kid: str | None, algorithm: str) -> "Sequence[PublicKey]":
+        return [key.key for key in self._keys if key.suits(kid, algorithm)]
+
+    def _may_fetch(self) -> bool:
+        return self._is_past(self._tried_at, self._min_interval_seconds)
+
+    def _is_past(self, since: float, seconds: float) -> bool:
+        # A clock that was set back must not stop fetches until it is there again.
+        return not 0 <= self._clock() - since < seconds
+
+    async def _fetch_now(self) -> None:
+        if self._fetching.is_busy or self._may_fetch():
+            await self._fetching(None, self._fetch)
+
+    async def _fetch(self) -> None:
+        self._tried_at = tried_at = self._clock()
+        metadata = await self._discovery.metadata()
+        answer = await self._transport.get("keys", metadata.jwks_uri)
+        keys = _usable(answer.body) if answer.status == 200 and answer.body else []
+        if not keys:
+            log.warning("the identity provider answered the keys with %d, and none is usable", answer.status)
+            raise ProviderUnavailable("the identity provider's keys are not usable")
+        self._keys = keys
+        self._fetched_at = tried_at
+
+
+def _usable(body: Mapping[str, Any]) -> list[SigningKey]:
+    jwks = body.get("keys")
+    found = [SigningKey.of(jwk) for jwk in jwks[:MOST_KEYS]] if isinstance(jwks, list) else []
+    return [key for key in found if key is not None]
+
+
+def _verifies(operations: object) -> bool:
+    return operations is None or (isinstance(operations, list) and "verify" in operations)
+
+
+def _public_key(jwk: Mapping[str, Any]) -> "PublicKey | None":
+    from bodhi.oidc import jose
+
+    kind = jwk.get("kty")
+    members = _MEMBERS.get(kind, ()) if isinstance(kind, str) else ()
+    is_weak = kind == "RSA" and len(str(jwk.get("n"))) < _SHORTEST_RSA
+    if not members or is_weak or (kind == "OKP" and jwk.get("crv") != "Ed25519"):  # X25519 is for encryption
+        return None
+    return jose.public_key({member: jwk[member] for member in members if member in jwk})

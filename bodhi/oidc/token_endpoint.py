@@ -1,0 +1,149 @@
+"""The calls of OAuth that a client makes with its secret: grants at the token endpoint, and revocation."""
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from urllib.parse import quote_plus
+
+from bodhi.oidc.errors import ProviderTimedOut, ProviderUnavailable
+from bodhi.oidc.metadata import Discovery
+from bodhi.oidc.responses import ClientCredentials, Tokens
+from bodhi.oidc.transport import Answer, Transport
+
+TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - a name
+ACCESS_TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a name
+SERVICE_SCOPE = "service_account"
+RETRY_DELAYS = (0.1, 0.5, 2.0)  # seconds
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class TokenEndpoint:
+    """Grants; each raises :exc:`ProviderRefused` for a 4xx but 429, :exc:`ProviderUnavailable` for other failures."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        discovery: Discovery,
+        *,
+        refresh_limit_seconds: float,
+        refresh_reuse: bool = False,
+        retry_delays: Sequence[float] = RETRY_DELAYS,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._transport = transport
+        self._discovery = discovery
+        self.refresh_limit_seconds = refresh_limit_seconds  # for a refresh with all its attempts
+        self._refresh_reuse = refresh_reuse
+        self._retry_delays = retry_delays
+        self._sleep = sleep
+
+    async def redeem_code(self, client: ClientCredentials, *, code: str, redirect_uri: str, verifier: str) -> Tokens:
+        """The tokens for an authorization code; one attempt, since a code is good for one."""
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": redirect_uri,
+            "code_verifier": verifier,
+        }
+        return _tokens(await self._ask("code", client, form))
+
+    async def refresh(
+        self, client: ClientCredentials, refresh_token: str, *, limit_seconds: float | None = None
+    ) -> Tokens:
+        """New tokens. Without a refresh token among them the old one stays in use.
+
+        With *limit_seconds* the provider may take that long, rather than ``refresh_limit_seconds`` with all attempts
+        and the usual limit for each: a late answer is worth waiting for, since it may have replaced the refresh token.
+
+        What fails on the way or with a 5xx is tried again. A refresh that timed out is not: the provider may have
+        replaced the refresh token, and may take a second use of the old one for theft and end the login (H-31). With
+        *refresh_reuse* it is known not to.
+        """
+        form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        try:
+            async with asyncio.timeout(limit_seconds or self.refresh_limit_seconds) as limit:
+                # What may be sent twice is not waited for so long.
+                patience = None if self._refresh_reuse else limit_seconds
+                return _tokens(await self._ask_again(client, form, limit, patience))
+        except TimeoutError as error:
+            raise ProviderTimedOut from error
+
+    async def exchange(self, client: ClientCredentials, subject_token: str, *, scope: str) -> str:
+        """An access token of our own in exchange for one that another client has (RFC 8693)."""
+        form = {
+            "grant_type": TOKEN_EXCHANGE,
+            "subject_token": subject_token,
+            "subject_token_type": ACCESS_TOKEN_TYPE,
+            "audience": client.client_id,
+            "scope": scope,
+        }
+        return _tokens(await self._ask("token exchange", client, form)).access_token
+
+    async def service_token(self, client: ClientCredentials) -> str:
+        """An access token for the client itself."""
+        form = {"grant_type": "client_credentials", "scope": SERVICE_SCOPE}
+        return _tokens(await self._ask("service account", client, form)).access_token
+
+    async def revoke(self, client: ClientCredentials, refresh_token: str) -> None:
+        """The refresh token is of no use any more (RFC 7009); nothing where the provider cannot do that."""
+        metadata = await self._discovery.metadata()
+        if metadata.revocation_endpoint is not None:
+            form = {"token": refresh_token, "token_type_hint": "refresh_token"}
+            answer = await self._post("revocation", metadata.revocation_endpoint, client, form, metadata.wants_basic)
+            answer.checked()
+
+    async def _ask(
+        self, what: str, client: ClientCredentials, form: Mapping[str, str], *, limit_seconds: float | None = None
+    ) -> Answer:
+        metadata = await self._discovery.metadata()
+        return await self._post(
+            what, metadata.token_endpoint, client, form, metadata.wants_basic, limit_seconds=limit_seconds
+        )
+
+    async def _post(
+        self,
+        what: str,
+        url: str,
+        client: ClientCredentials,
+        form: Mapping[str, str],
+        wants_basic: bool,
+        *,
+        limit_seconds: float | None = None,
+    ) -> Answer:
+        headers = {"Authorization": _basic(client)} if wants_basic and client.client_secret else {}
+        own = {} if headers else {"client_id": client.client_id, "client_secret": client.client_secret}
+        sent = {**form, **{name: value for name, value in own.items() if value}}
+        return await self._transport.post_form(what, url, sent, headers, limit_seconds=limit_seconds)
+
+    async def _ask_again(
+        self, client: ClientCredentials, form: Mapping[str, str], limit: asyncio.Timeout, patience: float | None
+    ) -> Answer:
+        for delay in self._retry_delays:
+            try:
+                answer = await self._ask("refresh", client, form, limit_seconds=patience)
+                if answer.status < 500 or _is_too_late(delay, limit):
+                    return answer
+            except ProviderUnavailable as error:
+                if _is_too_late(delay, limit) or (isinstance(error, ProviderTimedOut) and not self._refresh_reuse):
+                    raise
+            await self._sleep(delay)
+        return await self._ask("refresh", client, form, limit_seconds=patience)
+
+
+def _is_too_late(delay: float, limit: asyncio.Timeout) -> bool:
+    until = limit.when()
+    return until is not None and asyncio.get_running_loop().time() + delay >= until
+
+
+def _tokens(answer: Answer) -> Tokens:
+    tokens = Tokens.of(answer.checked())
+    if tokens is None:
+        raise answer.unusable()
+    return tokens
+
+
+def _basic(client: ClientCredentials) -> str:
+    # RFC 6749, 2.3.1: each half is form-encoded first, so that a colon in it cannot move the border.
+    pair = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
+    return "Basic " + base64.b64encode(pair.encode("ascii")).decode("ascii")

@@ -1,0 +1,109 @@
+"""``/metrics`` on a port of its own: any worker tells the sum over all of them."""
+
+import asyncio
+import logging
+import platform
+import socket
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from aiohttp import hdrs, web
+
+from bodhi.errors import ConfigurationError
+from bodhi.metrics.board import PUBLISH_SECONDS, Place
+from bodhi.run.connections import BoundedRunner, Limits, Site
+from bodhi.run.sockets import bind_to
+from bodhi.server.application_metrics import Watch
+from bodhi.server.http import headers
+from bodhi.server.http.errors import error_middleware
+from bodhi.server.http.hosts import rebinding_guard
+from bodhi.server.http.request_filters import Guard, edge_middleware
+from bodhi.server.services import WATCH
+from bodhi.server.status.api import COMMIT_SHA, program_version
+from bodhi.settings import BODHI_METRICS_HOST, BODHI_METRICS_PORT, BODHI_PORT, Settings
+
+PATH = "/metrics"
+CONNECTIONS = 64  # at a time; the monitoring needs a few
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class MetricsPort:
+    """Where a process serves ``/metrics``, and its place among the others."""
+
+    bound: Sequence[socket.socket]
+    place: Place
+
+
+def bind_metrics(settings: Settings) -> list[socket.socket]:
+    """Sockets for ``/metrics``, none where it is not wanted; raises :exc:`ConfigurationError`."""
+    if settings.metrics_port is None:
+        return []
+    if settings.metrics_port == settings.port != 0:  # workers share ports: requests would go to either at random
+        place = settings.sources.get(BODHI_METRICS_PORT, "default")
+        raise ConfigurationError(f"{BODHI_METRICS_PORT} ({place}): {settings.port} is the public port, {BODHI_PORT}")
+    bound = bind_to(
+        settings,
+        settings.metrics_host,
+        settings.metrics_port,
+        BODHI_METRICS_PORT,
+        host_setting=BODHI_METRICS_HOST,
+        shared=settings.workers > 1,
+    )
+    host = f"[{settings.metrics_host}]" if ":" in settings.metrics_host else settings.metrics_host
+    log.info("metrics are on http://%s:%d%s", host, bound[0].getsockname()[1], PATH)
+    return bound
+
+
+@asynccontextmanager
+async def served_metrics(port: MetricsPort | None, app: web.Application, settings: Settings) -> AsyncIterator[None]:
+    """Inside, the numbers of *app* are told on *port*; the last ones when it has ended."""
+    if port is None:
+        yield
+        return
+    watch, place = app[WATCH], port.place
+    limits = Limits.of(settings)
+    limits = replace(limits, connections=min(CONNECTIONS, limits.connections))
+    # Prometheus comes by address, or by a name that the settings know; any other name may be DNS rebinding.
+    guard = rebinding_guard({settings.metrics_host, settings.public_host, *settings.allowed_hosts})
+    metrics = _application(watch, place, _build(app), guard)
+    runner = BoundedRunner(metrics, limits, access_log=None, shutdown_timeout=0.05)
+    await runner.setup()
+    publishing = asyncio.create_task(_publish(watch, place))
+    try:
+        for one in port.bound:
+            await Site(runner, one).start()
+        yield
+    finally:
+        publishing.cancel()
+        await asyncio.gather(publishing, return_exceptions=True)
+        await runner.cleanup()
+        place.put(watch.snapshot())
+
+
+def _application(watch: Watch, place: Place, build: Mapping[str, str], guard: Guard) -> web.Application:
+    # Here, so that a server without metrics does not import a client library for them.
+    from bodhi.metrics.exposition import CONTENT_TYPE, exposition
+
+    async def scrape(_: web.Request) -> web.Response:
+        await watch.ask_live(place.total().live)
+        place.put(watch.snapshot())
+        body = exposition(place.total(), build)
+        return web.Response(body=body, headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
+
+    app = web.Application(middlewares=[error_middleware, edge_middleware([guard])])
+    headers.setup(app, is_https=False)
+    app.add_routes([web.get(PATH, scrape)])
+    return app
+
+
+async def _publish(watch: Watch, place: Place) -> None:
+    while True:
+        place.put(watch.snapshot())
+        await asyncio.sleep(PUBLISH_SECONDS)
+
+
+def _build(app: web.Application) -> Mapping[str, str]:
+    return {"version": program_version(), "commit": app[COMMIT_SHA], "python": platform.python_version()}

@@ -1,0 +1,157 @@
+"""One process that serves: its event loop, its signals, and its end within the time allowed."""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any
+
+from bodhi.errors import ConfigurationError
+from bodhi.run.connections import Limits, Site
+from bodhi.run.metrics import MetricsPort, served_metrics
+from bodhi.run.runner import Runner
+from bodhi.server.app import create_app
+from bodhi.settings import BODHI_PORT, Settings
+
+SERVICE_SHARE = 0.8  # of the time for the end: what requests may take; the rest is for writing and closing
+LAST_SHARE = 0.95  # after this much of it the process ends, whatever it still does
+
+log = logging.getLogger(__name__)
+
+
+def serve_in_process(
+    settings: Settings,
+    bound: Sequence[socket.socket],
+    ready: Callable[[], None],
+    *,
+    lifeline: int | None = None,
+    beside: AbstractAsyncContextManager[object] | None = None,
+    metrics: MetricsPort | None = None,
+) -> int:
+    """Serve on *bound* until SIGTERM or SIGINT, and return the exit status; a second signal ends at once.
+
+    With *lifeline* the process is a worker: it takes SIGTERM alone, repeated it means no more, and the end of file on
+    this descriptor says that the supervisor is gone. *beside* runs on the same loop: it is entered before the
+    application starts, and left after it. *metrics* is where the numbers are told, if anywhere.
+    """
+    with asyncio.Runner(loop_factory=_fastest_loop()) as loop:
+        loop.run(_serve(settings, bound, ready, lifeline=lifeline, beside=beside or nullcontext(), metrics=metrics))
+    return 0
+
+
+def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def _serve(
+    settings: Settings,
+    bound: Sequence[socket.socket],
+    ready: Callable[[], None],
+    *,
+    lifeline: int | None,
+    beside: AbstractAsyncContextManager[object],
+    metrics: MetricsPort | None,
+) -> None:
+    stop = _stop_signal(settings.shutdown_timeout_seconds, lifeline)
+    async with beside:
+        has_served = await _serve_until(stop, settings, bound, ready, metrics)
+    if has_served:
+        log.info("ended")
+
+
+async def _serve_until(
+    stop: asyncio.Event,
+    settings: Settings,
+    bound: Sequence[socket.socket],
+    ready: Callable[[], None],
+    metrics: MetricsPort | None,
+) -> bool:
+    """Whether it came to serving before *stop* was set."""
+    app = create_app(settings)
+    runner = Runner(app, Limits.of(settings), grace_seconds=settings.shutdown_timeout_seconds * SERVICE_SHARE)
+    async with served_metrics(metrics, app, settings):
+        try:
+            if not await _unless(stop, runner.setup()):
+                return False
+            await _listen(settings, runner, bound)
+            gc.freeze()  # what is there now stays: looking for garbage in it would take longer than most requests
+            ready()
+            await stop.wait()
+            log.info("ending: no new connections, requests under way are finished")
+            return True
+        finally:
+            await runner.cleanup()
+
+
+def _stop_signal(limit_seconds: float, lifeline: int | None) -> asyncio.Event:
+    """An event that the first signal sets; from then on the process has *limit_seconds* to live."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    asked = False
+
+    def on_signal(number: int, _: object = None) -> None:
+        nonlocal asked
+        if not asked:
+            asked = True
+            _end_after(limit_seconds * LAST_SHARE)
+            if not loop.is_closed():  # or this process ends already, since it could not start
+                loop.call_soon_threadsafe(stop.set)
+        elif lifeline is None:
+            os._exit(128 + number)
+
+    def on_lost_supervisor(lifeline: int) -> None:
+        loop.remove_reader(lifeline)
+        on_signal(signal.SIGTERM)
+
+    # Not the loop's own handlers: those would not run while a request keeps the loop from turning.
+    signal.signal(signal.SIGTERM, on_signal)
+    if lifeline is None:
+        signal.signal(signal.SIGINT, on_signal)
+    else:
+        loop.add_reader(lifeline, on_lost_supervisor, lifeline)
+    return stop
+
+
+def _end_after(seconds: float) -> None:
+    """End the process after *seconds*, even if a handler blocks the event loop or a database does not answer."""
+
+    def end() -> None:
+        log.warning("not everything could be finished and written in %g s: ending all the same", seconds)
+        os._exit(0)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+
+
+async def _unless(stop: asyncio.Event, start: Coroutine[Any, Any, None]) -> bool:
+    """Whether *start* was carried out before *stop* was set."""
+    starting, stopping = asyncio.ensure_future(start), asyncio.ensure_future(stop.wait())
+    await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+    for task in (starting, stopping):
+        task.cancel()
+    await asyncio.gather(starting, stopping, return_exceptions=True)
+    if not starting.cancelled():
+        starting.result()
+    return not stop.is_set()
+
+
+async def _listen(settings: Settings, runner: Runner, bound: Sequence[socket.socket]) -> None:
+    try:
+        for one in bound:
+            await Site(runner, one).start()
+    except OSError as error:
+        # Two servers that start at once can both bind; only one of them can listen.
+        place = settings.sources.get(BODHI_PORT, "default")
+        raise ConfigurationError(
+            f"{BODHI_PORT} ({place}): {settings.port} cannot be listened on: {error.strerror}"
+        ) from error

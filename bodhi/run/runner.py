@@ -1,0 +1,110 @@
+"""aiohttp's runner with two things mended: requests that it refuses by itself, and the end of connections.
+
+aiohttp answers a malformed request before any middleware, in plain text and with its versions. At the end it stops
+reading from every connection at once, so that an upload or a websocket's goodbye never arrives.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+from aiohttp import web
+
+from bodhi.run.connections import DEFAULT_LIMITS, BoundedConnection, BoundedRunner, BoundedServer, Limits
+from bodhi.server.http.errors import enclosed, envelope, error_of_status
+from bodhi.server.http.headers import DEFAULT_HEADERS, complete
+from bodhi.server.http.lifecycle import LIFE
+from bodhi.server.http.request_id import HEADER, current_id
+
+POLL_SECONDS = 0.01
+CUT_SECONDS = 0.05  # twice this long aiohttp itself waits, before it cancels what still runs
+
+log = logging.getLogger(__name__)
+
+
+class Runner(BoundedRunner):
+    """Runs an application; requests in progress at shutdown have *grace_seconds*."""
+
+    def __init__(self, app: web.Application, limits: Limits = DEFAULT_LIMITS, *, grace_seconds: float) -> None:
+        super().__init__(app, limits, shutdown_timeout=CUT_SECONDS)
+        self._grace_seconds = grace_seconds
+
+    async def cleanup(self) -> None:
+        """Stop accepting, let requests finish, cancel what does not, and close what the application opened."""
+        if isinstance(self.server, _Server):
+            for site in self.sites:
+                await site.stop()
+            await asyncio.gather(self.app[LIFE].end(), self._drain(self.server))
+        await super().cleanup()
+
+    async def _drain(self, server: "_Server") -> None:
+        deadline = asyncio.get_running_loop().time() + self._grace_seconds
+        self.app[LIFE].is_ending = True
+        while server.connections and asyncio.get_running_loop().time() < deadline:
+            server.close_idle()
+            await asyncio.sleep(POLL_SECONDS)
+        if server.connections:
+            log.warning(
+                "%d connections are cut: they did not end within %g s", len(server.connections), self._grace_seconds
+            )
+
+    def bound(self, made: web.Server) -> "_Server":
+        """A server with connections of bodhi's own."""
+        return _Server(self.app, made, self.limits)
+
+
+class _Server(BoundedServer):
+    """A server whose connections are :class:`_Connection`."""
+
+    def __init__(self, app: web.Application, made: web.Server, limits: Limits) -> None:
+        super().__init__(made, limits)
+        self.default_headers = app[DEFAULT_HEADERS]
+
+    def __call__(self) -> "_Connection":
+        return _Connection(self, loop=self._loop, **self._kwargs)
+
+
+class _Connection(BoundedConnection):
+    """One connection."""
+
+    __slots__ = ("_default_headers",)
+
+    def __init__(self, server: _Server, **options: Any) -> None:
+        super().__init__(server, **options)
+        self._default_headers = server.default_headers
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Gives the envelope to what aiohttp answers past all middlewares, such as an unknown ``Expect``."""
+        # aiohttp's own are plain text. What has another form went through the middlewares, which may make pages of it.
+        if isinstance(resp, web.HTTPException) and not resp.prepared and resp.content_type == "text/plain":
+            enclosed(resp)
+        return await super().finish_response(request, resp, start_time)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to a request that aiohttp could not read, or whose answer failed on its way."""
+        request_id = current_id()  # before the lines of the log
+        if self.transport is None:
+            log.info("%s %s: the client went away", request.method, request.rel_url.raw_path)
+        elif status == 400:
+            # Its text may repeat a header line, a cookie's for one.
+            log.info("a malformed request from %s: %s", request.remote, type(exc).__name__)
+        else:
+            log.error("%s %s failed", request.method, request.rel_url.raw_path, exc_info=exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer has begun and cannot become another one")
+        if status == 400:
+            response = envelope(400, "route_error-malformed_request", "This is no request that can be understood.")
+        else:
+            response = error_of_status(status)
+        response.force_close()
+        complete(response, self._default_headers)
+        response.headers[HEADER] = request_id
+        return response

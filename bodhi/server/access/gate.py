@@ -1,0 +1,45 @@
+"""Which contexts a route admits, and by how much."""
+
+from dataclasses import dataclass
+
+from bodhi.server.access.errors import Refusal
+from bodhi.server.access.principal import ApiToken, AuthContext, ExternalApp, SessionUser
+from bodhi.server.access.scopes import AppRole, Role, TokenScope, UserScope
+
+_NOT_TAKEN = {
+    ApiToken: "API tokens are not taken here.",
+    ExternalApp: "Tokens of applications are not taken here.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The least role of a session and the least scopes of tokens; None keeps a kind of credential out."""
+
+    role: Role
+    token_scope: TokenScope | None = None
+    user_scope: UserScope | None = None
+
+    def check(self, context: AuthContext) -> None:
+        """Nothing when *context* may pass; else ``api_auth_error-missing_auth`` or ``-forbidden``."""
+        needed: AppRole | None = self.user_scope
+        if isinstance(context, SessionUser):
+            needed = self.role
+        elif isinstance(context, ApiToken):
+            needed = self.token_scope
+        if needed is None:
+            raise Refusal("api_auth_error-missing_auth", message=_NOT_TAKEN.get(type(context)))
+        if context.role is None:
+            raise Refusal("api_auth_error-missing_auth")
+        if context.role.rank < needed.rank:
+            raise Refusal("api_auth_error-forbidden")
+
+
+SESSION_USER = Gate(Role.USER)
+SESSION_POWER_USER = Gate(Role.POWER_USER)
+SESSION_MANAGER = Gate(Role.MANAGER)
+SESSION_ADMIN = Gate(Role.ADMIN)
+# What services built on bodhi use beside those.
+USER = Gate(Role.USER, TokenScope.USER, UserScope.USER)
+POWER_USER = Gate(Role.POWER_USER, TokenScope.POWER_USER, UserScope.POWER_USER)
+USER_OR_APP = Gate(Role.USER, None, UserScope.USER)

@@ -1,0 +1,31 @@
+"""Which role a person's claims give them, whatever the provider calls it."""
+
+from collections.abc import Iterable, Sequence
+
+from bodhi.oidc.claims import Claims
+from bodhi.server.access.scopes import Role, highest_role, role_named
+
+CLIENT_ID = "<client_id>"
+
+
+class Roles:
+    """Reads the claim that *claim* names; *mapping* are pairs of the provider's names and ours, none for ours alone."""
+
+    def __init__(self, claim: str, mapping: Iterable[tuple[str, str]] = ()) -> None:
+        self._path = _path_of(claim)
+        self._mapping = {name: role_named(role) for name, role in mapping}
+
+    def of(self, claims: Claims, client_id: str) -> Role | None:
+        """The role, or None where the claim is absent; ``role_error-invalid_role_name`` where it names none of ours."""
+        names = claims.roles([client_id if name == CLIENT_ID else name for name in self._path])
+        if names is None:
+            return None
+        if self._mapping:
+            names = [str(self._mapping[name]) for name in names if name in self._mapping]
+        return highest_role(names)
+
+
+def _path_of(claim: str) -> Sequence[str]:
+    if claim.startswith("/"):  # a JSON Pointer. Source: RFC 6901
+        return [name.replace("~1", "/").replace("~0", "~") for name in claim[1:].split("/")]
+    return claim.split(".")

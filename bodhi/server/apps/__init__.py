@@ -1,0 +1,1 @@
+"""Access for other applications, by token exchange."""

@@ -1,0 +1,123 @@
+"""``/ui/apps/access-requests/review``: an application asks whether it may act for the person who is logged in."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from aiohttp import web
+
+from bodhi.server.access.gate import SESSION_USER
+from bodhi.server.apps.records import AppAccessRequest
+from bodhi.server.http.forms import see_other
+from bodhi.server.http.headers import KEEPS_OPENER
+from bodhi.server.http.input import parameter_of, query_of
+from bodhi.server.http.operations import OPTIONAL, Operation
+from bodhi.server.http.rendering import page, person_of
+from bodhi.server.http.same_site_bounce import arrival_target
+from bodhi.server.login.api import DESK
+from bodhi.server.login.form_targets import host_of, origin_of, provider_origins
+from bodhi.server.login.resume_after_login import after_login
+from bodhi.server.services import APP_ACCESS_REQUESTS, session_user_of
+
+PATH = "/ui/apps/access-requests"
+OUTCOMES = {
+    "approved": ("Access approved", "The application can act for you now."),
+    "denied": ("Access denied", "The application cannot act for you."),
+    "failed": (
+        "That did not work",
+        "The identity provider did not register the access. Begin again in the application.",
+    ),
+    "withdrawn": ("Access withdrawn", "The application cannot act for you any more."),
+}
+NEEDS_A_ROLE: dict[str, Any] = {
+    "title": "You need a role first",
+    "message": "Without one you cannot let applications act for you. The start page has a button to ask for it.",
+    "reference": None,
+    "back": ("Go to the start", "/ui"),
+}
+
+
+class Review(msgspec.Struct, frozen=True):
+    """Which request is looked at."""
+
+    id: UUID
+
+
+async def review(request: web.Request) -> web.Response:
+    """What the application asks for, with a form; or what became of it."""
+    request_id = str(query_of(request, Review).id)
+    person = person_of(request)
+    if person is None:
+        target = arrival_target(request, id=request_id)
+        response = page(request, "arrival.html", target=target) if target else after_login(request, request_id)
+        response.headers.update(KEEPS_OPENER)
+        return response
+    if person.role is None:
+        return page(request, "error.html", status=403, **NEEDS_A_ROLE)
+    asked = await request.app[APP_ACCESS_REQUESTS].review(request_id, person.token)
+    return _shown(request, asked, await provider_origins(request.app[DESK].provider))
+
+
+def _shown(request: web.Request, asked: AppAccessRequest, targets: list[str]) -> web.Response:
+    title, outcome = OUTCOMES.get(asked.status, (f"{asked.app_name or asked.app_client_id} asks for access", None))
+    target = origin_of(asked.redirect_url) if asked.redirect_url else None
+    response = page(
+        request,
+        "app_review.html",
+        form_targets=[*targets, *([target] if target else [])],
+        asked=asked,
+        title=title,
+        outcome=outcome,
+        back_to=host_of(asked.redirect_url) if asked.redirect_url else None,
+        requested=json.loads(asked.requested),
+    )
+    if asked.flow_type == "popup":
+        response.headers.update(KEEPS_OPENER)
+    return response
+
+
+async def approve(request: web.Request) -> web.Response:
+    """Approves all that is asked for."""
+    requests, request_id = request.app[APP_ACCESS_REQUESTS], str(parameter_of(request, "id"))
+    asked = await requests.by_id(request_id)
+    approved = None if asked is None else json.loads(asked.requested)
+    return _sent_back(request, await requests.approve(request_id, approved, session_user_of(request)))
+
+
+async def deny(request: web.Request) -> web.Response:
+    """Approves nothing."""
+    requests, request_id = request.app[APP_ACCESS_REQUESTS], str(parameter_of(request, "id"))
+    return _sent_back(request, await requests.deny(request_id, session_user_of(request).user_id))
+
+
+def _sent_back(request: web.Request, decided: AppAccessRequest) -> web.Response:
+    """To the application, which gets to know the id; where it has a window of its own, to what became of it."""
+    if decided.flow_type == "redirect" and decided.redirect_url:
+        return see_other(request, decided.redirect_url)
+    return see_other(request, f"{PATH}/review?id={decided.id}", **KEEPS_OPENER)
+
+
+OPERATIONS = (
+    Operation(
+        "GET", f"{PATH}/review", review, OPTIONAL, "An application asks for access", query=Review, in_document=False
+    ),
+    Operation(
+        "POST",
+        f"{PATH}/{{id}}/approve",
+        approve,
+        SESSION_USER,
+        "Let an application in",
+        parameters={"id": UUID},
+        in_document=False,
+    ),
+    Operation(
+        "POST",
+        f"{PATH}/{{id}}/deny",
+        deny,
+        SESSION_USER,
+        "Keep an application out",
+        parameters={"id": UUID},
+        in_document=False,
+    ),
+)

@@ -1,0 +1,1 @@
+"""Authenticate requests: by bearer token, or by the session and its tokens."""

@@ -1,0 +1,53 @@
+"""Around every handler: who asks, may they, and is what they bring well-formed."""
+
+from collections.abc import Iterable
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from bodhi.server.access.gate import Gate
+from bodhi.server.access.principal import ANONYMOUS
+from bodhi.server.authentication.authenticator import AUTHENTICATOR
+from bodhi.server.http.input import BODY, PARAMETERS, QUERY, read_body, read_form, read_parameters, read_query
+from bodhi.server.http.operations import Access, Operation
+from bodhi.server.services import CONTEXT
+
+
+def guarded(operation: Operation) -> Handler:
+    """The operation's handler behind its gate and its checks, in this order."""
+    access, handler = operation.access, operation.handler
+    has_parameters = "{" in operation.path
+
+    async def guard(request: web.Request) -> web.StreamResponse:
+        if isinstance(access, Gate):
+            context = await request.app[AUTHENTICATOR].strict(request)
+            access.check(context)
+        elif access is Access.OPTIONAL:
+            context = await request.app[AUTHENTICATOR].optional(request)
+        else:
+            context = ANONYMOUS
+        request[CONTEXT] = context
+        if has_parameters:
+            request[PARAMETERS] = read_parameters(request, operation.parameters)
+        if operation.query is not None:
+            request[QUERY] = read_query(request, operation.query)
+        if operation.body is not None:
+            request[BODY] = await read_body(request, operation.body)
+        elif operation.form is not None:
+            request[BODY] = await read_form(request, operation.form)
+        return await handler(request)
+
+    return guard
+
+
+def routes_of(operations: Iterable[Operation]) -> list[web.RouteDef]:
+    """The operations for aiohttp's router; wherever GET is taken, HEAD is too."""
+    routes = []
+    for operation in operations:
+        # aiohttp's `get` serves HEAD as well, its `route` the one method.
+        handler = guarded(operation)
+        if operation.method == "GET":
+            routes.append(web.get(operation.path, handler))
+        else:
+            routes.append(web.route(operation.method, operation.path, handler))
+    return routes

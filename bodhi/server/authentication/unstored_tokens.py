@@ -1,0 +1,119 @@
+"""New tokens that the database did not take yet: the only copy, since the provider has replaced the old ones."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bodhi.oidc.responses import Tokens
+from bodhi.server.authentication.login_data import REFRESH_TOKEN, is_of_another_person, refreshed_data
+
+if TYPE_CHECKING:
+    from bodhi.server.authentication.refresh import StoredLogin
+
+MOST_KEPT = 4096  # sessions, each with tokens of a few kilobytes
+RETRY_SECONDS = 0.5
+KEEP_SECONDS = 1800.0  # longer than refresh tokens usually live without use
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """The provider's answer to a refresh: new tokens in the place of *spent_token*."""
+
+    session: "StoredLogin"
+    lease: str
+    spent_token: str = field(repr=False)
+    tokens: Tokens
+    received_at: float  # seconds since 1970
+    since: int | None = None  # the last change of somebody's role before the provider was asked
+
+    def applied_to(self, data: Mapping[str, Any]) -> dict[str, Any] | None:
+        """*data* with the new tokens, or None where it is not what they were fetched for."""
+        if data.get(REFRESH_TOKEN) != self.spent_token or is_of_another_person(data, self.tokens):
+            return None
+        renewed = dict(data)
+        refreshed_data(renewed, self.tokens, self.received_at)
+        return renewed
+
+
+class UnstoredTokens:
+    """Keeps renewals in memory, by session, and stores them in the background as soon as that works."""
+
+    def __init__(
+        self,
+        store: Callable[[Renewal], Awaitable[None]],
+        *,
+        name_of: Callable[[bytes], str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """*store* stores a renewal and then discards it here; *name_of* gives a session's name for the log."""
+        self._store = store
+        self._name_of = name_of
+        self._clock = clock
+        self._kept: dict[bytes, tuple[Renewal, float]] = {}  # with until when; oldest attempt first
+        self._task: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further session can be kept."""
+        return len(self._kept) >= MOST_KEPT
+
+    def get(self, key: bytes) -> Renewal | None:
+        """The renewal of a session that is not stored yet."""
+        kept = self._kept.get(key)
+        return None if kept is None else kept[0]
+
+    def keep(self, renewal: Renewal) -> None:
+        """Keep *renewal* until it is stored."""
+        key = renewal.session.key
+        self._kept[key] = renewal, self._clock() + KEEP_SECONDS
+        log.warning("new tokens of session %s are kept in memory until the database takes them", self._name_of(key))
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._store_all())
+
+    def discard(self, key: bytes) -> None:
+        """Forget the session's renewal: it is stored, or the session has ended."""
+        if self._kept.pop(key, None) is not None:
+            log.info("new tokens of session %s are in memory no longer", self._name_of(key))
+
+    async def finish(self, limit_seconds: float) -> None:
+        """Wait until everything is stored, for *limit_seconds* at most; what is not is lost, and in the log."""
+        if self._task is None:
+            return
+        await asyncio.wait({self._task}, timeout=limit_seconds)
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        if self._kept:
+            log.error("new tokens of these sessions could not be stored, and are lost: %s", self._names())
+            self._kept.clear()
+
+    async def _store_all(self) -> None:
+        while self._kept:
+            await asyncio.sleep(RETRY_SECONDS)
+            for key, (renewal, until) in list(self._kept.items()):
+                try:
+                    await self._store(renewal)
+                except Exception as error:  # noqa: BLE001 - whatever it is, giving up loses the login
+                    # The others would fail alike in an outage. Next time one of them is tried first.
+                    self._put_last(key, renewal, until, error)
+                    break
+
+    def _put_last(self, key: bytes, renewal: Renewal, until: float, error: Exception) -> None:
+        if self._kept.pop(key, None) is None:  # it is stored, and something after that failed
+            log.warning("what the new tokens of session %s say could not be noted: %s", self._name_of(key), error)
+            return
+        if self._clock() < until:
+            self._kept[key] = renewal, until
+        else:
+            name = self._name_of(key)
+            log.error("new tokens of session %s could not be stored, and are lost: %s", name, type(error).__name__)
+
+    def _names(self) -> str:
+        return ", ".join(sorted(map(self._name_of, self._kept)))

@@ -1,0 +1,1 @@
+"""What every route shares: operations, input, errors, request filters, rendering."""

@@ -1,0 +1,62 @@
+"""Requests that another site makes a browser send: unsafe ones are refused, safe ones get no session.
+
+Browsers say where a request comes from in ``Sec-Fetch-Site``, older ones in ``Origin``.
+Source: OWASP CSRF Prevention Cheat Sheet, "Fetch Metadata"; W3C Fetch Metadata Request Headers.
+"""
+
+from collections.abc import Collection
+
+from aiohttp import hdrs, web
+
+from bodhi.server.access.errors import Refusal
+from bodhi.server.http.hosts import origin_for
+from bodhi.server.http.request_filters import Guard
+
+SEC_FETCH_SITE = "Sec-Fetch-Site"
+SAFE_METHODS = {hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS}
+BEARER = "Bearer "
+
+
+def cross_site_guard(cookie_name: str, exempt: Collection[str] = ()) -> Guard:
+    """Refuses unsafe cross-site requests on every address, known or not, except the routes *exempt* (their patterns).
+
+    *cookie_name* is the session's, as browsers know it.
+    """
+    exempt = frozenset(exempt)
+
+    def guard(request: web.Request) -> None:
+        if request.method not in SAFE_METHODS and not is_from_here(request, cookie_name):
+            resource = request.match_info.route.resource
+            if resource is None or resource.canonical not in exempt:
+                raise Refusal("auth_error-cross_site_request")
+
+    return guard
+
+
+def is_from_here(request: web.Request, cookie_name: str) -> bool:
+    """Whether an unsafe request comes from a page of this server, or carries nothing that a browser adds by itself."""
+    headers = request.headers
+    if is_bearer(request):
+        return True  # no page can make a browser send one to another site without being allowed to
+    sites = headers.getall(SEC_FETCH_SITE, ())
+    if sites:
+        return list(sites) == ["same-origin"]
+    origins = headers.getall(hdrs.ORIGIN, ())
+    if origins:
+        return list(origins) == [origin_for(request)]
+    # No browser: all of them send Origin with unsafe methods. A program may call without a session.
+    return not any(cookie_name in line for line in headers.getall(hdrs.COOKIE, ()))
+
+
+def is_cross_site_read(request: web.Request) -> bool:
+    """Whether a safe request comes from another site or origin, so that it must not see the session."""
+    if request.method not in SAFE_METHODS:
+        return False
+    sites = request.headers.getall(SEC_FETCH_SITE, ())
+    return bool(sites) and list(sites) not in (["same-origin"], ["none"])
+
+
+def is_bearer(request: web.Request) -> bool:
+    """Whether *request* carries a bearer token, which no browser adds by itself."""
+    given = request.headers.getall(hdrs.AUTHORIZATION, ())
+    return len(given) == 1 and given[0].startswith(BEARER)

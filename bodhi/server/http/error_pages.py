@@ -1,0 +1,120 @@
+"""Errors under ``/ui`` as pages, for those who read HTML; everybody else gets the envelope.
+
+So does whoever is kept out of an application behind a proxy, where the proxy asks for that.
+"""
+
+import json
+from typing import Any, TypeVar
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from bodhi.server.http.forms import is_partial
+from bodhi.server.http.hosts import origin_for
+from bodhi.server.http.rendering import page_headers, page_headers_elsewhere, render
+from bodhi.server.http.request_id import current_id
+from bodhi.server.http.return_to import page_asked_for, page_to_return_to, with_return
+from bodhi.server.http.same_site_bounce import arrival_target
+from bodhi.server.login.api import DESK, LOGIN_PATH
+from bodhi.server.login.form_targets import provider_origins
+from bodhi.server.services import LOGIN_FAULT
+from bodhi.server.verify.api import SHOWS_REFUSAL
+
+TITLES = {
+    400: "That did not work",
+    401: "Log in first",
+    403: "Not allowed",
+    404: "Nothing here",
+    405: "That did not work",
+    409: "Already decided",
+    429: "Too many requests",
+    501: "Not available",
+    503: "Not available just now",
+}
+TITLE_OF_FAILURE = "Something went wrong"
+# A 401 to programs, but of somebody who is logged in; a 409 that is about no decision of theirs.
+_TITLED_AS = {"auth_error-missing_roles": 403, "login_error-access_changed": 400}
+# Errors are shown as to somebody unknown: who it is may be what could not be found out.
+_NOBODY: dict[str, Any] = {"here": None, "person": None, "navigation": []}
+Answer = TypeVar("Answer", bound=web.Response)
+
+
+@web.middleware
+async def page_error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Puts a page in the place of an error's envelope; belongs outside of what makes the envelopes."""
+    try:
+        response = await handler(request)
+    except web.HTTPException as error:
+        if error.status >= 400 and _reads_pages(request):
+            await _show(request, error)
+        raise
+    if response.status >= 400 and isinstance(response, web.Response) and _reads_pages(request):
+        await _show(request, response)
+    return response
+
+
+def _reads_pages(request: web.Request) -> bool:
+    is_page = request.path == "/ui" or request.path.startswith("/ui/")
+    return (is_page and "text/html" in request.headers.get(hdrs.ACCEPT, "")) or request.get(SHOWS_REFUSAL, False)
+
+
+async def _show(request: web.Request, answer: web.Response) -> None:
+    """Makes a page of *answer*, unless it is one already; status and further headers stay."""
+    if answer.content_type != "application/json" or answer.prepared:
+        return
+    if request.get(SHOWS_REFUSAL):
+        _show_elsewhere(answer, origin_for(request))
+        return
+    target = _way_on(request) if answer.status == 401 else None
+    if target is not None:
+        answer.text = render("arrival.html", target=target, **_NOBODY)
+    else:
+        answer.text = _problem(request, answer, "_problem.html" if is_partial(request) else "error.html")
+    answer.content_type = "text/html"
+    answer.headers.update(page_headers(await _form_targets(request)))
+    if is_partial(request):
+        # Whatever the form wanted to change stays; what went wrong is said at the top.
+        answer.headers.update({"HX-Retarget": "#notice", "HX-Reswap": "innerHTML"})
+
+
+def _show_elsewhere(answer: web.Response, origin: str) -> None:
+    """The same on an application's host, where nothing of *origin*, this server's, is found without its name."""
+    answer.text = render("elsewhere.html", origin=origin, **_NOBODY)
+    answer.content_type = "text/html"
+    answer.headers.update(page_headers_elsewhere(origin))
+
+
+def _way_on(request: web.Request) -> str | None:
+    # Whom a link is about, and nothing that only this site's own answers say.
+    return arrival_target(request, **{name: value for name, value in request.query.items() if name == "id"})
+
+
+async def _form_targets(request: web.Request) -> list[str]:
+    """Where the forms of the page lead: to the provider, where one is to sign in there again."""
+    return await provider_origins(request.app[DESK].provider) if LOGIN_FAULT in request else []
+
+
+def _problem(request: web.Request, answer: web.Response, template: str) -> str:
+    error = json.loads(answer.text or "{}").get("error", {})
+    code = str(error.get("code", ""))
+    is_failure = answer.status >= 500
+    status = _TITLED_AS.get(code, answer.status)
+    needs_login = code.startswith("login_error-") or status == 401
+    return render(
+        template,
+        title=TITLES.get(status, TITLE_OF_FAILURE if is_failure else TITLES[400]),
+        message=str(error.get("message", "")),
+        reference=current_id() if is_failure else None,
+        back=("Log in", _login_for(request)) if needs_login else ("Go to the start", "/ui"),
+        # Somebody has a session whose tokens are not refreshed. Both ways out of it work without.
+        sign_in_url=_login_for(request) if LOGIN_FAULT in request else None,
+        **_NOBODY,
+    )
+
+
+def _login_for(request: web.Request) -> str:
+    """The login that leads back to the page, where it is one that can be asked for again."""
+    if request.path == LOGIN_PATH:
+        return with_return(LOGIN_PATH, page_asked_for(request))
+    is_read = request.method == hdrs.METH_GET
+    return with_return(LOGIN_PATH, page_to_return_to([request.raw_path]) if is_read else None)

@@ -1,0 +1,182 @@
+"""The error envelope: the one form that every error has, and what of an error a client may see.
+
+No text of an exception gets to the client, not even aiohttp's own: it may repeat what a request held.
+"""
+
+import json
+import logging
+from typing import TypeVar
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from bodhi.server.access.errors import Refusal
+from bodhi.server.services import WATCH
+from bodhi.session import SessionGone, SessionUnavailable
+from bodhi.session.responses import RETRY_AFTER_SECONDS, SessionGoneResponse, SessionUnavailableResponse
+
+TYPES = {
+    401: "authentication_error",
+    403: "forbidden_error",
+    404: "not_found_error",
+    409: "conflict_error",
+    422: "unprocessable_entity_error",
+    503: "service_unavailable",
+}
+
+TYPES_BY_CODE = {
+    "auth_error-app_status_invalid": "invalid_app_state",
+    "login_error-app_status_invalid": "invalid_app_state",
+}
+
+# Codes are stable; the phrases of http.HTTPStatus are not.
+ERRORS = {
+    400: ("route_error-bad_request", "The request cannot be understood."),
+    401: ("route_error-unauthorized", "This needs credentials."),
+    403: ("route_error-forbidden", "This is not allowed."),
+    404: ("route_error-not_found", "There is nothing at this address."),
+    405: ("route_error-method_not_allowed", "This address does not take this method."),
+    406: ("route_error-not_acceptable", "There is no form of this that the request accepts."),
+    408: ("route_error-request_timeout", "The request took too long to arrive."),
+    409: ("route_error-conflict", "The request conflicts with what is there."),
+    410: ("route_error-gone", "What was at this address is gone."),
+    411: ("route_error-length_required", "The request needs a Content-Length."),
+    412: ("route_error-precondition_failed", "A condition of the request does not hold."),
+    413: ("route_error-content_too_large", "The request's body is too large."),
+    414: ("route_error-uri_too_long", "The address is too long."),
+    415: ("route_error-unsupported_media_type", "The request's body has a type that is not taken here."),
+    416: ("route_error-range_not_satisfiable", "There is nothing in this range."),
+    417: ("route_error-expectation_failed", "What the request expects cannot be met."),
+    421: ("route_error-misdirected_request", "This server does not answer for this host."),
+    422: ("route_error-unprocessable_content", "The request's body is well-formed, but wrong."),
+    426: ("route_error-upgrade_required", "This address takes websockets only."),
+    428: ("route_error-precondition_required", "The request needs a condition."),
+    429: ("route_error-too_many_requests", "There were too many requests. Try again later."),
+    431: ("route_error-header_fields_too_large", "The request's headers are too large."),
+    500: ("server_error-internal", "Something went wrong here."),
+    501: ("server_error-not_implemented", "This is not implemented."),
+    502: ("server_error-bad_gateway", "Another server gave a wrong answer."),
+    503: ("server_error-unavailable", "The service is not available now. Try again in a moment."),
+    504: ("server_error-gateway_timeout", "Another server did not answer in time."),
+}
+SESSION_STORE = ("auth_error-session_store", "The session database does not answer. Try again in a moment.")
+SESSION_GONE = ("auth_error-session_gone", "The session ended while the request ran. Log in again.")
+
+Answer = TypeVar("Answer", bound=web.Response)
+
+log = logging.getLogger(__name__)
+
+
+class AnswerCutShort(Exception):
+    """The handler failed when its answer had begun, so that nothing but to cut the connection can tell the client."""
+
+
+class RefusalResponse(web.HTTPException):
+    """A refusal as aiohttp answers with it."""
+
+    def __init__(self, refusal: Refusal, *, presented_bearer: bool) -> None:
+        self.status_code = refusal.status
+        super().__init__()
+        _fill(self, refusal.code, refusal.message, **refusal.param)
+        if refusal.status == 401 and presented_bearer:
+            self.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
+        if refusal.status == 503:
+            self.headers[hdrs.RETRY_AFTER] = str(RETRY_AFTER_SECONDS)
+
+
+def envelope(status: int, code: str, message: str, **param: str) -> web.Response:
+    """An error as a response; *param* are its named details."""
+    return _fill(web.Response(status=status), code, message, **param)
+
+
+def error_of_status(status: int) -> web.Response:
+    """The error that a bare status says."""
+    return _fill(web.Response(status=status), *_described(status))
+
+
+def enclosed(answer: web.HTTPException) -> web.HTTPException:
+    """*answer* itself: an error gets the envelope as its body and keeps its other headers.
+
+    A redirect stays as it is, and so does an error that brings JSON: what raised it says it in its own words.
+    """
+    if answer.status < 400 or answer.content_type == "application/json":
+        return answer
+    if isinstance(answer, SessionUnavailable):
+        return _fill(answer, *SESSION_STORE)
+    if isinstance(answer, SessionGone):
+        return _fill(answer, *SESSION_GONE)
+    return _fill(answer, *_described(answer.status))
+
+
+@web.middleware
+async def error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turns every error into the envelope; belongs outside of all that may raise."""
+    try:
+        response: object = await handler(request)
+    except Exception as error:
+        if request.writer.output_size > 0:
+            # aiohttp would write the head of a second answer into the body of the first one.
+            raise AnswerCutShort from error
+        if isinstance(error, ConnectionError) and request.transport is None:
+            log.info("%s %s: the client went away", request.method, request.rel_url.raw_path)
+            return error_of_status(400)  # nobody reads it but the access log
+        answer = _answer_to(error, request)
+        if answer is None:
+            log.exception("%s %s failed", request.method, request.rel_url.raw_path)
+            return error_of_status(500)
+        if answer is error:
+            raise
+        raise answer from error
+    if not isinstance(response, web.StreamResponse):
+        log.error("%s %s: the handler answered with no response", request.method, request.rel_url.raw_path)
+        return error_of_status(500)
+    return response
+
+
+@web.middleware
+async def refusal_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turns refusals into answers; belongs inside of the session, which drops what a handler changed before it failed.
+
+    A refusal is an answer like 409 is, and what was changed before it is kept.
+    """
+    try:
+        return await handler(request)
+    except Refusal as refusal:
+        raise _refused(refusal, request) from refusal
+
+
+def _answer_to(error: Exception, request: web.Request) -> web.HTTPException | None:
+    """What says *error* to the client, or None for one that nobody expected."""
+    if isinstance(error, Refusal):
+        return _refused(error, request)
+    if isinstance(error, web.HTTPException):
+        return enclosed(error)
+    if isinstance(error, SessionUnavailable):
+        return enclosed(SessionUnavailableResponse())
+    if isinstance(error, SessionGone):
+        return enclosed(SessionGoneResponse())
+    return None
+
+
+def _refused(refusal: Refusal, request: web.Request) -> RefusalResponse:
+    watch = request.app.get(WATCH)
+    if watch is not None:
+        watch.refusals[refusal.code] = watch.refusals.get(refusal.code, 0) + 1
+    given = request.headers.get(hdrs.AUTHORIZATION, "")
+    return RefusalResponse(refusal, presented_bearer=given[:6].lower() == "bearer")
+
+
+def _described(status: int) -> tuple[str, str]:
+    family = "route_error" if status < 500 else "server_error"
+    return ERRORS.get(status) or (f"{family}-status_{status}", "The request failed.")
+
+
+def _fill(response: Answer, code: str, message: str, **param: str) -> Answer:
+    kind = TYPES_BY_CODE.get(code) or TYPES.get(response.status)
+    kind = kind or ("invalid_request_error" if response.status < 500 else "internal_server_error")
+    error = {"message": message, "type": kind, "code": code, **({"param": param} if param else {})}
+    response.set_status(response.status)  # without a reason of its own, which may be foreign text
+    response.headers.pop(hdrs.CONTENT_LENGTH, None)
+    response.body = json.dumps({"error": error}, ensure_ascii=False).encode()
+    response.headers[hdrs.CONTENT_TYPE] = "application/json; charset=utf-8"
+    return response

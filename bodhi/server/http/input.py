@@ -1,0 +1,119 @@
+"""What a request brings, checked: every fault in it is the same 400 ``json_rejection_error``."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from bodhi.server.access.errors import Refusal
+
+BODY: "web.RequestKey[Any]" = web.RequestKey("BODY", object)
+QUERY: "web.RequestKey[Any]" = web.RequestKey("QUERY", object)
+PARAMETERS: "web.RequestKey[Any]" = web.RequestKey("PARAMETERS", dict)
+
+DEFAULT_PAGE_SIZE = 30
+LARGEST_PAGE = 100
+
+Type = TypeVar("Type")
+
+
+class Paging(msgspec.Struct, frozen=True):
+    """Which part of a list is asked for; ``sort`` and ``sort_order`` are accepted and change nothing."""
+
+    page: int = 1
+    page_size: int = DEFAULT_PAGE_SIZE
+    sort: str | None = None
+    sort_order: str = "asc"
+
+    def __post_init__(self) -> None:
+        if self.page < 1 or self.page_size < 1 or self.page > 2**31:
+            raise ValueError("page and page_size are at least 1")
+
+    @property
+    def size(self) -> int:
+        """The page size, within the limit."""
+        return min(self.page_size, LARGEST_PAGE)
+
+    @property
+    def offset(self) -> int:
+        """How many entries come before the page."""
+        return (self.page - 1) * self.size
+
+
+async def read_body(request: web.Request, kind: type[Type]) -> Type:
+    """The JSON body as *kind*."""
+    if request.content_type != "application/json":
+        raise Refusal("json_rejection_error")
+    try:
+        return msgspec.json.decode(await request.read(), type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, web.RequestPayloadError):
+        raise Refusal("json_rejection_error") from None
+
+
+async def read_form(request: web.Request, kind: type[Type]) -> Type:
+    """The form in the body as *kind*; a field that comes twice is refused."""
+    # Browsers send UTF-8. Of Python's other codecs, some take time that grows with the square of what they read.
+    if request.content_type != "application/x-www-form-urlencoded" or (request.charset or "utf-8").lower() != "utf-8":
+        raise Refusal("json_rejection_error")
+    try:
+        return _converted(await request.post(), kind)
+    except (UnicodeDecodeError, web.RequestPayloadError):
+        raise Refusal("json_rejection_error") from None
+
+
+def read_query(request: web.Request, kind: Any) -> Any:
+    """The query as *kind*; a name that comes twice is refused."""
+    return _converted(request.query, kind) if request.query_string else _without_query(kind)
+
+
+def read_parameters(request: web.Request, kinds: Mapping[str, Any]) -> dict[str, Any]:
+    """The path's parameters, each as its kind."""
+    try:
+        return {
+            name: msgspec.convert(text, kinds.get(name, str), strict=False) for name, text in request.match_info.items()
+        }
+    except (msgspec.MsgspecError, ValueError):
+        raise Refusal("json_rejection_error") from None
+
+
+def body_of(request: web.Request, kind: type[Type]) -> Type:
+    """The body that the route's guard has read."""
+    body: Type = request[BODY]
+    assert isinstance(body, kind)
+    return body
+
+
+def query_of(request: web.Request, kind: type[Type]) -> Type:
+    """The query that the route's guard has read."""
+    query: Type = request[QUERY]
+    assert isinstance(query, kind)
+    return query
+
+
+def parameter_of(request: web.Request, name: str) -> Any:
+    """One parameter of the path, as the operation's type."""
+    return request[PARAMETERS][name]
+
+
+@lru_cache  # queries are frozen, and most requests bring none
+def _without_query(kind: Any) -> Any:
+    return _converted({}, kind)
+
+
+def _converted(given: Mapping[str, object], kind: type[Type]) -> Type:
+    if len(given) != len(set(given)):
+        raise Refusal("json_rejection_error")
+    try:
+        converted = msgspec.convert(dict(given), kind, strict=False)
+    except (msgspec.MsgspecError, ValueError):
+        raise Refusal("json_rejection_error") from None
+    # msgspec reads 1e2 and 100.0 as the integer 100.
+    if any(type(getattr(converted, name, None)) is int and not _is_digits(text) for name, text in given.items()):
+        raise Refusal("json_rejection_error")
+    return converted
+
+
+def _is_digits(text: object) -> bool:
+    return isinstance(text, str) and text.isascii() and text.isdigit()

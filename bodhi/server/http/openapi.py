@@ -1,0 +1,224 @@
+"""The OpenAPI 3.1 document of the API, made of the same table of operations as its routes and gates."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from bodhi.server.access.errors import CATALOGUE
+from bodhi.server.access.gate import Gate
+from bodhi.server.http.errors import ERRORS
+from bodhi.server.http.operations import Access, Operation
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+ERROR_SCHEMA = "#/components/schemas/Error"
+REFERENCE = "#/components/schemas/{name}"
+
+# What the guard, and what stands before it, may answer to any request.
+_EDGE = ("route_error-bad_request", "route_error-misdirected_request")
+_CROSS_SITE = ("auth_error-cross_site_request",)
+_INPUT = ("json_rejection_error",)
+_BODY = ("route_error-content_too_large",)
+_STORES = ("auth_error-session_store", "auth_error-database_unavailable")
+_GATE = (
+    "auth_error-invalid_access",
+    "auth_error-missing_roles",
+    "auth_error-token_inactive",
+    "auth_error-refresh_token_not_found",
+    "auth_error-refresh_refused",
+    "auth_error-invalid_token",
+    "auth_error-session_gone",
+    "auth_error-app_status_invalid",
+    "auth_error-idp_unavailable",
+    "token_error-invalid_token",
+    "token_error-json_web_token",
+    "token_error-invalid_issuer",
+    "token_error-invalid_audience",
+    "token_error-expired",
+    "access_request_validation_error-scope_not_found",
+    "access_request_validation_error-not_approved",
+    "access_request_validation_error-app_client_mismatch",
+    "access_request_validation_error-user_mismatch",
+    "access_request_validation_error-access_request_id_mismatch",
+    "api_auth_error-missing_auth",
+    "api_auth_error-forbidden",
+)
+# Codes that the catalogue lacks, or has under another status elsewhere.
+_STATUS_HERE = {
+    "auth_error-session_store": 503,
+    "auth_error-session_gone": 401,
+    "server_error-shutting_down": 503,
+    "role_error-invalid_role_name": 401,
+}
+
+
+class ErrorDetails(msgspec.Struct, omit_defaults=True):
+    """What went wrong: ``code`` is for programs and stays as it is, ``message`` is for people."""
+
+    message: str
+    type: str
+    code: str
+    param: dict[str, str] = {}
+
+
+class Error(msgspec.Struct):
+    """The one form of every error."""
+
+    error: ErrorDetails
+
+
+def document(operations: Iterable[Operation], *, version: str) -> dict[str, Any]:
+    """The OpenAPI document of *operations*, without those that are not meant for programs."""
+    told = [operation for operation in operations if operation.in_document]
+    schemas, components = _schemas(told)
+    paths: dict[str, dict[str, Any]] = defaultdict(dict)
+    for operation in told:
+        paths[operation.path][operation.method.lower()] = _described(operation, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "bodhi",
+            "version": version,
+            "description": "Server-side sessions, logins through an OpenID Connect provider, API tokens and gates.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "paths": dict(sorted(paths.items())),
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "bodhiapp_session_id",
+                    "description": "The session cookie; under https its name begins with __Host-.",
+                },
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An API token, or an access token of the provider for another application.",
+                },
+            },
+        },
+    }
+
+
+def codes_of(operation: Operation) -> Mapping[int, list[str]]:
+    """Every error code that *operation* may answer with, by status."""
+    by_status: dict[int, list[str]] = defaultdict(list)
+    for code in dict.fromkeys(_codes(operation)):
+        by_status[_status_of(code, operation)].append(code)
+    return dict(sorted(by_status.items()))
+
+
+def _codes(operation: Operation) -> Iterator[str]:
+    yield from _EDGE
+    if operation.method not in SAFE_METHODS:
+        yield from _CROSS_SITE
+    if isinstance(operation.access, Gate):
+        yield from _GATE
+        yield "role_error-invalid_role_name"
+    if operation.access is not Access.PUBLIC:
+        yield from _STORES
+    if operation.body or operation.form or operation.query or operation.parameters:
+        yield from _INPUT
+    if operation.body or operation.form:
+        yield from _BODY
+    yield from operation.refusals
+
+
+def _status_of(code: str, operation: Operation) -> int:
+    if code in operation.refusals and code in CATALOGUE:
+        return CATALOGUE[code][0]
+    if code in _STATUS_HERE:
+        return _STATUS_HERE[code]
+    if code in CATALOGUE:
+        return CATALOGUE[code][0]
+    return next(status for status, (own, _) in ERRORS.items() if own == code)
+
+
+def _schemas(operations: Iterable[Operation]) -> tuple[dict[Any, Any], dict[str, Any]]:
+    types: list[Any] = [Error]
+    for operation in operations:
+        types += [kind for kind in (operation.body, operation.form) if kind is not None]
+        types += [kind for kind in operation.answers.values() if kind is not None]
+    distinct = list(dict.fromkeys(types))
+    schemas, components = msgspec.json.schema_components(distinct, ref_template=REFERENCE)
+    return dict(zip(distinct, schemas, strict=True)), dict(sorted(components.items()))
+
+
+def _described(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": _operation_id(operation),
+        "summary": operation.summary,
+        "tags": [_tag(operation.path)],
+        "security": _security(operation),
+        "parameters": [*_path_parameters(operation), *_query_parameters(operation)],
+        "responses": _responses(operation, schemas),
+    }
+    if operation.body is not None:
+        content = {"application/json": {"schema": schemas[operation.body]}}
+        described["requestBody"] = {"required": True, "content": content}
+    if operation.form is not None:
+        content = {"application/x-www-form-urlencoded": {"schema": schemas[operation.form]}}
+        described["requestBody"] = {"required": True, "content": content}
+    if isinstance(operation.access, Gate):
+        described["description"] = _needs(operation.access)
+    return described
+
+
+def _operation_id(operation: Operation) -> str:
+    return f"{operation.handler.__module__.split('.')[-2]}_{operation.handler.__name__}"
+
+
+def _tag(path: str) -> str:
+    parts = path.removeprefix("/bodhi/v1").strip("/").split("/")
+    return parts[0]
+
+
+def _security(operation: Operation) -> list[dict[str, list[str]]]:
+    access = operation.access
+    if access is Access.PUBLIC:
+        return []
+    if access is Access.OPTIONAL:
+        return [{}, {"session": []}, {"bearer": []}]
+    assert isinstance(access, Gate)
+    bearer: list[dict[str, list[str]]] = [{"bearer": []}] if access.token_scope or access.user_scope else []
+    return [{"session": []}, *bearer]
+
+
+def _needs(gate: Gate) -> str:
+    needs = [f"a session with {gate.role}"]
+    needs += [f"an API token with {gate.token_scope}"] if gate.token_scope else []
+    needs += [f"an application with {gate.user_scope}"] if gate.user_scope else []
+    return f"Takes {', or '.join(needs)}."
+
+
+def _path_parameters(operation: Operation) -> Iterator[dict[str, Any]]:
+    for name in re.findall(r"\{(\w+)[^}]*\}", operation.path):
+        schema = msgspec.json.schema(operation.parameters.get(name, str))
+        yield {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _query_parameters(operation: Operation) -> Iterator[dict[str, Any]]:
+    if operation.query is None:
+        return
+    _, components = msgspec.json.schema_components([operation.query], ref_template=REFERENCE)
+    schema = components[operation.query.__name__]
+    for name, of in schema["properties"].items():
+        yield {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": of}
+
+
+def _responses(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, Any]:
+    responses: dict[str, Any] = {}
+    for status, kind in operation.answers.items():
+        responses[str(status)] = {"description": "As asked for."}
+        if kind is not None:
+            responses[str(status)]["content"] = {"application/json": {"schema": schemas[kind]}}
+    for status, codes in codes_of(operation).items():
+        responses[str(status)] = {
+            "description": "One of: " + ", ".join(f"`{code}`" for code in codes),
+            "content": {"application/json": {"schema": {"$ref": ERROR_SCHEMA}}},
+        }
+    return responses

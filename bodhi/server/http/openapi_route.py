@@ -1,0 +1,35 @@
+"""``/bodhi/v1/openapi.json``: the description of the API."""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import msgspec
+from aiohttp import web
+
+from bodhi.server.http.openapi import document
+from bodhi.server.http.operations import PUBLIC, Operation
+from bodhi.server.status.api import program_version
+
+
+class Description:
+    """The OpenAPI document of *operations*, made when somebody asks for it first."""
+
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        self._operations = operations
+
+    @cached_property
+    def encoded(self) -> bytes:
+        """The document as JSON."""
+        return msgspec.json.encode(document(self._operations, version=program_version()))
+
+
+DESCRIPTION = web.AppKey("DESCRIPTION", Description)
+
+
+async def openapi(request: web.Request) -> web.Response:
+    """The OpenAPI document; the same for everybody."""
+    headers = {"Cache-Control": "no-cache"}
+    return web.Response(body=request.app[DESCRIPTION].encoded, content_type="application/json", headers=headers)
+
+
+OPERATIONS = (Operation("GET", "/bodhi/v1/openapi.json", openapi, PUBLIC, "This document", answers={200: dict}),)

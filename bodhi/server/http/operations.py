@@ -1,0 +1,45 @@
+"""What describes one route: its address, who may use it, what it takes and what it answers.
+
+The router, the gates, the checks of bodies and queries, and the OpenAPI document all come from these descriptions.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from aiohttp.typedefs import Handler
+
+from bodhi.server.access.gate import Gate
+
+
+class Access(Enum):
+    """Routes without a gate."""
+
+    PUBLIC = "public"  # nobody is asked who they are
+    OPTIONAL = "optional"  # whoever it is: a bad credential makes the caller anonymous
+
+
+PUBLIC, OPTIONAL = Access.PUBLIC, Access.OPTIONAL
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path. There is no default for *access*: a route without a declared gate cannot be written.
+
+    *answers* are the bodies by status (None: no body); *refusals* the codes of its own errors, beside those that its
+    access and its input bring along. *path*'s parameters are texts unless *parameters* gives another type.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    access: Access | Gate
+    summary: str
+    body: type | None = None  # JSON
+    form: type | None = None  # in the place of JSON
+    query: type | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    answers: Mapping[int, Any] = field(default_factory=lambda: {200: None})
+    refusals: tuple[str, ...] = ()
+    in_document: bool = True  # pages for people are no part of the API

@@ -1,0 +1,1 @@
+"""Log in and out through the identity provider."""

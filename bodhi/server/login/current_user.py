@@ -1,0 +1,59 @@
+"""Who is asking: ``GET /bodhi/v1/user``."""
+
+from typing import Literal
+
+import msgspec
+from aiohttp import web
+
+from bodhi.server.access.principal import ApiToken, ExternalApp, SessionUser
+from bodhi.server.http.operations import OPTIONAL, Operation
+from bodhi.server.http.responses import answer
+from bodhi.server.services import known_context_of
+
+
+class LoggedOut(msgspec.Struct, tag_field="auth_status", tag="logged_out"):
+    """Nobody that is known."""
+
+
+class LoggedIn(msgspec.Struct, tag_field="auth_status", tag="logged_in"):
+    """A person, or an application that acts for one; ``role`` is a role or a user scope."""
+
+    user_id: str
+    username: str
+    first_name: str | None
+    last_name: str | None
+    role: str | None
+
+
+class ByApiToken(msgspec.Struct, tag_field="auth_status", tag="api_token"):
+    """The holder of an API token."""
+
+    role: Literal["scope_token_user", "scope_token_power_user", "scope_token_manager", "scope_token_admin"]
+
+
+async def user(request: web.Request) -> web.Response:
+    """Somebody or nobody; neither while that cannot be told."""
+    context = known_context_of(request)
+    told: LoggedOut | LoggedIn | ByApiToken = LoggedOut()
+    if isinstance(context, SessionUser | ExternalApp):
+        role = None if context.role is None else str(context.role)
+        told = LoggedIn(context.user_id, context.username, context.first_name, context.last_name, role)
+    elif isinstance(context, ApiToken):
+        told = ByApiToken(str(context.role))  # type: ignore[arg-type]
+    response = answer(told)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Vary"] = "Cookie, Authorization"
+    return response
+
+
+OPERATIONS = (
+    Operation(
+        "GET",
+        "/bodhi/v1/user",
+        user,
+        OPTIONAL,
+        "Who is asking",
+        answers={200: LoggedOut | LoggedIn | ByApiToken},
+        refusals=("auth_error-idp_unavailable", "auth_error-refresh_refused"),
+    ),
+)

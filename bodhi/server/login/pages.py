@@ -1,0 +1,123 @@
+"""Logging in and out for people: ``/ui/login``, ``/ui/auth/callback`` and ``/ui/logout``."""
+
+from typing import Annotated
+
+import msgspec
+from aiohttp import hdrs, web
+from msgspec import Meta
+
+from bodhi.server.access.errors import Refusal
+from bodhi.server.http.forms import see_other
+from bodhi.server.http.headers import KEEPS_OPENER
+from bodhi.server.http.input import body_of, read_query
+from bodhi.server.http.operations import OPTIONAL, PUBLIC, Operation
+from bodhi.server.http.rendering import page, person_of
+from bodhi.server.http.return_to import page_asked_for, with_return
+from bodhi.server.http.same_site_bounce import arrival_target
+from bodhi.server.login.api import CALLBACK_PATH, DESK, HOME_PATH, LOGIN_PATH, begin_login, end_login, finish_login
+from bodhi.server.login.form_targets import host_of, provider_origins
+from bodhi.server.login.resume_after_login import opener_headers, waiting_review
+from bodhi.server.setup.instance import Status
+from bodhi.session import SessionGone
+
+LOGOUT_PATH = "/ui/logout"
+
+
+class ProviderAnswer(msgspec.Struct, frozen=True):
+    """What goes on from the provider's answer, in the form that it has; nothing else gets onto a page."""
+
+    state: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9]{1,128}\Z")]
+    code: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._~+/=:|!*%,;@$-]{1,4096}\Z")] | None = None
+    error: Annotated[str, Meta(pattern=r"\A[a-z_]{1,64}\Z")] | None = None
+    iss: Annotated[str, Meta(pattern=r"\Ahttps?://[A-Za-z0-9._~:/@%+,;=\[\]-]{1,512}\Z")] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.code is None) == (self.error is None):
+            raise ValueError("either a code or an error")
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Those that are there."""
+        return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
+
+
+async def login_page(request: web.Request) -> web.Response:
+    """Who is logged in already, or the way to log in, or what the operator has to do first.
+
+    Who is logged in and comes on the way to a page goes on to it.
+    """
+    return_to = page_asked_for(request)
+    if return_to is not None:
+        if target := arrival_target(request, return_to=return_to):
+            return page(request, "arrival.html", target=target)
+        # Browsers send Origin along with what is no page. The way back could be refused again for it, round and round.
+        if person_of(request) is not None and hdrs.ORIGIN not in request.headers:
+            return see_other(request, return_to)
+    desk = request.app[DESK]
+    status = await desk.instances.status()
+    response = page(
+        request,
+        "login.html",
+        form_targets=await provider_origins(desk.provider),
+        is_ready=desk.provider is not None and status is not Status.SETUP,
+        is_first=status is Status.RESOURCE_ADMIN,
+        app_waits=waiting_review(request) is not None,
+        provider_host=host_of(desk.provider.issuer) if desk.provider else None,
+        begin_url=with_return(LOGIN_PATH, return_to),
+        next_url=return_to,
+    )
+    response.headers.update(opener_headers(request))
+    return response
+
+
+async def log_in(request: web.Request) -> web.Response:
+    """Sends the browser to the provider, or on where somebody is logged in already."""
+    return_to = page_asked_for(request)
+    location = await begin_login(request, return_to=return_to) or return_to or HOME_PATH
+    return see_other(request, location, **opener_headers(request))
+
+
+async def callback_page(request: web.Request) -> web.Response:
+    """Where the provider sends the browser back to.
+
+    The browser comes from another site, so that it brings no SameSite=Strict cookie: the page's script, or its button,
+    hands the answer over from this one.
+    """
+    try:
+        fields = read_query(request, ProviderAnswer).fields
+    except Refusal:
+        return page(request, "callback.html", status=400, fields=None)
+    response = page(request, "callback.html", fields=fields)
+    # From another site no SameSite=Strict cookie comes along that would say whether an application waits.
+    response.headers.update(KEEPS_OPENER)
+    return response
+
+
+async def complete_login(request: web.Request) -> web.Response:
+    """Completes a login without a script; the login page says who else is logged in, and how to log out first."""
+    try:
+        location = await finish_login(request, body_of(request, ProviderAnswer).fields)
+        return see_other(request, location, **opener_headers(request))
+    except Refusal as refusal:
+        if refusal.code != "login_error-other_user":
+            raise
+        return see_other(request, LOGIN_PATH, **opener_headers(request))
+    except SessionGone:
+        return see_other(request, HOME_PATH)  # another tab has logged in at the same moment: the start page knows
+
+
+async def log_out(request: web.Request) -> web.Response:
+    """Ends the session, and sends the browser to where the logout goes on."""
+    location = await end_login(request)
+    return see_other(request, location, **{"Clear-Site-Data": '"cache"'})
+
+
+OPERATIONS = (
+    Operation("GET", LOGIN_PATH, login_page, OPTIONAL, "The way to log in", in_document=False),
+    Operation("POST", LOGIN_PATH, log_in, OPTIONAL, "Begin a login", in_document=False),
+    Operation("GET", CALLBACK_PATH, callback_page, PUBLIC, "The provider's answer arrives", in_document=False),
+    Operation(
+        "POST", CALLBACK_PATH, complete_login, OPTIONAL, "Complete a login", form=ProviderAnswer, in_document=False
+    ),
+    Operation("POST", LOGOUT_PATH, log_out, PUBLIC, "Log out", in_document=False),
+)

@@ -1,0 +1,246 @@
+"""A login: the way to the provider, and what comes of its answer.
+
+A login that was begun is a *transaction*: a JSON object that the caller keeps under its state until the answer comes,
+and hands over once.
+"""
+
+import hmac
+import logging
+import secrets
+import string
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from bodhi.oidc.client import IdentityProvider, pkce_challenge
+from bodhi.oidc.responses import IdToken, Tokens
+from bodhi.server.access.errors import Refusal
+from bodhi.server.access.provider_errors import provider_errors
+from bodhi.server.access.role_mapping import Roles
+from bodhi.server.authentication.login_data import claims_in, login_data
+from bodhi.server.setup.instance import Instance, InstanceService, Status
+from bodhi.server.users.profiles import People
+from bodhi.server.users.role_checks import RoleChecks
+
+STATE_LENGTH = 32
+VERIFIER_LENGTH = 43
+MOST_OPEN = 5
+SECONDS_TO_LOG_IN = 600
+
+_LETTERS = string.ascii_letters + string.digits
+
+Transactions = dict[str, dict[str, Any]]  # by state
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BegunLogin:
+    """Where to send the browser, and what to keep."""
+
+    url: str
+    state: str = field(repr=False)
+    transaction: dict[str, Any] = field(repr=False)
+
+    def add_to(self, transactions: Transactions, now_ms: int | None = None) -> None:
+        """Put it beside those that are open, of which the oldest make place; *now_ms* None: as old as its session."""
+        for state in list(transactions)[: max(0, len(transactions) - MOST_OPEN + 1)]:
+            del transactions[state]
+        until = None if now_ms is None else now_ms + SECONDS_TO_LOG_IN * 1000
+        transactions[self.state] = {**self.transaction, "until": until}
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedLogin:
+    """Somebody who logged in, and what their session is to hold.
+
+    It is for :meth:`Logins.confirm` once the session is stored, and before the browser is given its cookie.
+    """
+
+    user_id: str
+    sid: str | None  # the provider's session
+    since: int  # the last change of anybody's authority, as the code was redeemed
+    data: dict[str, Any] = field(repr=False)
+
+
+def open_transactions(transactions: Transactions, now_ms: int, created_ms: int) -> Transactions:
+    """Those whose time is not up; one without a time of its own began with its session, at *created_ms*."""
+    return {
+        state: transaction
+        for state, transaction in transactions.items()
+        if now_ms < (transaction.get("until") or created_ms + SECONDS_TO_LOG_IN * 1000)
+    }
+
+
+def take_transaction(transactions: Transactions, state: str) -> dict[str, Any] | None:
+    """The transaction under *state*, taken out; None where there is none. Takes the same time for any wrong state."""
+    given = state.encode("utf-8", "surrogatepass")
+    found = [own for own in transactions if hmac.compare_digest(own.encode(), given)]
+    return transactions.pop(found[0]) if found else None
+
+
+class Logins:
+    """Begins logins and completes them."""
+
+    def __init__(
+        self,
+        provider: IdentityProvider | None,
+        *,
+        instances: InstanceService,
+        people: People,
+        roles: Roles,
+        scopes: str = "openid email profile roles",
+        reads_access_tokens: bool = True,
+        role_checks: RoleChecks | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Without a *provider* nobody can log in. *reads_access_tokens* tells whether those are JWTs meant for us."""
+        self._provider = provider
+        self._instances = instances
+        self._people = people
+        self._roles = roles
+        self._scopes = scopes
+        self._reads_access_tokens = reads_access_tokens
+        self._role_checks = role_checks
+        self._clock = clock
+
+    async def begin(self, callback_url: str, *, return_to: str | None = None) -> BegunLogin:
+        """A login whose answer comes to *callback_url*; *return_to* is kept with it, for whoever completes it."""
+        instance = await self._instances.current()
+        if instance is None or self._provider is None:
+            raise Refusal("login_error-app_instance_not_found")
+        state, nonce, verifier = _random(STATE_LENGTH), _random(STATE_LENGTH), _random(VERIFIER_LENGTH)
+        with provider_errors("login_error-o_auth_error"):
+            url = await self._provider.authorization_url(
+                instance.client_id,
+                redirect_uri=callback_url,
+                state=state,
+                nonce=nonce,
+                challenge=pkce_challenge(verifier),
+                scope=self._scopes,
+            )
+        transaction = {"verifier": verifier, "nonce": nonce, "callback_url": callback_url, "return_to": return_to}
+        return BegunLogin(url, state, transaction)
+
+    async def complete(self, transaction: Mapping[str, Any], answer: Mapping[str, str]) -> CompletedLogin:
+        """Who logged in, by the provider's *answer* to *transaction*, whose state is right."""
+        if "error" in answer:
+            raise Refusal("login_error-o_auth_error")
+        code = answer.get("code")
+        if not code:
+            raise Refusal("login_error-missing_code")
+        instance = await self._instances.current()
+        if instance is None or self._provider is None:
+            raise Refusal("login_error-app_instance_not_found")
+        since = await self._people.last_change()
+        with provider_errors("login_error-o_auth_error"):
+            await self._check_issuer(answer)
+            tokens, id_token = await self._redeem(instance, transaction, code)
+            if instance.status is Status.RESOURCE_ADMIN:
+                tokens, id_token = await self._become_ready(instance, tokens, id_token)
+        data = login_data(tokens, id_token, self._clock(), is_opaque=not self._reads_access_tokens)
+        return CompletedLogin(id_token.subject, id_token.sid, since, data)
+
+    async def confirm(self, completed: CompletedLogin) -> None:
+        """Remember who logged in and with which role; call it when their session is stored.
+
+        ``login_error-access_changed`` where what they may do was changed since the code was redeemed: the tokens in the
+        session are older, and it has to be ended. A change that comes later ends the stored session itself.
+        """
+        if not await self._note(completed.data, since=completed.since, is_login=True):
+            log.warning(
+                "login refused: the role was changed meanwhile user_id=%s",
+                completed.user_id,
+                extra={"fields": {"user_id": completed.user_id}},
+            )
+            raise Refusal("login_error-access_changed")
+
+    async def last_change(self) -> int | None:
+        """What :meth:`note_refresh` compares with, to be read before the provider is asked; None where it is not known.
+
+        A database that does not answer stops no refresh; it is only not noted then.
+        """
+        try:
+            return await self._people.last_change()
+        except Refusal as refusal:
+            log.warning("what a refresh says of a role will not be noted: %s", refusal.code)
+            return None
+
+    async def note_refresh(self, data: Mapping[str, Any], since: int | None) -> None:
+        """Remember what refreshed tokens say of a person's role, unless it was changed since the provider was asked."""
+        if since is not None:
+            await self._note(data, since=since, is_login=False)
+
+    def check_role(self, user_id: str) -> None:
+        """The provider ended sessions of the user: find out soon whether they still have their role."""
+        if self._role_checks is not None:
+            self._role_checks.request(user_id)
+
+    async def _note(self, data: Mapping[str, Any], *, since: int, is_login: bool) -> bool:
+        instance = await self._instances.current()
+        if instance is None:
+            return True
+        claims = claims_in(data)
+        try:
+            role = self._roles.of(claims, instance.client_id)
+        except Refusal:
+            role = None
+        name = claims.username or claims.subject
+        return await self._people.note(claims.subject, name, role, since=since, is_login=is_login)
+
+    async def _check_issuer(self, answer: Mapping[str, str]) -> None:
+        # A provider that was talked into another one's answer. Source: RFC 9207.
+        assert self._provider is not None
+        issuer = answer.get("iss")
+        if issuer is None and not await self._provider.announces_issuer():
+            return
+        if issuer != self._provider.issuer:
+            log.warning("a login was refused: its answer names another issuer")
+            raise Refusal("login_error-o_auth_error")
+
+    async def _redeem(self, instance: Instance, transaction: Mapping[str, Any], code: str) -> tuple[Tokens, IdToken]:
+        assert self._provider is not None
+        tokens = await self._provider.redeem_code(
+            instance.credentials,
+            code=code,
+            redirect_uri=transaction["callback_url"],
+            verifier=transaction["verifier"],
+        )
+        if tokens.id_token is None:
+            raise Refusal("login_error-o_auth_error")
+        id_token = await self._provider.verify_id_token(
+            tokens.id_token,
+            client_id=instance.client_id,
+            nonce=transaction["nonce"],
+            access_token=tokens.access_token,
+            reads_access_token=self._reads_access_tokens,
+        )
+        return tokens, id_token
+
+    async def _become_ready(self, instance: Instance, tokens: Tokens, id_token: IdToken) -> tuple[Tokens, IdToken]:
+        """The first who logs in becomes the administrator; their tokens are fetched anew, so that they say so."""
+        provider = self._provider
+        assert provider is not None
+
+        async def appoint(user_id: str) -> None:
+            await provider.make_resource_admin(instance.credentials, user_id)
+
+        if not await self._instances.become_ready(id_token.subject, appoint) or tokens.refresh_token is None:
+            return tokens, id_token
+        renewed = await provider.refresh(instance.credentials, tokens.refresh_token)
+        refresh_token = renewed.refresh_token or tokens.refresh_token
+        return Tokens(renewed.access_token, refresh_token, tokens.id_token, renewed.expires_in), id_token
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of a URL of our own."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise Refusal("login_error-parse_error")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(_LETTERS) for _ in range(length))

@@ -1,0 +1,1 @@
+"""Requests for a role, and their approval."""

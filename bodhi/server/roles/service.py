@@ -1,0 +1,185 @@
+"""Requests for a role: who can log in but has none asks, and a manager decides."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from bodhi.database import Database, DatabaseError, Row
+from bodhi.errors import BodhiError
+from bodhi.server.access.errors import Refusal
+from bodhi.server.access.leases import Leases
+from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.provider_errors import provider_errors
+from bodhi.server.access.scopes import Role
+from bodhi.server.access.store_errors import own_errors
+from bodhi.server.access.times import time_of
+from bodhi.server.users.ending import EndSessions
+from bodhi.server.users.profiles import People
+from bodhi.server.users.service import ROLES_LEASE, Directory, UserDirectory
+
+log = logging.getLogger(__name__)
+
+
+class AccessRequest(msgspec.Struct, frozen=True):
+    """One request as managers see it."""
+
+    id: int
+    username: str
+    user_id: str
+    reviewer: str | None
+    status: Literal["pending", "approved", "rejected"]
+    created_at: datetime  # UTC, as below
+    updated_at: datetime
+
+
+class AccessRequests:
+    """All requests, and what follows from a decision."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        people: People,
+        provider: UserDirectory,
+        end_sessions: EndSessions,
+        leases: Leases | None = None,
+        clock: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        """*end_sessions* ends all sessions of a user."""
+        self._database = database
+        self._people = people
+        self._directory = Directory(provider, people)
+        self._provider = provider
+        self._end_sessions = end_sessions
+        self._leases = leases or Leases(database, clock=clock)
+        self._clock = clock
+
+    async def create(self, user_id: str, username: str) -> AccessRequest:
+        """A new pending request; ``access_request_error-already_pending`` while the user has one."""
+        with own_errors():
+            row = await self._database.maybe(
+                "create_access_request", user_id=user_id, username=username, now=self._clock()
+            )
+        if row is None:
+            raise Refusal("access_request_error-already_pending")
+        return _request(row)
+
+    async def pending_of(self, user_id: str) -> AccessRequest:
+        """The user's pending request, or ``access_request_error-pending_request_not_found``."""
+        with own_errors():
+            row = await self._database.maybe("find_pending_access_request", user_id=user_id)
+        if row is None:
+            raise Refusal("access_request_error-pending_request_not_found")
+        return _request(row)
+
+    async def list_page(
+        self, *, size: int, skip: int = 0, only_pending: bool = False
+    ) -> tuple[list[AccessRequest], int]:
+        """At most *size* requests, oldest first, after *skip* others; and how many there are in all."""
+        status = "pending" if only_pending else None
+        try:
+            with own_errors():
+                rows = await self._database.many("list_access_requests", status=status, batch=size, skip=skip)
+                total = await self._database.maybe("count_access_requests", status=status)
+        except DatabaseError as error:
+            log.warning("access requests cannot be read: %s", error)
+            raise Refusal("access_request_error-fetch_failed") from error
+        return [_request(row) for row in rows], total["requests"] if total else 0
+
+    async def approve(self, request_id: int, role: Role, reviewer: SessionUser) -> None:
+        """Give whoever asked the *role*, and end their sessions, which do not have it.
+
+        The mark comes last: when the provider or the sessions' end fails, the request is still pending and
+        approving it again does what is missing.
+        """
+        _refuse_above(reviewer, role)
+        async with self._leases.held(ROLES_LEASE):
+            request = await self._pending(request_id)
+            await self._refuse_lower(request, role, reviewer)
+            with provider_errors("auth_service_error-auth_service_api_error"):
+                await self._provider.assign_role(reviewer.token, request.user_id, str(role))
+            # In this order: the first refuses a login that is under way, or else its session ends with the others.
+            await self._people.set_role(request.user_id, role)
+            await end_all(self._end_sessions, request.user_id, by=reviewer.user_id)
+            await self._decide("approve_access_request", request, reviewer)
+        _log_decision("approved", request, reviewer.user_id, role=str(role))
+
+    async def reject(self, request_id: int, reviewer: SessionUser) -> None:
+        """Refuse the request, which may be made again."""
+        async with self._leases.held(ROLES_LEASE):
+            request = await self._pending(request_id)
+            await self._decide("reject_access_request", request, reviewer)
+        _log_decision("rejected", request, reviewer.user_id)
+
+    async def reject_pending_of(self, user_id: str, reviewer: SessionUser) -> None:
+        """Refuse what a user asked for who is being removed: they may ask again."""
+        try:
+            request = await self.pending_of(user_id)
+        except Refusal as refusal:
+            if refusal.code != "access_request_error-pending_request_not_found":
+                raise
+            return
+        await self._decide("reject_access_request", request, reviewer)
+        _log_decision("rejected", request, reviewer.user_id)
+
+    async def _refuse_lower(self, request: AccessRequest, role: Role, reviewer: SessionUser) -> None:
+        """Refuse to approve a request whose maker has a higher role by now: an old request must not take it away."""
+        refused = "auth_service_error-auth_service_api_error"
+        try:
+            present, _ = await self._directory.standing(reviewer, request.user_id, refused=refused)
+        except Refusal as refusal:
+            if refusal.code != "auth_service_error-not_supported":
+                raise
+            present = await self._people.last_role_of(request.user_id)
+        if present is not None and present.rank > role.rank:
+            raise Refusal("access_request_error-already_has_access", message="They have a higher role by now.")
+
+    async def _pending(self, request_id: int) -> AccessRequest:
+        with own_errors():
+            row = await self._database.maybe("find_access_request", id=request_id)
+        if row is None:
+            raise Refusal("access_request_error-request_not_found")
+        if row["status"] != "pending":
+            raise Refusal("access_request_error-already_processed")
+        return _request(row)
+
+    async def _decide(self, decision: str, request: AccessRequest, reviewer: SessionUser) -> None:
+        with own_errors():
+            decided = await self._database.count(decision, id=request.id, reviewer=reviewer.username, now=self._clock())
+        if not decided:
+            raise Refusal("access_request_error-already_processed")
+
+
+def _log_decision(decision: str, request: AccessRequest, by: str, **fields: str) -> None:
+    told = {"request_id": request.id, "user_id": request.user_id, **fields, "by": by}
+    text = " ".join(f"{name}={value}" for name, value in told.items())
+    log.info("access request %s %s", decision, text, extra={"fields": told})
+
+
+async def end_all(end_sessions: EndSessions, user_id: str, *, by: str) -> None:
+    """End all sessions of the user; ``user_route_error-session_clear_failed`` when that fails."""
+    try:
+        await end_sessions(user_id, reason="approval", by=by)
+    except BodhiError as error:
+        log.warning("a user's sessions could not be ended: %s", error.__cause__ or error)
+        raise Refusal("user_route_error-session_clear_failed") from error
+
+
+def _refuse_above(reviewer: SessionUser, role: Role) -> None:
+    if reviewer.role is None or not reviewer.role.grants(role):
+        raise Refusal("access_request_error-insufficient_privileges")
+
+
+def _request(row: Row) -> AccessRequest:
+    return AccessRequest(
+        row["id"],
+        row["username"],
+        row["user_id"],
+        row["reviewer"],
+        row["status"],
+        time_of(row["created_at"]),
+        time_of(row["updated_at"]),
+    )

@@ -1,0 +1,79 @@
+"""Settings that were changed in service: kept in the database, applied in every process that uses it."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Self
+
+from bodhi.database import Database
+from bodhi.server.access.errors import Refusal
+from bodhi.server.access.store_errors import own_errors
+
+log = logging.getLogger(__name__)
+
+
+class SettingsOverrides:
+    """What was changed; entering it applies all of it, and follows the changes of other processes.
+
+    *apply* is given all values by key, as one writes them in the environment, whenever they were read: at the start,
+    after each change here, and every *every_seconds*.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        apply: Callable[[Mapping[str, str]], None],
+        every_seconds: float = 15,
+        clock: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        self._database = database
+        self._apply = apply
+        self._every_seconds = every_seconds
+        self._clock = clock
+        # What was read first must not be applied last.
+        self._turn = asyncio.Lock()
+        self._following: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.refresh()
+        self._following = asyncio.create_task(self._follow())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._following is not None:
+            self._following.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._following
+
+    async def put(self, key: str, value: str, kind: str) -> None:
+        """Change a setting; *kind* is the word for its type."""
+        with own_errors():
+            await self._database.count("put_setting", key=key, value=value, type=kind, now=self._clock())
+        await self.refresh()
+
+    async def remove(self, key: str) -> None:
+        """Take the change of a setting back."""
+        with own_errors():
+            await self._database.count("remove_setting", key=key)
+        await self.refresh()
+
+    async def refresh(self) -> None:
+        """Read and apply what is in the database now."""
+        async with self._turn:
+            with own_errors():
+                rows = await self._database.many("list_settings")
+            self._apply({row["key"]: row["value"] for row in rows})
+
+    async def _follow(self) -> None:
+        while True:
+            # Spread out, so that the processes of a cluster do not all ask at once.
+            await asyncio.sleep(self._every_seconds * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+            try:
+                await self.refresh()
+            except Refusal as error:
+                log.warning("changed settings could not be read, which is tried again: %s", error.__cause__ or error)
+            except Exception:
+                log.exception("changed settings could not be applied, which is tried again")

@@ -1,0 +1,196 @@
+"""The settings as administrators see them, and the few of them that are changed while the server is in service.
+
+What is changed is kept in the database. It comes before ``settings.yaml`` and the defaults, and behind what somebody
+wrote on the command line, in the environment or in ``.env`` for this very process.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+
+from bodhi import logs
+from bodhi.database import Database
+from bodhi.server.access.errors import Refusal
+from bodhi.server.settings.overrides import SettingsOverrides
+from bodhi.server.settings.protocol import Metadata, Plain, SettingEntry, SourceName
+from bodhi.server.tokens.service import ApiTokens
+from bodhi.settings import BODHI_API_TOKEN_LIFETIME, BODHI_HOME, BODHI_LOG_LEVEL, BODHI_TOKEN_MEMORY, SETTINGS, Settings
+from bodhi.settings.kinds import Kind
+from bodhi.settings.setting import Derived, Setting, Source
+from bodhi.settings.sources import source_at
+
+ATTRIBUTES: Mapping[str, str] = {setting.name: attribute for attribute, setting in SETTINGS.items()}
+
+SOURCES: Mapping[Source | None, SourceName] = {
+    Source.COMMAND_LINE: "command_line",
+    Source.ENVIRONMENT: "environment",
+    Source.DOTENV: "environment",
+    Source.YAML: "settings_file",
+    Source.DEFAULT: "default",
+    None: "system",
+}
+STRONGER = {"command_line", "environment"}  # than what was changed in service
+TYPES: Mapping[str, tuple[type, ...]] = {"number": (int, float), "boolean": (bool,), "option": (str,), "string": (str,)}
+
+log = logging.getLogger(__name__)
+
+
+def editable_settings(api_tokens: ApiTokens) -> Mapping[str, Callable[[Any], None]]:
+    """The settings that take effect without a restart, each with what applies a value of it.
+
+    They are those that an operator changes for a while: to see more in the log, to make tokens live shorter, to have
+    revoked ones refused sooner. All others are bound to sockets, files and pools that are opened once.
+    """
+
+    def set_lifetime(seconds: int | None) -> None:
+        api_tokens.default_lifetime_seconds = seconds
+
+    def set_memory(seconds: int) -> None:
+        api_tokens.memory_seconds = seconds
+
+    return {
+        BODHI_LOG_LEVEL: logs.set_level,
+        BODHI_API_TOKEN_LIFETIME: set_lifetime,
+        BODHI_TOKEN_MEMORY: set_memory,
+    }
+
+
+class AppSettings:
+    """All settings of one process; entering it applies what was changed, and follows the changes of other processes.
+
+    *settings* are those that the process started with. *editable* applies, by name, what may be changed. It is a
+    :class:`~bodhi.server.settings.protocol.SettingsBook`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        *,
+        editable: Mapping[str, Callable[[Any], None]],
+        every_seconds: float = 15,
+        clock: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        self._settings = settings
+        self._editable = editable
+        self._overrides = SettingsOverrides(database, apply=self._apply, every_seconds=every_seconds, clock=clock)
+        self._stored: Mapping[str, str] = {}
+        self._changed: dict[str, Any] = {}  # the values that are in force by a change
+        self._applied = {name: self._initial(name) for name in editable}
+
+    async def __aenter__(self) -> Self:
+        await self._overrides.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._overrides.__aexit__(*error)
+
+    def entries(self) -> Sequence[SettingEntry]:
+        """Every setting, in the order in which they are described."""
+        return [self._entry(name) for name in ATTRIBUTES]
+
+    async def change(self, key: str, value: Any) -> SettingEntry:
+        """The setting after it was given another value, for all processes."""
+        kind = self._editable_setting(key).kind
+        await self._overrides.put(key, _text_of(value, kind), kind.type)
+        log.info("a setting was changed: %s", key)
+        return self._entry(key)
+
+    async def reset(self, key: str) -> SettingEntry:
+        """The setting after its change was taken back, for all processes."""
+        self._editable_setting(key)
+        await self._overrides.remove(key)
+        log.info("the change of a setting was taken back: %s", key)
+        return self._entry(key)
+
+    def _editable_setting(self, key: str) -> Setting:
+        if key == BODHI_HOME:
+            raise Refusal("settings_error-bodhi_home")
+        if key not in ATTRIBUTES:
+            raise Refusal("settings_error-not_found")
+        if key not in self._editable:
+            raise Refusal("settings_error-unsupported")
+        return SETTINGS[ATTRIBUTES[key]]
+
+    def _entry(self, name: str) -> SettingEntry:
+        setting = SETTINGS[ATTRIBUTES[name]]
+        is_changed = name in self._changed
+        return SettingEntry(
+            key=name,
+            current_value=_plain(setting, self._changed[name] if is_changed else self._initial(name)),
+            default_value=self._default(setting),
+            source="database" if is_changed else self._source(name),
+            metadata=_metadata(setting.kind),
+        )
+
+    def _initial(self, name: str) -> Any:
+        return getattr(self._settings, ATTRIBUTES[name])
+
+    def _source(self, name: str) -> SourceName:
+        return SOURCES[source_at(self._settings.sources.get(name, Source.DEFAULT))]
+
+    def _default(self, setting: Setting) -> Plain:
+        if isinstance(setting.default, Derived):
+            values = {attribute: getattr(self._settings, attribute) for attribute in SETTINGS}
+            return _plain(setting, setting.default.compute(values))
+        if setting.default is None or setting.kind.type == "string":
+            return setting.default
+        return _plain(setting, setting.kind.parse(setting.default))
+
+    def _apply(self, stored: Mapping[str, str]) -> None:
+        if stored == self._stored:
+            return
+        self._stored = stored
+        self._changed = {
+            name: value
+            for name in self._editable
+            if name in stored and self._source(name) not in STRONGER
+            for value in _readable(SETTINGS[ATTRIBUTES[name]], stored[name])
+        }
+        for name, apply in self._editable.items():
+            value = self._changed[name] if name in self._changed else self._initial(name)
+            if value != self._applied[name]:
+                self._applied[name] = value
+                apply(value)
+
+
+def _readable(setting: Setting, text: str) -> Sequence[Any]:
+    """The value in *text*, or nothing where another version of the program stored what this one does not take."""
+    try:
+        return [setting.kind.parse(text)]
+    except ValueError as error:
+        log.warning("the database has a value for %s that %s; it is passed over", setting.name, error)
+        return []
+
+
+def _text_of(value: Any, kind: Kind[object]) -> str:
+    """*value* as one writes it in the environment, if it is one of *kind*."""
+    if value is None:
+        raise Refusal("settings_metadata_error-null_value")
+    if not isinstance(value, TYPES[kind.type]) or (isinstance(value, bool) and kind.type != "boolean"):
+        raise Refusal("settings_metadata_error-invalid_value_type")
+    text = _written(value)
+    try:
+        kind.parse(text)
+    except ValueError:
+        raise Refusal("settings_metadata_error-invalid_value") from None
+    if not text.isprintable():
+        raise Refusal("settings_metadata_error-invalid_value")
+    return text
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _plain(setting: Setting, value: object) -> Plain:
+    """*value* for JSON, masked where it is secret."""
+    if isinstance(value, bool | int | float) and not setting.secret:
+        return value
+    return setting.shown(value)
+
+
+def _metadata(kind: Kind[object]) -> Metadata:
+    return Metadata(type=kind.type, min=kind.least, max=kind.most, options=kind.options or None)

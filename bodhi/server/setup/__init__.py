@@ -1,0 +1,1 @@
+"""Register this server at the identity provider."""

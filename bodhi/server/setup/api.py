@@ -1,0 +1,139 @@
+"""``POST /bodhi/v1/setup``: this server is registered at its identity provider, once."""
+
+import hmac
+import ipaddress
+import re
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+from aiohttp import web
+
+from bodhi.oidc.responses import RegisteredClient
+from bodhi.server.access.errors import Refusal
+from bodhi.server.access.provider_errors import provider_errors
+from bodhi.server.http.hosts import AUTHORITY, PUBLIC_URL
+from bodhi.server.http.input import body_of
+from bodhi.server.http.operations import PUBLIC, Operation
+from bodhi.server.http.public_url import base_of
+from bodhi.server.http.responses import answer
+from bodhi.server.login.api import CALLBACK_PATH
+from bodhi.server.setup.instance import Instance, InstanceService, Status
+
+SECRET_HEADER = "X-Setup-Secret"  # noqa: S105 - the header's name
+SHORTEST_NAME = 10  # bytes
+LOOPBACK = ("localhost", "127.0.0.1")
+
+_HOST_NAME = re.compile(r"[a-z0-9.-]{1,253}")
+_ELSEWHERE = ("192.0.2.1", 9)  # an address of nobody: it says which of ours is used for the network. Source: RFC 5737
+
+
+class ClientRegistrar(Protocol):
+    """The provider, as far as it is needed here."""
+
+    async def register_client(self, *, name: str, description: str, redirect_uris: Sequence[str]) -> RegisteredClient:
+        """A new client of the provider."""
+
+
+def own_address() -> str | None:
+    """This machine's address in its network, or None where it has none. Nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(_ELSEWHERE)
+        except OSError:
+            return None
+        address: str = probe.getsockname()[0]
+        return None if ipaddress.ip_address(address).is_unspecified else address
+
+
+@dataclass(frozen=True)
+class SetupDesk:
+    """What a setup takes; without a *provider* there is nothing to register at."""
+
+    instances: InstanceService
+    provider: ClientRegistrar | None
+    secret: str | None = field(default=None, repr=False)
+    own_address: Callable[[], str | None] = own_address
+
+
+SETUP = web.AppKey("SETUP", SetupDesk)
+
+
+class SetupBody(msgspec.Struct):
+    """What people see this server as at the provider."""
+
+    name: str
+    description: str = ""
+
+
+class SetupDone(msgspec.Struct):
+    """How far the registration has come."""
+
+    status: str
+
+
+async def set_up(request: web.Request) -> web.Response:
+    """Registers this server; who logs in first becomes the administrator."""
+    desk, body = request.app[SETUP], body_of(request, SetupBody)
+    _check_secret(request, desk.secret)
+
+    async def register() -> Instance:
+        if len(body.name.encode()) < SHORTEST_NAME:
+            raise Refusal("app_service_error-server_name_too_short")
+        if desk.provider is None:
+            raise Refusal("auth_service_error-not_supported")
+        with provider_errors("auth_service_error-auth_service_api_error"):
+            client = await desk.provider.register_client(
+                name=body.name, description=body.description, redirect_uris=redirect_uris(request, desk.own_address())
+            )
+        return Instance(client.client_id, client.client_secret, client.scope, Status.RESOURCE_ADMIN)
+
+    instance = await desk.instances.set_up(register)
+    return answer(SetupDone(str(instance.status)))
+
+
+def redirect_uris(request: web.Request, machine: str | None) -> list[str]:
+    """Where the provider may send browsers back to.
+
+    With an explicit public host that is one address. Otherwise the loopback names, the host of *request*, which has
+    passed the check of hosts, and the *machine*'s own address; never 0.0.0.0, which is no address of anybody.
+    """
+    public = request.config_dict[PUBLIC_URL]
+    if public.is_explicit:
+        return [f"{public}{CALLBACK_PATH}"]
+    authority = request.get(AUTHORITY)
+    hosts = [*LOOPBACK, authority.host if authority else None, machine]
+    usable = [host for host in hosts if host and _HOST_NAME.fullmatch(host) and host != "0.0.0.0"]  # noqa: S104
+    return [f"{base_of(public.scheme, host, public.port)}{CALLBACK_PATH}" for host in dict.fromkeys(usable)]
+
+
+def _check_secret(request: web.Request, secret: str | None) -> None:
+    if secret is None:
+        return
+    given = request.headers.get(SECRET_HEADER, "").encode("utf-8", "surrogateescape")
+    if not hmac.compare_digest(given, secret.encode()):
+        raise Refusal("app_service_error-wrong_setup_secret")
+
+
+OPERATIONS = (
+    Operation(
+        "POST",
+        "/bodhi/v1/setup",
+        set_up,
+        PUBLIC,
+        "Register this server at its identity provider",
+        body=SetupBody,
+        answers={200: SetupDone},
+        refusals=(
+            "app_service_error-already_setup",
+            "app_service_error-server_name_too_short",
+            "app_service_error-wrong_setup_secret",
+            "auth_service_error-auth_service_api_error",
+            "auth_service_error-not_supported",
+            "auth_error-idp_unavailable",
+            "auth_error-database_unavailable",
+        ),
+    ),
+)

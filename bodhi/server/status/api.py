@@ -1,0 +1,94 @@
+"""``/ping``, ``/health`` and ``/bodhi/v1/info``: whether the server is alive, fit for requests, and which one it is."""
+
+import logging
+from functools import cache
+
+import msgspec
+from aiohttp import web
+
+from bodhi.errors import BodhiError
+from bodhi.server.http.errors import envelope
+from bodhi.server.http.lifecycle import LIFE
+from bodhi.server.http.operations import PUBLIC, Operation
+from bodhi.server.http.responses import answer
+from bodhi.server.services import INSTANCES
+from bodhi.session import SESSIONS
+from bodhi.session.responses import SessionUnavailableResponse
+
+COMMIT_SHA = web.AppKey("COMMIT_SHA", str)
+
+_NOBODY = bytes(32)  # no session id has this digest
+
+
+class Pong(msgspec.Struct):
+    """The answer to a ping."""
+
+    message: str = "pong"
+
+
+log = logging.getLogger(__name__)
+
+
+async def ping(request: web.Request) -> web.Response:
+    """200 whenever the process answers at all: it depends on nothing else."""
+    return answer(Pong())
+
+
+async def health(request: web.Request) -> web.Response:
+    """200 when requests can be served; 503 while the session database does not answer, or when the server ends."""
+    if request.app[LIFE].is_ending:
+        return envelope(503, "server_error-shutting_down", "The server is shutting down.")
+    try:
+        await request.app[SESSIONS].get_session_store().load(_NOBODY)
+    except BodhiError as error:
+        log.warning("not healthy: %s", error.__cause__ or error)
+        raise SessionUnavailableResponse from error
+    return answer(Pong())
+
+
+class Info(msgspec.Struct):
+    """Which server this is; ``status`` is ``setup``, ``resource-admin`` or ``ready``."""
+
+    version: str
+    commit_sha: str
+    status: str
+
+
+async def info(request: web.Request) -> web.Response:
+    """Version, commit and how far the registration at the identity provider has come."""
+    status = await request.app[INSTANCES].status()
+    return answer(Info(program_version(), request.app[COMMIT_SHA], str(status)))
+
+
+@cache
+def program_version() -> str:
+    """The version of the program, or ``unknown`` in a checkout that is not installed."""
+    from importlib.metadata import PackageNotFoundError, version  # here, for it takes a while
+
+    try:
+        return version("bodhi")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+OPERATIONS = (
+    Operation("GET", "/ping", ping, PUBLIC, "Whether the process answers", answers={200: Pong}),
+    Operation(
+        "GET",
+        "/health",
+        health,
+        PUBLIC,
+        "Whether requests can be served",
+        answers={200: Pong},
+        refusals=("auth_error-session_store", "server_error-shutting_down"),
+    ),
+    Operation(
+        "GET",
+        "/bodhi/v1/info",
+        info,
+        PUBLIC,
+        "Version and status",
+        answers={200: Info},
+        refusals=("auth_error-database_unavailable",),
+    ),
+)

@@ -1,0 +1,133 @@
+"""``/bodhi/v1/tokens``: people's API tokens. A token is sent once, when it is made; its hash never."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from aiohttp import hdrs, web
+
+from bodhi.server.access.gate import SESSION_POWER_USER
+from bodhi.server.access.scopes import TokenScope
+from bodhi.server.http.input import Paging, body_of, parameter_of, query_of
+from bodhi.server.http.operations import Operation
+from bodhi.server.http.responses import answer, empty
+from bodhi.server.services import API_TOKENS, context_of, session_user_of
+from bodhi.server.tokens.service import TokenRecord, TokenStatus
+
+PATH = "/bodhi/v1/tokens"
+NO_STORE = {hdrs.CACHE_CONTROL: "no-store"}
+
+# Whatever PostgreSQL can keep, which is all but the character 0.
+Name = Annotated[str, msgspec.Meta(max_length=100, pattern=r"^[^\x00]*(?![\s\S])")]
+
+
+class NewToken(msgspec.Struct, frozen=True):
+    """What is asked for."""
+
+    scope: TokenScope
+    name: Name | None = None
+    expires_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+
+
+class TokenChange(msgspec.Struct, frozen=True):
+    """What a token is to be."""
+
+    name: Name
+    status: TokenStatus
+
+
+class MadeToken(msgspec.Struct, frozen=True):
+    """The token itself."""
+
+    token: str
+
+
+class TokenPage(msgspec.Struct, frozen=True):
+    """One page of the caller's tokens, newest first."""
+
+    data: Sequence[TokenRecord]
+    total: int
+    page: int
+    page_size: int
+
+
+async def create(request: web.Request) -> web.Response:
+    """201 with the token, for the only time."""
+    body = body_of(request, NewToken)
+    made = await request.app[API_TOKENS].create(
+        context_of(request), scope=body.scope, name=body.name or "", expires_at=body.expires_at
+    )
+    return answer(MadeToken(made.token), status=201, **NO_STORE)
+
+
+async def list_own(request: web.Request) -> web.Response:
+    """200 with the caller's own tokens."""
+    paging = query_of(request, Paging)
+    user_id = session_user_of(request).user_id
+    tokens, total = await request.app[API_TOKENS].list_of(user_id, size=paging.size, skip=paging.offset)
+    return answer(TokenPage(tokens, total, paging.page, paging.size))
+
+
+async def update(request: web.Request) -> web.Response:
+    """200 with the token as it is now."""
+    body = body_of(request, TokenChange)
+    token = await request.app[API_TOKENS].update(
+        str(parameter_of(request, "id")), user_id=session_user_of(request).user_id, name=body.name, status=body.status
+    )
+    return answer(token)
+
+
+async def delete(request: web.Request) -> web.Response:
+    """204: the token is no more."""
+    await request.app[API_TOKENS].delete(str(parameter_of(request, "id")), user_id=session_user_of(request).user_id)
+    return empty(204)
+
+
+OPERATIONS = (
+    Operation(
+        "POST",
+        PATH,
+        create,
+        SESSION_POWER_USER,
+        "Make an API token",
+        body=NewToken,
+        answers={201: MadeToken},
+        refusals=(
+            "api_token_error-access_token_missing",
+            "api_token_error-privilege_escalation",
+            "api_token_error-invalid_scope",
+        ),
+    ),
+    Operation(
+        "GET",
+        PATH,
+        list_own,
+        SESSION_POWER_USER,
+        "List your API tokens, newest first",
+        query=Paging,
+        answers={200: TokenPage},
+    ),
+    Operation(
+        "PUT",
+        f"{PATH}/{{id}}",
+        update,
+        SESSION_POWER_USER,
+        "Rename one of your API tokens, or make it active or inactive",
+        body=TokenChange,
+        parameters={"id": UUID},
+        answers={200: TokenRecord},
+        refusals=("entity_error-not_found",),
+    ),
+    Operation(
+        "DELETE",
+        f"{PATH}/{{id}}",
+        delete,
+        SESSION_POWER_USER,
+        "Delete one of your API tokens",
+        parameters={"id": UUID},
+        answers={204: None},
+        refusals=("entity_error-not_found",),
+    ),
+)

@@ -1,0 +1,1 @@
+"""The users of this server: profiles, roles, removal."""

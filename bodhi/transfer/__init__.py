@@ -1,0 +1,1 @@
+"""Sessions between databases: copy and follow, and import from tower-sessions."""
