@@ -3,11 +3,15 @@
 from bodhi.oidc.claims import Claims
 from bodhi.oidc.client import IdentityProvider, pkce_challenge
 from bodhi.oidc.errors import (
+    ExpiredToken,
+    MalformedToken,
     ProviderError,
     ProviderLacks,
     ProviderRefused,
     ProviderTimedOut,
     ProviderUnavailable,
+    TokenError,
+    UntrustedToken,
 )
 from bodhi.oidc.responses import (
     AppInfo,
@@ -24,15 +28,19 @@ __all__ = [
     "Claims",
     "ClientCredentials",
     "Consent",
+    "ExpiredToken",
     "IdToken",
     "IdentityProvider",
     "LogoutToken",
+    "MalformedToken",
     "ProviderError",
     "ProviderLacks",
     "ProviderRefused",
     "ProviderTimedOut",
     "ProviderUnavailable",
     "RegisteredClient",
+    "TokenError",
     "Tokens",
+    "UntrustedToken",
     "pkce_challenge",
 ]

@@ -1,4 +1,4 @@
-"""Single checks of what a token claims; each raises :exc:`NotGenuine` with a reason that is fit for the log."""
+"""Single checks of what a token claims; each raises :exc:`UntrustedToken` with a reason that is fit for the log."""
 
 import base64
 import hashlib
@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from bodhi.oidc.claims import identifier, seconds
-from bodhi.oidc.signed_token import NotGenuine, SignedToken
+from bodhi.oidc.errors import UntrustedToken
+from bodhi.oidc.signed_token import SignedToken
 
 LEEWAY_SECONDS = 60  # how far the provider's clock may be ahead of ours
 
@@ -18,7 +19,7 @@ _SHA_2 = {"256": hashlib.sha256, "384": hashlib.sha384}
 def check_kind(signed: SignedToken, *, headers: Collection[str], claimed: Collection[str]) -> None:
     """The token says nothing of itself, or only that it is of the kind that is wanted."""
     if signed.type not in {"", "jwt", *headers} or signed.claimed_type not in {"", "jwt", *claimed}:
-        raise NotGenuine("it is a token of another kind, as its typ says")
+        raise UntrustedToken("it is a token of another kind, as its typ says")
 
 
 def check_party(payload: Mapping[str, Any], *, issuer: str, client_id: str) -> None:
@@ -26,22 +27,22 @@ def check_party(payload: Mapping[str, Any], *, issuer: str, client_id: str) -> N
     audience = payload.get("aud")
     audiences = [audience] if isinstance(audience, str) else audience
     if payload.get("iss") != issuer:
-        raise NotGenuine("it is from another issuer, as its iss says")
+        raise UntrustedToken("it is from another issuer, as its iss says")
     if not isinstance(audiences, list) or client_id not in audiences:
-        raise NotGenuine("it is for somebody else, as its aud says")
+        raise UntrustedToken("it is for somebody else, as its aud says")
     # Core 3.1.3.7: with several audiences only ``azp`` tells whom it was made for.
     party = payload.get("azp")
     if party != client_id and (party is not None or len(audiences) != 1):
-        raise NotGenuine("it was issued to another client, as its azp says")
+        raise UntrustedToken("it was issued to another client, as its azp says")
 
 
 def check_issued(payload: Mapping[str, Any], now: float) -> int:
     """``iat``, which is not ahead of *now* by more than clocks differ."""
     issued_at = needed_seconds(payload, "iat")
     if issued_at > now + LEEWAY_SECONDS:
-        raise NotGenuine("it is from the future")
+        raise UntrustedToken("it is from the future")
     if payload.get("nbf") is not None and needed_seconds(payload, "nbf") > now + LEEWAY_SECONDS:
-        raise NotGenuine("it is not valid yet")
+        raise UntrustedToken("it is not valid yet")
     return issued_at
 
 
@@ -49,7 +50,7 @@ def check_nonce(payload: Mapping[str, Any], nonce: str) -> None:
     """``nonce`` is the one that went with the authorization request."""
     # Bytes: compare_digest takes no text beyond ASCII. An empty nonce is never usable, so it matches nothing.
     if not hmac.compare_digest(needed_text(payload, "nonce").encode(), nonce.encode()):
-        raise NotGenuine("it belongs to another login")
+        raise UntrustedToken("it belongs to another login")
 
 
 def check_token_hash(signed: SignedToken, access_token: str) -> None:
@@ -59,14 +60,14 @@ def check_token_hash(signed: SignedToken, access_token: str) -> None:
     digest = _SHA_2.get(signed.algorithm[-3:], hashlib.sha512)(access_token.encode()).digest()
     expected = base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=")
     if not hmac.compare_digest(needed_text(signed.payload, "at_hash").encode(), expected):
-        raise NotGenuine("it belongs to another access token")
+        raise UntrustedToken("it belongs to another access token")
 
 
 def needed_text(payload: Mapping[str, Any], name: str) -> str:
     """The text of a claim."""
     value = payload.get(name)
     if not isinstance(value, str) or not value or "\0" in value:
-        raise NotGenuine(f"it has no usable {name}")
+        raise UntrustedToken(f"it has no usable {name}")
     return value
 
 
@@ -79,7 +80,7 @@ def needed_identifier(payload: Mapping[str, Any], name: str) -> str:
     """The text of a claim that may be a number."""
     value = identifier(payload.get(name))
     if value is None:
-        raise NotGenuine(f"it has no usable {name}")
+        raise UntrustedToken(f"it has no usable {name}")
     return value
 
 
@@ -92,5 +93,5 @@ def needed_seconds(payload: Mapping[str, Any], name: str) -> int:
     """The seconds since 1970 of a claim."""
     value = seconds(payload.get(name))
     if value is None:
-        raise NotGenuine(f"it has no usable {name}")
+        raise UntrustedToken(f"it has no usable {name}")
     return value

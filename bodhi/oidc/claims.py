@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from bodhi.server.access.errors import Refusal
+from bodhi.oidc.errors import MalformedToken
 
 _LARGEST = 2**53  # beyond it a number is no time, and not even exact in JSON
 
@@ -39,17 +39,17 @@ class Claims:
     def of(cls, payload: object, *fallbacks: Mapping[str, Any], required: Collection[str] = ()) -> Self:
         """The claims in a token's payload; one that is missing or unusable there is taken from the *fallbacks*.
 
-        Raises ``token_error-invalid_token`` where ``sub``, ``exp`` or one of *required* is usable in none of them; the
-        log names the claim.
+        Raises :exc:`MalformedToken` where ``sub``, ``exp`` or one of *required* is usable in none of them; the log
+        names the claim.
         """
         if not isinstance(payload, dict):
-            raise Refusal("token_error-invalid_token")
+            raise MalformedToken
         sources = (payload, *fallbacks)
         read = {name: _first_usable(name, sources) for name in _READERS}
         for name in ("sub", "exp", *required):
             if read[name] is None:
-                log.info("a token was refused: its claim %s is missing or of the wrong type", name)
-                raise Refusal("token_error-invalid_token")
+                log.info("token rejected: claim %s is missing or has the wrong type", name)
+                raise MalformedToken
         return cls(
             subject=read["sub"],
             expires_at=read["exp"],

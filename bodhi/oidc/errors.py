@@ -1,6 +1,6 @@
-"""What goes wrong with an identity provider, told by what the caller can do about it.
+"""Errors of an identity provider and of its tokens, by what the caller can do about them.
 
-The provider's own words stay in the log, masked; none of these carries them to a client.
+The provider's own text stays in the log, masked; none of these carries it to a client.
 """
 
 from bodhi.errors import BodhiError
@@ -30,3 +30,19 @@ class ProviderRefused(ProviderError):
 
 class ProviderLacks(ProviderError):
     """The identity provider has no such management call."""
+
+
+class TokenError(BodhiError):
+    """A token cannot be accepted; the message says why, without anything of the token."""
+
+
+class MalformedToken(TokenError):
+    """The token is not a signed token, or a claim that it needs is missing or of the wrong type."""
+
+
+class UntrustedToken(TokenError):
+    """The token is not one that the identity provider signed for this use."""
+
+
+class ExpiredToken(TokenError):
+    """The token has expired, or is not valid yet."""

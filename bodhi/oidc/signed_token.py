@@ -4,21 +4,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from bodhi.errors import BodhiError
+from bodhi.oidc.errors import MalformedToken, UntrustedToken
 from bodhi.oidc.json_object import json_object
 from bodhi.oidc.keys import SigningKeys
 
 if TYPE_CHECKING:
     from joserfc.jws import CompactSignature
     from joserfc.registry import Header
-
-
-class Malformed(BodhiError):
-    """This is no signed token."""
-
-
-class NotGenuine(BodhiError):
-    """The token is not what the identity provider signed for this use; the message says why, in words of our own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +23,18 @@ class SignedToken:
 
     @classmethod
     def of(cls, token: str) -> Self:
-        """The parts of *token*; :exc:`Malformed` when it is no compact JWS of JSON objects."""
+        """The parts of *token*; :exc:`MalformedToken` when it is no compact JWS of JSON objects."""
         from bodhi.oidc import jose
 
         if not token.isascii():
-            raise Malformed
+            raise MalformedToken
         try:
             signed = jose.parts_of(token)
         except ValueError as error:
-            raise Malformed from error
+            raise MalformedToken from error
         payload = json_object(signed.payload)
         if payload is None or not isinstance(signed.protected, dict):
-            raise Malformed
+            raise MalformedToken
         return cls(signed.protected, payload, signed)
 
     @property
@@ -65,7 +57,7 @@ class SignedToken:
         return kind.lower() if isinstance(kind, str) else "?"
 
     async def check_signature(self, keys: SigningKeys, algorithms: Collection[str]) -> None:
-        """Nothing when one of *keys* signed it with one of *algorithms*; else :exc:`NotGenuine`.
+        """Nothing when one of *keys* signed it with one of *algorithms*; else :exc:`UntrustedToken`.
 
         What the token itself says of keys (``jwk``, ``jku``, ``x5u``, ``x5c``) is not looked at.
         """
@@ -74,11 +66,11 @@ class SignedToken:
         kid = self.header.get("kid")
         # No extension is understood here, so whatever is critical is too much.
         if self.algorithm not in algorithms or "crit" in self.header or not isinstance(kid, str | None):
-            raise NotGenuine("its algorithm or its header is not accepted")
+            raise UntrustedToken("its algorithm or its header is not accepted")
         for key in await keys.suiting(kid, self.algorithm):
             try:
                 if jose.is_signed_by(key, self._signed):
                     return
             except ValueError as error:
-                raise NotGenuine("its header is not accepted") from error
-        raise NotGenuine("none of the provider's keys signed it")
+                raise UntrustedToken("its header is not accepted") from error
+        raise UntrustedToken("none of the provider's keys signed it")

@@ -19,10 +19,10 @@ from bodhi.oidc.checks import (
     optional_text,
 )
 from bodhi.oidc.claims import Claims, identifier
+from bodhi.oidc.errors import ExpiredToken, MalformedToken, TokenError, UntrustedToken
 from bodhi.oidc.keys import SigningKeys
 from bodhi.oidc.responses import IdToken, LogoutToken
-from bodhi.oidc.signed_token import Malformed, NotGenuine, SignedToken
-from bodhi.server.access.errors import Refusal
+from bodhi.oidc.signed_token import SignedToken
 
 # What a bearer token has to have; a session's own access token came from the provider itself.
 BEARER_CLAIMS = ("jti", "sub", "exp", "scope")
@@ -58,9 +58,9 @@ class TokenVerifier:
     async def access_token(self, token: str, *, required: Collection[str] = BEARER_CLAIMS) -> Claims:
         """The claims of an access token that the provider signed, and whose time has come and not passed.
 
-        Whose it is and whom it is for (``iss``, ``aud``) is the caller's to check. Raises
-        ``token_error-invalid_token``, ``-json_web_token`` or ``-expired``, in this order the first that holds; the
-        provider's keys are not asked for before the first has passed.
+        Whose it is and whom it is for (``iss``, ``aud``) is the caller's to check. Raises :exc:`MalformedToken`,
+        :exc:`UntrustedToken` or :exc:`ExpiredToken`, in this order the first that holds; the provider's keys are not
+        requested before the first has passed.
         """
         try:
             signed = SignedToken.of(token)
@@ -68,14 +68,12 @@ class TokenVerifier:
             claims = Claims.of(signed.payload, required=(*required, *decisive))
             _check_access_token(signed)
             await signed.check_signature(self._keys, self._algorithms)
-        except Malformed as error:
-            raise Refusal("token_error-invalid_token") from error
-        except NotGenuine as error:
-            log.info("a token was refused: %s", error)
-            raise Refusal("token_error-json_web_token") from error
+        except UntrustedToken as error:
+            log.info("access token rejected: %s", error)
+            raise
         now = int(self._clock())
         if now > claims.expires_at or now < claims.not_before:
-            raise Refusal("token_error-expired")
+            raise ExpiredToken
         return claims
 
     async def id_token(
@@ -84,12 +82,12 @@ class TokenVerifier:
         """The ID token that belongs to a login, as OpenID Connect Core 3.1.3.7 asks for.
 
         It is checked to be of the person whom *access_token* is of, as far as that can be read, unless access tokens
-        are not for this server to read (*reads_access_token*). Raises ``login_error-o_auth_error``.
+        are not for this server to read (*reads_access_token*). Raises :exc:`TokenError`.
         """
         try:
             signed = await self._own(id_token, client_id, headers=(), claimed=("id",))
             if self._clock() > needed_seconds(signed.payload, "exp"):
-                raise NotGenuine("it has expired")
+                raise UntrustedToken("it has expired")
             subject = needed_text(signed.payload, "sub")
             check_nonce(signed.payload, nonce)
             if access_token is not None:
@@ -99,21 +97,21 @@ class TokenVerifier:
             # A login does without sid: only a back-channel logout that names it does not find the session then.
             sid = identifier(signed.payload.get("sid"))
             return IdToken(subject, sid, signed.payload)
-        except (Malformed, NotGenuine) as error:
-            log.warning("an ID token was refused: %s", error)
-            raise Refusal("login_error-o_auth_error") from error
+        except TokenError as error:
+            log.warning("ID token rejected: %s", error)
+            raise
 
     async def logout_token(self, token: str, *, client_id: str) -> LogoutToken:
         """The logout token, as OpenID Connect Back-Channel Logout 1.0, 2.6 asks for.
 
-        That its ``jti`` was not seen before is the caller's to check. Raises ``token_error-invalid_token`` with 400.
+        That its ``jti`` was not seen before is the caller's to check. Raises :exc:`TokenError`.
         """
         try:
             signed = await self._own(token, client_id, headers=("logout+jwt",), claimed=("logout",))
             return self._logout(signed.payload)
-        except (Malformed, NotGenuine) as error:
-            log.warning("a logout token was refused: %s", error)
-            raise Refusal("token_error-invalid_token", status=400) from error
+        except TokenError as error:
+            log.warning("logout token rejected: %s", error)
+            raise
 
     async def _own(
         self, token: str, client_id: str, *, headers: Collection[str], claimed: Collection[str]
@@ -129,12 +127,12 @@ class TokenVerifier:
     def _logout(self, payload: Mapping[str, Any]) -> LogoutToken:
         events = payload.get("events")
         if not isinstance(events, dict) or not isinstance(events.get(LOGOUT_EVENT), dict) or "nonce" in payload:
-            raise NotGenuine("it is no logout token")
+            raise UntrustedToken("it is no logout token")
         expires_at = needed_seconds(payload, "iat") + LONGEST_LOGOUT_SECONDS
         if payload.get("exp") is not None:
             expires_at = min(expires_at, needed_seconds(payload, "exp"))
         if self._clock() > expires_at:
-            raise NotGenuine("it has expired")
+            raise UntrustedToken("it has expired")
         token = LogoutToken(
             subject=optional_text(payload, "sub"),
             sid=optional_identifier(payload, "sid"),
@@ -142,7 +140,7 @@ class TokenVerifier:
             expires_at=expires_at,
         )
         if token.subject is None and token.sid is None:
-            raise NotGenuine("it names nobody")
+            raise UntrustedToken("it names nobody")
         return token
 
 
@@ -151,13 +149,13 @@ def _check_access_token(signed: SignedToken) -> None:
     foreign = ["token_use"] if signed.payload.get("token_use") == "id" else []
     foreign += [name for name in _FOREIGN_CLAIMS if name in signed.payload]
     if foreign:
-        raise NotGenuine(f"it is a token of another kind, as its {foreign[0]} says")
+        raise UntrustedToken(f"it is a token of another kind, as its {foreign[0]} says")
 
 
 def _check_same_person(payload: Mapping[str, Any], access_token: str) -> None:
     try:
         subject = identifier(SignedToken.of(access_token).payload.get("sub"))
-    except Malformed:
+    except MalformedToken:
         return  # it is opaque, and whoever needs its claims will refuse it
     if subject is not None and subject != payload.get("sub"):
-        raise NotGenuine("it is about somebody else than the access token")
+        raise UntrustedToken("it is about somebody else than the access token")

@@ -11,9 +11,10 @@ from typing import Any
 from aiohttp import web
 
 from bodhi.run.connections import DEFAULT_LIMITS, BoundedConnection, BoundedRunner, BoundedServer, Limits
-from bodhi.server.http.errors import enclosed, envelope, error_of_status
+from bodhi.server.http.errors import enclosed, error_response, status_response
 from bodhi.server.http.headers import DEFAULT_HEADERS, complete
 from bodhi.server.http.lifecycle import LIFE
+from bodhi.server.http.request_errors import MalformedRequest
 from bodhi.server.http.request_id import HEADER, current_id
 
 POLL_SECONDS = 0.01
@@ -100,10 +101,7 @@ class _Connection(BoundedConnection):
             log.error("%s %s failed", request.method, request.rel_url.raw_path, exc_info=exc)
         if request.writer.output_size > 0:
             raise ConnectionError("an answer has begun and cannot become another one")
-        if status == 400:
-            response = envelope(400, "route_error-malformed_request", "This is no request that can be understood.")
-        else:
-            response = error_of_status(status)
+        response = error_response(MalformedRequest) if status == 400 else status_response(status)
         response.force_close()
         complete(response, self._default_headers)
         response.headers[HEADER] = request_id

@@ -23,7 +23,7 @@ from bodhi.server.http.canonical import canonical_guard
 from bodhi.server.http.cors import cors_middleware
 from bodhi.server.http.cross_site import cross_site_guard
 from bodhi.server.http.error_pages import page_error_middleware
-from bodhi.server.http.errors import error_middleware, refusal_middleware
+from bodhi.server.http.errors import api_error_middleware, error_middleware
 from bodhi.server.http.forwarded import client_of, forwarded_guard
 from bodhi.server.http.hosts import PUBLIC_URL, host_guard
 from bodhi.server.http.openapi_route import DESCRIPTION, Description
@@ -75,7 +75,7 @@ def create_app(settings: Settings) -> web.Application:
     app.middlewares.append(error_middleware)
     _guard_the_edge(app, settings, service)
     session.setup(app, service, client_of=client_of)
-    app.middlewares.append(refusal_middleware)
+    app.middlewares.append(api_error_middleware)
     headers.setup(app, is_https=settings.public_scheme == "https")
     life.setup(app)
     add_logins(app, settings, service, times)

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import ApiError, ProviderUnavailable, RefreshRefused
 from bodhi.server.access.principal import AuthContext, SessionUser
 from bodhi.server.activity.service import Activity
 from bodhi.server.application_metrics import Watch
@@ -26,8 +26,8 @@ WATCH = web.AppKey("WATCH", Watch)
 CONTEXT: "web.RequestKey[AuthContext]" = web.RequestKey("CONTEXT", object)  # type: ignore[arg-type]
 
 # Why it cannot be told who makes a request: they may be logged in, and be anonymous for no other reason.
-LOGIN_FAULT = web.RequestKey("LOGIN_FAULT", Refusal)
-LOGIN_FAULTS = frozenset({"auth_error-idp_unavailable", "auth_error-refresh_refused"})
+LOGIN_FAULT = web.RequestKey("LOGIN_FAULT", ApiError)
+LOGIN_FAULTS = (ProviderUnavailable, RefreshRefused)
 
 
 def context_of(request: web.Request) -> AuthContext:

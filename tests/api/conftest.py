@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient
 
 from bodhi.database import Database, Schema, open_database
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import NotSignedIn
 from bodhi.server.access.principal import ANONYMOUS, AuthContext, SessionUser
 from bodhi.server.access.scopes import Role
 from bodhi.server.authentication.authenticator import AUTHENTICATOR
@@ -41,7 +41,7 @@ class FakeAuthenticator:
     async def strict(self, request: web.Request) -> AuthContext:
         context = await self.optional(request)
         if context is ANONYMOUS:
-            raise Refusal("auth_error-invalid_access")
+            raise NotSignedIn
         return context
 
     async def optional(self, request: web.Request) -> AuthContext:

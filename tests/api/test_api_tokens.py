@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import ApiError
 from bodhi.server.access.gate import SESSION_POWER_USER
 from bodhi.server.access.principal import ApiToken, ExternalApp
 from bodhi.server.access.scopes import Role, TokenScope, UserScope
@@ -116,7 +116,7 @@ async def test_power_users_in_sessions_have_tokens(serve, authenticator, caller)
 )
 def test_the_holder_of_a_token_is_told_that_none_is_taken(token, message):
     """Rather than that something else would be."""
-    with pytest.raises(Refusal, match=message):
+    with pytest.raises(ApiError, match=message):
         SESSION_POWER_USER.check(token)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from bodhi.errors import BodhiError
 from bodhi.oidc import ProviderLacks, ProviderRefused, ProviderUnavailable
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import DatabaseUnavailable
 from bodhi.server.access.leases import Leases
 from bodhi.server.access.principal import ApiToken, ExternalApp, SessionUser
 from bodhi.server.access.scopes import Role, TokenScope, UserScope
@@ -342,7 +342,7 @@ async def test_sessions_that_cannot_be_ended_are_told_and_ended_by_a_repetition(
 async def test_tokens_that_cannot_be_disabled_are_told_and_disabled_by_a_repetition(api, sessions, tokens):
     """Also of somebody who was never seen here, and whom the provider does not have any more."""
     await sessions.create({"user_id": "id-user"})
-    tokens.failures = [Refusal("auth_error-database_unavailable")]
+    tokens.failures = [DatabaseUnavailable()]
 
     assert (500, "user_route_error-session_clear_failed") == await api("admin", *delete("id-user"))
     assert 0 == await sessions.count_sessions_for_user("id-user")

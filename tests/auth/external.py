@@ -8,7 +8,7 @@ import aiohttp
 
 from bodhi.keyring import Keyring
 from bodhi.oidc.client import IdentityProvider
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import ApiError
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.scopes import Role
 from bodhi.server.access.ttl_cache import Memory
@@ -137,7 +137,7 @@ async def refused(waiting):
     """Status and code of the refusal that *waiting* ends with, or None."""
     try:
         await waiting
-    except Refusal as refusal:
+    except ApiError as refusal:
         return refusal.status, refusal.code
     return None
 

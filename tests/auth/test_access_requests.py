@@ -8,7 +8,7 @@ import pytest
 from bodhi.database import open_database
 from bodhi.errors import BodhiError
 from bodhi.oidc import ProviderLacks, ProviderRefused, ProviderUnavailable
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import ApiError
 from bodhi.server.access.leases import Leases
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.scopes import Role
@@ -82,7 +82,7 @@ async def other_node(make_requests, database_url):
 
 async def code_of(awaitable):
     """The code with which it is refused."""
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         await awaitable
     return refused.value.code
 
@@ -106,7 +106,7 @@ async def test_a_user_has_one_pending_request(requests, other_node):
     results = await asyncio.gather(*asked, return_exceptions=True)
 
     assert 1 == len([one for one in results if isinstance(one, AccessRequest)])
-    refused = {(one.code, one.status) for one in results if isinstance(one, Refusal)}
+    refused = {(one.code, one.status) for one in results if isinstance(one, ApiError)}
     assert {("access_request_error-already_pending", 409)} == refused
     await requests.create("u-2", "bob")
 
@@ -243,7 +243,7 @@ async def test_a_role_that_was_not_given_leaves_the_request_pending(
     made = await requests.create("u-1", "alice")
     provider.failures["assign_role"] = [failure]
 
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         await requests.approve(made.id, Role.USER, MANAGER)
 
     assert (code, status) == (refused.value.code, refused.value.status)
@@ -282,7 +282,7 @@ async def test_the_providers_list_says_how_somebody_stands_by_now(requests, peop
     made = await requests.create("u-1", "alice")
     provider.roles |= {f"u-{number + 2}": "resource_user" for number in range(150)} | {"u-1": "resource_manager"}
 
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         await requests.approve(made.id, Role.POWER_USER, MANAGER)
 
     assert ("access_request_error-already_has_access", 422) == (refused.value.code, refused.value.status)

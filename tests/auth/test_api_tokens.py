@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bodhi.database import DatabaseUnavailable
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import ApiError
 from bodhi.server.access.principal import ANONYMOUS, ApiToken, ExternalApp, SessionUser
 from bodhi.server.access.scopes import Role, TokenScope, UserScope
 from bodhi.server.tokens import service as api_tokens
@@ -79,7 +79,7 @@ async def token_id(tokens, token):
 
 async def refusal(awaitable):
     """The code that *awaitable* is refused with."""
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(ApiError) as caught:
         await awaitable
     return caught.value.code
 

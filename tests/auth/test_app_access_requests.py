@@ -5,7 +5,7 @@ import pytest
 
 from bodhi.database import DatabaseUnavailable
 from bodhi.oidc.errors import ProviderLacks, ProviderRefused, ProviderUnavailable
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import ApiError
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.scopes import Role
 from bodhi.server.apps.records import asks_for_nothing, source_of, storable
@@ -65,7 +65,7 @@ async def ask(requests, client="app", *, flow="popup", url=None, wishes=SOMETHIN
 
 async def refusal(awaitable):
     """The code that *awaitable* is refused with."""
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(ApiError) as caught:
         await awaitable
     return caught.value.code
 
@@ -174,7 +174,7 @@ async def test_the_limit_holds_for_requests_at_once(application, provider, insta
 
     outcomes = await asyncio.gather(*(ask(requests) for _ in range(12)), return_exceptions=True)
 
-    assert 3 == len([one for one in outcomes if not isinstance(one, Refusal)])
+    assert 3 == len([one for one in outcomes if not isinstance(one, ApiError)])
 
 
 @pytest.mark.parametrize("withdraws_first", [True, False])
@@ -336,9 +336,9 @@ async def test_a_double_submit_is_one_approval(requests, provider):
         return_exceptions=True,
     )
 
-    decided = [one.status for one in outcomes if not isinstance(one, Refusal)]
+    decided = [one.status for one in outcomes if not isinstance(one, ApiError)]
     assert 1 == len(decided)
-    assert ["access_request_error-already_processed"] * 9 == [one.code for one in outcomes if isinstance(one, Refusal)]
+    assert ["access_request_error-already_processed"] * 9 == [one.code for one in outcomes if isinstance(one, ApiError)]
     assert (1 if decided == ["approved"] else 0) == len(provider.asked)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from auth.external import refused
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import ApiError
 from bodhi.server.access.principal import ApiToken, ExternalApp
 from bodhi.server.access.scopes import TokenScope
 from bodhi.server.authentication.bearer import BearerAuthenticator, token_in
@@ -48,7 +48,7 @@ class ExternalApps:
 )
 def test_header_without_a_token_to_look_at_is_refused(values, expected):
     """Another scheme, no text, or several headers by one code; nothing behind the scheme by another."""
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ApiError) as refusal:
         token_in(values)
 
     assert expected == (refusal.value.status, refusal.value.code)

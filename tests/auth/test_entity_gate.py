@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import ApiError
 from bodhi.server.access.principal import ANONYMOUS, ApiToken, ExternalApp, SessionUser
 from bodhi.server.access.scopes import Role, TokenScope, UserScope
 from bodhi.server.access.times import EPOCH
@@ -52,7 +52,7 @@ async def code_of(context, entity_id=PRINTER, request=REQUEST, extract=None):
     """What the gate says, None where it lets pass."""
     try:
         await EntityGate(Requests(request), extract or ids_in("devices")).check(context, entity_id)
-    except Refusal as refusal:
+    except ApiError as refusal:
         family, _, detail = refusal.code.partition("-")
         assert "access_request_auth_error" == family
         return refusal.status, detail

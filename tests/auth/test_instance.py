@@ -7,7 +7,8 @@ import pytest
 from bodhi.database import Conflict, DatabaseError, open_database
 from bodhi.keyring import Keyring
 from bodhi.oidc.errors import ProviderRefused, ProviderTimedOut
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import ApiError
+from bodhi.server.access.errors import ProviderRefused as ProviderRefusedError
 from bodhi.server.access.leases import Leases
 from bodhi.server.setup.instance import Instance, InstanceService, Status
 
@@ -55,7 +56,7 @@ class Provider:
 
 async def refusal_of(awaitable):
     """The code and status with which it is refused."""
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         await awaitable
     return refused.value.code, refused.value.status
 
@@ -95,8 +96,8 @@ async def test_of_two_registrations_at_once_one_is_kept(instances, other_node):
         return_exceptions=True,
     )
 
-    assert ["NoneType", "Refusal"] == sorted(type(result).__name__ for result in results)
-    refusal = next(result for result in results if isinstance(result, Refusal))
+    assert ["AlreadySetUp", "NoneType"] == sorted(type(result).__name__ for result in results)
+    refusal = next(result for result in results if isinstance(result, ApiError))
     assert ALREADY_SETUP == (refusal.code, refusal.status)
     kept = await instances.current()
     assert kept.client_id == ("client-1" if results[0] is None else "client-2")
@@ -115,7 +116,7 @@ async def test_of_two_setups_at_once_one_asks_the_provider(instances, other_node
 
     assert 1 == len(asked)
     assert [REGISTERED] == [result for result in results if isinstance(result, Instance)]
-    assert [ALREADY_SETUP] == [(result.code, result.status) for result in results if isinstance(result, Refusal)]
+    assert [ALREADY_SETUP] == [(result.code, result.status) for result in results if isinstance(result, ApiError)]
     assert ALREADY_SETUP == await refusal_of(instances.set_up(obtain))
     assert 1 == len(asked)
 
@@ -124,7 +125,7 @@ async def test_a_setup_that_fails_leaves_the_status(instances):
     """And can be tried again."""
 
     async def fail():
-        raise Refusal("auth_service_error-auth_service_api_error")
+        raise ProviderRefusedError
 
     async def obtain():
         return REGISTERED

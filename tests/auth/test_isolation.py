@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from bodhi.database import open_database
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import ApiError
 from bodhi.server.access.leases import Leases
 from bodhi.server.apps.service import AppAccessRequests
 
@@ -47,7 +47,7 @@ async def test_the_limit_of_a_source_holds_on_two_nodes(nodes):
     refused = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
     assert 17 == len(refused)
     assert {"access_request_error-too_many_drafts"} == {
-        error.code if isinstance(error, Refusal) else repr(error) for error in refused
+        error.code if isinstance(error, ApiError) else repr(error) for error in refused
     }
 
 

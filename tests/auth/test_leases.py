@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from bodhi.database import Schema, open_database
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import ApiError
 from bodhi.server.access.leases import MARGIN_SECONDS, Leases
 
 HOLD_SECONDS = 60
@@ -45,7 +45,7 @@ async def test_leases_of_different_names_do_not_wait_for_each_other(leases):
 async def test_waiting_for_a_lease_has_an_end(leases):
     """Then it is as if the provider did not answer: its holder waits for it."""
     async with leases.held("it"):
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(ApiError) as refused:
             async with leases.held("it"):
                 pytest.fail("two hold it")
 
@@ -58,7 +58,7 @@ async def test_what_is_done_in_a_lease_has_an_end(application):
     """Before the lease runs out, and the lease is free again at once."""
     leases = Leases(application, hold_seconds=0.05)
 
-    with pytest.raises(Refusal, match="identity provider"):
+    with pytest.raises(ApiError, match="identity provider"):
         async with leases.held("it"):
             await asyncio.Event().wait()
 
@@ -82,13 +82,13 @@ async def test_the_lease_of_a_holder_that_died_runs_out(application, leases, clo
     await application.maybe("take_lease", name="it", holder="the dead", hold_ms=hold_ms, now=clock())
 
     clock.advance(hold_ms - 1)
-    with pytest.raises(Refusal):
+    with pytest.raises(ApiError):
         async with leases.held("it"):
             pytest.fail("it is still the dead one's")
     clock.advance(1)
     async with leases.held("it"):
         assert 0 == await application.count("give_back_lease", name="it", holder="the dead")
-        with pytest.raises(Refusal):
+        with pytest.raises(ApiError):
             async with leases.held("it"):
                 pytest.fail("two hold it")
 
@@ -98,7 +98,7 @@ async def test_a_database_that_does_not_answer_is_told(database_url):
     async with open_database(database_url) as database:
         leases = Leases(database)
 
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         async with leases.held("it"):
             pytest.fail("nobody gave it")
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from bodhi.database import Schema, open_database
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import ApiError
 from bodhi.server.access.scopes import Role
 from bodhi.server.access.times import milliseconds_of
 from bodhi.server.users.profiles import FoundPerson, People, Person
@@ -350,6 +350,6 @@ async def test_an_outage_is_told(database_url):
         people.set_role("alice", Role.USER),
         people.remove("alice"),
     ):
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(ApiError) as refused:
             await call
         assert ("auth_error-database_unavailable", 503) == (refused.value.code, refused.value.status)

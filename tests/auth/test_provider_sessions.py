@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from bodhi.database import DatabaseUnavailable
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import ApiError
 from bodhi.server.login.provider_sessions import BATCH, CLOCKS_MS, ProviderSessions
 
 HOUR = 3_600
@@ -89,5 +89,5 @@ async def test_an_outage_is_told_as_one():
         async def count(self, *_, **__):
             raise DatabaseUnavailable
 
-    with pytest.raises(Refusal, match="database"):
+    with pytest.raises(ApiError, match="database"):
         await ProviderSessions(Away()).heed_once("jti", LOGOUT_EXPIRES_AT)

@@ -8,7 +8,7 @@ import pytest
 
 from bodhi.oidc.errors import ProviderRefused, ProviderUnavailable
 from bodhi.oidc.responses import Tokens
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import ApiError
 from bodhi.server.authentication.refresh import ENDS_THE_LOGIN, GRACE_SECONDS, LEASE, LoginEnded, Refresher
 from bodhi.server.authentication.unstored_tokens import Renewal
 from bodhi.server.setup.instance import Instance
@@ -120,7 +120,7 @@ async def test_a_login_without_tokens_has_ended(missing):
     del data[missing]
     row, provider = Row(data), Provider()
 
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ApiError) as refusal:
         await refresher(provider).refresh(row, INSTANCE)
     assert ("auth_error-refresh_token_not_found", []) == (refusal.value.code, provider.calls)
 
@@ -129,7 +129,7 @@ async def test_invalid_grant_ends_the_session():
     """For good: the provider does not know the login any more."""
     row = Row(expired())
 
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ApiError) as refusal:
         await refresher(Provider(error=ProviderRefused(400, "invalid_grant"))).refresh(row, INSTANCE)
     assert ("auth_error-refresh_token_not_found", 401, None) == (refusal.value.code, refusal.value.status, row.data)
 
@@ -143,7 +143,7 @@ async def test_any_other_failure_leaves_the_session_as_it_was(error):
     """503, and the next request tries again at once."""
     row, provider = Row(expired()), Provider(error=error)
     one = refresher(provider)
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ApiError) as refusal:
         await one.refresh(row, INSTANCE)
 
     assert ("auth_error-idp_unavailable", 503) == (refusal.value.code, refusal.value.status)
@@ -172,7 +172,7 @@ async def test_a_holder_that_died_is_waited_for_no_longer_than_its_lease():
     row, provider = Row(expired()), Provider()
     row.data[LEASE] = {"id": "dead", "until": row.now_ms + 30_000}
 
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ApiError) as refusal:
         await refresher(provider, wait_seconds=0.05).refresh(row, INSTANCE)
     assert ("auth_error-idp_unavailable", []) == (refusal.value.code, provider.calls)
 
@@ -216,7 +216,7 @@ async def test_a_session_that_ended_meanwhile_stays_ended():
     row.data = None
     provider.may_answer.set()
 
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ApiError) as refusal:
         await request
     assert ("auth_error-refresh_token_not_found", None) == (refusal.value.code, row.data)
 
@@ -225,7 +225,7 @@ async def test_tokens_of_somebody_else_are_not_stored():
     """A provider that mixes people up does not log one in as another."""
     row = Row(expired())
 
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ApiError) as refusal:
         await refresher(Provider(subject="mallory")).refresh(row, INSTANCE)
     assert ("auth_error-idp_unavailable", expired()) == (refusal.value.code, row.data)
 
@@ -275,7 +275,7 @@ async def test_codes_that_ask_for_a_new_login_end_the_session(error, status):
     """At any status of a refusal."""
     row = Row(expired())
 
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ApiError) as refusal:
         await refresher(Provider(error=ProviderRefused(status, error))).refresh(row, INSTANCE)
     assert ("auth_error-refresh_token_not_found", None) == (refusal.value.code, row.data)
 
@@ -297,7 +297,7 @@ async def test_other_refusals_keep_the_session_and_say_what_helps(status, error,
     """A new login, or nothing but waiting; both say that the provider refused."""
     row = Row(expired())
 
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ApiError) as refusal:
         await refresher(Provider(error=ProviderRefused(status, error))).refresh(row, INSTANCE)
     assert expected == (refusal.value.code, refusal.value.status)
     assert "refused" in refusal.value.message
@@ -324,7 +324,7 @@ async def test_a_late_answer_is_stored(hasty):
     provider.may_answer.clear()
     one = refresher(provider, wait_seconds=0.01)
     for _ in range(3):
-        with pytest.raises(Refusal) as refusal:
+        with pytest.raises(ApiError) as refusal:
             await one.refresh(row, INSTANCE)
         assert "auth_error-idp_unavailable" == refusal.value.code
     provider.may_answer.set()
@@ -343,7 +343,7 @@ async def test_a_provider_that_hangs_is_not_asked_for_others(hasty):
     for number in range(10):
         rows.append(Row(expired()))
         rows[-1].key = b"row %d" % number
-        with pytest.raises(Refusal):
+        with pytest.raises(ApiError):
             await one.refresh(rows[-1], INSTANCE)
 
     assert 3 == len(provider.calls)
@@ -410,7 +410,7 @@ async def test_a_session_that_ended_in_the_outage_stays_ended(hasty, monkeypatch
     await lose_the_database_during(one, row, provider)
     row.data = None
 
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ApiError) as refusal:
         await one.refresh(row, INSTANCE)
     assert ("auth_error-refresh_token_not_found", 0) == (refusal.value.code, len(one._unstored))
 
@@ -466,12 +466,12 @@ async def test_invalid_grant_after_an_outage_ends_nothing_for_a_while(hasty):
     row.data[LEASE] = {"id": "of a node of an earlier version", "until": row.now_ms}
     for seconds in (0, GRACE_SECONDS - 1):
         row.now_ms = NOW * 1000 + seconds * 1000
-        with pytest.raises(Refusal) as refusal:
+        with pytest.raises(ApiError) as refusal:
             await refresher(provider).refresh(row, INSTANCE)
         assert ("auth_error-idp_unavailable", "rt-1") == (refusal.value.code, row.data["refresh_token"])
 
     row.now_ms += 1000
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ApiError) as refusal:
         await refresher(provider).refresh(row, INSTANCE)
     assert ("auth_error-refresh_token_not_found", None) == (refusal.value.code, row.data)
 
@@ -483,7 +483,7 @@ async def test_within_the_grace_period_the_holder_s_tokens_arrive(hasty, monkeyp
     first, second = refresher(provider), refresher(provider)
     await lose_the_database_during(first, row, provider)
     row.now_ms += 60_000
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ApiError) as refusal:
         await second.refresh(row, INSTANCE)
     assert "auth_error-idp_unavailable" == refusal.value.code
 
@@ -501,7 +501,7 @@ async def test_memory_is_bounded(hasty, monkeypatch):
     one = refresher(provider)
     await lose_the_database_during(one, row, provider)
 
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ApiError) as refusal:
         await one.refresh(other, INSTANCE)
     assert ("auth_error-database_unavailable", ["rt-1"]) == (refusal.value.code, provider.calls)
 

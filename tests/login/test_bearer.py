@@ -2,7 +2,7 @@
 
 import pytest
 
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import DatabaseUnavailable
 from bodhi.server.services import APP_ACCESS_REQUESTS
 
 GATED = "/bodhi/v1/tokens"  # sessions alone
@@ -108,7 +108,7 @@ async def test_a_removal_that_was_half_done_takes_applications_at_the_next_attem
 
     async def fails(_):
         requests.withdraw_all_of = works
-        raise Refusal("auth_error-database_unavailable")
+        raise DatabaseUnavailable
 
     requests.withdraw_all_of = fails
     path = f"/bodhi/v1/users/{provider.person('user').user_id}"

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp_session import get_session
 
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import DatabaseUnavailable
 from bodhi.server.login.api import DESK
 from bodhi.server.login.service import take_transaction
 from bodhi.session import SESSIONS, SessionUnavailable
@@ -349,7 +349,7 @@ async def test_a_login_that_the_provider_could_not_end_fails(browser, provider, 
     answer = await answered(browser, provider)
 
     async def fail(*_, **__):
-        raise Refusal("auth_error-database_unavailable")
+        raise DatabaseUnavailable
 
     with monkeypatch.context() as broken:
         broken.setattr(server.app[DESK].provider_sessions, "remember", fail)

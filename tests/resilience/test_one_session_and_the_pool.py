@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from bodhi.database import Schema, dialect_of, open_database
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import ApiError
 from bodhi.server.apps.service import AppAccessRequests
 from bodhi.session import DefaultSessionService, SessionGone
 from resilience.app import KEY
@@ -148,7 +148,7 @@ async def test_app_access_requests_of_one_source(database_url):
                 assert await database.maybe("find_instance") is None
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
 
-    assert CHANGES - 3 == sum(isinstance(outcome, Refusal) for outcome in outcomes)
+    assert CHANGES - 3 == sum(isinstance(outcome, ApiError) for outcome in outcomes)
 
 
 async def test_a_strangers_change_comes_before_those_that_wait(service, database_url):

@@ -2,13 +2,16 @@ import aiohttp_session
 import pytest
 from aiohttp import web
 
+import bodhi.server.routes  # noqa: F401 - with the errors of every feature
 from bodhi import session
-from bodhi.server.access.errors import CATALOGUE, Refusal
-from bodhi.server.http.errors import error_middleware, refusal_middleware
+from bodhi.server.access.errors import api_errors
+from bodhi.server.http.errors import api_error_middleware, error_middleware
 from bodhi.session import DefaultSessionService
 
 KEY = "a key for tests, of at least thirty-two characters"
-INSIDE = [error_middleware, refusal_middleware]
+ERRORS = [error for error in api_errors() if error.__module__.startswith("bodhi.")]
+BY_CODE = {error.code: error for error in ERRORS}
+INSIDE = [error_middleware, api_error_middleware]
 OUTSIDE = [error_middleware]
 
 
@@ -24,18 +27,18 @@ def refusing(refusal, middlewares=OUTSIDE):
 
 
 @pytest.mark.parametrize("middlewares", [OUTSIDE, INSIDE], ids=["outside", "inside"])
-@pytest.mark.parametrize("code", CATALOGUE)
-async def test_refusal_has_the_status_and_words_of_its_code(aiohttp_client, code, middlewares):
+@pytest.mark.parametrize("raised", ERRORS, ids=lambda error: f"{error.code}-{error.status}")
+async def test_error_has_the_status_and_message_of_its_class(aiohttp_client, raised, middlewares):
     """Wherever it was raised."""
-    status, message = CATALOGUE[code]
-    client = await aiohttp_client(refusing(Refusal(code), middlewares))
+    client = await aiohttp_client(refusing(raised(), middlewares))
 
     response = await client.get("/")
     error = (await response.json())["error"]
 
-    assert (status, code, message) == (response.status, error["code"], error["message"])
+    expected = (raised.status, raised.code, " ".join(raised.__doc__.split()))
+    assert expected == (response.status, error["code"], error["message"])
     assert {"message", "type", "code"} == set(error)
-    assert ("5" if status == 503 else None) == response.headers.get("Retry-After")
+    assert ("5" if raised.status == 503 else None) == response.headers.get("Retry-After")
 
 
 @pytest.mark.parametrize(
@@ -54,14 +57,14 @@ async def test_refusal_has_the_status_and_words_of_its_code(aiohttp_client, code
 )
 async def test_type_follows_the_status(aiohttp_client, code, expected):
     """Except for a server that is not set up."""
-    client = await aiohttp_client(refusing(Refusal(code)))
+    client = await aiohttp_client(refusing(BY_CODE[code]()))
 
     assert expected == (await (await client.get("/")).json())["error"]["type"]
 
 
 async def test_status_and_details_may_be_given(aiohttp_client):
     """As where a role is unknown in a token, which is 401, and in a body, which is 400."""
-    client = await aiohttp_client(refusing(Refusal("role_error-invalid_role_name", status=401, role="boss")))
+    client = await aiohttp_client(refusing(BY_CODE["role_error-invalid_role_name"](status=401, role="boss")))
 
     response = await client.get("/")
 
@@ -82,7 +85,7 @@ async def test_status_and_details_may_be_given(aiohttp_client):
 )
 async def test_challenge_is_for_who_came_with_a_bearer(aiohttp_client, code, headers, expected):
     """A browser is not to ask anybody for a password."""
-    client = await aiohttp_client(refusing(Refusal(code)))
+    client = await aiohttp_client(refusing(BY_CODE[code]()))
 
     assert expected == (await client.get("/", headers=headers)).headers.get("WWW-Authenticate")
 
@@ -96,11 +99,11 @@ async def test_refusal_keeps_what_changed_in_the_session(aiohttp_client, sqlite_
         visitor = await aiohttp_session.get_session(request)
         seen.append(visitor.get("seen", 0))
         visitor["seen"] = seen[-1] + 1
-        raise Refusal(next(codes))
+        raise BY_CODE[next(codes)]
 
     app = web.Application(middlewares=[error_middleware])
     session.setup(app, DefaultSessionService.from_url(sqlite_url, keys=[KEY]))
-    app.middlewares.append(refusal_middleware)
+    app.middlewares.append(api_error_middleware)
     app.router.add_get("/", handler)
     client = await aiohttp_client(app)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import Forbidden, MissingAuthentication
 from bodhi.server.access.principal import ApiToken, AuthContext, ExternalApp, SessionUser
 from bodhi.server.access.scopes import AppRole, Role, TokenScope, UserScope
 
@@ -28,11 +28,11 @@ class Gate:
         elif isinstance(context, ApiToken):
             needed = self.token_scope
         if needed is None:
-            raise Refusal("api_auth_error-missing_auth", message=_NOT_TAKEN.get(type(context)))
+            raise MissingAuthentication(message=_NOT_TAKEN.get(type(context)))
         if context.role is None:
-            raise Refusal("api_auth_error-missing_auth")
+            raise MissingAuthentication
         if context.role.rank < needed.rank:
-            raise Refusal("api_auth_error-forbidden")
+            raise Forbidden
 
 
 SESSION_USER = Gate(Role.USER)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from bodhi.database import Database
 from bodhi.errors import BodhiError
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import ProviderUnavailable
 from bodhi.server.access.store_errors import own_errors
 
 POLL_SECONDS = 0.05
@@ -52,7 +52,7 @@ class Leases:
             async with asyncio.timeout(self._hold_seconds):
                 yield
         except TimeoutError as error:
-            raise Refusal("auth_error-idp_unavailable") from error
+            raise ProviderUnavailable from error
         finally:
             await self._give_back(name, holder)
 
@@ -63,7 +63,7 @@ class Leases:
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError as error:
             await self._give_back(name, holder)  # it may have come in the last moment
-            raise Refusal("auth_error-idp_unavailable") from error
+            raise ProviderUnavailable from error
 
     async def _take(self, name: str, holder: str) -> bool:
         hold_ms = round((self._hold_seconds + MARGIN_SECONDS) * 1000)

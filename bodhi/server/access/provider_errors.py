@@ -5,21 +5,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bodhi.oidc.errors import ProviderLacks, ProviderRefused, ProviderUnavailable
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import ApiError, ProviderCallNotSupported
+from bodhi.server.access.errors import ProviderUnavailable as ProviderUnavailableError
 
 log = logging.getLogger(__name__)
 
 
 @contextmanager
-def provider_errors(refused: str) -> Iterator[None]:
-    """Inside, a provider that refuses is the code *refused*; one that is away, or lacks the call, has another code."""
+def provider_errors(refused: type[ApiError]) -> Iterator[None]:
+    """Raise *refused* where the provider refuses; an outage or a missing call has an error of its own."""
     try:
         yield
     except ProviderUnavailable as error:
         log.warning("the identity provider does not answer: %s", error)
-        raise Refusal("auth_error-idp_unavailable") from error
+        raise ProviderUnavailableError from error
     except ProviderLacks as error:
-        raise Refusal("auth_service_error-not_supported") from error
+        raise ProviderCallNotSupported from error
     except ProviderRefused as error:
-        log.warning("%s: %s", refused, error)
-        raise Refusal(refused) from error
+        log.warning("%s: %s", refused.code, error)
+        raise refused from error

@@ -4,7 +4,16 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import Self, TypeVar
 
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import (
+    ApiError,
+    InvalidRoleName,
+    InvalidScope,
+    InvalidTokenScope,
+    InvalidUserScope,
+    MissingOfflineAccess,
+    MissingTokenScope,
+    MissingUserScope,
+)
 
 OFFLINE_ACCESS = "offline_access"
 
@@ -73,7 +82,7 @@ def role_named(name: str) -> Role:
     try:
         return _ROLES[name]
     except KeyError:
-        raise Refusal("role_error-invalid_role_name") from None
+        raise InvalidRoleName from None
 
 
 def token_scope_named(name: str) -> TokenScope:
@@ -81,7 +90,7 @@ def token_scope_named(name: str) -> TokenScope:
     try:
         return _TOKEN_SCOPES[name]
     except KeyError:
-        raise Refusal("token_scope_error-invalid_token_scope") from None
+        raise InvalidTokenScope from None
 
 
 def user_scope_named(name: str) -> UserScope:
@@ -89,14 +98,14 @@ def user_scope_named(name: str) -> UserScope:
     try:
         return _USER_SCOPES[name]
     except KeyError:
-        raise Refusal("user_scope_error-invalid_user_scope") from None
+        raise InvalidUserScope from None
 
 
 def highest_role(names: Iterable[str]) -> Role:
     """The strongest known role among *names*; unknown ones count for nothing, and none is an error."""
     found = _strongest(_ROLES[name] for name in names if name in _ROLES)
     if found is None:
-        raise Refusal("role_error-invalid_role_name")
+        raise InvalidRoleName
     return found
 
 
@@ -105,9 +114,9 @@ def highest_token_scope(scope: str) -> TokenScope:
     names = scope.split()
     found = _strongest(_TOKEN_SCOPES[name] for name in names if name in _TOKEN_SCOPES)
     if found is None:
-        raise Refusal("token_scope_error-missing_token_scope")
+        raise MissingTokenScope
     if OFFLINE_ACCESS not in names:
-        raise Refusal("token_scope_error-missing_offline_access")
+        raise MissingOfflineAccess
     return found
 
 
@@ -115,7 +124,7 @@ def highest_user_scope(scope: str) -> UserScope:
     """The strongest user scope in a space-separated list."""
     found = _strongest(_USER_SCOPES[name] for name in scope.split() if name in _USER_SCOPES)
     if found is None:
-        raise Refusal("user_scope_error-missing_user_scope")
+        raise MissingUserScope
     return found
 
 
@@ -124,9 +133,9 @@ def resource_scope(scope: str) -> TokenScope | UserScope:
     for highest in (highest_token_scope, highest_user_scope):
         try:
             return highest(scope)
-        except Refusal:
+        except ApiError:
             continue
-    raise Refusal("resource_scope_error-invalid_scope")
+    raise InvalidScope
 
 
 def _strongest(found: Iterable[Step]) -> Step | None:

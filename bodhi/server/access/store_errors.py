@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bodhi.database import DatabaseUnavailable
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import DatabaseUnavailable as DatabaseUnavailableError
 
 
 @contextmanager
@@ -13,4 +13,4 @@ def own_errors() -> Iterator[None]:
     try:
         yield
     except DatabaseUnavailable as error:
-        raise Refusal("auth_error-database_unavailable") from error
+        raise DatabaseUnavailableError from error

@@ -8,7 +8,18 @@ from uuid import UUID
 import msgspec
 from aiohttp import web
 
+from bodhi.server.access.errors import AlreadyDecided, DatabaseUnavailable, NotRegistered, ProviderCallNotSupported
 from bodhi.server.access.gate import SESSION_USER
+from bodhi.server.apps.errors import (
+    AppAccessRequestNotFound,
+    AppNotRegistered,
+    AppRequestExpired,
+    AppRequestNotFound,
+    InvalidFlowType,
+    InvalidRedirectUrl,
+    MissingRedirectUrl,
+    TooManyDrafts,
+)
 from bodhi.server.apps.records import AppAccessRequest, source_of
 from bodhi.server.http.forwarded import client_of
 from bodhi.server.http.input import Paging, body_of, parameter_of, query_of
@@ -181,9 +192,9 @@ def _id(request: web.Request) -> str:
 
 
 _UNDECIDABLE = (
-    "access_request_error-not_found",
-    "access_request_error-expired",
-    "access_request_error-already_processed",
+    AppRequestNotFound,
+    AppRequestExpired,
+    AlreadyDecided,
 )
 _BY_ID = {"id": UUID}
 
@@ -196,15 +207,15 @@ OPERATIONS = (
         "Ask, as an application, to act for a person",
         body=AppRequest,
         answers={201: Created},
-        refusals=(
-            "app_access_request_error-invalid_flow_type",
-            "app_access_request_error-missing_redirect_url",
-            "app_access_request_error-invalid_redirect_url",
-            "access_request_error-too_many_drafts",
-            "access_request_error-kc_registration_failed",
-            "auth_service_error-not_supported",
-            "app_instance_error-not_found",
-            "auth_error-database_unavailable",
+        errors=(
+            InvalidFlowType,
+            MissingRedirectUrl,
+            InvalidRedirectUrl,
+            TooManyDrafts,
+            AppNotRegistered,
+            ProviderCallNotSupported,
+            NotRegistered,
+            DatabaseUnavailable,
         ),
     ),
     Operation(
@@ -216,10 +227,10 @@ OPERATIONS = (
         query=PollQuery,
         parameters=_BY_ID,
         answers={200: Polled},
-        refusals=(
-            "app_access_request_error-not_found",
-            "access_request_error-expired",
-            "auth_error-database_unavailable",
+        errors=(
+            AppAccessRequestNotFound,
+            AppRequestExpired,
+            DatabaseUnavailable,
         ),
     ),
     Operation(
@@ -230,7 +241,7 @@ OPERATIONS = (
         "See what an application asks for",
         parameters=_BY_ID,
         answers={200: Review},
-        refusals=("app_access_request_error-not_found", "access_request_error-expired"),
+        errors=(AppAccessRequestNotFound, AppRequestExpired),
     ),
     Operation(
         "PUT",
@@ -241,10 +252,10 @@ OPERATIONS = (
         body=AppApproval,
         parameters=_BY_ID,
         answers={200: Decided},
-        refusals=(
+        errors=(
             *_UNDECIDABLE,
-            "access_request_error-kc_registration_failed",
-            "auth_service_error-not_supported",
+            AppNotRegistered,
+            ProviderCallNotSupported,
         ),
     ),
     Operation(
@@ -255,7 +266,7 @@ OPERATIONS = (
         "Do not let an application act for you",
         parameters=_BY_ID,
         answers={200: Decided},
-        refusals=_UNDECIDABLE,
+        errors=_UNDECIDABLE,
     ),
     Operation(
         "GET",
@@ -274,6 +285,6 @@ OPERATIONS = (
         "Withdraw what you approved",
         parameters=_BY_ID,
         answers={204: None},
-        refusals=("access_request_error-not_found", "access_request_error-already_processed"),
+        errors=(AppRequestNotFound, AlreadyDecided),
     ),
 )

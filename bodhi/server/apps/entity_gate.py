@@ -4,11 +4,19 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
-from bodhi.server.access.errors import Refusal
 from bodhi.server.access.principal import AuthContext, ExternalApp, SessionUser
+from bodhi.server.apps.errors import (
+    EntityAccessEmpty,
+    EntityAccessNotApproved,
+    EntityAccessNotFound,
+    EntityAccessOfAnotherApp,
+    EntityAccessOfAnotherUser,
+    EntityAccessRequired,
+    EntityAccessUnreadable,
+    EntityNotApproved,
+    EntityNotNamed,
+)
 from bodhi.server.apps.records import AppAccessRequest
-
-FAMILY = "access_request_auth_error"
 
 # The ids in what a person approved, None where it has no such list; a TypeError, KeyError or ValueError says that it
 # is not readable.
@@ -46,35 +54,35 @@ class EntityGate:
         if isinstance(context, SessionUser):
             return
         if not isinstance(context, ExternalApp) or not context.access_request_id:
-            raise _refusal("missing_auth")
+            raise EntityAccessRequired
         if entity_id is None:
-            raise _refusal("entity_not_found")
+            raise EntityNotNamed
         request = await self._requests.by_id(context.access_request_id)
         if entity_id.lower() not in self._approved_ids(_own(request, context)):
-            raise _refusal("entity_not_approved")
+            raise EntityNotApproved
 
     def _approved_ids(self, request: AppAccessRequest) -> set[str]:
         if request.approved is None:
-            raise _refusal("access_request_invalid")
+            raise EntityAccessEmpty
         try:
             found = self._extract(json.loads(request.approved))
             ids = None if found is None else {one.lower() for one in found}
         except (TypeError, AttributeError, KeyError, ValueError, RecursionError) as error:
-            raise _refusal("invalid_approved_json") from error
+            raise EntityAccessUnreadable from error
         if ids is None:
-            raise _refusal("access_request_invalid")
+            raise EntityAccessEmpty
         return ids
 
 
 def _own(request: AppAccessRequest | None, context: ExternalApp) -> AppAccessRequest:
     if request is None:
-        raise _refusal("access_request_not_found")
+        raise EntityAccessNotFound
     if request.status != "approved":
-        raise _refusal("access_request_not_approved")
+        raise EntityAccessNotApproved
     if request.app_client_id != context.app_client_id:
-        raise _refusal("app_client_mismatch")
+        raise EntityAccessOfAnotherApp
     if request.user_id != context.user_id:
-        raise _refusal("user_mismatch")
+        raise EntityAccessOfAnotherUser
     return request
 
 
@@ -86,7 +94,3 @@ def _checked(found: object, kind: type[Kind]) -> Kind:
     if not isinstance(found, kind):
         raise TypeError(f"a {type(found).__name__} stands where a {kind.__name__} was expected")
     return found
-
-
-def _refusal(detail: str) -> Refusal:
-    return Refusal(f"{FAMILY}-{detail}")

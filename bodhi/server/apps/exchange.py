@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterable
 from typing import Protocol
 
 from bodhi.oidc.claims import Claims
-from bodhi.oidc.errors import ProviderError, ProviderRefused
+from bodhi.oidc.errors import ProviderError, ProviderRefused, TokenError
 from bodhi.oidc.responses import ClientCredentials
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import AccessRequestIdMismatch, ApiError, InvalidToken, ProviderUnavailable
 from bodhi.server.access.scopes import UserScope, highest_user_scope
 from bodhi.server.apps.records import AppAccessRequest
 from bodhi.server.setup.instance import Instance
@@ -30,7 +30,7 @@ class ExchangingProvider(Protocol):
         """Whom its tokens name as their issuer."""
 
     async def verify_access_token(self, token: str, *, required: Collection[str] = ...) -> Claims:
-        """The claims of a token that it signed and that is valid now; a :exc:`Refusal` for any other.
+        """The claims of a token that it signed and that is valid now; a :exc:`ApiError` for any other.
 
         Claims that are *required* have to be there, beside whose it is and until when it lives.
         """
@@ -52,12 +52,12 @@ async def exchanged_token(
         return exchanged, await provider.verify_access_token(exchanged, required=())
     except ProviderRefused as error:
         log.info("the provider does not exchange a token of %r: %s", presented.authorized_party, error)
-        raise Refusal("token_error-invalid_token") from error
+        raise InvalidToken from error
     except ProviderError as error:
-        raise Refusal("auth_error-idp_unavailable") from error
-    except Refusal as error:
-        log.error("the provider exchanged a token for one that is not valid: %s", error.code)
-        raise Refusal("token_error-invalid_token") from error
+        raise ProviderUnavailable from error
+    except TokenError as error:
+        log.error("exchanged token rejected: %s", error)
+        raise InvalidToken from error
 
 
 def check_exchanged(
@@ -68,7 +68,7 @@ def check_exchanged(
     Else ``access_request_validation_error-access_request_id_mismatch``, or ``token_error-invalid_token``.
     """
     if access_request is not None and claims.access_request_id != access_request.id:
-        raise Refusal("access_request_validation_error-access_request_id_mismatch")
+        raise AccessRequestIdMismatch
     is_ours = (
         claims.subject == presented.subject
         and claims.issuer == issuer
@@ -77,14 +77,14 @@ def check_exchanged(
     )
     if not is_ours or _gives_more(user_scope_of(claims), user_scope_of(presented)):
         log.error("the provider exchanged a token for one of somebody else, or for somebody else, or for more")
-        raise Refusal("token_error-invalid_token")
+        raise InvalidToken
 
 
 def user_scope_of(claims: Claims) -> UserScope | None:
     """The highest user scope of a token; None for one that may tell who somebody is, and no more."""
     try:
         return highest_user_scope(claims.scope)
-    except Refusal:
+    except ApiError:
         return None
 
 

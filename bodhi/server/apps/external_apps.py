@@ -9,9 +9,21 @@ from dataclasses import replace
 
 from bodhi.oidc.claims import Claims
 from bodhi.oidc.errors import ProviderError
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import (
+    AccessNotApproved,
+    AccessOfAnotherApp,
+    AccessOfAnotherUser,
+    AccessScopeNotFound,
+    ApiError,
+    InvalidAudience,
+    InvalidIssuer,
+    InvalidToken,
+    NotRegistered,
+    ProviderUnavailable,
+)
 from bodhi.server.access.principal import ExternalApp
 from bodhi.server.access.scopes import UserScope
+from bodhi.server.access.token_errors import token_errors
 from bodhi.server.access.ttl_cache import Memory
 from bodhi.server.apps.exchange import (
     ACCESS_REQUEST_SCOPES,
@@ -53,7 +65,7 @@ class ExternalApps:
         self._caps_roles = caps_roles
 
     async def authenticate(self, token: str) -> ExternalApp:
-        """Who acts for whom with *token*; a :exc:`Refusal` for a token that is not accepted.
+        """Who acts for whom with *token*; a :exc:`ApiError` for a token that is not accepted.
 
         The memory finds nothing but what was found out about this very token, and nothing that has expired: a token
         that is found has been verified.
@@ -77,7 +89,7 @@ class ExternalApps:
         """
         person = await self._people.find(app.user_id)
         if person is not None and person.is_removed:
-            raise Refusal("token_error-invalid_token")
+            raise InvalidToken
         if app.role is None:
             return app
         if person is None or person.role is None:
@@ -87,18 +99,19 @@ class ExternalApps:
 
     async def _exchanged(self, token: str) -> tuple[ExternalApp, float]:
         try:
-            presented = await self._provider.verify_access_token(token)
+            with token_errors():
+                presented = await self._provider.verify_access_token(token)
         except ProviderError as error:
-            raise Refusal("auth_error-idp_unavailable") from error
+            raise ProviderUnavailable from error
         instance = await self._instances.current()
         if instance is None:
-            raise Refusal("app_instance_error-not_found")
+            raise NotRegistered
         issuer, client_id = self._provider.issuer, instance.client_id
         app_client_id = _check_addressed(presented, issuer=issuer, client_id=client_id)
         access_request = await self._access_request(presented, app_client_id)
         person = await self._people.find(presented.subject)
         if person is not None and person.is_removed:
-            raise Refusal("token_error-invalid_token")
+            raise InvalidToken
         exchanged, claims = await exchanged_token(self._provider, instance, token, presented)
         check_exchanged(claims, presented=presented, issuer=issuer, client_id=client_id, access_request=access_request)
         app = ExternalApp(
@@ -120,37 +133,37 @@ class ExternalApps:
         if not scopes:
             return None
         if len(scopes) > 1:
-            raise Refusal("token_error-invalid_token")
+            raise InvalidToken
         access_request = await self._app_access_requests.by_scope(scopes[0])
         if access_request is None:
-            raise Refusal("access_request_validation_error-scope_not_found")
+            raise AccessScopeNotFound
         if access_request.status != "approved":
-            raise Refusal("access_request_validation_error-not_approved")
+            raise AccessNotApproved
         if access_request.app_client_id != app_client_id:
-            raise Refusal("access_request_validation_error-app_client_mismatch")
+            raise AccessOfAnotherApp
         if access_request.user_id is None:
-            raise Refusal("access_request_validation_error-not_approved")
+            raise AccessNotApproved
         if access_request.user_id != presented.subject:
-            raise Refusal("access_request_validation_error-user_mismatch")
+            raise AccessOfAnotherUser
         return access_request
 
 
 def _check_addressed(presented: Claims, *, issuer: str, client_id: str) -> str:
     """The client that a token was issued to, by *issuer* and with *client_id* in its audience; never *client_id*."""
     if presented.authorized_party is None:
-        raise _refused("azp", "token_error-invalid_token")
+        raise _refused("azp", InvalidToken)
     if presented.issuer != issuer:
-        raise _refused("iss", "token_error-invalid_issuer")
+        raise _refused("iss", InvalidIssuer)
     if presented.raw.get("aud") is None:
-        raise _refused("aud", "token_error-invalid_token")
+        raise _refused("aud", InvalidToken)
     if client_id not in presented.audience:
-        raise _refused("aud", "token_error-invalid_audience")
+        raise _refused("aud", InvalidAudience)
     # A token of this server's own logins is no credential here: whoever has one is not another application.
     if client_id in (presented.authorized_party, presented.client_id):
-        raise _refused("azp", "token_error-invalid_token")
+        raise _refused("azp", InvalidToken)
     return presented.authorized_party
 
 
-def _refused(claim: str, code: str) -> Refusal:
+def _refused(claim: str, error: type[ApiError]) -> ApiError:
     log.info("a token of another application was refused: its claim %s is missing or not as it has to be", claim)
-    return Refusal(code)
+    return error()

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from bodhi.database import Row
-from bodhi.server.access.errors import Refusal
 from bodhi.server.access.times import time_of
+from bodhi.server.http.request_errors import InvalidRequest
 
 LONGEST_JSON = 16_384  # bytes of what is asked for, or approved: anybody may ask
 DEEPEST_JSON = 32  # lists and objects within each other
@@ -65,10 +65,10 @@ class AppAccessRequest:
 def as_json(value: object) -> str:
     """*value* as it is stored; ``json_rejection_error`` for more, or deeper, than is kept."""
     if _is_too_deep(value, DEEPEST_JSON):
-        raise Refusal("json_rejection_error")
+        raise InvalidRequest
     text = msgspec.json.encode(value)
     if len(text) > LONGEST_JSON:
-        raise Refusal("json_rejection_error")
+        raise InvalidRequest
     return text.decode()
 
 

@@ -6,7 +6,7 @@ Only what every parser reads alike is taken. Source: RFC 3986; OWASP Unvalidated
 import ipaddress
 import re
 
-from bodhi.server.access.errors import Refusal
+from bodhi.server.apps.errors import InvalidRedirectUrl
 
 LONGEST = 2_048
 
@@ -33,7 +33,7 @@ def redirect_url_with_id(text: str, request_id: str) -> str:
     """
     found = _FORM.fullmatch(text) if len(text) <= LONGEST else None
     if found is None:
-        raise Refusal("app_access_request_error-invalid_redirect_url")
+        raise InvalidRedirectUrl
     scheme = found["scheme"].lower()
     origin = f"{scheme}://{_host(found['host'])}{_port(found['port'], scheme)}"
     query = f"{found['query']}&" if found["query"] else ""
@@ -47,7 +47,7 @@ def _host(text: str) -> str:
         if not _NAME.fullmatch(text):
             return str(ipaddress.IPv4Address(text))
     except ValueError:
-        raise Refusal("app_access_request_error-invalid_redirect_url") from None
+        raise InvalidRedirectUrl from None
     return text.lower()
 
 
@@ -55,5 +55,5 @@ def _port(text: str | None, scheme: str) -> str:
     if text is None:
         return ""
     if not 1 <= int(text) <= 65_535:
-        raise Refusal("app_access_request_error-invalid_redirect_url")
+        raise InvalidRedirectUrl
     return "" if int(text) == _DEFAULT_PORTS[scheme] else f":{int(text)}"

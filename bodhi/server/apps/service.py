@@ -9,9 +9,18 @@ from uuid import uuid4
 from bodhi.database import Conflict, Database, Row
 from bodhi.oidc.errors import ProviderError, ProviderLacks, ProviderRefused
 from bodhi.oidc.responses import AppInfo, ClientCredentials, Consent
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import AlreadyDecided, ApiError, NotRegistered, ProviderCallNotSupported
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.store_errors import own_errors
+from bodhi.server.apps.errors import (
+    AppAccessRequestNotFound,
+    AppNotRegistered,
+    AppRequestExpired,
+    AppRequestNotFound,
+    InvalidFlowType,
+    MissingRedirectUrl,
+    TooManyDrafts,
+)
 from bodhi.server.apps.records import AppAccessRequest, as_json, asks_for_nothing, storable
 from bodhi.server.apps.redirect_urls import redirect_url_with_id
 from bodhi.server.setup.instance import Instance
@@ -92,9 +101,9 @@ class AppAccessRequests:
         ``-kc_registration_failed``.
         """
         if flow_type not in FLOW_TYPES:
-            raise Refusal("app_access_request_error-invalid_flow_type")
+            raise InvalidFlowType
         if flow_type == "redirect" and not redirect_url:
-            raise Refusal("app_access_request_error-missing_redirect_url")
+            raise MissingRedirectUrl
         request_id = str(uuid4())
         requested_json = as_json(requested)
         needs_nobody = self._is_empty(requested)
@@ -120,7 +129,7 @@ class AppAccessRequests:
                 waiting = await transaction.maybe("count_open_app_access_requests", **asked_by)
                 assert waiting is not None  # a count answers
                 if waiting["of_client"] >= self._per_client or waiting["of_source"] >= self._per_source:
-                    raise Refusal("access_request_error-too_many_drafts")
+                    raise TooManyDrafts
                 row = await transaction.maybe("create_app_access_request", draft_ms=DRAFT_MS, **asked_by, **values)
         assert row is not None  # a RETURNING clause answers or the statement fails
         return AppAccessRequest.of(row)
@@ -138,14 +147,14 @@ class AppAccessRequests:
     async def _credentials(self) -> ClientCredentials:
         instance = await self._instances.current()
         if instance is None:
-            raise Refusal("app_instance_error-not_found")
+            raise NotRegistered
         return instance.credentials
 
     async def poll(self, request_id: str, app_client_id: str) -> AppAccessRequest:
         """The application's own request; ``app_access_request_error-not_found``, ``access_request_error-expired``."""
         row = await self._find(request_id)
         if row is None or row["app_client_id"] != app_client_id:
-            raise Refusal("app_access_request_error-not_found")
+            raise AppAccessRequestNotFound
         return _unexpired(row)
 
     async def review(self, request_id: str, token: str) -> AppAccessRequest:
@@ -155,7 +164,7 @@ class AppAccessRequests:
         """
         row = await self._find(request_id)
         if row is None:
-            raise Refusal("app_access_request_error-not_found")
+            raise AppAccessRequestNotFound
         request = _unexpired(row)
         if request.app_name is not None:
             return request
@@ -257,7 +266,7 @@ class AppAccessRequests:
             return
         found = await self._find(request_id)
         own = found is not None and found["user_id"] == user_id
-        raise Refusal(f"access_request_error-{'already_processed' if own else 'not_found'}")
+        raise AlreadyDecided if own else AppRequestNotFound
 
     async def withdraw_all_of(self, user_id: str) -> int:
         """End all that a user approved; how many approvals that was."""
@@ -309,14 +318,14 @@ class AppAccessRequests:
         with own_errors():
             await self._database.count("release_app_access_request", id=draft.id, claimed_until=draft.claimed_until)
 
-    async def _why_not(self, request_id: str) -> Refusal:
+    async def _why_not(self, request_id: str) -> ApiError:
         """Why a draft that was to be decided was not."""
         row = await self._find(request_id)
         if row is None:
-            return Refusal("access_request_error-not_found")
+            return AppRequestNotFound()
         if _is_expired(row):
-            return Refusal("access_request_error-expired")
-        return Refusal("access_request_error-already_processed")
+            return AppRequestExpired()
+        return AlreadyDecided()
 
 
 _NOTHING_FOUND = dict.fromkeys(("approved", "user_id", "resource_scope", "access_request_scope", "error_message"))
@@ -324,7 +333,7 @@ _NOTHING_FOUND = dict.fromkeys(("approved", "user_id", "resource_scope", "access
 
 def _unexpired(row: Row) -> AppAccessRequest:
     if _is_expired(row):
-        raise Refusal("access_request_error-expired")
+        raise AppRequestExpired
     return AppAccessRequest.of(row)
 
 
@@ -337,8 +346,8 @@ def _is_collision(error: ProviderError) -> bool:
     return isinstance(error, ProviderRefused) and error.status == 409
 
 
-def _told(error: ProviderError) -> Refusal:
+def _told(error: ProviderError) -> ApiError:
     log.warning("an app access request was not registered: %s", error)
     if isinstance(error, ProviderLacks):
-        return Refusal("auth_service_error-not_supported")
-    return Refusal("access_request_error-kc_registration_failed")
+        return ProviderCallNotSupported()
+    return AppNotRegistered()

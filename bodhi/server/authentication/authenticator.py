@@ -10,7 +10,16 @@ from typing import Any, Protocol
 from aiohttp import hdrs, web
 
 from bodhi.oidc.claims import Claims
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import (
+    ApiError,
+    DatabaseUnavailable,
+    InvalidRoleName,
+    NoRole,
+    NotSetUp,
+    NotSignedIn,
+    UnknownRole,
+)
+from bodhi.server.access.errors import LoginEnded as LoginEndedError
 from bodhi.server.access.principal import ANONYMOUS, AuthContext, SessionUser
 from bodhi.server.access.role_mapping import Roles
 from bodhi.server.access.scopes import Role
@@ -35,7 +44,7 @@ class AnyAuthenticator(Protocol):
     """What guards ask."""
 
     async def strict(self, request: web.Request) -> AuthContext:
-        """Who makes *request*; a :exc:`Refusal` where nobody is known."""
+        """Who makes *request*; a :exc:`ApiError` where nobody is known."""
 
     async def optional(self, request: web.Request, *, sees_session: bool | None = None) -> AuthContext:
         """Who makes *request*, or nobody; bad credentials are no error.
@@ -54,7 +63,7 @@ class _Login:
     row: tuple[object, ...]  # SHA-256 of what the session's row holds, encrypted, and what it is bound to
     expires_at: int  # seconds since 1970
     user: SessionUser
-    fault: str | None  # the code for routes that need a role, where there is none
+    fault: type[ApiError] | None  # the code for routes that need a role, where there is none
 
 
 class Authenticator:
@@ -81,22 +90,21 @@ class Authenticator:
         self._read: dict[bytes, _Login] = {}  # by the digest of the session's id, oldest first
 
     async def strict(self, request: web.Request) -> AuthContext:
-        """Who makes *request*; a :exc:`Refusal` where nobody is known."""
+        """Who makes *request*; a :exc:`ApiError` where nobody is known."""
         instance = await self._instances.current()
         if instance is None:
-            raise Refusal("auth_error-app_status_invalid")
+            raise NotSetUp
         if hdrs.AUTHORIZATION in request.headers:
             return await self._bearer.authenticate(request.headers.getall(hdrs.AUTHORIZATION))
         if is_cross_site_read(request):
-            raise Refusal("auth_error-invalid_access")
+            raise NotSignedIn
         try:
             login = await self._known_login(request) or await self._login(request, await get_session(request), instance)
-        except Refusal as refusal:
-            if refusal.code in LOGIN_FAULTS:
-                request[LOGIN_FAULT] = refusal
+        except LOGIN_FAULTS as error:
+            request[LOGIN_FAULT] = error
             raise
         if login.fault is not None:
-            raise Refusal(login.fault, status=401)
+            raise login.fault
         return login.user
 
     async def optional(self, request: web.Request, *, sees_session: bool | None = None) -> AuthContext:
@@ -110,12 +118,12 @@ class Authenticator:
             if is_cross_site_read(request) if sees_session is None else not sees_session:
                 return ANONYMOUS
             return await self._visitor(request, instance)
-        except Refusal as refusal:
-            if refusal.code == "auth_error-database_unavailable":
-                raise
-            if refusal.code in LOGIN_FAULTS:
-                request[LOGIN_FAULT] = refusal
-            log.debug("anonymous, since: %s", refusal.code)
+        except DatabaseUnavailable:
+            raise
+        except ApiError as error:
+            if isinstance(error, LOGIN_FAULTS):
+                request[LOGIN_FAULT] = error
+            log.debug("anonymous: %s", error.code)
             return ANONYMOUS
 
     async def _visitor(self, request: web.Request, instance: Instance) -> AuthContext:
@@ -143,7 +151,7 @@ class Authenticator:
     async def _login(self, request: web.Request, session: Session, instance: Instance) -> _Login:
         """What the session says of its user, with tokens that were refreshed where they have to be."""
         if session.stored is None or not isinstance(session.get(ACCESS_TOKEN), str):
-            raise Refusal("auth_error-invalid_access")
+            raise NotSignedIn
         digest = session.stored.record.digest
         login = self._read_login(session, session.stored, instance)
         if self._clock() < login.expires_at:
@@ -158,7 +166,7 @@ class Authenticator:
         try:
             stored = await row.read()
         except LoginEnded:
-            raise Refusal("auth_error-refresh_token_not_found") from None
+            raise LoginEndedError from None
         session.adopt(stored)
         return self._read_login(session, stored, instance)
 
@@ -189,12 +197,12 @@ class Authenticator:
         )
         return _Login(row, claims.expires_at, user, fault)
 
-    def _role(self, claims: Claims, instance: Instance) -> tuple[Role | None, str | None]:
+    def _role(self, claims: Claims, instance: Instance) -> tuple[Role | None, type[ApiError] | None]:
         try:
             role = self._roles.of(claims, instance.client_id)
-        except Refusal as refusal:
-            return None, refusal.code
-        return role, "auth_error-missing_roles" if role is None else None
+        except InvalidRoleName:
+            return None, UnknownRole
+        return role, NoRole if role is None else None
 
 
 def _row_of(record: SessionRecord) -> tuple[object, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import InvalidAuthorizationHeader, InvalidSignature, InvalidToken
 from bodhi.server.access.principal import ApiToken, ExternalApp
 from bodhi.server.apps.external_apps import ExternalApps
 from bodhi.server.tokens.service import PREFIX, ApiTokens
@@ -19,12 +19,12 @@ class BearerAuthenticator:
         self._external_apps = external_apps
 
     async def authenticate(self, header_values: Sequence[str]) -> ApiToken | ExternalApp:
-        """The context that the values of a request's ``Authorization`` headers give; a :exc:`Refusal` where none do."""
+        """The caller named by a request's ``Authorization`` headers; raises :exc:`ApiError`."""
         token = token_in(header_values)
         if token.startswith(PREFIX):
             return await self._api_tokens.authenticate(token)
         if self._external_apps is None:
-            raise Refusal("token_error-json_web_token")
+            raise InvalidSignature
         return await self._external_apps.authenticate(token)
 
 
@@ -34,12 +34,12 @@ def token_in(header_values: Sequence[str]) -> str:
     ``token_error-invalid_token`` where there is nothing behind the scheme, or more than any token is long.
     """
     if len(header_values) != 1:
-        raise Refusal("auth_error-invalid_token")
+        raise InvalidAuthorizationHeader
     scheme, _, token = header_values[0].partition(" ")
     if scheme != SCHEME or not token.isascii():
-        raise Refusal("auth_error-invalid_token")
+        raise InvalidAuthorizationHeader
     # Servers take white space off the end of a header, so of "Bearer " without a token no space may be left.
     token = token.strip(" \t")
     if not token or len(token) > LONGEST_TOKEN:
-        raise Refusal("token_error-invalid_token")
+        raise InvalidToken
     return token

@@ -13,6 +13,7 @@ import msgspec
 
 from bodhi.oidc.claims import Claims, identifier
 from bodhi.oidc.responses import IdToken, Tokens
+from bodhi.server.access.token_errors import token_errors
 
 USER_ID, ACCESS_TOKEN, REFRESH_TOKEN, ID_TOKEN = "user_id", "access_token", "refresh_token", "id_token"
 EXPIRES_AT = "access_expires_at"  # seconds since 1970, for access tokens that do not say it themselves
@@ -67,7 +68,8 @@ def claims_in(data: Mapping[str, Any]) -> Claims:
     own = {} if data.get(IS_OPAQUE) else _payload(data[ACCESS_TOKEN])
     id_claims = data.get(ID_CLAIMS)
     noted = {"sub": data.get(USER_ID), "exp": data.get(EXPIRES_AT)}
-    return Claims.of(own, id_claims if isinstance(id_claims, dict) else {}, noted)
+    with token_errors():
+        return Claims.of(own, id_claims if isinstance(id_claims, dict) else {}, noted)
 
 
 def subject_of(token: str) -> str | None:

@@ -19,7 +19,8 @@ from typing import Any, Protocol, TypeVar
 
 from bodhi.oidc.errors import ProviderError, ProviderRefused, ProviderTimedOut
 from bodhi.oidc.responses import ClientCredentials, Tokens
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import ApiError, DatabaseUnavailable, ProviderUnavailable, RefreshRefused
+from bodhi.server.access.errors import LoginEnded as LoginEndedError
 from bodhi.server.authentication.circuit_breaker import CircuitBreaker
 from bodhi.server.authentication.login_data import (
     ACCESS_TOKEN,
@@ -155,7 +156,7 @@ class Refresher:
             wait_seconds = min(wait_seconds, LATE_SECONDS)
         elif not is_allowed:
             log.info("a refresh is not tried: the provider, or another node that asks it, did not answer just now")
-            raise Refusal("auth_error-idp_unavailable")
+            raise ProviderUnavailable
         try:
             async with asyncio.timeout(wait_seconds):
                 await self._flights(session.key, lambda: self._run(session, instance))
@@ -165,7 +166,7 @@ class Refresher:
                 self._breaker.note_hanging(session.key)
             what = "the provider" if is_at_provider else "another node or the database"
             log.warning("a request gave up after waiting %g s for %s to refresh tokens", wait_seconds, what)
-            raise Refusal("auth_error-idp_unavailable") from None
+            raise ProviderUnavailable from None
 
     def with_unstored_tokens(self, key: bytes, data: Mapping[str, Any]) -> dict[str, Any] | None:
         """The session's *data* with the new tokens that could not be stored yet, or None where there are none."""
@@ -190,14 +191,14 @@ class Refresher:
                 if renewal is not None:
                     await self._store_kept(renewal)
                 if self._unstored.is_full:  # new tokens might be lost
-                    raise Refusal("auth_error-database_unavailable")
+                    raise DatabaseUnavailable
                 # Before the lease is taken, which an outage of this database would leave behind.
                 since = None if self._notes is None else await self._notes.last_change()
                 claimed = await self._claim(session)
                 if claimed is not None:
                     await self._renew(session, instance, claimed, since)
         except LoginEnded:
-            raise Refusal("auth_error-refresh_token_not_found") from None
+            raise LoginEndedError from None
 
     async def _claim(self, session: StoredLogin) -> _Claimed | None:
         """The lease, waited for; None when somebody else has refreshed meanwhile."""
@@ -209,7 +210,7 @@ class Refresher:
                 break
             if time.monotonic() > deadline:
                 self._breaker.pause(session.key)
-                raise Refusal("auth_error-idp_unavailable")
+                raise ProviderUnavailable
             await asyncio.sleep(POLL_SECONDS[min(attempt, len(POLL_SECONDS) - 1)])
         if claimed is _ENDED:
             await session.end()
@@ -264,11 +265,11 @@ class Refresher:
             self._failed("unavailable")
             log.warning("tokens could not be refreshed, and the session stays as it is: %s", error)
             await self._give_back(session, claimed)
-            raise Refusal("auth_error-idp_unavailable") from error
+            raise ProviderUnavailable from error
         renewal = Renewal(session, claimed.lease, claimed.refresh_token, tokens, self._clock(), since)
         try:
             stored = await self._insist(lambda: self._store(renewal))
-        except (LoginEnded, Refusal):
+        except (LoginEnded, ApiError):
             raise
         except BaseException:
             self._unstored.keep(renewal)
@@ -315,7 +316,7 @@ class Refresher:
                 self._name_of(session.key),
             )
             self._breaker.pause(session.key)
-            raise Refusal("auth_error-idp_unavailable")
+            raise ProviderUnavailable
         if found is _ENDED:
             log.info("a login ended: the provider does not take its refresh token any more (%s)", error.error)
             await session.end()
@@ -345,13 +346,13 @@ class Refresher:
             self._failed("other_person")
             log.error("the provider answered a refresh with the tokens of another person")
             await renewal.session.atomically(lambda data, _: _release(data, renewal.lease))
-            raise Refusal("auth_error-idp_unavailable") from None
+            raise ProviderUnavailable from None
 
     async def _store_kept(self, renewal: Renewal) -> None:
         key = renewal.session.key
         try:
             stored = await self._store(renewal)
-        except (LoginEnded, Refusal):
+        except (LoginEnded, ApiError):
             self._unstored.discard(key)
             raise
         self._unstored.discard(key)
@@ -368,7 +369,7 @@ class Refresher:
         for attempt in range(1, STORE_ATTEMPTS):
             try:
                 return await step()
-            except (LoginEnded, Refusal):
+            except (LoginEnded, ApiError):
                 raise
             except Exception as error:
                 log.warning("refreshed tokens could not be stored, attempt %d: %s", attempt, type(error).__name__)
@@ -382,15 +383,15 @@ class _OtherPerson(Exception):
     """The new tokens are about somebody else."""
 
 
-def _refusal_of(error: ProviderRefused) -> Refusal:
+def _refusal_of(error: ProviderRefused) -> ApiError:
     """What a client is told of a refusal that does not end the login.
 
     An OAuth error about this one grant: with a new login there is another one. Everything else, such as a changed
     client secret or an address that is not there, is for the operator to mend.
     """
     if error.status in {400, 403} and error.error and error.error not in _ABOUT_THE_CLIENT:
-        return Refusal("auth_error-refresh_refused")
-    return Refusal("auth_error-idp_unavailable", message="The identity provider refused to renew the login.")
+        return RefreshRefused()
+    return ProviderUnavailable(message="The identity provider refused to renew the login.")
 
 
 def _lease(lease: str, until: int, taken_over_at: int | None) -> dict[str, Any]:

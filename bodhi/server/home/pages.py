@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import MissingAuthentication
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.scopes import Role
 from bodhi.server.http import labels as words
@@ -13,6 +13,7 @@ from bodhi.server.http.same_site_bounce import arrival_target
 from bodhi.server.login.api import DESK, HOME_PATH, LOGIN_PATH
 from bodhi.server.login.form_targets import provider_origins
 from bodhi.server.login.resume_after_login import interrupted_review
+from bodhi.server.roles.errors import AlreadyHasAccess, AlreadyPending, NoPendingRequest
 from bodhi.server.roles.service import AccessRequest, AccessRequests
 from bodhi.server.services import ACCESS_REQUESTS
 
@@ -50,15 +51,13 @@ async def request_access(request: web.Request) -> web.Response:
     """Asks for a role, once; who did so before sees that as well."""
     person = person_of(request)
     if person is None:
-        raise Refusal("api_auth_error-missing_auth")
+        raise MissingAuthentication
     if person.role is not None:
-        raise Refusal("access_request_error-already_has_access")
+        raise AlreadyHasAccess
     asked = request.app[ACCESS_REQUESTS]
     try:
         pending: AccessRequest | None = await asked.create(person.user_id, person.username)
-    except Refusal as refusal:
-        if refusal.code != "access_request_error-already_pending":
-            raise
+    except AlreadyPending:
         pending = await _pending_of(asked, person)  # asked in another tab, or with a second click
     if is_partial(request):
         return fragment("_access.html", pending=pending, is_answer=True)
@@ -68,9 +67,7 @@ async def request_access(request: web.Request) -> web.Response:
 async def _pending_of(asked: AccessRequests, person: SessionUser) -> AccessRequest | None:
     try:
         return await asked.pending_of(person.user_id)
-    except Refusal as refusal:
-        if refusal.code != "access_request_error-pending_request_not_found":
-            raise
+    except NoPendingRequest:
         return None
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, get_args
 
-from bodhi.server.access.errors import CATALOGUE
+from bodhi.server.access.errors import ApiError, api_errors
 from bodhi.server.access.gate import Gate
+from bodhi.server.http.errors import StatusError
 from bodhi.server.http.openapi import codes_of, document
 from bodhi.server.http.operations import Access, Operation
 
@@ -43,7 +44,7 @@ def page(operations: Iterable[Operation]) -> str:
         "## Bodies\n\n" + "\n\n".join(_bodies(api)),
         "## Errors\n\nCodes beside those that say what the status says.\n\n"
         "| `code` | status | meaning |\n|---|---|---|\n"
-        + "\n".join(f"| `{code}` | {status} | {message} |" for code, (status, message) in CATALOGUE.items()),
+        + "\n".join(f"| `{error.code}` | {error.status} | {error.default_message()} |" for error in _documented()),
         "## Errors of each route\n\n" + "\n".join(_errors(api)),
     ]
     return "\n\n".join(blocks)
@@ -96,6 +97,13 @@ def _schema_name(schema: dict[str, Any]) -> str:
 
 def _errors(operations: Iterable[Operation]) -> Iterator[str]:
     for operation in operations:
-        codes = [code for codes in codes_of(operation).values() for code in codes if code in operation.refusals]
+        own = {error.code for error in operation.errors}
+        codes = [code for codes in codes_of(operation).values() for code in codes if code in own]
         if codes:
             yield f"- `{operation.method} {operation.path}`: {', '.join(f'`{code}`' for code in codes)}"
+
+
+def _documented() -> list[type[ApiError]]:
+    """Every error but those that only name their status, by code."""
+    found = [error for error in api_errors() if not issubclass(error, StatusError)]
+    return sorted(found, key=lambda error: (error.code, error.status))

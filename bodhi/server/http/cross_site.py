@@ -8,8 +8,8 @@ from collections.abc import Collection
 
 from aiohttp import hdrs, web
 
-from bodhi.server.access.errors import Refusal
 from bodhi.server.http.hosts import origin_for
+from bodhi.server.http.request_errors import CrossSiteRequest
 from bodhi.server.http.request_filters import Guard
 
 SEC_FETCH_SITE = "Sec-Fetch-Site"
@@ -28,7 +28,7 @@ def cross_site_guard(cookie_name: str, exempt: Collection[str] = ()) -> Guard:
         if request.method not in SAFE_METHODS and not is_from_here(request, cookie_name):
             resource = request.match_info.route.resource
             if resource is None or resource.canonical not in exempt:
-                raise Refusal("auth_error-cross_site_request")
+                raise CrossSiteRequest
 
     return guard
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
+from bodhi.server.access.errors import NoRole
 from bodhi.server.http.forms import is_partial
 from bodhi.server.http.hosts import origin_for
 from bodhi.server.http.rendering import page_headers, page_headers_elsewhere, render
@@ -33,7 +34,7 @@ TITLES = {
 }
 TITLE_OF_FAILURE = "Something went wrong"
 # A 401 to programs, but of somebody who is logged in; a 409 that is about no decision of theirs.
-_TITLED_AS = {"auth_error-missing_roles": 403, "login_error-access_changed": 400}
+_TITLED_AS = {NoRole.code: 403, "login_error-access_changed": 400}
 # Errors are shown as to somebody unknown: who it is may be what could not be found out.
 _NOBODY: dict[str, Any] = {"here": None, "person": None, "navigation": []}
 Answer = TypeVar("Answer", bound=web.Response)

@@ -10,7 +10,8 @@ from typing import TypeVar
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import ApiError
+from bodhi.server.http.request_errors import SessionEnded, SessionStoreUnavailable
 from bodhi.server.services import WATCH
 from bodhi.session import SessionGone, SessionUnavailable
 from bodhi.session.responses import RETRY_AFTER_SECONDS, SessionGoneResponse, SessionUnavailableResponse
@@ -24,13 +25,9 @@ TYPES = {
     503: "service_unavailable",
 }
 
-TYPES_BY_CODE = {
-    "auth_error-app_status_invalid": "invalid_app_state",
-    "login_error-app_status_invalid": "invalid_app_state",
-}
 
 # Codes are stable; the phrases of http.HTTPStatus are not.
-ERRORS = {
+_STATUSES = {
     400: ("route_error-bad_request", "The request cannot be understood."),
     401: ("route_error-unauthorized", "This needs credentials."),
     403: ("route_error-forbidden", "This is not allowed."),
@@ -59,8 +56,16 @@ ERRORS = {
     503: ("server_error-unavailable", "The service is not available now. Try again in a moment."),
     504: ("server_error-gateway_timeout", "Another server did not answer in time."),
 }
-SESSION_STORE = ("auth_error-session_store", "The session database does not answer. Try again in a moment.")
-SESSION_GONE = ("auth_error-session_gone", "The session ended while the request ran. Log in again.")
+
+
+class StatusError(ApiError):
+    """An error that says no more than its status."""
+
+
+STATUS_ERRORS: dict[int, type[ApiError]] = {
+    status: type(f"Status{status}", (StatusError,), {"__doc__": message, "status": status, "code": code})
+    for status, (code, message) in _STATUSES.items()
+}
 
 Answer = TypeVar("Answer", bound=web.Response)
 
@@ -71,27 +76,27 @@ class AnswerCutShort(Exception):
     """The handler failed when its answer had begun, so that nothing but to cut the connection can tell the client."""
 
 
-class RefusalResponse(web.HTTPException):
-    """A refusal as aiohttp answers with it."""
+class ErrorResponse(web.HTTPException):
+    """An error as aiohttp answers with it."""
 
-    def __init__(self, refusal: Refusal, *, presented_bearer: bool) -> None:
-        self.status_code = refusal.status
+    def __init__(self, error: ApiError, *, presented_bearer: bool) -> None:
+        self.status_code = error.status
         super().__init__()
-        _fill(self, refusal.code, refusal.message, **refusal.param)
-        if refusal.status == 401 and presented_bearer:
+        _fill(self, error)
+        if error.status == 401 and presented_bearer:
             self.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
-        if refusal.status == 503:
+        if error.status == 503:
             self.headers[hdrs.RETRY_AFTER] = str(RETRY_AFTER_SECONDS)
 
 
-def envelope(status: int, code: str, message: str, **param: str) -> web.Response:
-    """An error as a response; *param* are its named details."""
-    return _fill(web.Response(status=status), code, message, **param)
+def error_response(error: ApiError | type[ApiError]) -> web.Response:
+    """The envelope of *error*."""
+    return _fill(web.Response(status=error.status), error if isinstance(error, ApiError) else error())
 
 
-def error_of_status(status: int) -> web.Response:
-    """The error that a bare status says."""
-    return _fill(web.Response(status=status), *_described(status))
+def status_response(status: int) -> web.Response:
+    """The envelope of an error that is known by its status alone."""
+    return _fill(web.Response(status=status), _status_error(status))
 
 
 def enclosed(answer: web.HTTPException) -> web.HTTPException:
@@ -102,10 +107,10 @@ def enclosed(answer: web.HTTPException) -> web.HTTPException:
     if answer.status < 400 or answer.content_type == "application/json":
         return answer
     if isinstance(answer, SessionUnavailable):
-        return _fill(answer, *SESSION_STORE)
+        return _fill(answer, SessionStoreUnavailable())
     if isinstance(answer, SessionGone):
-        return _fill(answer, *SESSION_GONE)
-    return _fill(answer, *_described(answer.status))
+        return _fill(answer, SessionEnded())
+    return _fill(answer, _status_error(answer.status))
 
 
 @web.middleware
@@ -119,36 +124,36 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
             raise AnswerCutShort from error
         if isinstance(error, ConnectionError) and request.transport is None:
             log.info("%s %s: the client went away", request.method, request.rel_url.raw_path)
-            return error_of_status(400)  # nobody reads it but the access log
+            return status_response(400)  # nobody reads it but the access log
         answer = _answer_to(error, request)
         if answer is None:
             log.exception("%s %s failed", request.method, request.rel_url.raw_path)
-            return error_of_status(500)
+            return status_response(500)
         if answer is error:
             raise
         raise answer from error
     if not isinstance(response, web.StreamResponse):
         log.error("%s %s: the handler answered with no response", request.method, request.rel_url.raw_path)
-        return error_of_status(500)
+        return status_response(500)
     return response
 
 
 @web.middleware
-async def refusal_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def api_error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turns refusals into answers; belongs inside of the session, which drops what a handler changed before it failed.
 
     A refusal is an answer like 409 is, and what was changed before it is kept.
     """
     try:
         return await handler(request)
-    except Refusal as refusal:
-        raise _refused(refusal, request) from refusal
+    except ApiError as error:
+        raise _error_response(error, request) from error
 
 
 def _answer_to(error: Exception, request: web.Request) -> web.HTTPException | None:
     """What says *error* to the client, or None for one that nobody expected."""
-    if isinstance(error, Refusal):
-        return _refused(error, request)
+    if isinstance(error, ApiError):
+        return _error_response(error, request)
     if isinstance(error, web.HTTPException):
         return enclosed(error)
     if isinstance(error, SessionUnavailable):
@@ -158,25 +163,32 @@ def _answer_to(error: Exception, request: web.Request) -> web.HTTPException | No
     return None
 
 
-def _refused(refusal: Refusal, request: web.Request) -> RefusalResponse:
+def _error_response(error: ApiError, request: web.Request) -> ErrorResponse:
     watch = request.app.get(WATCH)
     if watch is not None:
-        watch.refusals[refusal.code] = watch.refusals.get(refusal.code, 0) + 1
+        watch.refusals[error.code] = watch.refusals.get(error.code, 0) + 1
     given = request.headers.get(hdrs.AUTHORIZATION, "")
-    return RefusalResponse(refusal, presented_bearer=given[:6].lower() == "bearer")
+    return ErrorResponse(error, presented_bearer=given[:6].lower() == "bearer")
 
 
-def _described(status: int) -> tuple[str, str]:
+def _status_error(status: int) -> ApiError:
+    known = STATUS_ERRORS.get(status)
+    if known is not None:
+        return known()
     family = "route_error" if status < 500 else "server_error"
-    return ERRORS.get(status) or (f"{family}-status_{status}", "The request failed.")
+    unknown = StatusError("The request failed.", status=status)
+    unknown.code = f"{family}-status_{status}"
+    return unknown
 
 
-def _fill(response: Answer, code: str, message: str, **param: str) -> Answer:
-    kind = TYPES_BY_CODE.get(code) or TYPES.get(response.status)
+def _fill(response: Answer, error: ApiError) -> Answer:
+    kind = error.type or TYPES.get(response.status)
     kind = kind or ("invalid_request_error" if response.status < 500 else "internal_server_error")
-    error = {"message": message, "type": kind, "code": code, **({"param": param} if param else {})}
+    body: dict[str, object] = {"message": error.message, "type": kind, "code": error.code}
+    if error.param:
+        body["param"] = error.param
     response.set_status(response.status)  # without a reason of its own, which may be foreign text
     response.headers.pop(hdrs.CONTENT_LENGTH, None)
-    response.body = json.dumps({"error": error}, ensure_ascii=False).encode()
+    response.body = json.dumps({"error": body}, ensure_ascii=False).encode()
     response.headers[hdrs.CONTENT_TYPE] = "application/json; charset=utf-8"
     return response

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 from aiohttp import web
 
-from bodhi.server.access.errors import Refusal
+from bodhi.server.http.request_errors import InvalidRequest
 
 BODY: "web.RequestKey[Any]" = web.RequestKey("BODY", object)
 QUERY: "web.RequestKey[Any]" = web.RequestKey("QUERY", object)
@@ -45,22 +45,22 @@ class Paging(msgspec.Struct, frozen=True):
 async def read_body(request: web.Request, kind: type[Type]) -> Type:
     """The JSON body as *kind*."""
     if request.content_type != "application/json":
-        raise Refusal("json_rejection_error")
+        raise InvalidRequest
     try:
         return msgspec.json.decode(await request.read(), type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, web.RequestPayloadError):
-        raise Refusal("json_rejection_error") from None
+        raise InvalidRequest from None
 
 
 async def read_form(request: web.Request, kind: type[Type]) -> Type:
     """The form in the body as *kind*; a field that comes twice is refused."""
     # Browsers send UTF-8. Of Python's other codecs, some take time that grows with the square of what they read.
     if request.content_type != "application/x-www-form-urlencoded" or (request.charset or "utf-8").lower() != "utf-8":
-        raise Refusal("json_rejection_error")
+        raise InvalidRequest
     try:
         return _converted(await request.post(), kind)
     except (UnicodeDecodeError, web.RequestPayloadError):
-        raise Refusal("json_rejection_error") from None
+        raise InvalidRequest from None
 
 
 def read_query(request: web.Request, kind: Any) -> Any:
@@ -75,7 +75,7 @@ def read_parameters(request: web.Request, kinds: Mapping[str, Any]) -> dict[str,
             name: msgspec.convert(text, kinds.get(name, str), strict=False) for name, text in request.match_info.items()
         }
     except (msgspec.MsgspecError, ValueError):
-        raise Refusal("json_rejection_error") from None
+        raise InvalidRequest from None
 
 
 def body_of(request: web.Request, kind: type[Type]) -> Type:
@@ -104,14 +104,14 @@ def _without_query(kind: Any) -> Any:
 
 def _converted(given: Mapping[str, object], kind: type[Type]) -> Type:
     if len(given) != len(set(given)):
-        raise Refusal("json_rejection_error")
+        raise InvalidRequest
     try:
         converted = msgspec.convert(dict(given), kind, strict=False)
     except (msgspec.MsgspecError, ValueError):
-        raise Refusal("json_rejection_error") from None
+        raise InvalidRequest from None
     # msgspec reads 1e2 and 100.0 as the integer 100.
     if any(type(getattr(converted, name, None)) is int and not _is_digits(text) for name, text in given.items()):
-        raise Refusal("json_rejection_error")
+        raise InvalidRequest
     return converted
 
 

@@ -7,51 +7,69 @@ from typing import Any
 
 import msgspec
 
-from bodhi.server.access.errors import CATALOGUE
+from bodhi.server.access.errors import (
+    AccessNotApproved,
+    AccessOfAnotherApp,
+    AccessOfAnotherUser,
+    AccessRequestIdMismatch,
+    AccessScopeNotFound,
+    ApiError,
+    DatabaseUnavailable,
+    Forbidden,
+    InvalidAudience,
+    InvalidAuthorizationHeader,
+    InvalidIssuer,
+    InvalidSignature,
+    InvalidToken,
+    LoginEnded,
+    MissingAuthentication,
+    NoRole,
+    NotSetUp,
+    NotSignedIn,
+    ProviderUnavailable,
+    RefreshRefused,
+    TokenExpired,
+    TokenInactive,
+    UnknownRole,
+)
 from bodhi.server.access.gate import Gate
-from bodhi.server.http.errors import ERRORS
+from bodhi.server.http.errors import STATUS_ERRORS
 from bodhi.server.http.operations import Access, Operation
+from bodhi.server.http.request_errors import CrossSiteRequest, InvalidRequest, SessionEnded, SessionStoreUnavailable
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 ERROR_SCHEMA = "#/components/schemas/Error"
 REFERENCE = "#/components/schemas/{name}"
 
 # What the guard, and what stands before it, may answer to any request.
-_EDGE = ("route_error-bad_request", "route_error-misdirected_request")
-_CROSS_SITE = ("auth_error-cross_site_request",)
-_INPUT = ("json_rejection_error",)
-_BODY = ("route_error-content_too_large",)
-_STORES = ("auth_error-session_store", "auth_error-database_unavailable")
+_EDGE = (STATUS_ERRORS[400], STATUS_ERRORS[421])
+_CROSS_SITE = (CrossSiteRequest,)
+_INPUT = (InvalidRequest,)
+_BODY = (STATUS_ERRORS[413],)
+_STORES = (SessionStoreUnavailable, DatabaseUnavailable)
 _GATE = (
-    "auth_error-invalid_access",
-    "auth_error-missing_roles",
-    "auth_error-token_inactive",
-    "auth_error-refresh_token_not_found",
-    "auth_error-refresh_refused",
-    "auth_error-invalid_token",
-    "auth_error-session_gone",
-    "auth_error-app_status_invalid",
-    "auth_error-idp_unavailable",
-    "token_error-invalid_token",
-    "token_error-json_web_token",
-    "token_error-invalid_issuer",
-    "token_error-invalid_audience",
-    "token_error-expired",
-    "access_request_validation_error-scope_not_found",
-    "access_request_validation_error-not_approved",
-    "access_request_validation_error-app_client_mismatch",
-    "access_request_validation_error-user_mismatch",
-    "access_request_validation_error-access_request_id_mismatch",
-    "api_auth_error-missing_auth",
-    "api_auth_error-forbidden",
+    NotSignedIn,
+    NoRole,
+    TokenInactive,
+    LoginEnded,
+    RefreshRefused,
+    InvalidAuthorizationHeader,
+    SessionEnded,
+    NotSetUp,
+    ProviderUnavailable,
+    InvalidToken,
+    InvalidSignature,
+    InvalidIssuer,
+    InvalidAudience,
+    TokenExpired,
+    AccessScopeNotFound,
+    AccessNotApproved,
+    AccessOfAnotherApp,
+    AccessOfAnotherUser,
+    AccessRequestIdMismatch,
+    MissingAuthentication,
+    Forbidden,
 )
-# Codes that the catalogue lacks, or has under another status elsewhere.
-_STATUS_HERE = {
-    "auth_error-session_store": 503,
-    "auth_error-session_gone": 401,
-    "server_error-shutting_down": 503,
-    "role_error-invalid_role_name": 401,
-}
 
 
 class ErrorDetails(msgspec.Struct, omit_defaults=True):
@@ -107,35 +125,25 @@ def document(operations: Iterable[Operation], *, version: str) -> dict[str, Any]
 def codes_of(operation: Operation) -> Mapping[int, list[str]]:
     """Every error code that *operation* may answer with, by status."""
     by_status: dict[int, list[str]] = defaultdict(list)
-    for code in dict.fromkeys(_codes(operation)):
-        by_status[_status_of(code, operation)].append(code)
+    for error in dict.fromkeys(_errors(operation)):
+        by_status[error.status].append(error.code)
     return dict(sorted(by_status.items()))
 
 
-def _codes(operation: Operation) -> Iterator[str]:
+def _errors(operation: Operation) -> Iterator[type[ApiError]]:
     yield from _EDGE
     if operation.method not in SAFE_METHODS:
         yield from _CROSS_SITE
     if isinstance(operation.access, Gate):
         yield from _GATE
-        yield "role_error-invalid_role_name"
+        yield UnknownRole
     if operation.access is not Access.PUBLIC:
         yield from _STORES
     if operation.body or operation.form or operation.query or operation.parameters:
         yield from _INPUT
     if operation.body or operation.form:
         yield from _BODY
-    yield from operation.refusals
-
-
-def _status_of(code: str, operation: Operation) -> int:
-    if code in operation.refusals and code in CATALOGUE:
-        return CATALOGUE[code][0]
-    if code in _STATUS_HERE:
-        return _STATUS_HERE[code]
-    if code in CATALOGUE:
-        return CATALOGUE[code][0]
-    return next(status for status, (own, _) in ERRORS.items() if own == code)
+    yield from operation.errors
 
 
 def _schemas(operations: Iterable[Operation]) -> tuple[dict[Any, Any], dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp.typedefs import Handler
 
+from bodhi.server.access.errors import ApiError
 from bodhi.server.access.gate import Gate
 
 
@@ -27,7 +28,7 @@ PUBLIC, OPTIONAL = Access.PUBLIC, Access.OPTIONAL
 class Operation:
     """One method of one path. There is no default for *access*: a route without a declared gate cannot be written.
 
-    *answers* are the bodies by status (None: no body); *refusals* the codes of its own errors, beside those that its
+    *answers* are the bodies by status (None: no body); *errors* the classes of its own errors, beside those that its
     access and its input bring along. *path*'s parameters are texts unless *parameters* gives another type.
     """
 
@@ -41,5 +42,5 @@ class Operation:
     query: type | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     answers: Mapping[int, Any] = field(default_factory=lambda: {200: None})
-    refusals: tuple[str, ...] = ()
+    errors: tuple[type[ApiError], ...] = ()
     in_document: bool = True  # pages for people are no part of the API

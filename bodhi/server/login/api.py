@@ -11,7 +11,7 @@ from aiohttp import web
 
 from bodhi.oidc.client import IdentityProvider
 from bodhi.oidc.errors import ProviderError
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import ApiError, ProviderUnavailable
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.authentication.login_data import ID_TOKEN, REFRESH_TOKEN, USER_ID
 from bodhi.server.http.hosts import callback_base
@@ -20,6 +20,19 @@ from bodhi.server.http.operations import OPTIONAL, PUBLIC, Operation
 from bodhi.server.http.responses import answer
 from bodhi.server.http.return_to import page_asked_for
 from bodhi.server.login.counters import LoginCounters
+from bodhi.server.login.errors import (
+    AccessChanged,
+    InvalidCallbackUrl,
+    LoginFailed,
+    LoginNotConfigured,
+    LoginNotSetUp,
+    LoginNotStarted,
+    LogoutFailed,
+    MissingCode,
+    MissingState,
+    OtherUserSignedIn,
+    StateMismatch,
+)
 from bodhi.server.login.provider_sessions import ProviderSessions
 from bodhi.server.login.service import (
     SECONDS_TO_LOG_IN,
@@ -114,7 +127,7 @@ async def finish_login(request: web.Request, answered: Mapping[str, str]) -> str
     try:
         with desk.counters.login():
             if await desk.instances.current() is None:
-                raise Refusal("login_error-app_status_invalid")
+                raise LoginNotSetUp
             session = await get_session(request)
             any_open, transaction = await _taken(session, answered)
             if transaction is None:
@@ -138,7 +151,7 @@ async def end_login(request: web.Request) -> str:
         session.invalidate()
         await session.save()
     except SessionUnavailable as error:
-        raise Refusal("login_error-session_delete") from error
+        raise LogoutFailed from error
     instance = await _instance_if_known(desk)
     location: str | None = None
     if desk.provider is not None and instance is not None:
@@ -239,12 +252,12 @@ class _LoggedInAlready(Exception):
         self.return_to = return_to
 
 
-def _no_login(answered: Mapping[str, str], *, any_open: bool) -> Refusal:
+def _no_login(answered: Mapping[str, str], *, any_open: bool) -> ApiError:
     if "error" in answered:
-        return Refusal("login_error-o_auth_error")
+        return LoginFailed()
     if not any_open:
-        return Refusal("login_error-session_info_not_found")
-    return Refusal("login_error-state_digest_mismatch" if "state" in answered else "login_error-missing_state")
+        return LoginNotStarted()
+    return StateMismatch() if "state" in answered else MissingState()
 
 
 async def _log_in(session: Session, desk: LoginDesk, completed: CompletedLogin) -> None:
@@ -253,7 +266,7 @@ async def _log_in(session: Session, desk: LoginDesk, completed: CompletedLogin) 
     ``login_error-other_user`` where somebody else is logged in: people change only by a logout that they chose.
     """
     if session.get(USER_ID) not in (None, completed.user_id):
-        raise Refusal("login_error-other_user")
+        raise OtherUserSignedIn
     # Where the other tabs go on; nothing of it could complete a login.
     return_paths = {
         state: begun["return_to"] for state, begun in session.get(TRANSACTIONS, {}).items() if begun.get("return_to")
@@ -281,24 +294,21 @@ async def _log_in(session: Session, desk: LoginDesk, completed: CompletedLogin) 
 async def _instance_if_known(desk: LoginDesk) -> Instance | None:
     try:
         return await desk.instances.current()
-    except Refusal:
+    except ApiError:
         return None
 
 
-LOGIN_REFUSALS = tuple(
-    f"login_error-{detail}"
-    for detail in (
-        "o_auth_error",
-        "session_info_not_found",
-        "missing_state",
-        "state_digest_mismatch",
-        "missing_code",
-        "app_status_invalid",
-        "app_instance_not_found",
-        "parse_error",
-        "access_changed",
-        "other_user",
-    )
+CALLBACK_ERRORS = (
+    LoginFailed,
+    LoginNotStarted,
+    MissingState,
+    StateMismatch,
+    MissingCode,
+    LoginNotSetUp,
+    LoginNotConfigured,
+    InvalidCallbackUrl,
+    AccessChanged,
+    OtherUserSignedIn,
 )
 
 OPERATIONS = (
@@ -310,7 +320,7 @@ OPERATIONS = (
         "Begin a login",
         query=LoginQuery,
         answers={200: Location, 201: Location},
-        refusals=("login_error-app_instance_not_found", "auth_error-idp_unavailable"),
+        errors=(LoginNotConfigured, ProviderUnavailable),
     ),
     Operation(
         "POST",
@@ -320,7 +330,7 @@ OPERATIONS = (
         "Complete a login",
         body=CallbackBody,
         answers={200: Location},
-        refusals=(*LOGIN_REFUSALS, "auth_error-idp_unavailable"),
+        errors=(*CALLBACK_ERRORS, ProviderUnavailable),
     ),
     Operation(
         "POST",
@@ -329,6 +339,6 @@ OPERATIONS = (
         PUBLIC,
         "Log out",
         answers={200: Location},
-        refusals=("login_error-session_delete",),
+        errors=(LogoutFailed,),
     ),
 )

@@ -5,12 +5,14 @@ import time
 import msgspec
 from aiohttp import web
 
+from bodhi.oidc.errors import TokenError
 from bodhi.oidc.responses import LogoutToken
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import NotSetUp, ProviderUnavailable
 from bodhi.server.http.input import body_of
 from bodhi.server.http.operations import PUBLIC, Operation
 from bodhi.server.http.responses import empty
 from bodhi.server.login.api import DESK, LoginDesk
+from bodhi.server.login.errors import InvalidLogoutToken
 from bodhi.session import SESSIONS
 
 PATH = "/bodhi/v1/auth/backchannel-logout"
@@ -31,7 +33,7 @@ async def backchannel_logout(request: web.Request) -> web.Response:
     desk = request.app[DESK]
     token = await _verified(request, desk)
     if token.expires_at < time.time() or not await desk.provider_sessions.heed_once(token.jti, token.expires_at):
-        raise Refusal("auth_error-invalid_logout_token")
+        raise InvalidLogoutToken
     try:
         await _end(request, desk, token)
     except BaseException:
@@ -43,12 +45,12 @@ async def backchannel_logout(request: web.Request) -> web.Response:
 async def _verified(request: web.Request, desk: LoginDesk) -> LogoutToken:
     instance = await desk.instances.current()
     if instance is None or desk.provider is None:
-        raise Refusal("auth_error-app_status_invalid")
+        raise NotSetUp
     form = body_of(request, LogoutForm)
     try:
         return await desk.provider.verify_logout_token(form.logout_token, client_id=instance.client_id)
-    except Refusal as error:
-        raise Refusal("auth_error-invalid_logout_token") from error
+    except TokenError as error:
+        raise InvalidLogoutToken from error
 
 
 async def _end(request: web.Request, desk: LoginDesk, token: LogoutToken) -> None:
@@ -73,6 +75,6 @@ OPERATIONS = (
         PUBLIC,
         "The identity provider ends sessions",
         form=LogoutForm,
-        refusals=("auth_error-invalid_logout_token", "auth_error-app_status_invalid", "auth_error-idp_unavailable"),
+        errors=(InvalidLogoutToken, NotSetUp, ProviderUnavailable),
     ),
 )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import ApiError
 
 
 @dataclass(slots=True)
@@ -19,7 +19,7 @@ class LoginCounters:
         """Inside, a login is completed: it is counted as what it came to."""
         try:
             yield
-        except Refusal as refusal:
+        except ApiError as refusal:
             self.refused_logins[refusal.code] = self.refused_logins.get(refusal.code, 0) + 1
             raise
         self.logins += 1

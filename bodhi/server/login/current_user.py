@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
+from bodhi.server.access.errors import ProviderUnavailable, RefreshRefused
 from bodhi.server.access.principal import ApiToken, ExternalApp, SessionUser
 from bodhi.server.http.operations import OPTIONAL, Operation
 from bodhi.server.http.responses import answer
@@ -54,6 +55,6 @@ OPERATIONS = (
         OPTIONAL,
         "Who is asking",
         answers={200: LoggedOut | LoggedIn | ByApiToken},
-        refusals=("auth_error-idp_unavailable", "auth_error-refresh_refused"),
+        errors=(ProviderUnavailable, RefreshRefused),
     ),
 )

@@ -6,7 +6,7 @@ import msgspec
 from aiohttp import hdrs, web
 from msgspec import Meta
 
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import ApiError
 from bodhi.server.http.forms import see_other
 from bodhi.server.http.headers import KEEPS_OPENER
 from bodhi.server.http.input import body_of, read_query
@@ -15,6 +15,7 @@ from bodhi.server.http.rendering import page, person_of
 from bodhi.server.http.return_to import page_asked_for, with_return
 from bodhi.server.http.same_site_bounce import arrival_target
 from bodhi.server.login.api import CALLBACK_PATH, DESK, HOME_PATH, LOGIN_PATH, begin_login, end_login, finish_login
+from bodhi.server.login.errors import OtherUserSignedIn
 from bodhi.server.login.form_targets import host_of, provider_origins
 from bodhi.server.login.resume_after_login import opener_headers, waiting_review
 from bodhi.server.setup.instance import Status
@@ -85,7 +86,7 @@ async def callback_page(request: web.Request) -> web.Response:
     """
     try:
         fields = read_query(request, ProviderAnswer).fields
-    except Refusal:
+    except ApiError:
         return page(request, "callback.html", status=400, fields=None)
     response = page(request, "callback.html", fields=fields)
     # From another site no SameSite=Strict cookie comes along that would say whether an application waits.
@@ -98,9 +99,7 @@ async def complete_login(request: web.Request) -> web.Response:
     try:
         location = await finish_login(request, body_of(request, ProviderAnswer).fields)
         return see_other(request, location, **opener_headers(request))
-    except Refusal as refusal:
-        if refusal.code != "login_error-other_user":
-            raise
+    except OtherUserSignedIn:
         return see_other(request, LOGIN_PATH, **opener_headers(request))
     except SessionGone:
         return see_other(request, HOME_PATH)  # another tab has logged in at the same moment: the start page knows

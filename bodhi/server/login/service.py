@@ -15,11 +15,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bodhi.oidc.client import IdentityProvider, pkce_challenge
+from bodhi.oidc.errors import TokenError
 from bodhi.oidc.responses import IdToken, Tokens
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import ApiError
 from bodhi.server.access.provider_errors import provider_errors
 from bodhi.server.access.role_mapping import Roles
 from bodhi.server.authentication.login_data import claims_in, login_data
+from bodhi.server.login.errors import AccessChanged, InvalidCallbackUrl, LoginFailed, LoginNotConfigured, MissingCode
 from bodhi.server.setup.instance import Instance, InstanceService, Status
 from bodhi.server.users.profiles import People
 from bodhi.server.users.role_checks import RoleChecks
@@ -110,9 +112,9 @@ class Logins:
         """A login whose answer comes to *callback_url*; *return_to* is kept with it, for whoever completes it."""
         instance = await self._instances.current()
         if instance is None or self._provider is None:
-            raise Refusal("login_error-app_instance_not_found")
+            raise LoginNotConfigured
         state, nonce, verifier = _random(STATE_LENGTH), _random(STATE_LENGTH), _random(VERIFIER_LENGTH)
-        with provider_errors("login_error-o_auth_error"):
+        with provider_errors(LoginFailed):
             url = await self._provider.authorization_url(
                 instance.client_id,
                 redirect_uri=callback_url,
@@ -127,15 +129,15 @@ class Logins:
     async def complete(self, transaction: Mapping[str, Any], answer: Mapping[str, str]) -> CompletedLogin:
         """Who logged in, by the provider's *answer* to *transaction*, whose state is right."""
         if "error" in answer:
-            raise Refusal("login_error-o_auth_error")
+            raise LoginFailed
         code = answer.get("code")
         if not code:
-            raise Refusal("login_error-missing_code")
+            raise MissingCode
         instance = await self._instances.current()
         if instance is None or self._provider is None:
-            raise Refusal("login_error-app_instance_not_found")
+            raise LoginNotConfigured
         since = await self._people.last_change()
-        with provider_errors("login_error-o_auth_error"):
+        with provider_errors(LoginFailed):
             await self._check_issuer(answer)
             tokens, id_token = await self._redeem(instance, transaction, code)
             if instance.status is Status.RESOURCE_ADMIN:
@@ -155,7 +157,7 @@ class Logins:
                 completed.user_id,
                 extra={"fields": {"user_id": completed.user_id}},
             )
-            raise Refusal("login_error-access_changed")
+            raise AccessChanged
 
     async def last_change(self) -> int | None:
         """What :meth:`note_refresh` compares with, to be read before the provider is asked; None where it is not known.
@@ -164,7 +166,7 @@ class Logins:
         """
         try:
             return await self._people.last_change()
-        except Refusal as refusal:
+        except ApiError as refusal:
             log.warning("what a refresh says of a role will not be noted: %s", refusal.code)
             return None
 
@@ -185,7 +187,7 @@ class Logins:
         claims = claims_in(data)
         try:
             role = self._roles.of(claims, instance.client_id)
-        except Refusal:
+        except ApiError:
             role = None
         name = claims.username or claims.subject
         return await self._people.note(claims.subject, name, role, since=since, is_login=is_login)
@@ -198,7 +200,7 @@ class Logins:
             return
         if issuer != self._provider.issuer:
             log.warning("a login was refused: its answer names another issuer")
-            raise Refusal("login_error-o_auth_error")
+            raise LoginFailed
 
     async def _redeem(self, instance: Instance, transaction: Mapping[str, Any], code: str) -> tuple[Tokens, IdToken]:
         assert self._provider is not None
@@ -209,14 +211,17 @@ class Logins:
             verifier=transaction["verifier"],
         )
         if tokens.id_token is None:
-            raise Refusal("login_error-o_auth_error")
-        id_token = await self._provider.verify_id_token(
-            tokens.id_token,
-            client_id=instance.client_id,
-            nonce=transaction["nonce"],
-            access_token=tokens.access_token,
-            reads_access_token=self._reads_access_tokens,
-        )
+            raise LoginFailed
+        try:
+            id_token = await self._provider.verify_id_token(
+                tokens.id_token,
+                client_id=instance.client_id,
+                nonce=transaction["nonce"],
+                access_token=tokens.access_token,
+                reads_access_token=self._reads_access_tokens,
+            )
+        except TokenError as error:
+            raise LoginFailed from error
         return tokens, id_token
 
     async def _become_ready(self, instance: Instance, tokens: Tokens, id_token: IdToken) -> tuple[Tokens, IdToken]:
@@ -238,7 +243,7 @@ def origin_of(url: str) -> str:
     """Scheme, host and port of a URL of our own."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise Refusal("login_error-parse_error")
+        raise InvalidCallbackUrl
     return f"{parts.scheme}://{parts.netloc}"
 
 

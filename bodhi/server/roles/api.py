@@ -6,13 +6,30 @@ from typing import Annotated
 import msgspec
 from aiohttp import web
 
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import (
+    AlreadyDecided,
+    InvalidRoleName,
+    MissingAuthentication,
+    ProviderCallNotSupported,
+    ProviderRefused,
+    ProviderUnavailable,
+    RefreshRefused,
+    SessionsNotEnded,
+)
 from bodhi.server.access.gate import SESSION_MANAGER
 from bodhi.server.access.principal import Anonymous, SessionUser
 from bodhi.server.access.scopes import role_named
 from bodhi.server.http.input import Paging, body_of, parameter_of, query_of
 from bodhi.server.http.operations import OPTIONAL, Operation
 from bodhi.server.http.responses import answer, empty
+from bodhi.server.roles.errors import (
+    AlreadyHasAccess,
+    AlreadyPending,
+    NoPendingRequest,
+    RoleAboveOwn,
+    RoleRequestNotFound,
+    RoleRequestsUnreadable,
+)
 from bodhi.server.roles.service import AccessRequest
 from bodhi.server.services import ACCESS_REQUESTS, known_context_of, session_user_of
 
@@ -48,9 +65,9 @@ async def request_access(request: web.Request) -> web.Response:
     """Asks for a role; for people who can log in and have none."""
     context = known_context_of(request)
     if isinstance(context, Anonymous):
-        raise Refusal("api_auth_error-missing_auth")
+        raise MissingAuthentication
     if not isinstance(context, SessionUser) or context.role is not None:
-        raise Refusal("access_request_error-already_has_access")
+        raise AlreadyHasAccess
     await request.app[ACCESS_REQUESTS].create(context.user_id, context.username)
     return empty(201)
 
@@ -59,7 +76,7 @@ async def request_status(request: web.Request) -> web.Response:
     """The caller's own pending request."""
     context = known_context_of(request)
     if not isinstance(context, SessionUser):
-        raise Refusal("access_request_error-pending_request_not_found")
+        raise NoPendingRequest
     pending = await request.app[ACCESS_REQUESTS].pending_of(context.user_id)
     return answer(RequestStatus(pending.username, pending.status, pending.created_at, pending.updated_at))
 
@@ -95,11 +112,11 @@ async def reject_access_request(request: web.Request) -> web.Response:
     return empty()
 
 
-_UNKNOWN_CALLER = ("auth_error-idp_unavailable", "auth_error-refresh_refused")
+_UNKNOWN_CALLER = (ProviderUnavailable, RefreshRefused)
 _DECISION = (
-    "access_request_error-request_not_found",
-    "access_request_error-already_processed",
-    "auth_error-idp_unavailable",
+    RoleRequestNotFound,
+    AlreadyDecided,
+    ProviderUnavailable,
 )
 
 OPERATIONS = (
@@ -110,10 +127,10 @@ OPERATIONS = (
         OPTIONAL,
         "Ask for a role",
         answers={201: None},
-        refusals=(
-            "api_auth_error-missing_auth",
-            "access_request_error-already_has_access",
-            "access_request_error-already_pending",
+        errors=(
+            MissingAuthentication,
+            AlreadyHasAccess,
+            AlreadyPending,
             *_UNKNOWN_CALLER,
         ),
     ),
@@ -124,7 +141,7 @@ OPERATIONS = (
         OPTIONAL,
         "Look at one's own request for a role",
         answers={200: RequestStatus},
-        refusals=("access_request_error-pending_request_not_found", *_UNKNOWN_CALLER),
+        errors=(NoPendingRequest, *_UNKNOWN_CALLER),
     ),
     Operation(
         "GET",
@@ -134,7 +151,7 @@ OPERATIONS = (
         "List the requests that wait for a decision",
         query=Paging,
         answers={200: AccessRequestPage},
-        refusals=("access_request_error-fetch_failed",),
+        errors=(RoleRequestsUnreadable,),
     ),
     Operation(
         "GET",
@@ -144,7 +161,7 @@ OPERATIONS = (
         "List all requests for a role",
         query=Paging,
         answers={200: AccessRequestPage},
-        refusals=("access_request_error-fetch_failed",),
+        errors=(RoleRequestsUnreadable,),
     ),
     Operation(
         "POST",
@@ -154,13 +171,13 @@ OPERATIONS = (
         "Give somebody who asked a role",
         body=RoleApproval,
         parameters={"id": RequestId},
-        refusals=(
-            "role_error-invalid_role_name",
-            "access_request_error-insufficient_privileges",
-            "access_request_error-already_has_access",
-            "auth_service_error-auth_service_api_error",
-            "auth_service_error-not_supported",
-            "user_route_error-session_clear_failed",
+        errors=(
+            InvalidRoleName,
+            RoleAboveOwn,
+            AlreadyHasAccess,
+            ProviderRefused,
+            ProviderCallNotSupported,
+            SessionsNotEnded,
             *_DECISION,
         ),
     ),
@@ -171,6 +188,6 @@ OPERATIONS = (
         SESSION_MANAGER,
         "Refuse somebody who asked a role",
         parameters={"id": RequestId},
-        refusals=_DECISION,
+        errors=_DECISION,
     ),
 )

@@ -9,13 +9,21 @@ import msgspec
 
 from bodhi.database import Database, DatabaseError, Row
 from bodhi.errors import BodhiError
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import AlreadyDecided, ProviderCallNotSupported, ProviderRefused, SessionsNotEnded
 from bodhi.server.access.leases import Leases
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.provider_errors import provider_errors
 from bodhi.server.access.scopes import Role
 from bodhi.server.access.store_errors import own_errors
 from bodhi.server.access.times import time_of
+from bodhi.server.roles.errors import (
+    AlreadyHasAccess,
+    AlreadyPending,
+    NoPendingRequest,
+    RoleAboveOwn,
+    RoleRequestNotFound,
+    RoleRequestsUnreadable,
+)
 from bodhi.server.users.ending import EndSessions
 from bodhi.server.users.profiles import People
 from bodhi.server.users.service import ROLES_LEASE, Directory, UserDirectory
@@ -64,7 +72,7 @@ class AccessRequests:
                 "create_access_request", user_id=user_id, username=username, now=self._clock()
             )
         if row is None:
-            raise Refusal("access_request_error-already_pending")
+            raise AlreadyPending
         return _request(row)
 
     async def pending_of(self, user_id: str) -> AccessRequest:
@@ -72,7 +80,7 @@ class AccessRequests:
         with own_errors():
             row = await self._database.maybe("find_pending_access_request", user_id=user_id)
         if row is None:
-            raise Refusal("access_request_error-pending_request_not_found")
+            raise NoPendingRequest
         return _request(row)
 
     async def list_page(
@@ -86,7 +94,7 @@ class AccessRequests:
                 total = await self._database.maybe("count_access_requests", status=status)
         except DatabaseError as error:
             log.warning("access requests cannot be read: %s", error)
-            raise Refusal("access_request_error-fetch_failed") from error
+            raise RoleRequestsUnreadable from error
         return [_request(row) for row in rows], total["requests"] if total else 0
 
     async def approve(self, request_id: int, role: Role, reviewer: SessionUser) -> None:
@@ -99,7 +107,7 @@ class AccessRequests:
         async with self._leases.held(ROLES_LEASE):
             request = await self._pending(request_id)
             await self._refuse_lower(request, role, reviewer)
-            with provider_errors("auth_service_error-auth_service_api_error"):
+            with provider_errors(ProviderRefused):
                 await self._provider.assign_role(reviewer.token, request.user_id, str(role))
             # In this order: the first refuses a login that is under way, or else its session ends with the others.
             await self._people.set_role(request.user_id, role)
@@ -118,39 +126,35 @@ class AccessRequests:
         """Refuse what a user asked for who is being removed: they may ask again."""
         try:
             request = await self.pending_of(user_id)
-        except Refusal as refusal:
-            if refusal.code != "access_request_error-pending_request_not_found":
-                raise
+        except NoPendingRequest:
             return
         await self._decide("reject_access_request", request, reviewer)
         _log_decision("rejected", request, reviewer.user_id)
 
     async def _refuse_lower(self, request: AccessRequest, role: Role, reviewer: SessionUser) -> None:
         """Refuse to approve a request whose maker has a higher role by now: an old request must not take it away."""
-        refused = "auth_service_error-auth_service_api_error"
+        refused = ProviderRefused
         try:
             present, _ = await self._directory.standing(reviewer, request.user_id, refused=refused)
-        except Refusal as refusal:
-            if refusal.code != "auth_service_error-not_supported":
-                raise
+        except ProviderCallNotSupported:
             present = await self._people.last_role_of(request.user_id)
         if present is not None and present.rank > role.rank:
-            raise Refusal("access_request_error-already_has_access", message="They have a higher role by now.")
+            raise AlreadyHasAccess(message="They have a higher role by now.")
 
     async def _pending(self, request_id: int) -> AccessRequest:
         with own_errors():
             row = await self._database.maybe("find_access_request", id=request_id)
         if row is None:
-            raise Refusal("access_request_error-request_not_found")
+            raise RoleRequestNotFound
         if row["status"] != "pending":
-            raise Refusal("access_request_error-already_processed")
+            raise AlreadyDecided
         return _request(row)
 
     async def _decide(self, decision: str, request: AccessRequest, reviewer: SessionUser) -> None:
         with own_errors():
             decided = await self._database.count(decision, id=request.id, reviewer=reviewer.username, now=self._clock())
         if not decided:
-            raise Refusal("access_request_error-already_processed")
+            raise AlreadyDecided
 
 
 def _log_decision(decision: str, request: AccessRequest, by: str, **fields: str) -> None:
@@ -165,12 +169,12 @@ async def end_all(end_sessions: EndSessions, user_id: str, *, by: str) -> None:
         await end_sessions(user_id, reason="approval", by=by)
     except BodhiError as error:
         log.warning("a user's sessions could not be ended: %s", error.__cause__ or error)
-        raise Refusal("user_route_error-session_clear_failed") from error
+        raise SessionsNotEnded from error
 
 
 def _refuse_above(reviewer: SessionUser, role: Role) -> None:
     if reviewer.role is None or not reviewer.role.grants(role):
-        raise Refusal("access_request_error-insufficient_privileges")
+        raise RoleAboveOwn
 
 
 def _request(row: Row) -> AccessRequest:

@@ -6,14 +6,16 @@ from datetime import datetime
 import msgspec
 from aiohttp import web
 
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import ProviderUnavailable, UserNotFound
 from bodhi.server.access.gate import SESSION_ADMIN, SESSION_MANAGER
 from bodhi.server.http.input import parameter_of, query_of
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.responses import empty
 from bodhi.server.services import USERS, session_user_of
 from bodhi.server.sessions.api import Ended, Handle, OwnSession, SessionPaging, page_of_sessions, told
+from bodhi.server.sessions.errors import SessionNotFound
 from bodhi.server.users.api import UserId
+from bodhi.server.users.errors import UsersNotListed
 from bodhi.session import SESSIONS, SessionInfo, SessionPage, get_session
 
 PATH = "/bodhi/v1/sessions"
@@ -90,7 +92,7 @@ async def end_session_of_user(request: web.Request, user_id: str | None, handle:
     if user_id is not None:
         await request.app[USERS].refuse_above(caller, user_id)
     if not await request.app[SESSIONS].revoke_session(handle, user_id=user_id, reason="revoked", by=caller.user_id):
-        raise Refusal("session_error-not_found")
+        raise SessionNotFound
     is_own = session.identity == handle
     if is_own:
         session.invalidate()  # the row is gone; this takes the cookie away
@@ -122,9 +124,9 @@ def _page(page: SessionPage) -> web.Response:
 
 
 _OF_ONE_USER = (
-    "user_route_error-user_not_found",
-    "user_route_error-list_failed",
-    "auth_error-idp_unavailable",
+    UserNotFound,
+    UsersNotListed,
+    ProviderUnavailable,
 )
 
 OPERATIONS = (
@@ -137,7 +139,7 @@ OPERATIONS = (
         query=SessionPaging,
         parameters={"user_id": UserId},
         answers={200: AnySessions},
-        refusals=_OF_ONE_USER,
+        errors=_OF_ONE_USER,
     ),
     Operation(
         "DELETE",
@@ -147,7 +149,7 @@ OPERATIONS = (
         "End all sessions of a user",
         parameters={"user_id": UserId},
         answers={200: Ended},
-        refusals=_OF_ONE_USER,
+        errors=_OF_ONE_USER,
     ),
     Operation(
         "DELETE",
@@ -157,7 +159,7 @@ OPERATIONS = (
         "End one session of a user",
         parameters={"user_id": UserId, "handle": Handle},
         answers={204: None},
-        refusals=("session_error-not_found", *_OF_ONE_USER),
+        errors=(SessionNotFound, *_OF_ONE_USER),
     ),
     Operation("GET", PATH, list_all, SESSION_ADMIN, "List all sessions", query=AnyPaging, answers={200: AnySessions}),
     Operation("DELETE", PATH, end_all, SESSION_ADMIN, "End all sessions", answers={200: Ended}),

@@ -11,13 +11,15 @@ from typing import Annotated
 import msgspec
 from aiohttp import hdrs, web
 
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import MissingAuthentication, ProviderUnavailable, RefreshRefused
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.http.devices import device_of
 from bodhi.server.http.input import LARGEST_PAGE, parameter_of, query_of
 from bodhi.server.http.operations import OPTIONAL, Operation
+from bodhi.server.http.request_errors import InvalidRequest
 from bodhi.server.http.responses import answer, empty
 from bodhi.server.services import known_context_of
+from bodhi.server.sessions.errors import SessionNotFound
 from bodhi.session import SESSIONS, SessionInfo, SessionPage, get_session
 
 PATH = "/bodhi/v1/user/sessions"
@@ -69,7 +71,7 @@ def person_in(request: web.Request) -> SessionUser:
     """Whose session *request* has, with a role or without; refused (401) where it has none."""
     context = known_context_of(request)
     if not isinstance(context, SessionUser):
-        raise Refusal("api_auth_error-missing_auth")
+        raise MissingAuthentication
     return context
 
 
@@ -81,7 +83,7 @@ async def page_of_sessions(request: web.Request, paging: SessionPaging, user_id:
             user_id=user_id, after=paging.after, limit=paging.limit, current=current
         )
     except ValueError:
-        raise Refusal("json_rejection_error") from None
+        raise InvalidRequest from None
 
 
 async def end_own_session(request: web.Request, handle: str) -> bool:
@@ -95,7 +97,7 @@ async def end_own_session(request: web.Request, handle: str) -> bool:
         await session.save()
         return True
     if not await request.app[SESSIONS].revoke_session(handle, user_id=person.user_id):
-        raise Refusal("session_error-not_found")
+        raise SessionNotFound
     return False
 
 
@@ -134,7 +136,7 @@ def _seconds(time: datetime) -> datetime:
     return time.replace(microsecond=0)
 
 
-_NEEDS_A_PERSON = ("api_auth_error-missing_auth", "auth_error-idp_unavailable", "auth_error-refresh_refused")
+_NEEDS_A_PERSON = (MissingAuthentication, ProviderUnavailable, RefreshRefused)
 
 OPERATIONS = (
     Operation(
@@ -145,7 +147,7 @@ OPERATIONS = (
         "List your sessions: where you are logged in",
         query=SessionPaging,
         answers={200: OwnSessions},
-        refusals=_NEEDS_A_PERSON,
+        errors=_NEEDS_A_PERSON,
     ),
     Operation(
         "DELETE",
@@ -155,7 +157,7 @@ OPERATIONS = (
         "End one of your sessions",
         parameters={"handle": Handle},
         answers={204: None},
-        refusals=("session_error-not_found", *_NEEDS_A_PERSON),
+        errors=(SessionNotFound, *_NEEDS_A_PERSON),
     ),
     Operation(
         "DELETE",
@@ -164,6 +166,6 @@ OPERATIONS = (
         OPTIONAL,
         "End all your sessions but this one",
         answers={200: Ended},
-        refusals=_NEEDS_A_PERSON,
+        errors=_NEEDS_A_PERSON,
     ),
 )

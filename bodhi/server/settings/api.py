@@ -10,6 +10,14 @@ from bodhi.server.http.input import body_of, parameter_of
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.responses import answer
 from bodhi.server.services import SETTINGS_BOOK
+from bodhi.server.settings.errors import (
+    HomeNotEditable,
+    InvalidValue,
+    MissingValue,
+    SettingNotEditable,
+    SettingNotFound,
+    WrongValueType,
+)
 from bodhi.server.settings.protocol import SettingEntry
 
 PATH = "/bodhi/v1/settings"
@@ -37,7 +45,7 @@ async def reset(request: web.Request) -> web.Response:
     return answer(await request.app[SETTINGS_BOOK].reset(parameter_of(request, "key")))
 
 
-_NO_CHANGE = ("settings_error-bodhi_home", "settings_error-not_found", "settings_error-unsupported")
+_NO_CHANGE = (HomeNotEditable, SettingNotFound, SettingNotEditable)
 
 OPERATIONS = (
     Operation("GET", PATH, list_all, SESSION_ADMIN, "List all settings.", answers={200: list[SettingEntry]}),
@@ -49,11 +57,11 @@ OPERATIONS = (
         "Change a setting in service, on all nodes",
         body=SettingChange,
         answers={200: SettingEntry},
-        refusals=(
+        errors=(
             *_NO_CHANGE,
-            "settings_metadata_error-null_value",
-            "settings_metadata_error-invalid_value_type",
-            "settings_metadata_error-invalid_value",
+            MissingValue,
+            WrongValueType,
+            InvalidValue,
         ),
     ),
     Operation(
@@ -63,6 +71,6 @@ OPERATIONS = (
         SESSION_ADMIN,
         "Take the change of a setting back",
         answers={200: SettingEntry},
-        refusals=_NO_CHANGE,
+        errors=_NO_CHANGE,
     ),
 )

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Self
 
 from bodhi.database import Database
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import ApiError
 from bodhi.server.access.store_errors import own_errors
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class SettingsOverrides:
             await asyncio.sleep(self._every_seconds * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
             try:
                 await self.refresh()
-            except Refusal as error:
+            except ApiError as error:
                 log.warning("changed settings could not be read, which is tried again: %s", error.__cause__ or error)
             except Exception:
                 log.exception("changed settings could not be applied, which is tried again")

@@ -10,7 +10,14 @@ from typing import Any, Self
 
 from bodhi import logs
 from bodhi.database import Database
-from bodhi.server.access.errors import Refusal
+from bodhi.server.settings.errors import (
+    HomeNotEditable,
+    InvalidValue,
+    MissingValue,
+    SettingNotEditable,
+    SettingNotFound,
+    WrongValueType,
+)
 from bodhi.server.settings.overrides import SettingsOverrides
 from bodhi.server.settings.protocol import Metadata, Plain, SettingEntry, SourceName
 from bodhi.server.tokens.service import ApiTokens
@@ -105,11 +112,11 @@ class AppSettings:
 
     def _editable_setting(self, key: str) -> Setting:
         if key == BODHI_HOME:
-            raise Refusal("settings_error-bodhi_home")
+            raise HomeNotEditable
         if key not in ATTRIBUTES:
-            raise Refusal("settings_error-not_found")
+            raise SettingNotFound
         if key not in self._editable:
-            raise Refusal("settings_error-unsupported")
+            raise SettingNotEditable
         return SETTINGS[ATTRIBUTES[key]]
 
     def _entry(self, name: str) -> SettingEntry:
@@ -166,16 +173,16 @@ def _readable(setting: Setting, text: str) -> Sequence[Any]:
 def _text_of(value: Any, kind: Kind[object]) -> str:
     """*value* as one writes it in the environment, if it is one of *kind*."""
     if value is None:
-        raise Refusal("settings_metadata_error-null_value")
+        raise MissingValue
     if not isinstance(value, TYPES[kind.type]) or (isinstance(value, bool) and kind.type != "boolean"):
-        raise Refusal("settings_metadata_error-invalid_value_type")
+        raise WrongValueType
     text = _written(value)
     try:
         kind.parse(text)
     except ValueError:
-        raise Refusal("settings_metadata_error-invalid_value") from None
+        raise InvalidValue from None
     if not text.isprintable():
-        raise Refusal("settings_metadata_error-invalid_value")
+        raise InvalidValue
     return text
 
 

@@ -12,7 +12,12 @@ import msgspec
 from aiohttp import web
 
 from bodhi.oidc.responses import RegisteredClient
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import (
+    DatabaseUnavailable,
+    ProviderCallNotSupported,
+    ProviderRefused,
+    ProviderUnavailable,
+)
 from bodhi.server.access.provider_errors import provider_errors
 from bodhi.server.http.hosts import AUTHORITY, PUBLIC_URL
 from bodhi.server.http.input import body_of
@@ -20,6 +25,7 @@ from bodhi.server.http.operations import PUBLIC, Operation
 from bodhi.server.http.public_url import base_of
 from bodhi.server.http.responses import answer
 from bodhi.server.login.api import CALLBACK_PATH
+from bodhi.server.setup.errors import AlreadySetUp, ServerNameTooShort, WrongSetupSecret
 from bodhi.server.setup.instance import Instance, InstanceService, Status
 
 SECRET_HEADER = "X-Setup-Secret"  # noqa: S105 - the header's name
@@ -81,10 +87,10 @@ async def set_up(request: web.Request) -> web.Response:
 
     async def register() -> Instance:
         if len(body.name.encode()) < SHORTEST_NAME:
-            raise Refusal("app_service_error-server_name_too_short")
+            raise ServerNameTooShort
         if desk.provider is None:
-            raise Refusal("auth_service_error-not_supported")
-        with provider_errors("auth_service_error-auth_service_api_error"):
+            raise ProviderCallNotSupported
+        with provider_errors(ProviderRefused):
             client = await desk.provider.register_client(
                 name=body.name, description=body.description, redirect_uris=redirect_uris(request, desk.own_address())
             )
@@ -114,7 +120,7 @@ def _check_secret(request: web.Request, secret: str | None) -> None:
         return
     given = request.headers.get(SECRET_HEADER, "").encode("utf-8", "surrogateescape")
     if not hmac.compare_digest(given, secret.encode()):
-        raise Refusal("app_service_error-wrong_setup_secret")
+        raise WrongSetupSecret
 
 
 OPERATIONS = (
@@ -126,14 +132,14 @@ OPERATIONS = (
         "Register this server at its identity provider",
         body=SetupBody,
         answers={200: SetupDone},
-        refusals=(
-            "app_service_error-already_setup",
-            "app_service_error-server_name_too_short",
-            "app_service_error-wrong_setup_secret",
-            "auth_service_error-auth_service_api_error",
-            "auth_service_error-not_supported",
-            "auth_error-idp_unavailable",
-            "auth_error-database_unavailable",
+        errors=(
+            AlreadySetUp,
+            ServerNameTooShort,
+            WrongSetupSecret,
+            ProviderRefused,
+            ProviderCallNotSupported,
+            ProviderUnavailable,
+            DatabaseUnavailable,
         ),
     ),
 )

@@ -10,9 +10,10 @@ from bodhi.database import Database, DatabaseError, Row
 from bodhi.keyring import Keyring, UnknownKey, Unreadable
 from bodhi.oidc.errors import ProviderTimedOut
 from bodhi.oidc.responses import ClientCredentials
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import DatabaseUnavailable
 from bodhi.server.access.leases import Leases
 from bodhi.server.access.store_errors import own_errors
+from bodhi.server.setup.errors import AlreadySetUp
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class InstanceService:
             instance = await self._read()
         except (DatabaseError, Unreadable, UnknownKey, ValueError) as error:
             log.warning("the instance cannot be read: %s", error.__cause__ or error)
-            raise Refusal("auth_error-database_unavailable") from error
+            raise DatabaseUnavailable from error
         if instance is not None and instance.status is Status.READY:
             self._ready = instance
         return instance
@@ -100,7 +101,7 @@ class InstanceService:
         """Keep *instance*; ``app_service_error-already_setup`` when there is one."""
         if self._configured is not None or not await self._create(instance):
             log.warning("the client %r was registered for nothing: there is one already", instance.client_id)
-            raise Refusal("app_service_error-already_setup")
+            raise AlreadySetUp
 
     async def become_ready(self, user_id: str, appoint: Callable[[str], Awaitable[None]]) -> bool:
         """Whether *user_id* is the first administrator now.
@@ -149,7 +150,7 @@ class InstanceService:
 
     async def _refuse_registered(self) -> None:
         if await self.status() is not Status.SETUP:
-            raise Refusal("app_service_error-already_setup")
+            raise AlreadySetUp
 
     async def _create(self, instance: Instance) -> bool:
         with own_errors():

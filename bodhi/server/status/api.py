@@ -7,9 +7,11 @@ import msgspec
 from aiohttp import web
 
 from bodhi.errors import BodhiError
-from bodhi.server.http.errors import envelope
+from bodhi.server.access.errors import DatabaseUnavailable
+from bodhi.server.http.errors import error_response
 from bodhi.server.http.lifecycle import LIFE
 from bodhi.server.http.operations import PUBLIC, Operation
+from bodhi.server.http.request_errors import SessionStoreUnavailable, ShuttingDown
 from bodhi.server.http.responses import answer
 from bodhi.server.services import INSTANCES
 from bodhi.session import SESSIONS
@@ -37,7 +39,7 @@ async def ping(request: web.Request) -> web.Response:
 async def health(request: web.Request) -> web.Response:
     """200 when requests can be served; 503 while the session database does not answer, or when the server ends."""
     if request.app[LIFE].is_ending:
-        return envelope(503, "server_error-shutting_down", "The server is shutting down.")
+        return error_response(ShuttingDown)
     try:
         await request.app[SESSIONS].get_session_store().load(_NOBODY)
     except BodhiError as error:
@@ -80,7 +82,7 @@ OPERATIONS = (
         PUBLIC,
         "Whether requests can be served",
         answers={200: Pong},
-        refusals=("auth_error-session_store", "server_error-shutting_down"),
+        errors=(SessionStoreUnavailable, ShuttingDown),
     ),
     Operation(
         "GET",
@@ -89,6 +91,6 @@ OPERATIONS = (
         PUBLIC,
         "Version and status",
         answers={200: Info},
-        refusals=("auth_error-database_unavailable",),
+        errors=(DatabaseUnavailable,),
     ),
 )

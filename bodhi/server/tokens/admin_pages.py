@@ -7,7 +7,6 @@ from uuid import UUID
 import msgspec
 from aiohttp import web
 
-from bodhi.server.access.errors import Refusal
 from bodhi.server.access.gate import SESSION_ADMIN
 from bodhi.server.http.forms import is_partial, see_other
 from bodhi.server.http.input import parameter_of, query_of
@@ -18,6 +17,7 @@ from bodhi.server.http.rendering import fragment, page
 from bodhi.server.login.api import DESK
 from bodhi.server.login.form_targets import provider_origins
 from bodhi.server.services import API_TOKENS, session_user_of
+from bodhi.server.tokens.errors import TokenNotFound
 from bodhi.server.users.api import UserId
 from bodhi.server.users.display_names import names_of
 
@@ -55,7 +55,7 @@ async def disable(request: web.Request) -> web.Response:
     user_id, token_id = query_of(request, Whose).id, str(parameter_of(request, "id"))
     by = session_user_of(request).user_id
     if not await request.app[API_TOKENS].disable(token_id, user_id=user_id, by=by):
-        raise Refusal("entity_error-not_found")
+        raise TokenNotFound
     if is_partial(request):
         return fragment("_decided.html", notice=DISABLED)
     return see_other(request, ENTRY.path + query(done="disabled", **({"id": user_id} if user_id else {})))

@@ -14,6 +14,7 @@ from bodhi.server.http.input import Paging, body_of, parameter_of, query_of
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.responses import answer, empty
 from bodhi.server.services import API_TOKENS, context_of, session_user_of
+from bodhi.server.tokens.errors import InvalidTokenScopeForUsers, ScopeAboveOwnRole, SessionRequired, TokenNotFound
 from bodhi.server.tokens.service import TokenRecord, TokenStatus
 
 PATH = "/bodhi/v1/tokens"
@@ -94,10 +95,10 @@ OPERATIONS = (
         "Make an API token",
         body=NewToken,
         answers={201: MadeToken},
-        refusals=(
-            "api_token_error-access_token_missing",
-            "api_token_error-privilege_escalation",
-            "api_token_error-invalid_scope",
+        errors=(
+            SessionRequired,
+            ScopeAboveOwnRole,
+            InvalidTokenScopeForUsers,
         ),
     ),
     Operation(
@@ -118,7 +119,7 @@ OPERATIONS = (
         body=TokenChange,
         parameters={"id": UUID},
         answers={200: TokenRecord},
-        refusals=("entity_error-not_found",),
+        errors=(TokenNotFound,),
     ),
     Operation(
         "DELETE",
@@ -128,6 +129,6 @@ OPERATIONS = (
         "Delete one of your API tokens",
         parameters={"id": UUID},
         answers={204: None},
-        refusals=("entity_error-not_found",),
+        errors=(TokenNotFound,),
     ),
 )

@@ -7,7 +7,6 @@ from uuid import UUID
 import msgspec
 from aiohttp import web
 
-from bodhi.server.access.errors import Refusal
 from bodhi.server.access.gate import SESSION_POWER_USER
 from bodhi.server.access.scopes import TokenScope
 from bodhi.server.http import labels as words
@@ -20,6 +19,7 @@ from bodhi.server.login.api import DESK
 from bodhi.server.login.form_targets import provider_origins
 from bodhi.server.services import API_TOKENS, session_user_of
 from bodhi.server.tokens.api import Name
+from bodhi.server.tokens.errors import TokenNotFound
 
 PAGE_SIZE = 30
 DISABLED = "Inactive. Programs that use it are refused."
@@ -65,7 +65,7 @@ async def disable(request: web.Request) -> web.Response:
     """Makes the own token inactive, and says so in its place."""
     token_id, user_id = str(parameter_of(request, "id")), session_user_of(request).user_id
     if not await request.app[API_TOKENS].disable(token_id, user_id=user_id, by=user_id):
-        raise Refusal("entity_error-not_found")
+        raise TokenNotFound
     if is_partial(request):
         return fragment("_decided.html", notice=DISABLED)
     return see_other(request, f"{ENTRY.path}?done=disabled")

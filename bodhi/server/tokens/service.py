@@ -14,12 +14,14 @@ from typing import Literal, NamedTuple
 from uuid import UUID
 
 from bodhi.database import Conflict, Database, Row
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import ApiError, InvalidToken, NotSignedIn, TokenInactive
 from bodhi.server.access.principal import ApiToken, AuthContext, SessionUser
 from bodhi.server.access.scopes import Role, TokenScope, token_scope_named
 from bodhi.server.access.store_errors import own_errors
 from bodhi.server.access.times import milliseconds_of, time_of
 from bodhi.server.access.ttl_cache import Memory
+from bodhi.server.http.request_errors import InvalidRequest
+from bodhi.server.tokens.errors import InvalidTokenScopeForUsers, ScopeAboveOwnRole, SessionRequired, TokenNotFound
 from bodhi.server.users.profiles import ROLE_MAX_AGE_SECONDS, confirmed_role
 
 PREFIX = "bodhiapp_"
@@ -133,7 +135,7 @@ class ApiTokens:
             )
         if row is None:
             # An expiry that has come; or the owner was removed while this request, from a session of theirs, ran.
-            raise Refusal("json_rejection_error" if end_ms is not None else "auth_error-invalid_access")
+            raise InvalidRequest if end_ms is not None else NotSignedIn
         return _record(row)
 
     async def list_of(self, user_id: str, *, size: int, skip: int = 0) -> tuple[Sequence[TokenRecord], int]:
@@ -173,7 +175,7 @@ class ApiTokens:
             )
         self._forget(token_id)
         if row is None:
-            raise Refusal("entity_error-not_found")
+            raise TokenNotFound
         return _record(row)
 
     async def delete(self, token_id: str, *, user_id: str) -> None:
@@ -182,7 +184,7 @@ class ApiTokens:
             deleted = await self._database.count("delete_api_token", id=token_id, user_id=user_id)
         self._forget(token_id)
         if not deleted:
-            raise Refusal("entity_error-not_found")
+            raise TokenNotFound
         log.info("an API token was deleted: %s", token_id)
 
     async def disable_tokens_of(self, user_id: str) -> int:
@@ -211,7 +213,7 @@ class ApiTokens:
         nobody but the holder of the real token, when it is inactive, has expired, or is more than its owner may do.
         """
         if not _WELL_FORMED.fullmatch(token):
-            raise Refusal("token_error-invalid_token")
+            raise InvalidToken
         verified = await self._memory.remembered(token, lambda: self._verified(token))
         return verified.context
 
@@ -222,10 +224,10 @@ class ApiTokens:
         # Before all else, so that nobody learns more about a token than that they do not have it.
         is_genuine = hmac.compare_digest(_hash_of(token).encode(), expected.encode())
         if not row or not is_genuine:
-            raise Refusal("token_error-invalid_token")
+            raise InvalidToken
         scope = _scope_of(row)
         if not _is_live(row) or not _may_have(self._role_in(row), scope):
-            raise Refusal("auth_error-token_inactive")
+            raise TokenInactive
         expires_at = row["expires_at"] / 1000 if row["expires_at"] is not None else math.inf
         verified = _Verified(row["id"], ApiToken(row["user_id"], scope, token))
         return verified, min(expires_at, self._wall_clock() + self.memory_seconds)
@@ -233,18 +235,18 @@ class ApiTokens:
     def _role_in(self, row: Row) -> Role | None:
         try:
             return confirmed_role(row, self._role_max_age_ms)
-        except Refusal:
+        except ApiError:
             return None  # a name that means nothing here gives nothing here
 
 
 def _owner_of(owner: AuthContext, scope: TokenScope) -> str:
     if not isinstance(owner, SessionUser):
-        raise Refusal("api_token_error-access_token_missing")
+        raise SessionRequired
     is_plain = owner.role is None or owner.role is Role.USER
     if is_plain and scope is not TokenScope.USER:
-        raise Refusal("api_token_error-privilege_escalation")
+        raise ScopeAboveOwnRole
     if not _STRONGEST.grants(scope):
-        raise Refusal("api_token_error-invalid_scope")
+        raise InvalidTokenScopeForUsers
     return owner.user_id
 
 
@@ -253,7 +255,7 @@ def _end_of(expires_at: datetime) -> int:
     try:
         return milliseconds_of(expires_at.astimezone(UTC))
     except OverflowError:
-        raise Refusal("json_rejection_error") from None
+        raise InvalidRequest from None
 
 
 def _is_live(row: Row) -> bool:
@@ -263,8 +265,8 @@ def _is_live(row: Row) -> bool:
 def _scope_of(row: Row) -> TokenScope:
     try:
         return token_scope_named(row["scopes"])
-    except Refusal:
-        raise Refusal("token_error-invalid_token") from None
+    except ApiError:
+        raise InvalidToken from None
 
 
 def _may_have(role: Role | None, scope: TokenScope) -> bool:

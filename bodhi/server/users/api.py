@@ -5,11 +5,13 @@ from typing import Annotated
 import msgspec
 from aiohttp import web
 
+from bodhi.server.access.errors import ProviderCallNotSupported, ProviderUnavailable, SessionsNotEnded, UserNotFound
 from bodhi.server.access.gate import SESSION_ADMIN, SESSION_MANAGER
 from bodhi.server.http.input import Paging, body_of, parameter_of, query_of
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.responses import answer, empty
 from bodhi.server.services import USERS, session_user_of
+from bodhi.server.users.errors import InvalidRole, LastAdministrator, RoleNotChanged, UserNotRemoved, UsersNotListed
 from bodhi.server.users.service import UserPage
 
 # What a provider may call somebody, without characters that a database cannot keep.
@@ -42,11 +44,11 @@ async def remove_user(request: web.Request) -> web.Response:
     return empty()
 
 
-_PROVIDER = ("auth_error-idp_unavailable", "auth_service_error-not_supported")
+_PROVIDER = (ProviderUnavailable, ProviderCallNotSupported)
 _OF_ONE_USER = (
-    "user_route_error-user_not_found",
-    "user_route_error-last_admin",
-    "user_route_error-session_clear_failed",
+    UserNotFound,
+    LastAdministrator,
+    SessionsNotEnded,
     *_PROVIDER,
 )
 
@@ -59,7 +61,7 @@ OPERATIONS = (
         "List the people with a role",
         query=Paging,
         answers={200: UserPage},
-        refusals=("user_route_error-list_failed", *_PROVIDER),
+        errors=(UsersNotListed, *_PROVIDER),
     ),
     Operation(
         "PUT",
@@ -69,7 +71,7 @@ OPERATIONS = (
         "Give somebody another role",
         body=NewRole,
         parameters={"user_id": UserId},
-        refusals=("user_route_error-invalid_role", "user_route_error-role_change_failed", *_OF_ONE_USER),
+        errors=(InvalidRole, RoleNotChanged, *_OF_ONE_USER),
     ),
     Operation(
         "DELETE",
@@ -78,6 +80,6 @@ OPERATIONS = (
         SESSION_ADMIN,
         "Take everything from somebody",
         parameters={"user_id": UserId},
-        refusals=("user_route_error-remove_failed", *_OF_ONE_USER),
+        errors=(UserNotRemoved, *_OF_ONE_USER),
     ),
 )

@@ -8,12 +8,13 @@ from typing import Any, Protocol
 import msgspec
 
 from bodhi.oidc.errors import ProviderRefused
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import ApiError, Forbidden, ProviderCallNotSupported, SessionsNotEnded, UserNotFound
 from bodhi.server.access.leases import Leases
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.provider_errors import provider_errors
 from bodhi.server.access.scopes import Role, role_named
 from bodhi.server.users.ending import EndReason, EndSessions
+from bodhi.server.users.errors import InvalidRole, LastAdministrator, RoleNotChanged, UserNotRemoved, UsersNotListed
 from bodhi.server.users.profiles import People
 
 LARGEST_PAGE = 100
@@ -82,7 +83,7 @@ class Directory:
         self._provider = provider
         self._people = people
 
-    async def page(self, caller: SessionUser, page: int, page_size: int, *, refused: str) -> UserPage:
+    async def page(self, caller: SessionUser, page: int, page_size: int, *, refused: type[ApiError]) -> UserPage:
         """One page; the code *refused* where the provider does not give it."""
         with provider_errors(refused):
             answer = await self._provider.list_users(caller.token, page=page, page_size=page_size)
@@ -90,9 +91,9 @@ class Directory:
             return msgspec.convert(answer, UserPage)
         except msgspec.ValidationError as error:
             log.warning("the identity provider's list of users has another form: %s", error)
-            raise Refusal(refused) from error
+            raise refused from error
 
-    async def standing(self, caller: SessionUser, user_id: str, *, refused: str) -> tuple[Role | None, bool]:
+    async def standing(self, caller: SessionUser, user_id: str, *, refused: type[ApiError]) -> tuple[Role | None, bool]:
         """The user's present role, and whether there is an administrator beside them.
 
         Of somebody whom the provider does not list it is the role that was seen last.
@@ -109,7 +110,7 @@ class Directory:
             if is_settled or not page.has_next:
                 role = await self._people.last_role_of(user_id) if found is None else listed_role(found)
                 return role, has_other_admin
-        raise Refusal(refused)
+        raise refused
 
 
 class Users:
@@ -134,7 +135,7 @@ class Users:
 
     async def list_page(self, caller: SessionUser, *, page: int, page_size: int) -> UserPage:
         """One page, as the provider shows it to the caller."""
-        return await self._directory.page(caller, page, page_size, refused="user_route_error-list_failed")
+        return await self._directory.page(caller, page, page_size, refused=UsersNotListed)
 
     async def change_role(self, caller: SessionUser, user_id: str, role_name: str) -> None:
         """Give the user another role, and end their sessions, which have the old one.
@@ -143,7 +144,7 @@ class Users:
         the same once more ends them.
         """
         role = _role_to_give(caller, role_name)
-        refused = "user_route_error-role_change_failed"
+        refused = RoleNotChanged
         # One change at a time: of two administrators who demote each other at once, one has to stay.
         async with self._leases.held(ROLES_LEASE):
             await self._refuse_too_high(caller, user_id, refused, stays_admin=role is Role.ADMIN)
@@ -160,7 +161,7 @@ class Users:
 
         It can be repeated until all of it has been done.
         """
-        refused = "user_route_error-remove_failed"
+        refused = UserNotRemoved
         async with self._leases.held(ROLES_LEASE):
             await self._refuse_too_high(caller, user_id, refused, stays_admin=False)
             with provider_errors(refused):
@@ -179,14 +180,12 @@ class Users:
         that lists nobody leaves what was seen last, so that sessions can be ended there, too.
         """
         if await self._people.find(user_id) is None and not await self._has_anything(user_id):
-            raise Refusal("user_route_error-user_not_found")
+            raise UserNotFound
         if caller.role is Role.ADMIN:
             return  # above whom nobody stands
         try:
-            await self._refuse_too_high(caller, user_id, "user_route_error-list_failed", stays_admin=True)
-        except Refusal as refusal:
-            if refusal.code != "auth_service_error-not_supported":
-                raise
+            await self._refuse_too_high(caller, user_id, UsersNotListed, stays_admin=True)
+        except ProviderCallNotSupported:
             _refuse_below(caller, await self._people.role_of(user_id))
 
     async def _assign_at_provider(self, caller: SessionUser, user_id: str, role: Role) -> None:
@@ -194,7 +193,7 @@ class Users:
             await self._provider.assign_role(caller.token, user_id, str(role))
         except ProviderRefused as error:
             if error.status == 404:
-                raise Refusal("user_route_error-user_not_found") from error
+                raise UserNotFound from error
             raise
 
     async def _remove_at_provider(self, caller: SessionUser, user_id: str) -> None:
@@ -204,16 +203,18 @@ class Users:
             # Gone already, maybe by an attempt whose rest failed here: what is left is done.
             person = await self._people.find(user_id)
             if person is None and error.status == 404:
-                raise Refusal("user_route_error-user_not_found") from error
+                raise UserNotFound from error
             if person is None or not (person.is_removed or error.status == 404):
                 raise
 
-    async def _refuse_too_high(self, caller: SessionUser, user_id: str, refused: str, *, stays_admin: bool) -> None:
+    async def _refuse_too_high(
+        self, caller: SessionUser, user_id: str, refused: type[ApiError], *, stays_admin: bool
+    ) -> None:
         """Refuse what is about somebody above the caller, and what leaves no administrator."""
         role, has_equal = await self._directory.standing(caller, user_id, refused=refused)
         _refuse_below(caller, role)
         if role is Role.ADMIN and not stays_admin and not has_equal:
-            raise Refusal("user_route_error-last_admin")
+            raise LastAdministrator
 
     async def _end(self, user_id: str, *, reason: EndReason, by: str) -> None:
         for forget in self._consequences.forget_user:
@@ -231,22 +232,22 @@ class Users:
                 log.warning("a user's sessions or tokens could not be ended: %s", error.__cause__ or error)
                 failures.append(error)
         if failures:
-            raise Refusal("user_route_error-session_clear_failed") from failures[0]
+            raise SessionsNotEnded from failures[0]
 
 
 def _refuse_below(caller: SessionUser, role: Role | None) -> None:
     if role is not None and (caller.role is None or not caller.role.grants(role)):
-        raise Refusal("api_auth_error-forbidden")
+        raise Forbidden
 
 
 def _role_to_give(caller: SessionUser, name: str) -> Role:
     """The role *name*, unless there is none or it is above the caller's own."""
     try:
         role = role_named(name)
-    except Refusal:
-        raise Refusal("user_route_error-invalid_role") from None
+    except ApiError:
+        raise InvalidRole from None
     if caller.role is None or not caller.role.grants(role):
-        raise Refusal("user_route_error-invalid_role")
+        raise InvalidRole
     return role
 
 
@@ -254,5 +255,5 @@ def listed_role(user: User) -> Role | None:
     """The role of somebody in the provider's list, or None."""
     try:
         return None if user.role is None else role_named(user.role)
-    except Refusal:
+    except ApiError:
         return None  # a name that means nothing here gives nothing here

@@ -13,7 +13,15 @@ from typing import Annotated
 import msgspec
 from aiohttp import hdrs, web
 
-from bodhi.server.access.errors import Refusal
+from bodhi.server.access.errors import (
+    DatabaseUnavailable,
+    Forbidden,
+    InvalidRoleName,
+    InvalidTokenScope,
+    InvalidUserScope,
+    MissingAuthentication,
+    ProviderUnavailable,
+)
 from bodhi.server.access.principal import ApiToken, AuthContext, ExternalApp, SessionUser
 from bodhi.server.access.scopes import (
     AppRole,
@@ -26,11 +34,12 @@ from bodhi.server.access.scopes import (
 )
 from bodhi.server.authentication.authenticator import AUTHENTICATOR
 from bodhi.server.http.cross_site import SAFE_METHODS, SEC_FETCH_SITE, is_bearer
-from bodhi.server.http.errors import RefusalResponse
+from bodhi.server.http.errors import ErrorResponse
 from bodhi.server.http.forwarded import FORWARDED
 from bodhi.server.http.hosts import origin_for
 from bodhi.server.http.input import query_of
 from bodhi.server.http.operations import PUBLIC, Operation
+from bodhi.server.http.request_errors import CrossSiteRequest
 from bodhi.server.http.return_to import page_to_return_to, with_return
 from bodhi.server.login.api import LOGIN_PATH
 from bodhi.server.services import LOGIN_FAULT
@@ -73,7 +82,7 @@ async def verify(request: web.Request) -> web.Response:
     needed = _needed(wanted)
     origin_is_foreign, is_navigation = _is_foreign(request), _is_navigation(request)
     if origin_is_foreign and not is_navigation and _method(request) not in SAFE_METHODS:
-        raise Refusal("auth_error-cross_site_request")
+        raise CrossSiteRequest
     # A link on another site may lead here; anything else that another site sends has no session.
     sees_session = is_navigation or not origin_is_foreign
     context = await request.app[AUTHENTICATOR].optional(request, sees_session=sees_session)
@@ -84,7 +93,7 @@ async def verify(request: web.Request) -> web.Response:
         return _to_login(request, redirects=wanted.redirect)
     if not _may_pass(context, needed):
         request[SHOWS_REFUSAL] = wanted.redirect and _wants_page(request) and isinstance(context, SessionUser)
-        raise Refusal("api_auth_error-forbidden")
+        raise Forbidden
     headers = _identity(context)
     if request.app[GIVES_ACCESS_TOKENS]:
         headers[ACCESS_TOKEN] = _access_token(context) if FORWARDED in request else ""
@@ -146,7 +155,7 @@ def _to_login(request: web.Request, *, redirects: bool) -> web.Response:
     location = with_return(origin_for(request) + LOGIN_PATH, page)
     if redirects and _wants_page(request):
         return web.Response(status=302, headers={hdrs.LOCATION: location, hdrs.CACHE_CONTROL: "no-store"})
-    answer = RefusalResponse(Refusal("api_auth_error-missing_auth"), presented_bearer=is_bearer(request))
+    answer = ErrorResponse(MissingAuthentication(), presented_bearer=is_bearer(request))
     answer.headers.update({hdrs.LOCATION: location, hdrs.CACHE_CONTROL: "no-store"})
     raise answer
 
@@ -183,15 +192,15 @@ OPERATIONS = (
         "Whether a request to an application behind the proxy may pass, and whose it is",
         query=Wanted,
         answers={200: None, 302: None},
-        refusals=(
-            "api_auth_error-missing_auth",
-            "api_auth_error-forbidden",
-            "auth_error-cross_site_request",
-            "auth_error-idp_unavailable",
-            "auth_error-database_unavailable",
-            "role_error-invalid_role_name",
-            "token_scope_error-invalid_token_scope",
-            "user_scope_error-invalid_user_scope",
+        errors=(
+            MissingAuthentication,
+            Forbidden,
+            CrossSiteRequest,
+            ProviderUnavailable,
+            DatabaseUnavailable,
+            InvalidRoleName,
+            InvalidTokenScope,
+            InvalidUserScope,
         ),
     ),
 )

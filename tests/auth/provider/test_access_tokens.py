@@ -18,11 +18,11 @@ from auth.provider.tokens import (
     signed,
 )
 from bodhi.oidc import IdentityProvider
-from bodhi.server.access.errors import Refusal
+from bodhi.oidc.errors import ExpiredToken, MalformedToken, TokenError, UntrustedToken
 
-MALFORMED = "token_error-invalid_token"
-NOT_GENUINE = "token_error-json_web_token"
-EXPIRED = "token_error-expired"
+MALFORMED = MalformedToken
+NOT_GENUINE = UntrustedToken
+EXPIRED = ExpiredToken
 
 SHAPELESS = {
     "nothing": "",
@@ -71,10 +71,10 @@ def token(scripted, keys):
 
 
 async def refused(provider: IdentityProvider, token: str) -> tuple[str, int]:
-    """The code and status with which the token is refused."""
-    with pytest.raises(Refusal) as refusal:
+    """The error class with which the token is rejected."""
+    with pytest.raises(TokenError) as refusal:
         await provider.verify_access_token(token)
-    return refusal.value.code, refusal.value.status
+    return type(refusal.value)
 
 
 async def test_a_sound_token_gives_its_claims(provider, scripted, token):
@@ -90,7 +90,7 @@ async def test_a_sound_token_gives_its_claims(provider, scripted, token):
 @pytest.mark.parametrize("shapeless", SHAPELESS.values(), ids=SHAPELESS.keys())
 async def test_what_is_no_token_is_refused_without_asking_anybody(provider, scripted, shapeless):
     """Step 1: 401, and nothing of it reaches the provider."""
-    assert (MALFORMED, 401) == await refused(provider, shapeless)
+    assert MALFORMED == await refused(provider, shapeless)
     assert not scripted.asked
 
 
@@ -101,10 +101,10 @@ async def test_missing_and_mistyped_claims_are_refused_without_asking_anybody(
     """Step 1: 401, never a 5xx; the log names the claim, and not its value."""
     caplog.set_level("INFO")
 
-    assert (MALFORMED, 401) == await refused(provider, token(**changes))
+    assert MALFORMED == await refused(provider, token(**changes))
     assert not scripted.asked
     (name,) = changes
-    assert f"its claim {name} is missing or of the wrong type" in caplog.text
+    assert f"claim {name} is missing or has the wrong type" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -135,12 +135,12 @@ async def test_numbers_out_of_range_are_refused(provider, token, keys, number):
     """Step 1: JSON's numbers have no limit, times have."""
     payload = b'{"jti": "a", "sub": "b", "scope": "", "exp": ' + number + b"}"
 
-    assert (MALFORMED, 401) == await refused(provider, signed(payload, keys.rsa))
+    assert MALFORMED == await refused(provider, signed(payload, keys.rsa))
 
 
 async def test_a_token_is_not_endlessly_long(provider, scripted, token):
     """SR-37: a genuine one of 100 kB is refused without asking anybody; one of 40 kB is not."""
-    assert (MALFORMED, 401) == await refused(provider, token(more="x" * 75_000))
+    assert MALFORMED == await refused(provider, token(more="x" * 75_000))
     assert not scripted.asked
     await provider.verify_access_token(token(more="x" * 30_000))
 
@@ -161,7 +161,7 @@ async def test_other_algorithms_are_refused_without_asking_anybody(provider, scr
     header = encoded({"alg": algorithm, "kid": "rsa-1"})
 
     for ending in (signature, ""):
-        assert (NOT_GENUINE, 401) == await refused(provider, f"{header}.{payload}.{ending}")
+        assert NOT_GENUINE == await refused(provider, f"{header}.{payload}.{ending}")
     assert not scripted.asked
 
 
@@ -179,7 +179,7 @@ async def test_the_public_key_is_no_shared_secret(provider, scripted, keys, form
     signing_input = f"{encoded({'alg': 'HS256', 'kid': 'rsa-1'})}.{encoded(access_claims(scripted.issuer))}"
     forged = f"{signing_input}.{encoded(hmac.digest(secret, signing_input.encode(), hashlib.sha256))}"
 
-    assert (NOT_GENUINE, 401) == await refused(provider, forged)
+    assert NOT_GENUINE == await refused(provider, forged)
 
 
 @pytest.mark.parametrize("crit", [["exp"], ["b64"], ["unknown"], [], "exp", 5, [5], [[]], {}, None])
@@ -188,7 +188,7 @@ async def test_critical_extensions_are_refused_without_asking_anybody(provider, 
     header = {"alg": "RS256", "kid": "rsa-1", "crit": crit, "unknown": 1, "exp": NOW}
     _, payload, signature = token().split(".")
 
-    assert (NOT_GENUINE, 401) == await refused(provider, f"{encoded(header)}.{payload}.{signature}")
+    assert NOT_GENUINE == await refused(provider, f"{encoded(header)}.{payload}.{signature}")
     assert not scripted.asked
 
 
@@ -196,9 +196,8 @@ async def test_an_unencoded_payload_is_refused(provider, scripted, token):
     """RFC 7797 is not understood here, with ``crit`` or without."""
     _, payload, signature = token().split(".")
     for header in ({"alg": "RS256", "b64": False}, {"alg": "RS256", "b64": False, "crit": ["b64"]}):
-        code, status = await refused(provider, f"{encoded(header)}.{payload}.{signature}")
-        assert code in {MALFORMED, NOT_GENUINE}
-        assert 401 == status
+        error = await refused(provider, f"{encoded(header)}.{payload}.{signature}")
+        assert error in {MALFORMED, NOT_GENUINE}
     assert not scripted.asked
 
 
@@ -207,13 +206,13 @@ async def test_a_key_in_the_header_is_not_used(provider, scripted, keys):
     claims = access_claims(scripted.issuer)
     for kid in ("rsa-1", "rsa-2", None):
         forged = signed(claims, keys.other_rsa, jwk=public(keys.other_rsa), kid=kid)
-        assert (NOT_GENUINE, 401) == await refused(provider, forged)
+        assert NOT_GENUINE == await refused(provider, forged)
 
 
 @pytest.mark.parametrize("header", [{"jku": 5}, {"jwk": 5}, {"x5c": "x"}, {"cty": []}], ids=repr)
 async def test_a_mistyped_header_is_refused(provider, token, header):
     """RFC 7515, 4.1: also where the member is not looked at."""
-    assert (NOT_GENUINE, 401) == await refused(provider, token(header))
+    assert NOT_GENUINE == await refused(provider, token(header))
 
 
 async def test_unknown_members_of_the_header_do_not_matter(provider, token):
@@ -227,7 +226,7 @@ async def test_an_address_in_the_header_is_not_visited(provider, scripted, keys,
     url = f"{scripted.issuer}/forged"
     claims = access_claims(scripted.issuer)
 
-    assert (NOT_GENUINE, 401) == await refused(provider, signed(claims, keys.other_rsa, kid="rsa-1", **{member: url}))
+    assert NOT_GENUINE == await refused(provider, signed(claims, keys.other_rsa, kid="rsa-1", **{member: url}))
     await provider.verify_access_token(signed(claims, keys.rsa, **{member: url}))
     assert {DISCOVERY, KEYS} == {asked.path for asked in scripted.asked}
 
@@ -238,14 +237,14 @@ async def test_an_address_in_the_header_is_not_visited(provider, scripted, keys,
 )
 async def test_a_kid_is_only_compared(provider, scripted, token, kid):
     """SR-37: no path, no query, no address."""
-    assert (NOT_GENUINE, 401) == await refused(provider, token({"kid": kid}))
+    assert NOT_GENUINE == await refused(provider, token({"kid": kid}))
     assert {DISCOVERY, KEYS} == {asked.path for asked in scripted.asked}
 
 
 @pytest.mark.parametrize("kid", [5, [], {}, True])
 async def test_a_kid_is_a_text(provider, scripted, token, kid):
     """Anything else is refused without asking anybody."""
-    assert (NOT_GENUINE, 401) == await refused(provider, token({"kid": kid}))
+    assert NOT_GENUINE == await refused(provider, token({"kid": kid}))
     assert not scripted.asked
 
 
@@ -256,21 +255,19 @@ async def test_a_changed_token_is_refused(provider, scripted, token):
     swapped = signature[:-10] + signature[-10:].swapcase()
 
     for forged in (f"{header}.{other}.{signature}", f"{header}.{payload}.{swapped}", f"{header}.{payload}."):
-        assert (NOT_GENUINE, 401) == await refused(provider, forged)
+        assert NOT_GENUINE == await refused(provider, forged)
 
 
 async def test_another_key_of_the_same_name_is_refused(provider, scripted, keys):
     """The name of a key is no proof."""
-    assert (NOT_GENUINE, 401) == await refused(
-        provider, signed(access_claims(scripted.issuer), keys.other_rsa, kid="rsa-1")
-    )
+    assert NOT_GENUINE == await refused(provider, signed(access_claims(scripted.issuer), keys.other_rsa, kid="rsa-1"))
 
 
 async def test_only_allowed_algorithms_are_accepted(make_provider, scripted, keys, token):
     """The list may be shorter."""
     provider = make_provider(algorithms=("RS512",))
 
-    assert (NOT_GENUINE, 401) == await refused(provider, token())
+    assert NOT_GENUINE == await refused(provider, token())
     await provider.verify_access_token(token({"alg": "RS512"}))
 
 
@@ -295,14 +292,14 @@ async def test_at_its_borders_a_token_is_valid(provider, token, clock, changes, 
 @pytest.mark.parametrize("changes", [{"exp": NOW - 1}, {"exp": 0}, {"nbf": NOW + 1}, {"nbf": NOW + 10, "exp": NOW + 5}])
 async def test_beyond_its_borders_a_token_is_not_valid(provider, token, changes):
     """Step 3, for tokens that are genuine."""
-    assert (EXPIRED, 401) == await refused(provider, token(**changes))
+    assert EXPIRED == await refused(provider, token(**changes))
 
 
 async def test_a_forged_token_is_not_called_expired(provider, scripted, keys):
     """Step 2 comes before step 3."""
     forged = signed(access_claims(scripted.issuer, exp=0), keys.other_rsa, kid="rsa-1")
 
-    assert (NOT_GENUINE, 401) == await refused(provider, forged)
+    assert NOT_GENUINE == await refused(provider, forged)
 
 
 @pytest.mark.parametrize("typ", ["at+jwt", "application/at+jwt", "AT+JWT", "jwt", None])
@@ -316,7 +313,7 @@ async def test_the_types_of_access_tokens_are_accepted(provider, token, typ):
 )
 async def test_other_types_are_refused_without_asking_anybody(provider, scripted, token, typ):
     """SR-37: a token that was made for something else."""
-    assert (NOT_GENUINE, 401) == await refused(provider, token({"typ": typ}))
+    assert NOT_GENUINE == await refused(provider, token({"typ": typ}))
     assert not scripted.asked
 
 
@@ -334,7 +331,7 @@ async def test_other_types_are_refused_without_asking_anybody(provider, scripted
 )
 async def test_claims_of_other_tokens_are_refused_without_asking_anybody(provider, scripted, token, changes):
     """SR-37: what Keycloak's ``typ`` says, and what only other tokens have, or what a bearer may not present."""
-    assert (NOT_GENUINE, 401) == await refused(provider, token(**changes))
+    assert NOT_GENUINE == await refused(provider, token(**changes))
     assert not scripted.asked
 
 
@@ -343,8 +340,8 @@ async def test_other_tokens_of_the_provider_are_no_access_tokens(provider, scrip
     """SR-37: as they are, and dressed up with what bearers need."""
     more = {"jti": "j", "scope": "openid", "exp": NOW + 300}
 
-    assert MALFORMED == (await refused(provider, signed(claims(scripted.issuer, scope=None), keys.rsa)))[0]
-    assert NOT_GENUINE == (await refused(provider, signed(claims(scripted.issuer, **more), keys.rsa)))[0]
+    assert MALFORMED == await refused(provider, signed(claims(scripted.issuer, scope=None), keys.rsa))
+    assert NOT_GENUINE == await refused(provider, signed(claims(scripted.issuer, **more), keys.rsa))
 
 
 async def test_issuer_and_audience_are_the_caller_s(provider, token):

@@ -1,7 +1,7 @@
 import pytest
 
 from bodhi.oidc import Claims
-from bodhi.server.access.errors import Refusal
+from bodhi.oidc.errors import TokenError
 
 BASE = {"sub": "u", "exp": 1}
 
@@ -33,7 +33,7 @@ def test_where_the_path_ends_early_there_are_none(access):
 @pytest.mark.parametrize("payload", [None, [], "text", 5])
 def test_a_payload_is_an_object(payload):
     """Anything else has no claims."""
-    with pytest.raises(Refusal):
+    with pytest.raises(TokenError):
         Claims.of(payload)
 
 

@@ -3,10 +3,8 @@ import pytest
 from auth.provider.scripted import KEYS, Reply
 from auth.provider.tokens import CLIENT_ID, LOGOUT, NOW, access_claims, encoded, id_claims, logout_claims, signed
 from bodhi.oidc import LogoutToken, ProviderUnavailable
+from bodhi.oidc.errors import TokenError
 from bodhi.oidc.verify import LONGEST_LOGOUT_SECONDS
-from bodhi.server.access.errors import Refusal
-
-REFUSED = ("token_error-invalid_token", 400)
 
 BAD_CLAIMS = [
     *({"iss": value} for value in ("http://evil.example", None, 5)),
@@ -28,11 +26,10 @@ BAD_CLAIMS = [
 ]
 
 
-async def refused(provider, token):
-    """The code and status with which the logout token is refused."""
-    with pytest.raises(Refusal) as refusal:
+async def assert_rejected(provider, token):
+    """Assert that the logout token is rejected."""
+    with pytest.raises(TokenError):
         await provider.verify_logout_token(token, client_id=CLIENT_ID)
-    return refusal.value.code, refusal.value.status
 
 
 async def test_a_sound_logout_token_says_whose_sessions_end(provider, scripted, keys):
@@ -78,7 +75,7 @@ async def test_a_number_names_a_session_or_a_token_as_its_digits_do(provider, sc
 @pytest.mark.parametrize("changes", BAD_CLAIMS, ids=repr)
 async def test_a_wrong_claim_refuses_the_logout(provider, scripted, keys, changes):
     """Back-Channel Logout 1.0, 2.6: 400."""
-    assert REFUSED == await refused(provider, signed(logout_claims(scripted.issuer, **changes), keys.rsa))
+    await assert_rejected(provider, signed(logout_claims(scripted.issuer, **changes), keys.rsa))
 
 
 async def test_a_forged_logout_token_is_refused(provider, scripted, keys):
@@ -86,18 +83,18 @@ async def test_a_forged_logout_token_is_refused(provider, scripted, keys):
     claims = logout_claims(scripted.issuer)
     _, payload, signature = signed(claims, keys.rsa).split(".")
 
-    assert REFUSED == await refused(provider, signed(claims, keys.other_rsa, kid="rsa-1"))
+    await assert_rejected(provider, signed(claims, keys.other_rsa, kid="rsa-1"))
     for algorithm in ("none", "HS256"):
-        assert REFUSED == await refused(provider, f"{encoded({'alg': algorithm})}.{payload}.{signature}")
+        await assert_rejected(provider, f"{encoded({'alg': algorithm})}.{payload}.{signature}")
     for shapeless in ("", "a.b.c", "x" * 100_000):
-        assert REFUSED == await refused(provider, shapeless)
+        await assert_rejected(provider, shapeless)
 
 
 async def test_other_tokens_of_the_provider_are_no_logout_tokens(provider, scripted, keys):
     """An ID token must not end sessions, nor an access token."""
     for claims in (id_claims, access_claims):
-        assert REFUSED == await refused(provider, signed(claims(scripted.issuer), keys.rsa))
-        assert REFUSED == await refused(provider, signed(claims(scripted.issuer, typ=None, jti="j"), keys.rsa))
+        await assert_rejected(provider, signed(claims(scripted.issuer), keys.rsa))
+        await assert_rejected(provider, signed(claims(scripted.issuer, typ=None, jti="j"), keys.rsa))
 
 
 async def test_an_outage_refuses_nothing(provider, scripted, keys):

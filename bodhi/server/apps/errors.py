@@ -1,0 +1,122 @@
+"""Errors of this feature, as clients see them."""
+
+from bodhi.server.access.errors import ApiError
+
+
+class EntityAccessRequired(ApiError):
+    """This needs an approved app access request."""
+
+    status = 401
+    code = "access_request_auth_error-missing_auth"
+
+
+class EntityNotNamed(ApiError):
+    """The address names no entity."""
+
+    status = 404
+    code = "access_request_auth_error-entity_not_found"
+
+
+class EntityAccessNotFound(ApiError):
+    """There is no such app access request."""
+
+    status = 403
+    code = "access_request_auth_error-access_request_not_found"
+
+
+class EntityAccessNotApproved(ApiError):
+    """The app access request is not approved."""
+
+    status = 403
+    code = "access_request_auth_error-access_request_not_approved"
+
+
+class EntityAccessEmpty(ApiError):
+    """The app access request approves nothing."""
+
+    status = 403
+    code = "access_request_auth_error-access_request_invalid"
+
+
+class EntityAccessOfAnotherApp(ApiError):
+    """The app access request is another application's."""
+
+    status = 403
+    code = "access_request_auth_error-app_client_mismatch"
+
+
+class EntityAccessOfAnotherUser(ApiError):
+    """The app access request is another user's."""
+
+    status = 403
+    code = "access_request_auth_error-user_mismatch"
+
+
+class EntityNotApproved(ApiError):
+    """The app access request does not approve this entity."""
+
+    status = 403
+    code = "access_request_auth_error-entity_not_approved"
+
+
+class EntityAccessUnreadable(ApiError):
+    """What the app access request approves is not readable."""
+
+    status = 500
+    code = "access_request_auth_error-invalid_approved_json"
+
+
+class AppRequestNotFound(ApiError):
+    """There is no such app access request."""
+
+    status = 404
+    code = "access_request_error-not_found"
+
+
+class AppRequestExpired(ApiError):
+    """The app access request has expired."""
+
+    status = 404
+    code = "access_request_error-expired"
+
+
+class AppNotRegistered(ApiError):
+    """The identity provider did not register the access."""
+
+    status = 500
+    code = "access_request_error-kc_registration_failed"
+
+
+class TooManyDrafts(ApiError):
+    """Too many app access requests wait for an answer."""
+
+    status = 429
+    code = "access_request_error-too_many_drafts"
+
+
+class AppAccessRequestNotFound(ApiError):
+    """There is no such app access request."""
+
+    status = 404
+    code = "app_access_request_error-not_found"
+
+
+class InvalidFlowType(ApiError):
+    """The flow type is redirect or popup."""
+
+    status = 400
+    code = "app_access_request_error-invalid_flow_type"
+
+
+class MissingRedirectUrl(ApiError):
+    """The redirect flow needs a redirect URL."""
+
+    status = 400
+    code = "app_access_request_error-missing_redirect_url"
+
+
+class InvalidRedirectUrl(ApiError):
+    """The redirect URL is not an absolute http(s) URL."""
+
+    status = 400
+    code = "app_access_request_error-invalid_redirect_url"

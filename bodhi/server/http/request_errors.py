@@ -1,0 +1,45 @@
+"""Errors of requests that no handler should see."""
+
+from bodhi.server.access.errors import ApiError
+
+
+class CrossSiteRequest(ApiError):
+    """Requests from other sites are not accepted. With the session's cookie a program sends this server's Origin."""
+
+    status = 403
+    code = "auth_error-cross_site_request"
+
+
+class InvalidRequest(ApiError):
+    """The request does not have the form that this address takes."""
+
+    status = 400
+    code = "json_rejection_error"
+
+
+class SessionStoreUnavailable(ApiError):
+    """The session database does not answer. Try again in a moment."""
+
+    status = 503
+    code = "auth_error-session_store"
+
+
+class SessionEnded(ApiError):
+    """The session ended while the request ran. Log in again."""
+
+    status = 401
+    code = "auth_error-session_gone"
+
+
+class MalformedRequest(ApiError):
+    """This is no request that can be understood."""
+
+    status = 400
+    code = "route_error-malformed_request"
+
+
+class ShuttingDown(ApiError):
+    """The server is shutting down."""
+
+    status = 503
+    code = "server_error-shutting_down"

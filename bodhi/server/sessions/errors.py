@@ -1,0 +1,10 @@
+"""Errors of this feature, as clients see them."""
+
+from bodhi.server.access.errors import ApiError
+
+
+class SessionNotFound(ApiError):
+    """There is no such session."""
+
+    status = 404
+    code = "session_error-not_found"

@@ -1,0 +1,45 @@
+"""Errors of this feature, as clients see them."""
+
+from bodhi.server.access.errors import ApiError
+
+
+class HomeNotEditable(ApiError):
+    """The home folder is not changed here."""
+
+    status = 400
+    code = "settings_error-bodhi_home"
+
+
+class SettingNotFound(ApiError):
+    """There is no such setting."""
+
+    status = 404
+    code = "settings_error-not_found"
+
+
+class SettingNotEditable(ApiError):
+    """This setting is not changed here."""
+
+    status = 400
+    code = "settings_error-unsupported"
+
+
+class WrongValueType(ApiError):
+    """The value has the wrong type."""
+
+    status = 400
+    code = "settings_metadata_error-invalid_value_type"
+
+
+class InvalidValue(ApiError):
+    """The value is not allowed."""
+
+    status = 400
+    code = "settings_metadata_error-invalid_value"
+
+
+class MissingValue(ApiError):
+    """The value is missing."""
+
+    status = 400
+    code = "settings_metadata_error-null_value"

@@ -1,0 +1,24 @@
+"""Errors of this feature, as clients see them."""
+
+from bodhi.server.access.errors import ApiError
+
+
+class AlreadySetUp(ApiError):
+    """This server is set up already."""
+
+    status = 400
+    code = "app_service_error-already_setup"
+
+
+class ServerNameTooShort(ApiError):
+    """The name has at least 10 bytes."""
+
+    status = 400
+    code = "app_service_error-server_name_too_short"
+
+
+class WrongSetupSecret(ApiError):
+    """The setup secret is missing or wrong."""
+
+    status = 403
+    code = "app_service_error-wrong_setup_secret"

@@ -1,0 +1,38 @@
+"""Errors of this feature, as clients see them."""
+
+from bodhi.server.access.errors import ApiError
+
+
+class UsersNotListed(ApiError):
+    """The users could not be listed."""
+
+    status = 500
+    code = "user_route_error-list_failed"
+
+
+class RoleNotChanged(ApiError):
+    """The role could not be changed."""
+
+    status = 500
+    code = "user_route_error-role_change_failed"
+
+
+class UserNotRemoved(ApiError):
+    """The user could not be removed."""
+
+    status = 500
+    code = "user_route_error-remove_failed"
+
+
+class InvalidRole(ApiError):
+    """There is no such role, or it is above your own."""
+
+    status = 400
+    code = "user_route_error-invalid_role"
+
+
+class LastAdministrator(ApiError):
+    """The last administrator stays."""
+
+    status = 409
+    code = "user_route_error-last_admin"
