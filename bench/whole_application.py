@@ -23,7 +23,7 @@ from bodhi.server.authentication.guard import routes_of
 from bodhi.server.authentication.login_data import USER_ID
 from bodhi.server.http.operations import PUBLIC, Operation
 from bodhi.server.services import API_TOKENS, INSTANCES
-from bodhi.server.users.profiles import People
+from bodhi.server.users.profiles import Profiles
 from bodhi.session import SESSIONS, get_session
 from bodhi.settings import load_settings
 
@@ -60,7 +60,7 @@ OPERATIONS = (
 async def seed(app: web.Application, folder: Path, *, callers: int = CALLERS) -> None:
     """Logins and API tokens of so many *callers*; their headers go into *folder*."""
     # The same database that the API tokens are in.
-    people = People(app[INSTANCES]._database)
+    people = Profiles(app[INSTANCES]._database)
     cookies, tokens = [], []
     for number in range(callers):
         user_id = f"user-{number:06}"

@@ -15,7 +15,7 @@ from screenshots.moment import ago
 from screenshots.people import Login
 from screenshots.png import palette_png
 
-DESK = {"viewport": {"width": 1280, "height": 800}}
+LOGIN = {"viewport": {"width": 1280, "height": 800}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 _CALM = {"color_scheme": "light", "reduced_motion": "reduce", "locale": "en-GB", "timezone_id": "UTC"}
 # Nothing of its own reaches out, root may start it, and text looks the same on every screen.
@@ -78,7 +78,7 @@ class Camera:
 
     async def window(self, **options: Any) -> Page:
         """A window with cookies of its own."""
-        context = await self._browser.new_context(**{**DESK, **_CALM, **options})
+        context = await self._browser.new_context(**{**LOGIN, **_CALM, **options})
         return await context.new_page()
 
     async def take(self, page: Page, name: str, *, height: int | None = None) -> None:

@@ -72,7 +72,7 @@ def list_sessions(command_line: CommandLine, user: str | None, limit: int, after
     if page.after is not None:
         click.echo(f"there are more: --after {page.after}", err=True)
     if user is not None and after is None and not page.sessions:
-        _tell_no_session_of(user)
+        _print_no_sessions(user)
 
 
 async def _listed(service: "DefaultSessionService", user: str | None, limit: int, after: str | None) -> "SessionPage":
@@ -147,7 +147,7 @@ def revoke(command_line: CommandLine, handle: str, yes: bool, as_json: bool) -> 
     """End the session with this handle. The exit status is 1 if there is no such live session."""
     ask(f"End the session {plain(handle)}?", is_answered=yes)
     revoked = _run(command_line, lambda service: service.revoke_session(handle, by=BY), is_logged=True)
-    _tell_ended(int(revoked), as_json)
+    _print_ended(int(revoked), as_json)
     return 0 if revoked else 1
 
 
@@ -173,20 +173,20 @@ def clear(command_line: CommandLine, user: str | None, everybody: bool, yes: boo
         ),
         is_logged=True,
     )
-    _tell_ended(ended, as_json)
+    _print_ended(ended, as_json)
     if user is None or ended:
         return 0
-    _tell_no_session_of(user)
+    _print_no_sessions(user)
     return 1
 
 
-def _tell_no_session_of(user: str) -> None:
+def _print_no_sessions(user: str) -> None:
     """So that nobody takes a name, which is no user id, for one whose sessions have ended."""
     hint = "user ids are in the list that `users list` prints"
     click.echo(f"no live session of the user id '{plain(user)}'; {hint}", err=True)
 
 
-def _tell_ended(ended: int, as_json: bool) -> None:
+def _print_ended(ended: int, as_json: bool) -> None:
     if as_json:
         print_json_line({"ended": ended})
     else:

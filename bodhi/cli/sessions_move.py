@@ -199,7 +199,7 @@ async def _followed(transfer: "Transfer") -> "Tally":
     """What all passes together have written, beside what the last one saw."""
     from bodhi.transfer.copy import Tally
 
-    told = _told_to_end()
+    told = _interrupted()
     sums = Tally()
     rest = 0
     was_quiet = False
@@ -223,7 +223,7 @@ async def _followed(transfer: "Transfer") -> "Tally":
     raise StillChanging
 
 
-def _told_to_end() -> asyncio.Event:
+def _interrupted() -> asyncio.Event:
     """Set by SIGTERM or SIGINT; the second of them ends at once."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()

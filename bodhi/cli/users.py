@@ -13,7 +13,7 @@ from bodhi.cli.db import is_absent_file
 from bodhi.cli.output import json_time, plain, print_json_line, print_table, time_of
 
 if TYPE_CHECKING:
-    from bodhi.server.users.profiles import KnownPerson
+    from bodhi.server.users.profiles import StoredProfile
     from bodhi.settings import Settings
 
 LONGEST_LIST = 10_000
@@ -36,10 +36,10 @@ def list_users(command_line: CommandLine, limit: int, after: str, as_json: bool)
 
     By user id. With --json each is a line.
     """
-    from bodhi.server.users.profiles import People
+    from bodhi.server.users.profiles import Profiles
 
     settings = command_line.settings()
-    found = in_application(settings, lambda database: People(database).list_page(after=after, size=limit + 1))
+    found = in_application(settings, lambda database: Profiles(database).list_page(after=after, size=limit + 1))
     page = found[:limit]
     counts = _session_counts(settings, [person.user_id for person in page])
     if as_json:
@@ -66,12 +66,12 @@ def _session_counts(settings: "Settings", user_ids: Sequence[str]) -> list[int]:
         return asyncio.run(count())
 
 
-def _row(person: "KnownPerson", sessions: int) -> list[str | None]:
+def _row(person: "StoredProfile", sessions: int) -> list[str | None]:
     role = "removed" if person.is_removed else person.role
     return [person.user_id, person.username or None, role, str(sessions), time_of(person.changed_at)]
 
 
-def _entry(person: "KnownPerson", sessions: int) -> dict[str, object]:
+def _entry(person: "StoredProfile", sessions: int) -> dict[str, object]:
     return {
         "user_id": person.user_id,
         "username": person.username,

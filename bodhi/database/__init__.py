@@ -1,6 +1,6 @@
 """One protocol for two databases, and the only place that chooses between them."""
 
-from bodhi.database.coalesce import Coalescer
+from bodhi.database.batching import Coalescer
 from bodhi.database.counters import DatabaseCounters
 from bodhi.database.errors import (
     CannotOpen,

@@ -7,7 +7,7 @@ from types import TracebackType
 EXACTNESS = 0.02  # of the length: waits that end within it of each other share a ring
 
 
-class Alarm:
+class SharedTimer:
     """Rings when the first of many waits is over, and again for the others.
 
     *ring* is given the loop's time; it ends what is over and answers when the next is, or None where nobody waits.
@@ -23,24 +23,24 @@ class Alarm:
         until = now + self._seconds
         # One that is overdue belongs to a loop that has ended, or to one that was held up: another does no harm.
         if self._timer is None or self._timer.when() < now:
-            self._timer = loop.call_at(until, self._rung)
+            self._timer = loop.call_at(until, self._fire)
         return until
 
-    def _rung(self) -> None:
+    def _fire(self) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
         following = self._ring(now)
         if following is None:
             self._timer = None
         else:
-            self._timer = loop.call_at(max(following, now + self._seconds * EXACTNESS), self._rung)
+            self._timer = loop.call_at(max(following, now + self._seconds * EXACTNESS), self._fire)
 
 
 class TimeLimit:
     """What ``asyncio.timeout(seconds)`` does for one task at a time, for any number of them."""
 
     def __init__(self, seconds: float) -> None:
-        self._alarm = Alarm(seconds, self._end)
+        self._alarm = SharedTimer(seconds, self._end)
         self._waits: dict[_Wait, None] = {}  # in the order in which their time is up
 
     def __call__(self) -> "_Wait":

@@ -30,7 +30,7 @@ from bodhi.telemetry import statement_spans
 from bodhi.urls import mask_url
 
 LONGEST_IDLE_SECONDS = 240  # firewalls forget a silent connection after 5 minutes or more, without telling it
-FAREWELL_SECONDS = 1.0  # for closing connections politely, which spares the server's log
+CLOSE_SECONDS = 1.0  # for closing connections politely, which spares the server's log
 ATTEMPTS = 3  # of a single statement that lost a deadlock or a stale plan: nothing of it happened
 
 Answer = TypeVar("Answer")
@@ -88,7 +88,7 @@ class PostgresDatabase:
 
     async def __aexit__(self, *_: object) -> None:
         with suppress(TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            async with asyncio.timeout(FAREWELL_SECONDS):
+            async with asyncio.timeout(CLOSE_SECONDS):
                 await asyncio.gather(*(connection.raw.close() for connection in self._kept if connection.is_open))
         self._kept.clear()
         pool, self._pool = self._pool, None
@@ -183,7 +183,7 @@ class PostgresDatabase:
             raise self._told(error) from error
 
     def _told(self, error: Exception) -> DatabaseError:
-        if _befalls_all(error):
+        if _affects_all_requests(error):
             # The idle connections share the fate of this one, most likely, and each would cost a caller the
             # whole limit to find out: a network that swallows packets says nothing.
             self._distrust()
@@ -250,7 +250,7 @@ class _Connection:
         """
         raw, self.raw = self.raw, None
         if raw is not None:
-            task = asyncio.get_running_loop().create_task(_farewell(raw))
+            task = asyncio.get_running_loop().create_task(_close_quietly(raw))
             _FAREWELLS.add(task)  # the loop itself holds tasks only weakly
             task.add_done_callback(_FAREWELLS.discard)
 
@@ -322,9 +322,9 @@ class _Connection:
 _FAREWELLS: set["asyncio.Task[None]"] = set()
 
 
-async def _farewell(raw: Any) -> None:
+async def _close_quietly(raw: Any) -> None:
     with suppress(TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        async with asyncio.timeout(FAREWELL_SECONDS):
+        async with asyncio.timeout(CLOSE_SECONDS):
             await raw.close()
     with suppress(asyncpg.InterfaceError):
         raw.terminate()
@@ -373,7 +373,7 @@ _UNDONE = (
 )
 
 
-def _befalls_all(error: Exception) -> bool:
+def _affects_all_requests(error: Exception) -> bool:
     """Whether *error* is about the server or the network, rather than about one connection or one statement."""
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""

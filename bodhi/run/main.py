@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bodhi import logs
 from bodhi.errors import ConfigurationError
-from bodhi.metrics.board import Board
+from bodhi.metrics.shared_counters import SharedCounters
 from bodhi.run.connections import Limits
 from bodhi.run.metrics import MetricsPort, bind_metrics
 from bodhi.run.process import SERVICE_SHARE, serve_in_process
@@ -42,7 +42,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> int:
 
 
 def _port_of(bound: Sequence[socket.socket]) -> MetricsPort | None:
-    return MetricsPort(bound, Board(1).take(0)) if bound else None
+    return MetricsPort(bound, SharedCounters(1).take(0)) if bound else None
 
 
 def _serve_with_provider(

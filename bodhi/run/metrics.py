@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from aiohttp import hdrs, web
 
 from bodhi.errors import ConfigurationError
-from bodhi.metrics.board import PUBLISH_SECONDS, Place
+from bodhi.metrics.shared_counters import PUBLISH_SECONDS, Slot
 from bodhi.run.connections import BoundedRunner, Limits, Site
 from bodhi.run.sockets import bind_to
-from bodhi.server.application_metrics import Watch
+from bodhi.server.application_metrics import ApplicationMetrics
 from bodhi.server.http import headers
 from bodhi.server.http.errors import error_middleware
 from bodhi.server.http.hosts import rebinding_guard
-from bodhi.server.http.request_filters import Guard, edge_middleware
-from bodhi.server.services import WATCH
+from bodhi.server.http.request_filters import RequestFilter, request_filter_middleware
+from bodhi.server.services import METRICS
 from bodhi.server.status.api import COMMIT_SHA, program_version
 from bodhi.settings import BODHI_METRICS_HOST, BODHI_METRICS_PORT, BODHI_PORT, Settings
 
@@ -34,7 +34,7 @@ class MetricsPort:
     """Where a process serves ``/metrics``, and its place among the others."""
 
     bound: Sequence[socket.socket]
-    place: Place
+    place: Slot
 
 
 def bind_metrics(settings: Settings) -> list[socket.socket]:
@@ -63,7 +63,7 @@ async def served_metrics(port: MetricsPort | None, app: web.Application, setting
     if port is None:
         yield
         return
-    watch, place = app[WATCH], port.place
+    watch, place = app[METRICS], port.place
     limits = Limits.of(settings)
     limits = replace(limits, connections=min(CONNECTIONS, limits.connections))
     # Prometheus comes by address, or by a name that the settings know; any other name may be DNS rebinding.
@@ -83,7 +83,9 @@ async def served_metrics(port: MetricsPort | None, app: web.Application, setting
         place.put(watch.snapshot())
 
 
-def _application(watch: Watch, place: Place, build: Mapping[str, str], guard: Guard) -> web.Application:
+def _application(
+    watch: ApplicationMetrics, place: Slot, build: Mapping[str, str], guard: RequestFilter
+) -> web.Application:
     # Here, so that a server without metrics does not import a client library for them.
     from bodhi.metrics.exposition import CONTENT_TYPE, exposition
 
@@ -93,13 +95,13 @@ def _application(watch: Watch, place: Place, build: Mapping[str, str], guard: Gu
         body = exposition(place.total(), build)
         return web.Response(body=body, headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
 
-    app = web.Application(middlewares=[error_middleware, edge_middleware([guard])])
+    app = web.Application(middlewares=[error_middleware, request_filter_middleware([guard])])
     headers.setup(app, is_https=False)
     app.add_routes([web.get(PATH, scrape)])
     return app
 
 
-async def _publish(watch: Watch, place: Place) -> None:
+async def _publish(watch: ApplicationMetrics, place: Slot) -> None:
     while True:
         place.put(watch.snapshot())
         await asyncio.sleep(PUBLISH_SECONDS)

@@ -16,7 +16,7 @@ from multiprocessing import connection
 from multiprocessing.context import ForkProcess
 
 from bodhi.errors import BodhiError, ConfigurationError
-from bodhi.metrics.board import Board
+from bodhi.metrics.shared_counters import SharedCounters
 from bodhi.run.metrics import MetricsPort
 from bodhi.run.process import serve_in_process
 from bodhi.run.sockets import share
@@ -57,7 +57,7 @@ class Supervisor:
         self._settings = settings
         self._bound = bound
         self._metrics = metrics
-        self._board = Board(settings.workers) if metrics else None
+        self._board = SharedCounters(settings.workers) if metrics else None
         self._fork = multiprocessing.get_context("fork")
         self._workers = [_Worker() for _ in range(settings.workers)]
         # Nobody writes to it; workers read its end of file when this process is gone, however it went.
@@ -70,17 +70,17 @@ class Supervisor:
 
         Raises what kept the first workers from starting.
         """
-        with self._heard_signals():
+        with self._received_signals():
             try:
                 announced = False
                 while not self._signals:
                     self._start_missing()
                     self._wait(self._next_start_at())
-                    self._hear_from_workers(is_starting=not announced)
+                    self._read_worker_messages(is_starting=not announced)
                     if not announced and all(worker.is_ready for worker in self._workers):
                         announced = True
                         ready()
-                    self._bury(is_starting=not announced)
+                    self._reap(is_starting=not announced)
                 log.info("ending %d workers", len(self._processes()))
             finally:
                 self._end()
@@ -127,7 +127,7 @@ class Supervisor:
             status.send(str(error))
             raise SystemExit(error.exit_status) from None
 
-    def _hear_from_workers(self, *, is_starting: bool) -> None:
+    def _read_worker_messages(self, *, is_starting: bool) -> None:
         for worker, said in self._words():
             if said == READY:
                 worker.is_ready = True
@@ -145,7 +145,7 @@ class Supervisor:
                 worker.status = None
                 yield worker, status.recv()
 
-    def _bury(self, *, is_starting: bool) -> None:
+    def _reap(self, *, is_starting: bool) -> None:
         for worker, process in self._ended():
             how = _manner_of(process.exitcode)
             if is_starting:
@@ -198,7 +198,7 @@ class Supervisor:
             self._wakeup.recv(1024)
 
     @contextmanager
-    def _heard_signals(self) -> Iterator[None]:
+    def _received_signals(self) -> Iterator[None]:
         self._wakeup.setblocking(False)
         self._waker.setblocking(False)
         handlers = {number: signal.signal(number, lambda got, _: self._signals.append(got)) for number in SIGNALS}

@@ -19,16 +19,16 @@ from bodhi.server.http import headers, request_id
 from bodhi.server.http import instrumentation as watching
 from bodhi.server.http import lifecycle as life
 from bodhi.server.http.access_log import LOGGER, AccessLog
-from bodhi.server.http.canonical import canonical_guard
+from bodhi.server.http.canonical import canonical_filter
 from bodhi.server.http.cors import cors_middleware
-from bodhi.server.http.cross_site import cross_site_guard
+from bodhi.server.http.cross_site import cross_site_filter
 from bodhi.server.http.error_pages import page_error_middleware
 from bodhi.server.http.errors import api_error_middleware, error_middleware
-from bodhi.server.http.forwarded import client_of, forwarded_guard
-from bodhi.server.http.hosts import PUBLIC_URL, host_guard
+from bodhi.server.http.forwarded import client_of, forwarded_filter
+from bodhi.server.http.hosts import PUBLIC_URL, host_filter
 from bodhi.server.http.openapi_route import DESCRIPTION, Description
 from bodhi.server.http.public_url import PublicUrl
-from bodhi.server.http.request_filters import edge_middleware
+from bodhi.server.http.request_filters import request_filter_middleware
 from bodhi.server.http.stripping import stripping_middleware
 from bodhi.server.login import backchannel
 from bodhi.server.lost_keys import warn_of_lost_keys
@@ -92,10 +92,10 @@ def _guard_the_edge(app: web.Application, settings: Settings, service: DefaultSe
     )
     redirects = settings.canonical_redirect
     guards = [
-        forwarded_guard(settings.trusted_proxies),
-        host_guard(public_url, own_host=settings.host, allowed_hosts=settings.allowed_hosts, redirects=redirects),
+        forwarded_filter(settings.trusted_proxies),
+        host_filter(public_url, own_host=settings.host, allowed_hosts=settings.allowed_hosts, redirects=redirects),
         # A proxy asks there in the name of a page, and would send people to the question rather than to the page.
-        canonical_guard(public_url, enabled=redirects, exempt=[verify.PATH]),
-        cross_site_guard(service.cookie.full_name, exempt=[backchannel.PATH]),
+        canonical_filter(public_url, enabled=redirects, exempt=[verify.PATH]),
+        cross_site_filter(service.cookie.full_name, exempt=[backchannel.PATH]),
     ]
-    app.middlewares.extend([stripping_middleware, cors_middleware, edge_middleware(guards)])
+    app.middlewares.extend([stripping_middleware, cors_middleware, request_filter_middleware(guards)])

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class Watch:
+class ApplicationMetrics:
     """The counters of one application."""
 
     sessions: SessionCounters

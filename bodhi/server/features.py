@@ -18,7 +18,7 @@ from bodhi.oidc.responses import ClientCredentials, Tokens
 from bodhi.server.access.leases import Leases
 from bodhi.server.access.principal import ExternalApp
 from bodhi.server.access.role_mapping import Roles
-from bodhi.server.access.ttl_cache import Memory
+from bodhi.server.access.ttl_cache import TtlCache
 from bodhi.server.apps.external_apps import ExternalApps
 from bodhi.server.apps.service import AppAccessRequests
 from bodhi.server.authentication.authenticator import AUTHENTICATOR, Authenticator
@@ -26,28 +26,28 @@ from bodhi.server.authentication.bearer import BearerAuthenticator
 from bodhi.server.authentication.refresh import Refresher
 from bodhi.server.databases import application_database, application_database_faults
 from bodhi.server.http.lifecycle import LIFE
-from bodhi.server.login.api import DESK, LoginDesk
+from bodhi.server.login.api import LOGIN, LoginService
 from bodhi.server.login.provider_sessions import ProviderSessions
-from bodhi.server.login.service import Logins
-from bodhi.server.monitoring import add_watch, recorded_activity
+from bodhi.server.login.service import LoginFlow
+from bodhi.server.monitoring import add_metrics, recorded_activity
 from bodhi.server.roles.service import AccessRequests
 from bodhi.server.services import (
     ACCESS_REQUESTS,
     API_TOKENS,
     APP_ACCESS_REQUESTS,
     INSTANCES,
-    PEOPLE,
-    SETTINGS_BOOK,
+    PROFILES,
+    SETTINGS_SERVICE,
     USERS,
 )
-from bodhi.server.settings.service import AppSettings, editable_settings
-from bodhi.server.setup.api import SETUP, SetupDesk
+from bodhi.server.settings.service import SettingsService, editable_settings
+from bodhi.server.setup.api import SETUP, SetupService
 from bodhi.server.setup.instance import Instance, InstanceService, Status
 from bodhi.server.status.api import program_version
 from bodhi.server.tokens.service import ApiTokens
-from bodhi.server.users.profiles import People
+from bodhi.server.users.profiles import Profiles
 from bodhi.server.users.role_checks import RoleChecks
-from bodhi.server.users.service import Consequences, Users
+from bodhi.server.users.service import RoleChangeHooks, Users
 from bodhi.session import DefaultSessionService
 from bodhi.session.handles import handle_of
 from bodhi.settings import Settings
@@ -59,7 +59,7 @@ REFRESH_SHARE = 0.9  # of the time for the end: until then refreshed tokens may 
 log = logging.getLogger(__name__)
 
 
-class Http:
+class HttpClient:
     """The one HTTP client of the application, there while it is in service."""
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ class _PatientGrant:
 
 
 @dataclass(frozen=True)
-class _Parts:
+class _Services:
     """What several services are made of."""
 
     settings: Settings
@@ -100,7 +100,7 @@ class _Parts:
     database: Database
     provider: IdentityProvider
     instances: InstanceService
-    people: People
+    people: Profiles
     leases: Leases
     roles: Roles
 
@@ -112,7 +112,7 @@ class _Parts:
 
 def add_logins(app: web.Application, settings: Settings, sessions: DefaultSessionService, times: RequestTimes) -> None:
     """Make *app* log people in, as *settings* say, and watch it; nothing is opened before it starts up."""
-    http = Http()
+    http = HttpClient()
     database = application_database(settings)
     parts = _parts(settings, sessions, database, http)
     tokens = app[API_TOKENS] = ApiTokens(
@@ -121,12 +121,12 @@ def add_logins(app: web.Application, settings: Settings, sessions: DefaultSessio
         default_lifetime_seconds=settings.api_token_lifetime_seconds,
         role_max_age_seconds=settings.auth_role_max_age_seconds,
     )
-    book = app[SETTINGS_BOOK] = AppSettings(settings, database, editable=editable_settings(tokens))
+    book = app[SETTINGS_SERVICE] = SettingsService(settings, database, editable=editable_settings(tokens))
     provider_sessions = ProviderSessions(database)
     exchanges = _add_requests_and_users(app, parts)
     role_checks = RoleChecks(parts.provider, instances=parts.instances, people=parts.people)
     refresher = app[REFRESHER] = _add_login(app, parts, provider_sessions, role_checks)
-    add_watch(app, sessions=sessions, database=database, refresher=refresher, exchanges=exchanges, times=times)
+    add_metrics(app, sessions=sessions, database=database, refresher=refresher, exchanges=exchanges, times=times)
 
     async def in_service(_: web.Application) -> AsyncIterator[None]:
         with application_database_faults(settings):
@@ -154,7 +154,7 @@ def _left_to_end(app: web.Application, settings: Settings) -> float:
     return max(0.0, settings.shutdown_timeout_seconds * REFRESH_SHARE - app[LIFE].seconds_ending)
 
 
-def _parts(settings: Settings, sessions: DefaultSessionService, database: Database, http: Http) -> _Parts:
+def _parts(settings: Settings, sessions: DefaultSessionService, database: Database, http: HttpClient) -> _Services:
     provider = IdentityProvider(
         settings.auth_issuer or "https://nobody.invalid",
         http=http if settings.auth_issuer is not None else _nobody,
@@ -171,13 +171,13 @@ def _parts(settings: Settings, sessions: DefaultSessionService, database: Databa
         configured=_configured(settings),
         leases=leases,
     )
-    return _Parts(
+    return _Services(
         settings,
         sessions,
         database,
         provider,
         instances,
-        People(database, role_max_age_seconds=settings.auth_role_max_age_seconds),
+        Profiles(database, role_max_age_seconds=settings.auth_role_max_age_seconds),
         leases,
         Roles(settings.auth_roles_claim, settings.auth_roles),
     )
@@ -193,11 +193,11 @@ def _nobody() -> aiohttp.ClientSession:
     raise ProviderLacks("no identity provider is configured")
 
 
-def _add_requests_and_users(app: web.Application, parts: _Parts) -> Memory[ExternalApp]:
+def _add_requests_and_users(app: web.Application, parts: _Services) -> TtlCache[ExternalApp]:
     """Answers where exchanged tokens are remembered."""
     app[INSTANCES] = parts.instances
-    app[PEOPLE] = parts.people
-    app[SETUP] = SetupDesk(
+    app[PROFILES] = parts.people
+    app[SETUP] = SetupService(
         parts.instances, parts.provider if parts.has_provider else None, secret=parts.settings.setup_secret
     )
     app[ACCESS_REQUESTS] = AccessRequests(
@@ -207,7 +207,7 @@ def _add_requests_and_users(app: web.Application, parts: _Parts) -> Memory[Exter
         end_sessions=parts.sessions.clear_sessions_for_user,
         leases=parts.leases,
     )
-    memory: Memory[ExternalApp] = Memory(seconds=parts.settings.exchange_memory_seconds, most=MOST_REMEMBERED)
+    memory: TtlCache[ExternalApp] = TtlCache(seconds=parts.settings.exchange_memory_seconds, most=MOST_REMEMBERED)
     app_access_requests = app[APP_ACCESS_REQUESTS] = AppAccessRequests(
         parts.database,
         parts.provider,
@@ -240,7 +240,7 @@ def _add_requests_and_users(app: web.Application, parts: _Parts) -> Memory[Exter
         parts.provider,
         people=parts.people,
         leases=parts.leases,
-        consequences=Consequences(
+        consequences=RoleChangeHooks(
             end_sessions=parts.sessions.clear_sessions_for_user,
             disable_tokens_of=disable_tokens_of,
             forget_user=parts.people.forget_user,
@@ -253,10 +253,10 @@ def _add_requests_and_users(app: web.Application, parts: _Parts) -> Memory[Exter
 
 
 def _add_login(
-    app: web.Application, parts: _Parts, provider_sessions: ProviderSessions, role_checks: RoleChecks
+    app: web.Application, parts: _Services, provider_sessions: ProviderSessions, role_checks: RoleChecks
 ) -> Refresher:
     settings = parts.settings
-    logins = Logins(
+    logins = LoginFlow(
         parts.provider if parts.has_provider else None,
         instances=parts.instances,
         people=parts.people,
@@ -276,7 +276,7 @@ def _add_login(
         notes=logins,
         name_of=handle_of,
     )
-    app[DESK] = LoginDesk(
+    app[LOGIN] = LoginService(
         logins=logins,
         instances=parts.instances,
         provider=parts.provider if parts.has_provider else None,

@@ -9,12 +9,12 @@ from aiohttp import web
 from bodhi.database import Database
 from bodhi.metrics.requests import RequestTimes
 from bodhi.server.access.principal import ExternalApp
-from bodhi.server.access.ttl_cache import Memory
+from bodhi.server.access.ttl_cache import TtlCache
 from bodhi.server.activity.service import Activity, ActivityRecorder
-from bodhi.server.application_metrics import Watch
+from bodhi.server.application_metrics import ApplicationMetrics
 from bodhi.server.authentication.refresh import Refresher
-from bodhi.server.login.api import DESK
-from bodhi.server.services import ACTIVITY, API_TOKENS, WATCH
+from bodhi.server.login.api import LOGIN
+from bodhi.server.services import ACTIVITY, API_TOKENS, METRICS
 from bodhi.session import DefaultSessionService
 from bodhi.session.sql_store import SqlSessionStore
 
@@ -22,13 +22,13 @@ from bodhi.session.sql_store import SqlSessionStore
 _NO_REVOCATIONS = frozenset({"logout", "replaced", "expired", "unreadable"})
 
 
-def add_watch(
+def add_metrics(
     app: web.Application,
     *,
     sessions: DefaultSessionService,
     database: Database,
     refresher: Refresher,
-    exchanges: "Memory[ExternalApp]",
+    exchanges: "TtlCache[ExternalApp]",
     times: RequestTimes,
 ) -> None:
     """Make *app* tell its numbers; *database* is the application's own."""
@@ -36,10 +36,10 @@ def add_watch(
     store = sessions.get_session_store()
     if isinstance(store, SqlSessionStore):
         databases["session"] = store.database.counters
-    app[WATCH] = Watch(
+    app[METRICS] = ApplicationMetrics(
         sessions=sessions.counters,
         count_live=sessions.count_sessions,
-        logins=app[DESK].counters,
+        logins=app[LOGIN].counters,
         refresher=refresher,
         api_tokens=lambda: app[API_TOKENS].remembered,
         exchanges=exchanges,
@@ -52,7 +52,7 @@ def add_watch(
 @asynccontextmanager
 async def recorded_activity(app: web.Application) -> AsyncIterator[None]:
     """Inside, what *app* does is written down minute by minute."""
-    watch = app[WATCH]
+    watch = app[METRICS]
     recorder = ActivityRecorder(app[ACTIVITY], amounts=lambda: amounts_of(watch), count_live=watch.count_live)
     recording = asyncio.create_task(recorder.run())
     try:
@@ -63,7 +63,7 @@ async def recorded_activity(app: web.Application) -> AsyncIterator[None]:
         await recorder.close()
 
 
-def amounts_of(watch: Watch) -> Mapping[str, int]:
+def amounts_of(watch: ApplicationMetrics) -> Mapping[str, int]:
     """What has happened in this process, as the administrator's plots name it."""
     return {
         "logins": watch.logins.logins,

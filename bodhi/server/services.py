@@ -5,24 +5,24 @@ from aiohttp import web
 from bodhi.server.access.errors import ApiError, ProviderUnavailable, RefreshRefused
 from bodhi.server.access.principal import AuthContext, SessionUser
 from bodhi.server.activity.service import Activity
-from bodhi.server.application_metrics import Watch
+from bodhi.server.application_metrics import ApplicationMetrics
 from bodhi.server.apps.service import AppAccessRequests
 from bodhi.server.roles.service import AccessRequests
-from bodhi.server.settings.protocol import SettingsBook
+from bodhi.server.settings.protocol import SettingsEditor
 from bodhi.server.setup.instance import InstanceService
 from bodhi.server.tokens.service import ApiTokens
-from bodhi.server.users.profiles import People
+from bodhi.server.users.profiles import Profiles
 from bodhi.server.users.service import Users
 
 INSTANCES = web.AppKey("INSTANCES", InstanceService)
 ACCESS_REQUESTS = web.AppKey("ACCESS_REQUESTS", AccessRequests)
-PEOPLE = web.AppKey("PEOPLE", People)
+PROFILES = web.AppKey("PROFILES", Profiles)
 USERS = web.AppKey("USERS", Users)
 API_TOKENS = web.AppKey("API_TOKENS", ApiTokens)
 APP_ACCESS_REQUESTS = web.AppKey("APP_ACCESS_REQUESTS", AppAccessRequests)
-SETTINGS_BOOK: "web.AppKey[SettingsBook]" = web.AppKey("SETTINGS_BOOK", object)  # type: ignore[arg-type]
+SETTINGS_SERVICE: "web.AppKey[SettingsEditor]" = web.AppKey("SETTINGS_SERVICE", object)  # type: ignore[arg-type]
 ACTIVITY = web.AppKey("ACTIVITY", Activity)
-WATCH = web.AppKey("WATCH", Watch)
+METRICS = web.AppKey("METRICS", ApplicationMetrics)
 CONTEXT: "web.RequestKey[AuthContext]" = web.RequestKey("CONTEXT", object)  # type: ignore[arg-type]
 
 # Why it cannot be told who makes a request: they may be logged in, and be anonymous for no other reason.

@@ -14,7 +14,7 @@ from bodhi.session.errors import SessionError
 from bodhi.session.handles import digest_of, handle_of
 from bodhi.session.merge import merge
 from bodhi.session.owner import owner_of
-from bodhi.session.records import Ages, Device, NewSession, Save, SessionRecord
+from bodhi.session.records import Device, NewExpiry, NewSession, Save, SessionRecord
 from bodhi.session.sealing import format_of, open_data, seal_data
 
 Answer = TypeVar("Answer")
@@ -78,12 +78,12 @@ class Changes:
 
         return NewSession(digest, seal, owner, self._idle_ms, self._lifetime_ms, max_age_ms, device)
 
-    def ages(self, current: SessionRecord, max_age: int | None) -> Ages:
+    def ages(self, current: SessionRecord, max_age: int | None) -> NewExpiry:
         """Times that end *current* *max_age* seconds from its ``now``; with None the timeouts alone decide."""
         longest = current.created_at + self._lifetime_ms
-        return Ages(self._idle_ms, longest if max_age is None else min(longest, current.now + max_age * 1000))
+        return NewExpiry(self._idle_ms, longest if max_age is None else min(longest, current.now + max_age * 1000))
 
-    def save(self, current: SessionRecord, plaintext: bytes, owner: str | None, ages: Ages | None) -> Save:
+    def save(self, current: SessionRecord, plaintext: bytes, owner: str | None, ages: NewExpiry | None) -> Save:
         """A save of *plaintext* over *current*, in the format of what is there: ``rekey`` alone changes that."""
         sealed = seal_data(
             self.keyring,
@@ -131,7 +131,7 @@ def saved_record(current: SessionRecord, save: Save) -> SessionRecord:
     )
 
 
-class Saving:
+class Update:
     """A change of *session* to *data*, made on whatever the session is by then.
 
     With *ages* the session then ends *max_age* seconds from the save, within the timeouts.
@@ -162,7 +162,7 @@ class Saving:
         return self.save
 
 
-class Moving:
+class Rotation:
     """A move of *session*, changed to *data*, to the id *session_id*."""
 
     def __init__(
@@ -203,7 +203,7 @@ class NothingToSave(Exception):
     """An atomic change left the data as it was: its transaction ends without a write."""
 
 
-class Atomic(Generic[Answer]):
+class AtomicChange(Generic[Answer]):
     """A change of whatever is stored, made while nobody else can change it."""
 
     def __init__(

@@ -11,14 +11,14 @@ from aiohttp.typedefs import Handler, Middleware
 
 from bodhi.session import aiohttp_keys
 from bodhi.session.errors import SessionError
+from bodhi.session.request_session import REQUEST_SESSION, RequestSession
 from bodhi.session.service import DefaultSessionService
 from bodhi.session.session import Session
-from bodhi.session.visit import VISIT, Visit
 
 SESSIONS = web.AppKey("SESSIONS", DefaultSessionService)
 
 # Found by the writer of the response, which a request shares with its clones; each clone has request keys of its own.
-Visits = MutableMapping[AbstractStreamWriter, Visit]
+Visits = MutableMapping[AbstractStreamWriter, RequestSession]
 
 
 def remote_of(request: web.Request) -> str | None:
@@ -84,8 +84,8 @@ def session_middleware(
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        visit = Visit(service, request, remote=client_of(request), max_age=max_age, saves_at_once=True)
-        visits[request.writer] = request[VISIT] = visit
+        visit = RequestSession(service, request, remote=client_of(request), max_age=max_age, supports_save=True)
+        visits[request.writer] = request[REQUEST_SESSION] = visit
         request[aiohttp_keys.STORAGE] = visit
         try:
             response = await handler(request)
@@ -105,7 +105,7 @@ def session_middleware(
     return middleware
 
 
-async def _finish(visit: Visit, session: Session, response: web.StreamResponse) -> None:
+async def _finish(visit: RequestSession, session: Session, response: web.StreamResponse) -> None:
     """Keep what the handler changed, while an error can still take the place of *response*."""
     status = getattr(response, "status", 500)  # what is no response at all becomes one of 500
     if status >= 500:
@@ -119,7 +119,7 @@ async def _finish(visit: Visit, session: Session, response: web.StreamResponse) 
             raise
 
 
-async def _before_headers(visit: Visit, response: web.StreamResponse) -> None:
+async def _before_headers(visit: RequestSession, response: web.StreamResponse) -> None:
     """Keep what a stream's handler changed, or a middleware around :func:`setup`'s; tell the browser, and caches.
 
     Only here, since a middleware may have put another response in the place of the handler's.
@@ -131,7 +131,7 @@ async def _before_headers(visit: Visit, response: web.StreamResponse) -> None:
     visit.headers_are_out = True
 
 
-async def _keep_before_headers(visit: Visit, session: Session, response: web.StreamResponse) -> None:
+async def _keep_before_headers(visit: RequestSession, session: Session, response: web.StreamResponse) -> None:
     if response.status >= 500:
         visit.lose(f"the response is {response.status}")
         return

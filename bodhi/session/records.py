@@ -90,7 +90,7 @@ class Revoked(Record, frozen=True, gc=False):
     user_id: str | None
 
 
-class Ages(Record, frozen=True, gc=False):
+class NewExpiry(Record, frozen=True, gc=False):
     """New times for a session: it ends at ``ends_at``, or ``idle_ms`` after its last use."""
 
     idle_ms: int
@@ -104,7 +104,7 @@ class Save(Record, frozen=True, gc=False):
     version: int
     data: bytes
     user_id: str | None
-    ages: Ages | None = None  # None: times stay as they are
+    ages: NewExpiry | None = None  # None: times stay as they are
 
 
 class Touch(Record, frozen=True, gc=False):

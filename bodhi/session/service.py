@@ -13,7 +13,7 @@ from bodhi.session.cursors import cursor_of, end_of_page, end_of_user_page
 from bodhi.session.endings import Reason, note_ended
 from bodhi.session.errors import SessionUnavailable
 from bodhi.session.handles import handle_of
-from bodhi.session.keeper import SessionKeeper
+from bodhi.session.manager import SessionManager
 from bodhi.session.owner import user_text
 from bodhi.session.records import SessionListing, SessionRecord
 from bodhi.session.sql_store import Clock, SqlSessionStore, open_store
@@ -45,7 +45,7 @@ class SessionPage:
     after: str | None
 
 
-class DefaultSessionService(SessionKeeper):
+class DefaultSessionService(SessionManager):
     """Sessions in the database that a URL names.
 
     ``await DefaultSessionService.connect(url, keys=[...])`` gives one that works, to be closed; a service from
@@ -65,7 +65,7 @@ class DefaultSessionService(SessionKeeper):
         """A service on any *store*; *database* is what :meth:`open` connects and migrates for it.
 
         With *sweep_seconds* None expired sessions are deleted only when :meth:`sweep` is called. *policy* is
-        :class:`SessionKeeper`'s.
+        :class:`SessionManager`'s.
         """
         super().__init__(store, **policy)
         self._database = database

@@ -14,7 +14,7 @@ from bodhi.session.records import Record
 from bodhi.session.revocation import UntilRevoked
 
 if TYPE_CHECKING:
-    from bodhi.session.visit import Visit
+    from bodhi.session.request_session import RequestSession
 
 Answer = TypeVar("Answer")
 
@@ -36,7 +36,7 @@ class Session(aiohttp_session.Session):
         stored: OpenSession | None,
         *,
         max_age: int | None = None,
-        visit: "Callable[[], Visit | None] | None" = None,
+        visit: "Callable[[], RequestSession | None] | None" = None,
         was_loaded: bool = False,
     ) -> None:
         """*visit* refers to the visit that ``save()`` goes through, weakly."""
@@ -171,7 +171,7 @@ class Session(aiohttp_session.Session):
         self._visit_for("until_revoked")  # or nobody would hear why nothing is ever revoked
         return UntilRevoked(self.revoked, socket, code)
 
-    def _visit_for(self, call: str) -> "Visit":
+    def _visit_for(self, call: str) -> "RequestSession":
         if self._visit is None or (visit := self._visit()) is None:
             raise RuntimeError(
                 f"session.{call}() works in a request where bodhi.session.setup(app, service) was called"
@@ -186,9 +186,9 @@ class Session(aiohttp_session.Session):
             self._may_differ = True
             self.stored = stored
 
-    def taken(self) -> "Taken":
+    def taken(self) -> "PendingChange":
         """What there is to save now; what changes from here on counts as changed after it."""
-        taken = Taken(
+        taken = PendingChange(
             dict(self._mapping),
             is_invalidated=self.is_invalidated,
             wants_rotation=self.wants_rotation,
@@ -198,14 +198,14 @@ class Session(aiohttp_session.Session):
         self.is_invalidated = self.wants_rotation = self.wants_renewal = self._forced = False
         return taken
 
-    def put_back(self, taken: "Taken") -> None:
+    def put_back(self, taken: "PendingChange") -> None:
         """*taken* could not be saved: it stays to be saved."""
         self.is_invalidated |= taken.is_invalidated
         self.wants_rotation |= taken.wants_rotation
         self.wants_renewal |= taken.wants_renewal
         self._forced |= taken.is_forced
 
-    def was_stored(self, stored: OpenSession | None, taken: "Taken") -> None:
+    def was_stored(self, stored: OpenSession | None, taken: "PendingChange") -> None:
         """Go on from *stored*, which *taken* became; None: the session has no row any more."""
         self.stored = stored
         self.stored_max_age = self.max_age
@@ -224,7 +224,7 @@ class Session(aiohttp_session.Session):
             self._created = stored.record.created_at // 1000
 
 
-class Taken(Record, frozen=True, gc=True):
+class PendingChange(Record, frozen=True, gc=True):
     """What a session is to be saved with."""
 
     data: dict[str, Any]  # the values themselves, no copies

@@ -39,9 +39,9 @@ class SqlSessionStore:
     *clock* gives the time in milliseconds since 1970, or None for the database's own clock, which is the rule.
     """
 
-    trips = 2  # of loads, and of saves, under way at once: what comes meanwhile shares the next one
-    save_trips = 2
-    largest_trip = 64
+    max_in_flight = 2  # of loads, and of saves, under way at once: what comes meanwhile shares the next one
+    saves_in_flight = 2
+    max_batch = 64
     sweep_batch = 1000  # at most
     clear_batch = 10_000  # a tenth of a second
 
@@ -51,15 +51,15 @@ class SqlSessionStore:
         self._sweep_batch = SMALLEST_SWEEP
         self._loads: Coalescer[bytes, SessionRecord] = Coalescer(
             self._load_each,
-            trips=self.trips,
-            largest=self.largest_trip,
+            max_in_flight=self.max_in_flight,
+            largest=self.max_batch,
             shared=True,
             limit_seconds=database.limit_seconds,
         )
         self._saves: Coalescer[Save, bool] = Coalescer(
             self._save_each,
-            trips=self.save_trips,
-            largest=self.largest_trip,
+            max_in_flight=self.saves_in_flight,
+            largest=self.max_batch,
             shared=False,
             limit_seconds=database.limit_seconds,
         )
@@ -78,7 +78,7 @@ class SqlSessionStore:
         cap: UserCap | None = None,
     ) -> SessionRecord:
         if replaces is None and cap is None:
-            with _own_errors():
+            with map_session_errors():
                 return await self._insert(self._database, new)
         async with self._transaction(*_turns(cap, replaces)) as transaction:
             await self._lock_user(transaction, cap)
@@ -88,7 +88,7 @@ class SqlSessionStore:
                     raise SessionGone
             record = await self._insert(transaction, new)
             trimmed = await self._trim_user(transaction, cap, keep=record.digest)
-        _tell(cap, trimmed)
+        _notify_trimmed(cap, trimmed)
         return record
 
     async def _insert(self, executor: Executor, new: NewSession) -> SessionRecord:
@@ -112,13 +112,13 @@ class SqlSessionStore:
         return _record(row)
 
     async def data_format(self) -> int:
-        with _own_errors():
+        with map_session_errors():
             row = await self._database.maybe("read_beginning", now=self._clock())
         return written_format(row["data_format"] if row else None)
 
     async def write_newest_format(self) -> bool:
         """Let every node write the newest format from now on; whether an older one was written before."""
-        with _own_errors():
+        with map_session_errors():
             return bool(await self._database.count("write_data_format", data_format=NEWEST_FORMAT))
 
     async def load(self, digest: bytes) -> SessionRecord | None:
@@ -199,13 +199,13 @@ class SqlSessionStore:
             if row is None:
                 return None  # it expired between the two statements
             trimmed = await self._trim_user(transaction, cap, keep=new.digest)
-        _tell(cap, trimmed)
+        _notify_trimmed(cap, trimmed)
         return _record(row)
 
     async def touch(self, touches: Sequence[Touch]) -> int:
         # By digest, so that two processes lock the same rows in the same order.
         ordered = sorted(touches, key=lambda touch: touch.digest)
-        with _own_errors():
+        with map_session_errors():
             rows = await self._database.each(
                 "touch_session", [{**asdict(one), "now": self._clock()} for one in ordered]
             )
@@ -214,7 +214,7 @@ class SqlSessionStore:
     # What ends sessions takes turns with its like alone: it is not to wait until everybody has changed the session.
 
     async def delete(self, digest: bytes) -> bool:
-        with _own_errors():
+        with map_session_errors():
             async with self._database.turn(("end", handle_of(digest))):
                 row = await self._database.maybe("delete_session", digest=digest, now=self._clock())
         return bool(row and row["live"])
@@ -225,14 +225,14 @@ class SqlSessionStore:
             return None
         low, high = digests
         values = {"low": low, "high": high, "user_id": user_id, "now": self._clock()}
-        with _own_errors():
+        with map_session_errors():
             async with self._database.turn(("end", handle)):
                 rows = await self._database.many("revoke_session", **values)
         return next((Revoked(row["user_id"]) for row in rows if row["live"]), None)
 
     async def clear_user(self, user_id: str, *, keep: str | None = None) -> int:
         low, high = _kept(keep)
-        with _own_errors():
+        with map_session_errors():
             async with self._database.turn(("end of user", user_id)):
                 return await self._clear("clear_user", user_id=user_id, keep_low=low, keep_high=high)
 
@@ -254,12 +254,12 @@ class SqlSessionStore:
                 return live
 
     async def count_user(self, user_id: str) -> int:
-        with _own_errors():
+        with map_session_errors():
             row = await self._database.maybe("count_user", user_id=user_id, now=self._clock())
         return int(row["sessions"]) if row else 0
 
     async def count(self) -> int:
-        with _own_errors():
+        with map_session_errors():
             row = await self._database.maybe("count_sessions", now=self._clock())
         return int(row["sessions"]) if row else 0
 
@@ -277,7 +277,7 @@ class SqlSessionStore:
         self, user_id: str, *, after: tuple[int, bytes] = BEGINNING, limit: int
     ) -> Sequence[SessionListing]:
         created_at, digest = after
-        with _own_errors():
+        with map_session_errors():
             rows = await self._database.many(
                 "list_user",
                 user_id=user_id,
@@ -289,7 +289,7 @@ class SqlSessionStore:
         return [_listing(row) for row in rows]
 
     async def list_page(self, *, after: bytes = b"", limit: int) -> Sequence[SessionListing]:
-        with _own_errors():
+        with map_session_errors():
             rows = await self._database.many("list_sessions", after=after, batch=limit, now=self._clock())
         return [_listing(row) for row in rows]
 
@@ -303,14 +303,14 @@ class SqlSessionStore:
             yield [_stored_data(row) for row in rows]
 
     async def some_data(self, most: int) -> Sequence[StoredData]:
-        with _own_errors():
+        with map_session_errors():
             rows = await self._database.many("sample_data", most=most, now=self._clock())
         return [_stored_data(row) for row in rows]
 
     async def _pages(self, statement: str) -> AsyncIterator[Sequence[Row]]:
         after = b""
         while True:
-            with _own_errors():
+            with map_session_errors():
                 rows = await self._database.many(statement, after=after, batch=PAGE, now=self._clock())
             if rows:
                 yield rows
@@ -319,7 +319,7 @@ class SqlSessionStore:
             after = rows[-1]["digest"]
 
     async def live_among(self, digests: Sequence[bytes]) -> Collection[bytes]:
-        with _own_errors():
+        with map_session_errors():
             rows = await self._database.many("live_among", digests=b"".join(digests), now=self._clock())
         return {row["digest"] for row in rows}
 
@@ -330,7 +330,7 @@ class SqlSessionStore:
     async def rekey(self, page: Sequence[StoredData]) -> int:
         if not page:
             return 0
-        with _own_errors():
+        with map_session_errors():
             values = [{"digest": one.digest, "version": one.version, "data": one.data} for one in page]
             return len(await self._database.each("rekey_session", values))
 
@@ -361,7 +361,7 @@ class SqlSessionStore:
 
     @asynccontextmanager
     async def _transaction(self, *turns: Hashable) -> AsyncIterator[Executor]:
-        with _own_errors():
+        with map_session_errors():
             async with (
                 self._database.turn(*turns) as left_seconds,
                 self._database.transaction(limit_seconds=left_seconds) as transaction,
@@ -391,7 +391,7 @@ class SqlSessionStore:
 class SqliteSessionStore(SqlSessionStore):
     """Sessions in a SQLite file. Its one writer makes saves that wait for it share a transaction."""
 
-    save_trips = 1
+    saves_in_flight = 1
     sweep_batch = 250
     clear_batch = 100
 
@@ -407,7 +407,8 @@ def open_store(database: Database, *, clock: Clock = lambda: None) -> SqlSession
 
 
 @contextmanager
-def _own_errors() -> Iterator[None]:
+def map_session_errors() -> Iterator[None]:
+    """Raise the session's errors in place of the database's."""
     try:
         yield
     except DatabaseUnavailable as error:
@@ -420,7 +421,7 @@ def _own_errors() -> Iterator[None]:
 def _counted(ended: int) -> Iterator[None]:
     """Errors say that *ended* live sessions have ended all the same."""
     try:
-        with _own_errors():
+        with map_session_errors():
             yield
     except SessionUnavailable as error:
         error.ended = ended
@@ -433,7 +434,7 @@ def _turns(cap: UserCap | None, digest: bytes | None) -> list[Hashable]:
     return user if digest is None else [*user, handle_of(digest)]
 
 
-def _tell(cap: UserCap | None, trimmed: int) -> None:
+def _notify_trimmed(cap: UserCap | None, trimmed: int) -> None:
     if cap is not None and cap.told is not None:
         cap.told(trimmed)
 

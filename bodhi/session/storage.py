@@ -1,20 +1,20 @@
-"""The storage that ``aiohttp_session.setup`` takes: hands each request to a :class:`~bodhi.session.visit.Visit`."""
+"""The storage for ``aiohttp_session.setup``: each request has a `RequestSession` of its own."""
 
 import aiohttp_session
 from aiohttp import web
 
-from bodhi.session.keeper import SessionKeeper
+from bodhi.session.manager import SessionManager
+from bodhi.session.request_session import REQUEST_SESSION, RequestSession
 from bodhi.session.session import Session
-from bodhi.session.visit import VISIT, Visit
 
 
 class SessionStorage(aiohttp_session.AbstractStorage):
-    """Sessions of a :class:`~bodhi.session.keeper.SessionKeeper` for aiohttp-session's own middleware.
+    """Sessions of a :class:`~bodhi.session.manager.SessionManager` for aiohttp-session's own middleware.
 
     With *max_age* (seconds) cookies say Max-Age, and no session lives longer than that.
     """
 
-    def __init__(self, keeper: SessionKeeper, *, max_age: int | None = None) -> None:
+    def __init__(self, keeper: SessionManager, *, max_age: int | None = None) -> None:
         super().__init__(cookie_name=keeper.cookie.full_name, max_age=max_age)
         self._keeper = keeper
 
@@ -32,11 +32,11 @@ class SessionStorage(aiohttp_session.AbstractStorage):
         """Save the session and tell the browser what that needs."""
         await self.visit(request).save_session(request, response, session)
 
-    def visit(self, request: web.Request) -> Visit:
+    def visit(self, request: web.Request) -> RequestSession:
         """The one visit of *request*."""
-        visit = request.get(VISIT)
+        visit = request.get(REQUEST_SESSION)
         if visit is None:
-            visit = request[VISIT] = Visit(
-                self._keeper, request, remote=request.remote, max_age=self.max_age, saves_at_once=False
+            visit = request[REQUEST_SESSION] = RequestSession(
+                self._keeper, request, remote=request.remote, max_age=self.max_age, supports_save=False
             )
         return visit

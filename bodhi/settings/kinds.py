@@ -35,7 +35,7 @@ KEY_LENGTH = 32
 
 
 @dataclass(frozen=True)
-class Kind(Generic[T_co]):
+class SettingType(Generic[T_co]):
     """How the text of a setting becomes its value, and in words what is allowed."""
 
     parse: Callable[[str], T_co]
@@ -47,7 +47,7 @@ class Kind(Generic[T_co]):
     options: tuple[str, ...] = ()
 
 
-def whole_number(least: int, most: int) -> Kind[int]:
+def whole_number(least: int, most: int) -> SettingType[int]:
     """Whole numbers in plain decimal digits."""
 
     def parse(text: str) -> int:
@@ -56,10 +56,10 @@ def whole_number(least: int, most: int) -> Kind[int]:
             raise ValueError("is not a whole number in range")
         return _bounded(int(text), least, most)
 
-    return Kind(parse, f"a whole number from {least} to {most}", "number", least, most)
+    return SettingType(parse, f"a whole number from {least} to {most}", "number", least, most)
 
 
-def seconds(least: int, most: int) -> Kind[int]:
+def seconds(least: int, most: int) -> SettingType[int]:
     """Durations in whole seconds."""
 
     def parse(text: str) -> int:
@@ -69,12 +69,12 @@ def seconds(least: int, most: int) -> Kind[int]:
         return _bounded(int(value), least, most)
 
     allowed = f"a duration from {_spell(least)} to {_spell(most)}, such as 90, 30s, 15m, 24h or 14d"
-    return Kind(parse, allowed, "number", least, most)
+    return SettingType(parse, allowed, "number", least, most)
 
 
-def fine_seconds(least: float, most: float) -> Kind[float]:
+def fine_seconds(least: float, most: float) -> SettingType[float]:
     """Durations in seconds and fractions of them."""
-    return Kind(
+    return SettingType(
         lambda text: _bounded(_duration(text), least, most),
         f"a duration from {_spell(least)} to {_spell(most)}, such as 5, 0.5s or 1m",
         "number",
@@ -83,7 +83,7 @@ def fine_seconds(least: float, most: float) -> Kind[float]:
     )
 
 
-def switch() -> Kind[bool]:
+def switch() -> SettingType[bool]:
     """True or false."""
 
     def parse(text: str) -> bool:
@@ -93,10 +93,10 @@ def switch() -> Kind[bool]:
             return False
         raise ValueError("is neither true nor false")
 
-    return Kind(parse, "true or false (also 1 or 0, yes or no, on or off)", "boolean")
+    return SettingType(parse, "true or false (also 1 or 0, yes or no, on or off)", "boolean")
 
 
-def choice(*allowed: str) -> Kind[str]:
+def choice(*allowed: str) -> SettingType[str]:
     """One of a few words, whatever the case they are written in; the value has the case given here."""
 
     def parse(text: str) -> str:
@@ -105,10 +105,10 @@ def choice(*allowed: str) -> Kind[str]:
                 return word
         raise ValueError("is not known")
 
-    return Kind(parse, " or ".join([", ".join(allowed[:-1]), allowed[-1]]), "option", options=allowed)
+    return SettingType(parse, " or ".join([", ".join(allowed[:-1]), allowed[-1]]), "option", options=allowed)
 
 
-def pattern(expression: str, allowed: str) -> Kind[str]:
+def pattern(expression: str, allowed: str) -> SettingType[str]:
     """Text that matches a regular expression as a whole."""
 
     def parse(text: str) -> str:
@@ -116,10 +116,10 @@ def pattern(expression: str, allowed: str) -> Kind[str]:
             raise ValueError("does not have the right form")
         return text
 
-    return Kind(parse, allowed)
+    return SettingType(parse, allowed)
 
 
-def host() -> Kind[str]:
+def host() -> SettingType[str]:
     """A host name or an IP address; an IPv6 address loses its brackets."""
 
     def parse(text: str) -> str:
@@ -134,10 +134,10 @@ def host() -> Kind[str]:
                 raise ValueError("is neither a host name nor an IP address") from None
         return bare
 
-    return Kind(parse, "a host name or an IP address, without scheme and port")
+    return SettingType(parse, "a host name or an IP address, without scheme and port")
 
 
-def cookie_name() -> Kind[str]:
+def cookie_name() -> SettingType[str]:
     """A cookie name without prefix. Source: RFC 6265 section 4.1.1 (token), RFC 6265bis (prefixes)."""
 
     def parse(text: str) -> str:
@@ -150,14 +150,14 @@ def cookie_name() -> Kind[str]:
             raise ValueError("is the name of a cookie attribute")
         return text
 
-    return Kind(
+    return SettingType(
         parse,
         "1 to 64 letters, digits and any of !#$%&'*+-.^_`|~, without a leading $, __Host- or __Secure-,"
         " and not an attribute's name such as path",
     )
 
 
-def folder() -> Kind[Path]:
+def folder() -> SettingType[Path]:
     """The absolute path of a folder, which need not exist yet."""
 
     def parse(text: str) -> Path:
@@ -171,24 +171,24 @@ def folder() -> Kind[Path]:
             raise ValueError(f"cannot be used: {error.strerror}") from error
         return path
 
-    return Kind(parse, "the path of a folder, which is made when missing")
+    return SettingType(parse, "the path of a folder, which is made when missing")
 
 
-def database_url() -> Kind[str]:
+def database_url() -> SettingType[str]:
     """The URL of an SQLite or PostgreSQL database, as it was written."""
 
     def parse(text: str) -> str:
         check_database_url(text)
         return text
 
-    return Kind(
+    return SettingType(
         parse,
         "sqlite:relative.db, sqlite:/absolute/path, sqlite:///absolute/path, sqlite::memory:,"
         " postgres://… or postgresql://…",
     )
 
 
-def keys() -> Kind[tuple[str, ...]]:
+def keys() -> SettingType[tuple[str, ...]]:
     """Encryption keys, newest first."""
 
     def parse(text: str) -> tuple[str, ...]:
@@ -203,12 +203,12 @@ def keys() -> Kind[tuple[str, ...]]:
                 raise ValueError(f"repeats an earlier key as key {number} of {len(found)}")
         return found
 
-    return Kind(
+    return SettingType(
         parse, f"keys of at least {KEY_LENGTH} characters without white space, separated by commas, newest first"
     )
 
 
-def http_url(*, keeps_slash: bool = False) -> Kind[str]:
+def http_url(*, keeps_slash: bool = False) -> SettingType[str]:
     """An absolute http or https URL without credentials, query and fragment.
 
     A slash at its end is dropped, unless it makes a difference.
@@ -222,10 +222,10 @@ def http_url(*, keeps_slash: bool = False) -> Kind[str]:
         its_host.parse(match[1])
         return text if keeps_slash else text.rstrip("/")
 
-    return Kind(parse, "an http:// or https:// URL without user, query and fragment")
+    return SettingType(parse, "an http:// or https:// URL without user, query and fragment")
 
 
-def networks() -> Kind[tuple[str, ...]]:
+def networks() -> SettingType[tuple[str, ...]]:
     """IP addresses and networks in CIDR form."""
 
     def parse(text: str) -> tuple[str, ...]:
@@ -234,20 +234,20 @@ def networks() -> Kind[tuple[str, ...]]:
         except ValueError:
             raise ValueError("is not a list of IP addresses and networks") from None
 
-    return Kind(parse, "IP addresses and networks such as 10.0.0.0/8, separated by commas")
+    return SettingType(parse, "IP addresses and networks such as 10.0.0.0/8, separated by commas")
 
 
-def hosts() -> Kind[tuple[str, ...]]:
+def hosts() -> SettingType[tuple[str, ...]]:
     """Host names and IP addresses."""
     one = host()
 
     def parse(text: str) -> tuple[str, ...]:
         return tuple(one.parse(part.strip()).lower() for part in text.split(","))
 
-    return Kind(parse, "host names and IP addresses without port, separated by commas")
+    return SettingType(parse, "host names and IP addresses without port, separated by commas")
 
 
-def pairs(allowed: Collection[str]) -> Kind[tuple[tuple[str, str], ...]]:
+def pairs(allowed: Collection[str]) -> SettingType[tuple[tuple[str, str], ...]]:
     """``name=known`` pairs, where what stands behind the last equals sign is one of *allowed*; each name once."""
 
     def parse(text: str) -> tuple[tuple[str, str], ...]:
@@ -263,7 +263,7 @@ def pairs(allowed: Collection[str]) -> Kind[tuple[tuple[str, str], ...]]:
             found[name] = known
         return tuple(found.items())
 
-    return Kind(
+    return SettingType(
         parse, f"pairs such as staff={next(iter(allowed))}, separated by commas; known are {', '.join(allowed)}"
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from bodhi.settings.kinds import Kind
+from bodhi.settings.kinds import SettingType
 from bodhi.urls import MASK, mask_url
 
 
@@ -35,7 +35,7 @@ class Setting:
     """One setting: its kind, its default as one would write it (None: not set), and its help."""
 
     name: str
-    kind: Kind[object]
+    kind: SettingType[object]
     default: str | Derived | None
     help: str
     secret: bool = False

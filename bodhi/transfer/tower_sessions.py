@@ -48,7 +48,7 @@ class ImportTally:
 
 
 @dataclass(frozen=True, slots=True)
-class _Coming:
+class _IncomingRow:
     """One session that may be stored."""
 
     digest: bytes
@@ -106,7 +106,7 @@ class TowerImport:
 
     async def _bring(self, rows: Sequence[Row], tally: ImportTally) -> None:
         now = await self._now()
-        coming = [one for row in rows if (one := self._coming(row, now, tally)) is not None]
+        coming = [one for row in rows if (one := self._incoming_row(row, now, tally)) is not None]
         known = await self._known(coming)
         new = [one for one in coming if one.digest not in known]
         changed = [(one, held) for one in coming if (held := known.get(one.digest)) and self._is_changed(one, held)]
@@ -123,7 +123,7 @@ class TowerImport:
         else:
             tally.written += len(new) + len(changed)
 
-    def _coming(self, row: Row, now: int, tally: ImportTally) -> _Coming | None:
+    def _incoming_row(self, row: Row, now: int, tally: ImportTally) -> _IncomingRow | None:
         try:
             record = decoded(row["id"], row["data"], row["expiry_date"])
             if record.expires_at <= now:
@@ -132,19 +132,19 @@ class TowerImport:
             if not record.data:
                 tally.empty += 1
                 return None
-            return _Coming(digest_of(record.session_id), encode(record.data), owner_of(record.data), record)
+            return _IncomingRow(digest_of(record.session_id), encode(record.data), owner_of(record.data), record)
         except (Undecodable, SessionDataError) as error:
             tally.failed += 1
             self._failed(_handle(row["id"]), str(error))
             return None
 
-    async def _known(self, coming: Sequence[_Coming]) -> dict[bytes, Row]:
+    async def _known(self, coming: Sequence[_IncomingRow]) -> dict[bytes, Row]:
         if not self._remembers or not coming:
             return {}
         rows = await self._target.each("find_imported", [{"digest": one.digest} for one in coming])
         return {row["digest"]: row for row in rows}
 
-    def _is_changed(self, one: _Coming, held: Row) -> bool:
+    def _is_changed(self, one: _IncomingRow, held: Row) -> bool:
         """Whether the source changed the session, and nobody here did."""
         if (held["held_version"], held["held_last_seen_at"]) != (held["version"], held["last_seen_at"]):
             return False  # it ended here, or was used here
@@ -156,7 +156,7 @@ class TowerImport:
         except (Unreadable, UnknownKey):
             return True
 
-    def _row(self, one: _Coming, now: int, data_format: int, held: Row | None = None) -> tuple[Values, Values]:
+    def _row(self, one: _IncomingRow, now: int, data_format: int, held: Row | None = None) -> tuple[Values, Values]:
         """The session's row and what is remembered of it."""
         created_at = held["created_at"] if held else now
         # A new version: a request that loaded the row before may not save data that is bound to its old end.

@@ -16,7 +16,7 @@ from bodhi.server.authentication.authenticator import AUTHENTICATOR
 from bodhi.server.authentication.guard import routes_of
 from bodhi.server.http.errors import error_middleware
 from bodhi.server.http.operations import Operation
-from bodhi.server.users.profiles import People
+from bodhi.server.users.profiles import Profiles
 from bodhi.session import DefaultSessionService
 from bodhi.testing.clock import Clock
 from support.scripted_provider import ScriptedProvider
@@ -89,9 +89,9 @@ async def sessions(database_url: str) -> AsyncIterator[DefaultSessionService]:
 
 
 @pytest.fixture
-def people(application: Database, clock: Clock) -> People:
+def people(application: Database, clock: Clock) -> Profiles:
     """Who was seen."""
-    return People(application, clock=clock)
+    return Profiles(application, clock=clock)
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import pytest
 from bodhi import logs
 from bodhi.server.access.principal import ApiToken, ExternalApp
 from bodhi.server.access.scopes import TokenScope, UserScope
-from bodhi.server.services import SETTINGS_BOOK
+from bodhi.server.services import SETTINGS_SERVICE
 from bodhi.server.settings.api import OPERATIONS
-from bodhi.server.settings.service import AppSettings, editable_settings
+from bodhi.server.settings.service import SettingsService, editable_settings
 from bodhi.server.tokens.service import ApiTokens
 from bodhi.settings import BY_NAME, load_settings
 from bodhi.settings.export import INTRODUCTION
@@ -56,7 +56,7 @@ def open_book(application, tokens, clock):
     """The book of settings, to be entered."""
 
     def open_book(settings, **options):
-        return AppSettings(settings, application, editable=editable_settings(tokens), clock=clock, **options)
+        return SettingsService(settings, application, editable=editable_settings(tokens), clock=clock, **options)
 
     return open_book
 
@@ -65,14 +65,14 @@ def open_book(application, tokens, clock):
 async def api(serve, open_book, load):
     """The handlers, on settings of which none was set."""
     async with open_book(load()) as book:
-        yield await serve(OPERATIONS, {SETTINGS_BOOK: book})
+        yield await serve(OPERATIONS, {SETTINGS_SERVICE: book})
 
 
 @pytest.fixture
 async def bare(serve, load):
     """The handlers on settings that are stored nowhere."""
-    book = AppSettings(load(), None, editable=editable_settings(ApiTokens(None)))
-    return await serve(OPERATIONS, {SETTINGS_BOOK: book})
+    book = SettingsService(load(), None, editable=editable_settings(ApiTokens(None)))
+    return await serve(OPERATIONS, {SETTINGS_SERVICE: book})
 
 
 async def entry(api, name):
@@ -127,7 +127,7 @@ async def test_sources_are_told(serve, load, tmp_path):
     """Where each value came from."""
     (tmp_path / ".env").write_text("BODHI_PORT=4000\n")
     settings = load({"BODHI_WORKERS": "2"}, "BODHI_LOG_FORMAT: json\n", BODHI_LOG_LEVEL="warning")
-    api = await serve(OPERATIONS, {SETTINGS_BOOK: AppSettings(settings, None, editable={})})
+    api = await serve(OPERATIONS, {SETTINGS_SERVICE: SettingsService(settings, None, editable={})})
 
     names = ("WORKERS", "PORT", "LOG_LEVEL", "LOG_FORMAT", "HOST", "ENCRYPTION_KEY", "HOME")
     found = [await entry(api, f"BODHI_{name}") for name in names]
@@ -156,7 +156,7 @@ async def test_secrets_are_masked(serve, load):
         BODHI_CLIENT_SECRET=secret,
         BODHI_AUTH_ISSUER="https://id.example",
     )
-    api = await serve(OPERATIONS, {SETTINGS_BOOK: AppSettings(settings, None, editable={})})
+    api = await serve(OPERATIONS, {SETTINGS_SERVICE: SettingsService(settings, None, editable={})})
 
     async with api.client.get("/bodhi/v1/settings", headers={"Test-Caller": "admin"}) as response:
         text = await response.text()
@@ -289,7 +289,7 @@ async def test_the_command_line_and_the_environment_come_first(serve, open_book,
     """The change is kept, and in force in processes that have neither; settings.yaml comes after it."""
     settings = load({"BODHI_TOKEN_MEMORY": "7"}, "BODHI_API_TOKEN_LIFETIME: 1h\n", BODHI_LOG_LEVEL="ERROR")
     async with open_book(settings) as book:
-        api = await serve(OPERATIONS, {SETTINGS_BOOK: book})
+        api = await serve(OPERATIONS, {SETTINGS_SERVICE: book})
         changed = [
             await api("admin", "PUT", path, {"value": value})
             for path, value in ((MEMORY, 1), (LEVEL, "DEBUG"), (LIFETIME, 60))

@@ -10,9 +10,9 @@ from bodhi.keyring import Keyring
 from bodhi.oidc import ProviderLacks, ProviderRefused, ProviderUnavailable
 from bodhi.server.http import hosts
 from bodhi.server.http.public_url import PublicUrl
-from bodhi.server.http.request_filters import edge_middleware
+from bodhi.server.http.request_filters import request_filter_middleware
 from bodhi.server.services import INSTANCES
-from bodhi.server.setup.api import OPERATIONS, SETUP, SetupDesk, own_address
+from bodhi.server.setup.api import OPERATIONS, SETUP, SetupService, own_address
 from bodhi.server.setup.instance import Instance, InstanceService, Status
 from bodhi.server.status import api as status
 
@@ -49,12 +49,12 @@ def serve_setup(serve, instances, provider):
     async def serve_setup(
         *, instances=instances, provider=provider, secret=None, public_url=IMPLICIT, here=HERE, allowed=()
     ):
-        desk = SetupDesk(instances, provider, secret=secret, own_address=lambda: here)
+        desk = SetupService(instances, provider, secret=secret, own_address=lambda: here)
 
         def prepare(app):
             app[hosts.PUBLIC_URL] = public_url
-            guard = hosts.host_guard(public_url, own_host="0.0.0.0", allowed_hosts=allowed, redirects=False)
-            app.middlewares.append(edge_middleware([guard]))
+            guard = hosts.host_filter(public_url, own_host="0.0.0.0", allowed_hosts=allowed, redirects=False)
+            app.middlewares.append(request_filter_middleware([guard]))
 
         services = {SETUP: desk, INSTANCES: instances, status.COMMIT_SHA: "0123abc"}
         return await serve((*OPERATIONS, *status.OPERATIONS), services, prepare)

@@ -13,8 +13,8 @@ from bodhi.server.access.scopes import Role, TokenScope, UserScope
 from bodhi.server.services import USERS
 from bodhi.server.sessions import admin_api as admin_sessions
 from bodhi.server.sessions import api as user_sessions
-from bodhi.server.users.profiles import People
-from bodhi.server.users.service import Consequences, Users
+from bodhi.server.users.profiles import Profiles
+from bodhi.server.users.service import RoleChangeHooks, Users
 from bodhi.session import setup
 from bodhi.session.records import Device
 
@@ -59,7 +59,7 @@ class Desk:
 async def desk(serve, sessions, people, application, provider):
     """There is one person of each role at the provider."""
     provider.roles.update({f"id-{role.name.lower()}": str(role) for role in Role})
-    consequences = Consequences(sessions.clear_sessions_for_user, sessions.flush)
+    consequences = RoleChangeHooks(sessions.clear_sessions_for_user, sessions.flush)
     users = Users(
         provider,
         people=people,
@@ -237,7 +237,7 @@ async def test_managers_do_not_reach_above_themselves(desk):
     assert (200, {"ended": 1}) == await desk("admin", "DELETE", "/users/id-manager/sessions")
 
 
-async def test_a_provider_that_lists_nobody_leaves_what_was_seen_last(desk, people: People, provider):
+async def test_a_provider_that_lists_nobody_leaves_what_was_seen_last(desk, people: Profiles, provider):
     """Sessions can be ended there, too; while it is away, nobody knows."""
     await people.note("id-boss", "boss", Role.ADMIN)
     await people.note("id-away", "away", Role.USER)

@@ -12,7 +12,7 @@ from bodhi.server.access.principal import ApiToken, ExternalApp, SessionUser
 from bodhi.server.access.scopes import Role, TokenScope, UserScope
 from bodhi.server.services import USERS
 from bodhi.server.users.api import OPERATIONS
-from bodhi.server.users.service import Consequences, Users
+from bodhi.server.users.service import RoleChangeHooks, Users
 
 MALFORMED = (400, "json_rejection_error")
 OK = (200, None)
@@ -49,7 +49,7 @@ def make_users(provider, sessions, tokens):
     """Makes the service of a node."""
 
     def make(people, leases):
-        consequences = Consequences(sessions.clear_sessions_for_user, tokens.disable, (tokens.forgotten.append,))
+        consequences = RoleChangeHooks(sessions.clear_sessions_for_user, tokens.disable, (tokens.forgotten.append,))
         return Users(
             provider,
             people=people,
@@ -159,7 +159,7 @@ async def test_a_removal_is_noted_before_what_it_ends_is_looked_for(serve, appli
     async def fails(_):
         raise BodhiError
 
-    consequences = Consequences(sessions.clear_sessions_for_user, looks)
+    consequences = RoleChangeHooks(sessions.clear_sessions_for_user, looks)
     users = Users(
         provider,
         people=people,

@@ -11,11 +11,11 @@ from bodhi.oidc.client import IdentityProvider
 from bodhi.server.access.errors import ApiError
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.scopes import Role
-from bodhi.server.access.ttl_cache import Memory
+from bodhi.server.access.ttl_cache import TtlCache
 from bodhi.server.apps.external_apps import ExternalApps
 from bodhi.server.apps.service import AppAccessRequests
 from bodhi.server.setup.instance import Instance, InstanceService, Status
-from bodhi.server.users.profiles import People
+from bodhi.server.users.profiles import Profiles
 from bodhi.testing import DevelopmentProvider
 
 APP = "another-app"
@@ -43,8 +43,8 @@ class World:
         self.database = database
         self.client = self.client_of(idp.issuer)
         self.instance = Instance(idp.client_id, idp.client_secret, status=Status.READY)
-        self.people = People(database)
-        self.memory = Memory(seconds=MEMORY_SECONDS, clock=wall)
+        self.people = Profiles(database)
+        self.memory = TtlCache(seconds=MEMORY_SECONDS, clock=wall)
         self.requests = AppAccessRequests(
             database,
             self.client,

@@ -13,8 +13,8 @@ from bodhi.server.access.leases import Leases
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.scopes import Role
 from bodhi.server.roles.service import AccessRequest, AccessRequests
-from bodhi.server.users.profiles import People
-from bodhi.server.users.service import Consequences, Users
+from bodhi.server.users.profiles import Profiles
+from bodhi.server.users.service import RoleChangeHooks, Users
 from support.scripted_provider import ScriptedProvider
 
 MANAGER = SessionUser("m-1", "manager", Role.MANAGER, "the manager's token")
@@ -53,7 +53,7 @@ def sessions():
 @pytest.fixture
 def people(application):
     """Who was seen."""
-    return People(application)
+    return Profiles(application)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def make_requests(provider, sessions, clock):
     """Makes the service of a node."""
 
     def make(database):
-        people = People(database)
+        people = Profiles(database)
         return AccessRequests(database, people=people, provider=provider, end_sessions=sessions.end, clock=clock)
 
     return make
@@ -303,7 +303,7 @@ async def test_an_equal_or_lower_role_by_now_is_no_obstacle(requests, people, pr
 async def test_a_role_that_is_changed_beside_an_approval_stays(requests, application, people, provider, sessions):
     """The approval waits, and looks then: in both orders the higher role is the one that stays."""
     await people.note("u-1", "alice", None)
-    consequences = Consequences(lambda *_, **__: sessions.end("u-1", reason="approval", by="a-1"), people.remove)
+    consequences = RoleChangeHooks(lambda *_, **__: sessions.end("u-1", reason="approval", by="a-1"), people.remove)
     users = Users(
         provider, people=people, leases=Leases(application), consequences=consequences, has_anything=people.find
     )

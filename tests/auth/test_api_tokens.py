@@ -11,7 +11,7 @@ from bodhi.server.access.principal import ANONYMOUS, ApiToken, ExternalApp, Sess
 from bodhi.server.access.scopes import Role, TokenScope, UserScope
 from bodhi.server.tokens import service as api_tokens
 from bodhi.server.tokens.service import LOOKUP_LENGTH, ApiTokens
-from bodhi.server.users.profiles import People
+from bodhi.server.users.profiles import Profiles
 
 MINUTE = 60_000
 ALICE = SessionUser("alice", "Alice", Role.POWER_USER, "access-token")
@@ -48,7 +48,7 @@ class NoDatabase:
 @pytest.fixture
 def people(application, clock):
     """Who is known, on the same database."""
-    return People(application, clock=clock)
+    return Profiles(application, clock=clock)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from bodhi.server.apps.records import asks_for_nothing, source_of, storable
 from bodhi.server.apps.service import DRAFT_MS, AppAccessRequests
 from bodhi.server.login.provider_sessions import UNDECIDED_MS, ProviderSessions
 from bodhi.server.setup.instance import Instance, Status
-from bodhi.server.users.profiles import People
+from bodhi.server.users.profiles import Profiles
 from support.scripted_consents import ScriptedConsents
 
 ALICE = SessionUser("alice", "Alice", Role.USER, "alices-token")
@@ -182,7 +182,7 @@ async def test_an_approval_under_way_does_not_outlive_a_removal(
     requests, application, provider, ended, withdraws_first
 ):
     """Whether the removal looked for approvals before this one was stored or finds it: it is withdrawn."""
-    people = People(application)
+    people = Profiles(application)
     await people.note("alice", "Alice", Role.USER)
     draft = await ask(requests)
     provider.is_answering.clear()
@@ -200,7 +200,7 @@ async def test_an_approval_under_way_does_not_outlive_a_removal(
 
 async def test_a_removal_of_somebody_else_is_nothing_to_an_approval(requests, application, provider, ended):
     """Nor is one that was undone by a login."""
-    people = People(application)
+    people = Profiles(application)
     await people.remove("bob")
     await people.remove("alice")
     await people.note("alice", "Alice", Role.USER)

@@ -7,7 +7,7 @@ import pytest
 from auth.external import APP, MEMORY_SECONDS, SCOPE, payload_of, refused, world_in
 from bodhi.database import Schema, open_database
 from bodhi.server.access.scopes import UserScope
-from bodhi.server.access.ttl_cache import Memory
+from bodhi.server.access.ttl_cache import TtlCache
 
 INVALID = (401, "token_error-invalid_token")
 UNAVAILABLE = (503, "auth_error-idp_unavailable")
@@ -207,7 +207,7 @@ async def test_remembered_token_is_refused_when_it_has_expired(world):
 
 async def test_nothing_is_remembered_where_it_is_switched_off(world):
     """Each request is exchanged."""
-    apps = world.apps_with(memory=Memory(seconds=0, clock=world.wall))
+    apps = world.apps_with(memory=TtlCache(seconds=0, clock=world.wall))
     token = world.token()
 
     await apps.authenticate(token)
@@ -218,7 +218,7 @@ async def test_nothing_is_remembered_where_it_is_switched_off(world):
 
 async def test_memory_is_bounded(world):
     """The oldest answer goes."""
-    memory = Memory(seconds=MEMORY_SECONDS, most=3, clock=world.wall)
+    memory = TtlCache(seconds=MEMORY_SECONDS, most=3, clock=world.wall)
     apps = world.apps_with(memory=memory)
     tokens = [world.token() for _ in range(5)]
 
@@ -278,7 +278,7 @@ async def test_withdrawn_approval_ends_in_other_processes_within_the_limit(each_
     world = each_world
     request = await world.approved()
     token = world.token(scope=request.access_request_scope, expires_in=3_600)
-    elsewhere = world.apps_with(memory=Memory(seconds=MEMORY_SECONDS, clock=world.wall))
+    elsewhere = world.apps_with(memory=TtlCache(seconds=MEMORY_SECONDS, clock=world.wall))
     await elsewhere.authenticate(token)
 
     await world.requests.withdraw(request.id, world.idp.person("user").user_id)

@@ -9,7 +9,7 @@ from auth.external import APP, MEMORY_SECONDS, SCOPE, encoded, payload_of, refus
 from bodhi.database import Schema, open_database
 from bodhi.server.access.principal import ExternalApp
 from bodhi.server.access.scopes import Role, UserScope
-from bodhi.server.access.ttl_cache import Memory
+from bodhi.server.access.ttl_cache import TtlCache
 
 INVALID = (401, "token_error-invalid_token")
 NOT_GENUINE = (401, "token_error-json_web_token")
@@ -292,7 +292,7 @@ async def test_who_was_never_here_has_no_role_to_hand_on(world):
 async def test_another_role_holds_from_the_next_request_on(world):
     """For exchanged tokens that are remembered, here and in other processes; and upwards as well as downwards."""
     user_id, token = world.idp.person("user").user_id, world.token(scope="openid scope_user_manager")
-    nodes = [world.apps, world.apps_with(memory=Memory(seconds=MEMORY_SECONDS, clock=world.wall))]
+    nodes = [world.apps, world.apps_with(memory=TtlCache(seconds=MEMORY_SECONDS, clock=world.wall))]
     found = []
     for role in (Role.ADMIN, Role.USER, None, Role.POWER_USER, Role.MANAGER):
         await world.people.note(user_id, "user", role)
@@ -312,7 +312,7 @@ async def test_another_role_holds_from_the_next_request_on(world):
 async def test_who_was_removed_is_refused_at_the_next_request(world):
     """In processes that remember them; and has no scope after another login, until somebody gives them a role."""
     user_id, token = world.idp.person("user").user_id, world.token()
-    elsewhere = world.apps_with(memory=Memory(seconds=MEMORY_SECONDS, clock=world.wall))
+    elsewhere = world.apps_with(memory=TtlCache(seconds=MEMORY_SECONDS, clock=world.wall))
     await elsewhere.authenticate(token)
 
     await world.people.remove(user_id)
@@ -323,7 +323,7 @@ async def test_who_was_removed_is_refused_at_the_next_request(world):
 
 async def test_the_provider_alone_may_decide(world):
     """Where the settings leave it to it."""
-    apps = world.apps_with(memory=Memory(seconds=MEMORY_SECONDS, clock=world.wall), caps_roles=False)
+    apps = world.apps_with(memory=TtlCache(seconds=MEMORY_SECONDS, clock=world.wall), caps_roles=False)
     await world.people.note(world.idp.person("user").user_id, "user", Role.USER)
 
     roles = {

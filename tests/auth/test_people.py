@@ -10,7 +10,7 @@ from bodhi.database import Schema, open_database
 from bodhi.server.access.errors import ApiError
 from bodhi.server.access.scopes import Role
 from bodhi.server.access.times import milliseconds_of
-from bodhi.server.users.profiles import FoundPerson, People, Person
+from bodhi.server.users.profiles import Profile, Profiles, ProfileSummary
 
 # Who is found by which text.
 FOUND = {
@@ -62,7 +62,7 @@ def database(application):
 @pytest.fixture
 def people(database, clock):
     """The people of one node."""
-    return People(database, clock=clock)
+    return Profiles(database, clock=clock)
 
 
 async def test_who_was_never_seen_has_no_role(people):
@@ -75,7 +75,7 @@ async def test_somebody_is_remembered_with_their_role(people):
     for role in (None, *Role):
         await people.note("alice", "alice@example.org", role)
 
-        assert Person("alice@example.org", role) == await people.find("alice")
+        assert Profile("alice@example.org", role) == await people.find("alice")
         assert role == await people.role_of("alice")
 
 
@@ -87,7 +87,7 @@ async def test_only_what_changed_is_written(people, database):
     await people.note("Alice", "Alice", None)
 
     assert 5 == len(database.written)
-    assert Person("Alice", None) == await people.find("alice")
+    assert Profile("Alice", None) == await people.find("alice")
 
 
 async def test_when_somebody_was_here_is_known_to_the_hour(people, database, clock):
@@ -110,7 +110,7 @@ async def test_who_never_was_here_was_not_seen(people):
     """A removal is no visit either."""
     await people.remove("bob")
 
-    assert FoundPerson("bob", "", None, is_removed=True, seen_at=None) == await people.look_up("bob")
+    assert ProfileSummary("bob", "", None, is_removed=True, seen_at=None) == await people.look_up("bob")
     assert await people.look_up("alice") is None
 
 
@@ -175,7 +175,7 @@ async def test_people_from_before_are_found(database_url, clock):
                 f"INSERT INTO bodhi_person (user_id, username, removed, updated_at) VALUES ({values}, 0, 5)"
             )
         await Schema(database, "application").migrate()
-        people = People(database, clock=clock)
+        people = Profiles(database, clock=clock)
 
         assert ["Id-1"] == await found(people, "ANN")
         assert [None, 5] == [one.seen_at and milliseconds_of(one.seen_at) for one in await people.search("id", size=5)]
@@ -199,10 +199,10 @@ async def test_who_was_removed_has_no_role_until_they_log_in_again(people):
 
     await people.remove("alice")
     await people.set_role("alice", Role.ADMIN)
-    assert Person("alice", None, is_removed=True) == await people.find("alice")
+    assert Profile("alice", None, is_removed=True) == await people.find("alice")
 
     await people.note("alice", "alice", Role.USER)
-    assert Person("alice", Role.USER) == await people.find("alice")
+    assert Profile("alice", Role.USER) == await people.find("alice")
 
 
 async def test_a_role_counts_for_a_time_after_it_was_confirmed(people, clock):
@@ -214,7 +214,7 @@ async def test_a_role_counts_for_a_time_after_it_was_confirmed(people, clock):
 
     clock.advance(1)
     assert (None, Role.ADMIN) == (await people.role_of("alice"), await people.last_role_of("alice"))
-    assert Person("alice", None) == await people.find("alice")
+    assert Profile("alice", None) == await people.find("alice")
 
     await people.note("alice", "alice", Role.ADMIN, is_login=False)
     assert Role.ADMIN == await people.role_of("alice")
@@ -240,7 +240,7 @@ async def test_what_is_older_than_a_change_is_not_noted(people):
         assert before == await people.find("alice")
         assert await people.note("bob", "bob", Role.ADMIN, since=since)
         assert await people.note("alice", "alice", Role.ADMIN, since=await people.last_change())
-        assert Person("alice", Role.ADMIN) == await people.find("alice")
+        assert Profile("alice", Role.ADMIN) == await people.find("alice")
 
 
 async def test_the_comparison_is_in_the_statement_itself(people, application, clock, monkeypatch):
@@ -258,7 +258,7 @@ async def test_the_comparison_is_in_the_statement_itself(people, application, cl
     monkeypatch.setattr(application, "count", beside)
 
     assert not await people.note("alice", "alice", Role.ADMIN, since=since)
-    assert Person("alice", None, is_removed=True) == await people.find("alice")
+    assert Profile("alice", None, is_removed=True) == await people.find("alice")
 
 
 async def test_of_somebody_who_was_never_seen_a_change_counts_too(people):
@@ -277,7 +277,7 @@ async def test_no_refresh_brings_back_who_was_removed(people):
     await people.remove("alice")
 
     assert not await people.note("alice", "alice", Role.USER, since=await people.last_change(), is_login=False)
-    assert Person("alice", None, is_removed=True) == await people.find("alice")
+    assert Profile("alice", None, is_removed=True) == await people.find("alice")
 
 
 async def test_changes_at_once_have_numbers_of_their_own_person(people, application):
@@ -314,7 +314,7 @@ async def test_an_upgrade_stops_nobodys_role(database_url):
         await older.migrate()
         await database.script(ADD.format("id-1", "5, 5"))
         await Schema(database, "application").migrate()
-        people = People(database)
+        people = Profiles(database)
         assert Role.USER == await people.role_of("id-1")
 
         await database.script(ADD.format("id-2", "5, 5"))
@@ -335,13 +335,13 @@ async def test_a_removal_is_remembered_of_anybody(people):
     await people.remove("alice")
     await people.remove("alice")
 
-    assert Person("", None, is_removed=True) == await people.find("alice")
+    assert Profile("", None, is_removed=True) == await people.find("alice")
 
 
 async def test_an_outage_is_told(database_url):
     """By its code, whatever is asked."""
     async with open_database(database_url) as database:
-        people = People(database)
+        people = Profiles(database)
 
     for call in (
         people.role_of("alice"),

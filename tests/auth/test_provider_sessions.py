@@ -50,28 +50,28 @@ async def test_a_providers_session_is_forgotten_as_a_whole(sessions):
 
 async def test_a_logout_token_is_heeded_once(sessions, clock):
     """Whoever sends it again, and also in the moments in which it has only just expired."""
-    outcomes = await asyncio.gather(*(sessions.heed_once("jti", LOGOUT_EXPIRES_AT) for _ in range(5)))
+    outcomes = await asyncio.gather(*(sessions.claim_once("jti", LOGOUT_EXPIRES_AT) for _ in range(5)))
     assert [False] * 4 + [True] == sorted(outcomes)
 
     clock.now_ms = LOGOUT_EXPIRES_AT * 1_000 + CLOCKS_MS - 1
     await sessions.sweep()
-    assert not await sessions.heed_once("jti", LOGOUT_EXPIRES_AT)
-    assert await sessions.heed_once("other", LOGOUT_EXPIRES_AT)
+    assert not await sessions.claim_once("jti", LOGOUT_EXPIRES_AT)
+    assert await sessions.claim_once("other", LOGOUT_EXPIRES_AT)
 
 
 async def test_a_logout_token_that_failed_may_come_again(sessions):
     """The provider tries again when it is told of an error."""
-    await sessions.heed_once("jti", LOGOUT_EXPIRES_AT)
+    await sessions.claim_once("jti", LOGOUT_EXPIRES_AT)
     await sessions.forget_token("jti")
 
-    assert await sessions.heed_once("jti", LOGOUT_EXPIRES_AT)
+    assert await sessions.claim_once("jti", LOGOUT_EXPIRES_AT)
 
 
 async def test_what_has_expired_is_swept(sessions, application, clock):
     """In batches; what lives stays."""
     logout_tokens = [{"jti": str(number), "expires_at": 1} for number in range(BATCH + 1)]
     await application.each("heed_logout_token", logout_tokens)
-    await sessions.heed_once("kept", LOGOUT_EXPIRES_AT)
+    await sessions.claim_once("kept", LOGOUT_EXPIRES_AT)
     await sessions.remember("sid-1", "a", "alice", lifetime_seconds=1)
     await sessions.remember("sid-2", "b", "alice", lifetime_seconds=2)
     clock.advance(1_000)
@@ -79,7 +79,7 @@ async def test_what_has_expired_is_swept(sessions, application, clock):
     assert BATCH + 2 == await sessions.sweep()
     assert 0 == await sessions.sweep()
     assert [("b", "alice")] == await sessions.handles_of("sid-2")
-    assert not await sessions.heed_once("kept", LOGOUT_EXPIRES_AT)
+    assert not await sessions.claim_once("kept", LOGOUT_EXPIRES_AT)
 
 
 async def test_an_outage_is_told_as_one():
@@ -90,4 +90,4 @@ async def test_an_outage_is_told_as_one():
             raise DatabaseUnavailable
 
     with pytest.raises(ApiError, match="database"):
-        await ProviderSessions(Away()).heed_once("jti", LOGOUT_EXPIRES_AT)
+        await ProviderSessions(Away()).claim_once("jti", LOGOUT_EXPIRES_AT)

@@ -11,7 +11,7 @@ from bodhi.database import Schema, open_database
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.scopes import Role, TokenScope
 from bodhi.server.tokens.service import ApiTokens
-from bodhi.server.users.profiles import People
+from bodhi.server.users.profiles import Profiles
 from bodhi.session import DefaultSessionService
 from cli.conftest import KEY
 from support.commands import all_commands
@@ -77,7 +77,7 @@ def prepared(database_url, process_environ, tmp_path):
     async def fill():
         async with open_database(database_url) as database:
             await Schema(database, "application").migrate()
-            await People(database).note("ann", "Ann", Role.USER)
+            await Profiles(database).note("ann", "Ann", Role.USER)
             owner = SessionUser("ann", "Ann", Role.USER, "token")
             token = await ApiTokens(database).create(owner, scope=TokenScope.USER, name="first")
         await create(database_url, KEY, clock=lambda: 1_000_000_000_000)

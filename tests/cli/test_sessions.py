@@ -19,7 +19,7 @@ from bodhi.database import Schema, open_database
 from bodhi.session import DefaultSessionService, setup
 
 OLD, NEW = "an-old-key-of-at-least-thirty-two-characters", "a-new-key-of-at-least-thirty-two-characters"
-PEOPLE = 40
+PROFILES = 40
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ async def people_with_sessions(aiohttp_client, url):
         app.router.add_route("*", "/", visit)
         client = await aiohttp_client(app)
         cookies = {}
-        for number in range(PEOPLE):
+        for number in range(PROFILES):
             name = f"person {number}"
             cookies[name], _ = await before.create({"user_id": name})
         yield client, service, cookies
@@ -248,7 +248,7 @@ async def test_nobody_is_logged_out_while_keys_are_rotated(aiohttp_client, envir
                 *(ask(name, "GET") for name in list(cookies)[1::2])
             )
         out, _ = await rekey.communicate()
-        assert (0, PEOPLE) == (rekey.returncode, json.loads(out)["seen"])
+        assert (0, PROFILES) == (rekey.returncode, json.loads(out)["seen"])
 
     async with service_on(database_url, NEW) as without_the_old_key:
         for name, cookie in cookies.items():

@@ -9,7 +9,7 @@ from bodhi.database import Schema, open_database
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.scopes import Role, TokenScope
 from bodhi.server.tokens.service import ApiTokens
-from bodhi.server.users.profiles import People
+from bodhi.server.users.profiles import Profiles
 from bodhi.session import DefaultSessionService
 from cli.conftest import KEY
 
@@ -23,7 +23,7 @@ def made(database_url, process_environ):
     async def fill():
         async with open_database(database_url) as database:
             await Schema(database, "application").migrate()
-            tokens, people = ApiTokens(database), People(database)
+            tokens, people = ApiTokens(database), Profiles(database)
             for name, user_id in (("first", "ann"), ("second", "ann"), ("third", "bob")):
                 await people.note(user_id, user_id.title(), Role.USER)
                 owner = SessionUser(user_id, user_id.title(), Role.USER, "token")
@@ -97,7 +97,7 @@ def test_a_name_moves_no_cursor_where_a_list_goes_on(bodhi_process, made, databa
 
     async def note():
         async with open_database(database_url) as database:
-            await People(database).note("a b\x1b[2J", "Eve", Role.USER)
+            await Profiles(database).note("a b\x1b[2J", "Eve", Role.USER)
 
     asyncio.run(note())
     assert "there are more: --after 'a b\\x1b[2J'\n" == bodhi_process("users", "list", "--limit", "1")[2]

@@ -36,7 +36,7 @@ def trips() -> Trips:
 
 def coalescer(run: Trips, **options: object) -> Coalescer[str, str]:
     """A coalescer with one trip at a time."""
-    usual = {"trips": 1, "largest": 10, "shared": True, "limit_seconds": 10.0, "patience_seconds": 0}
+    usual = {"max_in_flight": 1, "largest": 10, "shared": True, "limit_seconds": 10.0, "max_wait_seconds": 0}
     return Coalescer(run, **{**usual, **options})
 
 
@@ -71,7 +71,7 @@ async def test_what_arrives_meanwhile_leaves_together(trips):
 
 async def test_company_leaves_together_though_more_trips_were_free(trips):
     """Whoever asks in the same turn of the loop shares a trip; only who is alone goes straight."""
-    tasks = await begun(coalescer(trips, trips=3), "a", "b", "c", "d", "e")
+    tasks = await begun(coalescer(trips, max_in_flight=3), "a", "b", "c", "d", "e")
 
     assert [["a"], ["b", "c", "d", "e"]] == trips.taken
     trips.may_return.set()
@@ -80,7 +80,7 @@ async def test_company_leaves_together_though_more_trips_were_free(trips):
 
 async def test_no_more_trips_than_allowed_are_under_way(trips):
     """What comes meanwhile waits for one of them to return."""
-    coalesce = coalescer(trips, trips=2)
+    coalesce = coalescer(trips, max_in_flight=2)
     tasks = []
     for item in ("a", "b", "c", "d"):
         tasks += await begun(coalesce, item)
@@ -93,7 +93,7 @@ async def test_no_more_trips_than_allowed_are_under_way(trips):
 
 async def test_while_a_trip_is_quick_nobody_goes_beside_it(trips):
     """A trip costs more than what it carries."""
-    patient = coalescer(trips, trips=2, patience_seconds=60)
+    patient = coalescer(trips, max_in_flight=2, max_wait_seconds=60)
     tasks = [task for item in ("a", "b") for task in await begun(patient, item)]
     assert [["a"]] == trips.taken
     trips.may_return.set()
@@ -104,7 +104,7 @@ async def test_while_a_trip_is_quick_nobody_goes_beside_it(trips):
 async def test_a_slow_trip_is_not_waited_for(trips):
     """Who came right after it was sent leaves beside it, though nobody else comes."""
     clock = LoopClock()
-    tasks = await begun(coalescer(trips, trips=2, patience_seconds=5), "a", "b", "c")
+    tasks = await begun(coalescer(trips, max_in_flight=2, max_wait_seconds=5), "a", "b", "c")
     assert [["a"]] == trips.taken
 
     await clock.move(6)
@@ -177,7 +177,7 @@ async def test_whoever_stopped_waiting_is_left_behind(trips):
 
 async def test_whoever_leaves_during_the_trip_takes_nobody_along(trips):
     """The trip belongs to all who are on it."""
-    coalesce = coalescer(trips, trips=2)
+    coalesce = coalescer(trips, max_in_flight=2)
     tasks = await begun(coalesce, "one", "two", "a", "b", "b")
     assert ["a", "b", "two"] == trips.taken[-1]
     tasks[0].cancel()
@@ -220,7 +220,7 @@ async def test_waiting_ends_at_the_limit(trips):
 async def test_everybody_is_answered_in_a_crowd(trips):
     """Many callers, few places, some of them leave: nobody waits for ever."""
     trips.may_return.set()
-    coalesce = coalescer(trips, trips=2, largest=7, shared=False)
+    coalesce = coalescer(trips, max_in_flight=2, largest=7, shared=False)
     tasks = await begun(coalesce, *[f"item {number % 50}" for number in range(500)])
     for task in tasks[::9]:
         task.cancel()

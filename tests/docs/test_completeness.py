@@ -99,7 +99,7 @@ def test_error_codes_are_described(pages):
 def test_options_of_a_service_are_described_with_their_defaults(pages):
     """In the table of options, by name; a default that is a value stands there as one writes it."""
     options = options_of(
-        DefaultSessionService.from_url, DefaultSessionService.__init__, bodhi.session.keeper.SessionKeeper.__init__
+        DefaultSessionService.from_url, DefaultSessionService.__init__, bodhi.session.manager.SessionManager.__init__
     )
     rows = {
         row[0].strip("`"): row[1].strip("`") for row in table_of(pages["docs/reference/library.md"]) if len(row) == 3

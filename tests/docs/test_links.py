@@ -3,10 +3,10 @@ from pathlib import PurePosixPath
 
 from bodhi.keyring import Keyring
 from bodhi.session.changes import Changes
-from bodhi.session.keeper import SessionKeeper
+from bodhi.session.manager import SessionManager
+from bodhi.session.request_session import RequestSession
 from bodhi.session.session import Session
 from bodhi.session.sql_store import SqlSessionStore
-from bodhi.session.visit import Visit
 from bodhi.settings import BY_NAME
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
@@ -114,7 +114,7 @@ def test_tasks_that_are_spoken_of_exist(root, pages):
 
 def test_code_that_is_spoken_of_exists(pages):
     """`Visit.keep` in a page is a method of a class that the page means."""
-    classes = (Visit, Session, SessionKeeper, SqlSessionStore, Changes, Keyring)
+    classes = (RequestSession, Session, SessionManager, SqlSessionStore, Changes, Keyring)
     named = {each.__name__: each for each in classes}
     spoken_of = re.compile(rf"`({'|'.join(named)})\.(\w+)")
     names = [(page, *match) for page, text in pages.items() for match in spoken_of.findall(text)]

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import AbstractRouteDef
 
 from bodhi.server.app import create_app
-from bodhi.server.login.api import DESK
+from bodhi.server.login.api import LOGIN
 from bodhi.settings import load_settings
 from bodhi.testing import DevelopmentProvider
 from support.provider import provider as provider  # noqa: PLC0414 - fixtures, which a conftest has by importing them
@@ -90,7 +90,7 @@ async def start_server(database_url: str, provider: DevelopmentProvider, tmp_pat
             app = create_app(settings)
             app.add_routes(routes)
             # Tests do not wait between two attempts; the delays have tests of their own.
-            app[DESK].provider._retry_delays = ()
+            app[LOGIN].provider._retry_delays = ()
             server = TestServer(app)
             await server.start_server()
             stack.push_async_callback(server.close)

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from bodhi.server.access.scopes import Role
-from bodhi.server.login.api import DESK
-from bodhi.server.services import API_TOKENS, PEOPLE
-from bodhi.server.users.profiles import Person
+from bodhi.server.login.api import LOGIN
+from bodhi.server.services import API_TOKENS, PROFILES
+from bodhi.server.users.profiles import Profile
 from bodhi.session import SESSIONS, SessionUnavailable
 from bodhi.session.handles import digest_of
 from session.raw_database import RawDatabase
@@ -47,7 +47,7 @@ def stop_at(provider, server, monkeypatch):
     def stop_at(point):
         if point in ("before the code is redeemed", "after the code is redeemed"):
             return provider.hold("code", after=point.startswith("after"))
-        desk, stop = server.app[DESK], Stop()
+        desk, stop = server.app[LOGIN], Stop()
         name = "remember" if point == "after the session is stored" else "confirm"
         owner = desk.provider_sessions if name == "remember" else desk.logins
         genuine = getattr(owner, name)
@@ -135,7 +135,7 @@ async def test_a_login_under_way_survives_no_change(
     assert (200, None) if point == "before the answer" else CHANGED == await code_of(response)
     assert LOGGED_OUT == await browser.user()
     assert 0 == await server.app[SESSIONS].count_sessions_for_user(user_id)
-    person = await server.app[PEOPLE].find(user_id)
+    person = await server.app[PROFILES].find(user_id)
     assert (change is removed, None if change is removed or not person.username else Role.USER) == (
         person.is_removed,
         person.role,
@@ -165,7 +165,7 @@ async def test_a_login_under_way_as_access_is_approved_is_refused(
     response = await login
     assert (200, None) if point == "before the answer" else CHANGED == await code_of(response)
     assert LOGGED_OUT == await browser.user() == await asking.user()
-    assert Role.POWER_USER == await server.app[PEOPLE].role_of(request["user_id"])
+    assert Role.POWER_USER == await server.app[PROFILES].role_of(request["user_id"])
     assert "resource_power_user" == (await browser.log_in(provider, "nobody"))["role"]
 
 
@@ -175,7 +175,7 @@ async def test_a_login_that_begins_after_a_removal_is_one(browser, admin, provid
     await removed(admin, user_id)
 
     assert (await browser.log_in(provider, "power"))["role"] is None
-    assert Person("power", None) == await server.app[PEOPLE].find(user_id)
+    assert Profile("power", None) == await server.app[PROFILES].find(user_id)
 
 
 async def test_others_log_in_while_somebody_is_changed(browser, admin, provider, stop_at):
@@ -202,11 +202,11 @@ async def test_the_first_administrator_who_is_removed_in_between_is_not_logged_i
     login = asyncio.create_task(browser.finish(answer))
     await hold.wait_until_reached()
     provider.set_role("user", None)
-    await server.app[PEOPLE].remove(user_id)
+    await server.app[PROFILES].remove(user_id)
     hold.release()
 
     assert CHANGED == await code_of(await login)
-    assert Person("", None, is_removed=True) == await server.app[PEOPLE].find(user_id)
+    assert Profile("", None, is_removed=True) == await server.app[PROFILES].find(user_id)
 
 
 @pytest.mark.parametrize("failing", ["people", "people and sessions"])
@@ -222,7 +222,7 @@ async def test_a_login_that_cannot_be_compared_gives_no_cookie(
     async def unavailable(*_, **__):
         raise SessionUnavailable
 
-    monkeypatch.setattr(server.app[PEOPLE], "note", fail)
+    monkeypatch.setattr(server.app[PROFILES], "note", fail)
     if failing != "people":
         monkeypatch.setattr(server.app[SESSIONS].get_session_store(), "delete", unavailable)
 
@@ -257,7 +257,7 @@ async def test_a_refresh_under_way_writes_no_old_role_back(
 
     assert 401 == (await request).status
     assert INACTIVE == await used(await open_browser(server), token)
-    person = await server.app[PEOPLE].find(user_id)
+    person = await server.app[PROFILES].find(user_id)
     assert (change is removed, None if change is removed else Role.USER) == (person.is_removed, person.role)
 
 
@@ -271,7 +271,7 @@ async def test_a_refresh_that_was_stored_before_a_removal_notes_nothing_after_it
     await server.app[SESSIONS].atomically(
         digest_of(browser.session_cookie), lambda data, _: data.update(access_token=expired)
     )
-    logins, stop = server.app[DESK].logins, Stop()
+    logins, stop = server.app[LOGIN].logins, Stop()
     genuine = logins.note_refresh
 
     async def stopped(*args):
@@ -285,7 +285,7 @@ async def test_a_refresh_that_was_stored_before_a_removal_notes_nothing_after_it
     stop.release()
 
     assert 401 == (await request).status
-    assert Person("power", None, is_removed=True) == await server.app[PEOPLE].find(user_id)
+    assert Profile("power", None, is_removed=True) == await server.app[PROFILES].find(user_id)
 
 
 async def test_a_role_lost_at_the_provider_holds_against_an_older_login(
@@ -318,7 +318,7 @@ async def test_a_removal_ends_sessions_after_it_is_known(server, provider, brows
     """Or a login that is stored between the two would be seen by neither."""
     node = admin.server
     order = []
-    for owner, name in ((node.app[PEOPLE], "remove"), (node.app[SESSIONS].get_session_store(), "clear_user")):
+    for owner, name in ((node.app[PROFILES], "remove"), (node.app[SESSIONS].get_session_store(), "clear_user")):
         genuine = getattr(owner, name)
 
         async def noting(*args, genuine=genuine, name=name, **options):
@@ -355,7 +355,7 @@ async def test_an_api_token_made_beside_a_removal_is_none(server, browser, admin
     """Its request was let in before: it would work for somebody who comes back."""
     user_id = provider.person("power").user_id
     await browser.log_in(provider, "power")
-    people, tokens, stop = server.app[PEOPLE], server.app[API_TOKENS], Stop()
+    people, tokens, stop = server.app[PROFILES], server.app[API_TOKENS], Stop()
     genuine = tokens.create
 
     async def stopped(*args, **options):

@@ -4,7 +4,7 @@ import secrets
 
 import pytest
 
-from bodhi.server.login.api import DESK
+from bodhi.server.login.api import LOGIN
 from bodhi.session import SESSIONS, SessionUnavailable
 from bodhi.session.handles import digest_of, handle_of
 
@@ -205,7 +205,7 @@ async def test_what_the_provider_ends_is_told_once(
     if named_by == "session":  # both devices are in one of the provider's, as two tabs of a browser may be
         sid = await sid_of(server, browser)
         other = handle_of(digest_of(other_device.session_cookie))
-        known = server.app[DESK].provider_sessions
+        known = server.app[LOGIN].provider_sessions
         await known.remember(sid, other, provider.person("user").user_id, lifetime_seconds=60)
     caplog.set_level("INFO")
     caplog.clear()

@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp_session import get_session
 
 from bodhi.server.access.errors import DatabaseUnavailable
-from bodhi.server.login.api import DESK
+from bodhi.server.login.api import LOGIN
 from bodhi.server.login.service import take_transaction
 from bodhi.session import SESSIONS, SessionUnavailable
 from bodhi.session.handles import digest_of
@@ -299,7 +299,7 @@ async def test_somebody_who_is_logged_in_may_log_in_again(browser, provider, beg
 async def test_a_login_begun_beside_one_that_is_completed_ends_too(browser, provider, server, monkeypatch):
     """Though another request stored it after the answer was taken."""
     answer = await answered(browser, provider)
-    logins, genuine = server.app[DESK].logins, server.app[DESK].logins.complete
+    logins, genuine = server.app[LOGIN].logins, server.app[LOGIN].logins.complete
     late = []
 
     async def beside(*args):
@@ -352,7 +352,7 @@ async def test_a_login_that_the_provider_could_not_end_fails(browser, provider, 
         raise DatabaseUnavailable
 
     with monkeypatch.context() as broken:
-        broken.setattr(server.app[DESK].provider_sessions, "remember", fail)
+        broken.setattr(server.app[LOGIN].provider_sessions, "remember", fail)
         response = await browser.finish(answer)
 
     assert (503, "auth_error-database_unavailable") == await code_of(response)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bodhi.server.login.api import DESK
+from bodhi.server.login.api import LOGIN
 from bodhi.session import SESSIONS, SessionUnavailable
 
 LOCATION = {"location": "http://localhost:1135/ui/login"}
@@ -97,4 +97,4 @@ async def test_the_logout_may_go_on_at_the_provider(start_server, open_browser, 
 
     assert location.startswith(f"{provider.issuer}/protocol/openid-connect/logout?")
     assert "post_logout_redirect_uri=http%3A%2F%2F127.0.0.1%3A1135%2Fui%2Flogin" in location
-    assert server.app[DESK].logs_out_at_provider
+    assert server.app[LOGIN].logs_out_at_provider

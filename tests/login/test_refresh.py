@@ -10,7 +10,7 @@ from bodhi.server.authentication.authenticator import AUTHENTICATOR
 from bodhi.server.features import REFRESHER
 from bodhi.session import SESSIONS, SessionUnavailable, aiohttp_keys
 from bodhi.session.handles import digest_of
-from bodhi.session.visit import VISIT, Visit
+from bodhi.session.request_session import REQUEST_SESSION, RequestSession
 from pages.markup import read_page
 
 PROTECTED = "/bodhi/v1/tokens"  # needs a power user
@@ -352,8 +352,8 @@ async def _request(server, browser):
     """A request with the browser's session, outside of any connection."""
     headers = {"Cookie": f"bodhiapp_session_id={browser.session_cookie}"}
     request = make_mocked_request("GET", PROTECTED, headers=headers, app=server.app)
-    visit = Visit(server.app[SESSIONS], request, remote=None, max_age=None, saves_at_once=True)
-    request[VISIT] = request[aiohttp_keys.STORAGE] = visit
+    visit = RequestSession(server.app[SESSIONS], request, remote=None, max_age=None, supports_save=True)
+    request[REQUEST_SESSION] = request[aiohttp_keys.STORAGE] = visit
     return request
 
 

@@ -6,8 +6,8 @@ import secrets
 import pytest
 
 from bodhi.server.access.scopes import Role
-from bodhi.server.login.api import DESK
-from bodhi.server.services import PEOPLE
+from bodhi.server.login.api import LOGIN
+from bodhi.server.services import PROFILES
 from bodhi.server.users.role_checks import RoleChecks
 from bodhi.session import SESSIONS
 from bodhi.session.handles import digest_of
@@ -99,7 +99,7 @@ async def test_a_role_that_was_lost_stops_api_tokens(server, browser, provider, 
     keeps = role in (Role.POWER_USER, Role.ADMIN)
     assert (WORKS if keeps else REFUSED) == await used(browser, token)
     expected = Role.POWER_USER if keeps else role
-    assert expected == await server.app[PEOPLE].role_of(provider.person("power").user_id)
+    assert expected == await server.app[PROFILES].role_of(provider.person("power").user_id)
 
 
 @pytest.mark.parametrize("failure", ["refused", "no such call", "away", "another form", "no administrator in it"])
@@ -139,20 +139,20 @@ async def test_a_login_that_comes_first_counts_more(browser, provider, token, ch
     await backchannel_logout(browser, provider)
     await hold.wait_until_reached()
     provider.set_role("power", Role.POWER_USER)
-    await server.app[PEOPLE].set_role(user_id, Role.POWER_USER)
+    await server.app[PROFILES].set_role(user_id, Role.POWER_USER)
     hold.release()
 
     await checks.get()
-    assert (WORKS, Role.POWER_USER) == (await used(browser, token), await server.app[PEOPLE].role_of(user_id))
+    assert (WORKS, Role.POWER_USER) == (await used(browser, token), await server.app[PROFILES].role_of(user_id))
 
 
 async def test_who_waits_is_looked_up_together(provider, server, browser, checks, monkeypatch):
     """One list for all of them."""
-    people = server.app[PEOPLE]
+    people = server.app[PROFILES]
     for number in range(20):
         await people.note(f"id-{number}", "somebody", Role.USER)
     for number in range(20):
-        server.app[DESK].logins.check_role(f"id-{number}")
+        server.app[LOGIN].logins.check_role(f"id-{number}")
 
     assert {f"id-{number}" for number in range(20)} == await checks.get()
     assert {None} == {await people.role_of(f"id-{number}") for number in range(20)}

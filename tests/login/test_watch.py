@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from bodhi.server.monitoring import amounts_of
-from bodhi.server.services import ACTIVITY, WATCH
+from bodhi.server.services import ACTIVITY, METRICS
 from bodhi.session import SESSIONS
 from bodhi.session.handles import digest_of
 
@@ -17,7 +17,7 @@ def counts(server):
     """What the server has counted of a metric so far: the number, or the numbers by label."""
 
     def told(metric):
-        snapshot = server.app[WATCH].snapshot().counts
+        snapshot = server.app[METRICS].snapshot().counts
         if (metric,) in snapshot:
             return snapshot[metric,]
         return {labels[1]: value for labels, value in snapshot.items() if labels[0] == metric}
@@ -53,7 +53,7 @@ async def test_logins_and_refusals_are_counted(browser, counts, provider, server
     assert 1 == counts("bodhi_logins_total")
     assert {"login_error-session_info_not_found": 1} == counts("bodhi_login_refusals_total")
     assert {"login_error-session_info_not_found": 1, "auth_error-invalid_access": 1} == counts("bodhi_refusals_total")
-    assert 1 == amounts_of(server.app[WATCH])["logins"]
+    assert 1 == amounts_of(server.app[METRICS])["logins"]
 
 
 async def test_refreshes_and_their_failures_are_counted(browser, counts, provider, server, endings):
@@ -71,7 +71,7 @@ async def test_refreshes_and_their_failures_are_counted(browser, counts, provide
     assert {"invalid_grant": 1} == counts("bodhi_refresh_failures_total")
     assert [("invalid_grant", 1, who["user_id"], None)] == endings()
     assert {"invalid_grant": 1} == counts("bodhi_session_ended_total")
-    assert 1 == amounts_of(server.app[WATCH])["revocations"]
+    assert 1 == amounts_of(server.app[METRICS])["revocations"]
 
 
 async def test_lookups_of_exchanged_tokens_are_counted(browser, counts, provider, server):
@@ -83,7 +83,7 @@ async def test_lookups_of_exchanged_tokens_are_counted(browser, counts, provider
         assert 200 == (await browser.session.get(browser.make_url("/bodhi/v1/user"), headers=headers)).status
 
     assert {"hit": 2, "miss": 1} == counts("bodhi_exchange_cache_total")
-    assert 1 == server.app[WATCH].snapshot().levels["bodhi_exchange_cache_entries",]
+    assert 1 == server.app[METRICS].snapshot().levels["bodhi_exchange_cache_entries",]
 
 
 async def test_the_time_of_each_request_is_noted(browser, server):
@@ -91,7 +91,7 @@ async def test_the_time_of_each_request_is_noted(browser, server):
     for path in ("/bodhi/v1/user", "/bodhi/v1/user", PROTECTED):
         await browser.get(path)
 
-    times = server.app[WATCH].snapshot().times
+    times = server.app[METRICS].snapshot().times
     told = {labels[1:]: (sum(row[:-1]), row[-1] > 0) for labels, row in times.items()}
     assert {("/bodhi/v1/user", "GET", "2xx"): (2, True), (PROTECTED, "GET", "4xx"): (1, True)} == told
 
@@ -102,7 +102,7 @@ async def test_a_logout_is_one_ended_session(browser, provider, server, endings)
     assert 200 == (await browser.post("/bodhi/v1/logout")).status
 
     assert [("logout", 1, who["user_id"], None)] == endings()
-    assert 0 == amounts_of(server.app[WATCH])["revocations"]
+    assert 0 == amounts_of(server.app[METRICS])["revocations"]
 
 
 async def test_a_change_of_role_tells_who_did_it(open_browser, provider, server, endings):

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from bodhi.database import open_database
 from bodhi.server.access.scopes import Role
-from bodhi.server.users.profiles import People
+from bodhi.server.users.profiles import Profiles
 from bodhi.session import SESSIONS
 from bodhi.testing import DevelopmentProvider
 from bodhi.testing.identity_provider import Person
@@ -62,7 +62,7 @@ async def session(app: web.Application, provider: DevelopmentProvider, level: st
 async def _api_tokens(provider, database_url):
     owner = provider.person("admin")
     async with open_database(database_url, limit_seconds=10) as database:
-        await People(database).note(owner.user_id, owner.username, Role.ADMIN)
+        await Profiles(database).note(owner.user_id, owner.username, Role.ADMIN)
         for number, level in enumerate(LEVELS, 1):  # the API makes none above power users
             token = f"bodhiapp_{secrets.token_urlsafe(32)}"
             await database.maybe(

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from bodhi.metrics.board import HALF, Board
+from bodhi.metrics.shared_counters import HALF, SharedCounters
 from bodhi.metrics.snapshot import Live, Snapshot
 
 SAVES = ("bodhi_session_saves_total",)
@@ -22,7 +22,7 @@ def snapshot(saves, at=1_000.0, **others):
 @pytest.fixture
 def board():
     """A board of two places."""
-    return Board(2)
+    return SharedCounters(2)
 
 
 def test_the_sum_is_the_same_wherever_it_is_asked(board):

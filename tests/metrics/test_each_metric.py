@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from bodhi.metrics.exposition import exposition
-from bodhi.server.access.ttl_cache import Memory
-from bodhi.server.application_metrics import Watch
+from bodhi.server.access.ttl_cache import TtlCache
+from bodhi.server.application_metrics import ApplicationMetrics
 from bodhi.server.authentication.refresh import Refresher
 from bodhi.server.login.counters import LoginCounters
 from bodhi.session import DefaultSessionService, SessionGone
@@ -27,13 +27,13 @@ async def service(database_url, clock):
 @pytest.fixture
 def scrape(service, clock, read_samples):
     """What is read of the service: values by name and labels."""
-    watch = Watch(
+    watch = ApplicationMetrics(
         sessions=service.counters,
         count_live=service.count_sessions,
         logins=LoginCounters(),
         refresher=Refresher(None),
         api_tokens=lambda: (0, 0),
-        exchanges=Memory(seconds=1),
+        exchanges=TtlCache(seconds=1),
         databases={"session": service.get_session_store().database.counters},
         clock=lambda: clock.now_ms / 1000,
     )

@@ -7,8 +7,8 @@ import pytest
 from bodhi.database import DatabaseCounters
 from bodhi.metrics.exposition import COUNTERS, GAUGES, REQUESTS
 from bodhi.metrics.snapshot import Live
-from bodhi.server.access.ttl_cache import Memory
-from bodhi.server.application_metrics import Watch
+from bodhi.server.access.ttl_cache import TtlCache
+from bodhi.server.application_metrics import ApplicationMetrics
 from bodhi.server.authentication.refresh import Refresher
 from bodhi.server.login.counters import LoginCounters
 from bodhi.session import SessionUnavailable
@@ -45,13 +45,13 @@ def now():
 @pytest.fixture
 def watch(live, now):
     """What is watched."""
-    return Watch(
+    return ApplicationMetrics(
         sessions=SessionCounters(saves=3, endings={"logout": 2}),
         count_live=live.count,
         logins=LoginCounters(logins=1),
         refresher=Refresher(None),
         api_tokens=lambda: (5, 6),
-        exchanges=Memory(seconds=1),
+        exchanges=TtlCache(seconds=1),
         databases={"session": DatabaseCounters(in_use=1, errors={"Conflict": 4})},
         clock=lambda: now[0],
     )

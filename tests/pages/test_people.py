@@ -1,7 +1,7 @@
 import pytest
 
 from bodhi.server.access.scopes import Role
-from bodhi.server.services import PEOPLE
+from bodhi.server.services import PROFILES
 from pages.browser import HTML
 from pages.markup import read
 
@@ -20,7 +20,7 @@ async def manager(server, provider, new_browser):
 @pytest.fixture
 def people(server):
     """The people this server has seen."""
-    return server.app[PEOPLE]
+    return server.app[PROFILES]
 
 
 def rows(page):

@@ -5,7 +5,7 @@ from yarl import URL
 
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.scopes import Role, TokenScope
-from bodhi.server.services import API_TOKENS, PEOPLE
+from bodhi.server.services import API_TOKENS, PROFILES
 from bodhi.session import SESSIONS
 from bodhi.session.records import Device
 from pages.browser import HTML
@@ -186,7 +186,7 @@ async def test_administrators_remove_people(server, provider, new_browser, user)
 async def test_what_the_provider_cannot_do_is_not_offered(database_url, serve, provider, new_browser):
     """Roles are changed there."""
     server = await serve(**{**environment(provider, database_url), "BODHI_AUTH_MANAGEMENT": "false"})
-    await server.app[PEOPLE].note("ann", "ann", None)
+    await server.app[PROFILES].note("ann", "ann", None)
     admin = await (await new_browser(server)).log_in(provider, "admin")
     await admin.open(address(PATH, "ann"))
 
@@ -292,7 +292,7 @@ async def test_many_sessions_are_on_several_pages(server, manager):
 @pytest.mark.parametrize("query", ["", "?id=", "?id=%00", "?id=a&id=b", "?id=a&after=nonsense", "?id=a&done=what"])
 async def test_nonsense_is_refused(server, manager, query):
     """On a page."""
-    await server.app[PEOPLE].note("a", "ann", None)
+    await server.app[PROFILES].note("a", "ann", None)
     await manager.open(PATH + query)
 
     assert (400, "That did not work") == (manager.status, manager.page.one("h1").text)

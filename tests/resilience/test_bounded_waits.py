@@ -70,7 +70,7 @@ async def test_a_batch_whose_connection_is_lost_answers_every_waiter(mode: Mode,
         async with table_locked(postgres_url):
             begun_at = time.monotonic()
             saves = [asyncio.create_task(service.save(stored, {"number": -1})) for _, stored in created]
-            await blocked(postgres_url, count=PostgresSessionStore.save_trips)
+            await blocked(postgres_url, count=PostgresSessionStore.saves_in_flight)
             proxy.mode = mode
 
             await refused_in_time(saves, since=begun_at)

@@ -182,7 +182,7 @@ async def test_end_closes_websockets_as_going_away(run_app):
 
 async def test_end_does_not_wait_for_a_silent_websocket(run_app, monkeypatch):
     """A peer that does not say goodbye has a moment."""
-    monkeypatch.setattr("bodhi.server.http.lifecycle.FAREWELL_SECONDS", 0.05)
+    monkeypatch.setattr("bodhi.server.http.lifecycle.CLOSE_SECONDS", 0.05)
 
     async def chat(request):
         websocket = web.WebSocketResponse()

@@ -209,7 +209,7 @@ async def test_a_taken_id_is_never_overwritten(site, service, monkeypatch, raw):
     taken = cookie_of(await site.post("/set", json={"stranger": True}))
     rows = await raw.sessions()
     drawn = iter([taken, taken, "B" * 43, taken, "C" * 43])
-    monkeypatch.setattr("bodhi.session.keeper.new_session_id", lambda: next(drawn))
+    monkeypatch.setattr("bodhi.session.manager.new_session_id", lambda: next(drawn))
 
     first = cookie_of(await site.post("/set", json={"a": 1}))
     second = cookie_of(await site.post("/login/alice", headers=sent(first)))
@@ -225,7 +225,7 @@ async def test_a_generator_that_only_repeats_itself_fails_the_request(path, site
     taken = cookie_of(await site.post("/set", json={"stranger": True}))
     own = cookie_of(await site.post("/set", json={"own": True})) if path != "/set" else None
     rows = await raw.sessions()
-    monkeypatch.setattr("bodhi.session.keeper.new_session_id", lambda: taken)
+    monkeypatch.setattr("bodhi.session.manager.new_session_id", lambda: taken)
 
     response = await site.post(path, json={"a": 1}, headers=sent(own) if own else {})
 

@@ -53,7 +53,7 @@ def test_the_signatures_that_other_programs_call(name, parameters, returns):
 
 def test_the_defaults_are_a_day_and_a_fortnight():
     """86,400 seconds idle, 1,209,600 in all."""
-    parameters = inspect.signature(bodhi.session.service.SessionKeeper).parameters
+    parameters = inspect.signature(bodhi.session.service.SessionManager).parameters
 
     assert (86_400, 1_209_600) == (parameters["idle_seconds"].default, parameters["lifetime_seconds"].default)
 

@@ -30,7 +30,7 @@ def told(monkeypatch):
     """The signal to end, given already."""
     told = asyncio.Event()
     told.set()
-    monkeypatch.setattr(sessions_move, "_told_to_end", lambda: told)
+    monkeypatch.setattr(sessions_move, "_interrupted", lambda: told)
     return told
 
 

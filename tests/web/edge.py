@@ -8,9 +8,9 @@ from aiohttp.test_utils import TestServer
 
 from bodhi.server.http import hosts
 from bodhi.server.http.errors import error_middleware
-from bodhi.server.http.forwarded import FORWARDED, client_of, scheme_told
+from bodhi.server.http.forwarded import FORWARDED, client_of, forwarded_scheme
 from bodhi.server.http.public_url import PublicUrl
-from bodhi.server.http.request_filters import edge_middleware
+from bodhi.server.http.request_filters import request_filter_middleware
 
 PUBLIC = PublicUrl("https", "bodhi.example.org", 443)
 LOCAL = PublicUrl("http", "localhost", 1135, is_explicit=False)
@@ -24,7 +24,7 @@ async def tells(request):
             "headers": [[name, value] for name, value in request.headers.items()],
             "raw": b"\n".join(name + b":" + value for name, value in request.raw_headers).decode("latin-1"),
             "path": request.path,
-            "scheme": scheme_told(request) or request.scheme,
+            "scheme": forwarded_scheme(request) or request.scheme,
             "host": told.host if told is not None and told.host is not None else request.host,
             "remote": client_of(request),
             "match": dict(request.match_info),
@@ -43,7 +43,7 @@ def edge(*middlewares, guards=(), public=LOCAL):
     app = web.Application(middlewares=[error_middleware, *middlewares])
     app[hosts.PUBLIC_URL] = public
     if guards:
-        app.middlewares.append(edge_middleware(guards))
+        app.middlewares.append(request_filter_middleware(guards))
     for path in ("/", "/ping", "/health", "/where/{name}"):
         app.router.add_route("*", path, where if path.startswith("/where") else tells)
     return app

@@ -2,9 +2,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bodhi.server.http.canonical import canonical_guard
-from bodhi.server.http.forwarded import forwarded_guard
-from bodhi.server.http.hosts import host_guard
+from bodhi.server.http.canonical import canonical_filter
+from bodhi.server.http.forwarded import forwarded_filter
+from bodhi.server.http.hosts import host_filter
 from bodhi.server.http.public_url import PublicUrl
 from web.edge import LOCAL, PUBLIC, ask, edge
 
@@ -14,9 +14,9 @@ BASE = str(PUBLIC)
 def redirecting(public=PUBLIC, *, enabled=True, trusted=("127.0.0.1",)):
     """An application that trusts its proxy, and sends browsers to its public URL."""
     guards = [
-        forwarded_guard(trusted),
-        host_guard(public, own_host="localhost", redirects=enabled),
-        canonical_guard(public, enabled=enabled),
+        forwarded_filter(trusted),
+        host_filter(public, own_host="localhost", redirects=enabled),
+        canonical_filter(public, enabled=enabled),
     ]
     return edge(guards=guards, public=public)
 

@@ -3,8 +3,8 @@ import itertools
 import pytest
 from aiohttp import web
 
-from bodhi.server.http.cross_site import cross_site_guard, is_cross_site_read
-from bodhi.server.http.hosts import host_guard
+from bodhi.server.http.cross_site import cross_site_filter, is_cross_site_read
+from bodhi.server.http.hosts import host_filter
 from bodhi.server.http.public_url import PublicUrl
 from web.edge import ask, code_of, edge
 
@@ -37,7 +37,7 @@ CREDENTIALS = {
 
 def guarded(public=GUESSED, exempt=()):
     """An application behind the check."""
-    guards = [host_guard(public, own_host="localhost", redirects=False), cross_site_guard(COOKIE, exempt=exempt)]
+    guards = [host_filter(public, own_host="localhost", redirects=False), cross_site_filter(COOKIE, exempt=exempt)]
     return edge(guards=guards, public=public)
 
 

@@ -1,7 +1,7 @@
 import pytest
 
-from bodhi.server.http.forwarded import forwarded_guard
-from bodhi.server.http.request_filters import edge_middleware
+from bodhi.server.http.forwarded import forwarded_filter
+from bodhi.server.http.request_filters import request_filter_middleware
 from web.edge import ask, edge, tells
 
 LOOPBACK = "127.0.0.0/8"
@@ -10,7 +10,7 @@ CLIENT = "192.0.2.7"
 
 async def told(*lines, trusted=(LOOPBACK,), target="/", host="bodhi.example.org"):
     """Client, scheme and host of a request with *lines*, as a handler is told them."""
-    app = edge(guards=[forwarded_guard(trusted)])
+    app = edge(guards=[forwarded_filter(trusted)])
     status, _, seen = await ask(app, f"GET {target} HTTP/1.1", f"Host: {host}", *lines)
     assert 200 == status
     return seen["remote"], seen["scheme"], seen["host"]
@@ -35,7 +35,7 @@ async def test_others_are_not(trusted):
 
 async def test_without_trusted_proxies_the_headers_mean_nothing():
     """As they come without any setting."""
-    app = edge(guards=[forwarded_guard(())])
+    app = edge(guards=[forwarded_filter(())])
 
     _, _, seen = await ask(app, "GET / HTTP/1.1", "Host: a", "X-Forwarded-Proto: https", f"X-Forwarded-For: {CLIENT}")
 
@@ -111,7 +111,7 @@ async def test_target_with_a_host_of_its_own_keeps_it():
 
 async def test_rest_of_the_request_is_the_same():
     """Headers and path parameters."""
-    app = edge(guards=[forwarded_guard([LOOPBACK])])
+    app = edge(guards=[forwarded_filter([LOOPBACK])])
     app.router.add_get("/names/{name}", tells)
 
     _, _, seen = await ask(app, "GET /names/a HTTP/1.1", "Host: a", f"X-Forwarded-For: {CLIENT}")
@@ -124,7 +124,7 @@ async def test_access_log_names_the_client(aiohttp_client, make_app, caplog):
     """Not the proxy in front, which is the same for everybody."""
     caplog.set_level("INFO", logger="bodhi.access")
     app = make_app()
-    app.middlewares.insert(0, edge_middleware([forwarded_guard([LOOPBACK])]))
+    app.middlewares.insert(0, request_filter_middleware([forwarded_filter([LOOPBACK])]))
     client = await aiohttp_client(app)
 
     await client.get("/ping", headers={"X-Forwarded-For": CLIENT})

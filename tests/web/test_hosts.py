@@ -1,7 +1,7 @@
 import pytest
 
-from bodhi.server.http.forwarded import forwarded_guard
-from bodhi.server.http.hosts import host_guard
+from bodhi.server.http.forwarded import forwarded_filter
+from bodhi.server.http.hosts import host_filter
 from bodhi.server.http.public_url import PublicUrl
 from web.edge import LOCAL, PUBLIC, ask, code_of, edge
 
@@ -13,7 +13,7 @@ LONG = ".".join(["a" * 50] * 6)
 
 def guarded(public=LOCAL, own_host="localhost", allowed_hosts=(), *, redirects=False, outside=()):
     """An application behind the check."""
-    check = host_guard(public, own_host=own_host, allowed_hosts=allowed_hosts, redirects=redirects)
+    check = host_filter(public, own_host=own_host, allowed_hosts=allowed_hosts, redirects=redirects)
     return edge(guards=[*outside, check], public=public)
 
 
@@ -223,7 +223,7 @@ async def test_unknown_host_never_gets_into_a_url():
 
 async def test_forwarded_host_and_scheme_are_those_of_the_request():
     """From a trusted proxy; the host has to be known all the same."""
-    outside = [forwarded_guard(["127.0.0.1"])]
+    outside = [forwarded_filter(["127.0.0.1"])]
     app = {"allowed_hosts": ["a.example"], "outside": outside}
     lines = get("10.0.0.1:1135", "/where/a")
 

@@ -18,7 +18,7 @@ from bodhi.server.access.errors import (
 OFFLINE_ACCESS = "offline_access"
 
 
-class _Step(Enum):
+class RankedEnum(Enum):
     """One column: members from the weakest to the strongest."""
 
     rank: int  # 1 for the weakest
@@ -36,7 +36,7 @@ class _Step(Enum):
         return str(self.value)
 
 
-class Role(_Step):
+class Role(RankedEnum):
     """What a person is to this server."""
 
     USER = "resource_user"
@@ -45,7 +45,7 @@ class Role(_Step):
     ADMIN = "resource_admin"
 
 
-class TokenScope(_Step):
+class TokenScope(RankedEnum):
     """What an API token may do."""
 
     USER = "scope_token_user"
@@ -54,7 +54,7 @@ class TokenScope(_Step):
     ADMIN = "scope_token_admin"
 
 
-class UserScope(_Step):
+class UserScope(RankedEnum):
     """What an external application may do for a person."""
 
     USER = "scope_user_user"
@@ -70,7 +70,7 @@ class UserScope(_Step):
 
 AppRole = Role | TokenScope | UserScope
 
-Step = TypeVar("Step", bound=_Step)
+Step = TypeVar("Step", bound=RankedEnum)
 
 _ROLES = {str(role): role for role in Role}
 _TOKEN_SCOPES = {str(scope): scope for scope in TokenScope}

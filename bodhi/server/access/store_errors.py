@@ -8,7 +8,7 @@ from bodhi.server.access.errors import DatabaseUnavailable as DatabaseUnavailabl
 
 
 @contextmanager
-def own_errors() -> Iterator[None]:
+def map_db_errors() -> Iterator[None]:
     """Inside, a database that does not answer is a refusal, ``auth_error-database_unavailable``; other errors pass."""
     try:
         yield

@@ -11,7 +11,7 @@ Value = TypeVar("Value")
 Make = Callable[[], Coroutine[Any, Any, tuple[Value, float]]]
 
 
-class Memory(Generic[Value]):
+class TtlCache(Generic[Value]):
     """Values by token, at most *most* of them, each for at most *seconds*.
 
     Entries are kept under the full SHA-256 of the token: a part of it would let one token find another's entry. The

@@ -15,7 +15,7 @@ from bodhi.server.http.input import query_of
 from bodhi.server.http.navigation import ACTIVITY as ENTRY
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.rendering import page
-from bodhi.server.login.api import DESK
+from bodhi.server.login.api import LOGIN
 from bodhi.server.login.form_targets import provider_origins
 from bodhi.server.services import ACTIVITY
 
@@ -54,7 +54,7 @@ async def activity(request: web.Request) -> web.Response:
     return page(
         request,
         "activity.html",
-        form_targets=await provider_origins(request.app[DESK].provider),
+        form_targets=await provider_origins(request.app[LOGIN].provider),
         drawings=drawings,
         spans=SPANS,
         hours=hours,

@@ -9,7 +9,7 @@ from typing import Literal
 
 from bodhi.database import Database
 from bodhi.errors import BodhiError
-from bodhi.server.access.store_errors import own_errors
+from bodhi.server.access.store_errors import map_db_errors
 
 MINUTE_MS = 60_000
 KEPT_HOURS = 25
@@ -37,7 +37,7 @@ class Activity:
         ``live_sessions`` is a level: minutes in which nobody looked are left out.
         """
         span_ms = min(hours, KEPT_HOURS - 1) * 60 * MINUTE_MS
-        with own_errors():
+        with map_db_errors():
             rows = await self._database.many("list_activity", name=name, span_ms=span_ms, now=self._clock())
         values = {row["minute"]: row["value"] for row in rows if row["minute"] is not None}
         now, first = rows[0]["now"], rows[0]["first"]
@@ -52,12 +52,12 @@ class Activity:
         """Add what happened to this minute."""
         values = [{"name": name, "value": amounts[name], "now": self._clock()} for name in AMOUNTS if name in amounts]
         if values:
-            with own_errors():
+            with map_db_errors():
                 await self._database.each("add_activity", values)
 
     async def look(self, count_live: Callable[[], Awaitable[int]]) -> bool:
         """Note how many sessions are live, unless another process has done it in this minute; whether this one did."""
-        with own_errors():
+        with map_db_errors():
             if await self._database.maybe("find_activity", name=LEVEL, now=self._clock()) is not None:
                 return False
             live = await count_live()
@@ -66,7 +66,7 @@ class Activity:
     async def sweep(self) -> None:
         """Remove what is older than a day."""
         keep_ms = KEPT_HOURS * 60 * MINUTE_MS
-        with own_errors():
+        with map_db_errors():
             for name in (*AMOUNTS, LEVEL):
                 await self._database.count("sweep_activity", name=name, keep_ms=keep_ms, now=self._clock())
 

@@ -24,7 +24,7 @@ from bodhi.server.access.errors import (
 from bodhi.server.access.principal import ExternalApp
 from bodhi.server.access.scopes import UserScope
 from bodhi.server.access.token_errors import token_errors
-from bodhi.server.access.ttl_cache import Memory
+from bodhi.server.access.ttl_cache import TtlCache
 from bodhi.server.apps.exchange import (
     ACCESS_REQUEST_SCOPES,
     ExchangingProvider,
@@ -35,7 +35,7 @@ from bodhi.server.apps.exchange import (
 from bodhi.server.apps.records import AppAccessRequest
 from bodhi.server.apps.service import AppAccessRequests
 from bodhi.server.setup.instance import InstanceService
-from bodhi.server.users.profiles import People
+from bodhi.server.users.profiles import Profiles
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +53,8 @@ class ExternalApps:
         *,
         instances: InstanceService,
         app_access_requests: AppAccessRequests,
-        people: People,
-        memory: Memory[ExternalApp],
+        people: Profiles,
+        memory: TtlCache[ExternalApp],
         caps_roles: bool = True,
     ) -> None:
         self._provider = provider

@@ -13,9 +13,9 @@ from bodhi.server.http.forms import see_other
 from bodhi.server.http.headers import KEEPS_OPENER
 from bodhi.server.http.input import parameter_of, query_of
 from bodhi.server.http.operations import OPTIONAL, Operation
-from bodhi.server.http.rendering import page, person_of
-from bodhi.server.http.same_site_bounce import arrival_target
-from bodhi.server.login.api import DESK
+from bodhi.server.http.rendering import current_user, page
+from bodhi.server.http.same_site_bounce import same_site_bounce_target
+from bodhi.server.login.api import LOGIN
 from bodhi.server.login.form_targets import host_of, origin_of, provider_origins
 from bodhi.server.login.resume_after_login import after_login
 from bodhi.server.services import APP_ACCESS_REQUESTS, session_user_of
@@ -47,16 +47,16 @@ class Review(msgspec.Struct, frozen=True):
 async def review(request: web.Request) -> web.Response:
     """What the application asks for, with a form; or what became of it."""
     request_id = str(query_of(request, Review).id)
-    person = person_of(request)
+    person = current_user(request)
     if person is None:
-        target = arrival_target(request, id=request_id)
+        target = same_site_bounce_target(request, id=request_id)
         response = page(request, "arrival.html", target=target) if target else after_login(request, request_id)
         response.headers.update(KEEPS_OPENER)
         return response
     if person.role is None:
         return page(request, "error.html", status=403, **NEEDS_A_ROLE)
     asked = await request.app[APP_ACCESS_REQUESTS].review(request_id, person.token)
-    return _shown(request, asked, await provider_origins(request.app[DESK].provider))
+    return _shown(request, asked, await provider_origins(request.app[LOGIN].provider))
 
 
 def _shown(request: web.Request, asked: AppAccessRequest, targets: list[str]) -> web.Response:

@@ -11,7 +11,7 @@ from bodhi.oidc.errors import ProviderError, ProviderLacks, ProviderRefused
 from bodhi.oidc.responses import AppInfo, ClientCredentials, Consent
 from bodhi.server.access.errors import AlreadyDecided, ApiError, NotRegistered, ProviderCallNotSupported
 from bodhi.server.access.principal import SessionUser
-from bodhi.server.access.store_errors import own_errors
+from bodhi.server.access.store_errors import map_db_errors
 from bodhi.server.apps.errors import (
     AppAccessRequestNotFound,
     AppNotRegistered,
@@ -24,7 +24,7 @@ from bodhi.server.apps.errors import (
 from bodhi.server.apps.records import AppAccessRequest, as_json, asks_for_nothing, storable
 from bodhi.server.apps.redirect_urls import redirect_url_with_id
 from bodhi.server.setup.instance import Instance
-from bodhi.server.users.profiles import People
+from bodhi.server.users.profiles import Profiles
 
 DRAFT_MS = 10 * 60_000
 FLOW_TYPES = ("redirect", "popup")
@@ -76,7 +76,7 @@ class AppAccessRequests:
         clock: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._database = database
-        self._people = People(database)
+        self._people = Profiles(database)
         self._provider = provider
         self._instances = instances
         self._public_url = public_url
@@ -120,7 +120,7 @@ class AppAccessRequests:
 
     async def _store(self, *, source: str, app_client_id: str, **values: object) -> AppAccessRequest:
         asked_by = {"source": source, "app_client_id": app_client_id, "now": self._clock()}
-        with own_errors():
+        with map_db_errors():
             async with (
                 self._database.turn(("source", source)) as left_seconds,
                 self._database.transaction(limit_seconds=left_seconds) as transaction,
@@ -174,7 +174,7 @@ class AppAccessRequests:
             log.warning("the identity provider does not tell the name of an application: %s", error)
             return request
         named = replace(request, app_name=storable(info.name), app_description=storable(info.description))
-        with own_errors():
+        with map_db_errors():
             await self._database.count(
                 "name_app", id=named.id, app_name=named.app_name, app_description=named.app_description
             )
@@ -189,7 +189,7 @@ class AppAccessRequests:
         after which the request is a draft as before.
         """
         approved_json = as_json(approved)
-        with own_errors():
+        with map_db_errors():
             row = await self._database.maybe(
                 "claim_app_access_request", id=request_id, claim_ms=self._claim_ms, now=self._clock()
             )
@@ -243,7 +243,7 @@ class AppAccessRequests:
 
     async def deny(self, request_id: str, user_id: str) -> AppAccessRequest:
         """The request after the user denied it; refused as in :meth:`approve`."""
-        with own_errors():
+        with map_db_errors():
             row = await self._database.maybe(
                 "deny_app_access_request", id=request_id, user_id=user_id, now=self._clock()
             )
@@ -257,7 +257,7 @@ class AppAccessRequests:
         ``access_request_error-not_found`` for what another user decided, ``-already_processed`` where there is no
         approval (any more).
         """
-        with own_errors():
+        with map_db_errors():
             row = await self._database.maybe(
                 "withdraw_app_access_request", id=request_id, user_id=user_id, now=self._clock()
             )
@@ -270,7 +270,7 @@ class AppAccessRequests:
 
     async def withdraw_all_of(self, user_id: str) -> int:
         """End all that a user approved; how many approvals that was."""
-        with own_errors():
+        with map_db_errors():
             rows = await self._database.many("withdraw_app_access_requests_of", user_id=user_id, now=self._clock())
         for row in rows:
             self._withdrawn(row["id"])
@@ -278,7 +278,7 @@ class AppAccessRequests:
 
     async def list_of(self, user_id: str, *, size: int, skip: int = 0) -> tuple[Sequence[AppAccessRequest], int]:
         """At most *size* of the user's approvals, newest first, after *skip* others; and how many there are in all."""
-        with own_errors():
+        with map_db_errors():
             rows = await self._database.many("list_app_access_requests", user_id=user_id, size=size, skip=skip)
             total = await self._database.maybe("count_app_access_requests", user_id=user_id)
         return [AppAccessRequest.of(row) for row in rows], total["requests"] if total else 0
@@ -290,18 +290,18 @@ class AppAccessRequests:
 
     async def by_scope(self, access_request_scope: str) -> AppAccessRequest | None:
         """The request that was approved with this scope, whatever its status is now."""
-        with own_errors():
+        with map_db_errors():
             row = await self._database.maybe(
                 "find_app_access_request_by_scope", access_request_scope=access_request_scope, now=self._clock()
             )
         return AppAccessRequest.of(row) if row else None
 
     async def _find(self, request_id: str) -> Row | None:
-        with own_errors():
+        with map_db_errors():
             return await self._database.maybe("find_app_access_request", id=request_id, now=self._clock())
 
     async def _finish(self, draft: AppAccessRequest, status: str, **found: str) -> AppAccessRequest:
-        with own_errors():
+        with map_db_errors():
             row = await self._database.maybe(
                 "finish_app_access_request",
                 **{**_NOTHING_FOUND, **found},
@@ -315,7 +315,7 @@ class AppAccessRequests:
         return AppAccessRequest.of(row)
 
     async def _release(self, draft: AppAccessRequest) -> None:
-        with own_errors():
+        with map_db_errors():
             await self._database.count("release_app_access_request", id=draft.id, claimed_until=draft.claimed_until)
 
     async def _why_not(self, request_id: str) -> ApiError:

@@ -33,7 +33,7 @@ from bodhi.server.setup.instance import Instance, InstanceService
 from bodhi.session import SESSIONS, Session, get_session
 from bodhi.session.changes import OpenSession
 from bodhi.session.records import SessionRecord
-from bodhi.session.visit import VISIT
+from bodhi.session.request_session import REQUEST_SESSION
 
 MOST_READ = 4096  # logins, each with an access token of a kilobyte or two
 
@@ -138,7 +138,7 @@ class Authenticator:
 
     async def _known_login(self, request: web.Request) -> _Login | None:
         """What was read from the session as it still is in the database; None where it has to be read again."""
-        visit = request[VISIT]
+        visit = request[REQUEST_SESSION]
         if visit.session is not None:
             return None  # somebody has it in their hands, and may have changed it
         record = await visit.find()

@@ -8,9 +8,9 @@ from bodhi.server.access.scopes import Role
 from bodhi.server.http import labels as words
 from bodhi.server.http.forms import is_partial, see_other
 from bodhi.server.http.operations import OPTIONAL, PUBLIC, Operation
-from bodhi.server.http.rendering import fragment, page, person_of
-from bodhi.server.http.same_site_bounce import arrival_target
-from bodhi.server.login.api import DESK, HOME_PATH, LOGIN_PATH
+from bodhi.server.http.rendering import current_user, fragment, page
+from bodhi.server.http.same_site_bounce import same_site_bounce_target
+from bodhi.server.login.api import HOME_PATH, LOGIN, LOGIN_PATH
 from bodhi.server.login.form_targets import provider_origins
 from bodhi.server.login.resume_after_login import interrupted_review
 from bodhi.server.roles.errors import AlreadyHasAccess, AlreadyPending, NoPendingRequest
@@ -27,9 +27,9 @@ async def start(request: web.Request) -> web.Response:
 
 async def home(request: web.Request) -> web.Response:
     """Who is logged in and what they may do; who is not is sent to log in."""
-    person = person_of(request)
+    person = current_user(request)
     if person is None:
-        target = arrival_target(request)
+        target = same_site_bounce_target(request)
         return page(request, "arrival.html", target=target) if target else see_other(request, LOGIN_PATH)
     if request.path == HOME_PATH and (interrupted := interrupted_review(request)):
         return interrupted
@@ -38,7 +38,7 @@ async def home(request: web.Request) -> web.Response:
         request,
         "home.html",
         here=START_PATH,  # also where a login ends
-        form_targets=await provider_origins(request.app[DESK].provider),
+        form_targets=await provider_origins(request.app[LOGIN].provider),
         full_name=" ".join(filter(None, (person.first_name, person.last_name))),
         powers=words.role_powers(person.role),
         pending=None if person.role else await _pending_of(asked, person),
@@ -49,7 +49,7 @@ async def home(request: web.Request) -> web.Response:
 
 async def request_access(request: web.Request) -> web.Response:
     """Asks for a role, once; who did so before sees that as well."""
-    person = person_of(request)
+    person = current_user(request)
     if person is None:
         raise MissingAuthentication
     if person.role is not None:

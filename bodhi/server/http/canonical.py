@@ -6,15 +6,15 @@ from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
-from bodhi.server.http.forwarded import scheme_told
+from bodhi.server.http.forwarded import forwarded_scheme
 from bodhi.server.http.hosts import AUTHORITY, FOR_ANY_HOST, authority_of
 from bodhi.server.http.public_url import IMPLIED_PORTS, PublicUrl, base_of
-from bodhi.server.http.request_filters import Guard
+from bodhi.server.http.request_filters import RequestFilter
 
 _AS_IT_IS = string.punctuation
 
 
-def canonical_guard(public_url: PublicUrl, *, enabled: bool, exempt: Collection[str] = ()) -> Guard:
+def canonical_filter(public_url: PublicUrl, *, enabled: bool, exempt: Collection[str] = ()) -> RequestFilter:
     """Redirects GET and HEAD to *public_url*, if somebody has said which host that is, except on the paths *exempt*."""
     if not (enabled and public_url.is_explicit):
         return lambda _: None
@@ -36,7 +36,7 @@ def canonical_guard(public_url: PublicUrl, *, enabled: bool, exempt: Collection[
             return None
         # bodhi speaks no TLS itself: where nobody trusted says which scheme the browser uses, a redirect to https could
         # only come back the same way, and go round for ever.
-        scheme = scheme_told(request) or public_url.scheme
+        scheme = forwarded_scheme(request) or public_url.scheme
         return base_of(scheme, authority.host, authority.port or IMPLIED_PORTS[scheme])
 
     return guard

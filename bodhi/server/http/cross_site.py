@@ -10,14 +10,14 @@ from aiohttp import hdrs, web
 
 from bodhi.server.http.hosts import origin_for
 from bodhi.server.http.request_errors import CrossSiteRequest
-from bodhi.server.http.request_filters import Guard
+from bodhi.server.http.request_filters import RequestFilter
 
 SEC_FETCH_SITE = "Sec-Fetch-Site"
 SAFE_METHODS = {hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS}
 BEARER = "Bearer "
 
 
-def cross_site_guard(cookie_name: str, exempt: Collection[str] = ()) -> Guard:
+def cross_site_filter(cookie_name: str, exempt: Collection[str] = ()) -> RequestFilter:
     """Refuses unsafe cross-site requests on every address, known or not, except the routes *exempt* (their patterns).
 
     *cookie_name* is the session's, as browsers know it.
@@ -25,7 +25,7 @@ def cross_site_guard(cookie_name: str, exempt: Collection[str] = ()) -> Guard:
     exempt = frozenset(exempt)
 
     def guard(request: web.Request) -> None:
-        if request.method not in SAFE_METHODS and not is_from_here(request, cookie_name):
+        if request.method not in SAFE_METHODS and not is_same_origin(request, cookie_name):
             resource = request.match_info.route.resource
             if resource is None or resource.canonical not in exempt:
                 raise CrossSiteRequest
@@ -33,7 +33,7 @@ def cross_site_guard(cookie_name: str, exempt: Collection[str] = ()) -> Guard:
     return guard
 
 
-def is_from_here(request: web.Request, cookie_name: str) -> bool:
+def is_same_origin(request: web.Request, cookie_name: str) -> bool:
     """Whether an unsafe request comes from a page of this server, or carries nothing that a browser adds by itself."""
     headers = request.headers
     if is_bearer(request):

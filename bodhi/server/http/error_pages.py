@@ -14,9 +14,9 @@ from bodhi.server.http.forms import is_partial
 from bodhi.server.http.hosts import origin_for
 from bodhi.server.http.rendering import page_headers, page_headers_elsewhere, render
 from bodhi.server.http.request_id import current_id
-from bodhi.server.http.return_to import page_asked_for, page_to_return_to, with_return
-from bodhi.server.http.same_site_bounce import arrival_target
-from bodhi.server.login.api import DESK, LOGIN_PATH
+from bodhi.server.http.return_to import page_to_return_to, requested_page, with_return
+from bodhi.server.http.same_site_bounce import same_site_bounce_target
+from bodhi.server.login.api import LOGIN, LOGIN_PATH
 from bodhi.server.login.form_targets import provider_origins
 from bodhi.server.services import LOGIN_FAULT
 from bodhi.server.verify.api import SHOWS_REFUSAL
@@ -87,12 +87,12 @@ def _show_elsewhere(answer: web.Response, origin: str) -> None:
 
 def _way_on(request: web.Request) -> str | None:
     # Whom a link is about, and nothing that only this site's own answers say.
-    return arrival_target(request, **{name: value for name, value in request.query.items() if name == "id"})
+    return same_site_bounce_target(request, **{name: value for name, value in request.query.items() if name == "id"})
 
 
 async def _form_targets(request: web.Request) -> list[str]:
     """Where the forms of the page lead: to the provider, where one is to sign in there again."""
-    return await provider_origins(request.app[DESK].provider) if LOGIN_FAULT in request else []
+    return await provider_origins(request.app[LOGIN].provider) if LOGIN_FAULT in request else []
 
 
 def _problem(request: web.Request, answer: web.Response, template: str) -> str:
@@ -116,6 +116,6 @@ def _problem(request: web.Request, answer: web.Response, template: str) -> str:
 def _login_for(request: web.Request) -> str:
     """The login that leads back to the page, where it is one that can be asked for again."""
     if request.path == LOGIN_PATH:
-        return with_return(LOGIN_PATH, page_asked_for(request))
+        return with_return(LOGIN_PATH, requested_page(request))
     is_read = request.method == hdrs.METH_GET
     return with_return(LOGIN_PATH, page_to_return_to([request.raw_path]) if is_read else None)

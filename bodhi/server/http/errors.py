@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler
 
 from bodhi.server.access.errors import ApiError
 from bodhi.server.http.request_errors import SessionEnded, SessionStoreUnavailable
-from bodhi.server.services import WATCH
+from bodhi.server.services import METRICS
 from bodhi.session import SessionGone, SessionUnavailable
 from bodhi.session.responses import RETRY_AFTER_SECONDS, SessionGoneResponse, SessionUnavailableResponse
 
@@ -164,7 +164,7 @@ def _answer_to(error: Exception, request: web.Request) -> web.HTTPException | No
 
 
 def _error_response(error: ApiError, request: web.Request) -> ErrorResponse:
-    watch = request.app.get(WATCH)
+    watch = request.app.get(METRICS)
     if watch is not None:
         watch.refusals[error.code] = watch.refusals.get(error.code, 0) + 1
     given = request.headers.get(hdrs.AUTHORIZATION, "")

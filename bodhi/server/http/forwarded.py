@@ -13,7 +13,7 @@ from aiohttp import web
 from msgspec import Struct
 from multidict import CIMultiDictProxy
 
-from bodhi.server.http.request_filters import Guard
+from bodhi.server.http.request_filters import RequestFilter
 
 FOR, PROTO, SCHEME, HOST = "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Scheme", "X-Forwarded-Host"
 
@@ -32,11 +32,11 @@ class Forwarded(Struct, frozen=True, gc=False):
 FORWARDED = web.RequestKey("FORWARDED", Forwarded)
 
 
-def forwarded_guard(trusted: Iterable[str]) -> Guard:
+def forwarded_filter(trusted: Iterable[str]) -> RequestFilter:
     """Notes what proxies in the networks *trusted* (CIDR) tell; of all others, forwarded headers mean nothing.
 
     The request keeps its own ``remote``, ``scheme`` and ``host``, since another one with those would have to be made:
-    that takes longer than everything else at the edge. Ask :func:`client_of`, :func:`scheme_told` and
+    that takes longer than everything else at the edge. Ask :func:`client_of`, :func:`forwarded_scheme` and
     :func:`bodhi.server.http.hosts.origin_for`.
     """
     networks = tuple(ipaddress.ip_network(network) for network in trusted)
@@ -49,8 +49,8 @@ def forwarded_guard(trusted: Iterable[str]) -> Guard:
     @lru_cache(maxsize=256)  # the same client says the same again and again
     def told(peer: str, hops: str | None, schemes: Sequence[str | None], hosts: str | None) -> Forwarded:
         remote, proxies = _client(peer, hops, is_trusted)
-        scheme = next((said for line in schemes if (said := _told_first(line, proxies))), "").lower()
-        return Forwarded(remote, scheme if scheme in {"http", "https"} else None, _told_first(hosts, proxies))
+        scheme = next((said for line in schemes if (said := _first_value(line, proxies))), "").lower()
+        return Forwarded(remote, scheme if scheme in {"http", "https"} else None, _first_value(hosts, proxies))
 
     def guard(request: web.Request) -> None:
         peer, headers = request.remote, request.headers
@@ -63,7 +63,7 @@ def forwarded_guard(trusted: Iterable[str]) -> Guard:
     return guard
 
 
-def scheme_told(request: web.BaseRequest) -> str | None:
+def forwarded_scheme(request: web.BaseRequest) -> str | None:
     """``http`` or ``https`` where the connection or a trusted proxy says which one the browser uses, else None."""
     if request.secure:
         return "https"
@@ -90,7 +90,7 @@ def _client(peer: str, hops: str | None, is_trusted: Callable[[str], bool]) -> t
     return remote, proxies
 
 
-def _told_first(line: str | None, proxies: int) -> str | None:
+def _first_value(line: str | None, proxies: int) -> str | None:
     """What the outermost of that many trusted proxies said; what stands left of it came from the client."""
     values = _listed(line)
     return values[-min(max(proxies, 1), len(values))] if values else None

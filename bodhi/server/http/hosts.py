@@ -7,9 +7,9 @@ from functools import lru_cache
 
 from aiohttp import hdrs, web
 
-from bodhi.server.http.forwarded import FORWARDED, scheme_told
+from bodhi.server.http.forwarded import FORWARDED, forwarded_scheme
 from bodhi.server.http.public_url import Authority, PublicUrl, base_of, parse_authority
-from bodhi.server.http.request_filters import Guard
+from bodhi.server.http.request_filters import RequestFilter
 from bodhi.urls import is_loopback
 
 WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not listened on
@@ -21,7 +21,9 @@ AUTHORITY = web.RequestKey("AUTHORITY", Authority)  # the known host that a requ
 _HOST_NAME = re.compile(r"[a-z0-9.-]{1,253}")
 
 
-def host_guard(public_url: PublicUrl, *, own_host: str, allowed_hosts: Iterable[str] = (), redirects: bool) -> Guard:
+def host_filter(
+    public_url: PublicUrl, *, own_host: str, allowed_hosts: Iterable[str] = (), redirects: bool
+) -> RequestFilter:
     """Refuses requests whose host is malformed, or unknown; notes the others'.
 
     Known are the public host, *own_host* (unless it stands for every address), *allowed_hosts* and loopback names.
@@ -42,7 +44,7 @@ def host_guard(public_url: PublicUrl, *, own_host: str, allowed_hosts: Iterable[
     return guard
 
 
-def rebinding_guard(known_names: Iterable[str]) -> Guard:
+def rebinding_guard(known_names: Iterable[str]) -> RequestFilter:
     """Refuses requests whose host is malformed, or a name that is neither loopback nor one of *known_names*.
 
     An IP address passes: DNS rebinding needs a name that its attacker can point elsewhere.
@@ -97,7 +99,7 @@ def origin_for(request: web.Request) -> str:
     public, authority = request.config_dict[PUBLIC_URL], request.get(AUTHORITY)
     if public.is_explicit or authority is None:
         return str(public)
-    return base_of(scheme_told(request) or public.scheme, authority.host, authority.port)
+    return base_of(forwarded_scheme(request) or public.scheme, authority.host, authority.port)
 
 
 def callback_base(request: web.Request) -> str:

@@ -6,10 +6,10 @@ from weakref import WeakSet
 
 from aiohttp import WSCloseCode, hdrs, web
 
-FAREWELL_SECONDS = 1.0  # how long websockets have to say goodbye
+CLOSE_SECONDS = 1.0  # how long websockets have to say goodbye
 
 
-class Life:
+class ShutdownState:
     """Whether an application still takes requests, and the websockets that it has open."""
 
     def __init__(self) -> None:
@@ -48,18 +48,18 @@ class Life:
             if not websocket.closed
         ]
         if goodbyes:
-            _, silent = await asyncio.wait(goodbyes, timeout=FAREWELL_SECONDS)
+            _, silent = await asyncio.wait(goodbyes, timeout=CLOSE_SECONDS)
             for task in silent:
                 task.cancel()
             await asyncio.gather(*goodbyes, return_exceptions=True)
 
 
-LIFE = web.AppKey("LIFE", Life)
+LIFE = web.AppKey("LIFE", ShutdownState)
 
 
 def setup(app: web.Application) -> None:
     """Make *app* end well, whatever runs it."""
-    life = app[LIFE] = Life()
+    life = app[LIFE] = ShutdownState()
 
     async def before_headers(_: web.Request, response: web.StreamResponse) -> None:
         life.follow(response)

@@ -35,7 +35,7 @@ def page(
     request: web.Request, template: str, *, status: int = 200, form_targets: Iterable[str] = (), **values: Any
 ) -> web.Response:
     """The page of that name; *form_targets* are the other origins to which the answer to one of its forms may lead."""
-    person = person_of(request)
+    person = current_user(request)
     shown = {
         "here": request.path,
         "person": person,
@@ -74,7 +74,7 @@ def _headers(policy: str) -> dict[str, str]:
     return {"Content-Security-Policy": policy, hdrs.CACHE_CONTROL: "no-store", hdrs.VARY: "Cookie"}
 
 
-def person_of(request: web.Request) -> SessionUser | None:
+def current_user(request: web.Request) -> SessionUser | None:
     """Who is logged in with a browser. Bearers of tokens are nobody here: pages are for people.
 
     Refused while nobody can tell, since the provider does not refresh their tokens: to show the way to log in would say

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-Guard = Callable[[web.Request], web.StreamResponse | None]
+RequestFilter = Callable[[web.Request], web.StreamResponse | None]
 
 
-def edge_middleware(guards: Sequence[Guard]) -> Middleware:
+def request_filter_middleware(guards: Sequence[RequestFilter]) -> Middleware:
     """Hands on what all *guards* let pass, in this order."""
 
     @web.middleware

@@ -37,7 +37,7 @@ def page_to_return_to(given: Sequence[str]) -> str | None:
     return path + mark + query
 
 
-def page_asked_for(request: web.Request) -> str | None:
+def requested_page(request: web.Request) -> str | None:
     """The page that the query of *request* names for after the login."""
     return page_to_return_to(request.query.getall(RETURN_TO, ()))
 

@@ -11,7 +11,7 @@ from bodhi.server.http.cross_site import is_cross_site_read
 _MARK = "arrived"  # so that nobody is led on twice
 
 
-def arrival_target(request: web.Request, **query: str) -> str | None:
+def same_site_bounce_target(request: web.Request, **query: str) -> str | None:
     """The same address with *query* alone, to be led to from here; None for who comes from here, or did so before."""
     if not is_cross_site_read(request) or _MARK in request.query:
         return None

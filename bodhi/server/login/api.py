@@ -18,7 +18,7 @@ from bodhi.server.http.hosts import callback_base
 from bodhi.server.http.input import body_of
 from bodhi.server.http.operations import OPTIONAL, PUBLIC, Operation
 from bodhi.server.http.responses import answer
-from bodhi.server.http.return_to import page_asked_for
+from bodhi.server.http.return_to import requested_page
 from bodhi.server.login.counters import LoginCounters
 from bodhi.server.login.errors import (
     AccessChanged,
@@ -36,9 +36,9 @@ from bodhi.server.login.errors import (
 from bodhi.server.login.provider_sessions import ProviderSessions
 from bodhi.server.login.service import (
     SECONDS_TO_LOG_IN,
-    BegunLogin,
     CompletedLogin,
-    Logins,
+    LoginFlow,
+    StartedLogin,
     Transactions,
     open_transactions,
     origin_of,
@@ -59,10 +59,10 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class LoginDesk:
+class LoginService:
     """What logging in and out takes."""
 
-    logins: Logins
+    logins: LoginFlow
     instances: InstanceService
     provider: IdentityProvider | None
     provider_sessions: ProviderSessions
@@ -72,7 +72,7 @@ class LoginDesk:
     counters: LoginCounters = field(default_factory=LoginCounters)
 
 
-DESK = web.AppKey("DESK", LoginDesk)
+LOGIN = web.AppKey("LOGIN", LoginService)
 
 
 class Location(msgspec.Struct):
@@ -105,7 +105,7 @@ async def begin_login(request: web.Request, *, return_to: str | None = None) -> 
     """
     if context_of(request).is_authenticated:
         return None
-    desk = request.app[DESK]
+    desk = request.app[LOGIN]
     begun = await desk.logins.begin(callback_base(request) + CALLBACK_PATH, return_to=return_to)
     session = await get_session(request)
     if not await _add_to_stored(session, begun):
@@ -123,7 +123,7 @@ async def finish_login(request: web.Request, answered: Mapping[str, str]) -> str
     All logins that are open in a browser end with the first that is completed. Whoever is logged in and comes with the
     answer to another one of them goes on to where that was to lead, as they are; home, where that is not known.
     """
-    desk = request.app[DESK]
+    desk = request.app[LOGIN]
     try:
         with desk.counters.login():
             if await desk.instances.current() is None:
@@ -144,7 +144,7 @@ async def finish_login(request: web.Request, answered: Mapping[str, str]) -> str
 
 async def end_login(request: web.Request) -> str:
     """Ends the session here, and its tokens at the provider if that answers soon; where the browser goes next."""
-    desk = request.app[DESK]
+    desk = request.app[LOGIN]
     try:
         session = await get_session(request)
         refresh_token, id_token = session.get(REFRESH_TOKEN), session.get(ID_TOKEN)
@@ -179,9 +179,9 @@ def _at_the_provider() -> Iterator[None]:
 
 async def initiate(request: web.Request) -> web.Response:
     """201 with the provider's address, or 200 with where that would end if somebody is logged in already."""
-    page = page_asked_for(request)
+    page = requested_page(request)
     url = await begin_login(request, return_to=page)
-    end = Location(request.app[DESK].public_url + (page or HOME_PATH))
+    end = Location(request.app[LOGIN].public_url + (page or HOME_PATH))
     response = answer(end) if url is None else answer(Location(url), 201)
     response.headers["Cache-Control"] = NOT_CACHED
     return response
@@ -202,7 +202,7 @@ async def logout(request: web.Request) -> web.Response:
     return response
 
 
-async def _add_to_stored(session: Session, begun: BegunLogin) -> bool:
+async def _add_to_stored(session: Session, begun: StartedLogin) -> bool:
     """Whether the login was put into a session that is stored; its other requests keep theirs."""
 
     def add(data: dict[str, Transactions], now_ms: int) -> None:
@@ -260,7 +260,7 @@ def _no_login(answered: Mapping[str, str], *, any_open: bool) -> ApiError:
     return StateMismatch() if "state" in answered else MissingState()
 
 
-async def _log_in(session: Session, desk: LoginDesk, completed: CompletedLogin) -> None:
+async def _log_in(session: Session, desk: LoginService, completed: CompletedLogin) -> None:
     """Make the session the person's, under a new id; nothing that was in it before stays, logins under way included.
 
     ``login_error-other_user`` where somebody else is logged in: people change only by a logout that they chose.
@@ -291,7 +291,7 @@ async def _log_in(session: Session, desk: LoginDesk, completed: CompletedLogin) 
         raise
 
 
-async def _instance_if_known(desk: LoginDesk) -> Instance | None:
+async def _instance_if_known(desk: LoginService) -> Instance | None:
     try:
         return await desk.instances.current()
     except ApiError:

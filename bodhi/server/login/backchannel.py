@@ -11,7 +11,7 @@ from bodhi.server.access.errors import NotSetUp, ProviderUnavailable
 from bodhi.server.http.input import body_of
 from bodhi.server.http.operations import PUBLIC, Operation
 from bodhi.server.http.responses import empty
-from bodhi.server.login.api import DESK, LoginDesk
+from bodhi.server.login.api import LOGIN, LoginService
 from bodhi.server.login.errors import InvalidLogoutToken
 from bodhi.session import SESSIONS
 
@@ -30,9 +30,9 @@ async def backchannel_logout(request: web.Request) -> web.Response:
 
     A failure is an error and may be repeated with the same token; a token that was heeded is refused.
     """
-    desk = request.app[DESK]
+    desk = request.app[LOGIN]
     token = await _verified(request, desk)
-    if token.expires_at < time.time() or not await desk.provider_sessions.heed_once(token.jti, token.expires_at):
+    if token.expires_at < time.time() or not await desk.provider_sessions.claim_once(token.jti, token.expires_at):
         raise InvalidLogoutToken
     try:
         await _end(request, desk, token)
@@ -42,7 +42,7 @@ async def backchannel_logout(request: web.Request) -> web.Response:
     return empty()
 
 
-async def _verified(request: web.Request, desk: LoginDesk) -> LogoutToken:
+async def _verified(request: web.Request, desk: LoginService) -> LogoutToken:
     instance = await desk.instances.current()
     if instance is None or desk.provider is None:
         raise NotSetUp
@@ -53,7 +53,7 @@ async def _verified(request: web.Request, desk: LoginDesk) -> LogoutToken:
         raise InvalidLogoutToken from error
 
 
-async def _end(request: web.Request, desk: LoginDesk, token: LogoutToken) -> None:
+async def _end(request: web.Request, desk: LoginService, token: LogoutToken) -> None:
     """End the sessions of the provider's session where that is known, else all of the person."""
     service = request.app[SESSIONS]
     known = await desk.provider_sessions.handles_of(token.sid) if token.sid is not None else []
@@ -61,10 +61,10 @@ async def _end(request: web.Request, desk: LoginDesk, token: LogoutToken) -> Non
         for user_id in {user_id for _, user_id in known}:
             handles = [handle for handle, owner in known if owner == user_id]
             await service.revoke_sessions(user_id, handles, reason="backchannel_logout", by=BY)
-            request.app[DESK].logins.check_role(user_id)
+            request.app[LOGIN].logins.check_role(user_id)
     elif token.subject is not None:
         await service.clear_sessions_for_user(token.subject, reason="backchannel_logout", by=BY)
-        request.app[DESK].logins.check_role(token.subject)
+        request.app[LOGIN].logins.check_role(token.subject)
 
 
 OPERATIONS = (

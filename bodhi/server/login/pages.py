@@ -11,10 +11,10 @@ from bodhi.server.http.forms import see_other
 from bodhi.server.http.headers import KEEPS_OPENER
 from bodhi.server.http.input import body_of, read_query
 from bodhi.server.http.operations import OPTIONAL, PUBLIC, Operation
-from bodhi.server.http.rendering import page, person_of
-from bodhi.server.http.return_to import page_asked_for, with_return
-from bodhi.server.http.same_site_bounce import arrival_target
-from bodhi.server.login.api import CALLBACK_PATH, DESK, HOME_PATH, LOGIN_PATH, begin_login, end_login, finish_login
+from bodhi.server.http.rendering import current_user, page
+from bodhi.server.http.return_to import requested_page, with_return
+from bodhi.server.http.same_site_bounce import same_site_bounce_target
+from bodhi.server.login.api import CALLBACK_PATH, HOME_PATH, LOGIN, LOGIN_PATH, begin_login, end_login, finish_login
 from bodhi.server.login.errors import OtherUserSignedIn
 from bodhi.server.login.form_targets import host_of, provider_origins
 from bodhi.server.login.resume_after_login import opener_headers, waiting_review
@@ -47,14 +47,14 @@ async def login_page(request: web.Request) -> web.Response:
 
     Who is logged in and comes on the way to a page goes on to it.
     """
-    return_to = page_asked_for(request)
+    return_to = requested_page(request)
     if return_to is not None:
-        if target := arrival_target(request, return_to=return_to):
+        if target := same_site_bounce_target(request, return_to=return_to):
             return page(request, "arrival.html", target=target)
         # Browsers send Origin along with what is no page. The way back could be refused again for it, round and round.
-        if person_of(request) is not None and hdrs.ORIGIN not in request.headers:
+        if current_user(request) is not None and hdrs.ORIGIN not in request.headers:
             return see_other(request, return_to)
-    desk = request.app[DESK]
+    desk = request.app[LOGIN]
     status = await desk.instances.status()
     response = page(
         request,
@@ -73,7 +73,7 @@ async def login_page(request: web.Request) -> web.Response:
 
 async def log_in(request: web.Request) -> web.Response:
     """Sends the browser to the provider, or on where somebody is logged in already."""
-    return_to = page_asked_for(request)
+    return_to = requested_page(request)
     location = await begin_login(request, return_to=return_to) or return_to or HOME_PATH
     return see_other(request, location, **opener_headers(request))
 

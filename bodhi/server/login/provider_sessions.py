@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from bodhi.database import Database
-from bodhi.server.access.store_errors import own_errors
+from bodhi.server.access.store_errors import map_db_errors
 
 BATCH = 1_000
 PAUSE_SECONDS = 0.005  # between two batches, so that others get their turn
@@ -21,7 +21,7 @@ class ProviderSessions:
 
     async def remember(self, sid: str, handle: str, user_id: str, *, lifetime_seconds: int) -> None:
         """The session with this handle was opened within the provider's session *sid*; it lives no longer than that."""
-        with own_errors():
+        with map_db_errors():
             await self._database.count(
                 "remember_provider_session",
                 sid=sid,
@@ -33,24 +33,24 @@ class ProviderSessions:
 
     async def handles_of(self, sid: str) -> Sequence[tuple[str, str]]:
         """Handle and user of each session that was opened within *sid*."""
-        with own_errors():
+        with map_db_errors():
             rows = await self._database.many("list_provider_sessions", sid=sid, now=self._clock())
         return [(row["handle"], row["user_id"]) for row in rows]
 
     async def forget(self, sid: str) -> None:
         """The provider's session is over, and so are those within it."""
-        with own_errors():
+        with map_db_errors():
             await self._database.count("forget_provider_session", sid=sid)
 
-    async def heed_once(self, jti: str, expires_at: int) -> bool:
+    async def claim_once(self, jti: str, expires_at: int) -> bool:
         """Whether a logout token comes for the first time; *expires_at*, its own, is in seconds since 1970."""
-        with own_errors():
+        with map_db_errors():
             new = await self._database.count("heed_logout_token", jti=jti, expires_at=expires_at * 1000 + CLOCKS_MS)
         return new == 1
 
     async def forget_token(self, jti: str) -> None:
         """The logout token could not be heeded after all, and may come again."""
-        with own_errors():
+        with map_db_errors():
             await self._database.count("forget_logout_token", jti=jti)
 
     async def sweep(self) -> int:
@@ -63,7 +63,7 @@ class ProviderSessions:
         ):
             swept = BATCH
             while swept == BATCH:
-                with own_errors():
+                with map_db_errors():
                     swept = await self._database.count(statement, **values, batch=BATCH, now=self._clock())
                 total += swept
                 await asyncio.sleep(PAUSE_SECONDS if swept == BATCH else 0)

@@ -23,7 +23,7 @@ from bodhi.server.access.role_mapping import Roles
 from bodhi.server.authentication.login_data import claims_in, login_data
 from bodhi.server.login.errors import AccessChanged, InvalidCallbackUrl, LoginFailed, LoginNotConfigured, MissingCode
 from bodhi.server.setup.instance import Instance, InstanceService, Status
-from bodhi.server.users.profiles import People
+from bodhi.server.users.profiles import Profiles
 from bodhi.server.users.role_checks import RoleChecks
 
 STATE_LENGTH = 32
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class BegunLogin:
+class StartedLogin:
     """Where to send the browser, and what to keep."""
 
     url: str
@@ -83,7 +83,7 @@ def take_transaction(transactions: Transactions, state: str) -> dict[str, Any] |
     return transactions.pop(found[0]) if found else None
 
 
-class Logins:
+class LoginFlow:
     """Begins logins and completes them."""
 
     def __init__(
@@ -91,7 +91,7 @@ class Logins:
         provider: IdentityProvider | None,
         *,
         instances: InstanceService,
-        people: People,
+        people: Profiles,
         roles: Roles,
         scopes: str = "openid email profile roles",
         reads_access_tokens: bool = True,
@@ -108,7 +108,7 @@ class Logins:
         self._role_checks = role_checks
         self._clock = clock
 
-    async def begin(self, callback_url: str, *, return_to: str | None = None) -> BegunLogin:
+    async def begin(self, callback_url: str, *, return_to: str | None = None) -> StartedLogin:
         """A login whose answer comes to *callback_url*; *return_to* is kept with it, for whoever completes it."""
         instance = await self._instances.current()
         if instance is None or self._provider is None:
@@ -124,7 +124,7 @@ class Logins:
                 scope=self._scopes,
             )
         transaction = {"verifier": verifier, "nonce": nonce, "callback_url": callback_url, "return_to": return_to}
-        return BegunLogin(url, state, transaction)
+        return StartedLogin(url, state, transaction)
 
     async def complete(self, transaction: Mapping[str, Any], answer: Mapping[str, str]) -> CompletedLogin:
         """Who logged in, by the provider's *answer* to *transaction*, whose state is right."""

@@ -13,7 +13,7 @@ from bodhi.server.http.input import body_of, parameter_of, query_of
 from bodhi.server.http.navigation import ACCESS_REQUESTS as ENTRY
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.rendering import fragment, page
-from bodhi.server.login.api import DESK
+from bodhi.server.login.api import LOGIN
 from bodhi.server.login.form_targets import provider_origins
 from bodhi.server.roles.api import RequestId, RoleApproval
 from bodhi.server.services import ACCESS_REQUESTS, session_user_of
@@ -40,7 +40,7 @@ async def list_requests(request: web.Request) -> web.Response:
     return page(
         request,
         "access_requests.html",
-        form_targets=await provider_origins(request.app[DESK].provider),
+        form_targets=await provider_origins(request.app[LOGIN].provider),
         requests=requests,
         total=total,
         roles=words.roles_up_to(person.role),

@@ -14,7 +14,7 @@ from bodhi.server.access.leases import Leases
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.provider_errors import provider_errors
 from bodhi.server.access.scopes import Role
-from bodhi.server.access.store_errors import own_errors
+from bodhi.server.access.store_errors import map_db_errors
 from bodhi.server.access.times import time_of
 from bodhi.server.roles.errors import (
     AlreadyHasAccess,
@@ -25,7 +25,7 @@ from bodhi.server.roles.errors import (
     RoleRequestsUnreadable,
 )
 from bodhi.server.users.ending import EndSessions
-from bodhi.server.users.profiles import People
+from bodhi.server.users.profiles import Profiles
 from bodhi.server.users.service import ROLES_LEASE, Directory, UserDirectory
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class AccessRequests:
         self,
         database: Database,
         *,
-        people: People,
+        people: Profiles,
         provider: UserDirectory,
         end_sessions: EndSessions,
         leases: Leases | None = None,
@@ -67,7 +67,7 @@ class AccessRequests:
 
     async def create(self, user_id: str, username: str) -> AccessRequest:
         """A new pending request; ``access_request_error-already_pending`` while the user has one."""
-        with own_errors():
+        with map_db_errors():
             row = await self._database.maybe(
                 "create_access_request", user_id=user_id, username=username, now=self._clock()
             )
@@ -77,7 +77,7 @@ class AccessRequests:
 
     async def pending_of(self, user_id: str) -> AccessRequest:
         """The user's pending request, or ``access_request_error-pending_request_not_found``."""
-        with own_errors():
+        with map_db_errors():
             row = await self._database.maybe("find_pending_access_request", user_id=user_id)
         if row is None:
             raise NoPendingRequest
@@ -89,7 +89,7 @@ class AccessRequests:
         """At most *size* requests, oldest first, after *skip* others; and how many there are in all."""
         status = "pending" if only_pending else None
         try:
-            with own_errors():
+            with map_db_errors():
                 rows = await self._database.many("list_access_requests", status=status, batch=size, skip=skip)
                 total = await self._database.maybe("count_access_requests", status=status)
         except DatabaseError as error:
@@ -142,7 +142,7 @@ class AccessRequests:
             raise AlreadyHasAccess(message="They have a higher role by now.")
 
     async def _pending(self, request_id: int) -> AccessRequest:
-        with own_errors():
+        with map_db_errors():
             row = await self._database.maybe("find_access_request", id=request_id)
         if row is None:
             raise RoleRequestNotFound
@@ -151,7 +151,7 @@ class AccessRequests:
         return _request(row)
 
     async def _decide(self, decision: str, request: AccessRequest, reviewer: SessionUser) -> None:
-        with own_errors():
+        with map_db_errors():
             decided = await self._database.count(decision, id=request.id, reviewer=reviewer.username, now=self._clock())
         if not decided:
             raise AlreadyDecided

@@ -11,12 +11,12 @@ from bodhi.server.http.input import parameter_of, query_of
 from bodhi.server.http.navigation import ALL_SESSIONS as ENTRY
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.rendering import fragment, page
-from bodhi.server.login.api import DESK, LOGIN_PATH
+from bodhi.server.login.api import LOGIN, LOGIN_PATH
 from bodhi.server.login.form_targets import provider_origins
 from bodhi.server.sessions.admin_api import end_every_session, end_session_of_user
 from bodhi.server.sessions.api import Cursor, Handle, SessionPaging, page_of_sessions
 from bodhi.server.users.api import UserId
-from bodhi.server.users.display_names import names_of
+from bodhi.server.users.display_names import display_names
 
 PAGE_SIZE = 30
 ENDED = "Ended. That browser is logged out."
@@ -41,7 +41,7 @@ async def list_sessions(request: web.Request) -> web.Response:
     return page(
         request,
         "all_sessions.html",
-        form_targets=await provider_origins(request.app[DESK].provider),
+        form_targets=await provider_origins(request.app[LOGIN].provider),
         notice=ENDED if asked.done else None,
         **await _shown(request, asked.after),
     )
@@ -65,7 +65,7 @@ async def end_all(request: web.Request) -> web.Response:
 
 async def _shown(request: web.Request, after: str | None) -> dict[str, Any]:
     found = await page_of_sessions(request, SessionPaging(after, PAGE_SIZE), None)
-    names = await names_of(request, (one.user_id for one in found.sessions))
+    names = await display_names(request, (one.user_id for one in found.sessions))
     return {"sessions": found.sessions, "names": names, "after": found.after}
 
 

@@ -67,7 +67,7 @@ class Ended(msgspec.Struct, frozen=True):
     ended: int
 
 
-def person_in(request: web.Request) -> SessionUser:
+def signed_in_user(request: web.Request) -> SessionUser:
     """Whose session *request* has, with a role or without; refused (401) where it has none."""
     context = known_context_of(request)
     if not isinstance(context, SessionUser):
@@ -91,7 +91,7 @@ async def end_own_session(request: web.Request, handle: str) -> bool:
 
     ``session_error-not_found`` where the caller has no such session, whoever else may have it.
     """
-    person, session = person_in(request), await get_session(request)
+    person, session = signed_in_user(request), await get_session(request)
     if session.identity == handle:
         session.invalidate()
         await session.save()
@@ -103,14 +103,14 @@ async def end_own_session(request: web.Request, handle: str) -> bool:
 
 async def end_other_sessions(request: web.Request) -> int:
     """Ends all sessions of the caller but the one of this request; how many."""
-    person, session = person_in(request), await get_session(request)
+    person, session = signed_in_user(request), await get_session(request)
     assert session.identity is not None  # by it the caller is known
     return await request.app[SESSIONS].revoke_other_sessions(person.user_id, session.identity)
 
 
 async def list_own(request: web.Request) -> web.Response:
     """One page of the caller's sessions."""
-    page = await page_of_sessions(request, query_of(request, SessionPaging), person_in(request).user_id)
+    page = await page_of_sessions(request, query_of(request, SessionPaging), signed_in_user(request).user_id)
     return told(OwnSessions([OwnSession.of(info) for info in page.sessions], page.after))
 
 

@@ -11,7 +11,7 @@ from bodhi.server.http.input import parameter_of, query_of
 from bodhi.server.http.navigation import SESSIONS as ENTRY
 from bodhi.server.http.operations import OPTIONAL, Operation
 from bodhi.server.http.rendering import fragment, page
-from bodhi.server.login.api import DESK, LOGIN_PATH
+from bodhi.server.login.api import LOGIN, LOGIN_PATH
 from bodhi.server.login.form_targets import provider_origins
 from bodhi.server.sessions.api import (
     Cursor,
@@ -20,7 +20,7 @@ from bodhi.server.sessions.api import (
     end_other_sessions,
     end_own_session,
     page_of_sessions,
-    person_in,
+    signed_in_user,
 )
 from bodhi.session import SESSIONS, SessionInfo, get_session
 from bodhi.session.service import info_of
@@ -45,7 +45,7 @@ async def list_sessions(request: web.Request) -> web.Response:
     return page(
         request,
         "sessions.html",
-        form_targets=await provider_origins(request.app[DESK].provider),
+        form_targets=await provider_origins(request.app[LOGIN].provider),
         notice=OUTCOMES[query.done] if query.done else None,
         **await _shown(request, query.after),
     )
@@ -71,7 +71,7 @@ async def end_others(request: web.Request) -> web.Response:
 
 async def _shown(request: web.Request, after: str | None) -> dict[str, Any]:
     """One page of the person's sessions; and how many there are in all beside the own one."""
-    found = await page_of_sessions(request, SessionPaging(after, PAGE_SIZE), person_in(request).user_id)
+    found = await page_of_sessions(request, SessionPaging(after, PAGE_SIZE), signed_in_user(request).user_id)
     return {
         "sessions": await _own_first(request, found.sessions, is_first_page=after is None),
         "others": await _others(request),
@@ -80,7 +80,7 @@ async def _shown(request: web.Request, after: str | None) -> dict[str, Any]:
 
 
 async def _others(request: web.Request) -> int:
-    return await request.app[SESSIONS].count_sessions_for_user(person_in(request).user_id) - 1
+    return await request.app[SESSIONS].count_sessions_for_user(signed_in_user(request).user_id) - 1
 
 
 async def _own_first(

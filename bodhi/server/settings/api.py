@@ -9,7 +9,7 @@ from bodhi.server.access.gate import SESSION_ADMIN
 from bodhi.server.http.input import body_of, parameter_of
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.responses import answer
-from bodhi.server.services import SETTINGS_BOOK
+from bodhi.server.services import SETTINGS_SERVICE
 from bodhi.server.settings.errors import (
     HomeNotEditable,
     InvalidValue,
@@ -31,18 +31,18 @@ class SettingChange(msgspec.Struct, frozen=True):
 
 async def list_all(request: web.Request) -> web.Response:
     """200 with every setting."""
-    return answer(request.app[SETTINGS_BOOK].entries())
+    return answer(request.app[SETTINGS_SERVICE].entries())
 
 
 async def change(request: web.Request) -> web.Response:
     """200 with the setting as it is now: the command line and the environment still come before what was changed."""
     value = body_of(request, SettingChange).value
-    return answer(await request.app[SETTINGS_BOOK].change(parameter_of(request, "key"), value))
+    return answer(await request.app[SETTINGS_SERVICE].change(parameter_of(request, "key"), value))
 
 
 async def reset(request: web.Request) -> web.Response:
     """200 with the setting as it is without a change."""
-    return answer(await request.app[SETTINGS_BOOK].reset(parameter_of(request, "key")))
+    return answer(await request.app[SETTINGS_SERVICE].reset(parameter_of(request, "key")))
 
 
 _NO_CHANGE = (HomeNotEditable, SettingNotFound, SettingNotEditable)

@@ -9,7 +9,7 @@ from typing import Self
 
 from bodhi.database import Database
 from bodhi.server.access.errors import ApiError
-from bodhi.server.access.store_errors import own_errors
+from bodhi.server.access.store_errors import map_db_errors
 
 log = logging.getLogger(__name__)
 
@@ -50,20 +50,20 @@ class SettingsOverrides:
 
     async def put(self, key: str, value: str, kind: str) -> None:
         """Change a setting; *kind* is the word for its type."""
-        with own_errors():
+        with map_db_errors():
             await self._database.count("put_setting", key=key, value=value, type=kind, now=self._clock())
         await self.refresh()
 
     async def remove(self, key: str) -> None:
         """Take the change of a setting back."""
-        with own_errors():
+        with map_db_errors():
             await self._database.count("remove_setting", key=key)
         await self.refresh()
 
     async def refresh(self) -> None:
         """Read and apply what is in the database now."""
         async with self._turn:
-            with own_errors():
+            with map_db_errors():
                 rows = await self._database.many("list_settings")
             self._apply({row["key"]: row["value"] for row in rows})
 

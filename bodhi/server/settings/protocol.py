@@ -28,7 +28,7 @@ class SettingEntry(msgspec.Struct, frozen=True):
     metadata: Metadata
 
 
-class SettingsBook(Protocol):
+class SettingsEditor(Protocol):
     """All settings, as far as they may be seen and changed.
 
     Refused are, in this order, ``settings_error-bodhi_home``, ``-not_found``, ``-unsupported``, and

@@ -22,7 +22,7 @@ from bodhi.server.settings.overrides import SettingsOverrides
 from bodhi.server.settings.protocol import Metadata, Plain, SettingEntry, SourceName
 from bodhi.server.tokens.service import ApiTokens
 from bodhi.settings import BODHI_API_TOKEN_LIFETIME, BODHI_HOME, BODHI_LOG_LEVEL, BODHI_TOKEN_MEMORY, SETTINGS, Settings
-from bodhi.settings.kinds import Kind
+from bodhi.settings.kinds import SettingType
 from bodhi.settings.setting import Derived, Setting, Source
 from bodhi.settings.sources import source_at
 
@@ -62,11 +62,11 @@ def editable_settings(api_tokens: ApiTokens) -> Mapping[str, Callable[[Any], Non
     }
 
 
-class AppSettings:
+class SettingsService:
     """All settings of one process; entering it applies what was changed, and follows the changes of other processes.
 
     *settings* are those that the process started with. *editable* applies, by name, what may be changed. It is a
-    :class:`~bodhi.server.settings.protocol.SettingsBook`.
+    :class:`~bodhi.server.settings.protocol.SettingsEditor`.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ def _readable(setting: Setting, text: str) -> Sequence[Any]:
         return []
 
 
-def _text_of(value: Any, kind: Kind[object]) -> str:
+def _text_of(value: Any, kind: SettingType[object]) -> str:
     """*value* as one writes it in the environment, if it is one of *kind*."""
     if value is None:
         raise MissingValue
@@ -199,5 +199,5 @@ def _plain(setting: Setting, value: object) -> Plain:
     return setting.shown(value)
 
 
-def _metadata(kind: Kind[object]) -> Metadata:
+def _metadata(kind: SettingType[object]) -> Metadata:
     return Metadata(type=kind.type, min=kind.least, max=kind.most, options=kind.options or None)

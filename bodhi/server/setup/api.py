@@ -55,7 +55,7 @@ def own_address() -> str | None:
 
 
 @dataclass(frozen=True)
-class SetupDesk:
+class SetupService:
     """What a setup takes; without a *provider* there is nothing to register at."""
 
     instances: InstanceService
@@ -64,7 +64,7 @@ class SetupDesk:
     own_address: Callable[[], str | None] = own_address
 
 
-SETUP = web.AppKey("SETUP", SetupDesk)
+SETUP = web.AppKey("SETUP", SetupService)
 
 
 class SetupBody(msgspec.Struct):

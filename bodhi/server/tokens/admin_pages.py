@@ -14,12 +14,12 @@ from bodhi.server.http.labels import query
 from bodhi.server.http.navigation import ALL_TOKENS as ENTRY
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.rendering import fragment, page
-from bodhi.server.login.api import DESK
+from bodhi.server.login.api import LOGIN
 from bodhi.server.login.form_targets import provider_origins
 from bodhi.server.services import API_TOKENS, session_user_of
 from bodhi.server.tokens.errors import TokenNotFound
 from bodhi.server.users.api import UserId
-from bodhi.server.users.display_names import names_of
+from bodhi.server.users.display_names import display_names
 
 PAGE_SIZE = 30
 DISABLED = "Inactive. Programs that use it are refused."
@@ -44,7 +44,7 @@ async def list_tokens(request: web.Request) -> web.Response:
     return page(
         request,
         "all_tokens.html",
-        form_targets=await provider_origins(request.app[DESK].provider),
+        form_targets=await provider_origins(request.app[LOGIN].provider),
         notice=DISABLED if asked.done else None,
         **await tokens_shown(request, asked.id, after=asked.after),
     )
@@ -70,7 +70,7 @@ async def tokens_shown(
     )
     return {
         "tokens": found[:size],
-        "names": await names_of(request, (token.user_id for token in found[:size])),
+        "names": await display_names(request, (token.user_id for token in found[:size])),
         "tokens_of": user_id,
         "tokens_after": found[size - 1].id if len(found) > size else None,
         "now": datetime.now(UTC),

@@ -15,7 +15,7 @@ from bodhi.server.http.input import body_of, parameter_of, query_of
 from bodhi.server.http.navigation import TOKENS as ENTRY
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.rendering import fragment, page
-from bodhi.server.login.api import DESK
+from bodhi.server.login.api import LOGIN
 from bodhi.server.login.form_targets import provider_origins
 from bodhi.server.services import API_TOKENS, session_user_of
 from bodhi.server.tokens.api import Name
@@ -79,7 +79,7 @@ async def _page(
         request,
         "own_tokens.html",
         status=status,
-        form_targets=await provider_origins(request.app[DESK].provider),
+        form_targets=await provider_origins(request.app[LOGIN].provider),
         made=made,
         notice=notice,
         scopes=SCOPES,

@@ -17,9 +17,9 @@ from bodhi.database import Conflict, Database, Row
 from bodhi.server.access.errors import ApiError, InvalidToken, NotSignedIn, TokenInactive
 from bodhi.server.access.principal import ApiToken, AuthContext, SessionUser
 from bodhi.server.access.scopes import Role, TokenScope, token_scope_named
-from bodhi.server.access.store_errors import own_errors
+from bodhi.server.access.store_errors import map_db_errors
 from bodhi.server.access.times import milliseconds_of, time_of
-from bodhi.server.access.ttl_cache import Memory
+from bodhi.server.access.ttl_cache import TtlCache
 from bodhi.server.http.request_errors import InvalidRequest
 from bodhi.server.tokens.errors import InvalidTokenScopeForUsers, ScopeAboveOwnRole, SessionRequired, TokenNotFound
 from bodhi.server.users.profiles import ROLE_MAX_AGE_SECONDS, confirmed_role
@@ -89,7 +89,7 @@ class ApiTokens:
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
-        self._memory: Memory[_Verified] = Memory(seconds=LONGEST_MEMORY_SECONDS, clock=wall_clock)
+        self._memory: TtlCache[_Verified] = TtlCache(seconds=LONGEST_MEMORY_SECONDS, clock=wall_clock)
         self.memory_seconds = memory_seconds
         self.default_lifetime_seconds = default_lifetime_seconds
         self._role_max_age_ms = role_max_age_seconds * 1000
@@ -120,7 +120,7 @@ class ApiTokens:
 
     async def _store(self, token: str, user_id: str, scope: TokenScope, name: str, end_ms: int | None) -> TokenRecord:
         lifetime = self.default_lifetime_seconds
-        with own_errors():
+        with map_db_errors():
             row = await self._database.maybe(
                 "create_api_token",
                 id=_ordered_id(),
@@ -140,14 +140,14 @@ class ApiTokens:
 
     async def list_of(self, user_id: str, *, size: int, skip: int = 0) -> tuple[Sequence[TokenRecord], int]:
         """At most *size* of the user's tokens, newest first, after *skip* others; and how many there are in all."""
-        with own_errors():
+        with map_db_errors():
             rows = await self._database.many("list_api_tokens", user_id=user_id, size=size, skip=skip)
             total = await self._database.maybe("count_api_tokens", user_id=user_id)
         return [_record(row) for row in rows], total["tokens"] if total else 0
 
     async def list_of_all(self, *, user_id: str | None = None, after: str = "", size: int) -> Sequence[TokenRecord]:
         """At most *size* tokens, of the user or of all, oldest first; *after* is the id of the last one."""
-        with own_errors():
+        with map_db_errors():
             rows = await self._database.many("list_tokens_of_all", user_id=user_id, after=after, size=size)
         return [_record(row) for row in rows]
 
@@ -157,7 +157,7 @@ class ApiTokens:
         *by* is who does it: what its owner did, its owner may undo; what anybody else did is for good.
         """
         is_final = by is None or by != user_id
-        with own_errors():
+        with map_db_errors():
             disabled = await self._database.count(
                 "disable_api_token", id=token_id, user_id=user_id, is_final=int(is_final), now=self._clock()
             )
@@ -169,7 +169,7 @@ class ApiTokens:
 
     async def update(self, token_id: str, *, user_id: str, name: str, status: TokenStatus) -> TokenRecord:
         """The user's own token after the change; ``entity_error-not_found`` for any other."""
-        with own_errors():
+        with map_db_errors():
             row = await self._database.maybe(
                 "update_api_token", id=token_id, user_id=user_id, name=name, status=status, now=self._clock()
             )
@@ -180,7 +180,7 @@ class ApiTokens:
 
     async def delete(self, token_id: str, *, user_id: str) -> None:
         """End the user's own token for good; ``entity_error-not_found`` for any other."""
-        with own_errors():
+        with map_db_errors():
             deleted = await self._database.count("delete_api_token", id=token_id, user_id=user_id)
         self._forget(token_id)
         if not deleted:
@@ -189,7 +189,7 @@ class ApiTokens:
 
     async def disable_tokens_of(self, user_id: str) -> int:
         """Make all tokens of a user inactive for good; how many were active."""
-        with own_errors():
+        with map_db_errors():
             disabled = await self._database.count("disable_api_tokens", user_id=user_id, now=self._clock())
         self.forget_owner(user_id)
         return disabled
@@ -218,7 +218,7 @@ class ApiTokens:
         return verified.context
 
     async def _verified(self, token: str) -> tuple[_Verified, float]:
-        with own_errors():
+        with map_db_errors():
             row = await self._database.maybe("find_api_token", token_prefix=token[:LOOKUP_LENGTH], now=self._clock())
         expected = row["token_hash"] if row else _NO_HASH
         # Before all else, so that nobody learns more about a token than that they do not have it.

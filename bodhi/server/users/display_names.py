@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping
 
 from aiohttp import web
 
-from bodhi.server.services import PEOPLE
+from bodhi.server.services import PROFILES
 
 
-async def names_of(request: web.Request, user_ids: Iterable[str | None]) -> Mapping[str | None, str | None]:
+async def display_names(request: web.Request, user_ids: Iterable[str | None]) -> Mapping[str | None, str | None]:
     """The name of each; of who was never seen, or has none, the id itself; nobody's stays nobody's."""
     names: dict[str | None, str | None] = {None: None}
     for user_id in {one for one in user_ids if one is not None}:
-        person = await request.app[PEOPLE].find(user_id)
+        person = await request.app[PROFILES].find(user_id)
         names[user_id] = person.username if person and person.username else user_id
     return names

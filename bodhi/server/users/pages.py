@@ -13,11 +13,11 @@ from bodhi.server.http.input import query_of
 from bodhi.server.http.navigation import PEOPLE as ENTRY
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.rendering import fragment, page
-from bodhi.server.login.api import DESK
+from bodhi.server.login.api import LOGIN
 from bodhi.server.login.form_targets import provider_origins
-from bodhi.server.services import PEOPLE, session_user_of
+from bodhi.server.services import PROFILES, session_user_of
 from bodhi.server.users.api import UserId
-from bodhi.server.users.profiles import FoundPerson
+from bodhi.server.users.profiles import ProfileSummary
 from bodhi.session import SESSIONS
 
 PAGE_SIZE = 30
@@ -37,7 +37,7 @@ class Search(msgspec.Struct, frozen=True):
 class Listed:
     """Somebody in the list, with how many live sessions they have; None where that is above who asks."""
 
-    person: FoundPerson
+    person: ProfileSummary
     sessions: int | None
 
 
@@ -46,19 +46,19 @@ async def list_people(request: web.Request) -> web.Response:
     shown = await _shown(request, query_of(request, Search))
     if is_partial(request):
         return fragment("_people.html", is_answer=True, **shown)
-    targets = await provider_origins(request.app[DESK].provider)
+    targets = await provider_origins(request.app[LOGIN].provider)
     return page(request, "people.html", form_targets=targets, is_answer=False, **shown)
 
 
 async def _shown(request: web.Request, query: Search) -> dict[str, Any]:
     caller, text = session_user_of(request), query.q.strip()
-    found = await request.app[PEOPLE].search(text, after=query.after, size=PAGE_SIZE + 1)
+    found = await request.app[PROFILES].search(text, after=query.after, size=PAGE_SIZE + 1)
     listed = [Listed(person, await _sessions_of(request, caller, person)) for person in found[:PAGE_SIZE]]
     after = found[PAGE_SIZE - 1].user_id if len(found) > PAGE_SIZE else None
     return {"people": listed, "text": text, "is_first": query.after is None, "after": after}
 
 
-async def _sessions_of(request: web.Request, caller: SessionUser, person: FoundPerson) -> int | None:
+async def _sessions_of(request: web.Request, caller: SessionUser, person: ProfileSummary) -> int | None:
     """By the role that was seen last: the provider is asked when one of them is looked at."""
     is_above = person.role is not None and not (caller.role and caller.role.grants(person.role))
     return None if is_above else await request.app[SESSIONS].count_sessions_for_user(person.user_id)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from bodhi.database import Database, Row
 from bodhi.server.access.scopes import Role, role_named
-from bodhi.server.access.store_errors import own_errors
+from bodhi.server.access.store_errors import map_db_errors
 from bodhi.server.access.times import time_of
 
 SEEN_TO_MS = 3_600_000  # how exactly it is known when somebody was here last
@@ -19,7 +19,7 @@ _MOST_OF_ID = 255
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class Profile:
     """Somebody who was seen here.
 
     ``role`` is None for who has none, for who was removed, and where the provider did not confirm it for too long.
@@ -31,7 +31,7 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class KnownPerson:
+class StoredProfile:
     """Somebody who was seen here, as a list of them tells; ``role`` as it is stored."""
 
     user_id: str
@@ -42,7 +42,7 @@ class KnownPerson:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundPerson:
+class ProfileSummary:
     """Somebody who was seen here, as one who looks for people is told."""
 
     user_id: str
@@ -52,7 +52,7 @@ class FoundPerson:
     seen_at: datetime | None  # at a login or a refresh of its tokens, to the hour
 
 
-class People:
+class Profiles:
     """The people this server has seen. The provider decides about roles; this is what it said last.
 
     Changes of what people may do (a role given or taken away, a removal) are numbered over all people: an answer of the
@@ -73,19 +73,19 @@ class People:
         # Called with a user id when the user's role became lower: what was remembered of their tokens is outdated.
         self.forget_user: Sequence[Callable[[str], object]] = ()
 
-    async def find(self, user_id: str) -> Person | None:
+    async def find(self, user_id: str) -> Profile | None:
         """The person as seen last, or None for who was never seen."""
         row = await self._row(user_id)
         if row is None:
             return None
-        return Person(row["username"], confirmed_role(row, self._role_max_age_ms), bool(row["removed"]))
+        return Profile(row["username"], confirmed_role(row, self._role_max_age_ms), bool(row["removed"]))
 
-    async def look_up(self, user_id: str) -> FoundPerson | None:
+    async def look_up(self, user_id: str) -> ProfileSummary | None:
         """The same, with when they were seen."""
         row = await self._row(user_id)
         return None if row is None else _found(user_id, row)
 
-    async def search(self, text: str = "", *, after: str | None = None, size: int) -> Sequence[FoundPerson]:
+    async def search(self, text: str = "", *, after: str | None = None, size: int) -> Sequence[ProfileSummary]:
         """At most *size* people whose name or user id holds *text*, by name; *after* is the last one's user id.
 
         Letters count as the same whether they are small or capital, and spaces however many they are; nothing in *text*
@@ -94,22 +94,24 @@ class People:
         """
         last = None if after is None else await self._row(after)
         place = ("", "") if last is None else (last["sought"], after)
-        with own_errors():
+        with map_db_errors():
             rows = await self._database.many(
-                "search_people", text=_folded(text), after=place[0], after_user_id=place[1], size=size
+                "search_people", text=_fold_case(text), after=place[0], after_user_id=place[1], size=size
             )
         return [_found(row["user_id"], row) for row in rows]
 
     async def _row(self, user_id: str) -> Row | None:
-        with own_errors():
+        with map_db_errors():
             return await self._database.maybe("find_person", user_id=user_id, now=self._clock())
 
-    async def list_page(self, *, after: str = "", size: int) -> Sequence[KnownPerson]:
+    async def list_page(self, *, after: str = "", size: int) -> Sequence[StoredProfile]:
         """At most *size* people, by user id; *after* is the last one's."""
-        with own_errors():
+        with map_db_errors():
             rows = await self._database.many("list_people", after=after, size=size)
         return [
-            KnownPerson(row["user_id"], row["username"], row["role"], bool(row["removed"]), time_of(row["updated_at"]))
+            StoredProfile(
+                row["user_id"], row["username"], row["role"], bool(row["removed"]), time_of(row["updated_at"])
+            )
             for row in rows
         ]
 
@@ -128,7 +130,7 @@ class People:
 
     async def last_change(self) -> int:
         """The number of the last change of anybody's authority, to be read before the provider is asked."""
-        with own_errors():
+        with map_db_errors():
             row = await self._database.maybe("last_authority_change")
         return 0 if row is None else int(row["number"])
 
@@ -146,10 +148,10 @@ class People:
             return False
         if row is not None and row["removed"] and not is_login:
             return False
-        sought = _sought(username, user_id)
+        sought = _search_key(username, user_id)
         if row is None or row["removed"] or (row["username"], _role_in(row)) != (username, role):
             is_loss = row is not None and _is_lower(role, _role_in(row))
-            with own_errors():
+            with map_db_errors():
                 noted = await self._database.count(
                     "note_person",
                     user_id=user_id,
@@ -165,14 +167,14 @@ class People:
                 self._forget(user_id)
             return noted == 1
         if _is_due(row["seen_at"], row["now"]) or _is_due(row["confirmed_at"], row["now"]):
-            with own_errors():
+            with map_db_errors():
                 await self._database.count("see_person", user_id=user_id, sought=sought, now=self._clock())
         return True
 
     async def set_role(self, user_id: str, role: Role) -> None:
         """Remember the role that the provider has just given somebody; of who was never seen, that it was changed."""
-        sought = _sought("", user_id)
-        with own_errors():
+        sought = _search_key("", user_id)
+        with map_db_errors():
             await self._database.count(
                 "change_person_role", user_id=user_id, role=str(role), sought=sought, now=self._clock()
             )
@@ -181,7 +183,7 @@ class People:
     async def lower_role(self, user_id: str, role: Role | None, *, since: int) -> bool:
         """Remember that somebody has lost their role, as the provider's list says; False where that is outdated."""
         name = None if role is None else str(role)
-        with own_errors():
+        with map_db_errors():
             lowered = await self._database.count(
                 "lower_person_role", user_id=user_id, role=name, since=since, now=self._clock()
             )
@@ -190,8 +192,10 @@ class People:
 
     async def remove(self, user_id: str) -> None:
         """Remember that somebody was removed: they have no role until they log in again."""
-        with own_errors():
-            await self._database.count("remove_person", user_id=user_id, sought=_sought("", user_id), now=self._clock())
+        with map_db_errors():
+            await self._database.count(
+                "remove_person", user_id=user_id, sought=_search_key("", user_id), now=self._clock()
+            )
         self._forget(user_id)
 
     def _forget(self, user_id: str) -> None:
@@ -218,16 +222,16 @@ def _role_in(row: Row) -> Role | None:
     return None if row["role"] is None else role_named(row["role"])
 
 
-def _found(user_id: str, row: Row) -> FoundPerson:
+def _found(user_id: str, row: Row) -> ProfileSummary:
     seen_at = None if row["seen_at"] is None else time_of(row["seen_at"])
-    return FoundPerson(user_id, row["username"], _role_in(row), bool(row["removed"]), seen_at)
+    return ProfileSummary(user_id, row["username"], _role_in(row), bool(row["removed"]), seen_at)
 
 
-def _sought(username: str, user_id: str) -> str:
+def _search_key(username: str, user_id: str) -> str:
     """What one looks in for a person, and what they are listed by; no text that is looked for reaches over the line."""
-    return f"{_folded(username)[:_MOST_OF_NAME]}\n{_folded(user_id)[:_MOST_OF_ID]}"
+    return f"{_fold_case(username)[:_MOST_OF_NAME]}\n{_fold_case(user_id)[:_MOST_OF_ID]}"
 
 
-def _folded(text: str) -> str:
+def _fold_case(text: str) -> str:
     """*text* without the difference of small and capital letters, composed and decomposed ones, and kinds of spaces."""
     return " ".join(unicodedata.normalize("NFC", text.casefold()).split())

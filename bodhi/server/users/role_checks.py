@@ -12,7 +12,7 @@ from bodhi.oidc.errors import ProviderError, ProviderLacks, ProviderRefused
 from bodhi.oidc.responses import ClientCredentials
 from bodhi.server.access.scopes import Role
 from bodhi.server.setup.instance import InstanceService
-from bodhi.server.users.profiles import People
+from bodhi.server.users.profiles import Profiles
 from bodhi.server.users.service import LARGEST_PAGE, MOST_PAGES, UserDirectory, UserPage, listed_role
 
 PAUSE_SECONDS = 60.0
@@ -45,7 +45,7 @@ class RoleChecks:
         provider: ListingProvider,
         *,
         instances: InstanceService,
-        people: People,
+        people: Profiles,
         pause_seconds: float = PAUSE_SECONDS,
     ) -> None:
         self._provider = provider

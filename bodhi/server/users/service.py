@@ -15,7 +15,7 @@ from bodhi.server.access.provider_errors import provider_errors
 from bodhi.server.access.scopes import Role, role_named
 from bodhi.server.users.ending import EndReason, EndSessions
 from bodhi.server.users.errors import InvalidRole, LastAdministrator, RoleNotChanged, UserNotRemoved, UsersNotListed
-from bodhi.server.users.profiles import People
+from bodhi.server.users.profiles import Profiles
 
 LARGEST_PAGE = 100
 MOST_PAGES = 1_000  # of the provider's list: an answer that never ends is no list
@@ -67,7 +67,7 @@ async def _nothing_to_reject(_user_id: str, _caller: SessionUser) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Consequences:
+class RoleChangeHooks:
     """What has to happen here to somebody whose role changed, or who was removed."""
 
     end_sessions: EndSessions
@@ -79,7 +79,7 @@ class Consequences:
 class Directory:
     """The provider's list of the people with a role, as callers with an access token may see it."""
 
-    def __init__(self, provider: UserDirectory, people: People) -> None:
+    def __init__(self, provider: UserDirectory, people: Profiles) -> None:
         self._provider = provider
         self._people = people
 
@@ -120,9 +120,9 @@ class Users:
         self,
         provider: UserDirectory,
         *,
-        people: People,
+        people: Profiles,
         leases: Leases,
-        consequences: Consequences,
+        consequences: RoleChangeHooks,
         has_anything: Callable[[str], Awaitable[bool]],
     ) -> None:
         """*has_anything* says whether somebody who was never seen has a session or an API token all the same."""

@@ -18,9 +18,9 @@ from bodhi.server.http.input import body_of, parameter_of, query_of
 from bodhi.server.http.navigation import PEOPLE as ENTRY
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.rendering import fragment, page
-from bodhi.server.login.api import DESK, LOGIN_PATH
+from bodhi.server.login.api import LOGIN, LOGIN_PATH
 from bodhi.server.login.form_targets import provider_origins
-from bodhi.server.services import PEOPLE, USERS, session_user_of
+from bodhi.server.services import PROFILES, USERS, session_user_of
 from bodhi.server.sessions.admin_api import end_session_of_user, end_sessions_of_user
 from bodhi.server.sessions.api import Cursor, Handle, SessionPaging, page_of_sessions
 from bodhi.server.tokens.admin_pages import tokens_shown
@@ -53,7 +53,7 @@ class Shown(Whose, frozen=True):
 
 async def show(request: web.Request) -> web.Response:
     """Who it is, and each of their sessions with a form that ends it; for administrators their API tokens as well."""
-    asked, caller, provider = query_of(request, Shown), session_user_of(request), request.app[DESK].provider
+    asked, caller, provider = query_of(request, Shown), session_user_of(request), request.app[LOGIN].provider
     try:
         await request.app[USERS].refuse_above(caller, asked.id)
     except UserNotFound:
@@ -67,7 +67,7 @@ async def show(request: web.Request) -> web.Response:
         "person.html",
         form_targets=await provider_origins(provider),
         here=ENTRY.path,
-        found=await request.app[PEOPLE].look_up(asked.id),
+        found=await request.app[PROFILES].look_up(asked.id),
         notice=OUTCOMES[asked.done] if asked.done else None,
         decided=None,
         is_admin=is_admin,

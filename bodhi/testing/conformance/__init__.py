@@ -7,7 +7,7 @@ from bodhi.testing.conformance.expiring import Expiring
 from bodhi.testing.conformance.listing import Listing
 from bodhi.testing.conformance.owning import Owning
 from bodhi.testing.conformance.rotating import Rotating
-from bodhi.testing.conformance.saving import Saving
+from bodhi.testing.conformance.saving import Update
 from bodhi.testing.conformance.staying_ended import StayingEnded
 from bodhi.testing.conformance.touching import Touching
 from bodhi.testing.conformance.updating import Updating
@@ -16,7 +16,7 @@ from bodhi.testing.conformance.upkeep import Upkeep
 
 class StoreConformance(
     Creating,
-    Saving,
+    Update,
     StayingEnded,
     Updating,
     Rotating,

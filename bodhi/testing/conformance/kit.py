@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from bodhi.session import SessionStore
-from bodhi.session.records import Ages, Device, NewSession, Save, SessionRecord, Touch
+from bodhi.session.records import Device, NewExpiry, NewSession, Save, SessionRecord, Touch
 from bodhi.testing.clock import Clock
 
 SECOND_MS = 1_000
@@ -75,7 +75,7 @@ def _sealed(created_at: int, ends_at: int, **_format: int) -> bytes:
     return b"from %d to %d" % (created_at, ends_at)
 
 
-def saved(record: SessionRecord, data: bytes = b"saved", *, ages: Ages | None = None) -> Save:
+def saved(record: SessionRecord, data: bytes = b"saved", *, ages: NewExpiry | None = None) -> Save:
     """A save of *data* over *record*; the user stays."""
     return Save(record.digest, record.version, data, record.user_id, ages)
 

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from bodhi.session import SessionStore
-from bodhi.session.records import Ages
+from bodhi.session.records import NewExpiry
 from bodhi.testing.clock import Clock
 from bodhi.testing.conformance.kit import (
     CROWD,
@@ -19,7 +19,7 @@ from bodhi.testing.conformance.kit import (
 )
 
 
-class Saving(Kit):
+class Update(Kit):
     """What ``save`` promises about a session that is there."""
 
     async def test_save_changes_the_data_and_raises_the_version(self, store: SessionStore) -> None:
@@ -59,7 +59,7 @@ class Saving(Kit):
         late = replace(saved(old, b"late"), user_id="eve")
 
         assert not await store.save(late)
-        assert not await store.save(replace(late, ages=Ages(IDLE_MS, clock() + SECOND_MS)))
+        assert not await store.save(replace(late, ages=NewExpiry(IDLE_MS, clock() + SECOND_MS)))
         assert not await store.save(replace(late, version=old.version + 2))
 
         assert theirs == await store.load(old.digest)
@@ -107,9 +107,9 @@ class Saving(Kit):
         record = await store.create(new("a"))
         clock.advance(10 * SECOND_MS)
 
-        assert await store.save(saved(record, ages=Ages(IDLE_MS, clock() + SECOND_MS)))
+        assert await store.save(saved(record, ages=NewExpiry(IDLE_MS, clock() + SECOND_MS)))
         short = await reloaded(store, record)
-        assert await store.save(saved(short, ages=Ages(IDLE_MS, clock() + 2 * IDLE_MS)))
+        assert await store.save(saved(short, ages=NewExpiry(IDLE_MS, clock() + 2 * IDLE_MS)))
         long = await reloaded(store, record)
 
         assert clock() + SECOND_MS == short.expires_at == short.ends_at
@@ -120,7 +120,7 @@ class Saving(Kit):
         record = await store.create(new("a", idle_ms=2 * LIFETIME_MS))
         clock.advance(10 * SECOND_MS)
 
-        assert await store.save(saved(record, ages=Ages(2 * LIFETIME_MS, record.ends_at)))
+        assert await store.save(saved(record, ages=NewExpiry(2 * LIFETIME_MS, record.ends_at)))
 
         current = await reloaded(store, record)
         assert record.created_at + LIFETIME_MS == current.expires_at == current.ends_at

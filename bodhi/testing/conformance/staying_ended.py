@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from bodhi.session import SessionStore
 from bodhi.session.handles import handle_of
-from bodhi.session.records import Ages, SessionRecord, UserCap
+from bodhi.session.records import NewExpiry, SessionRecord, UserCap
 from bodhi.testing.clock import Clock
 from bodhi.testing.conformance.kit import (
     IDLE_MS,
@@ -24,7 +24,7 @@ async def assert_stays_ended(store: SessionStore, record: SessionRecord, clock: 
     sessions = await store.count()
 
     assert not await store.save(saved(record))
-    assert not await store.save(saved(record, ages=Ages(IDLE_MS, record.ends_at + LIFETIME_MS)))
+    assert not await store.save(saved(record, ages=NewExpiry(IDLE_MS, record.ends_at + LIFETIME_MS)))
     assert not await store.update(record.digest, saved)
     assert await store.rotate(record.digest, lambda _: new("elsewhere"), renewed=True) is None
     assert 0 == await store.touch([touched(record, clock() + INTERVAL_MS)])

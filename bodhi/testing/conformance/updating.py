@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from bodhi.session import SessionStore
-from bodhi.session.records import Ages, Save, SessionRecord
+from bodhi.session.records import NewExpiry, Save, SessionRecord
 from bodhi.testing.clock import Clock
 from bodhi.testing.conformance.kit import (
     CROWD,
@@ -94,7 +94,7 @@ class Updating(Kit):
         record = await store.create(new("a"))
 
         def change(current: SessionRecord) -> Save:
-            return saved(current, ages=Ages(IDLE_MS, current.now + SECOND_MS))
+            return saved(current, ages=NewExpiry(IDLE_MS, current.now + SECOND_MS))
 
         await store.update(record.digest, change)
 

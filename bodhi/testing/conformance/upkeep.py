@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from bodhi.keyring import NEWEST_FORMAT
 from bodhi.session import SessionStore
-from bodhi.session.records import Ages, SessionRecord, StoredData
+from bodhi.session.records import NewExpiry, SessionRecord, StoredData
 from bodhi.testing.clock import Clock
 from bodhi.testing.conformance.kit import (
     CROWD,
@@ -76,7 +76,7 @@ class Upkeep(Kit):
         first = await store.create(new("first", "ann"))
         clock.advance(SECOND_MS)
         other = await store.create(new("other", max_age_ms=SECOND_MS))
-        await store.save(replace(saved(first, ages=Ages(IDLE_MS, clock() + IDLE_MS)), user_id="bob"))
+        await store.save(replace(saved(first, ages=NewExpiry(IDLE_MS, clock() + IDLE_MS)), user_id="bob"))
         records = [await reloaded(store, one) for one in sorted((first, other), key=lambda one: one.digest)]
 
         expected = [

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auth.provider.tokens import NOW, Clock
-from bodhi.server.access.ttl_cache import Memory
+from bodhi.server.access.ttl_cache import TtlCache
 
 SECONDS = 300
 
@@ -34,7 +34,7 @@ class Maker:
 @pytest.fixture
 def memory(clock):
     """A memory with five minutes and ten entries."""
-    return Memory(seconds=SECONDS, most=10, clock=clock)
+    return TtlCache(seconds=SECONDS, most=10, clock=clock)
 
 
 async def test_a_value_is_made_once(memory):
@@ -118,7 +118,7 @@ async def test_what_has_expired_is_not_kept(memory, expires_in):
 @pytest.mark.parametrize("limits", [{"seconds": 0}, {"seconds": 1, "most": 0}])
 async def test_a_memory_may_be_switched_off(clock, limits):
     """Nothing is kept; those who ask together still share."""
-    memory = Memory(clock=clock, **limits)
+    memory = TtlCache(clock=clock, **limits)
     make = Maker()
 
     await asyncio.gather(*(memory.remembered("token", make) for _ in range(5)))
@@ -235,7 +235,7 @@ texts = st.text(st.characters(exclude_categories=()), max_size=30)
 @settings(deadline=None, max_examples=50)
 def test_two_tokens_never_share_an_entry(tokens):
     """SR-39 (b): each token has its own value, whatever was remembered before it."""
-    memory = Memory(seconds=SECONDS, clock=Clock())
+    memory = TtlCache(seconds=SECONDS, clock=Clock())
 
     def made_of(token):
         async def make():

@@ -17,11 +17,11 @@ from bodhi.session.changes import OpenSession
 from bodhi.session.cookie import claims_https
 from bodhi.session.errors import SessionGone, SessionNotSaved, SessionUnavailable
 from bodhi.session.handles import digest_of, is_session_id
-from bodhi.session.keeper import SessionKeeper
+from bodhi.session.manager import SessionManager
 from bodhi.session.owner import owner_of
 from bodhi.session.records import Device, SessionRecord
 from bodhi.session.responses import SessionGoneResponse, SessionUnavailableResponse, keep_from_caches
-from bodhi.session.session import Session, Taken
+from bodhi.session.session import PendingChange, Session
 
 LONGEST_USER_AGENT = 512
 
@@ -30,17 +30,17 @@ Answer = TypeVar("Answer")
 log = logging.getLogger(__name__)
 
 
-class Visit(aiohttp_session.AbstractStorage):
+class RequestSession(aiohttp_session.AbstractStorage):
     """What aiohttp-session calls a storage, for one request: so it knows the request also in ``new_session()``."""
 
     def __init__(
         self,
-        keeper: SessionKeeper,
+        keeper: SessionManager,
         request: web.Request,
         *,
         remote: str | None,
         max_age: int | None,
-        saves_at_once: bool,
+        supports_save: bool,
     ) -> None:
         """*remote* is the client's address.
 
@@ -61,7 +61,7 @@ class Visit(aiohttp_session.AbstractStorage):
         self._session_id: str | None = None  # what the browser holds, or will after this response
         self._live_digest: bytes | None = None  # the row that this request has seen live
         self._set_cookie: str | None = None  # a header that the response still has to carry
-        self._for_sessions = ref(self) if saves_at_once else None
+        self._for_sessions = ref(self) if supports_save else None
         self.is_finished = False  # the handler has returned, and its change was kept
         self.headers_are_out = False
         self._keeping: asyncio.Lock | None = None
@@ -174,7 +174,7 @@ class Visit(aiohttp_session.AbstractStorage):
                 if session.stored is None or session.stored.record.digest == stored.record.digest:
                     return
 
-    async def _keep(self, session: Session, taken: Taken) -> None:
+    async def _keep(self, session: Session, taken: PendingChange) -> None:
         if session.stored is None or taken.is_invalidated:
             if taken.data and not self.headers_are_out:
                 await self._begin(session, taken)
@@ -187,7 +187,7 @@ class Visit(aiohttp_session.AbstractStorage):
         else:
             await self._save(session, session.stored, taken)
 
-    async def _end(self, session: Session, taken: Taken) -> None:
+    async def _end(self, session: Session, taken: PendingChange) -> None:
         if taken.is_invalidated:
             self._set_cookie = None  # an id that this request made goes to nobody, even if its row cannot be deleted
         digest = self._replaced_digest(session)
@@ -200,12 +200,12 @@ class Visit(aiohttp_session.AbstractStorage):
             self._forget()
         session.was_stored(None, taken)
 
-    async def _end_late(self, session: Session, taken: Taken) -> None:
+    async def _end_late(self, session: Session, taken: PendingChange) -> None:
         if taken.is_invalidated:
             await self._end(session, taken)
         self._need_headers()
 
-    async def _begin(self, session: Session, taken: Taken) -> None:
+    async def _begin(self, session: Session, taken: PendingChange) -> None:
         replaces = self._replaced_digest(session)
         with self._failing_closed(session):
             session_id, stored = await self._keeper.create(
@@ -218,7 +218,7 @@ class Visit(aiohttp_session.AbstractStorage):
             )
         self._was_issued(session_id, session, stored, taken)
 
-    async def _rotate(self, session: Session, stored: OpenSession, taken: Taken) -> None:
+    async def _rotate(self, session: Session, stored: OpenSession, taken: PendingChange) -> None:
         self._need_headers()
         owner = owner_of(taken.data)
         with self._failing_closed(session):
@@ -231,7 +231,7 @@ class Visit(aiohttp_session.AbstractStorage):
             )
         self._was_issued(session_id, session, rotated, taken)
 
-    async def _save(self, session: Session, stored: OpenSession, taken: Taken) -> None:
+    async def _save(self, session: Session, stored: OpenSession, taken: PendingChange) -> None:
         # aiohttp-session's max_age counts from the last save, for the cookie and for the row.
         ages = session.max_age is not None or session.max_age != session.stored_max_age
         try:
@@ -245,7 +245,7 @@ class Visit(aiohttp_session.AbstractStorage):
             self._remember(session_id, session)
         session.was_stored(saved, taken)
 
-    def _was_issued(self, session_id: str, session: Session, stored: OpenSession, taken: Taken) -> None:
+    def _was_issued(self, session_id: str, session: Session, stored: OpenSession, taken: PendingChange) -> None:
         self._live_digest = stored.record.digest
         self._remember(session_id, session)
         session.was_stored(stored, taken)
@@ -298,4 +298,4 @@ class Visit(aiohttp_session.AbstractStorage):
         return Device(self._remote, agent[:LONGEST_USER_AGENT] if agent else None)
 
 
-VISIT = web.RequestKey("VISIT", Visit)
+REQUEST_SESSION = web.RequestKey("REQUEST_SESSION", RequestSession)

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 from bodhi.database.errors import DatabaseUnavailable
-from bodhi.database.limits import Alarm
+from bodhi.database.limits import SharedTimer
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -16,14 +16,14 @@ Answer = TypeVar("Answer")
 PATIENCE_SECONDS = 0.001
 
 
-class _Waiting(Struct, Generic[Item, Answer], eq=False):
+class _Request(Struct, Generic[Item, Answer], eq=False):
     key: bytes
     item: Item
     answer: "asyncio.Future[Answer | None]"
     until: float  # by the loop's clock
 
 
-Batch = dict[bytes, list[_Waiting[Item, Answer]]]
+Batch = dict[bytes, list[_Request[Item, Answer]]]
 
 
 class Coalescer(Generic[Item, Answer]):
@@ -40,90 +40,90 @@ class Coalescer(Generic[Item, Answer]):
         self,
         run: Callable[[Sequence[Item]], Awaitable[Mapping[bytes, Answer]]],
         *,
-        trips: int,
+        max_in_flight: int,
         largest: int,
         shared: bool,
         limit_seconds: float,
-        patience_seconds: float = PATIENCE_SECONDS,
+        max_wait_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._run = run
-        self._trips = trips
+        self._max_in_flight = max_in_flight
         self._largest = largest
         self._shared = shared
-        self._patience_seconds = patience_seconds
+        self._max_wait_seconds = max_wait_seconds
         self._under_way = 0
-        self._departed_at = 0.0  # the last trip
-        self._is_boarding = False  # a trip begins in the next turn of the loop
-        self._impatience: asyncio.TimerHandle | None = None
-        self._is_quiet = True  # the last trip carried one alone
-        self._queue: list[_Waiting[Item, Answer]] = []
-        self._aboard: list[Batch[Item, Answer]] = []
-        self._alarm = Alarm(limit_seconds, self._give_up)
+        self._flushed_at = 0.0  # the last trip
+        self._is_filling = False  # a trip begins in the next turn of the loop
+        self._max_wait_timer: asyncio.TimerHandle | None = None
+        self._is_idle = True  # the last trip carried one alone
+        self._queue: list[_Request[Item, Answer]] = []
+        self._in_flight: list[Batch[Item, Answer]] = []
+        self._alarm = SharedTimer(limit_seconds, self._give_up)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __call__(self, key: bytes, item: Item) -> Answer | None:
         """The answer to *item*, or None where *run* gave none for *key*."""
-        if not self._is_quiet or self._under_way or self._queue:
-            return await self._ride(key, item)
+        if not self._is_idle or self._under_way or self._queue:
+            return await self._enqueue(key, item)
         self._under_way += 1
-        self._departed_at = asyncio.get_running_loop().time()
+        self._flushed_at = asyncio.get_running_loop().time()
         try:
             return (await self._run([item])).get(key)
         finally:
             self._under_way -= 1
-            if self._queue and not self._is_boarding:
-                self._depart()
+            if self._queue and not self._is_filling:
+                self._start_flush()
 
-    def _ride(self, key: bytes, item: Item) -> "asyncio.Future[Answer | None]":
+    def _enqueue(self, key: bytes, item: Item) -> "asyncio.Future[Answer | None]":
         loop = asyncio.get_running_loop()
         now = loop.time()
-        waiting: _Waiting[Item, Answer] = _Waiting(key, item, loop.create_future(), self._alarm.set(loop, now))
+        waiting: _Request[Item, Answer] = _Request(key, item, loop.create_future(), self._alarm.set(loop, now))
         self._queue.append(waiting)
         if not self._under_way:
-            self._depart()
-        elif self._impatience is None and self._under_way < self._trips:
-            self._impatience = loop.call_at(self._departed_at + self._patience_seconds, self._wait_no_longer)
+            self._start_flush()
+        elif self._max_wait_timer is None and self._under_way < self._max_in_flight:
+            self._max_wait_timer = loop.call_at(self._flushed_at + self._max_wait_seconds, self._max_wait_over)
         return waiting.answer
 
-    def _wait_no_longer(self) -> None:
-        self._impatience = None
-        if not self._queue or self._is_boarding:
+    def _max_wait_over(self) -> None:
+        self._max_wait_timer = None
+        if not self._queue or self._is_filling:
             return
         loop = asyncio.get_running_loop()
-        until = self._departed_at + self._patience_seconds
+        until = self._flushed_at + self._max_wait_seconds
         if until <= loop.time():
-            self._depart()
+            self._start_flush()
         else:  # of a trip that departed since
-            self._impatience = loop.call_at(until, self._wait_no_longer)
+            self._max_wait_timer = loop.call_at(until, self._max_wait_over)
 
-    def _depart(self) -> None:
-        if self._under_way < self._trips:
+    def _start_flush(self) -> None:
+        if self._under_way < self._max_in_flight:
             self._under_way += 1
-            self._is_boarding = True
-            task = asyncio.get_running_loop().create_task(self._travel())
+            self._is_filling = True
+            task = asyncio.get_running_loop().create_task(self._flush())
             self._tasks.add(task)  # the loop itself holds tasks only weakly
             task.add_done_callback(self._tasks.discard)
 
-    async def _travel(self) -> None:
+    async def _flush(self) -> None:
         # A task begins in the next turn of the loop: what is asked for in the same turn leaves together.
-        self._is_boarding = False
+        self._is_filling = False
         try:
-            while batch := self._board():
-                self._is_quiet = len(batch) == 1
-                self._departed_at = asyncio.get_running_loop().time()
-                self._aboard.append(batch)
+            while batch := self._next_batch():
+                self._is_idle = len(batch) == 1
+                self._flushed_at = asyncio.get_running_loop().time()
+                self._in_flight.append(batch)
                 try:
-                    await self._bring(batch)
+                    await self._run_batch(batch)
                 finally:
-                    self._aboard.remove(batch)
+                    self._in_flight.remove(batch)
         finally:
             self._under_way -= 1
-            if self._queue and not self._is_boarding:  # this trip was cancelled
-                self._depart()
+            if self._queue and not self._is_filling:  # this trip was cancelled
+                self._start_flush()
 
-    def _board(self) -> Batch[Item, Answer]:
+    def _next_batch(self) -> Batch[Item, Answer]:
         batch: Batch[Item, Answer] = {}
-        left: list[_Waiting[Item, Answer]] = []
+        left: list[_Request[Item, Answer]] = []
         for waiting in self._queue:
             if waiting.answer.done():
                 continue
@@ -136,22 +136,22 @@ class Coalescer(Generic[Item, Answer]):
         self._queue = left
         return batch
 
-    async def _bring(self, batch: Batch[Item, Answer]) -> None:
+    async def _run_batch(self, batch: Batch[Item, Answer]) -> None:
         try:
             # Sorted, so that two processes lock the same rows in the same order and never wait for each other.
             answers = await self._run([batch[key][0].item for key in sorted(batch)])
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer that each of them waits for
             failure = error
-            _answer(batch, lambda waiting: waiting.answer.set_exception(failure))
+            _resolve(batch, lambda waiting: waiting.answer.set_exception(failure))
         except asyncio.CancelledError:
-            _answer(batch, lambda waiting: waiting.answer.cancel())
+            _resolve(batch, lambda waiting: waiting.answer.cancel())
             raise
         else:
-            _answer(batch, lambda waiting: waiting.answer.set_result(answers.get(waiting.key)))
+            _resolve(batch, lambda waiting: waiting.answer.set_result(answers.get(waiting.key)))
 
     def _give_up(self, now: float) -> float | None:
         following: float | None = None
-        aboard = [waiting for batch in self._aboard for group in batch.values() for waiting in group]
+        aboard = [waiting for batch in self._in_flight for group in batch.values() for waiting in group]
         for waiting in (*aboard, *self._queue):
             if waiting.answer.done():
                 continue
@@ -162,7 +162,7 @@ class Coalescer(Generic[Item, Answer]):
         return following
 
 
-def _answer(batch: Batch[Item, Answer], tell: Callable[[_Waiting[Item, Answer]], object]) -> None:
+def _resolve(batch: Batch[Item, Answer], tell: Callable[[_Request[Item, Answer]], object]) -> None:
     for group in batch.values():
         for waiting in group:
             if not waiting.answer.done():

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any, Literal, TypeVar
 
 from bodhi.keyring import NEWEST_FORMAT, Keyring, UnknownKey, Unreadable
-from bodhi.session.changes import Atomic, Changes, Moving, NothingToSave, OpenSession, Saving
+from bodhi.session.changes import AtomicChange, Changes, NothingToSave, OpenSession, Rotation, Update
 from bodhi.session.codec import encode
 from bodhi.session.cookie import CookiePolicy
 from bodhi.session.counters import SessionCounters
@@ -29,7 +29,7 @@ OpenedBy = Literal["newest", "older_format", "older", "unknown", "damaged"]
 log = logging.getLogger(__name__)
 
 
-class SessionKeeper:
+class SessionManager:
     """Loads, creates, saves, rotates and deletes the sessions of requests."""
 
     def __init__(
@@ -143,7 +143,7 @@ class SessionKeeper:
         None where nothing is left in the session: then its row is deleted. With *ages* the session ends
         *max_age_seconds* from now, within the timeouts. Raises :exc:`SessionGone` when the session has ended meanwhile.
         """
-        change = Saving(self._changes, session, data, ages, max_age_seconds)
+        change = Update(self._changes, session, data, ages, max_age_seconds)
         # New times are counted from the database's clock at the time of the save, which only an update brings.
         save = change(session.record) if data and not ages else None
         if save is None or not await self._store.save(save):
@@ -176,7 +176,7 @@ class SessionKeeper:
         once, and the last run counts. Whose session it is must stay the same: that takes a rotation. With
         *max_age_seconds* the session ends that long from now, within the timeouts. Raises :exc:`SessionGone`.
         """
-        step = Atomic(self._changes, change, max_age_seconds)
+        step = AtomicChange(self._changes, change, max_age_seconds)
         try:
             if not await self._store.update(digest, step):
                 raise SessionGone
@@ -203,7 +203,7 @@ class SessionKeeper:
         """
         for _ in range(ID_ATTEMPTS):
             session_id = new_session_id()
-            move = Moving(self._changes, session, data, session_id=session_id, device=device, max_age=max_age_seconds)
+            move = Rotation(self._changes, session, data, session_id=session_id, device=device, max_age=max_age_seconds)
             try:
                 record = await self._store.rotate(
                     session.record.digest, move, renewed=renewed, cap=self._cap(owner_of(data))

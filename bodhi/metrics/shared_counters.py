@@ -22,7 +22,7 @@ _HEAD = struct.Struct("<QII")  # number of the writing, its length, its checksum
 log = logging.getLogger(__name__)
 
 
-class Board:
+class SharedCounters:
     """A place for each process, in memory that they share because they are forked.
 
     A place outlives its process: whoever takes it over goes on from the counts that are there, so that a process that
@@ -33,9 +33,9 @@ class Board:
         self._memory = mmap.mmap(-1, places * 2 * HALF)
         self._places = range(places)
 
-    def take(self, place: int) -> "Place":
+    def take(self, place: int) -> "Slot":
         """The place for this process alone. Its last holder has ended."""
-        return Place(self, place)
+        return Slot(self, place)
 
     def read(self) -> Sequence[Snapshot]:
         """What stands in all places."""
@@ -63,10 +63,10 @@ class Board:
         _HEAD.pack_into(self._memory, start, turn, len(data), zlib.crc32(data))
 
 
-class Place:
+class Slot:
     """One process's place on the board."""
 
-    def __init__(self, board: Board, place: int) -> None:
+    def __init__(self, board: SharedCounters, place: int) -> None:
         self._board = board
         self._place = place
         self._turn, self._past = board._newest(place)
