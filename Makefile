@@ -105,7 +105,7 @@ bench: $(VENV)/installed-bench ## measure against Redis, PostgreSQL and SQLite, 
 wheel: $(VENV)/installed ## build the wheel into dist/
 	rm -rf build/lib # modules that are gone would come back from it
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
-	@echo "built $$(ls -t dist/bodhi-*.whl | head -n 1)"
+	@echo "built $$(ls -t dist/bodhi_sessions-*.whl | head -n 1)"
 
 clean: ## remove what was built, installed and cached
 	rm -rf $(VENV) .tox build dist bodhi.egg-info tests/typescript/node_modules $(REALM)/node_modules $(AXE)/node_modules \

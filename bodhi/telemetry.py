@@ -1,4 +1,4 @@
-"""Spans of OpenTelemetry, where it is installed (``pip install 'bodhi[otel]'``): requests, statements, provider calls.
+"""Spans of OpenTelemetry for requests, statements and provider calls, where ``bodhi-sessions[otel]`` is installed.
 
 They go to the tracer provider that the process has, such as ``opentelemetry-instrument`` sets up. No span holds an id,
 a token, a parameter of a statement, or the text of an exception, which may repeat one.

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import click
 
+import bodhi
 from bodhi.cli.command_line import CommandLine
 from bodhi.errors import BodhiError
 
@@ -60,14 +61,7 @@ class LazyGroup(click.Group):
 
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value:
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            click.echo(f"bodhi {version('bodhi')}")
-        except PackageNotFoundError:
-            raise click.ClickException(
-                "the version is not known: bodhi is not installed, only its files are here"
-            ) from None
+        click.echo(f"bodhi {bodhi.__version__}")
         ctx.exit()
 
 

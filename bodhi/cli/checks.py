@@ -199,15 +199,15 @@ async def _asked_provider(settings: Settings, issuer: str) -> AsyncIterator[Find
     """Whether the provider describes itself and gives the keys that it signs with."""
     import aiohttp
 
+    import bodhi
     from bodhi.oidc.algorithms import ASYMMETRIC
     from bodhi.oidc.errors import ProviderError
     from bodhi.oidc.keys import SigningKeys
     from bodhi.oidc.metadata import Discovery
     from bodhi.oidc.transport import Transport
-    from bodhi.server.status.api import program_version
 
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
-        transport = Transport(lambda: http, version=program_version(), limit_seconds=settings.auth_timeout_seconds)
+        transport = Transport(lambda: http, version=bodhi.__version__, limit_seconds=settings.auth_timeout_seconds)
         discovery = Discovery(issuer, transport)
         keys = SigningKeys(transport, discovery)
         try:

@@ -53,6 +53,9 @@ class WorkConnection(sqlite3.Connection):
             return _Answer(self._each(sql, parameters))
         super().execute(parameters.begin)
         try:
+            # On a busy machine SQLite waits for the lock for longer than its time limit.
+            if monotonic() > parameters.until:
+                raise TooLate("its time was up before the lock was free")
             rows = self._each(sql, parameters)
             super().execute("COMMIT")
         except BaseException:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from aiohttp import hdrs, web
 
+import bodhi
 from bodhi.errors import ConfigurationError
 from bodhi.metrics.shared_counters import PUBLISH_SECONDS, Slot
 from bodhi.run.connections import BoundedRunner, Limits, Site
@@ -20,7 +21,7 @@ from bodhi.server.http.errors import error_middleware
 from bodhi.server.http.hosts import rebinding_guard
 from bodhi.server.http.request_filters import RequestFilter, request_filter_middleware
 from bodhi.server.services import METRICS
-from bodhi.server.status.api import COMMIT_SHA, program_version
+from bodhi.server.status.api import COMMIT_SHA
 from bodhi.settings import BODHI_METRICS_HOST, BODHI_METRICS_PORT, BODHI_PORT, Settings
 
 PATH = "/metrics"
@@ -108,4 +109,4 @@ async def _publish(watch: ApplicationMetrics, place: Slot) -> None:
 
 
 def _build(app: web.Application) -> Mapping[str, str]:
-    return {"version": program_version(), "commit": app[COMMIT_SHA], "python": platform.python_version()}
+    return {"version": bodhi.__version__, "commit": app[COMMIT_SHA], "python": platform.python_version()}

@@ -39,15 +39,18 @@ def serve_in_process(
     this descriptor says that the supervisor is gone. *beside* runs on the same loop: it is entered before the
     application starts, and left after it. *metrics* is where the numbers are told, if anywhere.
     """
-    with asyncio.Runner(loop_factory=_fastest_loop()) as loop:
+    with asyncio.Runner(loop_factory=_loop_factory(settings.event_loop)) as loop:
         loop.run(_serve(settings, bound, ready, lifeline=lifeline, beside=beside or nullcontext(), metrics=metrics))
     return 0
 
 
-def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def _loop_factory(event_loop: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The factory of the event loop that the setting names; None for asyncio's own."""
+    if event_loop == "asyncio":
+        return None
     try:
         import uvloop
-    except ImportError:
+    except ImportError:  # not on every platform
         return None
     return uvloop.new_event_loop
 

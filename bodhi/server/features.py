@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import aiohttp
 from aiohttp import web
 
+import bodhi
 from bodhi.database import Database, Schema
 from bodhi.errors import BodhiError
 from bodhi.keyring import Keyring
@@ -43,7 +44,6 @@ from bodhi.server.services import (
 from bodhi.server.settings.service import SettingsService, editable_settings
 from bodhi.server.setup.api import SETUP, SetupService
 from bodhi.server.setup.instance import Instance, InstanceService, Status
-from bodhi.server.status.api import program_version
 from bodhi.server.tokens.service import ApiTokens
 from bodhi.server.users.profiles import Profiles
 from bodhi.server.users.role_checks import RoleChecks
@@ -159,7 +159,7 @@ def _parts(settings: Settings, sessions: DefaultSessionService, database: Databa
         settings.auth_issuer or "https://nobody.invalid",
         http=http if settings.auth_issuer is not None else _nobody,
         # A place that is only held tells nobody the version, which takes a while to find.
-        version=program_version() if settings.auth_issuer is not None else "",
+        version=bodhi.__version__ if settings.auth_issuer is not None else "",
         limit_seconds=settings.auth_timeout_seconds,
         management=settings.auth_management,
         refresh_reuse=settings.auth_refresh_reuse,

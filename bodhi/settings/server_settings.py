@@ -109,6 +109,15 @@ class ServerSettings:
     workers: Annotated[
         int, Setting(names.BODHI_WORKERS, kinds.whole_number(1, 256), "1", "Processes that serve the port together.")
     ]
+    event_loop: Annotated[
+        str,
+        Setting(
+            names.BODHI_EVENT_LOOP,
+            kinds.choice("auto", "asyncio"),
+            "auto",
+            "Event loop of `serve`. auto: uvloop where it is installed, else Python's own. asyncio: Python's own.",
+        ),
+    ]
     max_connections: Annotated[
         int,
         Setting(

@@ -6,6 +6,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+import bodhi
 from bodhi.cli import main
 from bodhi.cli.command_line import CommandLine, setting_option
 from bodhi.errors import BodhiError, ConfigurationError
@@ -105,10 +106,12 @@ def test_mistake_in_the_program_is_not_hidden(monkeypatch):
 
 def test_version_is_that_of_the_installed_package(tmp_path, monkeypatch, capsys):
     """It is written in one place, the package's metadata."""
-    info = tmp_path / "bodhi-9.8.7.dist-info"
+    info = tmp_path / "bodhi_sessions-9.8.7.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bodhi\nVersion: 9.8.7\n")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bodhi-sessions\nVersion: 9.8.7\n")
     monkeypatch.syspath_prepend(os.fspath(tmp_path))
+    monkeypatch.setitem(vars(bodhi), "__version__", "read before")
+    del bodhi.__version__
 
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == "bodhi 9.8.7\n"

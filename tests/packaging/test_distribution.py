@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def shipped(tmp_path: Path) -> set[str]:
     """The files that are installed, as paths below site-packages: of the wheel under test, else of one built now."""
-    wheel = distribution("bodhi")
+    wheel = distribution("bodhi-sessions")
     installed = {str(file) for file in wheel.files or []}
     # An editable install lists what was there when it was made, and lies in the checkout.
     if "bodhi/__init__.py" in installed and Path(str(wheel.locate_file(""))).resolve() != ROOT:

@@ -123,6 +123,7 @@ BAD_VALUES = {
         'openid "email"',
         "OpenID",
     ],
+    "BODHI_EVENT_LOOP": ["uvloop,asyncio", "trio"],
     "BODHI_AUTH_APP_ROLES": ["uncapped", "capped,provider"],
     "BODHI_AUTH_ACCESS_TOKENS": ["jws", "jwt,opaque"],
     "BODHI_AUTH_REFRESH_REUSE": BAD_SWITCHES,

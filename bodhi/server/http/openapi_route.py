@@ -6,9 +6,9 @@ from functools import cached_property
 import msgspec
 from aiohttp import web
 
+import bodhi
 from bodhi.server.http.openapi import document
 from bodhi.server.http.operations import PUBLIC, Operation
-from bodhi.server.status.api import program_version
 
 
 class Description:
@@ -20,7 +20,7 @@ class Description:
     @cached_property
     def encoded(self) -> bytes:
         """The document as JSON."""
-        return msgspec.json.encode(document(self._operations, version=program_version()))
+        return msgspec.json.encode(document(self._operations, version=bodhi.__version__))
 
 
 DESCRIPTION = web.AppKey("DESCRIPTION", Description)

@@ -1,11 +1,11 @@
 """``/ping``, ``/health`` and ``/bodhi/v1/info``: whether the server is alive, fit for requests, and which one it is."""
 
 import logging
-from functools import cache
 
 import msgspec
 from aiohttp import web
 
+import bodhi
 from bodhi.errors import BodhiError
 from bodhi.server.access.errors import DatabaseUnavailable
 from bodhi.server.http.errors import error_response
@@ -59,18 +59,7 @@ class Info(msgspec.Struct):
 async def info(request: web.Request) -> web.Response:
     """Version, commit and how far the registration at the identity provider has come."""
     status = await request.app[INSTANCES].status()
-    return answer(Info(program_version(), request.app[COMMIT_SHA], str(status)))
-
-
-@cache
-def program_version() -> str:
-    """The version of the program, or ``unknown`` in a checkout that is not installed."""
-    from importlib.metadata import PackageNotFoundError, version  # here, for it takes a while
-
-    try:
-        return version("bodhi")
-    except PackageNotFoundError:
-        return "unknown"
+    return answer(Info(bodhi.__version__, request.app[COMMIT_SHA], str(status)))
 
 
 OPERATIONS = (
