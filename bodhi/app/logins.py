@@ -26,6 +26,7 @@ from bodhi.auth.provider.answers import ClientCredentials, Tokens
 from bodhi.auth.provider.client import IdentityProvider
 from bodhi.auth.provider.errors import ProviderLacks
 from bodhi.auth.provider_sessions import ProviderSessions
+from bodhi.auth.recent_login import RecentLogin
 from bodhi.auth.refresh import Refresher
 from bodhi.auth.role_checks import RoleChecks
 from bodhi.auth.roles import Roles
@@ -46,6 +47,7 @@ from bodhi.web.services import (
     APP_ACCESS_REQUESTS,
     INSTANCES,
     PEOPLE,
+    RECENT_LOGIN,
     SETTINGS_BOOK,
     USERS,
 )
@@ -285,6 +287,7 @@ def _add_login(
         remember_seconds=settings.lifetime_seconds,
         logs_out_at_provider=settings.auth_logout,
     )
+    app[RECENT_LOGIN] = RecentLogin(settings.auth_recent_seconds)
     app[AUTHENTICATOR] = Authenticator(
         instances=parts.instances, bearer=app[BEARER], refresher=refresher, roles=parts.roles
     )

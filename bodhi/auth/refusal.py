@@ -19,6 +19,7 @@ CATALOGUE: Mapping[str, tuple[int, str]] = {
         403,
         "Requests from other sites are not accepted. With the session's cookie a program sends this server's Origin.",
     ),
+    "auth_error-recent_login_required": (403, "This needs a recent sign-in. Sign in again to continue."),
     "auth_error-invalid_logout_token": (400, "The logout token is not valid, or was used already."),
     "auth_error-idp_unavailable": (503, "The identity provider does not answer. Try again in a moment."),
     "auth_error-database_unavailable": (503, "The database does not answer. Try again in a moment."),

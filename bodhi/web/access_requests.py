@@ -8,7 +8,7 @@ from aiohttp import web
 
 from bodhi.auth.access_requests import AccessRequest
 from bodhi.auth.context import Anonymous, SessionUser
-from bodhi.auth.gate import SESSION_MANAGER
+from bodhi.auth.gate import RECENT_MANAGER, SESSION_MANAGER
 from bodhi.auth.refusal import Refusal
 from bodhi.auth.scopes import role_named
 from bodhi.web.answers import answer, empty
@@ -150,7 +150,7 @@ OPERATIONS = (
         "POST",
         "/bodhi/v1/access-requests/{id}/approve",
         approve_access_request,
-        SESSION_MANAGER,
+        RECENT_MANAGER,
         "Give somebody who asked a role",
         body=Approval,
         parameters={"id": RequestId},
@@ -168,7 +168,7 @@ OPERATIONS = (
         "POST",
         "/bodhi/v1/access-requests/{id}/reject",
         reject_access_request,
-        SESSION_MANAGER,
+        RECENT_MANAGER,
         "Refuse somebody who asked a role",
         parameters={"id": RequestId},
         refusals=_DECISION,

@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 from aiohttp import web
 
-from bodhi.auth.gate import SESSION_ADMIN, SESSION_MANAGER
+from bodhi.auth.gate import RECENT_ADMIN, RECENT_MANAGER, SESSION_ADMIN, SESSION_MANAGER
 from bodhi.auth.refusal import Refusal
 from bodhi.session import SESSIONS, SessionInfo, SessionPage, get_session
 from bodhi.web.answers import empty
@@ -143,7 +143,7 @@ OPERATIONS = (
         "DELETE",
         USER_PATH,
         end_of_user,
-        SESSION_MANAGER,
+        RECENT_MANAGER,
         "End all sessions of a user",
         parameters={"user_id": UserId},
         answers={200: Ended},
@@ -153,12 +153,12 @@ OPERATIONS = (
         "DELETE",
         f"{USER_PATH}/{{handle}}",
         end_one_of_user,
-        SESSION_MANAGER,
+        RECENT_MANAGER,
         "End one session of a user",
         parameters={"user_id": UserId, "handle": Handle},
         answers={204: None},
         refusals=("session_error-not_found", *_OF_ONE_USER),
     ),
     Operation("GET", PATH, list_all, SESSION_ADMIN, "List all sessions", query=AnyPaging, answers={200: AnySessions}),
-    Operation("DELETE", PATH, end_all, SESSION_ADMIN, "End all sessions", answers={200: Ended}),
+    Operation("DELETE", PATH, end_all, RECENT_ADMIN, "End all sessions", answers={200: Ended}),
 )

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from bodhi.auth.api_tokens import TokenRecord, TokenStatus
-from bodhi.auth.gate import SESSION_POWER_USER
+from bodhi.auth.gate import RECENT_POWER_USER, SESSION_POWER_USER
 from bodhi.auth.scopes import TokenScope
 from bodhi.web.answers import answer, empty
 from bodhi.web.input import Paging, body_of, parameter_of, query_of
@@ -90,7 +90,7 @@ OPERATIONS = (
         "POST",
         PATH,
         create,
-        SESSION_POWER_USER,
+        RECENT_POWER_USER,
         "Make an API token",
         body=NewToken,
         answers={201: MadeToken},
@@ -113,7 +113,7 @@ OPERATIONS = (
         "PUT",
         f"{PATH}/{{id}}",
         update,
-        SESSION_POWER_USER,
+        RECENT_POWER_USER,
         "Rename one of your API tokens, or make it active or inactive",
         body=TokenChange,
         parameters={"id": UUID},

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from bodhi.auth.app_access_records import AppAccessRequest, source_of
-from bodhi.auth.gate import SESSION_USER
+from bodhi.auth.gate import SESSION_USER, USER_OR_RECENT_MANAGER
 from bodhi.web.answers import answer, empty
 from bodhi.web.forwarded import client_of
 from bodhi.web.input import Paging, body_of, parameter_of, query_of
@@ -236,7 +236,7 @@ OPERATIONS = (
         "PUT",
         f"{DECISIONS}/{{id}}/approve",
         approve,
-        SESSION_USER,
+        USER_OR_RECENT_MANAGER,
         "Let an application act for you",
         body=Approval,
         parameters=_BY_ID,
@@ -251,7 +251,7 @@ OPERATIONS = (
         "POST",
         f"{DECISIONS}/{{id}}/deny",
         deny,
-        SESSION_USER,
+        USER_OR_RECENT_MANAGER,
         "Do not let an application act for you",
         parameters=_BY_ID,
         answers={200: Decided},

@@ -17,7 +17,7 @@ from bodhi.auth.refresh import LoginEnded, Refresher
 from bodhi.auth.refusal import Refusal
 from bodhi.auth.roles import Roles
 from bodhi.auth.scopes import Role
-from bodhi.auth.session_login import ACCESS_TOKEN, claims_in
+from bodhi.auth.session_login import ACCESS_TOKEN, claims_in, signed_in_at
 from bodhi.session import SESSIONS, Session, get_session
 from bodhi.session.changes import OpenSession
 from bodhi.session.records import SessionRecord
@@ -186,6 +186,7 @@ class Authenticator:
             token=session[ACCESS_TOKEN],
             first_name=claims.first_name,
             last_name=claims.last_name,
+            signed_in_at=signed_in_at(session),
         )
         return _Login(row, claims.expires_at, user, fault)
 

@@ -5,12 +5,16 @@ from collections.abc import Iterable
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from bodhi.auth.context import ANONYMOUS
+from bodhi.auth.context import ANONYMOUS, AuthContext
 from bodhi.auth.gate import Gate
+from bodhi.auth.recent_login import RECENT_LOGIN_REQUIRED
+from bodhi.auth.refusal import Refusal
 from bodhi.web.authenticator import AUTHENTICATOR
 from bodhi.web.input import BODY, PARAMETERS, QUERY, read_body, read_form, read_parameters, read_query
+from bodhi.web.login import LOGIN_PATH
 from bodhi.web.operations import Access, Operation
-from bodhi.web.services import CONTEXT
+from bodhi.web.return_to import with_return
+from bodhi.web.services import CONTEXT, RECENT_LOGIN
 
 
 def guarded(operation: Operation) -> Handler:
@@ -21,7 +25,7 @@ def guarded(operation: Operation) -> Handler:
     async def guard(request: web.Request) -> web.StreamResponse:
         if isinstance(access, Gate):
             context = await request.app[AUTHENTICATOR].strict(request)
-            access.check(context)
+            _check(request, access, context)
         elif access is Access.OPTIONAL:
             context = await request.app[AUTHENTICATOR].optional(request)
         else:
@@ -38,6 +42,12 @@ def guarded(operation: Operation) -> Handler:
         return await handler(request)
 
     return guard
+
+
+def _check(request: web.Request, gate: Gate, context: AuthContext) -> None:
+    gate.check(context)
+    if gate.needs_recent_login(context) and not request.app[RECENT_LOGIN].admits(context):
+        raise Refusal(RECENT_LOGIN_REQUIRED, login=with_return(LOGIN_PATH, None, is_recent=True))
 
 
 def routes_of(operations: Iterable[Operation]) -> list[web.RouteDef]:

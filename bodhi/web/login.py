@@ -32,8 +32,8 @@ from bodhi.web.answers import answer
 from bodhi.web.hosts import callback_base
 from bodhi.web.input import body_of
 from bodhi.web.operations import OPTIONAL, PUBLIC, Operation
-from bodhi.web.return_to import page_asked_for
-from bodhi.web.services import context_of
+from bodhi.web.return_to import is_recent_asked_for, page_asked_for
+from bodhi.web.services import RECENT_LOGIN, context_of
 
 TRANSACTIONS = "logins"  # the key in a session's data
 RETURN_PATHS = "return_paths"  # by the state of logins that were dropped: where their tabs go on
@@ -69,9 +69,13 @@ class Location(msgspec.Struct):
 
 
 class LoginQuery(msgspec.Struct, frozen=True):
-    """Where the login leads to: a path of this site with its query. Home, where it is anything else."""
+    """Where the login leads to: a path of this site with its query. Home, where it is anything else.
+
+    With *recent* whoever is logged in signs in again, as ``auth_error-recent_login_required`` asks for.
+    """
 
     return_to: str | None = None
+    recent: bool = False
 
 
 class CallbackBody(msgspec.Struct):
@@ -88,12 +92,18 @@ class CallbackBody(msgspec.Struct):
 async def begin_login(request: web.Request, *, return_to: str | None = None) -> str | None:
     """The provider's address for a login that this begins; None where somebody is logged in already.
 
-    It leads to *return_to*, a path of this site that is known to be harmless, or home.
+    It leads to *return_to*, a path of this site that is known to be harmless, or home. Where the query asks for a
+    recent sign-in, whoever has a session is sent to the provider as well.
     """
-    if context_of(request).is_authenticated:
+    is_recent, context = is_recent_asked_for(request), context_of(request)
+    if context.is_authenticated and not (is_recent and isinstance(context, SessionUser)):
         return None
     desk = request.app[DESK]
-    begun = await desk.logins.begin(callback_base(request) + CALLBACK_PATH, return_to=return_to)
+    begun = await desk.logins.begin(
+        callback_base(request) + CALLBACK_PATH,
+        return_to=return_to,
+        max_age=request.app[RECENT_LOGIN].seconds if is_recent else None,
+    )
     session = await get_session(request)
     if not await _add_to_stored(session, begun):
         session = await _new_if_ended(request, session)
@@ -320,7 +330,7 @@ OPERATIONS = (
         "Complete a login",
         body=CallbackBody,
         answers={200: Location},
-        refusals=(*LOGIN_REFUSALS, "auth_error-idp_unavailable"),
+        refusals=(*LOGIN_REFUSALS, "auth_error-recent_login_required", "auth_error-idp_unavailable"),
     ),
     Operation(
         "POST",

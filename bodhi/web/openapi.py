@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from bodhi.auth.gate import Gate
+from bodhi.auth.recent_login import RECENT_LOGIN_REQUIRED
 from bodhi.auth.refusal import CATALOGUE
 from bodhi.web.errors import ERRORS
 from bodhi.web.operations import Access, Operation
@@ -119,6 +120,8 @@ def _codes(operation: Operation) -> Iterator[str]:
     if isinstance(operation.access, Gate):
         yield from _GATE
         yield "role_error-invalid_role_name"
+        if operation.access.recent_login_from is not None:
+            yield RECENT_LOGIN_REQUIRED
     if operation.access is not Access.PUBLIC:
         yield from _STORES
     if operation.body or operation.form or operation.query or operation.parameters:
@@ -192,7 +195,9 @@ def _needs(gate: Gate) -> str:
     needs = [f"a session with {gate.role}"]
     needs += [f"an API token with {gate.token_scope}"] if gate.token_scope else []
     needs += [f"an application with {gate.user_scope}"] if gate.user_scope else []
-    return f"Takes {', or '.join(needs)}."
+    recent = gate.recent_login_from
+    asks = "" if recent is None else f" From {recent} on, the session's sign-in has to be recent."
+    return f"Takes {', or '.join(needs)}.{asks}"
 
 
 def _path_parameters(operation: Operation) -> Iterator[dict[str, Any]]:

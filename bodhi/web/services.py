@@ -8,6 +8,7 @@ from bodhi.auth.app_access_requests import AppAccessRequests
 from bodhi.auth.context import AuthContext, SessionUser
 from bodhi.auth.instance import InstanceService
 from bodhi.auth.people import People
+from bodhi.auth.recent_login import RecentLogin
 from bodhi.auth.refusal import Refusal
 from bodhi.auth.users import Users
 from bodhi.metrics.activity import Activity
@@ -17,6 +18,7 @@ from bodhi.web.settings_book import SettingsBook
 INSTANCES = web.AppKey("INSTANCES", InstanceService)
 ACCESS_REQUESTS = web.AppKey("ACCESS_REQUESTS", AccessRequests)
 PEOPLE = web.AppKey("PEOPLE", People)
+RECENT_LOGIN = web.AppKey("RECENT_LOGIN", RecentLogin)
 USERS = web.AppKey("USERS", Users)
 API_TOKENS = web.AppKey("API_TOKENS", ApiTokens)
 APP_ACCESS_REQUESTS = web.AppKey("APP_ACCESS_REQUESTS", AppAccessRequests)

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from bodhi.auth.gate import SESSION_ADMIN
+from bodhi.auth.gate import RECENT_ADMIN, SESSION_ADMIN
 from bodhi.web.answers import answer
 from bodhi.web.input import body_of, parameter_of
 from bodhi.web.operations import Operation
@@ -45,7 +45,7 @@ OPERATIONS = (
         "PUT",
         f"{PATH}/{{key}}",
         change,
-        SESSION_ADMIN,
+        RECENT_ADMIN,
         "Change a setting in service, on all nodes",
         body=SettingChange,
         answers={200: SettingEntry},
@@ -60,7 +60,7 @@ OPERATIONS = (
         "DELETE",
         f"{PATH}/{{key}}",
         reset,
-        SESSION_ADMIN,
+        RECENT_ADMIN,
         "Take the change of a setting back",
         answers={200: SettingEntry},
         refusals=_NO_CHANGE,

@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from aiohttp import web
 
-from bodhi.auth.gate import SESSION_ADMIN, SESSION_MANAGER
+from bodhi.auth.gate import RECENT_ADMIN, RECENT_MANAGER, SESSION_MANAGER
 from bodhi.auth.users import UserPage
 from bodhi.web.answers import answer, empty
 from bodhi.web.input import Paging, body_of, parameter_of, query_of
@@ -65,7 +65,7 @@ OPERATIONS = (
         "PUT",
         "/bodhi/v1/users/{user_id}/role",
         change_role,
-        SESSION_MANAGER,
+        RECENT_MANAGER,
         "Give somebody another role",
         body=NewRole,
         parameters={"user_id": UserId},
@@ -75,7 +75,7 @@ OPERATIONS = (
         "DELETE",
         "/bodhi/v1/users/{user_id}",
         remove_user,
-        SESSION_ADMIN,
+        RECENT_ADMIN,
         "Take everything from somebody",
         parameters={"user_id": UserId},
         refusals=("user_route_error-remove_failed", *_OF_ONE_USER),

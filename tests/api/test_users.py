@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from bodhi.auth.context import ApiToken, ExternalApp, SessionUser
+from api.conftest import session_user
+from bodhi.auth.context import ApiToken, ExternalApp
 from bodhi.auth.leases import Leases
 from bodhi.auth.provider import ProviderLacks, ProviderRefused, ProviderUnavailable
 from bodhi.auth.refusal import Refusal
@@ -266,7 +267,7 @@ async def test_the_last_administrator_stays(api, provider):
 async def test_of_two_administrators_who_demote_each_other_one_stays(api, authenticator, provider):
     """At once, as often as they like."""
     provider.roles["id-second"] = "resource_admin"
-    authenticator.callers["second"] = SessionUser("id-second", "second", Role.ADMIN, "token of the second")
+    authenticator.callers["second"] = session_user("second", Role.ADMIN)
 
     answers = await asyncio.gather(
         api("admin", *put("id-second", "resource_user")), api("second", *put("id-admin", "resource_user"))

@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
-from bodhi.auth.gate import SESSION_MANAGER
+from bodhi.auth.gate import RECENT_MANAGER, SESSION_MANAGER
 from bodhi.auth.scopes import role_named
 from bodhi.web.access_requests import Approval, RequestId
 from bodhi.web.input import body_of, parameter_of, query_of
@@ -75,7 +75,7 @@ OPERATIONS = (
         "POST",
         f"{ENTRY.path}/{{id}}/approve",
         approve,
-        SESSION_MANAGER,
+        RECENT_MANAGER,
         "Give a role",
         form=Approval,
         parameters={"id": RequestId},
@@ -85,7 +85,7 @@ OPERATIONS = (
         "POST",
         f"{ENTRY.path}/{{id}}/reject",
         reject,
-        SESSION_MANAGER,
+        RECENT_MANAGER,
         "Refuse a role",
         parameters={"id": RequestId},
         in_document=False,

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import msgspec
 from aiohttp import web
 
-from bodhi.auth.gate import SESSION_ADMIN
+from bodhi.auth.gate import RECENT_ADMIN, SESSION_ADMIN
 from bodhi.web.admin_sessions import end_every_session, end_session_of_user
 from bodhi.web.input import parameter_of, query_of
 from bodhi.web.login import DESK, LOGIN_PATH
@@ -75,11 +75,11 @@ OPERATIONS = (
         "POST",
         f"{ENTRY.path}/{{handle}}/end",
         end_one,
-        SESSION_ADMIN,
+        RECENT_ADMIN,
         "End one of all sessions",
         query=WhoseIfAnybodys,
         parameters={"handle": Handle},
         in_document=False,
     ),
-    Operation("POST", f"{ENTRY.path}/end-all", end_all, SESSION_ADMIN, "End every session", in_document=False),
+    Operation("POST", f"{ENTRY.path}/end-all", end_all, RECENT_ADMIN, "End every session", in_document=False),
 )

@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from bodhi.auth.app_access_records import AppAccessRequest
-from bodhi.auth.gate import SESSION_USER
+from bodhi.auth.gate import USER_OR_RECENT_MANAGER
 from bodhi.web.headers import KEEPS_OPENER
 from bodhi.web.input import parameter_of, query_of
 from bodhi.web.login import DESK
@@ -106,7 +106,7 @@ OPERATIONS = (
         "POST",
         f"{PATH}/{{id}}/approve",
         approve,
-        SESSION_USER,
+        USER_OR_RECENT_MANAGER,
         "Let an application in",
         parameters={"id": UUID},
         in_document=False,
@@ -115,7 +115,7 @@ OPERATIONS = (
         "POST",
         f"{PATH}/{{id}}/deny",
         deny,
-        SESSION_USER,
+        USER_OR_RECENT_MANAGER,
         "Keep an application out",
         parameters={"id": UUID},
         in_document=False,

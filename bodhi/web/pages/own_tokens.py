@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from aiohttp import web
 
-from bodhi.auth.gate import SESSION_POWER_USER
+from bodhi.auth.gate import RECENT_POWER_USER, SESSION_POWER_USER
 from bodhi.auth.refusal import Refusal
 from bodhi.auth.scopes import TokenScope
 from bodhi.web.api_tokens import Name
@@ -101,7 +101,7 @@ async def _shown(request: web.Request, number: int) -> dict[str, Any]:
 
 OPERATIONS = (
     Operation("GET", ENTRY.path, list_tokens, SESSION_POWER_USER, "Your API tokens", query=Shown, in_document=False),
-    Operation("POST", ENTRY.path, create, SESSION_POWER_USER, "Make an API token", form=NewToken, in_document=False),
+    Operation("POST", ENTRY.path, create, RECENT_POWER_USER, "Make an API token", form=NewToken, in_document=False),
     Operation(
         "POST",
         f"{ENTRY.path}/{{id}}/disable",
