@@ -1,6 +1,7 @@
 """Logging in and out for people: ``/ui/login``, ``/ui/auth/callback`` and ``/ui/logout``."""
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import hdrs, web
@@ -18,7 +19,7 @@ from bodhi.web.pages.forms import see_other
 from bodhi.web.pages.interrupted import opener_headers, waiting_review
 from bodhi.web.pages.origins import host_of, provider_origins
 from bodhi.web.pages.rendering import page, person_of
-from bodhi.web.return_to import page_asked_for, with_return
+from bodhi.web.return_to import RECENT, is_recent_asked_for, page_asked_for, with_return
 
 LOGOUT_PATH = "/ui/logout"
 
@@ -44,14 +45,15 @@ class ProviderAnswer(msgspec.Struct, frozen=True):
 async def login_page(request: web.Request) -> web.Response:
     """Who is logged in already, or the way to log in, or what the operator has to do first.
 
-    Who is logged in and comes on the way to a page goes on to it.
+    Who is logged in and comes on the way to a page goes on to it, unless they are to sign in again.
     """
-    return_to = page_asked_for(request)
+    return_to, is_recent = page_asked_for(request), is_recent_asked_for(request)
+    further = {RECENT: "true"} if is_recent else {}
     if return_to is not None:
-        if target := arrival_target(request, return_to=return_to):
+        if target := arrival_target(request, return_to=return_to, **further):
             return page(request, "arrival.html", target=target)
         # Browsers send Origin along with what is no page. The way back could be refused again for it, round and round.
-        if person_of(request) is not None and hdrs.ORIGIN not in request.headers:
+        if person_of(request) is not None and hdrs.ORIGIN not in request.headers and not is_recent:
             return see_other(request, return_to)
     desk = request.app[DESK]
     status = await desk.instances.status()
@@ -63,10 +65,11 @@ async def login_page(request: web.Request) -> web.Response:
         is_first=status is Status.RESOURCE_ADMIN,
         app_waits=waiting_review(request) is not None,
         provider_host=host_of(desk.provider.issuer) if desk.provider else None,
-        begin_url=with_return(LOGIN_PATH, return_to),
+        signs_in_again=is_recent,
+        begin_url=with_return(LOGIN_PATH, return_to, is_recent=is_recent),
         next_url=return_to,
     )
-    response.headers.update(opener_headers(request))
+    response.headers.update(opener_headers(request, return_to))
     return response
 
 
@@ -74,7 +77,7 @@ async def log_in(request: web.Request) -> web.Response:
     """Sends the browser to the provider, or on where somebody is logged in already."""
     return_to = page_asked_for(request)
     location = await begin_login(request, return_to=return_to) or return_to or HOME_PATH
-    return see_other(request, location, **opener_headers(request))
+    return see_other(request, location, **opener_headers(request, return_to))
 
 
 async def callback_page(request: web.Request) -> web.Response:
@@ -97,7 +100,7 @@ async def complete_login(request: web.Request) -> web.Response:
     """Completes a login without a script; the login page says who else is logged in, and how to log out first."""
     try:
         location = await finish_login(request, body_of(request, ProviderAnswer).fields)
-        return see_other(request, location, **opener_headers(request))
+        return see_other(request, location, **opener_headers(request, urlsplit(location).path))
     except Refusal as refusal:
         if refusal.code != "login_error-other_user":
             raise
