@@ -9,8 +9,8 @@ from itertools import cycle
 # Below the ranges from which Linux (32768 up) and macOS (49152 up) take the ports of outgoing connections: a server
 # that is stopped for a while must not lose its port to somebody's client socket.
 _FIRST, _LAST = 20_000, 32_000
-# Each process of the tests has a block to itself, which it holds by its first port: between the choice of a port and the
-# moment when a server listens there, no other worker or run takes the same one.
+# Each process of the tests has a block to itself, which it holds by its first port: between the choice of a port and
+# the moment when a server listens there, no other worker or run takes the same one.
 _BLOCK = 100
 
 
