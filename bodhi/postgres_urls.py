@@ -51,6 +51,11 @@ def split_authority(rest: str) -> tuple[str, str]:
     return authority, rest[len(authority) :]
 
 
+def may_hold_password(user: str) -> bool:
+    """Whether a user name, once decoded, looks like ``user:password`` with a colon that was encoded, even twice."""
+    return re.search(":|%3A", user, re.IGNORECASE) is not None
+
+
 def read_postgres_url(url: str) -> PostgresUrl:
     """What *url* says; raises :exc:`ValueError` with a phrase that says what is wrong and repeats no part of it."""
     rest = url.strip().partition(":")[2]

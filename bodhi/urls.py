@@ -6,10 +6,15 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from bodhi.errors import ConfigurationError
-from bodhi.postgres_urls import read_postgres_url, split_authority
+from bodhi.postgres_urls import may_hold_password, read_postgres_url, split_authority
 
 SQLITE_FORMS = "write sqlite:relative.db, sqlite:/absolute/path, sqlite:///absolute/path or sqlite::memory:"
 MASK = "***"
+# Parameters whose values may be shown; any other may be a password under a name that is misspelt.
+_SHOWN = re.compile(
+    "application_name|connect_timeout|database|dbname|host|options|port|search_path|service"
+    "|sslcert|sslmode|sslnegotiation|sslrootcert|target_session_attrs"
+)
 
 
 class BadDatabaseUrl(ConfigurationError):
@@ -92,7 +97,7 @@ def mask_url(url: str) -> str:
     user, colon, _ = credentials.partition(":")
     if not _is_well_formed(f"{scheme}://{user}{colon}{at}{hosts}{path_and_query}"):
         return f"{scheme}://{MASK}" if slashes and re.fullmatch("[A-Za-z][A-Za-z0-9+.-]*", scheme) else MASK
-    shown = MASK if ":" in unquote(user) else user  # an encoded colon: the password is in it
+    shown = MASK if may_hold_password(unquote(user)) else user
     return f"{scheme}://{shown}{colon}{MASK if colon else ''}{at}{hosts}{_mask_parameters(path_and_query)}"
 
 
@@ -113,8 +118,9 @@ def _mask_parameter(parameter: str) -> str:
     name, equals, value = parameter.partition("=")
     if parameter and not equals:
         return MASK
-    secret = re.search("pass|secret|token|key", unquote(name), re.IGNORECASE)
-    return name + equals + (MASK if secret and value else value)
+    decoded = unquote(name)
+    is_shown = _SHOWN.fullmatch(decoded) or (decoded == "user" and not may_hold_password(unquote(value)))
+    return name + equals + (value if is_shown or not value else MASK)
 
 
 def _mask_fragment(text: str) -> str:

@@ -305,6 +305,7 @@ class _Connection:
         try:
             await transaction.commit()
         except BaseException:
+            # Given up on or failed, it may still have happened, and what state the connection is in is not known.
             self.drop()
             raise
 

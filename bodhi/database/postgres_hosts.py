@@ -6,7 +6,8 @@ from typing import Any
 
 import asyncpg
 
-from bodhi.postgres_urls import Host, PostgresUrl
+from bodhi.postgres_urls import Host, PostgresUrl, may_hold_password
+from bodhi.urls import MASK
 
 # A parameter of the start-up message comes before what the database, the role or the URL's own options say.
 ISOLATION = "default_transaction_isolation"
@@ -48,7 +49,14 @@ class HostsInTurn:
                     self._moved()
                 return connection
         assert failure is not None  # there is one host at least
-        raise failure
+        raise self._without_user(failure)
+
+    def _without_user(self, error: Exception) -> Exception:
+        """*error* without the user name, which PostgreSQL repeats, where a password may be in it."""
+        user, text = self._url.user, str(error)
+        if user is None or user not in text or not may_hold_password(user):
+            return error
+        return type(error)(text.replace(user, MASK))
 
     async def _connect(self, host: Host, options: Mapping[str, Any]) -> Any:
         arguments = {**options, **self._url.arguments(host)}

@@ -79,8 +79,13 @@ class IdentityProvider(Management):
         nonce: str,
         challenge: str,
         scope: str = DEFAULT_SCOPE,
+        max_age: int | None = None,
     ) -> str:
-        """Where a browser is sent to log in; *challenge* is :func:`pkce_challenge` of the verifier."""
+        """Where a browser is sent to log in; *challenge* is :func:`pkce_challenge` of the verifier.
+
+        With *max_age* the provider asks people again who signed in there more than so many seconds ago.
+        """
+        further = {} if max_age is None else {"max_age": str(max_age)}
         return _with_query(
             (await self._discovery.metadata()).authorization_endpoint,
             response_type="code",
@@ -91,6 +96,7 @@ class IdentityProvider(Management):
             nonce=nonce,
             code_challenge=challenge,
             code_challenge_method="S256",
+            **further,
         )
 
     async def end_session_url(self, client_id: str, *, return_to: str, id_token: str | None = None) -> str | None:

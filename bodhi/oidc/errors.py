@@ -19,7 +19,7 @@ class ProviderTimedOut(ProviderUnavailable):
 
 
 class ProviderRefused(ProviderError):
-    """The identity provider refused (4xx)."""
+    """The identity provider refused: by a 4xx, or by an error code with a status of success."""
 
     def __init__(self, status: int, error: str) -> None:
         """*error* is OAuth's own code, such as ``invalid_grant``, or "" where the answer has none."""

@@ -139,7 +139,8 @@ def _is_too_late(delay: float, limit: asyncio.Timeout) -> bool:
 def _tokens(answer: Answer) -> Tokens:
     tokens = Tokens.of(answer.checked())
     if tokens is None:
-        raise answer.unusable()
+        # Some providers refuse with a status of success.
+        raise answer.failure() if answer.error else answer.unusable()
     return tokens
 
 

@@ -10,13 +10,16 @@ from typing import Any
 import aiohttp
 
 from bodhi.logs import REQUEST_ID
-from bodhi.oidc.errors import ProviderRefused, ProviderTimedOut, ProviderUnavailable
+from bodhi.oidc.errors import ProviderError, ProviderRefused, ProviderTimedOut, ProviderUnavailable
 from bodhi.oidc.json_object import json_object
 from bodhi.telemetry import provider_span
 
 LARGEST_ANSWER = 512 * 1024  # bytes
 VERSION_HEADER = "x-bodhi-app-version"
 REQUEST_ID_HEADER = "X-Request-ID"
+
+# Error codes that stand for a 5xx or a 429, whatever the status. Source: RFC 6749, 4.1.2.1; RFC 8628, 3.5.
+_PASSES = frozenset({"server_error", "temporarily_unavailable", "slow_down"})
 
 log = logging.getLogger(__name__)
 
@@ -38,14 +41,20 @@ class Answer:
     def checked(self) -> Mapping[str, Any]:
         """The body of a success, empty where there is none.
 
-        Raises :exc:`ProviderRefused` for a 4xx but 429, and :exc:`ProviderUnavailable` for everything else.
+        Raises :exc:`ProviderRefused` for a 4xx but 429, and :exc:`ProviderUnavailable` for everything else, and where
+        the error code says that it passes.
         """
         if 200 <= self.status < 300:
             return self.body or {}
+        raise self.failure()
+
+    def failure(self) -> ProviderError:
+        """The error for an answer that says by its status, or by OAuth's error code, that it is no success."""
         log.warning("the identity provider answered the %s with %d %s", self.what, self.status, self.error)
-        if 400 <= self.status < 500 and self.status != 429:
-            raise ProviderRefused(self.status, self.error)
-        raise ProviderUnavailable
+        is_refusal = self.status < 300 or (400 <= self.status < 500 and self.status != 429)
+        if is_refusal and self.error not in _PASSES:
+            return ProviderRefused(self.status, self.error)
+        return ProviderUnavailable()
 
     def unusable(self) -> ProviderUnavailable:
         """The error for a success that lacks what it has to have."""

@@ -83,6 +83,13 @@ class _Connection(BoundedConnection):
             enclosed(resp)
         return await super().finish_response(request, resp, start_time)
 
+    def log_exception(self, *args: Any, **options: Any) -> None:
+        """One line for the rest of a body that cannot be read, such as damaged compression: anybody can send that."""
+        if isinstance(options.get("exc_info"), web.RequestPayloadError):
+            log.info("a request whose body cannot be read")
+        else:
+            super().log_exception(*args, **options)
+
     def handle_error(
         self,
         request: web.BaseRequest,

@@ -18,6 +18,7 @@ from bodhi.oidc.errors import ProviderLacks
 from bodhi.oidc.responses import ClientCredentials, Tokens
 from bodhi.server.access.leases import Leases
 from bodhi.server.access.principal import ExternalApp
+from bodhi.server.access.recent_login import RecentLogin
 from bodhi.server.access.role_mapping import Roles
 from bodhi.server.access.ttl_cache import TtlCache
 from bodhi.server.apps.external_apps import ExternalApps
@@ -38,6 +39,7 @@ from bodhi.server.services import (
     APP_ACCESS_REQUESTS,
     INSTANCES,
     PROFILES,
+    RECENT_LOGIN,
     SETTINGS_SERVICE,
     USERS,
 )
@@ -285,6 +287,7 @@ def _add_login(
         remember_seconds=settings.lifetime_seconds,
         logs_out_at_provider=settings.auth_logout,
     )
+    app[RECENT_LOGIN] = RecentLogin(settings.auth_recent_seconds)
     app[AUTHENTICATOR] = Authenticator(
         instances=parts.instances, bearer=app[BEARER], refresher=refresher, roles=parts.roles
     )

@@ -4,6 +4,7 @@ from aiohttp import web
 
 from bodhi.server.access.errors import ApiError, ProviderUnavailable, RefreshRefused
 from bodhi.server.access.principal import AuthContext, SessionUser
+from bodhi.server.access.recent_login import RecentLogin
 from bodhi.server.activity.service import Activity
 from bodhi.server.application_metrics import ApplicationMetrics
 from bodhi.server.apps.service import AppAccessRequests
@@ -17,6 +18,7 @@ from bodhi.server.users.service import Users
 INSTANCES = web.AppKey("INSTANCES", InstanceService)
 ACCESS_REQUESTS = web.AppKey("ACCESS_REQUESTS", AccessRequests)
 PROFILES = web.AppKey("PROFILES", Profiles)
+RECENT_LOGIN = web.AppKey("RECENT_LOGIN", RecentLogin)
 USERS = web.AppKey("USERS", Users)
 API_TOKENS = web.AppKey("API_TOKENS", ApiTokens)
 APP_ACCESS_REQUESTS = web.AppKey("APP_ACCESS_REQUESTS", AppAccessRequests)

@@ -166,6 +166,16 @@ class AuthSettings:
             "login or a refresh. Tokens of somebody who was away for longer are refused until they log in again.",
         ),
     ]
+    auth_recent_seconds: Annotated[
+        int,
+        Setting(
+            names.BODHI_AUTH_RECENT_SECONDS,
+            kinds.seconds(0, 2_592_000),
+            "15m",
+            "How long after signing in people may create API tokens in the browser, and managers and administrators "
+            "may make changes. Afterwards they are asked to sign in again; 0 never asks.",
+        ),
+    ]
     client_id: Annotated[
         str | None,
         Setting(

@@ -1,10 +1,17 @@
 -- name: create_api_token(id, user_id, name, token_prefix, token_hash, scopes, expires_at, lifetime_ms, now) -> maybe
--- No row for an expiry that has come already, and for an owner who was removed.
+-- No row for an expiry that has come already, and for an owner who was removed. The owner's row is locked: a removal
+-- beside this is seen here, or waits and then finds the token.
+WITH owner AS (
+    SELECT removed
+      FROM bodhi_person
+     WHERE user_id = $2
+       FOR SHARE
+)
 INSERT INTO bodhi_api_token (id, user_id, name, token_prefix, token_hash, scopes, status, expires_at, created_at, updated_at)
 SELECT $1, $2, $3, $4, $5, $6, 'active', coalesce($7::bigint, clock.now + $8::bigint), clock.now, clock.now
   FROM (SELECT now_ms($9) AS now) AS clock
  WHERE ($7::bigint IS NULL OR $7::bigint > clock.now)
-   AND NOT EXISTS (SELECT 1 FROM bodhi_person WHERE user_id = $2 AND removed = 1)
+   AND NOT EXISTS (SELECT 1 FROM owner WHERE removed = 1)
 RETURNING id, user_id, name, token_prefix, scopes, status, expires_at, created_at, updated_at;
 
 -- name: find_api_token(token_prefix, now) -> maybe

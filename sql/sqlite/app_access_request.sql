@@ -1,22 +1,24 @@
--- name: lock_source(source) -> maybe
--- Requests of one source take turns, so that each counts what the others made: BEGIN IMMEDIATE sees to it.
-SELECT $1 AS locked;
+-- name: lock_app_access_requests() -> maybe
+-- New requests take turns, so that each counts what the others made: BEGIN IMMEDIATE sees to it.
+SELECT 1 AS locked;
 
--- name: count_open_app_access_requests(source, app_client_id, now) -> maybe
--- What nobody has decided and has not expired: of the source, and of it for this client.
-SELECT count(*) AS of_source,
-       count(*) FILTER (WHERE app_client_id = $2) AS of_client
+-- name: count_open_app_access_requests(source, app_client_id, network, now) -> maybe
+-- What nobody has decided and has not expired: in all, of the network, of the source, and of it for this client.
+SELECT count(*) AS of_all,
+       count(*) FILTER (WHERE network = $3) AS of_network,
+       count(*) FILTER (WHERE source = $1) AS of_source,
+       count(*) FILTER (WHERE source = $1 AND app_client_id = $2) AS of_client,
+       now_ms($4) AS now
   FROM bodhi_app_access_request
- WHERE source = $1
-   AND user_id IS NULL
-   AND expires_at > now_ms($3);
+ WHERE user_id IS NULL
+   AND expires_at > now_ms($4);
 
--- name: create_app_access_request(id, app_client_id, flow_type, redirect_uri, requested, source, draft_ms, claim_ms, now) -> maybe
+-- name: create_app_access_request(id, app_client_id, flow_type, redirect_uri, requested, source, network, draft_ms, claim_ms, now) -> maybe
 -- A draft; with claim_ms it is claimed already by who makes it.
-INSERT INTO bodhi_app_access_request (id, app_client_id, flow_type, redirect_uri, status, requested, source,
+INSERT INTO bodhi_app_access_request (id, app_client_id, flow_type, redirect_uri, status, requested, source, network,
                                       claimed_until, expires_at, created_at, updated_at)
-SELECT $1, $2, $3, $4, 'draft', $5, $6, clock.now + $8, clock.now + $7, clock.now, clock.now
-  FROM (SELECT now_ms($9) AS now) AS clock
+SELECT $1, $2, $3, $4, 'draft', $5, $6, $7, clock.now + $9, clock.now + $8, clock.now, clock.now
+  FROM (SELECT now_ms($10) AS now) AS clock
 RETURNING id, app_client_id, app_name, app_description, flow_type, redirect_uri, status, requested, approved, user_id,
           resource_scope, access_request_scope, claimed_until, expires_at, created_at, updated_at;
 
@@ -124,7 +126,7 @@ SELECT count(*) AS requests
    AND status = 'approved';
 
 -- name: sweep_app_access_requests(batch, keep_ms, now) -> count
--- What nobody decided, some time after its end, so that who asks late is told that it expired.
+-- What nobody decided, some time after its end: until then a status request is answered with "expired".
 DELETE FROM bodhi_app_access_request
  WHERE rowid IN (
            SELECT rowid

@@ -11,19 +11,27 @@ from aiohttp.test_utils import TestClient
 from bodhi.database import Database, Schema, open_database
 from bodhi.server.access.errors import NotSignedIn
 from bodhi.server.access.principal import ANONYMOUS, AuthContext, SessionUser
+from bodhi.server.access.recent_login import RecentLogin
 from bodhi.server.access.scopes import Role
 from bodhi.server.authentication.authenticator import AUTHENTICATOR
 from bodhi.server.authentication.guard import routes_of
 from bodhi.server.http.errors import error_middleware
 from bodhi.server.http.operations import Operation
+from bodhi.server.services import RECENT_LOGIN
 from bodhi.server.users.profiles import Profiles
 from bodhi.session import DefaultSessionService
 from bodhi.testing.clock import Clock
 from support.scripted_provider import ScriptedProvider
 
 CALLER = "Test-Caller"
+NOW = 1_800_000_000  # when everybody signed in; for sign-ins, time stands still
 
 Serve = Callable[..., Awaitable["Api"]]
+
+
+def session_user(name: str, role: Role) -> SessionUser:
+    """Somebody who signed in just now."""
+    return SessionUser(f"id-{name}", name, role, f"token of {role}", signed_in_at=NOW)
 
 
 class FakeAuthenticator:
@@ -32,10 +40,7 @@ class FakeAuthenticator:
     def __init__(self) -> None:
         self.callers: dict[str, AuthContext] = {
             "nobody": SessionUser("id-nobody", "nobody", None, "token of nobody"),
-            **{
-                role.name.lower(): SessionUser(f"id-{role.name.lower()}", role.name.lower(), role, f"token of {role}")
-                for role in Role
-            },
+            **{role.name.lower(): session_user(role.name.lower(), role) for role in Role},
         }
 
     async def strict(self, request: web.Request) -> AuthContext:
@@ -118,6 +123,7 @@ def serve(aiohttp_client: Callable[..., Awaitable[TestClient]], authenticator: F
         app = web.Application(middlewares=[error_middleware])
         prepare(app)
         app[AUTHENTICATOR] = authenticator
+        app[RECENT_LOGIN] = RecentLogin(900, clock=lambda: NOW)
         for key, service in services.items():
             app[key] = service
         app.add_routes(routes_of(operations))

@@ -139,6 +139,25 @@ async def test_what_an_application_asks_wrongly(bare):
     assert MALFORMED == await bare("", "POST", ASK, data=b"{", headers={"Content-Type": "application/json"})
 
 
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({**POPUP, "app_client_id": "x" * 256}, "$.app_client_id"),
+        ({**POPUP, "flow_type": None}, "$.flow_type"),
+        ({**REDIRECT, "redirect_url": "https://app.example/" + "x" * 2_048}, "longer than 2048 characters"),
+        ({**POPUP, "requested": "x" * 20_000}, "longer than 16384 bytes"),
+    ],
+)
+async def test_the_message_says_what_is_wrong(bare, body, named):
+    """And repeats nothing of what was sent."""
+    async with bare.client.post(f"/bodhi/v1{ASK}", json=body) as response:
+        text = await response.text()
+
+    assert 400 == response.status
+    assert named in text
+    assert "xxx" not in text
+
+
 async def test_an_application_cannot_ask_without_end(api):
     """Each address may have ten open requests of one client."""
     for _ in range(10):

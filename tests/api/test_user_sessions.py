@@ -249,6 +249,15 @@ async def test_a_provider_that_lists_nobody_leaves_what_was_seen_last(desk, peop
     assert (503, "auth_error-idp_unavailable") == await desk("manager", "DELETE", "/users/id-user/sessions")
 
 
+async def test_nobody_acts_on_somebody_above_them_whose_role_was_not_confirmed_lately(desk, people, provider, clock):
+    """A role that counts no longer for API tokens still says who stands above whom."""
+    await people.note("id-boss", "boss", Role.ADMIN)
+    clock.advance(366 * 86_400_000)
+    provider.failures["list_users"] = [ProviderLacks()]
+
+    assert FORBIDDEN == await desk("manager", "DELETE", "/users/id-boss/sessions")
+
+
 async def test_administrators_see_and_end_everything(desk):
     """All or one user's; the own session ends with the others, and its cookie goes."""
     handles = {await desk.log_in(caller) for caller in ("nobody", "user", "manager", "admin")}

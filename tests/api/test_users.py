@@ -4,11 +4,12 @@ import asyncio
 
 import pytest
 
+from api.conftest import session_user
 from bodhi.errors import BodhiError
 from bodhi.oidc import ProviderLacks, ProviderRefused, ProviderUnavailable
 from bodhi.server.access.errors import DatabaseUnavailable
 from bodhi.server.access.leases import Leases
-from bodhi.server.access.principal import ApiToken, ExternalApp, SessionUser
+from bodhi.server.access.principal import ApiToken, ExternalApp
 from bodhi.server.access.scopes import Role, TokenScope, UserScope
 from bodhi.server.services import USERS
 from bodhi.server.users.api import OPERATIONS
@@ -266,7 +267,7 @@ async def test_the_last_administrator_stays(api, provider):
 async def test_of_two_administrators_who_demote_each_other_one_stays(api, authenticator, provider):
     """At once, as often as they like."""
     provider.roles["id-second"] = "resource_admin"
-    authenticator.callers["second"] = SessionUser("id-second", "second", Role.ADMIN, "token of the second")
+    authenticator.callers["second"] = session_user("second", Role.ADMIN)
 
     answers = await asyncio.gather(
         api("admin", *put("id-second", "resource_user")), api("second", *put("id-admin", "resource_user"))

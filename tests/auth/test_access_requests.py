@@ -14,7 +14,7 @@ from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.scopes import Role
 from bodhi.server.roles.service import AccessRequest, AccessRequests
 from bodhi.server.users.profiles import Profiles
-from bodhi.server.users.service import RoleChangeHooks, Users
+from bodhi.server.users.service import ROLES_LEASE, RoleChangeHooks, Users
 from support.scripted_provider import ScriptedProvider
 
 MANAGER = SessionUser("m-1", "manager", Role.MANAGER, "the manager's token")
@@ -159,6 +159,20 @@ async def test_an_approval_gives_the_role_and_ends_the_sessions(requests, people
         request.created_at,
         request.updated_at,
     )
+
+
+async def test_an_approval_is_noted_before_it_ends_the_sessions(application, people, provider, clock):
+    """A login that is under way is refused, or its session ends with the others."""
+    await people.note("u-1", "alice", None)
+    noted = []
+
+    async def end(user_id, **_):
+        noted.append(await people.role_of(user_id))
+
+    requests = AccessRequests(application, people=people, provider=provider, end_sessions=end, clock=clock)
+    await requests.approve((await requests.create("u-1", "alice")).id, Role.USER, MANAGER)
+
+    assert [Role.USER] == noted
 
 
 async def test_nobody_gives_more_than_they_have(requests, provider):
@@ -319,6 +333,40 @@ async def test_a_role_that_is_changed_beside_an_approval_stays(requests, applica
     await change
     assert "access_request_error-already_has_access" == await code_of(approval)
     assert ("resource_manager", Role.MANAGER) == (provider.roles["u-1"], await people.role_of("u-1"))
+
+
+@pytest.mark.parametrize("loss", ["removed", "demoted by an administrator", "lost at the provider"])
+@pytest.mark.parametrize("request_of_the_manager", ["approve", "reject", "change a role", "remove"])
+async def test_a_role_that_was_lost_beside_it_decides_nothing(
+    requests, application, people, provider, sessions, clock, loss, request_of_the_manager
+):
+    """A request that waited for its turn: whoever made it is no manager by now."""
+    await people.note(MANAGER.user_id, "manager", Role.MANAGER)
+    await people.note("u-1", "alice", None)
+    made = await requests.create("u-1", "alice")
+    consequences = RoleChangeHooks(lambda *_, **__: sessions.end("u-1", reason="approval", by="a-1"), people.remove)
+    leases = Leases(application, clock=clock)
+    users = Users(provider, people=people, leases=leases, consequences=consequences, has_anything=people.find)
+    begin = {
+        "approve": lambda: requests.approve(made.id, Role.USER, MANAGER),
+        "reject": lambda: requests.reject(made.id, MANAGER),
+        "change a role": lambda: users.change_role(MANAGER, "u-1", "resource_user"),
+        "remove": lambda: users.remove(MANAGER, "u-1"),
+    }[request_of_the_manager]
+    async with leases.held(ROLES_LEASE):
+        waiting = asyncio.create_task(begin())
+        await status_of(requests)
+        if loss == "removed":
+            await people.remove(MANAGER.user_id)
+        elif loss == "lost at the provider":
+            await people.note(MANAGER.user_id, "manager", Role.POWER_USER)
+        else:
+            await people.set_role(MANAGER.user_id, Role.USER)
+
+    assert "api_auth_error-forbidden" == await code_of(waiting)
+    changes = provider.calls_of("assign_role") + provider.calls_of("remove_user")
+    assert ([], []) == (changes, sessions.ended)
+    assert ("pending", None) == await status_of(requests)
 
 
 async def test_a_provider_without_a_list_leaves_what_was_seen_last(requests, people, provider, clock):

@@ -12,6 +12,7 @@ from bodhi.server.access.scopes import Role, TokenScope, UserScope
 from bodhi.server.tokens import service as api_tokens
 from bodhi.server.tokens.service import LOOKUP_LENGTH, ApiTokens
 from bodhi.server.users.profiles import Profiles
+from session.raw_database import RawDatabase
 
 MINUTE = 60_000
 ALICE = SessionUser("alice", "Alice", Role.POWER_USER, "access-token")
@@ -494,3 +495,29 @@ async def test_an_outage_is_no_verdict_on_a_token(database, tokens, token):
 
     database.is_away = False
     assert await tokens.authenticate(token)
+
+
+async def test_a_removal_finds_a_token_that_is_just_being_made(application, database_url, dialect, people):
+    """It waits for what let the owner in before."""
+    await people.note(ALICE.user_id, "alice", ALICE.role)
+    values = {"id": UNKNOWN_ID, "user_id": ALICE.user_id, "name": "", "token_prefix": "bodhiapp_12345678"}
+    values |= {"token_hash": "x", "scopes": "scope_token_user", "expires_at": None, "lifetime_ms": None, "now": None}
+
+    async def remove():
+        await people.remove(ALICE.user_id)
+        await ApiTokens(application).disable_tokens_of(ALICE.user_id)
+
+    async with application.transaction() as transaction:
+        assert await transaction.maybe("create_api_token", **values)
+        removal = asyncio.create_task(remove())
+        async with RawDatabase(database_url) as raw:
+            # In SQLite there is one writer at a time.
+            while dialect == "postgres" and not (removal.done() or await raw.rows(WAITING)):
+                await asyncio.sleep(0)
+    await removal
+
+    (token,), _ = await ApiTokens(application).list_of(ALICE.user_id, size=9)
+    assert "inactive" == token.status
+
+
+WAITING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import logging
 
 import pytest
 
@@ -8,7 +9,7 @@ from bodhi.oidc.errors import ProviderLacks, ProviderRefused, ProviderUnavailabl
 from bodhi.server.access.errors import ApiError
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.scopes import Role
-from bodhi.server.apps.records import asks_for_nothing, source_of, storable
+from bodhi.server.apps.records import asks_for_nothing, network_of, source_of, storable
 from bodhi.server.apps.service import DRAFT_MS, AppAccessRequests
 from bodhi.server.login.provider_sessions import UNDECIDED_MS, ProviderSessions
 from bodhi.server.setup.instance import Instance, Status
@@ -157,6 +158,86 @@ async def test_the_number_of_open_requests_is_limited(application, provider, ins
     assert await ask(requests)
 
 
+@pytest.mark.parametrize(
+    ("sources", "others"),
+    [
+        (["192.0.2.1", "192.0.2.7", "192.0.2.255"], ["192.0.3.1", "2001:db8::/64"]),
+        (["2001:db8:1::/64", "2001:db8:1:1::/64", "2001:db8:1:ffff::/64"], ["2001:db8:2::/64", "2001:db8::/64"]),
+        (["2001:db8::/64", "2001:db8:0:1::/64", "2001:db8:0:ffff::/64"], ["2001:db8:1::/64", ""]),
+    ],
+)
+async def test_sources_of_one_network_share_a_limit(application, provider, instances, clock, sources, others):
+    """A customer with a /48 has 65,536 sources, and does not take what there is for other networks."""
+    requests = AppAccessRequests(application, provider, instances, public_url="x", per_network=2, clock=clock)
+    first, second, third = sources
+    await ask(requests, source=first)
+    await ask(requests, source=second)
+
+    assert "access_request_error-too_many_drafts" == await refusal(ask(requests, source=third))
+    assert "access_request_error-too_many_drafts" == await refusal(ask(requests, source=first))
+    for other in others:
+        assert await ask(requests, source=other)
+    clock.advance(DRAFT_MS)
+    assert await ask(requests, source=third)
+
+
+async def test_the_limit_in_all(application, provider, instances, clock, caplog):
+    """Holds for sources that have nothing in common; the log says so once a minute."""
+    requests = AppAccessRequests(application, provider, instances, public_url="x", in_all=3, clock=clock)
+    too_many = "access_request_error-too_many_drafts"
+    first = await ask(requests, source="192.0.2.1")
+    await ask(requests, source="2001:db8::/64")
+    await ask(requests, source="", wishes=None)
+
+    def warnings():
+        return [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+
+    for number in range(3):
+        assert too_many == await refusal(ask(requests, source=f"198.51.{number}.1"))
+    assert ["app access requests refused reason=too_many_open limit=3"] == warnings()
+    clock.advance(60_000)
+    assert too_many == await refusal(ask(requests, source="198.51.100.1"))
+    assert 2 == len(warnings())
+
+    await requests.deny(first.id, "alice")
+    assert await ask(requests, source="198.51.100.1")
+    assert too_many == await refusal(ask(requests, source="198.51.100.2"))
+    clock.advance(DRAFT_MS)
+    assert await ask(requests, source="198.51.100.2")
+
+
+async def test_a_source_that_uses_its_limit_leaves_room_for_others():
+    """By default: no single source, application or network has as much as a tenth of what there is in all."""
+    requests = AppAccessRequests(None, None, None, public_url="x")
+
+    assert requests._per_client <= requests._per_source <= requests._per_network <= requests._in_all / 10
+
+
+async def test_one_source_leaves_little_in_the_database(application, provider, instances, clock):
+    """For hours it asks whenever it may, and has no more rows than fit in half an hour."""
+    requests = AppAccessRequests(application, provider, instances, public_url="x", per_source=2, clock=clock)
+    sweeper = ProviderSessions(application, clock=clock)
+    stored, most = [], 0
+    for number in range(36):
+        # Of every three, two wait for a person and one for nobody.
+        while (made := await made_by(ask(requests, wishes=SOMETHING if number % 3 else None))) is not None:
+            stored.append(made)
+        clock.advance(300_000)
+        stored = [one for one in stored if await requests.by_id(one.id) is not None]
+        most = max(most, len(stored))
+        await sweeper.sweep()
+
+    assert 2 <= most <= 2 * 3
+
+
+async def made_by(awaitable):
+    """The request, or None where there were too many."""
+    try:
+        return await awaitable
+    except ApiError:
+        return None
+
+
 async def test_requests_that_need_nobody_are_limited_as_well(application, provider, instances, clock):
     """Each makes the provider work."""
     requests = AppAccessRequests(application, provider, instances, public_url="x", per_client=2, clock=clock)
@@ -225,6 +306,45 @@ async def test_a_removal_of_somebody_else_is_nothing_to_an_approval(requests, ap
 def test_a_network_of_addresses_is_one_source(address, source):
     """Who has one IPv6 address has 2^64."""
     assert source == source_of(address)
+
+
+@pytest.mark.parametrize(
+    ("source", "network"),
+    [
+        ("192.0.2.1", "192.0.2.0/24"),
+        ("2001:db8:1:2::/64", "2001:db8:1::/48"),
+        ("2001:db8::/64", "2001:db8::/48"),
+        ("fe80::/64", "fe80::/48"),
+        ("", ""),
+        ("a name", "a name"),
+    ],
+)
+def test_a_source_is_in_a_network(source, network):
+    """As large as what one customer is assigned."""
+    assert network == network_of(source)
+
+
+@pytest.mark.parametrize("flow", ["redirect", "popup"])
+async def test_a_redirect_url_has_a_longest_length(requests, flow):
+    """In both flows, also where nothing is requested; the message says which length."""
+    url = "https://app.example/" + "x" * 2_028
+
+    assert await ask(requests, flow=flow, url=url)
+    for wishes in (SOMETHING, None):
+        with pytest.raises(ApiError, match="longer than 2048 characters") as caught:
+            await ask(requests, flow=flow, url=f"{url}x", wishes=wishes)
+        assert "app_access_request_error-invalid_redirect_url" == caught.value.code
+
+
+@pytest.mark.parametrize(
+    ("wishes", "message"),
+    [("x" * 16_383, "longer than 16384 bytes"), (json.loads("[" * 34 + "]" * 34), "more than 32 levels")],
+)
+async def test_too_much_is_refused_with_its_limit(wishes, message):
+    """What the client has to change is in the message."""
+    with pytest.raises(ApiError, match=message) as caught:
+        await ask(AppAccessRequests(None, None, None, public_url="x"), wishes=wishes)
+    assert "json_rejection_error" == caught.value.code
 
 
 async def test_a_draft_lives_ten_minutes(requests, clock):
@@ -469,7 +589,7 @@ async def test_own_approvals_are_listed(requests, clock):
     assert [([ids[2]], 2), ([ids[1]], 2), ([], 2)] == [([one.id for one in found], total) for found, total in pages]
 
 
-async def test_what_nobody_decided_is_swept_a_day_later(requests, application, clock):
+async def test_what_nobody_decided_is_swept_ten_minutes_later(requests, application, clock):
     """Who asks late is told that it expired; what somebody decided is kept."""
     draft, alone = await ask(requests), await ask(requests, wishes=None)
     denied = await requests.deny((await ask(requests)).id, "alice")

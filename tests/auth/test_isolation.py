@@ -51,6 +51,26 @@ async def test_the_limit_of_a_source_holds_on_two_nodes(nodes):
     }
 
 
+async def test_the_limit_in_all_holds_on_two_nodes(nodes):
+    """Whichever sources ask at the same time: there is not one request too many."""
+    services = [AppAccessRequests(node, None, None, public_url="https://x.example", in_all=5) for node in nodes]
+    start = asyncio.Barrier(20)
+
+    async def ask(number):
+        await start.wait()
+        return await services[number % 2].create(
+            f"app-{number}", flow_type="popup", redirect_url=None, requested={"a": ["b"]}, source=f"192.0.{number}.1"
+        )
+
+    outcomes = await asyncio.gather(*(ask(number) for number in range(20)), return_exceptions=True)
+
+    refused = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    assert 15 == len(refused)
+    assert {"access_request_error-too_many_drafts"} == {
+        error.code if isinstance(error, ApiError) else repr(error) for error in refused
+    }
+
+
 async def test_a_lease_is_one_holders_at_a_time(nodes):
     """Whoever waits gets it, and nobody is told of the others."""
     inside = most = served = 0

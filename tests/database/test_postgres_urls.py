@@ -99,6 +99,8 @@ async def test_what_cannot_be_read_is_refused_without_a_trace(url, said, asked, 
         ("postgres:///db?host=one.example,two.example&user=u&password=SECRET", ["one.example", "two.example"]),
         ("postgres://name.example/db?user=u&password=SECRET&sslpassword=SECRET", ["name.example"]),
         ("postgres://u:SECRET:SECRET@name.example/db", ["name.example"]),
+        ("postgres://u%253ASECRET@name.example/db", ["name.example"]),
+        ("postgres://name.example/db?user=u:SECRET&pwd=SECRET&pasword=SECRET", ["name.example"]),
     ],
 )
 async def test_what_can_be_read_shows_no_password_either(url, hosts, asked, caplog):
@@ -115,6 +117,19 @@ async def test_what_can_be_read_shows_no_password_either(url, hosts, asked, capl
     for text in (str(caught.value), "".join(traceback.format_exception(caught.value)), *shown):
         assert "SECRET" not in text
     assert hosts == list(dict.fromkeys(asked))
+
+
+@pytest.mark.parametrize("user", ["u%3ASECRET", "u%3aSECRET%3aSECRET", "u%253ASECRET"])
+async def test_what_the_server_says_of_a_user_shows_no_password(user, postgres_url, caplog):
+    """PostgreSQL repeats the name, which is user and password where the colon between them was encoded."""
+    ((host, port),) = read_postgres_url(postgres_url).hosts
+    service = DefaultSessionService.from_url(f"postgres://{user}:p@{host}:{port}/db", keys=[KEY])
+
+    with pytest.raises(CannotOpen, match="authentication failed for user") as caught:
+        await service.open()
+
+    logging.getLogger("test").error("cannot open", exc_info=caught.value)
+    assert "SECRET" not in caplog.text
 
 
 @pytest.mark.parametrize("password", ["a@b", "/", "?x=y", "#", "[1]", "100%", "%41", ":", "ü", " ", "a&b+c", "@h/db"])

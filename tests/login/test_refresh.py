@@ -100,6 +100,9 @@ async def test_a_change_beside_a_refresh_is_kept(browser, server, provider, worn
         {"status": 400, "body": {"error": "invalid_client"}},
         {"status": 401, "body": {"error": "unauthorized_client"}},
         {"status": 404},
+        {"status": 400, "body": {"error": "temporarily_unavailable"}},
+        {"status": 403, "body": {"error": "server_error"}},
+        {"status": 200, "body": {"error": "slow_down"}},
         {"status": 200, "body": "<html>"},
         {"status": 200, "body": {"token_type": "Bearer"}},
         {"status": 302, "headers": {"Location": "http://127.0.0.1/"}},
@@ -162,6 +165,7 @@ async def test_a_page_says_so_while_the_provider_is_away(browser, server, provid
 REFUSALS = [
     {"status": 400, "body": {"error": "invalid_request"}},
     {"status": 403, "body": {"error": "access_denied"}},
+    {"status": 200, "body": {"error": "bad_refresh_token"}},
     {"status": 401, "body": {"error": "invalid_client"}},
     {"status": 404},
 ]
@@ -207,7 +211,7 @@ async def test_who_cannot_be_refreshed_can_sign_out(browser, server, provider, w
 
 @pytest.mark.parametrize(
     ("failure", "status"),
-    [(REFUSALS[0], 401), (REFUSALS[1], 401), (REFUSALS[2], 503), (REFUSALS[3], 503), ({"status": 502}, 503)],
+    [*zip(REFUSALS, (401, 401, 401, 503, 503), strict=True), ({"status": 502}, 503)],
     ids=repr,
 )
 async def test_verify_and_the_api_say_whether_a_login_helps(browser, server, provider, worn_out, failure, status):
@@ -232,6 +236,7 @@ async def test_verify_and_the_api_say_whether_a_login_helps(browser, server, pro
         {"status": 403, "body": {"error": "login_required"}},
         {"status": 400, "body": {"error": "consent_required"}},
         {"status": 401, "body": {"error": "invalid_token"}},
+        {"status": 200, "body": {"error": "invalid_grant"}},
     ],
     ids=repr,
 )

@@ -120,6 +120,26 @@ async def test_a_provider_that_does_not_tell_stops_no_token(browser, provider, t
     assert WORKS == await used(browser, token)
 
 
+@pytest.mark.parametrize("failure", ["away", "late", "another form", "no token for this server"])
+async def test_who_could_not_be_looked_up_is_looked_up_later(server, provider, checks, failure):
+    """Their session is over, so that nothing else would ask again."""
+    people, user_id = server.app[PROFILES], provider.person("power").user_id
+    logins = server.app[LOGIN].logins
+    logins._role_checks._pause_seconds = 0
+    await people.note(user_id, "power", Role.POWER_USER)
+    provider.set_role("power", None)
+    if failure == "no token for this server":
+        provider.fail("client_credentials", status=503)
+    else:
+        status = {"away": 503, "late": 504, "another form": 200}[failure]
+        provider.fail("users", status=status, body={} if status == 200 else "")
+
+    logins.check_role(user_id)
+
+    assert [{user_id}, {user_id}] == [await checks.get(), await asyncio.wait_for(checks.get(), 30)]
+    assert await people.role_of(user_id) is None
+
+
 async def test_a_provider_that_refuses_is_not_asked_again(browser, provider, token, checks, server):
     """Sessions end every day."""
     provider.realm.clients_may_list_users = False

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -22,7 +23,10 @@ SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody with a credential of one *kind*; *level* is one of :data:`LEVELS`, ``none`` or ``unknown``."""
+    """Somebody with a credential of one *kind*; *level* is one of :data:`LEVELS`, ``none`` or ``unknown``.
+
+    An ``old_session`` is a session whose sign-in is not recent.
+    """
 
     kind: str
     level: str
@@ -35,6 +39,7 @@ async def every_caller(app: web.Application, provider: DevelopmentProvider, data
     return [
         Caller("anonymous", "none", SAME_ORIGIN),
         *[caller async for caller in _sessions(app, provider)],
+        *[await session(app, provider, level, [f"resource_{level}"], is_recent=False) for level in LEVELS],
         *[caller async for caller in _api_tokens(provider, database_url)],
         *_external_apps(provider),
     ]
@@ -47,16 +52,23 @@ async def _sessions(app, provider):
         yield await session(app, provider, level, names)
 
 
-async def session(app: web.Application, provider: DevelopmentProvider, level: str, roles: list[str] | None) -> Caller:
+async def session(
+    app: web.Application, provider: DevelopmentProvider, level: str, roles: list[str] | None, *, is_recent: bool = True
+) -> Caller:
     """A person who has logged in, with *roles* in the access token; None leaves the list out."""
     access = None if roles is None else {provider.client_id: {"roles": roles}}
     username = {"none": "nobody", "unknown": "stranger", "power_user": "power"}.get(level, level)
+    if not is_recent:
+        username = f"old_{username}"
+        provider.add_person(Person(username), Role(f"resource_{level}"))  # whose sessions the others do not end
     tokens = provider.issue_tokens(username)
     token = provider.issue_access_token(username, resource_access=access)
     user_id = provider.person(username).user_id
     data = {"user_id": user_id, "access_token": token, "refresh_token": tokens["refresh_token"]}
+    data |= {"signed_in_at": int(time.time())} if is_recent else {}
     session_id, _ = await app[SESSIONS].create(data)
-    return Caller("session", level, {**SAME_ORIGIN, "Cookie": f"bodhiapp_session_id={session_id}"}, session_id)
+    kind = "session" if is_recent else "old_session"
+    return Caller(kind, level, {**SAME_ORIGIN, "Cookie": f"bodhiapp_session_id={session_id}"}, session_id)
 
 
 async def _api_tokens(provider, database_url):

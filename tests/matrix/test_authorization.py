@@ -56,52 +56,61 @@ GATES = {
     },
     Gate(Role.USER): {
         "GET /bodhi/v1/access-requests/{id}/review",
-        "PUT /bodhi/v1/access-requests/{id}/approve",
-        "POST /bodhi/v1/access-requests/{id}/deny",
         "DELETE /bodhi/v1/access-requests/{id}",
         "GET /bodhi/v1/user/app-access-requests",
+    },
+    # With the sign-in's age in the gate: what gives power or takes it from others. What only takes one's own is not.
+    Gate(Role.USER, recent_login_from=Role.MANAGER): {
+        "PUT /bodhi/v1/access-requests/{id}/approve",
+        "POST /bodhi/v1/access-requests/{id}/deny",
         "POST /ui/apps/access-requests/{id}/approve",
         "POST /ui/apps/access-requests/{id}/deny",
     },
     Gate(Role.POWER_USER): {
-        "POST /bodhi/v1/tokens",
         "GET /bodhi/v1/tokens",
-        "PUT /bodhi/v1/tokens/{id}",
         "DELETE /bodhi/v1/tokens/{id}",
         "GET /ui/tokens",
-        "POST /ui/tokens",
         "POST /ui/tokens/{id}/disable",
+    },
+    Gate(Role.POWER_USER, recent_login_from=Role.POWER_USER): {
+        "POST /bodhi/v1/tokens",
+        "PUT /bodhi/v1/tokens/{id}",  # it may make a token active again
+        "POST /ui/tokens",
     },
     Gate(Role.MANAGER): {
         "GET /bodhi/v1/users",
-        "PUT /bodhi/v1/users/{user_id}/role",
         "GET /bodhi/v1/users/{user_id}/sessions",
-        "DELETE /bodhi/v1/users/{user_id}/sessions",
-        "DELETE /bodhi/v1/users/{user_id}/sessions/{handle}",
         "GET /bodhi/v1/access-requests/pending",
         "GET /bodhi/v1/access-requests",
-        "POST /bodhi/v1/access-requests/{id}/approve",
-        "POST /bodhi/v1/access-requests/{id}/reject",
         "GET /ui/admin",
         "GET /ui/admin/person",
+        "GET /ui/admin/access-requests",
+    },
+    Gate(Role.MANAGER, recent_login_from=Role.MANAGER): {
+        "PUT /bodhi/v1/users/{user_id}/role",
+        "DELETE /bodhi/v1/users/{user_id}/sessions",
+        "DELETE /bodhi/v1/users/{user_id}/sessions/{handle}",
+        "POST /bodhi/v1/access-requests/{id}/approve",
+        "POST /bodhi/v1/access-requests/{id}/reject",
         "POST /ui/admin/person/sessions/{handle}/end",
         "POST /ui/admin/person/end-all",
         "POST /ui/admin/person/role",
-        "GET /ui/admin/access-requests",
         "POST /ui/admin/access-requests/{id}/approve",
         "POST /ui/admin/access-requests/{id}/reject",
     },
-    Gate(Role.ADMIN): {
+    Gate(Role.ADMIN, recent_login_from=Role.ADMIN): {
         "DELETE /bodhi/v1/users/{user_id}",  # H-41
-        "GET /bodhi/v1/sessions",
         "DELETE /bodhi/v1/sessions",
-        "GET /bodhi/v1/settings",
         "PUT /bodhi/v1/settings/{key}",
         "DELETE /bodhi/v1/settings/{key}",
         "POST /ui/admin/person/remove",
-        "GET /ui/admin/sessions",
         "POST /ui/admin/sessions/{handle}/end",
         "POST /ui/admin/sessions/end-all",
+    },
+    Gate(Role.ADMIN): {
+        "GET /bodhi/v1/sessions",
+        "GET /bodhi/v1/settings",
+        "GET /ui/admin/sessions",
         "GET /ui/admin/tokens",
         "POST /ui/admin/tokens/{id}/disable",
         "GET /ui/admin/settings",
@@ -116,6 +125,7 @@ REFUSALS = {
     (401, "role_error-invalid_role_name"),
     (401, "api_auth_error-missing_auth"),
     (403, "api_auth_error-forbidden"),
+    (403, "auth_error-recent_login_required"),
 }
 # Handlers that take nobody, where their routes take anybody: people alone, or whoever is known.
 NEEDS_A_PERSON = {
@@ -131,6 +141,7 @@ NEEDS_A_PERSON = {
 VERIFY = "GET /bodhi/v1/auth/verify"
 NEEDS_SOMEBODY = {"POST /bodhi/v1/user/request-access", VERIFY, *NEEDS_A_PERSON}
 
+SESSIONS = {"session", "old_session"}
 # What a caller does last.
 LAST = {
     "DELETE /bodhi/v1/sessions": 1,
@@ -190,18 +201,26 @@ def expected(operation, caller):
     if name_of(operation) == VERIFY and caller.kind != "anonymous":
         return None if caller.level in LEVELS else (403, "api_auth_error-forbidden")
     if operation.access in (PUBLIC, OPTIONAL):
-        is_known = caller.kind == "session" or (caller.kind != "anonymous" and name_of(operation) not in NEEDS_A_PERSON)
+        is_known = caller.kind in SESSIONS or (caller.kind != "anonymous" and name_of(operation) not in NEEDS_A_PERSON)
         return None if is_known or name_of(operation) not in NEEDS_SOMEBODY else (401, "api_auth_error-missing_auth")
     if caller.kind == "anonymous":
         return 401, "auth_error-invalid_access"
-    if caller.kind == "session" and caller.level not in LEVELS:
+    if caller.kind in SESSIONS and caller.level not in LEVELS:
         return 401, {"none": "auth_error-missing_roles", "unknown": "role_error-invalid_role_name"}[caller.level]
     gate = operation.access
-    least = {"session": gate.role, "api_token": gate.token_scope, "external_app": gate.user_scope}[caller.kind]
+    least = {"api_token": gate.token_scope, "external_app": gate.user_scope}.get(caller.kind, gate.role)
     if least is None or caller.level not in LEVELS:
         return 401, "api_auth_error-missing_auth"
-    needed = re.fullmatch("(?:resource|scope_token|scope_user)_(.*)", str(least))[1]
-    return (403, "api_auth_error-forbidden") if LEVELS.index(caller.level) < LEVELS.index(needed) else None
+    if LEVELS.index(caller.level) < level_of(least):
+        return 403, "api_auth_error-forbidden"
+    recent = gate.recent_login_from
+    is_asked = caller.kind == "old_session" and recent is not None and LEVELS.index(caller.level) >= level_of(recent)
+    return (403, "auth_error-recent_login_required") if is_asked else None
+
+
+def level_of(least):
+    """Where in LEVELS a role or a scope stands."""
+    return LEVELS.index(re.fullmatch("(?:resource|scope_token|scope_user)_(.*)", str(least))[1])
 
 
 def address_of(operation):

@@ -21,7 +21,7 @@ class Browser:
     def __init__(self, client, form_targets=()):
         self.client = client
         self.form_targets = ["'self'", *form_targets]
-        self.path = "/"
+        self.path, self.url = "/", None
         self.left_for = None
         self.page: Element
 
@@ -36,9 +36,8 @@ class Browser:
         button = next(button for button in forms[0].all("button") if button.text == name)
         assert "post" == forms[0].attributes["method"]
         target = button.attributes.get("formaction") or forms[0].attributes["action"]
-        return await self._go(
-            "POST", target, {**HTML, "Sec-Fetch-Site": "same-origin"}, data={**filled_in(forms[0]), **fields}
-        )
+        headers = {**HTML, "Sec-Fetch-Site": "same-origin", "Referer": str(self.url)}
+        return await self._go("POST", target, headers, data={**filled_in(forms[0]), **fields})
 
     async def follow(self, name):
         """Follows the link of that name."""
@@ -71,7 +70,7 @@ class Browser:
         raise AssertionError("redirected without an end")
 
     async def _show(self, response):
-        self.path = response.url.path
+        self.path, self.url = response.url.path, response.url
         self.status, self.headers = response.status, response.headers
         assert "text/html; charset=utf-8" == response.headers["Content-Type"], await response.text()
         self.page = read_page(await response.text())

@@ -23,7 +23,7 @@ async def headers_seen(request: web.Request) -> web.Response:
 
 
 def _is_told(name: bytes) -> bool:
-    return b"bodhi" in name or name in {b"cookie", b"authorization"}
+    return b"bodhi" in name or name in {b"cookie", b"authorization", b"upgrade"}
 
 
 async def echo(request: web.Request) -> web.WebSocketResponse:

@@ -183,9 +183,34 @@ async def test_identity_cannot_be_forged_by_odd_lines(raw, session):
 
 async def test_no_header_names_another_path(raw, session, application):
     """Some frameworks would open that one."""
-    for name in ("X-Original-URL", "X-Rewrite-URL"):
+    for name in ("X-Original-URL", "X-Rewrite-URL", "X_Original_URL", "x-original_url", "X_REWRITE-URL"):
         assert 200 == (await raw.get("/page", f"Cookie: {session}", f"{name}: /managers/page"))[0]
-        assert name.lower() not in {header.lower() for header in application.headers[-1]}
+        seen = {header.lower().replace("_", "-") for header in application.headers[-1]}
+        assert name.lower().replace("_", "-") not in seen, name
+
+
+TO_HTTP_2 = "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA"
+UPGRADES = [
+    ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", TO_HTTP_2],
+    ["Connection: upgrade", "upgrade: H2C", TO_HTTP_2],
+    ["Connection: Upgrade", "Upgrade: websocket, h2c", TO_HTTP_2],
+    ["Connection: Upgrade", "Upgrade: h2c,websocket", TO_HTTP_2],
+    ["Connection: Upgrade", "Upgrade: h2c", "Upgrade: websocket", TO_HTTP_2],
+    ["Connection: Upgrade", "Upgrade: websocket", "Upgrade: h2c", TO_HTTP_2],
+    ["Connection: close", "Upgrade: h2c"],
+]
+
+
+@pytest.mark.parametrize("additions", [EVERYTHING])
+async def test_a_connection_changes_to_no_other_http(raw, visitor, provider, proxy_name):
+    """Requests that the proxy does not see would have whatever identity the client makes up."""
+    to_others = [] if proxy_name == "traefik" else [["Connection: keep-alive, Upgrade, close", "Upgrade:\tTLS/1.2"]]
+    await visitor.log_in(provider, "manager")
+    session = f"Cookie: {NAME}={visitor.session_cookie}"
+    for path in ("/page", "/managers/page"):
+        for lines in [*UPGRADES, *to_others]:
+            answer = await raw.get(path, session, *lines)
+            assert told(answer).get("upgrade", "websocket") == "websocket", lines
 
 
 @pytest.mark.parametrize(
@@ -212,6 +237,16 @@ async def test_the_application_does_not_set_the_session_cookie(visitor, session,
         assert OTHER_NAME not in planted or "secure" not in planted.lower()
         got = got[:1]
     assert own == got
+
+
+@pytest.mark.parametrize("proxy", ["caddy", "traefik"], indirect=True)
+@pytest.mark.parametrize("name", [NAME, OTHER_NAME])
+async def test_the_application_does_not_set_the_session_cookie_as_one_without_a_name(visitor, session, name):
+    """Some browsers send the value alone, which then reads as the session cookie."""
+    answer = await visitor.get("/answer", params=[("Set-Cookie", f" = {name}=planted; Path=/; Secure")])
+
+    assert 200 == answer.status
+    assert not any(answer.headers.getall("Set-Cookie", []))
 
 
 @pytest.mark.parametrize("gives_tokens", [True])

@@ -78,7 +78,8 @@ async def test_nothing_tells_who_asks(raw, visitor, provider):
     cookies = f"Cookie: a=1; bodhiapp_session_id={visitor.session_cookie}; __Host-bodhiapp_session_id=decoy"
     forged = [f"{name}: mallory" for name in FORGED]
     bearer = "Authorization: Bearer secret"
-    for lines in [forged, [*forged, *forged], [cookies, cookies], [bearer], [cookies, bearer, *forged]]:
+    tunnel = ["Connection: Upgrade", "Upgrade: h2c"]
+    for lines in [forged, [*forged, *forged], [cookies, cookies], [bearer], [cookies, bearer, *forged], tunnel]:
         assert {} == told(await raw.get("/static/page", *lines)), lines
     for line in forged:
         assert {} == told(await raw.get("/static/page", line, "Connection: close, Cookie")), line

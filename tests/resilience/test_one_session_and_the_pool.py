@@ -121,6 +121,26 @@ async def test_logouts(service, database_url):
     assert 1 == sum(outcomes)
 
 
+async def test_revocations(service, database_url):
+    """One ends the session."""
+    _, session = await service.create({"n": 0})
+    changes = [service.revoke_session(session.handle) for _ in range(CHANGES)]
+
+    outcomes = await _beside(service, changes, {"url": database_url, "session": session})
+
+    assert 1 == sum(bool(outcome) for outcome in outcomes)
+
+
+async def test_ends_of_all_sessions_of_one_user(service, database_url):
+    """One of them ends the session."""
+    _, session = await service.create({"user_id": "ann"})
+    changes = [service.clear_sessions_for_user("ann") for _ in range(CHANGES)]
+
+    outcomes = await _beside(service, changes, {"url": database_url, "session": session})
+
+    assert 1 == sum(outcomes)
+
+
 async def test_logins_of_one_user(service, database_url):
     """The cap counts them one after the other."""
     changes = [service.create({"user_id": "ann"}) for _ in range(CHANGES)]
@@ -141,7 +161,7 @@ async def test_app_access_requests_of_one_source(database_url):
                 "app", flow_type="popup", redirect_url=None, requested={"a": ["b"]}, source="192.0.2.1"
             )
 
-        async with _held(database_url, advisory="bodhi source 192.0.2.1"):
+        async with _held(database_url, advisory="bodhi app access requests"):
             tasks = [asyncio.create_task(ask()) for _ in range(CHANGES)]
             await _waiting(database_url, database, tasks)
             async with asyncio.timeout(DEADLINE_SECONDS):

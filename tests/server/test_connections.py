@@ -274,8 +274,13 @@ async def test_a_further_request_has_its_own_time(run_app, open_to):
     assert await closed(kept)
 
 
-async def test_a_handler_may_take_longer_than_a_request(run_app, open_to):
-    """Also where it reads the body at its end."""
+@pytest.mark.parametrize(
+    ("length", "body"),
+    [(b"Content-Length: 4\r\n", b"full"), (b"Transfer-Encoding: chunked\r\n", b"4\r\nfull\r\n0\r\n\r\n")],
+    ids=["of a length", "in chunks"],
+)
+async def test_a_handler_may_take_longer_than_a_request(run_app, open_to, length, body):
+    """Once the body has arrived, which it reads at its end only."""
     begun, late = asyncio.Event(), asyncio.Event()
 
     async def upload(request):
@@ -284,8 +289,11 @@ async def test_a_handler_may_take_longer_than_a_request(run_app, open_to):
         return web.Response(text=f"{{{len(await request.read())}}}")
 
     runner, port = await run_app(web.post("/upload", upload))
-    reader, _ = await open_to(port, POST + b"Content-Length: 4\r\n\r\nfull")
+    reader, writer = await open_to(port, POST + length + b"\r\n" + body[:1])
     await begun.wait()
+    writer.write(body[1:])
+    (connection,) = runner.server.connections
+    await until(lambda: connection.rank is None)
     clock = LoopClock()
 
     await clock.move(DEFAULT_LIMITS.body_seconds * 10)

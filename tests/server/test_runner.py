@@ -56,6 +56,24 @@ async def test_malformed_request_has_the_envelope_and_the_headers(run_app, caplo
     assert not [record for record in caplog.records if record.exc_info]
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/ping", "/nowhere", "/bodhi/v1/auth/callback", "/bodhi/v1/auth/backchannel-logout"],
+)
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_a_body_that_cannot_be_unpacked_is_one_line(run_app, caplog, path, encoding):
+    """Whether somebody wants to read it or not; anybody can send it."""
+    caplog.set_level("INFO")
+    _, port = await run_app()
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: {encoding}\r\nContent-Length: 20\r\n\r\n"
+
+    answer, _ = await answer_to(port, head.encode() + b"x" * 20)
+
+    assert answer.splitlines()[0].split()[1] in ("400", "404", "405")
+    assert 1 == caplog.messages.count("a request whose body cannot be read")
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 async def test_unknown_expectation_has_the_envelope(run_app):
     """And is not repeated."""
     _, port = await run_app()

@@ -11,10 +11,10 @@ from aiohttp import web
 from aiohttp_session import get_session
 
 from bodhi.database import Schema, open_database, sqlite_path
-from bodhi.keyring import NEWEST_FORMAT
+from bodhi.keyring import NEWEST_FORMAT, Keyring
 from bodhi.session import DefaultSessionService
 from bodhi.session.handles import digest_of
-from bodhi.transfer.copy import Transfer
+from bodhi.transfer.copy import Transfer, resealing
 from session.conftest import IDLE_SECONDS, KEY, LIFETIME_SECONDS, SETTINGS
 from session.pages import cookie_of, sent
 
@@ -203,6 +203,25 @@ async def test_a_copy_takes_a_forged_row_for_what_it_is(statement, service, raw,
         assert [2] == [tally.written async for tally in copying.run()]
 
     async with DefaultSessionService.from_url(url, **SETTINGS, clock=clock) as copied:
+        assert "ann" == (await copied.load(sound)).data["user_id"]
+        assert await copied.load(forged) is None
+
+
+@pytest.mark.parametrize("statement", ["user_id = 'admin'", "ends_at = ends_at + 1", "created_at = created_at - 1"])
+async def test_a_copy_under_another_key_is_bound_as_well(statement, service, clock, tmp_path):
+    """What is forged in it opens for nobody."""
+    new_key = "the key of the copy, also of thirty-two characters"
+    sound, forged = [(await service.create({"user_id": name}))[0] for name in ("ann", "bob")]
+    url = f"sqlite:{tmp_path / 'copy.sqlite'}"
+    async with open_database(url) as target:
+        await Schema(target, "session").migrate()
+        reseal = resealing(Keyring([KEY]), Keyring([new_key]))
+        copying = Transfer(service._store.database, target, failed=lambda *_: None, reseal=reseal, clock=clock)
+        assert [2] == [tally.written async for tally in copying.run()]
+
+    with closing(sqlite3.connect(sqlite_path(url))) as copy, copy:
+        copy.execute(f"UPDATE bodhi_session SET {statement} WHERE user_id = 'bob'")
+    async with DefaultSessionService.from_url(url, **{**SETTINGS, "keys": [new_key]}, clock=clock) as copied:
         assert "ann" == (await copied.load(sound)).data["user_id"]
         assert await copied.load(forged) is None
 

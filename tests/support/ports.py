@@ -2,19 +2,46 @@
 
 import random
 import socket
+from collections.abc import Iterator
+from functools import cache
+from itertools import cycle
 
 # Below the ranges from which Linux (32768 up) and macOS (49152 up) take the ports of outgoing connections: a server
 # that is stopped for a while must not lose its port to somebody's client socket.
 _FIRST, _LAST = 20_000, 32_000
+# Each process of the tests has a block to itself, which it holds by its first port: between the choice of a port and
+# the moment when a server listens there, no other worker or run takes the same one.
+_BLOCK = 100
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody listens on."""
-    for port in random.sample(range(_FIRST, _LAST), 100):
+    """A TCP port on 127.0.0.1 that nobody listens on, and that no other process of the tests is given."""
+    for _ in range(_BLOCK - 1):
+        port = next(_own_ports())
         with socket.socket() as candidate:
-            try:
-                candidate.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
+            if _takes(candidate, port):
+                return port
     raise RuntimeError(f"no free port found between {_FIRST} and {_LAST} on 127.0.0.1")
+
+
+@cache
+def _own_ports() -> Iterator[int]:
+    """The ports of this process, round and round, so that one that was given back rests for a while."""
+    for first in random.sample(range(_FIRST, _LAST, _BLOCK), (_LAST - _FIRST) // _BLOCK):
+        holder = socket.socket()
+        if _takes(holder, first):
+            _holders.append(holder)
+            return cycle(range(first + 1, first + _BLOCK))
+        holder.close()
+    raise RuntimeError(f"all blocks of ports between {_FIRST} and {_LAST} on 127.0.0.1 are taken")
+
+
+_holders: list[socket.socket] = []  # until the process ends
+
+
+def _takes(candidate: socket.socket, port: int) -> bool:
+    try:
+        candidate.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True

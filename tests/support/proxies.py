@@ -5,7 +5,6 @@ Their configurations are those of the how-to page, word for word but for address
 
 import re
 import shutil
-import socket
 import sysconfig
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -187,16 +186,12 @@ def _reachable(supervisor: Supervisor, program: str) -> str:
 
 
 def _wait_for(port: int, supervisor: Supervisor, *, timeout_seconds: float = 20) -> None:
+    """The proxy itself listens: somebody else who has the port would answer, too, for as long as they are there."""
     deadline = time.monotonic() + timeout_seconds
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            if not supervisor.is_alive or time.monotonic() > deadline:
-                raise RuntimeError(f"the proxy did not start; its log says:\n{supervisor.log}") from None
-            time.sleep(0.01)
-        else:
-            return
+    while not supervisor.listens_on(port):
+        if not supervisor.is_alive or time.monotonic() > deadline:
+            raise RuntimeError(f"the proxy did not start; its log says:\n{supervisor.log}")
+        time.sleep(0.01)
 
 
 def _wait_for_routes(port: int, *, timeout_seconds: float = 20) -> None:

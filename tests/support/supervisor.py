@@ -72,6 +72,14 @@ class Supervisor:
         except psutil.NoSuchProcess:
             return False
 
+    def listens_on(self, port: int) -> bool:
+        """Whether the process itself has a TCP socket that listens on *port*."""
+        try:
+            sockets = [] if self.pid is None else psutil.Process(self.pid).net_connections("tcp")
+        except psutil.Error:
+            return False
+        return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in sockets)
+
     def own(self, path: Path) -> None:
         """Gives *path*, and all that is in it, to the user that the process runs as."""
         if self._user is not None:

@@ -92,6 +92,13 @@ class NotSetUp(ApiError):
     type = "invalid_app_state"
 
 
+class RecentLoginRequired(ApiError):
+    """This needs a recent sign-in. Sign in again to continue."""
+
+    status = 403
+    code = "auth_error-recent_login_required"
+
+
 class ProviderUnavailable(ApiError):
     """The identity provider does not answer. Try again in a moment."""
 

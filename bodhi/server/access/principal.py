@@ -29,6 +29,7 @@ class SessionUser:
     token: str = field(repr=False)  # the access token
     first_name: str | None = None
     last_name: str | None = None
+    signed_in_at: int | None = None  # seconds since 1970; None where the session does not say
 
 
 @dataclass(frozen=True, slots=True)

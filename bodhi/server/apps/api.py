@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from bodhi.server.access.errors import AlreadyDecided, DatabaseUnavailable, NotRegistered, ProviderCallNotSupported
-from bodhi.server.access.gate import SESSION_USER
+from bodhi.server.access.gate import SESSION_USER, USER_OR_RECENT_MANAGER
 from bodhi.server.apps.errors import (
     AppAccessRequestNotFound,
     AppNotRegistered,
@@ -247,7 +247,7 @@ OPERATIONS = (
         "PUT",
         f"{DECISIONS}/{{id}}/approve",
         approve,
-        SESSION_USER,
+        USER_OR_RECENT_MANAGER,
         "Let an application act for you",
         body=AppApproval,
         parameters=_BY_ID,
@@ -262,7 +262,7 @@ OPERATIONS = (
         "POST",
         f"{DECISIONS}/{{id}}/deny",
         deny,
-        SESSION_USER,
+        USER_OR_RECENT_MANAGER,
         "Do not let an application act for you",
         parameters=_BY_ID,
         answers={200: Decided},

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from aiohttp import web
 
-from bodhi.server.access.gate import SESSION_USER
+from bodhi.server.access.gate import USER_OR_RECENT_MANAGER
 from bodhi.server.apps.records import AppAccessRequest
 from bodhi.server.http.forms import see_other
 from bodhi.server.http.headers import KEEPS_OPENER
@@ -106,7 +106,7 @@ OPERATIONS = (
         "POST",
         f"{PATH}/{{id}}/approve",
         approve,
-        SESSION_USER,
+        USER_OR_RECENT_MANAGER,
         "Let an application in",
         parameters={"id": UUID},
         in_document=False,
@@ -115,7 +115,7 @@ OPERATIONS = (
         "POST",
         f"{PATH}/{{id}}/deny",
         deny,
-        SESSION_USER,
+        USER_OR_RECENT_MANAGER,
         "Keep an application out",
         parameters={"id": UUID},
         in_document=False,

@@ -65,10 +65,10 @@ class AppAccessRequest:
 def as_json(value: object) -> str:
     """*value* as it is stored; ``json_rejection_error`` for more, or deeper, than is kept."""
     if _is_too_deep(value, DEEPEST_JSON):
-        raise InvalidRequest
+        raise InvalidRequest(message=f"The JSON is nested more than {DEEPEST_JSON} levels deep.")
     text = msgspec.json.encode(value)
     if len(text) > LONGEST_JSON:
-        raise InvalidRequest
+        raise InvalidRequest(message=f"The JSON is longer than {LONGEST_JSON} bytes.")
     return text.decode()
 
 
@@ -98,3 +98,15 @@ def source_of(address: str | None) -> str:
     if isinstance(found, ipaddress.IPv4Address):
         return str(found)
     return str(found.ipv4_mapped or ipaddress.ip_network((int(found), 64), strict=False))
+
+
+def network_of(source: str) -> str:
+    """Return the IPv4 /24 or IPv6 /48 that *source* is in; *source* itself where it is no address.
+
+    Providers assign networks up to these sizes to one customer, who has every source in it.
+    """
+    try:
+        network = ipaddress.ip_network(source)
+    except ValueError:
+        return source  # a UNIX socket
+    return str(network.supernet(new_prefix=24 if network.version == 4 else 48))

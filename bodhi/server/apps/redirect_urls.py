@@ -29,9 +29,11 @@ def redirect_url_with_id(text: str, request_id: str) -> str:
     """*text* made anew, with ``id=`` *request_id* at the end of its query.
 
     ``app_access_request_error-invalid_redirect_url`` unless it is an absolute http or https URL without user-info,
-    fragment, backslash, control characters and anything beyond ASCII.
+    fragment, backslash, control characters and anything beyond ASCII, of at most 2,048 characters.
     """
-    found = _FORM.fullmatch(text) if len(text) <= LONGEST else None
+    if len(text) > LONGEST:
+        raise InvalidRedirectUrl(f"The redirect URL is longer than {LONGEST} characters.")
+    found = _FORM.fullmatch(text)
     if found is None:
         raise InvalidRedirectUrl
     scheme = found["scheme"].lower()

@@ -21,13 +21,14 @@ from bodhi.server.apps.errors import (
     MissingRedirectUrl,
     TooManyDrafts,
 )
-from bodhi.server.apps.records import AppAccessRequest, as_json, asks_for_nothing, storable
+from bodhi.server.apps.records import AppAccessRequest, as_json, asks_for_nothing, network_of, storable
 from bodhi.server.apps.redirect_urls import redirect_url_with_id
 from bodhi.server.setup.instance import Instance
 from bodhi.server.users.profiles import Profiles
 
 DRAFT_MS = 10 * 60_000
 FLOW_TYPES = ("redirect", "popup")
+WARN_EVERY_MS = 60_000
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +58,9 @@ class AppAccessRequests:
 
     *withdrawn* is told the id of each approval that ends, so that the exchanged tokens of it are forgotten. *is_empty*
     says of what was requested whether it needs nobody's approval. A source may have *per_source* requests that wait
-    for a decision, and *per_client* of them for one application. Who decides has *hold_seconds* for it, more than the
-    provider takes; nobody else decides meanwhile.
+    for a decision, and *per_client* of them for one application; a network of sources may have *per_network*, and all
+    together *in_all*, so that a few networks cannot use up what there is for everybody. Who decides has *hold_seconds*
+    for it, more than the provider takes; nobody else decides meanwhile.
     """
 
     def __init__(
@@ -72,6 +74,8 @@ class AppAccessRequests:
         is_empty: Callable[[Any], bool] = asks_for_nothing,
         per_client: int = 10,
         per_source: int = 50,
+        per_network: int = 250,
+        in_all: int = 5_000,
         hold_seconds: float = 60.0,
         clock: Callable[[], int | None] = lambda: None,
     ) -> None:
@@ -84,6 +88,9 @@ class AppAccessRequests:
         self._is_empty = is_empty
         self._per_client = per_client
         self._per_source = per_source
+        self._per_network = per_network
+        self._in_all = in_all
+        self._warned_at: int | None = None
         self._claim_ms = round(hold_seconds * 1000)
         self._clock = clock
 
@@ -119,20 +126,39 @@ class AppAccessRequests:
         return await self._register(draft) if needs_nobody else draft
 
     async def _store(self, *, source: str, app_client_id: str, **values: object) -> AppAccessRequest:
-        asked_by = {"source": source, "app_client_id": app_client_id, "now": self._clock()}
+        now = self._clock()
+        counted_by = {"source": source, "network": network_of(source), "app_client_id": app_client_id}
         with map_db_errors():
             async with (
-                self._database.turn(("source", source)) as left_seconds,
+                # By source first: however much one source sends, one request of it competes with those of others.
+                self._database.turn(("source", source), "app access requests") as left_seconds,
                 self._database.transaction(limit_seconds=left_seconds) as transaction,
             ):
-                await transaction.maybe("lock_source", source=source)
-                waiting = await transaction.maybe("count_open_app_access_requests", **asked_by)
-                assert waiting is not None  # a count answers
-                if waiting["of_client"] >= self._per_client or waiting["of_source"] >= self._per_source:
-                    raise TooManyDrafts
-                row = await transaction.maybe("create_app_access_request", draft_ms=DRAFT_MS, **asked_by, **values)
+                await transaction.maybe("lock_app_access_requests")
+                self._check_limits(await transaction.maybe("count_open_app_access_requests", **counted_by, now=now))
+                row = await transaction.maybe(
+                    "create_app_access_request", **counted_by, **values, draft_ms=DRAFT_MS, now=now
+                )
         assert row is not None  # a RETURNING clause answers or the statement fails
         return AppAccessRequest.of(row)
+
+    def _check_limits(self, waiting: Row | None) -> None:
+        assert waiting is not None  # a count answers
+        if waiting["of_all"] >= self._in_all:
+            self._warn_that_all_is_used(waiting["now"])
+        elif (
+            waiting["of_client"] < self._per_client
+            and waiting["of_source"] < self._per_source
+            and waiting["of_network"] < self._per_network
+        ):
+            return
+        raise TooManyDrafts
+
+    def _warn_that_all_is_used(self, now: int) -> None:
+        if self._warned_at is not None and now - self._warned_at < WARN_EVERY_MS:
+            return
+        self._warned_at = now
+        log.warning("app access requests refused reason=too_many_open limit=%d", self._in_all)
 
     async def _register(self, draft: AppAccessRequest) -> AppAccessRequest:
         try:

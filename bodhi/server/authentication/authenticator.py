@@ -24,7 +24,7 @@ from bodhi.server.access.principal import ANONYMOUS, AuthContext, SessionUser
 from bodhi.server.access.role_mapping import Roles
 from bodhi.server.access.scopes import Role
 from bodhi.server.authentication.bearer import BearerAuthenticator
-from bodhi.server.authentication.login_data import ACCESS_TOKEN, claims_in
+from bodhi.server.authentication.login_data import ACCESS_TOKEN, claims_in, signed_in_at
 from bodhi.server.authentication.refresh import LoginEnded, Refresher
 from bodhi.server.authentication.stored_login import SessionRow
 from bodhi.server.http.cross_site import is_cross_site_read
@@ -194,6 +194,7 @@ class Authenticator:
             token=session[ACCESS_TOKEN],
             first_name=claims.first_name,
             last_name=claims.last_name,
+            signed_in_at=signed_in_at(session),
         )
         return _Login(row, claims.expires_at, user, fault)
 

@@ -5,12 +5,15 @@ from collections.abc import Iterable
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from bodhi.server.access.errors import RecentLoginRequired
 from bodhi.server.access.gate import Gate
-from bodhi.server.access.principal import ANONYMOUS
+from bodhi.server.access.principal import ANONYMOUS, AuthContext
 from bodhi.server.authentication.authenticator import AUTHENTICATOR
 from bodhi.server.http.input import BODY, PARAMETERS, QUERY, read_body, read_form, read_parameters, read_query
 from bodhi.server.http.operations import Access, Operation
-from bodhi.server.services import CONTEXT
+from bodhi.server.http.return_to import with_return
+from bodhi.server.login.api import LOGIN_PATH
+from bodhi.server.services import CONTEXT, RECENT_LOGIN
 
 
 def guarded(operation: Operation) -> Handler:
@@ -21,7 +24,7 @@ def guarded(operation: Operation) -> Handler:
     async def guard(request: web.Request) -> web.StreamResponse:
         if isinstance(access, Gate):
             context = await request.app[AUTHENTICATOR].strict(request)
-            access.check(context)
+            _check(request, access, context)
         elif access is Access.OPTIONAL:
             context = await request.app[AUTHENTICATOR].optional(request)
         else:
@@ -38,6 +41,12 @@ def guarded(operation: Operation) -> Handler:
         return await handler(request)
 
     return guard
+
+
+def _check(request: web.Request, gate: Gate, context: AuthContext) -> None:
+    gate.check(context)
+    if gate.needs_recent_login(context) and not request.app[RECENT_LOGIN].admits(context):
+        raise RecentLoginRequired(login=with_return(LOGIN_PATH, None, is_recent=True))
 
 
 def routes_of(operations: Iterable[Operation]) -> list[web.RouteDef]:

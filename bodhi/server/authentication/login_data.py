@@ -5,27 +5,32 @@ Nothing here checks a signature: the tokens came from the provider itself, and s
 
 import base64
 import binascii
+import logging
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 
-from bodhi.oidc.claims import Claims, identifier
+from bodhi.oidc.claims import Claims, identifier, seconds
 from bodhi.oidc.responses import IdToken, Tokens
+from bodhi.server.access.recent_login import LEEWAY_SECONDS
 from bodhi.server.access.token_errors import token_errors
 
 USER_ID, ACCESS_TOKEN, REFRESH_TOKEN, ID_TOKEN = "user_id", "access_token", "refresh_token", "id_token"
 EXPIRES_AT = "access_expires_at"  # seconds since 1970, for access tokens that do not say it themselves
+SIGNED_IN_AT = "signed_in_at"  # seconds since 1970; written by a login, and kept by every refresh
 ID_CLAIMS = "id_claims"
 IS_OPAQUE = "access_token_is_opaque"  # what it says, if anything, is not for us
 
 USUAL_SECONDS = 300  # of an access token whose provider does not say how long it lives
 
-# Of an ID token, what nobody asks for later.
+# Of an ID token, what nobody asks for later, or what the login has noted: a refresh is no sign-in.
 _SPENT = frozenset({"iss", "aud", "exp", "iat", "nonce", "at_hash", "c_hash", "auth_time", "acr", "amr", "azp", "typ"})
 
 _decode = msgspec.json.Decoder().decode
+
+log = logging.getLogger(__name__)
 
 
 def login_data(tokens: Tokens, id_token: IdToken, now: float, *, is_opaque: bool = False) -> dict[str, Any]:
@@ -33,7 +38,7 @@ def login_data(tokens: Tokens, id_token: IdToken, now: float, *, is_opaque: bool
 
     With *is_opaque* access tokens are never read, though they may look like JWTs.
     """
-    data: dict[str, Any] = {USER_ID: id_token.subject}
+    data: dict[str, Any] = {USER_ID: id_token.subject, SIGNED_IN_AT: _signed_in_at(id_token, int(now))}
     if is_opaque:
         data[IS_OPAQUE] = True
     refreshed_data(data, tokens, now)
@@ -49,6 +54,21 @@ def refreshed_data(data: dict[str, Any], tokens: Tokens, now: float) -> None:
     if tokens.id_token is not None and subject_of(tokens.id_token) == data[USER_ID]:
         data[ID_TOKEN] = tokens.id_token
         data[ID_CLAIMS] = {name: value for name, value in _payload(tokens.id_token).items() if name not in _SPENT}
+
+
+def signed_in_at(data: Mapping[str, Any]) -> int | None:
+    """When the person of the session with *data* signed in (seconds since 1970); None where a login did not note it."""
+    return seconds(data.get(SIGNED_IN_AT))
+
+
+def _signed_in_at(id_token: IdToken, now: int) -> int:
+    """``auth_time``, which may be long before a login that single sign-on answered; *now* where it is not usable."""
+    told = id_token.claims.get("auth_time")
+    at = seconds(told)
+    if told is not None and (at is None or at > now + LEEWAY_SECONDS):
+        log.warning("the ID token's auth_time is no time, or in the future: the time of the login counts")
+        at = None
+    return now if at is None else min(at, now)
 
 
 def is_of_another_person(data: Mapping[str, Any], tokens: Tokens) -> bool:

@@ -271,7 +271,7 @@ class Refresher:
             stored = await self._insist(lambda: self._store(renewal))
         except (LoginEnded, ApiError):
             raise
-        except BaseException:
+        except BaseException:  # cancelled at the end of the process too: these tokens are the only copy
             self._unstored.keep(renewal)
             raise
         await self._note(stored, since)
@@ -389,7 +389,7 @@ def _refusal_of(error: ProviderRefused) -> ApiError:
     An OAuth error about this one grant: with a new login there is another one. Everything else, such as a changed
     client secret or an address that is not there, is for the operator to mend.
     """
-    if error.status in {400, 403} and error.error and error.error not in _ABOUT_THE_CLIENT:
+    if error.status in {200, 400, 403} and error.error and error.error not in _ABOUT_THE_CLIENT:
         return RefreshRefused()
     return ProviderUnavailable(message="The identity provider refused to renew the login.")
 

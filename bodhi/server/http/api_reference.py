@@ -24,6 +24,9 @@ Who may use a route:
 - *optional*: whoever it is; a bad credential makes the caller anonymous.
 - Otherwise the least role of a session, and the least scope of an API token (`scope_token_…`) or of another application
   (`scope_user_…`) where those are accepted at all.
+- *recent*: a session whose sign-in is older than `BODHI_AUTH_RECENT_SECONDS` is refused with
+  `auth_error-recent_login_required` (403), whose `param.login` is the page to sign in again. A program that shows pages
+  of its own begins that login with `POST /bodhi/v1/auth/initiate?recent=true`.
 
 Unsafe methods (all but GET, HEAD and OPTIONS) are refused with `auth_error-cross_site_request` when they come from
 another site; requests with a bearer token are exempt. Browsers say where they come from. A program that sends the
@@ -63,7 +66,11 @@ def _who(operation: Operation) -> str:
     if not isinstance(operation.access, Gate):
         return "anybody" if operation.access is Access.PUBLIC else "optional"
     gate = operation.access
-    return ", ".join(f"`{least}`" for least in (gate.role, gate.token_scope, gate.user_scope) if least is not None)
+    who = ", ".join(f"`{least}`" for least in (gate.role, gate.token_scope, gate.user_scope) if least is not None)
+    recent = gate.recent_login_from
+    if recent is None:
+        return who
+    return f"{who}, *recent*" if recent.rank <= gate.role.rank else f"{who}, *recent* from `{recent}` on"
 
 
 def _named(kind: Any) -> str:

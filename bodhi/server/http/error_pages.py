@@ -4,20 +4,23 @@ So does whoever is kept out of an application behind a proxy, where the proxy as
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
+from yarl import URL
 
-from bodhi.server.access.errors import NoRole
+from bodhi.server.access.errors import NoRole, RecentLoginRequired
 from bodhi.server.http.forms import is_partial
 from bodhi.server.http.hosts import origin_for
 from bodhi.server.http.rendering import page_headers, page_headers_elsewhere, render
 from bodhi.server.http.request_id import current_id
 from bodhi.server.http.return_to import page_to_return_to, requested_page, with_return
 from bodhi.server.http.same_site_bounce import same_site_bounce_target
-from bodhi.server.login.api import LOGIN, LOGIN_PATH
+from bodhi.server.login.api import CALLBACK_PATH, LOGIN, LOGIN_PATH
 from bodhi.server.login.form_targets import provider_origins
+from bodhi.server.login.resume_after_login import opener_headers
 from bodhi.server.services import LOGIN_FAULT
 from bodhi.server.verify.api import SHOWS_REFUSAL
 
@@ -33,6 +36,7 @@ TITLES = {
     503: "Not available just now",
 }
 TITLE_OF_FAILURE = "Something went wrong"
+TITLES_BY_CODE = {RecentLoginRequired.code: "Sign in again to continue"}
 # A 401 to programs, but of somebody who is logged in; a 409 that is about no decision of theirs.
 _TITLED_AS = {NoRole.code: 403, "login_error-access_changed": 400}
 # Errors are shown as to somebody unknown: who it is may be what could not be found out.
@@ -66,13 +70,17 @@ async def _show(request: web.Request, answer: web.Response) -> None:
     if request.get(SHOWS_REFUSAL):
         _show_elsewhere(answer, origin_for(request))
         return
-    target = _way_on(request) if answer.status == 401 else None
+    error = json.loads(answer.text or "{}").get("error", {})
+    target, sign_in_url = _way_on(request) if answer.status == 401 else None, None
     if target is not None:
         answer.text = render("arrival.html", target=target, **_NOBODY)
     else:
-        answer.text = _problem(request, answer, "_problem.html" if is_partial(request) else "error.html")
+        sign_in_url = _sign_in_again(request, str(error.get("code", "")))
+        answer.text = _problem(request, answer.status, error, sign_in_url)
     answer.content_type = "text/html"
-    answer.headers.update(page_headers(await _form_targets(request)))
+    # The form leads on to the provider, where one is to sign in again.
+    targets = await provider_origins(request.app[LOGIN].provider) if sign_in_url else []
+    answer.headers.update({**page_headers(targets), **(opener_headers(request, request.path) if sign_in_url else {})})
     if is_partial(request):
         # Whatever the form wanted to change stays; what went wrong is said at the top.
         answer.headers.update({"HX-Retarget": "#notice", "HX-Reswap": "innerHTML"})
@@ -90,32 +98,48 @@ def _way_on(request: web.Request) -> str | None:
     return same_site_bounce_target(request, **{name: value for name, value in request.query.items() if name == "id"})
 
 
-async def _form_targets(request: web.Request) -> list[str]:
-    """Where the forms of the page lead: to the provider, where one is to sign in there again."""
-    return await provider_origins(request.app[LOGIN].provider) if LOGIN_FAULT in request else []
+def _sign_in_again(request: web.Request, code: str) -> str | None:
+    """Where the form of the page leads that signs somebody in again who has a session; None where that is no help."""
+    if LOGIN_FAULT in request:  # their tokens are not refreshed
+        return _login_for(request)
+    if code == RecentLoginRequired.code and request.path != CALLBACK_PATH:
+        return _login_for(request, is_recent=True)
+    return None
 
 
-def _problem(request: web.Request, answer: web.Response, template: str) -> str:
-    error = json.loads(answer.text or "{}").get("error", {})
+def _problem(request: web.Request, status: int, error: Mapping[str, Any], sign_in_url: str | None) -> str:
     code = str(error.get("code", ""))
-    is_failure = answer.status >= 500
-    status = _TITLED_AS.get(code, answer.status)
+    is_failure = status >= 500
+    status = _TITLED_AS.get(code, status)
     needs_login = code.startswith("login_error-") or status == 401
+    title = TITLES.get(status, TITLE_OF_FAILURE if is_failure else TITLES[400])
     return render(
-        template,
-        title=TITLES.get(status, TITLE_OF_FAILURE if is_failure else TITLES[400]),
+        "_problem.html" if is_partial(request) else "error.html",
+        title=TITLES_BY_CODE.get(code, title),
         message=str(error.get("message", "")),
         reference=current_id() if is_failure else None,
         back=("Log in", _login_for(request)) if needs_login else ("Go to the start", "/ui"),
-        # Somebody has a session whose tokens are not refreshed. Both ways out of it work without.
-        sign_in_url=_login_for(request) if LOGIN_FAULT in request else None,
+        sign_in_url=sign_in_url,
+        # Signing out works without the tokens, and leads out of it as well.
+        sign_out_helps=LOGIN_FAULT in request,
         **_NOBODY,
     )
 
 
-def _login_for(request: web.Request) -> str:
-    """The login that leads back to the page, where it is one that can be asked for again."""
+def _login_for(request: web.Request, *, is_recent: bool = False) -> str:
+    """The login that leads back to the page, or to the one whose form it was that was sent."""
     if request.path == LOGIN_PATH:
         return with_return(LOGIN_PATH, requested_page(request))
-    is_read = request.method == hdrs.METH_GET
-    return with_return(LOGIN_PATH, page_to_return_to([request.raw_path]) if is_read else None)
+    shown = request.raw_path if request.method == hdrs.METH_GET else _page_of_form(request)
+    return with_return(LOGIN_PATH, page_to_return_to([shown]), is_recent=is_recent)
+
+
+def _page_of_form(request: web.Request) -> str:
+    """The path and query of the page of this site that sent the form; empty where the browser does not say."""
+    try:
+        page = URL(request.headers.get(hdrs.REFERER, ""))
+        is_own = str(page.origin()) == origin_for(request)
+    except ValueError:
+        return ""
+    # What was done before is not said again.
+    return page.without_query_params("done").raw_path_qs if is_own else ""

@@ -48,6 +48,8 @@ async def read_body(request: web.Request, kind: type[Type]) -> Type:
         raise InvalidRequest
     try:
         return msgspec.json.decode(await request.read(), type=kind)
+    except msgspec.ValidationError as error:  # names the field and what it takes
+        raise InvalidRequest(message=f"The request's body is not accepted: {error}") from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, web.RequestPayloadError):
         raise InvalidRequest from None
 

@@ -27,6 +27,7 @@ from bodhi.server.access.errors import (
     NotSetUp,
     NotSignedIn,
     ProviderUnavailable,
+    RecentLoginRequired,
     RefreshRefused,
     TokenExpired,
     TokenInactive,
@@ -137,6 +138,8 @@ def _errors(operation: Operation) -> Iterator[type[ApiError]]:
     if isinstance(operation.access, Gate):
         yield from _GATE
         yield UnknownRole
+        if operation.access.recent_login_from is not None:
+            yield RecentLoginRequired
     if operation.access is not Access.PUBLIC:
         yield from _STORES
     if operation.body or operation.form or operation.query or operation.parameters:
@@ -200,7 +203,9 @@ def _needs(gate: Gate) -> str:
     needs = [f"a session with {gate.role}"]
     needs += [f"an API token with {gate.token_scope}"] if gate.token_scope else []
     needs += [f"an application with {gate.user_scope}"] if gate.user_scope else []
-    return f"Takes {', or '.join(needs)}."
+    recent = gate.recent_login_from
+    asks = "" if recent is None else f" From {recent} on, the session's sign-in has to be recent."
+    return f"Takes {', or '.join(needs)}.{asks}"
 
 
 def _path_parameters(operation: Operation) -> Iterator[dict[str, Any]]:

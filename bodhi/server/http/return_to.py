@@ -11,7 +11,9 @@ from urllib.parse import quote, unquote
 
 from aiohttp import web
 
-RETURN_TO = "return_to"  # in the query
+from bodhi.server.services import RECENT_LOGIN
+
+RETURN_TO, RECENT = "return_to", "recent"  # in the query
 LONGEST = 2_000  # characters
 
 # Printable ASCII but for # and \, which browsers take for /.
@@ -42,9 +44,19 @@ def requested_page(request: web.Request) -> str | None:
     return page_to_return_to(request.query.getall(RETURN_TO, ()))
 
 
-def with_return(url: str, page: str | None) -> str:
-    """*url*, which has no query yet, with the *page* to which a login leads, where there is one."""
-    return url if page is None else f"{url}?{RETURN_TO}={quote(page, safe=_AS_IT_IS)}"
+def is_recent_asked_for(request: web.Request) -> bool:
+    """Whether the query of *request* asks for a sign-in that is recent, also where somebody is logged in."""
+    return request.app[RECENT_LOGIN].is_required and request.query.get(RECENT, "").lower() in {"true", "1"}
+
+
+def with_return(url: str, page: str | None, *, is_recent: bool = False) -> str:
+    """*url*, which has no query yet, with the *page* to which a login leads, where there is one.
+
+    With *is_recent* it asks for a sign-in that is recent.
+    """
+    query = [f"{RECENT}=true"] if is_recent else []
+    query += [] if page is None else [f"{RETURN_TO}={quote(page, safe=_AS_IT_IS)}"]
+    return f"{url}?{'&'.join(query)}" if query else url
 
 
 def _is_own(segments: Sequence[str]) -> bool:

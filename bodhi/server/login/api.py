@@ -11,14 +11,14 @@ from aiohttp import web
 
 from bodhi.oidc.client import IdentityProvider
 from bodhi.oidc.errors import ProviderError
-from bodhi.server.access.errors import ApiError, ProviderUnavailable
+from bodhi.server.access.errors import ApiError, ProviderUnavailable, RecentLoginRequired
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.authentication.login_data import ID_TOKEN, REFRESH_TOKEN, USER_ID
 from bodhi.server.http.hosts import callback_base
 from bodhi.server.http.input import body_of
 from bodhi.server.http.operations import OPTIONAL, PUBLIC, Operation
 from bodhi.server.http.responses import answer
-from bodhi.server.http.return_to import requested_page
+from bodhi.server.http.return_to import is_recent_asked_for, requested_page
 from bodhi.server.login.counters import LoginCounters
 from bodhi.server.login.errors import (
     AccessChanged,
@@ -44,7 +44,7 @@ from bodhi.server.login.service import (
     origin_of,
     take_transaction,
 )
-from bodhi.server.services import context_of
+from bodhi.server.services import RECENT_LOGIN, context_of
 from bodhi.server.setup.instance import Instance, InstanceService
 from bodhi.session import Session, SessionGone, SessionUnavailable, get_session, new_session
 
@@ -82,9 +82,13 @@ class Location(msgspec.Struct):
 
 
 class LoginQuery(msgspec.Struct, frozen=True):
-    """Where the login leads to: a path of this site with its query. Home, where it is anything else."""
+    """Where the login leads to: a path of this site with its query. Home, where it is anything else.
+
+    With *recent* whoever is logged in signs in again, as ``auth_error-recent_login_required`` asks for.
+    """
 
     return_to: str | None = None
+    recent: bool = False
 
 
 class CallbackBody(msgspec.Struct):
@@ -101,12 +105,18 @@ class CallbackBody(msgspec.Struct):
 async def begin_login(request: web.Request, *, return_to: str | None = None) -> str | None:
     """The provider's address for a login that this begins; None where somebody is logged in already.
 
-    It leads to *return_to*, a path of this site that is known to be harmless, or home.
+    It leads to *return_to*, a path of this site that is known to be harmless, or home. Where the query asks for a
+    recent sign-in, whoever has a session is sent to the provider as well.
     """
-    if context_of(request).is_authenticated:
+    is_recent, context = is_recent_asked_for(request), context_of(request)
+    if context.is_authenticated and not (is_recent and isinstance(context, SessionUser)):
         return None
     desk = request.app[LOGIN]
-    begun = await desk.logins.begin(callback_base(request) + CALLBACK_PATH, return_to=return_to)
+    begun = await desk.logins.begin(
+        callback_base(request) + CALLBACK_PATH,
+        return_to=return_to,
+        max_age=request.app[RECENT_LOGIN].seconds if is_recent else None,
+    )
     session = await get_session(request)
     if not await _add_to_stored(session, begun):
         session = await _new_if_ended(request, session)
@@ -330,7 +340,7 @@ OPERATIONS = (
         "Complete a login",
         body=CallbackBody,
         answers={200: Location},
-        errors=(*CALLBACK_ERRORS, ProviderUnavailable),
+        errors=(*CALLBACK_ERRORS, RecentLoginRequired, ProviderUnavailable),
     ),
     Operation(
         "POST",

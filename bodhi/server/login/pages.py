@@ -1,6 +1,7 @@
 """Logging in and out for people: ``/ui/login``, ``/ui/auth/callback`` and ``/ui/logout``."""
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import hdrs, web
@@ -12,7 +13,7 @@ from bodhi.server.http.headers import KEEPS_OPENER
 from bodhi.server.http.input import body_of, read_query
 from bodhi.server.http.operations import OPTIONAL, PUBLIC, Operation
 from bodhi.server.http.rendering import current_user, page
-from bodhi.server.http.return_to import requested_page, with_return
+from bodhi.server.http.return_to import RECENT, is_recent_asked_for, requested_page, with_return
 from bodhi.server.http.same_site_bounce import same_site_bounce_target
 from bodhi.server.login.api import CALLBACK_PATH, HOME_PATH, LOGIN, LOGIN_PATH, begin_login, end_login, finish_login
 from bodhi.server.login.errors import OtherUserSignedIn
@@ -45,14 +46,15 @@ class ProviderAnswer(msgspec.Struct, frozen=True):
 async def login_page(request: web.Request) -> web.Response:
     """Who is logged in already, or the way to log in, or what the operator has to do first.
 
-    Who is logged in and comes on the way to a page goes on to it.
+    Who is logged in and comes on the way to a page goes on to it, unless they are to sign in again.
     """
-    return_to = requested_page(request)
+    return_to, is_recent = requested_page(request), is_recent_asked_for(request)
+    further = {RECENT: "true"} if is_recent else {}
     if return_to is not None:
-        if target := same_site_bounce_target(request, return_to=return_to):
+        if target := same_site_bounce_target(request, return_to=return_to, **further):
             return page(request, "arrival.html", target=target)
         # Browsers send Origin along with what is no page. The way back could be refused again for it, round and round.
-        if current_user(request) is not None and hdrs.ORIGIN not in request.headers:
+        if current_user(request) is not None and hdrs.ORIGIN not in request.headers and not is_recent:
             return see_other(request, return_to)
     desk = request.app[LOGIN]
     status = await desk.instances.status()
@@ -64,10 +66,11 @@ async def login_page(request: web.Request) -> web.Response:
         is_first=status is Status.RESOURCE_ADMIN,
         app_waits=waiting_review(request) is not None,
         provider_host=host_of(desk.provider.issuer) if desk.provider else None,
-        begin_url=with_return(LOGIN_PATH, return_to),
+        signs_in_again=is_recent,
+        begin_url=with_return(LOGIN_PATH, return_to, is_recent=is_recent),
         next_url=return_to,
     )
-    response.headers.update(opener_headers(request))
+    response.headers.update(opener_headers(request, return_to))
     return response
 
 
@@ -75,7 +78,7 @@ async def log_in(request: web.Request) -> web.Response:
     """Sends the browser to the provider, or on where somebody is logged in already."""
     return_to = requested_page(request)
     location = await begin_login(request, return_to=return_to) or return_to or HOME_PATH
-    return see_other(request, location, **opener_headers(request))
+    return see_other(request, location, **opener_headers(request, return_to))
 
 
 async def callback_page(request: web.Request) -> web.Response:
@@ -98,7 +101,7 @@ async def complete_login(request: web.Request) -> web.Response:
     """Completes a login without a script; the login page says who else is logged in, and how to log out first."""
     try:
         location = await finish_login(request, body_of(request, ProviderAnswer).fields)
-        return see_other(request, location, **opener_headers(request))
+        return see_other(request, location, **opener_headers(request, urlsplit(location).path))
     except OtherUserSignedIn:
         return see_other(request, LOGIN_PATH, **opener_headers(request))
     except SessionGone:

@@ -9,7 +9,8 @@ from bodhi.server.access.store_errors import map_db_errors
 BATCH = 1_000
 PAUSE_SECONDS = 0.005  # between two batches, so that others get their turn
 CLOCKS_MS = 300_000  # by which clocks may differ: a token is still refused when it only seems to have expired
-UNDECIDED_MS = 86_400_000  # how long an app access request that nobody decided is told from one that never was
+# How long an expired app access request is kept, so that an application that polls is told that it expired.
+UNDECIDED_MS = 600_000
 
 
 class ProviderSessions:

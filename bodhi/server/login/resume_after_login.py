@@ -17,6 +17,7 @@ from bodhi.server.login.api import LOGIN_PATH
 SECONDS = 600  # as long as a request waits for its answer
 
 _NAME = "bodhi_review"
+_REVIEWS = "/ui/apps/access-requests/"
 
 
 def after_login(request: web.Request, request_id: str) -> web.Response:
@@ -33,14 +34,18 @@ def interrupted_review(request: web.Request) -> web.Response | None:
     request_id = waiting_review(request)
     if request_id is None:
         return None
-    response = see_other(request, f"/ui/apps/access-requests/review?id={request_id}", **KEEPS_OPENER)
+    response = see_other(request, f"{_REVIEWS}review?id={request_id}", **KEEPS_OPENER)
     response.del_cookie(_name(request), secure=_is_https(request), httponly=True, samesite="Strict")
     return response
 
 
-def opener_headers(request: web.Request) -> Mapping[str, str]:
-    """The headers with which a login that such a request waits for keeps the application's handle on its window."""
-    return {} if waiting_review(request) is None else KEEPS_OPENER
+def opener_headers(request: web.Request, page: str | None = None) -> Mapping[str, str]:
+    """The headers with which a login that such a request waits for keeps the application's handle on its window.
+
+    *page* is where the login leads to, or was asked for: it may be such a request itself.
+    """
+    is_review = page is not None and page.startswith(_REVIEWS)
+    return KEEPS_OPENER if is_review or waiting_review(request) is not None else {}
 
 
 def waiting_review(request: web.Request) -> UUID | None:

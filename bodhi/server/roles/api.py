@@ -16,7 +16,7 @@ from bodhi.server.access.errors import (
     RefreshRefused,
     SessionsNotEnded,
 )
-from bodhi.server.access.gate import SESSION_MANAGER
+from bodhi.server.access.gate import RECENT_MANAGER, SESSION_MANAGER
 from bodhi.server.access.principal import Anonymous, SessionUser
 from bodhi.server.access.scopes import role_named
 from bodhi.server.http.input import Paging, body_of, parameter_of, query_of
@@ -167,7 +167,7 @@ OPERATIONS = (
         "POST",
         "/bodhi/v1/access-requests/{id}/approve",
         approve_access_request,
-        SESSION_MANAGER,
+        RECENT_MANAGER,
         "Give somebody who asked a role",
         body=RoleApproval,
         parameters={"id": RequestId},
@@ -185,7 +185,7 @@ OPERATIONS = (
         "POST",
         "/bodhi/v1/access-requests/{id}/reject",
         reject_access_request,
-        SESSION_MANAGER,
+        RECENT_MANAGER,
         "Refuse somebody who asked a role",
         parameters={"id": RequestId},
         errors=_DECISION,

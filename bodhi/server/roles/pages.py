@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
-from bodhi.server.access.gate import SESSION_MANAGER
+from bodhi.server.access.gate import RECENT_MANAGER, SESSION_MANAGER
 from bodhi.server.access.scopes import role_named
 from bodhi.server.http import labels as words
 from bodhi.server.http.forms import is_partial, see_other
@@ -75,7 +75,7 @@ OPERATIONS = (
         "POST",
         f"{ENTRY.path}/{{id}}/approve",
         approve,
-        SESSION_MANAGER,
+        RECENT_MANAGER,
         "Give a role",
         form=RoleApproval,
         parameters={"id": RequestId},
@@ -85,7 +85,7 @@ OPERATIONS = (
         "POST",
         f"{ENTRY.path}/{{id}}/reject",
         reject,
-        SESSION_MANAGER,
+        RECENT_MANAGER,
         "Refuse a role",
         parameters={"id": RequestId},
         in_document=False,

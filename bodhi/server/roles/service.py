@@ -107,6 +107,7 @@ class AccessRequests:
         async with self._leases.held(ROLES_LEASE):
             request = await self._pending(request_id)
             await self._refuse_lower(request, role, reviewer)
+            await self._directory.check_caller(reviewer)
             with provider_errors(ProviderRefused):
                 await self._provider.assign_role(reviewer.token, request.user_id, str(role))
             # In this order: the first refuses a login that is under way, or else its session ends with the others.
@@ -119,6 +120,7 @@ class AccessRequests:
         """Refuse the request, which may be made again."""
         async with self._leases.held(ROLES_LEASE):
             request = await self._pending(request_id)
+            await self._directory.check_caller(reviewer)
             await self._decide("reject_access_request", request, reviewer)
         _log_decision("rejected", request, reviewer.user_id)
 

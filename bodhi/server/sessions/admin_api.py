@@ -7,7 +7,7 @@ import msgspec
 from aiohttp import web
 
 from bodhi.server.access.errors import ProviderUnavailable, UserNotFound
-from bodhi.server.access.gate import SESSION_ADMIN, SESSION_MANAGER
+from bodhi.server.access.gate import RECENT_ADMIN, RECENT_MANAGER, SESSION_ADMIN, SESSION_MANAGER
 from bodhi.server.http.input import parameter_of, query_of
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.responses import empty
@@ -145,7 +145,7 @@ OPERATIONS = (
         "DELETE",
         USER_PATH,
         end_of_user,
-        SESSION_MANAGER,
+        RECENT_MANAGER,
         "End all sessions of a user",
         parameters={"user_id": UserId},
         answers={200: Ended},
@@ -155,12 +155,12 @@ OPERATIONS = (
         "DELETE",
         f"{USER_PATH}/{{handle}}",
         end_one_of_user,
-        SESSION_MANAGER,
+        RECENT_MANAGER,
         "End one session of a user",
         parameters={"user_id": UserId, "handle": Handle},
         answers={204: None},
         errors=(SessionNotFound, *_OF_ONE_USER),
     ),
     Operation("GET", PATH, list_all, SESSION_ADMIN, "List all sessions", query=AnyPaging, answers={200: AnySessions}),
-    Operation("DELETE", PATH, end_all, SESSION_ADMIN, "End all sessions", answers={200: Ended}),
+    Operation("DELETE", PATH, end_all, RECENT_ADMIN, "End all sessions", answers={200: Ended}),
 )

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import msgspec
 from aiohttp import web
 
-from bodhi.server.access.gate import SESSION_ADMIN
+from bodhi.server.access.gate import RECENT_ADMIN, SESSION_ADMIN
 from bodhi.server.http.forms import is_partial, see_other
 from bodhi.server.http.input import parameter_of, query_of
 from bodhi.server.http.navigation import ALL_SESSIONS as ENTRY
@@ -75,11 +75,11 @@ OPERATIONS = (
         "POST",
         f"{ENTRY.path}/{{handle}}/end",
         end_one,
-        SESSION_ADMIN,
+        RECENT_ADMIN,
         "End one of all sessions",
         query=WhoseIfAnybodys,
         parameters={"handle": Handle},
         in_document=False,
     ),
-    Operation("POST", f"{ENTRY.path}/end-all", end_all, SESSION_ADMIN, "End every session", in_document=False),
+    Operation("POST", f"{ENTRY.path}/end-all", end_all, RECENT_ADMIN, "End every session", in_document=False),
 )

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from bodhi.server.access.gate import SESSION_ADMIN
+from bodhi.server.access.gate import RECENT_ADMIN, SESSION_ADMIN
 from bodhi.server.http.input import body_of, parameter_of
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.responses import answer
@@ -53,7 +53,7 @@ OPERATIONS = (
         "PUT",
         f"{PATH}/{{key}}",
         change,
-        SESSION_ADMIN,
+        RECENT_ADMIN,
         "Change a setting in service, on all nodes",
         body=SettingChange,
         answers={200: SettingEntry},
@@ -68,7 +68,7 @@ OPERATIONS = (
         "DELETE",
         f"{PATH}/{{key}}",
         reset,
-        SESSION_ADMIN,
+        RECENT_ADMIN,
         "Take the change of a setting back",
         answers={200: SettingEntry},
         errors=_NO_CHANGE,

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from aiohttp import hdrs, web
 
-from bodhi.server.access.gate import SESSION_POWER_USER
+from bodhi.server.access.gate import RECENT_POWER_USER, SESSION_POWER_USER
 from bodhi.server.access.scopes import TokenScope
 from bodhi.server.http.input import Paging, body_of, parameter_of, query_of
 from bodhi.server.http.operations import Operation
@@ -91,7 +91,7 @@ OPERATIONS = (
         "POST",
         PATH,
         create,
-        SESSION_POWER_USER,
+        RECENT_POWER_USER,
         "Make an API token",
         body=NewToken,
         answers={201: MadeToken},
@@ -114,7 +114,7 @@ OPERATIONS = (
         "PUT",
         f"{PATH}/{{id}}",
         update,
-        SESSION_POWER_USER,
+        RECENT_POWER_USER,
         "Rename one of your API tokens, or make it active or inactive",
         body=TokenChange,
         parameters={"id": UUID},

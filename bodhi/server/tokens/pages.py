@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from aiohttp import web
 
-from bodhi.server.access.gate import SESSION_POWER_USER
+from bodhi.server.access.gate import RECENT_POWER_USER, SESSION_POWER_USER
 from bodhi.server.access.scopes import TokenScope
 from bodhi.server.http import labels as words
 from bodhi.server.http.forms import is_partial, see_other
@@ -101,7 +101,7 @@ async def _shown(request: web.Request, number: int) -> dict[str, Any]:
 
 OPERATIONS = (
     Operation("GET", ENTRY.path, list_tokens, SESSION_POWER_USER, "Your API tokens", query=Shown, in_document=False),
-    Operation("POST", ENTRY.path, create, SESSION_POWER_USER, "Make an API token", form=NewToken, in_document=False),
+    Operation("POST", ENTRY.path, create, RECENT_POWER_USER, "Make an API token", form=NewToken, in_document=False),
     Operation(
         "POST",
         f"{ENTRY.path}/{{id}}/disable",

@@ -6,7 +6,7 @@ import msgspec
 from aiohttp import web
 
 from bodhi.server.access.errors import ProviderCallNotSupported, ProviderUnavailable, SessionsNotEnded, UserNotFound
-from bodhi.server.access.gate import SESSION_ADMIN, SESSION_MANAGER
+from bodhi.server.access.gate import RECENT_ADMIN, RECENT_MANAGER, SESSION_MANAGER
 from bodhi.server.http.input import Paging, body_of, parameter_of, query_of
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.responses import answer, empty
@@ -67,7 +67,7 @@ OPERATIONS = (
         "PUT",
         "/bodhi/v1/users/{user_id}/role",
         change_role,
-        SESSION_MANAGER,
+        RECENT_MANAGER,
         "Give somebody another role",
         body=NewRole,
         parameters={"user_id": UserId},
@@ -77,7 +77,7 @@ OPERATIONS = (
         "DELETE",
         "/bodhi/v1/users/{user_id}",
         remove_user,
-        SESSION_ADMIN,
+        RECENT_ADMIN,
         "Take everything from somebody",
         parameters={"user_id": UserId},
         errors=(UserNotRemoved, *_OF_ONE_USER),

@@ -36,8 +36,8 @@ class RoleChecks:
     """Looks people up in the provider's list, as this server's own client.
 
     A session ends at the provider for many reasons, most of which say nothing about a role, so that the list decides.
-    It is read once for all who wait, at most every *pause_seconds*. A provider that does not let the client read it is
-    not asked again: a role then counts until it was not confirmed for too long.
+    It is read once for all who wait, at most every *pause_seconds*, and again where it could not be read. A provider
+    that does not let the client read it is not asked again: a role then counts until it was not confirmed for too long.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class RoleChecks:
                 self._may_ask = False
                 log.info("the identity provider does not list users for this server's own client: %s", error)
             except (BodhiError, msgspec.ValidationError) as error:
+                self._waiting |= waiting  # their sessions are over: nothing else would ask again
                 log.warning("roles could not be checked at the identity provider: %s", error)
             await asyncio.sleep(self._pause_seconds)
 

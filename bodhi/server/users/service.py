@@ -93,6 +93,14 @@ class Directory:
             log.warning("the identity provider's list of users has another form: %s", error)
             raise refused from error
 
+    async def check_caller(self, caller: SessionUser) -> None:
+        """Refuse (``api_auth_error-forbidden``) a caller who lost their role while their request waited."""
+        person = await self._people.look_up(caller.user_id)
+        if person is None or caller.role is None or not (person.seen_at or person.is_removed):
+            return  # only their own token says what they may do
+        if person.role is None or person.role.rank < caller.role.rank:
+            raise Forbidden
+
     async def standing(self, caller: SessionUser, user_id: str, *, refused: type[ApiError]) -> tuple[Role | None, bool]:
         """The user's present role, and whether there is an administrator beside them.
 
@@ -148,6 +156,7 @@ class Users:
         # One change at a time: of two administrators who demote each other at once, one has to stay.
         async with self._leases.held(ROLES_LEASE):
             await self._refuse_too_high(caller, user_id, refused, stays_admin=role is Role.ADMIN)
+            await self._directory.check_caller(caller)
             with provider_errors(refused):
                 await self._assign_at_provider(caller, user_id, role)
             # In this order: the first refuses a login that is under way, or else its session ends with the others.
@@ -164,6 +173,7 @@ class Users:
         refused = UserNotRemoved
         async with self._leases.held(ROLES_LEASE):
             await self._refuse_too_high(caller, user_id, refused, stays_admin=False)
+            await self._directory.check_caller(caller)
             with provider_errors(refused):
                 await self._remove_at_provider(caller, user_id)
             await self._all_done(
@@ -186,7 +196,7 @@ class Users:
         try:
             await self._refuse_too_high(caller, user_id, UsersNotListed, stays_admin=True)
         except ProviderCallNotSupported:
-            _refuse_below(caller, await self._people.role_of(user_id))
+            _refuse_below(caller, await self._people.last_role_of(user_id))
 
     async def _assign_at_provider(self, caller: SessionUser, user_id: str, role: Role) -> None:
         try:

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from bodhi.server.access.errors import UserNotFound
-from bodhi.server.access.gate import SESSION_ADMIN, SESSION_MANAGER
+from bodhi.server.access.gate import RECENT_ADMIN, RECENT_MANAGER, SESSION_MANAGER
 from bodhi.server.access.scopes import Role
 from bodhi.server.http import labels as words
 from bodhi.server.http.forms import is_partial, see_other
@@ -133,7 +133,7 @@ OPERATIONS = (
         "POST",
         f"{PATH}/sessions/{{handle}}/end",
         end_one,
-        SESSION_MANAGER,
+        RECENT_MANAGER,
         "End one session of somebody",
         query=Whose,
         parameters={"handle": Handle},
@@ -143,7 +143,7 @@ OPERATIONS = (
         "POST",
         f"{PATH}/end-all",
         end_all,
-        SESSION_MANAGER,
+        RECENT_MANAGER,
         "End all sessions of somebody",
         query=Whose,
         in_document=False,
@@ -152,7 +152,7 @@ OPERATIONS = (
         "POST",
         f"{PATH}/role",
         change_role,
-        SESSION_MANAGER,
+        RECENT_MANAGER,
         "Give somebody another role",
         query=Whose,
         form=NewRole,
@@ -162,7 +162,7 @@ OPERATIONS = (
         "POST",
         f"{PATH}/remove",
         remove,
-        SESSION_ADMIN,
+        RECENT_ADMIN,
         "Take everything from somebody",
         query=Whose,
         in_document=False,
