@@ -160,8 +160,8 @@ def test_start_imports_nothing_that_only_logins_need(imported):
 def test_serving_looks_for_no_garbage_among_modules(environ, tmp_path):
     """They are set aside for good: neither the start nor any later collection goes through them."""
     program = (
-        "import gc, sys; from bodhi import server; from bodhi.cli import main\n"
-        "server.serve = lambda *_: print(gc.isenabled(), gc.get_freeze_count() > 10_000)\n"
+        "import gc, sys; from bodhi import run; from bodhi.cli import main\n"
+        "run.serve = lambda *_: print(gc.isenabled(), gc.get_freeze_count() > 10_000)\n"
         "sys.exit(main(['serve']))"
     )
 
