@@ -314,11 +314,12 @@ async def test_a_role_lost_at_the_provider_holds_against_an_older_login(
     assert INACTIVE == await used(browser, token)
 
 
-async def test_a_removal_ends_sessions_after_it_is_known(server, provider, browser, admin, monkeypatch):
+@pytest.mark.parametrize(("change", "noted"), [(removed, "remove"), (demoted, "set_role")])
+async def test_a_change_ends_sessions_after_it_is_known(admin, provider, monkeypatch, change, noted):
     """Or a login that is stored between the two would be seen by neither."""
     node = admin.server
     order = []
-    for owner, name in ((node.app[PEOPLE], "remove"), (node.app[SESSIONS].get_session_store(), "clear_user")):
+    for owner, name in ((node.app[PEOPLE], noted), (node.app[SESSIONS].get_session_store(), "clear_user")):
         genuine = getattr(owner, name)
 
         async def noting(*args, genuine=genuine, name=name, **options):
@@ -328,9 +329,9 @@ async def test_a_removal_ends_sessions_after_it_is_known(server, provider, brows
 
         monkeypatch.setattr(owner, name, noting)
 
-    await removed(admin, provider.person("power").user_id)
+    await change(admin, provider.person("power").user_id)
 
-    assert ["remove", "clear_user"] == order
+    assert [noted, "clear_user"] == order
 
 
 async def test_a_removal_refuses_what_was_asked_for(server, browser, admin, provider, caplog):
