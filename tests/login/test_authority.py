@@ -261,8 +261,12 @@ async def test_a_refresh_under_way_writes_no_old_role_back(
     assert (change is removed, None if change is removed else Role.USER) == (person.is_removed, person.role)
 
 
-async def test_a_refresh_that_was_stored_before_a_removal_notes_nothing_after_it(
-    server, browser, admin, provider, monkeypatch
+@pytest.mark.parametrize(
+    ("change", "person"),
+    [(removed, Person("power", None, is_removed=True)), (demoted, Person("power", Role.USER, is_removed=False))],
+)
+async def test_a_refresh_that_was_stored_before_a_change_notes_nothing_after_it(
+    server, browser, admin, provider, monkeypatch, change, person
 ):
     """Its session ends with the others; what it wants to note of the role comes too late."""
     user_id = provider.person("power").user_id
@@ -281,11 +285,11 @@ async def test_a_refresh_that_was_stored_before_a_removal_notes_nothing_after_it
     monkeypatch.setattr(logins, "note_refresh", stopped)
     request = asyncio.create_task(browser.get("/bodhi/v1/tokens"))
     await stop.wait_until_reached()
-    await removed(admin, user_id)
+    await change(admin, user_id)
     stop.release()
 
     assert 401 == (await request).status
-    assert Person("power", None, is_removed=True) == await server.app[PEOPLE].find(user_id)
+    assert person == await server.app[PEOPLE].find(user_id)
 
 
 async def test_a_role_lost_at_the_provider_holds_against_an_older_login(
