@@ -261,8 +261,12 @@ async def test_a_refresh_under_way_writes_no_old_role_back(
     assert (change is removed, None if change is removed else Role.USER) == (person.is_removed, person.role)
 
 
-async def test_a_refresh_that_was_stored_before_a_removal_notes_nothing_after_it(
-    server, browser, admin, provider, monkeypatch
+@pytest.mark.parametrize(
+    ("change", "person"),
+    [(removed, Profile("power", None, is_removed=True)), (demoted, Profile("power", Role.USER, is_removed=False))],
+)
+async def test_a_refresh_that_was_stored_before_a_change_notes_nothing_after_it(
+    server, browser, admin, provider, monkeypatch, change, person
 ):
     """Its session ends with the others; what it wants to note of the role comes too late."""
     user_id = provider.person("power").user_id
@@ -281,11 +285,11 @@ async def test_a_refresh_that_was_stored_before_a_removal_notes_nothing_after_it
     monkeypatch.setattr(logins, "note_refresh", stopped)
     request = asyncio.create_task(browser.get("/bodhi/v1/tokens"))
     await stop.wait_until_reached()
-    await removed(admin, user_id)
+    await change(admin, user_id)
     stop.release()
 
     assert 401 == (await request).status
-    assert Profile("power", None, is_removed=True) == await server.app[PROFILES].find(user_id)
+    assert person == await server.app[PROFILES].find(user_id)
 
 
 async def test_a_role_lost_at_the_provider_holds_against_an_older_login(
@@ -314,11 +318,12 @@ async def test_a_role_lost_at_the_provider_holds_against_an_older_login(
     assert INACTIVE == await used(browser, token)
 
 
-async def test_a_removal_ends_sessions_after_it_is_known(server, provider, browser, admin, monkeypatch):
+@pytest.mark.parametrize(("change", "noted"), [(removed, "remove"), (demoted, "set_role")])
+async def test_a_change_ends_sessions_after_it_is_known(admin, provider, monkeypatch, change, noted):
     """Or a login that is stored between the two would be seen by neither."""
     node = admin.server
     order = []
-    for owner, name in ((node.app[PROFILES], "remove"), (node.app[SESSIONS].get_session_store(), "clear_user")):
+    for owner, name in ((node.app[PROFILES], noted), (node.app[SESSIONS].get_session_store(), "clear_user")):
         genuine = getattr(owner, name)
 
         async def noting(*args, genuine=genuine, name=name, **options):
@@ -328,9 +333,9 @@ async def test_a_removal_ends_sessions_after_it_is_known(server, provider, brows
 
         monkeypatch.setattr(owner, name, noting)
 
-    await removed(admin, provider.person("power").user_id)
+    await change(admin, provider.person("power").user_id)
 
-    assert ["remove", "clear_user"] == order
+    assert [noted, "clear_user"] == order
 
 
 async def test_a_removal_refuses_what_was_asked_for(server, browser, admin, provider, caplog):
