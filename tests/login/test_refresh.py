@@ -352,8 +352,9 @@ async def _request(server, browser):
     """A request with the browser's session, outside of any connection."""
     headers = {"Cookie": f"bodhiapp_session_id={browser.session_cookie}"}
     request = make_mocked_request("GET", PROTECTED, headers=headers, app=server.app)
-    visit = RequestSession(server.app[SESSIONS], request, remote=None, max_age=None, supports_save=True)
-    request[REQUEST_SESSION] = request[aiohttp_keys.STORAGE] = visit
+    request[REQUEST_SESSION] = request[aiohttp_keys.STORAGE] = RequestSession(
+        server.app[SESSIONS], request, supports_save=True
+    )
     return request
 
 

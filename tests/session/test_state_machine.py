@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 
 from bodhi.database import Schema, open_database
-from bodhi.session import DefaultSessionService, SessionGone, keeper
+from bodhi.session import DefaultSessionService, SessionGone, manager
 from bodhi.session.changes import OpenSession
 from bodhi.session.handles import digest_of, handle_of
 from bodhi.session.sql_store import open_store
@@ -117,7 +117,7 @@ class World:
 def world(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """The world of one run of the machine."""
     world = World(database_url)
-    monkeypatch.setattr(keeper, "new_session_id", world.new_session_id)
+    monkeypatch.setattr(manager, "new_session_id", world.new_session_id)
     world.open()
     yield world
     world.close()

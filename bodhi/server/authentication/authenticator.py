@@ -138,14 +138,14 @@ class Authenticator:
 
     async def _known_login(self, request: web.Request) -> _Login | None:
         """What was read from the session as it still is in the database; None where it has to be read again."""
-        visit = request[REQUEST_SESSION]
-        if visit.session is not None:
+        current = request[REQUEST_SESSION]
+        if current.session is not None:
             return None  # somebody has it in their hands, and may have changed it
-        record = await visit.find()
+        record = await current.find()
         login = self._read.get(record.digest) if record is not None else None
         if record is None or login is None or login.row != _row_of(record) or self._clock() >= login.expires_at:
             return None
-        visit.note_use(record)
+        current.note_use(record)
         return login
 
     async def _login(self, request: web.Request, session: Session, instance: Instance) -> _Login:
