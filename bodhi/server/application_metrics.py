@@ -12,8 +12,8 @@ from bodhi.errors import BodhiError
 from bodhi.metrics.exposition import SESSION_COUNTS
 from bodhi.metrics.requests import RequestTimes
 from bodhi.metrics.snapshot import LIVE_SECONDS, Labels, Live, Snapshot
+from bodhi.server.authentication.login_counters import LoginCounters
 from bodhi.server.authentication.refresh import Refresher
-from bodhi.server.login.counters import LoginCounters
 from bodhi.session.counters import SessionCounters
 
 

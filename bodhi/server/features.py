@@ -15,8 +15,11 @@ from bodhi.metrics.requests import RequestTimes
 from bodhi.oidc.client import IdentityProvider
 from bodhi.oidc.errors import ProviderLacks
 from bodhi.oidc.responses import ClientCredentials, Tokens
+from bodhi.server.access.instance import Instance, InstanceService, Status
 from bodhi.server.access.leases import Leases
 from bodhi.server.access.principal import ExternalApp
+from bodhi.server.access.profiles import Profiles
+from bodhi.server.access.role_checks import RoleChecks
 from bodhi.server.access.role_mapping import Roles
 from bodhi.server.access.ttl_cache import TtlCache
 from bodhi.server.apps.external_apps import ExternalApps
@@ -42,11 +45,8 @@ from bodhi.server.services import (
 )
 from bodhi.server.settings.service import SettingsService, editable_settings
 from bodhi.server.setup.api import SETUP, SetupService
-from bodhi.server.setup.instance import Instance, InstanceService, Status
 from bodhi.server.status.api import program_version
 from bodhi.server.tokens.service import ApiTokens
-from bodhi.server.users.profiles import Profiles
-from bodhi.server.users.role_checks import RoleChecks
 from bodhi.server.users.service import RoleChangeHooks, Users
 from bodhi.session import DefaultSessionService
 from bodhi.session.handles import handle_of

@@ -3,15 +3,15 @@
 from aiohttp import web
 
 from bodhi.server.access.errors import ApiError, ProviderUnavailable, RefreshRefused
+from bodhi.server.access.instance import InstanceService
 from bodhi.server.access.principal import AuthContext, SessionUser
+from bodhi.server.access.profiles import Profiles
 from bodhi.server.activity.service import Activity
 from bodhi.server.application_metrics import ApplicationMetrics
 from bodhi.server.apps.service import AppAccessRequests
 from bodhi.server.roles.service import AccessRequests
 from bodhi.server.settings.protocol import SettingsEditor
-from bodhi.server.setup.instance import InstanceService
 from bodhi.server.tokens.service import ApiTokens
-from bodhi.server.users.profiles import Profiles
 from bodhi.server.users.service import Users
 
 INSTANCES = web.AppKey("INSTANCES", InstanceService)

@@ -9,11 +9,11 @@ import pytest
 from bodhi.oidc import ProviderLacks, ProviderUnavailable
 from bodhi.server.access.leases import Leases
 from bodhi.server.access.principal import ApiToken, ExternalApp
+from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.scopes import Role, TokenScope, UserScope
 from bodhi.server.services import USERS
 from bodhi.server.sessions import admin_api as admin_sessions
 from bodhi.server.sessions import api as user_sessions
-from bodhi.server.users.profiles import Profiles
 from bodhi.server.users.service import RoleChangeHooks, Users
 from bodhi.session import setup
 from bodhi.session.records import Device

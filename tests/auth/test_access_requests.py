@@ -11,9 +11,9 @@ from bodhi.oidc import ProviderLacks, ProviderRefused, ProviderUnavailable
 from bodhi.server.access.errors import ApiError
 from bodhi.server.access.leases import Leases
 from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.scopes import Role
 from bodhi.server.roles.service import AccessRequest, AccessRequests
-from bodhi.server.users.profiles import Profiles
 from bodhi.server.users.service import RoleChangeHooks, Users
 from support.scripted_provider import ScriptedProvider
 

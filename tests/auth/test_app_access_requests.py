@@ -6,13 +6,13 @@ import pytest
 from bodhi.database import DatabaseUnavailable
 from bodhi.oidc.errors import ProviderLacks, ProviderRefused, ProviderUnavailable
 from bodhi.server.access.errors import ApiError
+from bodhi.server.access.instance import Instance, Status
 from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.scopes import Role
 from bodhi.server.apps.records import asks_for_nothing, source_of, storable
 from bodhi.server.apps.service import DRAFT_MS, AppAccessRequests
 from bodhi.server.login.provider_sessions import UNDECIDED_MS, ProviderSessions
-from bodhi.server.setup.instance import Instance, Status
-from bodhi.server.users.profiles import Profiles
 from support.scripted_consents import ScriptedConsents
 
 ALICE = SessionUser("alice", "Alice", Role.USER, "alices-token")

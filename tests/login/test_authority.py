@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
+from bodhi.server.access.profiles import Profile
 from bodhi.server.access.scopes import Role
 from bodhi.server.login.api import LOGIN
 from bodhi.server.services import API_TOKENS, PROFILES
-from bodhi.server.users.profiles import Profile
 from bodhi.session import SESSIONS, SessionUnavailable
 from bodhi.session.handles import digest_of
 from session.raw_database import RawDatabase

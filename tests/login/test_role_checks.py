@@ -5,10 +5,10 @@ import secrets
 
 import pytest
 
+from bodhi.server.access.role_checks import RoleChecks
 from bodhi.server.access.scopes import Role
 from bodhi.server.login.api import LOGIN
 from bodhi.server.services import PROFILES
-from bodhi.server.users.role_checks import RoleChecks
 from bodhi.session import SESSIONS
 from bodhi.session.handles import digest_of
 

@@ -7,8 +7,8 @@ import pytest
 from bodhi.metrics.exposition import exposition
 from bodhi.server.access.ttl_cache import TtlCache
 from bodhi.server.application_metrics import ApplicationMetrics
+from bodhi.server.authentication.login_counters import LoginCounters
 from bodhi.server.authentication.refresh import Refresher
-from bodhi.server.login.counters import LoginCounters
 from bodhi.session import DefaultSessionService, SessionGone
 from bodhi.session.records import Save
 

@@ -9,8 +9,8 @@ from bodhi.metrics.exposition import COUNTERS, GAUGES, REQUESTS
 from bodhi.metrics.snapshot import Live
 from bodhi.server.access.ttl_cache import TtlCache
 from bodhi.server.application_metrics import ApplicationMetrics
+from bodhi.server.authentication.login_counters import LoginCounters
 from bodhi.server.authentication.refresh import Refresher
-from bodhi.server.login.counters import LoginCounters
 from bodhi.session import SessionUnavailable
 from bodhi.session.counters import SessionCounters
 

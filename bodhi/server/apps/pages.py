@@ -14,10 +14,10 @@ from bodhi.server.http.headers import KEEPS_OPENER
 from bodhi.server.http.input import parameter_of, query_of
 from bodhi.server.http.operations import OPTIONAL, Operation
 from bodhi.server.http.rendering import current_user, page
+from bodhi.server.http.resume_after_login import after_login
 from bodhi.server.http.same_site_bounce import same_site_bounce_target
 from bodhi.server.login.api import LOGIN
 from bodhi.server.login.form_targets import host_of, origin_of, provider_origins
-from bodhi.server.login.resume_after_login import after_login
 from bodhi.server.services import APP_ACCESS_REQUESTS, session_user_of
 
 PATH = "/ui/apps/access-requests"

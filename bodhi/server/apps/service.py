@@ -10,7 +10,9 @@ from bodhi.database import Conflict, Database, Row
 from bodhi.oidc.errors import ProviderError, ProviderLacks, ProviderRefused
 from bodhi.oidc.responses import AppInfo, ClientCredentials, Consent
 from bodhi.server.access.errors import AlreadyDecided, ApiError, NotRegistered, ProviderCallNotSupported
+from bodhi.server.access.instance import Instance
 from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.store_errors import map_db_errors
 from bodhi.server.apps.errors import (
     AppAccessRequestNotFound,
@@ -23,8 +25,6 @@ from bodhi.server.apps.errors import (
 )
 from bodhi.server.apps.records import AppAccessRequest, as_json, asks_for_nothing, storable
 from bodhi.server.apps.redirect_urls import redirect_url_with_id
-from bodhi.server.setup.instance import Instance
-from bodhi.server.users.profiles import Profiles
 
 DRAFT_MS = 10 * 60_000
 FLOW_TYPES = ("redirect", "popup")

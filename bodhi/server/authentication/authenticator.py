@@ -20,6 +20,7 @@ from bodhi.server.access.errors import (
     UnknownRole,
 )
 from bodhi.server.access.errors import LoginEnded as LoginEndedError
+from bodhi.server.access.instance import Instance, InstanceService
 from bodhi.server.access.principal import ANONYMOUS, AuthContext, SessionUser
 from bodhi.server.access.role_mapping import Roles
 from bodhi.server.access.scopes import Role
@@ -29,7 +30,6 @@ from bodhi.server.authentication.refresh import LoginEnded, Refresher
 from bodhi.server.authentication.stored_login import SessionRow
 from bodhi.server.http.cross_site import is_cross_site_read
 from bodhi.server.services import LOGIN_FAULT, LOGIN_FAULTS
-from bodhi.server.setup.instance import Instance, InstanceService
 from bodhi.session import SESSIONS, Session, get_session
 from bodhi.session.changes import OpenSession
 from bodhi.session.records import SessionRecord

@@ -21,6 +21,7 @@ from bodhi.oidc.errors import ProviderError, ProviderRefused, ProviderTimedOut
 from bodhi.oidc.responses import ClientCredentials, Tokens
 from bodhi.server.access.errors import ApiError, DatabaseUnavailable, ProviderUnavailable, RefreshRefused
 from bodhi.server.access.errors import LoginEnded as LoginEndedError
+from bodhi.server.access.instance import Instance
 from bodhi.server.authentication.circuit_breaker import CircuitBreaker
 from bodhi.server.authentication.login_data import (
     ACCESS_TOKEN,
@@ -31,7 +32,6 @@ from bodhi.server.authentication.login_data import (
     refreshed_data,
 )
 from bodhi.server.authentication.unstored_tokens import Renewal, UnstoredTokens
-from bodhi.server.setup.instance import Instance
 from bodhi.single_flight import SingleFlight
 
 LEASE = "refresh_lease"

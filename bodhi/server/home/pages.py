@@ -9,10 +9,10 @@ from bodhi.server.http import labels as words
 from bodhi.server.http.forms import is_partial, see_other
 from bodhi.server.http.operations import OPTIONAL, PUBLIC, Operation
 from bodhi.server.http.rendering import current_user, fragment, page
+from bodhi.server.http.resume_after_login import interrupted_review
 from bodhi.server.http.same_site_bounce import same_site_bounce_target
 from bodhi.server.login.api import HOME_PATH, LOGIN, LOGIN_PATH
 from bodhi.server.login.form_targets import provider_origins
-from bodhi.server.login.resume_after_login import interrupted_review
 from bodhi.server.roles.errors import AlreadyHasAccess, AlreadyPending, NoPendingRequest
 from bodhi.server.roles.service import AccessRequest, AccessRequests
 from bodhi.server.services import ACCESS_REQUESTS

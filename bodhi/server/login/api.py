@@ -12,14 +12,15 @@ from aiohttp import web
 from bodhi.oidc.client import IdentityProvider
 from bodhi.oidc.errors import ProviderError
 from bodhi.server.access.errors import ApiError, ProviderUnavailable
+from bodhi.server.access.instance import Instance, InstanceService
 from bodhi.server.access.principal import SessionUser
+from bodhi.server.authentication.login_counters import LoginCounters
 from bodhi.server.authentication.login_data import ID_TOKEN, REFRESH_TOKEN, USER_ID
 from bodhi.server.http.hosts import callback_base
 from bodhi.server.http.input import body_of
 from bodhi.server.http.operations import OPTIONAL, PUBLIC, Operation
 from bodhi.server.http.responses import answer
 from bodhi.server.http.return_to import requested_page
-from bodhi.server.login.counters import LoginCounters
 from bodhi.server.login.errors import (
     AccessChanged,
     InvalidCallbackUrl,
@@ -45,7 +46,6 @@ from bodhi.server.login.service import (
     take_transaction,
 )
 from bodhi.server.services import context_of
-from bodhi.server.setup.instance import Instance, InstanceService
 from bodhi.session import Session, SessionGone, SessionUnavailable, get_session, new_session
 
 TRANSACTIONS = "logins"  # the key in a session's data

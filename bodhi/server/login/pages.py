@@ -7,18 +7,18 @@ from aiohttp import hdrs, web
 from msgspec import Meta
 
 from bodhi.server.access.errors import ApiError
+from bodhi.server.access.instance import Status
 from bodhi.server.http.forms import see_other
 from bodhi.server.http.headers import KEEPS_OPENER
 from bodhi.server.http.input import body_of, read_query
 from bodhi.server.http.operations import OPTIONAL, PUBLIC, Operation
 from bodhi.server.http.rendering import current_user, page
+from bodhi.server.http.resume_after_login import opener_headers, waiting_review
 from bodhi.server.http.return_to import requested_page, with_return
 from bodhi.server.http.same_site_bounce import same_site_bounce_target
 from bodhi.server.login.api import CALLBACK_PATH, HOME_PATH, LOGIN, LOGIN_PATH, begin_login, end_login, finish_login
 from bodhi.server.login.errors import OtherUserSignedIn
 from bodhi.server.login.form_targets import host_of, provider_origins
-from bodhi.server.login.resume_after_login import opener_headers, waiting_review
-from bodhi.server.setup.instance import Status
 from bodhi.session import SessionGone
 
 LOGOUT_PATH = "/ui/logout"

@@ -18,13 +18,13 @@ from bodhi.oidc.client import IdentityProvider, pkce_challenge
 from bodhi.oidc.errors import TokenError
 from bodhi.oidc.responses import IdToken, Tokens
 from bodhi.server.access.errors import ApiError
+from bodhi.server.access.instance import Instance, InstanceService, Status
+from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.provider_errors import provider_errors
+from bodhi.server.access.role_checks import RoleChecks
 from bodhi.server.access.role_mapping import Roles
 from bodhi.server.authentication.login_data import claims_in, login_data
 from bodhi.server.login.errors import AccessChanged, InvalidCallbackUrl, LoginFailed, LoginNotConfigured, MissingCode
-from bodhi.server.setup.instance import Instance, InstanceService, Status
-from bodhi.server.users.profiles import Profiles
-from bodhi.server.users.role_checks import RoleChecks
 
 STATE_LENGTH = 32
 VERIFIER_LENGTH = 43

@@ -9,9 +9,11 @@ import msgspec
 
 from bodhi.database import Database, DatabaseError, Row
 from bodhi.errors import BodhiError
+from bodhi.server.access.ending import EndSessions
 from bodhi.server.access.errors import AlreadyDecided, ProviderCallNotSupported, ProviderRefused, SessionsNotEnded
 from bodhi.server.access.leases import Leases
 from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.provider_errors import provider_errors
 from bodhi.server.access.scopes import Role
 from bodhi.server.access.store_errors import map_db_errors
@@ -24,8 +26,6 @@ from bodhi.server.roles.errors import (
     RoleRequestNotFound,
     RoleRequestsUnreadable,
 )
-from bodhi.server.users.ending import EndSessions
-from bodhi.server.users.profiles import Profiles
 from bodhi.server.users.service import ROLES_LEASE, Directory, UserDirectory
 
 log = logging.getLogger(__name__)

@@ -18,6 +18,7 @@ from bodhi.server.access.errors import (
     ProviderRefused,
     ProviderUnavailable,
 )
+from bodhi.server.access.instance import Instance, InstanceService, Status
 from bodhi.server.access.provider_errors import provider_errors
 from bodhi.server.http.hosts import AUTHORITY, PUBLIC_URL
 from bodhi.server.http.input import body_of
@@ -26,7 +27,6 @@ from bodhi.server.http.public_url import base_of
 from bodhi.server.http.responses import answer
 from bodhi.server.login.api import CALLBACK_PATH
 from bodhi.server.setup.errors import AlreadySetUp, ServerNameTooShort, WrongSetupSecret
-from bodhi.server.setup.instance import Instance, InstanceService, Status
 
 SECRET_HEADER = "X-Setup-Secret"  # noqa: S105 - the header's name
 SHORTEST_NAME = 10  # bytes

@@ -16,13 +16,13 @@ from uuid import UUID
 from bodhi.database import Conflict, Database, Row
 from bodhi.server.access.errors import ApiError, InvalidToken, NotSignedIn, TokenInactive
 from bodhi.server.access.principal import ApiToken, AuthContext, SessionUser
+from bodhi.server.access.profiles import ROLE_MAX_AGE_SECONDS, confirmed_role
 from bodhi.server.access.scopes import Role, TokenScope, token_scope_named
 from bodhi.server.access.store_errors import map_db_errors
 from bodhi.server.access.times import milliseconds_of, time_of
 from bodhi.server.access.ttl_cache import TtlCache
 from bodhi.server.http.request_errors import InvalidRequest
 from bodhi.server.tokens.errors import InvalidTokenScopeForUsers, ScopeAboveOwnRole, SessionRequired, TokenNotFound
-from bodhi.server.users.profiles import ROLE_MAX_AGE_SECONDS, confirmed_role
 
 PREFIX = "bodhiapp_"
 LOOKUP_LENGTH = len(PREFIX) + 8

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from bodhi.server.access.gate import SESSION_MANAGER
 from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.profiles import ProfileSummary
 from bodhi.server.http.forms import is_partial
 from bodhi.server.http.input import query_of
 from bodhi.server.http.navigation import PEOPLE as ENTRY
@@ -17,7 +18,6 @@ from bodhi.server.login.api import LOGIN
 from bodhi.server.login.form_targets import provider_origins
 from bodhi.server.services import PROFILES, session_user_of
 from bodhi.server.users.api import UserId
-from bodhi.server.users.profiles import ProfileSummary
 from bodhi.session import SESSIONS
 
 PAGE_SIZE = 30

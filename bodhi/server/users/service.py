@@ -8,14 +8,14 @@ from typing import Any, Protocol
 import msgspec
 
 from bodhi.oidc.errors import ProviderRefused
+from bodhi.server.access.ending import EndReason, EndSessions
 from bodhi.server.access.errors import ApiError, Forbidden, ProviderCallNotSupported, SessionsNotEnded, UserNotFound
 from bodhi.server.access.leases import Leases
 from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.provider_errors import provider_errors
 from bodhi.server.access.scopes import Role, role_named
-from bodhi.server.users.ending import EndReason, EndSessions
 from bodhi.server.users.errors import InvalidRole, LastAdministrator, RoleNotChanged, UserNotRemoved, UsersNotListed
-from bodhi.server.users.profiles import Profiles
 
 LARGEST_PAGE = 100
 MOST_PAGES = 1_000  # of the provider's list: an answer that never ends is no list

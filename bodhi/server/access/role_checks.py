@@ -10,9 +10,9 @@ import msgspec
 from bodhi.errors import BodhiError
 from bodhi.oidc.errors import ProviderError, ProviderLacks, ProviderRefused
 from bodhi.oidc.responses import ClientCredentials
+from bodhi.server.access.instance import InstanceService
+from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.scopes import Role
-from bodhi.server.setup.instance import InstanceService
-from bodhi.server.users.profiles import Profiles
 from bodhi.server.users.service import LARGEST_PAGE, MOST_PAGES, UserDirectory, UserPage, listed_role
 
 PAUSE_SECONDS = 60.0
