@@ -204,7 +204,7 @@ async def _asked_provider(settings: Settings, issuer: str) -> AsyncIterator[Find
     from bodhi.oidc.keys import SigningKeys
     from bodhi.oidc.metadata import Discovery
     from bodhi.oidc.transport import Transport
-    from bodhi.server.status.api import program_version
+    from bodhi.version import program_version
 
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
         transport = Transport(lambda: http, version=program_version(), limit_seconds=settings.auth_timeout_seconds)

@@ -9,10 +9,10 @@ from bodhi.cli.output import print_json
 @click.option("--format", "form", type=click.Choice(["json", "markdown"]), default="json", help="Form of the output.")
 def openapi(form: str) -> None:
     """Print the API as an OpenAPI 3.1 document, or as a page of the manual."""
+    from bodhi.server.app import OPERATIONS
     from bodhi.server.http.api_reference import page
     from bodhi.server.http.openapi import document
-    from bodhi.server.routes import OPERATIONS
-    from bodhi.server.status.api import program_version
+    from bodhi.version import program_version
 
     if form == "json":
         print_json(document(OPERATIONS, version=program_version()))

@@ -12,11 +12,10 @@ from bodhi.server.access.scopes import TokenScope, UserScope
 from bodhi.server.apps.api import OPERATIONS
 from bodhi.server.apps.entity_gate import ids_in
 from bodhi.server.apps.entity_gate_http import only_approved
-from bodhi.server.apps.service import DRAFT_MS, AppAccessRequests
+from bodhi.server.apps.service import APP_ACCESS_REQUESTS, DRAFT_MS, AppAccessRequests
 from bodhi.server.http.input import parameter_of
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.responses import answer
-from bodhi.server.services import APP_ACCESS_REQUESTS
 from support.scripted_consents import SCOPE, ScriptedConsents
 
 MALFORMED = (400, "json_rejection_error")

@@ -11,8 +11,7 @@ from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.scopes import Role
 from bodhi.server.apps.records import asks_for_nothing, source_of, storable
-from bodhi.server.apps.service import DRAFT_MS, AppAccessRequests
-from bodhi.server.login.provider_sessions import UNDECIDED_MS, ProviderSessions
+from bodhi.server.apps.service import DRAFT_MS, UNDECIDED_MS, AppAccessRequests
 from support.scripted_consents import ScriptedConsents
 
 ALICE = SessionUser("alice", "Alice", Role.USER, "alices-token")
@@ -469,16 +468,15 @@ async def test_own_approvals_are_listed(requests, clock):
     assert [([ids[2]], 2), ([ids[1]], 2), ([], 2)] == [([one.id for one in found], total) for found, total in pages]
 
 
-async def test_what_nobody_decided_is_swept_a_day_later(requests, application, clock):
+async def test_what_nobody_decided_is_swept_a_day_later(requests, clock):
     """Who asks late is told that it expired; what somebody decided is kept."""
     draft, alone = await ask(requests), await ask(requests, wishes=None)
     denied = await requests.deny((await ask(requests)).id, "alice")
-    sweeper = ProviderSessions(application, clock=clock)
     clock.advance(DRAFT_MS + UNDECIDED_MS - 1)
-    assert 0 == await sweeper.sweep()
+    assert 0 == await requests.sweep()
 
     clock.advance(1)
-    assert 2 == await sweeper.sweep()
+    assert 2 == await requests.sweep()
     assert [None, None, denied.id] == [
         found and found.id for found in [await requests.by_id(one.id) for one in (draft, alone, denied)]
     ]

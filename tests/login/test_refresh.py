@@ -7,7 +7,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from bodhi.server.authentication.authenticator import AUTHENTICATOR
-from bodhi.server.features import REFRESHER
+from bodhi.server.authentication.refresh import REFRESHER
 from bodhi.session import SESSIONS, SessionUnavailable, aiohttp_keys
 from bodhi.session.handles import digest_of
 from bodhi.session.request_session import REQUEST_SESSION, RequestSession

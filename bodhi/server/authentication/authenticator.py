@@ -26,10 +26,10 @@ from bodhi.server.access.role_mapping import Roles
 from bodhi.server.access.scopes import Role
 from bodhi.server.authentication.bearer import BearerAuthenticator
 from bodhi.server.authentication.login_data import ACCESS_TOKEN, claims_in
-from bodhi.server.authentication.refresh import LoginEnded, Refresher
-from bodhi.server.authentication.stored_login import SessionRow
+from bodhi.server.authentication.refresh import Refresher
+from bodhi.server.authentication.stored_login import LoginEnded, SessionRow
+from bodhi.server.http.context import LOGIN_FAULT, LOGIN_FAULTS
 from bodhi.server.http.cross_site import is_cross_site_read
-from bodhi.server.services import LOGIN_FAULT, LOGIN_FAULTS
 from bodhi.session import SESSIONS, Session, get_session
 from bodhi.session.changes import OpenSession
 from bodhi.session.records import SessionRecord

@@ -8,9 +8,9 @@ from aiohttp.typedefs import Handler
 from bodhi.server.access.gate import Gate
 from bodhi.server.access.principal import ANONYMOUS
 from bodhi.server.authentication.authenticator import AUTHENTICATOR
+from bodhi.server.http.context import CONTEXT
 from bodhi.server.http.input import BODY, PARAMETERS, QUERY, read_body, read_form, read_parameters, read_query
 from bodhi.server.http.operations import Access, Operation
-from bodhi.server.services import CONTEXT
 
 
 def guarded(operation: Operation) -> Handler:

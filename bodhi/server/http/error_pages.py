@@ -4,22 +4,21 @@ So does whoever is kept out of an application behind a proxy, where the proxy as
 """
 
 import json
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from bodhi.server.access.errors import NoRole
+from bodhi.server.http.context import LOGIN_FAULT
 from bodhi.server.http.forms import is_partial
 from bodhi.server.http.hosts import origin_for
-from bodhi.server.http.rendering import page_headers, page_headers_elsewhere, render
+from bodhi.server.http.paths import LOGIN_PATH
+from bodhi.server.http.rendering import page_headers, page_headers_elsewhere, provider_origins, render
 from bodhi.server.http.request_id import current_id
 from bodhi.server.http.return_to import page_to_return_to, requested_page, with_return
 from bodhi.server.http.same_site_bounce import same_site_bounce_target
-from bodhi.server.login.api import LOGIN, LOGIN_PATH
-from bodhi.server.login.form_targets import provider_origins
-from bodhi.server.services import LOGIN_FAULT
-from bodhi.server.verify.api import SHOWS_REFUSAL
 
 TITLES = {
     400: "That did not work",
@@ -37,7 +36,8 @@ TITLE_OF_FAILURE = "Something went wrong"
 _TITLED_AS = {NoRole.code: 403, "login_error-access_changed": 400}
 # Errors are shown as to somebody unknown: who it is may be what could not be found out.
 _NOBODY: dict[str, Any] = {"here": None, "person": None, "navigation": []}
-Answer = TypeVar("Answer", bound=web.Response)
+# The refusal is for a person, to whose browser a proxy hands the answer on.
+SHOWS_REFUSAL = web.RequestKey("SHOWS_REFUSAL", bool)
 
 
 @web.middleware
@@ -90,9 +90,9 @@ def _way_on(request: web.Request) -> str | None:
     return same_site_bounce_target(request, **{name: value for name, value in request.query.items() if name == "id"})
 
 
-async def _form_targets(request: web.Request) -> list[str]:
+async def _form_targets(request: web.Request) -> Sequence[str]:
     """Where the forms of the page lead: to the provider, where one is to sign in there again."""
-    return await provider_origins(request.app[LOGIN].provider) if LOGIN_FAULT in request else []
+    return await provider_origins(request) if LOGIN_FAULT in request else []
 
 
 def _problem(request: web.Request, answer: web.Response, template: str) -> str:

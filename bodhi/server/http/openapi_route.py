@@ -8,7 +8,7 @@ from aiohttp import web
 
 from bodhi.server.http.openapi import document
 from bodhi.server.http.operations import PUBLIC, Operation
-from bodhi.server.status.api import program_version
+from bodhi.version import program_version
 
 
 class Description:

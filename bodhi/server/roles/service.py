@@ -6,9 +6,12 @@ from datetime import datetime
 from typing import Literal
 
 import msgspec
+from aiohttp import web
 
 from bodhi.database import Database, DatabaseError, Row
 from bodhi.errors import BodhiError
+from bodhi.oidc.client import IdentityProvider
+from bodhi.server.access.directory import ROLES_LEASE, Directory
 from bodhi.server.access.ending import EndSessions
 from bodhi.server.access.errors import AlreadyDecided, ProviderCallNotSupported, ProviderRefused, SessionsNotEnded
 from bodhi.server.access.leases import Leases
@@ -26,7 +29,6 @@ from bodhi.server.roles.errors import (
     RoleRequestNotFound,
     RoleRequestsUnreadable,
 )
-from bodhi.server.users.service import ROLES_LEASE, Directory, UserDirectory
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +53,7 @@ class AccessRequests:
         database: Database,
         *,
         people: Profiles,
-        provider: UserDirectory,
+        provider: IdentityProvider,
         end_sessions: EndSessions,
         leases: Leases | None = None,
         clock: Callable[[], int | None] = lambda: None,
@@ -187,3 +189,6 @@ def _request(row: Row) -> AccessRequest:
         time_of(row["created_at"]),
         time_of(row["updated_at"]),
     )
+
+
+ACCESS_REQUESTS = web.AppKey("ACCESS_REQUESTS", AccessRequests)

@@ -1,21 +1,21 @@
 """``/ping``, ``/health`` and ``/bodhi/v1/info``: whether the server is alive, fit for requests, and which one it is."""
 
 import logging
-from functools import cache
 
 import msgspec
 from aiohttp import web
 
 from bodhi.errors import BodhiError
 from bodhi.server.access.errors import DatabaseUnavailable
+from bodhi.server.access.instance import INSTANCES
 from bodhi.server.http.errors import error_response
 from bodhi.server.http.lifecycle import LIFE
 from bodhi.server.http.operations import PUBLIC, Operation
 from bodhi.server.http.request_errors import SessionStoreUnavailable, ShuttingDown
 from bodhi.server.http.responses import answer
-from bodhi.server.services import INSTANCES
 from bodhi.session import SESSIONS
 from bodhi.session.responses import SessionUnavailableResponse
+from bodhi.version import program_version
 
 COMMIT_SHA = web.AppKey("COMMIT_SHA", str)
 
@@ -60,17 +60,6 @@ async def info(request: web.Request) -> web.Response:
     """Version, commit and how far the registration at the identity provider has come."""
     status = await request.app[INSTANCES].status()
     return answer(Info(program_version(), request.app[COMMIT_SHA], str(status)))
-
-
-@cache
-def program_version() -> str:
-    """The version of the program, or ``unknown`` in a checkout that is not installed."""
-    from importlib.metadata import PackageNotFoundError, version  # here, for it takes a while
-
-    try:
-        return version("bodhi")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 OPERATIONS = (
