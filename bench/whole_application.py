@@ -16,14 +16,15 @@ from aiohttp import web
 from bench.logins import CLIENT_ID, access_token, login_of
 from bodhi.run.runner import Runner
 from bodhi.server.access.gate import USER
+from bodhi.server.access.instance import INSTANCES
 from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.scopes import Role, TokenScope
 from bodhi.server.app import create_app
 from bodhi.server.authentication.guard import routes_of
 from bodhi.server.authentication.login_data import USER_ID
 from bodhi.server.http.operations import PUBLIC, Operation
-from bodhi.server.services import API_TOKENS, INSTANCES
-from bodhi.server.users.profiles import Profiles
+from bodhi.server.tokens.service import API_TOKENS
 from bodhi.session import SESSIONS, get_session
 from bodhi.settings import load_settings
 

@@ -13,8 +13,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.profiles import PROFILES
+from bodhi.server.activity.service import ACTIVITY
 from bodhi.server.app import create_app
-from bodhi.server.services import ACCESS_REQUESTS, ACTIVITY, API_TOKENS, PEOPLE
+from bodhi.server.roles.service import ACCESS_REQUESTS
+from bodhi.server.tokens.service import API_TOKENS
 from bodhi.session import SESSIONS
 from bodhi.session.handles import digest_of
 from bodhi.session.records import Device, Touch
@@ -43,7 +46,7 @@ class House:
         for guest in GUESTS:
             self._provider.add_person(guest.person, guest.role)
             with ago(hours=guest.seen_hours):
-                await self._app[PEOPLE].note(guest.person.user_id, guest.username, guest.role)
+                await self._app[PROFILES].note(guest.person.user_id, guest.username, guest.role)
             for login in guest.logins:
                 await self._log_in(guest, login)
             for token in guest.tokens:

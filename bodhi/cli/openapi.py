@@ -10,9 +10,9 @@ from bodhi.cli.output import print_json
 def openapi(form: str) -> None:
     """Print the API as an OpenAPI 3.1 document, or as a page of the manual."""
     import bodhi
+    from bodhi.server.app import OPERATIONS
     from bodhi.server.http.api_reference import page
     from bodhi.server.http.openapi import document
-    from bodhi.server.routes import OPERATIONS
 
     if form == "json":
         print_json(document(OPERATIONS, version=bodhi.__version__))

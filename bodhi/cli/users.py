@@ -13,7 +13,7 @@ from bodhi.cli.db import is_absent_file
 from bodhi.cli.output import json_time, plain, print_json_line, print_table, time_of
 
 if TYPE_CHECKING:
-    from bodhi.server.users.profiles import StoredProfile
+    from bodhi.server.access.profiles import StoredProfile
     from bodhi.settings import Settings
 
 LONGEST_LIST = 10_000
@@ -36,7 +36,7 @@ def list_users(command_line: CommandLine, limit: int, after: str, as_json: bool)
 
     By user id. With --json each is a line.
     """
-    from bodhi.server.users.profiles import Profiles
+    from bodhi.server.access.profiles import Profiles
 
     settings = command_line.settings()
     found = in_application(settings, lambda database: Profiles(database).list_page(after=after, size=limit + 1))

@@ -15,12 +15,11 @@ from bodhi.errors import ConfigurationError
 from bodhi.metrics.shared_counters import PUBLISH_SECONDS, Slot
 from bodhi.run.connections import BoundedRunner, Limits, Site
 from bodhi.run.sockets import bind_to
-from bodhi.server.application_metrics import ApplicationMetrics
+from bodhi.server.application_metrics import METRICS, ApplicationMetrics
 from bodhi.server.http import headers
 from bodhi.server.http.errors import error_middleware
 from bodhi.server.http.hosts import rebinding_guard
 from bodhi.server.http.request_filters import RequestFilter, request_filter_middleware
-from bodhi.server.services import METRICS
 from bodhi.server.status.api import COMMIT_SHA
 from bodhi.settings import BODHI_METRICS_HOST, BODHI_METRICS_PORT, BODHI_PORT, Settings
 

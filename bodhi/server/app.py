@@ -1,11 +1,12 @@
 """The composition root: settings in, aiohttp application out."""
 
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
+from typing import Protocol
 
 from aiohttp import web
 
 from bodhi import session
-from bodhi.metrics.requests import RequestTimes
+from bodhi.server import activity, apps, home, login, roles, sessions, settings, setup, status, tokens, users, verify
 from bodhi.server.authentication.guard import routes_of
 from bodhi.server.databases import (
     application_database,
@@ -14,10 +15,7 @@ from bodhi.server.databases import (
     session_database_faults,
     session_service,
 )
-from bodhi.server.features import add_logins
-from bodhi.server.http import headers, request_id
-from bodhi.server.http import instrumentation as watching
-from bodhi.server.http import lifecycle as life
+from bodhi.server.http import headers, instrumentation, lifecycle, openapi_route, request_id, static_files
 from bodhi.server.http.access_log import LOGGER, AccessLog
 from bodhi.server.http.canonical import canonical_filter
 from bodhi.server.http.cors import cors_middleware
@@ -27,18 +25,16 @@ from bodhi.server.http.errors import api_error_middleware, error_middleware
 from bodhi.server.http.forwarded import client_of, forwarded_filter
 from bodhi.server.http.hosts import PUBLIC_URL, host_filter
 from bodhi.server.http.openapi_route import DESCRIPTION, Description
+from bodhi.server.http.operations import Operation
 from bodhi.server.http.public_url import PublicUrl
-from bodhi.server.http.request_filters import request_filter_middleware
+from bodhi.server.http.request_filters import RequestFilter, request_filter_middleware
 from bodhi.server.http.stripping import stripping_middleware
-from bodhi.server.login import backchannel
-from bodhi.server.lost_keys import warn_of_lost_keys
-from bodhi.server.routes import OPERATIONS
-from bodhi.server.status.api import COMMIT_SHA
-from bodhi.server.verify import api as verify
-from bodhi.session import DefaultSessionService
+from bodhi.server.services import Services, add_services, create_services
 from bodhi.settings import Settings
 
 __all__ = [
+    "FEATURES",
+    "OPERATIONS",
     "application_database",
     "application_database_faults",
     "create_app",
@@ -48,54 +44,80 @@ __all__ = [
 ]
 
 
+class Feature(Protocol):
+    """What the package of a feature has."""
+
+    @property
+    def OPERATIONS(self) -> Sequence[Operation]:  # noqa: N802 - a constant of a module
+        """Its part of the API, and its pages."""
+
+    def setup(self, app: web.Application, services: Services) -> None:
+        """Add the feature to *app*."""
+
+
+# A feature is a package and its line here. The order is that of entries in the navigation and of sections on pages.
+FEATURES: tuple[Feature, ...] = (
+    status,
+    setup,
+    login,
+    verify,
+    home,
+    users,
+    sessions,
+    roles,
+    tokens,
+    apps,
+    settings,
+    activity,
+)
+
+OPERATIONS: tuple[Operation, ...] = (
+    *openapi_route.OPERATIONS,
+    *static_files.OPERATIONS,
+    *(operation for feature in FEATURES for operation in feature.OPERATIONS),
+)
+
+
 def create_app(settings: Settings) -> web.Application:
     """The application, for any runner: nothing is opened before it starts up.
 
     Starting raises :exc:`ConfigurationError`, naming the setting, when one of the databases cannot be used.
     """
     app = web.Application(handler_args={"access_log_class": AccessLog, "access_log": LOGGER})
-    app[COMMIT_SHA] = settings.commit_sha
-    service = session_service(settings)
-
-    async def sessions(_: web.Application) -> AsyncIterator[None]:
-        with session_database_faults(settings):
-            await service.open()
-        try:
-            await warn_of_lost_keys(service, settings)
-            yield  # requests are served here
-        finally:
-            await service.close()
-
-    app.cleanup_ctx.append(sessions)
-    # From the outside in.
-    request_id.setup(app)
-    times = RequestTimes()
-    watching.setup(app, times)
-    app.middlewares.append(page_error_middleware)
-    app.middlewares.append(error_middleware)
-    _guard_the_edge(app, settings, service)
-    session.setup(app, service, client_of=client_of)
-    app.middlewares.append(api_error_middleware)
-    headers.setup(app, is_https=settings.public_scheme == "https")
-    life.setup(app)
-    add_logins(app, settings, service, times)
-    app[verify.GIVES_ACCESS_TOKENS] = settings.verify_access_token
+    services = create_services(settings)
+    add_services(app, services)
+    for feature in FEATURES:
+        feature.setup(app, services)
+    _add_middlewares(app, services)
     app[DESCRIPTION] = Description(OPERATIONS)
     app.add_routes(routes_of(OPERATIONS))
     return app
 
 
-def _guard_the_edge(app: web.Application, settings: Settings, service: DefaultSessionService) -> None:
+def _add_middlewares(app: web.Application, services: Services) -> None:
+    """What is around every handler, from the outside in."""
+    request_id.setup(app)
+    instrumentation.setup(app, services.metrics.requests)
+    app.middlewares.extend([page_error_middleware, error_middleware, stripping_middleware, cors_middleware])
+    app.middlewares.append(request_filter_middleware(_request_filters(app, services)))
+    session.setup(app, services.sessions, client_of=client_of)
+    app.middlewares.append(api_error_middleware)
+    headers.setup(app, is_https=services.settings.public_scheme == "https")
+    lifecycle.setup(app)
+
+
+def _request_filters(app: web.Application, services: Services) -> Sequence[RequestFilter]:
     """What looks at every request before anything else does."""
+    settings = services.settings
     public_url = app[PUBLIC_URL] = PublicUrl(
         settings.public_scheme, settings.public_host, settings.public_port, is_explicit=settings.has_explicit_host
     )
     redirects = settings.canonical_redirect
-    guards = [
+    any_base = [operation.path for operation in OPERATIONS if operation.allows_any_base]
+    cross_site = [operation.path for operation in OPERATIONS if operation.allows_cross_site]
+    return [
         forwarded_filter(settings.trusted_proxies),
         host_filter(public_url, own_host=settings.host, allowed_hosts=settings.allowed_hosts, redirects=redirects),
-        # A proxy asks there in the name of a page, and would send people to the question rather than to the page.
-        canonical_filter(public_url, enabled=redirects, exempt=[verify.PATH]),
-        cross_site_filter(service.cookie.full_name, exempt=[backchannel.PATH]),
+        canonical_filter(public_url, enabled=redirects, exempt=any_base),
+        cross_site_filter(services.sessions.cookie.full_name, exempt=cross_site),
     ]
-    app.middlewares.extend([stripping_middleware, cors_middleware, request_filter_middleware(guards)])

@@ -1,30 +1,25 @@
-"""What of a process is watched: the counters of all rooms, read when somebody asks."""
+"""The metrics of one application: all its counters, read when somebody asks."""
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any
+
+from aiohttp import web
 
 from bodhi.database import DatabaseCounters
 from bodhi.errors import BodhiError
 from bodhi.metrics.exposition import SESSION_COUNTS
 from bodhi.metrics.requests import RequestTimes
 from bodhi.metrics.snapshot import LIVE_SECONDS, Labels, Live, Snapshot
+from bodhi.server.access.ttl_cache import TtlCache
+from bodhi.server.authentication.login_counters import LoginCounters
 from bodhi.server.authentication.refresh import Refresher
-from bodhi.server.login.counters import LoginCounters
 from bodhi.session.counters import SessionCounters
 
-
-class Exchanges(Protocol):
-    """What remembers exchanged tokens, as far as it is watched."""
-
-    hits: int
-    misses: int
-
-    def __len__(self) -> int: ...
-
+Numbers = Callable[[], Mapping[Labels, float]]
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +32,12 @@ class ApplicationMetrics:
     count_live: Callable[[], Awaitable[int]]
     logins: LoginCounters
     refresher: Refresher
-    api_tokens: Callable[[], tuple[int, int]]  # hits and misses
-    exchanges: Exchanges
     databases: Mapping[str, DatabaseCounters] = field(default_factory=dict)
     requests: RequestTimes = field(default_factory=RequestTimes)
     refusals: dict[str, int] = field(default_factory=dict)  # by code
     clock: Callable[[], float] = time.time
+    more_counts: list[Numbers] = field(default_factory=list)  # of single features
+    more_levels: list[Numbers] = field(default_factory=list)
     live: Live | None = None
 
     def __post_init__(self) -> None:
@@ -52,7 +47,12 @@ class ApplicationMetrics:
         """All numbers as they are now."""
         return Snapshot(
             taken_at=self.clock(),
-            counts={**self._session_counts(), **self._auth_counts(), **self._database_counts()},
+            counts={
+                **self._session_counts(),
+                **self._auth_counts(),
+                **self._database_counts(),
+                **_all_of(self.more_counts),
+            },
             times={("bodhi_http_request_duration_seconds", *labels): row for labels, row in self._request_times()},
             levels=self._levels(),
             live=self.live,
@@ -79,17 +79,12 @@ class ApplicationMetrics:
         return counts | _by_label("bodhi_session_ended_total", self.sessions.endings)
 
     def _auth_counts(self) -> dict[Labels, float]:
-        hits, misses = self.api_tokens()
         return {
             ("bodhi_logins_total",): self.logins.logins,
             **_by_label("bodhi_login_refusals_total", self.logins.refused_logins),
             **_by_label("bodhi_refusals_total", self.refusals),
             ("bodhi_refreshes_total",): self.refresher.grants,
             **_by_label("bodhi_refresh_failures_total", self.refresher.failures),
-            ("bodhi_api_token_checks_total", "hit"): hits,
-            ("bodhi_api_token_checks_total", "miss"): misses,
-            ("bodhi_exchange_cache_total", "hit"): self.exchanges.hits,
-            ("bodhi_exchange_cache_total", "miss"): self.exchanges.misses,
         }
 
     def _database_counts(self) -> dict[Labels, float]:
@@ -102,10 +97,7 @@ class ApplicationMetrics:
         return counts
 
     def _levels(self) -> dict[Labels, float]:
-        levels: dict[Labels, float] = {
-            ("bodhi_processes",): 1,
-            ("bodhi_exchange_cache_entries",): len(self.exchanges),
-        }
+        levels: dict[Labels, float] = {("bodhi_processes",): 1, **_all_of(self.more_levels)}
         for name, database in self.databases.items():
             levels["bodhi_database_in_use", name] = database.in_use
             levels["bodhi_database_waiting", name] = database.waiting
@@ -115,5 +107,17 @@ class ApplicationMetrics:
         return [(labels, list(row)) for labels, row in self.requests.by_labels.items()]
 
 
+def cache_counts(metric: str, cache: TtlCache[Any]) -> dict[Labels, float]:
+    """How often *cache* had what it was asked for, and how often it did not."""
+    return {(metric, "hit"): cache.hits, (metric, "miss"): cache.misses}
+
+
+def _all_of(sources: Iterable[Numbers]) -> dict[Labels, float]:
+    return {labels: number for numbers in sources for labels, number in numbers().items()}
+
+
 def _by_label(metric: str, counts: Mapping[str, int]) -> dict[Labels, float]:
     return {(metric, label): count for label, count in counts.items()}
+
+
+METRICS = web.AppKey("METRICS", ApplicationMetrics)

@@ -1,51 +1,243 @@
-"""Where handlers find what they work with."""
+"""What features are made of: the databases, the provider, and what several of them share and add to."""
 
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
 from aiohttp import web
 
-from bodhi.server.access.errors import ApiError, ProviderUnavailable, RefreshRefused
-from bodhi.server.access.principal import AuthContext, SessionUser
-from bodhi.server.access.recent_login import RecentLogin
-from bodhi.server.activity.service import Activity
-from bodhi.server.application_metrics import ApplicationMetrics
-from bodhi.server.apps.service import AppAccessRequests
-from bodhi.server.roles.service import AccessRequests
-from bodhi.server.settings.protocol import SettingsEditor
-from bodhi.server.setup.instance import InstanceService
-from bodhi.server.tokens.service import ApiTokens
-from bodhi.server.users.profiles import Profiles
-from bodhi.server.users.service import Users
+import bodhi
+from bodhi.background import repeated
+from bodhi.database import Database, Schema
+from bodhi.keyring import Keyring
+from bodhi.oidc.client import IdentityProvider
+from bodhi.oidc.errors import ProviderLacks
+from bodhi.oidc.responses import ClientCredentials, Tokens
+from bodhi.server.access.directory import DIRECTORY, Directory
+from bodhi.server.access.ending import OnRemoval
+from bodhi.server.access.instance import INSTANCES, Instance, InstanceService, Status
+from bodhi.server.access.leases import Leases
+from bodhi.server.access.profiles import PROFILES, Profiles
+from bodhi.server.access.recent_login import RECENT_LOGIN, RecentLogin
+from bodhi.server.access.role_checks import RoleChecks
+from bodhi.server.access.role_mapping import Roles
+from bodhi.server.application_metrics import METRICS, ApplicationMetrics
+from bodhi.server.authentication.authenticator import AUTHENTICATOR, Authenticator
+from bodhi.server.authentication.bearer import BearerAuthenticator
+from bodhi.server.authentication.login_counters import LoginCounters
+from bodhi.server.authentication.refresh import REFRESHER, Refresher
+from bodhi.server.authentication.role_notes import RoleNotes
+from bodhi.server.databases import (
+    application_database,
+    application_database_faults,
+    session_database_faults,
+    session_service,
+)
+from bodhi.server.http.errors import REFUSALS
+from bodhi.server.http.lifecycle import LIFE
+from bodhi.server.http.navigation import NAVIGATION, Navigation
+from bodhi.server.http.sections import Section
+from bodhi.server.lost_keys import warn_of_lost_keys
+from bodhi.session import DefaultSessionService
+from bodhi.session.handles import handle_of
+from bodhi.session.sql_store import SqlSessionStore
+from bodhi.settings import Settings
 
-INSTANCES = web.AppKey("INSTANCES", InstanceService)
-ACCESS_REQUESTS = web.AppKey("ACCESS_REQUESTS", AccessRequests)
-PROFILES = web.AppKey("PROFILES", Profiles)
-RECENT_LOGIN = web.AppKey("RECENT_LOGIN", RecentLogin)
-USERS = web.AppKey("USERS", Users)
-API_TOKENS = web.AppKey("API_TOKENS", ApiTokens)
-APP_ACCESS_REQUESTS = web.AppKey("APP_ACCESS_REQUESTS", AppAccessRequests)
-SETTINGS_SERVICE: "web.AppKey[SettingsEditor]" = web.AppKey("SETTINGS_SERVICE", object)  # type: ignore[arg-type]
-ACTIVITY = web.AppKey("ACTIVITY", Activity)
-METRICS = web.AppKey("METRICS", ApplicationMetrics)
-CONTEXT: "web.RequestKey[AuthContext]" = web.RequestKey("CONTEXT", object)  # type: ignore[arg-type]
-
-# Why it cannot be told who makes a request: they may be logged in, and be anonymous for no other reason.
-LOGIN_FAULT = web.RequestKey("LOGIN_FAULT", ApiError)
-LOGIN_FAULTS = (ProviderUnavailable, RefreshRefused)
+SECONDS_TO_STORE = 2.0  # what is left of a refresh's lease when the provider answers last
+REFRESH_SHARE = 0.9  # of the time for the end: until then refreshed tokens may still be stored
 
 
-def context_of(request: web.Request) -> AuthContext:
-    """Who makes *request*, as its route's guard found out."""
-    return request[CONTEXT]
+@dataclass(frozen=True)
+class Services:
+    """What features are made of; to the lists they add."""
+
+    settings: Settings
+    sessions: DefaultSessionService
+    database: Database  # the application's own
+    http: "HttpClient"
+    provider: IdentityProvider  # one that lacks every call, where none is configured
+    leases: Leases
+    instances: InstanceService
+    profiles: Profiles
+    directory: Directory
+    roles: Roles
+    role_checks: RoleChecks
+    role_notes: RoleNotes
+    refresher: Refresher
+    metrics: ApplicationMetrics
+    bearer: BearerAuthenticator = field(default_factory=BearerAuthenticator)
+    navigation: Navigation = field(default_factory=Navigation)
+    home_sections: list[Section] = field(default_factory=list)
+    user_sections: list[Section] = field(default_factory=list)
+    on_removal: list[OnRemoval] = field(default_factory=list)  # of a user
+    editable_settings: dict[str, Callable[[Any], None]] = field(default_factory=dict)  # in service, by name
+    sweeps: list[Callable[[], Awaitable[object]]] = field(default_factory=list)  # of expired rows
+
+    @property
+    def configured_provider(self) -> IdentityProvider | None:
+        """The provider, or None where none is configured."""
+        return None if self.settings.auth_issuer is None else self.provider
 
 
-def known_context_of(request: web.Request) -> AuthContext:
-    """Who makes *request*; refused where that cannot be told now, which is not the same as nobody."""
-    if (fault := request.get(LOGIN_FAULT)) is not None:
-        raise fault
-    return request[CONTEXT]
+class HttpClient:
+    """The one HTTP client of the application, there while it is in service."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+
+    def __call__(self) -> aiohttp.ClientSession:
+        """The client; a :exc:`ProviderLacks` before the application has started."""
+        if self._session is None:
+            raise ProviderLacks("the application has not started")
+        return self._session
+
+    async def opened(self, _: web.Application) -> AsyncIterator[None]:
+        """Open for as long as the application is in service."""
+        # No cookies: what one user's call brings is not for another's.
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as self._session:
+            yield
+        self._session = None
 
 
-def session_user_of(request: web.Request) -> SessionUser:
-    """Whose session *request* has, where the route's gate lets nothing but sessions in."""
-    context = request[CONTEXT]
-    assert isinstance(context, SessionUser)
-    return context
+@dataclass(frozen=True)
+class _PatientGrant:
+    """The provider's refresh grant, with more time than calls have that somebody waits for."""
+
+    provider: IdentityProvider
+    limit_seconds: float
+
+    async def refresh(self, client: ClientCredentials, refresh_token: str) -> Tokens:
+        """The new tokens; raises :exc:`ProviderError`."""
+        return await self.provider.refresh(client, refresh_token, limit_seconds=self.limit_seconds)
+
+
+def create_services(settings: Settings) -> Services:
+    """The services as *settings* say, of which nothing is opened."""
+    sessions, database, http = session_service(settings), application_database(settings), HttpClient()
+    provider = _provider(settings, http)
+    leases = Leases(database, hold_seconds=12 * settings.auth_timeout_seconds)
+    keyring = Keyring(settings.encryption_keys, purpose=b"bodhi instance")
+    instances = InstanceService(database, keyring=keyring, configured=_configured(settings), leases=leases)
+    profiles = Profiles(database, role_max_age_seconds=settings.auth_role_max_age_seconds)
+    roles = Roles(settings.auth_roles_claim, settings.auth_roles)
+    role_checks = RoleChecks(provider, instances=instances, people=profiles)
+    role_notes = RoleNotes(instances=instances, people=profiles, roles=roles, role_checks=role_checks)
+    refresher = _refresher(settings, provider, role_notes)
+    return Services(
+        settings=settings,
+        sessions=sessions,
+        database=database,
+        http=http,
+        provider=provider,
+        leases=leases,
+        instances=instances,
+        profiles=profiles,
+        directory=Directory(provider, profiles),
+        roles=roles,
+        role_checks=role_checks,
+        role_notes=role_notes,
+        refresher=refresher,
+        metrics=_metrics(sessions, database, refresher),
+    )
+
+
+def add_services(app: web.Application, services: Services) -> None:
+    """Let handlers of *app* find the services, and open and close them with it."""
+    app[INSTANCES], app[PROFILES], app[DIRECTORY] = services.instances, services.profiles, services.directory
+    app[NAVIGATION], app[METRICS], app[REFUSALS] = services.navigation, services.metrics, services.metrics.refusals
+    app[REFRESHER] = services.refresher
+    app[RECENT_LOGIN] = RecentLogin(services.settings.auth_recent_seconds)
+    app[AUTHENTICATOR] = Authenticator(
+        instances=services.instances, bearer=services.bearer, refresher=services.refresher, roles=services.roles
+    )
+    app.cleanup_ctx.extend([_sessions_opened(services), services.http.opened, _database_opened(services)])
+
+
+def _sessions_opened(services: Services) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def opened(_: web.Application) -> AsyncIterator[None]:
+        with session_database_faults(services.settings):
+            await services.sessions.open()
+        try:
+            await warn_of_lost_keys(services.sessions, services.settings)
+            yield  # requests are served here
+        finally:
+            await services.sessions.close()
+
+    return opened
+
+
+def _database_opened(services: Services) -> Callable[[web.Application], AsyncIterator[None]]:
+    settings, database = services.settings, services.database
+
+    async def sweep() -> None:
+        for sweep in services.sweeps:
+            await sweep()
+
+    async def opened(app: web.Application) -> AsyncIterator[None]:
+        with application_database_faults(settings):
+            await database.__aenter__()
+        try:
+            with application_database_faults(settings):
+                schema = Schema(database, "application")
+                await (schema.migrate() if settings.db_auto_migrate else schema.check())
+            async with repeated(sweep, lambda: settings.sweep_seconds, "sweeping what has expired"):
+                yield  # requests are served here
+            seconds_left = settings.shutdown_timeout_seconds * REFRESH_SHARE - app[LIFE].seconds_ending
+            await services.refresher.close(max(0.0, seconds_left))
+            await services.role_checks.close()
+            await services.provider.close()
+        finally:
+            await database.__aexit__(None, None, None)
+
+    return opened
+
+
+def _provider(settings: Settings, http: HttpClient) -> IdentityProvider:
+    if settings.auth_issuer is None:  # one that only holds the place; to find the version takes a while
+        return IdentityProvider("https://nobody.invalid", http=_nobody, version="", management=False)
+    return IdentityProvider(
+        settings.auth_issuer,
+        http=http,
+        version=bodhi.__version__,
+        limit_seconds=settings.auth_timeout_seconds,
+        management=settings.auth_management,
+        refresh_reuse=settings.auth_refresh_reuse,
+    )
+
+
+def _nobody() -> aiohttp.ClientSession:
+    raise ProviderLacks("no identity provider is configured")
+
+
+def _configured(settings: Settings) -> Instance | None:
+    if settings.client_id is None or settings.client_secret is None:
+        return None
+    return Instance(settings.client_id, settings.client_secret, status=Status(settings.client_status))
+
+
+def _refresher(settings: Settings, provider: IdentityProvider, notes: RoleNotes) -> Refresher:
+    # Requests give up at the limit, the grant goes on: the provider may answer late, with a new refresh token. A lease
+    # that ends before the grant would let two ask.
+    lease_seconds = 3 * settings.auth_timeout_seconds + 5
+    return Refresher(
+        _PatientGrant(provider, lease_seconds - SECONDS_TO_STORE),
+        lease_seconds=lease_seconds,
+        wait_seconds=settings.auth_timeout_seconds,
+        notes=notes,
+        name_of=handle_of,
+    )
+
+
+def _metrics(sessions: DefaultSessionService, database: Database, refresher: Refresher) -> ApplicationMetrics:
+    databases = {"application": database.counters}
+    store = sessions.get_session_store()
+    if isinstance(store, SqlSessionStore):
+        databases["session"] = store.database.counters
+    return ApplicationMetrics(
+        sessions=sessions.counters,
+        count_live=sessions.count_sessions,
+        logins=LoginCounters(),
+        refresher=refresher,
+        databases=databases,
+    )

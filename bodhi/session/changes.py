@@ -138,24 +138,31 @@ class Update:
     """
 
     def __init__(
-        self, changes: Changes, session: OpenSession, data: dict[str, Any], ages: bool, max_age: int | None
+        self,
+        changes: Changes,
+        session: OpenSession,
+        data: dict[str, Any],
+        *,
+        plaintext: bytes,
+        ages: bool,
+        max_age: int | None,
     ) -> None:
+        """*plaintext* is *data*, encoded."""
         self._changes = changes
         self._session = session
-        self.data = data  # as it is saved: the caller's own objects wherever they are what is stored
-        self._given = data
+        self.data = self._given = data  # as it is saved: the caller's own objects wherever they are what is stored
+        self.plaintext = self._encoded = plaintext
         self._ages = ages
         self._max_age = max_age
         self.save: Save | None = None
         self.record = session.record  # as it is after the save
-        self.plaintext = b""
 
     def __call__(self, current: SessionRecord) -> Save | None:
         """What to save over *current*; None where nothing is left in the session."""
         self.save = None
         self.data = self._changes.merged(self._session, self._given, current)
         if self.data:
-            self.plaintext = encode(self.data)
+            self.plaintext = self._encoded if self.data is self._given else encode(self.data)
             ages = self._changes.ages(current, self._max_age) if self._ages else None
             self.save = self._changes.save(current, self.plaintext, owner_of(self.data), ages)
             self.record = saved_record(current, self.save)
@@ -171,23 +178,24 @@ class Rotation:
         session: OpenSession,
         data: dict[str, Any],
         *,
+        plaintext: bytes,
         session_id: str,
         device: Device | None,
         max_age: int | None,
     ) -> None:
+        """*plaintext* is *data*, encoded."""
         self._changes = changes
         self._session = session
-        self.data = data
-        self._given = data
+        self.data = self._given = data
+        self.plaintext = self._encoded = plaintext
         self._session_id = session_id
         self._device = device
         self._max_age = max_age
-        self.plaintext = b""
 
     def __call__(self, current: SessionRecord) -> NewSession:
         """What takes the place of *current*."""
         self.data = self._changes.merged(self._session, self._given, current)
-        self.plaintext = encode(self.data)
+        self.plaintext = self._encoded if self.data is self._given else encode(self.data)
         device = self._device or current.device
         return self._changes.new(
             self._session_id,

@@ -30,6 +30,11 @@ def digest_of(session_id: str) -> bytes:
     return hashlib.sha256(session_id.encode("ascii")).digest()
 
 
+def parse_session_id(value: str) -> bytes | None:
+    """The digest that the session with the id *value* is stored under, or None where it has no such shape."""
+    return digest_of(value) if _ID.fullmatch(value) else None
+
+
 def share_up_to(digest: bytes) -> float:
     """What share of all sessions, from 0 to 1, comes up to *digest*, since digests are spread evenly."""
     return int.from_bytes(digest[:4]) / 0xFFFF_FFFF

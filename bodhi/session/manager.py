@@ -13,7 +13,7 @@ from bodhi.session.cookie import CookiePolicy
 from bodhi.session.counters import SessionCounters
 from bodhi.session.endings import Reason, note_ended
 from bodhi.session.errors import DigestTaken, SessionError, SessionGone
-from bodhi.session.handles import digest_of, handle_of, is_session_id, new_session_id
+from bodhi.session.handles import handle_of, new_session_id, parse_session_id
 from bodhi.session.owner import owner_of
 from bodhi.session.records import NOWHERE, Device, NewSession, SessionRecord, StoredData, UserCap
 from bodhi.session.revocation import Revocations
@@ -66,10 +66,11 @@ class SessionManager:
 
         It is for :meth:`open_found`, or for :meth:`note_use` where what it holds is known.
         """
-        if not is_session_id(session_id):
+        digest = parse_session_id(session_id)
+        if digest is None:
             return None
         self.counters.loads += 1
-        record = await self._store.load(digest_of(session_id))
+        record = await self._store.load(digest)
         # No statement moves expires_at beyond ends_at; whoever else does so, the session ends in time.
         return record if record is None or record.ends_at > record.now else None
 
@@ -94,6 +95,7 @@ class SessionManager:
         self,
         data: dict[str, Any],
         *,
+        plaintext: bytes | None = None,
         device: Device = NOWHERE,
         max_age_seconds: int | None = None,
         replaces: bytes | None = None,
@@ -101,9 +103,10 @@ class SessionManager:
     ) -> tuple[str, OpenSession]:
         """A new session and the id for its cookie; *replaces* is the digest of the session that it ends.
 
-        With *must_replace*, raises :exc:`SessionGone` when that session has ended already.
+        *plaintext* is *data*, encoded, for who has it already. With *must_replace*, raises :exc:`SessionGone` when that
+        session has ended already.
         """
-        plaintext = encode(data)
+        plaintext = encode(data) if plaintext is None else plaintext
         owner = owner_of(data)
         for _ in range(ID_ATTEMPTS):
             session_id = new_session_id()
@@ -135,15 +138,18 @@ class SessionManager:
         session: OpenSession,
         data: dict[str, Any],
         *,
+        plaintext: bytes | None = None,
         ages: bool = False,
         max_age_seconds: int | None = None,
     ) -> OpenSession | None:
         """Store *data*, merged with what other requests saved since *session* was loaded.
 
-        None where nothing is left in the session: then its row is deleted. With *ages* the session ends
-        *max_age_seconds* from now, within the timeouts. Raises :exc:`SessionGone` when the session has ended meanwhile.
+        None where nothing is left in the session: then its row is deleted. *plaintext* is *data*, encoded, for who has
+        it already. With *ages* the session ends *max_age_seconds* from now, within the timeouts. Raises
+        :exc:`SessionGone` when the session has ended meanwhile.
         """
-        change = Update(self._changes, session, data, ages, max_age_seconds)
+        plaintext = encode(data) if plaintext is None else plaintext
+        change = Update(self._changes, session, data, plaintext=plaintext, ages=ages, max_age=max_age_seconds)
         # New times are counted from the database's clock at the time of the save, which only an update brings.
         save = change(session.record) if data and not ages else None
         if save is None or not await self._store.save(save):
@@ -193,6 +199,7 @@ class SessionManager:
         session: OpenSession,
         data: dict[str, Any],
         *,
+        plaintext: bytes | None = None,
         renewed: bool = False,
         device: Device | None = None,
         max_age_seconds: int | None = None,
@@ -201,9 +208,18 @@ class SessionManager:
 
         With *renewed* (a login) the absolute timeout starts anew. Raises :exc:`SessionGone` when the session has ended.
         """
+        plaintext = encode(data) if plaintext is None else plaintext
         for _ in range(ID_ATTEMPTS):
             session_id = new_session_id()
-            move = Rotation(self._changes, session, data, session_id=session_id, device=device, max_age=max_age_seconds)
+            move = Rotation(
+                self._changes,
+                session,
+                data,
+                plaintext=plaintext,
+                session_id=session_id,
+                device=device,
+                max_age=max_age_seconds,
+            )
             try:
                 record = await self._store.rotate(
                     session.record.digest, move, renewed=renewed, cap=self._cap(owner_of(data))

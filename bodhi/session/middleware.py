@@ -11,19 +11,14 @@ from aiohttp.typedefs import Handler, Middleware
 
 from bodhi.session import aiohttp_keys
 from bodhi.session.errors import SessionError
-from bodhi.session.request_session import REQUEST_SESSION, RequestSession
+from bodhi.session.request_session import REQUEST_SESSION, RequestSession, remote_of
 from bodhi.session.service import DefaultSessionService
 from bodhi.session.session import Session
 
+# By the writer of the response, which a request shares with its clones; each clone has request keys of its own.
+Registry = MutableMapping[AbstractStreamWriter, RequestSession]
+
 SESSIONS = web.AppKey("SESSIONS", DefaultSessionService)
-
-# Found by the writer of the response, which a request shares with its clones; each clone has request keys of its own.
-Visits = MutableMapping[AbstractStreamWriter, RequestSession]
-
-
-def remote_of(request: web.Request) -> str | None:
-    """The address of who is at the other end of the connection."""
-    return request.remote
 
 
 def setup(
@@ -43,13 +38,13 @@ def setup(
     """
     app[SESSIONS] = service
     app.cleanup_ctx.append(_opened)
-    visits: Visits = WeakKeyDictionary()
-    app.middlewares.append(session_middleware(service, visits, max_age=max_age, client_of=client_of))
+    registry: Registry = WeakKeyDictionary()
+    app.middlewares.append(session_middleware(service, registry, max_age=max_age, client_of=client_of))
 
     async def before_headers(request: web.Request, response: web.StreamResponse) -> None:
-        visit = visits.get(request.writer)
-        if visit is not None:
-            await _before_headers(visit, response)
+        current = registry.get(request.writer)
+        if current is not None:
+            await _before_headers(current, response)
 
     app.on_response_prepare.append(before_headers)
 
@@ -75,71 +70,72 @@ async def _opened(app: web.Application) -> AsyncIterator[None]:
 
 def session_middleware(
     service: DefaultSessionService,
-    visits: Visits,
+    registry: Registry,
     *,
     max_age: int | None = None,
     client_of: Callable[[web.Request], str | None] = remote_of,
 ) -> Middleware:
-    """The middleware that :func:`setup` installs; the visit of each request is found in *visits*."""
+    """The middleware that :func:`setup` installs; the session of each request is found in *registry*."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        visit = RequestSession(service, request, remote=client_of(request), max_age=max_age, supports_save=True)
-        visits[request.writer] = request[REQUEST_SESSION] = visit
-        request[aiohttp_keys.STORAGE] = visit
+        current = RequestSession(service, request, supports_save=True, max_age=max_age, client_of=client_of)
+        registry[request.writer] = current
+        request[REQUEST_SESSION] = request[aiohttp_keys.STORAGE] = current
         try:
             response = await handler(request)
         except web.HTTPException as answer:
-            visit.is_finished = True
-            if visit.session is not None and visit.session.is_due():
-                await _finish(visit, visit.session, answer)
+            await _finish(current, answer)
             raise
         except BaseException as error:
-            visit.lose(f"the handler failed with {type(error).__name__}")
+            current.lose(f"the handler failed with {type(error).__name__}")
             raise
-        visit.is_finished = True
-        if visit.session is not None and visit.session.is_due():
-            await _finish(visit, visit.session, response)
+        await _finish(current, response)
         return response
 
     return middleware
 
 
-async def _finish(visit: RequestSession, session: Session, response: web.StreamResponse) -> None:
-    """Keep what the handler changed, while an error can still take the place of *response*."""
+async def _finish(current: RequestSession, response: web.StreamResponse) -> None:
+    """Save what the handler changed, while an error can still take the place of *response*."""
+    current.is_finished = True
+    session = current.session
+    if session is None or not session.is_touched:
+        return
     status = getattr(response, "status", 500)  # what is no response at all becomes one of 500
     if status >= 500:
-        visit.lose(f"the response is {status}")
+        current.lose(f"the response is {status}")
         return
     try:
-        await visit.keep(session)
+        await current.commit(session)
     except Exception as error:
-        visit.lose(str(error))  # whatever is shown instead, it is not tried again behind it
+        current.lose(str(error))  # whatever is shown instead, it is not tried again behind it
         if not response.prepared or not isinstance(error, SessionError):
             raise
 
 
-async def _before_headers(visit: RequestSession, response: web.StreamResponse) -> None:
-    """Keep what a stream's handler changed, or a middleware around :func:`setup`'s; tell the browser, and caches.
+async def _before_headers(current: RequestSession, response: web.StreamResponse) -> None:
+    """Save what a stream's handler changed, or a middleware around :func:`setup`'s; set the headers.
 
     Only here, since a middleware may have put another response in the place of the handler's.
     """
-    if visit.session is not None and visit.session.is_due():
-        await _keep_before_headers(visit, visit.session, response)
-    if visit.session is not None or visit.has_looked:
-        visit.tell(response)
-    visit.headers_are_out = True
+    session = current.session
+    if session is not None and session.is_touched:
+        await _commit_before_headers(current, session, response)
+    if current.is_used:
+        current.set_headers(response)
+    current.headers_sent = True
 
 
-async def _keep_before_headers(visit: RequestSession, session: Session, response: web.StreamResponse) -> None:
+async def _commit_before_headers(current: RequestSession, session: Session, response: web.StreamResponse) -> None:
     if response.status >= 500:
-        visit.lose(f"the response is {response.status}")
+        current.lose(f"the response is {response.status}")
         return
     try:
-        await visit.keep(session)
+        await current.commit(session)
     except SessionError as error:
         # The handler of a stream can still answer with the error. After the handler aiohttp has laid out the response
         # already: the connection ends without one, rather than with a success that is none.
-        if visit.is_finished:
-            visit.lose(str(error))
+        if current.is_finished:
+            current.lose(str(error))
         raise

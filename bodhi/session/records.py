@@ -14,7 +14,11 @@ class Record(Struct, frozen=True, gc=False):
     """A value that nobody changes; :func:`msgspec.structs.replace` makes another. Its ``repr`` shows no data."""
 
     def __repr__(self) -> str:
-        shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in {"data", "seal"})
+        shown = (
+            f"{name}={getattr(self, name)!r}"
+            for name in self.__struct_fields__
+            if name not in {"data", "plaintext", "seal"}
+        )
         return f"{type(self).__name__}({', '.join(shown)})"
 
 

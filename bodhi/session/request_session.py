@@ -1,12 +1,12 @@
-"""One request's dealings with its session: load it, keep what changed, tell the browser.
+"""The session of one request: load it, commit what changed, and set the headers that this takes.
 
-Keeping and telling are apart, since ``session.save()`` keeps before there is a response to tell.
+Committing and setting headers are apart, since ``session.save()`` commits before there is a response.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any, TypeVar
 from weakref import ref
 
@@ -16,12 +16,12 @@ from aiohttp import hdrs, web
 from bodhi.session.changes import OpenSession
 from bodhi.session.cookie import claims_https
 from bodhi.session.errors import SessionGone, SessionNotSaved, SessionUnavailable
-from bodhi.session.handles import digest_of, is_session_id
+from bodhi.session.handles import parse_session_id
 from bodhi.session.manager import SessionManager
-from bodhi.session.owner import owner_of
+from bodhi.session.pending import Change, Pending, decide
 from bodhi.session.records import Device, SessionRecord
 from bodhi.session.responses import SessionGoneResponse, SessionUnavailableResponse, keep_from_caches
-from bodhi.session.session import PendingChange, Session
+from bodhi.session.session import Session
 
 LONGEST_USER_AGENT = 512
 
@@ -30,125 +30,139 @@ Answer = TypeVar("Answer")
 log = logging.getLogger(__name__)
 
 
+def remote_of(request: web.Request) -> str | None:
+    """The address of who is at the other end of the connection."""
+    return request.remote
+
+
 class RequestSession(aiohttp_session.AbstractStorage):
-    """What aiohttp-session calls a storage, for one request: so it knows the request also in ``new_session()``."""
+    """What aiohttp-session calls a storage, for one request: so it knows the request also in ``new_session()``.
+
+    It does not hold the request, which holds it: such a cycle would keep both, with the session's data, until the
+    garbage collector comes by, and make it come by often.
+    """
+
+    # What is set here is so for most requests, and costs nothing there.
+    session: Session | None = None  # what was asked for; not in the request, which a middleware may clone
+    is_used = False  # somebody asked for the session: the response depends on who asks
+    is_finished = False  # the handler has returned, and its change was committed
+    headers_sent = False
+    _found: SessionRecord | None = None  # the row of the visitor's session, not decrypted
+    _is_found = False  # or it is known that there is none
+    _session_id: str | None = None  # what the browser holds, or will after this response
+    _live_digest: bytes | None = None  # the row that this request has seen live
+    _set_cookie: str | None = None  # a header that the response still has to carry
+    _is_committing = False
+    _committed: asyncio.Event | None = None  # where another task waits for the end of a commit
 
     def __init__(
         self,
-        keeper: SessionManager,
+        manager: SessionManager,
         request: web.Request,
         *,
-        remote: str | None,
-        max_age: int | None,
         supports_save: bool,
+        max_age: int | None = None,
+        client_of: Callable[[web.Request], str | None] = remote_of,
     ) -> None:
-        """*remote* is the client's address.
+        """*supports_save* allows ``session.save()``: it needs somebody who sets the headers later.
 
-        *saves_at_once* allows ``session.save()``: it needs somebody who tells the browser before the headers.
+        *client_of* gives the client's address.
         """
         # Not super().__init__: what it prepares for every request is never used here.
-        self._keeper = keeper
-        # Not the request itself, which holds this visit: such a cycle would keep both, with the session's data, until
-        # the garbage collector comes by, and make it come by often.
-        self._headers = request.headers
+        self._manager = manager
         self._request = ref(request)
-        self._remote = remote
+        self._headers = request.headers
+        self._supports_save = supports_save
         self._max_age = max_age
-        self.session: Session | None = None  # what was asked for; not in the request, which a middleware may clone
-        self._found: SessionRecord | None = None  # its row, not opened
-        self._knows_row = False  # or that there is none
-        self.has_looked = False  # for the row: the response depends on who asks
-        self._session_id: str | None = None  # what the browser holds, or will after this response
-        self._live_digest: bytes | None = None  # the row that this request has seen live
-        self._set_cookie: str | None = None  # a header that the response still has to carry
-        self._for_sessions = ref(self) if supports_save else None
-        self.is_finished = False  # the handler has returned, and its change was kept
-        self.headers_are_out = False
-        self._keeping: asyncio.Lock | None = None
+        self._client_of = client_of
 
     async def load_session(self, request: web.Request) -> Session:
         """The visitor's session, or a new one; raises :exc:`SessionUnavailable`, never a new one in its place."""
-        if (loaded := self.session) is not None:
-            return loaded
-        found = await self.find()
-        stored = await self._keeper.open_found(found) if found is not None else None
-        if (loaded := self.session) is not None:
-            return loaded  # two tasks of one handler asked at once: they share the first answer
-        self.session = Session(stored, max_age=self._max_age, visit=self._for_sessions, was_loaded=True)
-        self._live_digest = stored.record.digest if stored else None
+        if self.session is None:
+            found = await self.find()
+            stored = await self._manager.open_found(found) if found is not None else None
+            if self.session is None:  # or two tasks of one handler asked at once: they share the first answer
+                self._live_digest = stored.record.digest if stored is not None else None
+                return self._begin(stored)
         return self.session
 
-    async def find(self) -> SessionRecord | None:
-        """The row of the visitor's session as it was loaded, or None; for who may know already what is in it.
+    async def new_session(self) -> Session:
+        """A new session that takes the place of the visitor's present one when it is saved."""
+        self.is_used = True
+        return self._begin(None, replaces=True)
 
-        It is loaded once, and is what is opened when somebody asks for the session itself.
+    async def find(self) -> SessionRecord | None:
+        """The stored record, not decrypted, or None; for callers that cache its content.
+
+        It is loaded once, and is what is decrypted when somebody asks for the session itself.
         """
-        if self._knows_row:
+        if self._is_found:
             return self._found
-        self.has_looked = True
+        self.is_used = True
         session_id = self._cookie_value()
         try:
-            found = await self._keeper.find(session_id) if session_id is not None else None
+            found = await self._manager.find(session_id) if session_id is not None else None
         except SessionUnavailable as error:
-            self._keeper.counters.unavailable += 1
+            self._manager.counters.unavailable += 1
             raise SessionUnavailableResponse from error
-        self._found, self._knows_row = found, True
+        self._found, self._is_found = found, True
         self._live_digest = found.digest if found is not None else None
         return found
 
     def note_use(self, record: SessionRecord) -> None:
-        """The visitor uses the session in *record*, though nobody opened it."""
-        self._keeper.note_use(record)
-
-    async def new_session(self) -> Session:
-        """A new session that takes the place of the visitor's present one when it is saved."""
-        self.session = Session(None, max_age=self._max_age, visit=self._for_sessions)
-        return self.session
+        """The visitor uses the session in *record*, though nobody decrypted it."""
+        self._manager.note_use(record)
 
     async def save_session(
         self, request: web.Request, response: web.StreamResponse, session: aiohttp_session.Session
     ) -> None:
-        """Save the session and tell the browser what that needs."""
+        """Save the session, and set the headers that this takes."""
         if not isinstance(session, Session):
             raise TypeError(f"this storage keeps its own sessions, not {type(session).__name__}")
-        await self.keep(session)
-        self.tell(response)
+        await self.commit(session)
+        self.set_headers(response)
 
-    def tell(self, response: web.StreamResponse) -> None:
-        """Put into the headers what the browser and the caches between have to know."""
+    def set_headers(self, response: web.StreamResponse) -> None:
+        """Put into *response* what the browser and the caches between have to know."""
         if self._set_cookie is not None:
             response.headers.add(hdrs.SET_COOKIE, self._set_cookie)
             self._set_cookie = None
         keep_from_caches(response)
 
-    def lose(self, why: str) -> None:
-        """Say loudly that a change is not kept."""
+    def lose(self, reason: str) -> None:
+        """Drop what was not saved, and log it loudly."""
         session = self.session
-        if session is not None and session.is_due():
-            self._keeper.counters.lost_changes += 1
-            log.warning("a change of session %s is lost: %s", session.identity or "(new)", why)
+        if session is not None and not session.is_dropped and session.is_changed:
+            self._manager.counters.lost_changes += 1
+            log.warning("a change of session %s is lost: %s", session.identity or "(new)", reason)
             session.is_dropped = True  # nothing later may keep half of it
 
-    async def keep(self, session: Session) -> None:
-        """Store what changed, at once. Of a session that has ended meanwhile nothing is stored, and nobody is told."""
-        if not session.is_due():
+    async def commit(self, session: Session) -> None:
+        """Store what changed, at once. Of a session that has ended meanwhile nothing is stored, and nothing raised."""
+        while self._is_committing:  # another task of the handler saves: what it left to save comes after it
+            await self._end_of_commit()
+        if session.is_dropped or not session.is_touched:
             return
-        self._keeping = self._keeping or asyncio.Lock()
-        contended = self._keeping.locked()
-        async with self._keeping:  # another task of the handler may be saving: what it left to save comes after it
-            if contended and not session.is_due():
-                return
-            taken = session.taken()
-            try:
-                await self._keep(session, taken)
-            except BaseException as error:
-                session.put_back(taken)
-                if isinstance(error, SessionUnavailable):
-                    self._keeper.counters.unavailable += 1
-                    # A stream fails as a stream: no second response can be written into it.
-                    if not self.headers_are_out:
-                        raise SessionUnavailableResponse from error
-                raise
+        change = session.take()
+        pending = decide(session.stored, change, headers_sent=self.headers_sent)
+        if pending is Pending.NOTHING:
+            return
+        self._is_committing = True
+        try:
+            await self._write(pending, session, change)
+        except BaseException as error:
+            session.put_back(change)
+            if isinstance(error, SessionUnavailable):
+                self._manager.counters.unavailable += 1
+                # A stream fails as a stream: no second response can be written into it.
+                if not self.headers_sent:
+                    raise SessionUnavailableResponse from error
+            raise
+        finally:
+            self._is_committing = False
+            if self._committed is not None:
+                self._committed.set()
+                self._committed = None
 
     async def atomically(
         self, session: Session, change: Callable[[dict[str, Any], int], Answer], max_age_seconds: int | None
@@ -157,85 +171,82 @@ class RequestSession(aiohttp_session.AbstractStorage):
         if session.stored is None:
             raise SessionGone
         try:
-            stored, answer = await self._keeper.atomically(
+            stored, answer = await self._manager.atomically(
                 session.stored.record.digest, change, max_age_seconds=max_age_seconds
             )
         except SessionUnavailable as error:
-            self._keeper.counters.unavailable += 1
+            self._manager.counters.unavailable += 1
             raise SessionUnavailableResponse from error
         session.adopt(stored)
         return answer
 
     async def revoked(self, session: Session) -> None:
-        """Returns when the session has ended; see :meth:`Session.revoked`."""
+        """Return when the session has ended; see :meth:`Session.revoked`."""
         while (stored := session.stored) is not None:
-            await self._keeper.revocations.ended(stored.record.digest)
-            async with self._keeping or nullcontext():  # this request itself may just have moved it to another id
-                if session.stored is None or session.stored.record.digest == stored.record.digest:
-                    return
+            await self._manager.revocations.ended(stored.record.digest)
+            while self._is_committing:  # this request itself may just have moved it to another id
+                await self._end_of_commit()
+            if session.stored is None or session.stored.record.digest == stored.record.digest:
+                return
 
-    async def _keep(self, session: Session, taken: PendingChange) -> None:
-        if session.stored is None or taken.is_invalidated:
-            if taken.data and not self.headers_are_out:
-                await self._begin(session, taken)
-            elif taken.data:
-                await self._end_late(session, taken)
-            else:
-                await self._end(session, taken)
-        elif taken.data and (taken.wants_rotation or owner_of(taken.data) != session.stored.record.user_id):
-            await self._rotate(session, session.stored, taken)
-        else:
-            await self._save(session, session.stored, taken)
+    def _begin(self, stored: OpenSession | None, *, replaces: bool = False) -> Session:
+        backend = ref(self) if self._supports_save else None
+        self.session = Session(stored, max_age=self._max_age, backend=backend, replaces=replaces)
+        return self.session
 
-    async def _end(self, session: Session, taken: PendingChange) -> None:
-        if taken.is_invalidated:
-            self._set_cookie = None  # an id that this request made goes to nobody, even if its row cannot be deleted
-        digest = self._replaced_digest(session)
-        if digest is not None:
-            owner = session.stored.record.user_id if session.stored is not None else None
-            await self._keeper.delete(digest, user_id=owner)
-        if self._cookie_value() is None:
-            self._session_id = self._set_cookie = None  # the browser never heard of it
-        elif taken.is_invalidated:
-            self._forget()
-        session.was_stored(None, taken)
+    async def _end_of_commit(self) -> None:
+        self._committed = self._committed or asyncio.Event()
+        await self._committed.wait()
 
-    async def _end_late(self, session: Session, taken: PendingChange) -> None:
-        if taken.is_invalidated:
-            await self._end(session, taken)
-        self._need_headers()
+    async def _write(self, pending: Pending, session: Session, change: Change) -> None:
+        match pending:
+            case Pending.UPDATE:
+                await self._update(session, change)
+            case Pending.CREATE:
+                await self._create(session, change)
+            case Pending.ROTATE:
+                await self._rotate(session, change)
+            case Pending.DELETE:
+                await self._delete(session, change)
+        if pending is Pending.LOST or (pending is Pending.DELETE and change.data):
+            raise SessionNotSaved("a new session id needs a cookie, and the response's headers are out")
 
-    async def _begin(self, session: Session, taken: PendingChange) -> None:
+    async def _create(self, session: Session, change: Change) -> None:
         replaces = self._replaced_digest(session)
         with self._failing_closed(session):
-            session_id, stored = await self._keeper.create(
-                taken.data,
+            session_id, stored = await self._manager.create(
+                change.data,
+                plaintext=change.plaintext,
                 device=self._device(),
                 max_age_seconds=session.max_age if session.row_seconds is None else session.row_seconds,
                 replaces=replaces,
                 # What was read from a session that has ended since may be in this one: it would live on in it.
                 must_replace=replaces is not None and replaces == self._live_digest,
             )
-        self._was_issued(session_id, session, stored, taken)
+        self._was_issued(session_id, session, stored, change)
 
-    async def _rotate(self, session: Session, stored: OpenSession, taken: PendingChange) -> None:
-        self._need_headers()
-        owner = owner_of(taken.data)
+    async def _rotate(self, session: Session, change: Change) -> None:
+        assert session.stored is not None
+        before = session.stored.record.user_id
         with self._failing_closed(session):
-            session_id, rotated = await self._keeper.rotate(
-                stored,
-                taken.data,
-                renewed=taken.wants_renewal or (owner is not None and owner != stored.record.user_id),
+            session_id, rotated = await self._manager.rotate(
+                session.stored,
+                change.data,
+                plaintext=change.plaintext,
+                renewed=change.is_renewed or (change.user_id is not None and change.user_id != before),
                 device=self._device(),
                 max_age_seconds=session.max_age,
             )
-        self._was_issued(session_id, session, rotated, taken)
+        self._was_issued(session_id, session, rotated, change)
 
-    async def _save(self, session: Session, stored: OpenSession, taken: PendingChange) -> None:
+    async def _update(self, session: Session, change: Change) -> None:
+        assert session.stored is not None
         # aiohttp-session's max_age counts from the last save, for the cookie and for the row.
-        ages = session.max_age is not None or session.max_age != session.stored_max_age
+        ages = session.max_age is not None or change.has_new_max_age
         try:
-            saved = await self._keeper.save(stored, taken.data, ages=ages, max_age_seconds=session.max_age)
+            saved = await self._manager.save(
+                session.stored, change.data, plaintext=change.plaintext, ages=ages, max_age_seconds=session.max_age
+            )
         except SessionGone:
             session.is_dropped = True
             return
@@ -243,12 +254,25 @@ class RequestSession(aiohttp_session.AbstractStorage):
             self._forget()
         elif ages and (session_id := self._session_id or self._cookie_value()) is not None:
             self._remember(session_id, session)
-        session.was_stored(saved, taken)
+        session.was_stored(saved, change)
 
-    def _was_issued(self, session_id: str, session: Session, stored: OpenSession, taken: PendingChange) -> None:
+    async def _delete(self, session: Session, change: Change) -> None:
+        if change.is_invalidated:
+            self._set_cookie = None  # an id that this request made goes to nobody, even if its row cannot be deleted
+        digest = self._replaced_digest(session)
+        if digest is not None:
+            owner = session.stored.record.user_id if session.stored is not None else None
+            await self._manager.delete(digest, user_id=owner)
+        if self._cookie_value() is None:
+            self._session_id = self._set_cookie = None  # the browser never heard of it
+        elif change.is_invalidated:
+            self._forget()
+        session.was_stored(None, change)
+
+    def _was_issued(self, session_id: str, session: Session, stored: OpenSession, change: Change) -> None:
         self._live_digest = stored.record.digest
         self._remember(session_id, session)
-        session.was_stored(stored, taken)
+        session.was_stored(stored, change)
 
     @contextmanager
     def _failing_closed(self, session: Session) -> Iterator[None]:
@@ -258,16 +282,12 @@ class RequestSession(aiohttp_session.AbstractStorage):
             session.is_dropped = True
             raise SessionGoneResponse from error
 
-    def _need_headers(self) -> None:
-        if self.headers_are_out:
-            raise SessionNotSaved("a new session id needs a cookie, and the response's headers are out")
-
     def _remember(self, session_id: str, session: Session) -> None:
         self._session_id = session_id
-        if not self.headers_are_out:
-            self._set_cookie = self._keeper.cookie.set(session_id, session.max_age)
-            if not self._keeper.cookie.secure and self._is_https():
-                self._keeper.warn_of_insecure_cookie()
+        if not self.headers_sent:
+            self._set_cookie = self._manager.cookie.set(session_id, session.max_age)
+            if not self._manager.cookie.secure and self._is_https():
+                self._manager.warn_of_insecure_cookie()
 
     def _is_https(self) -> bool:
         """Whether the browser seems to have come over https; good enough for a warning, since anybody can say so."""
@@ -276,26 +296,27 @@ class RequestSession(aiohttp_session.AbstractStorage):
 
     def _forget(self) -> None:
         self._session_id = None
-        if not self.headers_are_out:
-            self._set_cookie = self._keeper.cookie.removal()
+        if not self.headers_sent:
+            self._set_cookie = self._manager.cookie.removal()
 
     def _replaced_digest(self, session: Session) -> bytes | None:
-        """The digest of the row that ends when *session*, a new one or one that was invalidated, is kept."""
+        """The digest of the row that ends when *session*, a new one or one that was invalidated, is committed."""
         if session.stored is not None:
             return session.stored.record.digest
         session_id = self._session_id or self._cookie_value()
-        if session.was_loaded or session_id is None or not is_session_id(session_id):
-            return None  # loading it found no row: an unknown cookie costs no write
-        return digest_of(session_id)
+        # Where it was looked for, there is no row: an unknown cookie costs no write.
+        return parse_session_id(session_id) if session.replaces and session_id is not None else None
 
     def _cookie_value(self) -> str | None:
-        return self._keeper.cookie.read(self._headers.getall(hdrs.COOKIE, ()))
+        return self._manager.cookie.read(self._headers.getall(hdrs.COOKIE, ()))
 
     def _device(self) -> Device:
+        request = self._request()
         agent = self._headers.get(hdrs.USER_AGENT)
         if agent is not None:
             agent = "".join(character if character.isprintable() else "\ufffd" for character in agent)
-        return Device(self._remote, agent[:LONGEST_USER_AGENT] if agent else None)
+        remote = self._client_of(request) if request is not None else None
+        return Device(remote, agent[:LONGEST_USER_AGENT] if agent else None)
 
 
 REQUEST_SESSION = web.RequestKey("REQUEST_SESSION", RequestSession)

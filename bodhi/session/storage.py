@@ -14,29 +14,27 @@ class SessionStorage(aiohttp_session.AbstractStorage):
     With *max_age* (seconds) cookies say Max-Age, and no session lives longer than that.
     """
 
-    def __init__(self, keeper: SessionManager, *, max_age: int | None = None) -> None:
-        super().__init__(cookie_name=keeper.cookie.full_name, max_age=max_age)
-        self._keeper = keeper
+    def __init__(self, manager: SessionManager, *, max_age: int | None = None) -> None:
+        super().__init__(cookie_name=manager.cookie.full_name, max_age=max_age)
+        self._manager = manager
 
     async def load_session(self, request: web.Request) -> Session:
         """The visitor's session, or a new one; raises :exc:`SessionUnavailable`, never a new one in its place."""
-        return await self.visit(request).load_session(request)
+        return await self._current(request).load_session(request)
 
     async def new_session(self) -> Session:
         """A new session that takes the place of the visitor's present one when it is saved."""
-        return Session(None, max_age=self.max_age)
+        return Session(None, max_age=self.max_age, replaces=True)
 
     async def save_session(
         self, request: web.Request, response: web.StreamResponse, session: aiohttp_session.Session
     ) -> None:
         """Save the session and tell the browser what that needs."""
-        await self.visit(request).save_session(request, response, session)
+        await self._current(request).save_session(request, response, session)
 
-    def visit(self, request: web.Request) -> RequestSession:
-        """The one visit of *request*."""
-        visit = request.get(REQUEST_SESSION)
-        if visit is None:
-            visit = request[REQUEST_SESSION] = RequestSession(
-                self._keeper, request, remote=request.remote, max_age=self.max_age, supports_save=False
-            )
-        return visit
+    def _current(self, request: web.Request) -> RequestSession:
+        current = request.get(REQUEST_SESSION)
+        if current is None:
+            current = RequestSession(self._manager, request, supports_save=False, max_age=self.max_age)
+            request[REQUEST_SESSION] = current
+        return current

@@ -11,14 +11,13 @@ from aiohttp.test_utils import TestClient
 from bodhi.database import Database, Schema, open_database
 from bodhi.server.access.errors import NotSignedIn
 from bodhi.server.access.principal import ANONYMOUS, AuthContext, SessionUser
-from bodhi.server.access.recent_login import RecentLogin
+from bodhi.server.access.profiles import Profiles
+from bodhi.server.access.recent_login import RECENT_LOGIN, RecentLogin
 from bodhi.server.access.scopes import Role
 from bodhi.server.authentication.authenticator import AUTHENTICATOR
 from bodhi.server.authentication.guard import routes_of
 from bodhi.server.http.errors import error_middleware
 from bodhi.server.http.operations import Operation
-from bodhi.server.services import RECENT_LOGIN
-from bodhi.server.users.profiles import Profiles
 from bodhi.session import DefaultSessionService
 from bodhi.testing.clock import Clock
 from support.scripted_provider import ScriptedProvider

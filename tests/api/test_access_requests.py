@@ -9,8 +9,7 @@ from bodhi.oidc import ProviderLacks, ProviderRefused, ProviderUnavailable
 from bodhi.server.access.principal import ApiToken, ExternalApp, SessionUser
 from bodhi.server.access.scopes import Role, TokenScope, UserScope
 from bodhi.server.roles.api import OPERATIONS
-from bodhi.server.roles.service import AccessRequests
-from bodhi.server.services import ACCESS_REQUESTS
+from bodhi.server.roles.service import ACCESS_REQUESTS, AccessRequests
 
 ASK = ("POST", "/user/request-access")
 LOOK = ("GET", "/user/request-status")

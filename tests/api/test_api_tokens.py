@@ -9,9 +9,8 @@ from bodhi.server.access.errors import ApiError
 from bodhi.server.access.gate import SESSION_POWER_USER
 from bodhi.server.access.principal import ApiToken, ExternalApp
 from bodhi.server.access.scopes import Role, TokenScope, UserScope
-from bodhi.server.services import API_TOKENS
 from bodhi.server.tokens.api import OPERATIONS
-from bodhi.server.tokens.service import ApiTokens
+from bodhi.server.tokens.service import API_TOKENS, ApiTokens
 
 MALFORMED = (400, "json_rejection_error")
 NOT_FOUND = (404, "entity_error-not_found")

@@ -6,17 +6,16 @@ import pytest
 
 from bodhi.oidc.errors import ProviderRefused, ProviderUnavailable
 from bodhi.server.access.gate import USER_OR_APP
+from bodhi.server.access.instance import Instance, Status
 from bodhi.server.access.principal import ApiToken, ExternalApp
 from bodhi.server.access.scopes import TokenScope, UserScope
 from bodhi.server.apps.api import OPERATIONS
 from bodhi.server.apps.entity_gate import ids_in
 from bodhi.server.apps.entity_gate_http import only_approved
-from bodhi.server.apps.service import DRAFT_MS, AppAccessRequests
+from bodhi.server.apps.service import APP_ACCESS_REQUESTS, DRAFT_MS, AppAccessRequests
 from bodhi.server.http.input import parameter_of
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.responses import answer
-from bodhi.server.services import APP_ACCESS_REQUESTS
-from bodhi.server.setup.instance import Instance, Status
 from support.scripted_consents import SCOPE, ScriptedConsents
 
 MALFORMED = (400, "json_rejection_error")

@@ -7,11 +7,11 @@ import pytest
 from bodhi import logs
 from bodhi.server.access.principal import ApiToken, ExternalApp
 from bodhi.server.access.scopes import TokenScope, UserScope
-from bodhi.server.services import SETTINGS_SERVICE
 from bodhi.server.settings.api import OPERATIONS
-from bodhi.server.settings.service import SettingsService, editable_settings
+from bodhi.server.settings.service import SETTINGS_SERVICE, SettingsService
+from bodhi.server.tokens import editable_settings
 from bodhi.server.tokens.service import ApiTokens
-from bodhi.settings import BY_NAME, load_settings
+from bodhi.settings import BODHI_LOG_LEVEL, BY_NAME, load_settings
 from bodhi.settings.export import INTRODUCTION
 
 MALFORMED = (400, "json_rejection_error")
@@ -22,6 +22,11 @@ LEVEL, LIFETIME, MEMORY = (
     "/settings/BODHI_API_TOKEN_LIFETIME",
     "/settings/BODHI_TOKEN_MEMORY",
 )
+
+
+def editable(tokens):
+    """What may be changed in service."""
+    return {BODHI_LOG_LEVEL: logs.set_level, **editable_settings(tokens)}
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +61,7 @@ def open_book(application, tokens, clock):
     """The book of settings, to be entered."""
 
     def open_book(settings, **options):
-        return SettingsService(settings, application, editable=editable_settings(tokens), clock=clock, **options)
+        return SettingsService(settings, application, editable=editable(tokens), clock=clock, **options)
 
     return open_book
 
@@ -71,7 +76,7 @@ async def api(serve, open_book, load):
 @pytest.fixture
 async def bare(serve, load):
     """The handlers on settings that are stored nowhere."""
-    book = SettingsService(load(), None, editable=editable_settings(ApiTokens(None)))
+    book = SettingsService(load(), None, editable=editable(ApiTokens(None)))
     return await serve(OPERATIONS, {SETTINGS_SERVICE: book})
 
 
@@ -185,7 +190,7 @@ async def test_a_setting_is_changed_and_changed_back(api, tokens):
 
 def test_what_can_be_changed_is_said():
     """On the page about settings."""
-    assert [] == [name for name in editable_settings(ApiTokens(None)) if f"`{name}`" not in INTRODUCTION]
+    assert [] == [name for name in editable(ApiTokens(None)) if f"`{name}`" not in INTRODUCTION]
 
 
 async def test_the_log_is_made_to_tell_more(api):

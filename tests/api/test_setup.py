@@ -8,12 +8,11 @@ import pytest
 from bodhi.database import open_database
 from bodhi.keyring import Keyring
 from bodhi.oidc import ProviderLacks, ProviderRefused, ProviderUnavailable
+from bodhi.server.access.instance import INSTANCES, Instance, InstanceService, Status
 from bodhi.server.http import hosts
 from bodhi.server.http.public_url import PublicUrl
 from bodhi.server.http.request_filters import request_filter_middleware
-from bodhi.server.services import INSTANCES
 from bodhi.server.setup.api import OPERATIONS, SETUP, SetupService, own_address
-from bodhi.server.setup.instance import Instance, InstanceService, Status
 from bodhi.server.status import api as status
 
 GOOD = {"name": "my own server", "description": "for tests"}

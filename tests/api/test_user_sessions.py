@@ -7,14 +7,12 @@ import time
 import pytest
 
 from bodhi.oidc import ProviderLacks, ProviderUnavailable
-from bodhi.server.access.leases import Leases
+from bodhi.server.access.directory import DIRECTORY, Directory
 from bodhi.server.access.principal import ApiToken, ExternalApp
+from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.scopes import Role, TokenScope, UserScope
-from bodhi.server.services import USERS
 from bodhi.server.sessions import admin_api as admin_sessions
 from bodhi.server.sessions import api as user_sessions
-from bodhi.server.users.profiles import Profiles
-from bodhi.server.users.service import RoleChangeHooks, Users
 from bodhi.session import setup
 from bodhi.session.records import Device
 
@@ -59,15 +57,9 @@ class Desk:
 async def desk(serve, sessions, people, application, provider):
     """There is one person of each role at the provider."""
     provider.roles.update({f"id-{role.name.lower()}": str(role) for role in Role})
-    consequences = RoleChangeHooks(sessions.clear_sessions_for_user, sessions.flush)
-    users = Users(
-        provider,
-        people=people,
-        leases=Leases(application),
-        consequences=consequences,
-        has_anything=sessions.count_sessions_for_user,
-    )
-    services = {USERS: users}
+    directory = Directory(provider, people)
+    directory.has_anything.append(sessions.count_sessions_for_user)
+    services = {DIRECTORY: directory}
     operations = (*user_sessions.OPERATIONS, *admin_sessions.OPERATIONS)
     return Desk(await serve(operations, services, lambda app: setup(app, sessions)), sessions)
 

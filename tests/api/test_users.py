@@ -7,13 +7,13 @@ import pytest
 from api.conftest import session_user
 from bodhi.errors import BodhiError
 from bodhi.oidc import ProviderLacks, ProviderRefused, ProviderUnavailable
+from bodhi.server.access.directory import Directory
 from bodhi.server.access.errors import DatabaseUnavailable
 from bodhi.server.access.leases import Leases
 from bodhi.server.access.principal import ApiToken, ExternalApp
 from bodhi.server.access.scopes import Role, TokenScope, UserScope
-from bodhi.server.services import USERS
 from bodhi.server.users.api import OPERATIONS
-from bodhi.server.users.service import RoleChangeHooks, Users
+from bodhi.server.users.service import USERS, Users
 
 MALFORMED = (400, "json_rejection_error")
 OK = (200, None)
@@ -33,7 +33,7 @@ class Tokens:
         self.forgotten = []
         self.failures = []
 
-    async def disable(self, user_id):
+    async def disable(self, user_id, by):
         if self.failures:
             raise self.failures.pop()
         self.disabled.append(user_id)
@@ -50,13 +50,14 @@ def make_users(provider, sessions, tokens):
     """Makes the service of a node."""
 
     def make(people, leases):
-        consequences = RoleChangeHooks(sessions.clear_sessions_for_user, tokens.disable, (tokens.forgotten.append,))
+        people.forget_user.append(tokens.forgotten.append)
         return Users(
             provider,
+            directory=Directory(provider, people),
             people=people,
             leases=leases,
-            consequences=consequences,
-            has_anything=sessions.count_sessions_for_user,
+            end_sessions=sessions.clear_sessions_for_user,
+            on_removal=[tokens.disable],
         )
 
     return make
@@ -153,20 +154,20 @@ async def test_a_removal_is_noted_before_what_it_ends_is_looked_for(serve, appli
     """So that an approval which its user gives meanwhile is not missed; and it is looked for though noting it fails."""
     noted = []
 
-    async def looks(user_id):
+    async def looks(user_id, by):
         found = await people.find(user_id)
         noted.append(found is not None and found.is_removed)
 
     async def fails(_):
         raise BodhiError
 
-    consequences = RoleChangeHooks(sessions.clear_sessions_for_user, looks)
     users = Users(
         provider,
+        directory=Directory(provider, people),
         people=people,
         leases=Leases(application),
-        consequences=consequences,
-        has_anything=sessions.count_sessions_for_user,
+        end_sessions=sessions.clear_sessions_for_user,
+        on_removal=[looks],
     )
     api = await serve(OPERATIONS, {USERS: users})
     provider.roles.update(EVERYBODY)
@@ -407,7 +408,7 @@ async def test_ids_are_taken_as_they_are(api, people, provider):
 async def test_a_list_that_does_not_end_is_none(api, provider, monkeypatch):
     """Nobody waits for ever."""
     page = await provider.list_users("t", page=1, page_size=100)
-    monkeypatch.setattr("bodhi.server.users.service.MOST_PAGES", 3)
+    monkeypatch.setattr("bodhi.server.access.directory.MOST_PAGES", 3)
     asked = []
 
     async def endless(*_, **__):

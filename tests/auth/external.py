@@ -9,13 +9,13 @@ import aiohttp
 from bodhi.keyring import Keyring
 from bodhi.oidc.client import IdentityProvider
 from bodhi.server.access.errors import ApiError
+from bodhi.server.access.instance import Instance, InstanceService, Status
 from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.scopes import Role
 from bodhi.server.access.ttl_cache import TtlCache
 from bodhi.server.apps.external_apps import ExternalApps
 from bodhi.server.apps.service import AppAccessRequests
-from bodhi.server.setup.instance import Instance, InstanceService, Status
-from bodhi.server.users.profiles import Profiles
 from bodhi.testing import DevelopmentProvider
 
 APP = "another-app"

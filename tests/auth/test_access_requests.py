@@ -8,13 +8,14 @@ import pytest
 from bodhi.database import open_database
 from bodhi.errors import BodhiError
 from bodhi.oidc import ProviderLacks, ProviderRefused, ProviderUnavailable
+from bodhi.server.access.directory import ROLES_LEASE, Directory
 from bodhi.server.access.errors import ApiError
 from bodhi.server.access.leases import Leases
 from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.scopes import Role
 from bodhi.server.roles.service import AccessRequest, AccessRequests
-from bodhi.server.users.profiles import Profiles
-from bodhi.server.users.service import ROLES_LEASE, RoleChangeHooks, Users
+from bodhi.server.users.service import Users
 from support.scripted_provider import ScriptedProvider
 
 MANAGER = SessionUser("m-1", "manager", Role.MANAGER, "the manager's token")
@@ -317,9 +318,12 @@ async def test_an_equal_or_lower_role_by_now_is_no_obstacle(requests, people, pr
 async def test_a_role_that_is_changed_beside_an_approval_stays(requests, application, people, provider, sessions):
     """The approval waits, and looks then: in both orders the higher role is the one that stays."""
     await people.note("u-1", "alice", None)
-    consequences = RoleChangeHooks(lambda *_, **__: sessions.end("u-1", reason="approval", by="a-1"), people.remove)
     users = Users(
-        provider, people=people, leases=Leases(application), consequences=consequences, has_anything=people.find
+        provider,
+        directory=Directory(provider, people),
+        people=people,
+        leases=Leases(application),
+        end_sessions=lambda *_, **__: sessions.end("u-1", reason="approval", by="a-1"),
     )
     made = await requests.create("u-1", "alice")
     provider.gate.clear()
@@ -344,9 +348,14 @@ async def test_a_role_that_was_lost_beside_it_decides_nothing(
     await people.note(MANAGER.user_id, "manager", Role.MANAGER)
     await people.note("u-1", "alice", None)
     made = await requests.create("u-1", "alice")
-    consequences = RoleChangeHooks(lambda *_, **__: sessions.end("u-1", reason="approval", by="a-1"), people.remove)
     leases = Leases(application, clock=clock)
-    users = Users(provider, people=people, leases=leases, consequences=consequences, has_anything=people.find)
+    users = Users(
+        provider,
+        directory=Directory(provider, people),
+        people=people,
+        leases=leases,
+        end_sessions=lambda *_, **__: sessions.end("u-1", reason="approval", by="a-1"),
+    )
     begin = {
         "approve": lambda: requests.approve(made.id, Role.USER, MANAGER),
         "reject": lambda: requests.reject(made.id, MANAGER),

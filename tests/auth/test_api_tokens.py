@@ -8,11 +8,10 @@ import pytest
 from bodhi.database import DatabaseUnavailable
 from bodhi.server.access.errors import ApiError
 from bodhi.server.access.principal import ANONYMOUS, ApiToken, ExternalApp, SessionUser
+from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.scopes import Role, TokenScope, UserScope
 from bodhi.server.tokens import service as api_tokens
 from bodhi.server.tokens.service import LOOKUP_LENGTH, ApiTokens
-from bodhi.server.users.profiles import Profiles
-from session.raw_database import RawDatabase
 
 MINUTE = 60_000
 ALICE = SessionUser("alice", "Alice", Role.POWER_USER, "access-token")

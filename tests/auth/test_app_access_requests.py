@@ -7,13 +7,12 @@ import pytest
 from bodhi.database import DatabaseUnavailable
 from bodhi.oidc.errors import ProviderLacks, ProviderRefused, ProviderUnavailable
 from bodhi.server.access.errors import ApiError
+from bodhi.server.access.instance import Instance, Status
 from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.scopes import Role
 from bodhi.server.apps.records import asks_for_nothing, network_of, source_of, storable
-from bodhi.server.apps.service import DRAFT_MS, AppAccessRequests
-from bodhi.server.login.provider_sessions import UNDECIDED_MS, ProviderSessions
-from bodhi.server.setup.instance import Instance, Status
-from bodhi.server.users.profiles import Profiles
+from bodhi.server.apps.service import DRAFT_MS, UNDECIDED_MS, AppAccessRequests
 from support.scripted_consents import ScriptedConsents
 
 ALICE = SessionUser("alice", "Alice", Role.USER, "alices-token")
@@ -216,7 +215,6 @@ async def test_a_source_that_uses_its_limit_leaves_room_for_others():
 async def test_one_source_leaves_little_in_the_database(application, provider, instances, clock):
     """For hours it asks whenever it may, and has no more rows than fit in half an hour."""
     requests = AppAccessRequests(application, provider, instances, public_url="x", per_source=2, clock=clock)
-    sweeper = ProviderSessions(application, clock=clock)
     stored, most = [], 0
     for number in range(36):
         # Of every three, two wait for a person and one for nobody.
@@ -225,7 +223,7 @@ async def test_one_source_leaves_little_in_the_database(application, provider, i
         clock.advance(300_000)
         stored = [one for one in stored if await requests.by_id(one.id) is not None]
         most = max(most, len(stored))
-        await sweeper.sweep()
+        await requests.sweep()
 
     assert 2 <= most <= 2 * 3
 
@@ -589,16 +587,15 @@ async def test_own_approvals_are_listed(requests, clock):
     assert [([ids[2]], 2), ([ids[1]], 2), ([], 2)] == [([one.id for one in found], total) for found, total in pages]
 
 
-async def test_what_nobody_decided_is_swept_ten_minutes_later(requests, application, clock):
+async def test_what_nobody_decided_is_swept_a_day_later(requests, clock):
     """Who asks late is told that it expired; what somebody decided is kept."""
     draft, alone = await ask(requests), await ask(requests, wishes=None)
     denied = await requests.deny((await ask(requests)).id, "alice")
-    sweeper = ProviderSessions(application, clock=clock)
     clock.advance(DRAFT_MS + UNDECIDED_MS - 1)
-    assert 0 == await sweeper.sweep()
+    assert 0 == await requests.sweep()
 
     clock.advance(1)
-    assert 2 == await sweeper.sweep()
+    assert 2 == await requests.sweep()
     assert [None, None, denied.id] == [
         found and found.id for found in [await requests.by_id(one.id) for one in (draft, alone, denied)]
     ]

@@ -7,6 +7,7 @@ from bodhi.server.access.errors import ApiError
 from bodhi.server.access.principal import ApiToken, ExternalApp
 from bodhi.server.access.scopes import TokenScope
 from bodhi.server.authentication.bearer import BearerAuthenticator, token_in
+from bodhi.server.tokens.service import PREFIX
 
 SCHEME = (401, "auth_error-invalid_token")
 TOKEN = (401, "token_error-invalid_token")
@@ -20,6 +21,15 @@ class ApiTokens:
 class ExternalApps:
     async def authenticate(self, token):
         return ExternalApp("person", "name", None, "exchanged", token, "app")
+
+
+def bearer_authenticator(external_apps=None):
+    """Asks about API tokens, and about those of other applications where there is a provider."""
+    bearer = BearerAuthenticator()
+    if external_apps is not None:
+        bearer.add(external_apps.authenticate)
+    bearer.add(ApiTokens().authenticate, prefix=PREFIX)
+    return bearer
 
 
 @pytest.mark.parametrize(
@@ -77,7 +87,7 @@ def test_white_space_around_a_token_is_no_part_of_it(value, expected):
 )
 async def test_prefix_decides_who_is_asked(token, expected):
     """Exactly as it is written."""
-    context = await BearerAuthenticator(ApiTokens(), ExternalApps()).authenticate([f"Bearer {token}"])
+    context = await bearer_authenticator(ExternalApps()).authenticate([f"Bearer {token}"])
 
     assert expected is type(context)
     assert token in {getattr(context, "external_app_token", None), context.token}
@@ -85,7 +95,7 @@ async def test_prefix_decides_who_is_asked(token, expected):
 
 async def test_without_a_provider_api_tokens_alone_are_accepted():
     """There is nobody who could have signed another."""
-    bearer = BearerAuthenticator(ApiTokens(), None)
+    bearer = bearer_authenticator()
 
     assert "owner" == (await bearer.authenticate(["Bearer bodhiapp_abcdefgh"])).user_id
     assert (401, "token_error-json_web_token") == await refused(bearer.authenticate(["Bearer a.b.c"]))

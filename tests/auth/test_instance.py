@@ -9,8 +9,8 @@ from bodhi.keyring import Keyring
 from bodhi.oidc.errors import ProviderRefused, ProviderTimedOut
 from bodhi.server.access.errors import ApiError
 from bodhi.server.access.errors import ProviderRefused as ProviderRefusedError
+from bodhi.server.access.instance import Instance, InstanceService, Status
 from bodhi.server.access.leases import Leases
-from bodhi.server.setup.instance import Instance, InstanceService, Status
 
 KEY, NEWER_KEY = "an old key for tests, thirty-two characters", "a newer key for tests, thirty-two characters"
 SECRET = "the secret that the provider gave"

@@ -8,9 +8,9 @@ import pytest
 
 from bodhi.database import Schema, open_database
 from bodhi.server.access.errors import ApiError
+from bodhi.server.access.profiles import Profile, Profiles, ProfileSummary
 from bodhi.server.access.scopes import Role
 from bodhi.server.access.times import milliseconds_of
-from bodhi.server.users.profiles import Profile, Profiles, ProfileSummary
 
 # Who is found by which text.
 FOUND = {

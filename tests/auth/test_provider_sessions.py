@@ -4,7 +4,8 @@ import pytest
 
 from bodhi.database import DatabaseUnavailable
 from bodhi.server.access.errors import ApiError
-from bodhi.server.login.provider_sessions import BATCH, CLOCKS_MS, ProviderSessions
+from bodhi.server.access.sweeping import BATCH
+from bodhi.server.login.provider_sessions import CLOCKS_MS, ProviderSessions
 
 HOUR = 3_600
 LOGOUT_EXPIRES_AT = 1_800_000_120  # seconds since 1970

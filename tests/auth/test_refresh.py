@@ -9,9 +9,10 @@ import pytest
 from bodhi.oidc.errors import ProviderRefused, ProviderUnavailable
 from bodhi.oidc.responses import Tokens
 from bodhi.server.access.errors import ApiError
-from bodhi.server.authentication.refresh import ENDS_THE_LOGIN, GRACE_SECONDS, LEASE, LoginEnded, Refresher
+from bodhi.server.access.instance import Instance
+from bodhi.server.authentication.refresh import ENDS_THE_LOGIN, GRACE_SECONDS, LEASE, Refresher
+from bodhi.server.authentication.stored_login import LoginEnded
 from bodhi.server.authentication.unstored_tokens import Renewal
-from bodhi.server.setup.instance import Instance
 
 NOW = 1_800_000_000
 INSTANCE = Instance("bodhi", "a secret that nobody guesses")

@@ -9,9 +9,9 @@ import pytest
 
 from bodhi.database import Schema, open_database
 from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.scopes import Role, TokenScope
 from bodhi.server.tokens.service import ApiTokens
-from bodhi.server.users.profiles import Profiles
 from bodhi.session import DefaultSessionService
 from cli.conftest import KEY
 from support.commands import all_commands

@@ -8,10 +8,9 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from bodhi.cli import cli
 from bodhi.server.access.errors import api_errors
-from bodhi.server.app import create_app
+from bodhi.server.app import OPERATIONS, create_app
 from bodhi.server.http.errors import StatusError
 from bodhi.server.http.openapi import codes_of
-from bodhi.server.routes import OPERATIONS
 from bodhi.settings import load_settings
 
 

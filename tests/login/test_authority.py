@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
+from bodhi.server.access.profiles import PROFILES, Profile
 from bodhi.server.access.scopes import Role
 from bodhi.server.login.api import LOGIN
-from bodhi.server.services import API_TOKENS, PROFILES
-from bodhi.server.users.profiles import Profile
+from bodhi.server.tokens.service import API_TOKENS
 from bodhi.session import SESSIONS, SessionUnavailable
 from bodhi.session.handles import digest_of
 from session.raw_database import RawDatabase
@@ -275,14 +275,14 @@ async def test_a_refresh_that_was_stored_before_a_change_notes_nothing_after_it(
     await server.app[SESSIONS].atomically(
         digest_of(browser.session_cookie), lambda data, _: data.update(access_token=expired)
     )
-    logins, stop = server.app[LOGIN].logins, Stop()
-    genuine = logins.note_refresh
+    notes, stop = server.app[LOGIN].notes, Stop()
+    genuine = notes.note_refresh
 
     async def stopped(*args):
         await stop()
         await genuine(*args)
 
-    monkeypatch.setattr(logins, "note_refresh", stopped)
+    monkeypatch.setattr(notes, "note_refresh", stopped)
     request = asyncio.create_task(browser.get("/bodhi/v1/tokens"))
     await stop.wait_until_reached()
     await change(admin, user_id)

@@ -3,7 +3,7 @@
 import pytest
 
 from bodhi.server.access.errors import DatabaseUnavailable
-from bodhi.server.services import APP_ACCESS_REQUESTS
+from bodhi.server.apps.service import APP_ACCESS_REQUESTS
 
 GATED = "/bodhi/v1/tokens"  # sessions alone
 

@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from bodhi.server.services import INSTANCES
+from bodhi.server.access.instance import INSTANCES
 from session.raw_database import RawDatabase
 
 

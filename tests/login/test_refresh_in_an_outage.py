@@ -9,7 +9,7 @@ import pytest
 
 from bodhi.database import dialect_of
 from bodhi.server.app import session_service
-from bodhi.server.features import REFRESHER
+from bodhi.server.authentication.refresh import REFRESHER
 from bodhi.session.handles import digest_of
 from bodhi.settings import load_settings
 from login.test_processes import environment

@@ -5,10 +5,10 @@ import secrets
 
 import pytest
 
+from bodhi.server.access.profiles import PROFILES
+from bodhi.server.access.role_checks import RoleChecks
 from bodhi.server.access.scopes import Role
 from bodhi.server.login.api import LOGIN
-from bodhi.server.services import PROFILES
-from bodhi.server.users.role_checks import RoleChecks
 from bodhi.session import SESSIONS
 from bodhi.session.handles import digest_of
 
@@ -172,7 +172,7 @@ async def test_who_waits_is_looked_up_together(provider, server, browser, checks
     for number in range(20):
         await people.note(f"id-{number}", "somebody", Role.USER)
     for number in range(20):
-        server.app[LOGIN].logins.check_role(f"id-{number}")
+        server.app[LOGIN].notes.check_role(f"id-{number}")
 
     assert {f"id-{number}" for number in range(20)} == await checks.get()
     assert {None} == {await people.role_of(f"id-{number}") for number in range(20)}

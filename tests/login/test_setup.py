@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from bodhi.database import DatabaseUnavailable
-from bodhi.server.services import INSTANCES
+from bodhi.server.access.instance import INSTANCES
 
 SETUP = "/bodhi/v1/setup"
 NAME = {"name": "Sessions of a shop"}

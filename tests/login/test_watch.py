@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from bodhi.server.monitoring import amounts_of
-from bodhi.server.services import ACTIVITY, METRICS
+from bodhi.server.activity.service import ACTIVITY, amounts_of
+from bodhi.server.application_metrics import METRICS
 from bodhi.session import SESSIONS
 from bodhi.session.handles import digest_of
 

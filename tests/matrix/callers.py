@@ -10,8 +10,8 @@ from uuid import UUID
 from aiohttp import web
 
 from bodhi.database import open_database
+from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.scopes import Role
-from bodhi.server.users.profiles import Profiles
 from bodhi.session import SESSIONS
 from bodhi.testing import DevelopmentProvider
 from bodhi.testing.identity_provider import Person

@@ -6,8 +6,8 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from bodhi.server.app import OPERATIONS
 from bodhi.server.http.openapi import document
-from bodhi.server.routes import OPERATIONS
 
 
 def faults_of(name: str, status: int, content_type: str, content: Any) -> Iterator[str]:

@@ -6,9 +6,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from bodhi.server.app import OPERATIONS
 from bodhi.server.http.operations import PUBLIC
 from bodhi.server.http.static_files import static_url
-from bodhi.server.routes import OPERATIONS
 from matrix.callers import ANOTHER_APP, SAME_ORIGIN, Caller, every_caller, session
 from matrix.description import faults_of
 

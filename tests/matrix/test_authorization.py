@@ -8,10 +8,10 @@ from aiohttp import web
 
 from bodhi.server.access.gate import Gate
 from bodhi.server.access.scopes import Role, TokenScope, UserScope
+from bodhi.server.app import OPERATIONS
+from bodhi.server.http.context import context_of
 from bodhi.server.http.input import Paging
 from bodhi.server.http.operations import OPTIONAL, PUBLIC, Operation
-from bodhi.server.routes import OPERATIONS
-from bodhi.server.services import context_of
 from matrix.callers import LEVELS, every_caller, session
 
 # Section 9.1 and those that it refers to. All gates here are for sessions alone.

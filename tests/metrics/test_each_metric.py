@@ -5,10 +5,9 @@ import asyncio
 import pytest
 
 from bodhi.metrics.exposition import exposition
-from bodhi.server.access.ttl_cache import TtlCache
 from bodhi.server.application_metrics import ApplicationMetrics
+from bodhi.server.authentication.login_counters import LoginCounters
 from bodhi.server.authentication.refresh import Refresher
-from bodhi.server.login.counters import LoginCounters
 from bodhi.session import DefaultSessionService, SessionGone
 from bodhi.session.records import Save
 
@@ -32,8 +31,6 @@ def scrape(service, clock, read_samples):
         count_live=service.count_sessions,
         logins=LoginCounters(),
         refresher=Refresher(None),
-        api_tokens=lambda: (0, 0),
-        exchanges=TtlCache(seconds=1),
         databases={"session": service.get_session_store().database.counters},
         clock=lambda: clock.now_ms / 1000,
     )

@@ -8,9 +8,9 @@ from bodhi.database import DatabaseCounters
 from bodhi.metrics.exposition import COUNTERS, GAUGES, REQUESTS
 from bodhi.metrics.snapshot import Live
 from bodhi.server.access.ttl_cache import TtlCache
-from bodhi.server.application_metrics import ApplicationMetrics
+from bodhi.server.application_metrics import ApplicationMetrics, cache_counts
+from bodhi.server.authentication.login_counters import LoginCounters
 from bodhi.server.authentication.refresh import Refresher
-from bodhi.server.login.counters import LoginCounters
 from bodhi.session import SessionUnavailable
 from bodhi.session.counters import SessionCounters
 
@@ -50,8 +50,11 @@ def watch(live, now):
         count_live=live.count,
         logins=LoginCounters(logins=1),
         refresher=Refresher(None),
-        api_tokens=lambda: (5, 6),
-        exchanges=TtlCache(seconds=1),
+        more_counts=[
+            lambda: cache_counts("bodhi_api_token_checks_total", TtlCache(seconds=1)),
+            lambda: cache_counts("bodhi_exchange_cache_total", TtlCache(seconds=1)),
+        ],
+        more_levels=[lambda: {("bodhi_exchange_cache_entries",): 0}],
         databases={"session": DatabaseCounters(in_use=1, errors={"Conflict": 4})},
         clock=lambda: now[0],
     )

@@ -1,6 +1,6 @@
 import pytest
 
-from bodhi.server.services import ACCESS_REQUESTS
+from bodhi.server.roles.service import ACCESS_REQUESTS
 from bodhi.testing.identity_provider import Person
 from pages.browser import HTML
 from pages.markup import read

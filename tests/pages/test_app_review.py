@@ -3,7 +3,7 @@ from uuid import uuid4
 import pytest
 from yarl import URL
 
-from bodhi.server.services import APP_ACCESS_REQUESTS
+from bodhi.server.apps.service import APP_ACCESS_REQUESTS
 from pages.browser import HTML
 
 REVIEW = "/ui/apps/access-requests/review"

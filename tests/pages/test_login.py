@@ -3,7 +3,7 @@ from itertools import product
 import pytest
 from yarl import URL
 
-from bodhi.server.login.form_targets import origin_of
+from bodhi.server.http.origins import origin_of
 from pages.browser import HTML, path_of
 from pages.conftest import environment
 

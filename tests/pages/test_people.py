@@ -1,7 +1,7 @@
 import pytest
 
+from bodhi.server.access.profiles import PROFILES
 from bodhi.server.access.scopes import Role
-from bodhi.server.services import PROFILES
 from pages.browser import HTML
 from pages.markup import read
 

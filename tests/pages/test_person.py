@@ -4,8 +4,9 @@ import pytest
 from yarl import URL
 
 from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.profiles import PROFILES
 from bodhi.server.access.scopes import Role, TokenScope
-from bodhi.server.services import API_TOKENS, PROFILES
+from bodhi.server.tokens.service import API_TOKENS
 from bodhi.session import SESSIONS
 from bodhi.session.records import Device
 from pages.browser import HTML

@@ -6,8 +6,7 @@ import pytest
 from bodhi.database import open_database
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.scopes import Role, TokenScope
-from bodhi.server.services import API_TOKENS
-from bodhi.server.tokens.service import ApiTokens
+from bodhi.server.tokens.service import API_TOKENS, ApiTokens
 from pages.browser import HTML
 from pages.conftest import environment
 from pages.markup import read

@@ -23,9 +23,9 @@ def session():
 
 
 def saved(session):
-    """The session after it was saved, as the keeper goes on from it: with the request's own values."""
-    taken = session.taken()
-    session.was_stored(OpenSession(session.stored.record, encode(taken.data), taken.data), taken)
+    """The session after it was saved, as the manager goes on from it: with the request's own values."""
+    change = session.take()
+    session.was_stored(OpenSession(session.stored.record, change.plaintext, change.data), change)
 
 
 def deep(session):
@@ -93,22 +93,35 @@ def test_a_value_that_was_set_counts_after_a_save(session):
     assert session.is_changed
 
 
-def test_what_another_task_sets_during_a_save_counts_after_it(session):
+def answered(change, *, is_merged):
+    """What the manager answers to a save of *change*; *is_merged*: other requests had saved, too."""
+    data = {**change.data, "theirs": 1} if is_merged else change.data
+    plaintext = encode(data) if is_merged else change.plaintext
+    return OpenSession(stored(DATA).record, plaintext, data)
+
+
+@pytest.mark.parametrize("is_merged", [False, True])
+def test_what_another_task_sets_during_a_save_counts_after_it(is_merged, session):
     """It was not in what was saved."""
     session["text"] = "saved"
-    taken = session.taken()
+    change = session.take()
+    answer = answered(change, is_merged=is_merged)
     session["text"] = "meanwhile"
-    session.was_stored(stored({**DATA, "text": "saved"}), taken)
+    session.was_stored(answer, change)
 
     assert "meanwhile" == session["text"]
+    assert is_merged == ("theirs" in session)
     assert session.is_changed
 
 
-def test_what_another_task_deletes_during_a_save_counts_after_it(session):
+@pytest.mark.parametrize("is_merged", [False, True])
+def test_what_another_task_deletes_during_a_save_counts_after_it(is_merged, session):
     """It was still in what was saved."""
     session["text"] = "saved"
-    taken = session.taken()
+    change = session.take()
+    answer = answered(change, is_merged=is_merged)
     del session["text"]
-    session.was_stored(stored({**DATA, "text": "saved"}), taken)
+    session.was_stored(answer, change)
 
+    assert "text" not in session
     assert session.is_changed

@@ -3,9 +3,9 @@
 import pytest
 from aiohttp import web
 
+from bodhi.server.app import OPERATIONS
 from bodhi.server.http.cross_site import SAFE_METHODS
 from bodhi.server.login.backchannel import PATH as BACKCHANNEL_LOGOUT
-from bodhi.server.routes import OPERATIONS
 
 # With something in the place of each parameter; and where there is nothing.
 ADDRESSES = [(one.method, one.path.replace("{", "").replace("}", "").partition(":")[0]) for one in OPERATIONS]

@@ -2,7 +2,7 @@ import aiohttp_session
 import pytest
 from aiohttp import web
 
-import bodhi.server.routes  # noqa: F401 - with the errors of every feature
+import bodhi.server.app  # noqa: F401 - with the errors of every feature
 from bodhi import session
 from bodhi.server.access.errors import api_errors
 from bodhi.server.http.errors import api_error_middleware, error_middleware

@@ -33,7 +33,7 @@ async def test_info_tells_version_commit_and_that_nothing_is_registered(client):
     """These three and nothing else."""
     response = await client.get("/bodhi/v1/info")
 
-    assert {"version": version("bodhi"), "commit_sha": "0123abc", "status": "setup"} == await response.json()
+    assert {"version": version("bodhi-sessions"), "commit_sha": "0123abc", "status": "setup"} == await response.json()
 
 
 async def test_health_is_503_while_the_session_database_does_not_answer(client, monkeypatch):

@@ -231,6 +231,13 @@ class UserNotFound(ApiError):
     code = "user_route_error-user_not_found"
 
 
+class UsersNotListed(ApiError):
+    """The users could not be listed."""
+
+    status = 500
+    code = "user_route_error-list_failed"
+
+
 class SessionsNotEnded(ApiError):
     """The user's sessions could not be ended. Try again."""
 
@@ -243,6 +250,13 @@ class NotRegistered(ApiError):
 
     status = 500
     code = "app_instance_error-not_found"
+
+
+class AlreadySetUp(ApiError):
+    """This server is set up already."""
+
+    status = 400
+    code = "app_service_error-already_setup"
 
 
 class ProviderRefused(ApiError):

@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable
 
+from aiohttp import web
+
 from bodhi.server.access.principal import AuthContext, SessionUser
 
 LEEWAY_SECONDS = 60  # how far clocks may differ
@@ -27,3 +29,6 @@ class RecentLogin:
         if not isinstance(context, SessionUser) or context.signed_in_at is None:
             return False
         return -LEEWAY_SECONDS <= self._clock() - context.signed_in_at <= self.seconds
+
+
+RECENT_LOGIN = web.AppKey("RECENT_LOGIN", RecentLogin)

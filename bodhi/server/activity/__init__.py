@@ -1,1 +1,29 @@
-"""Activity over time."""
+"""Plots of the last day's activity."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from bodhi.server.activity import pages
+from bodhi.server.activity.service import ACTIVITY, Activity, ActivityRecorder, amounts_of
+from bodhi.server.services import Services
+
+OPERATIONS = pages.OPERATIONS
+
+
+def setup(app: web.Application, services: Services) -> None:
+    """Add the feature to *app*."""
+    activity, metrics = Activity(services.database), services.metrics
+    app[ACTIVITY] = activity
+    services.navigation.administration.append(pages.ENTRY)
+
+    async def recorded(_: web.Application) -> AsyncIterator[None]:
+        recorder = ActivityRecorder(activity, amounts=lambda: amounts_of(metrics), count_live=metrics.count_live)
+        recording = asyncio.create_task(recorder.run())
+        yield  # requests are served here
+        recording.cancel()
+        await asyncio.gather(recording, return_exceptions=True)
+        await recorder.close()
+
+    app.cleanup_ctx.append(recorded)

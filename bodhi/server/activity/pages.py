@@ -9,15 +9,16 @@ from markupsafe import Markup
 from msgspec import Meta
 
 from bodhi.server.access.gate import SESSION_ADMIN
+from bodhi.server.access.scopes import Role
 from bodhi.server.activity.plots import plot
-from bodhi.server.activity.service import Amount
+from bodhi.server.activity.service import ACTIVITY, Amount
 from bodhi.server.http.input import query_of
-from bodhi.server.http.navigation import ACTIVITY as ENTRY
+from bodhi.server.http.navigation import Entry
 from bodhi.server.http.operations import Operation
+from bodhi.server.http.paths import ADMIN_PATH
 from bodhi.server.http.rendering import page
-from bodhi.server.login.api import LOGIN
-from bodhi.server.login.form_targets import provider_origins
-from bodhi.server.services import ACTIVITY
+
+ENTRY = Entry("Activity", f"{ADMIN_PATH}/activity", Role.ADMIN)
 
 SPANS = (1, 6, 24)  # hours
 SHOWN: tuple[tuple[Amount | Literal["live_sessions"], str], ...] = (
@@ -51,10 +52,9 @@ async def activity(request: web.Request) -> web.Response:
         Drawing(title, plot(name, title, await kept.series(name, hours), is_level=name == "live_sessions"))
         for name, title in SHOWN
     ]
-    return page(
+    return await page(
         request,
         "activity.html",
-        form_targets=await provider_origins(request.app[LOGIN].provider),
         drawings=drawings,
         spans=SPANS,
         hours=hours,

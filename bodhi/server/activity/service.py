@@ -7,9 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from aiohttp import web
+
 from bodhi.database import Database
 from bodhi.errors import BodhiError
 from bodhi.server.access.store_errors import map_db_errors
+from bodhi.server.application_metrics import ApplicationMetrics
 
 MINUTE_MS = 60_000
 KEPT_HOURS = 25
@@ -19,6 +22,9 @@ AMOUNTS: tuple[Amount, ...] = ("conflicts", "logins", "revocations", "saves")  #
 LEVEL = "live_sessions"
 
 Point = tuple[datetime, int]
+
+# Ends that are nobody's decision about somebody: one's own, or the clock's.
+_NO_REVOCATIONS = frozenset({"logout", "replaced", "expired", "unreadable"})
 
 log = logging.getLogger(__name__)
 
@@ -122,3 +128,17 @@ class ActivityRecorder:
 
 def _minute(milliseconds: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+
+
+def amounts_of(metrics: ApplicationMetrics) -> Mapping[str, int]:
+    """What has happened in this process, as the administrator's plots name it."""
+    ended = metrics.sessions.endings.items()
+    return {
+        "logins": metrics.logins.logins,
+        "saves": metrics.sessions.saves,
+        "conflicts": metrics.sessions.merges,
+        "revocations": sum(count for reason, count in ended if reason not in _NO_REVOCATIONS),
+    }
+
+
+ACTIVITY = web.AppKey("ACTIVITY", Activity)

@@ -21,11 +21,12 @@ from bodhi.server.apps.errors import (
     TooManyDrafts,
 )
 from bodhi.server.apps.records import AppAccessRequest, source_of
+from bodhi.server.apps.service import APP_ACCESS_REQUESTS
+from bodhi.server.http.context import session_user_of
 from bodhi.server.http.forwarded import client_of
 from bodhi.server.http.input import Paging, body_of, parameter_of, query_of
 from bodhi.server.http.operations import PUBLIC, Operation
 from bodhi.server.http.responses import answer, empty
-from bodhi.server.services import APP_ACCESS_REQUESTS, session_user_of
 
 APPS = "/bodhi/v1/apps"
 DECISIONS = "/bodhi/v1/access-requests"

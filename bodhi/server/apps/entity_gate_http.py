@@ -8,7 +8,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from bodhi.server.apps.entity_gate import EntityGate, Extractor
-from bodhi.server.services import APP_ACCESS_REQUESTS, context_of
+from bodhi.server.apps.service import APP_ACCESS_REQUESTS
+from bodhi.server.http.context import context_of
 
 _ENTITY_ID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 

@@ -11,9 +11,9 @@ from bodhi.oidc.claims import Claims
 from bodhi.oidc.errors import ProviderError, ProviderRefused, TokenError
 from bodhi.oidc.responses import ClientCredentials
 from bodhi.server.access.errors import AccessRequestIdMismatch, ApiError, InvalidToken, ProviderUnavailable
+from bodhi.server.access.instance import Instance
 from bodhi.server.access.scopes import UserScope, highest_user_scope
 from bodhi.server.apps.records import AppAccessRequest
-from bodhi.server.setup.instance import Instance
 
 USER_SCOPES = "scope_user_"
 ACCESS_REQUEST_SCOPES = "scope_access_request:"

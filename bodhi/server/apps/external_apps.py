@@ -21,7 +21,9 @@ from bodhi.server.access.errors import (
     NotRegistered,
     ProviderUnavailable,
 )
+from bodhi.server.access.instance import InstanceService
 from bodhi.server.access.principal import ExternalApp
+from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.scopes import UserScope
 from bodhi.server.access.token_errors import token_errors
 from bodhi.server.access.ttl_cache import TtlCache
@@ -34,8 +36,6 @@ from bodhi.server.apps.exchange import (
 )
 from bodhi.server.apps.records import AppAccessRequest
 from bodhi.server.apps.service import AppAccessRequests
-from bodhi.server.setup.instance import InstanceService
-from bodhi.server.users.profiles import Profiles
 
 log = logging.getLogger(__name__)
 

@@ -9,16 +9,17 @@ from aiohttp import web
 
 from bodhi.server.access.gate import USER_OR_RECENT_MANAGER
 from bodhi.server.apps.records import AppAccessRequest
+from bodhi.server.apps.service import APP_ACCESS_REQUESTS
+from bodhi.server.http.context import session_user_of
 from bodhi.server.http.forms import see_other
 from bodhi.server.http.headers import KEEPS_OPENER
 from bodhi.server.http.input import parameter_of, query_of
 from bodhi.server.http.operations import OPTIONAL, Operation
+from bodhi.server.http.origins import host_of, origin_of
+from bodhi.server.http.paths import REVIEW_PATH
 from bodhi.server.http.rendering import current_user, page
+from bodhi.server.http.resume_after_login import after_login
 from bodhi.server.http.same_site_bounce import same_site_bounce_target
-from bodhi.server.login.api import LOGIN
-from bodhi.server.login.form_targets import host_of, origin_of, provider_origins
-from bodhi.server.login.resume_after_login import after_login
-from bodhi.server.services import APP_ACCESS_REQUESTS, session_user_of
 
 PATH = "/ui/apps/access-requests"
 OUTCOMES = {
@@ -50,22 +51,22 @@ async def review(request: web.Request) -> web.Response:
     person = current_user(request)
     if person is None:
         target = same_site_bounce_target(request, id=request_id)
-        response = page(request, "arrival.html", target=target) if target else after_login(request, request_id)
+        response = await page(request, "arrival.html", target=target) if target else after_login(request, request_id)
         response.headers.update(KEEPS_OPENER)
         return response
     if person.role is None:
-        return page(request, "error.html", status=403, **NEEDS_A_ROLE)
+        return await page(request, "error.html", status=403, **NEEDS_A_ROLE)
     asked = await request.app[APP_ACCESS_REQUESTS].review(request_id, person.token)
-    return _shown(request, asked, await provider_origins(request.app[LOGIN].provider))
+    return await _shown(request, asked)
 
 
-def _shown(request: web.Request, asked: AppAccessRequest, targets: list[str]) -> web.Response:
+async def _shown(request: web.Request, asked: AppAccessRequest) -> web.Response:
     title, outcome = OUTCOMES.get(asked.status, (f"{asked.app_name or asked.app_client_id} asks for access", None))
     target = origin_of(asked.redirect_url) if asked.redirect_url else None
-    response = page(
+    response = await page(
         request,
         "app_review.html",
-        form_targets=[*targets, *([target] if target else [])],
+        form_targets=[target] if target else [],
         asked=asked,
         title=title,
         outcome=outcome,
@@ -95,13 +96,11 @@ def _sent_back(request: web.Request, decided: AppAccessRequest) -> web.Response:
     """To the application, which gets to know the id; where it has a window of its own, to what became of it."""
     if decided.flow_type == "redirect" and decided.redirect_url:
         return see_other(request, decided.redirect_url)
-    return see_other(request, f"{PATH}/review?id={decided.id}", **KEEPS_OPENER)
+    return see_other(request, f"{REVIEW_PATH}?id={decided.id}", **KEEPS_OPENER)
 
 
 OPERATIONS = (
-    Operation(
-        "GET", f"{PATH}/review", review, OPTIONAL, "An application asks for access", query=Review, in_document=False
-    ),
+    Operation("GET", REVIEW_PATH, review, OPTIONAL, "An application asks for access", query=Review, in_document=False),
     Operation(
         "POST",
         f"{PATH}/{{id}}/approve",

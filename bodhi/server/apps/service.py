@@ -3,15 +3,21 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
+from aiohttp import web
+
 from bodhi.database import Conflict, Database, Row
+from bodhi.oidc.client import IdentityProvider
 from bodhi.oidc.errors import ProviderError, ProviderLacks, ProviderRefused
-from bodhi.oidc.responses import AppInfo, ClientCredentials, Consent
+from bodhi.oidc.responses import ClientCredentials, Consent
 from bodhi.server.access.errors import AlreadyDecided, ApiError, NotRegistered, ProviderCallNotSupported
+from bodhi.server.access.instance import InstanceService
 from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.store_errors import map_db_errors
+from bodhi.server.access.sweeping import sweep_in_batches
 from bodhi.server.apps.errors import (
     AppAccessRequestNotFound,
     AppNotRegistered,
@@ -23,34 +29,15 @@ from bodhi.server.apps.errors import (
 )
 from bodhi.server.apps.records import AppAccessRequest, as_json, asks_for_nothing, network_of, storable
 from bodhi.server.apps.redirect_urls import redirect_url_with_id
-from bodhi.server.setup.instance import Instance
-from bodhi.server.users.profiles import Profiles
+from bodhi.server.http.paths import REVIEW_PATH
 
 DRAFT_MS = 10 * 60_000
+# How long an expired request is kept, so that an application that polls is told that it expired.
+UNDECIDED_MS = 600_000
 FLOW_TYPES = ("redirect", "popup")
 WARN_EVERY_MS = 60_000
 
 log = logging.getLogger(__name__)
-
-
-class Provider(Protocol):
-    """What is asked of the identity provider."""
-
-    async def register_app_access(self, client: ClientCredentials, *, app_client_id: str) -> str:
-        """The scope with which the application may ask for tokens that are accepted here."""
-
-    async def consent(self, token: str, *, app_client_id: str, access_request_id: str, description: str) -> Consent:
-        """What the provider made of the consent of whom the access token belongs to."""
-
-    async def app_info(self, token: str, app_client_id: str) -> AppInfo:
-        """Name and description of an application, maybe."""
-
-
-class Instances(Protocol):
-    """Who knows how this server is registered at the provider."""
-
-    async def current(self) -> Instance | None:
-        """The registration."""
 
 
 class AppAccessRequests:
@@ -66,8 +53,8 @@ class AppAccessRequests:
     def __init__(
         self,
         database: Database,
-        provider: Provider,
-        instances: Instances,
+        provider: IdentityProvider,
+        instances: InstanceService,
         *,
         public_url: str,
         withdrawn: Callable[[str], object] = lambda _: None,
@@ -96,7 +83,7 @@ class AppAccessRequests:
 
     def review_url(self, request: AppAccessRequest) -> str:
         """The page on which a person decides."""
-        return f"{self._public_url}/ui/apps/access-requests/review?id={request.id}"
+        return f"{self._public_url}{REVIEW_PATH}?id={request.id}"
 
     async def create(
         self, app_client_id: str, *, flow_type: str, redirect_url: str | None, requested: Any, source: str
@@ -294,6 +281,12 @@ class AppAccessRequests:
         own = found is not None and found["user_id"] == user_id
         raise AlreadyDecided if own else AppRequestNotFound
 
+    async def sweep(self) -> int:
+        """Delete the requests that nobody decided; how many."""
+        return await sweep_in_batches(
+            self._database, "sweep_app_access_requests", keep_ms=UNDECIDED_MS, now=self._clock()
+        )
+
     async def withdraw_all_of(self, user_id: str) -> int:
         """End all that a user approved; how many approvals that was."""
         with map_db_errors():
@@ -377,3 +370,6 @@ def _told(error: ProviderError) -> ApiError:
     if isinstance(error, ProviderLacks):
         return ProviderCallNotSupported()
     return AppNotRegistered()
+
+
+APP_ACCESS_REQUESTS = web.AppKey("APP_ACCESS_REQUESTS", AppAccessRequests)

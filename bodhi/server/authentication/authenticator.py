@@ -20,16 +20,16 @@ from bodhi.server.access.errors import (
     UnknownRole,
 )
 from bodhi.server.access.errors import LoginEnded as LoginEndedError
+from bodhi.server.access.instance import Instance, InstanceService
 from bodhi.server.access.principal import ANONYMOUS, AuthContext, SessionUser
 from bodhi.server.access.role_mapping import Roles
 from bodhi.server.access.scopes import Role
 from bodhi.server.authentication.bearer import BearerAuthenticator
 from bodhi.server.authentication.login_data import ACCESS_TOKEN, claims_in, signed_in_at
-from bodhi.server.authentication.refresh import LoginEnded, Refresher
-from bodhi.server.authentication.stored_login import SessionRow
+from bodhi.server.authentication.refresh import Refresher
+from bodhi.server.authentication.stored_login import LoginEnded, SessionRow
+from bodhi.server.http.context import LOGIN_FAULT, LOGIN_FAULTS
 from bodhi.server.http.cross_site import is_cross_site_read
-from bodhi.server.services import LOGIN_FAULT, LOGIN_FAULTS
-from bodhi.server.setup.instance import Instance, InstanceService
 from bodhi.session import SESSIONS, Session, get_session
 from bodhi.session.changes import OpenSession
 from bodhi.session.records import SessionRecord
@@ -138,14 +138,14 @@ class Authenticator:
 
     async def _known_login(self, request: web.Request) -> _Login | None:
         """What was read from the session as it still is in the database; None where it has to be read again."""
-        visit = request[REQUEST_SESSION]
-        if visit.session is not None:
+        current = request[REQUEST_SESSION]
+        if current.session is not None:
             return None  # somebody has it in their hands, and may have changed it
-        record = await visit.find()
+        record = await current.find()
         login = self._read.get(record.digest) if record is not None else None
         if record is None or login is None or login.row != _row_of(record) or self._clock() >= login.expires_at:
             return None
-        visit.note_use(record)
+        current.note_use(record)
         return login
 
     async def _login(self, request: web.Request, session: Session, instance: Instance) -> _Login:

@@ -1,31 +1,35 @@
 """Who makes a request, by its ``Authorization`` header: the holder of an API token, or another application."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from bodhi.server.access.errors import InvalidAuthorizationHeader, InvalidSignature, InvalidToken
 from bodhi.server.access.principal import ApiToken, ExternalApp
-from bodhi.server.apps.external_apps import ExternalApps
-from bodhi.server.tokens.service import PREFIX, ApiTokens
 
 SCHEME = "Bearer"
 LONGEST_TOKEN = 100_000  # characters
 
+# The caller whom a token names; raises ApiError.
+TokenCheck = Callable[[str], Awaitable[ApiToken | ExternalApp]]
+
 
 class BearerAuthenticator:
-    """Asks whoever knows the kind of token; without *external_apps*, there being no provider, only API tokens count."""
+    """Asks whoever knows the kind of token; features add theirs."""
 
-    def __init__(self, api_tokens: ApiTokens, external_apps: ExternalApps | None) -> None:
-        self._api_tokens = api_tokens
-        self._external_apps = external_apps
+    def __init__(self) -> None:
+        self._checks: dict[str, TokenCheck] = {}  # by the beginning of the tokens, the longest first
+
+    def add(self, check: TokenCheck, *, prefix: str = "") -> None:
+        """Have *check* answer for tokens that begin with *prefix*, and with no longer one that is known."""
+        self._checks[prefix] = check
+        self._checks = dict(sorted(self._checks.items(), reverse=True))
 
     async def authenticate(self, header_values: Sequence[str]) -> ApiToken | ExternalApp:
         """The caller named by a request's ``Authorization`` headers; raises :exc:`ApiError`."""
         token = token_in(header_values)
-        if token.startswith(PREFIX):
-            return await self._api_tokens.authenticate(token)
-        if self._external_apps is None:
-            raise InvalidSignature
-        return await self._external_apps.authenticate(token)
+        for prefix, check in self._checks.items():
+            if token.startswith(prefix):
+                return await check(token)
+        raise InvalidSignature
 
 
 def token_in(header_values: Sequence[str]) -> str:

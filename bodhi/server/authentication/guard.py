@@ -8,12 +8,13 @@ from aiohttp.typedefs import Handler
 from bodhi.server.access.errors import RecentLoginRequired
 from bodhi.server.access.gate import Gate
 from bodhi.server.access.principal import ANONYMOUS, AuthContext
+from bodhi.server.access.recent_login import RECENT_LOGIN
 from bodhi.server.authentication.authenticator import AUTHENTICATOR
+from bodhi.server.http.context import CONTEXT
 from bodhi.server.http.input import BODY, PARAMETERS, QUERY, read_body, read_form, read_parameters, read_query
 from bodhi.server.http.operations import Access, Operation
+from bodhi.server.http.paths import LOGIN_PATH
 from bodhi.server.http.return_to import with_return
-from bodhi.server.login.api import LOGIN_PATH
-from bodhi.server.services import CONTEXT, RECENT_LOGIN
 
 
 def guarded(operation: Operation) -> Handler:

@@ -17,10 +17,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from aiohttp import web
+
 from bodhi.oidc.errors import ProviderError, ProviderRefused, ProviderTimedOut
 from bodhi.oidc.responses import ClientCredentials, Tokens
 from bodhi.server.access.errors import ApiError, DatabaseUnavailable, ProviderUnavailable, RefreshRefused
 from bodhi.server.access.errors import LoginEnded as LoginEndedError
+from bodhi.server.access.instance import Instance
 from bodhi.server.authentication.circuit_breaker import CircuitBreaker
 from bodhi.server.authentication.login_data import (
     ACCESS_TOKEN,
@@ -30,8 +33,9 @@ from bodhi.server.authentication.login_data import (
     is_of_another_person,
     refreshed_data,
 )
+from bodhi.server.authentication.role_notes import RoleNotes
+from bodhi.server.authentication.stored_login import LoginEnded, SessionRow
 from bodhi.server.authentication.unstored_tokens import Renewal, UnstoredTokens
-from bodhi.server.setup.instance import Instance
 from bodhi.single_flight import SingleFlight
 
 LEASE = "refresh_lease"
@@ -63,42 +67,11 @@ Answer = TypeVar("Answer")
 log = logging.getLogger(__name__)
 
 
-class LoginEnded(Exception):
-    """The session ended while its tokens were refreshed."""
-
-
-class StoredLogin(Protocol):
-    """The stored session of a request: as it is now, not as the request once loaded it."""
-
-    @property
-    def key(self) -> bytes:
-        """What tells sessions apart."""
-
-    async def atomically(self, change: Callable[[dict[str, Any], int], Answer]) -> Answer:
-        """What *change* answers on the data, given with the database's time in ms; raises :exc:`LoginEnded`."""
-
-    async def end(self) -> None:
-        """End the session."""
-
-
 class RefreshGrant(Protocol):
     """Who gives new tokens for old ones."""
 
     async def refresh(self, client: ClientCredentials, refresh_token: str) -> Tokens:
         """The new tokens; raises :exc:`~bodhi.oidc.errors.ProviderError`."""
-
-
-class RoleNotes(Protocol):
-    """Who remembers what refreshed tokens say of a person's role."""
-
-    async def last_change(self) -> int | None:
-        """What :meth:`note_refresh` compares with; read before the provider is asked."""
-
-    async def note_refresh(self, data: Mapping[str, Any], since: int | None) -> None:
-        """Remember the role in a session's data, unless it was changed since then."""
-
-    def check_role(self, user_id: str) -> None:
-        """The provider ended a session of the user: find out soon whether they still have their role."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +116,7 @@ class Refresher:
         self.grants = 0
         self.failures: dict[str, int] = {}  # by what went wrong
 
-    async def refresh(self, session: StoredLogin, instance: Instance) -> None:
+    async def refresh(self, session: SessionRow, instance: Instance) -> None:
         """Returns when the session's stored access token is valid.
 
         ``auth_error-refresh_token_not_found`` where the login has ended for good. The session is as it was with
@@ -184,7 +157,7 @@ class Refresher:
         await self._flights.close()  # what was being stored is kept, and named below where it stays so
         await self._unstored.finish(max(0.0, deadline - time.monotonic()))
 
-    async def _run(self, session: StoredLogin, instance: Instance) -> None:
+    async def _run(self, session: SessionRow, instance: Instance) -> None:
         try:
             async with self._slots:
                 renewal = self._unstored.get(session.key)
@@ -200,7 +173,7 @@ class Refresher:
         except LoginEnded:
             raise LoginEndedError from None
 
-    async def _claim(self, session: StoredLogin) -> _Claimed | None:
+    async def _claim(self, session: SessionRow) -> _Claimed | None:
         """The lease, waited for; None when somebody else has refreshed meanwhile."""
         lease = secrets.token_hex(8)
         deadline = time.monotonic() + self._wait_seconds
@@ -249,7 +222,7 @@ class Refresher:
         _release(data, claimed.lease)
         return False
 
-    async def _renew(self, session: StoredLogin, instance: Instance, claimed: _Claimed, since: int | None) -> None:
+    async def _renew(self, session: SessionRow, instance: Instance, claimed: _Claimed, since: int | None) -> None:
         try:
             tokens = await self._ask(session.key, instance, claimed.refresh_token)
         except ProviderRefused as error:
@@ -295,7 +268,7 @@ class Refresher:
     def _failed(self, what: str) -> None:
         self.failures[what] = self.failures.get(what, 0) + 1
 
-    async def _end(self, session: StoredLogin, claimed: _Claimed, error: ProviderRefused) -> None:
+    async def _end(self, session: SessionRow, claimed: _Claimed, error: ProviderRefused) -> None:
         """The refresh token is dead; so is the session, unless another holder has newer tokens."""
 
         def outcome(data: dict[str, Any], now_ms: int) -> tuple[str, object]:
@@ -324,7 +297,7 @@ class Refresher:
                 self._notes.check_role(user_id)
             raise LoginEnded
 
-    async def _give_back(self, session: StoredLogin, claimed: _Claimed) -> None:
+    async def _give_back(self, session: SessionRow, claimed: _Claimed) -> None:
         await session.atomically(lambda data, _: _release(data, claimed.lease, taken_over_at=claimed.taken_over_at))
 
     async def _store(self, renewal: Renewal) -> dict[str, Any] | None:
@@ -413,3 +386,6 @@ def _release(data: dict[str, Any], lease: str, *, taken_over_at: int | None = No
 
 _BUSY, _ENDED, _REFRESHED, _UNCERTAIN = "busy", "ended", "refreshed", "uncertain"
 _TAKEN_OVER_AT = "taken_over_at"
+
+
+REFRESHER = web.AppKey("REFRESHER", Refresher)

@@ -3,15 +3,18 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from bodhi.server.authentication.refresh import LoginEnded
 from bodhi.session import DefaultSessionService, SessionGone
 from bodhi.session.changes import OpenSession
 
 Answer = TypeVar("Answer")
 
 
+class LoginEnded(Exception):
+    """The session ended while its tokens were refreshed."""
+
+
 class SessionRow:
-    """One session's row, by its digest."""
+    """One session's row, by its digest: as it is now, not as the request once loaded it."""
 
     def __init__(self, service: DefaultSessionService, digest: bytes, *, user_id: str | None = None) -> None:
         self._service = service
@@ -19,7 +22,7 @@ class SessionRow:
         self.key = digest
 
     async def atomically(self, change: Callable[[dict[str, Any], int], Answer]) -> Answer:
-        """What *change* answers on the data as it is stored now; raises :exc:`LoginEnded`."""
+        """What *change* answers on the data, given with the database's time in ms; raises :exc:`LoginEnded`."""
         return (await self._change(change))[1]
 
     async def read(self) -> OpenSession:

@@ -5,13 +5,11 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bodhi.oidc.responses import Tokens
 from bodhi.server.authentication.login_data import REFRESH_TOKEN, is_of_another_person, refreshed_data
-
-if TYPE_CHECKING:
-    from bodhi.server.authentication.refresh import StoredLogin
+from bodhi.server.authentication.stored_login import SessionRow
 
 MOST_KEPT = 4096  # sessions, each with tokens of a few kilobytes
 RETRY_SECONDS = 0.5
@@ -24,7 +22,7 @@ log = logging.getLogger(__name__)
 class Renewal:
     """The provider's answer to a refresh: new tokens in the place of *spent_token*."""
 
-    session: "StoredLogin"
+    session: SessionRow
     lease: str
     spent_token: str = field(repr=False)
     tokens: Tokens

@@ -5,24 +5,22 @@ So does whoever is kept out of an application behind a proxy, where the proxy as
 
 import json
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from yarl import URL
 
 from bodhi.server.access.errors import NoRole, RecentLoginRequired
+from bodhi.server.http.context import LOGIN_FAULT
 from bodhi.server.http.forms import is_partial
 from bodhi.server.http.hosts import origin_for
-from bodhi.server.http.rendering import page_headers, page_headers_elsewhere, render
+from bodhi.server.http.paths import CALLBACK_PATH, LOGIN_PATH
+from bodhi.server.http.rendering import page_headers, page_headers_elsewhere, provider_origins, render
 from bodhi.server.http.request_id import current_id
+from bodhi.server.http.resume_after_login import opener_headers
 from bodhi.server.http.return_to import page_to_return_to, requested_page, with_return
 from bodhi.server.http.same_site_bounce import same_site_bounce_target
-from bodhi.server.login.api import CALLBACK_PATH, LOGIN, LOGIN_PATH
-from bodhi.server.login.form_targets import provider_origins
-from bodhi.server.login.resume_after_login import opener_headers
-from bodhi.server.services import LOGIN_FAULT
-from bodhi.server.verify.api import SHOWS_REFUSAL
 
 TITLES = {
     400: "That did not work",
@@ -41,7 +39,8 @@ TITLES_BY_CODE = {RecentLoginRequired.code: "Sign in again to continue"}
 _TITLED_AS = {NoRole.code: 403, "login_error-access_changed": 400}
 # Errors are shown as to somebody unknown: who it is may be what could not be found out.
 _NOBODY: dict[str, Any] = {"here": None, "person": None, "navigation": []}
-Answer = TypeVar("Answer", bound=web.Response)
+# The refusal is for a person, to whose browser a proxy hands the answer on.
+SHOWS_REFUSAL = web.RequestKey("SHOWS_REFUSAL", bool)
 
 
 @web.middleware
@@ -79,7 +78,7 @@ async def _show(request: web.Request, answer: web.Response) -> None:
         answer.text = _problem(request, answer.status, error, sign_in_url)
     answer.content_type = "text/html"
     # The form leads on to the provider, where one is to sign in again.
-    targets = await provider_origins(request.app[LOGIN].provider) if sign_in_url else []
+    targets = await provider_origins(request) if sign_in_url else []
     answer.headers.update({**page_headers(targets), **(opener_headers(request, request.path) if sign_in_url else {})})
     if is_partial(request):
         # Whatever the form wanted to change stays; what went wrong is said at the top.

@@ -12,7 +12,6 @@ from aiohttp.typedefs import Handler
 
 from bodhi.server.access.errors import ApiError
 from bodhi.server.http.request_errors import SessionEnded, SessionStoreUnavailable
-from bodhi.server.services import METRICS
 from bodhi.session import SessionGone, SessionUnavailable
 from bodhi.session.responses import RETRY_AFTER_SECONDS, SessionGoneResponse, SessionUnavailableResponse
 
@@ -56,6 +55,10 @@ _STATUSES = {
     503: ("server_error-unavailable", "The service is not available now. Try again in a moment."),
     504: ("server_error-gateway_timeout", "Another server did not answer in time."),
 }
+
+
+# How many requests were refused, by the code of the error.
+REFUSALS: web.AppKey[dict[str, int]] = web.AppKey("REFUSALS", dict)
 
 
 class StatusError(ApiError):
@@ -164,9 +167,8 @@ def _answer_to(error: Exception, request: web.Request) -> web.HTTPException | No
 
 
 def _error_response(error: ApiError, request: web.Request) -> ErrorResponse:
-    watch = request.app.get(METRICS)
-    if watch is not None:
-        watch.refusals[error.code] = watch.refusals.get(error.code, 0) + 1
+    if (refusals := request.app.get(REFUSALS)) is not None:
+        refusals[error.code] = refusals.get(error.code, 0) + 1
     given = request.headers.get(hdrs.AUTHORIZATION, "")
     return ErrorResponse(error, presented_bearer=given[:6].lower() == "bearer")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -15,6 +15,11 @@ PARAMETERS: "web.RequestKey[Any]" = web.RequestKey("PARAMETERS", dict)
 
 DEFAULT_PAGE_SIZE = 30
 LARGEST_PAGE = 100
+
+# What a provider may call somebody, without characters that a database cannot keep.
+UserId = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+(?![\s\S])")]
+# Where a page of a list begins: after the entry with this handle.
+Cursor = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 Type = TypeVar("Type")
 

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from bodhi.server.access.scopes import Role, TokenScope
-from bodhi.server.settings.protocol import SourceName
 
 ROLE_NAMES = {
     Role.USER: "User",
@@ -25,14 +24,6 @@ SCOPE_NAMES = {
     TokenScope.MANAGER: "Manager",
     TokenScope.ADMIN: "Administrator",
 }
-SOURCE_NAMES: dict[SourceName, str] = {
-    "system": "Key file",  # nothing else comes from the system itself
-    "command_line": "Command line",
-    "environment": "Environment",
-    "database": "Changed in service",
-    "settings_file": "settings.yaml",
-    "default": "Default",
-}
 NO_ROLE = "No role yet"
 UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 NO_POWERS = "You can log in, and ask for access. Everything else needs a role."
@@ -46,11 +37,6 @@ def role_name(role: Role | None) -> str:
 def scope_name(scope: str) -> str:
     """An API token's scope, as the role that it comes up to."""
     return next((name for known, name in SCOPE_NAMES.items() if str(known) == scope), scope)
-
-
-def source_name(source: SourceName) -> str:
-    """Where a setting's value comes from."""
-    return SOURCE_NAMES[source]
 
 
 def lifetime(seconds: int) -> str:

@@ -1,9 +1,12 @@
-"""Which pages there are for whom: in the bar at the top, and within the administration."""
+"""Which pages there are for whom: in the bar at the top, and within the administration. Features add theirs."""
 
 from dataclasses import dataclass
 
+from aiohttp import web
+
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.scopes import Role
+from bodhi.server.http.paths import ADMIN_PATH
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +16,7 @@ class Entry:
     title: str
     path: str
     role: Role | None = None
-    is_area: bool = False  # with further pages below its path
+    area: str | None = None  # the path below which are further pages
 
     def is_for(self, person: SessionUser) -> bool:
         """Whether *person* may use the page."""
@@ -21,29 +24,27 @@ class Entry:
 
     def holds(self, here: str) -> bool:
         """Whether *here* is the page, or one of its area."""
-        return here == self.path or (self.is_area and here.startswith(f"{self.path}/"))
+        return here == self.path or (self.area is not None and f"{here}/".startswith(f"{self.area}/"))
 
 
-HOME = Entry("Home", "/ui")
-SESSIONS = Entry("Sessions", "/ui/sessions")
-TOKENS = Entry("Tokens", "/ui/tokens", Role.POWER_USER)
-ADMIN = Entry("Admin", "/ui/admin", Role.MANAGER, is_area=True)
-BAR = (HOME, SESSIONS, TOKENS, ADMIN)
+class Navigation:
+    """The pages to go to."""
 
-PEOPLE = Entry("People", ADMIN.path, Role.MANAGER)
-ACCESS_REQUESTS = Entry("Access requests", f"{ADMIN.path}/access-requests", Role.MANAGER)
-ACTIVITY = Entry("Activity", f"{ADMIN.path}/activity", Role.ADMIN)
-ALL_SESSIONS = Entry("All sessions", f"{ADMIN.path}/sessions", Role.ADMIN)
-ALL_TOKENS = Entry("API tokens", f"{ADMIN.path}/tokens", Role.ADMIN)
-SETTINGS = Entry("Settings", f"{ADMIN.path}/settings", Role.ADMIN)
-ADMINISTRATION = (PEOPLE, ALL_SESSIONS, ACCESS_REQUESTS, ALL_TOKENS, SETTINGS, ACTIVITY)
+    def __init__(self) -> None:
+        self.bar: list[Entry] = []
+        self.administration: list[Entry] = []
+
+    def bar_of(self, person: SessionUser | None) -> list[Entry]:
+        """The entries of the bar, the administration last; none for those who are not logged in."""
+        if person is None:
+            return []
+        entries = [entry for entry in self.bar if entry.is_for(person)]
+        administration = self.administration_of(person)
+        return entries + [Entry("Admin", one.path, area=ADMIN_PATH) for one in administration[:1]]
+
+    def administration_of(self, person: SessionUser | None) -> list[Entry]:
+        """The pages of the administration."""
+        return [entry for entry in self.administration if person is not None and entry.is_for(person)]
 
 
-def navigation_of(person: SessionUser | None) -> list[Entry]:
-    """The entries of the bar; none for those who are not logged in."""
-    return [entry for entry in BAR if person is not None and entry.is_for(person)]
-
-
-def administration_of(person: SessionUser | None) -> list[Entry]:
-    """The pages of the administration."""
-    return [entry for entry in ADMINISTRATION if person is not None and entry.is_for(person)]
+NAVIGATION = web.AppKey("NAVIGATION", Navigation)

@@ -44,3 +44,5 @@ class Operation:
     answers: Mapping[int, Any] = field(default_factory=lambda: {200: None})
     errors: tuple[type[ApiError], ...] = ()
     in_document: bool = True  # pages for people are no part of the API
+    allows_cross_site: bool = False  # an unsafe request of a server, which has no session
+    allows_any_base: bool = False  # never sent on to the public URL

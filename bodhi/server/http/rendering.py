@@ -1,6 +1,6 @@
 """Pages and parts of pages from their templates, with the headers that they need."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,13 +9,15 @@ from aiohttp import hdrs, web
 
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.http import labels as words
+from bodhi.server.http.context import CONTEXT, LOGIN_FAULT
 from bodhi.server.http.devices import device_of
-from bodhi.server.http.navigation import administration_of, navigation_of
+from bodhi.server.http.navigation import NAVIGATION
 from bodhi.server.http.static_files import static_url
-from bodhi.server.services import CONTEXT, LOGIN_FAULT
 
 if TYPE_CHECKING:
     import jinja2
+
+PROVIDER_ORIGINS: "web.AppKey[Callable[[], Awaitable[Sequence[str]]]]" = web.AppKey("PROVIDER_ORIGINS")
 
 _TEMPLATES = sorted(Path(__file__).parents[1].glob("*/templates"))  # a folder in each feature
 
@@ -31,20 +33,30 @@ _POLICY_ELSEWHERE = (
 )
 
 
-def page(
+async def page(
     request: web.Request, template: str, *, status: int = 200, form_targets: Iterable[str] = (), **values: Any
 ) -> web.Response:
-    """The page of that name; *form_targets* are the other origins to which the answer to one of its forms may lead."""
-    person = current_user(request)
+    """The page of that name; *form_targets* are the other origins to which the answer to one of its forms may lead.
+
+    Every page for somebody who is logged in has a form that logs out, which may lead to the provider.
+    """
+    person, navigation = current_user(request), request.app[NAVIGATION]
     shown = {
         "here": request.path,
         "person": person,
-        "navigation": navigation_of(person),
-        "administration": administration_of(person),
+        "navigation": navigation.bar_of(person),
+        "administration": navigation.administration_of(person),
         **values,
     }
+    targets = [*(await provider_origins(request) if person is not None else ()), *form_targets]
     text = render(template, **shown)
-    return web.Response(text=text, status=status, content_type="text/html", headers=page_headers(form_targets))
+    return web.Response(text=text, status=status, content_type="text/html", headers=page_headers(targets))
+
+
+async def provider_origins(request: web.Request) -> Sequence[str]:
+    """The origins of the provider's pages, to which forms that log in and out lead."""
+    find = request.app.get(PROVIDER_ORIGINS)
+    return [] if find is None else await find()
 
 
 def fragment(
@@ -62,7 +74,7 @@ def render(template: str, **values: Any) -> str:
 
 def page_headers(form_targets: Iterable[str] = ()) -> dict[str, str]:
     """What every page says to browsers and caches."""
-    return _headers(_POLICY.format(" ".join(["'self'", *form_targets])))
+    return _headers(_POLICY.format(" ".join(dict.fromkeys(["'self'", *form_targets]))))
 
 
 def page_headers_elsewhere(origin: str) -> dict[str, str]:
@@ -104,7 +116,6 @@ def _environment() -> "jinja2.Environment":
     environment.filters.update(
         role=words.role_name,
         scope=words.scope_name,
-        source=words.source_name,
         day=words.day,
         moment=words.moment,
         readable=words.readable,

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 
 from aiohttp import web
 
-from bodhi.server.services import RECENT_LOGIN
+from bodhi.server.access.recent_login import RECENT_LOGIN
 
 RETURN_TO, RECENT = "return_to", "recent"  # in the query
 LONGEST = 2_000  # characters

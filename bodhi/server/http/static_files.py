@@ -10,6 +10,7 @@ from pathlib import Path
 from aiohttp import hdrs, web
 
 from bodhi.server.http.input import parameter_of
+from bodhi.server.http.operations import PUBLIC, Operation
 
 PATH = "/ui/static"
 
@@ -75,3 +76,6 @@ def _read(path: Path) -> StaticFile:
         body=body,
         packed=gzip.compress(body, mtime=0),
     )
+
+
+OPERATIONS = (Operation("GET", f"{PATH}/{{name}}", static_file, PUBLIC, "A file of the pages", in_document=False),)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 from aiohttp import web
@@ -12,14 +12,19 @@ from aiohttp import web
 from bodhi.oidc.client import IdentityProvider
 from bodhi.oidc.errors import ProviderError
 from bodhi.server.access.errors import ApiError, ProviderUnavailable, RecentLoginRequired
+from bodhi.server.access.instance import Instance, InstanceService
 from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.recent_login import RECENT_LOGIN
+from bodhi.server.authentication.login_counters import LoginCounters
 from bodhi.server.authentication.login_data import ID_TOKEN, REFRESH_TOKEN, USER_ID
+from bodhi.server.authentication.role_notes import RoleNotes
+from bodhi.server.http.context import context_of
 from bodhi.server.http.hosts import callback_base
 from bodhi.server.http.input import body_of
 from bodhi.server.http.operations import OPTIONAL, PUBLIC, Operation
+from bodhi.server.http.paths import CALLBACK_PATH, HOME_PATH, LOGIN_PATH
 from bodhi.server.http.responses import answer
 from bodhi.server.http.return_to import is_recent_asked_for, requested_page
-from bodhi.server.login.counters import LoginCounters
 from bodhi.server.login.errors import (
     AccessChanged,
     InvalidCallbackUrl,
@@ -44,14 +49,11 @@ from bodhi.server.login.service import (
     origin_of,
     take_transaction,
 )
-from bodhi.server.services import RECENT_LOGIN, context_of
-from bodhi.server.setup.instance import Instance, InstanceService
 from bodhi.session import Session, SessionGone, SessionUnavailable, get_session, new_session
 
 TRANSACTIONS = "logins"  # the key in a session's data
 RETURN_PATHS = "return_paths"  # by the state of logins that were dropped: where their tabs go on
 
-HOME_PATH, LOGIN_PATH, CALLBACK_PATH = "/ui/chat", "/ui/login", "/ui/auth/callback"
 REVOCATION_SECONDS = 0.9  # twice at most: a logout is answered within 2 s
 NOT_CACHED = "no-cache, no-store, must-revalidate"
 
@@ -63,13 +65,14 @@ class LoginService:
     """What logging in and out takes."""
 
     logins: LoginFlow
+    notes: RoleNotes
     instances: InstanceService
     provider: IdentityProvider | None
     provider_sessions: ProviderSessions
     public_url: str
     remember_seconds: int  # how long the provider may end a session: its absolute timeout
     logs_out_at_provider: bool
-    counters: LoginCounters = field(default_factory=LoginCounters)
+    counters: LoginCounters
 
 
 LOGIN = web.AppKey("LOGIN", LoginService)

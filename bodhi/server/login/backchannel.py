@@ -61,10 +61,10 @@ async def _end(request: web.Request, desk: LoginService, token: LogoutToken) -> 
         for user_id in {user_id for _, user_id in known}:
             handles = [handle for handle, owner in known if owner == user_id]
             await service.revoke_sessions(user_id, handles, reason="backchannel_logout", by=BY)
-            request.app[LOGIN].logins.check_role(user_id)
+            desk.notes.check_role(user_id)
     elif token.subject is not None:
         await service.clear_sessions_for_user(token.subject, reason="backchannel_logout", by=BY)
-        request.app[LOGIN].logins.check_role(token.subject)
+        desk.notes.check_role(token.subject)
 
 
 OPERATIONS = (
@@ -76,5 +76,6 @@ OPERATIONS = (
         "The identity provider ends sessions",
         form=LogoutForm,
         errors=(InvalidLogoutToken, NotSetUp, ProviderUnavailable),
+        allows_cross_site=True,
     ),
 )

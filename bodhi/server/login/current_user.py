@@ -7,9 +7,9 @@ from aiohttp import web
 
 from bodhi.server.access.errors import ProviderUnavailable, RefreshRefused
 from bodhi.server.access.principal import ApiToken, ExternalApp, SessionUser
+from bodhi.server.http.context import known_context_of
 from bodhi.server.http.operations import OPTIONAL, Operation
 from bodhi.server.http.responses import answer
-from bodhi.server.services import known_context_of
 
 
 class LoggedOut(msgspec.Struct, tag_field="auth_status", tag="logged_out"):

@@ -8,18 +8,19 @@ from aiohttp import hdrs, web
 from msgspec import Meta
 
 from bodhi.server.access.errors import ApiError
+from bodhi.server.access.instance import Status
 from bodhi.server.http.forms import see_other
 from bodhi.server.http.headers import KEEPS_OPENER
 from bodhi.server.http.input import body_of, read_query
 from bodhi.server.http.operations import OPTIONAL, PUBLIC, Operation
-from bodhi.server.http.rendering import current_user, page
+from bodhi.server.http.origins import host_of
+from bodhi.server.http.paths import CALLBACK_PATH, HOME_PATH, LOGIN_PATH
+from bodhi.server.http.rendering import current_user, page, provider_origins
+from bodhi.server.http.resume_after_login import opener_headers, waiting_review
 from bodhi.server.http.return_to import RECENT, is_recent_asked_for, requested_page, with_return
 from bodhi.server.http.same_site_bounce import same_site_bounce_target
-from bodhi.server.login.api import CALLBACK_PATH, HOME_PATH, LOGIN, LOGIN_PATH, begin_login, end_login, finish_login
+from bodhi.server.login.api import LOGIN, begin_login, end_login, finish_login
 from bodhi.server.login.errors import OtherUserSignedIn
-from bodhi.server.login.form_targets import host_of, provider_origins
-from bodhi.server.login.resume_after_login import opener_headers, waiting_review
-from bodhi.server.setup.instance import Status
 from bodhi.session import SessionGone
 
 LOGOUT_PATH = "/ui/logout"
@@ -52,16 +53,16 @@ async def login_page(request: web.Request) -> web.Response:
     further = {RECENT: "true"} if is_recent else {}
     if return_to is not None:
         if target := same_site_bounce_target(request, return_to=return_to, **further):
-            return page(request, "arrival.html", target=target)
+            return await page(request, "arrival.html", target=target)
         # Browsers send Origin along with what is no page. The way back could be refused again for it, round and round.
         if current_user(request) is not None and hdrs.ORIGIN not in request.headers and not is_recent:
             return see_other(request, return_to)
     desk = request.app[LOGIN]
     status = await desk.instances.status()
-    response = page(
+    response = await page(
         request,
         "login.html",
-        form_targets=await provider_origins(desk.provider),
+        form_targets=await provider_origins(request),
         is_ready=desk.provider is not None and status is not Status.SETUP,
         is_first=status is Status.RESOURCE_ADMIN,
         app_waits=waiting_review(request) is not None,
@@ -90,8 +91,8 @@ async def callback_page(request: web.Request) -> web.Response:
     try:
         fields = read_query(request, ProviderAnswer).fields
     except ApiError:
-        return page(request, "callback.html", status=400, fields=None)
-    response = page(request, "callback.html", fields=fields)
+        return await page(request, "callback.html", status=400, fields=None)
+    response = await page(request, "callback.html", fields=fields)
     # From another site no SameSite=Strict cookie comes along that would say whether an application waits.
     response.headers.update(KEEPS_OPENER)
     return response

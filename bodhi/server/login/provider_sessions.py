@@ -1,16 +1,12 @@
 """Which session belongs to which session at the identity provider, and which of its logout tokens were heeded."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 from bodhi.database import Database
 from bodhi.server.access.store_errors import map_db_errors
+from bodhi.server.access.sweeping import sweep_in_batches
 
-BATCH = 1_000
-PAUSE_SECONDS = 0.005  # between two batches, so that others get their turn
 CLOCKS_MS = 300_000  # by which clocks may differ: a token is still refused when it only seems to have expired
-# How long an expired app access request is kept, so that an application that polls is told that it expired.
-UNDECIDED_MS = 600_000
 
 
 class ProviderSessions:
@@ -55,17 +51,6 @@ class ProviderSessions:
             await self._database.count("forget_logout_token", jti=jti)
 
     async def sweep(self) -> int:
-        """Delete what has expired, app access requests that nobody decided among it, in batches; how many rows."""
-        total = 0
-        for statement, values in (
-            ("sweep_provider_sessions", {}),
-            ("sweep_logout_tokens", {}),
-            ("sweep_app_access_requests", {"keep_ms": UNDECIDED_MS}),
-        ):
-            swept = BATCH
-            while swept == BATCH:
-                with map_db_errors():
-                    swept = await self._database.count(statement, **values, batch=BATCH, now=self._clock())
-                total += swept
-                await asyncio.sleep(PAUSE_SECONDS if swept == BATCH else 0)
-        return total
+        """Delete what has expired; how many rows."""
+        statements = ("sweep_provider_sessions", "sweep_logout_tokens")
+        return sum([await sweep_in_batches(self._database, one, now=self._clock()) for one in statements])

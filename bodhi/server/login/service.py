@@ -17,15 +17,14 @@ from urllib.parse import urlsplit
 from bodhi.oidc.client import IdentityProvider, pkce_challenge
 from bodhi.oidc.errors import TokenError
 from bodhi.oidc.responses import IdToken, Tokens
-from bodhi.server.access.errors import ApiError, RecentLoginRequired
+from bodhi.server.access.errors import RecentLoginRequired
+from bodhi.server.access.instance import Instance, InstanceService, Status
+from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.provider_errors import provider_errors
 from bodhi.server.access.recent_login import LEEWAY_SECONDS
-from bodhi.server.access.role_mapping import Roles
-from bodhi.server.authentication.login_data import SIGNED_IN_AT, claims_in, login_data
+from bodhi.server.authentication.login_data import SIGNED_IN_AT, login_data
+from bodhi.server.authentication.role_notes import RoleNotes
 from bodhi.server.login.errors import AccessChanged, InvalidCallbackUrl, LoginFailed, LoginNotConfigured, MissingCode
-from bodhi.server.setup.instance import Instance, InstanceService, Status
-from bodhi.server.users.profiles import Profiles
-from bodhi.server.users.role_checks import RoleChecks
 
 STATE_LENGTH = 32
 VERIFIER_LENGTH = 43
@@ -93,20 +92,18 @@ class LoginFlow:
         *,
         instances: InstanceService,
         people: Profiles,
-        roles: Roles,
+        notes: RoleNotes,
         scopes: str = "openid email profile roles",
         reads_access_tokens: bool = True,
-        role_checks: RoleChecks | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Without a *provider* nobody can log in. *reads_access_tokens* tells whether those are JWTs meant for us."""
         self._provider = provider
         self._instances = instances
         self._people = people
-        self._roles = roles
+        self._notes = notes
         self._scopes = scopes
         self._reads_access_tokens = reads_access_tokens
-        self._role_checks = role_checks
         self._clock = clock
 
     async def begin(
@@ -170,46 +167,13 @@ class LoginFlow:
         ``login_error-access_changed`` where what they may do was changed since the code was redeemed: the tokens in the
         session are older, and it has to be ended. A change that comes later ends the stored session itself.
         """
-        if not await self._note(completed.data, since=completed.since, is_login=True):
+        if not await self._notes.note_login(completed.data, completed.since):
             log.warning(
                 "login refused: the role was changed meanwhile user_id=%s",
                 completed.user_id,
                 extra={"fields": {"user_id": completed.user_id}},
             )
             raise AccessChanged
-
-    async def last_change(self) -> int | None:
-        """What :meth:`note_refresh` compares with, to be read before the provider is asked; None where it is not known.
-
-        A database that does not answer stops no refresh; it is only not noted then.
-        """
-        try:
-            return await self._people.last_change()
-        except ApiError as refusal:
-            log.warning("what a refresh says of a role will not be noted: %s", refusal.code)
-            return None
-
-    async def note_refresh(self, data: Mapping[str, Any], since: int | None) -> None:
-        """Remember what refreshed tokens say of a person's role, unless it was changed since the provider was asked."""
-        if since is not None:
-            await self._note(data, since=since, is_login=False)
-
-    def check_role(self, user_id: str) -> None:
-        """The provider ended sessions of the user: find out soon whether they still have their role."""
-        if self._role_checks is not None:
-            self._role_checks.request(user_id)
-
-    async def _note(self, data: Mapping[str, Any], *, since: int, is_login: bool) -> bool:
-        instance = await self._instances.current()
-        if instance is None:
-            return True
-        claims = claims_in(data)
-        try:
-            role = self._roles.of(claims, instance.client_id)
-        except ApiError:
-            role = None
-        name = claims.username or claims.subject
-        return await self._people.note(claims.subject, name, role, since=since, is_login=is_login)
 
     async def _check_issuer(self, answer: Mapping[str, str]) -> None:
         # A provider that was talked into another one's answer. Source: RFC 9207.

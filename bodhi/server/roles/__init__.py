@@ -1,1 +1,23 @@
 """Requests for a role, and their approval."""
+
+from aiohttp import web
+
+from bodhi.server.roles import api, pages
+from bodhi.server.roles.service import ACCESS_REQUESTS, AccessRequests
+from bodhi.server.services import Services
+
+OPERATIONS = (*api.OPERATIONS, *pages.OPERATIONS)
+
+
+def setup(app: web.Application, services: Services) -> None:
+    """Add the feature to *app*."""
+    requests = app[ACCESS_REQUESTS] = AccessRequests(
+        services.database,
+        people=services.profiles,
+        provider=services.provider,
+        end_sessions=services.sessions.clear_sessions_for_user,
+        leases=services.leases,
+    )
+    services.navigation.administration.append(pages.ENTRY)
+    services.home_sections.append(pages.HOME_SECTION)
+    services.on_removal.append(requests.reject_pending_of)

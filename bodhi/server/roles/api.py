@@ -19,6 +19,7 @@ from bodhi.server.access.errors import (
 from bodhi.server.access.gate import RECENT_MANAGER, SESSION_MANAGER
 from bodhi.server.access.principal import Anonymous, SessionUser
 from bodhi.server.access.scopes import role_named
+from bodhi.server.http.context import known_context_of, session_user_of
 from bodhi.server.http.input import Paging, body_of, parameter_of, query_of
 from bodhi.server.http.operations import OPTIONAL, Operation
 from bodhi.server.http.responses import answer, empty
@@ -30,8 +31,7 @@ from bodhi.server.roles.errors import (
     RoleRequestNotFound,
     RoleRequestsUnreadable,
 )
-from bodhi.server.roles.service import AccessRequest
-from bodhi.server.services import ACCESS_REQUESTS, known_context_of, session_user_of
+from bodhi.server.roles.service import ACCESS_REQUESTS, AccessRequest
 
 # What the database can count to: a number beyond is no id.
 RequestId = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]

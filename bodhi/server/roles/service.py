@@ -6,12 +6,17 @@ from datetime import datetime
 from typing import Literal
 
 import msgspec
+from aiohttp import web
 
 from bodhi.database import Database, DatabaseError, Row
 from bodhi.errors import BodhiError
+from bodhi.oidc.client import IdentityProvider
+from bodhi.server.access.directory import ROLES_LEASE, Directory
+from bodhi.server.access.ending import EndSessions
 from bodhi.server.access.errors import AlreadyDecided, ProviderCallNotSupported, ProviderRefused, SessionsNotEnded
 from bodhi.server.access.leases import Leases
 from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.provider_errors import provider_errors
 from bodhi.server.access.scopes import Role
 from bodhi.server.access.store_errors import map_db_errors
@@ -24,9 +29,6 @@ from bodhi.server.roles.errors import (
     RoleRequestNotFound,
     RoleRequestsUnreadable,
 )
-from bodhi.server.users.ending import EndSessions
-from bodhi.server.users.profiles import Profiles
-from bodhi.server.users.service import ROLES_LEASE, Directory, UserDirectory
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +53,7 @@ class AccessRequests:
         database: Database,
         *,
         people: Profiles,
-        provider: UserDirectory,
+        provider: IdentityProvider,
         end_sessions: EndSessions,
         leases: Leases | None = None,
         clock: Callable[[], int | None] = lambda: None,
@@ -189,3 +191,6 @@ def _request(row: Row) -> AccessRequest:
         time_of(row["created_at"]),
         time_of(row["updated_at"]),
     )
+
+
+ACCESS_REQUESTS = web.AppKey("ACCESS_REQUESTS", AccessRequests)

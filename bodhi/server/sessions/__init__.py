@@ -1,1 +1,22 @@
-"""List and end sessions."""
+"""Sessions of users: seen and ended by themselves, and by those above them."""
+
+from aiohttp import web
+
+from bodhi.server.services import Services
+from bodhi.server.sessions import admin_api, admin_pages, api, pages, user_pages
+
+OPERATIONS = (
+    *api.OPERATIONS,
+    *admin_api.OPERATIONS,
+    *pages.OPERATIONS,
+    *admin_pages.OPERATIONS,
+    *user_pages.OPERATIONS,
+)
+
+
+def setup(app: web.Application, services: Services) -> None:
+    """Add the feature to *app*."""
+    services.navigation.bar.append(pages.ENTRY)
+    services.navigation.administration.append(admin_pages.ENTRY)
+    services.user_sections.append(user_pages.USER_SECTION)
+    services.directory.has_anything.append(services.sessions.count_sessions_for_user)

@@ -6,16 +6,15 @@ from datetime import datetime
 import msgspec
 from aiohttp import web
 
-from bodhi.server.access.errors import ProviderUnavailable, UserNotFound
+from bodhi.server.access.directory import DIRECTORY
+from bodhi.server.access.errors import ProviderUnavailable, UserNotFound, UsersNotListed
 from bodhi.server.access.gate import RECENT_ADMIN, RECENT_MANAGER, SESSION_ADMIN, SESSION_MANAGER
-from bodhi.server.http.input import parameter_of, query_of
+from bodhi.server.http.context import session_user_of
+from bodhi.server.http.input import UserId, parameter_of, query_of
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.responses import empty
-from bodhi.server.services import USERS, session_user_of
 from bodhi.server.sessions.api import Ended, Handle, OwnSession, SessionPaging, page_of_sessions, told
 from bodhi.server.sessions.errors import SessionNotFound
-from bodhi.server.users.api import UserId
-from bodhi.server.users.errors import UsersNotListed
 from bodhi.session import SESSIONS, SessionInfo, SessionPage, get_session
 
 PATH = "/bodhi/v1/sessions"
@@ -56,7 +55,7 @@ class AnySessions(msgspec.Struct, frozen=True):
 async def list_of_user(request: web.Request) -> web.Response:
     """One page of a user's sessions, for those who do not stand below them."""
     user_id = parameter_of(request, "user_id")
-    await request.app[USERS].refuse_above(session_user_of(request), user_id)
+    await request.app[DIRECTORY].refuse_above(session_user_of(request), user_id)
     return _page(await page_of_sessions(request, query_of(request, SessionPaging), user_id))
 
 
@@ -90,7 +89,7 @@ async def end_session_of_user(request: web.Request, user_id: str | None, handle:
     """
     caller, session = session_user_of(request), await get_session(request)
     if user_id is not None:
-        await request.app[USERS].refuse_above(caller, user_id)
+        await request.app[DIRECTORY].refuse_above(caller, user_id)
     if not await request.app[SESSIONS].revoke_session(handle, user_id=user_id, reason="revoked", by=caller.user_id):
         raise SessionNotFound
     is_own = session.identity == handle
@@ -105,7 +104,7 @@ async def end_sessions_of_user(request: web.Request, user_id: str) -> int:
     Where the user is the caller, the cookie of this request goes as well.
     """
     caller = session_user_of(request)
-    await request.app[USERS].refuse_above(caller, user_id)
+    await request.app[DIRECTORY].refuse_above(caller, user_id)
     ended = await request.app[SESSIONS].clear_sessions_for_user(user_id, reason="revoked", by=caller.user_id)
     if user_id == caller.user_id:
         (await get_session(request)).invalidate()

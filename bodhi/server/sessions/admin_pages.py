@@ -6,17 +6,18 @@ import msgspec
 from aiohttp import web
 
 from bodhi.server.access.gate import RECENT_ADMIN, SESSION_ADMIN
+from bodhi.server.access.profiles import PROFILES
+from bodhi.server.access.scopes import Role
 from bodhi.server.http.forms import is_partial, see_other
-from bodhi.server.http.input import parameter_of, query_of
-from bodhi.server.http.navigation import ALL_SESSIONS as ENTRY
+from bodhi.server.http.input import Cursor, UserId, parameter_of, query_of
+from bodhi.server.http.navigation import Entry
 from bodhi.server.http.operations import Operation
+from bodhi.server.http.paths import ADMIN_PATH, LOGIN_PATH
 from bodhi.server.http.rendering import fragment, page
-from bodhi.server.login.api import LOGIN, LOGIN_PATH
-from bodhi.server.login.form_targets import provider_origins
 from bodhi.server.sessions.admin_api import end_every_session, end_session_of_user
-from bodhi.server.sessions.api import Cursor, Handle, SessionPaging, page_of_sessions
-from bodhi.server.users.api import UserId
-from bodhi.server.users.display_names import display_names
+from bodhi.server.sessions.api import Handle, SessionPaging, page_of_sessions
+
+ENTRY = Entry("All sessions", f"{ADMIN_PATH}/sessions", Role.ADMIN)
 
 PAGE_SIZE = 30
 ENDED = "Ended. That browser is logged out."
@@ -38,10 +39,9 @@ class WhoseIfAnybodys(msgspec.Struct, frozen=True):
 async def list_sessions(request: web.Request) -> web.Response:
     """Each with whose it is, and a form that ends it."""
     asked = query_of(request, Shown)
-    return page(
+    return await page(
         request,
         "all_sessions.html",
-        form_targets=await provider_origins(request.app[LOGIN].provider),
         notice=ENDED if asked.done else None,
         **await _shown(request, asked.after),
     )
@@ -65,7 +65,7 @@ async def end_all(request: web.Request) -> web.Response:
 
 async def _shown(request: web.Request, after: str | None) -> dict[str, Any]:
     found = await page_of_sessions(request, SessionPaging(after, PAGE_SIZE), None)
-    names = await display_names(request, (one.user_id for one in found.sessions))
+    names = await request.app[PROFILES].display_names(one.user_id for one in found.sessions)
     return {"sessions": found.sessions, "names": names, "after": found.after}
 
 

@@ -13,12 +13,12 @@ from aiohttp import hdrs, web
 
 from bodhi.server.access.errors import MissingAuthentication, ProviderUnavailable, RefreshRefused
 from bodhi.server.access.principal import SessionUser
+from bodhi.server.http.context import known_context_of
 from bodhi.server.http.devices import device_of
-from bodhi.server.http.input import LARGEST_PAGE, parameter_of, query_of
+from bodhi.server.http.input import LARGEST_PAGE, Cursor, parameter_of, query_of
 from bodhi.server.http.operations import OPTIONAL, Operation
 from bodhi.server.http.request_errors import InvalidRequest
 from bodhi.server.http.responses import answer, empty
-from bodhi.server.services import known_context_of
 from bodhi.server.sessions.errors import SessionNotFound
 from bodhi.session import SESSIONS, SessionInfo, SessionPage, get_session
 
@@ -26,7 +26,6 @@ PATH = "/bodhi/v1/user/sessions"
 
 # Both the handles of lists and what they are looked for by; other texts are no handles of anybody's.
 Handle = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-Cursor = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
 class SessionPaging(msgspec.Struct, frozen=True):

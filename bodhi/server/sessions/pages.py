@@ -7,14 +7,12 @@ import msgspec
 from aiohttp import web
 
 from bodhi.server.http.forms import is_partial, see_other
-from bodhi.server.http.input import parameter_of, query_of
-from bodhi.server.http.navigation import SESSIONS as ENTRY
+from bodhi.server.http.input import Cursor, parameter_of, query_of
+from bodhi.server.http.navigation import Entry
 from bodhi.server.http.operations import OPTIONAL, Operation
+from bodhi.server.http.paths import LOGIN_PATH
 from bodhi.server.http.rendering import fragment, page
-from bodhi.server.login.api import LOGIN, LOGIN_PATH
-from bodhi.server.login.form_targets import provider_origins
 from bodhi.server.sessions.api import (
-    Cursor,
     Handle,
     SessionPaging,
     end_other_sessions,
@@ -24,6 +22,8 @@ from bodhi.server.sessions.api import (
 )
 from bodhi.session import SESSIONS, SessionInfo, get_session
 from bodhi.session.service import info_of
+
+ENTRY = Entry("Sessions", "/ui/sessions")
 
 PAGE_SIZE = 30
 OUTCOMES = {
@@ -42,10 +42,9 @@ class Shown(msgspec.Struct, frozen=True):
 async def list_sessions(request: web.Request) -> web.Response:
     """Each session with a form that ends it."""
     query = query_of(request, Shown)
-    return page(
+    return await page(
         request,
         "sessions.html",
-        form_targets=await provider_origins(request.app[LOGIN].provider),
         notice=OUTCOMES[query.done] if query.done else None,
         **await _shown(request, query.after),
     )

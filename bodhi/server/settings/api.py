@@ -9,7 +9,7 @@ from bodhi.server.access.gate import RECENT_ADMIN, SESSION_ADMIN
 from bodhi.server.http.input import body_of, parameter_of
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.responses import answer
-from bodhi.server.services import SETTINGS_SERVICE
+from bodhi.server.settings.entries import SettingEntry
 from bodhi.server.settings.errors import (
     HomeNotEditable,
     InvalidValue,
@@ -18,7 +18,7 @@ from bodhi.server.settings.errors import (
     SettingNotFound,
     WrongValueType,
 )
-from bodhi.server.settings.protocol import SettingEntry
+from bodhi.server.settings.service import SETTINGS_SERVICE
 
 PATH = "/bodhi/v1/settings"
 

@@ -1,24 +1,37 @@
 """``/ui/admin/settings``: what this server is set to, and where that comes from; secrets are masked."""
 
+from collections.abc import Mapping
+
 from aiohttp import web
 
 from bodhi.server.access.gate import SESSION_ADMIN
-from bodhi.server.http.navigation import SETTINGS as ENTRY
+from bodhi.server.access.scopes import Role
+from bodhi.server.http.navigation import Entry
 from bodhi.server.http.operations import Operation
+from bodhi.server.http.paths import ADMIN_PATH
 from bodhi.server.http.rendering import page
-from bodhi.server.login.api import LOGIN
-from bodhi.server.login.form_targets import provider_origins
-from bodhi.server.services import SETTINGS_SERVICE
+from bodhi.server.settings.entries import SourceName
+from bodhi.server.settings.service import SETTINGS_SERVICE
+
+SOURCE_NAMES: Mapping[SourceName, str] = {
+    "system": "Key file",  # nothing else comes from the system itself
+    "command_line": "Command line",
+    "environment": "Environment",
+    "database": "Changed in service",
+    "settings_file": "settings.yaml",
+    "default": "Default",
+}
+ENTRY = Entry("Settings", f"{ADMIN_PATH}/settings", Role.ADMIN)
 
 
 async def list_settings(request: web.Request) -> web.Response:
     """Every setting; what was set comes before what is as it always is."""
     entries = request.app[SETTINGS_SERVICE].entries()
-    return page(
+    return await page(
         request,
         "all_settings.html",
-        form_targets=await provider_origins(request.app[LOGIN].provider),
         entries=sorted(entries, key=lambda entry: entry.source == "default"),
+        source_names=SOURCE_NAMES,
     )
 
 

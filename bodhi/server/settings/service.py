@@ -8,8 +8,10 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
-from bodhi import logs
+from aiohttp import web
+
 from bodhi.database import Database
+from bodhi.server.settings.entries import Metadata, Plain, SettingEntry, SourceName
 from bodhi.server.settings.errors import (
     HomeNotEditable,
     InvalidValue,
@@ -19,9 +21,7 @@ from bodhi.server.settings.errors import (
     WrongValueType,
 )
 from bodhi.server.settings.overrides import SettingsOverrides
-from bodhi.server.settings.protocol import Metadata, Plain, SettingEntry, SourceName
-from bodhi.server.tokens.service import ApiTokens
-from bodhi.settings import BODHI_API_TOKEN_LIFETIME, BODHI_HOME, BODHI_LOG_LEVEL, BODHI_TOKEN_MEMORY, SETTINGS, Settings
+from bodhi.settings import BODHI_HOME, SETTINGS, Settings
 from bodhi.settings.kinds import SettingType
 from bodhi.settings.setting import Derived, Setting, Source
 from bodhi.settings.sources import source_at
@@ -42,31 +42,13 @@ TYPES: Mapping[str, tuple[type, ...]] = {"number": (int, float), "boolean": (boo
 log = logging.getLogger(__name__)
 
 
-def editable_settings(api_tokens: ApiTokens) -> Mapping[str, Callable[[Any], None]]:
-    """The settings that take effect without a restart, each with what applies a value of it.
-
-    They are those that an operator changes for a while: to see more in the log, to make tokens live shorter, to have
-    revoked ones refused sooner. All others are bound to sockets, files and pools that are opened once.
-    """
-
-    def set_lifetime(seconds: int | None) -> None:
-        api_tokens.default_lifetime_seconds = seconds
-
-    def set_memory(seconds: int) -> None:
-        api_tokens.memory_seconds = seconds
-
-    return {
-        BODHI_LOG_LEVEL: logs.set_level,
-        BODHI_API_TOKEN_LIFETIME: set_lifetime,
-        BODHI_TOKEN_MEMORY: set_memory,
-    }
-
-
 class SettingsService:
     """All settings of one process; entering it applies what was changed, and follows the changes of other processes.
 
-    *settings* are those that the process started with. *editable* applies, by name, what may be changed. It is a
-    :class:`~bodhi.server.settings.protocol.SettingsEditor`.
+    *settings* are those that the process started with. *editable* applies, by name, what may be changed.
+
+    Refused are, in this order, ``settings_error-bodhi_home``, ``-not_found``, ``-unsupported``, and
+    ``settings_metadata_error-null_value``, ``-invalid_value_type``, ``-invalid_value``.
     """
 
     def __init__(
@@ -83,7 +65,7 @@ class SettingsService:
         self._overrides = SettingsOverrides(database, apply=self._apply, every_seconds=every_seconds, clock=clock)
         self._stored: Mapping[str, str] = {}
         self._changed: dict[str, Any] = {}  # the values that are in force by a change
-        self._applied = {name: self._initial(name) for name in editable}
+        self._applied: dict[str, Any] = {}
 
     async def __aenter__(self) -> Self:
         await self._overrides.__aenter__()
@@ -156,7 +138,7 @@ class SettingsService:
         }
         for name, apply in self._editable.items():
             value = self._changed[name] if name in self._changed else self._initial(name)
-            if value != self._applied[name]:
+            if value != self._applied.get(name, self._initial(name)):
                 self._applied[name] = value
                 apply(value)
 
@@ -201,3 +183,6 @@ def _plain(setting: Setting, value: object) -> Plain:
 
 def _metadata(kind: SettingType[object]) -> Metadata:
     return Metadata(type=kind.type, min=kind.least, max=kind.most, options=kind.options or None)
+
+
+SETTINGS_SERVICE = web.AppKey("SETTINGS_SERVICE", SettingsService)

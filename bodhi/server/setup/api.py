@@ -13,20 +13,21 @@ from aiohttp import web
 
 from bodhi.oidc.responses import RegisteredClient
 from bodhi.server.access.errors import (
+    AlreadySetUp,
     DatabaseUnavailable,
     ProviderCallNotSupported,
     ProviderRefused,
     ProviderUnavailable,
 )
+from bodhi.server.access.instance import Instance, InstanceService, Status
 from bodhi.server.access.provider_errors import provider_errors
 from bodhi.server.http.hosts import AUTHORITY, PUBLIC_URL
 from bodhi.server.http.input import body_of
 from bodhi.server.http.operations import PUBLIC, Operation
+from bodhi.server.http.paths import CALLBACK_PATH
 from bodhi.server.http.public_url import base_of
 from bodhi.server.http.responses import answer
-from bodhi.server.login.api import CALLBACK_PATH
-from bodhi.server.setup.errors import AlreadySetUp, ServerNameTooShort, WrongSetupSecret
-from bodhi.server.setup.instance import Instance, InstanceService, Status
+from bodhi.server.setup.errors import ServerNameTooShort, WrongSetupSecret
 
 SECRET_HEADER = "X-Setup-Secret"  # noqa: S105 - the header's name
 SHORTEST_NAME = 10  # bytes

@@ -3,13 +3,6 @@
 from bodhi.server.access.errors import ApiError
 
 
-class AlreadySetUp(ApiError):
-    """This server is set up already."""
-
-    status = 400
-    code = "app_service_error-already_setup"
-
-
 class ServerNameTooShort(ApiError):
     """The name has at least 10 bytes."""
 

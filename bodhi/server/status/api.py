@@ -8,12 +8,12 @@ from aiohttp import web
 import bodhi
 from bodhi.errors import BodhiError
 from bodhi.server.access.errors import DatabaseUnavailable
+from bodhi.server.access.instance import INSTANCES
 from bodhi.server.http.errors import error_response
 from bodhi.server.http.lifecycle import LIFE
 from bodhi.server.http.operations import PUBLIC, Operation
 from bodhi.server.http.request_errors import SessionStoreUnavailable, ShuttingDown
 from bodhi.server.http.responses import answer
-from bodhi.server.services import INSTANCES
 from bodhi.session import SESSIONS
 from bodhi.session.responses import SessionUnavailableResponse
 

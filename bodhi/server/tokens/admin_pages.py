@@ -8,20 +8,24 @@ import msgspec
 from aiohttp import web
 
 from bodhi.server.access.gate import SESSION_ADMIN
+from bodhi.server.access.profiles import PROFILES
+from bodhi.server.access.scopes import Role
+from bodhi.server.http.context import session_user_of
 from bodhi.server.http.forms import is_partial, see_other
-from bodhi.server.http.input import parameter_of, query_of
+from bodhi.server.http.input import UserId, parameter_of, query_of
 from bodhi.server.http.labels import query
-from bodhi.server.http.navigation import ALL_TOKENS as ENTRY
+from bodhi.server.http.navigation import Entry
 from bodhi.server.http.operations import Operation
+from bodhi.server.http.paths import ADMIN_PATH
 from bodhi.server.http.rendering import fragment, page
-from bodhi.server.login.api import LOGIN
-from bodhi.server.login.form_targets import provider_origins
-from bodhi.server.services import API_TOKENS, session_user_of
+from bodhi.server.http.sections import Section, UserPageQuery
 from bodhi.server.tokens.errors import TokenNotFound
-from bodhi.server.users.api import UserId
-from bodhi.server.users.display_names import display_names
+from bodhi.server.tokens.service import API_TOKENS
+
+ENTRY = Entry("API tokens", f"{ADMIN_PATH}/tokens", Role.ADMIN)
 
 PAGE_SIZE = 30
+FEW_TOKENS = 10  # on the page of one user
 DISABLED = "Inactive. Programs that use it are refused."
 
 
@@ -41,12 +45,11 @@ class Shown(Whose, frozen=True):
 async def list_tokens(request: web.Request) -> web.Response:
     """Each with whose it is, and a form that makes it inactive."""
     asked = query_of(request, Shown)
-    return page(
+    return await page(
         request,
         "all_tokens.html",
-        form_targets=await provider_origins(request.app[LOGIN].provider),
         notice=DISABLED if asked.done else None,
-        **await tokens_shown(request, asked.id, after=asked.after),
+        **await _page_context(request, asked.id, after=asked.after),
     )
 
 
@@ -61,7 +64,7 @@ async def disable(request: web.Request) -> web.Response:
     return see_other(request, ENTRY.path + query(done="disabled", **({"id": user_id} if user_id else {})))
 
 
-async def tokens_shown(
+async def _page_context(
     request: web.Request, user_id: str | None, *, after: UUID | None = None, size: int = PAGE_SIZE
 ) -> dict[str, Any]:
     """One page of the user's tokens, or of everybody's, oldest first."""
@@ -70,12 +73,21 @@ async def tokens_shown(
     )
     return {
         "tokens": found[:size],
-        "names": await display_names(request, (token.user_id for token in found[:size])),
+        "names": await request.app[PROFILES].display_names(token.user_id for token in found[:size]),
         "tokens_of": user_id,
         "tokens_after": found[size - 1].id if len(found) > size else None,
         "now": datetime.now(UTC),
     }
 
+
+async def user_tokens(request: web.Request) -> dict[str, Any] | None:
+    """For the page of one user, to administrators: the first of the user's tokens."""
+    if session_user_of(request).role is not Role.ADMIN:
+        return None
+    return await _page_context(request, query_of(request, UserPageQuery).id, size=FEW_TOKENS)
+
+
+USER_SECTION = Section("_user_tokens.html", user_tokens)
 
 OPERATIONS = (
     Operation("GET", ENTRY.path, list_tokens, SESSION_ADMIN, "All API tokens", query=Shown, in_document=False),

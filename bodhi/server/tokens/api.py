@@ -10,12 +10,12 @@ from aiohttp import hdrs, web
 
 from bodhi.server.access.gate import RECENT_POWER_USER, SESSION_POWER_USER
 from bodhi.server.access.scopes import TokenScope
+from bodhi.server.http.context import context_of, session_user_of
 from bodhi.server.http.input import Paging, body_of, parameter_of, query_of
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.responses import answer, empty
-from bodhi.server.services import API_TOKENS, context_of, session_user_of
 from bodhi.server.tokens.errors import InvalidTokenScopeForUsers, ScopeAboveOwnRole, SessionRequired, TokenNotFound
-from bodhi.server.tokens.service import TokenRecord, TokenStatus
+from bodhi.server.tokens.service import API_TOKENS, TokenRecord, TokenStatus
 
 PATH = "/bodhi/v1/tokens"
 NO_STORE = {hdrs.CACHE_CONTROL: "no-store"}

@@ -8,18 +8,19 @@ import msgspec
 from aiohttp import web
 
 from bodhi.server.access.gate import RECENT_POWER_USER, SESSION_POWER_USER
-from bodhi.server.access.scopes import TokenScope
+from bodhi.server.access.scopes import Role, TokenScope
 from bodhi.server.http import labels as words
+from bodhi.server.http.context import session_user_of
 from bodhi.server.http.forms import is_partial, see_other
 from bodhi.server.http.input import body_of, parameter_of, query_of
-from bodhi.server.http.navigation import TOKENS as ENTRY
+from bodhi.server.http.navigation import Entry
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.rendering import fragment, page
-from bodhi.server.login.api import LOGIN
-from bodhi.server.login.form_targets import provider_origins
-from bodhi.server.services import API_TOKENS, session_user_of
 from bodhi.server.tokens.api import Name
 from bodhi.server.tokens.errors import TokenNotFound
+from bodhi.server.tokens.service import API_TOKENS
+
+ENTRY = Entry("Tokens", "/ui/tokens", Role.POWER_USER)
 
 PAGE_SIZE = 30
 DISABLED = "Inactive. Programs that use it are refused."
@@ -75,11 +76,10 @@ async def _page(
     request: web.Request, number: int, *, status: int = 200, made: str | None = None, notice: str | None = None
 ) -> web.Response:
     lifetime = request.app[API_TOKENS].default_lifetime_seconds
-    return page(
+    return await page(
         request,
         "own_tokens.html",
         status=status,
-        form_targets=await provider_origins(request.app[LOGIN].provider),
         made=made,
         notice=notice,
         scopes=SCOPES,

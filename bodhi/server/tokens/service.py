@@ -13,16 +13,18 @@ from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 from uuid import UUID
 
+from aiohttp import web
+
 from bodhi.database import Conflict, Database, Row
 from bodhi.server.access.errors import ApiError, InvalidToken, NotSignedIn, TokenInactive
 from bodhi.server.access.principal import ApiToken, AuthContext, SessionUser
+from bodhi.server.access.profiles import ROLE_MAX_AGE_SECONDS, confirmed_role
 from bodhi.server.access.scopes import Role, TokenScope, token_scope_named
 from bodhi.server.access.store_errors import map_db_errors
 from bodhi.server.access.times import milliseconds_of, time_of
 from bodhi.server.access.ttl_cache import TtlCache
 from bodhi.server.http.request_errors import InvalidRequest
 from bodhi.server.tokens.errors import InvalidTokenScopeForUsers, ScopeAboveOwnRole, SessionRequired, TokenNotFound
-from bodhi.server.users.profiles import ROLE_MAX_AGE_SECONDS, confirmed_role
 
 PREFIX = "bodhiapp_"
 LOOKUP_LENGTH = len(PREFIX) + 8
@@ -89,7 +91,7 @@ class ApiTokens:
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
-        self._memory: TtlCache[_Verified] = TtlCache(seconds=LONGEST_MEMORY_SECONDS, clock=wall_clock)
+        self.memory: TtlCache[_Verified] = TtlCache(seconds=LONGEST_MEMORY_SECONDS, clock=wall_clock)
         self.memory_seconds = memory_seconds
         self.default_lifetime_seconds = default_lifetime_seconds
         self._role_max_age_ms = role_max_age_seconds * 1000
@@ -194,17 +196,12 @@ class ApiTokens:
         self.forget_owner(user_id)
         return disabled
 
-    @property
-    def remembered(self) -> tuple[int, int]:
-        """How often a token's check was spared since it was remembered, and how often it was not."""
-        return self._memory.hits, self._memory.misses
-
     def forget_owner(self, user_id: str) -> None:
         """Ask the database again about the user's tokens: what they may do has changed."""
-        self._memory.forget(lambda verified: verified.context.user_id == user_id)
+        self.memory.forget(lambda verified: verified.context.user_id == user_id)
 
     def _forget(self, token_id: str) -> None:
-        self._memory.forget(lambda verified: verified.id == token_id)
+        self.memory.forget(lambda verified: verified.id == token_id)
 
     async def authenticate(self, token: str) -> ApiToken:
         """Whom *token* makes of a request.
@@ -214,7 +211,7 @@ class ApiTokens:
         """
         if not _WELL_FORMED.fullmatch(token):
             raise InvalidToken
-        verified = await self._memory.remembered(token, lambda: self._verified(token))
+        verified = await self.memory.remembered(token, lambda: self._verified(token))
         return verified.context
 
     async def _verified(self, token: str) -> tuple[_Verified, float]:
@@ -301,3 +298,6 @@ def _record(row: Row) -> TokenRecord:
         time_of(row["created_at"]),
         time_of(row["updated_at"]),
     )
+
+
+API_TOKENS = web.AppKey("API_TOKENS", ApiTokens)

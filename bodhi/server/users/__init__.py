@@ -1,1 +1,23 @@
-"""The users of this server: profiles, roles, removal."""
+"""The users of this server: listed, given another role, removed."""
+
+from aiohttp import web
+
+from bodhi.server.services import Services
+from bodhi.server.users import api, pages, user_page
+from bodhi.server.users.service import USERS, Users
+
+OPERATIONS = (*api.OPERATIONS, *pages.OPERATIONS, *user_page.OPERATIONS)
+
+
+def setup(app: web.Application, services: Services) -> None:
+    """Add the feature to *app*."""
+    app[USERS] = Users(
+        services.provider,
+        directory=services.directory,
+        people=services.profiles,
+        leases=services.leases,
+        end_sessions=services.sessions.clear_sessions_for_user,
+        on_removal=services.on_removal,
+    )
+    app[user_page.USER_SECTIONS] = services.user_sections
+    services.navigation.administration.append(pages.ENTRY)

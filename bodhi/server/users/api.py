@@ -1,21 +1,23 @@
 """``/bodhi/v1/users``: the people with a role, listed, changed and removed."""
 
-from typing import Annotated
-
 import msgspec
 from aiohttp import web
 
-from bodhi.server.access.errors import ProviderCallNotSupported, ProviderUnavailable, SessionsNotEnded, UserNotFound
+from bodhi.server.access.directory import UserPage
+from bodhi.server.access.errors import (
+    ProviderCallNotSupported,
+    ProviderUnavailable,
+    SessionsNotEnded,
+    UserNotFound,
+    UsersNotListed,
+)
 from bodhi.server.access.gate import RECENT_ADMIN, RECENT_MANAGER, SESSION_MANAGER
-from bodhi.server.http.input import Paging, body_of, parameter_of, query_of
+from bodhi.server.http.context import session_user_of
+from bodhi.server.http.input import Paging, UserId, body_of, parameter_of, query_of
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.responses import answer, empty
-from bodhi.server.services import USERS, session_user_of
-from bodhi.server.users.errors import InvalidRole, LastAdministrator, RoleNotChanged, UserNotRemoved, UsersNotListed
-from bodhi.server.users.service import UserPage
-
-# What a provider may call somebody, without characters that a database cannot keep.
-UserId = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+(?![\s\S])")]
+from bodhi.server.users.errors import InvalidRole, LastAdministrator, RoleNotChanged, UserNotRemoved
+from bodhi.server.users.service import USERS
 
 
 class NewRole(msgspec.Struct):

@@ -3,13 +3,6 @@
 from bodhi.server.access.errors import ApiError
 
 
-class UsersNotListed(ApiError):
-    """The users could not be listed."""
-
-    status = 500
-    code = "user_route_error-list_failed"
-
-
 class RoleNotChanged(ApiError):
     """The role could not be changed."""
 

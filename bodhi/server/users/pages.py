@@ -8,17 +8,18 @@ from aiohttp import web
 
 from bodhi.server.access.gate import SESSION_MANAGER
 from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.profiles import PROFILES, ProfileSummary
+from bodhi.server.access.scopes import Role
+from bodhi.server.http.context import session_user_of
 from bodhi.server.http.forms import is_partial
-from bodhi.server.http.input import query_of
-from bodhi.server.http.navigation import PEOPLE as ENTRY
+from bodhi.server.http.input import UserId, query_of
+from bodhi.server.http.navigation import Entry
 from bodhi.server.http.operations import Operation
+from bodhi.server.http.paths import ADMIN_PATH
 from bodhi.server.http.rendering import fragment, page
-from bodhi.server.login.api import LOGIN
-from bodhi.server.login.form_targets import provider_origins
-from bodhi.server.services import PROFILES, session_user_of
-from bodhi.server.users.api import UserId
-from bodhi.server.users.profiles import ProfileSummary
 from bodhi.session import SESSIONS
+
+ENTRY = Entry("People", ADMIN_PATH, Role.MANAGER)
 
 PAGE_SIZE = 30
 
@@ -46,8 +47,7 @@ async def list_people(request: web.Request) -> web.Response:
     shown = await _shown(request, query_of(request, Search))
     if is_partial(request):
         return fragment("_people.html", is_answer=True, **shown)
-    targets = await provider_origins(request.app[LOGIN].provider)
-    return page(request, "people.html", form_targets=targets, is_answer=False, **shown)
+    return await page(request, "people.html", is_answer=False, **shown)
 
 
 async def _shown(request: web.Request, query: Search) -> dict[str, Any]:

@@ -33,23 +33,23 @@ from bodhi.server.access.scopes import (
     user_scope_named,
 )
 from bodhi.server.authentication.authenticator import AUTHENTICATOR
+from bodhi.server.http.context import LOGIN_FAULT
 from bodhi.server.http.cross_site import SAFE_METHODS, SEC_FETCH_SITE, is_bearer
+from bodhi.server.http.error_pages import SHOWS_REFUSAL
 from bodhi.server.http.errors import ErrorResponse
 from bodhi.server.http.forwarded import FORWARDED
 from bodhi.server.http.hosts import origin_for
 from bodhi.server.http.input import query_of
 from bodhi.server.http.operations import PUBLIC, Operation
+from bodhi.server.http.paths import LOGIN_PATH
 from bodhi.server.http.request_errors import CrossSiteRequest
 from bodhi.server.http.return_to import page_to_return_to, with_return
-from bodhi.server.login.api import LOGIN_PATH
-from bodhi.server.services import LOGIN_FAULT
 
 PATH = "/bodhi/v1/auth/verify"
 USER_ID, USERNAME, ROLE = "X-BodhiApp-User-Id", "X-BodhiApp-Username", "X-BodhiApp-Role"
 ACCESS_TOKEN = "X-BodhiApp-Access-Token"  # noqa: S105 - a header, not a token
 
 GIVES_ACCESS_TOKENS = web.AppKey("GIVES_ACCESS_TOKENS", bool)  # to trusted proxies
-SHOWS_REFUSAL = web.RequestKey("SHOWS_REFUSAL", bool)  # to a person, whose browser the proxy hands the answer on to
 
 _OUTER_SPACES = re.compile(r"\A +| +\Z")
 _METHODS = ("X-Forwarded-Method", "X-Original-Method")
@@ -202,5 +202,7 @@ OPERATIONS = (
             InvalidTokenScope,
             InvalidUserScope,
         ),
+        # A proxy asks here in the name of a page, and would send people here rather than to the page.
+        allows_any_base=True,
     ),
 )

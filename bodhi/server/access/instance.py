@@ -6,14 +6,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from aiohttp import web
+
 from bodhi.database import Database, DatabaseError, Row
 from bodhi.keyring import Keyring, UnknownKey, Unreadable
 from bodhi.oidc.errors import ProviderTimedOut
 from bodhi.oidc.responses import ClientCredentials
-from bodhi.server.access.errors import DatabaseUnavailable
+from bodhi.server.access.errors import AlreadySetUp, DatabaseUnavailable
 from bodhi.server.access.leases import Leases
 from bodhi.server.access.store_errors import map_db_errors
-from bodhi.server.setup.errors import AlreadySetUp
 
 log = logging.getLogger(__name__)
 
@@ -190,3 +191,6 @@ def _progress(configured: Instance, row: Row) -> Instance:
             "it is about another client than BODHI_CLIENT_ID: set BODHI_CLIENT_STATUS=ready, or delete the row"
         )
     return replace(configured, status=Status(row["status"]))
+
+
+INSTANCES = web.AppKey("INSTANCES", InstanceService)

@@ -1,9 +1,11 @@
 """Everybody who logged in, with the role they had last: what their API tokens may do at most."""
 
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+from aiohttp import web
 
 from bodhi.database import Database, Row
 from bodhi.server.access.scopes import Role, role_named
@@ -71,7 +73,7 @@ class Profiles:
         self._role_max_age_ms = role_max_age_seconds * 1000
         self._clock = clock
         # Called with a user id when the user's role became lower: what was remembered of their tokens is outdated.
-        self.forget_user: Sequence[Callable[[str], object]] = ()
+        self.forget_user: list[Callable[[str], object]] = []
 
     async def find(self, user_id: str) -> Profile | None:
         """The person as seen last, or None for who was never seen."""
@@ -114,6 +116,14 @@ class Profiles:
             )
             for row in rows
         ]
+
+    async def display_names(self, user_ids: Iterable[str | None]) -> Mapping[str | None, str | None]:
+        """Display names by user id; the id itself if the user is unknown or has no name. None maps to None."""
+        names: dict[str | None, str | None] = {None: None}
+        for user_id in {one for one in user_ids if one is not None}:
+            person = await self.find(user_id)
+            names[user_id] = person.username if person and person.username else user_id
+        return names
 
     async def role_of(self, user_id: str) -> Role | None:
         """The role that a person has; None for who has none, was removed or never seen, or was not confirmed lately.
@@ -164,7 +174,7 @@ class Profiles:
                     now=self._clock(),
                 )
             if is_loss:
-                self._forget(user_id)
+                self.forget(user_id)
             return noted == 1
         if _is_due(row["seen_at"], row["now"]) or _is_due(row["confirmed_at"], row["now"]):
             with map_db_errors():
@@ -174,31 +184,26 @@ class Profiles:
     async def set_role(self, user_id: str, role: Role) -> None:
         """Remember the role that the provider has just given somebody; of who was never seen, that it was changed."""
         sought = _search_key("", user_id)
-        with map_db_errors():
-            await self._database.count(
-                "change_person_role", user_id=user_id, role=str(role), sought=sought, now=self._clock()
-            )
-        self._forget(user_id)
+        await self._change("change_person_role", user_id, role=str(role), sought=sought)
 
     async def lower_role(self, user_id: str, role: Role | None, *, since: int) -> bool:
         """Remember that somebody has lost their role, as the provider's list says; False where that is outdated."""
         name = None if role is None else str(role)
-        with map_db_errors():
-            lowered = await self._database.count(
-                "lower_person_role", user_id=user_id, role=name, since=since, now=self._clock()
-            )
-        self._forget(user_id)
-        return lowered == 1
+        return await self._change("lower_person_role", user_id, role=name, since=since) == 1
 
     async def remove(self, user_id: str) -> None:
         """Remember that somebody was removed: they have no role until they log in again."""
-        with map_db_errors():
-            await self._database.count(
-                "remove_person", user_id=user_id, sought=_search_key("", user_id), now=self._clock()
-            )
-        self._forget(user_id)
+        await self._change("remove_person", user_id, sought=_search_key("", user_id))
 
-    def _forget(self, user_id: str) -> None:
+    async def _change(self, statement: str, user_id: str, **values: object) -> int:
+        try:
+            with map_db_errors():
+                return await self._database.count(statement, user_id=user_id, **values, now=self._clock())
+        finally:
+            self.forget(user_id)
+
+    def forget(self, user_id: str) -> None:
+        """Forget what is remembered of the user's tokens in this process."""
         for forget in self.forget_user:
             forget(user_id)
 
@@ -235,3 +240,6 @@ def _search_key(username: str, user_id: str) -> str:
 def _fold_case(text: str) -> str:
     """*text* without the difference of small and capital letters, composed and decomposed ones, and kinds of spaces."""
     return " ".join(unicodedata.normalize("NFC", text.casefold()).split())
+
+
+PROFILES = web.AppKey("PROFILES", Profiles)

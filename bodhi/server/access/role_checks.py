@@ -3,33 +3,22 @@
 import asyncio
 import logging
 from collections.abc import Collection
-from typing import Protocol
 
 import msgspec
 
 from bodhi.errors import BodhiError
+from bodhi.oidc.client import IdentityProvider
 from bodhi.oidc.errors import ProviderError, ProviderLacks, ProviderRefused
 from bodhi.oidc.responses import ClientCredentials
+from bodhi.server.access.directory import LARGEST_PAGE, MOST_PAGES, UserPage, listed_role
+from bodhi.server.access.instance import InstanceService
+from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.scopes import Role
-from bodhi.server.setup.instance import InstanceService
-from bodhi.server.users.profiles import Profiles
-from bodhi.server.users.service import LARGEST_PAGE, MOST_PAGES, UserDirectory, UserPage, listed_role
 
 PAUSE_SECONDS = 60.0
 MOST_WAITING = 10_000
 
 log = logging.getLogger(__name__)
-
-
-class ListingProvider(UserDirectory, Protocol):
-    """The provider, as far as it is needed here."""
-
-    @property
-    def manages_people(self) -> bool:
-        """Whether it has such a list."""
-
-    async def service_token(self, client: ClientCredentials) -> str:
-        """An access token of the client itself."""
 
 
 class RoleChecks:
@@ -42,7 +31,7 @@ class RoleChecks:
 
     def __init__(
         self,
-        provider: ListingProvider,
+        provider: IdentityProvider,
         *,
         instances: InstanceService,
         people: Profiles,

@@ -12,7 +12,7 @@ from aiohttp import web
 from bodhi.server.http.forms import see_other
 from bodhi.server.http.headers import KEEPS_OPENER
 from bodhi.server.http.hosts import origin_for
-from bodhi.server.login.api import LOGIN_PATH
+from bodhi.server.http.paths import LOGIN_PATH, REVIEW_PATH
 
 SECONDS = 600  # as long as a request waits for its answer
 
@@ -34,7 +34,7 @@ def interrupted_review(request: web.Request) -> web.Response | None:
     request_id = waiting_review(request)
     if request_id is None:
         return None
-    response = see_other(request, f"{_REVIEWS}review?id={request_id}", **KEEPS_OPENER)
+    response = see_other(request, f"{REVIEW_PATH}?id={request_id}", **KEEPS_OPENER)
     response.del_cookie(_name(request), secure=_is_https(request), httponly=True, samesite="Strict")
     return response
 

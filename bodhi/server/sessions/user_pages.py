@@ -1,0 +1,95 @@
+"""On the page of one user (``user_id``, ``is_self``): their sessions, and the end of them."""
+
+from typing import Any
+
+from aiohttp import web
+
+from bodhi.server.access.gate import RECENT_MANAGER
+from bodhi.server.http.context import session_user_of
+from bodhi.server.http.forms import is_partial, see_other
+from bodhi.server.http.input import parameter_of, query_of
+from bodhi.server.http.labels import query
+from bodhi.server.http.operations import Operation
+from bodhi.server.http.paths import LOGIN_PATH, USER_PATH
+from bodhi.server.http.rendering import fragment
+from bodhi.server.http.sections import Section, UserPageQuery, UserQuery
+from bodhi.server.sessions.admin_api import end_session_of_user, end_sessions_of_user
+from bodhi.server.sessions.api import Handle, SessionPaging, page_of_sessions
+from bodhi.session import SESSIONS
+
+PAGE_SIZE = 30
+NOTICES = {
+    "ended": "Ended. That browser is logged out.",
+    "all": "Ended. They are logged out everywhere.",
+}
+
+
+async def user_sessions(request: web.Request) -> dict[str, Any]:
+    """The page of the user's sessions that is asked for."""
+    asked = query_of(request, UserPageQuery)
+    return {"decided": None, **await _page_context(request, asked.id, asked.after)}
+
+
+async def end_one(request: web.Request) -> web.Response:
+    """Ends the session; the own one leads to the login page."""
+    user_id = query_of(request, UserQuery).id
+    if await end_session_of_user(request, user_id, parameter_of(request, "handle")):
+        return see_other(request, LOGIN_PATH)
+    return await _ended(request, user_id, "ended")
+
+
+async def end_all(request: web.Request) -> web.Response:
+    """Ends all their sessions; who does that to themselves has to log in again."""
+    user_id = query_of(request, UserQuery).id
+    await end_sessions_of_user(request, user_id)
+    if user_id == session_user_of(request).user_id:
+        return see_other(request, LOGIN_PATH)
+    return await _ended(request, user_id, "all")
+
+
+async def _ended(request: web.Request, user_id: str, outcome: str) -> web.Response:
+    """What is left of their sessions."""
+    if is_partial(request):
+        return fragment(
+            "_person_sessions.html",
+            user_id=user_id,
+            is_self=user_id == session_user_of(request).user_id,
+            decided=NOTICES[outcome],
+            **await _page_context(request, user_id, None),
+        )
+    return see_other(request, USER_PATH + query(id=user_id, done=outcome))
+
+
+async def _page_context(request: web.Request, user_id: str, after: str | None) -> dict[str, Any]:
+    """One page of the user's sessions, oldest first, and how many there are in all."""
+    found = await page_of_sessions(request, SessionPaging(after, PAGE_SIZE), user_id)
+    return {
+        "sessions": found.sessions,
+        "total": await request.app[SESSIONS].count_sessions_for_user(user_id),
+        "after": found.after,
+    }
+
+
+USER_SECTION = Section("_person_sessions.html", user_sessions, NOTICES)
+
+OPERATIONS = (
+    Operation(
+        "POST",
+        f"{USER_PATH}/sessions/{{handle}}/end",
+        end_one,
+        RECENT_MANAGER,
+        "End one session of somebody",
+        query=UserQuery,
+        parameters={"handle": Handle},
+        in_document=False,
+    ),
+    Operation(
+        "POST",
+        f"{USER_PATH}/end-all",
+        end_all,
+        RECENT_MANAGER,
+        "End all sessions of somebody",
+        query=UserQuery,
+        in_document=False,
+    ),
+)

@@ -1,0 +1,51 @@
+"""What a request still has to write of its session: one value, decided in one place."""
+
+from enum import Enum, auto
+from typing import Any
+
+from bodhi.session.changes import OpenSession
+from bodhi.session.codec import same_data
+from bodhi.session.records import Record
+
+
+class Pending(Enum):
+    """What is still to be written."""
+
+    NOTHING = auto()
+    CREATE = auto()  # a new session; one that it replaces ends in the same transaction
+    UPDATE = auto()  # the data, merged with what other requests saved; the row ends where nothing is left
+    ROTATE = auto()  # the data, under a new id
+    DELETE = auto()  # end the session, and begin none
+    LOST = auto()  # it takes a cookie, and the response's headers are out
+
+
+class Change(Record, frozen=True, gc=True):
+    """What a request made of its session, and what it asked for."""
+
+    data: dict[str, Any]
+    plaintext: bytes  # the data, encoded: the same bytes are compared, encrypted and stored
+    user_id: str | None = None
+    has_new_max_age: bool = False
+    is_forced: bool = False  # by changed()
+    is_invalidated: bool = False
+    is_rotated: bool = False
+    is_renewed: bool = False  # the absolute timeout is to start anew with the rotation
+
+    @property
+    def is_requested(self) -> bool:
+        """Whether the request asked for a write, whatever the data is."""
+        return self.is_forced or self.is_invalidated or self.is_rotated
+
+
+def decide(loaded: OpenSession | None, change: Change, *, headers_sent: bool) -> Pending:
+    """What *change* still needs, made by a request on the session that it *loaded*; None: it had none."""
+    if loaded is None or change.is_invalidated:
+        if change.data and not headers_sent:
+            return Pending.CREATE
+        if change.data and not change.is_invalidated:
+            return Pending.LOST
+        return Pending.DELETE if change.is_requested else Pending.NOTHING
+    if change.data and (change.is_rotated or change.user_id != loaded.record.user_id):
+        return Pending.LOST if headers_sent else Pending.ROTATE
+    is_asked = change.is_requested or change.has_new_max_age
+    return Pending.UPDATE if is_asked or not same_data(change.plaintext, loaded.plaintext) else Pending.NOTHING
