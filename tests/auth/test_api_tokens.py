@@ -12,6 +12,7 @@ from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.scopes import Role, TokenScope, UserScope
 from bodhi.server.tokens import service as api_tokens
 from bodhi.server.tokens.service import LOOKUP_LENGTH, ApiTokens
+from session.raw_database import RawDatabase
 
 MINUTE = 60_000
 ALICE = SessionUser("alice", "Alice", Role.POWER_USER, "access-token")
