@@ -1,4 +1,4 @@
-"""The client of one OpenID Connect provider: discovery, keys, grants, and the checks of what it signs."""
+"""Client for one OpenID Connect provider: discovery, signing keys, grants and token verification."""
 
 from bodhi.oidc.claims import Claims
 from bodhi.oidc.client import IdentityProvider, pkce_challenge

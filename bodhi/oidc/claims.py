@@ -1,7 +1,7 @@
-"""The claims of an access token, as far as they are read here.
+"""Claims of an access token, converted to one type each.
 
-Providers differ in the types of claims. A claim that nothing here depends on is read as well as it can be: a number
-as its digits, a list of names as its names, anything else as absent. Only a claim that is needed can refuse a token.
+Providers differ in the types of claims. An optional claim is read leniently: a number as its digits, a list of names
+as its names, anything else as absent. Only a required claim can make a token invalid.
 """
 
 import logging
@@ -11,14 +11,14 @@ from typing import Any, Self
 
 from bodhi.oidc.errors import MalformedToken
 
-_LARGEST = 2**53  # beyond it a number is no time, and not even exact in JSON
+_LARGEST = 2**53  # larger numbers are not exact in JSON, and not a time
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The claims of one access token, each of one type whatever the provider sent; *raw* is all of them."""
+    """Claims of one access token, each with a fixed type; *raw* holds all of them as the provider sent them."""
 
     subject: str
     expires_at: int  # seconds since 1970
@@ -37,10 +37,10 @@ class Claims:
 
     @classmethod
     def of(cls, payload: object, *fallbacks: Mapping[str, Any], required: Collection[str] = ()) -> Self:
-        """The claims in a token's payload; one that is missing or unusable there is taken from the *fallbacks*.
+        """Read the claims of a token's payload; a missing or invalid one is taken from the *fallbacks*.
 
-        Raises :exc:`MalformedToken` where ``sub``, ``exp`` or one of *required* is usable in none of them; the log
-        names the claim.
+        Raises :exc:`MalformedToken` if ``sub``, ``exp`` or one of *required* is valid in none of them; the log names
+        the claim.
         """
         if not isinstance(payload, dict):
             raise MalformedToken
@@ -68,7 +68,7 @@ class Claims:
         )
 
     def roles(self, path: Sequence[str]) -> Sequence[str] | None:
-        """The names at *path* (``("resource_access", "bodhi", "roles")``), or None where there is no such list."""
+        """Return the names at *path* (``("resource_access", "bodhi", "roles")``), or None if there is no list."""
         found: Any = self.raw
         for key in path:
             if not isinstance(found, dict) or key not in found:
@@ -80,21 +80,21 @@ class Claims:
 
 
 def identifier(value: object) -> str | None:
-    """The text of a claim that names something; a number counts as its digits. None for anything else."""
+    """Return an identifier claim as text; a number becomes its digits, anything else None."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST:
         return str(value)
     return _text(value) or None
 
 
 def seconds(value: object) -> int | None:
-    """The seconds since 1970 of a claim, or None where *value* is no time."""
+    """Return a time claim in seconds since 1970, or None if *value* is not a time."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LARGEST:
         return None
     return int(value)
 
 
 def _text(value: object) -> str | None:
-    # A zero byte is a text that no database takes.
+    # PostgreSQL cannot store a NUL character.
     return value if isinstance(value, str) and "\0" not in value else None
 
 
@@ -108,7 +108,7 @@ def _display_name(value: object) -> str | None:
 
 
 def _scope(value: object) -> str | None:
-    """Names between spaces (RFC 8693, 4.2), or a list of them, as Duende and Spring send."""
+    """Return the scope, separated by spaces (RFC 8693, 4.2); Duende and Spring send a list."""
     if isinstance(value, list):
         return " ".join(name for name in value if _text(name)) or None
     return _text(value)

@@ -1,4 +1,4 @@
-"""The identity provider, as the rest of bodhi sees it."""
+"""The OpenID Connect client used by the rest of bodhi."""
 
 import asyncio
 import base64
@@ -23,9 +23,9 @@ DEFAULT_SCOPE = "openid email profile roles"
 
 
 class IdentityProvider(Management):
-    """The client of the OpenID Connect provider that *issuer* names, exactly as its tokens do.
+    """Client for the OpenID Connect provider *issuer*, spelled exactly as in its tokens.
 
-    Nothing is asked of it before it is needed. :exc:`ProviderUnavailable` can come from every call.
+    Discovery and keys are fetched on first use. Every call can raise :exc:`ProviderUnavailable`.
     """
 
     def __init__(
@@ -44,11 +44,11 @@ class IdentityProvider(Management):
         retry_delays: Sequence[float] = RETRY_DELAYS,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        """A client that sends its requests with the session that *http* gives.
+        """Create a client that sends requests with the session returned by *http*.
 
-        *limit_seconds* is for each request, *refresh_limit_seconds* (twice as much unless given) for a refresh with
-        all its attempts. *clock* gives seconds since 1970. Without *management* the calls of that kind raise
-        :exc:`ProviderLacks`. *refresh_reuse* tells that the provider takes a refresh token twice.
+        *limit_seconds* limits each request, *refresh_limit_seconds* (default: twice that) a refresh with all its
+        attempts. *clock* returns seconds since 1970. Without *management*, management calls raise
+        :exc:`ProviderLacks`. *refresh_reuse*: the provider accepts the same refresh token twice.
         """
         self.issuer = issuer
         transport = Transport(http, version=version, limit_seconds=limit_seconds)
@@ -66,7 +66,7 @@ class IdentityProvider(Management):
         self._verifier = TokenVerifier(issuer, self._keys, algorithms=algorithms, clock=clock)
 
     async def close(self) -> None:
-        """End what is under way in the background."""
+        """Cancel background fetches."""
         await self._keys.close()
         await self._discovery.close()
 
@@ -81,9 +81,9 @@ class IdentityProvider(Management):
         scope: str = DEFAULT_SCOPE,
         max_age: int | None = None,
     ) -> str:
-        """Where a browser is sent to log in; *challenge* is :func:`pkce_challenge` of the verifier.
+        """Return the URL that starts a login; *challenge* is :func:`pkce_challenge` of the verifier.
 
-        With *max_age* the provider asks people again who signed in there more than so many seconds ago.
+        With *max_age*, the provider asks for credentials again if its own login is older than so many seconds.
         """
         further = {} if max_age is None else {"max_age": str(max_age)}
         return _with_query(
@@ -100,22 +100,22 @@ class IdentityProvider(Management):
         )
 
     async def end_session_url(self, client_id: str, *, return_to: str, id_token: str | None = None) -> str | None:
-        """Where a browser is sent to log out at the provider, too, or None where that has no such page."""
+        """Return the URL of the provider's logout page, or None if it has none (RP-Initiated Logout 1.0)."""
         url = (await self._discovery.metadata()).end_session_endpoint
         hint = {} if id_token is None else {"id_token_hint": id_token}
         return url and _with_query(url, client_id=client_id, post_logout_redirect_uri=return_to, **hint)
 
     async def page_urls(self) -> list[str]:
-        """Where browsers are sent: the page to log in and, where there is one, the page to log out."""
+        """Return the provider's pages that browsers are sent to: login and, if there is one, logout."""
         metadata = await self._discovery.metadata()
         return [url for url in (metadata.authorization_endpoint, metadata.end_session_endpoint) if url is not None]
 
     async def announces_issuer(self) -> bool:
-        """Whether every authorization response has to carry ``iss`` (RFC 9207)."""
+        """Return whether every authorization response must carry ``iss`` (RFC 9207)."""
         return (await self._discovery.metadata()).announces_issuer
 
     async def verify_access_token(self, token: str, *, required: Collection[str] = BEARER_CLAIMS) -> Claims:
-        """See :meth:`TokenVerifier.access_token`; a session's own token is checked with ``required=()``."""
+        """See :meth:`TokenVerifier.access_token`; use ``required=()`` for an access token stored in a session."""
         return await self._verifier.access_token(token, required=required)
 
     async def verify_id_token(
@@ -136,10 +136,10 @@ class IdentityProvider(Management):
 
 
 def pkce_challenge(verifier: str) -> str:
-    """The S256 challenge of *verifier* (RFC 7636): the unpadded base64url of its SHA-256."""
+    """Return the S256 challenge of *verifier* (RFC 7636): the unpadded base64url of its SHA-256."""
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
 def _with_query(url: str, **parameters: str) -> str:
-    # %20 rather than +, which is a space in forms only.
+    # %20, not +: outside of forms, + is not a space.
     return f"{url}{'&' if '?' in url else '?'}{urlencode(parameters, quote_via=quote, safe='')}"

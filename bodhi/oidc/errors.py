@@ -1,47 +1,47 @@
-"""Errors of an identity provider and of its tokens, by what the caller can do about them.
+"""Errors of the identity provider and its tokens, one class for each way a caller can react.
 
-The provider's own text stays in the log, masked; none of these carries it to a client.
+The provider's own error text is never part of them, so it cannot reach a client.
 """
 
 from bodhi.errors import BodhiError
 
 
 class ProviderError(BodhiError):
-    """The identity provider did not do what it was asked for."""
+    """A call to the identity provider failed."""
 
 
 class ProviderUnavailable(ProviderError):
-    """The identity provider does not answer, or answers that it cannot (5xx, 429): trying later may help."""
+    """The identity provider is unavailable (no answer, 5xx or 429); retry later."""
 
 
 class ProviderTimedOut(ProviderUnavailable):
-    """The identity provider did not answer in time: whether it did what it was asked for is not known."""
+    """The identity provider did not answer in time; the request may or may not have taken effect."""
 
 
 class ProviderRefused(ProviderError):
-    """The identity provider refused: by a 4xx, or by an error code with a status of success."""
+    """The identity provider refused the request: a 4xx, or an error code in a 2xx response."""
 
     def __init__(self, status: int, error: str) -> None:
-        """*error* is OAuth's own code, such as ``invalid_grant``, or "" where the answer has none."""
+        """*error* is the OAuth error code, such as ``invalid_grant``, or "" if the response has none."""
         super().__init__(f"the identity provider refused with {status} {error}".rstrip())
         self.status = status
         self.error = error
 
 
 class ProviderLacks(ProviderError):
-    """The identity provider has no such management call."""
+    """The identity provider does not support this management call."""
 
 
 class TokenError(BodhiError):
-    """A token cannot be accepted; the message says why, without anything of the token."""
+    """The token was rejected; the message gives the reason and no part of the token."""
 
 
 class MalformedToken(TokenError):
-    """The token is not a signed token, or a claim that it needs is missing or of the wrong type."""
+    """The token is not a signed JWT, or a required claim is missing or has the wrong type."""
 
 
 class UntrustedToken(TokenError):
-    """The token is not one that the identity provider signed for this use."""
+    """The token was not signed by the identity provider for this use."""
 
 
 class ExpiredToken(TokenError):

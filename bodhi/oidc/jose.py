@@ -1,6 +1,6 @@
-"""What is used of joserfc, which knows signatures and keys: its limits made wider, its list of algorithms narrower.
+"""Signatures and keys, by joserfc, with larger header limits and fewer algorithms.
 
-Import it where it is called for: joserfc takes a while to import, and a server that nobody logs in to does without it.
+Import this module inside functions: joserfc is slow to import, and a server without logins never needs it.
 """
 
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ PublicKey = RSAKey | ECKey | OKPKey
 
 
 class _Registry(JWSRegistry):
-    max_header_length = 16_384  # certificates, which are not looked at, make some headers long
+    max_header_length = 16_384  # some headers carry certificates, which are ignored
     max_payload_length = 65_536
 
     def get_alg(self, name: str) -> Any:
-        """One of ASYMMETRIC; without the library's warning about the older name of Ed25519, which providers use."""
+        """Return one of ASYMMETRIC, without joserfc's warning about EdDSA, which providers still use."""
         assert name in ASYMMETRIC
         return self.algorithms[name]
 
@@ -30,23 +30,23 @@ _REGISTRY = _Registry(strict_check_header=False)
 
 
 def parts_of(token: str) -> CompactSignature:
-    """The parts of a compact JWS; :exc:`ValueError` when *token* is none."""
+    """Parse a compact JWS; raise :exc:`ValueError` if *token* is not one."""
     try:
         return jws.extract_compact(token.encode(), registry=_REGISTRY)
     except (JoseError, RecursionError) as error:
-        raise ValueError("it is no compact JWS") from error
+        raise ValueError("it is not a compact JWS") from error
 
 
 def is_signed_by(key: PublicKey, signed: CompactSignature) -> bool:
-    """Whether *signed* carries the signature of *key*; :exc:`ValueError` when its header is not accepted."""
+    """Return whether *key* signed *signed*; raise :exc:`ValueError` if its header is not accepted."""
     try:
         return jws.validate_compact(signed, key, registry=_REGISTRY)
     except JoseError as error:
         raise ValueError("its header is not accepted") from error
 
 
-def takes(algorithm: str, key: PublicKey) -> bool:
-    """Whether *algorithm* is one for keys like *key*."""
+def supports(algorithm: str, key: PublicKey) -> bool:
+    """Return whether *algorithm* works with keys of the type of *key*."""
     try:
         JWSRegistry.algorithms[algorithm].check_key(key)
     except JoseError:
@@ -55,7 +55,7 @@ def takes(algorithm: str, key: PublicKey) -> bool:
 
 
 def public_key(members: Mapping[str, Any]) -> PublicKey | None:
-    """The key that these members of a JWK make, or None when they make none."""
+    """Return the key with these JWK members, or None if they are not a valid key."""
     try:
         key = JWKRegistry.import_key(dict(members))
     except (JoseError, ValueError, TypeError, LookupError):

@@ -1,4 +1,4 @@
-"""JSON from outside."""
+"""Parsing of untrusted JSON."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 def json_object(data: bytes) -> dict[str, Any] | None:
-    """The JSON object in *data*, or None for anything else, HTML and nothing included."""
+    """Return the JSON object in *data*, or None if it is anything else."""
     try:
         found = msgspec.json.decode(data)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The public keys that a provider signs with."""
+"""Public keys of the provider (JWKS), fetched and cached."""
 
 import logging
 import time
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
     from bodhi.oidc.jose import PublicKey
 
 MIN_INTERVAL_SECONDS = 5.0
-REFRESH_SECONDS = 900.0  # a key that the provider has withdrawn is used no longer than this
+REFRESH_SECONDS = 900.0  # a key withdrawn by the provider is used no longer than this
 MOST_KEYS = 100
 
-# Only what a public key consists of: no secret, no address to fetch one from, no symmetric key.
+# Only the members of a public key: no private part, no URL to fetch a key from, no symmetric key.
 _MEMBERS = {"RSA": ("kty", "n", "e"), "EC": ("kty", "crv", "x", "y"), "OKP": ("kty", "crv", "x")}
-_SHORTEST_RSA = 342  # characters of base64url that 2048 bits take
+_SHORTEST_RSA = 342  # base64url characters of a 2048-bit modulus
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """One public key for signatures."""
+    """One public signing key."""
 
     kid: str | None
-    algorithm: str | None  # the only one it is for, if the provider says so
+    algorithm: str | None  # the only one it may be used with, if the provider names one
     key: "PublicKey"
 
     @classmethod
     def of(cls, jwk: object) -> Self | None:
-        """The key in *jwk*, or None where it is none for signatures, too weak, or not understood."""
+        """Read the key in *jwk*; None if it is not a signing key, too weak, or of an unknown type."""
         if not isinstance(jwk, dict) or jwk.get("use", "sig") != "sig" or not _verifies(jwk.get("key_ops")):
             return None
         key = _public_key(jwk)
@@ -44,20 +44,20 @@ class SigningKey:
             return None
         return cls(kid, algorithm, key)
 
-    def suits(self, kid: str | None, algorithm: str) -> bool:
-        """Whether a token with this header may be signed with the key."""
+    def matches(self, kid: str | None, algorithm: str) -> bool:
+        """Return whether this key may verify a token with such a header."""
         from bodhi.oidc import jose
 
         if (kid is not None and kid != self.kid) or self.algorithm not in {None, algorithm}:
             return False
-        return jose.takes(algorithm, self.key)
+        return jose.supports(algorithm, self.key)
 
 
 class SigningKeys:
-    """The keys of one provider, asked for when one is missing and again from time to time.
+    """Keys of one provider, fetched when a key id is unknown and refreshed periodically.
 
-    At most one fetch begins in *min_interval_seconds*, whatever the tokens say. While the provider is away, or answers
-    with something else, the known keys stay in use.
+    At most one fetch starts per *min_interval_seconds*, whatever tokens arrive. While the provider is unavailable or
+    its response is invalid, the known keys stay in use.
     """
 
     def __init__(
@@ -76,33 +76,33 @@ class SigningKeys:
         self._fetched_at = self._tried_at = float("-inf")
         self._fetching: SingleFlight[None] = SingleFlight()
 
-    async def suiting(self, kid: str | None, algorithm: str) -> "Sequence[PublicKey]":
-        """The keys that a token with this header may be signed with; without a *kid* all of that kind.
+    async def matching(self, kid: str | None, algorithm: str) -> "Sequence[PublicKey]":
+        """Return the keys that may verify a token with this header; without a *kid*, all keys for *algorithm*.
 
-        Raises :exc:`ProviderUnavailable` where there is none, and the provider could not be asked.
+        Raises :exc:`ProviderUnavailable` if no key matches and the keys could not be fetched.
         """
         found = self._known(kid, algorithm)
         if not found:
             await self._fetch_now()
             found = self._known(kid, algorithm)
             if not found and self._fetched_at != self._tried_at:
-                raise ProviderUnavailable("the identity provider's keys cannot be had")
+                raise ProviderUnavailable("the identity provider's keys could not be fetched")
         elif self._is_past(self._fetched_at, REFRESH_SECONDS) and self._may_fetch():
-            self._fetching.start(None, self._fetch)  # nobody has to wait for it
+            self._fetching.start(None, self._fetch)  # in the background
         return found
 
     async def close(self) -> None:
-        """End what is under way."""
+        """Cancel a fetch in progress."""
         await self._fetching.close()
 
     def _known(self, kid: str | None, algorithm: str) -> "Sequence[PublicKey]":
-        return [key.key for key in self._keys if key.suits(kid, algorithm)]
+        return [key.key for key in self._keys if key.matches(kid, algorithm)]
 
     def _may_fetch(self) -> bool:
         return self._is_past(self._tried_at, self._min_interval_seconds)
 
     def _is_past(self, since: float, seconds: float) -> bool:
-        # A clock that was set back must not stop fetches until it is there again.
+        # A clock that was set back must not stop fetches until it catches up.
         return not 0 <= self._clock() - since < seconds
 
     async def _fetch_now(self) -> None:
@@ -115,7 +115,7 @@ class SigningKeys:
         answer = await self._transport.get("keys", metadata.jwks_uri)
         keys = _usable(answer.body) if answer.status == 200 and answer.body else []
         if not keys:
-            log.warning("the identity provider answered the keys with %d, and none is usable", answer.status)
+            log.warning("identity provider keys rejected: no usable key status=%d", answer.status)
             raise ProviderUnavailable("the identity provider's keys are not usable")
         self._keys = keys
         self._fetched_at = tried_at

@@ -1,4 +1,4 @@
-"""Bodhi's own calls at a Keycloak realm that has them: clients, roles, users and consents."""
+"""Management API of a Keycloak realm with the bodhi extension: clients, roles, users and consents."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -15,54 +15,54 @@ log = logging.getLogger(__name__)
 
 
 class Management(TokenEndpoint):
-    """The management calls. Each raises :exc:`ProviderLacks` where the provider has none, beside what grants raise."""
+    """Management calls; each raises the errors of grants, and :exc:`ProviderLacks` if it is not supported."""
 
     def __init__(self, transport: Transport, discovery: Discovery, *, base_url: str | None, **options: Any) -> None:
-        """*base_url* is the realm's, or None where there are no such calls; *options* are those of grants."""
+        """*base_url* is the realm's, or None without management calls; *options* are those of grants."""
         super().__init__(transport, discovery, **options)
         self._base_url = base_url
 
     @property
     def manages_people(self) -> bool:
-        """Whether it is to be asked to; whether it has such calls shows when one is made."""
+        """Whether management calls are enabled; an unsupported one still fails when it is made."""
         return self._base_url is not None
 
     async def register_client(self, *, name: str, description: str, redirect_uris: Sequence[str]) -> RegisteredClient:
-        """A new client for this server."""
+        """Register a client for this server."""
         body = {"name": name, "description": description, "redirect_uris": list(redirect_uris)}
         return RegisteredClient(**await self._texts("resources", body, "client_id", "client_secret", "scope"))
 
     async def make_resource_admin(self, client: ClientCredentials, user_id: str) -> None:
-        """The user is administrator of the client; for the first one, in the name of the client itself."""
+        """Make the user an administrator of the client, authorized as the client itself: for the first one."""
         await self._post_json("resources/make-resource-admin", {"user_id": user_id}, await self._service_token(client))
 
     async def assign_role(self, token: str, user_id: str, role: str) -> None:
-        """The user has the role; in the name of whose *token* it is, as below."""
+        """Give the user the role, authorized by *token*."""
         await self._post_json("resources/assign-role", {"user_id": user_id, "role": role}, token)
 
     async def remove_user(self, token: str, user_id: str) -> None:
-        """The user has no role any more."""
+        """Remove all roles of the user, authorized by *token*."""
         await self._post_json("resources/remove-user", {"user_id": user_id}, token)
 
     async def list_users(self, token: str, *, page: int, page_size: int) -> Mapping[str, Any]:
-        """One page of the users, as the provider tells it."""
+        """Return one page of users, as the provider sent it."""
         return await self._get("resources/users", token, page=page, page_size=page_size)
 
     async def consent(self, token: str, *, app_client_id: str, access_request_id: str, description: str) -> Consent:
-        """The person lets an application act for them."""
+        """Record that the owner of *token* lets an application act for them."""
         body = {"app_client_id": app_client_id, "access_request_id": access_request_id, "description": description}
         names = ("scope", "access_request_id", "access_request_scope")
         return Consent(**await self._texts("users/request-access", body, *names, token=token))
 
     async def register_app_access(self, client: ClientCredentials, *, app_client_id: str) -> str:
-        """The scope by which an application reaches the client."""
+        """Let an application call this client; return the scope it has to request."""
         token = await self._service_token(client)
         body = {"app_client_id": app_client_id}
         return (await self._texts("resources/apps/request-access", body, "scope", token=token))["scope"]
 
     async def app_info(self, token: str, app_client_id: str) -> AppInfo:
-        """What an application is called."""
-        if app_client_id in {"", ".", ".."}:  # a path would lead somewhere else with it
+        """Return an application's display name and description."""
+        if app_client_id in {"", ".", ".."}:  # would change the path
             raise ProviderRefused(404, "not_found")
         return AppInfo.of(await self._get(f"users/apps/{quote(app_client_id, safe='')}/info", token))
 
@@ -80,7 +80,7 @@ class Management(TokenEndpoint):
         return answer
 
     async def _texts(self, path: str, body: Mapping[str, Any], *names: str, token: str | None = None) -> dict[str, str]:
-        """The members *names* of the answer, all of them texts."""
+        """Return the string members *names* of the response."""
         answer = await self._post_json(path, body, token)
         found = {name: (answer.body or {}).get(name) for name in names}
         if not all(isinstance(text, str) and text and "\0" not in text for text in found.values()):
@@ -101,8 +101,8 @@ def _body(answer: Answer) -> Mapping[str, Any]:
 
 
 def _check(answer: Answer) -> None:
-    # A 404 with a code of its own, such as user_not_found, is about what was asked for, and not about the call.
+    # A 404 with an error code, such as user_not_found, is about the resource, not about the call.
     if answer.status in {405, 501} or (answer.status == 404 and not answer.error):
-        log.warning("the identity provider has no such management call: it answered with %d", answer.status)
+        log.warning("management call not supported by the identity provider status=%d", answer.status)
         raise ProviderLacks
     answer.checked()

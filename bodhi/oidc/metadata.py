@@ -1,4 +1,4 @@
-"""What a provider says about itself, and what Keycloak would say where it says nothing."""
+"""Provider metadata from discovery, or Keycloak's paths if discovery is switched off."""
 
 import logging
 import time
@@ -20,19 +20,19 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """Where a provider's endpoints are, and what it can do."""
+    """Endpoints and capabilities of a provider (OpenID Connect Discovery 1.0)."""
 
     authorization_endpoint: str
     token_endpoint: str
     jwks_uri: str
     end_session_endpoint: str | None = None
     revocation_endpoint: str | None = None
-    wants_basic: bool = False  # whether clients authenticate in the header, rather than in the body
+    wants_basic: bool = False  # clients authenticate with client_secret_basic, not client_secret_post
     announces_issuer: bool = False  # whether its authorization responses carry ``iss`` (RFC 9207)
 
     @classmethod
     def of(cls, issuer: str, body: Mapping[str, Any]) -> Self:
-        """The metadata in *body*; a ValueError where it is another issuer's, or lacks what is needed."""
+        """Read the metadata in *body*; raise ValueError if the issuer differs or an endpoint is missing."""
         if body.get("issuer") != issuer:
             raise ValueError("names another issuer")
         return cls(
@@ -47,7 +47,7 @@ class Metadata:
 
     @classmethod
     def of_keycloak(cls, issuer: str) -> Self:
-        """What a Keycloak realm has where its discovery is switched off; all of it below the issuer."""
+        """Return a Keycloak realm's paths below *issuer*, for realms with discovery switched off."""
         base = f"{issuer.removesuffix('/')}/protocol/openid-connect"
         return cls(
             authorization_endpoint=f"{base}/auth",
@@ -59,9 +59,9 @@ class Metadata:
 
 
 class Discovery:
-    """The metadata of one issuer, asked for when it is needed and again from time to time.
+    """Metadata of one issuer, fetched on first use and refreshed periodically.
 
-    While the provider is away, or answers with something else, what is known stays in use.
+    While the provider is unavailable or its response is invalid, the known metadata stays in use.
     """
 
     def __init__(self, issuer: str, transport: Transport, *, clock: Callable[[], float] = time.time) -> None:
@@ -73,29 +73,29 @@ class Discovery:
         self._fetching: SingleFlight[Metadata] = SingleFlight()
 
     async def metadata(self) -> Metadata:
-        """The metadata; :exc:`ProviderUnavailable` when none is known and none can be had."""
+        """Return the metadata; raise :exc:`ProviderUnavailable` if none is known and it cannot be fetched."""
         if self._known is None:
             return await self._fetching(None, self._fetch)
         if self._clock() >= self._due_at:
             self._due_at = self._clock() + RETRY_SECONDS
-            self._fetching.start(None, self._fetch)  # nobody has to wait for it
+            self._fetching.start(None, self._fetch)  # in the background
         return self._known
 
     async def close(self) -> None:
-        """End what is under way."""
+        """Cancel a fetch in progress."""
         await self._fetching.close()
 
     async def _fetch(self) -> Metadata:
         answer = await self._transport.get("discovery", self._issuer.removesuffix("/") + WELL_KNOWN)
         fallback = Metadata.of_keycloak(self._issuer)
-        # Where it was there before, it has not been switched off: something stands in its place.
+        # If discovery worked before, a 404 is a fault in between, not discovery switched off.
         if answer.status == 404 and self._known in {None, fallback}:
-            log.info("the identity provider has no discovery: Keycloak's paths are used")
+            log.info("identity provider has no discovery document, using Keycloak's paths")
             found = fallback
         elif answer.status == 200 and answer.body is not None:
             found = self._read(answer.body)
         else:
-            log.warning("the identity provider answered the discovery with %d, which is not usable", answer.status)
+            log.warning("identity provider discovery failed status=%d", answer.status)
             raise ProviderUnavailable
         self._known = found
         self._due_at = self._clock() + REFRESH_SECONDS
@@ -105,7 +105,7 @@ class Discovery:
         try:
             return Metadata.of(self._issuer, body)
         except ValueError as error:
-            log.error("the metadata of the identity provider %s %s", self._issuer, error)
+            log.error("metadata of the identity provider %s %s", self._issuer, error)
             raise ProviderUnavailable("the identity provider's metadata is not usable") from error
 
 
@@ -117,7 +117,7 @@ def _needed(issuer: str, body: Mapping[str, Any], name: str) -> str:
 
 
 def _endpoint(issuer: str, body: Mapping[str, Any], name: str) -> str | None:
-    """The absolute URL under *name*; one without TLS only where the issuer has none either."""
+    """Return the absolute URL under *name*; http is accepted only if the issuer uses http too."""
     url = body.get(name)
     if not isinstance(url, str) or not url.isprintable() or " " in url:
         return None

@@ -1,16 +1,16 @@
-"""What an identity provider gives."""
+"""Values that the identity provider returns."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-_LONGEST_LIFETIME = 10**9  # seconds; a larger number is no lifetime
+_LONGEST_LIFETIME = 10**9  # seconds; a larger number is invalid
 
 
 @dataclass(frozen=True, slots=True)
 class ClientCredentials:
-    """What a client of the provider authenticates with; a public client has "" for a secret."""
+    """Client id and secret; a public client has "" as its secret."""
 
     client_id: str
     client_secret: str = field(repr=False)
@@ -18,16 +18,16 @@ class ClientCredentials:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The answer of a token endpoint."""
+    """Response of the token endpoint."""
 
     access_token: str = field(repr=False)
     refresh_token: str | None = field(repr=False)
     id_token: str | None = field(repr=False)
-    expires_in: int | None  # seconds, as the provider says; the access token itself may say it better
+    expires_in: int | None  # seconds; ``exp`` in the access token is more exact
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self | None:
-        """The tokens in *body*, or None where it has no access token."""
+        """Read the tokens in *body*; None if it has no access token."""
         access_token = token_in(body, "access_token")
         if access_token is None:
             return None
@@ -52,17 +52,17 @@ class IdToken:
 
 @dataclass(frozen=True, slots=True)
 class LogoutToken:
-    """A validated logout token: it names a person, one of their sessions at the provider, or both."""
+    """A validated logout token: it names a user, one of their sessions at the provider, or both."""
 
     subject: str | None
     sid: str | None
     jti: str
-    expires_at: int  # seconds since 1970: until then its ``jti`` has to be remembered
+    expires_at: int  # seconds since 1970; its ``jti`` has to be remembered until then
 
 
 @dataclass(frozen=True, slots=True)
 class RegisteredClient:
-    """A client that the provider made for us."""
+    """A client that the provider registered for this server."""
 
     client_id: str
     client_secret: str = field(repr=False)
@@ -70,13 +70,13 @@ class RegisteredClient:
 
     @property
     def credentials(self) -> ClientCredentials:
-        """What it authenticates with."""
+        """Its id and secret."""
         return ClientCredentials(self.client_id, self.client_secret)
 
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """The provider's record of what a person granted to an application."""
+    """The provider's record of what a user granted to an application."""
 
     scope: str
     access_request_id: str
@@ -85,19 +85,19 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class AppInfo:
-    """What people are told of an application."""
+    """Display name and description of an application."""
 
     name: str | None
     description: str | None
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:
-        """What is told in *body*."""
+        """Read *body*."""
         return cls(name=_text_in(body, "name"), description=_text_in(body, "description"))
 
 
 def token_in(body: Mapping[str, Any], name: str) -> str | None:
-    """The token under *name*: visible ASCII (RFC 6749, appendix A), so that it fits into a header; else None."""
+    """Return the token under *name*, or None unless it is visible ASCII (RFC 6749, appendix A) and fits a header."""
     token = body.get(name)
     return token if isinstance(token, str) and re.fullmatch("[!-~]+", token) else None
 

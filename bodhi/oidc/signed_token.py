@@ -1,4 +1,4 @@
-"""Signed tokens (JWS in compact form): their shape, and whose signature they carry; not what they claim."""
+"""Signed tokens (JWS in compact form): parsing and signature check, without their claims."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SignedToken:
-    """A token that has the right shape, and may be anybody's."""
+    """A well-formed token; its signature is not checked yet."""
 
     header: "Header"
     payload: dict[str, Any] = field(repr=False)
@@ -23,7 +23,7 @@ class SignedToken:
 
     @classmethod
     def of(cls, token: str) -> Self:
-        """The parts of *token*; :exc:`MalformedToken` when it is no compact JWS of JSON objects."""
+        """Parse *token*; raise :exc:`MalformedToken` if it is not a compact JWS of JSON objects."""
         from bodhi.oidc import jose
 
         if not token.isascii():
@@ -39,38 +39,38 @@ class SignedToken:
 
     @property
     def algorithm(self) -> str:
-        """The algorithm that the header names."""
+        """The header's ``alg``."""
         return str(self.header.get("alg"))
 
     @property
     def type(self) -> str:
-        """The header's ``typ`` in lower case without ``application/``, or "" without one."""
+        """The header's ``typ`` in lower case without ``application/``, or "" if there is none."""
         kind = self.header.get("typ", "")
         return kind.lower().removeprefix("application/") if isinstance(kind, str) else "?"
 
     @property
     def claimed_type(self) -> str:
-        """The claim ``typ`` in lower case, by which Keycloak tells its tokens apart, or "" without one."""
+        """The claim ``typ`` in lower case, Keycloak's token type, or "" if there is none."""
         kind = self.payload.get("typ")
         if kind is None:
             return ""
         return kind.lower() if isinstance(kind, str) else "?"
 
     async def check_signature(self, keys: SigningKeys, algorithms: Collection[str]) -> None:
-        """Nothing when one of *keys* signed it with one of *algorithms*; else :exc:`UntrustedToken`.
+        """Raise :exc:`UntrustedToken` unless one of *keys* signed the token with one of *algorithms*.
 
-        What the token itself says of keys (``jwk``, ``jku``, ``x5u``, ``x5c``) is not looked at.
+        Keys named by the token itself (``jwk``, ``jku``, ``x5u``, ``x5c``) are ignored.
         """
         from bodhi.oidc import jose
 
         kid = self.header.get("kid")
-        # No extension is understood here, so whatever is critical is too much.
+        # No JWS extension is supported, so any critical one has to be refused (RFC 7515, 4.1.11).
         if self.algorithm not in algorithms or "crit" in self.header or not isinstance(kid, str | None):
-            raise UntrustedToken("its algorithm or its header is not accepted")
-        for key in await keys.suiting(kid, self.algorithm):
+            raise UntrustedToken("algorithm or header not accepted")
+        for key in await keys.matching(kid, self.algorithm):
             try:
                 if jose.is_signed_by(key, self._signed):
                     return
             except ValueError as error:
-                raise UntrustedToken("its header is not accepted") from error
-        raise UntrustedToken("none of the provider's keys signed it")
+                raise UntrustedToken("header not accepted") from error
+        raise UntrustedToken("not signed by any of the provider's keys")

@@ -1,4 +1,4 @@
-"""The calls of OAuth that a client makes with its secret: grants at the token endpoint, and revocation."""
+"""OAuth calls authenticated with the client secret: grants at the token endpoint, and revocation."""
 
 import asyncio
 import base64
@@ -19,7 +19,7 @@ Sleep = Callable[[float], Awaitable[None]]
 
 
 class TokenEndpoint:
-    """Grants; each raises :exc:`ProviderRefused` for a 4xx but 429, :exc:`ProviderUnavailable` for other failures."""
+    """Grants; each raises :exc:`ProviderRefused` for a 4xx except 429, else :exc:`ProviderUnavailable`."""
 
     def __init__(
         self,
@@ -33,44 +33,43 @@ class TokenEndpoint:
     ) -> None:
         self._transport = transport
         self._discovery = discovery
-        self.refresh_limit_seconds = refresh_limit_seconds  # for a refresh with all its attempts
+        self.refresh_limit_seconds = refresh_limit_seconds  # of a refresh with all its attempts
         self._refresh_reuse = refresh_reuse
         self._retry_delays = retry_delays
         self._sleep = sleep
 
     async def redeem_code(self, client: ClientCredentials, *, code: str, redirect_uri: str, verifier: str) -> Tokens:
-        """The tokens for an authorization code; one attempt, since a code is good for one."""
+        """Exchange an authorization code for tokens; one attempt, because a code works only once."""
         form = {
             "grant_type": "authorization_code",
             "code": code,
             "redirect_uri": redirect_uri,
             "code_verifier": verifier,
         }
-        return _tokens(await self._ask("code", client, form))
+        return _tokens(await self._request_token("code", client, form))
 
     async def refresh(
         self, client: ClientCredentials, refresh_token: str, *, limit_seconds: float | None = None
     ) -> Tokens:
-        """New tokens. Without a refresh token among them the old one stays in use.
+        """Return new tokens; without a refresh token among them, the old one stays valid.
 
-        With *limit_seconds* the provider may take that long, rather than ``refresh_limit_seconds`` with all attempts
-        and the usual limit for each: a late answer is worth waiting for, since it may have replaced the refresh token.
+        *limit_seconds* replaces ``refresh_limit_seconds`` and the limit of each attempt: a late response is worth
+        waiting for, because the provider may have replaced the refresh token.
 
-        What fails on the way or with a 5xx is tried again. A refresh that timed out is not: the provider may have
-        replaced the refresh token, and may take a second use of the old one for theft and end the login (H-31). With
-        *refresh_reuse* it is known not to.
+        Connection errors and 5xx are retried. A timeout is not: the provider may have replaced the refresh token, and
+        may treat a second use of the old one as theft and end the login (H-31). *refresh_reuse* rules that out.
         """
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         try:
             async with asyncio.timeout(limit_seconds or self.refresh_limit_seconds) as limit:
-                # What may be sent twice is not waited for so long.
-                patience = None if self._refresh_reuse else limit_seconds
-                return _tokens(await self._ask_again(client, form, limit, patience))
+                # If the token may be sent twice, retrying beats waiting.
+                attempt_seconds = None if self._refresh_reuse else limit_seconds
+                return _tokens(await self._refresh_with_retries(client, form, limit, attempt_seconds))
         except TimeoutError as error:
             raise ProviderTimedOut from error
 
     async def exchange(self, client: ClientCredentials, subject_token: str, *, scope: str) -> str:
-        """An access token of our own in exchange for one that another client has (RFC 8693)."""
+        """Exchange another client's access token for one of our own (RFC 8693)."""
         form = {
             "grant_type": TOKEN_EXCHANGE,
             "subject_token": subject_token,
@@ -78,22 +77,22 @@ class TokenEndpoint:
             "audience": client.client_id,
             "scope": scope,
         }
-        return _tokens(await self._ask("token exchange", client, form)).access_token
+        return _tokens(await self._request_token("token exchange", client, form)).access_token
 
     async def service_token(self, client: ClientCredentials) -> str:
-        """An access token for the client itself."""
+        """Return an access token for the client itself (client credentials grant)."""
         form = {"grant_type": "client_credentials", "scope": SERVICE_SCOPE}
-        return _tokens(await self._ask("service account", client, form)).access_token
+        return _tokens(await self._request_token("service account", client, form)).access_token
 
     async def revoke(self, client: ClientCredentials, refresh_token: str) -> None:
-        """The refresh token is of no use any more (RFC 7009); nothing where the provider cannot do that."""
+        """Revoke the refresh token (RFC 7009); do nothing if the provider has no revocation endpoint."""
         metadata = await self._discovery.metadata()
         if metadata.revocation_endpoint is not None:
             form = {"token": refresh_token, "token_type_hint": "refresh_token"}
             answer = await self._post("revocation", metadata.revocation_endpoint, client, form, metadata.wants_basic)
             answer.checked()
 
-    async def _ask(
+    async def _request_token(
         self, what: str, client: ClientCredentials, form: Mapping[str, str], *, limit_seconds: float | None = None
     ) -> Answer:
         metadata = await self._discovery.metadata()
@@ -116,19 +115,19 @@ class TokenEndpoint:
         sent = {**form, **{name: value for name, value in own.items() if value}}
         return await self._transport.post_form(what, url, sent, headers, limit_seconds=limit_seconds)
 
-    async def _ask_again(
-        self, client: ClientCredentials, form: Mapping[str, str], limit: asyncio.Timeout, patience: float | None
+    async def _refresh_with_retries(
+        self, client: ClientCredentials, form: Mapping[str, str], limit: asyncio.Timeout, attempt_seconds: float | None
     ) -> Answer:
         for delay in self._retry_delays:
             try:
-                answer = await self._ask("refresh", client, form, limit_seconds=patience)
+                answer = await self._request_token("refresh", client, form, limit_seconds=attempt_seconds)
                 if answer.status < 500 or _is_too_late(delay, limit):
                     return answer
             except ProviderUnavailable as error:
                 if _is_too_late(delay, limit) or (isinstance(error, ProviderTimedOut) and not self._refresh_reuse):
                     raise
             await self._sleep(delay)
-        return await self._ask("refresh", client, form, limit_seconds=patience)
+        return await self._request_token("refresh", client, form, limit_seconds=attempt_seconds)
 
 
 def _is_too_late(delay: float, limit: asyncio.Timeout) -> bool:
@@ -139,12 +138,12 @@ def _is_too_late(delay: float, limit: asyncio.Timeout) -> bool:
 def _tokens(answer: Answer) -> Tokens:
     tokens = Tokens.of(answer.checked())
     if tokens is None:
-        # Some providers refuse with a status of success.
+        # Some providers send errors with status 200.
         raise answer.failure() if answer.error else answer.unusable()
     return tokens
 
 
 def _basic(client: ClientCredentials) -> str:
-    # RFC 6749, 2.3.1: each half is form-encoded first, so that a colon in it cannot move the border.
+    # RFC 6749, 2.3.1: both halves are form-encoded first, so that a colon in the id stays part of the id.
     pair = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
     return "Basic " + base64.b64encode(pair.encode("ascii")).decode("ascii")

@@ -1,4 +1,4 @@
-"""HTTP to the identity provider: every answer is small, in time, and not from somewhere else."""
+"""HTTP requests to the identity provider, limited in time and response size, without redirects."""
 
 import asyncio
 import logging
@@ -18,61 +18,61 @@ LARGEST_ANSWER = 512 * 1024  # bytes
 VERSION_HEADER = "x-bodhi-app-version"
 REQUEST_ID_HEADER = "X-Request-ID"
 
-# Error codes that stand for a 5xx or a 429, whatever the status. Source: RFC 6749, 4.1.2.1; RFC 8628, 3.5.
-_PASSES = frozenset({"server_error", "temporarily_unavailable", "slow_down"})
+# Temporary errors, whatever the status. Source: RFC 6749, 4.1.2.1; RFC 8628, 3.5.
+_TEMPORARY = frozenset({"server_error", "temporarily_unavailable", "slow_down"})
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the provider answered; *body* is None where it is no JSON object, or too large."""
+    """A response of the provider; *body* is None if it is not a JSON object, or too large."""
 
-    what: str  # it was asked for
+    what: str  # the call, for the log
     status: int
     body: Mapping[str, Any] | None = field(repr=False)
 
     @property
     def error(self) -> str:
-        """OAuth's error code, or "": never the provider's free text, which may say anything."""
+        """The OAuth error code, or ""; the provider's free text is not trusted."""
         code = (self.body or {}).get("error")
         return code if isinstance(code, str) and re.fullmatch("[A-Za-z0-9_-]{1,64}", code) else ""
 
     def checked(self) -> Mapping[str, Any]:
-        """The body of a success, empty where there is none.
+        """Return the body of a 2xx response, or an empty mapping if it has none.
 
-        Raises :exc:`ProviderRefused` for a 4xx but 429, and :exc:`ProviderUnavailable` for everything else, and where
-        the error code says that it passes.
+        Raises :exc:`ProviderRefused` for a 4xx except 429, and :exc:`ProviderUnavailable` for any other status and
+        for temporary error codes.
         """
         if 200 <= self.status < 300:
             return self.body or {}
         raise self.failure()
 
     def failure(self) -> ProviderError:
-        """The error for an answer that says by its status, or by OAuth's error code, that it is no success."""
-        log.warning("the identity provider answered the %s with %d %s", self.what, self.status, self.error)
+        """Log the failed response and return the error to raise for it."""
+        log.warning("identity provider call failed: %s status=%d error=%s", self.what, self.status, self.error)
         is_refusal = self.status < 300 or (400 <= self.status < 500 and self.status != 429)
-        if is_refusal and self.error not in _PASSES:
+        if is_refusal and self.error not in _TEMPORARY:
             return ProviderRefused(self.status, self.error)
         return ProviderUnavailable()
 
     def unusable(self) -> ProviderUnavailable:
-        """The error for a success that lacks what it has to have."""
-        log.warning("the identity provider's answer to the %s is not usable", self.what)
-        return ProviderUnavailable("the identity provider's answer is not usable")
+        """Log a 2xx response without the required members and return the error to raise for it."""
+        log.warning("identity provider response invalid: %s", self.what)
+        return ProviderUnavailable("the identity provider's response is invalid")
 
 
 class Transport:
-    """Requests to one provider, each with one time limit over all of it; no redirect is followed."""
+    """Sends requests to one provider, each with a total time limit; redirects are not followed."""
 
     def __init__(self, http: Callable[[], aiohttp.ClientSession], *, version: str, limit_seconds: float) -> None:
         self._http = http
-        # Small answers gain nothing from compression, and a packed one may be large inside.
+        # Small responses gain nothing from compression, and a compressed one may expand beyond the limit.
         self._headers = {VERSION_HEADER: version, "Accept": "application/json", "Accept-Encoding": "identity"}
         self._limit_seconds = limit_seconds
 
     async def get(self, what: str, url: str, *, token: str | None = None, **query: str | int) -> Answer:
-        """The answer to a GET; *what* names it in the log."""
+        """Send a GET; *what* names the call in the log."""
         return await self._request(what, "GET", url, params=query, headers=_bearer(token))
 
     async def post_form(
@@ -84,11 +84,11 @@ class Transport:
         *,
         limit_seconds: float | None = None,
     ) -> Answer:
-        """The answer to a form; with *limit_seconds* it may take that long rather than as long as others."""
+        """Send a form; *limit_seconds* replaces the usual time limit."""
         return await self._request(what, "POST", url, data=dict(form), headers=headers, limit_seconds=limit_seconds)
 
     async def post_json(self, what: str, url: str, body: Mapping[str, Any], *, token: str | None = None) -> Answer:
-        """The answer to a JSON object."""
+        """Send a JSON object."""
         return await self._request(what, "POST", url, json=dict(body), headers=_bearer(token))
 
     async def _request(
@@ -109,7 +109,7 @@ class Transport:
         self, what: str, method: str, url: str, headers: Mapping[str, str], limit_seconds: float, **options: Any
     ) -> Answer:
         try:
-            # Around all of it: aiohttp's own limits do not cover waiting for a connection and reading together.
+            # aiohttp's own limits do not cover waiting for a connection and reading together.
             async with (
                 asyncio.timeout(limit_seconds),
                 self._http().request(
@@ -125,15 +125,15 @@ class Transport:
                 data = await _limited(response.content)
                 return Answer(what, response.status, None if data is None else json_object(data))
         except TimeoutError as error:
-            log.warning("the identity provider did not answer the %s in time", what)
+            log.warning("identity provider call timed out: %s", what)
             raise ProviderTimedOut from error
         except (aiohttp.ClientError, OSError) as error:
-            log.warning("the identity provider did not answer the %s: %s", what, type(error).__name__)
+            log.warning("identity provider call failed: %s error=%s", what, type(error).__name__)
             raise ProviderUnavailable from error
 
 
 def _request_id() -> Mapping[str, str]:
-    """So that the provider's log can be laid beside this one; work that belongs to no request has none."""
+    """Return the request id header, which lets the provider's log be correlated; empty outside of a request."""
     request_id = REQUEST_ID.get()
     return {} if request_id is None else {REQUEST_ID_HEADER: request_id}
 
@@ -143,7 +143,7 @@ def _bearer(token: str | None) -> Mapping[str, str]:
 
 
 async def _limited(content: aiohttp.StreamReader) -> bytes | None:
-    """All of *content*, or None when it is larger than allowed."""
+    """Read *content*; None if it is larger than LARGEST_ANSWER."""
     data = bytearray()
     async for chunk in content.iter_any():
         data += chunk

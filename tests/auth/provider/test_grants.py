@@ -271,7 +271,7 @@ async def test_the_log_has_status_and_code_and_nothing_secret(provider, scripted
     with pytest.raises(ProviderRefused) as refusal:
         await provider.redeem_code(client, code="code-secret-1", redirect_uri="http://b/", verifier="verifier-secret-1")
 
-    assert "the identity provider answered the code with 400 invalid_grant" in caplog.text
+    assert "identity provider call failed: code status=400 error=invalid_grant" in caplog.text
     for secret in ("code-secret-1", "verifier-secret-1", client.client_secret):
         assert secret not in caplog.text
         assert secret not in str(refusal.value)

@@ -83,7 +83,7 @@ async def test_what_providers_may_leave_out_is_not_missed(check, scripted, keys,
 async def test_a_wrong_claim_refuses_the_login(check, scripted, keys, changes, caplog):
     """SR-33: 400, whatever is wrong; the log names the claim."""
     await assert_rejected(check, signed(id_claims(scripted.issuer, **changes), keys.rsa))
-    names = {"sub": "about somebody else", "nonce": "belongs to another login", "at_hash": "another access token"}
+    names = {"sub": "subject differs", "nonce": "belongs to another login", "at_hash": "another access token"}
     name = "azp" if "azp" in changes else next(iter(changes))
     if changes == {"nonce": "\ud800"}:
         return  # which is no JSON, so that there are no claims at all
@@ -215,6 +215,6 @@ async def test_the_log_says_why_and_nothing_secret(check, scripted, keys, caplog
 
     await assert_rejected(check, id_token)
 
-    assert "ID token rejected: it belongs to another login" in caplog.text
+    assert "ID token rejected: nonce belongs to another login" in caplog.text
     for secret in (id_token, *id_token.split("."), "a-stranger-s-nonce", NONCE, "6ac3a51c"):
         assert secret not in caplog.text
