@@ -213,7 +213,7 @@ async def _asked_provider(settings: Settings, issuer: str) -> AsyncIterator[Find
         try:
             await discovery.metadata()
             yield Finding("identity provider", "ok", f"{issuer} describes itself")
-            suitable = [algorithm for algorithm in sorted(ASYMMETRIC) if await keys.suiting(None, algorithm)]
+            suitable = [algorithm for algorithm in sorted(ASYMMETRIC) if await keys.matching(None, algorithm)]
         except ProviderError as error:
             yield Finding("identity provider", "fault", f"{issuer}: {error}", CHECK_ISSUER)
             return
