@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test test.sqlite test.postgres test.pgbouncer test.proxies test.typescript test.e2e test.e2e.pg \
+.PHONY: help run test test.sqlite test.postgres test.pgbouncer test.proxies test.uvloop test.typescript test.e2e test.e2e.pg \
         test.deps.up test.deps.down test.session.all test.tox lint format screenshots bench wheel clean
 
 VENV := .venv
@@ -40,6 +40,9 @@ test.sqlite: $(VENV)/installed-test ## run the tests on SQLite only
 
 test.postgres: $(VENV)/installed-test ## run the tests on PostgreSQL only
 	$(PYTEST) --database postgres -m "not pgbouncer and not proxies" $(ARGS)
+
+test.uvloop: $(VENV)/installed-test ## run the tests on uvloop instead of asyncio's own event loop
+	$(PYTEST) --database both --event-loop uvloop -m "not pgbouncer and not proxies" $(ARGS)
 
 test.pgbouncer: $(VENV)/installed-test ## run the tests that go through PgBouncer
 	@PATH="$$PATH:/usr/sbin"; command -v pgbouncer >/dev/null || \

@@ -4,6 +4,7 @@ A test that takes ``database_url`` runs once on each database; ``postgres_url`` 
 of them has. Every database is empty, and its test's alone. ``--database`` chooses; ``make test`` takes both.
 """
 
+import asyncio
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,8 +40,9 @@ _SERVER = pytest.StashKey[RunningPostgres | NoPostgres]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds ``--database``."""
+    """Adds ``--database`` and ``--event-loop``."""
     parser.addoption("--database", choices=(*DIALECTS, "both"), default="both", help="databases to test on")
+    parser.addoption("--event-loop", choices=("asyncio", "uvloop"), default="asyncio", help="event loop of async tests")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -207,3 +209,12 @@ def _server(config: pytest.Config) -> RunningPostgres | NoPostgres:
             except NoPostgres as error:
                 config.stash[_SERVER] = error
     return config.stash[_SERVER]
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The event loop that async tests run on."""
+    if config.getoption("--event-loop") == "uvloop":
+        import uvloop
+
+        return {"uvloop": uvloop.new_event_loop}
+    return {"asyncio": asyncio.new_event_loop}
