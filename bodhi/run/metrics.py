@@ -20,7 +20,6 @@ from bodhi.server.http import headers
 from bodhi.server.http.errors import error_middleware
 from bodhi.server.http.hosts import rebinding_guard
 from bodhi.server.http.request_filters import RequestFilter, request_filter_middleware
-from bodhi.server.status.api import COMMIT_SHA
 from bodhi.settings import BODHI_METRICS_HOST, BODHI_METRICS_PORT, BODHI_PORT, Settings
 
 PATH = "/metrics"
@@ -68,7 +67,7 @@ async def served_metrics(port: MetricsPort | None, app: web.Application, setting
     limits = replace(limits, connections=min(CONNECTIONS, limits.connections))
     # Prometheus comes by address, or by a name that the settings know; any other name may be DNS rebinding.
     guard = rebinding_guard({settings.metrics_host, settings.public_host, *settings.allowed_hosts})
-    metrics = _application(watch, place, _build(app), guard)
+    metrics = _application(watch, place, _build(settings), guard)
     runner = BoundedRunner(metrics, limits, access_log=None, shutdown_timeout=0.05)
     await runner.setup()
     publishing = asyncio.create_task(_publish(watch, place))
@@ -107,5 +106,5 @@ async def _publish(watch: ApplicationMetrics, place: Slot) -> None:
         await asyncio.sleep(PUBLISH_SECONDS)
 
 
-def _build(app: web.Application) -> Mapping[str, str]:
-    return {"version": bodhi.__version__, "commit": app[COMMIT_SHA], "python": platform.python_version()}
+def _build(settings: Settings) -> Mapping[str, str]:
+    return {"version": bodhi.__version__, "commit": settings.commit_sha, "python": platform.python_version()}
