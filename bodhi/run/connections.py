@@ -183,7 +183,8 @@ class BoundedConnection(RequestHandler):
 
     def head_arrived(self, body: StreamReader) -> None:
         """Wait for the body that follows, if any."""
-        self._has_arrived()
+        if self._arrival is not None:
+            self._has_arrived()
         if not body.is_eof():
             self._expect(self._server.limits.body_seconds)
             body.on_eof(self._has_arrived)

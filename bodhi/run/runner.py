@@ -15,7 +15,7 @@ from bodhi.server.http.errors import enclosed, error_response, status_response
 from bodhi.server.http.headers import DEFAULT_HEADERS, complete
 from bodhi.server.http.lifecycle import LIFE
 from bodhi.server.http.request_errors import MalformedRequest
-from bodhi.server.http.request_id import HEADER, current_id
+from bodhi.server.http.request_id import current_id
 
 POLL_SECONDS = 0.01
 CUT_SECONDS = 0.05  # twice this long aiohttp itself waits, before it cancels what still runs
@@ -40,7 +40,7 @@ class Runner(BoundedRunner):
 
     async def _drain(self, server: "_Server") -> None:
         deadline = asyncio.get_running_loop().time() + self._grace_seconds
-        self.app[LIFE].is_ending = True
+        self.app[LIFE].begin_end()
         while server.connections and asyncio.get_running_loop().time() < deadline:
             server.close_idle()
             await asyncio.sleep(POLL_SECONDS)
@@ -98,7 +98,7 @@ class _Connection(BoundedConnection):
         message: str | None = None,
     ) -> web.StreamResponse:
         """The answer to a request that aiohttp could not read, or whose answer failed on its way."""
-        request_id = current_id()  # before the lines of the log
+        current_id()  # before the lines of the log
         if self.transport is None:
             log.info("%s %s: the client went away", request.method, request.rel_url.raw_path)
         elif status == 400:
@@ -111,5 +111,4 @@ class _Connection(BoundedConnection):
         response = error_response(MalformedRequest) if status == 400 else status_response(status)
         response.force_close()
         complete(response, self._default_headers)
-        response.headers[HEADER] = request_id
         return response

@@ -15,12 +15,10 @@ from bodhi.server.databases import (
     session_database_faults,
     session_service,
 )
-from bodhi.server.http import headers, instrumentation, lifecycle, openapi_route, request_id, static_files
+from bodhi.server.http import error_pages, headers, instrumentation, lifecycle, openapi_route, static_files
 from bodhi.server.http.access_log import LOGGER, AccessLog
 from bodhi.server.http.canonical import canonical_filter
-from bodhi.server.http.cors import cors_middleware
 from bodhi.server.http.cross_site import cross_site_filter
-from bodhi.server.http.error_pages import page_error_middleware
 from bodhi.server.http.errors import api_error_middleware, error_middleware
 from bodhi.server.http.forwarded import client_of, forwarded_filter
 from bodhi.server.http.hosts import PUBLIC_URL, host_filter
@@ -28,7 +26,6 @@ from bodhi.server.http.openapi_route import DESCRIPTION, Description
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.public_url import PublicUrl
 from bodhi.server.http.request_filters import RequestFilter, request_filter_middleware
-from bodhi.server.http.stripping import stripping_middleware
 from bodhi.server.services import Services, add_services, create_services
 from bodhi.settings import Settings
 
@@ -96,17 +93,16 @@ def create_app(settings: Settings) -> web.Application:
 
 def _add_middlewares(app: web.Application, services: Services) -> None:
     """What is around every handler, from the outside in."""
-    request_id.setup(app)
     instrumentation.setup(app, services.metrics.requests)
-    app.middlewares.extend([page_error_middleware, error_middleware, stripping_middleware, cors_middleware])
-    app.middlewares.append(request_filter_middleware(_request_filters(app, services)))
+    error_pages.setup(app)
+    app.middlewares.extend([error_middleware, request_filter_middleware(_request_filters(app, services))])
     session.setup(app, services.sessions, client_of=client_of)
     app.middlewares.append(api_error_middleware)
     headers.setup(app, is_https=services.settings.public_scheme == "https")
     lifecycle.setup(app)
 
 
-def _request_filters(app: web.Application, services: Services) -> Sequence[RequestFilter]:
+def _request_filters(app: web.Application, services: Services) -> Sequence[RequestFilter | None]:
     """What looks at every request before anything else does."""
     settings = services.settings
     public_url = app[PUBLIC_URL] = PublicUrl(

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from aiohttp import web
+from multidict import CIMultiDict
 
 from bodhi.metrics.requests import BOUNDS, RequestTimes
 from bodhi.server.http import instrumentation as watching
@@ -75,6 +76,7 @@ async def test_a_request_that_is_cut_is_told_as_that(times):
     class Request:
         match_info = type("Match", (), {"route": type("Route", (), {"resource": None})})
         method = "GET"
+        headers = CIMultiDict()
 
     async def cut(_):
         raise asyncio.CancelledError

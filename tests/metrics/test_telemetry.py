@@ -17,7 +17,6 @@ from bodhi.logs import REQUEST_ID
 from bodhi.oidc.errors import ProviderUnavailable
 from bodhi.oidc.transport import Transport
 from bodhi.server.http import instrumentation as watching
-from bodhi.server.http import request_id
 
 
 @pytest.fixture
@@ -76,7 +75,6 @@ async def answer(request):
 async def client(aiohttp_client):
     """A client of an application that is watched."""
     app = web.Application()
-    request_id.setup(app)
     watching.setup(app, watching.RequestTimes())
     app.add_routes([web.get("/things/{id}", answer)])
     return await aiohttp_client(app)

@@ -1,7 +1,6 @@
 import pytest
 from aiohttp import web
 
-from bodhi.server.http.cors import cors_middleware
 from web.edge import ask, edge
 
 PREFLIGHT = [
@@ -15,7 +14,7 @@ PREFLIGHT = [
 
 def app():
     """An application with one route for two methods, and one that answers OPTIONS itself."""
-    made = edge(cors_middleware)
+    made = edge()
 
     async def nothing(_):
         return web.Response()

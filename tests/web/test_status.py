@@ -81,7 +81,7 @@ async def test_health_follows_a_real_outage(aiohttp_client, postgres_url, tmp_pa
 
 async def test_health_is_503_when_the_server_ends(client):
     """Before anything else is closed; the connection ends with the answer."""
-    client.app[LIFE].is_ending = True
+    client.app[LIFE].begin_end()
 
     response = await client.get("/health")
 

@@ -2,7 +2,7 @@ import pytest
 from aiohttp import web
 
 from bodhi import session
-from bodhi.server.http.stripping import stripping_middleware
+from bodhi.server.http.request_filters import request_filter_middleware
 from bodhi.session import DefaultSessionService
 from web.edge import ask, edge
 
@@ -31,7 +31,9 @@ async def test_internal_headers_reach_nobody(spelling, method, target, caplog):
         return await handler(request)
 
     caplog.set_level("DEBUG")
-    await ask(edge(stripping_middleware, inner), f"{method} {target} HTTP/1.1", "Host: a", f"{spelling}: {SECRET}")
+    await ask(
+        edge(request_filter_middleware(), inner), f"{method} {target} HTTP/1.1", "Host: a", f"{spelling}: {SECRET}"
+    )
 
     assert SECRET not in repr(seen)
     assert SECRET not in caplog.text
@@ -41,7 +43,7 @@ async def test_internal_headers_reach_nobody(spelling, method, target, caplog):
 async def test_each_of_several_goes_and_the_others_stay_as_they_are():
     """In their order, with those that come twice."""
     status, _, told = await ask(
-        edge(stripping_middleware),
+        edge(request_filter_middleware()),
         "GET / HTTP/1.1",
         "Host: a",
         "X-BodhiApp-Role: 1",
@@ -67,7 +69,7 @@ async def test_each_of_several_goes_and_the_others_stay_as_they_are():
 async def test_bytes_that_are_no_text_do_no_harm():
     """Such a header is no reason to fail."""
     status, _, told = await ask(
-        edge(stripping_middleware), "GET / HTTP/1.1", "Host: a", "X-BodhiApp-Role: 1", b"Cookie: \xff\xc3\xa4"
+        edge(request_filter_middleware()), "GET / HTTP/1.1", "Host: a", "X-BodhiApp-Role: 1", b"Cookie: \xff\xc3\xa4"
     )
 
     assert (200, "?\u00e4") == (status, dict(told["headers"])["Cookie"])
@@ -79,7 +81,7 @@ async def test_rest_of_the_request_is_the_same():
     async def echoes(request):
         return web.json_response([dict(request.match_info), request.remote, await request.text()])
 
-    app = edge(stripping_middleware)
+    app = edge(request_filter_middleware())
     app.router.add_post("/echo/{name}", echoes)
 
     status, _, told = await ask(
@@ -97,7 +99,7 @@ async def test_session_is_kept_and_its_cookie_told(aiohttp_client, sqlite_url):
         visitor["seen"] = visitor.get("seen", 0) + 1
         return web.json_response(visitor["seen"])
 
-    app = web.Application(middlewares=[stripping_middleware])
+    app = web.Application(middlewares=[request_filter_middleware()])
     session.setup(app, DefaultSessionService.from_url(sqlite_url, keys=[KEY]))
     app.router.add_get("/", counts)
     client = await aiohttp_client(app)
@@ -114,7 +116,7 @@ async def test_request_without_such_headers_is_passed_on_itself(aiohttp_client):
         seen.append(request)
         return await handler(request)
 
-    client = await aiohttp_client(edge(outer, stripping_middleware, outer))
+    client = await aiohttp_client(edge(outer, request_filter_middleware(), outer))
 
     await client.get("/", headers={"X-Request-ID": "1", "Accept": "x-bodhiapp-role"})
 

@@ -55,7 +55,9 @@ def routes_of(operations: Iterable[Operation]) -> list[web.RouteDef]:
     routes = []
     for operation in operations:
         # aiohttp's `get` serves HEAD as well, its `route` the one method.
-        handler = guarded(operation)
+        # Around a public operation that takes nothing there is nothing to guard.
+        is_guarded = operation.access is not Access.PUBLIC or operation.takes_input
+        handler = guarded(operation) if is_guarded else operation.handler
         if operation.method == "GET":
             routes.append(web.get(operation.path, handler))
         else:

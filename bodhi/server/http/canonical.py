@@ -14,10 +14,10 @@ from bodhi.server.http.request_filters import RequestFilter
 _AS_IT_IS = string.punctuation
 
 
-def canonical_filter(public_url: PublicUrl, *, enabled: bool, exempt: Collection[str] = ()) -> RequestFilter:
-    """Redirects GET and HEAD to *public_url*, if somebody has said which host that is, except on the paths *exempt*."""
+def canonical_filter(public_url: PublicUrl, *, enabled: bool, exempt: Collection[str] = ()) -> RequestFilter | None:
+    """Redirects GET and HEAD to *public_url*, except on the paths *exempt*; None without an explicit public host."""
     if not (enabled and public_url.is_explicit):
-        return lambda _: None
+        return None
     base = str(public_url)
     for_any_host = {*FOR_ANY_HOST, *exempt}
 

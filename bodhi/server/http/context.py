@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from bodhi.server.access.errors import ApiError, ProviderUnavailable, RefreshRefused
-from bodhi.server.access.principal import AuthContext, SessionUser
+from bodhi.server.access.principal import ANONYMOUS, AuthContext, SessionUser
 
 CONTEXT: "web.RequestKey[AuthContext]" = web.RequestKey("CONTEXT", object)  # type: ignore[arg-type]
 
@@ -13,15 +13,16 @@ LOGIN_FAULTS = (ProviderUnavailable, RefreshRefused)
 
 
 def context_of(request: web.Request) -> AuthContext:
-    """The caller of *request*."""
-    return request[CONTEXT]
+    """The caller of *request*; nobody on public routes."""
+    context: AuthContext = request.get(CONTEXT, ANONYMOUS)
+    return context
 
 
 def known_context_of(request: web.Request) -> AuthContext:
     """The caller of *request*; raises the fault that keeps them unknown, which is not the same as nobody."""
     if (fault := request.get(LOGIN_FAULT)) is not None:
         raise fault
-    return request[CONTEXT]
+    return context_of(request)
 
 
 def session_user_of(request: web.Request) -> SessionUser:

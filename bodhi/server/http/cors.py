@@ -5,16 +5,9 @@ has routes for bearer tokens alone may answer their OPTIONS itself.
 """
 
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Handler
 
 
-@web.middleware
-async def cors_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answers OPTIONS with the methods that an address takes, where its route has no answer of its own."""
-    try:
-        return await handler(request)
-    except web.HTTPMethodNotAllowed as error:
-        if request.method != hdrs.METH_OPTIONS:
-            raise
-        allowed = ",".join(sorted({*error.allowed_methods, hdrs.METH_OPTIONS}))
-        return web.Response(status=204, headers={hdrs.ALLOW: allowed})
+def preflight_response(error: web.HTTPMethodNotAllowed) -> web.Response:
+    """The answer to OPTIONS where a route has none of its own: the methods that the address takes."""
+    allowed = ",".join(sorted({*error.allowed_methods, hdrs.METH_OPTIONS}))
+    return web.Response(status=204, headers={hdrs.ALLOW: allowed})

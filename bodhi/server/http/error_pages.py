@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Handler
 from yarl import URL
 
 from bodhi.server.access.errors import NoRole, RecentLoginRequired
 from bodhi.server.http.context import LOGIN_FAULT
+from bodhi.server.http.errors import SHOW_ERROR
 from bodhi.server.http.forms import is_partial
 from bodhi.server.http.hosts import origin_for
 from bodhi.server.http.paths import CALLBACK_PATH, LOGIN_PATH
@@ -43,28 +43,14 @@ _NOBODY: dict[str, Any] = {"here": None, "person": None, "navigation": []}
 SHOWS_REFUSAL = web.RequestKey("SHOWS_REFUSAL", bool)
 
 
-@web.middleware
-async def page_error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Puts a page in the place of an error's envelope; belongs outside of what makes the envelopes."""
-    try:
-        response = await handler(request)
-    except web.HTTPException as error:
-        if error.status >= 400 and _reads_pages(request):
-            await _show(request, error)
-        raise
-    if response.status >= 400 and isinstance(response, web.Response) and _reads_pages(request):
-        await _show(request, response)
-    return response
+def setup(app: web.Application) -> None:
+    """Show errors of *app* as pages."""
+    app[SHOW_ERROR] = show_error
 
 
-def _reads_pages(request: web.Request) -> bool:
-    is_page = request.path == "/ui" or request.path.startswith("/ui/")
-    return (is_page and "text/html" in request.headers.get(hdrs.ACCEPT, "")) or request.get(SHOWS_REFUSAL, False)
-
-
-async def _show(request: web.Request, answer: web.Response) -> None:
-    """Makes a page of *answer*, unless it is one already; status and further headers stay."""
-    if answer.content_type != "application/json" or answer.prepared:
+async def show_error(request: web.Request, answer: web.Response) -> None:
+    """Make a page of *answer*, unless it is one already; status and further headers stay."""
+    if not _reads_pages(request) or answer.content_type != "application/json" or answer.prepared:
         return
     if request.get(SHOWS_REFUSAL):
         _show_elsewhere(answer, origin_for(request))
@@ -83,6 +69,11 @@ async def _show(request: web.Request, answer: web.Response) -> None:
     if is_partial(request):
         # Whatever the form wanted to change stays; what went wrong is said at the top.
         answer.headers.update({"HX-Retarget": "#notice", "HX-Reswap": "innerHTML"})
+
+
+def _reads_pages(request: web.Request) -> bool:
+    is_page = request.path == "/ui" or request.path.startswith("/ui/")
+    return (is_page and "text/html" in request.headers.get(hdrs.ACCEPT, "")) or request.get(SHOWS_REFUSAL, False)
 
 
 def _show_elsewhere(answer: web.Response, origin: str) -> None:

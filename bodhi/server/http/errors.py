@@ -5,12 +5,14 @@ No text of an exception gets to the client, not even aiohttp's own: it may repea
 
 import json
 import logging
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from bodhi.server.access.errors import ApiError
+from bodhi.server.http.cors import preflight_response
 from bodhi.server.http.request_errors import SessionEnded, SessionStoreUnavailable
 from bodhi.session import SessionGone, SessionUnavailable
 from bodhi.session.responses import RETRY_AFTER_SECONDS, SessionGoneResponse, SessionUnavailableResponse
@@ -56,6 +58,9 @@ _STATUSES = {
     504: ("server_error-gateway_timeout", "Another server did not answer in time."),
 }
 
+
+# Makes a page of an error's envelope, for those who read pages.
+SHOW_ERROR: "web.AppKey[Callable[[web.Request, web.Response], Awaitable[None]]]" = web.AppKey("SHOW_ERROR")
 
 # How many requests were refused, by the code of the error.
 REFUSALS: web.AppKey[dict[str, int]] = web.AppKey("REFUSALS", dict)
@@ -118,26 +123,25 @@ def enclosed(answer: web.HTTPException) -> web.HTTPException:
 
 @web.middleware
 async def error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turns every error into the envelope; belongs outside of all that may raise."""
+    """Turns every error into the envelope, or into a page where the application has some; belongs outside of all else.
+
+    OPTIONS is answered as well, where its route has no answer of its own.
+    """
     try:
         response: object = await handler(request)
     except Exception as error:
-        if request.writer.output_size > 0:
-            # aiohttp would write the head of a second answer into the body of the first one.
-            raise AnswerCutShort from error
-        if isinstance(error, ConnectionError) and request.transport is None:
-            log.info("%s %s: the client went away", request.method, request.rel_url.raw_path)
-            return status_response(400)  # nobody reads it but the access log
         answer = _answer_to(error, request)
-        if answer is None:
-            log.exception("%s %s failed", request.method, request.rel_url.raw_path)
-            return status_response(500)
+        await _show(request, answer)
+        if not isinstance(answer, Exception):
+            return answer
         if answer is error:
             raise
         raise answer from error
     if not isinstance(response, web.StreamResponse):
         log.error("%s %s: the handler answered with no response", request.method, request.rel_url.raw_path)
-        return status_response(500)
+        response = status_response(500)
+    if response.status >= 400:
+        await _show(request, response)
     return response
 
 
@@ -153,17 +157,32 @@ async def api_error_middleware(request: web.Request, handler: Handler) -> web.St
         raise _error_response(error, request) from error
 
 
-def _answer_to(error: Exception, request: web.Request) -> web.HTTPException | None:
-    """What says *error* to the client, or None for one that nobody expected."""
+async def _show(request: web.Request, answer: web.StreamResponse) -> None:
+    show = request.app.get(SHOW_ERROR)
+    if show is not None and isinstance(answer, web.Response) and answer.status >= 400:
+        await show(request, answer)
+
+
+def _answer_to(error: Exception, request: web.Request) -> web.Response:
+    """What says *error* to the client."""
+    if request.writer.output_size > 0:
+        # aiohttp would write the head of a second answer into the body of the first one.
+        raise AnswerCutShort from error
     if isinstance(error, ApiError):
         return _error_response(error, request)
+    if isinstance(error, web.HTTPMethodNotAllowed) and request.method == hdrs.METH_OPTIONS:
+        return preflight_response(error)
     if isinstance(error, web.HTTPException):
         return enclosed(error)
     if isinstance(error, SessionUnavailable):
         return enclosed(SessionUnavailableResponse())
     if isinstance(error, SessionGone):
         return enclosed(SessionGoneResponse())
-    return None
+    if isinstance(error, ConnectionError) and request.transport is None:
+        log.info("%s %s: the client went away", request.method, request.rel_url.raw_path)
+        return status_response(400)  # nobody reads it but the access log
+    log.error("%s %s failed", request.method, request.rel_url.raw_path, exc_info=error)
+    return status_response(500)
 
 
 def _error_response(error: ApiError, request: web.Request) -> ErrorResponse:

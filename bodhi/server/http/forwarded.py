@@ -32,14 +32,18 @@ class Forwarded(Struct, frozen=True, gc=False):
 FORWARDED = web.RequestKey("FORWARDED", Forwarded)
 
 
-def forwarded_filter(trusted: Iterable[str]) -> RequestFilter:
+def forwarded_filter(trusted: Iterable[str]) -> RequestFilter | None:
     """Notes what proxies in the networks *trusted* (CIDR) tell; of all others, forwarded headers mean nothing.
+
+    None where nobody is trusted.
 
     The request keeps its own ``remote``, ``scheme`` and ``host``, since another one with those would have to be made:
     that takes longer than everything else at the edge. Ask :func:`client_of`, :func:`forwarded_scheme` and
     :func:`bodhi.server.http.hosts.origin_for`.
     """
     networks = tuple(ipaddress.ip_network(network) for network in trusted)
+    if not networks:
+        return None
 
     @lru_cache(maxsize=1024)
     def is_trusted(address: str) -> bool:

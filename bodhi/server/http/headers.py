@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from aiohttp import hdrs, web
 
+from bodhi.server.http.request_id import HEADER, current_id
+
 HSTS_SECONDS = 31_536_000  # a year
 
 STRICTEST_CSP = "default-src 'none'; frame-ancestors 'none'"
@@ -44,8 +46,9 @@ def setup(app: web.Application, *, is_https: bool) -> None:
 
 
 def complete(response: web.StreamResponse, defaults: Mapping[str, str]) -> None:
-    """Put in the headers that *response* lacks, and take the versions out of ``Server``."""
+    """Put in the request's id and the headers that *response* lacks, and take the versions out of ``Server``."""
     headers = response.headers
     for name, value in defaults.items():
         headers.setdefault(name, value)
     headers[hdrs.SERVER] = "bodhi"
+    headers[HEADER] = current_id()

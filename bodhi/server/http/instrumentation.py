@@ -1,4 +1,4 @@
-"""Around every request: how long it took, by its route; and its span where OpenTelemetry is installed."""
+"""Around every request: its id, how long it took, by its route; and its span where OpenTelemetry is installed."""
 
 from time import perf_counter
 
@@ -7,6 +7,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from bodhi import telemetry
 from bodhi.metrics.requests import RequestTimes
+from bodhi.server.http.request_id import take_id
 
 UNMATCHED = "(none)"  # paths that nothing is at: each would be a label of its own
 
@@ -14,31 +15,36 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 def setup(app: web.Application, times: RequestTimes) -> None:
-    """Watch the requests of *app*; to be called before other middlewares are added, so that their time counts."""
+    """Give every request of *app* an id, and watch it; to be called before other middlewares are added.
+
+    They log the id, and their time counts.
+    """
+    app.middlewares.append(time_middleware(times))
     if telemetry.IS_INSTALLED:
         app.middlewares.append(span_middleware)
-    app.middlewares.append(time_middleware(times))
 
 
 def time_middleware(times: RequestTimes) -> Middleware:
-    """Notes the time of every request in *times*."""
+    """Notes the time of every request in *times*, and its id in the context of its task, which ends with it."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         began = perf_counter()
-        status = "cut"  # the client, or the end of the server
+        status = "cut"  # by the client, or by the end of the server
+        take_id(request)
         try:
             response = await handler(request)
-            status = _class_of(response.status)
+            status = f"{response.status // 100}xx"
             return response
         except web.HTTPException as answer:
-            status = _class_of(answer.status)
+            status = f"{answer.status // 100}xx"
             raise
         except Exception:
             status = "5xx"
             raise
         finally:
-            times.observe(route_of(request), method_of(request), status, perf_counter() - began)
+            method, route = labels_of(request)
+            times.observe(route, method, status, perf_counter() - began)
 
     return middleware
 
@@ -46,7 +52,7 @@ def time_middleware(times: RequestTimes) -> Middleware:
 @web.middleware
 async def span_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Gives every request a span with its method, its route's template and its status."""
-    method, route = method_of(request), route_of(request)
+    method, route = labels_of(request)
     with telemetry.request_span(request.headers, method) as span:
         if span is None:
             return await handler(request)
@@ -61,16 +67,8 @@ async def span_middleware(request: web.Request, handler: Handler) -> web.StreamR
         return response
 
 
-def route_of(request: web.Request) -> str:
-    """The template of the request's route, such as ``/bodhi/v1/users/{user_id}``."""
+def labels_of(request: web.Request) -> tuple[str, str]:
+    """The request's method, of which clients may make some up; and its route's template (``/users/{user_id}``)."""
     resource = request.match_info.route.resource
-    return UNMATCHED if resource is None else resource.canonical
-
-
-def method_of(request: web.Request) -> str:
-    """The request's method; a client may make some up."""
-    return request.method if request.method in _METHODS else "other"
-
-
-def _class_of(status: int) -> str:
-    return f"{status // 100}xx"
+    method = request.method if request.method in _METHODS else "other"
+    return method, UNMATCHED if resource is None else resource.canonical

@@ -13,25 +13,21 @@ class ShutdownState:
     """Whether an application still takes requests, and the websockets that it has open."""
 
     def __init__(self) -> None:
-        self._ending_since: float | None = None
+        self.is_ending = False
+        self._ending_since = 0.0
         self._websockets: WeakSet[web.WebSocketResponse] = WeakSet()
-
-    @property
-    def is_ending(self) -> bool:
-        """Whether the application is not in service any more."""
-        return self._ending_since is not None
-
-    @is_ending.setter
-    def is_ending(self, is_ending: bool) -> None:
-        if is_ending != self.is_ending:
-            self._ending_since = time.monotonic() if is_ending else None
 
     @property
     def seconds_ending(self) -> float:
         """How long ago the application went out of service; 0 for one that is in service."""
-        return 0.0 if self._ending_since is None else time.monotonic() - self._ending_since
+        return time.monotonic() - self._ending_since if self.is_ending else 0.0
 
-    def follow(self, response: web.StreamResponse) -> None:
+    def begin_end(self) -> None:
+        """From now on the application is not in service."""
+        if not self.is_ending:
+            self.is_ending, self._ending_since = True, time.monotonic()
+
+    async def before_headers(self, _: web.Request, response: web.StreamResponse) -> None:
         """Remember a websocket that opens; at the end, make a client leave a connection that goes away."""
         if isinstance(response, web.WebSocketResponse):
             self._websockets.add(response)
@@ -41,7 +37,7 @@ class ShutdownState:
 
     async def end(self) -> None:
         """From now on the application is not in service; open websockets are closed as "going away"."""
-        self.is_ending = True
+        self.begin_end()
         goodbyes = [
             asyncio.create_task(websocket.close(code=WSCloseCode.GOING_AWAY, message=b"the server is shutting down"))
             for websocket in self._websockets
@@ -61,11 +57,8 @@ def setup(app: web.Application) -> None:
     """Make *app* end well, whatever runs it."""
     life = app[LIFE] = ShutdownState()
 
-    async def before_headers(_: web.Request, response: web.StreamResponse) -> None:
-        life.follow(response)
-
     async def on_shutdown(_: web.Application) -> None:
         await life.end()
 
-    app.on_response_prepare.append(before_headers)
+    app.on_response_prepare.append(life.before_headers)
     app.on_shutdown.append(on_shutdown)

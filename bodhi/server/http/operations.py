@@ -46,3 +46,8 @@ class Operation:
     in_document: bool = True  # pages for people are no part of the API
     allows_cross_site: bool = False  # an unsafe request of a server, which has no session
     allows_any_base: bool = False  # never sent on to the public URL
+
+    @property
+    def takes_input(self) -> bool:
+        """Whether requests bring a body, a query or parameters that have to be checked."""
+        return bool(self.body or self.form or self.query or "{" in self.path)
