@@ -1,6 +1,6 @@
 """One protocol for two databases, and the only place that chooses between them."""
 
-from bodhi.database.batching import Coalescer
+from bodhi.database.batching import Batcher
 from bodhi.database.counters import DatabaseCounters
 from bodhi.database.errors import (
     CannotOpen,
@@ -16,8 +16,8 @@ from bodhi.urls import BadDatabaseUrl, dialect_of, mask_url, sqlite_path
 
 __all__ = [
     "BadDatabaseUrl",
+    "Batcher",
     "CannotOpen",
-    "Coalescer",
     "Conflict",
     "Database",
     "DatabaseCounters",

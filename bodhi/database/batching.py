@@ -1,4 +1,4 @@
-"""Concurrent calls that share a trip to the database."""
+"""Batch concurrent calls, so that those which wait for the database together share a round trip."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -12,8 +12,8 @@ from bodhi.database.limits import SharedTimer
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-# A trip costs more than what it carries: while one is quick, the next waits for it rather than going beside it.
-PATIENCE_SECONDS = 0.001
+# A round trip costs more than what it carries: while one is quick, the next waits for it rather than run beside it.
+MAX_WAIT_SECONDS = 0.001
 
 
 class _Request(Struct, Generic[Item, Answer], eq=False):
@@ -26,144 +26,141 @@ class _Request(Struct, Generic[Item, Answer], eq=False):
 Batch = dict[bytes, list[_Request[Item, Answer]]]
 
 
-class Coalescer(Generic[Item, Answer]):
-    """Calls go straight through one at a time, and share trips as soon as there are more.
+class Batcher(Generic[Item, Answer]):
+    """Runs a call by itself while it is the only one, and those that arrive meanwhile in batches.
 
-    *run* takes items with distinct keys, sorted by key, and answers by key. What arrives while a trip is under way
-    leaves together with the next: when it returns, or when it takes longer than *patience_seconds*; at most *trips* of
-    them run at once. Waiting for a place or an answer ends after *limit_seconds* with :exc:`DatabaseUnavailable`.
-    With *shared*, items of one key are the same question and get one answer; without, the second waits for a trip of
-    its own.
+    *run_one* answers an item, or gives None. *run_batch* takes items with distinct keys, sorted by key, and answers
+    by key. A batch starts when a query returns, or beside it after *max_wait_seconds*; at most *max_in_flight* of them
+    run at once. Waiting for a batch and its answer ends after *limit_seconds* with :exc:`DatabaseUnavailable`.
+    With *shared*, items of one key get one answer; without, the second waits for a batch of its own.
     """
 
     def __init__(
         self,
-        run: Callable[[Sequence[Item]], Awaitable[Mapping[bytes, Answer]]],
+        run_one: Callable[[Item], Awaitable[Answer | None]],
+        run_batch: Callable[[Sequence[Item]], Awaitable[Mapping[bytes, Answer]]],
         *,
         max_in_flight: int,
-        largest: int,
+        max_batch: int,
         shared: bool,
         limit_seconds: float,
-        max_wait_seconds: float = PATIENCE_SECONDS,
+        max_wait_seconds: float = MAX_WAIT_SECONDS,
     ) -> None:
-        self._run = run
+        self._run_one = run_one
+        self._run_batch = run_batch
         self._max_in_flight = max_in_flight
-        self._largest = largest
+        self._max_batch = max_batch
         self._shared = shared
         self._max_wait_seconds = max_wait_seconds
-        self._under_way = 0
-        self._flushed_at = 0.0  # the last trip
-        self._is_filling = False  # a trip begins in the next turn of the loop
-        self._max_wait_timer: asyncio.TimerHandle | None = None
-        self._is_idle = True  # the last trip carried one alone
+        self._in_flight = 0
         self._queue: list[_Request[Item, Answer]] = []
-        self._in_flight: list[Batch[Item, Answer]] = []
-        self._alarm = SharedTimer(limit_seconds, self._give_up)
+        self._batches: list[Batch[Item, Answer]] = []  # in flight
+        self._is_starting = False  # a batch, in the next turn of the loop
+        self._was_shared = False  # the last batch: its callers are likely to call together again
+        self._max_wait_timer: asyncio.TimerHandle | None = None
+        self._limit_seconds = limit_seconds
+        self._timer = SharedTimer(limit_seconds, self._expire)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __call__(self, key: bytes, item: Item) -> Answer | None:
-        """The answer to *item*, or None where *run* gave none for *key*."""
-        if not self._is_idle or self._under_way or self._queue:
+        """The answer to *item*, or None."""
+        if self._in_flight or self._queue or self._was_shared:
             return await self._enqueue(key, item)
-        self._under_way += 1
-        self._flushed_at = asyncio.get_running_loop().time()
+        self._in_flight += 1
         try:
-            return (await self._run([item])).get(key)
+            return await self._run_one(item)
         finally:
-            self._under_way -= 1
-            if self._queue and not self._is_filling:
+            self._in_flight -= 1
+            if self._queue and not self._is_starting:
                 self._start_flush()
 
     def _enqueue(self, key: bytes, item: Item) -> "asyncio.Future[Answer | None]":
         loop = asyncio.get_running_loop()
-        now = loop.time()
-        waiting: _Request[Item, Answer] = _Request(key, item, loop.create_future(), self._alarm.set(loop, now))
-        self._queue.append(waiting)
-        if not self._under_way:
+        until = self._timer.start(loop, loop.time())
+        request: _Request[Item, Answer] = _Request(key, item, loop.create_future(), until)
+        self._queue.append(request)
+        if not self._in_flight:
             self._start_flush()
-        elif self._max_wait_timer is None and self._under_way < self._max_in_flight:
-            self._max_wait_timer = loop.call_at(self._flushed_at + self._max_wait_seconds, self._max_wait_over)
-        return waiting.answer
+        elif self._max_wait_timer is None and self._in_flight < self._max_in_flight:
+            self._max_wait_timer = loop.call_later(self._max_wait_seconds, self._end_wait)
+        return request.answer
 
-    def _max_wait_over(self) -> None:
+    def _end_wait(self) -> None:
         self._max_wait_timer = None
-        if not self._queue or self._is_filling:
+        if not self._queue or self._is_starting:
             return
         loop = asyncio.get_running_loop()
-        until = self._flushed_at + self._max_wait_seconds
-        if until <= loop.time():
+        ends_at = self._queue[0].until - self._limit_seconds + self._max_wait_seconds
+        if ends_at <= loop.time():
             self._start_flush()
-        else:  # of a trip that departed since
-            self._max_wait_timer = loop.call_at(until, self._max_wait_over)
+        else:  # it arrived after the batch that the timer was for
+            self._max_wait_timer = loop.call_at(ends_at, self._end_wait)
 
     def _start_flush(self) -> None:
-        if self._under_way < self._max_in_flight:
-            self._under_way += 1
-            self._is_filling = True
+        if self._in_flight < self._max_in_flight:
+            self._in_flight += 1
+            self._is_starting = True
             task = asyncio.get_running_loop().create_task(self._flush())
             self._tasks.add(task)  # the loop itself holds tasks only weakly
             task.add_done_callback(self._tasks.discard)
 
     async def _flush(self) -> None:
-        # A task begins in the next turn of the loop: what is asked for in the same turn leaves together.
-        self._is_filling = False
+        # A task begins in the next turn of the loop: calls of the same turn share the batch.
+        self._is_starting = False
         try:
             while batch := self._next_batch():
-                self._is_idle = len(batch) == 1
-                self._flushed_at = asyncio.get_running_loop().time()
-                self._in_flight.append(batch)
+                self._was_shared = len(batch) > 1
+                self._batches.append(batch)
                 try:
-                    await self._run_batch(batch)
+                    await self._answer(batch)
                 finally:
-                    self._in_flight.remove(batch)
+                    self._batches.remove(batch)
         finally:
-            self._under_way -= 1
-            if self._queue and not self._is_filling:  # this trip was cancelled
+            self._in_flight -= 1
+            if self._queue and not self._is_starting:  # this task was cancelled
                 self._start_flush()
 
     def _next_batch(self) -> Batch[Item, Answer]:
         batch: Batch[Item, Answer] = {}
         left: list[_Request[Item, Answer]] = []
-        for waiting in self._queue:
-            if waiting.answer.done():
+        for request in self._queue:
+            if request.answer.done():
                 continue
-            if waiting.key in batch:
-                (batch[waiting.key] if self._shared else left).append(waiting)
-            elif len(batch) < self._largest:
-                batch[waiting.key] = [waiting]
+            if request.key in batch:
+                (batch[request.key] if self._shared else left).append(request)
+            elif len(batch) < self._max_batch:
+                batch[request.key] = [request]
             else:
-                left.append(waiting)
+                left.append(request)
         self._queue = left
         return batch
 
-    async def _run_batch(self, batch: Batch[Item, Answer]) -> None:
+    async def _answer(self, batch: Batch[Item, Answer]) -> None:
         try:
             # Sorted, so that two processes lock the same rows in the same order and never wait for each other.
-            answers = await self._run([batch[key][0].item for key in sorted(batch)])
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer that each of them waits for
-            failure = error
-            _resolve(batch, lambda waiting: waiting.answer.set_exception(failure))
+            answers = await self._run_batch([batch[key][0].item for key in sorted(batch)])
+        except Exception as error:  # noqa: BLE001 - each of the callers raises it
+            for request in _pending(batch):
+                request.answer.set_exception(error)
         except asyncio.CancelledError:
-            _resolve(batch, lambda waiting: waiting.answer.cancel())
+            for request in _pending(batch):
+                request.answer.cancel()
             raise
         else:
-            _resolve(batch, lambda waiting: waiting.answer.set_result(answers.get(waiting.key)))
+            for request in _pending(batch):
+                request.answer.set_result(answers.get(request.key))
 
-    def _give_up(self, now: float) -> float | None:
+    def _expire(self, now: float) -> float | None:
         following: float | None = None
-        aboard = [waiting for batch in self._in_flight for group in batch.values() for waiting in group]
-        for waiting in (*aboard, *self._queue):
-            if waiting.answer.done():
+        for request in (*(request for batch in self._batches for request in _pending(batch)), *self._queue):
+            if request.answer.done():
                 continue
-            if waiting.until <= now:
-                waiting.answer.set_exception(DatabaseUnavailable())
-            elif following is None or waiting.until < following:
-                following = waiting.until
+            if request.until <= now:
+                request.answer.set_exception(DatabaseUnavailable())
+            elif following is None or request.until < following:
+                following = request.until
         return following
 
 
-def _resolve(batch: Batch[Item, Answer], tell: Callable[[_Request[Item, Answer]], object]) -> None:
-    for group in batch.values():
-        for waiting in group:
-            if not waiting.answer.done():
-                tell(waiting)
+def _pending(batch: Batch[Item, Answer]) -> list[_Request[Item, Answer]]:
+    return [request for group in batch.values() for request in group if not request.answer.done()]

@@ -1,12 +1,12 @@
 """Sessions in one SQL database: records in, records out. The statements are in ``sql/<dialect>/session.sql``."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from time import monotonic
 
 from msgspec.structs import asdict
 
-from bodhi.database import Coalescer, Conflict, Database, DatabaseUnavailable, Executor, Row
+from bodhi.database import Batcher, Conflict, Database, DatabaseUnavailable, Executor, Row
 from bodhi.keyring import NEWEST_FORMAT
 from bodhi.session.errors import DigestTaken, SessionGone, SessionUnavailable
 from bodhi.session.handles import digests_of, handle_of
@@ -39,7 +39,7 @@ class SqlSessionStore:
     *clock* gives the time in milliseconds since 1970, or None for the database's own clock, which is the rule.
     """
 
-    max_in_flight = 2  # of loads, and of saves, under way at once: what comes meanwhile shares the next one
+    max_in_flight = 2  # queries that load; calls that arrive meanwhile share the next one
     saves_in_flight = 2
     max_batch = 64
     sweep_batch = 1000  # at most
@@ -49,17 +49,19 @@ class SqlSessionStore:
         self._database = database
         self._clock = clock
         self._sweep_batch = SMALLEST_SWEEP
-        self._loads: Coalescer[bytes, SessionRecord] = Coalescer(
-            self._load_each,
+        self._loads: Batcher[bytes, Row] = Batcher(
+            self._load_row,
+            self._load_rows,
             max_in_flight=self.max_in_flight,
-            largest=self.max_batch,
+            max_batch=self.max_batch,
             shared=True,
             limit_seconds=database.limit_seconds,
         )
-        self._saves: Coalescer[Save, bool] = Coalescer(
-            self._save_each,
+        self._saves: Batcher[Save, Row] = Batcher(
+            self._save_row,
+            self._save_rows,
             max_in_flight=self.saves_in_flight,
-            largest=self.max_batch,
+            max_batch=self.max_batch,
             shared=False,
             limit_seconds=database.limit_seconds,
         )
@@ -122,32 +124,35 @@ class SqlSessionStore:
             return bool(await self._database.count("write_data_format", data_format=NEWEST_FORMAT))
 
     async def load(self, digest: bytes) -> SessionRecord | None:
-        try:  # what _own_errors does, without the cost of a context manager
-            return await self._loads(digest, digest)
+        try:  # what map_session_errors does, without the cost of a context manager
+            row = await self._loads(digest, digest)
         except DatabaseUnavailable as error:
             raise SessionUnavailable from error
+        return _record(row) if row is not None else None
 
-    async def _load_each(self, digests: Sequence[bytes]) -> Mapping[bytes, SessionRecord]:
+    def _load_row(self, digest: bytes) -> Awaitable[Row | None]:
+        return self._database.maybe("load_session", digest=digest, now=self._clock())
+
+    async def _load_rows(self, digests: Sequence[bytes]) -> Mapping[bytes, Row]:
         now = self._clock()
-        if len(digests) == 1:
-            row = await self._database.maybe("load_session", digest=digests[0], now=now)
-            return {digests[0]: _record(row)} if row else {}
         rows = await self._database.each("load_session", [{"digest": digest, "now": now} for digest in digests])
-        records = [_record(row) for row in rows]
-        return {record.digest: record for record in records}
+        return {row["digest"]: row for row in rows}
 
     async def save(self, save: Save) -> bool:
         try:
             if save.ages is not None:
                 async with self._database.turn(*_turns(None, save.digest)):
                     return await self._save(self._database, save)
-            return bool(await self._saves(save.digest, save))
+            return await self._saves(save.digest, save) is not None
         except DatabaseUnavailable as error:
             raise SessionUnavailable from error
 
-    async def _save_each(self, saves: Sequence[Save]) -> Mapping[bytes, bool]:
+    def _save_row(self, save: Save) -> Awaitable[Row | None]:
+        return self._database.maybe("save_session", **self._saving(save))
+
+    async def _save_rows(self, saves: Sequence[Save]) -> Mapping[bytes, Row]:
         rows = await self._database.each("save_session", [self._saving(save) for save in saves])
-        return {row["digest"]: True for row in rows}
+        return {row["digest"]: row for row in rows}
 
     async def _save(self, executor: Executor, save: Save) -> bool:
         values = self._saving(save)
