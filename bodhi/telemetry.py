@@ -4,9 +4,9 @@ They go to the tracer provider that the process has, such as ``opentelemetry-ins
 a token, a parameter of a statement, or the text of an exception, which may repeat one.
 """
 
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cache, wraps
+from functools import cache
 from typing import Any, Protocol, TypeVar
 
 try:
@@ -17,7 +17,8 @@ except ImportError:
 else:
     IS_INSTALLED = True
 
-Call = TypeVar("Call", bound=Callable[..., Coroutine[Any, Any, Any]])
+Answer = TypeVar("Answer")
+Call = Coroutine[Any, Any, Answer]
 
 
 class SpanLike(Protocol):
@@ -79,23 +80,14 @@ if IS_INSTALLED:
             return _NOTHING
         return _span(tracer, f"provider {what}", trace.SpanKind.CLIENT, {"bodhi.provider.call": what})
 
-    def statement_spans(system: str) -> Callable[[Call], Call]:
-        """Gives each call of a method whose first argument is a statement, or its name, a span of that name."""
+    def trace_statement(system: str, name: str, call: Call[Answer]) -> Call[Answer]:
+        """Return *call*, in a span of the statement's *name* if spans go anywhere."""
+        tracer = _tracer()
+        return call if tracer is None else _in_statement_span(tracer, system, name, call)
 
-        def decorated(call: Call) -> Call:
-            @wraps(call)
-            async def in_span(self: object, statement: Any, /, *arguments: Any, **values: Any) -> Any:
-                tracer = _tracer()
-                if tracer is None:
-                    return await call(self, statement, *arguments, **values)
-                name: str = getattr(statement, "name", statement)
-                attributes = {"db.system.name": system, "db.operation.name": name}
-                with _span(tracer, name, trace.SpanKind.CLIENT, attributes):
-                    return await call(self, statement, *arguments, **values)
-
-            return in_span  # type: ignore[return-value]
-
-        return decorated
+    async def _in_statement_span(tracer: trace.Tracer, system: str, name: str, call: Call[Answer]) -> Answer:
+        with _span(tracer, name, trace.SpanKind.CLIENT, {"db.system.name": system, "db.operation.name": name}):
+            return await call
 
 else:
 
@@ -107,6 +99,6 @@ else:
         """Nothing."""
         return _NOTHING
 
-    def statement_spans(system: str) -> Callable[[Call], Call]:
-        """Leaves a method as it is."""
-        return lambda call: call
+    def trace_statement(system: str, name: str, call: Call[Answer]) -> Call[Answer]:
+        """Return *call* itself."""
+        return call

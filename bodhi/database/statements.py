@@ -2,9 +2,11 @@
 
 A statement's header is its signature::
 
-    -- name: load_session(digest, now) -> maybe
+    -- name: load_session(digest, now) -> maybe, read only
 
-``$1`` to ``$n`` in its body are those parameters, in that order.
+``$1`` to ``$n`` in its body are those parameters, in that order. The result word is the method of an
+:class:`~bodhi.database.Executor` that runs it: ``maybe`` a row, ``many`` rows, or the ``count`` of touched rows.
+What is read only may run on a reader's connection.
 """
 
 import re
@@ -19,7 +21,9 @@ from bodhi.errors import BodhiError
 
 RESULTS = frozenset({"maybe", "many", "count"})
 
-_HEADER = re.compile(r"^-- name: (?P<name>[a-z_0-9]+)\((?P<params>[a-z_0-9, ]*)\) -> (?P<result>\w+)$")
+_HEADER = re.compile(
+    r"^-- name: (?P<name>[a-z_0-9]+)\((?P<params>[a-z_0-9, ]*)\) -> (?P<result>\w+)(?P<read_only>, read only)?$"
+)
 _PLACEHOLDER = re.compile(r"\$(\d+)")
 _QUOTED_BODY = re.compile(r"\$\$.*?\$\$", re.DOTALL)
 _COMMENT = re.compile(r"--[^\n]*")
@@ -37,20 +41,20 @@ class Statement:
     params: tuple[str, ...]
     result: str
     sql: str
-
-    @property
-    def reads_only(self) -> bool:
-        """Whether a reader's connection may run it: by convention, what reads only starts with SELECT."""
-        return self.sql.startswith("SELECT")
+    is_read_only: bool = False
 
     def arguments(self, values: Mapping[str, object]) -> list[object]:
         """*values* in the order of the placeholders; a TypeError when they are not exactly the parameters."""
-        if len(values) != len(self.params):
-            raise TypeError(f"{self.name} takes ({', '.join(self.params)}), not ({', '.join(values)})")
         try:
-            return [values[param] for param in self.params]
+            arguments = list(map(values.__getitem__, self.params))
         except KeyError as error:
-            raise TypeError(f"{self.name} takes ({', '.join(self.params)}), not ({', '.join(values)})") from error
+            raise self._mismatch(values) from error
+        if len(arguments) != len(values):
+            raise self._mismatch(values)
+        return arguments
+
+    def _mismatch(self, values: Mapping[str, object]) -> TypeError:
+        return TypeError(f"{self.name} takes ({', '.join(self.params)}), not ({', '.join(values)})")
 
 
 def sql_folder(dialect: str) -> Traversable:
@@ -108,4 +112,4 @@ def _statement(header: re.Match[str], body: list[str], source: str) -> Statement
         raise BadStatement(f"sql/{source}: {header['name']} names a parameter twice")
     if not sql or ";" in _QUOTED_BODY.sub("", sql):
         raise BadStatement(f"sql/{source}: {header['name']} is not one statement")
-    return Statement(header["name"], params, header["result"], sql)
+    return Statement(header["name"], params, header["result"], sql, is_read_only=bool(header["read_only"]))

@@ -2,7 +2,7 @@
 -- New requests take turns, so that each counts what the others made.
 SELECT pg_advisory_xact_lock(hashtextextended('bodhi app access requests', 0)) AS locked;
 
--- name: count_open_app_access_requests(source, app_client_id, network, now) -> maybe
+-- name: count_open_app_access_requests(source, app_client_id, network, now) -> maybe, read only
 -- What nobody has decided and has not expired: in all, of the network, of the source, and of it for this client.
 SELECT count(*) AS of_all,
        count(*) FILTER (WHERE network = $3) AS of_network,
@@ -22,14 +22,14 @@ SELECT $1, $2, $3, $4, 'draft', $5, $6, $7, clock.now + $9::bigint, clock.now + 
 RETURNING id, app_client_id, app_name, app_description, flow_type, redirect_uri, status, requested, approved, user_id,
           resource_scope, access_request_scope, claimed_until, expires_at, created_at, updated_at;
 
--- name: find_app_access_request(id, now) -> maybe
+-- name: find_app_access_request(id, now) -> maybe, read only
 SELECT id, app_client_id, app_name, app_description, flow_type, redirect_uri, status, requested, approved, user_id,
        resource_scope, access_request_scope, claimed_until, expires_at, created_at, updated_at,
        now_ms($2) AS now
   FROM bodhi_app_access_request
  WHERE id = $1;
 
--- name: find_app_access_request_by_scope(access_request_scope, now) -> maybe
+-- name: find_app_access_request_by_scope(access_request_scope, now) -> maybe, read only
 SELECT id, app_client_id, app_name, app_description, flow_type, redirect_uri, status, requested, approved, user_id,
        resource_scope, access_request_scope, claimed_until, expires_at, created_at, updated_at,
        now_ms($2) AS now
@@ -109,7 +109,7 @@ UPDATE bodhi_app_access_request
 RETURNING id, app_client_id, app_name, app_description, flow_type, redirect_uri, status, requested, approved, user_id,
           resource_scope, access_request_scope, claimed_until, expires_at, created_at, updated_at;
 
--- name: list_app_access_requests(user_id, size, skip) -> many
+-- name: list_app_access_requests(user_id, size, skip) -> many, read only
 -- What the user approved and did not withdraw, newest first.
 SELECT id, app_client_id, app_name, app_description, flow_type, redirect_uri, status, requested, approved, user_id,
        resource_scope, access_request_scope, claimed_until, expires_at, created_at, updated_at
@@ -119,7 +119,7 @@ SELECT id, app_client_id, app_name, app_description, flow_type, redirect_uri, st
  ORDER BY updated_at DESC, id DESC
  LIMIT $2 OFFSET $3;
 
--- name: count_app_access_requests(user_id) -> maybe
+-- name: count_app_access_requests(user_id) -> maybe, read only
 SELECT count(*) AS requests
   FROM bodhi_app_access_request
  WHERE user_id = $1

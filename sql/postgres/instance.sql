@@ -1,4 +1,4 @@
--- name: find_instance() -> maybe
+-- name: find_instance() -> maybe, read only
 SELECT client_id, client_secret, scope, status
   FROM bodhi_instance;
 

@@ -3,11 +3,11 @@
 SELECT set_config('lock_timeout', $1, true) AS locks,
        set_config('idle_in_transaction_session_timeout', $1, true) AS silence;
 
--- name: probe_connection() -> maybe
+-- name: probe_connection() -> maybe, read only
 -- Whether the server still answers on a connection that is silent otherwise.
 SELECT 1 AS answer;
 
--- name: find_version_table() -> maybe
+-- name: find_version_table() -> maybe, read only
 SELECT to_regclass('bodhi_schema') AS found
  WHERE to_regclass('bodhi_schema') IS NOT NULL;
 
@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS bodhi_schema (
     PRIMARY KEY (part, version)
 );
 
--- name: find_version(part) -> maybe
+-- name: find_version(part) -> maybe, read only
 SELECT max(version) AS version
   FROM bodhi_schema
  WHERE part = $1;

@@ -1,4 +1,4 @@
--- name: read_beginning(now) -> maybe
+-- name: read_beginning(now) -> maybe, read only
 -- What a session that is about to be created is encrypted for.
 SELECT now_ms($1) AS now, (SELECT max(written) FROM bodhi_session_format) AS data_format;
 
@@ -9,7 +9,7 @@ SELECT $1, $2, $3, 1, clock.now, clock.now, clock.now + least($6::bigint, $7::bi
   FROM (SELECT now_ms($8) AS now) AS clock
 RETURNING digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent, last_seen_at AS now;
 
--- name: load_session(digest, now) -> maybe
+-- name: load_session(digest, now) -> maybe, read only
 -- An expired row reads as absent, whether or not it has been swept yet.
 SELECT digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent, now_ms($2) AS now
   FROM bodhi_session
@@ -182,18 +182,18 @@ SELECT gone.digest
   FROM gone
  CROSS JOIN LATERAL pg_notify('bodhi_session_ended', translate(encode(substring(gone.digest FOR 12), 'base64'), '+/', '-_'));
 
--- name: count_user(user_id, now) -> maybe
+-- name: count_user(user_id, now) -> maybe, read only
 SELECT count(*) AS sessions
   FROM bodhi_session
  WHERE user_id = $1
    AND expires_at > now_ms($2);
 
--- name: count_sessions(now) -> maybe
+-- name: count_sessions(now) -> maybe, read only
 SELECT count(*) AS sessions
   FROM bodhi_session
  WHERE expires_at > now_ms($1);
 
--- name: list_user(user_id, after_created_at, after_digest, batch, now) -> many
+-- name: list_user(user_id, after_created_at, after_digest, batch, now) -> many, read only
 -- A keyset page of a user's live sessions, oldest first.
 SELECT digest, user_id, created_at, last_seen_at, expires_at, ip, user_agent
   FROM bodhi_session
@@ -203,7 +203,7 @@ SELECT digest, user_id, created_at, last_seen_at, expires_at, ip, user_agent
  ORDER BY created_at, digest
  LIMIT $4;
 
--- name: list_sessions(after, batch, now) -> many
+-- name: list_sessions(after, batch, now) -> many, read only
 -- A keyset page of all live sessions, by digest.
 SELECT digest, user_id, created_at, last_seen_at, expires_at, ip, user_agent
   FROM bodhi_session
@@ -212,7 +212,7 @@ SELECT digest, user_id, created_at, last_seen_at, expires_at, ip, user_agent
  ORDER BY digest
  LIMIT $2;
 
--- name: list_data(after, batch, now) -> many
+-- name: list_data(after, batch, now) -> many, read only
 -- A keyset page of all live sessions with their data, for re-encrypting.
 SELECT digest, data, version, user_id, created_at, ends_at
   FROM bodhi_session
@@ -221,7 +221,7 @@ SELECT digest, data, version, user_id, created_at, ends_at
  ORDER BY digest
  LIMIT $2;
 
--- name: sample_data(most, now) -> many
+-- name: sample_data(most, now) -> many, read only
 -- Some live sessions with their data. However many have expired since somebody last swept, it looks at so many rows.
 SELECT digest, data, version, user_id, created_at, ends_at
   FROM (SELECT digest, data, version, user_id, created_at, ends_at, expires_at

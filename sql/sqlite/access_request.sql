@@ -5,18 +5,18 @@ VALUES ($1, $2, 'pending', now_ms($3), now_ms($3))
     ON CONFLICT (user_id) WHERE status = 'pending' DO NOTHING
 RETURNING id, username, user_id, reviewer, status, created_at, updated_at;
 
--- name: find_access_request(id) -> maybe
+-- name: find_access_request(id) -> maybe, read only
 SELECT id, username, user_id, reviewer, status, created_at, updated_at
   FROM bodhi_access_request
  WHERE id = $1;
 
--- name: find_pending_access_request(user_id) -> maybe
+-- name: find_pending_access_request(user_id) -> maybe, read only
 SELECT id, username, user_id, reviewer, status, created_at, updated_at
   FROM bodhi_access_request
  WHERE user_id = $1
    AND status = 'pending';
 
--- name: list_access_requests(status, batch, skip) -> many
+-- name: list_access_requests(status, batch, skip) -> many, read only
 -- A page, oldest first; a status of NULL is any.
 SELECT id, username, user_id, reviewer, status, created_at, updated_at
   FROM bodhi_access_request
@@ -25,7 +25,7 @@ SELECT id, username, user_id, reviewer, status, created_at, updated_at
  LIMIT $2
 OFFSET $3;
 
--- name: count_access_requests(status) -> maybe
+-- name: count_access_requests(status) -> maybe, read only
 SELECT count(*) AS requests
   FROM bodhi_access_request
  WHERE ($1 IS NULL OR status = $1);

@@ -11,13 +11,13 @@ INSERT INTO bodhi_activity (name, minute, value)
 VALUES ($1, now_ms($3) / 60000 * 60000, $2)
     ON CONFLICT (name, minute) DO NOTHING;
 
--- name: find_activity(name, now) -> maybe
+-- name: find_activity(name, now) -> maybe, read only
 SELECT value
   FROM bodhi_activity
  WHERE name = $1
    AND minute = now_ms($2) / 60000 * 60000;
 
--- name: list_activity(name, span_ms, now) -> many
+-- name: list_activity(name, span_ms, now) -> many, read only
 -- The time comes along in every row, and in one without a minute where there is nothing else to tell. So does the first
 -- minute of which anything is known, of whatever name: before it nobody looked.
 SELECT clock.now AS now, activity.minute AS minute, activity.value AS value,

@@ -7,7 +7,7 @@ SELECT $1, $2, $3, $4, $5, $6, 'active', coalesce($7, clock.now + $8), clock.now
    AND NOT EXISTS (SELECT 1 FROM bodhi_person WHERE user_id = $2 AND removed = 1)
 RETURNING id, user_id, name, token_prefix, scopes, status, expires_at, created_at, updated_at;
 
--- name: find_api_token(token_prefix, now) -> maybe
+-- name: find_api_token(token_prefix, now) -> maybe, read only
 -- With what is known of its owner's role: somebody who is unknown has none.
 SELECT token.id, token.user_id, token.token_hash, token.scopes, token.status, token.expires_at,
        person.role, person.removed, coalesce(person.confirmed_at, person.seen_at) AS confirmed_at,
@@ -17,14 +17,14 @@ SELECT token.id, token.user_id, token.token_hash, token.scopes, token.status, to
     ON person.user_id = token.user_id
  WHERE token.token_prefix = $1;
 
--- name: list_api_tokens(user_id, size, skip) -> many
+-- name: list_api_tokens(user_id, size, skip) -> many, read only
 SELECT id, user_id, name, token_prefix, scopes, status, expires_at, created_at, updated_at
   FROM bodhi_api_token
  WHERE user_id = $1
  ORDER BY created_at DESC, id DESC
  LIMIT $2 OFFSET $3;
 
--- name: count_api_tokens(user_id) -> maybe
+-- name: count_api_tokens(user_id) -> maybe, read only
 SELECT count(*) AS tokens
   FROM bodhi_api_token
  WHERE user_id = $1;
@@ -53,7 +53,7 @@ UPDATE bodhi_api_token
  WHERE user_id = $1
    AND status = 'active';
 
--- name: list_tokens_of_all(user_id, after, size) -> many
+-- name: list_tokens_of_all(user_id, after, size) -> many, read only
 -- A keyset page of all tokens, or of a user's, in the order in which they were made: their ids are made in that order.
 SELECT id, user_id, name, token_prefix, scopes, status, expires_at, created_at, updated_at
   FROM bodhi_api_token

@@ -1,10 +1,10 @@
--- name: find_person(user_id, now) -> maybe
+-- name: find_person(user_id, now) -> maybe, read only
 SELECT username, role, removed, sought, seen_at, authority_seq, coalesce(confirmed_at, seen_at) AS confirmed_at,
        now_ms($2) AS now
   FROM bodhi_person
  WHERE user_id = $1;
 
--- name: last_authority_change() -> maybe
+-- name: last_authority_change() -> maybe, read only
 SELECT coalesce(max(authority_seq), 0) AS number
   FROM bodhi_person
  WHERE authority_seq > 0;
@@ -70,7 +70,7 @@ VALUES ($1, '', NULL, 1, now_ms($3), $2,
        updated_at = excluded.updated_at,
        authority_seq = max(excluded.authority_seq, bodhi_person.authority_seq);
 
--- name: list_people(after, size) -> many
+-- name: list_people(after, size) -> many, read only
 -- A keyset page of everybody who was seen, by user id.
 SELECT user_id, username, role, removed, updated_at
   FROM bodhi_person
@@ -78,7 +78,7 @@ SELECT user_id, username, role, removed, updated_at
  ORDER BY user_id
  LIMIT $2;
 
--- name: search_people(text, after, after_user_id, size) -> many
+-- name: search_people(text, after, after_user_id, size) -> many, read only
 -- A keyset page of those whose name or user id holds the text, by name. Of the empty text the index gives the page as
 -- it is; of another one all who come next are looked at until the page is full.
 SELECT user_id, username, role, removed, seen_at

@@ -5,7 +5,7 @@ VALUES ($1, $2, $3, now_ms($5) + $4)
    SET user_id = excluded.user_id,
        expires_at = excluded.expires_at;
 
--- name: list_provider_sessions(sid, now) -> many
+-- name: list_provider_sessions(sid, now) -> many, read only
 SELECT handle, user_id
   FROM bodhi_provider_session
  WHERE sid = $1

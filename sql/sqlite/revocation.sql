@@ -1,4 +1,4 @@
--- name: live_among(digests, now) -> many
+-- name: live_among(digests, now) -> many, read only
 -- Which of these sessions have not ended: 32 bytes each, one behind the other.
 SELECT digest
   FROM bodhi_session

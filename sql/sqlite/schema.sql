@@ -2,11 +2,11 @@
 -- Every wait on SQLite is in its caller's own process, and bounded there.
 SELECT $1 AS locks, $1 AS silence;
 
--- name: probe_connection() -> maybe
+-- name: probe_connection() -> maybe, read only
 -- A file always answers.
 SELECT 1 AS answer;
 
--- name: find_version_table() -> maybe
+-- name: find_version_table() -> maybe, read only
 SELECT name AS found
   FROM sqlite_master
  WHERE name = 'bodhi_schema';
@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS bodhi_schema (
     PRIMARY KEY (part, version)
 ) STRICT;
 
--- name: find_version(part) -> maybe
+-- name: find_version(part) -> maybe, read only
 SELECT max(version) AS version
   FROM bodhi_schema
  WHERE part = $1;

@@ -1,4 +1,4 @@
--- name: list_settings() -> many
+-- name: list_settings() -> many, read only
 SELECT key, value, type
   FROM bodhi_setting
  ORDER BY key;

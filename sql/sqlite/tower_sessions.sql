@@ -1,11 +1,11 @@
--- name: find_tower_sessions() -> maybe
+-- name: find_tower_sessions() -> maybe, read only
 -- Where the table of tower-sessions is. SQLite has one place for it.
 SELECT 'here' AS place
   FROM sqlite_master
  WHERE type = 'table'
    AND name = 'tower_sessions';
 
--- name: list_tower_sessions(after, batch) -> many
+-- name: list_tower_sessions(after, batch) -> many, read only
 -- A keyset page, from the beginning after NULL. By rowid, since an id that is not UTF-8 cannot be given back as a text.
 -- The column expiry_date is as its writer left it: text or seconds.
 SELECT id, data, expiry_date, rowid AS reached
@@ -14,7 +14,7 @@ SELECT id, data, expiry_date, rowid AS reached
  ORDER BY rowid
  LIMIT $2;
 
--- name: list_tower_sessions_in_schema(after, batch) -> many
+-- name: list_tower_sessions_in_schema(after, batch) -> many, read only
 -- The same in a schema named tower_sessions: the same table, since SQLite has no schemas.
 SELECT id, data, expiry_date, rowid AS reached
   FROM tower_sessions
@@ -22,7 +22,7 @@ SELECT id, data, expiry_date, rowid AS reached
  ORDER BY rowid
  LIMIT $2;
 
--- name: list_tower_sessions_by_default(after, batch) -> many
+-- name: list_tower_sessions_by_default(after, batch) -> many, read only
 -- The same by the names that tower-sessions itself gives on PostgreSQL: here they are those above.
 SELECT id, data, expiry_date, rowid AS reached
   FROM tower_sessions
@@ -30,10 +30,10 @@ SELECT id, data, expiry_date, rowid AS reached
  ORDER BY rowid
  LIMIT $2;
 
--- name: read_clock(now) -> maybe
+-- name: read_clock(now) -> maybe, read only
 SELECT now_ms($1) AS now;
 
--- name: find_imported(digest) -> maybe
+-- name: find_imported(digest) -> maybe, read only
 -- What is remembered of a session that came here, and what has become of it.
 SELECT copied.digest, copied.version, copied.last_seen_at, copied.kept_until, held.data, held.user_id, held.created_at, held.ends_at,
        held.version AS held_version, held.last_seen_at AS held_last_seen_at

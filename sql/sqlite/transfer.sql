@@ -1,4 +1,4 @@
--- name: list_versions(after, batch, now) -> many
+-- name: list_versions(after, batch, now) -> many, read only
 -- A keyset page of all live sessions, by digest, as far as a copy compares them: the format and the key that encrypted a row too.
 SELECT digest, version, last_seen_at, substr(data, 1, 5) AS header
   FROM bodhi_session
@@ -7,7 +7,7 @@ SELECT digest, version, last_seen_at, substr(data, 1, 5) AS header
  ORDER BY digest
  LIMIT $2;
 
--- name: list_held(after, batch, now) -> many
+-- name: list_held(after, batch, now) -> many, read only
 -- The same of the other side: expired rows too, since the other side may know of a later use.
 SELECT digest, version, last_seen_at, substr(data, 1, 5) AS header, expires_at > now_ms($3) AS live
   FROM bodhi_session
@@ -15,14 +15,14 @@ SELECT digest, version, last_seen_at, substr(data, 1, 5) AS header, expires_at >
  ORDER BY digest
  LIMIT $2;
 
--- name: list_copied(after, batch) -> many
+-- name: list_copied(after, batch) -> many, read only
 SELECT digest, version, last_seen_at, kept_until
   FROM bodhi_session_copied
  WHERE digest > $1
  ORDER BY digest
  LIMIT $2;
 
--- name: read_sessions(low, high, now) -> many
+-- name: read_sessions(low, high, now) -> many, read only
 -- Whole rows, live, of a range of digests.
 SELECT digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent
   FROM bodhi_session
@@ -72,7 +72,7 @@ DELETE FROM bodhi_session_copied
             LIMIT $1
        );
 
--- name: find_user_index() -> maybe
+-- name: find_user_index() -> maybe, read only
 SELECT 1 AS found
   FROM sqlite_master
  WHERE name = 'bodhi_session_user';

@@ -90,11 +90,19 @@ async def test_a_value_that_breaks_a_rule_is_an_error_of_the_caller(database, wr
 
 async def test_values_that_are_not_the_parameters_are_a_fault_in_the_program(database):
     """A TypeError, as for any function; nothing is sent."""
-    for call in (database.maybe, database.many, database.count):
-        with pytest.raises(TypeError, match="count_user takes"):
-            await call("count_user", user_id="ann")
+    with pytest.raises(TypeError, match="count_user takes"):
+        await database.maybe("count_user", user_id="ann")
     with pytest.raises(TypeError, match="count_user takes"):
         await database.each("count_user", [{"user_id": "ann"}])
+
+
+async def test_a_statement_runs_as_its_header_declares(database):
+    """By no method of another result word, in a transaction either."""
+    async with database.transaction() as transaction:
+        for executor in (database, transaction):
+            for call in (executor.many, executor.count):
+                with pytest.raises(TypeError, match="count_sessions answers maybe, not"):
+                    await call("count_sessions", now=None)
 
 
 async def test_an_unknown_statement_is_a_fault_in_the_program(database):

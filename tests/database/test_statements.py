@@ -6,7 +6,7 @@ from bodhi.database.statements import BadStatement, Statement, load_statements, 
 TWO = """
 -- A word on the file.
 
--- name: find(low, high) -> many
+-- name: find(low, high) -> many, read only
 -- A word on the statement.
 SELECT name  -- and one on the line
   FROM thing
@@ -31,9 +31,9 @@ def test_a_statement_is_its_header_and_its_body():
     assert ("forget", (), "count", "DELETE FROM thing") == (forget.name, forget.params, forget.result, forget.sql)
 
 
-def test_what_starts_with_select_reads_only():
-    """A reader's connection gets nothing that writes."""
-    assert [True, False] == [statement.reads_only for statement in parsed(TWO)]
+def test_a_header_declares_what_is_read_only():
+    """A reader's connection runs nothing else."""
+    assert [True, False] == [statement.is_read_only for statement in parsed(TWO)]
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,7 @@ def test_what_starts_with_select_reads_only():
         "-- name: find()",
         "-- name: find() -> rows",
         "-- name: find() => many",
+        "-- name: find() -> many, reads",
         "-- name: find() -> many -- not filtered",
         "-- name:find() -> many",
     ],

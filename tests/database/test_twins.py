@@ -16,6 +16,9 @@ NAMES = sorted(load_statements("sqlite"))
 # What they answer is not looked at: they wait for a lock, or make something.
 ONLY_DONE = {"lock_user", "lock_schema", "create_schema", "create_version_table", "drop_user_index", "make_user_index"}
 READ = [name for name in NAMES if load_statements("sqlite")[name].result != "count" and name not in ONLY_DONE]
+READ_ONLY = [name for name in NAMES if load_statements("sqlite")[name].is_read_only]
+OF_ANOTHER_PROGRAM = {name for name in NAMES if name.startswith("list_tower_sessions")}  # whose tables are not there
+VALUES = {"bytea": b"x" * 32, "text": "text"}  # on PostgreSQL, by the types of parameters
 BYTES = {"digest", "new_digest", "data", "low", "high", "after", "after_digest", "keep", "keep_low", "keep_high"}
 BYTES |= {"client_secret", "resealed", "digests"}
 TEXTS = {"user_id", "ip", "user_agent", "reason", "part", "name"}
@@ -44,10 +47,10 @@ def test_both_folders_hold_the_same_files():
 
 
 def test_both_folders_hold_the_same_signatures():
-    """Names, parameters in their order, and result words."""
+    """Names, parameters in their order, result words, and whether they are read only."""
 
-    def signatures(dialect: str) -> dict[str, tuple[tuple[str, ...], str]]:
-        return {one.name: (one.params, one.result) for one in load_statements(dialect).values()}
+    def signatures(dialect: str) -> dict[str, tuple[tuple[str, ...], str, bool]]:
+        return {one.name: (one.params, one.result, one.is_read_only) for one in load_statements(dialect).values()}
 
     assert signatures("sqlite") == signatures("postgres")
 
@@ -62,7 +65,8 @@ async def columns_on_sqlite(sqlite_url):
         connection.execute("PRAGMA ignore_check_constraints = ON")  # any value will do
         connection.execute("CREATE TABLE tower_sessions (id TEXT PRIMARY KEY, data BLOB, expiry_date INTEGER)")
 
-        def columns(name: str) -> list[str]:
+        def columns(name: str, *, query_only: bool = False) -> list[str]:
+            connection.execute(f"PRAGMA query_only = {query_only}")
             statement = load_statements("sqlite")[name]
             values = {str(number): value_for(param) for number, param in enumerate(statement.params, 1)}
             return [column[0] for column in connection.execute(statement.sql, values).description]
@@ -114,6 +118,20 @@ async def test_tables_have_the_same_columns(sqlite_url, postgres_url):
 
     assert "bodhi_person" in on_sqlite
     assert on_sqlite == on_postgres
+
+
+async def test_what_is_declared_read_only_changes_nothing(columns_on_sqlite, postgres_url):
+    """Every such statement runs where no other may."""
+    for name in READ_ONLY:
+        columns_on_sqlite(name, query_only=True)
+    async with open_database(postgres_url) as database:
+        await migrate(database)
+    connection = await asyncpg.connect(postgres_url, server_settings={"default_transaction_read_only": "on"})
+    for name in READ_ONLY:
+        if name not in OF_ANOTHER_PROGRAM:
+            statement = await connection.prepare(load_statements("postgres")[name].sql)
+            await statement.fetch(*(VALUES.get(param.name, 1_000) for param in statement.get_parameters()))
+    await connection.close()
 
 
 def test_every_statement_is_used():

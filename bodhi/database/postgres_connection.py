@@ -1,0 +1,168 @@
+"""One connection to PostgreSQL, kept with the statements that are prepared on it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from time import monotonic
+from typing import Any
+
+import asyncpg
+
+from bodhi.database.postgres_errors import leaves_usable
+from bodhi.database.protocol import Row
+from bodhi.database.statements import Statement
+
+LONGEST_IDLE_SECONDS = 240  # firewalls forget a silent connection after 5 minutes or more, without telling it
+CLOSE_SECONDS = 1.0  # for closing connections politely, which spares the server's log
+
+_closing: set["asyncio.Task[None]"] = set()
+
+
+class Connection:
+    """A place in asyncpg's pool: its connection is opened when it is first used, and again after it was dropped."""
+
+    def __init__(self, *, prepares: bool) -> None:
+        self._prepares = prepares
+        self._raw: Any = None  # asyncpg's types say nothing of a pool's connections
+        self._is_sound = False  # open, and not lost or distrusted since
+        self._used_at = 0.0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a statement may be sent at once."""
+        return self._is_sound and monotonic() - self._used_at < LONGEST_IDLE_SECONDS
+
+    async def open(self, pool: asyncpg.Pool | None) -> None:
+        """Open it anew."""
+        self.drop()
+        if pool is None:
+            raise asyncpg.InterfaceError("it is not connected")
+        self._raw = raw = await pool.acquire()
+        raw.add_termination_listener(partial(self._lose, raw))
+        self._calls: dict[str, Callable[..., Awaitable[Any]]] = {}  # by the names of statements
+        self._queries: dict[str, Any] = {}
+        self._is_sound = True
+
+    def _lose(self, raw: object, _: object) -> None:
+        if raw is self._raw:
+            self._is_sound = False
+
+    def end_use(self) -> bool:
+        """Note the time, or drop it where it is not sound; whether another caller may use it."""
+        if self._is_sound:
+            self._used_at = monotonic()
+        else:
+            self.drop()
+        return self._is_sound
+
+    def distrust(self) -> None:
+        """Send no other statement on it than the one that it may be running."""
+        self._is_sound = False
+
+    def drop(self) -> None:
+        """Close at once, without a word to a server that may not listen; the pool may then open another."""
+        raw = self._detach()
+        if raw is not None:
+            _terminate(raw)
+
+    def drop_after(self, error: BaseException) -> None:
+        """Drop it unless *error* leaves it fit for the next caller."""
+        if isinstance(error, asyncio.CancelledError):  # by the time limit, most often
+            # Close once the server heard that nobody waits for the statement any more, or did not hear. Otherwise a
+            # statement that waits for a lock would keep its place on the server, though its caller is gone.
+            task = asyncio.get_running_loop().create_task(self.close())
+            _closing.add(task)  # the loop itself holds tasks only weakly
+            task.add_done_callback(_closing.discard)
+        elif not leaves_usable(error):
+            self.drop()
+
+    def close(self) -> Coroutine[Any, Any, None]:
+        """Close it, and cancel what it runs."""
+        return _close(self._detach())
+
+    def _detach(self) -> Any:
+        raw, self._raw = self._raw, None
+        self._is_sound = False
+        return raw
+
+    def run(self, statement: Statement, arguments: Sequence[object]) -> Awaitable[Any]:
+        """Run *statement*, and return what its header declares."""
+        call = self._calls.get(statement.name)
+        return call(*arguments) if call is not None else self._run_first(statement, arguments)
+
+    async def _run_first(self, statement: Statement, arguments: Sequence[object]) -> Any:
+        if statement.result == "count":
+            call = partial(_count, self._raw, statement.sql)
+        else:
+            query = await self._query(statement)
+            call = query.fetchrow if statement.result == "maybe" else query.fetch
+        self._calls[statement.name] = call
+        return await call(*arguments)
+
+    async def run_each(self, statement: Statement, arguments: Sequence[Sequence[object]]) -> Sequence[Row]:
+        """Run *statement* once for each of *arguments*, pipelined in one implicit transaction."""
+        query = await self._query(statement)
+        rows: Sequence[Row] = await query.fetchmany(arguments)
+        return rows
+
+    async def _query(self, statement: Statement) -> Any:
+        query = self._queries.get(statement.name)
+        if query is None:
+            raw, sql = self._raw, statement.sql
+            query = self._queries[statement.name] = await raw.prepare(sql) if self._prepares else _Unprepared(raw, sql)
+        return query
+
+    async def fill(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Insert *rows* by COPY."""
+        await self._raw.copy_records_to_table(table, records=rows, columns=columns)
+
+    async def script(self, sql: str) -> None:
+        """Run several statements in one implicit transaction."""
+        await self._raw.execute(sql)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """A READ COMMITTED transaction around what runs in the block."""
+        transaction = self._raw.transaction(isolation="read_committed")
+        await transaction.start()
+        try:
+            yield
+        except BaseException as error:
+            # Where the connection is dropped the server rolls back by itself: waiting for it could take for ever.
+            if leaves_usable(error):
+                await transaction.rollback()
+            raise
+        try:
+            await transaction.commit()
+        except BaseException:
+            # Given up on or failed, it may still have happened, and what state the connection is in is not known.
+            self.drop()
+            raise
+
+
+class _Unprepared:
+    """A query that is parsed at each use: PgBouncer may send it elsewhere than the last one."""
+
+    def __init__(self, raw: Any, sql: str) -> None:
+        self.fetchrow = partial(raw.fetchrow, sql)
+        self.fetch = partial(raw.fetch, sql)
+        self.fetchmany = partial(raw.fetchmany, sql)
+
+
+async def _count(raw: Any, sql: str, *arguments: object) -> int:
+    tag: str = await raw.execute(sql, *arguments)
+    return int(tag.rpartition(" ")[2])
+
+
+async def _close(raw: Any) -> None:
+    if raw is not None:
+        with suppress(TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await raw.close()
+        _terminate(raw)
+
+
+def _terminate(raw: Any) -> None:
+    with suppress(asyncpg.InterfaceError):  # it was closed, and went back to the pool, already
+        raw.terminate()

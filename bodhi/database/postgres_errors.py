@@ -1,0 +1,64 @@
+"""Map asyncpg's errors to those of :mod:`bodhi.database.errors`."""
+
+import asyncpg
+
+from bodhi.database.errors import Conflict, DatabaseError, DatabaseUnavailable
+
+FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+# Classes of SQLSTATE in which the server, not the statement, is at fault.
+_OUTAGE_CLASSES = frozenset({"08", "28", "3D", "53", "57", "58", "XX"})
+_STANDBY_STATE = "25006"  # a primary that became a standby
+_OUTAGE_STATES = frozenset({_STANDBY_STATE, "55P03"})  # ... a lock that is held too long
+_RETRYABLE = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.InvalidCachedStatementError,
+    asyncpg.ReadOnlySQLTransactionError,  # a primary that became a standby: the next connection finds the new one
+)
+
+
+class Undone(DatabaseUnavailable):
+    """The server did nothing, for a passing reason: a deadlock, a plan made before a migration, a lost primary."""
+
+
+def translate(error: Exception) -> DatabaseError:
+    """Return what to raise in place of one of ``FAILURES``."""
+    if isinstance(error, asyncpg.UniqueViolationError):
+        return Conflict(str(error))
+    if isinstance(error, _RETRYABLE):
+        return Undone(f"PostgreSQL: {cause_of(error)}")
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        if state[:2] not in _OUTAGE_CLASSES and state not in _OUTAGE_STATES:
+            return DatabaseError(f"PostgreSQL: {cause_of(error)}")
+    if isinstance(error, asyncpg.DataError):
+        return DatabaseError("PostgreSQL cannot hold this value")
+    return DatabaseUnavailable(f"PostgreSQL: {cause_of(error)}")
+
+
+def affects_all_connections(error: Exception) -> bool:
+    """Whether *error* is about the server or the network, rather than about one connection or one statement."""
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        return state[:2] in {"08", "57"} or state == _STANDBY_STATE
+    return True
+
+
+def leaves_usable(error: BaseException) -> bool:
+    """Whether the connection may serve the next caller: only after a plain refusal by a healthy server."""
+    if isinstance(error, asyncpg.InvalidCachedStatementError):
+        return False  # prepare everything anew
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        return state[:2] not in _OUTAGE_CLASSES and state != _STANDBY_STATE
+    return isinstance(error, Exception) and not isinstance(
+        error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError
+    )
+
+
+def cause_of(error: BaseException) -> str:
+    """Return the first line of the error's message, or its kind."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,82 @@
+"""Open a connection to a SQLite file."""
+
+import asyncio
+import sqlite3
+from contextlib import AsyncExitStack
+from functools import partial
+from time import time_ns
+from urllib.parse import quote
+
+import aiosqlite
+
+from bodhi.database.sqlite_errors import is_busy
+from bodhi.database.sqlite_thread import BUSY_SHARE, WorkConnection
+
+# A megabyte, a quarter of what SQLite takes by itself: every save waits while the writer brings it to the file.
+CHECKPOINT_PAGES = 250
+WAL_RETRY_SECONDS = 0.02
+
+
+async def connect(
+    path: str, stack: AsyncExitStack, *, limit_seconds: float, synchronous: str, read_only: bool
+) -> aiosqlite.Connection:
+    """A connection to the file until *stack* closes, with the function that the statements call for the time."""
+    connection = await stack.enter_async_context(
+        aiosqlite.connect(
+            read_only_uri(path) if read_only else path,
+            uri=read_only,
+            isolation_level=None,  # transactions are begun and ended by statements, never by the driver
+            timeout=limit_seconds * BUSY_SHARE,
+            factory=WorkConnection,
+        )
+    )
+    connection.row_factory = sqlite3.Row
+    connection.text_factory = _text_or_bytes if read_only else _legible
+    await connection.create_function("now_ms", 1, _now_ms, deterministic=True)
+    if not read_only:
+        await _write_ahead(connection, limit_seconds)
+        for pragma in (
+            f"synchronous = {synchronous}",
+            f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
+            "foreign_keys = ON",
+            "secure_delete = ON",
+        ):
+            await connection.execute_fetchall(f"PRAGMA {pragma}")
+    return connection
+
+
+def read_only_uri(path: str) -> str:
+    """The URI of the file for a connection that neither makes nor changes it."""
+    return f"file:{quote(path)}?mode=ro"
+
+
+async def _write_ahead(connection: aiosqlite.Connection, limit_seconds: float) -> None:
+    # The switch to WAL does not wait for locks by itself: two processes that start at once would collide.
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + limit_seconds
+    while True:
+        try:
+            await connection.execute_fetchall("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or loop.time() > deadline:
+                raise
+            await asyncio.sleep(WAL_RETRY_SECONDS)
+
+
+def _now_ms(fixed: int | None) -> int:
+    """SQL's ``now_ms($n)``: milliseconds since 1970, or what a test says the time is."""
+    return time_ns() // 1_000_000 if fixed is None else fixed
+
+
+# SQLite keeps whatever another program called text, and a row with bytes that are none must not hide the others.
+# A partial of a C function, since it runs for every text of every row.
+_legible = partial(str, encoding="utf-8", errors="replace")
+
+
+def _text_or_bytes(text: bytes) -> str | bytes:
+    """Decoded text, or the raw bytes if they are not UTF-8 (a copy must notice)."""
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError:
+        return text
