@@ -8,7 +8,7 @@ from pathlib import Path
 SQL = Path(__file__).parents[1] / "sql"
 
 _STATEMENT = re.compile(
-    r"^-- name: (?P<name>\w+)\((?P<parameters>[^)]*)\) -> \w+$(?P<sql>.*?)(?=^-- name:|\Z)", re.MULTILINE | re.DOTALL
+    r"^-- name: (?P<name>\w+)\((?P<parameters>[^)]*)\) -> [^\n]+$(?P<sql>.*?)(?=^-- name:|\Z)", re.MULTILINE | re.DOTALL
 )
 _SELECTED = re.compile(r"SELECT\s(.*?)\sFROM\s", re.DOTALL)
 _RETURNED = re.compile(r"\sRETURNING\s(.*)$", re.DOTALL)
