@@ -211,9 +211,11 @@ def _server(config: pytest.Config) -> RunningPostgres | NoPostgres:
     return config.stash[_SERVER]
 
 
-def pytest_asyncio_loop_factories(config: pytest.Config) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """The event loop that async tests run on."""
-    if config.getoption("--event-loop") == "uvloop":
+    if config.getoption("--event-loop") == "uvloop" and item.get_closest_marker("asyncio_loop") is None:
         import uvloop
 
         return {"uvloop": uvloop.new_event_loop}

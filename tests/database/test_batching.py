@@ -11,6 +11,9 @@ from database.loop_clock import LoopClock
 
 DEADLINE_SECONDS = 20
 
+# They move the clock of the loop.
+pytestmark = pytest.mark.asyncio_loop
+
 
 class Queries:
     """What a batcher runs: queries that wait until they may return."""

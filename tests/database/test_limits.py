@@ -9,6 +9,9 @@ from database.loop_clock import LoopClock
 
 SECONDS = 60
 
+# They move the clock of the loop.
+pytestmark = pytest.mark.asyncio_loop
+
 
 async def answered(limit: TimeLimit, *, by: asyncio.Event) -> str:
     """Waits for the event, within the limit."""

@@ -90,6 +90,7 @@ async def test_what_cannot_be_read_is_refused_without_a_trace(url, said, asked, 
     assert [] == asked
 
 
+@pytest.mark.asyncio_loop  # whose name lookups are watched
 @pytest.mark.parametrize(
     ("url", "hosts"),
     [

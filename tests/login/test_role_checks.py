@@ -124,8 +124,8 @@ async def test_a_provider_that_does_not_tell_stops_no_token(browser, provider, t
 async def test_who_could_not_be_looked_up_is_looked_up_later(server, provider, checks, failure):
     """Their session is over, so that nothing else would ask again."""
     people, user_id = server.app[PROFILES], provider.person("power").user_id
-    logins = server.app[LOGIN].logins
-    logins._role_checks._pause_seconds = 0
+    notes = server.app[LOGIN].notes
+    notes._role_checks._pause_seconds = 0
     await people.note(user_id, "power", Role.POWER_USER)
     provider.set_role("power", None)
     if failure == "no token for this server":
@@ -134,7 +134,7 @@ async def test_who_could_not_be_looked_up_is_looked_up_later(server, provider, c
         status = {"away": 503, "late": 504, "another form": 200}[failure]
         provider.fail("users", status=status, body={} if status == 200 else "")
 
-    logins.check_role(user_id)
+    notes.check_role(user_id)
 
     assert [{user_id}, {user_id}] == [await checks.get(), await asyncio.wait_for(checks.get(), 30)]
     assert await people.role_of(user_id) is None
