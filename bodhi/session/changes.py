@@ -14,7 +14,7 @@ from bodhi.session.errors import SessionError
 from bodhi.session.handles import digest_of, handle_of
 from bodhi.session.merge import merge
 from bodhi.session.owner import owner_of
-from bodhi.session.records import Device, NewExpiry, NewSession, Save, SessionRecord
+from bodhi.session.records import Device, NewExpiry, NewSession, Record, Save, SessionRecord
 from bodhi.session.sealing import format_of, open_data, seal_data
 
 Answer = TypeVar("Answer")
@@ -38,6 +38,19 @@ class OpenSession(Struct, frozen=True):
         return handle_of(self.record.digest)
 
 
+class Content(Record, frozen=True, gc=True):
+    """What a session holds, encoded once: the same bytes are compared, encrypted and stored."""
+
+    data: dict[str, Any]  # the caller's own
+    plaintext: bytes
+    user_id: str | None  # whose session it is, as the column holds it
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> "Content":
+        """*data*, encoded; raises :exc:`SessionDataError` for what cannot be stored."""
+        return cls(data, encode(data), owner_of(data))
+
+
 class Changes:
     """Makes records of data and data of records, by the keys and the timeouts of one service."""
 
@@ -52,11 +65,10 @@ class Changes:
         plaintext = open_data(self.keyring, record)
         return OpenSession(record, plaintext, decode(plaintext))
 
-    def new(  # noqa: PLR0917 - what a session is made of
+    def new(
         self,
         session_id: str,
-        plaintext: bytes,
-        owner: str | None,
+        content: Content,
         device: Device,
         max_age: int | None,
         newest_format: int = NEWEST_FORMAT,
@@ -68,50 +80,48 @@ class Changes:
         def seal(created_at: int, ends_at: int, *, data_format: int = newest_format) -> bytes:
             return seal_data(
                 self.keyring,
-                plaintext,
+                content.plaintext,
                 digest,
-                user_id=owner,
+                user_id=content.user_id,
                 created_at=created_at,
                 ends_at=ends_at,
                 data_format=data_format,
             )
 
-        return NewSession(digest, seal, owner, self._idle_ms, self._lifetime_ms, max_age_ms, device)
+        return NewSession(digest, seal, content.user_id, self._idle_ms, self._lifetime_ms, max_age_ms, device)
 
     def ages(self, current: SessionRecord, max_age: int | None) -> NewExpiry:
         """Times that end *current* *max_age* seconds from its ``now``; with None the timeouts alone decide."""
         longest = current.created_at + self._lifetime_ms
         return NewExpiry(self._idle_ms, longest if max_age is None else min(longest, current.now + max_age * 1000))
 
-    def save(self, current: SessionRecord, plaintext: bytes, owner: str | None, ages: NewExpiry | None) -> Save:
-        """A save of *plaintext* over *current*, in the format of what is there: ``rekey`` alone changes that."""
+    def save(self, current: SessionRecord, content: Content, ages: NewExpiry | None = None) -> Save:
+        """A save of *content* over *current*, in the format of what is there: ``rekey`` alone changes that."""
         sealed = seal_data(
             self.keyring,
-            plaintext,
+            content.plaintext,
             current.digest,
-            user_id=owner,
+            user_id=content.user_id,
             created_at=current.created_at,
             ends_at=current.ends_at if ages is None else ages.ends_at,
             data_format=format_of(current.data),
         )
-        return Save(current.digest, current.version, sealed, owner, ages)
+        return Save(current.digest, current.version, sealed, content.user_id, ages)
 
-    def merged(self, session: OpenSession, data: dict[str, Any], current: SessionRecord) -> dict[str, Any]:
-        """*data*, with what other requests saved in *current* since *session* was loaded.
+    def merged(self, session: OpenSession, content: Content, current: SessionRecord) -> Content:
+        """*content*, with what other requests saved in *current* since *session* was loaded.
 
         Raises :exc:`Unreadable` or :exc:`UnknownKey`: nothing is encrypted anew for columns that somebody forged.
         """
-        if current is session.record:
-            return data
         theirs = decode(open_data(self.keyring, current))
         if current.version == session.record.version:
-            return data
+            return content
         self._counters.merges += 1
-        both = merge(decode(session.plaintext), data, theirs)
+        both = merge(decode(session.plaintext), content.data, theirs)
         if both.overwritten:
             self._counters.overwrites += len(both.overwritten)
             log.info("session %s: two requests changed the same keys, the later won", session.handle)
-        return both.data
+        return Content.of(both.data)
 
 
 def saved_record(current: SessionRecord, save: Save) -> SessionRecord:
@@ -132,76 +142,62 @@ def saved_record(current: SessionRecord, save: Save) -> SessionRecord:
 
 
 class Update:
-    """A change of *session* to *data*, made on whatever the session is by then.
+    """A change of *session* to *content*, made on whatever the session is by then.
 
     With *ages* the session then ends *max_age* seconds from the save, within the timeouts.
     """
 
     def __init__(
-        self,
-        changes: Changes,
-        session: OpenSession,
-        data: dict[str, Any],
-        *,
-        plaintext: bytes,
-        ages: bool,
-        max_age: int | None,
+        self, changes: Changes, session: OpenSession, content: Content, *, ages: bool, max_age: int | None
     ) -> None:
-        """*plaintext* is *data*, encoded."""
         self._changes = changes
         self._session = session
-        self.data = self._given = data  # as it is saved: the caller's own objects wherever they are what is stored
-        self.plaintext = self._encoded = plaintext
+        self._given = self.content = (
+            content  # as it is saved: the caller's own objects wherever they are what is stored
+        )
         self._ages = ages
         self._max_age = max_age
-        self.save: Save | None = None
-        self.record = session.record  # as it is after the save
+        self.record: SessionRecord | None = None  # as it is after the save; None where nothing is left
 
     def __call__(self, current: SessionRecord) -> Save | None:
         """What to save over *current*; None where nothing is left in the session."""
-        self.save = None
-        self.data = self._changes.merged(self._session, self._given, current)
-        if self.data:
-            self.plaintext = self._encoded if self.data is self._given else encode(self.data)
-            ages = self._changes.ages(current, self._max_age) if self._ages else None
-            self.save = self._changes.save(current, self.plaintext, owner_of(self.data), ages)
-            self.record = saved_record(current, self.save)
-        return self.save
+        self.record = None
+        self.content = self._changes.merged(self._session, self._given, current)
+        if not self.content.data:
+            return None
+        ages = self._changes.ages(current, self._max_age) if self._ages else None
+        save = self._changes.save(current, self.content, ages)
+        self.record = saved_record(current, save)
+        return save
 
 
 class Rotation:
-    """A move of *session*, changed to *data*, to the id *session_id*."""
+    """A move of *session*, changed to *content*, to the id *session_id*."""
 
     def __init__(
         self,
         changes: Changes,
         session: OpenSession,
-        data: dict[str, Any],
+        content: Content,
         *,
-        plaintext: bytes,
         session_id: str,
         device: Device | None,
         max_age: int | None,
     ) -> None:
-        """*plaintext* is *data*, encoded."""
         self._changes = changes
         self._session = session
-        self.data = self._given = data
-        self.plaintext = self._encoded = plaintext
+        self._given = self.content = content
         self._session_id = session_id
         self._device = device
         self._max_age = max_age
 
     def __call__(self, current: SessionRecord) -> NewSession:
         """What takes the place of *current*."""
-        self.data = self._changes.merged(self._session, self._given, current)
-        self.plaintext = self._encoded if self.data is self._given else encode(self.data)
-        device = self._device or current.device
+        self.content = self._changes.merged(self._session, self._given, current)
         return self._changes.new(
             self._session_id,
-            self.plaintext,
-            owner_of(self.data),
-            device,
+            self.content,
+            self._device or current.device,
             self._max_age,
             newest_format=format_of(current.data),
         )
@@ -227,15 +223,14 @@ class AtomicChange(Generic[Answer]):
     def __call__(self, current: SessionRecord) -> Save:
         """What to save over *current*; raises :exc:`NothingToSave`."""
         session = self._changes.opened(current)
-        data = session.data
-        self.answer = self._change(data, current.now)
-        plaintext = encode(data)
-        if plaintext == session.plaintext and not self._max_age:
+        self.answer = self._change(session.data, current.now)
+        content = Content.of(session.data)
+        if content.plaintext == session.plaintext and not self._max_age:
             self.session = session
             raise NothingToSave
-        if not data or owner_of(data) != current.user_id:
+        if not content.data or content.user_id != current.user_id:
             raise SessionError("an atomic change neither empties a session nor makes it somebody else's")
         ages = self._changes.ages(current, self._max_age) if self._max_age else None
-        save = self._changes.save(current, plaintext, current.user_id, ages)
-        self.session = OpenSession(saved_record(current, save), plaintext, data)
+        save = self._changes.save(current, content, ages)
+        self.session = OpenSession(saved_record(current, save), content.plaintext, content.data)
         return save

@@ -1,7 +1,7 @@
 """Session data to bytes and back: JSON, with a first byte that says who wrote it."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -20,16 +20,21 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
-def encode(data: Mapping[str, Any]) -> bytes:
+def encode(data: Mapping[str, Any], *, base: bytes = b"", changed: Collection[str] = ()) -> bytes:
     """*data* as the bytes that are encrypted; equal data in equal order gives equal bytes.
 
     It means what ``json.dumps`` and ``json.loads`` mean, at msgspec's speed: what comes back different from
-    msgspec (big integers, NaN, keys that are no strings) is left to json. Raises :exc:`SessionDataError`.
+    msgspec (big integers, NaN, keys that are no strings) is left to json. With *base*, *data* is what it decodes to but
+    for the keys in *changed*, and only these are examined. Raises :exc:`SessionDataError`.
     """
     try:
         fast = _encode(data)
-        if _decode(fast) == data:
-            _refuse_too_deep(fast, data)
+        # What msgspec wrote comes back from it.
+        is_known = base[:1] == _MSGSPEC
+        new = {key: data[key] for key in changed if key in data} if is_known else data
+        new_bytes = _encode(new) if is_known else fast
+        if _decode(new_bytes) == new:
+            _refuse_too_deep(new_bytes, new)
             return _MSGSPEC + fast
     except _MSGSPEC_REFUSES:
         pass
@@ -51,10 +56,11 @@ def same_data(one: bytes, other: bytes) -> bool:
 
 def decode(plaintext: bytes) -> dict[str, Any]:
     """The data in *plaintext*; raises :exc:`Unreadable`."""
-    if plaintext[:1] not in (_MSGSPEC, _JSON):
+    encoding = plaintext[:1]
+    if encoding not in (_MSGSPEC, _JSON):
         raise Unreadable("the data is in an unknown encoding")
     try:
-        data = json.loads(plaintext[1:]) if plaintext[:1] == _JSON else _decode(plaintext[1:])
+        data = _decode(plaintext[1:]) if encoding == _MSGSPEC else json.loads(plaintext[1:])
     except (ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise Unreadable("the data is no JSON") from error
     if not isinstance(data, dict):

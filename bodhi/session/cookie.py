@@ -4,8 +4,8 @@ Source: RFC 6265bis, sections 4.1.3 and 5.4; ``http.cookies`` is not used, since
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from email.utils import formatdate
 from time import time
 
@@ -29,35 +29,28 @@ class CookiePolicy:
     secure: bool = False
     samesite: str = "Strict"
     host_prefix: bool = True
+    full_name: str = field(init=False, repr=False, compare=False)  # as the browser knows it
+    _values: Callable[[str], list[str]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not _TOKEN.fullmatch(self.name) or self.name.lower().startswith(("__host-", "__secure-")):
             raise ConfigurationError(f"{self.name!r} is no cookie name, or holds a prefix that bodhi sets by itself")
         if self.samesite not in ("Strict", "Lax"):
             raise ConfigurationError(f"SameSite is Strict or Lax, not {self.samesite!r}")
-
-    @property
-    def full_name(self) -> str:
-        """The name as the browser knows it."""
-        return HOST_PREFIX + self.name if self.secure and self.host_prefix else self.name
+        full_name = HOST_PREFIX + self.name if self.secure and self.host_prefix else self.name
+        object.__setattr__(self, "full_name", full_name)
+        values = re.compile(rf"(?:^|;)[ \t]*{re.escape(full_name)}[ \t]*=([^;]*)").findall
+        object.__setattr__(self, "_values", values)
 
     def read(self, headers: Iterable[str]) -> str | None:
         """The cookie's value in the ``Cookie`` header lines, or None where it is absent.
 
         The name twice is no cookie either: one of them was planted, and nobody can tell which.
         """
-        name = self.full_name
-        found: str | None = None
+        found: list[str] = []
         for header in headers:
-            if name not in header:
-                continue
-            for pair in header.split(";"):
-                key, equals, value = pair.partition("=")
-                if equals and key.strip(" \t") == name:
-                    if found is not None:
-                        return None
-                    found = value.strip(" \t")
-        return found
+            found += self._values(header)
+        return found[0].strip(" \t") if len(found) == 1 else None
 
     def set(self, value: str, max_age: int | None = None) -> str:
         """A ``Set-Cookie`` header with *value*; it ends with the browser, or after *max_age* seconds."""

@@ -32,7 +32,7 @@ def digest_of(session_id: str) -> bytes:
 
 def parse_session_id(value: str) -> bytes | None:
     """The digest that the session with the id *value* is stored under, or None where it has no such shape."""
-    return digest_of(value) if _ID.fullmatch(value) else None
+    return hashlib.sha256(value.encode("ascii")).digest() if _ID.fullmatch(value) else None
 
 
 def share_up_to(digest: bytes) -> float:

@@ -7,14 +7,21 @@ from contextlib import suppress
 from typing import Any, Literal, TypeVar
 
 from bodhi.keyring import NEWEST_FORMAT, Keyring, UnknownKey, Unreadable
-from bodhi.session.changes import AtomicChange, Changes, NothingToSave, OpenSession, Rotation, Update
-from bodhi.session.codec import encode
+from bodhi.session.changes import (
+    AtomicChange,
+    Changes,
+    Content,
+    NothingToSave,
+    OpenSession,
+    Rotation,
+    Update,
+    saved_record,
+)
 from bodhi.session.cookie import CookiePolicy
 from bodhi.session.counters import SessionCounters
 from bodhi.session.endings import Reason, note_ended
 from bodhi.session.errors import DigestTaken, SessionError, SessionGone
 from bodhi.session.handles import handle_of, new_session_id, parse_session_id
-from bodhi.session.owner import owner_of
 from bodhi.session.records import NOWHERE, Device, NewSession, SessionRecord, StoredData, UserCap
 from bodhi.session.revocation import Revocations
 from bodhi.session.sealing import format_of, open_data, resealed
@@ -53,8 +60,8 @@ class SessionManager:
         idle_ms = idle_seconds * 1000
         self._changes = Changes(Keyring(keys), self.counters, idle_ms=idle_ms, lifetime_ms=lifetime_seconds * 1000)
         # A session in steady use must not expire between two touches, however short the idle timeout.
-        interval_ms = min(touch_seconds * 1000, idle_ms // 4)
-        self._touches = Touches(store, self.counters, idle_ms=idle_ms, interval_ms=interval_ms)
+        self._touch_ms = min(touch_seconds * 1000, idle_ms // 4)
+        self._touches = Touches(store, self.counters, idle_ms=idle_ms, interval_ms=self._touch_ms)
 
     async def load(self, session_id: str) -> OpenSession | None:
         """The live session with this id, or None."""
@@ -84,7 +91,8 @@ class SessionManager:
         except (Unreadable, UnknownKey) as error:
             await self._passed_over(record, error)
             return None
-        self._touches.note(record)
+        if record.now - record.last_seen_at >= self._touch_ms:
+            self._touches.note(record)
         return session
 
     def note_use(self, record: SessionRecord) -> None:
@@ -93,9 +101,8 @@ class SessionManager:
 
     async def create(
         self,
-        data: dict[str, Any],
+        data: dict[str, Any] | Content,
         *,
-        plaintext: bytes | None = None,
         device: Device = NOWHERE,
         max_age_seconds: int | None = None,
         replaces: bytes | None = None,
@@ -103,21 +110,19 @@ class SessionManager:
     ) -> tuple[str, OpenSession]:
         """A new session and the id for its cookie; *replaces* is the digest of the session that it ends.
 
-        *plaintext* is *data*, encoded, for who has it already. With *must_replace*, raises :exc:`SessionGone` when that
-        session has ended already.
+        With *must_replace*, raises :exc:`SessionGone` when that session has ended already.
         """
-        plaintext = encode(data) if plaintext is None else plaintext
-        owner = owner_of(data)
+        content = data if isinstance(data, Content) else Content.of(data)
         for _ in range(ID_ATTEMPTS):
             session_id = new_session_id()
-            new = self._changes.new(session_id, plaintext, owner, device, max_age_seconds)
+            new = self._changes.new(session_id, content, device, max_age_seconds)
             try:
                 record = await self._create(new, replaces, must_replace=must_replace)
             except DigestTaken:
                 log.error("a new session id was taken already: is the random generator broken?")
                 continue
             self.counters.creations += 1
-            return session_id, OpenSession(record, plaintext, data)
+            return session_id, OpenSession(record, content.plaintext, content.data)
         raise SessionError("no unused session id was found")
 
     async def _create(self, new: NewSession, replaces: bytes | None, *, must_replace: bool) -> SessionRecord:
@@ -136,38 +141,38 @@ class SessionManager:
     async def save(
         self,
         session: OpenSession,
-        data: dict[str, Any],
+        data: dict[str, Any] | Content,
         *,
-        plaintext: bytes | None = None,
         ages: bool = False,
         max_age_seconds: int | None = None,
     ) -> OpenSession | None:
         """Store *data*, merged with what other requests saved since *session* was loaded.
 
-        None where nothing is left in the session: then its row is deleted. *plaintext* is *data*, encoded, for who has
-        it already. With *ages* the session ends *max_age_seconds* from now, within the timeouts. Raises
-        :exc:`SessionGone` when the session has ended meanwhile.
+        None where nothing is left in the session: then its row is deleted. With *ages* the session ends
+        *max_age_seconds* from now, within the timeouts. Raises :exc:`SessionGone` when the session has ended meanwhile.
         """
-        plaintext = encode(data) if plaintext is None else plaintext
-        change = Update(self._changes, session, data, plaintext=plaintext, ages=ages, max_age=max_age_seconds)
+        content = data if isinstance(data, Content) else Content.of(data)
         # New times are counted from the database's clock at the time of the save, which only an update brings.
-        save = change(session.record) if data and not ages else None
-        if save is None or not await self._store.save(save):
-            try:
-                updated = await self._store.update(session.record.digest, change)
-            except (Unreadable, UnknownKey) as error:
-                log.warning("session %s cannot be saved: %s", session.handle, error)
-                updated = False
-            if not updated:
-                self.counters.blocked_saves += 1
-                log.info("session %s ended while a request changed it: the change is dropped", session.handle)
-                raise SessionGone
-            save = change.save
-        if save is None:
+        if content.data and not ages:
+            save = self._changes.save(session.record, content)
+            if await self._store.save(save):
+                self.counters.saves += 1
+                return OpenSession(saved_record(session.record, save), content.plaintext, content.data)
+        change = Update(self._changes, session, content, ages=ages, max_age=max_age_seconds)
+        try:
+            is_live = await self._store.update(session.record.digest, change)
+        except (Unreadable, UnknownKey) as error:
+            log.warning("session %s cannot be saved: %s", session.handle, error)
+            is_live = False
+        if not is_live:
+            self.counters.blocked_saves += 1
+            log.info("session %s ended while a request changed it: the change is dropped", session.handle)
+            raise SessionGone
+        if change.record is None:
             note_ended(self.counters, "logout", user_id=session.record.user_id)
             return None
         self.counters.saves += 1
-        return OpenSession(change.record, change.plaintext, change.data)
+        return OpenSession(change.record, change.content.plaintext, change.content.data)
 
     async def atomically(
         self,
@@ -197,9 +202,8 @@ class SessionManager:
     async def rotate(
         self,
         session: OpenSession,
-        data: dict[str, Any],
+        data: dict[str, Any] | Content,
         *,
-        plaintext: bytes | None = None,
         renewed: bool = False,
         device: Device | None = None,
         max_age_seconds: int | None = None,
@@ -208,21 +212,15 @@ class SessionManager:
 
         With *renewed* (a login) the absolute timeout starts anew. Raises :exc:`SessionGone` when the session has ended.
         """
-        plaintext = encode(data) if plaintext is None else plaintext
+        content = data if isinstance(data, Content) else Content.of(data)
         for _ in range(ID_ATTEMPTS):
             session_id = new_session_id()
             move = Rotation(
-                self._changes,
-                session,
-                data,
-                plaintext=plaintext,
-                session_id=session_id,
-                device=device,
-                max_age=max_age_seconds,
+                self._changes, session, content, session_id=session_id, device=device, max_age=max_age_seconds
             )
             try:
                 record = await self._store.rotate(
-                    session.record.digest, move, renewed=renewed, cap=self._cap(owner_of(data))
+                    session.record.digest, move, renewed=renewed, cap=self._cap(content.user_id)
                 )
             except DigestTaken:
                 log.error("a new session id was taken already: is the random generator broken?")
@@ -233,7 +231,7 @@ class SessionManager:
                 raise SessionGone
             self.counters.rotations += 1
             self._note_other_owner(session.record.user_id, record.user_id)
-            return session_id, OpenSession(record, move.plaintext, move.data)
+            return session_id, OpenSession(record, move.content.plaintext, move.content.data)
         raise SessionError("no unused session id was found")
 
     def warn_of_insecure_cookie(self) -> None:

@@ -43,8 +43,15 @@ def setup(
 
     async def before_headers(request: web.Request, response: web.StreamResponse) -> None:
         current = registry.get(request.writer)
-        if current is not None:
-            await _before_headers(current, response)
+        if current is None:
+            return
+        # Only here, since a middleware may have put another response in the place of the handler's.
+        if current.is_used:
+            session = current.session
+            if session is not None and session.is_touched:
+                await _commit_before_headers(current, session, response)
+            current.set_headers(response)
+        current.headers_sent = True
 
     app.on_response_prepare.append(before_headers)
 
@@ -82,26 +89,27 @@ def session_middleware(
         current = RequestSession(service, request, supports_save=True, max_age=max_age, client_of=client_of)
         registry[request.writer] = current
         request[REQUEST_SESSION] = request[aiohttp_keys.STORAGE] = current
+        raised: web.HTTPException | None = None
         try:
             response = await handler(request)
-        except web.HTTPException as answer:
-            await _finish(current, answer)
-            raise
+        except web.HTTPException as error:
+            response = raised = error
         except BaseException as error:
             current.lose(f"the handler failed with {type(error).__name__}")
             raise
-        await _finish(current, response)
+        current.is_finished = True
+        session = current.session
+        if session is not None and session.is_touched:
+            await _commit_after_handler(current, session, response)
+        if raised is not None:
+            raise raised
         return response
 
     return middleware
 
 
-async def _finish(current: RequestSession, response: web.StreamResponse) -> None:
+async def _commit_after_handler(current: RequestSession, session: Session, response: web.StreamResponse) -> None:
     """Save what the handler changed, while an error can still take the place of *response*."""
-    current.is_finished = True
-    session = current.session
-    if session is None or not session.is_touched:
-        return
     status = getattr(response, "status", 500)  # what is no response at all becomes one of 500
     if status >= 500:
         current.lose(f"the response is {status}")
@@ -114,20 +122,8 @@ async def _finish(current: RequestSession, response: web.StreamResponse) -> None
             raise
 
 
-async def _before_headers(current: RequestSession, response: web.StreamResponse) -> None:
-    """Save what a stream's handler changed, or a middleware around :func:`setup`'s; set the headers.
-
-    Only here, since a middleware may have put another response in the place of the handler's.
-    """
-    session = current.session
-    if session is not None and session.is_touched:
-        await _commit_before_headers(current, session, response)
-    if current.is_used:
-        current.set_headers(response)
-    current.headers_sent = True
-
-
 async def _commit_before_headers(current: RequestSession, session: Session, response: web.StreamResponse) -> None:
+    """Save what a stream's handler changed, or a middleware around :func:`setup`'s."""
     if response.status >= 500:
         current.lose(f"the response is {response.status}")
         return

@@ -1,11 +1,10 @@
 """What a request still has to write of its session: one value, decided in one place."""
 
+from collections.abc import Set
 from enum import Enum, auto
-from typing import Any
 
-from bodhi.session.changes import OpenSession
+from bodhi.session.changes import Content, OpenSession
 from bodhi.session.codec import same_data
-from bodhi.session.records import Record
 
 
 class Pending(Enum):
@@ -19,22 +18,16 @@ class Pending(Enum):
     LOST = auto()  # it takes a cookie, and the response's headers are out
 
 
-class Change(Record, frozen=True, gc=True):
+class Change(Content, frozen=True, gc=True):
     """What a request made of its session, and what it asked for."""
 
-    data: dict[str, Any]
-    plaintext: bytes  # the data, encoded: the same bytes are compared, encrypted and stored
-    user_id: str | None = None
+    dirty: Set[str] = frozenset()  # keys that were set or deleted
+    max_age: int | None = None
     has_new_max_age: bool = False
     is_forced: bool = False  # by changed()
     is_invalidated: bool = False
     is_rotated: bool = False
     is_renewed: bool = False  # the absolute timeout is to start anew with the rotation
-
-    @property
-    def is_requested(self) -> bool:
-        """Whether the request asked for a write, whatever the data is."""
-        return self.is_forced or self.is_invalidated or self.is_rotated
 
 
 def decide(loaded: OpenSession | None, change: Change, *, headers_sent: bool) -> Pending:
@@ -44,8 +37,9 @@ def decide(loaded: OpenSession | None, change: Change, *, headers_sent: bool) ->
             return Pending.CREATE
         if change.data and not change.is_invalidated:
             return Pending.LOST
-        return Pending.DELETE if change.is_requested else Pending.NOTHING
+        is_asked = change.is_invalidated or change.is_forced or change.is_rotated
+        return Pending.DELETE if is_asked else Pending.NOTHING
     if change.data and (change.is_rotated or change.user_id != loaded.record.user_id):
         return Pending.LOST if headers_sent else Pending.ROTATE
-    is_asked = change.is_requested or change.has_new_max_age
+    is_asked = change.is_forced or change.is_rotated or change.has_new_max_age
     return Pending.UPDATE if is_asked or not same_data(change.plaintext, loaded.plaintext) else Pending.NOTHING

@@ -20,7 +20,7 @@ from bodhi.session.handles import parse_session_id
 from bodhi.session.manager import SessionManager
 from bodhi.session.pending import Change, Pending, decide
 from bodhi.session.records import Device, SessionRecord
-from bodhi.session.responses import SessionGoneResponse, SessionUnavailableResponse, keep_from_caches
+from bodhi.session.responses import SessionGoneResponse, SessionUnavailableResponse, vary_by_cookie
 from bodhi.session.session import Session
 
 LONGEST_USER_AGENT = 512
@@ -72,7 +72,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
         self._manager = manager
         self._request = ref(request)
         self._headers = request.headers
-        self._supports_save = supports_save
+        self._backend = ref(self) if supports_save else None
         self._max_age = max_age
         self._client_of = client_of
 
@@ -82,14 +82,15 @@ class RequestSession(aiohttp_session.AbstractStorage):
             found = await self.find()
             stored = await self._manager.open_found(found) if found is not None else None
             if self.session is None:  # or two tasks of one handler asked at once: they share the first answer
-                self._live_digest = stored.record.digest if stored is not None else None
-                return self._begin(stored)
+                self.session = Session(stored, max_age=self._max_age, backend=self._backend)
+                self._live_digest = None if stored is None else stored.record.digest
         return self.session
 
     async def new_session(self) -> Session:
         """A new session that takes the place of the visitor's present one when it is saved."""
         self.is_used = True
-        return self._begin(None, replaces=True)
+        self.session = Session(None, max_age=self._max_age, backend=self._backend, replaces=True)
+        return self.session
 
     async def find(self) -> SessionRecord | None:
         """The stored record, not decrypted, or None; for callers that cache its content.
@@ -99,7 +100,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
         if self._is_found:
             return self._found
         self.is_used = True
-        session_id = self._cookie_value()
+        session_id = self._manager.cookie.read(self._headers.getall(hdrs.COOKIE, ()))
         try:
             found = await self._manager.find(session_id) if session_id is not None else None
         except SessionUnavailable as error:
@@ -123,11 +124,16 @@ class RequestSession(aiohttp_session.AbstractStorage):
         self.set_headers(response)
 
     def set_headers(self, response: web.StreamResponse) -> None:
-        """Put into *response* what the browser and the caches between have to know."""
+        """Put into *response* what the browser has to know, and that it depends on a session, for caches between."""
         if self._set_cookie is not None:
             response.headers.add(hdrs.SET_COOKIE, self._set_cookie)
             self._set_cookie = None
-        keep_from_caches(response)
+        headers = response.headers
+        headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
+        if hdrs.VARY in headers:
+            vary_by_cookie(headers)
+        else:
+            headers[hdrs.VARY] = "Cookie"
 
     def lose(self, reason: str) -> None:
         """Drop what was not saved, and log it loudly."""
@@ -149,14 +155,15 @@ class RequestSession(aiohttp_session.AbstractStorage):
             return
         self._is_committing = True
         try:
-            await self._write(pending, session, change)
-        except BaseException as error:
+            await _WRITES[pending](self, session, change)
+        except SessionUnavailable as error:
             session.put_back(change)
-            if isinstance(error, SessionUnavailable):
-                self._manager.counters.unavailable += 1
-                # A stream fails as a stream: no second response can be written into it.
-                if not self.headers_sent:
-                    raise SessionUnavailableResponse from error
+            self._manager.counters.unavailable += 1
+            if self.headers_sent:
+                raise  # a stream fails as a stream: no second response can be written into it
+            raise SessionUnavailableResponse from error
+        except BaseException:
+            session.put_back(change)
             raise
         finally:
             self._is_committing = False
@@ -189,36 +196,17 @@ class RequestSession(aiohttp_session.AbstractStorage):
             if session.stored is None or session.stored.record.digest == stored.record.digest:
                 return
 
-    def _begin(self, stored: OpenSession | None, *, replaces: bool = False) -> Session:
-        backend = ref(self) if self._supports_save else None
-        self.session = Session(stored, max_age=self._max_age, backend=backend, replaces=replaces)
-        return self.session
-
     async def _end_of_commit(self) -> None:
         self._committed = self._committed or asyncio.Event()
         await self._committed.wait()
-
-    async def _write(self, pending: Pending, session: Session, change: Change) -> None:
-        match pending:
-            case Pending.UPDATE:
-                await self._update(session, change)
-            case Pending.CREATE:
-                await self._create(session, change)
-            case Pending.ROTATE:
-                await self._rotate(session, change)
-            case Pending.DELETE:
-                await self._delete(session, change)
-        if pending is Pending.LOST or (pending is Pending.DELETE and change.data):
-            raise SessionNotSaved("a new session id needs a cookie, and the response's headers are out")
 
     async def _create(self, session: Session, change: Change) -> None:
         replaces = self._replaced_digest(session)
         with self._failing_closed(session):
             session_id, stored = await self._manager.create(
-                change.data,
-                plaintext=change.plaintext,
+                change,
                 device=self._device(),
-                max_age_seconds=session.max_age if session.row_seconds is None else session.row_seconds,
+                max_age_seconds=change.max_age if session.row_seconds is None else session.row_seconds,
                 replaces=replaces,
                 # What was read from a session that has ended since may be in this one: it would live on in it.
                 must_replace=replaces is not None and replaces == self._live_digest,
@@ -231,29 +219,26 @@ class RequestSession(aiohttp_session.AbstractStorage):
         with self._failing_closed(session):
             session_id, rotated = await self._manager.rotate(
                 session.stored,
-                change.data,
-                plaintext=change.plaintext,
+                change,
                 renewed=change.is_renewed or (change.user_id is not None and change.user_id != before),
                 device=self._device(),
-                max_age_seconds=session.max_age,
+                max_age_seconds=change.max_age,
             )
         self._was_issued(session_id, session, rotated, change)
 
     async def _update(self, session: Session, change: Change) -> None:
         assert session.stored is not None
         # aiohttp-session's max_age counts from the last save, for the cookie and for the row.
-        ages = session.max_age is not None or change.has_new_max_age
+        ages = change.max_age is not None or change.has_new_max_age
         try:
-            saved = await self._manager.save(
-                session.stored, change.data, plaintext=change.plaintext, ages=ages, max_age_seconds=session.max_age
-            )
+            saved = await self._manager.save(session.stored, change, ages=ages, max_age_seconds=change.max_age)
         except SessionGone:
             session.is_dropped = True
             return
         if saved is None:
             self._forget()
         elif ages and (session_id := self._session_id or self._cookie_value()) is not None:
-            self._remember(session_id, session)
+            self._remember(session_id, change.max_age)
         session.was_stored(saved, change)
 
     async def _delete(self, session: Session, change: Change) -> None:
@@ -268,10 +253,15 @@ class RequestSession(aiohttp_session.AbstractStorage):
         elif change.is_invalidated:
             self._forget()
         session.was_stored(None, change)
+        if change.data:  # the headers are out, or it would have been created
+            await self._refuse(session, change)
+
+    async def _refuse(self, _: Session, __: Change) -> None:
+        raise SessionNotSaved("a new session id needs a cookie, and the response's headers are out")
 
     def _was_issued(self, session_id: str, session: Session, stored: OpenSession, change: Change) -> None:
         self._live_digest = stored.record.digest
-        self._remember(session_id, session)
+        self._remember(session_id, change.max_age)
         session.was_stored(stored, change)
 
     @contextmanager
@@ -282,10 +272,10 @@ class RequestSession(aiohttp_session.AbstractStorage):
             session.is_dropped = True
             raise SessionGoneResponse from error
 
-    def _remember(self, session_id: str, session: Session) -> None:
+    def _remember(self, session_id: str, max_age: int | None) -> None:
         self._session_id = session_id
         if not self.headers_sent:
-            self._set_cookie = self._manager.cookie.set(session_id, session.max_age)
+            self._set_cookie = self._manager.cookie.set(session_id, max_age)
             if not self._manager.cookie.secure and self._is_https():
                 self._manager.warn_of_insecure_cookie()
 
@@ -318,5 +308,13 @@ class RequestSession(aiohttp_session.AbstractStorage):
         remote = self._client_of(request) if request is not None else None
         return Device(remote, agent[:LONGEST_USER_AGENT] if agent else None)
 
+
+_WRITES = {
+    Pending.CREATE: RequestSession._create,
+    Pending.UPDATE: RequestSession._update,
+    Pending.ROTATE: RequestSession._rotate,
+    Pending.DELETE: RequestSession._delete,
+    Pending.LOST: RequestSession._refuse,
+}
 
 REQUEST_SESSION = web.RequestKey("REQUEST_SESSION", RequestSession)

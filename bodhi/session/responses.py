@@ -1,6 +1,7 @@
 """Session errors as aiohttp answers with them where nobody catches them."""
 
 from aiohttp import hdrs, web
+from multidict import CIMultiDict
 
 from bodhi.session.errors import SessionGone, SessionUnavailable
 
@@ -17,15 +18,11 @@ class SessionUnavailableResponse(web.HTTPServiceUnavailable, SessionUnavailable)
         )
 
 
-def keep_from_caches(response: web.StreamResponse) -> None:
-    """Make *response*, which depends on a session, say so to the caches between, unless it says otherwise."""
-    response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
-    if hdrs.VARY not in response.headers:
-        response.headers[hdrs.VARY] = "Cookie"
-        return
-    fields = {field.strip().lower() for line in response.headers.getall(hdrs.VARY) for field in line.split(",")}
+def vary_by_cookie(headers: CIMultiDict[str]) -> None:
+    """Add the cookie to what the response varies by, according to its *headers*."""
+    fields = {field.strip().lower() for line in headers.getall(hdrs.VARY) for field in line.split(",")}
     if not fields & {"cookie", "*"}:
-        response.headers.add(hdrs.VARY, "Cookie")
+        headers.add(hdrs.VARY, "Cookie")
 
 
 class SessionGoneResponse(web.HTTPUnauthorized, SessionGone):

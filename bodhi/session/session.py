@@ -52,7 +52,7 @@ class Session(aiohttp_session.Session):
     _is_forced = False
     _is_rotated = False
     _is_renewed = False
-    _is_lent = False  # somebody holds a value of it that can change by itself
+    _lent: frozenset[str] = frozenset()  # keys whose values somebody holds that can change by themselves
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Session(aiohttp_session.Session):
         self.replaces = replaces
         self._max_age = self._stored_max_age = max_age
         self._backend = backend
-        self._dirty: set[str] = set()  # keys that were set or deleted since it was loaded, or since the last save
+        self._dirty: set[str] = set()  # keys that were set or deleted since it was loaded or last saved
         if stored is None:
             self._mapping: dict[str, Any] = {}
             self._created = int(time())
@@ -123,20 +123,25 @@ class Session(aiohttp_session.Session):
         value = self._mapping[key]
         # Whoever was given a text or a number cannot change the session with it: most requests are not compared.
         if type(value) not in _CONSTANT:
-            self.is_touched = self._is_lent = True
+            self._lend(key)
         return value
 
     def __setitem__(self, key: str, value: Any) -> None:
         self.is_touched = True
         self._dirty.add(key)
         if type(value) not in _CONSTANT:
-            self._is_lent = True
+            self._lend(key)
         self._mapping[key] = value
 
     def __delitem__(self, key: str) -> None:
         del self._mapping[key]
         self.is_touched = True
         self._dirty.add(key)
+
+    def _lend(self, key: str) -> None:
+        self.is_touched = True
+        if key not in self._lent:
+            self._lent |= {key}
 
     def changed(self) -> None:
         """Save the session even if its data is as it was."""
@@ -217,14 +222,15 @@ class Session(aiohttp_session.Session):
         Raises :exc:`SessionDataError` for a value that cannot be stored.
         """
         change = self._change()
-        self.is_touched = self._is_lent
+        self.is_touched = bool(self._lent)
         self.is_invalidated = self._is_forced = self._is_rotated = self._is_renewed = False
-        self._dirty.clear()
+        self._dirty = set()
         return change
 
     def put_back(self, change: Change) -> None:
         """*change* could not be saved: it stays to be saved."""
         self.is_touched = True
+        self._dirty |= change.dirty
         self.is_invalidated |= change.is_invalidated
         self._is_forced |= change.is_forced
         self._is_rotated |= change.is_rotated
@@ -250,13 +256,16 @@ class Session(aiohttp_session.Session):
         self._mapping = data
 
     def _change(self) -> Change:
+        base = self.stored.plaintext if self.stored is not None else b""
         return Change(
             self._mapping,
-            encode(self._mapping),
+            encode(self._mapping, base=base, changed=self._dirty | self._lent),
             owner_of(self._mapping),
-            has_new_max_age=self._max_age != self._stored_max_age,
-            is_forced=self._is_forced,
-            is_invalidated=self.is_invalidated,
-            is_rotated=self._is_rotated,
-            is_renewed=self._is_renewed,
+            self._dirty,
+            self._max_age,
+            self._max_age != self._stored_max_age,
+            self._is_forced,
+            self.is_invalidated,
+            self._is_rotated,
+            self._is_renewed,
         )

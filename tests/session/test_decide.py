@@ -61,4 +61,4 @@ def test_decide(stored, data, asked, before, after):
 
 def test_a_change_shows_no_data():
     """Its repr may be logged."""
-    assert "secret" not in repr(Change({"a": "secret"}, encode({"a": "secret"})))
+    assert "secret" not in repr(Change({"a": "secret"}, encode({"a": "secret"}), None))
