@@ -9,6 +9,7 @@ So the cryptography, the durability and the headers here have to stay those of b
 import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import lru_cache
 from hashlib import blake2b, sha256
 from secrets import token_urlsafe
 
@@ -21,6 +22,7 @@ from bench.candidates import FLOORS, PING_FLOOR
 from bench.floor_queries import Queries
 from bench.session_data import KEY, session_data
 from bench.sql_files import statements_of
+from bodhi.keyring import KEPT_CIPHERS
 from bodhi.session import DefaultSessionService
 
 HEADERS = {"Cache-Control": "no-store", "Vary": "Cookie"}
@@ -66,8 +68,9 @@ def _add_sessions(app: web.Application, dialect: str, queries: Queries) -> None:
     digest_at, data_at, version_at = (columns.index(name) for name in ("digest", "data", "version"))
     secret = sha256(KEY.encode()).digest()
 
+    @lru_cache(KEPT_CIPHERS)
     def cipher_of(digest: bytes) -> AESGCM:
-        """The cipher of one row: each row has a key of its own, as in bodhi."""
+        """The cipher of one row: each row has a key of its own, as in bodhi, which keeps some too."""
         return AESGCM(blake2b(digest, key=secret, digest_size=32).digest())
 
     encode, decode = msgspec.json.Encoder().encode, msgspec.json.Decoder().decode

@@ -12,6 +12,7 @@ Sources: NIST SP 800-38D, 8.3 (at most 2^32 random nonces for a key); RFC 7693 (
 
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from bodhi.errors import BodhiError, ConfigurationError
 
+KEPT_CIPHERS = 256  # of rows: to make one costs as much as to use it, and a request that saves needs it twice
 SHORTEST_KEY = 32  # characters or bytes of a key as it is configured
 
 UNBOUND_FORMAT = 1
@@ -112,6 +114,7 @@ class Keyring:
         return sealed[1 : 1 + _KEY_ID_BYTES] == self._newest and sealed[0] >= data_format
 
 
+@lru_cache(KEPT_CIPHERS)
 def _row_cipher(key: _Key, row: bytes) -> AESGCM:
     return AESGCM(blake2b(row, key=key.secret, digest_size=32).digest())
 

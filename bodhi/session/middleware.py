@@ -9,7 +9,6 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.typedefs import Handler, Middleware
 
-from bodhi.session import aiohttp_keys
 from bodhi.session.errors import SessionError
 from bodhi.session.request_session import REQUEST_SESSION, RequestSession, remote_of
 from bodhi.session.service import DefaultSessionService
@@ -88,7 +87,7 @@ def session_middleware(
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         current = RequestSession(service, request, supports_save=True, max_age=max_age, client_of=client_of)
         registry[request.writer] = current
-        request[REQUEST_SESSION] = request[aiohttp_keys.STORAGE] = current
+        request[REQUEST_SESSION] = current
         raised: web.HTTPException | None = None
         try:
             response = await handler(request)

@@ -7,12 +7,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from weakref import ref
 
 import aiohttp_session
 from aiohttp import hdrs, web
 
+from bodhi.session import aiohttp_keys
 from bodhi.session.changes import OpenSession
 from bodhi.session.cookie import claims_https
 from bodhi.session.errors import SessionGone, SessionNotSaved, SessionUnavailable
@@ -72,7 +73,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
         self._manager = manager
         self._request = ref(request)
         self._headers = request.headers
-        self._backend = ref(self) if supports_save else None
+        self._supports_save = supports_save
         self._max_age = max_age
         self._client_of = client_of
 
@@ -82,14 +83,16 @@ class RequestSession(aiohttp_session.AbstractStorage):
             found = await self.find()
             stored = await self._manager.open_found(found) if found is not None else None
             if self.session is None:  # or two tasks of one handler asked at once: they share the first answer
-                self.session = Session(stored, max_age=self._max_age, backend=self._backend)
+                backend = ref(self) if self._supports_save else None
+                self.session = Session(stored, max_age=self._max_age, backend=backend)
                 self._live_digest = None if stored is None else stored.record.digest
         return self.session
 
     async def new_session(self) -> Session:
         """A new session that takes the place of the visitor's present one when it is saved."""
         self.is_used = True
-        self.session = Session(None, max_age=self._max_age, backend=self._backend, replaces=True)
+        backend = ref(self) if self._supports_save else None
+        self.session = Session(None, max_age=self._max_age, backend=backend, replaces=True)
         return self.session
 
     async def find(self) -> SessionRecord | None:
@@ -317,4 +320,5 @@ _WRITES = {
     Pending.LOST: RequestSession._refuse,
 }
 
-REQUEST_SESSION = web.RequestKey("REQUEST_SESSION", RequestSession)
+# Under bodhi.session.setup() the session of a request is what aiohttp-session takes for its storage.
+REQUEST_SESSION = cast("web.RequestKey[RequestSession]", aiohttp_keys.STORAGE)

@@ -4,8 +4,10 @@ import aiohttp_session
 from aiohttp import web
 
 from bodhi.session.manager import SessionManager
-from bodhi.session.request_session import REQUEST_SESSION, RequestSession
+from bodhi.session.request_session import RequestSession
 from bodhi.session.session import Session
+
+_CURRENT = web.RequestKey("REQUEST_SESSION", RequestSession)
 
 
 class SessionStorage(aiohttp_session.AbstractStorage):
@@ -33,8 +35,8 @@ class SessionStorage(aiohttp_session.AbstractStorage):
         await self._current(request).save_session(request, response, session)
 
     def _current(self, request: web.Request) -> RequestSession:
-        current = request.get(REQUEST_SESSION)
+        current = request.get(_CURRENT)
         if current is None:
             current = RequestSession(self._manager, request, supports_save=False, max_age=self.max_age)
-            request[REQUEST_SESSION] = current
+            request[_CURRENT] = current
         return current

@@ -8,7 +8,7 @@ from aiohttp.test_utils import make_mocked_request
 
 from bodhi.server.authentication.authenticator import AUTHENTICATOR
 from bodhi.server.authentication.refresh import REFRESHER
-from bodhi.session import SESSIONS, SessionUnavailable, aiohttp_keys
+from bodhi.session import SESSIONS, SessionUnavailable
 from bodhi.session.handles import digest_of
 from bodhi.session.request_session import REQUEST_SESSION, RequestSession
 from pages.markup import read_page
@@ -357,9 +357,7 @@ async def _request(server, browser):
     """A request with the browser's session, outside of any connection."""
     headers = {"Cookie": f"bodhiapp_session_id={browser.session_cookie}"}
     request = make_mocked_request("GET", PROTECTED, headers=headers, app=server.app)
-    request[REQUEST_SESSION] = request[aiohttp_keys.STORAGE] = RequestSession(
-        server.app[SESSIONS], request, supports_save=True
-    )
+    request[REQUEST_SESSION] = RequestSession(server.app[SESSIONS], request, supports_save=True)
     return request
 
 
