@@ -11,9 +11,9 @@ import sys
 from collections.abc import AsyncIterator
 from weakref import WeakSet
 
-import shop
 from aiohttp import web
 
+import shop
 from bodhi.errors import BodhiError
 from bodhi.server.app import session_service
 from bodhi.session import DefaultSessionService, setup

@@ -8,7 +8,7 @@ import pytest
 
 from bodhi.database import Schema, open_database
 from bodhi.database.statements import load_statements
-from database.test_twins import value_for
+from database.test_matching_dialects import value_for
 
 BY_DIGEST = {
     "load_session",

@@ -4,7 +4,7 @@ import argparse
 import re
 import shlex
 
-from login.conftest import open_browser, server, start_server  # noqa: F401 - fixtures
+from server.login.conftest import open_browser, server, start_server  # noqa: F401 - fixtures
 from support.provider import provider  # noqa: F401 - a fixture
 
 

@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler
 from multidict import CIMultiDict
 from yarl import URL
 
-from login.conftest import Browser, start_server  # noqa: F401 - a fixture
+from server.login.conftest import Browser, start_server  # noqa: F401 - a fixture
 from support import proxies
 from support.provider import provider as provider  # noqa: PLC0414 - a fixture, which a conftest has by importing it
 

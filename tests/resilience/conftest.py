@@ -11,8 +11,8 @@ from aiohttp import web
 from bodhi.session import DefaultSessionService
 from resilience.app import KEY, create_app
 from resilience.processes import AppProcess
-from resilience.write_lock import WriteLock
 from support.leaks import Leaks, note
+from support.sqlite_lock import WriteLock
 
 StartApp = Callable[..., Awaitable[AppProcess]]
 ServeHere = Callable[..., Awaitable[tuple[str, DefaultSessionService]]]

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from resilience.visitors import Answer, Visitor, all_answers, answered, under_load
+from resilience.clients import Answer, Visitor, all_answers, answered, under_load
 
 LIMIT_SECONDS = 0.7
 OUTAGE_SECONDS = 2.0  # time enough for a visitor to read and then to write, and to be refused both

@@ -15,11 +15,11 @@ from bodhi.database import Database, open_database
 from bodhi.session import DefaultSessionService, SessionUnavailable
 from bodhi.session.sql_store import PostgresSessionStore, open_store
 from resilience.app import KEY
+from resilience.clients import Visitor, visitors
 from resilience.conftest import ServeHere
 from resilience.outage import LIMIT_SECONDS, SLACK_SECONDS
-from resilience.postgres_locks import ask, blocked, locked, pids_on, table_locked, tidy
-from resilience.visitors import Visitor, visitors
 from support.postgres import PostgresServer
+from support.postgres_locks import ask, blocked, locked, pids_on, table_locked, tidy
 from support.tcp_proxy import TcpProxy
 
 Mode = Literal["drop", "hang", "reset"]

@@ -10,9 +10,9 @@ from bodhi.database import CannotOpen, open_database
 from bodhi.session import DefaultSessionService
 from bodhi.session.sql_store import open_store
 from resilience.app import KEY
+from resilience.clients import visitors
 from resilience.conftest import StartApp
 from resilience.outage import LIMIT_SECONDS, live_through
-from resilience.visitors import visitors
 from support.replication import ReplicationPair
 from support.tcp_proxy import TcpProxy
 

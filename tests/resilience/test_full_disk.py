@@ -9,11 +9,11 @@ import asyncpg
 import psutil
 import pytest
 
+from resilience.clients import Visitor, all_answers, answered, under_load, visitors
 from resilience.conftest import StartApp
 from resilience.outage import LIMIT_SECONDS, Switch, expect_all_works, expect_good_manners
 from resilience.small_disks import SmallDisk, small_disk
 from resilience.test_kill import expect_sound
-from resilience.visitors import Visitor, all_answers, answered, under_load, visitors
 from support.postgres import PostgresServer
 
 VISITORS = 8

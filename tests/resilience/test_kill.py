@@ -5,9 +5,9 @@ import random
 import sqlite3
 import time
 
+from resilience.clients import Visitor, answered, under_load, visitors
 from resilience.conftest import StartApp
 from resilience.outage import LIMIT_SECONDS, expect_all_works
-from resilience.visitors import Visitor, answered, under_load, visitors
 
 KILLS = 20
 VISITORS = 4

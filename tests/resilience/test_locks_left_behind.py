@@ -11,7 +11,7 @@ from pathlib import Path
 from bodhi.session import DefaultSessionService, SessionUnavailable
 from resilience.app import KEY
 from resilience.outage import LIMIT_SECONDS
-from resilience.postgres_locks import blocked, locked, tidy
+from support.postgres_locks import blocked, locked, tidy
 
 SESSIONS = 40
 POOL_SIZE = 4

@@ -11,8 +11,8 @@ from bodhi.server.access.errors import ApiError
 from bodhi.server.apps.service import AppAccessRequests
 from bodhi.session import DefaultSessionService, SessionGone
 from resilience.app import KEY
-from resilience.postgres_locks import blocked, locked
-from resilience.write_lock import WriteLock
+from support.postgres_locks import blocked, locked
+from support.sqlite_lock import WriteLock
 
 CHANGES = 100
 DEADLINE_SECONDS = 20

@@ -7,9 +7,9 @@ from typing import Literal
 import psutil
 import pytest
 
+from resilience.clients import visitors
 from resilience.conftest import StartApp
 from resilience.outage import LIMIT_SECONDS, live_through
-from resilience.visitors import visitors
 from support.postgres import PostgresServer
 from support.tcp_proxy import TcpProxy
 

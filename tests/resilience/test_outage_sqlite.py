@@ -9,10 +9,10 @@ import pytest
 
 from bodhi.session import DefaultSessionService, SessionUnavailable
 from resilience.app import KEY
+from resilience.clients import Visitor, answered, under_load, visitors
 from resilience.conftest import StartApp
 from resilience.outage import LIMIT_SECONDS, SLACK_SECONDS, expect_all_works, live_through
-from resilience.visitors import Visitor, answered, under_load, visitors
-from resilience.write_lock import WriteLock
+from support.sqlite_lock import WriteLock
 
 VISITORS = 8
 CALLS = 300

@@ -9,10 +9,10 @@ import pytest
 from bodhi.database import CannotOpen, Schema, open_database
 from bodhi.session import DefaultSessionService, SessionGone
 from resilience.app import KEY
+from resilience.clients import go_round, visitors
 from resilience.conftest import StartApp
-from resilience.visitors import go_round, visitors
-from session.raw_database import RawDatabase
 from session.test_isolation import REFUSAL, TRIGGER
+from support.raw_database import RawDatabase
 
 SERVICES = 5  # of up to 10 connections each, where PgBouncer has 3 to the server
 WRITERS = 50

@@ -7,10 +7,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import pytest
 
 from bodhi.session import DefaultSessionService
+from resilience.clients import Answer, Visitor, visitors
 from resilience.conftest import ServeHere
 from resilience.outage import LIMIT_SECONDS
-from resilience.visitors import Answer, Visitor, visitors
-from resilience.write_lock import WriteLock
+from support.sqlite_lock import WriteLock
 from support.tcp_proxy import TcpProxy
 
 Outage = Callable[[], AbstractAsyncContextManager[None]]

@@ -2,8 +2,8 @@
 
 import asyncio
 
+from resilience.clients import go_round, visitors
 from resilience.conftest import StartApp
-from resilience.visitors import go_round, visitors
 
 PROCESSES = 5
 

@@ -1,41 +1,131 @@
-"""The server as real processes, and in this process with routes of a test's own."""
+"""Handlers behind their gates on each database, with callers that a test chooses and a provider that it scripts."""
 
-import socket
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient
 
-from bodhi.run.connections import DEFAULT_LIMITS, Site
-from bodhi.run.runner import Runner
-from bodhi.server.app import create_app
-from bodhi.settings import load_settings
-from support.server_process import environ as environ  # noqa: PLC0414 - fixtures, which a conftest has by importing them
-from support.server_process import launch as launch  # noqa: PLC0414
-from support.server_process import serve as serve  # noqa: PLC0414
+from bodhi.database import Database, Schema, open_database
+from bodhi.server.access.errors import NotSignedIn
+from bodhi.server.access.principal import ANONYMOUS, AuthContext, SessionUser
+from bodhi.server.access.profiles import Profiles
+from bodhi.server.access.recent_login import RECENT_LOGIN, RecentLogin
+from bodhi.server.access.scopes import Role
+from bodhi.server.authentication.authenticator import AUTHENTICATOR
+from bodhi.server.authentication.guard import routes_of
+from bodhi.server.http.errors import error_middleware
+from bodhi.server.http.operations import Operation
+from bodhi.session import DefaultSessionService
+from bodhi.testing.clock import Clock
+from support.scripted_provider import ScriptedProvider
+
+CALLER = "Test-Caller"
+NOW = 1_800_000_000  # when everybody signed in; for sign-ins, time stands still
+
+Serve = Callable[..., Awaitable["Api"]]
+
+
+def session_user(name: str, role: Role) -> SessionUser:
+    """Somebody who signed in just now."""
+    return SessionUser(f"id-{name}", name, role, f"token of {role}", signed_in_at=NOW)
+
+
+class FakeAuthenticator:
+    """Believes what a test says about who calls."""
+
+    def __init__(self) -> None:
+        self.callers: dict[str, AuthContext] = {
+            "nobody": SessionUser("id-nobody", "nobody", None, "token of nobody"),
+            **{role.name.lower(): session_user(role.name.lower(), role) for role in Role},
+        }
+
+    async def strict(self, request: web.Request) -> AuthContext:
+        context = await self.optional(request)
+        if context is ANONYMOUS:
+            raise NotSignedIn
+        return context
+
+    async def optional(self, request: web.Request) -> AuthContext:
+        return self.callers.get(request.headers.get(CALLER, ""), ANONYMOUS)
+
+
+class Api:
+    """A client of the handlers."""
+
+    def __init__(self, client: TestClient) -> None:
+        self.client = client
+
+    async def __call__(
+        self, caller: str, method: str, path: str, body: object = None, **options: Any
+    ) -> tuple[int, Any]:
+        """The status, and the answer: None where it is empty, the code alone where it is an error."""
+        headers = {**options.pop("headers", {}), CALLER: caller}
+        given = options if body is None else {"json": body, **options}
+        async with self.client.request(method, f"/bodhi/v1{path}", headers=headers, **given) as response:
+            text = await response.text()
+        answer = json.loads(text) if text else None
+        return response.status, answer["error"]["code"] if response.status >= 400 else answer
 
 
 @pytest.fixture
-def make_settings(tmp_path):
-    """Makes settings of *environ* alone."""
-    return lambda **environ: load_settings(environ={"BODHI_HOME": str(tmp_path / "bodhi"), **environ}, cwd=tmp_path)
+def clock() -> Clock:
+    """The time of every service of this test."""
+    return Clock()
 
 
 @pytest.fixture
-async def run_app(make_settings):
-    """Runs the application in this process, with *routes* beside its own; answers the runner and the port."""
-    runners = []
+async def application(database_url: str) -> AsyncIterator[Database]:
+    """The test's own database, with the application's tables."""
+    async with open_database(database_url, limit_seconds=10) as database:
+        await Schema(database, "application").migrate()
+        yield database
 
-    async def run_app(*routes, grace_seconds=10.0, limits=DEFAULT_LIMITS, bound=None):
-        app = create_app(make_settings())
-        app.add_routes(routes)
-        runner = Runner(app, limits, grace_seconds=grace_seconds)
-        runners.append(runner)
-        await runner.setup()
-        bound = bound or socket.socket()
-        bound.bind(("127.0.0.1", 0))
-        bound.setblocking(False)
-        await Site(runner, bound).start()
-        return runner, bound.getsockname()[1]
 
-    yield run_app
-    for runner in runners:
-        await runner.cleanup()
+@pytest.fixture
+async def sessions(database_url: str) -> AsyncIterator[DefaultSessionService]:
+    """Sessions in the same database."""
+    keys = ["a key for tests, of at least thirty-two characters"]
+    async with await DefaultSessionService.connect(database_url, keys=keys, sweep_seconds=None) as service:
+        yield service
+
+
+@pytest.fixture
+def people(application: Database, clock: Clock) -> Profiles:
+    """Who was seen."""
+    return Profiles(application, clock=clock)
+
+
+@pytest.fixture
+def provider() -> ScriptedProvider:
+    """The identity provider, with nobody in it."""
+    return ScriptedProvider()
+
+
+@pytest.fixture
+def authenticator() -> FakeAuthenticator:
+    """Knows nobody, somebody without a role, and one of each role; a test may add others."""
+    return FakeAuthenticator()
+
+
+@pytest.fixture
+def serve(aiohttp_client: Callable[..., Awaitable[TestClient]], authenticator: FakeAuthenticator) -> Serve:
+    """Serves operations, with *services* under their keys, after a test has prepared the application further."""
+
+    async def serve(
+        operations: Iterable[Operation],
+        services: dict[Any, Any],
+        prepare: Callable[[web.Application], None] = lambda _: None,
+    ) -> Api:
+        app = web.Application(middlewares=[error_middleware])
+        prepare(app)
+        app[AUTHENTICATOR] = authenticator
+        app[RECENT_LOGIN] = RecentLogin(900, clock=lambda: NOW)
+        for key, service in services.items():
+            app[key] = service
+        app.add_routes(routes_of(operations))
+        return Api(await aiohttp_client(app))
+
+    return serve

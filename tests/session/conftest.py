@@ -20,7 +20,7 @@ from aiohttp_session import get_session
 from bodhi.database.statements import Statement
 from bodhi.session import DefaultSessionService, SessionUnavailable, setup
 from session.pages import PAGES
-from session.raw_database import RawDatabase
+from support.raw_database import RawDatabase
 
 KEY = "a key for tests, of at least thirty-two characters"
 IDLE_SECONDS = 3_600

@@ -14,7 +14,7 @@ from bodhi.database import Schema, open_database
 from bodhi.session import DefaultSessionService, SessionUnavailable
 from session.conftest import IDLE_SECONDS, LIFETIME_SECONDS, SETTINGS, TOUCH_SECONDS
 from session.pages import cookie_of
-from session.raw_database import RawDatabase
+from support.raw_database import RawDatabase
 
 PARALLEL = 20
 # Refuses what is written under any other level, as a busy server would at random.

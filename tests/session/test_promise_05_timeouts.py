@@ -11,7 +11,7 @@ from aiohttp_session import get_session
 from bodhi.session import DefaultSessionService
 from session.conftest import DEADLINE_SECONDS, IDLE_SECONDS, LIFETIME_SECONDS, SETTINGS, TOUCH_SECONDS
 from session.pages import cookie_of, sent
-from session.raw_database import RawDatabase
+from support.raw_database import RawDatabase
 
 MILLISECOND = 0.001
 

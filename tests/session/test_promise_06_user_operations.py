@@ -10,10 +10,10 @@ from aiohttp_session import get_session, new_session
 
 from bodhi.session import DefaultSessionService
 from bodhi.session.handles import digest_of, handle_of, is_session_id
-from resilience.postgres_locks import blocked
 from session.conftest import IDLE_SECONDS, SETTINGS
 from session.pages import cookie_of, sent
-from session.raw_database import RawDatabase
+from support.postgres_locks import blocked
+from support.raw_database import RawDatabase
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from bodhi.database import open_database
 from bodhi.keyring import Keyring
 from bodhi.session.handles import digest_of, handle_of
 from bodhi.transfer import tower_sessions
-from session.raw_database import RawDatabase
+from support.raw_database import RawDatabase
 from transfer.conftest import KEY
 from transfer.tower import FAR_SECONDS, TowerTable, cookie_of, record
 

@@ -1,0 +1,285 @@
+import base64
+import logging
+from urllib.parse import unquote_plus
+
+import pytest
+
+from bodhi.oidc import ClientCredentials, ProviderRefused, ProviderUnavailable, Tokens
+from oidc.scripted import HANGS, RESETS, TOKEN, Reply
+
+REVOKE = "/protocol/openid-connect/revoke"
+GARBAGE = {
+    "nothing": b"",
+    "HTML": b"<html>Welcome</html>",
+    "a list": [],
+    "null": b"null",
+    "an empty object": {},
+    "no access token": {"refresh_token": "r"},
+    "an empty access token": {"access_token": ""},
+    "a blank one": {"access_token": " "},
+    "a null one": {"access_token": None},
+    "a number": {"access_token": 5},
+    "one with a line break": {"access_token": "a\r\nSet-Cookie: b"},
+    "one beyond ASCII": {"access_token": "ä"},
+    "deep nesting": b'{"access_token":' * 50_000,
+    "too much": b'{"access_token": "' + b"x" * 600_000 + b'"}',
+}
+
+
+async def ask(name, provider, client):
+    """One of the calls that end at the token endpoint."""
+    calls = {
+        "code": lambda: provider.redeem_code(client, code="c", redirect_uri="http://b/", verifier="v"),
+        "exchange": lambda: provider.exchange(client, "subject", scope="openid"),
+        "service": lambda: provider.service_token(client),
+    }
+    return await calls[name]()
+
+
+GRANTS = pytest.mark.parametrize("grant", ["code", "exchange", "service"])
+
+
+async def test_a_code_is_redeemed(provider, scripted, client):
+    """Spec 17: the form has the code, the address, the verifier and the client; the answer's tokens are given."""
+    body = {"access_token": "at", "refresh_token": "rt", "id_token": "it", "expires_in": 300, "token_type": "Bearer"}
+    scripted.reply(TOKEN, Reply(200, body))
+
+    tokens = await provider.redeem_code(client, code="a b&c", redirect_uri="http://b/cb?x=1", verifier="v")
+
+    assert Tokens("at", "rt", "it", 300) == tokens
+    asked = scripted.asked[-1]
+    assert "POST" == asked.method
+    assert "1.2.3" == asked.headers["x-bodhi-app-version"]
+    assert "Authorization" not in asked.headers
+    assert {
+        "grant_type": "authorization_code",
+        "code": "a b&c",
+        "redirect_uri": "http://b/cb?x=1",
+        "code_verifier": "v",
+        "client_id": client.client_id,
+        "client_secret": client.client_secret,
+    } == asked.form
+
+
+async def test_a_token_is_exchanged(provider, scripted, client):
+    """Spec 17 and RFC 8693: for ourselves as the audience."""
+    scripted.reply(TOKEN, Reply(200, {"access_token": "exchanged"}))
+
+    assert "exchanged" == await provider.exchange(client, "presented", scope="openid scope_user_user")
+    assert {
+        "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+        "subject_token": "presented",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:access_token",
+        "audience": client.client_id,
+        "scope": "openid scope_user_user",
+        "client_id": client.client_id,
+        "client_secret": client.client_secret,
+    } == scripted.asked[-1].form
+
+
+async def test_a_service_account_has_a_token(provider, scripted, client):
+    """Spec 17: client credentials."""
+    scripted.reply(TOKEN, Reply(200, {"access_token": "service"}))
+
+    assert "service" == await provider.service_token(client)
+    form = scripted.asked[-1].form
+    assert ("client_credentials", "service_account") == (form["grant_type"], form["scope"])
+
+
+async def test_a_refresh_token_is_revoked(provider, scripted, client):
+    """RFC 7009, whatever the answer's body."""
+    scripted.reply(REVOKE, Reply(200, b""))
+
+    await provider.revoke(client, "rt")
+
+    form = scripted.asked[-1].form
+    assert ("rt", "refresh_token", client.client_id) == (form["token"], form["token_type_hint"], form["client_id"])
+
+
+async def test_a_provider_without_revocation_is_not_asked(provider, scripted, client):
+    """Then there is nothing to be done."""
+    scripted.describe(revocation_endpoint=None)
+
+    await provider.revoke(client, "rt")
+
+    assert 1 == len(scripted.asked)
+
+
+@pytest.mark.parametrize(
+    ("methods", "in_header"),
+    [
+        (["client_secret_basic"], True),
+        (["private_key_jwt", "client_secret_basic"], True),
+        (None, False),
+        ("client_secret_basic", False),
+        (["client_secret_post"], False),
+        (["client_secret_basic", "client_secret_post"], False),
+        ([], False),
+        ([["x"], 5], False),
+    ],
+)
+async def test_how_the_client_authenticates(provider, scripted, client, methods, in_header):
+    """In the header only where the provider knows no other way."""
+    scripted.describe(token_endpoint_auth_methods_supported=methods)
+    scripted.reply(TOKEN, Reply(200, {"access_token": "t"}))
+
+    await provider.service_token(client)
+
+    asked = scripted.asked[-1]
+    assert in_header == ("Authorization" in asked.headers)
+    assert in_header == ("client_secret" not in asked.form)
+
+
+async def test_the_header_is_form_encoded(provider, scripted):
+    """RFC 6749, 2.3.1: a colon, a space or an umlaut in id or secret survives."""
+    scripted.describe(token_endpoint_auth_methods_supported=["client_secret_basic"])
+    scripted.reply(TOKEN, Reply(200, {"access_token": "t"}))
+    client = ClientCredentials("a:b c", "p:s %&+ä")
+
+    await provider.service_token(client)
+
+    scheme, credentials = scripted.asked[-1].headers["Authorization"].split()
+    halves = base64.b64decode(credentials).decode("ascii").split(":")
+    assert "Basic" == scheme
+    assert ["a:b c", "p:s %&+ä"] == [unquote_plus(half) for half in halves]
+
+
+async def test_a_public_client_sends_no_secret(provider, scripted):
+    """Its id is all it has."""
+    for methods in (["client_secret_basic"], ["none"]):
+        scripted.describe(token_endpoint_auth_methods_supported=methods)
+        scripted.reply(TOKEN, Reply(200, {"access_token": "t"}))
+
+        await provider.service_token(ClientCredentials("bodhi", ""))
+
+        assert "bodhi" == scripted.asked[-1].form["client_id"]
+        assert "client_secret" not in scripted.asked[-1].form
+        assert "Authorization" not in scripted.asked[-1].headers
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({}, (None, None, None)),
+        ({"refresh_token": None, "id_token": None, "expires_in": None}, (None, None, None)),
+        ({"refresh_token": "", "id_token": 5, "expires_in": "300"}, (None, None, None)),
+        ({"expires_in": True}, (None, None, None)),
+        ({"expires_in": -1}, (None, None, None)),
+        ({"expires_in": 10**12}, (None, None, None)),
+        ({"refresh_token": "r"}, ("r", None, None)),
+    ],
+)
+async def test_only_the_access_token_is_needed(provider, scripted, client, body, expected):
+    """H-36, SR-42: what else is missing, or is no token, is not there."""
+    scripted.reply(TOKEN, Reply(200, {"access_token": "t", **body}))
+
+    tokens = await ask("code", provider, client)
+
+    assert expected == (tokens.refresh_token, tokens.id_token, tokens.expires_in)
+
+
+@GRANTS
+@pytest.mark.parametrize("body", GARBAGE.values(), ids=GARBAGE.keys())
+async def test_garbage_is_an_outage(provider, scripted, client, grant, body):
+    """SR-42: a 200 without an access token is no answer."""
+    scripted.reply(TOKEN, Reply(200, body))
+
+    with pytest.raises(ProviderUnavailable):
+        await ask(grant, provider, client)
+    assert 1 == scripted.count(TOKEN)
+
+
+@GRANTS
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (Reply(400, {"error": "invalid_grant", "error_description": "Code not valid"}), "invalid_grant"),
+        (Reply(401, {"error": "invalid_client"}), "invalid_client"),
+        (Reply(403, b"<html>no</html>"), ""),
+        (Reply(400, b""), ""),
+        (Reply(404, {"error": "Realm does not exist"}), ""),
+        (Reply(400, {"error": ["x"]}), ""),
+        (Reply(400, {"error": "x" * 100}), ""),
+        (Reply(400, {"error": "a\r\nb"}), ""),
+        (Reply(400, []), ""),
+        (Reply(400, b"x" * 600_000), ""),
+    ],
+    ids=lambda value: str(getattr(value, "status", value))[:10],
+)
+async def test_a_refusal_has_status_and_code(provider, scripted, client, grant, reply, error):
+    """4xx, with OAuth's code where it is one, and never the provider's text."""
+    scripted.reply(TOKEN, reply)
+
+    with pytest.raises(ProviderRefused) as refusal:
+        await ask(grant, provider, client)
+
+    assert (reply.status, error) == (refusal.value.status, refusal.value.error)
+    assert "not valid" not in str(refusal.value)
+    assert 1 == scripted.count(TOKEN)
+
+
+@GRANTS
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(500, {"error": "server_error"}),
+        Reply(502, b"<html></html>"),
+        Reply(503),
+        Reply(429),
+        RESETS,
+        HANGS,
+        Reply(302, headers={"Location": "/elsewhere"}),
+        Reply(307, headers={"Location": "/elsewhere"}),
+        Reply(304),
+    ],
+    ids=lambda reply: str(reply.status) + "-resets" * reply.resets + "-hangs" * reply.hangs,
+)
+async def test_an_outage_is_an_outage_and_no_refusal(make_provider, scripted, client, grant, reply):
+    """Network, time, 5xx, 429 and redirects; none of these grants is tried again."""
+    scripted.reply(TOKEN, reply)
+
+    with pytest.raises(ProviderUnavailable):
+        await ask(grant, make_provider(limit_seconds=0.1 if reply.hangs else 5), client)
+
+    assert scripted.count(TOKEN) <= 1
+    assert 0 == scripted.count("/elsewhere")
+
+
+async def test_a_slow_body_is_cut_off(make_provider, scripted, client):
+    """The limit is for all of an answer, not for its beginning."""
+    scripted.reply(TOKEN, Reply(200, {"access_token": "t"}, hangs=True))
+
+    with pytest.raises(ProviderUnavailable):
+        await make_provider(limit_seconds=0.1).service_token(client)
+
+
+async def test_nobody_there_is_an_outage(make_provider, scripted, client):
+    """Nothing listens any more."""
+    provider = make_provider()
+    await provider.announces_issuer()
+    await scripted.close()
+
+    with pytest.raises(ProviderUnavailable):
+        await provider.service_token(client)
+
+
+async def test_the_log_has_status_and_code_and_nothing_secret(provider, scripted, client, caplog):
+    """SR-44: no code, verifier, token or secret, and nothing of the provider's text."""
+    caplog.set_level(logging.DEBUG)
+    scripted.reply(TOKEN, Reply(400, {"error": "invalid_grant", "error_description": "the code code-secret-1 is used"}))
+
+    with pytest.raises(ProviderRefused) as refusal:
+        await provider.redeem_code(client, code="code-secret-1", redirect_uri="http://b/", verifier="verifier-secret-1")
+
+    assert "identity provider call failed: code status=400 error=invalid_grant" in caplog.text
+    for secret in ("code-secret-1", "verifier-secret-1", client.client_secret):
+        assert secret not in caplog.text
+        assert secret not in str(refusal.value)
+
+
+def test_no_secret_is_printed(client):
+    """SR-44: credentials and tokens show none of themselves."""
+    shown = repr(client) + repr(Tokens("secret-at", "secret-rt", "secret-it", 300))
+
+    assert client.client_secret not in shown
+    assert "secret-" not in shown

@@ -1,0 +1,214 @@
+import asyncio
+
+import pytest
+
+from bodhi.oidc import ProviderUnavailable
+from bodhi.oidc.metadata import REFRESH_SECONDS, RETRY_SECONDS, Metadata
+from oidc.background import settled
+from oidc.scripted import DISCOVERY, HANGS, RESETS, Reply
+
+UNUSABLE = {
+    "an error": Reply(500, {"error": "server_error"}),
+    "a gateway's page": Reply(502, b"<html>Bad Gateway</html>"),
+    "too many requests": Reply(429),
+    "forbidden": Reply(403),
+    "HTML": Reply(200, b"<html>It works</html>"),
+    "nothing": Reply(200, b""),
+    "a list": Reply(200, []),
+    "an empty object": Reply(200, {}),
+    "deep nesting": Reply(200, b"[" * 100_000),
+    "a redirect": Reply(302, headers={"Location": "/elsewhere"}),
+    "too much": Reply(200, b'{"issuer": "' + b"x" * 600_000 + b'"}'),
+    "a reset": RESETS,
+}
+
+
+async def test_discovery_is_asked_once(provider, scripted):
+    """Endpoints come from the provider's metadata, which is kept."""
+    scripted.describe(authorization_endpoint="http://login.example/authorize?tenant=1")
+
+    urls = [await provider.end_session_url("bodhi", return_to="http://b/") for _ in range(3)]
+
+    assert 3 == len(urls)
+    assert 1 == scripted.count(DISCOVERY)
+
+
+async def test_those_who_ask_together_share_one_fetch(provider, scripted):
+    """Fifty who need the metadata at once cause one request."""
+    await asyncio.gather(*(provider.announces_issuer() for _ in range(50)))
+
+    assert 1 == scripted.count(DISCOVERY)
+
+
+async def test_one_who_goes_away_does_not_take_the_fetch_along(provider, scripted):
+    """The cancellation of whoever asked first leaves the others their answer."""
+    scripted.hold()
+    first = asyncio.create_task(provider.announces_issuer())
+    await scripted.came.wait()
+    second = asyncio.create_task(provider.announces_issuer())
+    await asyncio.sleep(0)
+    first.cancel()
+    scripted.release()
+
+    assert not await second
+    assert 1 == scripted.count(DISCOVERY)
+
+
+@pytest.mark.parametrize("change", ["/", "x", ".evil.example", ""])
+async def test_metadata_of_another_issuer_is_refused(provider, scripted, change):
+    """SR-34: the issuer is compared character by character."""
+    scripted.describe(issuer=scripted.issuer + change if change else scripted.issuer.replace("127", "128"))
+
+    with pytest.raises(ProviderUnavailable):
+        await provider.announces_issuer()
+
+
+@pytest.mark.parametrize("issuer", [None, 5, [], {}])
+async def test_metadata_without_an_issuer_is_refused(provider, scripted, issuer):
+    """SR-34: metadata that names no issuer is nobody's."""
+    scripted.describe(issuer=issuer)
+
+    with pytest.raises(ProviderUnavailable):
+        await provider.announces_issuer()
+
+
+@pytest.mark.parametrize("name", ["authorization_endpoint", "token_endpoint", "jwks_uri"])
+@pytest.mark.parametrize(
+    "url", [None, "", "/relative", "ftp://x/", "javascript:alert(1)", "http://", 5, "http://[", "http://a/#b"]
+)
+async def test_metadata_without_a_usable_endpoint_is_refused(provider, scripted, name, url):
+    """An endpoint is an absolute URL."""
+    scripted.describe(**{name: url})
+
+    with pytest.raises(ProviderUnavailable):
+        await provider.announces_issuer()
+
+
+def test_an_issuer_with_tls_has_no_endpoint_without():
+    """What came over TLS does not send secrets over a connection without it."""
+    body = dict.fromkeys(("authorization_endpoint", "token_endpoint", "jwks_uri"), "https://id.example/x")
+    body["issuer"] = "https://id.example"
+
+    assert Metadata.of("https://id.example", body).token_endpoint == "https://id.example/x"
+    with pytest.raises(ValueError, match="token_endpoint"):
+        Metadata.of("https://id.example", {**body, "token_endpoint": "http://id.example/x"})
+
+
+@pytest.mark.parametrize("reply", UNUSABLE.values(), ids=UNUSABLE.keys())
+async def test_an_outage_is_no_fallback(provider, scripted, reply):
+    """Without metadata nothing is guessed, whatever the provider answers instead."""
+    scripted.reply(DISCOVERY, reply)
+
+    with pytest.raises(ProviderUnavailable):
+        await provider.announces_issuer()
+
+    assert {DISCOVERY} == {asked.path for asked in scripted.asked}
+
+
+async def test_a_provider_that_hangs_is_an_outage(make_provider, scripted):
+    """Waiting ends with the limit."""
+    scripted.reply(DISCOVERY, HANGS)
+
+    with pytest.raises(ProviderUnavailable):
+        await make_provider(limit_seconds=0.05).announces_issuer()
+
+
+async def test_after_an_outage_the_next_call_succeeds(provider, scripted):
+    """A failure is not remembered."""
+    scripted.reply(DISCOVERY, Reply(503), Reply(200, scripted.metadata))
+    with pytest.raises(ProviderUnavailable):
+        await provider.announces_issuer()
+
+    assert not await provider.announces_issuer()
+
+
+async def test_a_provider_without_discovery_has_the_paths_of_keycloak(provider, scripted, client):
+    """A 404 means Keycloak's endpoints, below the issuer."""
+    scripted.reply(DISCOVERY, Reply(404))
+    scripted.reply("/protocol/openid-connect/token", Reply(200, {"access_token": "t"}))
+
+    assert "t" == await provider.service_token(client)
+    base = f"{scripted.issuer}/protocol/openid-connect"
+    assert Metadata(
+        f"{base}/auth", f"{base}/token", f"{base}/certs", f"{base}/logout", f"{base}/revoke"
+    ) == Metadata.of_keycloak(scripted.issuer)
+
+
+@pytest.mark.parametrize("reply", [*UNUSABLE.values(), Reply(404)], ids=[*UNUSABLE.keys(), "not found"])
+async def test_known_metadata_outlive_an_outage(provider, scripted, clock, reply):
+    """Once known, metadata stay in use, also when discovery vanishes."""
+    scripted.describe(end_session_endpoint="http://login.example/logout")
+    before = await provider.end_session_url("bodhi", return_to="http://b/")
+    scripted.reply(DISCOVERY, reply)
+    clock.now += REFRESH_SECONDS + 1
+
+    during = await provider.end_session_url("bodhi", return_to="http://b/")
+    await settled(provider)
+    after = await provider.end_session_url("bodhi", return_to="http://b/")
+
+    assert before == during == after
+    assert 2 <= scripted.count(DISCOVERY)
+
+
+async def test_metadata_of_another_issuer_do_not_replace_the_known(provider, scripted, clock):
+    """SR-34, later on: the provider cannot be swapped."""
+    await provider.announces_issuer()
+    scripted.describe(issuer="http://evil.example", authorization_response_iss_parameter_supported=True)
+    clock.now += REFRESH_SECONDS + 1
+    await provider.announces_issuer()
+    await settled(provider)
+
+    assert 2 == scripted.count(DISCOVERY)
+    assert not await provider.announces_issuer()
+
+
+async def test_metadata_are_asked_for_again(scripted, make_provider, clock):
+    """After the refresh interval the provider's changes arrive, and nobody waited for them."""
+    provider = make_provider()
+    assert not await provider.announces_issuer()
+    scripted.describe(authorization_response_iss_parameter_supported=True)
+    clock.now += REFRESH_SECONDS + 1
+
+    assert not await provider.announces_issuer()
+    await settled(provider)
+    assert await provider.announces_issuer()
+    assert 2 == scripted.count(DISCOVERY)
+
+
+async def test_discovery_may_be_switched_on_later(scripted, provider, clock):
+    """A provider without it is asked again after the usual interval, not after the short one."""
+    scripted.reply(DISCOVERY, Reply(404))
+    await provider.announces_issuer()
+    for _ in range(2):
+        clock.now += REFRESH_SECONDS
+        await provider.announces_issuer()
+        await settled(provider)
+        clock.now += RETRY_SECONDS
+        await provider.announces_issuer()
+        await settled(provider)
+    assert 3 == scripted.count(DISCOVERY)
+
+    scripted.describe(authorization_response_iss_parameter_supported=True)
+    clock.now += REFRESH_SECONDS
+    await provider.announces_issuer()
+    await settled(provider)
+
+    assert await provider.announces_issuer()
+
+
+async def test_a_failing_refresh_is_repeated_after_a_while_only(scripted, make_provider, clock):
+    """A provider that is away is not asked at every call."""
+    provider = make_provider()
+    await provider.announces_issuer()
+    scripted.reply(DISCOVERY, Reply(503))
+    clock.now += REFRESH_SECONDS + 1
+    for _ in range(10):
+        await provider.announces_issuer()
+        await settled(provider)
+    assert 2 == scripted.count(DISCOVERY)
+
+    clock.now += RETRY_SECONDS
+    await provider.announces_issuer()
+    await settled(provider)
+
+    assert 3 == scripted.count(DISCOVERY)

@@ -1,0 +1,133 @@
+from urllib.parse import urlsplit
+
+import pytest
+
+from bodhi.server.http.canonical import canonical_filter
+from bodhi.server.http.forwarded import forwarded_filter
+from bodhi.server.http.hosts import host_filter
+from bodhi.server.http.public_url import PublicUrl
+from server.http.filtered_app import LOCAL, PUBLIC, ask, edge
+
+BASE = str(PUBLIC)
+
+
+def redirecting(public=PUBLIC, *, enabled=True, trusted=("127.0.0.1",)):
+    """An application that trusts its proxy, and sends browsers to its public URL."""
+    guards = [
+        forwarded_filter(trusted),
+        host_filter(public, own_host="localhost", redirects=enabled),
+        canonical_filter(public, enabled=enabled),
+    ]
+    return edge(guards=guards, public=public)
+
+
+async def location(host, *lines, target="/where/a", method="GET", app=None):
+    """Where a request is sent to; None when it is answered."""
+    status, headers, _ = await ask(app or redirecting(), f"{method} {target} HTTP/1.1", f"Host: {host}", *lines)
+    assert ("location" in headers) == (status == 301)
+    return headers.get("location")
+
+
+@pytest.mark.parametrize(
+    ("host", "lines", "is_public"),
+    [
+        ("bodhi.example.org", ["X-Forwarded-Proto: https"], True),
+        ("BODHI.example.org:443", ["X-Forwarded-Proto: https"], True),
+        ("bodhi.example.org", ["X-Forwarded-Scheme: https"], True),
+        ("10.0.0.1", ["X-Forwarded-Proto: https", "X-Forwarded-Host: bodhi.example.org"], True),
+        ("bodhi.example.org", ["X-Forwarded-Proto: http"], False),
+        ("bodhi.example.org:8443", ["X-Forwarded-Proto: https"], False),
+        ("bodhi.example.org:80", ["X-Forwarded-Proto: https"], False),
+        ("www.bodhi.example.org", ["X-Forwarded-Proto: https"], False),
+        ("localhost:1135", ["X-Forwarded-Proto: https"], False),
+        ("localhost:1135", [], False),
+    ],
+)
+async def test_reads_go_to_the_public_scheme_host_and_port(host, lines, is_public):
+    """With HEAD as with GET."""
+    expected = None if is_public else f"{BASE}/where/a"
+
+    assert [expected] * 2 == [await location(host, *lines, method=method) for method in ("GET", "HEAD")]
+
+
+async def test_scheme_that_nobody_tells_is_no_reason():
+    """A proxy that is not trusted would bring the redirected request back in the same form, for ever."""
+    app = redirecting(trusted=())
+
+    assert None is await location("bodhi.example.org", "X-Forwarded-Proto: http", app=app)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
+async def test_other_methods_are_not_redirected(method):
+    """A browser would repeat them as GET."""
+    assert None is await location("localhost", method=method)
+
+
+@pytest.mark.parametrize("target", ["/ping", "/health", "/ping?a"])
+async def test_life_signs_are_answered_in_place(target):
+    """A load balancer does not follow."""
+    assert None is await location("10.0.0.1", target=target)
+
+
+async def test_nothing_is_redirected_where_it_is_off_or_the_host_is_a_guess():
+    """Then every known host is as good as the other."""
+    off = redirecting(enabled=False)
+    guessed = redirecting(LOCAL)
+
+    assert [None] * 2 == [await location("localhost:8080", app=app) for app in (off, guessed)]
+
+
+async def test_http_1_0_without_host_is_answered():
+    """It cannot be told where it should have gone."""
+    assert 200 == (await ask(redirecting(), "GET / HTTP/1.0"))[0]
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("/", "/"),
+        ("/a/b?c=d&e=%20f", "/a/b?c=d&e=%20f"),
+        ("/a#b", "/a"),
+        ("//evil.example/a", "//evil.example/a"),
+        ("///evil.example", "///evil.example"),
+        ("/\\evil.example", "/\\evil.example"),
+        ("/\\/evil.example", "/\\/evil.example"),
+        ("/%2f%2fevil.example", "/%2f%2fevil.example"),
+        ("/.evil.example", "/.evil.example"),
+        ("/@evil.example", "/@evil.example"),
+        ("/:80@evil.example", "/:80@evil.example"),
+        ("/?//evil.example", "/?//evil.example"),
+        ("/..//evil.example", "/..//evil.example"),
+        ("/%0d%0aLocation:%20//evil.example", "/%0d%0aLocation:%20//evil.example"),
+        ("/javascript:alert(1)", "/javascript:alert(1)"),
+        ("http://localhost/a?b", "/a?b"),
+        ("http://localhost?b", "/?b"),
+        ("http://localhost//evil.example", "//evil.example"),
+    ],
+)
+async def test_path_and_query_stay_and_cannot_lead_elsewhere(target, expected):
+    """They stand behind the whole public URL."""
+    sent_to = await location("localhost", target=target)
+
+    assert BASE + expected == sent_to
+    assert ("https", "bodhi.example.org") == urlsplit(sent_to)[:2]
+
+
+@pytest.mark.parametrize("target", ["/a\tb", "/a\u00e4", "/a\x00", "/a b"])
+async def test_bytes_that_no_url_has_are_refused(target):
+    """Before anything is redirected."""
+    status, headers, _ = await ask(redirecting(), f"GET {target} HTTP/1.1", "Host: localhost")
+
+    assert (400, False) == (status, "location" in headers)
+
+
+async def test_host_of_the_request_is_not_in_the_answer():
+    """Only the public one."""
+    assert f"{BASE}/" == await location("evil.example", target="/")
+
+
+async def test_port_and_address_are_kept():
+    """Of a public URL that has them."""
+    app = redirecting(PublicUrl("http", "2001:db8::1", 8080))
+
+    assert "http://[2001:db8::1]:8080/" == await location("localhost", target="/", app=app)

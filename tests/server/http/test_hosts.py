@@ -1,0 +1,249 @@
+import pytest
+
+from bodhi.server.http.forwarded import forwarded_filter
+from bodhi.server.http.hosts import host_filter
+from bodhi.server.http.public_url import PublicUrl
+from server.http.filtered_app import LOCAL, PUBLIC, ask, code_of, edge
+
+UNKNOWN = (421, "route_error-misdirected_request")
+MALFORMED = (400, "route_error-bad_request")
+
+LONG = ".".join(["a" * 50] * 6)
+
+
+def guarded(public=LOCAL, own_host="localhost", allowed_hosts=(), *, redirects=False, outside=()):
+    """An application behind the check."""
+    check = host_filter(public, own_host=own_host, allowed_hosts=allowed_hosts, redirects=redirects)
+    return edge(guards=[*outside, check], public=public)
+
+
+def get(host, target="/", method="GET"):
+    """The lines of a request for *host*."""
+    return f"{method} {target} HTTP/1.1", f"Host: {host}"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "LOCALHOST",
+        "localhost:8080",
+        "localhost.",
+        "a.localhost",
+        "127.0.0.1",
+        "127.0.0.1:1",
+        "127.9.9.9:65535",
+        "[::1]",
+        "[::1]:1135",
+        "[0:0::0:1]",
+    ],
+)
+async def test_loopback_is_known_whatever_else_is(host):
+    """Nobody else is behind it."""
+    assert 200 == (await ask(guarded(PUBLIC), *get(host)))[0]
+
+
+@pytest.mark.parametrize(
+    ("host", "options"),
+    [
+        ("bodhi.example.org", {"public": PUBLIC}),
+        ("Bodhi.Example.Org:443", {"public": PUBLIC}),
+        ("bodhi.example.org:8443", {"public": PUBLIC}),
+        ("10.1.2.3:1135", {"own_host": "10.1.2.3"}),
+        ("[2001:db8::1]:1135", {"own_host": "2001:db8:0::1"}),
+        ("other.example", {"allowed_hosts": ["b.example", "other.example"]}),
+        ("my_service:1135", {"allowed_hosts": ["my_service"]}),
+    ],
+)
+async def test_hosts_that_settings_name_are_known(host, options):
+    """By the same name, on any port: a proxy or a container may map it."""
+    assert 200 == (await ask(guarded(**options), *get(host)))[0]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "localhost.evil.example",
+        "evil-localhost",
+        "xlocalhost",
+        "127.0.0.1.evil.example",
+        "0.0.0.0",
+        "[::]",
+        "10.1.2.3",
+        "169.254.169.254",
+        "2130706433",
+        "0x7f.1",
+        "127.1",
+        "..",
+        "bodhi.example.org.evil.example",
+    ],
+)
+@pytest.mark.parametrize("target", ["/", "/nowhere", "/where/a"])
+async def test_other_hosts_are_misdirected(host, target):
+    """Also where every address is listened on, and where there is nothing at the address."""
+    for method in ("GET", "POST"):
+        assert UNKNOWN == code_of(await ask(guarded(PUBLIC, own_host="0.0.0.0"), *get(host, target, method)))
+
+
+@pytest.mark.parametrize("path", ["/ping", "/health", "/ping?a=b"])
+async def test_life_signs_are_for_any_host(path):
+    """Load balancers ask by address."""
+    assert 200 == (await ask(guarded(), *get("10.1.2.3:1135", path)))[0]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "localhost:",
+        "localhost:port",
+        "localhost:0",
+        "localhost:65536",
+        "localhost:+80",
+        "localhost:80:80",
+        "user@localhost",
+        "user:password@localhost",
+        "evil.example@localhost",
+        "localhost@evil.example",
+        "localhost#evil.example",
+        "localhost/evil",
+        "localhost\\evil.example",
+        "localhost?evil",
+        "localhost,evil.example",
+        "localhost evil.example",
+        "local host",
+        "::1",
+        "[::1",
+        "[::1]evil.example",
+        "[localhost]",
+        "[::1%25eth0]",
+        "%6cocalhost",
+        "l\u00f6calhost",
+        "localhost\u3002evil",
+        "http://localhost",
+        LONG,
+    ],
+)
+async def test_malformed_hosts_are_refused(host):
+    """Everywhere, and by no guess of what may be meant."""
+    for target in ("/", "/ping"):
+        assert MALFORMED == code_of(await ask(guarded(), *get(host, target)))
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Host: localhost", "Host: evil.example"],
+        ["Host: localhost", "Host: localhost"],
+        ["Host: localhost", "host: localhost"],
+        ["Host : localhost"],
+        [" Host: localhost"],
+        ["X: y", "Host: localhost", " evil.example"],
+        [],
+    ],
+)
+async def test_two_hosts_or_none_are_refused(lines):
+    """Whichever program looks first would decide."""
+    assert 400 == (await ask(guarded(), "GET /ping HTTP/1.1", *lines))[0]
+
+
+async def test_http_1_0_needs_no_host():
+    """It is no browser."""
+    status, _, told = await ask(guarded(), "GET /where/a HTTP/1.0")
+
+    assert (200, [str(LOCAL)] * 2) == (status, told)
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "expected"),
+    [
+        ("http://localhost/ping", "localhost", 200),
+        ("http://LOCALHOST/ping", "localhost", 200),
+        ("http://localhost:1135/ping?a", "localhost:1135", 200),
+        ("http://evil.example/", "localhost", 400),
+        ("http://localhost/", "evil.example", 400),
+        ("http://localhost:1/", "localhost:2", 400),
+        ("http://localhost/", "localhost:80", 400),
+        ("http://user@localhost/", "localhost", 400),
+        ("http://localhost@evil.example/", "localhost", 400),
+        ("http://evil.example/", "evil.example", 421),
+        ("http://evil.example#localhost", "localhost", 400),
+        ("evil://localhost/ping", "localhost", 200),
+    ],
+)
+async def test_target_in_absolute_form_names_the_same_host(target, host, expected):
+    """Or the request is refused."""
+    assert expected == (await ask(guarded(), *get(host, target)))[0]
+
+
+async def test_reads_for_other_hosts_pass_where_they_are_redirected():
+    """With an explicit public host; other methods cannot be repeated there."""
+    app = {"public": PUBLIC, "redirects": True}
+
+    assert 200 == (await ask(guarded(**app), *get("evil.example")))[0]
+    assert 200 == (await ask(guarded(**app), *get("evil.example", method="HEAD")))[0]
+    assert UNKNOWN == code_of(await ask(guarded(**app), *get("evil.example", method="POST")))
+    assert UNKNOWN == code_of(await ask(guarded(**{**app, "public": LOCAL}), *get("evil.example")))
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("localhost", ["http://localhost", "http://localhost:1135"]),
+        ("localhost:1135", ["http://localhost:1135", "http://localhost:1135"]),
+        ("localhost:80", ["http://localhost", "http://localhost:1135"]),
+        ("LocalHost:8080", ["http://localhost:8080", "http://localhost:1135"]),
+        ("127.0.0.1:8080", ["http://127.0.0.1:8080", "http://127.0.0.1:1135"]),
+        ("other.example", ["http://other.example", "http://other.example:1135"]),
+        # No name that a login may come back to: the public URL is taken.
+        ("[::1]:1135", ["http://[::1]:1135", "http://localhost:1135"]),
+        ("my_service:1", ["http://my_service:1", "http://localhost:1135"]),
+    ],
+)
+async def test_origin_and_way_back_follow_the_request(host, expected):
+    """Where nobody said which host browsers see."""
+    app = guarded(allowed_hosts=["other.example", "my_service"])
+
+    assert expected == (await ask(app, *get(host, "/where/a")))[2]
+
+
+@pytest.mark.parametrize("host", ["localhost:1135", "bodhi.example.org", "[::1]"])
+async def test_origin_and_way_back_are_the_explicit_public_url(host):
+    """Whatever a request says."""
+    assert [str(PUBLIC)] * 2 == (await ask(guarded(PUBLIC), *get(host, "/where/a")))[2]
+
+
+async def test_unknown_host_never_gets_into_a_url():
+    """Not even where a read for it passes."""
+    app = guarded(PUBLIC, redirects=True)
+
+    assert [str(PUBLIC)] * 2 == (await ask(app, *get("evil.example", "/where/a")))[2]
+
+
+async def test_forwarded_host_and_scheme_are_those_of_the_request():
+    """From a trusted proxy; the host has to be known all the same."""
+    outside = [forwarded_filter(["127.0.0.1"])]
+    app = {"allowed_hosts": ["a.example"], "outside": outside}
+    lines = get("10.0.0.1:1135", "/where/a")
+
+    answer = await ask(guarded(**app), *lines, "X-Forwarded-Host: a.example:8443", "X-Forwarded-Proto: https")
+    foreign = await ask(guarded(**app), *lines, "X-Forwarded-Host: evil.example")
+    malformed = await ask(guarded(**app), *lines, "X-Forwarded-Host: a.example@evil.example")
+
+    assert ["https://a.example:8443", "http://a.example:1135"] == answer[2]
+    assert (UNKNOWN, MALFORMED) == (code_of(foreign), code_of(malformed))
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        (PublicUrl("http", "localhost", 80), "http://localhost"),
+        (PublicUrl("https", "a.example", 443), "https://a.example"),
+        (PublicUrl("https", "A.Example", 80), "https://a.example:80"),
+        (PublicUrl("http", "::1", 1135), "http://[::1]:1135"),
+    ],
+)
+def test_public_url_is_written_as_browsers_do(url, expected):
+    """So that it can be compared with an Origin."""
+    assert expected == str(url)

@@ -1,0 +1,235 @@
+"""One refresh for each session among processes that share a database, whatever happens to the one that refreshes."""
+
+import asyncio
+import itertools
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+
+import aiohttp
+import psutil
+import pytest
+from yarl import URL
+
+from bodhi.database import dialect_of
+from bodhi.server.app import session_service
+from bodhi.server.authentication.refresh import LEASE
+from bodhi.session.handles import digest_of
+from bodhi.settings import load_settings
+from support.postgres_locks import locked
+from support.sqlite_lock import WriteLock
+
+PROTECTED, OPTIONAL = "/bodhi/v1/tokens", "/bodhi/v1/user"
+LOGGED_OUT = {"auth_status": "logged_out"}
+
+
+class Login:
+    """A session whose access token has expired, as it is stored."""
+
+    def __init__(self, service, session_id):
+        self.service = service
+        self.digest = digest_of(session_id)
+        self.headers = {"Cookie": f"bodhiapp_session_id={session_id}"}
+        self._session_id = session_id
+
+    async def data(self):
+        """What is stored in it now."""
+        return (await self.service.load(self._session_id)).data
+
+    async def hold_lease(self, *, ms):
+        """Let the lease that somebody holds, or nobody, end that long from now, by the database's clock."""
+
+        def change(data, now_ms):
+            held = data.setdefault(LEASE, {"id": "somebody's"})
+            left_ms = held.get("until", now_ms) - now_ms
+            held["until"] = now_ms + ms
+            return left_ms
+
+        _, left_ms = await self.service.atomically(self.digest, change)
+        return left_ms
+
+
+class Cluster:
+    """Processes on one database."""
+
+    def __init__(self, processes, http):
+        self.processes = processes
+        self._http = http
+
+    async def get(self, process, path, login):
+        """The status of an answer; in words, that nobody is logged in, or that there was no answer."""
+        try:
+            async with self._http.get(process.url + path, headers=login.headers) as response:
+                return "logged out" if LOGGED_OUT == await response.json() else response.status
+        except aiohttp.ClientError as error:
+            return type(error).__name__
+
+    def requests(self, login, count):
+        """So many requests at once, spread over the processes and over both kinds of routes; with their process."""
+        pairs = itertools.cycle(itertools.product((PROTECTED, OPTIONAL), self.processes))
+        return [
+            (process, asyncio.create_task(self.get(process, path, login)))
+            for path, process in itertools.islice(pairs, count)
+        ]
+
+    def that_calls(self, url):
+        """The process that is connected to the server at *url*; there is one."""
+
+        def is_connected(process):
+            connections = psutil.Process(process.popen.pid).net_connections("tcp4")
+            return URL(url).port in {one.raddr.port for one in connections if one.raddr}
+
+        (found,) = [process for process in self.processes if is_connected(process)]
+        return found
+
+
+@pytest.fixture
+async def start_cluster(launch, provider):
+    """Starts the processes on a database, all at once."""
+    async with AsyncExitStack() as stack:
+
+        async def start_cluster(url, *, nodes=3):
+            settings = {**environment(provider, url), "BODHI_LOG_LEVEL": "DEBUG"}
+            processes = [launch(**settings) for _ in range(nodes)]
+            await asyncio.gather(*(asyncio.to_thread(process.wait_until_ready) for process in processes))
+            connector = aiohttp.TCPConnector(limit=0)
+            http = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+            return Cluster(processes, await stack.enter_async_context(http))
+
+        yield start_cluster
+
+
+@pytest.fixture
+async def log_in(provider):
+    """Puts a session with an expired access token into a database that has the schema."""
+    async with AsyncExitStack() as stack:
+
+        async def log_in(url):
+            settings = load_settings(environ=environment(provider, url))
+            service = await stack.enter_async_context(session_service(settings))
+            session_id, _ = await service.create(
+                {
+                    "user_id": provider.person("power").user_id,
+                    "access_token": provider.issue_access_token("power", expires_in=-5),
+                    "refresh_token": provider.issue_tokens("power")["refresh_token"],
+                }
+            )
+            return Login(service, session_id)
+
+        yield log_in
+
+
+def environment(provider, url):
+    """What makes a server one of the cluster."""
+    return {
+        "BODHI_SESSION_DB_URL": url,
+        "BODHI_DATABASE_URL": url,
+        "BODHI_PG_STATEMENT_CACHE_SIZE": "0",  # PgBouncer knows nothing of prepared statements
+        "BODHI_ENCRYPTION_KEY": "a-key-for-tests-that-has-at-least-thirty-two-characters",
+        "BODHI_AUTH_ISSUER": provider.issuer,
+        "BODHI_CLIENT_ID": provider.client_id,
+        "BODHI_CLIENT_SECRET": provider.client_secret,
+    }
+
+
+async def test_processes_cause_one_refresh(postgres_url, start_cluster, log_in, provider):
+    """Of fifty requests at once, at a provider whose refresh tokens are good for one use, and who takes its time."""
+    await one_refresh(await start_cluster(postgres_url), await log_in(postgres_url), provider)
+
+
+async def test_processes_behind_pgbouncer_cause_one_refresh(pgbouncer_url, start_cluster, log_in, provider):
+    """Where no transaction keeps its connection."""
+    await one_refresh(await start_cluster(pgbouncer_url), await log_in(pgbouncer_url), provider)
+
+
+async def one_refresh(cluster, login, provider):
+    """Fifty requests."""
+    before = await login.data()
+    hold = provider.hold("refresh")
+    requests = cluster.requests(login, 50)
+    await hold.wait_until_reached()
+    hold.release()
+
+    assert [200] * 50 == [await answer for _, answer in requests]
+    assert 1 == provider.counts["refresh"]
+    after = await login.data()
+    assert before["refresh_token"] != after["refresh_token"]
+    assert LEASE not in after
+    # The stored token is the last one that was issued: the provider would end the login at the sight of another.
+    assert provider.realm.grants.refresh(after["refresh_token"], provider.client_id, provider.realm.now())
+
+
+async def test_a_holder_that_is_killed_is_replaced(postgres_url, start_cluster, log_in, provider):
+    """Its lease runs out; who waits meanwhile gets an answer, and nobody is logged out."""
+    await dead_holder(await start_cluster(postgres_url, nodes=2), await log_in(postgres_url), provider)
+
+
+async def test_a_killed_holder_behind_pgbouncer_is_replaced(pgbouncer_url, start_cluster, log_in, provider):
+    """Its connections to the database live on."""
+    await dead_holder(await start_cluster(pgbouncer_url, nodes=2), await log_in(pgbouncer_url), provider)
+
+
+async def dead_holder(cluster, login, provider):
+    """Killed as it waits for the provider, who has not done anything yet."""
+    provider.hang("refresh")
+    requests = cluster.requests(login, 12)
+    await provider.wait_for_calls("refresh")
+    holder = cluster.that_calls(provider.issuer)
+    holder.popen.kill()
+
+    assert 0 < await login.hold_lease(ms=0) <= 20_000  # three times BODHI_AUTH_TIMEOUT, and five seconds
+    assert [200] * 6 == [await answer for process, answer in requests if process is not holder]
+    assert {str} == {type(await answer) for process, answer in requests if process is holder}
+    assert 2 == provider.counts["refresh"]
+    assert LEASE not in await login.data()
+
+
+async def test_who_waits_for_a_lease_too_long_is_not_logged_out(start_server, database_url, log_in, provider, get):
+    """503, also where it is asked who is logged in; the session stays as it is."""
+    settings = environment(provider, database_url)
+    hasty, patient = await start_server(**settings, BODHI_AUTH_TIMEOUT="0.1"), await start_server(**settings)
+    login = await log_in(database_url)
+    await login.hold_lease(ms=60_000)
+    before = await login.data()
+
+    assert (503, "auth_error-idp_unavailable") == await get(hasty, PROTECTED, login)
+    assert (503, "auth_error-idp_unavailable") == await get(hasty, OPTIONAL, login)
+    assert before == await login.data()
+    assert 0 == provider.counts["refresh"]
+    await login.hold_lease(ms=0)
+    assert (200, None) == await get(patient, PROTECTED, login)
+
+
+async def test_who_waits_for_the_database_too_long_is_not_logged_out(start_server, database_url, log_in, provider, get):
+    """Another program keeps the session's row locked, or the file for itself."""
+    server = await start_server(**environment(provider, database_url), BODHI_DB_TIMEOUT="1")
+    login = await log_in(database_url)
+    async with kept_from_others(database_url, login):
+        answers = await asyncio.gather(*(get(server, path, login) for path in (PROTECTED, OPTIONAL)))
+
+    assert [(503, "auth_error-session_store")] * 2 == answers
+    assert 0 == provider.counts["refresh"]
+    assert (200, None) == await get(server, PROTECTED, login)
+
+
+@asynccontextmanager
+async def kept_from_others(url, login):
+    """Inside, nobody else can write the session."""
+    if dialect_of(url) == "postgres":
+        async with locked(url, login.digest):
+            yield
+    else:
+        with closing(WriteLock(url)) as lock:
+            await lock.take()
+            yield
+
+
+@pytest.fixture
+async def get():
+    """Sends requests with a login's cookie; status and error code."""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+
+        async def get(server, path, login):
+            async with http.get(server.make_url(path), headers=login.headers) as response:
+                content = await response.json()
+                return response.status, content["error"]["code"] if response.status >= 400 else None
+
+        yield get

@@ -1,0 +1,206 @@
+"""Many sessions are refreshed while the database goes away: none of them ends, whatever happens to the process."""
+
+import asyncio
+import signal
+from contextlib import asynccontextmanager, closing
+
+import aiohttp
+import pytest
+
+from bodhi.database import dialect_of
+from bodhi.server.app import session_service
+from bodhi.server.authentication.refresh import REFRESHER
+from bodhi.session.handles import digest_of
+from bodhi.settings import load_settings
+from server.login.test_refresh_across_processes import environment
+from support.sqlite_lock import WriteLock
+from support.tcp_proxy import TcpProxy
+
+PROTECTED = "/bodhi/v1/tokens"
+SESSIONS = 12
+
+
+class Network:
+    """The way to the database, which can be closed: no connections to PostgreSQL, no writes to a SQLite file."""
+
+    def __init__(self, url, proxy=None):
+        self.direct_url = url
+        self.url = url if proxy is None else proxy.url_for(url)
+        self._proxy = proxy
+
+    @asynccontextmanager
+    async def closed(self):
+        """Inside, the database takes nothing."""
+        if self._proxy is None:
+            with closing(WriteLock(self.url)) as lock:
+                await lock.take()
+                yield
+        else:
+            self._proxy.mode = "drop"
+            try:
+                yield
+            finally:
+                self._proxy.mode = "forward"
+
+
+@pytest.fixture
+async def network(database_url):
+    """The way to the test's database."""
+    if dialect_of(database_url) == "sqlite":
+        yield Network(database_url)
+        return
+    async with TcpProxy.to(database_url) as proxy:
+        yield Network(database_url, proxy)
+
+
+@pytest.fixture(autouse=True)
+def _hasty(monkeypatch):
+    """The attempts that requests wait for are few."""
+    monkeypatch.setattr("bodhi.server.authentication.refresh.STORE_SECONDS", 0.0)
+    monkeypatch.setattr("bodhi.server.authentication.unstored_tokens.RETRY_SECONDS", 0.05)
+
+
+@pytest.fixture
+async def ids(network, provider):
+    """The ids of sessions whose access token has expired."""
+    async with session_service(load_settings(environ=environment(provider, network.direct_url))) as service:
+        found = []
+        for _ in range(SESSIONS):
+            session_id, _ = await service.create(
+                {
+                    "user_id": provider.person("power").user_id,
+                    "access_token": provider.issue_access_token("power", expires_in=-5),
+                    "refresh_token": provider.issue_tokens("power")["refresh_token"],
+                }
+            )
+            found.append(session_id)
+    return found
+
+
+@pytest.fixture
+def ask(open_browser):
+    """Sends one request for each session; the statuses."""
+
+    async def ask(server, ids, path=PROTECTED):
+        browser = await open_browser(server)
+        headers = [{"Cookie": f"bodhiapp_session_id={one}"} for one in ids]
+        return [answer.status for answer in await asyncio.gather(*(browser.get(path, headers=h) for h in headers))]
+
+    return ask
+
+
+def settings_for(provider, network):
+    """Of a node on the way to the database; its limits are short."""
+    return {**environment(provider, network.url), "BODHI_DB_TIMEOUT": "1", "BODHI_AUTH_TIMEOUT": "10"}
+
+
+@asynccontextmanager
+async def outage_during_refreshes(network, server, ids, provider, ask):
+    """Inside, the database is away, and the provider has answered: the new tokens are in memory alone."""
+    hold = provider.hold("refresh", after=True, times=None)
+    requests = asyncio.create_task(ask(server, ids))
+    await provider.wait_for_calls("refresh", SESSIONS)
+    refresher = server.app[REFRESHER]
+    async with network.closed():
+        hold.release()
+        assert {503} == set(await requests)
+        assert SESSIONS == len(refresher._unstored)
+        yield
+
+
+async def alive(network, ids, provider):
+    """How many of the sessions are stored, and with new tokens."""
+    async with session_service(load_settings(environ=environment(provider, network.direct_url))) as service:
+        found = [await service.load(session_id) for session_id in ids]
+    known = provider.realm.grants
+    return sum(
+        one is not None
+        and known.refresh(one.data["refresh_token"], provider.client_id, provider.realm.now()) is not None
+        for one in found
+    )
+
+
+async def test_an_outage_of_the_database_ends_no_session(network, start_server, ids, provider, ask):
+    """All are stored when it is back, and go on."""
+    server = await start_server(**settings_for(provider, network))
+    async with outage_during_refreshes(network, server, ids, provider, ask):
+        pass
+
+    await server.app[REFRESHER].close(30)
+
+    assert [200] * SESSIONS == await ask(server, ids)
+    assert SESSIONS == provider.counts["refresh"]
+    assert SESSIONS == await alive(network, ids, provider)
+
+
+async def test_a_node_that_is_to_end_in_the_outage_stores_them_first(network, start_server, ids, provider, ask):
+    """As long as its time for the end allows."""
+    server = await start_server(**settings_for(provider, network), BODHI_SHUTDOWN_TIMEOUT="60")
+    async with outage_during_refreshes(network, server, ids, provider, ask):
+        closing_down = asyncio.create_task(server.close())
+        await asyncio.sleep(0)
+
+    await closing_down
+
+    assert SESSIONS == provider.counts["refresh"]
+    assert SESSIONS == await alive(network, ids, provider)
+
+
+async def test_a_process_that_is_asked_to_end_in_the_middle(network, launch, ids, provider):
+    """By a signal, while the provider has not answered and the database is away."""
+    process = launch(**settings_for(provider, network), BODHI_SHUTDOWN_TIMEOUT="60")
+    await asyncio.to_thread(process.wait_until_ready)
+    hold = provider.hold("refresh", after=True, times=None)
+
+    async def ask(session_id):
+        headers = {"Cookie": f"bodhiapp_session_id={session_id}"}
+        async with http.get(process.url + PROTECTED, headers=headers) as response:
+            return response.status
+
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+        requests = [asyncio.create_task(ask(session_id)) for session_id in ids]
+        await provider.wait_for_calls("refresh", SESSIONS)
+        async with network.closed():
+            process.popen.send_signal(signal.SIGTERM)
+            hold.release()
+            assert {503} == set(await asyncio.gather(*requests))
+
+    assert 0 == await asyncio.to_thread(process.popen.wait, 60)
+    assert SESSIONS == provider.counts["refresh"]
+    assert SESSIONS == await alive(network, ids, provider)
+
+
+async def test_another_node_ends_none_of_them(network, start_server, ids, provider, ask, monkeypatch):
+    """The first node's leases have run out, and the other one takes them over while the first keeps the tokens."""
+    monkeypatch.setattr("bodhi.server.authentication.refresh.SETTLE_SECONDS", 2.0)
+    first = await start_server(**settings_for(provider, network))
+    second = await start_server(**{**settings_for(provider, network), **environment(provider, network.direct_url)})
+    async with outage_during_refreshes(network, first, ids, provider, ask):
+        pass
+    service = session_service(load_settings(environ=environment(provider, network.direct_url)))
+    async with service:
+        for session_id in ids:
+            await service.atomically(digest_of(session_id), _end_lease)
+
+    assert set(await ask(second, ids)) <= {200, 503}
+    await first.app[REFRESHER].close(30)
+
+    assert [200] * SESSIONS == await ask(second, ids)
+    assert SESSIONS == provider.counts["refresh"]
+    assert SESSIONS == await alive(network, ids, provider)
+
+
+def _end_lease(data, now_ms):
+    if lease := data.get("refresh_lease"):
+        lease["until"] = now_ms
+
+
+async def test_a_node_that_cannot_store_them_names_them(network, start_server, ids, provider, ask, caplog):
+    """When its time for the end is over."""
+    server = await start_server(**settings_for(provider, network), BODHI_SHUTDOWN_TIMEOUT="0.2")
+    async with outage_during_refreshes(network, server, ids, provider, ask):
+        await server.close()
+
+    (line,) = [record.getMessage() for record in caplog.records if "are lost" in record.getMessage()]
+    assert SESSIONS == len(line.partition(": ")[2].split(", "))
+    assert not [session_id for session_id in ids if session_id in caplog.text]

@@ -1,0 +1,174 @@
+"""Logins that lead to the page that was asked for; what counts as one: ``tests/server/http/test_return_to.py``."""
+
+import asyncio
+
+import pytest
+from yarl import URL
+
+REPORT = "/reports/7?year=2026&q=a%26b"
+EVIL = ["//evil.test", "/\\evil.test", "https://evil.test", "/bodhi/v1/user", "/%2Fevil.test", "", "/" + "x" * 2_000]
+HTML = {"Accept": "text/html", "Sec-Fetch-Site": "none"}
+PROXIED = {"X-Forwarded-Method": "GET", "Accept": "text/html"}
+
+
+def initiate(*pages):
+    """The address of the API for logins that lead to *pages*."""
+    return URL("/bodhi/v1/auth/initiate").with_query([("return_to", page) for page in pages])
+
+
+async def location_of(response):
+    """Where an answer of the API says to go."""
+    return (await response.json())["location"]
+
+
+async def logged_in(browser, provider, start):
+    """The answer to a login that was begun at *start*."""
+    begun = await browser.post(start)
+    assert 201 == begun.status
+    return await browser.finish(await provider.log_in_url(await location_of(begun)))
+
+
+async def test_a_login_leads_to_the_page_that_was_asked_for(browser, provider):
+    """Of this site, whatever the browser's address of it."""
+    response = await logged_in(browser, provider, initiate(REPORT))
+
+    assert (200, "http://127.0.0.1:1135" + REPORT) == (response.status, await location_of(response))
+
+
+async def test_anything_else_leads_home(browser, provider):
+    """As if nothing had been asked for, before the login and after it."""
+    response = await logged_in(browser, provider, initiate("//evil.test"))
+
+    assert "http://127.0.0.1:1135/ui/chat" == await location_of(response)
+    for page in EVIL:
+        assert "http://localhost:1135/ui/chat" == await location_of(await browser.post(initiate(page)))
+
+
+async def test_who_is_logged_in_already_goes_there(browser, provider):
+    """At once."""
+    await browser.log_in(provider)
+
+    response = await browser.post(initiate(REPORT))
+
+    assert (200, "http://localhost:1135" + REPORT) == (response.status, await location_of(response))
+
+
+async def test_each_login_leads_to_its_own_page(browser, provider):
+    """Two tabs, in either order: what belongs to a state stays with it."""
+    begun = [await location_of(await browser.post(initiate(page))) for page in ("/a", "/b")]
+    answers = [await provider.log_in_url(url) for url in begun]
+
+    locations = [await location_of(await browser.finish(answer)) for answer in reversed(answers)]
+
+    assert ["/b", "/a"] == [URL(location).path for location in locations]
+
+
+async def test_two_pages_are_none(browser):
+    """A name that comes twice is refused."""
+    assert 400 == (await browser.post(initiate("/a", "/b"))).status
+
+
+async def test_the_login_page_carries_the_page_on(browser, provider):
+    """In its form, so that it works without a script; the provider never sees it."""
+    url = URL("/ui/login").with_query(return_to=REPORT)
+    text = await (await browser.get(url, headers=HTML)).text()
+    assert 'action="/ui/login?return_to=/reports/7?year=2026%26q=a%2526b"' in text
+
+    begun = await browser.post(url, allow_redirects=False)
+    assert "reports" not in begun.headers["Location"]
+    answer = URL(await provider.log_in_url(begun.headers["Location"]))
+    done = await browser.post("/ui/auth/callback", data=dict(answer.query), allow_redirects=False)
+
+    assert (303, "http://127.0.0.1:1135" + REPORT) == (done.status, done.headers["Location"])
+
+
+async def test_the_login_page_leads_to_no_evil(browser, provider):
+    """Neither its text nor its redirects."""
+    urls = [URL("/ui/login").with_query(return_to=page) for page in EVIL]
+    for url in urls:
+        assert 'action="/ui/login"' in await (await browser.get(url, headers=HTML)).text()
+    await browser.log_in(provider)
+
+    for url in urls:
+        shown = await browser.get(url, headers=HTML, allow_redirects=False)
+        pressed = await browser.post(url, allow_redirects=False)
+        assert (200, 303, "/ui/chat") == (shown.status, pressed.status, pressed.headers["Location"])
+        assert "evil" not in await shown.text()
+
+
+async def test_the_login_page_lets_people_pass_who_are_logged_in(browser, provider):
+    """Others see it, and so do those whose request is none for a page: the way could lead back here, without an end."""
+    url = URL("/ui/login").with_query(return_to=REPORT)
+    assert 200 == (await browser.get(url, headers=HTML, allow_redirects=False)).status
+    await browser.log_in(provider)
+
+    passed = await browser.get(url, headers=HTML, allow_redirects=False)
+    assert (303, REPORT, "no-store") == (passed.status, passed.headers["Location"], passed.headers["Cache-Control"])
+
+    shown = await browser.get(url, headers={**HTML, "Origin": "http://evil.test"}, allow_redirects=False)
+    assert 200 == shown.status
+    assert f'href="{REPORT.replace("&", "&amp;")}">Go on</a>' in await shown.text()
+
+
+async def test_who_comes_from_another_site_is_led_on_once(browser, provider):
+    """Without the cookie nobody knows them; the second time they come from here."""
+    await browser.log_in(provider)
+    headers = {**HTML, "Sec-Fetch-Site": "cross-site"}
+
+    arrived = await browser.get(URL("/ui/login").with_query(return_to=REPORT), headers=headers, allow_redirects=False)
+    text = await arrived.text()
+    assert (200, True) == (arrived.status, "One moment" in text)
+    onward = URL(text.partition("url=")[2].partition('"')[0].replace("&amp;", "&"), encoded=True)
+    assert {"return_to": REPORT, "arrived": "1"} == dict(onward.query)
+
+    still = await browser.get(onward, headers=headers, allow_redirects=False)
+    assert (200, True) == (still.status, "Log in to bodhi" in await still.text())
+    from_here = await browser.get(onward, headers={**HTML, "Sec-Fetch-Site": "same-origin"}, allow_redirects=False)
+    assert (303, REPORT) == (from_here.status, from_here.headers["Location"])
+
+
+QUESTIONS = [
+    ({"X-Forwarded-Uri": REPORT}, REPORT),
+    ({"X-Original-URI": REPORT}, REPORT),
+    ({"X-Forwarded-Uri": "/a", "X-Original-URI": "/a"}, "/a"),
+    ({"X-Forwarded-Uri": "/a", "X-Original-URI": "/b"}, None),
+    ({"X-Forwarded-Uri": "/a", "X-Forwarded-Method": "POST"}, None),  # nobody comes back to that by a link
+    ({"X-Forwarded-Uri": "/a", "X-Original-Method": "POST"}, None),
+    *(({"X-Forwarded-Uri": page}, None) for page in EVIL),
+]
+
+
+@pytest.mark.parametrize("trusted", ["127.0.0.1/32", "192.0.2.1/32"])
+async def test_a_proxy_s_question_is_answered_with_the_way_back(start_server, open_browser, trusted):
+    """As it says it, and only if it is one that is trusted."""
+    browser = await open_browser(await start_server(BODHI_TRUSTED_PROXIES=trusted))
+
+    for headers, page in QUESTIONS:
+        response = await browser.get("/bodhi/v1/auth/verify", headers={**PROXIED, **headers}, allow_redirects=False)
+        location = URL(response.headers["Location"])
+        assert (401, "/ui/login") == (response.status, location.path)
+        expected = {"return_to": page} if page and trusted == "127.0.0.1/32" else {}
+        assert expected == dict(location.query), headers
+
+
+async def test_many_logins_at_once_lead_to_their_own_pages(browser, provider):
+    """Whichever is stored first."""
+    await browser.begin()  # a session that all of them share
+    begun = await asyncio.gather(*(browser.post(initiate(f"/{number}")) for number in range(4)))
+    answers = [await provider.log_in_url(await location_of(response)) for response in begun]
+
+    ends = [URL(await location_of(await browser.finish(answer))).path for answer in answers]
+
+    assert ["/0", "/1", "/2", "/3"] == ends
+
+
+@pytest.mark.parametrize("path", ["/ui/login", "/bodhi/v1/auth/initiate"])
+async def test_no_other_site_begins_a_login(browser, path):
+    """Nor chooses where it leads: a form there is refused, a link shows the page and stores nothing."""
+    url = URL(path).with_query(return_to=REPORT)
+    for site in ("cross-site", "same-site", "none"):
+        refused = await browser.post(url, headers={"Sec-Fetch-Site": site}, allow_redirects=False)
+        assert (403, False) == (refused.status, "Set-Cookie" in refused.headers)
+    opened = await browser.get(url, headers={**HTML, "Sec-Fetch-Site": "cross-site"}, allow_redirects=False)
+    assert "Set-Cookie" not in opened.headers
+    assert browser.session_cookie is None

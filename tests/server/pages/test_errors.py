@@ -1,0 +1,132 @@
+import subprocess
+import sys
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient
+
+from bodhi.session import SessionUnavailable, SqliteSessionStore
+from server.pages.browser import HTML
+from server.pages.conftest import environment
+from support.markup import read, read_page
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "title"),
+    [
+        ("GET", "/ui/nowhere", 404, "Nothing here"),
+        ("GET", "/ui/static/nothing.css", 404, "Nothing here"),
+        ("POST", "/ui", 405, "That did not work"),
+    ],
+)
+async def test_error_is_a_page(client, method, path, status, title):
+    """With the headers of every page."""
+    headers = {**HTML, "Sec-Fetch-Site": "same-origin"}
+
+    response = await client.request(method, path, headers=headers)
+
+    assert status == response.status
+    assert title == read_page(await response.text()).one("h1").text
+    assert [POLICY] == response.headers.getall("Content-Security-Policy")
+    assert "no-store" == response.headers["Cache-Control"]
+    assert "text/html; charset=utf-8" == response.headers["Content-Type"]
+
+
+async def test_head_of_an_error_is_that_of_the_page(client):
+    """Without the page."""
+    response = await client.head("/ui/nowhere", headers=HTML)
+
+    assert (404, b"") == (response.status, await response.read())
+    assert "text/html; charset=utf-8" == response.headers["Content-Type"]
+
+
+async def test_program_gets_the_envelope(client):
+    """And so does a browser outside of the pages."""
+    for path, accept in (
+        ("/ui/nowhere", "*/*"),
+        ("/ui/nowhere", "application/json"),
+        ("/uinowhere", "text/html"),
+        ("/nowhere", "text/html"),
+        ("/bodhi/v1/nowhere", "text/html"),
+    ):
+        async with client.get(path, headers={"Accept": accept}) as response:
+            assert 404 == response.status
+            assert "route_error-not_found" == (await response.json())["error"]["code"]
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "none"])
+async def test_form_of_another_site_is_refused_on_a_page(client, site):
+    """It logs nobody out, and nobody in."""
+    for path in ("/ui/login", "/ui/logout", "/ui/request-access", "/ui/auth/callback"):
+        response = await client.post(path, headers={**HTML, "Sec-Fetch-Site": site}, allow_redirects=False)
+
+        assert 403 == response.status
+        page = read_page(await response.text())
+        message = "Requests from other sites are not accepted."
+        advice = "With the session's cookie a program sends this server's Origin."
+        assert ("Not allowed", f"{message} {advice} Go to the start") == (
+            page.one("h1").text,
+            " ".join(element.text for element in [*page.one("main").all("p"), *page.one("main").all("a")]),
+        )
+
+
+async def test_failure_names_nothing_but_a_reference(serve):
+    """What failed stands in the log, under the same reference."""
+
+    async def fails(_):
+        raise ZeroDivisionError("reflected")
+
+    server = await serve(web.get("/ui/fails", fails))
+    async with TestClient(server) as client:
+        response = await client.get("/ui/fails", headers=HTML)
+        page = read_page(await response.text())
+
+    assert 500 == response.status
+    assert "Something went wrong" == page.one("h1").text
+    assert response.headers["X-Request-ID"] == page.one("code").text
+    assert "reflected" not in await response.text()
+
+
+async def test_outage_of_the_sessions_is_a_page(serve, new_browser, provider, sqlite_url, monkeypatch):
+    """With the time to come back; whoever was logged in still is afterwards."""
+    browser = await new_browser(await serve(**environment(provider, sqlite_url)))
+    await browser.log_in(provider)
+
+    async def fails(*_):
+        raise SessionUnavailable
+
+    with monkeypatch.context() as outage:
+        outage.setattr(SqliteSessionStore, "load", fails)
+        await browser.open("/ui")
+        assert (503, "Not available just now") == (browser.status, browser.page.one("h1").text)
+        assert "5" == browser.headers["Retry-After"]
+        assert "Set-Cookie" not in browser.headers
+
+    await browser.open("/ui")
+    assert "Hello, Uma" == browser.page.one("h1").text
+
+
+async def test_htmx_gets_a_note_for_the_top_of_the_page(client):
+    """What the form wanted to change stays as it is."""
+    headers = {"HX-Request": "true", "Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
+
+    response = await client.post("/ui/request-access", headers=headers)
+
+    assert 401 == response.status
+    assert "#notice" == response.headers["HX-Retarget"]
+    assert "innerHTML" == response.headers["HX-Reswap"]
+    part = read(await response.text())
+    assert [] == part.all("html")
+    assert "/ui/login" == part.one("a").attributes["href"]
+
+
+def test_templates_are_loaded_for_the_first_page_only():
+    """A server that starts does not wait for them."""
+    program = "import sys, bodhi.server.app; sys.exit('jinja2' in sys.modules)"
+
+    assert 0 == subprocess.run([sys.executable, "-c", program], check=False, timeout=30).returncode

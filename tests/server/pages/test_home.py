@@ -1,0 +1,177 @@
+import re
+
+from bodhi.server.access.scopes import Role
+from bodhi.testing.identity_provider import Person
+from server.pages.browser import HTML
+from support.markup import read
+from support.raw_database import RawDatabase
+
+ROLES = {
+    "admin": "Administrator",
+    "manager": "Manager",
+    "power": "Power user",
+    "user": "User",
+    "nobody": "No role yet",
+}
+HOSTILE_NAME = "<script>alert(1)</script>\"'&{{ 7 * 7 }}"
+
+
+async def test_home_of_nobody_is_the_login_page(browser):
+    """There is nothing to see before."""
+    for path in ("/", "/ui", "/ui/", "/ui/chat"):
+        await browser.open(path)
+
+        assert "/ui/login" == browser.path
+
+
+async def test_home_says_who_i_am_and_what_i_may_do(server, new_browser, provider):
+    """Name, username, id and role in plain words."""
+    for user, role in ROLES.items():
+        browser = await new_browser(server)
+        await browser.log_in(provider, user)
+
+        person = provider.person(user)
+        names = [term.text for term in browser.page.all("dt")]
+        values = [value.text for value in browser.page.all("dd")]
+        expected = {
+            "Name": f"{person.given_name} {person.family_name}",
+            "Username": user,
+            "Role": role,
+            "User ID": person.user_id,
+        }
+        assert expected == dict(zip(names, values, strict=True))
+        assert browser.page.all("p")[0].text.endswith(".")
+        assert (user in {"admin", "manager"}) == bool(browser.page.all("a", href="/ui/admin"))
+
+
+async def test_bar_says_where_i_am(browser, provider):
+    """To screen readers as well."""
+    await browser.log_in(provider, "manager")
+
+    (current,) = browser.page.all("a", **{"aria-current": "page"})
+    assert "Home" == current.text
+    await browser.follow("Admin")
+    assert ["Admin", "People"] == [link.text for link in browser.page.all("a", **{"aria-current": "page"})]
+    await browser.follow("Access requests")
+    (area,) = browser.page.all("a", **{"aria-current": "true"})
+    (current,) = browser.page.all("a", **{"aria-current": "page"})
+    assert ("Admin", "Access requests") == (area.text, current.text)
+
+
+async def test_name_is_text_whatever_it_holds(browser, provider):
+    """No markup of the page's comes from the provider."""
+    provider.add_person(Person("hostile", HOSTILE_NAME, "O'Neill & Söhne"), Role.USER)
+
+    await browser.log_in(provider, "hostile")
+
+    assert f"Hello, {HOSTILE_NAME}" == browser.page.one("h1").text
+    assert f"{HOSTILE_NAME} O'Neill & Söhne" == browser.page.all("dd")[0].text
+
+
+async def test_long_name_stays_on_the_page(browser, provider):
+    """Nothing is cut off."""
+    provider.add_person(Person("x" * 200), Role.USER)
+
+    await browser.log_in(provider, "x" * 200)
+
+    assert "Hello, " + "x" * 200 == browser.page.one("h1").text
+
+
+async def test_who_has_no_role_asks_for_access(browser, provider):
+    """Once; from then on the page says that it was asked for."""
+    await browser.log_in(provider, "nobody")
+
+    await browser.press("Request access")
+
+    assert "/ui" == browser.path
+    assert "Access requested" == browser.page.one("h2", id="access-title").text
+    assert "you are logged out, and get your role when you log in again" in browser.page.one(id="access").text
+    (time,) = browser.page.all("time")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", time.attributes["datetime"])
+    assert re.fullmatch(r"\d{1,2} [A-Z][a-z]+ \d{4}, \d\d:\d\d UTC", time.text)
+    assert ["Log out"] == [button.text for button in browser.page.all("button")]
+
+
+async def test_second_click_changes_nothing(browser, provider, database_url):
+    """The page of another tab still has the button; the request stays the one that was made first, at its time."""
+    await browser.log_in(provider, "nobody")
+    other_tab = browser.page
+    await browser.press("Request access")
+    async with RawDatabase(database_url) as raw:
+        before = await raw.rows("SELECT * FROM bodhi_access_request")
+
+    browser.page = other_tab
+    await browser.press("Request access")
+
+    async with RawDatabase(database_url) as raw:
+        assert before == await raw.rows("SELECT * FROM bodhi_access_request")
+    assert 1 == len(before)
+    assert ("/ui", 200) == (browser.path, browser.status)
+    assert "Access requested" == browser.page.one("h2", id="access-title").text
+
+
+async def test_htmx_gets_the_part_that_changes(browser, provider):
+    """The part takes the place of the old one, and the focus with it."""
+    await browser.log_in(provider, "nobody")
+    htmx = {"HX-Request": "true", "Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
+
+    response = await browser.client.post("/ui/request-access", headers=htmx)
+
+    assert 200 == response.status
+    part = read(await response.text())
+    assert "Access requested" == part.one("h2").text
+    assert {"tabindex": "-1", "autofocus": ""}.items() <= part.one("h2").attributes.items()
+    assert [] == part.all("html")
+    assert "no-store" == response.headers["Cache-Control"]
+
+
+async def test_who_has_a_role_cannot_ask(browser, provider):
+    """There is no button, and none that is made up works."""
+    await browser.log_in(provider, "user")
+    assert ["Log out"] == [button.text for button in browser.page.all("button")]
+
+    response = await browser.client.post("/ui/request-access", headers={**HTML, "Sec-Fetch-Site": "same-origin"})
+
+    assert 422 == response.status
+    assert "You have access already." in await response.text()
+
+
+async def test_nobody_known_cannot_ask(browser):
+    """A page that was left open, after the session has ended, leads to the login."""
+    response = await browser.client.post("/ui/request-access", headers={**HTML, "Sec-Fetch-Site": "same-origin"})
+
+    assert 401 == response.status
+    assert 'href="/ui/login"' in await response.text()
+
+
+async def test_api_token_is_no_person(browser, provider):
+    """Pages are for browsers: whoever sends a token is sent to log in."""
+    token = provider.issue_access_token("user", client_id="another")
+
+    response = await browser.client.get(
+        "/ui", headers={**HTML, "Authorization": f"Bearer {token}"}, allow_redirects=False
+    )
+
+    assert (303, "/ui/login") == (response.status, response.headers["Location"])
+
+
+async def test_link_on_another_site_does_not_look_like_a_logout(browser, provider):
+    """The cookie stays away from such a request; the next step, from here, brings it."""
+    await browser.log_in(provider)
+
+    await browser.open("/ui", site="cross-site")
+
+    assert "One moment" == browser.page.one("h1").text
+    refresh = browser.page.one("meta", **{"http-equiv": "refresh"})
+    assert "0; url=/ui?arrived=1" == refresh.attributes["content"]
+    await browser.follow("Continue")
+    assert "Hello, Uma" == browser.page.one("h1").text
+    assert [] == browser.page.all("meta", **{"http-equiv": "refresh"})
+
+
+async def test_nobody_is_led_on_twice(browser):
+    """Who is not logged in ends at the login page."""
+    await browser.open("/ui", site="cross-site")
+    await browser.open("/ui?arrived=1", site="cross-site")
+
+    assert "/ui/login" == browser.path

@@ -1,0 +1,275 @@
+from itertools import product
+
+import pytest
+from yarl import URL
+
+from bodhi.server.http.origins import origin_of
+from server.pages.browser import HTML, path_of
+from server.pages.conftest import environment
+
+STATE = "s" * 32
+REFLECTED = "reflected"
+HOSTILE = [
+    "<script>reflected</script>",
+    "\"'><img src=x onerror=reflected>",
+    "reflected\r\nSet-Cookie: a=b",
+    "reflected\x00",
+    "reflected {{ 7 * 7 }}",
+    "javascript:reflected()",
+    "reflected" * 500,
+    "reflected\N{RIGHT-TO-LEFT OVERRIDE}",
+]
+
+
+async def test_login_page_names_the_provider(browser, provider):
+    """A person sees where the button leads."""
+    await browser.open("/ui/login")
+
+    assert 200 == browser.status
+    assert "Log in to bodhi" == browser.page.one("h1").text
+    assert URL(provider.issuer).authority in browser.page.one("main").text
+    assert "Log in · bodhi" == browser.page.one("title").text
+
+
+async def test_login_without_javascript_ends_at_home(browser, provider):
+    """Two buttons, and the provider's own page between them."""
+    await browser.open("/ui/login")
+    await browser.press("Log in")
+    assert browser.left_for.startswith(provider.issuer)
+
+    answer = await provider.log_in_url(browser.left_for, "user")
+    assert "/ui/auth/callback" == URL(answer).path
+    await browser.open(path_of(answer), site="cross-site")
+    assert (200, "Logging in") == (browser.status, browser.page.one("h1").text)
+    await browser.press("Continue")
+
+    assert ("/ui/chat", 200) == (browser.path, browser.status)
+    assert "Hello, Uma" == browser.page.one("h1").text
+
+
+async def test_who_is_logged_in_sees_so(browser, provider):
+    """On the login page, with a way on; its button in another tab leads home."""
+    await browser.open("/ui/login")
+    other_tab = browser.page
+    await browser.log_in(provider)
+
+    await browser.open("/ui/login")
+    assert "You are logged in" == browser.page.one("h1").text
+    assert "user" in browser.page.one("main").text
+    await browser.follow("Go to the start")
+    assert "/ui" == browser.path
+
+    browser.page = other_tab
+    await browser.press("Log in")
+    assert "/ui/chat" == browser.path
+
+
+async def test_logout_ends_here_and_at_the_provider(browser, provider, monkeypatch):
+    """The button leads through the provider back to the login page."""
+    monkeypatch.setattr("bodhi.server.login.api.REVOCATION_SECONDS", 10)  # on a busy machine, too
+    await browser.log_in(provider)
+
+    await browser.press("Log out")
+
+    assert browser.left_for.startswith(provider.issuer)
+    await browser.open("/ui")
+    assert "/ui/login" == browser.path
+    assert "Log in to bodhi" == browser.page.one("h1").text
+
+
+async def test_logout_clears_the_cache(server, browser, provider):
+    """What was shown is not to be seen by going back."""
+    await browser.log_in(provider)
+
+    headers = {**HTML, "Sec-Fetch-Site": "same-origin"}
+    response = await browser.client.post("/ui/logout", headers=headers, allow_redirects=False)
+
+    assert (303, '"cache"') == (response.status, response.headers["Clear-Site-Data"])
+
+
+async def test_htmx_is_told_where_to_go(browser, provider):
+    """It could not follow a redirect to another site; the browser itself can."""
+    htmx = {"HX-Request": "true", "Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
+
+    response = await browser.client.post("/ui/login", headers=htmx)
+
+    assert (200, "") == (response.status, await response.text())
+    assert response.headers["HX-Redirect"].startswith(provider.issuer)
+    assert "no-store" == response.headers["Cache-Control"]
+
+
+async def test_without_a_provider_the_operator_is_told_what_to_do(serve, new_browser):
+    """In words that can be copied."""
+    browser = await new_browser(await serve())
+
+    await browser.open("/ui/login")
+
+    assert 200 == browser.status
+    assert "Nobody can log in yet" == browser.page.one("h1").text
+    assert {"--dev", "BODHI_AUTH_ISSUER", "BODHI_CLIENT_ID", "BODHI_CLIENT_SECRET"} == {
+        code.text for code in browser.page.all("code")
+    }
+    assert [] == browser.page.all("form")
+
+
+async def test_without_a_registration_the_operator_is_told_what_to_do(serve, new_browser, provider, sqlite_url):
+    """There is a provider, but it does not know this server."""
+    environ = {**environment(provider, sqlite_url), "BODHI_CLIENT_ID": None, "BODHI_CLIENT_SECRET": None}
+    server = await serve(**{name: value for name, value in environ.items() if value is not None})
+    browser = await new_browser(server)
+
+    await browser.open("/ui/login")
+
+    assert "Nobody can log in yet" == browser.page.one("h1").text
+    assert URL(provider.issuer).authority in browser.page.one("main").text
+    assert "POST /bodhi/v1/setup" in [code.text for code in browser.page.all("code")]
+
+
+async def test_first_login_is_announced(serve, new_browser, provider, sqlite_url):
+    """Whoever is first becomes the administrator, and had better know."""
+    server = await serve(**environment(provider, sqlite_url), BODHI_CLIENT_STATUS="resource-admin")
+    browser = await new_browser(server)
+
+    await browser.open("/ui/login")
+
+    assert "Whoever logs in first becomes the administrator." in browser.page.one("main").text
+
+
+async def test_login_page_does_not_wait_for_a_silent_provider(browser, provider):
+    """It names the issuer alone as where its form may lead."""
+    provider.hang("discovery", times=None)
+
+    await browser.open("/ui/login")
+
+    assert 200 == browser.status
+
+
+async def test_provider_that_is_away_is_a_page(browser, provider):
+    """With the time to come back, a reference for the operator, and a way on."""
+    provider.fail("discovery", times=None)
+
+    await browser.open("/ui/login")
+    await browser.press("Log in")
+
+    assert (503, "5") == (browser.status, browser.headers["Retry-After"])
+    assert "Not available just now" == browser.page.one("h1").text
+    assert browser.headers["X-Request-ID"] in browser.page.one("main").text
+
+
+async def test_callback_page_needs_no_cookie_and_sets_none(server, browser):
+    """It is static but for the answer, which its script and its button hand over."""
+    await browser.open(f"/ui/auth/callback?code=a.b-c_1&state={STATE}&session_state=xyz", site="cross-site")
+
+    form = browser.page.one("form", id="answer")
+    fields = {field.attributes["name"]: field.attributes["value"] for field in form.all("input")}
+    assert {"state": STATE, "code": "a.b-c_1"} == fields
+    assert "/ui/auth/callback" == form.attributes["action"]
+    assert "/bodhi/v1/auth/callback" == form.attributes["data-endpoint"]
+    assert "xyz" not in browser.page.text
+    assert "Set-Cookie" not in browser.headers
+
+
+async def test_callback_page_reflects_nothing_hostile(client):
+    """What has not the form of an answer gets nowhere onto the page, escaped or not."""
+    for name, value in product(["state", "code", "error", "iss", "session_state", "anything"], HOSTILE):
+        query = {"state": STATE, "code": "c0de", name: value}
+        async with client.get(URL("/ui/auth/callback").with_query(query), headers=HTML) as response:
+            text = await response.text()
+
+        expected = 400 if name in {"state", "code", "error", "iss"} else 200
+        assert expected == response.status, (name, value)
+        assert REFLECTED not in text.lower()
+        assert REFLECTED not in str(response.headers).lower()
+        assert "form-action 'self';" in response.headers["Content-Security-Policy"]
+
+
+async def test_incomplete_answer_is_told_at_once(serve, new_browser):
+    """With a way back, and without a button that could not work."""
+    browser = await new_browser(await serve())
+
+    for query in [
+        "",
+        "code=c",
+        f"state={STATE}",
+        f"state={STATE}&code=c&error=e",
+        f"state={STATE}&code=c&code=d",
+        "state=&code=",
+    ]:
+        await browser.open(f"/ui/auth/callback?{query}", site="cross-site")
+
+        assert (400, "The login did not work") == (browser.status, browser.page.one("h1").text)
+        assert [] == browser.page.all("form")
+        await browser.follow("Begin again")
+        assert "/ui/login" == browser.path
+
+
+@pytest.mark.parametrize("answer", [{"code": "c0de"}, {"error": "access_denied"}])
+async def test_answer_to_no_login_logs_nobody_in(browser, answer):
+    """A fixed text and a way back."""
+    await browser.open(str(URL("/ui/auth/callback").with_query(state=STATE, **answer)), site="cross-site")
+
+    await browser.press("Continue")
+
+    assert (400, "That did not work") == (browser.status, browser.page.one("h1").text)
+    assert "access_denied" not in browser.page.text
+    await browser.follow("Log in")
+    assert "/ui/login" == browser.path
+
+
+async def test_a_page_that_needs_a_login_is_shown_after_it(browser, provider):
+    """Its error leads to the login, and that back to the page."""
+    await browser.open("/ui/sessions?done=ended")
+    assert (401, "Log in first") == (browser.status, browser.page.one("h1").text)
+
+    await browser.follow("Log in")
+
+    assert "Then you see the page that you asked for." in browser.page.one("main").text
+    assert "/ui/sessions?done=ended" == URL(browser.page.one("form").attributes["action"]).query["return_to"]
+
+
+async def test_refusal_of_the_provider_is_told_in_our_words(browser, provider):
+    """Not in those that came along."""
+    await browser.open("/ui/login")
+    await browser.press("Log in")
+    state = URL(browser.left_for).query["state"]
+
+    answer = {"state": state, "error": "access_denied", "error_description": "<b>reflected</b>"}
+    await browser.open(str(URL("/ui/auth/callback").with_query(answer)), site="cross-site")
+    assert REFLECTED not in browser.page.text
+    await browser.press("Continue")
+
+    assert 400 == browser.status
+    assert "The identity provider did not log you in. Begin again." in browser.page.one("main").text
+    await browser.open("/ui/auth/callback?" + URL("/").with_query(answer).query_string, site="cross-site")
+    await browser.press("Continue")
+    assert 400 == browser.status  # the state was used up
+
+
+async def test_malformed_answer_is_refused_without_a_script(client):
+    """As the API does."""
+    headers = {**HTML, "Sec-Fetch-Site": "same-origin"}
+    for data in ({}, {"state": STATE}, {"state": "<", "code": "c"}, {"state": STATE, "code": "c" * 5_000}):
+        response = await client.post("/ui/auth/callback", data=data, headers=headers)
+
+        assert 400 == response.status
+        assert "The request does not have the form" in await response.text()
+
+
+async def test_policy_names_where_the_provider_s_pages_are(browser, provider):
+    """They may be on another host than the issuer."""
+    pages = {
+        "authorization_endpoint": "https://login.example.org/a",
+        "end_session_endpoint": "https://out.example.org:8443/b",
+    }
+    provider.alter("discovery", lambda metadata: metadata.update(pages))
+
+    response = await browser.client.get("/ui/login", headers=HTML)
+
+    targets = f"'self' {URL(provider.issuer).origin()} https://login.example.org https://out.example.org:8443;"
+    assert f"form-action {targets}" in response.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("url", ["https://a;script-src *", "https://a, b/", "https://\u00fc;/", "https://a:b/", "x"])
+def test_policy_cannot_be_written_by_a_url(url):
+    """Whoever names it."""
+    assert origin_of(url) is None

@@ -1,0 +1,207 @@
+"""Pages of somebody who is to sign in again before a change: the way there, and back to where they were."""
+
+import time
+
+import aiohttp
+import pytest
+from yarl import URL
+
+from bodhi.server.services import RECENT_LOGIN
+from bodhi.session import SESSIONS
+from bodhi.session.handles import digest_of
+from server.pages.browser import HTML, path_of
+from server.pages.conftest import environment
+from support.markup import read, read_page
+
+TITLE = "Sign in again to continue"
+HTMX = {"HX-Request": "true", "Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
+REVIEW = "/ui/apps/access-requests"
+
+
+@pytest.fixture
+async def old(server, provider, new_browser):
+    """Opens browsers of people who signed in long ago, at the provider as well."""
+
+    async def old(user):
+        browser = await (await new_browser(server)).log_in(provider, user)
+        await server.app[SESSIONS].atomically(digest_of(session_id(browser)), lambda data, _: make_old(data))
+        return browser
+
+    return old
+
+
+def make_old(data):
+    """Of somebody who signed in a day ago."""
+    data["signed_in_at"] -= 86_400
+
+
+def session_id(browser):
+    """The id in the session's cookie."""
+    return next(cookie.value for cookie in browser.client.session.cookie_jar if "session_id" in cookie.key)
+
+
+async def sign_in_again(browser, provider, user, *, drops=()):
+    """From the button on the page to where the login leads."""
+    await browser.press("Sign in again")
+    assert "900" == URL(browser.left_for).query["max_age"]
+    url = str(URL(browser.left_for).without_query_params(*drops))
+    await browser.open(path_of(await provider.log_in_url(url, user)), site="cross-site")
+    return await browser.press("Continue")
+
+
+async def test_a_form_that_needs_it(old, provider):
+    """Refused on a page that leads to the provider and back; the form is sent again by the person."""
+    browser = await old("power")
+    await browser.open("/ui/tokens")
+    await browser.press("Make the token", scope="scope_token_user")
+
+    assert (403, TITLE) == (browser.status, browser.page.one("h1").text)
+    assert ["Sign in again"] == [button.text for button in browser.page.one("main").all("button")]
+
+    await sign_in_again(browser, provider, "power")
+    assert (200, "/ui/tokens") == (browser.status, browser.path)
+    assert "bodhiapp_" not in browser.page.text
+    await browser.press("Make the token", scope="scope_token_user")
+    assert 201 == browser.status
+
+
+async def test_the_way_back_leads_to_the_person(server, old, provider, new_browser):
+    """With the query that says who it is, and nothing of what was done before."""
+    await (await new_browser(server)).log_in(provider, "user")
+    manager, user_id = await old("manager"), provider.person("user").user_id
+    await manager.open(f"/ui/admin/person?id={user_id}&done=role")
+    assert "Changed." in manager.page.text
+    (form,) = [one for one in manager.page.all("form") if one.attributes["action"].startswith("/ui/admin/person/role")]
+
+    headers = {**HTML, "Sec-Fetch-Site": "same-origin", "Referer": str(manager.url)}
+    await manager._go("POST", form.attributes["action"], headers, data={"role": "resource_power_user"})
+    assert (403, TITLE) == (manager.status, manager.page.one("h1").text)
+    await sign_in_again(manager, provider, "manager")
+
+    assert (200, "/ui/admin/person", {"id": user_id}) == (manager.status, manager.path, dict(manager.url.query))
+    await manager._go("POST", form.attributes["action"], headers, data={"role": "resource_power_user"})
+    assert "Changed." in manager.page.text
+
+
+@pytest.mark.parametrize(
+    "referer", [None, "", "https://evil.test/ui/tokens", "http://[", "/ui/tokens", "{}/bodhi/v1/x"]
+)
+async def test_a_browser_that_does_not_say_where_it_was(old, server, referer):
+    """The login leads home then."""
+    browser = await old("power")
+    headers = {} if referer is None else {"Referer": referer.format(server.make_url("").origin())}
+
+    await browser._go(
+        "POST", "/ui/tokens", {**HTML, "Sec-Fetch-Site": "same-origin", **headers}, data={"scope": "scope_token_user"}
+    )
+
+    assert "/ui/login?recent=true" == browser.page.one("main").one("form").attributes["action"]
+
+
+async def test_with_htmx_it_is_said_at_the_top(old):
+    """What the form wanted to change stays, and so does the page."""
+    browser = await old("power")
+    headers = {**HTMX, "Referer": str(browser.client.make_url("/ui/tokens?page=1"))}
+
+    async with browser.client.post("/ui/tokens", data={"scope": "scope_token_user"}, headers=headers) as response:
+        notice = read(await response.text())
+
+    assert (403, "#notice") == (response.status, response.headers["HX-Retarget"])
+    form = notice.one("form")
+    assert TITLE in notice.text
+    assert "/ui/login?recent=true&return_to=/ui/tokens?page=1" == form.attributes["hx-post"]
+    async with browser.client.post(form.attributes["hx-post"], headers=HTMX) as response:
+        assert "900" == URL(response.headers["HX-Redirect"]).query["max_age"]
+
+
+async def test_the_address_in_the_refusal_is_a_page(old, provider):
+    """For programs that show it to people: with the button, though somebody is logged in."""
+    browser = await old("power")
+
+    await browser.open("/ui/login?recent=true&return_to=/ui/tokens", site="same-origin")
+    assert (200, TITLE) == (browser.status, browser.page.one("h1").text)
+    await sign_in_again(browser, provider, "power")
+
+    assert "/ui/tokens" == browser.path
+
+
+async def test_who_comes_to_it_from_another_site(old):
+    """Is led on once, and is known then."""
+    browser = await old("power")
+
+    async with browser.client.get(
+        "/ui/login?recent=true&return_to=/ui/tokens", headers=HTML | {"Sec-Fetch-Site": "cross-site"}
+    ) as response:
+        page = read_page(await response.text())
+
+    (target,) = [
+        element.attributes["href"] for element in page.all("a") if "arrived" in element.attributes.get("href", "")
+    ]
+    await browser.open(target, site="same-origin")
+    assert TITLE == browser.page.one("h1").text
+
+
+async def test_a_provider_that_does_not_ask_again(server, provider, old):
+    """One page says so; nothing leads round and round, and the person is still logged in."""
+    browser = await old("power")
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as at_provider:
+        await browser.open("/ui/tokens")
+        await browser.press("Make the token", scope="scope_token_user")
+        await browser.press("Sign in again")
+        await provider.log_in_url(browser.left_for, "power", browser=at_provider)
+        for session in provider.realm.sessions.of_person(provider.person("power").user_id):
+            session.auth_time -= 86_400
+        ignored = str(URL(browser.left_for).without_query_params("max_age"))
+        await browser.open(path_of(await provider.log_in_url(ignored, "power", browser=at_provider)), site="cross-site")
+
+    await browser.press("Continue")
+
+    assert (403, TITLE) == (browser.status, browser.page.one("h1").text)
+    assert "without asking you to sign in again" in browser.page.text
+    assert [] == browser.page.one("main").all("button")
+    await browser.follow("Go to the start")
+    assert "power" in browser.page.text
+
+
+async def test_it_is_recent_for_as_long_as_the_setting_says(server, provider, new_browser):
+    """And not asked for before."""
+    browser = await (await new_browser(server)).log_in(provider, "power")
+    await browser.open("/ui/tokens")
+    await browser.press("Make the token", scope="scope_token_user")
+    assert 201 == browser.status
+    server.app[RECENT_LOGIN]._clock = lambda: time.time() + 902
+
+    await browser.open("/ui/tokens")
+    await browser.press("Make the token", scope="scope_token_user")
+
+    assert (403, TITLE) == (browser.status, browser.page.one("h1").text)
+
+
+async def test_where_it_is_off_nobody_is_asked(database_url, serve, provider, new_browser):
+    """And the page to sign in again is the usual one."""
+    server = await serve(**environment(provider, database_url), BODHI_AUTH_RECENT_SECONDS="0")
+    browser = await (await new_browser(server)).log_in(provider, "power")
+    server.app[RECENT_LOGIN]._clock = lambda: time.time() + 10**9
+    await browser.open("/ui/tokens")
+    await browser.press("Make the token", scope="scope_token_user")
+    assert 201 == browser.status
+
+    await browser.open("/ui/login?recent=true")
+    assert "You are logged in" == browser.page.one("h1").text
+
+
+@pytest.mark.parametrize("decision", ["approve", "deny"])
+async def test_the_window_of_an_application_stays_its_own(old, decision):
+    """A manager who decides in a popup: without the application's handle on it, that would take it for closed."""
+    manager = await old("manager")
+    request_id = "00000000-0000-0000-0000-000000000000"
+    referer = str(manager.client.make_url(f"{REVIEW}/review?id={request_id}"))
+    headers = {**HTML, "Sec-Fetch-Site": "same-origin", "Referer": referer}
+
+    await manager._go("POST", f"{REVIEW}/{request_id}/{decision}", headers)
+
+    assert (403, "unsafe-none") == (manager.status, manager.headers["Cross-Origin-Opener-Policy"])
+    target = manager.page.one("main").one("form").attributes["action"]
+    assert f"/ui/login?recent=true&return_to={REVIEW}/review?id={request_id}" == target
+    async with manager.client.post(target, headers=headers, allow_redirects=False) as response:
+        assert (303, "unsafe-none") == (response.status, response.headers["Cross-Origin-Opener-Policy"])

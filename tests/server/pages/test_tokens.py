@@ -1,0 +1,225 @@
+import logging
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bodhi.database import open_database
+from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.scopes import Role, TokenScope
+from bodhi.server.tokens.service import API_TOKENS, ApiTokens
+from server.pages.browser import HTML
+from server.pages.conftest import environment
+from support.markup import read
+
+PATH, ALL = "/ui/tokens", "/ui/admin/tokens"
+HTMX = {"HX-Request": "true", "Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
+HOSTILE = "<img src=x onerror=alert(1)>\"' \N{RIGHT-TO-LEFT OVERRIDE}\n" + "x" * 60
+
+
+@pytest.fixture
+async def power(server, provider, new_browser):
+    """The browser of somebody who may make tokens."""
+    return await (await new_browser(server)).log_in(provider, "power")
+
+
+@pytest.fixture
+async def admin(server, provider, new_browser):
+    """The browser of an administrator."""
+    return await (await new_browser(server)).log_in(provider, "admin")
+
+
+@pytest.fixture
+def make(server):
+    """Makes a token of somebody; its id."""
+
+    async def make(user_id, **options):
+        owner = SessionUser(user_id, user_id, Role.ADMIN, "token")
+        return (await server.app[API_TOKENS].create(owner, **{"scope": TokenScope.USER, **options})).record.id
+
+    return make
+
+
+async def is_accepted(browser, token):
+    """Whether the API knows whose *token* is."""
+    async with browser.client.get("/bodhi/v1/user", headers={"Authorization": f"Bearer {token}"}) as response:
+        return (await response.json())["auth_status"] != "logged_out"
+
+
+def cards(page):
+    """Name, status, scope and expiry of each token."""
+    return [
+        [card.one("h2").text, *(card.all("dd")[number].text for number in (0, 1))]
+        for card in page.all("article")
+        if card.attributes.get("id", "").startswith("token-")
+    ]
+
+
+async def test_a_token_is_made_and_shown_once(power, caplog):
+    """In the answer to the form, and nowhere else: no address, no log and no later page has it."""
+    await power.open("/ui")
+    await power.follow("Tokens")
+    assert "You have none." in power.page.one("main").text
+
+    with caplog.at_level(logging.DEBUG):
+        await power.press("Make the token", name="  My <CI>  ", scope="scope_token_power_user", days="30")
+
+    token = power.page.one(id="made").text
+    assert (PATH, 201, "My <CI>") == (power.path, power.status, power.page.all("h2")[1].text)
+    assert "Copy it now. It is shown this once" in power.page.one("main").text
+    assert [["My <CI>", "Active", "What a power user may do"]] == cards(power.page)
+    expires = datetime.fromisoformat(power.page.all("time")[1].attributes["datetime"])
+    assert abs(expires - datetime.now(UTC) - timedelta(days=30)) < timedelta(minutes=1)
+    assert await is_accepted(power, token)
+    assert token not in caplog.text
+    await power.open(PATH)
+    assert (200, False) == (power.status, token in power.page.text)
+
+
+async def test_a_token_lives_as_long_as_the_server_says(database_url, serve, provider, new_browser):
+    """Unless another time is chosen; the form tells which it is."""
+    settings = {**environment(provider, database_url), "BODHI_API_TOKEN_LIFETIME": "3600"}
+    power = await (await new_browser(await serve(**settings))).log_in(provider, "power")
+    await power.open(PATH)
+    choices = [option.text for option in power.page.all("select")[1].all("option")]
+    assert ["In 1 hour", "In 7 days", "In 30 days", "In 90 days", "In 365 days"] == choices
+
+    await power.press("Make the token")
+
+    assert [["Without a name", "Active", "What a user may do"]] == cards(power.page)
+    made, expires = (datetime.fromisoformat(time.attributes["datetime"]) for time in power.page.all("time"))
+    assert timedelta(hours=1) == expires - made
+
+
+async def test_htmx_puts_a_new_token_above_the_others(power):
+    """With the focus on it, and a button that copies it where there are scripts."""
+    await power.open(PATH)
+    form = power.page.one("form", **{"class": "fields"}).attributes
+    assert (PATH, "#tokens") == (form["hx-post"], form["hx-target"])
+
+    response = await power.client.post(PATH, headers=HTMX, data={"scope": "scope_token_user"})
+
+    part = read(await response.text())
+    assert (201, "no-store") == (response.status, response.headers["Cache-Control"])
+    assert {"tabindex": "-1", "autofocus": ""}.items() <= part.all("article")[0].attributes.items()
+    assert "made" == part.all("button")[0].attributes["data-copies"]
+    assert await is_accepted(power, part.one(id="made").text)
+
+
+async def test_an_own_token_is_made_inactive(power):
+    """At once, and said in its place; then there is nothing more to do."""
+    await power.open(PATH)
+    await power.press("Make the token", name="first")
+    first = power.page.one(id="made").text
+    await power.press("Make the token", name="second")
+
+    await power.press("Make this token inactive")
+    assert (PATH, "Inactive. Programs that use it are refused.") == (power.path, power.page.one(id="notice").text)
+    assert [["second", "Inactive"], ["first", "Active"]] == [card[:2] for card in cards(power.page)]
+    button = next(one for one in power.page.all("button") if one.text == "Make this token inactive").attributes
+    response = await power.client.post(button["hx-post"], headers=HTMX)
+
+    assert (200, "Inactive. Programs that use it are refused.") == (response.status, read(await response.text()).text)
+    assert not await is_accepted(power, first)
+    assert 404 == (await power.client.post(button["hx-post"], headers=HTMX)).status
+
+
+async def test_nobody_s_tokens_but_ones_own(power, make):
+    """They are not listed, and an id alone ends none."""
+    foreign = await make("ann", name="foreign")
+    await power.open(PATH)
+    assert [] == cards(power.page)
+
+    headers = {**HTML, "Sec-Fetch-Site": "same-origin"}
+    for token_id, status in ((foreign, 404), ("00000000-0000-0000-0000-000000000000", 404), ("x", 400)):
+        assert status == (await power.client.post(f"{PATH}/{token_id}/disable", headers=headers)).status
+    assert 403 == (await power.client.post(f"{ALL}/{foreign}/disable", headers=headers)).status
+
+
+async def test_many_own_tokens_are_on_several_pages(power, make, provider):
+    """The newest first."""
+    for number in range(31):
+        await make(provider.person("power").user_id, name=f"token {number}")
+    await power.open(PATH)
+    assert ("token 30", 30) == (cards(power.page)[0][0], len(cards(power.page)))
+
+    await power.follow("Show older ones")
+
+    assert [["token 0", "Active", "What a user may do"]] == cards(power.page)
+    assert "Show older ones" not in power.page.text
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"scope": "scope_token_manager"},
+        {"scope": "scope_token_user", "days": "1"},
+        {"scope": "scope_token_user", "name": "x" * 101},
+        {"scope": "scope_token_user", "name": "\0"},
+        {},
+    ],
+)
+async def test_nonsense_is_refused(power, data):
+    """And no token is made."""
+    headers = {**HTML, "Sec-Fetch-Site": "same-origin"}
+    assert 400 == (await power.client.post(PATH, headers=headers, data=data)).status
+    await power.open(PATH)
+    assert [] == cards(power.page)
+
+
+@pytest.mark.parametrize(("user", "status"), [(None, 401), ("user", 403)])
+async def test_own_tokens_are_for_power_users(browser, provider, user, status):
+    """As those of the API are."""
+    if user:
+        await browser.log_in(provider, user)
+        assert "Tokens" not in [link.text for link in browser.page.all("a")]
+    await browser.open(PATH)
+    assert status == browser.status
+
+
+async def test_administrators_see_everybody_s_tokens(admin, make, database_url):
+    """With whose they are, what they may do, and how they stand; the name is text whatever it holds."""
+    await make("ann", name=HOSTILE)
+    async with open_database(database_url) as database:
+        owner = SessionUser("<b>&/", "bob", Role.ADMIN, "token")
+        long_ago = ApiTokens(database, clock=lambda: 0, default_lifetime_seconds=60)
+        await long_ago.create(owner, scope=TokenScope.POWER_USER)
+    await admin.open("/ui/admin")
+    await admin.follow("API tokens")
+
+    first, second = admin.page.all("article")
+    assert (" ".join(HOSTILE.split()), "Without a name") == (first.one("h2").text, second.one("h2").text)
+    assert ["ann", "Active", "What a user may do"] == [value.text for value in first.all("dd")[:3]]
+    assert ["<b>&/", "Expired", "What a power user may do"] == [value.text for value in second.all("dd")[:3]]
+    await admin.follow("<b>&/")
+    assert (200, "<b>&/") == (admin.status, admin.page.one("h1").text)
+
+
+async def test_administrators_make_tokens_inactive(admin, make, caplog, provider):
+    """Whoever's it is; the log says who did it."""
+    token_id, other = await make("ann"), await make("bob")
+    await admin.open(ALL)
+    with caplog.at_level(logging.INFO, "bodhi.server.tokens.service"):
+        await admin.press("Make this token inactive")
+
+    assert (ALL, "Inactive. Programs that use it are refused.") == (admin.path, admin.page.one(id="notice").text)
+    assert ["Inactive", "Active"] == [card.all("dd")[1].text for card in admin.page.all("article")]
+    record = [one for one in caplog.records if one.name == "bodhi.server.tokens.service"][-1]
+    admin_id = provider.person("admin").user_id
+    assert f"an API token was made inactive: {token_id}, by {admin_id}" == record.getMessage()
+    assert {"by": admin_id} == record.fields
+    # With whose it is only that one's.
+    assert 404 == (await admin.client.post(f"{ALL}/{other}/disable?id=ann", headers=HTMX)).status
+    response = await admin.client.post(f"{ALL}/{other}/disable?id=bob", headers=HTMX)
+    assert (200, "Inactive. Programs that use it are refused.") == (response.status, read(await response.text()).text)
+
+
+async def test_many_tokens_are_on_several_pages(admin, make):
+    """Oldest first, of one person where one is asked for."""
+    for number in range(32):
+        await make("a&b" if number else "bob", name=f"token {number}")
+    await admin.open(f"{ALL}?id=a%26b")
+    assert ("token 1", 30) == (admin.page.all("h2")[0].text, len(admin.page.all("article")))
+
+    await admin.follow("Show newer ones")
+
+    assert ["token 31"] == [title.text for title in admin.page.all("h2")]

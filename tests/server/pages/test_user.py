@@ -1,0 +1,309 @@
+import logging
+
+import pytest
+from yarl import URL
+
+from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.profiles import PROFILES
+from bodhi.server.access.scopes import Role, TokenScope
+from bodhi.server.tokens.service import API_TOKENS
+from bodhi.session import SESSIONS
+from bodhi.session.records import Device
+from server.pages.browser import HTML
+from server.pages.conftest import environment
+from support.markup import read
+
+PATH = "/ui/admin/person"
+HTMX = {"HX-Request": "true", "Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
+FIREFOX = Device("192.0.2.7", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
+HANDLE = "A" * 16
+ALL, ONE = f"{PATH}/end-all", PATH + "/sessions/{}/end"
+
+
+@pytest.fixture
+async def manager(server, provider, new_browser):
+    """The browser of a manager."""
+    return await (await new_browser(server)).log_in(provider, "manager")
+
+
+@pytest.fixture
+async def user(server, provider, new_browser):
+    """The browser of somebody without powers."""
+    return await (await new_browser(server)).log_in(provider, "user")
+
+
+def address(path, user_id, **values):
+    """The address of something about that person."""
+    return str(URL.build(path=path, query={"id": user_id, **values}))
+
+
+async def handles(server, user_id):
+    """The person's live sessions."""
+    return await server.app[SESSIONS].get_session_ids_for_user(user_id)
+
+
+async def open_person(browser, name):
+    """Goes the way that leads there from the start."""
+    await browser.open("/ui")
+    await browser.follow("Admin")
+    await browser.follow(name)
+
+
+async def test_a_person_is_shown_with_their_sessions(server, provider, manager, user):
+    """Who they are, and where they are logged in."""
+    user_id = provider.person("user").user_id
+    await server.app[SESSIONS].create({"user_id": user_id}, device=FIREFOX)
+
+    await open_person(manager, "user")
+
+    assert (200, "user") == (manager.status, manager.page.one("h1").text)
+    about, *sessions = manager.page.all("article")
+    assert {"User", user_id} <= {value.text for value in about.all("dd")}
+    assert "Sessions 2" == manager.page.one(id="sessions-title").text
+    assert ["Python", "Firefox on Linux"] == [session.one("h3").text for session in sessions]
+    assert "192.0.2.7" in sessions[1].text
+    assert "2 sessions end at once, and they have to log in again." in manager.page.one("main").text
+
+
+async def test_one_session_is_ended_after_a_second_step(server, provider, manager, user, caplog):
+    """That browser is logged out; the log says who did it, to whom and why."""
+    user_id = provider.person("user").user_id
+    other = (await server.app[SESSIONS].create({"user_id": user_id}, device=FIREFOX))[1].handle
+    await open_person(manager, "user")
+    (card,) = [one for one in manager.page.all("article") if one.text.startswith("Python")]
+    details = card.one("details")
+    assert ("End", "open" in details.attributes) == (details.one("summary").text, False)
+
+    with caplog.at_level(logging.INFO, "bodhi.session.endings"):
+        await manager._go("POST", details.one("form").attributes["action"], {**HTML, "Sec-Fetch-Site": "same-origin"})
+
+    assert (PATH, "Ended. That browser is logged out.") == (manager.path, manager.page.one(id="notice").text)
+    assert [other] == await handles(server, user_id)
+    await user.open("/ui")
+    assert "/ui/login" == user.path
+    told = [record.fields for record in caplog.records if record.name == "bodhi.session.endings"]
+    manager_id = provider.person("manager").user_id
+    assert [("revoked", 1, user_id, manager_id)] == [
+        (one["reason"], one["ended"], one["user_id"], one["by"]) for one in told
+    ]
+
+
+async def test_all_sessions_of_somebody_are_ended(server, provider, manager, user):
+    """And nobody else's."""
+    user_id = provider.person("user").user_id
+    for _ in range(3):
+        await server.app[SESSIONS].create({"user_id": user_id})
+    await open_person(manager, "user")
+
+    await manager.press("End all sessions")
+
+    assert (PATH, "Ended. They are logged out everywhere.") == (manager.path, manager.page.one(id="notice").text)
+    assert "Logged in nowhere." in manager.page.one("main").text
+    assert "End all" not in manager.page.text
+    assert [] == await handles(server, user_id)
+    await user.open("/ui")
+    assert "/ui/login" == user.path
+
+
+async def test_htmx_puts_what_was_done_in_its_place(server, provider, manager, user):
+    """Together with the sessions that are left, and the focus on the words."""
+    user_id = provider.person("user").user_id
+    for _ in range(2):
+        await server.app[SESSIONS].create({"user_id": user_id})
+    await open_person(manager, "user")
+    (handle, *_) = await handles(server, user_id)
+    buttons = {one.attributes["hx-post"]: one.attributes for one in manager.page.all("button")[1:]}
+
+    one = address(ONE.format(handle), user_id)
+    assert ("#sessions", "outerHTML") == (buttons[one]["hx-target"], buttons[one]["hx-swap"])
+    response = await manager.client.post(one, headers=HTMX)
+    part = read(await response.text())
+    assert (200, "Ended. That browser is logged out.") == (response.status, part.one("p", tabindex="-1").text)
+    assert ("Sessions 2", 2) == (part.one("h2").text, len(part.all("article")))
+
+    everything = address(ALL, user_id)
+    assert ("#sessions", "outerHTML") == (buttons[everything]["hx-target"], buttons[everything]["hx-swap"])
+    response = await manager.client.post(everything, headers=HTMX)
+    part = read(await response.text())
+    assert "Ended. They are logged out everywhere." == part.one("p", tabindex="-1").text
+    assert "sessions" == part.all("section")[0].attributes["id"]
+    assert ([], []) == (part.all("article"), await handles(server, user_id))
+
+
+async def test_who_ends_their_own_sessions_logs_in_again(server, provider, manager):
+    """One says which it is; both lead to the login page, with htmx as well."""
+    manager_id = provider.person("manager").user_id
+    await open_person(manager, "manager")
+    assert "Python This one" == manager.page.one("h3").text
+    assert "you are logged out here, too" in manager.page.one("main").text
+
+    await manager.press("End this session")
+    assert "/ui/login" == manager.path
+    await manager.log_in(provider, "manager")
+    await open_person(manager, "manager")
+    await manager.press("End all sessions")
+    assert "/ui/login" == manager.path
+    await manager.log_in(provider, "manager")
+    response = await manager.client.post(address(ALL, manager_id), headers=HTMX)
+
+    assert ("/ui/login", "") == (response.headers["HX-Redirect"], await response.text())
+    assert [] == await handles(server, manager_id)
+    await manager.open("/ui")
+    assert "/ui/login" == manager.path
+
+
+async def test_a_role_is_changed(server, provider, manager, user):
+    """Up to the one's own; whoever gets it logs in again. Nobody does so to themselves here."""
+    await open_person(manager, "user")
+    assert ["User", "Power user", "Manager"] == [option.text for option in manager.page.one("select").all("option")]
+    assert "Remove" not in [summary.text for summary in manager.page.all("summary")]
+
+    await manager.press("Change role", role="resource_power_user")
+
+    assert "Changed. They get the role when they log in again." == manager.page.one(id="notice").text
+    assert "Power user" == manager.page.all("dd")[0].text
+    await user.open("/ui")
+    assert "/ui/login" == user.path
+    await manager.press("Change role", role="resource_admin")
+    assert 400 == manager.status
+    await open_person(manager, "manager")
+    assert [] == manager.page.all("select")
+
+
+async def test_administrators_remove_people(server, provider, new_browser, user):
+    """With everything that they have here."""
+    admin = await (await new_browser(server)).log_in(provider, "admin")
+    user_id = provider.person("user").user_id
+    await open_person(admin, "user")
+
+    await admin.press("Remove this person")
+
+    assert "Removed. They have no role, no session" in admin.page.one(id="notice").text
+    assert ("Removed", []) == (admin.page.all("dd")[0].text, await handles(server, user_id))
+    response = await admin.client.post(address(f"{PATH}/remove", user_id), headers=HTMX)
+    assert f"{PATH}?id={user_id}&done=removed" == response.headers["HX-Redirect"]
+
+
+async def test_what_the_provider_cannot_do_is_not_offered(database_url, serve, provider, new_browser):
+    """Roles are changed there."""
+    server = await serve(**{**environment(provider, database_url), "BODHI_AUTH_MANAGEMENT": "false"})
+    await server.app[PROFILES].note("ann", "ann", None)
+    admin = await (await new_browser(server)).log_in(provider, "admin")
+    await admin.open(address(PATH, "ann"))
+
+    assert (200, []) == (admin.status, admin.page.all("select"))
+    assert "Remove" not in admin.page.text
+
+
+async def test_administrators_see_somebody_s_api_tokens(server, provider, new_browser, manager):
+    """A few, with a way to the others; managers see none."""
+    tokens, owner = server.app[API_TOKENS], SessionUser("a&b", "ann", Role.USER, "token")
+    for number in range(11):
+        await tokens.create(owner, scope=TokenScope.USER, name=f"token {number:02}")
+    await tokens.create(SessionUser("another", "bob", Role.USER, "token"), scope=TokenScope.USER, name="bob's")
+    admin = await (await new_browser(server)).log_in(provider, "admin")
+
+    await manager.open(address(PATH, "a&b"))
+    assert "API tokens" not in manager.page.text
+    await admin.open(address(PATH, "a&b"))
+    assert [f"token {number:02}" for number in range(10)] == [title.text for title in admin.page.all("h3")]
+    await admin.press("Make this token inactive")
+    assert ("/ui/admin/tokens", "Inactive. Programs that use it are refused.") == (
+        admin.path,
+        admin.page.one(id="notice").text,
+    )
+    assert [f"token {number:02}" for number in range(11)] == [title.text for title in admin.page.all("h2")]
+    await admin.open(address(PATH, "a&b"))
+    await admin.follow("Show all of them")
+    assert 11 == len(admin.page.all("article"))
+
+
+async def test_nobody_reaches_above_themselves(server, provider, new_browser, manager):
+    """A manager does not see an administrator's sessions, and ends none."""
+    admin = await (await new_browser(server)).log_in(provider, "admin")
+    admin_id = provider.person("admin").user_id
+    (handle,) = await handles(server, admin_id)
+
+    await manager.open(address(PATH, admin_id))
+    assert (403, "Not allowed") == (manager.status, manager.page.one("h1").text)
+    for path in (ALL, ONE.format(handle), f"{PATH}/role", f"{PATH}/remove"):
+        response = await manager.client.post(
+            address(path, admin_id),
+            headers={**HTML, "Sec-Fetch-Site": "same-origin"},
+            data={"role": "resource_user"},
+            allow_redirects=False,
+        )
+        assert 403 == response.status
+    assert [handle] == await handles(server, admin_id)
+
+    await open_person(admin, "manager")
+    await admin.press("End all sessions")
+    await manager.open("/ui")
+    assert "/ui/login" == manager.path
+
+
+async def test_a_session_is_its_owner_s_alone(server, provider, new_browser, manager, user):
+    """An administrator's is not ended as somebody else's, whose name a manager may give."""
+    await (await new_browser(server)).log_in(provider, "admin")
+    (handle,) = await handles(server, provider.person("admin").user_id)
+    for one in (handle, HANDLE, "x", "%00"):
+        response = await manager.client.post(
+            f"{ONE.format(one)}?id={provider.person('user').user_id}",
+            headers={**HTML, "Sec-Fetch-Site": "same-origin"},
+        )
+        assert (404, True) == (response.status, "There is no such session." in await response.text())
+    assert [handle] == await handles(server, provider.person("admin").user_id)
+
+
+async def test_who_was_never_seen_may_have_sessions(server, manager):
+    """Those that were brought along from elsewhere, say."""
+    await server.app[SESSIONS].create({"user_id": "a/b ../%2F"})
+
+    await manager.open(address(PATH, "a/b ../%2F"))
+
+    assert (200, "a/b ../%2F") == (manager.status, manager.page.one("h1").text)
+    assert "Never seen here" in manager.page.one("main").text
+    await manager.press("End this session")
+    assert ("Logged in nowhere." in manager.page.text, []) == (True, await handles(server, "a/b ../%2F"))
+
+
+@pytest.mark.parametrize("path", [PATH, f"{PATH}/end-all", f"{PATH}/sessions/{HANDLE}/end"])
+async def test_somebody_unknown_is_not_looked_for_at_the_provider(provider, manager, path):
+    """Whom there is nothing of here has no page."""
+    before = provider.counts["users"]
+    send = manager.client.get if path == PATH else manager.client.post
+    response = await send(address(path, "nobody-knows"), headers={**HTML, "Sec-Fetch-Site": "same-origin"})
+
+    assert (404, True) == (response.status, "There is no such user." in await response.text())
+    assert before == provider.counts["users"]
+
+
+async def test_many_sessions_are_on_several_pages(server, manager):
+    """A link leads on, to whom it may be."""
+    for _ in range(31):
+        await server.app[SESSIONS].create({"user_id": "a&b"})
+    await manager.open(address(PATH, "a&b"))
+    assert ("Sessions 31", 30) == (manager.page.one(id="sessions-title").text, len(manager.page.all("h3")))
+
+    await manager.follow("Show those that began later")
+
+    assert ("a&b", 1) == (manager.page.one("h1").text, len(manager.page.all("h3")))
+
+
+@pytest.mark.parametrize("query", ["", "?id=", "?id=%00", "?id=a&id=b", "?id=a&after=nonsense", "?id=a&done=what"])
+async def test_nonsense_is_refused(server, manager, query):
+    """On a page."""
+    await server.app[PROFILES].note("a", "ann", None)
+    await manager.open(PATH + query)
+
+    assert (400, "That did not work") == (manager.status, manager.page.one("h1").text)
+
+
+async def test_link_on_another_site_leads_on_to_the_page(provider, manager, user):
+    """A colleague's message has the link; the cookie comes with the next step."""
+    user_id = provider.person("user").user_id
+    await manager.open(address(PATH, user_id, done="all"), site="cross-site")
+    await manager.follow("Continue")
+
+    assert (PATH, 200, "user") == (manager.path, manager.status, manager.page.one("h1").text)
+    assert "" == manager.page.one(id="notice").text

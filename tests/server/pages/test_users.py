@@ -1,0 +1,162 @@
+import pytest
+
+from bodhi.server.access.profiles import PROFILES
+from bodhi.server.access.scopes import Role
+from server.pages.browser import HTML
+from support.markup import read
+
+PATH = "/ui/admin"
+HTMX = {"HX-Request": "true", "Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
+HOSTILE = "<script>alert(1)</script> \N{RIGHT-TO-LEFT OVERRIDE}gnp.exe \N{GRINNING FACE}\n" + "x" * 300
+HOSTILE_ID = "../a b%2F&c=<d>\"'"
+
+
+@pytest.fixture
+async def manager(server, provider, new_browser):
+    """The browser of a manager."""
+    return await (await new_browser(server)).log_in(provider, "manager")
+
+
+@pytest.fixture
+def people(server):
+    """The people this server has seen."""
+    return server.app[PROFILES]
+
+
+def rows(page):
+    """The table as it is read, without the ids below the names."""
+    (table,) = page.all("table")
+    assert ["Username", "Role", "Sessions", "Last seen"] == [cell.text for cell in table.one("thead").all("th")]
+    cells = ([row.one("th").all("bdi")[0], *row.all("td")[:2]] for row in table.one("tbody").all("tr"))
+    return [[cell.text for cell in row] for row in cells]
+
+
+async def test_managers_see_who_was_here(server, provider, new_browser, manager, people):
+    """By name, with their role and how many sessions they have; of those above them not how many."""
+    for username in ("user", "user", "admin", "nobody"):
+        await (await new_browser(server)).log_in(provider, username)
+    await people.remove("gone")
+
+    await manager.open("/ui")
+    await manager.follow("Admin")
+
+    assert (PATH, 200, "People") == (manager.path, manager.status, manager.page.one("h1").text)
+    assert [
+        ["Without a name", "Removed", "0"],
+        ["admin", "Administrator", "Above you"],
+        ["manager", "Manager", "1"],
+        ["nobody", "No role yet", "1"],
+        ["user", "User", "2"],
+    ] == rows(manager.page)
+    assert "5 people." in manager.page.one("main").text
+    assert "admin" not in [link.text for link in manager.page.all("a")]
+    assert ["Never"] + [True] * 4 == [
+        cell.all("time")[0].attributes["datetime"].endswith("Z") if cell.all("time") else cell.text
+        for cell in manager.page.all("td", **{"data-label": "Last seen"})
+    ]
+
+
+async def test_somebody_is_looked_for(manager, people):
+    """By a form that works without a script; the text stays in it."""
+    await people.note("id-1", "Ann", Role.USER)
+    await manager.open(PATH)
+    form = manager.page.one("search").one("form")
+    assert ("get", PATH, "q") == (
+        form.attributes["method"],
+        form.attributes["action"],
+        form.one("input").attributes["name"],
+    )
+
+    await manager.open(f"{PATH}?q=+aNN")
+
+    assert [["Ann", "User", "0"]] == rows(manager.page)
+    assert "One person with “ aNN ” in the username or user ID" in manager.page.one("main").text
+    assert "aNN" == manager.page.one("input").attributes["value"]
+    await manager.open(f"{PATH}?q=%25")
+    assert ([], 200) == (manager.page.all("table"), manager.status)
+    assert "Nobody has such a username or user ID." in manager.page.one("main").text
+
+
+async def test_htmx_gets_the_list_alone(manager, people):
+    """In the place of the old one, with the focus on how many there are."""
+    await people.note("id-1", "Ann", Role.USER)
+    await manager.open(PATH)
+    form = manager.page.one("search").one("form").attributes
+    assert (PATH, "#people") == (form["hx-get"], form["hx-target"])
+    assert manager.page.one("div", id="people").all("table")
+
+    response = await manager.client.get(f"{PATH}?q=ann", headers=HTMX)
+
+    part = read(await response.text())
+    assert [["Ann", "User", "0"]] == rows(part)
+    assert {"tabindex": "-1", "autofocus": ""}.items() <= part.all("p")[0].attributes.items()
+
+
+async def test_many_people_are_on_several_pages(manager, people):
+    """What is looked for is looked for on the next one, too; nobody is there twice."""
+    for number in range(35):
+        await people.note(f"a&b {number:02}", f"ann {number:02}", None)
+        await people.note(f"c {number:02}", f"ann & bob {number:02}", None)
+
+    await manager.open(f"{PATH}?q=n+%26+b")
+    first = rows(manager.page)
+    assert "The first 30 whose username or user ID has “ n & b ” in it." in manager.page.one("main").text
+    await manager.follow("Show the next ones")
+
+    assert "5 people more" in manager.page.one("main").text
+    assert [f"ann & bob {number:02}" for number in range(35)] == [row[0] for row in first + rows(manager.page)]
+
+
+async def test_names_and_ids_are_text_whatever_they_hold(manager, people):
+    """Each for itself: no letter of a name changes how what comes after it is read."""
+    await people.note(HOSTILE_ID, HOSTILE, Role.USER)
+
+    await manager.open(f"{PATH}?q=..%2FA")
+
+    row = manager.page.one("tbody").one("tr")
+    assert [" ".join(HOSTILE.split()), HOSTILE_ID] == [text.text for text in row.all("bdi")]
+    await manager.open(row.one("a").attributes["href"], site="same-origin")
+    assert (200, HOSTILE_ID) == (manager.status, manager.page.one("code").text)
+    assert " ".join(HOSTILE.split()) == manager.page.one("h1").text
+
+
+@pytest.mark.parametrize("query", ["q=%00", f"q={'x' * 101}", "q=a&q=b", "after=", "after=%0A"])
+async def test_nonsense_is_refused(manager, query):
+    """On a page."""
+    await manager.open(f"{PATH}?{query}")
+
+    assert (400, "That did not work") == (manager.status, manager.page.one("h1").text)
+
+
+@pytest.mark.parametrize(
+    ("user", "status", "title"),
+    [(None, 401, "Log in first"), ("power", 403, "Not allowed"), ("nobody", 401, "Not allowed")],
+)
+async def test_pages_are_for_managers(browser, provider, user, status, title):
+    """Others do not find them in the bar, either."""
+    if user:
+        await browser.log_in(provider, user)
+        assert "Admin" not in [link.text for link in browser.page.all("a")]
+
+    for path in (PATH, f"{PATH}/person?id=x"):
+        await browser.open(path)
+        assert (status, title) == (browser.status, browser.page.one("h1").text)
+        assert f"{title}." not in browser.page.one("main").text  # which says more than that once more
+    for path in ("person/end-all?id=x", f"person/sessions/{'A' * 16}/end?id=x"):
+        headers = {**HTML, "Sec-Fetch-Site": "same-origin"}
+        assert status == (await browser.client.post(f"{PATH}/{path}", headers=headers)).status
+
+
+async def test_every_role_has_its_pages(server, provider, new_browser):
+    """Managers decide about people; the server is the administrators'."""
+    for user, titles in {
+        "manager": ["People", "Access requests"],
+        "admin": ["People", "All sessions", "Access requests", "API tokens", "Settings", "Activity"],
+    }.items():
+        browser = await (await new_browser(server)).log_in(provider, user)
+        await browser.open(PATH)
+        area = browser.page.one("nav", **{"aria-label": "Administration"})
+        assert titles == [link.text for link in area.all("a")]
+        for link in area.all("a"):
+            await browser.open(link.attributes["href"], site="same-origin")
+            assert (200, link.text) == (browser.status, browser.page.one("h1").text)
