@@ -24,7 +24,7 @@ LIMIT_SECONDS = 60.0  # a program under valgrind is some fifty times slower
 Setup = Callable[[web.Application], None]
 
 
-async def open_sessions(kind: str, url: str, stack: AsyncExitStack) -> Setup:
+async def _open_sessions(kind: str, url: str, stack: AsyncExitStack) -> Setup:
     """What gives an application sessions of this *kind*, opened until *stack* closes."""
     if kind == "none":
         return lambda _: None
@@ -99,10 +99,10 @@ def _peer(storage: Any) -> Setup:
     return lambda app: aiohttp_session.setup(app, storage)
 
 
-def with_handlers(app: web.Application, kind: str) -> None:
-    """Adds ``/seed``, ``/read`` and ``/write``; without sessions ``/read`` alone, to the verifier its own.
+def _add_handlers(app: web.Application, kind: str) -> None:
+    """Add ``/seed``, ``/read`` and ``/write``; ``/read`` alone without sessions; the verifier's own to the verifier.
 
-    A floor has got its own handlers already.
+    A floor brings its handlers.
     """
     if kind in _FLOORS:
         return
@@ -139,17 +139,28 @@ async def _plain(_: web.Request) -> web.Response:
     return web.Response(text="user-000000")
 
 
+async def start(app: web.Application, stack: AsyncExitStack) -> web.AppRunner:
+    """The runner of an application that has been started, until *stack* closes."""
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    return runner
+
+
+async def start_candidate(kind: str, url: str, stack: AsyncExitStack) -> web.AppRunner:
+    """An application with sessions of this *kind*, started until *stack* closes."""
+    app = web.Application()
+    (await _open_sessions(kind, url, stack))(app)
+    _add_handlers(app, kind)
+    return await start(app, stack)
+
+
 async def serve(kind: str, url: str) -> None:
     """Serve until standard input ends."""
     ended = asyncio.Event()
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ended.set)
     async with AsyncExitStack() as stack:
-        app = web.Application()
-        (await open_sessions(kind, url, stack))(app)
-        with_handlers(app, kind)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
+        runner = await start_candidate(kind, url, stack)
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         print(runner.addresses[0][1], flush=True)
         await ended.wait()

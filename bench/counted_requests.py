@@ -10,9 +10,7 @@ import json
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
-from aiohttp import web
-
-from bench.application import open_sessions, with_handlers
+from bench.application import start_candidate
 from bench.callgrind import Marks
 from bench.one_request import Client
 
@@ -24,12 +22,7 @@ async def count(kind: str, url: str, requests: int) -> None:
     """Reads, and writes where there are sessions, with so many of them in flight."""
     marks = Marks()
     async with AsyncExitStack() as stack:
-        app = web.Application()
-        (await open_sessions(kind, url, stack))(app)
-        with_handlers(app, kind)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
+        runner = await start_candidate(kind, url, stack)
         clients = [Client(runner, ()) for _ in range(max(IN_FLIGHT))]
         has_sessions = kind != "none"
         if has_sessions:

@@ -1,17 +1,20 @@
-"""What is to be reached: ratios within one run, since absolute figures say more about the machine than about bodhi."""
+"""The goals: ratios within one run, since absolute figures say more about the machine than about bodhi."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
+
+Sense = Literal["at least", "at most"]
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """One row of the table: a figure by name, and how large or small it is to be."""
+    """One row of the table: the name of a figure, and its limit."""
 
     figure: str
     title: str
     limit: float
-    sense: Literal["at least", "at most"]
+    sense: Sense
     unit: str = "x"
 
     def is_met_by(self, value: float) -> bool:
@@ -20,76 +23,85 @@ class Goal:
         return shown >= self.limit if self.sense == "at least" else shown <= self.limit
 
 
-def _at_least(figure: str, title: str, limit: float, unit: str = "x") -> Goal:
-    return Goal(figure, title, limit, "at least", unit)
-
-
-def _at_most(figure: str, title: str, limit: float, unit: str = "x") -> Goal:
-    return Goal(figure, title, limit, "at most", unit)
-
-
 DATABASES = {"postgres": "PostgreSQL", "sqlite": "SQLite"}
-GOALS = (
-    _at_least("http read postgres 4", "HTTP read, PostgreSQL / Redis, 4 connections", 2.0),
-    _at_least("http read postgres 32", "HTTP read, PostgreSQL / Redis, 32 connections", 2.7),
-    _at_least("http write postgres 4", "HTTP write, PostgreSQL durable / Redis, 4 connections", 1.2),
-    _at_least("http write postgres 32", "HTTP write, PostgreSQL durable / Redis, 32 connections", 2.8),
-    _at_least("http read sqlite 4", "HTTP read, SQLite / Redis, 4 connections", 2.0),
-    _at_least("http read sqlite 32", "HTTP read, SQLite / Redis, 32 connections", 2.6),
-    _at_least("http write sqlite 32", "HTTP write, SQLite / Redis, 32 connections", 2.2),
-    *(
-        _at_most(f"http cpu {what} {name} {at}", f"server CPU, HTTP {what}, {title} / floor, {at} connections", limit)
-        for name, title in DATABASES.items()
-        for what, limit in (("read", 1.15), ("write", 1.20))
-        for at in (4, 32)
-    ),
-    *(
-        _at_most(f"instructions {what} {name} {at}", f"instructions, {what}, {title} / floor, {at} in flight", limit)
-        for name, title in DATABASES.items()
-        for what, limit in (("read", 1.10), ("write", 1.15))
-        for at in (1, 4, 32)
-    ),
-    _at_most("instructions ping", "instructions, GET /ping / aiohttp with one middleware", 1.25),
-    _at_most("calls read functions", "functions of bodhi that a session's read enters", 25, "functions"),
-    _at_most("calls read files", "... in so many files", 10, "files"),
-    _at_most("calls write functions", "functions of bodhi that a session's save enters", 38, "functions"),
-    _at_most("calls write files", "... in so many files", 12, "files"),
-    _at_most("calls ping functions", "functions of bodhi that GET /ping enters", 12, "functions"),
-    _at_most("calls callback functions", "functions of bodhi that the callback of a login enters", 150, "functions"),
-    _at_most("calls callback files", "... in so many files", 40, "files"),
-    _at_least("load postgres 1", "PostgreSQL load through the store / raw prepared fetchrow, 1 in flight", 1.0),
-    _at_least("load postgres 16", "PostgreSQL load through the store / raw prepared fetchrow, 16 in flight", 1.8),
-    _at_least("load postgres 64", "PostgreSQL load through the store / raw prepared fetchrow, 64 in flight", 2.5),
-    _at_least("load sqlite 1", "SQLite load through the store / naive aiosqlite, 1 in flight", 2.5),
-    _at_least("load sqlite 16", "SQLite load through the store / naive aiosqlite, 16 in flight", 3.9),
-    _at_most("load p99 sqlite", "SQLite load p99 with 8 writers / one shared connection", 0.05),
-    _at_least("gate session", "behind a gate / the same handler without one, a session's request", 0.85),
-    _at_least("gate token", "behind a gate / the same handler without one, an API token's request", 0.85),
-    _at_least("verify postgres 4", "verify, PostgreSQL / logins in Redis, 4 connections", 2.5),
-    _at_least("verify postgres 32", "verify, PostgreSQL / logins in Redis, 32 connections", 2.5),
-    _at_least("verify sqlite 4", "verify, SQLite / logins in Redis, 4 connections", 2.5),
-    _at_least("verify sqlite 32", "verify, SQLite / logins in Redis, 32 connections", 2.5),
-    _at_most("page postgres", "longest page of a user's 10,000 sessions, PostgreSQL", 20, "ms"),
-    _at_most("page sqlite", "longest page of a user's 10,000 sessions, SQLite", 20, "ms"),
-    _at_most("clear sqlite", "longest other request while a user's 10,000 sessions end, SQLite", 50, "ms"),
-    _at_most(
-        "revocation postgres", "end of a session to the close of its websocket elsewhere, p99, PostgreSQL", 1, "s"
-    ),
-    _at_most("revocation postgres without LISTEN", "the same without LISTEN, as behind PgBouncer", 1, "s"),
-    _at_most("revocation sqlite", "the same, SQLite", 1, "s"),
-    _at_most("growth postgres", "PostgreSQL load p50, many rows / 10,000 rows", 1.1),
-    _at_most("growth sqlite", "SQLite load p50, many rows / 10,000 rows", 1.8),
-    _at_most("stall postgres", "longest stall of a save while all of them expire, PostgreSQL", 20, "ms"),
-    _at_most("stall sqlite", "longest stall of a save while all of them expire, SQLite", 50, "ms"),
-    _at_least("copy to postgres", "sessions copied from SQLite to PostgreSQL, thousands a second", 20, "k/s"),
-    _at_least("copy to sqlite", "sessions copied from PostgreSQL to SQLite, thousands a second", 20, "k/s"),
-    _at_most("copy memory postgres", "memory that copying to PostgreSQL takes", 30, "MB"),
-    _at_most("copy memory sqlite", "memory that copying to SQLite takes", 30, "MB"),
-    _at_most(
-        "dump memory postgres", "memory by which a dump grows after its first 10,000 sessions, PostgreSQL", 5, "MB"
-    ),
-    _at_most("dump memory sqlite", "the same, SQLite", 5, "MB"),
-    _at_most("memory sqlite", "memory of a server process over aiohttp alone, SQLite", 15, "MB"),
-    _at_most("memory postgres", "memory of a server process over aiohttp alone, PostgreSQL", 15, "MB"),
-    _at_most("start sqlite", "start to first answer, SQLite", 0.5, "s"),
+# The limit of each variant of a figure: a database, a concurrency, or both.
+Limits = Mapping[tuple[str | int, ...], float]
+
+
+def both(limit: float, concurrencies: Iterable[int] = ()) -> Limits:
+    """The same limit on both databases, at each of the *concurrencies* if there are any."""
+    ends: list[tuple[int, ...]] = [(at,) for at in concurrencies] or [()]
+    return {(name, *end): limit for name in DATABASES for end in ends}
+
+
+def at(limits: Mapping[str | int, float]) -> Limits:
+    """A limit for each database or concurrency."""
+    return {(variant,): limit for variant, limit in limits.items()}
+
+
+def goals(sense: Sense, figure: str, title: str, limits: Limits | float, unit: str = "x") -> Iterable[Goal]:
+    """A goal for each variant in *limits*, which fills the gaps in *figure* and *title*."""
+    variants = limits if isinstance(limits, Mapping) else {(): limits}
+    for variant, limit in variants.items():
+        names = [DATABASES.get(str(part), part) for part in variant]
+        yield Goal(figure.format(*variant), title.format(*names), limit, sense, unit)
+
+
+LEAST: Sense = "at least"
+MOST: Sense = "at most"
+GOALS = tuple(
+    goal
+    for row in (
+        goals(MOST, "instructions read {} {}", "instructions, read, {} / floor, {} in flight", both(1.10, (1, 4, 32))),
+        goals(
+            MOST, "instructions write {} {}", "instructions, write, {} / floor, {} in flight", both(1.15, (1, 4, 32))
+        ),
+        goals(MOST, "instructions ping", "instructions, GET /ping / aiohttp with one middleware", 1.25),
+        goals(MOST, "http cpu read {} {}", "server CPU, HTTP read, {} / floor, {} connections", both(1.15, (4, 32))),
+        goals(MOST, "http cpu write {} {}", "server CPU, HTTP write, {} / floor, {} connections", both(1.20, (4, 32))),
+        goals(LEAST, "http read postgres {}", "HTTP read, PostgreSQL / Redis, {} connections", at({4: 1.5, 32: 2.0})),
+        goals(
+            LEAST, "http write postgres {}", "HTTP write, PostgreSQL / Redis, {} connections", at({4: 1.25, 32: 1.6})
+        ),
+        goals(LEAST, "http read sqlite {}", "HTTP read, SQLite / Redis, {} connections", at({4: 1.4, 32: 1.8})),
+        goals(LEAST, "http write sqlite {}", "HTTP write, SQLite / Redis, {} connections", at({4: 1.0, 32: 2.0})),
+        goals(MOST, "calls read functions", "functions of bodhi entered by a session read", 25, "functions"),
+        goals(MOST, "calls read files", "files of bodhi entered by a session read", 10, "files"),
+        goals(MOST, "calls write functions", "functions of bodhi entered by a session save", 38, "functions"),
+        goals(MOST, "calls write files", "files of bodhi entered by a session save", 12, "files"),
+        goals(MOST, "calls ping functions", "functions of bodhi entered by GET /ping", 12, "functions"),
+        goals(MOST, "calls callback functions", "functions of bodhi entered by a login callback", 150, "functions"),
+        goals(MOST, "calls callback files", "files of bodhi entered by a login callback", 40, "files"),
+        goals(
+            LEAST,
+            "load postgres {}",
+            "load, PostgreSQL / prepared fetchrow, {} in flight",
+            at({1: 0.9, 16: 1.6, 64: 2.4}),
+        ),
+        goals(LEAST, "load sqlite {}", "load, SQLite / naive aiosqlite, {} in flight", at({1: 2.0, 16: 3.2})),
+        goals(MOST, "load p99 sqlite", "load p99 with 8 writers, SQLite", 1, "ms"),
+        goals(LEAST, "gate {}", "behind a gate / the same handler without one, {}", at({"session": 0.9, "token": 0.9})),
+        goals(LEAST, "verify {} 4", "verify, {} / logins in Redis, 4 connections", both(1.5)),
+        goals(LEAST, "verify {} 32", "verify, {} / logins in Redis, 32 connections", both(2.0)),
+        goals(MOST, "page {}", "longest page of a user's 10,000 sessions, {}", both(20), "ms"),
+        goals(MOST, "clear sqlite", "longest other request while a user's 10,000 sessions end, SQLite", 50, "ms"),
+        goals(MOST, "revocation {}", "end of a session to the close of its websocket elsewhere, p99, {}", both(1), "s"),
+        goals(MOST, "revocation postgres without LISTEN", "the same without LISTEN, as behind PgBouncer", 1, "s"),
+        goals(MOST, "growth {}", "load p50, many rows / 10,000 rows, {}", at({"postgres": 1.1, "sqlite": 1.8})),
+        goals(
+            MOST,
+            "stall {}",
+            "longest stall of a save while all rows expire, {}",
+            at({"postgres": 20, "sqlite": 50}),
+            "ms",
+        ),
+        goals(LEAST, "copy to {}", "sessions copied to {}, thousands a second", both(20), "k/s"),
+        goals(MOST, "copy memory {}", "memory that copying to {} takes", both(30), "MB"),
+        goals(
+            MOST, "dump memory {}", "memory by which a dump grows after its first 10,000 sessions, {}", both(5), "MB"
+        ),
+        goals(MOST, "memory {}", "memory of a server process over aiohttp alone, {}", both(17), "MB"),
+        goals(MOST, "start sqlite", "start to first answer, SQLite", 0.45, "s"),
+    )
+    for goal in row
 )

@@ -21,7 +21,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bench.application import open_sessions, with_handlers
+from bench.application import start, start_candidate
 from bench.verifying import ASKED
 
 ROUNDS, REQUESTS = 15, 500
@@ -85,10 +85,7 @@ async def _client(kind: str, url: str, stack: AsyncExitStack) -> Client:
     """Somebody with a session in an application that runs until *stack* closes."""
     if kind == "whole":
         return await _client_of_the_whole(url, stack)
-    app = web.Application()
-    (await open_sessions(kind, url, stack))(app)
-    with_handlers(app, kind)
-    client = Client(await _running(app, stack), _asked() if kind == "verifier" else ())
+    client = Client(await start_candidate(kind, url, stack), _asked() if kind == "verifier" else ())
     if kind != "none":
         await client.ask("/seed?number=1")
     return client
@@ -99,16 +96,9 @@ async def _client_of_the_whole(url: str, stack: AsyncExitStack) -> Client:
 
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     app = created(folder, url, behind_proxy=True)
-    runner = await _running(app, stack)
+    runner = await start(app, stack)
     await seed(app, folder, callers=1)
     return Client(runner, [*_asked(), (folder / "session.headers").read_text().strip()])
-
-
-async def _running(app: web.Application, stack: AsyncExitStack) -> web.AppRunner:
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    return runner
 
 
 def _asked() -> list[str]:
