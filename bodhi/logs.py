@@ -3,7 +3,7 @@
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
@@ -23,6 +23,23 @@ class RequestIdFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = REQUEST_ID.get()
         return True
+
+
+class MalformedRequestFilter(logging.Filter):
+    """Leaves the kind of the error alone where aiohttp logs a request that it cannot read.
+
+    The error and its traceback repeat the line that is malformed: a session cookie, a token in the target.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and any(map(_repeats_request, _chain_of(error))):
+            record.msg, record.args = f"{record.getMessage()}: {type(error).__name__}", ()
+            record.exc_info = record.exc_text = None
+        return True
+
+
+_malformed_request_filter = MalformedRequestFilter()
 
 
 class TextFormatter(logging.Formatter):
@@ -73,6 +90,26 @@ def set_level(level: str) -> None:
     logging.getLogger("bodhi").setLevel(severity)
     # aiosqlite's DEBUG lines hold every statement with its values.
     logging.getLogger().setLevel(max(severity, logging.INFO))
+
+
+def hide_malformed_requests() -> None:
+    """From now on, nothing of a malformed request gets into the log of aiohttp's servers in this process."""
+    logging.getLogger("aiohttp.server").addFilter(_malformed_request_filter)
+
+
+def _repeats_request(error: BaseException) -> bool:
+    from aiohttp import http_exceptions, web  # here, for commands write logs without it
+
+    return isinstance(error, http_exceptions.HttpProcessingError | web.RequestPayloadError)
+
+
+def _chain_of(error: BaseException | None) -> Sequence[BaseException]:
+    """*error* and the errors that a traceback tells before it."""
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:
+        chain.append(error)
+        error = error.__cause__ or error.__context__
+    return chain
 
 
 def _time_of(record: logging.LogRecord) -> str:

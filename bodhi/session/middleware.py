@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.typedefs import Handler, Middleware
 
+from bodhi.logs import hide_malformed_requests
 from bodhi.session.errors import SessionError
 from bodhi.session.request_session import REQUEST_SESSION, RequestSession, remote_of
 from bodhi.session.service import DefaultSessionService
@@ -35,6 +36,7 @@ def setup(
     cookies say Max-Age, and a session ends that long after its last save. *client_of* tells the address that people see
     in the list of their devices; behind a proxy that is not who is connected.
     """
+    hide_malformed_requests()  # or cookies would get into the log
     app[SESSIONS] = service
     app.cleanup_ctx.append(_opened)
     registry: Registry = WeakKeyDictionary()

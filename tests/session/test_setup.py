@@ -151,3 +151,41 @@ async def test_a_request_to_a_closed_service_is_an_outage(serve, make_service):
     assert (503, None) == (response.status, cookie_of(response))
     with pytest.raises(SessionUnavailable):
         await service.count_sessions()
+
+
+SECRET = b"hunter2hunter2"
+HEAD = b"POST /set HTTP/1.1\r\nHost: localhost\r\n"
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        HEAD + b"Cookie: session_id=" + SECRET + b"\x01\r\n\r\n",
+        HEAD + b"Cookie: session_id=" + SECRET + b"\0\r\n\r\n",
+        HEAD + b"Authorization: Bearer " + SECRET + b"\x7f\r\n\r\n",
+        HEAD + b"Cookie " + SECRET + b": a\r\n\r\n",
+        HEAD + b"Cookie: " + SECRET * 2_000 + b"\r\n\r\n",
+        b"GET /?token=" + SECRET + b"\x01 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /?token=" + SECRET + b" HTTP/9.9\r\nHost: localhost\r\n\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nZZ" + SECRET + b"\r\n",
+        HEAD + b"Content-Encoding: gzip\r\nContent-Length: 14\r\n\r\n" + SECRET,
+    ],
+    ids=["cookie", "NUL", "bearer", "name", "long", "target", "version", "chunk", "packed"],
+)
+async def test_nothing_of_a_malformed_request_is_logged(closed_service, serve, caplog, request_bytes):
+    """aiohttp would log the line that it cannot read: anybody can have a visitor's cookie in one."""
+    caplog.set_level("DEBUG")
+    client = await serve(closed_service)
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+
+    writer.write(request_bytes)
+    answer = await reader.read(12)
+    writer.close()
+    await writer.wait_closed()
+    await client.close()
+
+    assert answer in {b"HTTP/1.0 400", b"HTTP/1.1 400", b"HTTP/1.1 500"}
+    told = [(record.message, record.exc_info) for record in caplog.records if record.name == "aiohttp.server"]
+    assert told
+    assert [] == [each for each in told if "\n" in each[0] or each[1]]
+    assert "hunter2" not in caplog.text
