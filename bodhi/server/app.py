@@ -108,12 +108,11 @@ def _request_filters(app: web.Application, services: Services) -> Sequence[Reque
     public_url = app[PUBLIC_URL] = PublicUrl(
         settings.public_scheme, settings.public_host, settings.public_port, is_explicit=settings.has_explicit_host
     )
-    redirects = settings.canonical_redirect
     any_base = [operation.path for operation in OPERATIONS if operation.allows_any_base]
     cross_site = [operation.path for operation in OPERATIONS if operation.allows_cross_site]
     return [
         forwarded_filter(settings.trusted_proxies),
-        host_filter(public_url, own_host=settings.host, allowed_hosts=settings.allowed_hosts, redirects=redirects),
-        canonical_filter(public_url, enabled=redirects, exempt=any_base),
+        canonical_filter(public_url, enabled=settings.canonical_redirect, exempt=any_base),
+        host_filter(public_url, own_host=settings.host, allowed_hosts=settings.allowed_hosts),
         cross_site_filter(services.sessions.cookie.full_name, exempt=cross_site),
     ]

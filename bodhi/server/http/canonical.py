@@ -7,7 +7,7 @@ from urllib.parse import quote
 from aiohttp import hdrs, web
 
 from bodhi.server.http.forwarded import forwarded_scheme
-from bodhi.server.http.hosts import AUTHORITY, FOR_ANY_HOST, authority_of
+from bodhi.server.http.hosts import FOR_ANY_HOST, authority_of
 from bodhi.server.http.public_url import IMPLIED_PORTS, PublicUrl, base_of
 from bodhi.server.http.request_filters import RequestFilter
 
@@ -15,7 +15,10 @@ _AS_IT_IS = string.punctuation
 
 
 def canonical_filter(public_url: PublicUrl, *, enabled: bool, exempt: Collection[str] = ()) -> RequestFilter | None:
-    """Redirects GET and HEAD to *public_url*, except on the paths *exempt*; None without an explicit public host."""
+    """Redirects GET and HEAD to *public_url*, except on the paths *exempt*; None without an explicit public host.
+
+    It stands before :func:`~bodhi.server.http.hosts.host_filter`, which refuses what is not redirected.
+    """
     if not (enabled and public_url.is_explicit):
         return None
     base = str(public_url)
@@ -31,7 +34,7 @@ def canonical_filter(public_url: PublicUrl, *, enabled: bool, exempt: Collection
         return web.Response(status=301, headers={hdrs.LOCATION: base + _target(request)})
 
     def _base_asked(request: web.Request) -> str | None:
-        authority = request.get(AUTHORITY) or authority_of(request)
+        authority = authority_of(request)
         if authority is None:
             return None
         # bodhi speaks no TLS itself: where nobody trusted says which scheme the browser uses, a redirect to https could

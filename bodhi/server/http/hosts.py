@@ -21,16 +21,12 @@ AUTHORITY = web.RequestKey("AUTHORITY", Authority)  # the known host that a requ
 _HOST_NAME = re.compile(r"[a-z0-9.-]{1,253}")
 
 
-def host_filter(
-    public_url: PublicUrl, *, own_host: str, allowed_hosts: Iterable[str] = (), redirects: bool
-) -> RequestFilter:
+def host_filter(public_url: PublicUrl, *, own_host: str, allowed_hosts: Iterable[str] = ()) -> RequestFilter:
     """Refuses requests whose host is malformed, or unknown; notes the others'.
 
     Known are the public host, *own_host* (unless it stands for every address), *allowed_hosts* and loopback names.
-    With *redirects*, reads for other hosts pass, since the guard behind this one sends them to the public URL.
     """
     is_known = _known_hosts({public_url.host, own_host, *allowed_hosts})
-    lets_reads_pass = redirects and public_url.is_explicit
 
     def guard(request: web.Request) -> None:
         authority = authority_of(request)
@@ -38,7 +34,7 @@ def host_filter(
             return
         if is_known(authority.host):
             request[AUTHORITY] = authority
-        elif request.path not in FOR_ANY_HOST and not (lets_reads_pass and request.method in {"GET", "HEAD"}):
+        elif request.path not in FOR_ANY_HOST:
             raise web.HTTPMisdirectedRequest
 
     return guard

@@ -15,8 +15,8 @@ def redirecting(public=PUBLIC, *, enabled=True, trusted=("127.0.0.1",)):
     """An application that trusts its proxy, and sends browsers to its public URL."""
     guards = [
         forwarded_filter(trusted),
-        host_filter(public, own_host="localhost", redirects=enabled),
         canonical_filter(public, enabled=enabled),
+        host_filter(public, own_host="localhost"),
     ]
     return edge(guards=guards, public=public)
 

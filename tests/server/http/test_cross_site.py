@@ -37,7 +37,7 @@ CREDENTIALS = {
 
 def guarded(public=GUESSED, exempt=()):
     """An application behind the check."""
-    guards = [host_filter(public, own_host="localhost", redirects=False), cross_site_filter(COOKIE, exempt=exempt)]
+    guards = [host_filter(public, own_host="localhost"), cross_site_filter(COOKIE, exempt=exempt)]
     return edge(guards=guards, public=public)
 
 

@@ -1,6 +1,7 @@
 import pytest
 
-from bodhi.server.http.forwarded import forwarded_filter
+from bodhi.server.http.canonical import canonical_filter
+from bodhi.server.http.forwarded import HOST, forwarded_filter
 from bodhi.server.http.hosts import host_filter
 from bodhi.server.http.public_url import PublicUrl
 from server.http.filtered_app import LOCAL, PUBLIC, ask, code_of, edge
@@ -11,9 +12,9 @@ MALFORMED = (400, "route_error-bad_request")
 LONG = ".".join(["a" * 50] * 6)
 
 
-def guarded(public=LOCAL, own_host="localhost", allowed_hosts=(), *, redirects=False, outside=()):
+def guarded(public=LOCAL, own_host="localhost", allowed_hosts=(), *, outside=()):
     """An application behind the check."""
-    check = host_filter(public, own_host=own_host, allowed_hosts=allowed_hosts, redirects=redirects)
+    check = host_filter(public, own_host=own_host, allowed_hosts=allowed_hosts)
     return edge(guards=[*outside, check], public=public)
 
 
@@ -177,14 +178,24 @@ async def test_target_in_absolute_form_names_the_same_host(target, host, expecte
     assert expected == (await ask(guarded(), *get(host, target)))[0]
 
 
-async def test_reads_for_other_hosts_pass_where_they_are_redirected():
-    """With an explicit public host; other methods cannot be repeated there."""
-    app = {"public": PUBLIC, "redirects": True}
-
-    assert 200 == (await ask(guarded(**app), *get("evil.example")))[0]
-    assert 200 == (await ask(guarded(**app), *get("evil.example", method="HEAD")))[0]
-    assert UNKNOWN == code_of(await ask(guarded(**app), *get("evil.example", method="POST")))
-    assert UNKNOWN == code_of(await ask(guarded(**{**app, "public": LOCAL}), *get("evil.example")))
+@pytest.mark.parametrize(
+    ("method", "target", "public", "status"),
+    [
+        ("GET", "/", PUBLIC, 301),
+        ("HEAD", "/", PUBLIC, 301),
+        ("POST", "/", PUBLIC, 421),
+        ("GET", "/where/exempt", PUBLIC, 421),
+        ("HEAD", "/where/exempt", PUBLIC, 421),
+        ("POST", "/where/exempt", PUBLIC, 421),
+        ("GET", "/", LOCAL, 421),
+    ],
+)
+async def test_reads_for_other_hosts_are_sent_to_the_public_one(method, target, public, status):
+    """Where somebody said which it is; other methods cannot be repeated there, and what is not redirected is refused."""
+    redirects = canonical_filter(public, enabled=True, exempt=["/where/exempt"])
+    for lines in (get("evil.example", target, method), (*get("localhost", target, method), f"{HOST}: evil.example")):
+        app = guarded(public, outside=[forwarded_filter(["127.0.0.1"]), redirects])
+        assert status == (await ask(app, *lines))[0]
 
 
 @pytest.mark.parametrize(
@@ -215,10 +226,13 @@ async def test_origin_and_way_back_are_the_explicit_public_url(host):
 
 
 async def test_unknown_host_never_gets_into_a_url():
-    """Not even where a read for it passes."""
-    app = guarded(PUBLIC, redirects=True)
+    """Not even where a request for it is answered."""
+    status, headers, told = await ask(guarded(LOCAL), *get("evil.example", "/where/a"))
+    assert (421, False) == (status, "evil" in f"{headers}{told}")
 
-    assert [str(PUBLIC)] * 2 == (await ask(app, *get("evil.example", "/where/a")))[2]
+    redirects = canonical_filter(PUBLIC, enabled=True)
+    status, headers, _ = await ask(guarded(PUBLIC, outside=[redirects]), *get("evil.example", "/where/a"))
+    assert (301, f"{PUBLIC}/where/a") == (status, headers["location"])
 
 
 async def test_forwarded_host_and_scheme_are_those_of_the_request():

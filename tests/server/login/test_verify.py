@@ -131,6 +131,28 @@ async def test_api_tokens(browser, provider, open_browser, server):
     assert ["", "scope_token_user"] == [response.headers[f"X-BodhiApp-{name}"] for name in ("Username", "Role")]
 
 
+@pytest.mark.parametrize("public_host", [None, "localhost"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+@pytest.mark.parametrize("name", ["Host", "X-Forwarded-Host"])
+@pytest.mark.parametrize("is_logged_in", [True, False])
+async def test_unknown_hosts_are_refused(
+    start_server, open_browser, provider, public_host, method, name, is_logged_in
+):
+    """As the page says, whoever asks, although other reads for them would be sent to the public URL."""
+    server = await start_server(BODHI_TRUSTED_PROXIES="127.0.0.1/32", BODHI_PUBLIC_HOST=public_host)
+    browser = await open_browser(server)
+    if is_logged_in:
+        browser.session.headers["X-Forwarded-Host"] = "localhost:1135"
+        await browser.log_in(provider)
+        assert 200 == (await browser.get(VERIFY, headers=asked())).status
+        del browser.session.headers["X-Forwarded-Host"]
+
+    response = await browser.request(method, VERIFY, headers={**asked(), name: "evil.test"}, allow_redirects=False)
+
+    assert (421, False) == (response.status, "Location" in response.headers)
+    assert [] == [header for header in response.headers if header.startswith("X-BodhiApp-")]
+
+
 FOREIGN = {"Sec-Fetch-Site": "cross-site"}
 FOREIGN_ORIGIN = {"Origin": "http://evil.test"}
 
@@ -395,7 +417,10 @@ async def test_methods_that_are_none_are_unsafe(browser, provider):
 async def test_a_host_that_is_not_the_public_one(start_server, open_browser, provider):
     """Is sent to the login at the public one, and from there to the same page; never to the question itself."""
     server = await start_server(
-        BODHI_TRUSTED_PROXIES="127.0.0.1/32", BODHI_PUBLIC_HOST="here.test", BODHI_PUBLIC_SCHEME="https"
+        BODHI_TRUSTED_PROXIES="127.0.0.1/32",
+        BODHI_PUBLIC_HOST="here.test",
+        BODHI_PUBLIC_SCHEME="https",
+        BODHI_ALLOWED_HOSTS="www.here.test",
     )
     browser = await open_browser(server)
     for told in ({"X-Forwarded-Host": "www.here.test"}, {"X-Forwarded-Host": "here.test:1135"}):

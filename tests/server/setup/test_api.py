@@ -52,7 +52,7 @@ def serve_setup(serve, instances, provider):
 
         def prepare(app):
             app[hosts.PUBLIC_URL] = public_url
-            guard = hosts.host_filter(public_url, own_host="0.0.0.0", allowed_hosts=allowed, redirects=False)
+            guard = hosts.host_filter(public_url, own_host="0.0.0.0", allowed_hosts=allowed)
             app.middlewares.append(request_filter_middleware([guard]))
 
         services = {SETUP: desk, INSTANCES: instances, status.COMMIT_SHA: "0123abc"}
