@@ -17,6 +17,7 @@ from bodhi.server.access.scopes import Role
 
 PAUSE_SECONDS = 60.0
 MOST_WAITING = 10_000
+FINAL_STATUSES = {403, 404}
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,8 @@ class RoleChecks:
 
     A session ends at the provider for many reasons, most of which say nothing about a role, so that the list decides.
     It is read once for all who wait, at most every *pause_seconds*, and again where it could not be read. A provider
-    that does not let the client read it is not asked again: a role then counts until it was not confirmed for too long.
+    that has no list, or not for this client, is not asked again: a role then counts until it was not confirmed for too
+    long.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class RoleChecks:
         self._waiting: set[str] = set()
         self._task: asyncio.Task[None] | None = None
         self._may_ask = True
+        self._last_failure = ""
 
     def request(self, user_id: str) -> None:
         """Look *user_id* up soon, in the background."""
@@ -64,13 +67,21 @@ class RoleChecks:
             waiting, self._waiting = self._waiting, set()
             try:
                 await self._check(waiting)
-            except (ProviderLacks, ProviderRefused) as error:
-                self._may_ask = False
-                log.info("the identity provider does not list users for this server's own client: %s", error)
+                self._last_failure = ""
             except (BodhiError, msgspec.ValidationError) as error:
+                if _is_final(error):
+                    self._may_ask = False
+                    log.info("the identity provider does not list users for this server's own client: %s", error)
+                    return
                 self._waiting |= waiting  # their sessions are over: nothing else would ask again
-                log.warning("roles could not be checked at the identity provider: %s", error)
+                self._log_failure(str(error))
             await asyncio.sleep(self._pause_seconds)
+
+    def _log_failure(self, failure: str) -> None:
+        """Once for each reason: while a client secret is wrong, all attempts fail in the same way."""
+        if failure != self._last_failure:
+            log.warning("roles could not be checked at the identity provider, which is asked again: %s", failure)
+            self._last_failure = failure
 
     async def _check(self, user_ids: Collection[str]) -> None:
         before = {user_id: role for user_id in user_ids if (role := await self._people.role_of(user_id)) is not None}
@@ -109,3 +120,11 @@ class RoleChecks:
             # There always is one: this client is shown a part only, and nobody's absence means anything.
             raise ProviderRefused(403, "incomplete_list")
         return found
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether the provider will answer the same until somebody changes what it has, or what this client may do.
+
+    A client that it does not know just now (401) may have got a new secret, which the settings get a moment later.
+    """
+    return isinstance(error, ProviderLacks) or (isinstance(error, ProviderRefused) and error.status in FINAL_STATUSES)

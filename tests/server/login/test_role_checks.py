@@ -49,6 +49,13 @@ async def token(browser, provider):
     return token
 
 
+def notes_of(server):
+    """Where a look-up is asked for, without a pause between two of them."""
+    notes = server.app[LOGIN].notes
+    notes._role_checks._pause_seconds = 0
+    return notes
+
+
 async def used(browser, token):
     """The status of an answer to the API token."""
     url = browser.make_url("/bodhi/v1/auth/verify?scope=scope_token_power_user")
@@ -120,18 +127,21 @@ async def test_a_provider_that_does_not_tell_stops_no_token(browser, provider, t
     assert WORKS == await used(browser, token)
 
 
-@pytest.mark.parametrize("failure", ["away", "late", "another form", "no token for this server"])
+@pytest.mark.parametrize(
+    "failure", ["away", "late", "another form", "unknown token", "no token for this server", "another secret"]
+)
 async def test_who_could_not_be_looked_up_is_looked_up_later(server, provider, checks, failure):
     """Their session is over, so that nothing else would ask again."""
     people, user_id = server.app[PROFILES], provider.person("power").user_id
-    notes = server.app[LOGIN].notes
-    notes._role_checks._pause_seconds = 0
+    notes = notes_of(server)
     await people.note(user_id, "power", Role.POWER_USER)
     provider.set_role("power", None)
     if failure == "no token for this server":
         provider.fail("client_credentials", status=503)
+    elif failure == "another secret":
+        provider.fail("client_credentials", status=401, body={"error": "invalid_client"})
     else:
-        status = {"away": 503, "late": 504, "another form": 200}[failure]
+        status = {"away": 503, "late": 504, "another form": 200, "unknown token": 401}[failure]
         provider.fail("users", status=status, body={} if status == 200 else "")
 
     notes.check_role(user_id)
@@ -140,15 +150,34 @@ async def test_who_could_not_be_looked_up_is_looked_up_later(server, provider, c
     assert await people.role_of(user_id) is None
 
 
-async def test_a_provider_that_refuses_is_not_asked_again(browser, provider, token, checks, server):
+@pytest.mark.parametrize("status", [None, 403, 404, 405, 501])
+async def test_a_provider_that_has_no_list_for_us_is_not_asked_again(browser, provider, token, checks, server, status):
     """Sessions end every day."""
-    provider.realm.clients_may_list_users = False
+    notes_of(server)
+    if status is None:
+        provider.realm.clients_may_list_users = False
+    else:
+        provider.fail("users", times=None, status=status, body="")
     for _ in range(3):
         await backchannel_logout(browser, provider)
     await checks.get()
     await backchannel_logout(browser, provider)
 
     assert 1 == provider.counts["users"]
+
+
+async def test_a_failure_that_repeats_itself_is_told_once(server, provider, checks, caplog):
+    """It may last until somebody comes to work."""
+    notes = notes_of(server)
+    user_id = provider.person("power").user_id
+    await server.app[PROFILES].note(user_id, "power", Role.POWER_USER)
+    provider.fail("client_credentials", times=5, status=401, body={"error": "invalid_client"})
+
+    notes.check_role(user_id)
+    for _ in range(6):
+        await asyncio.wait_for(checks.get(), 30)
+
+    assert 1 == len([message for message in caplog.messages if message.startswith("roles could not be checked")])
 
 
 async def test_a_login_that_comes_first_counts_more(browser, provider, token, checks, server):
