@@ -1,5 +1,7 @@
 """The base of every error that bodhi raises on purpose."""
 
+from collections.abc import Iterable
+
 
 class BodhiError(Exception):
     """Something that bodhi expects to go wrong went wrong.
@@ -18,6 +20,13 @@ class ConfigurationError(BodhiError):
     """The configuration is not usable.
 
     The message names the setting and the cause and holds no secret; several faults stand on a line each.
+    ``warnings`` are what is odd besides, and may be the reason: a name that is misspelt sets nothing.
     """
 
     exit_status = 2
+
+    def __init__(self, message: str | None = None, warnings: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.warnings = tuple(warnings)
+        for warning in self.warnings:
+            self.add_note(warning)  # for who sees the traceback alone, as under gunicorn

@@ -15,6 +15,8 @@ _SHOWN = re.compile(
     "application_name|connect_timeout|database|dbname|host|options|port|search_path|service"
     "|sslcert|sslmode|sslnegotiation|sslrootcert|target_session_attrs"
 )
+# Nothing that could be credentials, a query or a fragment, whatever else is wrong with it.
+_WITHOUT_PASSWORD = re.compile("(?:[A-Za-z][A-Za-z0-9+.-]*://)?[^@?#:]*(?::[0-9]{1,5})?(?:/[^@?#:]*)?")
 
 
 class BadDatabaseUrl(ConfigurationError):
@@ -99,6 +101,11 @@ def mask_url(url: str) -> str:
         return f"{scheme}://{MASK}" if slashes and re.fullmatch("[A-Za-z][A-Za-z0-9+.-]*", scheme) else MASK
     shown = MASK if may_hold_password(unquote(user)) else user
     return f"{scheme}://{shown}{colon}{MASK if colon else ''}{at}{hosts}{_mask_parameters(path_and_query)}"
+
+
+def mask_http_url(url: str) -> str:
+    """The same for what should be an http or https URL: shown as it is where no part of it can be a password."""
+    return url if _WITHOUT_PASSWORD.fullmatch(url) else mask_url(url)
 
 
 def _is_well_formed(url: str) -> bool:

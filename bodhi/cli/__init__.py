@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import click
 
 import bodhi
-from bodhi.cli.command_line import CommandLine
-from bodhi.errors import BodhiError
+from bodhi.cli.command_line import CommandLine, warn
+from bodhi.errors import BodhiError, ConfigurationError
 
 # Name: where the command is, and its line in the help; a command is imported when it is called for.
 COMMANDS = {
@@ -103,6 +103,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except click.ClickException as error:
         return _complain(_message_of(error), error.exit_code)
+    except ConfigurationError as error:
+        warn(error.warnings)
+        return _complain(str(error), error.exit_status)
     except BodhiError as error:
         return _complain(str(error), error.exit_status)
     except click.Abort:

@@ -16,7 +16,10 @@ from bodhi.keyring import NEWEST_FORMAT, Keyring
 from bodhi.session.manager import OpenedBy
 from bodhi.settings import Settings, mask_url, resolve_settings, with_encryption_keys
 from bodhi.settings.key_file import FILE_NAME
+from bodhi.settings.setting import Source
 
+SET_IT = "set it"
+CORRECT_IT = "correct the setting where the line says that it is"
 MIGRATE = "run `python -m bodhi db migrate`"
 REKEY = "run `python -m bodhi sessions rekey`; when it ends with 0, the old keys can leave BODHI_ENCRYPTION_KEY"
 REKEY_FORMAT = "run `python -m bodhi sessions rekey`, again where sessions changed meanwhile"
@@ -25,7 +28,10 @@ OLD_KEY = "put the old key behind the first one in BODHI_ENCRYPTION_KEY: the use
 NTP = "set both clocks by NTP: sessions go by the database's, tokens by this machine's"
 KEY_FILE = "if there was one, put it back: the server makes another when it starts, which opens nothing that is stored"
 NOT_WHOLE = "the database is not what its schema says: restore all of it, or take an empty one"
-NO_ISSUER = "set BODHI_AUTH_ISSUER, or BODHI_AUTH_URL and BODHI_AUTH_REALM"
+NO_ISSUER = (
+    "set BODHI_AUTH_ISSUER, or BODHI_AUTH_URL and BODHI_AUTH_REALM; for a server that runs with --dev,"
+    " ask `python -m bodhi --set BODHI_DEV=true doctor`"
+)
 CHECK_ISSUER = "open the issuer's /.well-known/openid-configuration from this machine: it has to name the same issuer"
 
 SAMPLE = 1000  # sessions
@@ -50,10 +56,10 @@ def findings_about(given: Mapping[str, str]) -> Iterator[Finding]:
         resolution = resolve_settings(given)
     except ConfigurationError as error:
         for line in str(error).splitlines():
-            yield Finding("settings", "fault", line, "correct the setting where the line says that it is")
+            yield Finding("settings", "fault", line, SET_IT if f"({Source.DEFAULT}): " in line else CORRECT_IT)
+        yield from (Finding("settings", "warning", warning) for warning in error.warnings)
         return
-    for warning in resolution.warnings:
-        yield Finding("settings", "warning", warning)
+    yield from (Finding("settings", "warning", warning) for warning in resolution.warnings)
     settings = resolution.settings
     yield Finding("settings", "ok", f"all are valid; BODHI_DEPLOYMENT is {settings.deployment}")
     yield from _files(settings)

@@ -1,6 +1,6 @@
 """What the command line says about settings, as a source for all commands."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -25,8 +25,7 @@ class CommandLine:
         from bodhi.settings import resolve_settings
 
         resolution = resolve_settings(self.given)
-        for warning in resolution.warnings:
-            click.echo(f"bodhi: warning: {warning}", err=True)
+        warn(resolution.warnings)
         return resolution
 
     def settings(self) -> "Settings":
@@ -34,6 +33,12 @@ class CommandLine:
         from bodhi.settings import with_encryption_keys
 
         return with_encryption_keys(self.resolve().settings)
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """Print what is odd about settings, but no fault."""
+    for warning in warnings:
+        click.echo(f"bodhi: warning: {warning}", err=True)
 
 
 def setting_option(flag: str, name: str) -> Callable[[Command], Command]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from bodhi.settings import kinds, names
 from bodhi.settings.setting import Derived, Setting, Source
+from bodhi.urls import mask_http_url
 
 ROLES = ("resource_user", "resource_power_user", "resource_manager", "resource_admin")
 
@@ -46,7 +47,7 @@ class AuthSettings:
             kinds.http_url(),
             None,
             "URL of a Keycloak server; with BODHI_AUTH_REALM it gives the issuer, URL/realms/REALM.",
-            is_url=True,
+            mask=mask_http_url,
         ),
     ]
     auth_realm: Annotated[
@@ -65,7 +66,7 @@ class AuthSettings:
             kinds.http_url(keeps_slash=True),
             Derived("BODHI_AUTH_URL/realms/BODHI_AUTH_REALM when both are set, else none", _issuer),
             "Issuer of the OpenID Connect provider, exactly as its tokens name it. Without one nobody can log in.",
-            is_url=True,
+            mask=mask_http_url,
         ),
     ]
     auth_management: Annotated[

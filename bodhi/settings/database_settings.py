@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from bodhi.settings import kinds, names
 from bodhi.settings.setting import Derived, Setting, Source
-from bodhi.urls import sqlite_url
+from bodhi.urls import mask_url, sqlite_url
 
 
 def _session_database(values: Mapping[str, Any]) -> str:
@@ -30,7 +30,7 @@ class DatabaseSettings:
             kinds.database_url(),
             Derived("sqlite:$BODHI_HOME/session.sqlite", _session_database),
             "Database of the sessions; its scheme chooses between SQLite and PostgreSQL.",
-            is_url=True,
+            mask=mask_url,
         ),
     ]
     session_db_schema: Annotated[
@@ -54,7 +54,7 @@ class DatabaseSettings:
                 "sqlite:$BODHI_HOME/bodhi.sqlite in standalone, BODHI_SESSION_DB_URL in cluster", _application_database
             ),
             "The application's own database, with tables and a pool of its own.",
-            is_url=True,
+            mask=mask_url,
         ),
     ]
     encryption_keys: Annotated[

@@ -74,10 +74,10 @@ def resolve_settings(
     values, refused = _parse(found)
     defaults = _fill_in(values, refused)
     faults = findings.faults + list(refused.values()) + _broken(FAULTS, values, found)
-    if faults:
-        raise ConfigurationError("\n".join(faults))
-    sources = {name: found.get(name, NOT_FOUND).place for name in BY_NAME}
     warnings = findings.warnings + _broken(WARNINGS, values, found)
+    if faults:
+        raise ConfigurationError("\n".join(faults), warnings)
+    sources = {name: found.get(name, NOT_FOUND).place for name in BY_NAME}
     return Resolution(Settings(**values, sources=sources), found, defaults, tuple(warnings))
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from bodhi.settings.kinds import SettingType
-from bodhi.urls import MASK, mask_url
+from bodhi.urls import MASK
 
 
 class Source(StrEnum):
@@ -39,7 +39,8 @@ class Setting:
     default: str | Derived | None
     help: str
     secret: bool = False
-    is_url: bool = False
+    mask: Callable[[str], str] | None = None
+    """Takes passwords out of a value that may have some."""
     refused_in: Mapping[Source, str] = field(default_factory=dict)
     """Sources that may not set it, each with the reason."""
 
@@ -47,7 +48,7 @@ class Setting:
         """*text*, a value of this setting, with nothing in it that is secret."""
         if self.secret:
             return MASK
-        return mask_url(text) if self.is_url else text
+        return self.mask(text) if self.mask is not None else text
 
     def shown(self, value: object) -> str | None:
         """*value* as one would write it, with nothing in it that is secret; None when it is not set."""
