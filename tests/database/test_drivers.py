@@ -203,7 +203,9 @@ async def test_a_server_that_is_not_there_cannot_be_opened(unused_tcp_port):
     assert 1 == len(str(caught.value).splitlines())
 
 
-@pytest.mark.parametrize("change", [("bodhi_test:bodhi_test@", "bodhi_test:wrong-hidden@"), ("/bodhi_test_", "/none_")])
+@pytest.mark.parametrize(
+    "change", [("bodhi_test:kx7-password@", "bodhi_test:wrong-hidden@"), ("/bodhi_test_", "/none_")]
+)
 async def test_a_database_that_does_not_let_one_in_cannot_be_opened(postgres_url, change):
     """A wrong password or a database that is not there."""
     url = postgres_url.replace(*change)

@@ -152,7 +152,7 @@ async def test_a_server_that_takes_no_more_connections_keeps_those_it_has(postgr
     admin = postgres_server.url()
     await ask(admin, "CREATE ROLE few LOGIN PASSWORD 'few' CONNECTION LIMIT 2")
     await ask(admin, "GRANT ALL ON SCHEMA public TO few")
-    async with opened(admin.replace("bodhi_test:bodhi_test", "few:few"), limit_seconds=5) as (service, database):
+    async with opened(admin.replace("bodhi_test:kx7-password", "few:few"), limit_seconds=5) as (service, database):
         session_ids = [(await service.create({"number": number}))[0] for number in range(8)]
         await at_once(database, 2)
         pids = await pids_on(admin)

@@ -61,7 +61,7 @@ def taken_port():
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_wrong_password_is_one_line_and_status_2(refused, postgres_url, workers):
     """The password is not shown, and one line is enough for all workers."""
-    url = postgres_url.replace("bodhi_test:bodhi_test@", f"bodhi_test:{PASSWORD}@")
+    url = postgres_url.replace("bodhi_test:kx7-password@", f"bodhi_test:{PASSWORD}@")
 
     line = refused(BODHI_SESSION_DB_URL=url, BODHI_WORKERS=workers)
 

@@ -16,7 +16,8 @@ from support.binaries import runnable_binaries
 from support.ports import free_port
 from support.supervisor import Supervisor
 
-USER = PASSWORD = "bodhi_test"
+USER = "bodhi_test"
+PASSWORD = "kx7-password"  # unlike every name, so that it is found wherever it is logged
 
 _SETTINGS = {
     # Nothing has to survive a power cut. What is committed survives the death of every process all the same.

@@ -19,7 +19,7 @@ def _no_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is named and no compose service runs."""
     monkeypatch.delenv(URL_VARIABLE, raising=False)
     monkeypatch.setattr(databases, "dotenv_values", lambda _: {})
-    monkeypatch.setattr(databases, "COMPOSE_URL", f"postgresql://bodhi_test:bodhi_test@127.0.0.1:{free_port()}/x")
+    monkeypatch.setattr(databases, "COMPOSE_URL", f"postgresql://bodhi_test:kx7-password@127.0.0.1:{free_port()}/x")
 
 
 class SpeaksHttp(socketserver.BaseRequestHandler):
@@ -58,7 +58,7 @@ def test_a_foreign_server_on_the_compose_port_is_left_alone(
     postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A PostgreSQL that refuses our password belongs to somebody else."""
-    monkeypatch.setattr(databases, "COMPOSE_URL", postgres_server.url().replace(":bodhi_test@", ":other@"))
+    monkeypatch.setattr(databases, "COMPOSE_URL", postgres_server.url().replace(":kx7-password@", ":other@"))
 
     found = find_postgres()
     found.close()
@@ -68,7 +68,7 @@ def test_a_foreign_server_on_the_compose_port_is_left_alone(
 
 def test_something_else_on_the_compose_port_is_left_alone(something_else: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever answers there without being a PostgreSQL is passed over."""
-    monkeypatch.setattr(databases, "COMPOSE_URL", f"postgresql://bodhi_test:bodhi_test@127.0.0.1:{something_else}/x")
+    monkeypatch.setattr(databases, "COMPOSE_URL", f"postgresql://bodhi_test:kx7-password@127.0.0.1:{something_else}/x")
     monkeypatch.setattr(databases, "_own_server", lambda: "own")
 
     assert "own" == find_postgres()

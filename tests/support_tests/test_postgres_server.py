@@ -65,7 +65,7 @@ async def test_a_stopped_server_is_stopped_until_restarted(postgres_server: Post
 async def test_a_wrong_password_is_refused(postgres_server: PostgresServer) -> None:
     """The servers check passwords, so that tests can give a wrong one."""
     with pytest.raises(asyncpg.InvalidPasswordError):
-        await run(postgres_server.url().replace(":bodhi_test@", ":wrong@"), "SELECT 1")
+        await run(postgres_server.url().replace(":kx7-password@", ":wrong@"), "SELECT 1")
 
 
 def test_a_server_that_cannot_start_shows_its_log(start_postgres: StartPostgres) -> None:
