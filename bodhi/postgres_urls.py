@@ -4,9 +4,11 @@ Readers of such URLs differ in where a user name, a password and a host end. A s
 password for a host, ask a name server for it, and show it in an error.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import unquote, unquote_plus, urlencode
 
 SOMEBODY = "user name or password"
@@ -43,6 +45,18 @@ class PostgresUrl:
             "password": self.password,
             "database": self.database,
         }
+
+
+def find_unusable_file(parameters: Mapping[str, str]) -> str | None:
+    """Return which TLS file in *parameters* or the environment cannot be read, and why; None if all can be read."""
+    for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl"):
+        path = parameters.get(name) or os.environ.get(f"PG{name.upper()}")
+        try:
+            if path and "-----BEGIN" not in Path(path).read_text("latin-1"):
+                return f"{name} {path}: not a PEM file"
+        except OSError as error:
+            return f"{name} {path}: {error.strerror}"
+    return None
 
 
 def split_authority(rest: str) -> tuple[str, str]:

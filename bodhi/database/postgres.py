@@ -23,12 +23,19 @@ from bodhi.database.limits import TimeLimit
 from bodhi.database.notifications import listen
 from bodhi.database.pool import Pool
 from bodhi.database.postgres_connection import CLOSE_SECONDS, Connection
-from bodhi.database.postgres_errors import FAILURES, Undone, affects_all_connections, cause_of, translate
+from bodhi.database.postgres_errors import (
+    FAILURES,
+    Undone,
+    affects_all_connections,
+    cause_of,
+    is_about_files,
+    translate,
+)
 from bodhi.database.postgres_hosts import HostsInTurn
 from bodhi.database.protocol import Executor, Row
 from bodhi.database.statements import Statement, load_statements
 from bodhi.database.turns import Turns
-from bodhi.postgres_urls import read_postgres_url
+from bodhi.postgres_urls import find_unusable_file, read_postgres_url
 from bodhi.urls import mask_url
 
 ATTEMPTS = 3  # of a single statement that lost a deadlock or a stale plan: nothing of it happened
@@ -52,7 +59,7 @@ class PostgresDatabase(StatementExecutor):
         schema: str | None = None,
     ) -> None:
         self._url = read_postgres_url(url)
-        self._address = mask_url(url)
+        self._address = mask_url(url) + (f" (schema {schema})" if schema else "")
         self._pool_size = pool_size
         self.limit_seconds = limit_seconds
         self._limit = TimeLimit(limit_seconds)
@@ -67,7 +74,7 @@ class PostgresDatabase(StatementExecutor):
 
     @property
     def address(self) -> str:
-        """The database's URL with the password masked."""
+        """The database's URL with the password masked, and the schema if one is set."""
         return self._address
 
     async def __aenter__(self) -> Self:
@@ -83,7 +90,9 @@ class PostgresDatabase(StatementExecutor):
                     server_settings={"search_path": self._schema} if self._schema else None,
                 )
         except (ValueError, *FAILURES) as error:
-            raise CannotOpen(f"cannot open {self.address}: {cause_of(error)}") from error
+            # OpenSSL does not name the file that it cannot read.
+            cause = (is_about_files(error) and find_unusable_file(self._url.parameters)) or cause_of(error)
+            raise CannotOpen(f"cannot open {self.address}: {cause}") from error
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -1,5 +1,7 @@
 """Map asyncpg's errors to those of :mod:`bodhi.database.errors`."""
 
+from ssl import SSLError
+
 import asyncpg
 
 from bodhi.database.errors import Conflict, DatabaseError, DatabaseUnavailable
@@ -30,11 +32,18 @@ def translate(error: Exception) -> DatabaseError:
         return Undone(f"PostgreSQL: {cause_of(error)}")
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
+        if isinstance(error, asyncpg.InsufficientPrivilegeError):
+            return DatabaseError(f"PostgreSQL: {cause_of(error)}: run this as the owner of the tables")
         if state[:2] not in _OUTAGE_CLASSES and state not in _OUTAGE_STATES:
             return DatabaseError(f"PostgreSQL: {cause_of(error)}")
     if isinstance(error, asyncpg.DataError):
         return DatabaseError("PostgreSQL cannot hold this value")
     return DatabaseUnavailable(f"PostgreSQL: {cause_of(error)}")
+
+
+def is_about_files(error: Exception) -> bool:
+    """Whether *error* may come from a file that could not be read, such as a certificate."""
+    return isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError | PermissionError | SSLError)
 
 
 def affects_all_connections(error: Exception) -> bool:

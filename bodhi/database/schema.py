@@ -4,6 +4,7 @@ A database may hold several *parts* (the sessions; later the application's own t
 migrations and its own numbers, so that parts may share a database or not.
 """
 
+import logging
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,8 @@ from bodhi.database.protocol import Database
 from bodhi.database.statements import sql_folder
 
 LONGEST_MIGRATION_SECONDS = 600.0
+
+log = logging.getLogger(__name__)
 
 _FILE = re.compile(r"^(?P<version>\d{4})_(?P<name>[a-z0-9_]+)\.sql$")
 
@@ -97,6 +100,9 @@ class Schema:
                 await transaction.count(
                     "record_version", part=self._part, version=migration.version, name=migration.name
                 )
+        if not applied:
+            # A misspelt file or schema would otherwise look like an empty one.
+            log.info("created the %s tables in %s, which had none", self._part, self._database.address)
         return missing
 
     def _refuse_newer(self, applied: int) -> None:

@@ -96,7 +96,7 @@ class Discovery:
             found = self._read(answer.body)
         else:
             log.warning("identity provider discovery failed status=%d", answer.status)
-            raise ProviderUnavailable
+            raise ProviderUnavailable(f"the identity provider answered the discovery with status {answer.status}")
         self._known = found
         self._due_at = self._clock() + REFRESH_SECONDS
         return found
@@ -106,7 +106,7 @@ class Discovery:
             return Metadata.of(self._issuer, body)
         except ValueError as error:
             log.error("metadata of the identity provider %s %s", self._issuer, error)
-            raise ProviderUnavailable("the identity provider's metadata is not usable") from error
+            raise ProviderUnavailable(f"the identity provider's metadata {error}") from error
 
 
 def _needed(issuer: str, body: Mapping[str, Any], name: str) -> str:

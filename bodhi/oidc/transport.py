@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -54,7 +55,7 @@ class Answer:
         is_refusal = self.status < 300 or (400 <= self.status < 500 and self.status != 429)
         if is_refusal and self.error not in _TEMPORARY:
             return ProviderRefused(self.status, self.error)
-        return ProviderUnavailable()
+        return ProviderUnavailable(f"the identity provider answered the {self.what} with status {self.status}")
 
     def unusable(self) -> ProviderUnavailable:
         """Log a 2xx response without the required members and return the error to raise for it."""
@@ -128,8 +129,23 @@ class Transport:
             log.warning("identity provider call timed out: %s", what)
             raise ProviderTimedOut from error
         except (aiohttp.ClientError, OSError) as error:
-            log.warning("identity provider call failed: %s error=%s", what, type(error).__name__)
-            raise ProviderUnavailable from error
+            cause = _cause(error)
+            log.warning("identity provider call failed: %s error=%s", what, cause)
+            raise ProviderUnavailable(f"the identity provider cannot be reached: {cause}") from error
+
+
+def _cause(error: aiohttp.ClientError | OSError) -> str:
+    """Return why no response arrived, without any part of the request or response."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "its host name cannot be resolved"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        reason = getattr(error.certificate_error, "verify_message", "") or "unknown reason"
+        return f"its certificate is not trusted: {reason}"
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        return "TLS handshake failed"
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower()
+    return type(error).__name__
 
 
 def _request_id() -> Mapping[str, str]:

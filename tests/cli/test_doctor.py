@@ -57,6 +57,7 @@ def test_a_healthy_server_has_no_fault(bodhi_process, ready, database_url):
     assert "1 of 2 sessions is encrypted with an older key" in found["keys"][1]
     assert "sessions rekey" in found["keys"][1]
     assert ("warning", True) == (found["identity provider"][0], "BODHI_AUTH_ISSUER" in found["identity provider"][1])
+    assert "python -m bodhi --set BODHI_DEV=true doctor" in found["identity provider"][1]
 
 
 def test_the_development_provider_is_one(bodhi_process):
@@ -66,6 +67,28 @@ def test_the_development_provider_is_one(bodhi_process):
 
         assert (0, "ok") == (status, found["identity provider"][0])
         assert "development provider" in found["identity provider"][1]
+
+
+def test_names_that_are_misspelt_are_told_beside_the_faults(bodhi_process, tmp_path):
+    """They may be the reason: what should have been set was not."""
+    (tmp_path / ".env").write_text("BODHI_ENCRYPTION_KEYS=1\n")
+
+    status, out, _ = bodhi_process("doctor", BODHI_DEPLOYMENT="cluster", BODHI_SESION_DB_URL="postgres://db/bodhi")
+
+    lines = out.splitlines()
+    assert 1 == status
+    [place] = [number for number, line in enumerate(lines) if "BODHI_SESSION_DB_URL (default)" in line]
+    assert ("fault", "-> set it") == (lines[place].split()[0], lines[place + 1].strip())
+    warnings = [line for line in lines if line.startswith("warning") and "did you mean" in line]
+    assert ["BODHI_SESSION_DB_URL?", "BODHI_ENCRYPTION_KEY?"] == [line.split()[-1] for line in warnings]
+
+
+def test_an_issuer_that_cannot_be_reached_is_told_with_the_cause(bodhi_process):
+    """So that nobody has to find it out."""
+    status, found = examined(bodhi_process("doctor", "--json", BODHI_AUTH_ISSUER="http://localhost:1"))
+
+    assert (1, "fault") == (status, found["identity provider"][0])
+    assert "http://localhost:1: the identity provider cannot be reached: connection refused" in str(found)
 
 
 def test_people_read_a_line_for_each(bodhi_process, ready):

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import traceback
+from urllib.parse import urlencode
 
 import asyncpg
 import pytest
@@ -11,6 +12,7 @@ from bodhi.database import BadDatabaseUrl, CannotOpen, open_database
 from bodhi.database.postgres_hosts import ISOLATION
 from bodhi.postgres_urls import read_postgres_url
 from bodhi.session import DefaultSessionService
+from support.certificates import write_certificate
 
 KEY = "a key for tests, of at least thirty-two characters"
 # SECRET and TAIL are parts of passwords; the error names what has to be encoded.
@@ -222,3 +224,24 @@ async def test_defaults_of_the_environment_still_hold(postgres_url, monkeypatch,
         monkeypatch.setenv(f"PG{name}", str(value))
     async with open_database("postgres://") as database:
         assert (await database.maybe("probe_connection"))["answer"] == 1
+
+
+@pytest.mark.parametrize("name", ["sslrootcert", "sslcert", "sslkey", "sslcrl"])
+@pytest.mark.parametrize(
+    ("content", "cause"), [(None, "No such file or directory"), ("no certificate", "not a PEM file")]
+)
+async def test_a_tls_file_that_cannot_be_used_is_named(tmp_path, name, content, cause):
+    """OpenSSL's own words name neither the parameter nor the file."""
+    file = tmp_path / "file.pem"
+    if content is not None:
+        file.write_text(content)
+    certificate = write_certificate(tmp_path / "certificate.pem")
+    files = {"sslrootcert": certificate, "sslcert": certificate, name: file}
+    url = f"postgresql://ann:hunter2@127.0.0.1:1/bodhi?sslmode=verify-ca&{urlencode(files)}"
+
+    with pytest.raises(CannotOpen) as caught:
+        async with open_database(url):
+            pass
+
+    assert str(caught.value).endswith(f": {name} {file}: {cause}")
+    assert "hunter2" not in str(caught.value)

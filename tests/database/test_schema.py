@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from bodhi.database import DatabaseError, Schema, SchemaOutdated, SchemaTooNew, open_database
+from bodhi.database import DatabaseError, Schema, SchemaOutdated, SchemaTooNew, mask_url, open_database
 from bodhi.database.schema import Migration
 from database.processes import outputs_of
 from database.rows import insert, letters
@@ -165,3 +165,15 @@ async def test_tables_live_in_the_schema_that_is_named(postgres_url):
     found = await connection.fetch("SELECT schemaname FROM pg_tables WHERE tablename = 'bodhi_session' ORDER BY 1")
     await connection.close()
     assert ["one", "two"] == [row[0] for row in found]
+
+
+async def test_making_the_tables_is_logged_once(database_url, dialect, caplog):
+    """With the place, so that a file or schema whose name is misspelt does not pass for one that is empty."""
+    caplog.set_level("INFO", "bodhi")
+    schema = {"schema": "misspelt"} if dialect == "postgres" else {}
+    for _ in range(2):
+        async with open_database(database_url, **schema) as database:
+            await Schema(database, "session").migrate()
+
+    place = " (schema misspelt)" if schema else ""
+    assert [f"created the session tables in {mask_url(database_url)}{place}, which had none"] == caplog.messages

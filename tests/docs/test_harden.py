@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from bodhi.database import Schema, open_database
+from bodhi.database import DatabaseError, Schema, open_database
 from bodhi.database.statements import load_statements, sql_folder
 from bodhi.session import DefaultSessionService
 from bodhi.settings import BY_NAME, load_settings
@@ -116,6 +116,13 @@ async def test_the_servers_role_can_do_what_the_server_does(roles):
         await service.save(session, {"user_id": "ann", "cart": 1})
         assert {"user_id": "ann", "cart": 1} == (await service.load(session_id)).data
         assert 1 == await service.clear_sessions_for_user("ann")
+
+
+async def test_what_takes_the_owner_says_so(roles):
+    """Such as the switch to the newest format, which the page about upgrades has as a command."""
+    async with DefaultSessionService.from_url(roles("bodhi_server"), keys=[KEY], auto_migrate=False) as service:
+        with pytest.raises(DatabaseError, match=r"permission denied .*: run this as the owner of the tables$"):
+            await service.write_newest_format()
 
 
 async def test_the_servers_role_changes_no_table(roles):

@@ -1,11 +1,14 @@
 import asyncio
+import ssl
 
 import pytest
 
 from bodhi.oidc import ProviderUnavailable
-from bodhi.oidc.metadata import REFRESH_SECONDS, RETRY_SECONDS, Metadata
+from bodhi.oidc.metadata import REFRESH_SECONDS, RETRY_SECONDS, Discovery, Metadata
+from bodhi.oidc.transport import Transport
 from oidc.background import settled
 from oidc.scripted import DISCOVERY, HANGS, RESETS, Reply
+from support.certificates import write_certificate
 
 UNUSABLE = {
     "an error": Reply(500, {"error": "server_error"}),
@@ -212,3 +215,44 @@ async def test_a_failing_refresh_is_repeated_after_a_while_only(scripted, make_p
     await settled(provider)
 
     assert 3 == scripted.count(DISCOVERY)
+
+
+@pytest.fixture
+async def untrusted_issuer(tmp_path):
+    """An issuer with a certificate that it has signed itself."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(write_certificate(tmp_path / "certificate.pem"))
+    async with await asyncio.start_server(lambda *_: None, "localhost", 0, ssl=context) as server:
+        yield f"https://localhost:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    ("issuer", "cause"),
+    [
+        ("http://localhost:1", "cannot be reached: connection refused"),
+        ("http://login.invalid", "cannot be reached: its host name cannot be resolved"),
+        (None, "cannot be reached: its certificate is not trusted: self-signed certificate"),
+    ],
+)
+async def test_the_error_says_why_the_provider_cannot_be_reached(http, untrusted_issuer, issuer, cause):
+    """For the operator, who would have to find out otherwise."""
+    transport = Transport(lambda: http, version="1", limit_seconds=60)
+
+    with pytest.raises(ProviderUnavailable, match=cause):
+        await Discovery(issuer or untrusted_issuer, transport).metadata()
+
+
+@pytest.mark.parametrize(
+    ("reply", "cause"),
+    [
+        (Reply(502, b"<html>"), "answered the discovery with status 502"),
+        (Reply(200, {"issuer": "https://other.example"}), "metadata names another issuer"),
+        (Reply(200, {}), "metadata names another issuer"),
+    ],
+)
+async def test_the_error_says_what_is_wrong_with_the_answer(provider, scripted, reply, cause):
+    """Without any of it."""
+    scripted.reply(DISCOVERY, reply)
+
+    with pytest.raises(ProviderUnavailable, match=cause):
+        await provider.announces_issuer()

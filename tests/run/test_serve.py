@@ -25,7 +25,7 @@ def test_one_line_says_that_it_is_ready(serve, database_url):
 
     masked = mask_url(database_url)
     assert f"bodhi is ready on {server.url} (standalone, sessions in {masked})\n" == server.ready_line
-    assert "bodhi_test:bodhi_test@" not in server.ready_line
+    assert "bodhi_test:kx7-password@" not in server.ready_line
     assert (200, {"message": "pong"}) == get(f"{server.url}/health")
     assert 0 == server.stop()
     assert b"" == server.rest_of_stdout()
@@ -68,7 +68,26 @@ def test_options_go_before_the_environment(serve):
     messages = [json.loads(line)["message"] for line in server.stderr.splitlines()]
     assert "BODHI_LOG_LEVL (environment): no such setting; did you mean BODHI_LOG_LEVEL?" == messages[0]
     assert messages[1].startswith("made the key file ")
-    assert '"GET /ping" 200' in messages[2]
+    assert ["created the session tables", "created the application tables"] == [
+        message.partition(" in ")[0] for message in messages[2:4]
+    ]
+    assert '"GET /ping" 200' in messages[4]
+
+
+def test_names_that_are_misspelt_are_told_with_the_errors(launch, tmp_path):
+    """Wherever they stand: they may be the reason."""
+    (tmp_path / ".env").write_text("BODHI_SESION_DB_URL=1\n")
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "ours" / "settings.yaml").write_text("BODHI_ENCRYPTION_KEYS: x\n")
+    server = launch(BODHI_HOME=str(tmp_path / "ours"), BODHI_DEPLOYMENT="cluster", BODHI_LOG_LEVL="debug")
+
+    assert 2 == server.popen.wait(300)
+    lines = server.stderr.splitlines()
+    warnings = [line.removeprefix("bodhi: warning: ") for line in lines if "did you mean" in line]
+    assert ["BODHI_LOG_LEVEL?", "BODHI_SESSION_DB_URL?", "BODHI_ENCRYPTION_KEY?"] == [
+        warning.split()[-1] for warning in warnings
+    ]
+    assert 2 == len([line for line in lines if line.startswith("bodhi: error: ")])
 
 
 def test_log_is_text_or_json(serve):
@@ -90,7 +109,7 @@ def test_log_is_text_or_json(serve):
 def test_log_holds_no_secret(serve, postgres_url):
     """At the finest level, with everything that can go wrong: not the key, the password or a cookie."""
     server = serve(
-        BODHI_SESSION_DB_URL=postgres_url.replace("bodhi_test:bodhi_test@", "bodhi_test:bodhi_test@"),
+        BODHI_SESSION_DB_URL=postgres_url.replace("bodhi_test:kx7-password@", "bodhi_test:kx7-password@"),
         BODHI_ENCRYPTION_KEY=SECRET_KEY,
         BODHI_LOG_LEVEL="debug",
     )
@@ -110,7 +129,7 @@ def test_log_holds_no_secret(serve, postgres_url):
 
     log = server.stderr
     assert 5 == log.count("bodhi.access")
-    assert not [secret for secret in (SECRET_KEY, cookie, ":bodhi_test@") if secret in log]
+    assert not [secret for secret in (SECRET_KEY, cookie, ":kx7-password@") if secret in log]
     assert "Traceback" not in log
 
 

@@ -173,7 +173,7 @@ HEAD = b"POST /set HTTP/1.1\r\nHost: localhost\r\n"
     ids=["cookie", "NUL", "bearer", "name", "long", "target", "version", "chunk", "packed"],
 )
 async def test_nothing_of_a_malformed_request_is_logged(closed_service, serve, caplog, request_bytes):
-    """aiohttp would log the line that it cannot read: anybody can have a visitor's cookie in one."""
+    """The line that cannot be read, which aiohttp would log, may hold a visitor's cookie."""
     caplog.set_level("DEBUG")
     client = await serve(closed_service)
     reader, writer = await asyncio.open_connection(client.host, client.port)

@@ -3,10 +3,12 @@
 import errno
 import logging
 import os
+import traceback
 from pathlib import Path
 
 import pytest
 
+from bodhi.errors import ConfigurationError
 from bodhi.settings import BODHI_HOME, BODHI_PORT, BY_NAME, load_settings
 from bodhi.settings.setting import Source
 
@@ -283,6 +285,23 @@ def test_warnings_go_to_the_log(machine, caplog):
     assert [record.getMessage() for record in caplog.records] == [
         "BODHI_PROT (environment): no such setting; did you mean BODHI_PORT?"
     ]
+
+
+def test_warnings_come_with_the_faults(machine):
+    """A name that is misspelt may be why something else is missing; tracebacks show it too."""
+    dotenv = machine.write_dotenv("BODHI_ENCRYPTION_KEYS=1\n")
+    yaml = machine.write_yaml("port: 80\n")
+    with pytest.raises(ConfigurationError) as caught:
+        machine.load(BODHI_DEPLOYMENT="cluster", BODHI_SESION_DB_URL="postgres://db/bodhi")
+
+    warnings = (
+        "BODHI_SESION_DB_URL (environment): no such setting; did you mean BODHI_SESSION_DB_URL?",
+        f"BODHI_ENCRYPTION_KEYS ({dotenv}, line 1): no such setting; did you mean BODHI_ENCRYPTION_KEY?",
+        f"port ({yaml}, line 1): no such setting; did you mean BODHI_PORT?",
+    )
+    assert warnings == caught.value.warnings[:3]
+    assert "no such setting" not in str(caught.value)
+    assert "\n".join(warnings) in "".join(traceback.format_exception(caught.value))
 
 
 def test_home_cannot_be_set_in_the_file_that_it_finds(machine):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bodhi.settings import mask_url
-from bodhi.urls import is_loopback
+from bodhi.urls import is_loopback, mask_http_url
 
 # What people have in passwords, with everything that means something in a URL.
 PASSWORDS = st.text(st.sampled_from("abcXYZ019:/@?#%&=,[]$ "), min_size=1).map(lambda text: f"hun{text}ter")
@@ -45,13 +45,31 @@ def test_password_is_masked(url, expected):
     assert mask_url(url) == expected
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["x", "login.example.org/realms/bodhi", "localhost:8080", "https//login.example.org", "htps://login.example.org/a"],
+)
+def test_an_issuer_that_is_refused_is_shown(url):
+    """Unless a password could be in it."""
+    assert url == mask_http_url(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["ann:secret", "ann:secret@host", "secret@host", "//ann:secret@host", "host?key=secret", "host#secret"]
+)
+def test_an_issuer_that_may_hold_a_password_is_masked(url):
+    """Whatever else is wrong with it."""
+    assert "secret" not in mask_http_url(url)
+
+
 @given(password=PASSWORDS, scheme=st.sampled_from(["postgres", "postgresql", "mysql", "sqlite", "https"]))
 def test_no_part_of_any_password_is_left(password, scheme):
     """Whatever characters it has, escaped or not: neither its beginning nor its end shows."""
-    shown = mask_url(f"{scheme}://bodhi:{password}@db.example/data")
+    for mask in (mask_url, mask_http_url):
+        shown = mask(f"{scheme}://bodhi:{password}@db.example/data")
 
-    assert "hun" not in shown
-    assert "ter" not in shown
+        assert "hun" not in shown
+        assert "ter" not in shown
 
 
 @pytest.mark.parametrize(

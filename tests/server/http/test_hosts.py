@@ -191,7 +191,7 @@ async def test_target_in_absolute_form_names_the_same_host(target, host, expecte
     ],
 )
 async def test_reads_for_other_hosts_are_sent_to_the_public_one(method, target, public, status):
-    """Where somebody said which it is; other methods cannot be repeated there, and what is not redirected is refused."""
+    """Where somebody said which it is; other methods cannot be repeated there, and are refused."""
     redirects = canonical_filter(public, enabled=True, exempt=["/where/exempt"])
     for lines in (get("evil.example", target, method), (*get("localhost", target, method), f"{HOST}: evil.example")):
         app = guarded(public, outside=[forwarded_filter(["127.0.0.1"]), redirects])

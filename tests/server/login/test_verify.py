@@ -135,9 +135,7 @@ async def test_api_tokens(browser, provider, open_browser, server):
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 @pytest.mark.parametrize("name", ["Host", "X-Forwarded-Host"])
 @pytest.mark.parametrize("is_logged_in", [True, False])
-async def test_unknown_hosts_are_refused(
-    start_server, open_browser, provider, public_host, method, name, is_logged_in
-):
+async def test_unknown_hosts_are_refused(start_server, open_browser, provider, public_host, method, name, is_logged_in):
     """As the page says, whoever asks, although other reads for them would be sent to the public URL."""
     server = await start_server(BODHI_TRUSTED_PROXIES="127.0.0.1/32", BODHI_PUBLIC_HOST=public_host)
     browser = await open_browser(server)
