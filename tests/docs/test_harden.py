@@ -1,12 +1,19 @@
 """The page about hardening: settings that fit together, and roles that can do what the server does and no more."""
 
+import asyncio
+import os
 import re
+import subprocess
+import sys
+import textwrap
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import asyncpg
 import pytest
 
-from bodhi.database import DatabaseError, Schema, open_database
+import bodhi
+from bodhi.database import DatabaseError, Schema, mask_url, open_database
 from bodhi.database.statements import load_statements, sql_folder
 from bodhi.session import DefaultSessionService
 from bodhi.settings import BY_NAME, load_settings
@@ -93,6 +100,26 @@ async def connected(url):
         yield connection
     finally:
         await connection.close()
+
+
+def test_the_command_makes_the_tables_of_both_parts(page, tmp_path, postgres_server):
+    """In the database that it names, whatever the deployment is."""
+    asyncio.run(execute(postgres_server.url(), "CREATE DATABASE bodhi_sessions"))
+    [commands] = [block for block in re.findall(r"(?:^    .+\n)+", page, re.MULTILINE) if "db migrate" in block]
+    url = postgres_server.url("bodhi_sessions")
+    script = textwrap.dedent(commands).replace("postgresql://bodhi_owner@db1.example/bodhi_sessions", url)
+    environ = {
+        "HOME": str(tmp_path),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(Path(bodhi.__file__).parents[1]),
+    }
+
+    printed = subprocess.run(
+        ["sh", "-ec", script], env=environ, cwd=tmp_path, check=True, capture_output=True, text=True
+    ).stdout
+
+    assert [mask_url(url)] * 2 == [line.partition(": ")[0] for line in printed.splitlines()]
+    assert [] == list(tmp_path.glob("**/*.sqlite"))
 
 
 async def test_the_servers_role_can_do_what_the_server_does(roles):

@@ -1,0 +1,37 @@
+"""The page about the command line: what it shows is what the commands print."""
+
+import re
+
+import pytest
+from click.testing import CliRunner
+
+from bodhi.cli import cli
+
+HOME = "/home/ann/.bodhi"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Runs a command of somebody who has no database yet; what it prints, with the home of the page."""
+    monkeypatch.chdir(tmp_path)
+    home = tmp_path / "bodhi"
+
+    def run(*command):
+        result = CliRunner().invoke(cli, ["--set", f"BODHI_HOME={home}", *command], standalone_mode=False)
+        return result.stdout.replace(str(home), HOME)
+
+    return run
+
+
+def shown(page, command):
+    """The lines that the page shows under the heading of a command."""
+    section = page.split(f"## `bodhi {command}`\n", 1)[1].split("\n## ", 1)[0]
+    return "".join(line + "\n" for line in re.findall(r"^    (.+)$", section, re.MULTILINE))
+
+
+def test_the_examples_have_the_present_migrations(pages, run):
+    """With each of them, on a new database."""
+    page = pages["docs/reference/cli.md"]
+
+    for command in ("db migrate", "db status"):
+        assert shown(page, command) == run(*command.split())
