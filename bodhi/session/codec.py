@@ -28,13 +28,16 @@ def encode(data: Mapping[str, Any], *, base: bytes = b"", changed: Collection[st
     for the keys in *changed*, and only these are examined. Raises :exc:`SessionDataError`.
     """
     try:
-        fast = _encode(data)
-        # What msgspec wrote comes back from it.
-        is_known = base[:1] == _MSGSPEC
-        new = {key: data[key] for key in changed if key in data} if is_known else data
-        new_bytes = _encode(new) if is_known else fast
-        if _decode(new_bytes) == new:
-            _refuse_too_deep(new_bytes, new)
+        fast = encoded = _encode(data)
+        examined = data
+        if base[:1] == _MSGSPEC:  # what msgspec wrote comes back from it
+            examined = {}
+            for key in changed:
+                if key in data:
+                    examined[key] = data[key]
+            encoded = _encode(examined)
+        if _decode(encoded) == examined:
+            _refuse_too_deep(encoded, examined)
             return _MSGSPEC + fast
     except _MSGSPEC_REFUSES:
         pass
@@ -48,7 +51,7 @@ def encode(data: Mapping[str, Any], *, base: bytes = b"", changed: Collection[st
 
 def same_data(one: bytes, other: bytes) -> bool:
     """Whether two results of :func:`encode` hold the same data, in the same order."""
-    if one == other or one[:1] == other[:1]:
+    if one[:1] == other[:1]:
         return one == other
     # Equal data may be written by either: json takes what msgspec would read back as something else, such as a tuple.
     return _json_bytes(decode(one)) == _json_bytes(decode(other))
@@ -82,7 +85,7 @@ def _json_bytes(data: Mapping[str, Any]) -> bytes:
 
 def _refuse_too_deep(encoded: bytes, data: Mapping[str, Any]) -> None:
     # What can be written here must be readable from any depth of any stack. Few data have brackets enough to ask.
-    if encoded.count(b"[") + encoded.count(b"{") <= DEEPEST:
+    if len(encoded) <= 2 * DEEPEST or encoded.count(b"[") + encoded.count(b"{") <= DEEPEST:
         return
     level: list[object] = [data]
     for _ in range(DEEPEST):
