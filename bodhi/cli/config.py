@@ -28,7 +28,7 @@ def list_settings(command_line: CommandLine, as_json: bool) -> None:
     entries: list[dict[str, str | None]] = [
         {
             "name": setting.name,
-            "value": setting.shown(getattr(resolution.settings, attribute)),
+            "value": setting.format(getattr(resolution.settings, attribute)),
             "source": resolution.source_of(setting.name),
             "place": resolution.settings.sources[setting.name],
             "default": resolution.defaults[setting.name],

@@ -1,4 +1,4 @@
-"""The settings of bodhi: one description of each, read from the command line, the environment and files."""
+"""Settings, each described in one place, read from the command line, the environment and files."""
 
 from bodhi.settings.description import BY_NAME as BY_NAME
 from bodhi.settings.description import GROUPS as GROUPS

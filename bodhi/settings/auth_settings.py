@@ -1,4 +1,4 @@
-"""The settings of logins: the identity provider, what its answers mean, and whose requests are trusted."""
+"""Settings of logins: the identity provider, its claims, and trusted proxies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ def _issuer(values: Mapping[str, Any]) -> str | None:
 
 @dataclass(frozen=True, repr=False)
 class AuthSettings:
-    """Logins: the identity provider, and whose requests are trusted."""
+    """Logins: the identity provider, its claims, and trusted proxies."""
 
     dev: Annotated[
         bool,
@@ -28,7 +28,7 @@ class AuthSettings:
             kinds.switch(),
             "false",
             "Start a development identity provider beside the server, with the users admin, manager, power, user and "
-            "nobody and no passwords. Needs a loopback BODHI_HOST, one worker and BODHI_ENV_TYPE=development.",
+            "nobody and no passwords. Requires a loopback BODHI_HOST, one worker and BODHI_ENV_TYPE=development.",
         ),
     ]
     dev_port: Annotated[
@@ -65,7 +65,7 @@ class AuthSettings:
             names.BODHI_AUTH_ISSUER,
             kinds.http_url(keeps_slash=True),
             Derived("BODHI_AUTH_URL/realms/BODHI_AUTH_REALM when both are set, else none", _issuer),
-            "Issuer of the OpenID Connect provider, exactly as its tokens name it. Without one nobody can log in.",
+            "Issuer of the OpenID Connect provider, spelled exactly as in its tokens. Without it, nobody can log in.",
             mask=mask_http_url,
         ),
     ]
@@ -75,8 +75,8 @@ class AuthSettings:
             names.BODHI_AUTH_MANAGEMENT,
             kinds.switch(),
             Derived("true when BODHI_AUTH_URL is set", lambda values: values["auth_url"] is not None),
-            "Whether the provider has bodhi's management calls (registering clients, roles and users). Without them "
-            "the routes that need one answer 501.",
+            "Whether the provider supports bodhi's management calls (client registration, roles and users). Without "
+            "them, routes that need one answer 501.",
         ),
     ]
     auth_timeout_seconds: Annotated[
@@ -85,7 +85,7 @@ class AuthSettings:
             names.BODHI_AUTH_TIMEOUT,
             kinds.fine_seconds(0.1, 60),
             "5",
-            "Longest time that a request waits for one answer of the identity provider.",
+            "Time limit for each call of the identity provider.",
         ),
     ]
     auth_logout: Annotated[
@@ -94,8 +94,8 @@ class AuthSettings:
             names.BODHI_AUTH_LOGOUT,
             kinds.switch(),
             Derived("true when BODHI_DEV is true, else false", lambda values: values["dev"]),
-            "Whether a logout goes on to the provider's logout page, where it has one, so that its session ends too. "
-            "Otherwise who clicks to log in again may be in without being asked.",
+            "Whether a logout continues to the provider's logout page, if it has one, so that its session ends too. "
+            "Otherwise a user who logs in again may not be asked for credentials.",
         ),
     ]
     auth_roles_claim: Annotated[
@@ -106,7 +106,7 @@ class AuthSettings:
                 r"[^\s,]{1,255}", "names separated by dots, or a JSON Pointer such as /https:~1~1example.org~1roles"
             ),
             "resource_access.<client_id>.roles",
-            "Claim that lists a person's roles: a path of names, where <client_id> stands for the client's own id.",
+            "Claim that lists a user's roles: a path of names, where <client_id> stands for this client's id.",
         ),
     ]
     auth_roles: Annotated[
@@ -115,7 +115,7 @@ class AuthSettings:
             names.BODHI_AUTH_ROLES,
             kinds.pairs(ROLES),
             Derived("the names of the four roles themselves", lambda _: ()),
-            "What the provider's role names mean here, such as staff=resource_user,boss=resource_admin.",
+            "Maps the provider's role names to bodhi's, such as staff=resource_user,boss=resource_admin.",
         ),
     ]
     auth_app_roles: Annotated[
@@ -124,9 +124,8 @@ class AuthSettings:
             names.BODHI_AUTH_APP_ROLES,
             kinds.choice("capped", "provider"),
             "capped",
-            "What another application may do for a person. capped: what the provider grants it, and never more than "
-            "the person's role as last known here; nothing for people who never logged in. provider: what the "
-            "provider grants it.",
+            "What another application may do for a user. capped: what the provider grants it, but at most the user's "
+            "role as last known here; nothing for users who never logged in. provider: what the provider grants it.",
         ),
     ]
     auth_scopes: Annotated[
@@ -135,7 +134,7 @@ class AuthSettings:
             names.BODHI_AUTH_SCOPES,
             kinds.pattern(r"openid( [!#-\[\]-~]+)*", "openid and further scopes, separated by spaces"),
             "openid email profile roles",
-            "Scopes that a login asks for.",
+            "Scopes requested at login.",
         ),
     ]
     auth_access_tokens: Annotated[
@@ -144,8 +143,8 @@ class AuthSettings:
             names.BODHI_AUTH_ACCESS_TOKENS,
             kinds.choice("jwt", "opaque"),
             "jwt",
-            "jwt: a person's name and roles are read from the access token, and from the ID token what that lacks. "
-            "opaque: from the ID token alone, for providers whose access tokens name people otherwise.",
+            "jwt: name and roles are read from the access token, and from the ID token if missing there. "
+            "opaque: from the ID token only, for providers whose access tokens identify users differently.",
         ),
     ]
     auth_refresh_reuse: Annotated[
@@ -154,7 +153,7 @@ class AuthSettings:
             names.BODHI_AUTH_REFRESH_REUSE,
             kinds.switch(),
             "false",
-            "Whether the provider takes a refresh token twice, so that a refresh that timed out may be tried again.",
+            "Whether the provider accepts a refresh token twice, so that a refresh that timed out may be retried.",
         ),
     ]
     auth_role_max_age_seconds: Annotated[
@@ -163,8 +162,8 @@ class AuthSettings:
             names.BODHI_AUTH_ROLE_MAX_AGE,
             kinds.seconds(7_200, 315_360_000),
             "30d",
-            "How long a role counts for API tokens and other applications after the provider last confirmed it, by a "
-            "login or a refresh. Tokens of somebody who was away for longer are refused until they log in again.",
+            "How long a role stays valid for API tokens and other applications after the provider last confirmed it, "
+            "by a login or a refresh. After that, the user's tokens are refused until the next login.",
         ),
     ]
     auth_recent_seconds: Annotated[
@@ -173,8 +172,8 @@ class AuthSettings:
             names.BODHI_AUTH_RECENT_SECONDS,
             kinds.seconds(0, 2_592_000),
             "15m",
-            "How long after signing in people may create API tokens in the browser, and managers and administrators "
-            "may make changes. Afterwards they are asked to sign in again; 0 never asks.",
+            "How long after signing in users may create API tokens in the browser, and managers and administrators "
+            "may make changes. Afterwards they have to sign in again; 0 disables this.",
         ),
     ]
     client_id: Annotated[
@@ -183,7 +182,7 @@ class AuthSettings:
             names.BODHI_CLIENT_ID,
             kinds.pattern(r"[!-~]{1,255}", "1 to 255 characters of ASCII without spaces"),
             None,
-            "Id of this server as a client of the provider. Not set: POST /bodhi/v1/setup registers one.",
+            "Client id of this server at the provider. Not set: POST /bodhi/v1/setup registers a client.",
         ),
     ]
     client_secret: Annotated[
@@ -192,8 +191,8 @@ class AuthSettings:
             names.BODHI_CLIENT_SECRET,
             kinds.pattern(r"[ -~]{1,1024}", "1 to 1024 characters of ASCII"),
             None,
-            "Secret that belongs to BODHI_CLIENT_ID.",
-            refused_in={Source.COMMAND_LINE: "there other users of the machine can read it"},
+            "Client secret of BODHI_CLIENT_ID.",
+            refused_in={Source.COMMAND_LINE: "other users of the machine can read it there"},
             secret=True,
         ),
     ]
@@ -203,7 +202,7 @@ class AuthSettings:
             names.BODHI_CLIENT_STATUS,
             kinds.choice("ready", "resource-admin"),
             "ready",
-            "Status of a client from BODHI_CLIENT_ID. resource-admin: who logs in first becomes the administrator.",
+            "Status of a client from BODHI_CLIENT_ID. resource-admin: the first user to log in becomes administrator.",
         ),
     ]
     setup_secret: Annotated[
@@ -212,8 +211,8 @@ class AuthSettings:
             names.BODHI_SETUP_SECRET,
             kinds.pattern(r"[!-~]{16,255}", "16 to 255 characters of ASCII without spaces"),
             None,
-            "Secret that POST /bodhi/v1/setup asks for in the header X-Setup-Secret.",
-            refused_in={Source.COMMAND_LINE: "there other users of the machine can read it"},
+            "Secret that POST /bodhi/v1/setup requires in the header X-Setup-Secret.",
+            refused_in={Source.COMMAND_LINE: "other users of the machine can read it there"},
             secret=True,
         ),
     ]
@@ -223,7 +222,7 @@ class AuthSettings:
             names.BODHI_API_TOKEN_LIFETIME,
             kinds.seconds(60, 315_360_000),
             None,
-            "How long an API token lives that was made without expires_at; not set, for ever.",
+            "Lifetime of an API token created without expires_at; not set: it does not expire.",
         ),
     ]
     token_memory_seconds: Annotated[
@@ -232,7 +231,7 @@ class AuthSettings:
             names.BODHI_TOKEN_MEMORY,
             kinds.seconds(0, 300),
             "10",
-            "How long a process remembers that a token was valid: what is revoked on another node holds no longer.",
+            "How long a process caches that a token is valid; a token revoked on another node is refused after that.",
         ),
     ]
     exchange_memory_seconds: Annotated[
@@ -241,7 +240,7 @@ class AuthSettings:
             names.BODHI_EXCHANGE_MEMORY,
             kinds.seconds(0, 3_600),
             "300",
-            "How long a process remembers an exchanged token of another application.",
+            "How long a process caches the exchanged token of another application.",
         ),
     ]
     trusted_proxies: Annotated[
@@ -250,7 +249,7 @@ class AuthSettings:
             names.BODHI_TRUSTED_PROXIES,
             kinds.networks(),
             Derived("none", lambda _: ()),
-            "Proxies whose X-Forwarded-For, -Proto, -Host, -Method and -Uri headers are believed.",
+            "Proxies whose X-Forwarded-For, -Proto, -Host, -Method and -Uri headers are trusted.",
         ),
     ]
     verify_access_token: Annotated[
@@ -259,8 +258,8 @@ class AuthSettings:
             names.BODHI_VERIFY_ACCESS_TOKEN,
             kinds.switch(),
             "false",
-            "Whether GET /bodhi/v1/auth/verify also gives trusted proxies the access token of who may pass, for the "
-            "application behind them. Needs BODHI_TRUSTED_PROXIES, and a proxy that lets nobody else ask there.",
+            "Whether GET /bodhi/v1/auth/verify also returns the user's access token to trusted proxies, for the "
+            "application behind them. Requires BODHI_TRUSTED_PROXIES, and a proxy that blocks other clients there.",
         ),
     ]
     allowed_hosts: Annotated[
@@ -269,7 +268,7 @@ class AuthSettings:
             names.BODHI_ALLOWED_HOSTS,
             kinds.hosts(),
             Derived("none", lambda _: ()),
-            "Further hosts that requests may be addressed to, beside BODHI_PUBLIC_HOST, BODHI_HOST and loopback names.",
+            "Accepted Host headers in addition to BODHI_PUBLIC_HOST, BODHI_HOST and loopback names.",
         ),
     ]
     canonical_redirect: Annotated[
@@ -278,6 +277,6 @@ class AuthSettings:
             names.BODHI_CANONICAL_REDIRECT,
             kinds.switch(),
             "true",
-            "Send who comes by another scheme, host or port to the public URL; only when BODHI_PUBLIC_HOST is set.",
+            "Redirect requests with another scheme, host or port to the public URL, if BODHI_PUBLIC_HOST is set.",
         ),
     ]

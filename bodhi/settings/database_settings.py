@@ -1,4 +1,4 @@
-"""The settings of the databases and of what is kept in them."""
+"""Settings of the databases."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ def _application_database(values: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, repr=False)
 class DatabaseSettings:
-    """Databases: where they are and how they are used."""
+    """Databases: URLs, encryption keys, pools and time limits."""
 
     session_db_url: Annotated[
         str,
@@ -29,7 +29,7 @@ class DatabaseSettings:
             names.BODHI_SESSION_DB_URL,
             kinds.database_url(),
             Derived("sqlite:$BODHI_HOME/session.sqlite", _session_database),
-            "Database of the sessions; its scheme chooses between SQLite and PostgreSQL.",
+            "Database of the sessions; the scheme selects SQLite or PostgreSQL.",
             mask=mask_url,
         ),
     ]
@@ -42,7 +42,7 @@ class DatabaseSettings:
                 "1 to 63 lower-case letters, digits and _, neither a digit nor pg_ first",
             ),
             None,
-            "PostgreSQL schema of the session tables; not set, the connection's search_path decides.",
+            "PostgreSQL schema of the session tables; not set: the connection's search_path.",
         ),
     ]
     database_url: Annotated[
@@ -53,7 +53,7 @@ class DatabaseSettings:
             Derived(
                 "sqlite:$BODHI_HOME/bodhi.sqlite in standalone, BODHI_SESSION_DB_URL in cluster", _application_database
             ),
-            "The application's own database, with tables and a pool of its own.",
+            "Database of the application's own tables, with its own connection pool.",
             mask=mask_url,
         ),
     ]
@@ -63,12 +63,12 @@ class DatabaseSettings:
             names.BODHI_ENCRYPTION_KEY,
             kinds.keys(),
             Derived(
-                "in standalone the key file $BODHI_HOME/encryption.key (mode 0600, made when missing); in cluster none",
+                "in standalone the key file $BODHI_HOME/encryption.key (0600, created if missing); in cluster none",
                 lambda _: (),
             ),
-            "Keys that encrypt session data, separated by commas: the first one writes, all of them read. A fresh "
-            "one: python -m bodhi config generate-key.",
-            refused_in={Source.COMMAND_LINE: "there other users of the machine can read it"},
+            "Encryption keys of stored data, separated by commas: the first one encrypts, all of them decrypt. "
+            "Generate one with python -m bodhi config generate-key.",
+            refused_in={Source.COMMAND_LINE: "other users of the machine can read it there"},
             secret=True,
         ),
     ]
@@ -78,7 +78,7 @@ class DatabaseSettings:
             names.BODHI_DB_AUTO_MIGRATE,
             kinds.switch(),
             "true",
-            "Bring the database schema up to date at start; false: only python -m bodhi db migrate does.",
+            "Migrate the database schema at start; false: only python -m bodhi db migrate does.",
         ),
     ]
     db_pool_size: Annotated[
@@ -87,7 +87,7 @@ class DatabaseSettings:
             names.BODHI_DB_POOL_SIZE,
             kinds.whole_number(1, 1_000),
             "10",
-            "Most connections to one PostgreSQL database, in each process.",
+            "Maximum number of connections to one PostgreSQL database, per process.",
         ),
     ]
     db_timeout_seconds: Annotated[
@@ -96,7 +96,7 @@ class DatabaseSettings:
             names.BODHI_DB_TIMEOUT,
             kinds.fine_seconds(0.1, 300),
             "5",
-            "Longest wait on a database: for a connection, a lock or an answer.",
+            "Time limit for waiting on a database: for a connection, a lock or a result.",
         ),
     ]
     pg_statement_cache_size: Annotated[
@@ -105,7 +105,7 @@ class DatabaseSettings:
             names.BODHI_PG_STATEMENT_CACHE_SIZE,
             kinds.whole_number(0, 10_000),
             "100",
-            "Prepared statements kept by each PostgreSQL connection; 0 for PgBouncer before 1.21 in transaction mode.",
+            "Prepared statements cached per PostgreSQL connection; 0 for PgBouncer before 1.21 in transaction mode.",
         ),
     ]
     sqlite_readers: Annotated[
@@ -114,7 +114,7 @@ class DatabaseSettings:
             names.BODHI_SQLITE_READERS,
             kinds.whole_number(1, 64),
             "2",
-            "Connections that read one SQLite file, beside the one that writes.",
+            "Read connections per SQLite file, in addition to the one that writes.",
         ),
     ]
     sqlite_synchronous: Annotated[
@@ -123,7 +123,6 @@ class DatabaseSettings:
             names.BODHI_SQLITE_SYNCHRONOUS,
             kinds.choice("full", "normal"),
             "full",
-            "full: what was answered survives a power cut. normal: faster writes, of which a power cut may lose "
-            "the last ones.",
+            "full: committed writes survive a power cut. normal: faster writes; a power cut may lose the last ones.",
         ),
     ]

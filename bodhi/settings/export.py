@@ -1,4 +1,4 @@
-"""The descriptions of all settings in other forms: JSON, dotenv, TypeScript, and the documentation page."""
+"""Descriptions of all settings as JSON, dotenv, TypeScript, or the documentation page."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -16,21 +16,21 @@ A setting is read from these sources; the first one that has it wins.
 
 1. The command line: the options of a command, and `python -m bodhi --set NAME=VALUE …` for any setting.
 2. The environment.
-3. The file `.env` in the working directory. Lines with other names are passed over, and nothing in a value is expanded.
+3. The file `.env` in the working directory. Other names are ignored, and variables in values are not expanded.
 4. The file `settings.yaml` in `$BODHI_HOME`, with lines such as `BODHI_PORT: 1135`.
 5. The default.
 
-Administrators can change some settings while the server is in service, under `/bodhi/v1/settings`: `BODHI_LOG_LEVEL`,
-`BODHI_API_TOKEN_LIFETIME` and `BODHI_TOKEN_MEMORY`. What they change is kept in the database of `BODHI_DATABASE_URL`,
-reaches all nodes within half a minute, and comes between 3 and 4: it has no effect where the command line, the
-environment or `.env` sets the same.
+Administrators can change some settings while the server runs, under `/bodhi/v1/settings`: `BODHI_LOG_LEVEL`,
+`BODHI_API_TOKEN_LIFETIME` and `BODHI_TOKEN_MEMORY`. Changes are stored in the database of `BODHI_DATABASE_URL`, reach
+all nodes within half a minute, and come between 3 and 4: they have no effect if the command line, the environment or
+`.env` sets the same setting.
 
-Every fault is reported at once, one line each, with the setting, its source and what is allowed; the exit status is 2.
+All faults are reported at once, one line each, with the setting, its source and what is allowed; the exit status is 2.
 An empty value is a fault. An unknown name is a fault on the command line and a warning elsewhere; names that start with
-`BODHI_TEST_` are left alone. Words such as `cluster` and `true` may be written in any case.
+`BODHI_TEST_` are ignored. Words such as `cluster` and `true` are case-insensitive.
 
-`python -m bodhi config list` shows each value and where it came from. Secrets and passwords in URLs are shown as `***`.
-In Python, `bodhi.settings.load_settings()` returns all of them, checked, and `bodhi.settings.BODHI_PORT` and so on
+`python -m bodhi config list` shows each value and its source. Secrets, and passwords in URLs, are shown as `***`.
+In Python, `bodhi.settings.load_settings()` returns all of them, validated, and `bodhi.settings.BODHI_PORT` and so on
 are the names.
 """
 TYPESCRIPT_END = """\
@@ -41,7 +41,7 @@ NAMES_HERE
 
 export type SettingName = (typeof SETTING_NAMES)[number];
 
-/** Defaults as they are written in the environment; null: it depends on other settings, or is not set. */
+/** Defaults as text for the environment; null: depends on other settings, or not set. */
 export const DEFAULTS = {
 DEFAULTS_HERE
 } as const;
@@ -51,14 +51,14 @@ export type SettingsEnvironment = { [name in SettingName]?: string };"""
 
 
 def as_json() -> str:
-    """An object by name: default (null: depends on others, or not set), rule, allowed, secret and help."""
+    """Return an object by name: default (null: depends on others, or not set), rule, allowed, secret and help."""
     return json.dumps({name: _facts(setting) for name, setting in BY_NAME.items()}, indent=2)
 
 
 def as_dotenv() -> str:
-    """A ``.env`` file with a line for each setting and its default, if that is fixed; all are commented out.
+    """Return a ``.env`` file with a commented line for each setting and its fixed default.
 
-    A line that sets a default would hide what is in ``settings.yaml``, or changed in service.
+    A line that sets a default would override ``settings.yaml`` and changes by administrators.
     """
     blocks = [f"# {ORIGIN.format('dotenv')}"]
     for setting in BY_NAME.values():
@@ -68,7 +68,7 @@ def as_dotenv() -> str:
 
 
 def as_typescript() -> str:
-    """A TypeScript module: a constant for each name, and the defaults."""
+    """Return a TypeScript module: a constant for each name, and the defaults."""
     blocks = [f"// {ORIGIN.format('ts')}"]
     for name, setting in BY_NAME.items():
         comment = f"{setting.help} Allowed: {setting.kind.allowed}.{_default_comment(setting, ' ')}"
@@ -79,7 +79,7 @@ def as_typescript() -> str:
 
 
 def as_markdown() -> str:
-    """The documentation page."""
+    """Return the documentation page."""
     blocks = [INTRODUCTION.rstrip()]
     for group in GROUPS:
         title, _, rest = (group.__doc__ or "").partition(": ")

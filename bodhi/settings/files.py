@@ -1,6 +1,6 @@
-"""The two files that settings are read from, with the line of each value.
+"""Parsers for ``.env`` and ``settings.yaml`` that keep the line number of each value.
 
-What a file holds may be secret: a problem names the line and repeats nothing of it but a setting's name.
+A file may hold secrets: a problem names the line and the setting, never the text.
 """
 
 import io
@@ -13,14 +13,14 @@ from dotenv.parser import parse_stream
 
 @dataclass
 class Lines:
-    """What a file says: line and text by name, and what could not be understood."""
+    """Contents of a file: line number and text by name, and parse errors."""
 
     values: dict[str, tuple[int, str]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
 
 def read_dotenv(path: Path) -> Lines:
-    """The lines of a ``.env`` file; nothing in a value is expanded, and of a name's lines the last one holds."""
+    """Read a ``.env`` file without expanding variables; the last line of a name wins."""
     lines = Lines()
     for binding in parse_stream(io.StringIO(_text(path, lines))):
         original = binding.original.string
@@ -34,7 +34,7 @@ def read_dotenv(path: Path) -> Lines:
 
 
 def read_yaml(path: Path) -> Lines:
-    """The pairs of a YAML file, as they are written: nothing becomes a number, a date or an object."""
+    """Read the pairs of a YAML file as text: nothing becomes a number, a date or an object."""
     lines = Lines()
     try:
         root = yaml.compose(_text(path, lines), Loader=yaml.SafeLoader)

@@ -1,4 +1,4 @@
-"""The encryption keys of a standalone server that was given none: a file of its own in its home."""
+"""Key file of a standalone server without BODHI_ENCRYPTION_KEY."""
 
 import logging
 import os
@@ -17,32 +17,32 @@ log = logging.getLogger(__name__)
 
 
 def new_key() -> str:
-    """A fresh encryption key: 256 random bits as 43 characters of base64url."""
+    """Generate an encryption key: 256 random bits as 43 characters of base64url."""
     return secrets.token_urlsafe(32)
 
 
-def keys_of(home: Path, place: str) -> tuple[str, ...]:
-    """The keys of the key file in *home*, newest first; file and folder are made when missing.
+def read_or_create_keys(home: Path, place: str) -> tuple[str, ...]:
+    """Return the keys of the key file in *home*, newest first; create file and folder if missing.
 
-    *place* says where *home* was set. Processes that start at once get the same keys. Raises
-    :exc:`ConfigurationError` when the folder cannot be written, or the file is open to other users or damaged.
+    *place* is where *home* was set. Processes that start at once get the same keys. Raises
+    :exc:`ConfigurationError` if the folder is not writable, or the file is accessible to other users or damaged.
     """
     path = home / FILE_NAME
     try:
         if not path.exists():
-            _make(path)
+            _create(path)
         return _read(path)
     except OSError as error:
         raise ConfigurationError(
             f"{BODHI_HOME} ({place}): the key file {path} cannot be used: {error.strerror};"
-            f" allowed: a folder that can be written, or keys in {BODHI_ENCRYPTION_KEY}"
+            f" allowed: a writable folder, or keys in {BODHI_ENCRYPTION_KEY}"
         ) from error
 
 
-def _make(path: Path) -> None:
+def _create(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Written aside and linked into place: the name appears with its whole content or not at all, and only once,
-    # so that of two processes one makes the file and both read it.
+    # Write a temporary file and link it into place: the key file appears complete or not at all, and only once,
+    # so that of two processes one creates the file and both read it.
     descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
@@ -52,8 +52,8 @@ def _make(path: Path) -> None:
         try:
             os.link(aside, path)
         except FileExistsError:
-            return  # the other process says so
-        log.info("made the key file %s: what is stored is encrypted with it, and cannot be read without it", path)
+            return  # the other process logs it
+        log.info("key file created: %s; keep it, stored sessions cannot be decrypted without it", path)
     finally:
         Path(aside).unlink()
 
@@ -62,8 +62,8 @@ def _read(path: Path) -> tuple[str, ...]:
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         raise ConfigurationError(
-            f"{BODHI_ENCRYPTION_KEY} (key file {path}): other users may use it (mode {mode:04o});"
-            f" allowed: mode 0600, as chmod 600 sets it"
+            f"{BODHI_ENCRYPTION_KEY} (key file {path}): other users have access to it (mode {mode:04o});"
+            f" allowed: mode 0600, run chmod 600 {path}"
         )
     kind = keys()
     try:

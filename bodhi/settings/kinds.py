@@ -1,6 +1,6 @@
-"""The kinds of value that a setting can have: how its text is read, and what is allowed.
+"""Types of settings: parsers and descriptions of the allowed values.
 
-A reader raises :exc:`ValueError` with a phrase that goes on after the value ("is not a whole number"). The phrase
+A parser raises :exc:`ValueError` with a phrase that continues after the value ("is not a whole number"). The phrase
 never repeats the value, which may be a secret.
 """
 
@@ -36,7 +36,7 @@ KEY_LENGTH = 32
 
 @dataclass(frozen=True)
 class SettingType(Generic[T_co]):
-    """How the text of a setting becomes its value, and in words what is allowed."""
+    """Parser of a setting's text, and a description of what is allowed."""
 
     parse: Callable[[str], T_co]
     allowed: str
@@ -51,7 +51,7 @@ def whole_number(least: int, most: int) -> SettingType[int]:
     """Whole numbers in plain decimal digits."""
 
     def parse(text: str) -> int:
-        # Bounded before int(): it reads 1_000 and other scripts' digits, and refuses very long ones in its own words.
+        # Match before int(), which accepts 1_000 and non-ASCII digits.
         if not re.fullmatch(r"[0-9]{1,12}", text):
             raise ValueError("is not a whole number in range")
         return _bounded(int(text), least, most)
@@ -97,7 +97,7 @@ def switch() -> SettingType[bool]:
 
 
 def choice(*allowed: str) -> SettingType[str]:
-    """One of a few words, whatever the case they are written in; the value has the case given here."""
+    """One of a few words, case-insensitive; the value has the case given here."""
 
     def parse(text: str) -> str:
         for word in allowed:
@@ -127,9 +127,9 @@ def host() -> SettingType[str]:
         try:
             ipaddress.ip_address(bare)
         except ValueError:
-            # Underscores are no part of a host name, but of the service names that container networks resolve.
+            # Underscores are not allowed in host names, but container networks use them in service names.
             label = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-            # What ends in a number is an address, and a wrong one when it comes here.
+            # A name whose last label is a number is an invalid IP address.
             if bare != text or len(text) > 253 or not re.fullmatch(rf"({label}\.)*(?![0-9]+$){label}", text):
                 raise ValueError("is neither a host name nor an IP address") from None
         return bare
@@ -145,7 +145,7 @@ def cookie_name() -> SettingType[str]:
             raise ValueError("is not a cookie name")
         # Browsers compare prefixes without regard to case.
         if re.match(r"__(host|secure|http)-", text, re.IGNORECASE):
-            raise ValueError("starts with a prefix that is added where it belongs")
+            raise ValueError("starts with a prefix that bodhi adds itself")
         if text.lower() in COOKIE_ATTRIBUTES:
             raise ValueError("is the name of a cookie attribute")
         return text
@@ -162,7 +162,7 @@ def folder() -> SettingType[Path]:
 
     def parse(text: str) -> Path:
         if not text.startswith("/"):
-            raise ValueError("stands for no folder, for the user's home is not known")
+            raise ValueError("cannot be resolved: the user's home folder is not known")
         path = Path(text)
         try:
             if path.exists() and not path.is_dir():
@@ -171,7 +171,7 @@ def folder() -> SettingType[Path]:
             raise ValueError(f"cannot be used: {error.strerror}") from error
         return path
 
-    return SettingType(parse, "the path of a folder, which is made when missing")
+    return SettingType(parse, "the path of a folder, which is created if missing")
 
 
 def database_url() -> SettingType[str]:
@@ -194,7 +194,7 @@ def keys() -> SettingType[tuple[str, ...]]:
     def parse(text: str) -> tuple[str, ...]:
         found = tuple(key.strip() for key in text.split(","))
         for number, key in enumerate(found, start=1):
-            # Else keys on lines of their own would be one key, which opens nothing. A space counts as printable.
+            # Otherwise keys on separate lines would become one key that decrypts nothing. A space counts as printable.
             if " " in key or not key.isprintable():
                 raise ValueError(f"has white space or a control character in key {number} of {len(found)}")
             if len(key) < KEY_LENGTH:
@@ -211,15 +211,15 @@ def keys() -> SettingType[tuple[str, ...]]:
 def http_url(*, keeps_slash: bool = False) -> SettingType[str]:
     """An absolute http or https URL without credentials, query and fragment.
 
-    A slash at its end is dropped, unless it makes a difference.
+    A trailing slash is dropped unless *keeps_slash*.
     """
-    its_host = host()
+    host_type = host()
 
     def parse(text: str) -> str:
         match = re.fullmatch(r"https?://(\[[^/\]]*\]|[^/?#@\[\]:]+)(?::([0-9]{1,5}))?(/[^?#\s\\]*)?", text)
         if not match or not 1 <= int(match[2] or 1) <= 65_535:
             raise ValueError("is not such a URL")
-        its_host.parse(match[1])
+        host_type.parse(match[1])
         return text if keeps_slash else text.rstrip("/")
 
     return SettingType(parse, "an http:// or https:// URL without user, query and fragment")
@@ -248,7 +248,7 @@ def hosts() -> SettingType[tuple[str, ...]]:
 
 
 def pairs(allowed: Collection[str]) -> SettingType[tuple[tuple[str, str], ...]]:
-    """``name=known`` pairs, where what stands behind the last equals sign is one of *allowed*; each name once."""
+    """``name=known`` pairs: the part after the last equals sign is one of *allowed*, and each name appears once."""
 
     def parse(text: str) -> tuple[tuple[str, str], ...]:
         found: dict[str, str] = {}
@@ -257,7 +257,7 @@ def pairs(allowed: Collection[str]) -> SettingType[tuple[tuple[str, str], ...]]:
             if not equals or not name:
                 raise ValueError("is not a list of pairs")
             if known not in allowed:
-                raise ValueError("names a role that is not known")
+                raise ValueError("names an unknown role")
             if name in found:
                 raise ValueError("has two pairs with the same name")
             found[name] = known
@@ -287,6 +287,6 @@ def _bounded(value: Number, least: Number, most: Number) -> Number:
 
 
 def _spell(value: float) -> str:
-    """*value* seconds in the largest unit that leaves no fraction: ``1d``, ``90s``, ``0.1s``."""
+    """Format *value* seconds in the largest unit without a fraction: ``1d``, ``90s``, ``0.1s``."""
     unit = next((unit for unit in "dhm" if value and math.fmod(value, UNIT_SECONDS[unit]) == 0), "s")
     return f"{value / UNIT_SECONDS[unit]:g}{unit}"

@@ -1,4 +1,4 @@
-"""What must hold between settings, each of which is fine by itself."""
+"""Rules between settings that are valid by themselves."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from bodhi.urls import is_loopback, is_memory, is_postgres
 
 @dataclass(frozen=True)
 class Rule:
-    """A condition on the values of some settings, and what a fault says when it does not hold.
+    """A condition on the values of some settings, and the message of its violation.
 
-    The fault is put down to the first of *attributes*; in *message*, ``{0}`` is its value, and ``{1}`` the
-    second setting with its value and source.
+    The first of *attributes* is named as faulty; in *message*, ``{0}`` is its value, and ``{1}`` the second setting
+    with its value and source.
     """
 
     attributes: tuple[str, ...]
@@ -20,7 +20,7 @@ class Rule:
     message: str
 
     def is_broken(self, values: Mapping[str, Any]) -> bool:
-        """Whether the values break the rule; not when one of them was refused already and is missing."""
+        """Return whether the values violate the rule; False if one of them is missing because it was refused."""
         if not all(attribute in values for attribute in self.attributes):
             return False
         return not self.holds(*(values[attribute] for attribute in self.attributes))
@@ -30,7 +30,7 @@ FAULTS = (
     Rule(
         ("session_db_url", "deployment"),
         lambda url, deployment: deployment != "cluster" or is_postgres(url),
-        "{0} is not PostgreSQL, which {1} needs; allowed: postgres://… or postgresql://…",
+        "{0} is not PostgreSQL, which {1} requires; allowed: postgres://… or postgresql://…",
     ),
     Rule(
         ("encryption_keys", "deployment"),
@@ -43,34 +43,34 @@ FAULTS = (
         Rule(
             (attribute, "workers"),
             lambda url, workers: workers == 1 or not is_memory(url),
-            "{0} is in the memory of one process, but {1}",
+            "{0} exists in the memory of one process only, but {1}",
         )
         for attribute in ("session_db_url", "database_url")
     ),
     Rule(
         ("client_id", "client_secret"),
         lambda client_id, secret: client_id is None or secret is not None,
-        "{0} is a client without a secret, for {1}",
+        "{0} is a client without a secret: {1}",
     ),
     Rule(
         ("client_id", "auth_issuer"),
         lambda client_id, issuer: client_id is None or issuer is not None,
-        "{0} is a client of no provider, for {1}",
+        "{0} is a client without a provider: {1}",
     ),
     Rule(
         ("dev", "env_type"),
         lambda dev, env_type: not dev or env_type != "production",
-        "{0} starts a provider that lets anybody in, but {1}",
+        "{0} starts a provider that lets anybody log in, but {1}",
     ),
     Rule(
         ("dev", "host"),
         lambda dev, host: not dev or is_loopback(host),
-        "{0} starts a provider that lets anybody in and is for this machine alone, but {1}",
+        "{0} starts a provider that lets anybody log in, so it must be reachable from this machine only, but {1}",
     ),
     Rule(
         ("verify_access_token", "trusted_proxies"),
-        lambda gives, proxies: not gives or bool(proxies),
-        "{0} is for trusted proxies alone, but {1}",
+        lambda enabled, proxies: not enabled or bool(proxies),
+        "{0} requires trusted proxies, but {1}",
     ),
     Rule(("dev", "workers"), lambda dev, workers: not dev or workers == 1, "{0} works with one process, but {1}"),
 )

@@ -1,4 +1,4 @@
-"""The settings of the process, its sockets and its log."""
+"""Settings of the process, its sockets and its log."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ def _public_host(values: Mapping[str, Any]) -> str:
 
 
 def _public_port(values: Mapping[str, Any]) -> int:
-    # bodhi itself does not speak TLS: what is public under https is a proxy in front, on a port of its own.
+    # bodhi does not terminate TLS: with https, a proxy in front listens on the public port.
     return 443 if values["public_scheme"] == "https" else int(values["port"])
 
 
@@ -30,9 +30,9 @@ class ServerSettings:
             names.BODHI_HOME,
             kinds.folder(),
             "~/.bodhi",
-            "Folder of the SQLite files, the key file and settings.yaml; made with mode 0700 when something is "
-            "put into it. A relative path starts at the working directory.",
-            refused_in={Source.YAML: "it says where that file is"},
+            "Folder of the SQLite files, the key file and settings.yaml; created with mode 0700 on first use. "
+            "A relative path starts at the working directory.",
+            refused_in={Source.YAML: "it locates that file"},
         ),
     ]
     deployment: Annotated[
@@ -41,8 +41,8 @@ class ServerSettings:
             names.BODHI_DEPLOYMENT,
             kinds.choice("standalone", "cluster"),
             "standalone",
-            "cluster: several nodes on one PostgreSQL, which refuses to start without a PostgreSQL session "
-            "database and an encryption key. standalone: one node.",
+            "cluster: several nodes on one PostgreSQL; requires a PostgreSQL session database and an encryption key. "
+            "standalone: one node.",
         ),
     ]
     env_type: Annotated[
@@ -54,7 +54,7 @@ class ServerSettings:
                 "development when BODHI_DEV is true, else production",
                 lambda values: "development" if values["dev"] else "production",
             ),
-            "What the server is for. production refuses BODHI_DEV; neither switches a protection off.",
+            "production refuses BODHI_DEV. Neither value disables a protection.",
         ),
     ]
     commit_sha: Annotated[
@@ -63,7 +63,7 @@ class ServerSettings:
             names.BODHI_COMMIT_SHA,
             kinds.pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "1 to 64 letters, digits and any of . _ -"),
             "unknown",
-            "Commit that was built, as reported by /bodhi/v1/info.",
+            "Commit of this build, as reported by /bodhi/v1/info.",
         ),
     ]
 
@@ -73,7 +73,7 @@ class ServerSettings:
             names.BODHI_HOST,
             kinds.host(),
             "localhost",
-            "Address to listen on. localhost is this machine alone, 0.0.0.0 every IPv4 address, :: every address.",
+            "Address to listen on. localhost: this machine only; 0.0.0.0: every IPv4 address; ::: every address.",
         ),
     ]
     port: Annotated[
@@ -85,7 +85,7 @@ class ServerSettings:
             names.BODHI_PUBLIC_SCHEME,
             kinds.choice("http", "https"),
             "http",
-            "Scheme of the URL that browsers see. https makes the session cookie Secure.",
+            "Scheme of the public URL. https makes the session cookie Secure.",
         ),
     ]
     public_host: Annotated[
@@ -94,7 +94,7 @@ class ServerSettings:
             names.BODHI_PUBLIC_HOST,
             kinds.host(),
             Derived("BODHI_HOST, or localhost when that is every address", _public_host),
-            "Host of the URL that browsers see.",
+            "Host of the public URL, as browsers see it.",
         ),
     ]
     public_port: Annotated[
@@ -103,11 +103,11 @@ class ServerSettings:
             names.BODHI_PUBLIC_PORT,
             kinds.whole_number(1, 65_535),
             Derived("443 when BODHI_PUBLIC_SCHEME is https, else BODHI_PORT", _public_port),
-            "Port of the URL that browsers see.",
+            "Port of the public URL, as browsers see it.",
         ),
     ]
     workers: Annotated[
-        int, Setting(names.BODHI_WORKERS, kinds.whole_number(1, 256), "1", "Processes that serve the port together.")
+        int, Setting(names.BODHI_WORKERS, kinds.whole_number(1, 256), "1", "Number of worker processes.")
     ]
     event_loop: Annotated[
         str,
@@ -115,7 +115,7 @@ class ServerSettings:
             names.BODHI_EVENT_LOOP,
             kinds.choice("auto", "asyncio"),
             "auto",
-            "Event loop of `serve`. auto: uvloop where it is installed, else Python's own. asyncio: Python's own.",
+            "Event loop of `serve`. auto: uvloop if installed, else asyncio. asyncio: Python's own.",
         ),
     ]
     max_connections: Annotated[
@@ -124,8 +124,8 @@ class ServerSettings:
             names.BODHI_MAX_CONNECTIONS,
             kinds.whole_number(16, 1_000_000),
             "8192",
-            "Most open connections of each process; fewer where the hard limit of open files does not allow so many. "
-            "For a further one, connections without a complete request are closed.",
+            "Maximum number of open connections per process, reduced if the hard limit of open files is lower. "
+            "At the limit, connections without a complete request are closed to accept others.",
         ),
     ]
     request_head_timeout_seconds: Annotated[
@@ -134,8 +134,8 @@ class ServerSettings:
             names.BODHI_REQUEST_HEAD_TIMEOUT,
             kinds.fine_seconds(0.1, 3_600),
             "20s",
-            "Longest time from the opening of a connection, or the first byte of a further request on it, until the "
-            "request line and all headers have arrived. Then the connection is closed.",
+            "Time limit for the request line and headers, counted from the opening of the connection or the first "
+            "byte of a later request. Then the connection is closed.",
         ),
     ]
     request_body_timeout_seconds: Annotated[
@@ -144,7 +144,7 @@ class ServerSettings:
             names.BODHI_REQUEST_BODY_TIMEOUT,
             kinds.fine_seconds(0.1, 3_600),
             "60s",
-            "Longest time from then on until the body has arrived. Then the connection is closed.",
+            "Time limit for the request body, counted from the end of the headers. Then the connection is closed.",
         ),
     ]
     shutdown_timeout_seconds: Annotated[
@@ -153,7 +153,7 @@ class ServerSettings:
             names.BODHI_SHUTDOWN_TIMEOUT,
             kinds.fine_seconds(0.1, 3_600),
             "10",
-            "Longest time between SIGTERM and the end of the process.",
+            "Time limit for a graceful shutdown, from SIGTERM to the end of the process.",
         ),
     ]
     log_level: Annotated[
@@ -162,7 +162,7 @@ class ServerSettings:
             names.BODHI_LOG_LEVEL,
             kinds.choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
             "INFO",
-            "Least severe log lines that are written.",
+            "Minimum severity of log lines.",
         ),
     ]
     log_format: Annotated[
@@ -171,7 +171,7 @@ class ServerSettings:
             names.BODHI_LOG_FORMAT,
             kinds.choice("text", "json"),
             "text",
-            "Form of log lines: text for people, or json with one object a line.",
+            "Format of log lines: text, or json with one object per line.",
         ),
     ]
     metrics_host: Annotated[
@@ -180,8 +180,8 @@ class ServerSettings:
             names.BODHI_METRICS_HOST,
             kinds.host(),
             "localhost",
-            "Address on which /metrics is served. It asks nobody who they are: it is for the monitoring alone. Scrapes "
-            "by a name need it in BODHI_ALLOWED_HOSTS.",
+            "Address on which /metrics is served. /metrics is unauthenticated: expose it to your monitoring network "
+            "only. To scrape it by host name, add the name to BODHI_ALLOWED_HOSTS.",
         ),
     ]
     metrics_port: Annotated[
@@ -190,7 +190,7 @@ class ServerSettings:
             names.BODHI_METRICS_PORT,
             kinds.whole_number(0, 65_535),
             None,
-            "Port on which /metrics is served for Prometheus, the sum over all workers; 0 is any free one, which the "
-            "log names. Not set: it is served nowhere.",
+            "Port on which /metrics is served for Prometheus, summed over all workers; 0: any free port, named in the "
+            "log. Not set: /metrics is not served.",
         ),
     ]

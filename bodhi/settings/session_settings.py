@@ -1,4 +1,4 @@
-"""The settings of sessions: their cookie and their times."""
+"""Settings of sessions: cookie and timeouts."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -9,7 +9,7 @@ from bodhi.settings.setting import Setting
 
 @dataclass(frozen=True, repr=False)
 class SessionSettings:
-    """Sessions: their cookie and their times."""
+    """Sessions: cookie and timeouts."""
 
     cookie_name: Annotated[
         str,
@@ -23,7 +23,8 @@ class SessionSettings:
             names.BODHI_SESSION_COOKIE_SAMESITE,
             kinds.choice("Strict", "Lax"),
             "Strict",
-            "SameSite attribute of the session cookie. None is refused: it hands the cookie to other sites' requests.",
+            "SameSite attribute of the session cookie. None is refused: it would send the cookie with cross-site "
+            "requests.",
         ),
     ]
     cookie_host_prefix: Annotated[
@@ -32,7 +33,7 @@ class SessionSettings:
             names.BODHI_SESSION_COOKIE_HOST_PREFIX,
             kinds.switch(),
             "true",
-            "Put __Host- in front of the cookie's name when BODHI_PUBLIC_SCHEME is https.",
+            "Prefix the cookie's name with __Host- if BODHI_PUBLIC_SCHEME is https.",
         ),
     ]
     idle_seconds: Annotated[
@@ -41,7 +42,7 @@ class SessionSettings:
             names.BODHI_SESSION_IDLE_TIMEOUT,
             kinds.seconds(1, 315_360_000),
             "86400",
-            "How long a session lives without being used.",
+            "Idle timeout: a session ends after this time without a request.",
         ),
     ]
     lifetime_seconds: Annotated[
@@ -50,7 +51,7 @@ class SessionSettings:
             names.BODHI_SESSION_ABSOLUTE_TIMEOUT,
             kinds.seconds(1, 315_360_000),
             "1209600",
-            "How long a session lives at most; no shorter than BODHI_SESSION_IDLE_TIMEOUT.",
+            "Absolute timeout: a session ends this long after it began; at least BODHI_SESSION_IDLE_TIMEOUT.",
         ),
     ]
     max_per_user: Annotated[
@@ -59,7 +60,7 @@ class SessionSettings:
             names.BODHI_SESSION_MAX_PER_USER,
             kinds.whole_number(1, 1_000_000),
             None,
-            "How many sessions a user may have: a login ends the oldest ones beyond. Unset, any number.",
+            "Maximum number of sessions per user: a login ends the oldest ones beyond it. Not set: unlimited.",
         ),
     ]
     touch_seconds: Annotated[
@@ -68,7 +69,7 @@ class SessionSettings:
             names.BODHI_SESSION_TOUCH_INTERVAL,
             kinds.seconds(1, 86_400),
             "60",
-            "At most one write per session in this time to note that it is used; less than BODHI_SESSION_IDLE_TIMEOUT.",
+            "Minimum time between two writes of a session's last use; less than BODHI_SESSION_IDLE_TIMEOUT.",
         ),
     ]
     sweep_seconds: Annotated[
@@ -77,6 +78,6 @@ class SessionSettings:
             names.BODHI_SESSION_SWEEP_INTERVAL,
             kinds.seconds(1, 86_400),
             "300",
-            "Time between two removals of expired sessions.",
+            "Interval at which expired sessions are deleted.",
         ),
     ]

@@ -1,4 +1,4 @@
-"""What describes a setting."""
+"""Description of a setting: its type, default, help and sources."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from bodhi.urls import MASK
 
 
 class Source(StrEnum):
-    """Where a value can come from, strongest first."""
+    """Where a value can come from, in order of precedence."""
 
     COMMAND_LINE = "command line"
     ENVIRONMENT = "environment"
@@ -21,9 +21,9 @@ class Source(StrEnum):
 
 @dataclass(frozen=True)
 class Derived:
-    """A default that depends on other settings: the rule in words, and the rule itself.
+    """A default that depends on other settings: ``rule`` describes it, ``compute`` returns it.
 
-    ``compute`` is given the values by attribute and raises :exc:`KeyError` when it needs one that was refused.
+    ``compute`` receives the values by attribute and raises :exc:`KeyError` if it needs one that was refused.
     """
 
     rule: str
@@ -32,7 +32,7 @@ class Derived:
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting: its kind, its default as one would write it (None: not set), and its help."""
+    """One setting: its type, its default as text (None: not set), and its help."""
 
     name: str
     kind: SettingType[object]
@@ -42,24 +42,24 @@ class Setting:
     mask: Callable[[str], str] | None = None
     """Takes passwords out of a value that may have some."""
     refused_in: Mapping[Source, str] = field(default_factory=dict)
-    """Sources that may not set it, each with the reason."""
+    """Sources that must not set it, each with the reason."""
 
     def masked(self, text: str) -> str:
-        """*text*, a value of this setting, with nothing in it that is secret."""
+        """Return *text*, a value of this setting, with secrets masked."""
         if self.secret:
             return MASK
         return self.mask(text) if self.mask is not None else text
 
-    def shown(self, value: object) -> str | None:
-        """*value* as one would write it, with nothing in it that is secret; None when it is not set."""
+    def format(self, value: object) -> str | None:
+        """Return *value* as text with secrets masked, or None if it is not set."""
         if value is None or value == ():
             return None
         if isinstance(value, bool):
             return str(value).lower()
-        return self.masked(_written(value))
+        return self.masked(_format(value))
 
 
-def _written(value: object) -> str:
+def _format(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join("=".join(part) if isinstance(part, tuple) else str(part) for part in value)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""Where settings are written down: reads the text of each, and remembers the place it came from."""
+"""Read the text of each setting from all sources, with the place it came from."""
 
 import difflib
 import os.path
@@ -15,7 +15,7 @@ PREFIX = "BODHI_"
 
 @dataclass(frozen=True)
 class Found:
-    """The text of one setting, its source, and the place as a fault names it."""
+    """The text of one setting, its source, and the place to name in a fault."""
 
     text: str
     source: Source
@@ -24,19 +24,19 @@ class Found:
 
 @dataclass
 class Findings:
-    """What all sources say: the strongest text of each setting by name, and what is wrong with the sources."""
+    """Result of reading all sources: the text of each setting by name, faults and warnings."""
 
     found: dict[str, Found] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def add(self, name: str, found: Found) -> None:
-        """Keep *found* unless a stronger source has set *name* already; sources are added strongest first."""
+        """Add *found* unless a source of higher precedence has set *name*; add sources in order of precedence."""
         setting = BY_NAME.get(name)
         if setting is None:
             self._unknown(name, found)
         elif found.source in setting.refused_in:
-            self.faults.append(f"{name} ({found.place}): may not be set here, for {setting.refused_in[found.source]}")
+            self.faults.append(f"{name} ({found.place}): must not be set here: {setting.refused_in[found.source]}")
         else:
             self.found.setdefault(name, found)
 
@@ -44,18 +44,18 @@ class Findings:
         full_name = PREFIX + name.upper().removeprefix(PREFIX)
         nearest = difflib.get_close_matches(full_name, BY_NAME, n=1, cutoff=0.7)
         message = f"{name} ({found.place}): no such setting" + (f"; did you mean {nearest[0]}?" if nearest else "")
-        # On the command line it can only have been meant for us; elsewhere other programs may have names like ours.
+        # On the command line an unknown name is a mistake; elsewhere it may belong to another program.
         (self.faults if found.source is Source.COMMAND_LINE else self.warnings).append(message)
 
 
 def source_at(place: str) -> Source | None:
-    """The source that *place*, as faults name it, is in; None for what the program found by itself, in the key file."""
+    """Return the source of *place*, as named in faults, or None for the key file."""
     file = Path(place.rpartition(", line ")[0]).name
     return next((source for source in Source if source == (file or place)), None)
 
 
 def gather(command_line: Mapping[str, str], environ: Mapping[str, str], directory: Path) -> Findings:
-    """What the four sources say; ``BODHI_HOME`` is always found, as an absolute path wherever that can be told."""
+    """Read the four sources; ``BODHI_HOME`` is always present, made absolute where possible."""
     findings = Findings()
     for name, text in command_line.items():
         findings.add(name, Found(text, Source.COMMAND_LINE, Source.COMMAND_LINE))
@@ -87,7 +87,7 @@ def _is_ours(name: str) -> bool:
 
 
 def _absolute(path: str, environ: Mapping[str, str], directory: Path) -> str:
-    """*path* with ``~`` and the working directory put in; as it is, when it is empty or there is no home folder."""
+    """Expand ``~`` and resolve *path* against the working directory; unchanged if it is empty or there is no home."""
     if path == "~" or path.startswith("~/"):
         path = (environ.get("HOME") or os.path.expanduser("~")) + path[1:]  # noqa: PTH111 - Path's raises
     return os.path.normpath(directory / path) if path and not path.startswith("~") else path

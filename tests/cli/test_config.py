@@ -188,7 +188,7 @@ def test_generated_key_is_accepted(run):
 
 def test_help_imports_nothing_heavy(run):
     """A list of commands should be there at once."""
-    heavy = ("aiohttp", "asyncpg", "aiosqlite", "environs", "rich", "yaml", "bodhi.cli.config")
+    heavy = ("aiohttp", "asyncpg", "aiosqlite", "dotenv", "yaml", "bodhi.cli.config")
 
     result = run("--help", PYTHONPROFILEIMPORTTIME="1")
 

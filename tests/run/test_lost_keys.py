@@ -44,7 +44,7 @@ def test_a_key_file_that_is_made_is_told_once(log_of, key_file, workers):
     first, second = log_of(BODHI_WORKERS=workers), log_of(BODHI_WORKERS=workers)
 
     [line] = [line for line in first.splitlines() if "key file" in line]
-    assert f"INFO bodhi.settings.key_file made the key file {key_file}: " in line
+    assert f"INFO bodhi.settings.key_file key file created: {key_file}; " in line
     assert key_file.read_text().strip() not in first
     assert "key file" not in second
 
@@ -62,7 +62,7 @@ async def test_a_lost_key_file_is_a_warning(log_of, key_file, database_url):
     assert " WARNING bodhi.server.lost_keys " in line
     assert f"BODHI_ENCRYPTION_KEY (key file {key_file})" in line
     assert "put it back" in line
-    assert f"made the key file {key_file}" in lost
+    assert f"key file created: {key_file}" in lost
 
     key_file.write_text(f"{key_file.read_text().strip()},{key}")
     assert LOST not in log_of()

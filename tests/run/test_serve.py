@@ -67,7 +67,7 @@ def test_options_go_before_the_environment(serve):
     server.stop()
     messages = [json.loads(line)["message"] for line in server.stderr.splitlines()]
     assert "BODHI_LOG_LEVL (environment): no such setting; did you mean BODHI_LOG_LEVEL?" == messages[0]
-    assert messages[1].startswith("made the key file ")
+    assert messages[1].startswith("key file created: ")
     assert ["created the session tables", "created the application tables"] == [
         message.partition(" in ")[0] for message in messages[2:4]
     ]

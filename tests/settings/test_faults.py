@@ -21,7 +21,7 @@ def test_all_faults_are_reported_at_once(machine):
 
     faults = machine.faults(BODHI_DEPLOYMENT="cluster", BODHI_SESSION_COOKIE_SAMESITE="None")
 
-    default_url = f"sqlite:{machine.home}/session.sqlite"
+    database = f"BODHI_SESSION_DB_URL (default): sqlite:{machine.home}/session.sqlite"
     postgres = "postgres://… or postgresql://…"
     cluster = "BODHI_DEPLOYMENT=cluster (environment)"
     assert set(faults) == {
@@ -32,7 +32,7 @@ def test_all_faults_are_reported_at_once(machine):
         'BODHI_PORT (command line): "http" is not a whole number in range; allowed: a whole number from 0 to 65535',
         f'BODHI_LOG_LEVEL ({dotenv}, line 1): "loud" is not known; allowed: DEBUG, INFO, WARNING, ERROR or CRITICAL',
         'BODHI_SESSION_COOKIE_SAMESITE (environment): "None" is not known; allowed: Strict or Lax',
-        f"BODHI_SESSION_DB_URL (default): {default_url} is not PostgreSQL, which {cluster} needs; allowed: {postgres}",
+        f"{database} is not PostgreSQL, which {cluster} requires; allowed: {postgres}",
         f"BODHI_ENCRYPTION_KEY (default): is not set, but {cluster} requires it, so that all nodes have the same keys",
     }
     assert len(faults) == 9
@@ -97,8 +97,8 @@ def test_fault_says_what_is_missing(machine):
     """What was never set has no value to be shown."""
     client = "BODHI_CLIENT_ID (environment): bodhi is a client"
     assert machine.faults(BODHI_CLIENT_ID="bodhi") == [
-        f"{client} without a secret, for BODHI_CLIENT_SECRET is not set (default)",
-        f"{client} of no provider, for BODHI_AUTH_ISSUER is not set (default)",
+        f"{client} without a secret: BODHI_CLIENT_SECRET is not set (default)",
+        f"{client} without a provider: BODHI_AUTH_ISSUER is not set (default)",
     ]
 
 
@@ -106,7 +106,7 @@ def test_access_tokens_need_somebody_who_may_have_them(machine):
     """Nobody but a trusted proxy is given one."""
     proxies = "BODHI_TRUSTED_PROXIES is not set (default)"
     assert machine.faults(BODHI_VERIFY_ACCESS_TOKEN="true") == [
-        f"BODHI_VERIFY_ACCESS_TOKEN (environment): true is for trusted proxies alone, but {proxies}"
+        f"BODHI_VERIFY_ACCESS_TOKEN (environment): true requires trusted proxies, but {proxies}"
     ]
 
 
@@ -234,7 +234,7 @@ def test_lists_are_shown_as_one_would_write_them(machine, name, text, expected):
 
     value = getattr(machine.resolve(**({name: text} if text else {})).settings, attribute)
 
-    assert setting.shown(value) == expected
+    assert setting.format(value) == expected
     assert setting.secret or expected is None or setting.kind.parse(expected) == value
 
 

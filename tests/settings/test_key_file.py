@@ -17,7 +17,6 @@ LOAD = """
 import sys
 from pathlib import Path
 from bodhi.settings import load_settings
-import environs
 print("ready", flush=True)
 sys.stdin.readline()
 print(load_settings({}, {"BODHI_HOME": sys.argv[1]}, Path(sys.argv[1]).parent).encryption_keys[0], flush=True)
@@ -109,8 +108,9 @@ def test_key_file_that_others_can_use_is_refused(machine, mode):
     (fault,) = machine.faults()
 
     assert fault == (
-        f"BODHI_ENCRYPTION_KEY (key file {machine.home}/encryption.key): other users may use it (mode {mode:04o});"
-        " allowed: mode 0600, as chmod 600 sets it"
+        f"BODHI_ENCRYPTION_KEY (key file {machine.home}/encryption.key): other users have access"
+        f" to it (mode {mode:04o});"
+        f" allowed: mode 0600, run chmod 600 {machine.home}/encryption.key"
     )
 
 
@@ -157,6 +157,6 @@ def test_failure_leaves_nothing_behind(machine, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(ConfigurationError, match="No space left on device"):
-        key_file.keys_of(machine.home, "default")
+        key_file.read_or_create_keys(machine.home, "default")
 
     assert names_in(machine.home) == []

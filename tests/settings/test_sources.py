@@ -308,7 +308,7 @@ def test_home_cannot_be_set_in_the_file_that_it_finds(machine):
     """Two homes would be a riddle."""
     path = machine.write_yaml("BODHI_HOME: /elsewhere\n")
 
-    assert machine.faults() == [f"BODHI_HOME ({path}, line 1): may not be set here, for it says where that file is"]
+    assert machine.faults() == [f"BODHI_HOME ({path}, line 1): must not be set here: it locates that file"]
 
 
 @pytest.mark.parametrize("name", [name for name, setting in BY_NAME.items() if setting.secret])
@@ -318,5 +318,5 @@ def test_secret_is_refused_on_the_command_line(machine, name):
 
     (fault,) = machine.faults()
 
-    assert fault.startswith(f"{name} (command line): may not be set here")
+    assert fault.startswith(f"{name} (command line): must not be set here")
     assert "kkk" not in fault

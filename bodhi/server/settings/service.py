@@ -178,7 +178,7 @@ def _plain(setting: Setting, value: object) -> Plain:
     """*value* for JSON, masked where it is secret."""
     if isinstance(value, bool | int | float) and not setting.secret:
         return value
-    return setting.shown(value)
+    return setting.format(value)
 
 
 def _metadata(kind: SettingType[object]) -> Metadata:
