@@ -159,7 +159,7 @@ async def _sample(settings: Settings) -> tuple[Counter[OpenedBy], int]:
     from bodhi.server.app import session_service
 
     async with session_service(settings, sweep_seconds=None, auto_migrate=False) as service:
-        return await service.sample_keys(SAMPLE), await service.get_session_store().data_format()
+        return await service.sample_keys(SAMPLE), await service.data_format()
 
 
 def _sampled(found: Counter[OpenedBy]) -> Iterator[Finding]:

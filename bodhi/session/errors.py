@@ -21,6 +21,14 @@ class DigestTaken(SessionError):
     """A session is stored under this digest already."""
 
 
+class VersionConflict(SessionError):
+    """The session was changed since it was read: for stores that compare versions where others lock."""
+
+
+class CapabilityMissing(SessionError):
+    """The session store does not support this operation."""
+
+
 class SessionDataError(SessionError, TypeError):
     """The session holds a value that cannot be stored."""
 

@@ -3,20 +3,11 @@
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, TypeVar
 
 from bodhi.keyring import NEWEST_FORMAT, Keyring, UnknownKey, Unreadable
-from bodhi.session.changes import (
-    AtomicChange,
-    Changes,
-    Content,
-    NothingToSave,
-    OpenSession,
-    Rotation,
-    Update,
-    saved_record,
-)
+from bodhi.session.changes import Changes, Content, OpenSession
 from bodhi.session.cookie import CookiePolicy
 from bodhi.session.counters import SessionCounters
 from bodhi.session.endings import Reason, note_ended
@@ -25,7 +16,15 @@ from bodhi.session.handles import handle_of, new_session_id, parse_session_id
 from bodhi.session.records import NOWHERE, Device, NewSession, SessionRecord, StoredData, UserCap
 from bodhi.session.revocation import Revocations
 from bodhi.session.sealing import format_of, open_data, resealed
-from bodhi.session.store import SessionStore
+from bodhi.session.store import (
+    LockedSession,
+    Quarantine,
+    Reencryption,
+    SessionStore,
+    UserSessions,
+    require,
+    retry_conflicts,
+)
 from bodhi.session.touches import Touches
 
 ID_ATTEMPTS = 3  # a second collision of 256 random bits means a broken generator
@@ -50,9 +49,13 @@ class SessionManager:
         max_per_user: int | None = None,
         cookie: CookiePolicy | None = None,
     ) -> None:
-        """*keys* encrypt the data, newest first; *max_per_user* ends a user's oldest sessions as they log in."""
+        """*keys* encrypt the data, newest first; *max_per_user* ends a user's oldest sessions as they log in.
+
+        Raises :exc:`CapabilityMissing` where *max_per_user* is more than the store can do.
+        """
         self._store = store
         self._max_per_user = max_per_user
+        self._user_store = require(store, UserSessions) if max_per_user else None
         self.cookie = cookie or CookiePolicy()
         self._has_warned_of_insecure_cookie = False
         self.revocations = Revocations(store)
@@ -117,7 +120,11 @@ class SessionManager:
             session_id = new_session_id()
             new = self._changes.new(session_id, content, device, max_age_seconds)
             try:
-                record = await self._create(new, replaces, must_replace=must_replace)
+                record = await self._replace(replaces, new) if replaces is not None else None
+                if record is None:
+                    if must_replace:
+                        raise SessionGone
+                    record = await self._insert(new)
             except DigestTaken:
                 log.error("a new session id was taken already: is the random generator broken?")
                 continue
@@ -125,18 +132,28 @@ class SessionManager:
             return session_id, OpenSession(record, content.plaintext, content.data)
         raise SessionError("no unused session id was found")
 
-    async def _create(self, new: NewSession, replaces: bytes | None, *, must_replace: bool) -> SessionRecord:
+    async def _insert(self, new: NewSession) -> SessionRecord:
         cap = self._cap(new.user_id)
-        # Looked at first, so that it can be told whose session has ended, and that none has.
-        ended = await self._store.load(replaces) if replaces is not None else None
-        if ended is not None:
-            with suppress(SessionGone):  # by somebody else, meanwhile
-                record = await self._store.create(new, replaces=replaces, must_replace=True, cap=cap)
-                note_ended(self.counters, "replaced", user_id=ended.user_id)
-                return record
-        if must_replace:
-            raise SessionGone
-        return await self._store.create(new, cap=cap)
+        if self._user_store is None or cap is None:
+            return await self._store.create(new)
+        return await self._user_store.create(new, cap=cap)
+
+    @retry_conflicts
+    async def _replace(self, digest: bytes, new: NewSession) -> SessionRecord | None:
+        """The session *new*, in the place of the one stored under *digest*; None where that has ended."""
+        async with self._locked(digest, new.user_id) as row:
+            if row is None:
+                return None
+            record = await row.rotate(self._changes.moved(new, row.record), renewed=True)
+        note_ended(self.counters, "replaced", user_id=row.record.user_id)
+        return record
+
+    def _locked(self, digest: bytes, user_id: str | None) -> AbstractAsyncContextManager[LockedSession | None]:
+        """The block of one session, in which it may become *user_id*'s."""
+        cap = self._cap(user_id)
+        if self._user_store is None or cap is None:
+            return self._store.locked(digest)
+        return self._user_store.locked(digest, cap=cap)
 
     async def save(
         self,
@@ -152,28 +169,45 @@ class SessionManager:
         *max_age_seconds* from now, within the timeouts. Raises :exc:`SessionGone` when the session has ended meanwhile.
         """
         content = data if isinstance(data, Content) else Content.of(data)
-        # New times are counted from the database's clock at the time of the save, which only an update brings.
+        # New times are counted from the database's clock at the time of the save, which only a lock brings.
         if content.data and not ages:
-            save = self._changes.save(session.record, content)
+            save, saved = self._changes.update(session.record, content)
             if await self._store.save(save):
                 self.counters.saves += 1
-                return OpenSession(saved_record(session.record, save), content.plaintext, content.data)
-        change = Update(self._changes, session, content, ages=ages, max_age=max_age_seconds)
+                return saved
         try:
-            is_live = await self._store.update(session.record.digest, change)
-        except (Unreadable, UnknownKey) as error:
-            log.warning("session %s cannot be saved: %s", session.handle, error)
-            is_live = False
-        if not is_live:
+            merged = await self._save_merged(session, content, ages, max_age_seconds)
+        except SessionGone:
             self.counters.blocked_saves += 1
             log.info("session %s ended while a request changed it: the change is dropped", session.handle)
-            raise SessionGone
-        if change.record is None:
+            raise
+        if merged is None:
             note_ended(self.counters, "logout", user_id=session.record.user_id)
-            return None
-        self.counters.saves += 1
-        return OpenSession(change.record, change.content.plaintext, change.content.data)
+        else:
+            self.counters.saves += 1
+        return merged
 
+    @retry_conflicts
+    async def _save_merged(
+        self, session: OpenSession, content: Content, ages: bool, max_age_seconds: int | None
+    ) -> OpenSession | None:
+        try:
+            async with self._store.locked(session.record.digest) as row:
+                if row is None:
+                    raise SessionGone
+                merged = self._changes.merged(session, content, row.record)
+                if not merged.data:
+                    await row.delete()
+                    return None
+                expiry = self._changes.ages(row.record, max_age_seconds) if ages else None
+                save, saved = self._changes.update(row.record, merged, expiry)
+                await row.save(save)
+                return saved
+        except (Unreadable, UnknownKey) as error:
+            log.warning("session %s cannot be saved: %s", session.handle, error)
+            raise SessionGone from error
+
+    @retry_conflicts
     async def atomically(
         self,
         digest: bytes,
@@ -187,17 +221,24 @@ class SessionManager:
         once, and the last run counts. Whose session it is must stay the same: that takes a rotation. With
         *max_age_seconds* the session ends that long from now, within the timeouts. Raises :exc:`SessionGone`.
         """
-        step = AtomicChange(self._changes, change, max_age_seconds)
         try:
-            if not await self._store.update(digest, step):
-                raise SessionGone
-        except NothingToSave:
-            pass
+            async with self._store.locked(digest) as row:
+                if row is None:
+                    raise SessionGone
+                session = self._changes.opened(row.record)
+                answer = change(session.data, row.record.now)
+                content = Content.of(session.data)
+                if content.plaintext == session.plaintext and not max_age_seconds:
+                    return session, answer
+                if not content.data or content.user_id != row.record.user_id:
+                    raise SessionError("an atomic change neither empties a session nor makes it somebody else's")
+                expiry = self._changes.ages(row.record, max_age_seconds) if max_age_seconds else None
+                save, session = self._changes.update(row.record, content, expiry)
+                await row.save(save)
         except (Unreadable, UnknownKey) as error:
             raise SessionGone from error
-        else:
-            self.counters.saves += 1
-        return step.session, step.answer
+        self.counters.saves += 1
+        return session, answer
 
     async def rotate(
         self,
@@ -215,24 +256,35 @@ class SessionManager:
         content = data if isinstance(data, Content) else Content.of(data)
         for _ in range(ID_ATTEMPTS):
             session_id = new_session_id()
-            move = Rotation(
-                self._changes, session, content, session_id=session_id, device=device, max_age=max_age_seconds
-            )
             try:
-                record = await self._store.rotate(
-                    session.record.digest, move, renewed=renewed, cap=self._cap(content.user_id)
-                )
+                rotated = await self._rotate(session, content, session_id, renewed, device, max_age_seconds)
             except DigestTaken:
                 log.error("a new session id was taken already: is the random generator broken?")
                 continue
             except (Unreadable, UnknownKey) as error:
                 raise SessionGone from error
-            if record is None:
-                raise SessionGone
             self.counters.rotations += 1
-            self._note_other_owner(session.record.user_id, record.user_id)
-            return session_id, OpenSession(record, move.content.plaintext, move.content.data)
+            self._note_other_owner(session.record.user_id, rotated.record.user_id)
+            return session_id, rotated
         raise SessionError("no unused session id was found")
+
+    @retry_conflicts
+    async def _rotate(  # noqa: PLR0917 - as rotate() was given them
+        self,
+        session: OpenSession,
+        content: Content,
+        session_id: str,
+        renewed: bool,
+        device: Device | None,
+        max_age_seconds: int | None,
+    ) -> OpenSession:
+        async with self._locked(session.record.digest, content.user_id) as row:
+            if row is None:
+                raise SessionGone
+            merged = self._changes.merged(session, content, row.record)
+            new = self._changes.new(session_id, merged, device or row.record.device, max_age_seconds)
+            record = await row.rotate(self._changes.moved(new, row.record), renewed=renewed)
+            return OpenSession(record, merged.plaintext, merged.data)
 
     def warn_of_insecure_cookie(self) -> None:
         """Log, once, that a cookie without Secure was set in answer to an https request."""
@@ -257,11 +309,12 @@ class SessionManager:
         key opens them. What a request saves meanwhile is encrypted with the newest key anyway.
         """
         rekeyed = seen = kept = 0
-        data_format = await self._store.data_format()
-        async for page in self._store.list_data():
+        store = require(self._store, Reencryption)
+        data_format = await store.data_format()
+        async for page in store.list_data():
             older = [stored for stored in page if not self._changes.keyring.is_newest(stored.data, data_format)]
             new = [stored for old in older if (stored := self._rekeyed(old, data_format)) is not None]
-            rekeyed += await self._store.rekey(new)
+            rekeyed += await store.rekey(new)
             seen += len(page)
             kept += len(older) - len(new)
             yield rekeyed, seen, kept
@@ -279,7 +332,8 @@ class SessionManager:
         That is the newest, an older or an unknown one; a session that is damaged opens under none. Of those that the
         newest key opens, the ones in an older format than the newest are counted apart.
         """
-        return Counter([self._opened_by(stored) for stored in await self._store.some_data(most)])
+        some_data = await require(self._store, Reencryption).some_data(most)
+        return Counter([self._opened_by(stored) for stored in some_data])
 
     def _opened_by(self, stored: StoredData) -> OpenedBy:
         try:
@@ -298,6 +352,9 @@ class SessionManager:
             log.warning("session %s reads as absent and is kept: %s", handle_of(record.digest), error)
             return
         self.counters.unreadable += 1
+        if not isinstance(self._store, Quarantine):
+            log.warning("session %s reads as absent, and is unreadable: %s", handle_of(record.digest), error)
+            return
         log.warning("session %s is set aside: %s", handle_of(record.digest), error)
         try:
             if await self._store.set_aside(record, str(error)):

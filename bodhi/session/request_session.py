@@ -190,6 +190,10 @@ class RequestSession(aiohttp_session.AbstractStorage):
         session.adopt(stored)
         return answer
 
+    def require_revocation(self) -> None:
+        """Raise :exc:`CapabilityMissing` where the store cannot tell that a session has ended."""
+        self._manager.revocations.require()
+
     async def revoked(self, session: Session) -> None:
         """Return when the session has ended; see :meth:`Session.revoked`."""
         while (stored := session.stored) is not None:

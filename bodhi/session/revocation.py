@@ -16,7 +16,7 @@ from typing import Any, Self
 from aiohttp import web
 
 from bodhi.session.handles import handle_of
-from bodhi.session.store import SessionStore
+from bodhi.session.store import ChangeNotification, SessionStore, require
 
 RECHECK_SECONDS = 0.5
 LINGER_SECONDS = 10.0  # after the last one left: connecting anew for each stream that comes and goes costs more
@@ -42,8 +42,13 @@ class Revocations:
         """How many sessions somebody waits for."""
         return len(self._waiting)
 
+    def require(self) -> ChangeNotification:
+        """The store as one that can tell; raises :exc:`CapabilityMissing`."""
+        return require(self._store, ChangeNotification)
+
     async def ended(self, digest: bytes) -> None:
         """Returns when the session stored under *digest* has ended; an outage of the database ends nothing."""
+        self.require()
         end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(digest, set()).add(end)
         self._handles[handle_of(digest)] = digest
@@ -82,7 +87,7 @@ class Revocations:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        listening = loop.create_task(self._store.listen(self._told))
+        listening = loop.create_task(self.require().listen(self._told))
         try:
             recheck_at = loop.time() + RECHECK_SECONDS
             last_waited_at = loop.time()
@@ -109,7 +114,7 @@ class Revocations:
 
     async def _look(self, digests: list[bytes]) -> None:
         try:
-            live = await self._store.live_among(digests)
+            live = await self.require().live_among(digests)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next look is soon, and nothing ends by an outage
             log.debug("cannot see which sessions have ended: %s", type(error).__name__)
             return

@@ -66,5 +66,5 @@ def written_format(stored: int | None) -> int:
 
 
 def format_of(data: bytes) -> int:
-    """The format of encrypted *data* that was opened."""
-    return data[0]
+    """The format of encrypted *data*, which its first byte says."""
+    return int.from_bytes(data[:1])

@@ -13,14 +13,17 @@ from bodhi.session.cursors import cursor_of, end_of_page, end_of_user_page
 from bodhi.session.endings import Reason, note_ended
 from bodhi.session.errors import SessionUnavailable
 from bodhi.session.handles import handle_of
+from bodhi.session.legacy import adapt_store
 from bodhi.session.manager import SessionManager
 from bodhi.session.owner import user_text
 from bodhi.session.records import SessionListing, SessionRecord
 from bodhi.session.sql_store import Clock, SqlSessionStore, open_store
 from bodhi.session.storage import SessionStorage
-from bodhi.session.store import SessionStore
+from bodhi.session.store import AllSessions, Reencryption, SessionStore, UserSessions, require
 from bodhi.session.sweeper import Sweeper
 from bodhi.session.user_index import make_user_index
+
+PAGE = 1000  # sessions in one query of a list
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ class DefaultSessionService(SessionManager):
         With *sweep_seconds* None expired sessions are deleted only when :meth:`sweep` is called. *policy* is
         :class:`SessionManager`'s.
         """
+        self._given_store = store
+        store = adapt_store(store)
         super().__init__(store, **policy)
         self._database = database
         self._auto_migrate = auto_migrate
@@ -180,23 +185,34 @@ class DefaultSessionService(SessionManager):
 
     def get_session_store(self) -> SessionStore:
         """The store beneath."""
-        return self._store
+        return self._given_store
 
     async def count_sessions(self) -> int:
         """How many live sessions there are."""
-        return await self._store.count()
+        return await require(self._store, AllSessions).count()
 
     async def count_sessions_for_user(self, user_id: object) -> int:
         """How many live sessions the user has."""
-        return await self._store.count_user(user_text(user_id))
+        return await require(self._store, UserSessions).count_user(user_text(user_id))
 
     async def get_session_ids_for_user(self, user_id: object) -> list[str]:
         """The handles of the user's live sessions, oldest first."""
-        return [handle_of(listing.digest) async for listing in self._store.list_user(user_text(user_id))]
+        return [handle_of(listing.digest) async for listing in self._list_user(user_text(user_id))]
 
     async def list_sessions_for_user(self, user_id: object, *, current: str | None = None) -> list[SessionInfo]:
         """The user's live sessions, oldest first; *current* is the handle of the one that asks."""
-        return [info_of(listing, current) async for listing in self._store.list_user(user_text(user_id))]
+        return [info_of(listing, current) async for listing in self._list_user(user_text(user_id))]
+
+    async def _list_user(self, user_id: str) -> AsyncIterator[SessionListing]:
+        store = require(self._store, UserSessions)
+        page = await store.list_user_page(user_id, limit=PAGE)
+        while page:
+            for listing in page:
+                yield listing
+            if len(page) < PAGE:
+                return
+            after = (page[-1].created_at, page[-1].digest)
+            page = await store.list_user_page(user_id, after=after, limit=PAGE)
 
     async def list_page(
         self, *, user_id: object = None, after: str | None = None, limit: int = 100, current: str | None = None
@@ -207,9 +223,11 @@ class DefaultSessionService(SessionManager):
         on how many come before it.
         """
         if user_id is None:
-            found = await self._store.list_page(after=end_of_page(after), limit=limit + 1)
+            everybody = require(self._store, AllSessions)
+            found = await everybody.list_page(after=end_of_page(after), limit=limit + 1)
         else:
-            found = await self._store.list_user_page(user_text(user_id), after=end_of_user_page(after), limit=limit + 1)
+            users = require(self._store, UserSessions)
+            found = await users.list_user_page(user_text(user_id), after=end_of_user_page(after), limit=limit + 1)
         page = [info_of(listing, current) for listing in found[:limit]]
         if len(found) <= limit:
             return SessionPage(page, None)
@@ -218,8 +236,14 @@ class DefaultSessionService(SessionManager):
 
     async def dump_all_sessions(self) -> AsyncIterator[tuple[str, str | None]]:
         """The handle and user_id of every live session, streamed in constant memory."""
-        async for listing in self._store.list_all():
-            yield handle_of(listing.digest), listing.user_id
+        store = require(self._store, AllSessions)
+        page = await store.list_page(limit=PAGE)
+        while page:
+            for listing in page:
+                yield handle_of(listing.digest), listing.user_id
+            if len(page) < PAGE:
+                return
+            page = await store.list_page(after=page[-1].digest, limit=PAGE)
 
     # What ends sessions takes why, and by whom if not by their owner: for the log and the counters.
 
@@ -228,7 +252,7 @@ class DefaultSessionService(SessionManager):
     ) -> bool:
         """End the session with this handle; with *user_id*, somebody else's reads as unknown. Whether it was live."""
         owner = None if user_id is None else user_text(user_id)
-        revoked = await self._store.revoke(handle, user_id=owner)
+        revoked = await require(self._store, UserSessions).revoke(handle, user_id=owner)
         if revoked is not None:
             note_ended(self.counters, reason, user_id=revoked.user_id, by=by)
         return revoked is not None
@@ -238,10 +262,11 @@ class DefaultSessionService(SessionManager):
     ) -> int:
         """End those sessions of the user that have one of these handles; how many live ones there were."""
         owner = user_text(user_id)
+        store = require(self._store, UserSessions)
         ended = 0
         try:
             for handle in handles:
-                ended += await self._store.revoke(handle, user_id=owner) is not None
+                ended += await store.revoke(handle, user_id=owner) is not None
         finally:
             note_ended(self.counters, reason, ended, user_id=owner, by=by)
         return ended
@@ -251,18 +276,22 @@ class DefaultSessionService(SessionManager):
     ) -> int:
         """End all sessions of the user but the one with the handle *keep*; how many."""
         owner = user_text(user_id)
-        return await self._end(self._store.clear_user(owner, keep=keep), reason, owner, by)
+        return await self._end(require(self._store, UserSessions).clear_user(owner, keep=keep), reason, owner, by)
 
     async def clear_sessions_for_user(
         self, user_id: object, *, reason: Reason = "cleared", by: str | None = None
     ) -> int:
         """End all sessions of the user; how many live ones there were."""
         owner = user_text(user_id)
-        return await self._end(self._store.clear_user(owner), reason, owner, by)
+        return await self._end(require(self._store, UserSessions).clear_user(owner), reason, owner, by)
 
     async def clear_all_sessions(self, *, reason: Reason = "cleared", by: str | None = None) -> int:
         """End every session; how many live ones there were."""
-        return await self._end(self._store.clear_all(), reason, None, by)
+        return await self._end(require(self._store, AllSessions).clear_all(), reason, None, by)
+
+    async def data_format(self) -> int:
+        """The newest format of data that every node reads, and writes."""
+        return await require(self._store, Reencryption).data_format()
 
     async def write_newest_format(self) -> bool:
         """Encrypt new sessions in the newest format from now on, on every node; False where that is so already.

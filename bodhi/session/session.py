@@ -34,6 +34,9 @@ class Backend(Protocol):
     async def revoked(self, session: "Session", /) -> None:
         """Return when the session has ended."""
 
+    def require_revocation(self) -> None:
+        """Raise :exc:`~bodhi.session.errors.CapabilityMissing` where nobody hears that a session has ended."""
+
 
 class Session(aiohttp_session.Session):
     """A dict of JSON values that outlives the request.
@@ -199,7 +202,8 @@ class Session(aiohttp_session.Session):
         What is under way in the block is cancelled; the code after it goes on, and ``is_revoked`` of what ``as`` names
         says why. *socket* is closed with *code*, 1008 unless told otherwise.
         """
-        self._backend_for("until_revoked")  # or nobody would hear why nothing is ever revoked
+        # Raised here: nobody would hear why nothing is ever revoked.
+        self._backend_for("until_revoked").require_revocation()
         return UntilRevoked(self.revoked, socket, code)
 
     def _backend_for(self, call: str) -> Backend:

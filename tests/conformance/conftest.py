@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from bodhi.database import Database, Schema, open_database
-from bodhi.session import sql_store
+from bodhi.session import PostgresSessionStore, SqliteSessionStore
+from bodhi.session.sql_store import upkeep
 from support.databases import Databases
 
 
@@ -41,8 +42,8 @@ async def database(dialect: str, database_url: str) -> AsyncIterator[Database]:
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages and batches of ten."""
-    monkeypatch.setattr(sql_store, "PAGE", 10)
-    for kind in (sql_store.SqliteSessionStore, sql_store.PostgresSessionStore):
+    monkeypatch.setattr(upkeep, "PAGE", 10)
+    for kind in (SqliteSessionStore, PostgresSessionStore):
         monkeypatch.setattr(kind, "sweep_batch", 10)
         monkeypatch.setattr(kind, "clear_batch", 10)
 

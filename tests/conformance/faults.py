@@ -61,19 +61,9 @@ FAULTS = (
         {"create_session": UPSERT},
     ),
     Fault(
-        "create ends the replaced session in a step of its own",
-        "test_a_refused_create_keeps_the_session_to_be_replaced",
-        stores.CreateThatDeletesFirst,
-    ),
-    Fault(
         "create encrypts for other times than it stores",
         "test_new_data_is_encrypted_for_the_times_that_are_stored",
         stores.CreateThatSealsForTheTimeouts,
-    ),
-    Fault(
-        "create replaces what is gone",
-        "test_create_is_refused_where_what_must_be_replaced_is_gone",
-        stores.CreateThatReplacesNothing,
     ),
     Fault("load remembers", "test_a_revoked_session_stays_revoked", stores.LoadThatRemembers),
     Fault(
@@ -122,12 +112,22 @@ FAULTS = (
     ),
     Fault("update does not lock", "test_updates_at_once_lose_nothing", stores.UpdateThatDoesNotLock),
     Fault(
+        "update overwrites",
+        "test_nobody_else_changes_the_session_within_a_block",
+        stores.UpdateThatOverwrites,
+    ),
+    Fault(
         "update keeps what is empty",
         "test_update_ends_the_session_where_nothing_is_left",
         stores.UpdateThatKeepsTheEmptied,
     ),
     # Rotating
     Fault("rotation deletes first", "test_a_refused_rotation_leaves_the_old_session", stores.RotationThatDeletesFirst),
+    Fault(
+        "rotation makes what is gone",
+        "test_rotation_of_what_is_gone_makes_nothing",
+        stores.RotationOfWhatIsGone,
+    ),
     Fault("rotation inserts first", "test_rotation_is_never_seen_half_done", stores.RotationThatInsertsFirst),
     Fault(
         "rotation leaves the old row",
@@ -205,8 +205,14 @@ FAULTS = (
     ),
     Fault(
         "clear counts the expired",
-        "test_clears_count_live_sessions_only",
+        "test_clearing_a_user_counts_live_sessions_only",
         sql={"clear_user": whenever("$5")},
+    ),
+    Fault("clear of all stops after a page", "test_clear_all_ends_every_session", stores.ClearOfSome),
+    Fault(
+        "clear of all counts the expired",
+        "test_clearing_all_counts_live_sessions_only",
+        sql={"clear_some": whenever("$2")},
     ),
     # Counting and listing
     Fault(
@@ -215,7 +221,11 @@ FAULTS = (
         sql={"count_user": whenever("$2")},
     ),
     Fault("the count is not filtered", "test_the_count_leaves_out_the_expired", sql={"count_sessions": whenever("$1")}),
-    Fault("a list shows the expired", "test_lists_leave_out_the_expired", sql={"list_user": whenever("$5")}),
+    Fault(
+        "a list shows the expired",
+        "test_a_users_list_leaves_out_others_and_the_expired",
+        sql={"list_user": whenever("$5")},
+    ),
     Fault(
         "a list's pages break between sessions of one millisecond",
         "test_a_users_list_is_complete_where_sessions_began_at_once",
@@ -239,7 +249,7 @@ FAULTS = (
     ),
     Fault(
         "a page of all shows the expired",
-        "test_pages_leave_out_the_expired",
+        "test_the_list_of_all_leaves_out_the_expired",
         sql={"list_sessions": whenever("$3")},
     ),
     Fault(
@@ -252,7 +262,23 @@ FAULTS = (
         "test_hostile_names_of_users_are_texts_and_nothing_more",
         sql={"count_user": {r"user_id = \$1": "lower(user_id) = lower($1)"}},
     ),
+    Fault(
+        "the data of expired sessions is listed",
+        "test_the_data_leaves_out_the_expired",
+        sql={"list_data": whenever("$3")},
+    ),
+    Fault(
+        "a sample has more than was asked for",
+        "test_some_of_the_data_is_the_first_by_digest",
+        sql={"sample_data": {r"LIMIT \$1": "LIMIT $1 + 1"}},
+    ),
     # Capping
+    Fault("create does without the cap", "test_the_oldest_sessions_beyond_the_cap_end", stores.CreateWithoutCap),
+    Fault(
+        "rotation does without the cap",
+        "test_logins_at_once_by_rotation_leave_as_many_as_the_cap",
+        stores.RotationWithoutCap,
+    ),
     Fault("the cap is made room for", "test_logins_at_once_leave_as_many_as_the_cap", stores.CapThatIsMadeRoomFor),
     Fault("the cap counts the expired", "test_expired_sessions_take_no_place", sql={"trim_user": whenever("$4")}),
     Fault(
@@ -281,6 +307,14 @@ FAULTS = (
         "test_a_row_that_changed_is_not_set_aside",
         sql={"set_aside_session": ANY_VERSION},
     ),
+    Fault("set_aside leaves the row", "test_a_row_set_aside_is_no_session", stores.SetAsideThatCopies),
+    Fault(
+        "who has expired is among the live",
+        "test_live_among_tells_who_has_not_ended",
+        sql={"live_among": whenever("$2")},
+    ),
+    Fault("listening ends", "test_listen_goes_on_until_it_is_cancelled", stores.ListenThatEnds),
+    Fault("a capability is incomplete", "test_a_capability_is_complete_or_absent", stores.ClearWithoutRevoke),
     Fault(
         "sweep deletes by the coarse index alone",
         "test_sweep_deletes_expired_sessions_only",

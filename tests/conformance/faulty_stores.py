@@ -1,17 +1,16 @@
 """Stores that do something in the wrong steps, as their authors often do at first."""
 
 import asyncio
-from collections.abc import Callable
+from contextlib import asynccontextmanager
 
 from msgspec.structs import replace
 
-from bodhi.session import DigestTaken
+from bodhi.session import DigestTaken, SessionGone
 from bodhi.session.handles import handle_of
-from bodhi.session.records import NewSession, Save, SessionRecord
+from bodhi.session.records import NewSession, Save
 from bodhi.session.sql_store import SqlSessionStore
 
 PAGE = 10
-Change = Callable[[SessionRecord], NewSession]
 
 
 class Together:
@@ -40,6 +39,65 @@ class LooksFirst(SqlSessionStore):
         self.looking = Together()
 
 
+class OtherRow:
+    """A row that does what the store's own does."""
+
+    def __init__(self, row, store):
+        self.row = row
+        self.store = store
+        self.record = row.record
+
+    async def save(self, save):
+        await self.row.save(save)
+
+    async def rotate(self, new, *, renewed):
+        return await self.row.rotate(new, renewed=renewed)
+
+    async def delete(self):
+        await self.row.delete()
+
+
+class WithOtherRow(SqlSessionStore):
+    """Locks as it should, but what is locked is a *Row*."""
+
+    Row = OtherRow
+
+    @asynccontextmanager
+    async def locked(self, digest, **options):
+        async with super().locked(digest, **options) as row:
+            yield None if row is None else self.Row(row, self)
+
+
+class UnlockedRow:
+    """A row that was loaded, and that nobody holds."""
+
+    def __init__(self, store, record):
+        self.store = store
+        self.record = record
+
+    async def save(self, save):
+        if not await self.store.save(save):
+            raise SessionGone
+
+    async def rotate(self, new, *, renewed):
+        raise NotImplementedError
+
+    async def delete(self):
+        if not await self.store.delete(self.record.digest):
+            raise SessionGone
+
+
+class WithoutLock(SqlSessionStore):
+    """Loads where it should lock."""
+
+    Row = UnlockedRow
+
+    @asynccontextmanager
+    async def locked(self, digest, *, cap=None):
+        record = await self.load(digest)
+        yield None if record is None else self.Row(self, record)
+
+
 class CreateThatLooksFirst(LooksFirst):
     """Asks whether the digest is free, and inserts then."""
 
@@ -59,32 +117,25 @@ class CreateThatSealsForTheTimeouts(SqlSessionStore):
         return await super().create(replace(new, seal=lambda *_, **__: data), **options)
 
 
-class RotationThatSealsForTheOldTimes(SqlSessionStore):
+class RotationThatSealsForTheOldTimes(WithOtherRow):
     """Encrypts for when the session began and ended before it moved."""
 
-    async def rotate(self, digest, change: Change, **options):
-        def sealed(current):
-            new = change(current)
-            data = new.seal(current.created_at, current.ends_at)
-            return replace(new, seal=lambda *_, **__: data)
-
-        return await super().rotate(digest, sealed, **options)
+    class Row(OtherRow):
+        async def rotate(self, new, *, renewed):
+            data = new.seal(self.record.created_at, self.record.ends_at)
+            return await super().rotate(replace(new, seal=lambda *_, **__: data), renewed=renewed)
 
 
-class CreateThatDeletesFirst(SqlSessionStore):
-    """Ends the session that is to be replaced before the new one is stored."""
+class RotationOfWhatIsGone(WithoutLock):
+    """Begins a session where there is none to move."""
 
-    async def create(self, new, *, replaces=None, must_replace=False, cap=None):
-        if replaces is not None:
-            await self.delete(replaces)
-        return await super().create(new, cap=cap)
+    class Row(UnlockedRow):
+        async def rotate(self, new, *, renewed):
+            return await self.store.create(new)
 
-
-class CreateThatReplacesNothing(SqlSessionStore):
-    """Does not mind that the session to be replaced is gone."""
-
-    async def create(self, new, *, replaces=None, must_replace=False, cap=None):
-        return await super().create(new, replaces=replaces, cap=cap)
+    @asynccontextmanager
+    async def locked(self, digest, *, cap=None):
+        yield self.Row(self, await self.load(digest))
 
 
 class CapThatIsMadeRoomFor(LooksFirst):
@@ -93,7 +144,7 @@ class CapThatIsMadeRoomFor(LooksFirst):
     async def create(self, new, *, cap=None, **options):
         if cap is not None:
             async with self.looking:
-                others = [listing async for listing in self.list_user(cap.user_id)]
+                others = await self.list_user_page(cap.user_id, limit=1000)
             for listing in others[: max(0, len(others) + 1 - cap.sessions)]:
                 await self.delete(listing.digest)
         return await super().create(new, **options)
@@ -133,30 +184,40 @@ class SaveThatUpserts(SqlSessionStore):
 class UpdateThatDoesNotLock(LooksFirst):
     """Loads, changes and saves, with others in between."""
 
-    async def update(self, digest, change):
+    @asynccontextmanager
+    async def locked(self, digest, **_):
         async with self.looking:
             current = await self.load(digest)
-        return current is not None and await self.save(change(current))
+        yield None if current is None else UnlockedRow(self, current)
 
 
-class UpdateThatKeepsTheEmptied(SqlSessionStore):
+class UpdateThatOverwrites(WithoutLock):
+    """Saves over whatever is there by then."""
+
+    class Row(UnlockedRow):
+        async def save(self, save):
+            current = await self.store.load(save.digest)
+            await self.store.save(replace(save, version=current.version))
+
+
+class UpdateThatKeepsTheEmptied(WithOtherRow):
     """Stores nothing rather than ending the session."""
 
-    async def update(self, digest, change):
-        return await super().update(digest, lambda row: change(row) or Save(digest, row.version, b"", row.user_id))
+    class Row(OtherRow):
+        async def delete(self):
+            await self.save(Save(self.record.digest, self.record.version, b"", self.record.user_id))
 
 
-class RotationThatDeletesFirst(SqlSessionStore):
+class RotationThatDeletesFirst(WithoutLock):
     """Deletes the old row and inserts the new one: where that fails, both are gone."""
 
-    async def rotate(self, digest, change: Change, **options):
-        current = await self.load(digest)
-        if current is None or not await self.delete(digest):
-            return None
-        return await self.create(change(current))
+    class Row(UnlockedRow):
+        async def rotate(self, new, *, renewed):
+            await self.delete()
+            return await self.store.create(new)
 
 
-class RotationThatInsertsFirst(SqlSessionStore):
+class RotationThatInsertsFirst(WithoutLock):
     """Inserts the new row and deletes the old one, not in one transaction: whoever looks in between sees both."""
 
     looks = asyncio.Semaphore(0)
@@ -166,38 +227,80 @@ class RotationThatInsertsFirst(SqlSessionStore):
         self.looks.release()
         return counted
 
-    async def rotate(self, digest, change: Change, **options):
-        current = await self.load(digest)
-        if current is None:
-            return None
-        moved = await self.create(change(current))
-        self.looks = asyncio.Semaphore(0)
-        for _ in range(2):  # the first may have begun before the insert
-            await self.looks.acquire()
-        await self.delete(digest)
-        return moved
+    class Row(UnlockedRow):
+        async def rotate(self, new, *, renewed):
+            moved = await self.store.create(new)
+            self.store.looks = asyncio.Semaphore(0)
+            for _ in range(2):  # the first may have begun before the insert
+                await self.store.looks.acquire()
+            await self.delete()
+            return moved
 
 
-class RotationThatLeavesTheOldRow(SqlSessionStore):
+class RotationThatLeavesTheOldRow(WithoutLock):
     """Inserts the new row only: a stolen id goes on working."""
 
-    async def rotate(self, digest, change: Change, **options):
-        current = await self.load(digest)
-        return None if current is None else await self.create(change(current))
+    class Row(UnlockedRow):
+        async def rotate(self, new, *, renewed):
+            return await self.store.create(new)
 
 
-class RotationThatRenews(SqlSessionStore):
+class RotationThatRenews(WithOtherRow):
     """Starts the absolute timeout anew whenever the session moves."""
 
-    async def rotate(self, digest, change: Change, *, renewed, cap=None):
-        return await super().rotate(digest, change, renewed=True, cap=cap)
+    class Row(OtherRow):
+        async def rotate(self, new, *, renewed):
+            return await super().rotate(new, renewed=True)
+
+
+class CreateWithoutCap(SqlSessionStore):
+    """Takes the cap, and does not mind it."""
+
+    async def create(self, new, *, cap=None):
+        return await super().create(new)
+
+
+class RotationWithoutCap(SqlSessionStore):
+    """Takes the cap, and does not mind it."""
+
+    def locked(self, digest, *, cap=None):
+        return super().locked(digest)
+
+
+class ClearWithoutRevoke(SqlSessionStore):
+    """Has some methods of a capability."""
+
+    revoke = None
+
+
+class ClearOfSome(SqlSessionStore):
+    """Ends a batch of all sessions."""
+
+    async def clear_all(self):
+        page = await self.list_page(limit=PAGE)
+        return sum([await self.delete(listing.digest) for listing in page])
+
+
+class ListenThatEnds(SqlSessionStore):
+    """Has nothing to listen to, and says so by returning."""
+
+    async def listen(self, told):
+        return None
+
+
+class SetAsideThatCopies(SqlSessionStore):
+    """Keeps the row for inspection, and where it was."""
+
+    async def set_aside(self, record, reason):
+        current = await self.load(record.digest)
+        return current is not None and current.version == record.version
 
 
 class ClearOfOnePage(SqlSessionStore):
     """Ends the sessions on the first page of the user's list."""
 
     async def clear_user(self, user_id, *, keep=None):
-        digests = [listing.digest async for listing in self.list_user(user_id)][:PAGE]
+        digests = [listing.digest for listing in await self.list_user_page(user_id, limit=PAGE)]
         return sum([await self.delete(digest) for digest in digests if handle_of(digest) != keep])
 
 
@@ -205,7 +308,7 @@ class ClearOfAList(SqlSessionStore):
     """Lists the user's sessions, and ends those then."""
 
     async def clear_user(self, user_id, *, keep=None):
-        digests = [listing.digest async for listing in self.list_user(user_id)]
+        digests = [listing.digest for listing in await self.list_user_page(user_id, limit=1000)]
         for _ in range(10):  # time enough for a rotation
             await self.count()
         return sum([await self.delete(digest) for digest in digests if handle_of(digest) != keep])
@@ -214,9 +317,9 @@ class ClearOfAList(SqlSessionStore):
 class ListByOffset(SqlSessionStore):
     """Takes pages by their number rather than by a key."""
 
-    async def list_all(self):
-        offset = 0
-        while page := [listing async for listing in super().list_all()][offset : offset + PAGE]:
-            for listing in page:
-                yield listing
-            offset += PAGE
+    offset = 0
+
+    async def list_page(self, *, after=b"", limit):
+        self.offset = self.offset + limit if after else 0
+        everybody = await super().list_page(limit=1000)
+        return everybody[self.offset : self.offset + limit]

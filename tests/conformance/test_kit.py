@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from bodhi.session import SessionStore
+from bodhi.session import LockedSession, SessionStore
+from bodhi.session.store import CAPABILITIES
 from bodhi.testing import StoreConformance, conformance
 
 pytest_plugins = ["pytester"]
 
+HERE = Path(__file__).parent
 THEIR_SETTINGS = """
 [pytest]
 addopts = --strict-markers -p no:cacheprovider
@@ -18,26 +20,29 @@ asyncio_default_fixture_loop_scope = function
 THEIR_TESTS = """
 import pytest_asyncio
 from bodhi.testing import Clock, StoreConformance
-from memory_store import MemoryStore
+from capable_store import CapableStore
+from minimal_store import MinimalStore
 
 
-class TestMemoryStore(StoreConformance):
+class TestStore(StoreConformance):
+    kind = CapableStore
+
     @pytest_asyncio.fixture
     async def store_and_clock(self):
         clock = Clock()
-        yield MemoryStore(clock), clock
+        yield self.kind(clock), clock
+"""
+MINIMAL = """
+
+class TestMinimalStore(TestStore):
+    kind = MinimalStore
 """
 FAULT = """
 
-class TestFaultyStore(TestMemoryStore):
-    @pytest_asyncio.fixture
-    async def store_and_clock(self):
-        class FaultyStore(MemoryStore):
-            async def count_user(self, user_id):
-                return await super().count_user(user_id) + 1
-
-        clock = Clock()
-        yield FaultyStore(clock), clock
+class TestFaultyStore(TestStore):
+    class kind(CapableStore):
+        async def count_user(self, user_id):
+            return await super().count_user(user_id) + 1
 """
 
 
@@ -45,7 +50,8 @@ class TestFaultyStore(TestMemoryStore):
 def elsewhere(pytester: pytest.Pytester) -> pytest.Pytester:
     """A project of somebody else's with a store in it, and with pytest-asyncio in its strict mode."""
     pytester.makeini(THEIR_SETTINGS)
-    pytester.makepyfile(memory_store=(Path(__file__).parent / "memory_store.py").read_text())
+    for name in ("minimal_store", "capable_store"):
+        pytester.makepyfile(**{name: (HERE / f"{name}.py").read_text()})
     return pytester
 
 
@@ -58,14 +64,39 @@ def test_a_sound_store_passes_in_a_project_of_its_own(elsewhere):
     result.assert_outcomes(passed=len(_tests(StoreConformance)))
 
 
+def test_a_store_without_capabilities_passes_what_every_store_promises(elsewhere):
+    """The rest is skipped, and the report names the capability."""
+    elsewhere.makepyfile(THEIR_TESTS + MINIMAL)
+
+    result = elsewhere.runpytest_subprocess("-q", "-rs", "-W", "error", "-k", "TestMinimalStore")
+
+    outcomes = result.parseoutcomes()
+    assert {"passed", "skipped", "deselected"} == set(outcomes)
+    assert 2 * len(_tests(StoreConformance)) == sum(outcomes.values())
+    assert 60 < outcomes["passed"]
+    for capability in CAPABILITIES:
+        result.stdout.fnmatch_lines([f"SKIPPED*the store does not declare {capability.__name__}"])
+
+
 def test_a_failing_promise_says_what_was_compared(elsewhere):
     """The test's name is the promise; pytest shows the values although the kit is no test module."""
     elsewhere.makepyfile(THEIR_TESTS + FAULT)
 
-    result = elsewhere.runpytest_subprocess("-q", "-k", "TestFaultyStore and test_an_empty_store")
+    result = elsewhere.runpytest_subprocess(
+        "-q", "-k", "TestFaultyStore and test_an_empty_store_has_no_sessions_of_a_user"
+    )
 
     result.assert_outcomes(failed=1, deselected=2 * len(_tests(StoreConformance)) - 1)
-    result.stdout.fnmatch_lines(["*test_an_empty_store_counts_and_lists_nothing*", "E*assert (0, 0) == (0, 1)"])
+    result.stdout.fnmatch_lines(["*test_an_empty_store_has_no_sessions_of_a_user*", "E*assert 0 == 1"])
+
+
+def test_the_guide_shows_the_minimal_store():
+    """Line by line, and says how many there are."""
+    store = (HERE / "minimal_store.py").read_text().split('"""', 2)[2].strip()
+    guide = (HERE.parents[1] / "docs/how-to/write-a-store.md").read_text()
+
+    assert f"```python\n{store}\n```" in guide
+    assert f"in {sum(1 for line in store.splitlines() if line.strip())} lines" in guide
 
 
 def test_no_promise_hides_another_one():
@@ -83,10 +114,11 @@ def test_every_promise_is_a_sentence():
 def test_every_method_of_the_protocol_is_called():
     """A method that nobody tests is a promise that nobody keeps."""
     text = "".join(path.read_text() for path in Path(conformance.__file__).parent.glob("*.py"))
-    methods = [name for name in vars(SessionStore) if not name.startswith("_")]
+    protocols = (SessionStore, LockedSession, *CAPABILITIES)
+    methods = {name for protocol in protocols for name in vars(protocol) if not name.startswith("_")} - {"record"}
 
     assert "create" in methods
-    assert [] == [name for name in methods if f"store.{name}(" not in text]
+    assert [] == [name for name in methods if f".{name}(" not in text]
 
 
 def _tests(kit: type, *, inherited: bool = True) -> list[str]:

@@ -10,7 +10,8 @@ from conformance.faults import FAULTS, Fault
 async def test_the_kit_catches(fault: Fault, database):
     """The promise that the fault breaks fails, and it fails by what it compares."""
     clock = Clock()
-    given = {"store": fault.store(database, clock), "clock": clock}
+    capabilities = ("user_sessions", "all_sessions", "reencryption", "notification", "quarantine")
+    given = dict.fromkeys(("store", *capabilities), fault.store(database, clock)) | {"clock": clock}
     promise = getattr(StoreConformance(), fault.caught_by)
 
     with pytest.raises((AssertionError, pytest.fail.Exception)):

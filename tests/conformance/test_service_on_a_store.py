@@ -1,13 +1,21 @@
 """The service on a store that is not bodhi's own, as the guide to writing one has it."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 
+import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestClient
 from aiohttp_session import get_session, new_session
+from msgspec.structs import replace
 
-from bodhi.session import DefaultSessionService, setup
-from bodhi.testing import Clock
-from conformance.memory_store import MemoryStore
+from bodhi.session import CapabilityMissing, DefaultSessionService, SessionStore, setup
+from bodhi.session.store import CAPABILITIES
+from bodhi.testing import Clock, StoreConformance
+from conformance.minimal_store import MinimalStore
+from conformance.store_of_0_1_0 import OldStore
+
+KEYS = ["at least thirty-two characters of secret"]
 
 
 async def visit(request: web.Request) -> web.Response:
@@ -29,10 +37,53 @@ async def logout(request: web.Request) -> web.Response:
     return web.Response()
 
 
-async def test_an_application_keeps_its_sessions_in_a_store_of_its_own(aiohttp_client):
-    """The store is connected before the service starts, and all that a visitor does works on it."""
+async def merge(request: web.Request) -> web.Response:
+    """Adds one key to the session, with a pause in which others do."""
+    session = await get_session(request)
+    await asyncio.sleep(0)
+    session[request.match_info["key"]] = 1
+    return web.Response()
+
+
+async def read(request: web.Request) -> web.Response:
+    """Shows what is in the session."""
+    return web.json_response(dict(await get_session(request)))
+
+
+async def watch(request: web.Request) -> web.Response:
+    """Waits for the end of the session."""
+    session = await get_session(request)
+    try:
+        async with session.until_revoked():
+            return web.Response(text="nobody watches")
+    except CapabilityMissing as error:
+        return web.Response(text=str(error))
+
+
+Serve = Callable[[DefaultSessionService], "asyncio.Future[TestClient]"]
+
+
+@pytest.fixture
+def serve(aiohttp_client) -> Serve:
+    """Serves an application with sessions of a service."""
+
+    async def serve(service: DefaultSessionService) -> TestClient:
+        app = web.Application()
+        setup(app, service)
+        app.router.add_get("/visit", visit)
+        app.router.add_get("/read", read)
+        app.router.add_get("/watch", watch)
+        app.router.add_post("/login", login)
+        app.router.add_post("/logout", logout)
+        app.router.add_post("/merge/{key}", merge)
+        return await aiohttp_client(app)
+
+    return serve
+
+
+async def test_an_application_connects_a_store_of_its_own(aiohttp_client):
+    """Before the service starts, and closes it after the service has ended."""
     steps = []
-    store = MemoryStore(Clock())
 
     async def connected_store(app: web.Application) -> AsyncIterator[None]:
         steps.append("connected")
@@ -41,19 +92,113 @@ async def test_an_application_keeps_its_sessions_in_a_store_of_its_own(aiohttp_c
 
     app = web.Application()
     app.cleanup_ctx.append(connected_store)
-    service = DefaultSessionService(store, keys=["at least thirty-two characters of secret"])
-    setup(app, service)
+    setup(app, DefaultSessionService(MinimalStore(Clock()), keys=KEYS))
     app.router.add_get("/visit", visit)
-    app.router.add_post("/login", login)
-    app.router.add_post("/logout", logout)
     client = await aiohttp_client(app)
 
     assert ["connected"] == steps
     assert [1, 2, 3] == [await (await client.get("/visit")).json() for _ in range(3)]
-    await client.post("/login")
-    assert 1 == await service.count_sessions_for_user("ann") == await service.count_sessions()
-    assert 1 == await (await client.get("/visit")).json()
-    await client.post("/logout")
-    assert 0 == await service.count_sessions()
     await client.close()
     assert ["connected", "closed"] == steps
+
+
+async def test_a_minimal_store_serves_an_application(serve):
+    """Visits, logins, parallel requests and logouts need no capability."""
+    store = MinimalStore(Clock())
+    service = DefaultSessionService(store, keys=KEYS)
+    client = await serve(service)
+
+    assert [1, 2, 3] == [await (await client.get("/visit")).json() for _ in range(3)]
+    await client.post("/login")
+    assert 1 == len(store.rows)
+    assert 1 == await (await client.get("/visit")).json()
+    await asyncio.gather(*(client.post(f"/merge/{number}") for number in range(50)))
+    assert {"user_id", "visits", *map(str, range(50))} == set(await (await client.get("/read")).json())
+    await client.post("/logout")
+    assert {} == store.rows
+    assert service.get_session_store() is store
+
+
+async def test_what_a_store_lacks_is_refused_by_name(serve):
+    """No call is silently wrong: the error names the capability and the store."""
+    service = DefaultSessionService(MinimalStore(Clock()), keys=KEYS)
+    calls = {
+        "AllSessions": [service.count_sessions, service.clear_all_sessions, service.list_page],
+        "UserSessions": [
+            lambda: service.count_sessions_for_user("ann"),
+            lambda: service.get_session_ids_for_user("ann"),
+            lambda: service.list_sessions_for_user("ann"),
+            lambda: service.list_page(user_id="ann"),
+            lambda: service.revoke_session("x" * 16),
+            lambda: service.revoke_sessions("ann", ["x" * 16]),
+            lambda: service.revoke_other_sessions("ann", "x" * 16),
+            lambda: service.clear_sessions_for_user("ann"),
+        ],
+        "Reencryption": [lambda: anext(service.rekey()), lambda: service.sample_keys(1), service.data_format],
+    }
+    for capability, refused in calls.items():
+        for call in refused:
+            with pytest.raises(CapabilityMissing, match=f"{capability}.*MinimalStore"):
+                await call()
+    client = await serve(service)
+    assert "ChangeNotification" in await (await client.get("/watch")).text()
+
+
+def test_a_cap_that_the_store_cannot_keep_is_refused_at_once():
+    """Rather than at the first login."""
+    with pytest.raises(CapabilityMissing, match="UserSessions"):
+        DefaultSessionService(MinimalStore(Clock()), keys=KEYS, max_per_user=3)
+
+
+async def test_an_unreadable_row_stays_where_there_is_no_quarantine(serve):
+    """It reads as absent, and is counted; nobody loses what might be repaired."""
+    store = MinimalStore(Clock())
+    service = DefaultSessionService(store, keys=KEYS)
+    session_id, session = await service.create({"a": 1})
+    rows = store.rows
+    store.rows = {digest: _damaged(record) for digest, record in rows.items()}
+
+    assert await service.load(session_id) is None
+    assert [session.record.digest] == list(store.rows)
+    assert 1 == service.counters.unreadable
+
+
+def test_a_store_of_version_0_1_0_still_works():
+    """A warning says what to change; all that it can do is used."""
+    with pytest.warns(DeprecationWarning, match=r"OldStore has update\(\) and rotate\(\).*give it locked\(\)"):
+        service = DefaultSessionService(OldStore(Clock()), keys=KEYS, max_per_user=3)
+
+    assert all(isinstance(service._store, capability) for capability in CAPABILITIES)
+    assert isinstance(service.get_session_store(), OldStore)
+
+
+class TestStoreOfVersion010(StoreConformance):
+    """What the service makes of a store of version 0.1.0 keeps every promise."""
+
+    @pytest.fixture
+    def store_and_clock(self) -> tuple[SessionStore, Clock]:
+        """The old store as the service sees it."""
+        clock = Clock()
+        with pytest.warns(DeprecationWarning, match="OldStore"):
+            service = DefaultSessionService(OldStore(clock), keys=KEYS)
+        return service._store, clock
+
+
+async def test_a_store_of_version_0_1_0_serves_an_application(serve):
+    """Parallel requests, a login that moves the session, the cap and a logout."""
+    with pytest.warns(DeprecationWarning, match="OldStore"):
+        service = DefaultSessionService(OldStore(Clock()), keys=KEYS, max_per_user=1)
+    client = await serve(service)
+
+    assert [1, 2, 3] == [await (await client.get("/visit")).json() for _ in range(3)]
+    await asyncio.gather(*(client.post(f"/merge/{number}") for number in range(50)))
+    assert {"visits", *map(str, range(50))} == set(await (await client.get("/read")).json())
+    for _ in range(3):
+        await client.post("/login")
+    assert 1 == await service.count_sessions_for_user("ann") == await service.count_sessions()
+    await client.post("/logout")
+    assert 0 == await service.count_sessions()
+
+
+def _damaged(record):
+    return replace(record, data=b"\x01damaged")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -293,7 +293,13 @@ def break_store(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         async def failing(*_: object, **__: object) -> None:
             raise error or SessionUnavailable
 
+        @asynccontextmanager
+        async def failing_block(*_: object, **__: object) -> AsyncIterator[None]:
+            raise error or SessionUnavailable
+            yield
+
         for method in methods:
-            monkeypatch.setattr(service.get_session_store(), method, failing)
+            failure = failing_block if method == "locked" else failing
+            monkeypatch.setattr(service.get_session_store(), method, failure)
 
     return fail

@@ -1,6 +1,7 @@
 """Promise 2: two requests of one session that change different keys both win; of the same key the later one does."""
 
 import asyncio
+from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
@@ -205,13 +206,14 @@ async def test_changes_made_while_a_save_is_under_way_are_not_lost(serve, servic
     """Another task of the same handler may change the session while session.save() waits for the database."""
     store = service.get_session_store()
     loaded, writing, go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    update = store.update
+    locked = store.locked
 
-    async def slow_update(digest, change):
-        done = await update(digest, change)
+    @asynccontextmanager
+    async def slow_block(digest):
+        async with locked(digest) as row:
+            yield row
         writing.set()
         await go_on.wait()
-        return done
 
     async def handler(request):
         session = await get_session(request)
@@ -226,7 +228,7 @@ async def test_changes_made_while_a_save_is_under_way_are_not_lost(serve, servic
         await save
         return web.Response()
 
-    monkeypatch.setattr(store, "update", slow_update)
+    monkeypatch.setattr(store, "locked", slow_block)
     client = await serve(service, two_tasks=handler)
     cookie = await _begun(client)
     request = asyncio.create_task(client.get("/two_tasks"))

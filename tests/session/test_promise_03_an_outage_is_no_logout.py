@@ -30,8 +30,8 @@ def _assert_is_outage(response):
         ("load", "GET", "/read", None),
         ("save", "POST", "/set", {"b": 2}),
         ("delete", "POST", "/logout", None),
-        ("update", "POST", "/remove/a", None),
-        ("rotate", "POST", "/login/alice", None),
+        ("locked", "POST", "/remove/a", None),
+        ("locked", "POST", "/login/alice", None),
     ],
 )
 async def test_a_request_that_needs_the_database_is_answered_503(
@@ -60,7 +60,7 @@ async def test_a_new_session_that_cannot_be_stored_is_answered_503(client, servi
 async def test_pages_that_need_no_session_go_on(client, service, break_store):
     """An outage of the session database is none of their business."""
     await _begun(client)
-    break_store(service, "load", "save", "create", "delete", "update", "rotate", "touch")
+    break_store(service, "load", "save", "create", "delete", "locked", "touch")
 
     response = await client.get("/plain")
 
@@ -70,7 +70,7 @@ async def test_pages_that_need_no_session_go_on(client, service, break_store):
 
 async def test_visitors_without_a_cookie_read_on(client, service, break_store):
     """Whoever has no session needs no database."""
-    break_store(service, "load", "save", "create", "delete", "update", "rotate", "touch")
+    break_store(service, "load", "save", "create", "delete", "locked", "touch")
 
     assert 200 == (await client.get("/read")).status
 
@@ -155,7 +155,7 @@ async def test_closing_gets_through_when_the_last_touches_fail(make_service, ser
 async def test_a_change_lost_to_an_outage_is_said_loudly(client, service, break_store, caplog):
     """The handler did its work and the session does not say so: a warning and a counter."""
     await _begun(client)
-    break_store(service, "save", "update")
+    break_store(service, "save", "locked")
 
     with caplog.at_level(logging.WARNING, logger="bodhi.session"):
         _assert_is_outage(await client.post("/set", json={"b": 2}))
@@ -175,7 +175,7 @@ async def test_a_failing_save_in_an_outer_middleware_is_no_success(serve, servic
 
     client = await serve(service, around=[counting])
     await client.get("/plain")
-    break_store(service, "save", "update")
+    break_store(service, "save", "locked")
 
     with pytest.raises(ServerDisconnectedError):
         await client.get("/plain")
@@ -194,7 +194,7 @@ async def test_a_page_shown_instead_of_the_503_is_shown(serve, service, break_st
 
     client = await serve(service, around=[friendly])
     await _begun(client)
-    break_store(service, "save", "update")
+    break_store(service, "save", "locked")
 
     response = await client.post("/set", json={"b": 2})
 
@@ -217,7 +217,7 @@ async def test_an_outage_in_the_middle_of_a_stream_is_no_second_response(serve, 
 
     client = await serve(service, stream=handler)
     await _begun(client)
-    break_store(service, "save", "update")
+    break_store(service, "save", "locked")
 
     response = await client.get("/stream")
 

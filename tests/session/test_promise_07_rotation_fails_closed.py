@@ -112,7 +112,7 @@ async def test_a_rotation_that_fails_fails_the_login(path, error, site, service,
     """No success, no cookie, and no logged-in row under the old id or another; the visitor is as before."""
     before = cookie_of(await site.post("/set", json={"cart": 1}))
     rows = await raw.sessions()
-    break_store(service, "rotate", "create", error=error)
+    break_store(service, "locked", "create", error=error)
 
     response = await site.post(path, headers=sent(before))
 

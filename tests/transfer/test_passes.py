@@ -44,7 +44,7 @@ async def broken_off(transfer):
 
 async def numbers_in(service):
     """The numbers in all live sessions."""
-    digests = [listing.digest async for listing in service.get_session_store().list_all()]
+    digests = [listing.digest for listing in await service.get_session_store().list_page(limit=1000)]
     records = [await service.get_session_store().load(digest) for digest in digests]
     return sorted(service._changes.opened(record).data["n"] for record in records)
 

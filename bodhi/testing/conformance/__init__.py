@@ -2,6 +2,7 @@
 
 from bodhi.testing.conformance.capping import Capping
 from bodhi.testing.conformance.creating import Creating
+from bodhi.testing.conformance.declaring import Declaring
 from bodhi.testing.conformance.ending import Ending
 from bodhi.testing.conformance.expiring import Expiring
 from bodhi.testing.conformance.listing import Listing
@@ -27,6 +28,7 @@ class StoreConformance(
     Capping,
     Owning,
     Upkeep,
+    Declaring,
 ):
     """The kit: derive a test class from it and give it one fixture.
 

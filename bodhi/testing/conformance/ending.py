@@ -5,12 +5,13 @@ import asyncio
 from bodhi.session import SessionStore
 from bodhi.session.handles import handle_of
 from bodhi.session.records import Revoked
+from bodhi.session.store import AllSessions, ChangeNotification, UserSessions
 from bodhi.testing.clock import Clock
 from bodhi.testing.conformance.kit import CROWD, SECOND_MS, Kit, at_once, created, digest_for, new
 
 
 class Ending(Kit):
-    """What ``delete``, ``revoke``, ``clear_user`` and ``clear_all`` promise."""
+    """What ``delete``, ``revoke``, ``clear_user``, ``clear_all``, ``live_among`` and ``listen`` promise."""
 
     async def test_delete_ends_one_session(self, store: SessionStore) -> None:
         """It tells whether there was one; the others stay."""
@@ -30,35 +31,35 @@ class Ending(Kit):
 
         assert (1, CROWD - 1) == (answers.count(True), answers.count(False))
 
-    async def test_revoke_ends_the_session_with_the_handle(self, store: SessionStore) -> None:
+    async def test_revoke_ends_the_session_with_the_handle(self, user_sessions: UserSessions) -> None:
         """It tells whether there was one, and whose; the others stay."""
-        record, other = await created(store, "ab", "ann")
+        record, other = await created(user_sessions, "ab", "ann")
 
-        assert Revoked("ann") == await store.revoke(handle_of(record.digest))
-        assert await store.revoke(handle_of(record.digest)) is None
+        assert Revoked("ann") == await user_sessions.revoke(handle_of(record.digest))
+        assert await user_sessions.revoke(handle_of(record.digest)) is None
 
-        assert [None, other] == [await store.load(record.digest), await store.load(other.digest)]
+        assert [None, other] == [await user_sessions.load(record.digest), await user_sessions.load(other.digest)]
 
-    async def test_revoke_takes_the_owner(self, store: SessionStore) -> None:
+    async def test_revoke_takes_the_owner(self, user_sessions: UserSessions) -> None:
         """Users end their own sessions by their handles."""
-        record = await store.create(new("a", "ann"))
+        record = await user_sessions.create(new("a", "ann"))
 
-        assert await store.revoke(handle_of(record.digest), user_id="ann")
+        assert await user_sessions.revoke(handle_of(record.digest), user_id="ann")
 
-        assert await store.load(record.digest) is None
+        assert await user_sessions.load(record.digest) is None
 
-    async def test_a_foreign_handle_is_answered_like_an_unknown_one(self, store: SessionStore) -> None:
+    async def test_a_foreign_handle_is_answered_like_an_unknown_one(self, user_sessions: UserSessions) -> None:
         """Nobody ends somebody else's session, or nobody's, or finds out that it exists."""
-        hers, nobodys = await store.create(new("a", "ann")), await store.create(new("b"))
+        hers, nobodys = await user_sessions.create(new("a", "ann")), await user_sessions.create(new("b"))
 
         for digest in (hers.digest, nobodys.digest, digest_for("unknown")):
-            assert not await store.revoke(handle_of(digest), user_id="bob")
+            assert not await user_sessions.revoke(handle_of(digest), user_id="bob")
 
-        assert [hers, nobodys] == [await store.load(hers.digest), await store.load(nobodys.digest)]
+        assert [hers, nobodys] == [await user_sessions.load(hers.digest), await user_sessions.load(nobodys.digest)]
 
-    async def test_what_is_no_handle_ends_nothing(self, store: SessionStore) -> None:
+    async def test_what_is_no_handle_ends_nothing(self, user_sessions: UserSessions) -> None:
         """Neither a part of one, nor a wildcard, nor nonsense."""
-        record = await store.create(new("a", "ann"))
+        record = await user_sessions.create(new("a", "ann"))
         handle = handle_of(record.digest)
 
         for nonsense in (
@@ -71,65 +72,69 @@ class Ending(Kit):
             record.digest.hex(),
             "ü" * 16,
         ):
-            assert not await store.revoke(nonsense)
+            assert not await user_sessions.revoke(nonsense)
 
-        assert record == await store.load(record.digest)
+        assert record == await user_sessions.load(record.digest)
 
-    async def test_clear_user_ends_all_sessions_of_the_user(self, store: SessionStore) -> None:
+    async def test_clear_user_ends_all_sessions_of_the_user(self, user_sessions: UserSessions) -> None:
         """However many there are; it tells how many, and those of others stay."""
-        await created(store, range(self.several_pages), "ann")
-        others = [*await created(store, ["his"], "bob"), *await created(store, ["nobody's"])]
+        await created(user_sessions, range(self.several_pages), "ann")
+        others = [*await created(user_sessions, ["his"], "bob"), *await created(user_sessions, ["nobody's"])]
 
-        assert self.several_pages == await store.clear_user("ann")
+        assert self.several_pages == await user_sessions.clear_user("ann")
 
-        assert (0, 0) == (await store.count_user("ann"), await store.clear_user("ann"))
-        assert others == [await store.load(one.digest) for one in others]
+        assert (0, 0) == (await user_sessions.count_user("ann"), await user_sessions.clear_user("ann"))
+        assert others == [await user_sessions.load(one.digest) for one in others]
 
-    async def test_clear_user_keeps_the_session_that_is_named(self, store: SessionStore) -> None:
+    async def test_clear_user_keeps_the_session_that_is_named(self, user_sessions: UserSessions) -> None:
         """All other devices are logged out, and this one is not."""
-        records = await created(store, range(self.several_pages), "ann")
+        records = await created(user_sessions, range(self.several_pages), "ann")
         kept = records[self.several_pages // 2]
 
-        assert self.several_pages - 1 == await store.clear_user("ann", keep=handle_of(kept.digest))
+        assert self.several_pages - 1 == await user_sessions.clear_user("ann", keep=handle_of(kept.digest))
 
-        assert kept == await store.load(kept.digest)
-        assert 1 == await store.count_user("ann")
+        assert kept == await user_sessions.load(kept.digest)
+        assert 1 == await user_sessions.count_user("ann")
 
-    async def test_clear_user_with_a_foreign_handle_keeps_none_of_the_users(self, store: SessionStore) -> None:
+    async def test_clear_user_with_a_foreign_handle_keeps_none_of_the_users(self, user_sessions: UserSessions) -> None:
         """Somebody else's session, which the handle names, stays as well: it is not the user's."""
-        await created(store, "abc", "ann")
-        his = await store.create(new("his", "bob"))
+        await created(user_sessions, "abc", "ann")
+        his = await user_sessions.create(new("his", "bob"))
 
-        assert 3 == await store.clear_user("ann", keep=handle_of(his.digest))
+        assert 3 == await user_sessions.clear_user("ann", keep=handle_of(his.digest))
 
-        assert 0 == await store.count_user("ann")
-        assert his == await store.load(his.digest)
+        assert 0 == await user_sessions.count_user("ann")
+        assert his == await user_sessions.load(his.digest)
 
-    async def test_clear_all_ends_every_session(self, store: SessionStore) -> None:
+    async def test_clear_all_ends_every_session(self, store: SessionStore, all_sessions: AllSessions) -> None:
         """Those of users and those of nobody, however many; it tells how many."""
         await created(store, range(self.several_pages), "ann")
         await created(store, ["his"], "bob")
         await created(store, ["nobody's"])
 
-        assert self.several_pages + 2 == await store.clear_all()
+        assert self.several_pages + 2 == await all_sessions.clear_all()
 
-        assert (0, 0) == (await store.count(), await store.clear_all())
+        assert (0, 0) == (await all_sessions.count(), await all_sessions.clear_all())
 
-    async def test_live_among_tells_who_has_not_ended(self, store: SessionStore, clock: Clock) -> None:
+    async def test_live_among_tells_who_has_not_ended(
+        self, store: SessionStore, notification: ChangeNotification, clock: Clock
+    ) -> None:
         """Open websockets ask it; expired is ended."""
-        assert set() == set(await store.live_among([digest_for("unknown")]))
+        assert set() == set(await notification.live_among([digest_for("unknown")]))
         short = await store.create(new("short", max_age_ms=SECOND_MS))
         ended, live = await store.create(new("ended")), await store.create(new("live"))
         await store.delete(ended.digest)
         asked = [short.digest, ended.digest, live.digest, digest_for("unknown")]
 
-        assert {short.digest, live.digest} == set(await store.live_among(asked))
+        assert {short.digest, live.digest} == set(await notification.live_among(asked))
         clock.advance(SECOND_MS)
-        assert {live.digest} == set(await store.live_among(asked))
+        assert {live.digest} == set(await notification.live_among(asked))
 
-    async def test_listen_goes_on_until_it_is_cancelled(self, store: SessionStore) -> None:
+    async def test_listen_goes_on_until_it_is_cancelled(
+        self, store: SessionStore, notification: ChangeNotification
+    ) -> None:
         """Whether it hears of anything or not."""
-        listening = asyncio.create_task(store.listen(lambda _: None))
+        listening = asyncio.create_task(notification.listen(lambda _: None))
         record = await store.create(new("a"))
         await store.delete(record.digest)
 

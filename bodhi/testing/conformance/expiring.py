@@ -3,6 +3,7 @@
 from bodhi.session import SessionStore
 from bodhi.session.handles import handle_of
 from bodhi.session.records import SessionRecord
+from bodhi.session.store import AllSessions, Reencryption, UserSessions
 from bodhi.testing.clock import Clock
 from bodhi.testing.conformance.kit import (
     IDLE_MS,
@@ -10,10 +11,14 @@ from bodhi.testing.conformance.kit import (
     Kit,
     created,
     listed,
+    listed_all,
+    listed_user,
     new,
     reloaded,
+    rotated,
     saved,
     touched,
+    updated,
 )
 
 
@@ -52,19 +57,19 @@ class Expiring(Kit):
     async def test_update_is_exact(self, store: SessionStore, clock: Clock) -> None:
         """An update in the last millisecond succeeds and prolongs nothing."""
         record = await _in_its_last_millisecond(store, clock)
-        assert await store.update(record.digest, saved)
+        assert await updated(store, record.digest, saved)
 
         clock.advance(1)
-        assert not await store.update(record.digest, saved)
+        assert not await updated(store, record.digest, saved)
 
     async def test_rotate_is_exact(self, store: SessionStore, clock: Clock) -> None:
         """Rotation in the last millisecond is use."""
         one, other = await created(store, ["one", "other"])
         clock.advance(IDLE_MS - 1)
-        assert await store.rotate(one.digest, lambda _: new("new one"), renewed=False) is not None
+        assert await rotated(store, one.digest, new("new one"), renewed=False) is not None
 
         clock.advance(1)
-        assert await store.rotate(other.digest, lambda _: new("new other"), renewed=False) is None
+        assert await rotated(store, other.digest, new("new other"), renewed=False) is None
 
     async def test_touch_is_exact(self, store: SessionStore, clock: Clock) -> None:
         """A touch in the last millisecond prolongs, in the next it is too late."""
@@ -84,30 +89,42 @@ class Expiring(Kit):
         clock.advance(1)
         assert not await store.delete(other.digest)
 
-    async def test_revoke_is_exact(self, store: SessionStore, clock: Clock) -> None:
+    async def test_revoke_is_exact(self, user_sessions: UserSessions, clock: Clock) -> None:
         """What is revoked after its expiry was no live session."""
-        one, other = await created(store, ["one", "other"])
+        one, other = await created(user_sessions, ["one", "other"])
         clock.advance(IDLE_MS - 1)
-        assert await store.revoke(handle_of(one.digest))
+        assert await user_sessions.revoke(handle_of(one.digest))
 
         clock.advance(1)
-        assert not await store.revoke(handle_of(other.digest))
+        assert not await user_sessions.revoke(handle_of(other.digest))
 
-    async def test_counts_are_exact(self, store: SessionStore, clock: Clock) -> None:
-        """Of all sessions and of a user's."""
+    async def test_a_users_count_and_list_are_exact(self, user_sessions: UserSessions, clock: Clock) -> None:
+        """One in the last millisecond, none in the next."""
+        await _in_its_last_millisecond(user_sessions, clock)
+        assert 1 == await user_sessions.count_user("ann") == len(await listed_user(user_sessions, "ann"))
+
+        clock.advance(1)
+        assert 0 == await user_sessions.count_user("ann") == len(await listed_user(user_sessions, "ann"))
+
+    async def test_the_count_and_list_of_all_are_exact(
+        self, store: SessionStore, all_sessions: AllSessions, clock: Clock
+    ) -> None:
+        """One in the last millisecond, none in the next."""
         await _in_its_last_millisecond(store, clock)
-        assert (1, 1) == (await store.count(), await store.count_user("ann"))
+        assert 1 == await all_sessions.count() == len(await listed_all(all_sessions))
 
         clock.advance(1)
-        assert (0, 0) == (await store.count(), await store.count_user("ann"))
+        assert 0 == await all_sessions.count() == len(await listed_all(all_sessions))
 
-    async def test_lists_are_exact(self, store: SessionStore, clock: Clock) -> None:
-        """Of all sessions, of a user's and of data."""
+    async def test_the_list_of_data_is_exact(
+        self, store: SessionStore, reencryption: Reencryption, clock: Clock
+    ) -> None:
+        """One in the last millisecond, none in the next."""
         await _in_its_last_millisecond(store, clock)
-        assert (1, 1, 1) == await _lengths_of_lists(store)
+        assert 1 == sum(len(page) for page in await listed(reencryption.list_data()))
 
         clock.advance(1)
-        assert (0, 0, 0) == await _lengths_of_lists(store)
+        assert 0 == sum(len(page) for page in await listed(reencryption.list_data()))
 
     async def test_sweep_is_exact(self, store: SessionStore, clock: Clock) -> None:
         """In its last millisecond a session is not swept."""
@@ -117,15 +134,25 @@ class Expiring(Kit):
         clock.advance(1)
         assert 1 == await store.sweep()
 
-    async def test_clears_count_live_sessions_only(self, store: SessionStore, clock: Clock) -> None:
+    async def test_clearing_a_user_counts_live_sessions_only(self, user_sessions: UserSessions, clock: Clock) -> None:
         """The expired ones go as well and are not counted."""
-        await created(store, ["hers", "hers too"], "ann")
+        await created(user_sessions, ["hers", "hers too"], "ann")
+        clock.advance(IDLE_MS)
+        await created(user_sessions, ["hers now"], "ann")
+
+        assert 1 == await user_sessions.clear_user("ann")
+
+        assert 0 == await user_sessions.sweep()
+
+    async def test_clearing_all_counts_live_sessions_only(
+        self, store: SessionStore, all_sessions: AllSessions, clock: Clock
+    ) -> None:
+        """The expired ones go as well and are not counted."""
         await created(store, ["his"], "bob")
         clock.advance(IDLE_MS)
-        await created(store, ["hers now"], "ann")
         await created(store, ["his now"], "bob")
 
-        assert (1, 1) == (await store.clear_user("ann"), await store.clear_all())
+        assert 1 == await all_sessions.clear_all()
 
         assert 0 == await store.sweep()
 
@@ -134,8 +161,3 @@ async def _in_its_last_millisecond(store: SessionStore, clock: Clock) -> Session
     record = await store.create(new("a", "ann"))
     clock.advance(IDLE_MS - 1)
     return record
-
-
-async def _lengths_of_lists(store: SessionStore) -> tuple[int, int, int]:
-    of_data = sum([len(page) for page in await listed(store.list_data())])
-    return len(await listed(store.list_all())), len(await listed(store.list_user("ann"))), of_data

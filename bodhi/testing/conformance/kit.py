@@ -2,14 +2,24 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import TypeVar
 
 import pytest
 from msgspec.structs import replace
 
-from bodhi.session import SessionStore
-from bodhi.session.records import Device, NewExpiry, NewSession, Save, SessionRecord, Touch
+from bodhi.session import SessionGone, SessionStore, VersionConflict
+from bodhi.session.records import Device, NewExpiry, NewSession, Save, SessionListing, SessionRecord, Touch, UserCap
+from bodhi.session.store import (
+    BEGINNING,
+    AllSessions,
+    ChangeNotification,
+    LockedSession,
+    Quarantine,
+    Reencryption,
+    UserSessions,
+)
 from bodhi.testing.clock import Clock
 
 SECOND_MS = 1_000
@@ -21,6 +31,7 @@ CROWD = 20  # callers at once
 DEADLINE_SECONDS = 30
 
 Answer = TypeVar("Answer")
+Capability = TypeVar("Capability")
 
 
 @pytest.mark.asyncio
@@ -35,10 +46,43 @@ class Kit:
         """The store under test, empty."""
         return store_and_clock[0]
 
+    # The same store once more, under the name of a capability: a test is skipped where the store lacks it.
+
+    @pytest.fixture
+    def user_sessions(self, store: SessionStore) -> UserSessions:
+        """The store, if it can count, list, limit and end the sessions of one user."""
+        return _declared(store, UserSessions)
+
+    @pytest.fixture
+    def all_sessions(self, store: SessionStore) -> AllSessions:
+        """The store, if it can count, list and end all sessions."""
+        return _declared(store, AllSessions)
+
+    @pytest.fixture
+    def reencryption(self, store: SessionStore) -> Reencryption:
+        """The store, if it can replace the data of stored sessions."""
+        return _declared(store, Reencryption)
+
+    @pytest.fixture
+    def notification(self, store: SessionStore) -> ChangeNotification:
+        """The store, if it can tell which sessions have ended."""
+        return _declared(store, ChangeNotification)
+
+    @pytest.fixture
+    def quarantine(self, store: SessionStore) -> Quarantine:
+        """The store, if it can keep unreadable rows for inspection."""
+        return _declared(store, Quarantine)
+
     @pytest.fixture
     def clock(self, store_and_clock: tuple[SessionStore, Clock]) -> Clock:
         """The clock that the store reads."""
         return store_and_clock[1]
+
+
+def _declared(store: SessionStore, capability: type[Capability]) -> Capability:
+    if not isinstance(store, capability):
+        pytest.skip(f"the store does not declare {capability.__name__}")
+    return store
 
 
 def digest_for(name: object) -> bytes:
@@ -95,6 +139,94 @@ async def reloaded(store: SessionStore, record: SessionRecord) -> SessionRecord:
 async def created(store: SessionStore, names: Iterable[object], user_id: str | None = None) -> list[SessionRecord]:
     """A stored session for each of *names*, in their order."""
     return [await store.create(new(name, user_id)) for name in names]
+
+
+async def updated(store: SessionStore, digest: bytes, change: Callable[[SessionRecord], Save | None]) -> bool:
+    """Save what *change* makes of the session as it is now, or end it for None; False where it is gone.
+
+    Started anew where the store compares versions and finds another, as the service does.
+    """
+
+    async def work(row: LockedSession | None) -> bool:
+        if row is None:
+            return False
+        save = change(row.record)
+        await (row.delete() if save is None else row.save(save))
+        return True
+
+    return await _locked(lambda: store.locked(digest), work) is True
+
+
+async def rotated(
+    store: SessionStore,
+    digest: bytes,
+    to: NewSession | Callable[[SessionRecord], NewSession],
+    *,
+    renewed: bool,
+    cap: UserCap | None = None,
+) -> SessionRecord | None:
+    """The session under *digest* after it moved to *to*; None where it is gone."""
+
+    def block() -> AbstractAsyncContextManager[LockedSession | None]:
+        return store.locked(digest) if cap is None else _declared(store, UserSessions).locked(digest, cap=cap)
+
+    async def work(row: LockedSession | None) -> SessionRecord | None:
+        if row is None:
+            return None
+        return await row.rotate(to if isinstance(to, NewSession) else to(row.record), renewed=renewed)
+
+    return await _locked(block, work)
+
+
+async def _locked(
+    block: Callable[[], AbstractAsyncContextManager[LockedSession | None]],
+    work: Callable[[LockedSession | None], Awaitable[Answer]],
+) -> Answer | None:
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while True:
+            with suppress(VersionConflict):
+                try:
+                    async with block() as row:
+                        answer = await work(row)
+                except SessionGone:
+                    return None
+                return answer
+
+
+async def assert_counts(store: SessionStore, everybody: int | None = None, **users: int) -> None:
+    """There are so many live sessions in all, and of each of *users*; as far as the store can count."""
+    if everybody is not None and isinstance(store, AllSessions):
+        assert everybody == await store.count()
+    if isinstance(store, UserSessions):
+        assert users == {user: await store.count_user(user) for user in users}
+
+
+async def listed_user(store: UserSessions, user_id: str, *, limit: int = 10) -> list[SessionListing]:
+    """The user's sessions, page by page."""
+    return await listed(user_pages(store, user_id, limit=limit))
+
+
+async def user_pages(store: UserSessions, user_id: str, *, limit: int = 10) -> AsyncIterator[SessionListing]:
+    """The user's sessions, each page asked for when the one before it has been read."""
+    after = BEGINNING
+    while page := await store.list_user_page(user_id, after=after, limit=limit):
+        for listing in page:
+            yield listing
+        after = (page[-1].created_at, page[-1].digest)
+
+
+async def listed_all(store: AllSessions, *, limit: int = 10) -> list[SessionListing]:
+    """All sessions, page by page."""
+    return await listed(all_pages(store, limit=limit))
+
+
+async def all_pages(store: AllSessions, *, limit: int = 10) -> AsyncIterator[SessionListing]:
+    """All sessions, each page asked for when the one before it has been read."""
+    after = b""
+    while page := await store.list_page(after=after, limit=limit):
+        for listing in page:
+            yield listing
+        after = page[-1].digest
 
 
 async def at_once(calls: Iterable[Awaitable[Answer]]) -> list[Answer | BaseException]:

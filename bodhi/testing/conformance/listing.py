@@ -4,122 +4,157 @@ from collections.abc import AsyncIterator, Callable, Iterable
 
 from bodhi.session import SessionStore
 from bodhi.session.records import SessionListing, SessionRecord
-from bodhi.session.store import BEGINNING
+from bodhi.session.store import BEGINNING, AllSessions, Reencryption, UserSessions
 from bodhi.testing.clock import Clock
 from bodhi.testing.conformance.kit import (
     IDLE_MS,
     INTERVAL_MS,
     SECOND_MS,
     Kit,
+    all_pages,
     created,
     listed,
+    listed_all,
+    listed_user,
     new,
     reloaded,
     touched,
+    user_pages,
 )
 
 
 class Listing(Kit):
-    """What ``count``, ``count_user``, the lists and their pages promise."""
+    """What the counts, the lists and their pages promise."""
 
-    async def test_an_empty_store_counts_and_lists_nothing(self, store: SessionStore) -> None:
+    async def test_an_empty_store_has_no_sessions_of_a_user(self, user_sessions: UserSessions) -> None:
         """Zero, and no page."""
-        assert (0, 0) == (await store.count(), await store.count_user("ann"))
-        assert [] == await listed(store.list_all()) == await listed(store.list_user("ann"))
-        assert not any(await listed(store.list_data()))
-        assert not await store.some_data(1)
+        assert 0 == await user_sessions.count_user("ann")
+        assert [] == await listed_user(user_sessions, "ann")
 
-    async def test_a_users_count_leaves_out_others_and_the_expired(self, store: SessionStore, clock: Clock) -> None:
+    async def test_an_empty_store_counts_and_lists_nothing(self, all_sessions: AllSessions) -> None:
+        """Zero, and no page."""
+        assert 0 == await all_sessions.count()
+        assert [] == await listed_all(all_sessions)
+
+    async def test_an_empty_store_has_no_data(self, reencryption: Reencryption) -> None:
+        """No page, and no sample."""
+        assert not any(await listed(reencryption.list_data()))
+        assert not await reencryption.some_data(1)
+
+    async def test_a_users_count_leaves_out_others_and_the_expired(
+        self, user_sessions: UserSessions, clock: Clock
+    ) -> None:
         """An expired session does not count before it is swept either."""
-        await created(store, ["expired"], "ann")
+        await created(user_sessions, ["expired"], "ann")
         clock.advance(IDLE_MS)
-        await created(store, "ab", "ann")
-        await created(store, "cde", "bob")
-        await created(store, "f")
+        await created(user_sessions, "ab", "ann")
+        await created(user_sessions, "cde", "bob")
+        await created(user_sessions, "f")
 
-        assert (2, 3, 0) == tuple([await store.count_user(user) for user in ("ann", "bob", "eve")])
+        assert (2, 3, 0) == tuple([await user_sessions.count_user(user) for user in ("ann", "bob", "eve")])
 
-    async def test_the_count_leaves_out_the_expired(self, store: SessionStore, clock: Clock) -> None:
+    async def test_the_count_leaves_out_the_expired(
+        self, store: SessionStore, all_sessions: AllSessions, clock: Clock
+    ) -> None:
         """An expired session does not count before it is swept either."""
         await created(store, ["expired"], "ann")
         clock.advance(IDLE_MS)
         await created(store, "ab", "ann")
         await created(store, "c")
 
-        assert 3 == await store.count()
+        assert 3 == await all_sessions.count()
 
-    async def test_lists_leave_out_the_expired(self, store: SessionStore, clock: Clock) -> None:
-        """An expired session is not listed before it is swept either."""
+    async def test_a_users_list_leaves_out_others_and_the_expired(
+        self, user_sessions: UserSessions, clock: Clock
+    ) -> None:
+        """Not those of other users, nor those of nobody, nor the expired, which do not shorten a page either."""
+        await created(user_sessions, ["expired", "too"], "ann")
+        clock.advance(IDLE_MS)
+        hers = {one.digest for one in await created(user_sessions, "ab", "ann")}
+        await created(user_sessions, "cd", "bob")
+        await created(user_sessions, "ef")
+
+        assert hers == _digests(await listed_user(user_sessions, "ann"))
+        assert hers == _digests(await user_sessions.list_user_page("ann", limit=2))
+
+    async def test_the_list_of_all_leaves_out_the_expired(
+        self, store: SessionStore, all_sessions: AllSessions, clock: Clock
+    ) -> None:
+        """They do not shorten a page either."""
+        await created(store, ["expired", "too"], "ann")
+        clock.advance(IDLE_MS)
+        live = {one.digest for one in await created(store, "ab", "ann")}
+
+        assert live == _digests(await listed_all(all_sessions))
+        assert live == _digests(await all_sessions.list_page(limit=2))
+
+    async def test_the_data_leaves_out_the_expired(
+        self, store: SessionStore, reencryption: Reencryption, clock: Clock
+    ) -> None:
+        """In pages and in a sample."""
         await created(store, ["expired"], "ann")
         clock.advance(IDLE_MS)
-        live = await created(store, "ab", "ann")
+        live = {one.digest for one in await created(store, "ab", "ann")}
 
-        expected = {one.digest for one in live}
-        assert expected == _digests(await listed(store.list_user("ann")))
-        assert expected == _digests(await listed(store.list_all()))
-        assert expected == {one.digest for page in await listed(store.list_data()) for one in page}
-        assert expected == {one.digest for one in await store.some_data(9)}
+        assert live == {one.digest for page in await listed(reencryption.list_data()) for one in page}
+        assert live == {one.digest for one in await reencryption.some_data(9)}
 
-    async def test_a_users_list_leaves_out_others(self, store: SessionStore) -> None:
-        """Not those of other users, nor those of nobody."""
-        hers = await created(store, "ab", "ann")
-        await created(store, "cd", "bob")
-        await created(store, "ef")
-
-        assert {one.digest for one in hers} == _digests(await listed(store.list_user("ann")))
-
-    async def test_a_listing_says_what_is_stored(self, store: SessionStore, clock: Clock) -> None:
+    async def test_a_users_listing_says_what_is_stored(self, user_sessions: UserSessions, clock: Clock) -> None:
         """User, times and device, also after a touch."""
-        record = await store.create(new("a", "ann"))
-        clock.advance(INTERVAL_MS)
-        await store.touch([touched(record, clock())])
-        now = await reloaded(store, record)
+        expected = await _touched_listing(user_sessions, clock)
 
-        expected = SessionListing(now.digest, "ann", now.created_at, now.last_seen_at, now.expires_at, now.device)
-        assert [expected] == await listed(store.list_user("ann")) == await listed(store.list_all())
+        assert [expected] == await listed_user(user_sessions, "ann")
 
-    async def test_a_users_list_is_oldest_first(self, store: SessionStore, clock: Clock) -> None:
+    async def test_a_listing_says_what_is_stored(
+        self, store: SessionStore, all_sessions: AllSessions, clock: Clock
+    ) -> None:
+        """User, times and device, also after a touch."""
+        expected = await _touched_listing(store, clock)
+
+        assert [expected] == await listed_all(all_sessions)
+
+    async def test_a_users_list_is_oldest_first(self, user_sessions: UserSessions, clock: Clock) -> None:
         """By their creation, over several pages."""
         expected = []
         for number in range(self.several_pages):
-            expected.append((await store.create(new(number, "ann"))).digest)
+            expected.append((await user_sessions.create(new(number, "ann"))).digest)
             clock.advance(SECOND_MS)
 
-        assert expected == [one.digest for one in await listed(store.list_user("ann"))]
+        assert expected == [one.digest for one in await listed_user(user_sessions, "ann")]
 
-    async def test_a_users_list_is_complete_where_sessions_began_at_once(self, store: SessionStore) -> None:
+    async def test_a_users_list_is_complete_where_sessions_began_at_once(self, user_sessions: UserSessions) -> None:
         """Sessions of one millisecond do not get lost between two pages."""
-        records = await created(store, range(self.several_pages), "ann")
+        records = await created(user_sessions, range(self.several_pages), "ann")
 
-        found = await listed(store.list_user("ann"))
+        found = await listed_user(user_sessions, "ann")
 
         assert sorted(one.digest for one in records) == sorted(one.digest for one in found)
 
-    async def test_pages_of_a_users_list_are_the_list(self, store: SessionStore, clock: Clock) -> None:
+    async def test_pages_of_a_users_list_are_the_list(self, user_sessions: UserSessions, clock: Clock) -> None:
         """Each as long as was asked for; a session that ended meanwhile still marks where its page did."""
         for number in range(self.several_pages):
-            await store.create(new(number, "ann"))
+            await user_sessions.create(new(number, "ann"))
             clock.advance(SECOND_MS * (number % 2))
-        await created(store, ["other"], "bob")
-        expected = await listed(store.list_user("ann"))
+        await created(user_sessions, ["other"], "bob")
+        expected = await listed_user(user_sessions, "ann", limit=self.several_pages)
 
         pages, after = [], BEGINNING
-        while page := await store.list_user_page("ann", after=after, limit=4):
+        while page := await user_sessions.list_user_page("ann", after=after, limit=4):
             pages.append(page)
             after = (page[-1].created_at, page[-1].digest)
-            await store.delete(page[-1].digest)
+            await user_sessions.delete(page[-1].digest)
 
         assert expected == [one for page in pages for one in page]
         assert {4} == {len(page) for page in pages[:-1]}
 
-    async def test_pages_of_the_list_of_all_are_the_list(self, store: SessionStore) -> None:
+    async def test_pages_of_the_list_of_all_are_the_list(self, store: SessionStore, all_sessions: AllSessions) -> None:
         """Each as long as was asked for; a session that ended meanwhile still marks where its page did."""
         await created(store, range(self.several_pages), "ann")
         await created(store, ["other"])
-        expected = await listed(store.list_all())
+        expected = await listed_all(all_sessions, limit=self.several_pages + 1)
 
         pages, after = [], b""
-        while page := await store.list_page(after=after, limit=4):
+        while page := await all_sessions.list_page(after=after, limit=4):
             pages.append(page)
             after = page[-1].digest
             await store.delete(after)
@@ -127,58 +162,68 @@ class Listing(Kit):
         assert expected == [one for page in pages for one in page]
         assert {4} == {len(page) for page in pages[:-1]}
 
-    async def test_pages_leave_out_the_expired(self, store: SessionStore, clock: Clock) -> None:
-        """They do not shorten a page either."""
-        await created(store, ["expired", "too"], "ann")
-        clock.advance(IDLE_MS)
-        live = {one.digest for one in await created(store, "ab", "ann")}
-
-        assert live == _digests(await store.list_user_page("ann", limit=2))
-        assert live == _digests(await store.list_page(limit=2))
-
-    async def test_the_list_of_all_is_by_digest_and_complete(self, store: SessionStore) -> None:
+    async def test_the_list_of_all_is_by_digest_and_complete(
+        self, store: SessionStore, all_sessions: AllSessions
+    ) -> None:
         """Each once, over several pages."""
         records = await created(store, range(self.several_pages))
 
-        assert sorted(one.digest for one in records) == [one.digest for one in await listed(store.list_all())]
+        assert sorted(one.digest for one in records) == [one.digest for one in await listed_all(all_sessions)]
 
-    async def test_the_data_is_listed_by_digest_and_complete(self, store: SessionStore) -> None:
+    async def test_the_data_is_listed_by_digest_and_complete(
+        self, store: SessionStore, reencryption: Reencryption
+    ) -> None:
         """Each once with its data and version, over several pages, none of which is empty."""
         records = [await store.create(new(number, data=b"%d" % number)) for number in range(self.several_pages)]
 
-        pages = await listed(store.list_data())
+        pages = await listed(reencryption.list_data())
 
         expected = sorted((one.digest, one.version, one.data) for one in records)
         assert expected == [(one.digest, one.version, one.data) for page in pages for one in page]
         assert 1 < len(pages)
         assert all(pages)
 
-    async def test_some_of_the_data_is_the_first_by_digest(self, store: SessionStore) -> None:
+    async def test_some_of_the_data_is_the_first_by_digest(
+        self, store: SessionStore, reencryption: Reencryption
+    ) -> None:
         """With what is stored, and no more than was asked for."""
         records = [await store.create(new(number, data=b"%d" % number)) for number in range(5)]
 
-        some = await store.some_data(3)
+        some = await reencryption.some_data(3)
 
         expected = sorted((one.digest, one.version, one.data) for one in records)[:3]
         assert expected == [(one.digest, one.version, one.data) for one in some]
 
-    async def test_the_list_of_all_holds_while_others_come_and_go(self, store: SessionStore) -> None:
+    async def test_the_list_of_all_holds_while_others_come_and_go(
+        self, store: SessionStore, all_sessions: AllSessions
+    ) -> None:
         """Who is there all the time is listed once; nobody is listed twice."""
-        await _assert_holds(self.several_pages, store, lambda: _one_by_one(store.list_all()))
+        await _assert_holds(self.several_pages, store, lambda: _one_by_one(all_pages(all_sessions)))
 
-    async def test_a_users_list_holds_while_others_come_and_go(self, store: SessionStore) -> None:
+    async def test_a_users_list_holds_while_others_come_and_go(self, user_sessions: UserSessions) -> None:
         """Who is there all the time is listed once; nobody is listed twice."""
-        await _assert_holds(self.several_pages, store, lambda: _one_by_one(store.list_user("ann")))
+        await _assert_holds(self.several_pages, user_sessions, lambda: _one_by_one(user_pages(user_sessions, "ann")))
 
-    async def test_the_data_holds_while_others_come_and_go(self, store: SessionStore) -> None:
+    async def test_the_data_holds_while_others_come_and_go(
+        self, store: SessionStore, reencryption: Reencryption
+    ) -> None:
         """Who is there all the time is listed once; nobody is listed twice."""
 
         async def digests() -> AsyncIterator[bytes]:
-            async for page in store.list_data():
+            async for page in reencryption.list_data():
                 for one in page:
                     yield one.digest
 
         await _assert_holds(self.several_pages, store, digests)
+
+
+async def _touched_listing(store: SessionStore, clock: Clock) -> SessionListing:
+    """What a list has to show of the only session, which was touched."""
+    record = await store.create(new("a", "ann"))
+    clock.advance(INTERVAL_MS)
+    await store.touch([touched(record, clock())])
+    now = await reloaded(store, record)
+    return SessionListing(now.digest, "ann", now.created_at, now.last_seen_at, now.expires_at, now.device)
 
 
 async def _assert_holds(count: int, store: SessionStore, digests: Callable[[], AsyncIterator[bytes]]) -> None:

@@ -3,10 +3,10 @@
 import random
 import string
 
-from bodhi.session import SessionStore
 from bodhi.session.handles import handle_of
 from bodhi.session.records import UserCap
-from bodhi.testing.conformance.kit import Kit, created, listed, new
+from bodhi.session.store import UserSessions
+from bodhi.testing.conformance.kit import Kit, assert_counts, created, listed_user, new
 
 _LETTERS = random.Random(1).choices(string.ascii_letters, k=1_000)  # noqa: S311 - a text that does not compress
 
@@ -50,36 +50,36 @@ HOSTILE_USERS = (
 class Owning(Kit):
     """What the methods that take a user promise, whatever the user is called."""
 
-    async def test_hostile_names_of_users_are_texts_and_nothing_more(self, store: SessionStore) -> None:
+    async def test_hostile_names_of_users_are_texts_and_nothing_more(self, user_sessions: UserSessions) -> None:
         """Each names one user: stored, counted and listed as it was given."""
         for user_id in HOSTILE_USERS:
-            await store.create(new(user_id, user_id))
+            await user_sessions.create(new(user_id, user_id))
 
         for user_id in HOSTILE_USERS:
-            assert [user_id] == [one.user_id for one in await listed(store.list_user(user_id))]
-            assert 1 == await store.count_user(user_id)
-        assert len(HOSTILE_USERS) == await store.count()
+            assert [user_id] == [one.user_id for one in await listed_user(user_sessions, user_id)]
+            assert 1 == await user_sessions.count_user(user_id)
+        await assert_counts(user_sessions, len(HOSTILE_USERS), ann=1)
 
-    async def test_hostile_names_of_users_end_no_other_users_sessions(self, store: SessionStore) -> None:
+    async def test_hostile_names_of_users_end_no_other_users_sessions(self, user_sessions: UserSessions) -> None:
         """Revoking, clearing and capping reach exactly the user that is named."""
         for user_id in HOSTILE_USERS:
-            await store.create(new(user_id, user_id))
+            await user_sessions.create(new(user_id, user_id))
 
         for left, user_id in enumerate(reversed(HOSTILE_USERS)):
             other = "ann" if user_id != "ann" else "Ann"
-            assert not await store.revoke(handle_of(new(user_id).digest), user_id=other)
-            await store.create(new(f"login of {user_id}", user_id), cap=UserCap(user_id, 1))
-            assert len(HOSTILE_USERS) - left == await store.count()
-            assert 1 == await store.clear_user(user_id)
+            assert not await user_sessions.revoke(handle_of(new(user_id).digest), user_id=other)
+            await user_sessions.create(new(f"login of {user_id}", user_id), cap=UserCap(user_id, 1))
+            await assert_counts(user_sessions, len(HOSTILE_USERS) - left)
+            assert 1 == await user_sessions.clear_user(user_id)
 
-        assert 0 == await store.count()
+        await assert_counts(user_sessions, 0)
 
-    async def test_a_visitor_without_user_is_no_user(self, store: SessionStore) -> None:
+    async def test_a_visitor_without_user_is_no_user(self, user_sessions: UserSessions) -> None:
         """None is not a name: no text finds the sessions of nobody."""
-        nobodys = await created(store, "abc")
+        nobodys = await created(user_sessions, "abc")
 
         for user_id in ("", "None", "null", "NULL", "%"):
-            assert 0 == await store.count_user(user_id) == await store.clear_user(user_id)
-            assert [] == await listed(store.list_user(user_id))
+            assert 0 == await user_sessions.count_user(user_id) == await user_sessions.clear_user(user_id)
+            assert [] == await listed_user(user_sessions, user_id)
 
-        assert nobodys == [await store.load(one.digest) for one in nobodys]
+        assert nobodys == [await user_sessions.load(one.digest) for one in nobodys]

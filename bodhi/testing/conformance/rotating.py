@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from bodhi.session import DigestTaken, SessionStore
 from bodhi.session.records import Device, NewSession, SessionRecord
+from bodhi.session.store import UserSessions
 from bodhi.testing.clock import Clock
 from bodhi.testing.conformance.kit import (
     CROWD,
@@ -15,6 +16,7 @@ from bodhi.testing.conformance.kit import (
     LIFETIME_MS,
     SECOND_MS,
     Kit,
+    assert_counts,
     at_once,
     created,
     digest_for,
@@ -22,42 +24,46 @@ from bodhi.testing.conformance.kit import (
     new,
     new_sealed,
     reloaded,
+    rotated,
     saved,
     sealed_for,
     touched,
+    updated,
 )
 
 
-async def rotated(store: SessionStore, record: SessionRecord, to: NewSession, *, renewed: bool) -> SessionRecord:
+async def moved_to(store: SessionStore, record: SessionRecord, to: NewSession, *, renewed: bool) -> SessionRecord:
     """*record* moved to *to*, which has to succeed."""
-    moved = await store.rotate(record.digest, lambda _: to, renewed=renewed)
+    moved = await rotated(store, record.digest, to, renewed=renewed)
     assert moved is not None, "the session is gone"
     return moved
 
 
 class Rotating(Kit):
-    """What ``rotate`` promises."""
+    """What ``locked`` promises to who rotates in its block."""
 
     async def test_rotation_moves_the_session(self, store: SessionStore) -> None:
         """Data, user and device are the new ones, and what is answered is what is stored."""
         record = await store.create(new("old"))
         device = Device("198.51.100.7", "Other/2.0")
 
-        moved = await rotated(store, record, replace(new("new", "ann", data=b"hers"), device=device), renewed=True)
+        moved = await moved_to(store, record, replace(new("new", "ann", data=b"hers"), device=device), renewed=True)
 
         assert moved == await store.load(digest_for("new"))
         assert (digest_for("new"), b"hers", "ann", device) == (moved.digest, moved.data, moved.user_id, moved.device)
-        assert 1 == await store.count_user("ann")
+        await assert_counts(store, ann=1)
         assert await store.save(saved(moved))
 
     async def test_rotation_ends_the_old_digest_at_once(self, store: SessionStore) -> None:
-        """There is one session before and one after, and the old digest is not it."""
-        record = await store.create(new("old"))
+        """There is one session before and one after, and the old digest is not it; others stay."""
+        for renewed in (False, True):
+            record, other = await created(store, [f"old {renewed}", f"other {renewed}"])
 
-        await rotated(store, record, new("new"), renewed=False)
+            moved = await moved_to(store, record, new(f"new {renewed}"), renewed=renewed)
 
-        assert await store.load(record.digest) is None
-        assert 1 == await store.count()
+            expected = [None, moved, other]
+            assert expected == [await store.load(one.digest) for one in (record, moved, other)]
+        await assert_counts(store, 4)
 
     async def test_rotation_is_given_the_session_as_it_is_now(self, store: SessionStore) -> None:
         """What others saved since the request loaded the session moves along."""
@@ -70,7 +76,7 @@ class Rotating(Kit):
             seen.append(record)
             return new("new")
 
-        await store.rotate(record.digest, change, renewed=False)
+        await rotated(store, record.digest, change, renewed=False)
 
         assert [current] == seen
 
@@ -79,7 +85,7 @@ class Rotating(Kit):
         record = await store.create(new("old"))
         clock.advance(10 * SECOND_MS)
 
-        moved = await rotated(store, record, new("new"), renewed=False)
+        moved = await moved_to(store, record, new("new"), renewed=False)
 
         assert (clock(), clock() + IDLE_MS) == (moved.last_seen_at, moved.expires_at)
 
@@ -88,7 +94,7 @@ class Rotating(Kit):
         record = await store.create(new("old"))
         clock.advance(IDLE_MS - 1)
 
-        moved = await rotated(store, record, new("new"), renewed=False)
+        moved = await moved_to(store, record, new("new"), renewed=False)
 
         assert (record.created_at, record.ends_at) == (moved.created_at, moved.ends_at)
 
@@ -97,7 +103,7 @@ class Rotating(Kit):
         record = await store.create(new("old", idle_ms=LIFETIME_MS))
         clock.advance(LIFETIME_MS - SECOND_MS)
 
-        moved = await rotated(store, record, new("new"), renewed=False)
+        moved = await moved_to(store, record, new("new"), renewed=False)
 
         assert record.ends_at == moved.expires_at
 
@@ -106,7 +112,7 @@ class Rotating(Kit):
         record = await store.create(new("old"))
         clock.advance(10 * SECOND_MS)
 
-        moved = await rotated(store, record, new("new", "ann"), renewed=True)
+        moved = await moved_to(store, record, new("new", "ann"), renewed=True)
 
         assert (clock(), clock() + LIFETIME_MS) == (moved.created_at, moved.ends_at)
 
@@ -117,8 +123,8 @@ class Rotating(Kit):
         record = await store.create(new("a"))
         clock.advance(10 * SECOND_MS)
 
-        short = await rotated(store, record, new("b", max_age_ms=SECOND_MS), renewed=False)
-        long = await rotated(store, short, new("c", max_age_ms=2 * LIFETIME_MS), renewed=False)
+        short = await moved_to(store, record, new("b", max_age_ms=SECOND_MS), renewed=False)
+        long = await moved_to(store, short, new("c", max_age_ms=2 * LIFETIME_MS), renewed=False)
 
         assert clock() + SECOND_MS == short.expires_at == short.ends_at
         assert record.created_at + LIFETIME_MS == long.ends_at
@@ -132,7 +138,7 @@ class Rotating(Kit):
             for max_age_ms in (None, SECOND_MS, 2 * LIFETIME_MS):
                 clock.advance(SECOND_MS // 2)
                 to = new_sealed(f"{number} {max_age_ms}", max_age_ms=max_age_ms)
-                record = await rotated(store, record, to, renewed=renewed)
+                record = await moved_to(store, record, to, renewed=renewed)
                 assert sealed_for(record) == record.data == (await reloaded(store, record)).data
 
     async def test_a_refused_rotation_leaves_the_old_session(self, store: SessionStore) -> None:
@@ -140,7 +146,7 @@ class Rotating(Kit):
         record, taken = await store.create(new("old", "ann")), await store.create(new("taken", "bob"))
 
         with pytest.raises(DigestTaken):
-            await store.rotate(record.digest, lambda _: new("taken", "ann"), renewed=True)
+            await rotated(store, record.digest, new("taken", "ann"), renewed=True)
 
         assert [record, taken] == [await store.load(record.digest), await store.load(taken.digest)]
 
@@ -152,10 +158,10 @@ class Rotating(Kit):
             raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
-            await store.rotate(record.digest, fail, renewed=False)
+            await rotated(store, record.digest, fail, renewed=False)
 
         assert record == await store.load(record.digest)
-        await rotated(store, record, new("new"), renewed=False)
+        await moved_to(store, record, new("new"), renewed=False)
 
     async def test_rotation_of_what_is_gone_makes_nothing(self, store: SessionStore, clock: Clock) -> None:
         """An unknown, a deleted and an expired session: None, and no session under the new digest."""
@@ -164,10 +170,10 @@ class Rotating(Kit):
         clock.advance(IDLE_MS)
 
         for digest in (deleted.digest, expired.digest, digest_for("unknown")):
-            assert await store.rotate(digest, lambda _: new("new"), renewed=True) is None
+            assert await rotated(store, digest, new("new"), renewed=True) is None
 
         assert await store.load(digest_for("new")) is None
-        assert 0 == await store.count()
+        await assert_counts(store, 0)
 
     async def test_of_rotations_at_once_of_one_session_one_succeeds(self, store: SessionStore) -> None:
         """The session moves once; the others find it gone."""
@@ -178,16 +184,17 @@ class Rotating(Kit):
         winners = [answer for answer in answers if isinstance(answer, SessionRecord)]
         assert (1, CROWD - 1) == (len(winners), answers.count(None))
         assert winners == [await store.load(winners[0].digest)]
-        assert 1 == await store.count()
+        assert await store.load(record.digest) is None
+        await assert_counts(store, 1)
 
-    async def test_rotation_is_never_seen_half_done(self, store: SessionStore) -> None:
+    async def test_rotation_is_never_seen_half_done(self, user_sessions: UserSessions) -> None:
         """At no moment are there two sessions, or none."""
-        record = await store.create(new("old", "ann"))
+        record = await user_sessions.create(new("old", "ann"))
 
-        rotation = asyncio.ensure_future(_rotate(store, record, "new", "ann"))
-        counts = [await store.count_user("ann")]
+        rotation = asyncio.ensure_future(_rotate(user_sessions, record, "new", "ann"))
+        counts = [await user_sessions.count_user("ann")]
         while not rotation.done():
-            counts.append(await store.count_user("ann"))
+            counts.append(await user_sessions.count_user("ann"))
             await asyncio.sleep(0)  # a store that never waits would never let the rotation run
 
         assert isinstance(await rotation, SessionRecord)
@@ -198,11 +205,11 @@ class Rotating(Kit):
         record = await store.create(new("old", data=b""))
 
         def add(number: int) -> "asyncio.Future[bool]":
-            update = store.update(record.digest, lambda current: saved(current, current.data + bytes([number])))
+            update = updated(store, record.digest, lambda current: saved(current, current.data + bytes([number])))
             return asyncio.ensure_future(update)
 
         updates = [add(number) for number in range(CROWD // 2)]
-        moved = store.rotate(record.digest, lambda current: new("new", data=current.data), renewed=False)
+        moved = rotated(store, record.digest, lambda current: new("new", data=current.data), renewed=False)
         rotation = asyncio.ensure_future(moved)
         updates += [add(number) for number in range(CROWD // 2, CROWD)]
         answers = await at_once(updates)
@@ -213,20 +220,21 @@ class Rotating(Kit):
         assert [number for number in range(CROWD) if answers[number] is True] == sorted(stored.data)
         assert CROWD == answers.count(True) + answers.count(False)
 
-    async def test_clearing_a_user_catches_sessions_that_rotate_meanwhile(self, store: SessionStore) -> None:
+    async def test_clearing_a_user_catches_sessions_that_rotate_meanwhile(self, user_sessions: UserSessions) -> None:
         """A session that moves while all of the user's are ended does not slip through."""
-        records = await created(store, range(CROWD), "ann")
+        records = await created(user_sessions, range(CROWD), "ann")
 
-        rotations = [_rotate(store, record, f"new {number}", "ann") for number, record in enumerate(records)]
-        answers = await at_once([*rotations[: CROWD // 2], store.clear_user("ann"), *rotations[CROWD // 2 :]])
+        rotations = [_rotate(user_sessions, record, f"new {number}", "ann") for number, record in enumerate(records)]
+        clearing = user_sessions.clear_user("ann")
+        answers = await at_once([*rotations[: CROWD // 2], clearing, *rotations[CROWD // 2 :]])
 
         assert [] == faults(answers)
-        assert 0 == await store.count_user("ann")
+        assert 0 == await user_sessions.count_user("ann")
 
     async def test_a_touch_noted_before_a_rotation_changes_nothing(self, store: SessionStore, clock: Clock) -> None:
         """It was meant for the old digest."""
         record = await store.create(new("old"))
-        moved = await rotated(store, record, new("new"), renewed=False)
+        moved = await moved_to(store, record, new("new"), renewed=False)
 
         assert 0 == await store.touch([touched(record, clock() + INTERVAL_MS)])
 
@@ -236,4 +244,4 @@ class Rotating(Kit):
 async def _rotate(
     store: SessionStore, record: SessionRecord, to: object, user_id: str | None = None
 ) -> SessionRecord | None:
-    return await store.rotate(record.digest, lambda _: new(to, user_id), renewed=False)
+    return await rotated(store, record.digest, new(to, user_id), renewed=False)

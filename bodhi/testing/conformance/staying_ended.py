@@ -5,36 +5,40 @@ from msgspec.structs import replace
 from bodhi.session import SessionStore
 from bodhi.session.handles import handle_of
 from bodhi.session.records import NewExpiry, SessionRecord, UserCap
+from bodhi.session.store import AllSessions, Quarantine, UserSessions
 from bodhi.testing.clock import Clock
 from bodhi.testing.conformance.kit import (
     IDLE_MS,
     INTERVAL_MS,
     LIFETIME_MS,
     Kit,
+    assert_counts,
     digest_for,
     new,
+    rotated,
     saved,
     touched,
+    updated,
 )
 
 
 async def assert_stays_ended(store: SessionStore, record: SessionRecord, clock: Clock) -> None:
     """Nothing that a request may still do with *record* makes it a session again."""
     assert await store.load(record.digest) is None
-    sessions = await store.count()
+    sessions = await store.count() if isinstance(store, AllSessions) else None
 
     assert not await store.save(saved(record))
     assert not await store.save(saved(record, ages=NewExpiry(IDLE_MS, record.ends_at + LIFETIME_MS)))
-    assert not await store.update(record.digest, saved)
-    assert await store.rotate(record.digest, lambda _: new("elsewhere"), renewed=True) is None
+    assert not await updated(store, record.digest, saved)
+    assert await rotated(store, record.digest, new("elsewhere"), renewed=True) is None
     assert 0 == await store.touch([touched(record, clock() + INTERVAL_MS)])
 
     assert (None, None) == (await store.load(record.digest), await store.load(digest_for("elsewhere")))
-    assert sessions == await store.count()
+    await assert_counts(store, sessions)
 
 
 class StayingEnded(Kit):
-    """What ``save``, ``update``, ``rotate`` and ``touch`` promise about a session that has ended."""
+    """What ``save``, ``locked`` and ``touch`` promise about a session that has ended."""
 
     async def test_an_unknown_session_is_not_made_by_a_save(self, store: SessionStore, clock: Clock) -> None:
         """A save is never an insert."""
@@ -50,27 +54,31 @@ class StayingEnded(Kit):
 
         await assert_stays_ended(store, record, clock)
 
-    async def test_a_revoked_session_stays_revoked(self, store: SessionStore, clock: Clock) -> None:
+    async def test_a_revoked_session_stays_revoked(self, user_sessions: UserSessions, clock: Clock) -> None:
         """It was ended by its handle, from a list."""
-        record = await _begun(store)
+        record = await _begun(user_sessions)
 
-        await store.revoke(handle_of(record.digest))
+        await user_sessions.revoke(handle_of(record.digest))
 
-        await assert_stays_ended(store, record, clock)
+        await assert_stays_ended(user_sessions, record, clock)
 
-    async def test_a_session_cleared_with_its_user_stays_cleared(self, store: SessionStore, clock: Clock) -> None:
+    async def test_a_session_cleared_with_its_user_stays_cleared(
+        self, user_sessions: UserSessions, clock: Clock
+    ) -> None:
         """All of the user's sessions were ended."""
-        record = await _begun(store)
+        record = await _begun(user_sessions)
 
-        await store.clear_user("ann")
+        await user_sessions.clear_user("ann")
 
-        await assert_stays_ended(store, record, clock)
+        await assert_stays_ended(user_sessions, record, clock)
 
-    async def test_a_session_cleared_with_all_stays_cleared(self, store: SessionStore, clock: Clock) -> None:
+    async def test_a_session_cleared_with_all_stays_cleared(
+        self, store: SessionStore, all_sessions: AllSessions, clock: Clock
+    ) -> None:
         """Everybody's sessions were ended."""
         record = await _begun(store)
 
-        await store.clear_all()
+        await all_sessions.clear_all()
 
         await assert_stays_ended(store, record, clock)
 
@@ -95,41 +103,43 @@ class StayingEnded(Kit):
         """The session lives on under its new digest only, and late saves to the old one do not reach it."""
         record = await _begun(store)
 
-        rotated = await store.rotate(record.digest, lambda _: new("b", "ann", data=b"new"), renewed=False)
+        moved = await rotated(store, record.digest, new("b", "ann", data=b"new"), renewed=False)
 
         await assert_stays_ended(store, record, clock)
-        assert rotated is not None
-        assert rotated == await store.load(rotated.digest)
+        assert moved is not None
+        assert moved == await store.load(moved.digest)
 
     async def test_a_replaced_session_stays_replaced(self, store: SessionStore, clock: Clock) -> None:
         """A new session took its place."""
         record = await _begun(store)
 
-        await store.create(new("b"), replaces=record.digest)
+        await rotated(store, record.digest, new("b"), renewed=True)
 
         await assert_stays_ended(store, record, clock)
 
-    async def test_a_session_beyond_the_cap_stays_ended(self, store: SessionStore, clock: Clock) -> None:
+    async def test_a_session_beyond_the_cap_stays_ended(self, user_sessions: UserSessions, clock: Clock) -> None:
         """A login ended it, being one too many."""
-        record = await _begun(store)
+        record = await _begun(user_sessions)
 
-        await store.create(new("b", "ann"), cap=UserCap("ann", 1))
+        await user_sessions.create(new("b", "ann"), cap=UserCap("ann", 1))
 
-        await assert_stays_ended(store, record, clock)
+        await assert_stays_ended(user_sessions, record, clock)
 
     async def test_an_emptied_session_stays_ended(self, store: SessionStore, clock: Clock) -> None:
-        """An update left nothing in it."""
+        """A save left nothing in it."""
         record = await _begun(store)
 
-        await store.update(record.digest, lambda _: None)
+        await updated(store, record.digest, lambda _: None)
 
         await assert_stays_ended(store, record, clock)
 
-    async def test_a_session_set_aside_stays_aside(self, store: SessionStore, clock: Clock) -> None:
+    async def test_a_session_set_aside_stays_aside(
+        self, store: SessionStore, quarantine: Quarantine, clock: Clock
+    ) -> None:
         """Its data was unreadable."""
         record = await _begun(store)
 
-        await store.set_aside(record, "damaged")
+        await quarantine.set_aside(record, "damaged")
 
         await assert_stays_ended(store, record, clock)
 

@@ -6,24 +6,27 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from bodhi.session import SessionStore
+from bodhi.session import SessionStore, VersionConflict
 from bodhi.session.records import NewExpiry, Save, SessionRecord
 from bodhi.testing.clock import Clock
 from bodhi.testing.conformance.kit import (
     CROWD,
+    DEADLINE_SECONDS,
     IDLE_MS,
     SECOND_MS,
     Kit,
+    assert_counts,
     at_once,
     digest_for,
     new,
     reloaded,
     saved,
+    updated,
 )
 
 
 class Updating(Kit):
-    """What ``update`` promises."""
+    """What ``locked`` promises to who saves or deletes in its block."""
 
     async def test_update_saves_what_the_change_makes_of_the_session_as_it_is_now(self, store: SessionStore) -> None:
         """The change is given what is stored, not what somebody loaded before."""
@@ -36,18 +39,18 @@ class Updating(Kit):
             seen.append(current)
             return replace(saved(current, current.data + b" and mine"), user_id="bob")
 
-        assert await store.update(old.digest, change)
+        assert await updated(store, old.digest, change)
 
         assert [expected] == seen
         after = await reloaded(store, old)
         assert (b"theirs and mine", "bob", expected.version + 1) == (after.data, after.user_id, after.version)
-        assert (0, 1) == (await store.count_user("ann"), await store.count_user("bob"))
+        await assert_counts(store, ann=0, bob=1)
 
     async def test_updates_at_once_lose_nothing(self, store: SessionStore) -> None:
         """Each is made on what the one before it left."""
         record = await store.create(new("a", data=b""))
 
-        answers = await at_once(store.update(record.digest, _adding(number)) for number in range(CROWD))
+        answers = await at_once(updated(store, record.digest, _adding(number)) for number in range(CROWD))
 
         assert [True] * CROWD == answers
         current = await reloaded(store, record)
@@ -63,7 +66,7 @@ class Updating(Kit):
             loaded = await reloaded(store, record)
             await all_loaded.wait()
             change = _adding(number)
-            return await store.save(change(loaded)) or await store.update(record.digest, change)
+            return await store.save(change(loaded)) or await updated(store, record.digest, change)
 
         assert [True] * CROWD == await at_once(request(number) for number in range(CROWD))
         assert list(range(CROWD)) == sorted((await reloaded(store, record)).data)
@@ -72,10 +75,10 @@ class Updating(Kit):
         """A change that answers None ends that session and no other."""
         record, other = await store.create(new("a", "ann")), await store.create(new("b", "ann"))
 
-        assert await store.update(record.digest, lambda _: None)
+        assert await updated(store, record.digest, lambda _: None)
 
         assert [None, other] == [await store.load(record.digest), await store.load(other.digest)]
-        assert 1 == await store.count_user("ann")
+        await assert_counts(store, ann=1)
 
     async def test_update_of_what_is_gone_asks_for_no_change(self, store: SessionStore, clock: Clock) -> None:
         """An unknown, a deleted and an expired session: False, and the change is not called."""
@@ -87,7 +90,37 @@ class Updating(Kit):
             raise AssertionError("there is nothing to change")
 
         for digest in (deleted.digest, expired.digest, digest_for("unknown")):
-            assert not await store.update(digest, change)
+            assert not await updated(store, digest, change)
+
+    async def test_nobody_else_changes_the_session_within_a_block(self, store: SessionStore) -> None:
+        """A save that comes meanwhile waits or is refused, or it is the block that has to start anew."""
+        record = await store.create(new("a"))
+        began_anew = False
+
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            try:
+                async with store.locked(record.digest) as row:
+                    assert row is not None
+                    other = asyncio.create_task(store.save(saved(record, b"theirs")))
+                    for _ in range(CROWD):
+                        await asyncio.sleep(0)
+                    await row.save(saved(row.record, b"mine"))
+            except VersionConflict:
+                began_anew = True
+            was_saved = await other
+
+        assert was_saved is began_anew
+        assert (b"theirs" if began_anew else b"mine") == (await reloaded(store, record)).data
+
+    async def test_a_block_that_does_nothing_changes_nothing(self, store: SessionStore) -> None:
+        """Looking is no use and no save."""
+        record = await store.create(new("a"))
+
+        async with store.locked(record.digest) as row:
+            assert row is not None
+            assert record == row.record
+
+        assert record == await store.load(record.digest)
 
     async def test_update_stores_ages(self, store: SessionStore, clock: Clock) -> None:
         """As a save does."""
@@ -96,7 +129,7 @@ class Updating(Kit):
         def change(current: SessionRecord) -> Save:
             return saved(current, ages=NewExpiry(IDLE_MS, current.now + SECOND_MS))
 
-        await store.update(record.digest, change)
+        await updated(store, record.digest, change)
 
         after = await reloaded(store, record)
         assert clock() + SECOND_MS == after.expires_at == after.ends_at
@@ -109,10 +142,10 @@ class Updating(Kit):
             raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
-            await store.update(record.digest, fail)
+            await updated(store, record.digest, fail)
 
         assert record == await store.load(record.digest)
-        assert await store.update(record.digest, _adding(1))
+        assert await updated(store, record.digest, _adding(1))
 
 
 def _adding(number: int) -> Callable[[SessionRecord], Save]:

@@ -5,12 +5,14 @@ from msgspec.structs import replace
 from bodhi.keyring import NEWEST_FORMAT
 from bodhi.session import SessionStore
 from bodhi.session.records import NewExpiry, SessionRecord, StoredData
+from bodhi.session.store import Quarantine, Reencryption
 from bodhi.testing.clock import Clock
 from bodhi.testing.conformance.kit import (
     CROWD,
     IDLE_MS,
     SECOND_MS,
     Kit,
+    assert_counts,
     at_once,
     created,
     digest_for,
@@ -25,52 +27,54 @@ from bodhi.testing.conformance.kit import (
 class Upkeep(Kit):
     """What ``rekey``, ``set_aside`` and ``sweep`` promise."""
 
-    async def test_rekey_replaces_the_data_and_nothing_else(self, store: SessionStore, clock: Clock) -> None:
+    async def test_rekey_replaces_the_data_and_nothing_else(
+        self, store: SessionStore, reencryption: Reencryption, clock: Clock
+    ) -> None:
         """No new version and no new times: no request need notice."""
         records = await created(store, range(self.several_pages), "ann")
         clock.advance(SECOND_MS)
 
         rekeyed = 0
-        for page in await listed(store.list_data()):
-            rekeyed += await store.rekey([replace(one, data=b"again") for one in page])
+        for page in await listed(reencryption.list_data()):
+            rekeyed += await reencryption.rekey([replace(one, data=b"again") for one in page])
 
         assert self.several_pages == rekeyed
         expected = [replace(one, data=b"again", now=clock()) for one in records]
         assert expected == [await store.load(one.digest) for one in records]
 
-    async def test_rekey_does_not_disturb_a_save(self, store: SessionStore) -> None:
+    async def test_rekey_does_not_disturb_a_save(self, store: SessionStore, reencryption: Reencryption) -> None:
         """A request that loaded the session before saves without a conflict."""
         record = await store.create(new("a"))
-        await store.rekey([_again(record)])
+        await reencryption.rekey([_again(record)])
 
         assert await store.save(saved(record, b"mine"))
 
         assert b"mine" == (await reloaded(store, record)).data
 
-    async def test_rekey_never_overwrites_newer_data(self, store: SessionStore) -> None:
+    async def test_rekey_never_overwrites_newer_data(self, store: SessionStore, reencryption: Reencryption) -> None:
         """What was saved since its page was read stays as it is; the others of the page are replaced."""
         saved_since, other = await created(store, "ab")
         page = [_again(one) for one in (saved_since, other)]
         await store.save(saved(saved_since, b"newer"))
         newer = await store.load(saved_since.digest)
 
-        assert 1 == await store.rekey(page)
+        assert 1 == await reencryption.rekey(page)
 
         assert newer == await store.load(saved_since.digest)
         assert b"again" == (await reloaded(store, other)).data
 
-    async def test_rekey_brings_nothing_back(self, store: SessionStore) -> None:
+    async def test_rekey_brings_nothing_back(self, store: SessionStore, reencryption: Reencryption) -> None:
         """A session that ended since its page was read stays ended."""
         record = await store.create(new("a"))
         await store.delete(record.digest)
 
-        assert 0 == await store.rekey([_again(record)])
+        assert 0 == await reencryption.rekey([_again(record)])
 
         assert await store.load(record.digest) is None
-        assert 0 == await store.count()
+        await assert_counts(store, 0)
 
     async def test_what_is_to_be_encrypted_again_comes_with_what_it_is_bound_to(
-        self, store: SessionStore, clock: Clock
+        self, store: SessionStore, reencryption: Reencryption, clock: Clock
     ) -> None:
         """Whose session it is, when it began and when it ends, as they are by now."""
         first = await store.create(new("first", "ann"))
@@ -82,59 +86,59 @@ class Upkeep(Kit):
         expected = [
             StoredData(one.digest, one.version, one.data, one.user_id, one.created_at, one.ends_at) for one in records
         ]
-        assert expected == [one for page in await listed(store.list_data()) for one in page]
-        assert expected == list(await store.some_data(2))
+        assert expected == [one for page in await listed(reencryption.list_data()) for one in page]
+        assert expected == list(await reencryption.some_data(2))
 
-    async def test_the_format_of_data_is_the_newest_in_a_new_store(self, store: SessionStore) -> None:
+    async def test_the_format_of_data_is_the_newest_in_a_new_store(self, reencryption: Reencryption) -> None:
         """There is no node of an older version that would have to read it."""
-        assert NEWEST_FORMAT == await store.data_format()
+        assert NEWEST_FORMAT == await reencryption.data_format()
 
-    async def test_rekey_of_none_is_nothing(self, store: SessionStore) -> None:
+    async def test_rekey_of_none_is_nothing(self, reencryption: Reencryption) -> None:
         """An empty page is no error."""
-        assert 0 == await store.rekey([])
+        assert 0 == await reencryption.rekey([])
 
-    async def test_a_row_set_aside_is_no_session(self, store: SessionStore) -> None:
+    async def test_a_row_set_aside_is_no_session(self, store: SessionStore, quarantine: Quarantine) -> None:
         """It reads as absent, counts no more, and is set aside once; the others stay."""
         record, other = await created(store, "ab", "ann")
 
-        assert await store.set_aside(record, "damaged")
-        assert not await store.set_aside(record, "damaged")
+        assert await quarantine.set_aside(record, "damaged")
+        assert not await quarantine.set_aside(record, "damaged")
 
         assert [None, other] == [await store.load(record.digest), await store.load(other.digest)]
-        assert (1, 1) == (await store.count(), await store.count_user("ann"))
+        await assert_counts(store, 1, ann=1)
 
-    async def test_a_row_that_changed_is_not_set_aside(self, store: SessionStore) -> None:
+    async def test_a_row_that_changed_is_not_set_aside(self, store: SessionStore, quarantine: Quarantine) -> None:
         """Somebody saved over the damage meanwhile."""
         record = await store.create(new("a"))
         await store.save(saved(record, b"sound again"))
         sound = await store.load(record.digest)
 
-        assert not await store.set_aside(record, "damaged")
+        assert not await quarantine.set_aside(record, "damaged")
 
         assert sound == await store.load(record.digest)
 
-    async def test_a_row_that_is_gone_is_not_set_aside(self, store: SessionStore) -> None:
+    async def test_a_row_that_is_gone_is_not_set_aside(self, store: SessionStore, quarantine: Quarantine) -> None:
         """Neither one that was never there."""
         record = await store.create(new("a"))
         await store.delete(record.digest)
 
-        assert not await store.set_aside(record, "damaged")
-        assert not await store.set_aside(replace(record, digest=digest_for("unknown")), "damaged")
+        assert not await quarantine.set_aside(record, "damaged")
+        assert not await quarantine.set_aside(replace(record, digest=digest_for("unknown")), "damaged")
 
-    async def test_of_calls_at_once_one_sets_the_row_aside(self, store: SessionStore) -> None:
+    async def test_of_calls_at_once_one_sets_the_row_aside(self, store: SessionStore, quarantine: Quarantine) -> None:
         """A page's requests all meet the damaged row; none of them fails for it."""
         records = await created(store, range(CROWD))
 
-        answers = await at_once(store.set_aside(record, "damaged") for record in records for _ in range(5))
+        answers = await at_once(quarantine.set_aside(record, "damaged") for record in records for _ in range(5))
 
         assert [] == faults(answers)
         assert CROWD == answers.count(True)
 
-    async def test_a_digest_may_be_set_aside_again(self, store: SessionStore) -> None:
+    async def test_a_digest_may_be_set_aside_again(self, store: SessionStore, quarantine: Quarantine) -> None:
         """As when a backup brought the damaged row back."""
         for _ in range(2):
             record = await store.create(new("a"))
-            assert await store.set_aside(record, "damaged")
+            assert await quarantine.set_aside(record, "damaged")
 
     async def test_sweep_deletes_expired_sessions_only(self, store: SessionStore, clock: Clock) -> None:
         """A session that has a second left is not swept, nor is one of tomorrow."""

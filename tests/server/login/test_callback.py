@@ -12,8 +12,9 @@ from aiohttp_session import get_session
 from bodhi.server.access.errors import DatabaseUnavailable
 from bodhi.server.login.api import LOGIN
 from bodhi.server.login.service import take_transaction
-from bodhi.session import SESSIONS, SessionUnavailable
+from bodhi.session import SESSIONS, SessionGone, SessionUnavailable
 from bodhi.session.handles import digest_of
+from bodhi.session.sql_store.locking import LockedRow
 from support.raw_database import RawDatabase
 
 JSON = {"Content-Type": "application/json"}
@@ -335,7 +336,7 @@ async def test_a_login_whose_session_cannot_be_moved_fails(browser, provider, se
         raise SessionUnavailable
 
     with monkeypatch.context() as broken:
-        broken.setattr(server.app[SESSIONS].get_session_store(), "rotate", fail)
+        broken.setattr(LockedRow, "rotate", fail)
         response = await browser.finish(answer)
 
     assert (503, "auth_error-session_store") == await code_of(response)
@@ -380,9 +381,9 @@ async def test_a_session_that_another_tab_moved_meanwhile(browser, provider, ser
     answer = await answered(browser, provider)
 
     async def moved(*_, **__):
-        return None
+        raise SessionGone
 
-    monkeypatch.setattr(server.app[SESSIONS].get_session_store(), "rotate", moved)
+    monkeypatch.setattr(LockedRow, "rotate", moved)
     if path.startswith("/ui"):
         response = await browser.post(path, data=answer, allow_redirects=False)
         assert (303, "/ui/chat") == (response.status, response.headers["Location"])

@@ -11,6 +11,7 @@ from bodhi.server.authentication.refresh import REFRESHER
 from bodhi.session import SESSIONS, SessionUnavailable
 from bodhi.session.handles import digest_of
 from bodhi.session.request_session import REQUEST_SESSION, RequestSession
+from bodhi.session.sql_store.locking import LockedRow
 from support.markup import read_page
 
 PROTECTED = "/bodhi/v1/tokens"  # needs a power user
@@ -279,7 +280,7 @@ async def test_new_tokens_are_served_before_they_can_be_stored(browser, server, 
     request = asyncio.create_task(browser.get(PROTECTED))
     await hold.wait_until_reached()
     with monkeypatch.context() as outage:
-        outage.setattr(server.app[SESSIONS].get_session_store(), "update", _not_now)
+        outage.setattr(LockedRow, "save", _not_now)
         hold.release()
 
         assert (503, "auth_error-session_store") == await code_of(await request)

@@ -1,0 +1,96 @@
+"""What the parts of the store share: the database and its clock, errors, turns, transactions and rows as records."""
+
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from bodhi.database import Conflict, Database, DatabaseUnavailable, Executor, Row
+from bodhi.session.errors import DigestTaken, SessionUnavailable
+from bodhi.session.handles import handle_of
+from bodhi.session.records import Device, SessionListing, SessionRecord, StoredData, UserCap
+
+Clock = Callable[[], int | None]
+
+
+class SqlCalls:
+    """Statements on a database, in transactions and in turn.
+
+    *clock* gives the time in milliseconds since 1970, or None for the database's own clock, which is the rule.
+    """
+
+    def __init__(self, database: Database, *, clock: Clock = lambda: None) -> None:
+        self._database = database
+        self._clock = clock
+
+    @property
+    def database(self) -> Database:
+        """Where the sessions are."""
+        return self._database
+
+    @asynccontextmanager
+    async def _transaction(self, *turns: Hashable) -> AsyncIterator[Executor]:
+        with map_session_errors():
+            async with (
+                self._database.turn(*turns) as left_seconds,
+                self._database.transaction(limit_seconds=left_seconds) as transaction,
+            ):
+                yield transaction
+
+    async def _lock_user(self, transaction: Executor, cap: UserCap | None) -> None:
+        if cap is not None:
+            await transaction.maybe("lock_user", user_id=cap.user_id)
+
+    async def _trim_user(self, transaction: Executor, cap: UserCap | None, *, keep: bytes) -> int:
+        """End the user's oldest sessions beyond *cap*, never the one with the digest *keep*; how many."""
+        if cap is None:
+            return 0
+        values = {"user_id": cap.user_id, "keep": keep, "cap": cap.sessions, "now": self._clock()}
+        return len(await transaction.many("trim_user", **values))
+
+
+@contextmanager
+def map_session_errors() -> Iterator[None]:
+    """Raise the session's errors in place of the database's."""
+    try:
+        yield
+    except DatabaseUnavailable as error:
+        raise SessionUnavailable from error
+    except Conflict as error:
+        raise DigestTaken from error
+
+
+def turns_of(cap: UserCap | None, digest: bytes | None) -> list[Hashable]:
+    """What to take turns by, in the order in which the statements lock: the user, then the session by its handle."""
+    user: list[Hashable] = [] if cap is None else [("user", cap.user_id)]
+    return user if digest is None else [*user, handle_of(digest)]
+
+
+def report_trimmed(cap: UserCap | None, trimmed: int) -> None:
+    """Report how many sessions the cap ended, once that is certain."""
+    if cap is not None and cap.told is not None:
+        cap.told(trimmed)
+
+
+def record_of(row: Row | None) -> SessionRecord:
+    """A whole session."""
+    assert row is not None  # a RETURNING clause answers or the statement fails
+    # In the one order that every statement with a whole session in its answer has: by name takes twice as long.
+    digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent, now = row
+    device = Device(ip, user_agent)
+    return SessionRecord(digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, now, device)
+
+
+def stored_data_of(row: Row) -> StoredData:
+    """A session's data and what it is bound to."""
+    return StoredData(row["digest"], row["version"], row["data"], row["user_id"], row["created_at"], row["ends_at"])
+
+
+def listing_of(row: Row) -> SessionListing:
+    """A session as it is listed."""
+    return SessionListing(
+        row["digest"],
+        row["user_id"],
+        row["created_at"],
+        row["last_seen_at"],
+        row["expires_at"],
+        Device(row["ip"], row["user_agent"]),
+    )

@@ -1,0 +1,102 @@
+"""Sessions by user and all of them: counted, listed and ended."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from bodhi.session.errors import SessionUnavailable
+from bodhi.session.handles import digests_of
+from bodhi.session.records import Revoked, SessionListing
+from bodhi.session.sql_store.calls import SqlCalls, listing_of, map_session_errors
+from bodhi.session.store import BEGINNING
+
+
+class ManySessions(SqlCalls):
+    """The methods of :class:`~bodhi.session.UserSessions` and :class:`~bodhi.session.AllSessions`."""
+
+    clear_batch = 10_000  # a tenth of a second
+
+    async def count_user(self, user_id: str) -> int:
+        with map_session_errors():
+            row = await self._database.maybe("count_user", user_id=user_id, now=self._clock())
+        return int(row["sessions"]) if row else 0
+
+    async def count(self) -> int:
+        with map_session_errors():
+            row = await self._database.maybe("count_sessions", now=self._clock())
+        return int(row["sessions"]) if row else 0
+
+    async def list_user_page(
+        self, user_id: str, *, after: tuple[int, bytes] = BEGINNING, limit: int
+    ) -> Sequence[SessionListing]:
+        created_at, digest = after
+        with map_session_errors():
+            rows = await self._database.many(
+                "list_user",
+                user_id=user_id,
+                after_created_at=created_at,
+                after_digest=digest,
+                batch=limit,
+                now=self._clock(),
+            )
+        return [listing_of(row) for row in rows]
+
+    async def list_page(self, *, after: bytes = b"", limit: int) -> Sequence[SessionListing]:
+        with map_session_errors():
+            rows = await self._database.many("list_sessions", after=after, batch=limit, now=self._clock())
+        return [listing_of(row) for row in rows]
+
+    # What ends sessions takes turns with its like alone: it is not to wait until everybody has changed the session.
+
+    async def revoke(self, handle: str, *, user_id: str | None = None) -> Revoked | None:
+        digests = digests_of(handle)
+        if digests is None:
+            return None
+        low, high = digests
+        values = {"low": low, "high": high, "user_id": user_id, "now": self._clock()}
+        with map_session_errors():
+            async with self._database.turn(("end", handle)):
+                rows = await self._database.many("revoke_session", **values)
+        return next((Revoked(row["user_id"]) for row in rows if row["live"]), None)
+
+    async def clear_user(self, user_id: str, *, keep: str | None = None) -> int:
+        low, high = _kept(keep)
+        with map_session_errors():
+            async with self._database.turn(("end of user", user_id)):
+                return await self._clear("clear_user", user_id=user_id, keep_low=low, keep_high=high)
+
+    async def clear_all(self) -> int:
+        live: int = await self._clear("clear_some")
+        with _counted(live):
+            rows = await self._database.many("clear_all", now=self._clock())
+        live += sum(row["live"] for row in rows)
+        return live
+
+    async def _clear(self, statement: str, **values: object) -> int:
+        # In batches, since one DELETE of everything would hold up every save meanwhile.
+        live: int = 0
+        while True:
+            with _counted(live):
+                rows = await self._database.many(statement, **values, batch=self.clear_batch, now=self._clock())
+            live += sum(row["live"] for row in rows)
+            if sum(row["ended"] for row in rows) < self.clear_batch:
+                return live
+
+
+@contextmanager
+def _counted(ended: int) -> Iterator[None]:
+    """Errors carry that *ended* live sessions have ended all the same."""
+    try:
+        with map_session_errors():
+            yield
+    except SessionUnavailable as error:
+        error.ended = ended
+        raise
+
+
+def _kept(handle: str | None) -> tuple[bytes, bytes] | tuple[None, None]:
+    if handle is None:
+        return None, None
+    digests = digests_of(handle)
+    if digests is None:  # to keep nothing instead would end the very session that was to stay
+        raise ValueError("the session to keep is named by its handle")
+    return digests
