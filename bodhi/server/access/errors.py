@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Iterator
 from typing import ClassVar
 
+from bodhi import database
 from bodhi.errors import BodhiError
 
 
@@ -32,6 +33,13 @@ class ApiError(BodhiError):
     def default_message(cls) -> str:
         """The class's docstring as one line."""
         return " ".join(inspect.cleandoc(cls.__doc__ or cls.__name__).split())
+
+
+def api_error_of(error: BodhiError) -> ApiError | None:
+    """What clients see of *error*, if it has a code: also of a database that does not answer."""
+    if isinstance(error, database.DatabaseUnavailable):
+        return DatabaseUnavailable()
+    return error if isinstance(error, ApiError) else None
 
 
 def api_errors(base: type[ApiError] = ApiError) -> Iterator["type[ApiError]"]:

@@ -14,7 +14,6 @@ from bodhi.oidc.errors import ProviderTimedOut
 from bodhi.oidc.responses import ClientCredentials
 from bodhi.server.access.errors import AlreadySetUp, DatabaseUnavailable
 from bodhi.server.access.leases import Leases
-from bodhi.server.access.store_errors import map_db_errors
 
 log = logging.getLogger(__name__)
 
@@ -137,15 +136,13 @@ class InstanceService:
             raise
 
     async def _appointed(self, instance: Instance, user_id: str) -> str | None:
-        with map_db_errors():
-            row = await self._database.maybe(
-                "appoint_administrator", client_id=instance.client_id, user_id=user_id, now=self._clock()
-            )
+        row = await self._database.maybe(
+            "appoint_administrator", client_id=instance.client_id, user_id=user_id, now=self._clock()
+        )
         return None if row is None else str(row["admin_id"])
 
     async def _make_ready(self, instance: Instance) -> None:
-        with map_db_errors():
-            await self._database.count("make_instance_ready", client_id=instance.client_id, now=self._clock())
+        await self._database.count("make_instance_ready", client_id=instance.client_id, now=self._clock())
         self._ready = replace(instance, status=Status.READY)
         log.info("the first administrator is there: this server is ready")
 
@@ -154,14 +151,13 @@ class InstanceService:
             raise AlreadySetUp
 
     async def _create(self, instance: Instance) -> bool:
-        with map_db_errors():
-            created = await self._database.count(
-                "create_instance",
-                client_id=instance.client_id,
-                client_secret=self._sealed(instance.client_id, instance.client_secret),
-                scope=instance.scope,
-                now=self._clock(),
-            )
+        created = await self._database.count(
+            "create_instance",
+            client_id=instance.client_id,
+            client_secret=self._sealed(instance.client_id, instance.client_secret),
+            scope=instance.scope,
+            now=self._clock(),
+        )
         return created == 1
 
     async def _read(self) -> Instance | None:

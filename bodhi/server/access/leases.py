@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from bodhi.database import Database
 from bodhi.errors import BodhiError
 from bodhi.server.access.errors import ProviderUnavailable
-from bodhi.server.access.store_errors import map_db_errors
 
 POLL_SECONDS = 0.05
 MARGIN_SECONDS = 15  # by which a lease outlives its holder's time, for clocks and slow statements
@@ -67,8 +66,7 @@ class Leases:
 
     async def _take(self, name: str, holder: str) -> bool:
         hold_ms = round((self._hold_seconds + MARGIN_SECONDS) * 1000)
-        with map_db_errors():
-            row = await self._database.maybe("take_lease", name=name, holder=holder, hold_ms=hold_ms, now=self._clock())
+        row = await self._database.maybe("take_lease", name=name, holder=holder, hold_ms=hold_ms, now=self._clock())
         return row is not None
 
     async def _give_back(self, name: str, holder: str) -> None:

@@ -9,7 +9,6 @@ from aiohttp import web
 
 from bodhi.database import Database, Row
 from bodhi.server.access.scopes import Role, role_named
-from bodhi.server.access.store_errors import map_db_errors
 from bodhi.server.access.times import time_of
 
 SEEN_TO_MS = 3_600_000  # how exactly it is known when somebody was here last
@@ -96,20 +95,17 @@ class Profiles:
         """
         last = None if after is None else await self._row(after)
         place = ("", "") if last is None else (last["sought"], after)
-        with map_db_errors():
-            rows = await self._database.many(
-                "search_people", text=_fold_case(text), after=place[0], after_user_id=place[1], size=size
-            )
+        rows = await self._database.many(
+            "search_people", text=_fold_case(text), after=place[0], after_user_id=place[1], size=size
+        )
         return [_found(row["user_id"], row) for row in rows]
 
     async def _row(self, user_id: str) -> Row | None:
-        with map_db_errors():
-            return await self._database.maybe("find_person", user_id=user_id, now=self._clock())
+        return await self._database.maybe("find_person", user_id=user_id, now=self._clock())
 
     async def list_page(self, *, after: str = "", size: int) -> Sequence[StoredProfile]:
         """At most *size* people, by user id; *after* is the last one's."""
-        with map_db_errors():
-            rows = await self._database.many("list_people", after=after, size=size)
+        rows = await self._database.many("list_people", after=after, size=size)
         return [
             StoredProfile(
                 row["user_id"], row["username"], row["role"], bool(row["removed"]), time_of(row["updated_at"])
@@ -140,8 +136,7 @@ class Profiles:
 
     async def last_change(self) -> int:
         """The number of the last change of anybody's authority, to be read before the provider is asked."""
-        with map_db_errors():
-            row = await self._database.maybe("last_authority_change")
+        row = await self._database.maybe("last_authority_change")
         return 0 if row is None else int(row["number"])
 
     async def note(
@@ -161,24 +156,22 @@ class Profiles:
         sought = _search_key(username, user_id)
         if row is None or row["removed"] or (row["username"], _role_in(row)) != (username, role):
             is_loss = row is not None and _is_lower(role, _role_in(row))
-            with map_db_errors():
-                noted = await self._database.count(
-                    "note_person",
-                    user_id=user_id,
-                    username=username,
-                    role=None if role is None else str(role),
-                    sought=sought,
-                    since=since,
-                    is_loss=int(is_loss),
-                    is_login=int(is_login),
-                    now=self._clock(),
-                )
+            noted = await self._database.count(
+                "note_person",
+                user_id=user_id,
+                username=username,
+                role=None if role is None else str(role),
+                sought=sought,
+                since=since,
+                is_loss=int(is_loss),
+                is_login=int(is_login),
+                now=self._clock(),
+            )
             if is_loss:
                 self.forget(user_id)
             return noted == 1
         if _is_due(row["seen_at"], row["now"]) or _is_due(row["confirmed_at"], row["now"]):
-            with map_db_errors():
-                await self._database.count("see_person", user_id=user_id, sought=sought, now=self._clock())
+            await self._database.count("see_person", user_id=user_id, sought=sought, now=self._clock())
         return True
 
     async def set_role(self, user_id: str, role: Role) -> None:
@@ -197,8 +190,7 @@ class Profiles:
 
     async def _change(self, statement: str, user_id: str, **values: object) -> int:
         try:
-            with map_db_errors():
-                return await self._database.count(statement, user_id=user_id, **values, now=self._clock())
+            return await self._database.count(statement, user_id=user_id, **values, now=self._clock())
         finally:
             self.forget(user_id)
 

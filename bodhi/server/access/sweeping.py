@@ -3,7 +3,6 @@
 import asyncio
 
 from bodhi.database import Database
-from bodhi.server.access.store_errors import map_db_errors
 
 BATCH = 1_000
 PAUSE_SECONDS = 0.005  # between two batches
@@ -13,8 +12,7 @@ async def sweep_in_batches(database: Database, statement: str, **values: object)
     """Run *statement* until it finds nothing more; the number of rows that are gone."""
     total, swept = 0, BATCH
     while swept == BATCH:
-        with map_db_errors():
-            swept = await database.count(statement, **values, batch=BATCH)
+        swept = await database.count(statement, **values, batch=BATCH)
         total += swept
         await asyncio.sleep(PAUSE_SECONDS if swept == BATCH else 0)
     return total

@@ -11,7 +11,6 @@ from aiohttp import web
 
 from bodhi.database import Database
 from bodhi.errors import BodhiError
-from bodhi.server.access.store_errors import map_db_errors
 from bodhi.server.application_metrics import ApplicationMetrics
 
 MINUTE_MS = 60_000
@@ -43,8 +42,7 @@ class Activity:
         ``live_sessions`` is a level: minutes in which nobody looked are left out.
         """
         span_ms = min(hours, KEPT_HOURS - 1) * 60 * MINUTE_MS
-        with map_db_errors():
-            rows = await self._database.many("list_activity", name=name, span_ms=span_ms, now=self._clock())
+        rows = await self._database.many("list_activity", name=name, span_ms=span_ms, now=self._clock())
         values = {row["minute"]: row["value"] for row in rows if row["minute"] is not None}
         now, first = rows[0]["now"], rows[0]["first"]
         if name == LEVEL or first is None:
@@ -58,23 +56,20 @@ class Activity:
         """Add what happened to this minute."""
         values = [{"name": name, "value": amounts[name], "now": self._clock()} for name in AMOUNTS if name in amounts]
         if values:
-            with map_db_errors():
-                await self._database.each("add_activity", values)
+            await self._database.each("add_activity", values)
 
     async def look(self, count_live: Callable[[], Awaitable[int]]) -> bool:
         """Note how many sessions are live, unless another process has done it in this minute; whether this one did."""
-        with map_db_errors():
-            if await self._database.maybe("find_activity", name=LEVEL, now=self._clock()) is not None:
-                return False
-            live = await count_live()
-            return await self._database.count("put_activity", name=LEVEL, value=live, now=self._clock()) > 0
+        if await self._database.maybe("find_activity", name=LEVEL, now=self._clock()) is not None:
+            return False
+        live = await count_live()
+        return await self._database.count("put_activity", name=LEVEL, value=live, now=self._clock()) > 0
 
     async def sweep(self) -> None:
         """Remove what is older than a day."""
         keep_ms = KEPT_HOURS * 60 * MINUTE_MS
-        with map_db_errors():
-            for name in (*AMOUNTS, LEVEL):
-                await self._database.count("sweep_activity", name=name, keep_ms=keep_ms, now=self._clock())
+        for name in (*AMOUNTS, LEVEL):
+            await self._database.count("sweep_activity", name=name, keep_ms=keep_ms, now=self._clock())
 
 
 class ActivityRecorder:

@@ -16,7 +16,6 @@ from bodhi.server.access.errors import AlreadyDecided, ApiError, NotRegistered, 
 from bodhi.server.access.instance import InstanceService
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.profiles import Profiles
-from bodhi.server.access.store_errors import map_db_errors
 from bodhi.server.access.sweeping import sweep_in_batches
 from bodhi.server.apps.errors import (
     AppAccessRequestNotFound,
@@ -115,17 +114,16 @@ class AppAccessRequests:
     async def _store(self, *, source: str, app_client_id: str, **values: object) -> AppAccessRequest:
         now = self._clock()
         counted_by = {"source": source, "network": network_of(source), "app_client_id": app_client_id}
-        with map_db_errors():
-            async with (
-                # By source first: however much one source sends, one request of it competes with those of others.
-                self._database.turn(("source", source), "app access requests") as left_seconds,
-                self._database.transaction(limit_seconds=left_seconds) as transaction,
-            ):
-                await transaction.maybe("lock_app_access_requests")
-                self._check_limits(await transaction.maybe("count_open_app_access_requests", **counted_by, now=now))
-                row = await transaction.maybe(
-                    "create_app_access_request", **counted_by, **values, draft_ms=DRAFT_MS, now=now
-                )
+        async with (
+            # By source first: however much one source sends, one request of it competes with those of others.
+            self._database.turn(("source", source), "app access requests") as left_seconds,
+            self._database.transaction(limit_seconds=left_seconds) as transaction,
+        ):
+            await transaction.maybe("lock_app_access_requests")
+            self._check_limits(await transaction.maybe("count_open_app_access_requests", **counted_by, now=now))
+            row = await transaction.maybe(
+                "create_app_access_request", **counted_by, **values, draft_ms=DRAFT_MS, now=now
+            )
         assert row is not None  # a RETURNING clause answers or the statement fails
         return AppAccessRequest.of(row)
 
@@ -187,10 +185,9 @@ class AppAccessRequests:
             log.warning("the identity provider does not tell the name of an application: %s", error)
             return request
         named = replace(request, app_name=storable(info.name), app_description=storable(info.description))
-        with map_db_errors():
-            await self._database.count(
-                "name_app", id=named.id, app_name=named.app_name, app_description=named.app_description
-            )
+        await self._database.count(
+            "name_app", id=named.id, app_name=named.app_name, app_description=named.app_description
+        )
         return named
 
     async def approve(self, request_id: str, approved: Any, user: SessionUser) -> AppAccessRequest:
@@ -202,10 +199,9 @@ class AppAccessRequests:
         after which the request is a draft as before.
         """
         approved_json = as_json(approved)
-        with map_db_errors():
-            row = await self._database.maybe(
-                "claim_app_access_request", id=request_id, claim_ms=self._claim_ms, now=self._clock()
-            )
+        row = await self._database.maybe(
+            "claim_app_access_request", id=request_id, claim_ms=self._claim_ms, now=self._clock()
+        )
         if row is None:
             raise await self._why_not(request_id)
         draft = AppAccessRequest.of(row)
@@ -256,10 +252,7 @@ class AppAccessRequests:
 
     async def deny(self, request_id: str, user_id: str) -> AppAccessRequest:
         """The request after the user denied it; refused as in :meth:`approve`."""
-        with map_db_errors():
-            row = await self._database.maybe(
-                "deny_app_access_request", id=request_id, user_id=user_id, now=self._clock()
-            )
+        row = await self._database.maybe("deny_app_access_request", id=request_id, user_id=user_id, now=self._clock())
         if row is None:
             raise await self._why_not(request_id)
         return AppAccessRequest.of(row)
@@ -270,10 +263,9 @@ class AppAccessRequests:
         ``access_request_error-not_found`` for what another user decided, ``-already_processed`` where there is no
         approval (any more).
         """
-        with map_db_errors():
-            row = await self._database.maybe(
-                "withdraw_app_access_request", id=request_id, user_id=user_id, now=self._clock()
-            )
+        row = await self._database.maybe(
+            "withdraw_app_access_request", id=request_id, user_id=user_id, now=self._clock()
+        )
         if row is not None:
             self._withdrawn(row["id"])
             return
@@ -289,17 +281,15 @@ class AppAccessRequests:
 
     async def withdraw_all_of(self, user_id: str) -> int:
         """End all that a user approved; how many approvals that was."""
-        with map_db_errors():
-            rows = await self._database.many("withdraw_app_access_requests_of", user_id=user_id, now=self._clock())
+        rows = await self._database.many("withdraw_app_access_requests_of", user_id=user_id, now=self._clock())
         for row in rows:
             self._withdrawn(row["id"])
         return len(rows)
 
     async def list_of(self, user_id: str, *, size: int, skip: int = 0) -> tuple[Sequence[AppAccessRequest], int]:
         """At most *size* of the user's approvals, newest first, after *skip* others; and how many there are in all."""
-        with map_db_errors():
-            rows = await self._database.many("list_app_access_requests", user_id=user_id, size=size, skip=skip)
-            total = await self._database.maybe("count_app_access_requests", user_id=user_id)
+        rows = await self._database.many("list_app_access_requests", user_id=user_id, size=size, skip=skip)
+        total = await self._database.maybe("count_app_access_requests", user_id=user_id)
         return [AppAccessRequest.of(row) for row in rows], total["requests"] if total else 0
 
     async def by_id(self, request_id: str) -> AppAccessRequest | None:
@@ -309,33 +299,29 @@ class AppAccessRequests:
 
     async def by_scope(self, access_request_scope: str) -> AppAccessRequest | None:
         """The request that was approved with this scope, whatever its status is now."""
-        with map_db_errors():
-            row = await self._database.maybe(
-                "find_app_access_request_by_scope", access_request_scope=access_request_scope, now=self._clock()
-            )
+        row = await self._database.maybe(
+            "find_app_access_request_by_scope", access_request_scope=access_request_scope, now=self._clock()
+        )
         return AppAccessRequest.of(row) if row else None
 
     async def _find(self, request_id: str) -> Row | None:
-        with map_db_errors():
-            return await self._database.maybe("find_app_access_request", id=request_id, now=self._clock())
+        return await self._database.maybe("find_app_access_request", id=request_id, now=self._clock())
 
     async def _finish(self, draft: AppAccessRequest, status: str, **found: str) -> AppAccessRequest:
-        with map_db_errors():
-            row = await self._database.maybe(
-                "finish_app_access_request",
-                **{**_NOTHING_FOUND, **found},
-                id=draft.id,
-                claimed_until=draft.claimed_until,
-                status=status,
-                now=self._clock(),
-            )
+        row = await self._database.maybe(
+            "finish_app_access_request",
+            **{**_NOTHING_FOUND, **found},
+            id=draft.id,
+            claimed_until=draft.claimed_until,
+            status=status,
+            now=self._clock(),
+        )
         if row is None:  # it took longer than the claim, and somebody else came
             raise await self._why_not(draft.id)
         return AppAccessRequest.of(row)
 
     async def _release(self, draft: AppAccessRequest) -> None:
-        with map_db_errors():
-            await self._database.count("release_app_access_request", id=draft.id, claimed_until=draft.claimed_until)
+        await self._database.count("release_app_access_request", id=draft.id, claimed_until=draft.claimed_until)
 
     async def _why_not(self, request_id: str) -> ApiError:
         """Why a draft that was to be decided was not."""

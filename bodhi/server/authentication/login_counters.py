@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from bodhi.server.access.errors import ApiError
+from bodhi.errors import BodhiError
+from bodhi.server.access.errors import api_error_of
 
 
 @dataclass(slots=True)
@@ -19,7 +20,8 @@ class LoginCounters:
         """Inside, a login is completed: it is counted as what it came to."""
         try:
             yield
-        except ApiError as refusal:
-            self.refused_logins[refusal.code] = self.refused_logins.get(refusal.code, 0) + 1
+        except BodhiError as error:
+            if (seen := api_error_of(error)) is not None:
+                self.refused_logins[seen.code] = self.refused_logins.get(seen.code, 0) + 1
             raise
         self.logins += 1

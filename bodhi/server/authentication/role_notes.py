@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from bodhi.database import DatabaseUnavailable
 from bodhi.server.access.errors import ApiError
 from bodhi.server.access.instance import InstanceService
 from bodhi.server.access.profiles import Profiles
@@ -32,8 +33,8 @@ class RoleNotes:
         """
         try:
             return await self._people.last_change()
-        except ApiError as error:
-            log.warning("what a refresh says of a role will not be noted: %s", error.code)
+        except DatabaseUnavailable as error:
+            log.warning("what a refresh says of a role will not be noted: %s", error)
             return None
 
     async def note_refresh(self, data: Mapping[str, Any], since: int | None) -> None:

@@ -11,7 +11,8 @@ from typing import TypeVar
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from bodhi.server.access.errors import ApiError
+from bodhi.database import DatabaseUnavailable
+from bodhi.server.access.errors import ApiError, api_error_of
 from bodhi.server.http.cors import preflight_response
 from bodhi.server.http.request_errors import SessionEnded, SessionStoreUnavailable
 from bodhi.session import SessionGone, SessionUnavailable
@@ -153,7 +154,7 @@ async def api_error_middleware(request: web.Request, handler: Handler) -> web.St
     """
     try:
         return await handler(request)
-    except ApiError as error:
+    except (ApiError, DatabaseUnavailable) as error:
         raise _error_response(error, request) from error
 
 
@@ -168,7 +169,7 @@ def _answer_to(error: Exception, request: web.Request) -> web.Response:
     if request.writer.output_size > 0:
         # aiohttp would write the head of a second answer into the body of the first one.
         raise AnswerCutShort from error
-    if isinstance(error, ApiError):
+    if isinstance(error, ApiError | DatabaseUnavailable):
         return _error_response(error, request)
     if isinstance(error, web.HTTPMethodNotAllowed) and request.method == hdrs.METH_OPTIONS:
         return preflight_response(error)
@@ -185,11 +186,13 @@ def _answer_to(error: Exception, request: web.Request) -> web.Response:
     return status_response(500)
 
 
-def _error_response(error: ApiError, request: web.Request) -> ErrorResponse:
+def _error_response(error: ApiError | DatabaseUnavailable, request: web.Request) -> ErrorResponse:
+    seen = api_error_of(error)
+    assert seen is not None  # by its type
     if (refusals := request.app.get(REFUSALS)) is not None:
-        refusals[error.code] = refusals.get(error.code, 0) + 1
+        refusals[seen.code] = refusals.get(seen.code, 0) + 1
     given = request.headers.get(hdrs.AUTHORIZATION, "")
-    return ErrorResponse(error, presented_bearer=given[:6].lower() == "bearer")
+    return ErrorResponse(seen, presented_bearer=given[:6].lower() == "bearer")
 
 
 def _status_error(status: int) -> ApiError:

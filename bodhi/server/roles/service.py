@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
-from bodhi.database import Database, DatabaseError, Row
+from bodhi.database import Database, DatabaseError, DatabaseUnavailable, Row
 from bodhi.errors import BodhiError
 from bodhi.oidc.client import IdentityProvider
 from bodhi.server.access.directory import ROLES_LEASE, Directory
@@ -19,7 +19,6 @@ from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.provider_errors import provider_errors
 from bodhi.server.access.scopes import Role
-from bodhi.server.access.store_errors import map_db_errors
 from bodhi.server.access.times import time_of
 from bodhi.server.roles.errors import (
     AlreadyHasAccess,
@@ -69,18 +68,14 @@ class AccessRequests:
 
     async def create(self, user_id: str, username: str) -> AccessRequest:
         """A new pending request; ``access_request_error-already_pending`` while the user has one."""
-        with map_db_errors():
-            row = await self._database.maybe(
-                "create_access_request", user_id=user_id, username=username, now=self._clock()
-            )
+        row = await self._database.maybe("create_access_request", user_id=user_id, username=username, now=self._clock())
         if row is None:
             raise AlreadyPending
         return _request(row)
 
     async def pending_of(self, user_id: str) -> AccessRequest:
         """The user's pending request, or ``access_request_error-pending_request_not_found``."""
-        with map_db_errors():
-            row = await self._database.maybe("find_pending_access_request", user_id=user_id)
+        row = await self._database.maybe("find_pending_access_request", user_id=user_id)
         if row is None:
             raise NoPendingRequest
         return _request(row)
@@ -91,9 +86,10 @@ class AccessRequests:
         """At most *size* requests, oldest first, after *skip* others; and how many there are in all."""
         status = "pending" if only_pending else None
         try:
-            with map_db_errors():
-                rows = await self._database.many("list_access_requests", status=status, batch=size, skip=skip)
-                total = await self._database.maybe("count_access_requests", status=status)
+            rows = await self._database.many("list_access_requests", status=status, batch=size, skip=skip)
+            total = await self._database.maybe("count_access_requests", status=status)
+        except DatabaseUnavailable:
+            raise
         except DatabaseError as error:
             log.warning("access requests cannot be read: %s", error)
             raise RoleRequestsUnreadable from error
@@ -146,8 +142,7 @@ class AccessRequests:
             raise AlreadyHasAccess(message="They have a higher role by now.")
 
     async def _pending(self, request_id: int) -> AccessRequest:
-        with map_db_errors():
-            row = await self._database.maybe("find_access_request", id=request_id)
+        row = await self._database.maybe("find_access_request", id=request_id)
         if row is None:
             raise RoleRequestNotFound
         if row["status"] != "pending":
@@ -155,8 +150,7 @@ class AccessRequests:
         return _request(row)
 
     async def _decide(self, decision: str, request: AccessRequest, reviewer: SessionUser) -> None:
-        with map_db_errors():
-            decided = await self._database.count(decision, id=request.id, reviewer=reviewer.username, now=self._clock())
+        decided = await self._database.count(decision, id=request.id, reviewer=reviewer.username, now=self._clock())
         if not decided:
             raise AlreadyDecided
 

@@ -8,8 +8,7 @@ from contextlib import suppress
 from typing import Self
 
 from bodhi.database import Database
-from bodhi.server.access.errors import ApiError
-from bodhi.server.access.store_errors import map_db_errors
+from bodhi.errors import BodhiError
 
 log = logging.getLogger(__name__)
 
@@ -50,21 +49,18 @@ class SettingsOverrides:
 
     async def put(self, key: str, value: str, kind: str) -> None:
         """Change a setting; *kind* is the word for its type."""
-        with map_db_errors():
-            await self._database.count("put_setting", key=key, value=value, type=kind, now=self._clock())
+        await self._database.count("put_setting", key=key, value=value, type=kind, now=self._clock())
         await self.refresh()
 
     async def remove(self, key: str) -> None:
         """Take the change of a setting back."""
-        with map_db_errors():
-            await self._database.count("remove_setting", key=key)
+        await self._database.count("remove_setting", key=key)
         await self.refresh()
 
     async def refresh(self) -> None:
         """Read and apply what is in the database now."""
         async with self._turn:
-            with map_db_errors():
-                rows = await self._database.many("list_settings")
+            rows = await self._database.many("list_settings")
             self._apply({row["key"]: row["value"] for row in rows})
 
     async def _follow(self) -> None:
@@ -73,7 +69,7 @@ class SettingsOverrides:
             await asyncio.sleep(self._every_seconds * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
             try:
                 await self.refresh()
-            except ApiError as error:
+            except BodhiError as error:
                 log.warning("changed settings could not be read, which is tried again: %s", error.__cause__ or error)
             except Exception:
                 log.exception("changed settings could not be applied, which is tried again")

@@ -20,7 +20,6 @@ from bodhi.server.access.errors import ApiError, InvalidToken, NotSignedIn, Toke
 from bodhi.server.access.principal import ApiToken, AuthContext, SessionUser
 from bodhi.server.access.profiles import ROLE_MAX_AGE_SECONDS, confirmed_role
 from bodhi.server.access.scopes import Role, TokenScope, token_scope_named
-from bodhi.server.access.store_errors import map_db_errors
 from bodhi.server.access.times import milliseconds_of, time_of
 from bodhi.server.access.ttl_cache import TtlCache
 from bodhi.server.http.request_errors import InvalidRequest
@@ -122,19 +121,18 @@ class ApiTokens:
 
     async def _store(self, token: str, user_id: str, scope: TokenScope, name: str, end_ms: int | None) -> TokenRecord:
         lifetime = self.default_lifetime_seconds
-        with map_db_errors():
-            row = await self._database.maybe(
-                "create_api_token",
-                id=_ordered_id(),
-                user_id=user_id,
-                name=name,
-                token_prefix=token[:LOOKUP_LENGTH],
-                token_hash=_hash_of(token),
-                scopes=str(scope),
-                expires_at=end_ms,
-                lifetime_ms=lifetime * 1000 if lifetime is not None else None,
-                now=self._clock(),
-            )
+        row = await self._database.maybe(
+            "create_api_token",
+            id=_ordered_id(),
+            user_id=user_id,
+            name=name,
+            token_prefix=token[:LOOKUP_LENGTH],
+            token_hash=_hash_of(token),
+            scopes=str(scope),
+            expires_at=end_ms,
+            lifetime_ms=lifetime * 1000 if lifetime is not None else None,
+            now=self._clock(),
+        )
         if row is None:
             # An expiry that has come; or the owner was removed while this request, from a session of theirs, ran.
             raise InvalidRequest if end_ms is not None else NotSignedIn
@@ -142,15 +140,13 @@ class ApiTokens:
 
     async def list_of(self, user_id: str, *, size: int, skip: int = 0) -> tuple[Sequence[TokenRecord], int]:
         """At most *size* of the user's tokens, newest first, after *skip* others; and how many there are in all."""
-        with map_db_errors():
-            rows = await self._database.many("list_api_tokens", user_id=user_id, size=size, skip=skip)
-            total = await self._database.maybe("count_api_tokens", user_id=user_id)
+        rows = await self._database.many("list_api_tokens", user_id=user_id, size=size, skip=skip)
+        total = await self._database.maybe("count_api_tokens", user_id=user_id)
         return [_record(row) for row in rows], total["tokens"] if total else 0
 
     async def list_of_all(self, *, user_id: str | None = None, after: str = "", size: int) -> Sequence[TokenRecord]:
         """At most *size* tokens, of the user or of all, oldest first; *after* is the id of the last one."""
-        with map_db_errors():
-            rows = await self._database.many("list_tokens_of_all", user_id=user_id, after=after, size=size)
+        rows = await self._database.many("list_tokens_of_all", user_id=user_id, after=after, size=size)
         return [_record(row) for row in rows]
 
     async def disable(self, token_id: str, *, user_id: str | None = None, by: str | None = None) -> bool:
@@ -159,10 +155,9 @@ class ApiTokens:
         *by* is who does it: what its owner did, its owner may undo; what anybody else did is for good.
         """
         is_final = by is None or by != user_id
-        with map_db_errors():
-            disabled = await self._database.count(
-                "disable_api_token", id=token_id, user_id=user_id, is_final=int(is_final), now=self._clock()
-            )
+        disabled = await self._database.count(
+            "disable_api_token", id=token_id, user_id=user_id, is_final=int(is_final), now=self._clock()
+        )
         self._forget(token_id)
         if disabled:
             whom = f", by {by}" if by else ""
@@ -171,10 +166,9 @@ class ApiTokens:
 
     async def update(self, token_id: str, *, user_id: str, name: str, status: TokenStatus) -> TokenRecord:
         """The user's own token after the change; ``entity_error-not_found`` for any other."""
-        with map_db_errors():
-            row = await self._database.maybe(
-                "update_api_token", id=token_id, user_id=user_id, name=name, status=status, now=self._clock()
-            )
+        row = await self._database.maybe(
+            "update_api_token", id=token_id, user_id=user_id, name=name, status=status, now=self._clock()
+        )
         self._forget(token_id)
         if row is None:
             raise TokenNotFound
@@ -182,8 +176,7 @@ class ApiTokens:
 
     async def delete(self, token_id: str, *, user_id: str) -> None:
         """End the user's own token for good; ``entity_error-not_found`` for any other."""
-        with map_db_errors():
-            deleted = await self._database.count("delete_api_token", id=token_id, user_id=user_id)
+        deleted = await self._database.count("delete_api_token", id=token_id, user_id=user_id)
         self._forget(token_id)
         if not deleted:
             raise TokenNotFound
@@ -191,8 +184,7 @@ class ApiTokens:
 
     async def disable_tokens_of(self, user_id: str) -> int:
         """Make all tokens of a user inactive for good; how many were active."""
-        with map_db_errors():
-            disabled = await self._database.count("disable_api_tokens", user_id=user_id, now=self._clock())
+        disabled = await self._database.count("disable_api_tokens", user_id=user_id, now=self._clock())
         self.forget_owner(user_id)
         return disabled
 
@@ -215,8 +207,7 @@ class ApiTokens:
         return verified.context
 
     async def _verified(self, token: str) -> tuple[_Verified, float]:
-        with map_db_errors():
-            row = await self._database.maybe("find_api_token", token_prefix=token[:LOOKUP_LENGTH], now=self._clock())
+        row = await self._database.maybe("find_api_token", token_prefix=token[:LOOKUP_LENGTH], now=self._clock())
         expected = row["token_hash"] if row else _NO_HASH
         # Before all else, so that nobody learns more about a token than that they do not have it.
         is_genuine = hmac.compare_digest(_hash_of(token).encode(), expected.encode())

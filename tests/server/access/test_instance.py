@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from bodhi.database import Conflict, DatabaseError, open_database
+from bodhi.errors import BodhiError
 from bodhi.keyring import Keyring
 from bodhi.oidc.errors import ProviderRefused, ProviderTimedOut
-from bodhi.server.access.errors import ApiError
+from bodhi.server.access.errors import ApiError, api_error_of
 from bodhi.server.access.errors import ProviderRefused as ProviderRefusedError
 from bodhi.server.access.instance import Instance, InstanceService, Status
 from bodhi.server.access.leases import Leases
@@ -56,9 +57,10 @@ class Provider:
 
 async def refusal_of(awaitable):
     """The code and status with which it is refused."""
-    with pytest.raises(ApiError) as refused:
+    with pytest.raises(BodhiError) as refused:
         await awaitable
-    return refused.value.code, refused.value.status
+    error = api_error_of(refused.value)
+    return error.code, error.status
 
 
 UNAVAILABLE = ("auth_error-database_unavailable", 503)

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from bodhi.database import Schema, open_database
-from bodhi.server.access.errors import ApiError
+from bodhi.database import DatabaseUnavailable, Schema, open_database
+from bodhi.server.access.errors import ApiError, api_error_of
 from bodhi.server.access.leases import MARGIN_SECONDS, Leases
 
 HOLD_SECONDS = 60
@@ -98,11 +98,11 @@ async def test_a_database_that_does_not_answer_is_told(database_url):
     async with open_database(database_url) as database:
         leases = Leases(database)
 
-    with pytest.raises(ApiError) as refused:
+    with pytest.raises(DatabaseUnavailable) as refused:
         async with leases.held("it"):
             pytest.fail("nobody gave it")
 
-    assert "auth_error-database_unavailable" == refused.value.code
+    assert "auth_error-database_unavailable" == api_error_of(refused.value).code
 
 
 async def test_a_lease_that_cannot_be_given_back_is_no_failure_of_its_work(database_url, caplog):

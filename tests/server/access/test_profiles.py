@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from bodhi.database import Schema, open_database
-from bodhi.server.access.errors import ApiError
+from bodhi.errors import BodhiError
+from bodhi.server.access.errors import api_error_of
 from bodhi.server.access.profiles import Profile, Profiles, ProfileSummary
 from bodhi.server.access.scopes import Role
 from bodhi.server.access.times import milliseconds_of
@@ -350,6 +351,7 @@ async def test_an_outage_is_told(database_url):
         people.set_role("alice", Role.USER),
         people.remove("alice"),
     ):
-        with pytest.raises(ApiError) as refused:
+        with pytest.raises(BodhiError) as refused:
             await call
-        assert ("auth_error-database_unavailable", 503) == (refused.value.code, refused.value.status)
+        error = api_error_of(refused.value)
+        assert ("auth_error-database_unavailable", 503) == (error.code, error.status)

@@ -5,8 +5,9 @@ import logging
 import pytest
 
 from bodhi.database import DatabaseUnavailable
+from bodhi.errors import BodhiError
 from bodhi.oidc.errors import ProviderLacks, ProviderRefused, ProviderUnavailable
-from bodhi.server.access.errors import ApiError
+from bodhi.server.access.errors import ApiError, api_error_of
 from bodhi.server.access.instance import Instance, Status
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.profiles import Profiles
@@ -65,9 +66,9 @@ async def ask(requests, client="app", *, flow="popup", url=None, wishes=SOMETHIN
 
 async def refusal(awaitable):
     """The code that *awaitable* is refused with."""
-    with pytest.raises(ApiError) as caught:
+    with pytest.raises(BodhiError) as caught:
         await awaitable
-    return caught.value.code
+    return api_error_of(caught.value).code
 
 
 async def test_what_is_requested_waits_for_a_person(requests, provider):

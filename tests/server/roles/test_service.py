@@ -9,7 +9,7 @@ from bodhi.database import open_database
 from bodhi.errors import BodhiError
 from bodhi.oidc import ProviderLacks, ProviderRefused, ProviderUnavailable
 from bodhi.server.access.directory import ROLES_LEASE, Directory
-from bodhi.server.access.errors import ApiError
+from bodhi.server.access.errors import ApiError, api_error_of
 from bodhi.server.access.leases import Leases
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.profiles import Profiles
@@ -83,9 +83,9 @@ async def other_node(make_requests, database_url):
 
 async def code_of(awaitable):
     """The code with which it is refused."""
-    with pytest.raises(ApiError) as refused:
+    with pytest.raises(BodhiError) as refused:
         await awaitable
-    return refused.value.code
+    return api_error_of(refused.value).code
 
 
 async def status_of(requests, number=0):

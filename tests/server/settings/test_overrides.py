@@ -4,7 +4,6 @@ import logging
 import pytest
 
 from bodhi.database import DatabaseUnavailable
-from bodhi.server.access.errors import ApiError
 from bodhi.server.settings.overrides import SettingsOverrides
 
 
@@ -94,6 +93,6 @@ async def test_an_outage_at_the_start_is_told():
         async def many(self, *_, **__):
             raise DatabaseUnavailable
 
-    with pytest.raises(ApiError):
+    with pytest.raises(DatabaseUnavailable):
         async with SettingsOverrides(Away(), apply=lambda _: None):
             pass

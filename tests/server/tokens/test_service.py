@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bodhi.database import DatabaseUnavailable
-from bodhi.server.access.errors import ApiError
+from bodhi.errors import BodhiError
+from bodhi.server.access.errors import api_error_of
 from bodhi.server.access.principal import ANONYMOUS, ApiToken, ExternalApp, SessionUser
 from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.scopes import Role, TokenScope, UserScope
@@ -80,9 +81,9 @@ async def token_id(tokens, token):
 
 async def refusal(awaitable):
     """The code that *awaitable* is refused with."""
-    with pytest.raises(ApiError) as caught:
+    with pytest.raises(BodhiError) as caught:
         await awaitable
-    return caught.value.code
+    return api_error_of(caught.value).code
 
 
 def with_another_rest(token):
