@@ -18,9 +18,7 @@ from bodhi.server.activity.service import ACTIVITY
 from bodhi.server.app import create_app
 from bodhi.server.roles.service import ACCESS_REQUESTS
 from bodhi.server.tokens.service import API_TOKENS
-from bodhi.session import SESSIONS
-from bodhi.session.handles import digest_of
-from bodhi.session.records import Device, Touch
+from bodhi.session import SESSIONS, Device, Touch, digest_of
 from bodhi.settings import load_settings
 from bodhi.testing import DevelopmentProvider
 from screenshots.moment import NOW, ago, milliseconds_ago

@@ -13,7 +13,7 @@ from bodhi.cli.db import Part, is_absent_file, parts_of
 from bodhi.database import Database, DatabaseError, Schema, SchemaStatus, dialect_of, sqlite_path
 from bodhi.errors import BodhiError, ConfigurationError
 from bodhi.keyring import NEWEST_FORMAT, Keyring
-from bodhi.session.manager import OpenedBy
+from bodhi.session import OpenedBy
 from bodhi.settings import Settings, mask_url, resolve_settings, with_encryption_keys
 from bodhi.settings.key_file import FILE_NAME
 from bodhi.settings.setting import Source

@@ -59,7 +59,7 @@ def migrate(command_line: CommandLine) -> None:
 
 
 async def _migrate(part: Part) -> list[str]:
-    from bodhi.session.user_index import make_user_index
+    from bodhi.session import make_user_index
 
     async with part.database as database:
         migrations = await Schema(database, part.name).migrate()

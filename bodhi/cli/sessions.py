@@ -88,7 +88,7 @@ def _row(info: "SessionInfo") -> list[str | None]:
 
 
 def _entry(info: "SessionInfo", *, by_user: bool) -> dict[str, object]:
-    from bodhi.session.cursors import cursor_of
+    from bodhi.session import cursor_of
 
     created_ms = round(info.created_at.timestamp() * 1000) if by_user else None
     return {
@@ -115,7 +115,7 @@ def dump(command_line: CommandLine, as_json: bool) -> None:
 
 
 async def _dump(service: "DefaultSessionService", as_json: bool) -> None:
-    from bodhi.session.handles import digests_of, share_up_to
+    from bodhi.session import digests_of, share_up_to
 
     def share(_dumped: int, handle: str) -> float:
         first, _ = digests_of(handle) or (b"", b"")

@@ -181,7 +181,7 @@ async def _copy(
 
 async def _pass(transfer: "Transfer", sums: "Tally", *, dry_run: bool = False) -> "Tally":
     """What one pass did; it is added to *sums*, and also when the pass is broken off."""
-    from bodhi.session.handles import share_up_to
+    from bodhi.session import share_up_to
 
     so_far = partial(_so_far, dry_run=dry_run)
     progress = Progress(so_far, share=lambda _read, _written, reached: share_up_to(reached))

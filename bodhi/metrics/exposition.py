@@ -15,7 +15,7 @@ from prometheus_client.metrics_core import (
 
 from bodhi.metrics.requests import BOUNDS
 from bodhi.metrics.snapshot import Labels, Snapshot
-from bodhi.session.counters import SessionCounters
+from bodhi.session import SessionCounters
 
 SESSION_COUNTS = tuple(one.name for one in fields(SessionCounters) if one.type is int)
 

@@ -17,7 +17,7 @@ from bodhi.metrics.snapshot import LIVE_SECONDS, Labels, Live, Snapshot
 from bodhi.server.access.ttl_cache import TtlCache
 from bodhi.server.authentication.login_counters import LoginCounters
 from bodhi.server.authentication.refresh import Refresher
-from bodhi.session.counters import SessionCounters
+from bodhi.session import SessionCounters
 
 Numbers = Callable[[], Mapping[Labels, float]]
 

@@ -39,9 +39,7 @@ from bodhi.server.http.lifecycle import LIFE
 from bodhi.server.http.navigation import NAVIGATION, Navigation
 from bodhi.server.http.sections import Section
 from bodhi.server.lost_keys import warn_of_lost_keys
-from bodhi.session import DefaultSessionService
-from bodhi.session.handles import handle_of
-from bodhi.session.sql_store import SqlSessionStore
+from bodhi.session import DefaultSessionService, SqlSessionStore, handle_of
 from bodhi.settings import Settings
 
 SECONDS_TO_STORE = 2.0  # what is left of a refresh's lease when the provider answers last

@@ -1,6 +1,14 @@
-"""Server-side sessions: the service, what an aiohttp application calls, and what can go wrong."""
+"""Server-side sessions: the service, what an aiohttp application calls, and what can go wrong.
 
+What is here is public, the records that a store exchanges included; nobody imports the modules below.
+"""
+
+from bodhi.keyring import NEWEST_FORMAT
+from bodhi.session.changes import OpenSession
+from bodhi.session.codec import encode
 from bodhi.session.cookie import CookiePolicy
+from bodhi.session.counters import SessionCounters
+from bodhi.session.cursors import cursor_of
 from bodhi.session.errors import (
     CapabilityMissing,
     DigestTaken,
@@ -11,12 +19,32 @@ from bodhi.session.errors import (
     SessionUnavailable,
     VersionConflict,
 )
+from bodhi.session.handles import DIGEST_BYTES, digest_of, digests_of, handle_of, share_up_to
+from bodhi.session.manager import OpenedBy
 from bodhi.session.middleware import SESSIONS, get_session, new_session, setup
-from bodhi.session.service import DefaultSessionService, SessionInfo, SessionPage
+from bodhi.session.owner import owner_of
+from bodhi.session.records import (
+    Device,
+    NewExpiry,
+    NewSession,
+    Revoked,
+    Save,
+    SessionListing,
+    SessionRecord,
+    StoredData,
+    Touch,
+    UserCap,
+)
+from bodhi.session.request_session import REQUEST_SESSION
+from bodhi.session.responses import RETRY_AFTER_SECONDS, SessionGoneResponse, SessionUnavailableResponse
+from bodhi.session.sealing import bound_columns, resealed, seal_data, written_format
+from bodhi.session.service import DefaultSessionService, SessionInfo, SessionPage, info_of
 from bodhi.session.session import Session
-from bodhi.session.sql_store import PostgresSessionStore, SqliteSessionStore
+from bodhi.session.sql_store import PostgresSessionStore, SqliteSessionStore, SqlSessionStore
 from bodhi.session.storage import SessionStorage
 from bodhi.session.store import (
+    BEGINNING,
+    CAPABILITIES,
     AllSessions,
     ChangeNotification,
     LockedSession,
@@ -25,33 +53,70 @@ from bodhi.session.store import (
     SessionStore,
     UserSessions,
 )
+from bodhi.session.user_index import drop_user_index, make_user_index
 
 __all__ = [
+    "BEGINNING",
+    "CAPABILITIES",
+    "DIGEST_BYTES",
+    "NEWEST_FORMAT",
+    "REQUEST_SESSION",
+    "RETRY_AFTER_SECONDS",
     "SESSIONS",
     "AllSessions",
     "CapabilityMissing",
     "ChangeNotification",
     "CookiePolicy",
     "DefaultSessionService",
+    "Device",
     "DigestTaken",
     "LockedSession",
+    "NewExpiry",
+    "NewSession",
+    "OpenSession",
+    "OpenedBy",
     "PostgresSessionStore",
     "Quarantine",
     "Reencryption",
+    "Revoked",
+    "Save",
     "Session",
+    "SessionCounters",
     "SessionDataError",
     "SessionError",
     "SessionGone",
+    "SessionGoneResponse",
     "SessionInfo",
+    "SessionListing",
     "SessionNotSaved",
     "SessionPage",
+    "SessionRecord",
     "SessionStorage",
     "SessionStore",
     "SessionUnavailable",
+    "SessionUnavailableResponse",
+    "SqlSessionStore",
     "SqliteSessionStore",
+    "StoredData",
+    "Touch",
+    "UserCap",
     "UserSessions",
     "VersionConflict",
+    "bound_columns",
+    "cursor_of",
+    "digest_of",
+    "digests_of",
+    "drop_user_index",
+    "encode",
     "get_session",
+    "handle_of",
+    "info_of",
+    "make_user_index",
     "new_session",
+    "owner_of",
+    "resealed",
+    "seal_data",
     "setup",
+    "share_up_to",
+    "written_format",
 ]

@@ -24,10 +24,7 @@ from typing import Any, cast
 
 from bodhi.database import Conflict, Database, DatabaseError, DatabaseUnavailable, Executor, Row
 from bodhi.keyring import Keyring, UnknownKey, Unreadable
-from bodhi.session.handles import DIGEST_BYTES, handle_of
-from bodhi.session.records import StoredData
-from bodhi.session.sealing import resealed
-from bodhi.session.user_index import drop_user_index, make_user_index
+from bodhi.session import DIGEST_BYTES, StoredData, drop_user_index, handle_of, make_user_index, resealed
 
 PAGE = 2000
 PAGE_SECONDS = 60.0  # the longest that a page's transaction may take

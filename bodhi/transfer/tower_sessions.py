@@ -12,11 +12,16 @@ from dataclasses import dataclass
 from bodhi.database import Database, Executor, Row
 from bodhi.errors import ConfigurationError
 from bodhi.keyring import Keyring, UnknownKey, Unreadable
-from bodhi.session.codec import encode
-from bodhi.session.errors import SessionDataError
-from bodhi.session.handles import digest_of, handle_of
-from bodhi.session.owner import owner_of
-from bodhi.session.sealing import bound_columns, seal_data, written_format
+from bodhi.session import (
+    SessionDataError,
+    bound_columns,
+    digest_of,
+    encode,
+    handle_of,
+    owner_of,
+    seal_data,
+    written_format,
+)
 from bodhi.transfer.copy import PAGE_SECONDS, REMEMBERED_MS
 from bodhi.transfer.tower_records import TowerRecord, Undecodable, decoded
 

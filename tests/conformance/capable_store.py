@@ -6,10 +6,7 @@ from contextlib import asynccontextmanager
 from minimal_store import LockedRow, MinimalStore
 from msgspec.structs import replace
 
-from bodhi.keyring import NEWEST_FORMAT
-from bodhi.session.handles import digests_of, handle_of
-from bodhi.session.records import Revoked, SessionListing, StoredData
-from bodhi.session.store import BEGINNING
+from bodhi.session import BEGINNING, NEWEST_FORMAT, Revoked, SessionListing, StoredData, digests_of, handle_of
 
 PAGE = 10
 

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from bodhi.session import DefaultSessionService, SessionGone
-from bodhi.session.changes import OpenSession
+from bodhi.session import DefaultSessionService, OpenSession, SessionGone
 
 Answer = TypeVar("Answer")
 

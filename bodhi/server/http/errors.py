@@ -15,8 +15,14 @@ from bodhi.database import DatabaseUnavailable
 from bodhi.server.access.errors import ApiError, api_error_of
 from bodhi.server.http.cors import preflight_response
 from bodhi.server.http.request_errors import SessionEnded, SessionStoreUnavailable
-from bodhi.session import SessionGone, SessionUnavailable
-from bodhi.session.responses import RETRY_AFTER_SECONDS, SessionGoneResponse, SessionUnavailableResponse
+from bodhi.session import (
+    RETRY_AFTER_SECONDS,
+    CapabilityMissing,
+    SessionGone,
+    SessionGoneResponse,
+    SessionUnavailable,
+    SessionUnavailableResponse,
+)
 
 TYPES = {
     401: "authentication_error",
@@ -175,15 +181,25 @@ def _answer_to(error: Exception, request: web.Request) -> web.Response:
         return preflight_response(error)
     if isinstance(error, web.HTTPException):
         return enclosed(error)
-    if isinstance(error, SessionUnavailable):
-        return enclosed(SessionUnavailableResponse())
-    if isinstance(error, SessionGone):
-        return enclosed(SessionGoneResponse())
+    if (answer := _session_answer(error, request)) is not None:
+        return answer
     if isinstance(error, ConnectionError) and request.transport is None:
         log.info("%s %s: the client went away", request.method, request.rel_url.raw_path)
         return status_response(400)  # nobody reads it but the access log
     log.error("%s %s failed", request.method, request.rel_url.raw_path, exc_info=error)
     return status_response(500)
+
+
+def _session_answer(error: Exception, request: web.Request) -> web.Response | None:
+    """What says the library's *error* to the client; None where it is none that a client should hear of."""
+    if isinstance(error, SessionUnavailable):
+        return enclosed(SessionUnavailableResponse())
+    if isinstance(error, SessionGone):
+        return enclosed(SessionGoneResponse())
+    if isinstance(error, CapabilityMissing):
+        log.warning("%s %s is not possible: %s", request.method, request.rel_url.raw_path, error)
+        return status_response(501)
+    return None
 
 
 def _error_response(error: ApiError | DatabaseUnavailable, request: web.Request) -> ErrorResponse:

@@ -20,8 +20,7 @@ from bodhi.server.sessions.api import (
     page_of_sessions,
     signed_in_user,
 )
-from bodhi.session import SESSIONS, SessionInfo, get_session
-from bodhi.session.service import info_of
+from bodhi.session import SESSIONS, SessionInfo, get_session, info_of
 
 ENTRY = Entry("Sessions", "/ui/sessions")
 

@@ -14,8 +14,7 @@ from bodhi.server.http.lifecycle import LIFE
 from bodhi.server.http.operations import PUBLIC, Operation
 from bodhi.server.http.request_errors import SessionStoreUnavailable, ShuttingDown
 from bodhi.server.http.responses import answer
-from bodhi.session import SESSIONS
-from bodhi.session.responses import SessionUnavailableResponse
+from bodhi.session import SESSIONS, SessionUnavailableResponse
 
 COMMIT_SHA = web.AppKey("COMMIT_SHA", str)
 

@@ -2,9 +2,7 @@
 
 import pytest
 
-from bodhi.session import DigestTaken
-from bodhi.session.records import SessionRecord, UserCap
-from bodhi.session.store import UserSessions
+from bodhi.session import DigestTaken, SessionRecord, UserCap, UserSessions
 from bodhi.testing.clock import Clock
 from bodhi.testing.conformance.kit import (
     CROWD,

@@ -2,8 +2,7 @@
 
 import pytest
 
-from bodhi.session import DigestTaken, SessionStore
-from bodhi.session.records import SessionRecord
+from bodhi.session import DigestTaken, SessionRecord, SessionStore
 from bodhi.testing.clock import Clock
 from bodhi.testing.conformance.kit import (
     CROWD,

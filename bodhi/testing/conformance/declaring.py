@@ -1,7 +1,6 @@
 """Declaring capabilities: a store has all of one, or nothing of it."""
 
-from bodhi.session import SessionStore
-from bodhi.session.store import CAPABILITIES
+from bodhi.session import CAPABILITIES, SessionStore
 from bodhi.testing.conformance.kit import Kit
 
 

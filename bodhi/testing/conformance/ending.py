@@ -2,10 +2,7 @@
 
 import asyncio
 
-from bodhi.session import SessionStore
-from bodhi.session.handles import handle_of
-from bodhi.session.records import Revoked
-from bodhi.session.store import AllSessions, ChangeNotification, UserSessions
+from bodhi.session import AllSessions, ChangeNotification, Revoked, SessionStore, UserSessions, handle_of
 from bodhi.testing.clock import Clock
 from bodhi.testing.conformance.kit import CROWD, SECOND_MS, Kit, at_once, created, digest_for, new
 

@@ -1,9 +1,6 @@
 """Expiring: a session lives while ``expires_at > now``, in every method and to the millisecond, swept or not."""
 
-from bodhi.session import SessionStore
-from bodhi.session.handles import handle_of
-from bodhi.session.records import SessionRecord
-from bodhi.session.store import AllSessions, Reencryption, UserSessions
+from bodhi.session import AllSessions, Reencryption, SessionRecord, SessionStore, UserSessions, handle_of
 from bodhi.testing.clock import Clock
 from bodhi.testing.conformance.kit import (
     IDLE_MS,

@@ -9,16 +9,25 @@ from typing import TypeVar
 import pytest
 from msgspec.structs import replace
 
-from bodhi.session import SessionGone, SessionStore, VersionConflict
-from bodhi.session.records import Device, NewExpiry, NewSession, Save, SessionListing, SessionRecord, Touch, UserCap
-from bodhi.session.store import (
+from bodhi.session import (
     BEGINNING,
     AllSessions,
     ChangeNotification,
+    Device,
     LockedSession,
+    NewExpiry,
+    NewSession,
     Quarantine,
     Reencryption,
+    Save,
+    SessionGone,
+    SessionListing,
+    SessionRecord,
+    SessionStore,
+    Touch,
+    UserCap,
     UserSessions,
+    VersionConflict,
 )
 from bodhi.testing.clock import Clock
 

@@ -2,9 +2,15 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable
 
-from bodhi.session import SessionStore
-from bodhi.session.records import SessionListing, SessionRecord
-from bodhi.session.store import BEGINNING, AllSessions, Reencryption, UserSessions
+from bodhi.session import (
+    BEGINNING,
+    AllSessions,
+    Reencryption,
+    SessionListing,
+    SessionRecord,
+    SessionStore,
+    UserSessions,
+)
 from bodhi.testing.clock import Clock
 from bodhi.testing.conformance.kit import (
     IDLE_MS,

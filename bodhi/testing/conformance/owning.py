@@ -3,9 +3,7 @@
 import random
 import string
 
-from bodhi.session.handles import handle_of
-from bodhi.session.records import UserCap
-from bodhi.session.store import UserSessions
+from bodhi.session import UserCap, UserSessions, handle_of
 from bodhi.testing.conformance.kit import Kit, assert_counts, created, listed_user, new
 
 _LETTERS = random.Random(1).choices(string.ascii_letters, k=1_000)  # noqa: S311 - a text that does not compress

@@ -5,9 +5,7 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
-from bodhi.session import DigestTaken, SessionStore
-from bodhi.session.records import Device, NewSession, SessionRecord
-from bodhi.session.store import UserSessions
+from bodhi.session import Device, DigestTaken, NewSession, SessionRecord, SessionStore, UserSessions
 from bodhi.testing.clock import Clock
 from bodhi.testing.conformance.kit import (
     CROWD,

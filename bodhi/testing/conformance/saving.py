@@ -2,8 +2,7 @@
 
 from msgspec.structs import replace
 
-from bodhi.session import SessionStore
-from bodhi.session.records import NewExpiry
+from bodhi.session import NewExpiry, SessionStore
 from bodhi.testing.clock import Clock
 from bodhi.testing.conformance.kit import (
     CROWD,

@@ -2,10 +2,16 @@
 
 from msgspec.structs import replace
 
-from bodhi.session import SessionStore
-from bodhi.session.handles import handle_of
-from bodhi.session.records import NewExpiry, SessionRecord, UserCap
-from bodhi.session.store import AllSessions, Quarantine, UserSessions
+from bodhi.session import (
+    AllSessions,
+    NewExpiry,
+    Quarantine,
+    SessionRecord,
+    SessionStore,
+    UserCap,
+    UserSessions,
+    handle_of,
+)
 from bodhi.testing.clock import Clock
 from bodhi.testing.conformance.kit import (
     IDLE_MS,

@@ -2,8 +2,7 @@
 
 from msgspec.structs import replace
 
-from bodhi.session import SessionStore
-from bodhi.session.records import SessionRecord
+from bodhi.session import SessionRecord, SessionStore
 from bodhi.testing.clock import Clock
 from bodhi.testing.conformance.kit import (
     IDLE_MS,

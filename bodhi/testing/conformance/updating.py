@@ -6,8 +6,7 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from bodhi.session import SessionStore, VersionConflict
-from bodhi.session.records import NewExpiry, Save, SessionRecord
+from bodhi.session import NewExpiry, Save, SessionRecord, SessionStore, VersionConflict
 from bodhi.testing.clock import Clock
 from bodhi.testing.conformance.kit import (
     CROWD,

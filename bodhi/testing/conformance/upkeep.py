@@ -2,10 +2,7 @@
 
 from msgspec.structs import replace
 
-from bodhi.keyring import NEWEST_FORMAT
-from bodhi.session import SessionStore
-from bodhi.session.records import NewExpiry, SessionRecord, StoredData
-from bodhi.session.store import Quarantine, Reencryption
+from bodhi.session import NEWEST_FORMAT, NewExpiry, Quarantine, Reencryption, SessionRecord, SessionStore, StoredData
 from bodhi.testing.clock import Clock
 from bodhi.testing.conformance.kit import (
     CROWD,

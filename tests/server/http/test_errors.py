@@ -5,8 +5,13 @@ import aiohttp_session
 import pytest
 from aiohttp import ClientPayloadError, web
 
-from bodhi.session import SessionGone, SessionUnavailable
-from bodhi.session.responses import SessionGoneResponse, SessionUnavailableResponse
+from bodhi.session import (
+    CapabilityMissing,
+    SessionGone,
+    SessionGoneResponse,
+    SessionUnavailable,
+    SessionUnavailableResponse,
+)
 
 SECRET = "hunter2-correct-horse"
 
@@ -47,6 +52,7 @@ def error_of(status, text):
         (SessionUnavailable(SECRET), (503, "service_unavailable", "auth_error-session_store")),
         (SessionGoneResponse(), (401, "authentication_error", "auth_error-session_gone")),
         (SessionGone(SECRET), (401, "authentication_error", "auth_error-session_gone")),
+        (CapabilityMissing(SECRET), (501, "internal_server_error", "server_error-not_implemented")),
         (TimeoutError(SECRET), (500, "internal_server_error", "server_error-internal")),
         (ZeroDivisionError(SECRET), (500, "internal_server_error", "server_error-internal")),
     ],
