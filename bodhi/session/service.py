@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from bodhi.database import BadDatabaseUrl, Database, Schema, dialect_of, open_database
 from bodhi.session.cursors import cursor_of, end_of_page, end_of_user_page
@@ -15,6 +15,7 @@ from bodhi.session.errors import SessionUnavailable
 from bodhi.session.handles import handle_of
 from bodhi.session.legacy import adapt_store
 from bodhi.session.manager import SessionManager
+from bodhi.session.options import PolicyOptions, ServiceOptions, UrlOptions
 from bodhi.session.owner import user_text
 from bodhi.session.records import SessionListing, SessionRecord
 from bodhi.session.sql_store import Clock, SqlSessionStore, open_store
@@ -60,10 +61,11 @@ class DefaultSessionService(SessionManager):
         self,
         store: SessionStore,
         *,
+        keys: Sequence[str | bytes],
         database: Database | None = None,
         auto_migrate: bool = True,
         sweep_seconds: float | None = 300,
-        **policy: Any,
+        **policy: Unpack[PolicyOptions],
     ) -> None:
         """A service on any *store*; *database* is what :meth:`open` connects and migrates for it.
 
@@ -72,7 +74,7 @@ class DefaultSessionService(SessionManager):
         """
         self._given_store = store
         store = adapt_store(store)
-        super().__init__(store, **policy)
+        super().__init__(store, keys=keys, **policy)
         self._database = database
         self._auto_migrate = auto_migrate
         self._sweep_seconds = sweep_seconds
@@ -92,11 +94,11 @@ class DefaultSessionService(SessionManager):
         readers: int = 2,
         synchronous: str = "full",
         clock: Clock = lambda: None,
-        **policy: Any,
+        **options: Unpack[ServiceOptions],
     ) -> Self:
         """A service on the database that *url* names, not opened yet.
 
-        The options up to *synchronous* are those of :func:`bodhi.database.open_database`, *policy* the constructor's.
+        The options up to *synchronous* are those of :func:`bodhi.database.open_database`, the others the constructor's.
         """
         database = open_database(
             url,
@@ -107,28 +109,30 @@ class DefaultSessionService(SessionManager):
             readers=readers,
             synchronous=synchronous,
         )
-        return cls(open_store(database, clock=clock), database=database, keys=keys, **policy)
+        return cls(open_store(database, clock=clock), database=database, keys=keys, **options)
 
     @classmethod
-    async def connect(cls, url: str, *, keys: Sequence[str | bytes], **options: Any) -> Self:
+    async def connect(cls, url: str, *, keys: Sequence[str | bytes], **options: Unpack[UrlOptions]) -> Self:
         """A service on the database that *url* names, connected and migrated; the options are :meth:`from_url`'s."""
         return await cls.from_url(url, keys=keys, **options).open()
 
     @classmethod
-    async def connect_sqlite(cls, url: str, *, keys: Sequence[str | bytes], **options: Any) -> Self:
+    async def connect_sqlite(cls, url: str, *, keys: Sequence[str | bytes], **options: Unpack[UrlOptions]) -> Self:
         """:meth:`connect`, for a ``sqlite:`` URL only."""
         return await cls._connect_as("sqlite", url, keys=keys, **options)
 
     @classmethod
-    async def connect_postgres(cls, url: str, *, keys: Sequence[str | bytes], **options: Any) -> Self:
+    async def connect_postgres(cls, url: str, *, keys: Sequence[str | bytes], **options: Unpack[UrlOptions]) -> Self:
         """:meth:`connect`, for a ``postgres://`` or ``postgresql://`` URL only."""
         return await cls._connect_as("postgres", url, keys=keys, **options)
 
     @classmethod
-    async def _connect_as(cls, dialect: str, url: str, **options: Any) -> Self:
+    async def _connect_as(
+        cls, dialect: str, url: str, *, keys: Sequence[str | bytes], **options: Unpack[UrlOptions]
+    ) -> Self:
         if dialect_of(url) != dialect:
             raise BadDatabaseUrl(f"this is no {dialect} URL")
-        return await cls.connect(url, **options)
+        return await cls.connect(url, keys=keys, **options)
 
     async def open(self) -> Self:
         """Connect, migrate, and start touching and sweeping in the background; nothing when it is open."""

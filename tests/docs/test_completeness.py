@@ -12,7 +12,7 @@ from bodhi.session import CookiePolicy, DefaultSessionService, Session, SessionI
 from bodhi.settings import BY_NAME
 from support.commands import all_commands
 
-NOT_OPTIONS = {"self", "args", "store", "database", "policy"}
+NOT_OPTIONS = {"self", "args", "store", "database", "options", "policy"}
 COMMANDS = {("bodhi", *path): command for path, command in all_commands().items()}
 
 
