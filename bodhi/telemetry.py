@@ -40,7 +40,7 @@ if IS_INSTALLED:
     def _tracer() -> trace.Tracer | None:
         """What makes spans; None while they would go nowhere, which then costs next to nothing."""
         provider = trace.get_tracer_provider()
-        return None if isinstance(provider, trace.ProxyTracerProvider) else _tracer_of(provider)
+        return None if type(provider) is trace.ProxyTracerProvider else _tracer_of(provider)
 
     @cache
     def _tracer_of(provider: trace.TracerProvider) -> trace.Tracer:

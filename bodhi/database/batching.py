@@ -137,8 +137,7 @@ class Batcher(Generic[Item, Answer]):
 
     async def _answer(self, batch: Batch[Item, Answer]) -> None:
         try:
-            # Sorted, so that two processes lock the same rows in the same order and never wait for each other.
-            answers = await self._run_batch([batch[key][0].item for key in sorted(batch)])
+            answers = await self._answers(batch)
         except Exception as error:  # noqa: BLE001 - each of the callers raises it
             for request in _pending(batch):
                 request.answer.set_exception(error)
@@ -149,6 +148,13 @@ class Batcher(Generic[Item, Answer]):
         else:
             for request in _pending(batch):
                 request.answer.set_result(answers.get(request.key))
+
+    async def _answers(self, batch: Batch[Item, Answer]) -> Mapping[bytes, Answer | None]:
+        if len(batch) == 1:
+            ((key, (request, *_)),) = batch.items()
+            return {key: await self._run_one(request.item)}
+        # Sorted, so that two processes lock the same rows in the same order and never wait for each other.
+        return await self._run_batch([batch[key][0].item for key in sorted(batch)])
 
     def _expire(self, now: float) -> float | None:
         following: float | None = None

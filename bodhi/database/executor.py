@@ -2,9 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar
 
-from bodhi.database.protocol import Row
+from bodhi.database.protocol import Executor, Row
 from bodhi.database.statements import Statement
 from bodhi.telemetry import trace_statement
 
@@ -30,9 +31,8 @@ class StatementExecutor(ABC):
     def each(self, name: str, values: Sequence[Mapping[str, object]], /) -> Coroutine[Any, Any, Sequence[Row]]:
         """Run the statement once for each of *values*, all or nothing, and return the rows of all runs."""
         statement = self._statements[name]
-        return trace_statement(
-            self.system, name, self._run_each(statement, [statement.arguments(one) for one in values])
-        )
+        arguments = [statement.arguments(one) for one in values]
+        return trace_statement(self.system, name, self._run(statement, arguments, is_batch=True))
 
     # Any, since the result word of the header says what is answered.
 
@@ -42,11 +42,26 @@ class StatementExecutor(ABC):
         return trace_statement(self.system, statement.name, self._run(statement, statement.arguments(values)))
 
     @abstractmethod
-    def _run(self, statement: Statement, arguments: Sequence[object]) -> Coroutine[Any, Any, Any]:
-        """Run *statement*, and return what its header declares."""
+    async def _run(self, statement: Statement, arguments: Sequence[Any], *, is_batch: bool = False) -> Any:
+        """Run *statement*, and return what its header declares.
+
+        With *is_batch* run it once for each of *arguments*, and return the rows of all runs.
+        """
+
+
+class DatabaseExecutor(StatementExecutor):
+    """A database, which does in a transaction what takes several statements."""
 
     @abstractmethod
-    def _run_each(
-        self, statement: Statement, arguments: Sequence[Sequence[object]]
-    ) -> Coroutine[Any, Any, Sequence[Row]]:
-        """Run *statement* once for each of *arguments*."""
+    def transaction(self, *, limit_seconds: float | None = None) -> AbstractAsyncContextManager[Executor]:
+        """Statements that happen together or not at all."""
+
+    async def fill(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]], /) -> None:
+        """Insert many rows in one transaction."""
+        async with self.transaction() as transaction:
+            await transaction.fill(table, columns, rows)
+
+    async def script(self, sql: str, /) -> None:
+        """Run several statements in one transaction."""
+        async with self.transaction() as transaction:
+            await transaction.script(sql)

@@ -4,6 +4,9 @@ import asyncio
 from asyncio import current_task
 from collections.abc import Callable
 from types import TracebackType
+from typing import Any
+
+from msgspec import Struct
 
 TOLERANCE = 0.02  # of the length: waits that end within it of each other are ended together
 
@@ -16,26 +19,29 @@ class SharedTimer:
     """
 
     def __init__(self, seconds: float, expire: Callable[[float], float | None]) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
+        self.fires_at = 0.0  # by the loop's clock; in the past where no wait is watched
         self._expire = expire
-        self._timer: asyncio.TimerHandle | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop, now: float) -> float:
         """Watch a wait that begins *now*; returns when it has to end."""
-        until = now + self._seconds
+        until = now + self.seconds
         # An overdue timer belongs to a loop that has ended, or to one that was held up: another one does no harm.
-        if self._timer is None or self._timer.when() < now:
-            self._timer = loop.call_at(until, self._fire)
+        if self.fires_at < now:
+            self._set(loop, until)
         return until
 
-    def _fire(self) -> None:
-        loop = asyncio.get_running_loop()
+    def _set(self, loop: asyncio.AbstractEventLoop, until: float) -> None:
+        self.fires_at = until
+        loop.call_at(until, self._fire, loop)
+
+    def _fire(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
         following = self._expire(now)
         if following is None:
-            self._timer = None
+            self.fires_at = 0.0
         else:
-            self._timer = loop.call_at(max(following, now + self._seconds * TOLERANCE), self._fire)
+            self._set(loop, max(following, now + self.seconds * TOLERANCE))
 
 
 class TimeLimit:
@@ -43,12 +49,8 @@ class TimeLimit:
 
     def __init__(self, seconds: float) -> None:
         self.timer = SharedTimer(seconds, self._expire)
-        self.waits: dict[_Wait, None] = {}  # in the order in which they have to end
+        self.waits: dict[Wait, None] = {}  # in the order in which they have to end
         self.loop: asyncio.AbstractEventLoop | None = None  # the last one used: another may follow
-
-    def __call__(self) -> "_Wait":
-        """A context that raises :exc:`TimeoutError` in place of what takes longer than the limit; for one use."""
-        return _Wait(self)
 
     def _expire(self, now: float) -> float | None:
         for wait in self.waits:
@@ -60,32 +62,37 @@ class TimeLimit:
         return None
 
 
-class _Wait:
-    __slots__ = ("_cancelling", "_limit", "_task", "is_over", "until")
+class Wait(Struct, eq=False):
+    """A context that raises :exc:`TimeoutError` in place of what takes longer than *limit*; for one use."""
 
-    def __init__(self, limit: TimeLimit) -> None:
-        self._limit = limit
-        self.is_over = False
+    limit: TimeLimit
+    task: "asyncio.Task[Any] | None" = None
+    cancelling: int = 0
+    until: float = 0.0  # by the loop's clock
+    is_over: bool = False
 
     def __enter__(self) -> float:
-        """When the time is up, by the loop's clock."""
-        limit = self._limit
+        """Return when the time is up, by the loop's clock."""
+        limit = self.limit
         # Up to Python 3.11, to ask for the running loop is a system call. A loop that has ended runs no task.
-        task = current_task(limit.loop) or current_task()
+        self.task = task = current_task(limit.loop) or current_task()
         assert task is not None
-        self._task = task
-        self._cancelling = task.cancelling()
+        self.cancelling = task.cancelling()
         limit.loop = loop = task.get_loop()
         limit.waits[self] = None
-        self.until = until = limit.timer.start(loop, loop.time())
-        return until
+        self.until = limit.timer.start(loop, loop.time())
+        return self.until
 
     def end(self) -> None:
+        """The time is up."""
         self.is_over = True
-        self._task.cancel()
+        assert self.task is not None
+        self.task.cancel()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        del self._limit.waits[self]
-        # As in asyncio.timeout: a cancellation from elsewhere in the same moment wins.
-        if self.is_over and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
-            raise TimeoutError from error
+        del self.limit.waits[self]
+        if self.is_over:
+            assert self.task is not None
+            # As in asyncio.timeout: a cancellation from elsewhere in the same moment wins.
+            if self.task.uncancel() <= self.cancelling and kind is asyncio.CancelledError:
+                raise TimeoutError from error

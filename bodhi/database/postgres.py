@@ -10,16 +10,16 @@ runs under the default, and once more in a READ COMMITTED transaction if that re
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import asyncpg
 
 from bodhi.database.counters import DatabaseCounters
 from bodhi.database.errors import CannotOpen, DatabaseError
-from bodhi.database.executor import StatementExecutor
-from bodhi.database.limits import TimeLimit
+from bodhi.database.executor import DatabaseExecutor, StatementExecutor
+from bodhi.database.limits import TimeLimit, Wait
 from bodhi.database.notifications import listen
 from bodhi.database.pool import Pool
 from bodhi.database.postgres_connection import CLOSE_SECONDS, Connection
@@ -32,7 +32,7 @@ from bodhi.database.postgres_errors import (
     translate,
 )
 from bodhi.database.postgres_hosts import HostsInTurn
-from bodhi.database.protocol import Executor, Row
+from bodhi.database.protocol import Executor
 from bodhi.database.statements import Statement, load_statements
 from bodhi.database.turns import Turns
 from bodhi.postgres_urls import find_unusable_file, read_postgres_url
@@ -40,10 +40,8 @@ from bodhi.urls import mask_url
 
 ATTEMPTS = 3  # of a single statement that lost a deadlock or a stale plan: nothing of it happened
 
-Answer = TypeVar("Answer")
 
-
-class PostgresDatabase(StatementExecutor):
+class PostgresDatabase(DatabaseExecutor):
     """One PostgreSQL database, on one server or on a primary with standbys."""
 
     dialect = "postgres"
@@ -103,14 +101,6 @@ class PostgresDatabase(StatementExecutor):
         if pool is not None:
             pool.terminate()
 
-    async def fill(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]], /) -> None:
-        """Insert many rows by COPY."""
-        await self._on_connection(Connection.fill, table, columns, rows)
-
-    async def script(self, sql: str, /) -> None:
-        """Run several statements in one implicit transaction."""
-        await self._on_connection(Connection.script, sql)
-
     @asynccontextmanager
     async def transaction(self, *, limit_seconds: float | None = None) -> AsyncIterator[Executor]:
         """A READ COMMITTED transaction on one connection, as a whole within the time limit."""
@@ -138,35 +128,27 @@ class PostgresDatabase(StatementExecutor):
         sets_isolation = self._statement_cache_size > 0
         return HostsInTurn(self._url, limit_seconds=self.limit_seconds, moved=moved, sets_isolation=sets_isolation)
 
-    def _run(self, statement: Statement, arguments: Sequence[object]) -> Coroutine[Any, Any, Any]:
-        return self._on_connection(Connection.run, statement, arguments)
+    # Two ways to a connection: _run for one statement, within the time limit and with further attempts, and _lend for
+    # the statements of a transaction.
 
-    def _run_each(
-        self, statement: Statement, arguments: Sequence[Sequence[object]]
-    ) -> Coroutine[Any, Any, Sequence[Row]]:
-        return self._on_connection(Connection.run_each, statement, arguments)
-
-    # Two ways to a connection: _on_connection for one call, within the time limit and with further attempts, and
-    # _lend for the calls of a transaction.
-
-    async def _on_connection(self, call: Callable[..., Awaitable[Answer]], *arguments: object) -> Answer:
+    async def _run(self, statement: Statement, arguments: Sequence[Any], *, is_batch: bool = False) -> Any:
         is_serialized = False  # by the server's default isolation level, which then refused the statement
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                with self._limit():
+                with Wait(self._limit):
                     connection = self._idle.take() or await self._idle.wait()
                     try:
-                        if not connection.is_ready:
+                        if not connection.begin_use():
                             await connection.open(self._pool)
                         if not is_serialized:
-                            return await call(connection, *arguments)
+                            return await connection.run(statement, arguments, is_batch=is_batch)
                         async with connection.transaction():
-                            return await call(connection, *arguments)
+                            return await connection.run(statement, arguments, is_batch=is_batch)
                     except BaseException as error:
                         connection.drop_after(error)
                         raise
                     finally:
-                        self._idle.give_back(connection, is_ready=connection.end_use())
+                        self._idle.give_back(connection, is_ready=connection.is_sound)
             except FAILURES as error:
                 failure = self._failure(error)
                 if attempt == ATTEMPTS or not isinstance(failure, Undone):
@@ -178,14 +160,14 @@ class PostgresDatabase(StatementExecutor):
     async def _lend(self) -> AsyncIterator[Connection]:
         connection = self._idle.take() or await self._idle.wait()
         try:
-            if not connection.is_ready:
+            if not connection.begin_use():
                 await connection.open(self._pool)
             yield connection
         except BaseException as error:
             connection.drop_after(error)
             raise
         finally:
-            self._idle.give_back(connection, is_ready=connection.end_use())
+            self._idle.give_back(connection, is_ready=connection.is_sound)
 
     def _failure(self, error: Exception) -> DatabaseError:
         if affects_all_connections(error):
@@ -197,7 +179,7 @@ class PostgresDatabase(StatementExecutor):
         return failure
 
     def _distrust(self) -> None:
-        """Use no connection again that is open now; those in use are dropped as they come back."""
+        """Use no connection again that is open now; what runs on them goes on."""
         for connection in self._connections:
             connection.distrust()
 
@@ -211,13 +193,8 @@ class _Transaction(StatementExecutor):
         self._connection = connection
         self._statements = statements
 
-    async def _run(self, statement: Statement, arguments: Sequence[object]) -> Any:
-        return await self._connection.run(statement, arguments)
-
-    def _run_each(
-        self, statement: Statement, arguments: Sequence[Sequence[object]]
-    ) -> Coroutine[Any, Any, Sequence[Row]]:
-        return self._connection.run_each(statement, arguments)
+    async def _run(self, statement: Statement, arguments: Sequence[Any], *, is_batch: bool = False) -> Any:
+        return await self._connection.run(statement, arguments, is_batch=is_batch)
 
     async def fill(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]], /) -> None:
         await self._connection.fill(table, columns, rows)

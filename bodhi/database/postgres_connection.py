@@ -25,13 +25,15 @@ class Connection:
     def __init__(self, *, prepares: bool) -> None:
         self._prepares = prepares
         self._raw: Any = None  # asyncpg's types say nothing of a pool's connections
-        self._is_sound = False  # open, and not lost or distrusted since
+        self.is_sound = False  # open, and not lost or distrusted since
         self._used_at = 0.0
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether a statement may be sent at once."""
-        return self._is_sound and monotonic() - self._used_at < LONGEST_IDLE_SECONDS
+    def begin_use(self) -> bool:
+        """Whether a statement may be sent at once; otherwise it has to be opened."""
+        now = monotonic()
+        is_fresh = now - self._used_at < LONGEST_IDLE_SECONDS
+        self._used_at = now
+        return self.is_sound and is_fresh
 
     async def open(self, pool: asyncpg.Pool | None) -> None:
         """Open it anew."""
@@ -42,23 +44,15 @@ class Connection:
         raw.add_termination_listener(partial(self._lose, raw))
         self._calls: dict[str, Callable[..., Awaitable[Any]]] = {}  # by the names of statements
         self._queries: dict[str, Any] = {}
-        self._is_sound = True
+        self.is_sound = True
 
     def _lose(self, raw: object, _: object) -> None:
         if raw is self._raw:
-            self._is_sound = False
-
-    def end_use(self) -> bool:
-        """Note the time, or drop it where it is not sound; whether another caller may use it."""
-        if self._is_sound:
-            self._used_at = monotonic()
-        else:
-            self.drop()
-        return self._is_sound
+            self.is_sound = False
 
     def distrust(self) -> None:
-        """Send no other statement on it than the one that it may be running."""
-        self._is_sound = False
+        """Open it anew before the next use; a statement that runs on it goes on."""
+        self.is_sound = False
 
     def drop(self) -> None:
         """Close at once, without a word to a server that may not listen; the pool may then open another."""
@@ -83,15 +77,17 @@ class Connection:
 
     def _detach(self) -> Any:
         raw, self._raw = self._raw, None
-        self._is_sound = False
+        self.is_sound = False
         return raw
 
-    def run(self, statement: Statement, arguments: Sequence[object]) -> Awaitable[Any]:
-        """Run *statement*, and return what its header declares."""
+    def run(self, statement: Statement, arguments: Sequence[Any], *, is_batch: bool) -> Awaitable[Any]:
+        """Run *statement*, and return what its header declares; or a batch of it, in one implicit transaction."""
+        if is_batch:
+            return self._run_batch(statement, arguments)
         call = self._calls.get(statement.name)
         return call(*arguments) if call is not None else self._run_first(statement, arguments)
 
-    async def _run_first(self, statement: Statement, arguments: Sequence[object]) -> Any:
+    async def _run_first(self, statement: Statement, arguments: Sequence[Any]) -> Any:
         if statement.result == "count":
             call = partial(_count, self._raw, statement.sql)
         else:
@@ -100,8 +96,7 @@ class Connection:
         self._calls[statement.name] = call
         return await call(*arguments)
 
-    async def run_each(self, statement: Statement, arguments: Sequence[Sequence[object]]) -> Sequence[Row]:
-        """Run *statement* once for each of *arguments*, pipelined in one implicit transaction."""
+    async def _run_batch(self, statement: Statement, arguments: Sequence[Any]) -> Sequence[Row]:
         query = await self._query(statement)
         rows: Sequence[Row] = await query.fetchmany(arguments)
         return rows

@@ -7,7 +7,7 @@ a connection would share its transaction too, so writes take turns.
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from time import monotonic
 from typing import Any, Self
@@ -16,14 +16,14 @@ import aiosqlite
 
 from bodhi.database.counters import DatabaseCounters
 from bodhi.database.errors import CannotOpen, DatabaseError, DatabaseUnavailable
-from bodhi.database.executor import StatementExecutor
-from bodhi.database.limits import TimeLimit
+from bodhi.database.executor import DatabaseExecutor, StatementExecutor
+from bodhi.database.limits import TimeLimit, Wait
 from bodhi.database.pool import Pool
 from bodhi.database.protocol import Executor, Row
 from bodhi.database.sqlite_connection import connect, read_only_uri
 from bodhi.database.sqlite_errors import cause_of, translate
 from bodhi.database.sqlite_files import check_file, make_file
-from bodhi.database.sqlite_thread import Work
+from bodhi.database.sqlite_thread import Work, work_of
 from bodhi.database.statements import Statement, load_statements
 from bodhi.database.turns import Turns
 
@@ -32,10 +32,9 @@ CHANGES_SECONDS = 0.1  # between two looks at the counter of changes
 SYNCHRONOUS = ("full", "normal")  # what was answered survives a power cut; or only the death of the process
 NOT_OPEN = "SQLite: it is not open"
 OLDEST_SQLITE = (3, 37)  # STRICT tables; RETURNING came with 3.35
-_NUMBERS = tuple(str(number) for number in range(1, 100))
 
 
-class SqliteDatabase(StatementExecutor):
+class SqliteDatabase(DatabaseExecutor):
     """One SQLite file, or a database in memory that lives as long as this object is entered."""
 
     dialect = "sqlite"
@@ -102,16 +101,6 @@ class SqliteDatabase(StatementExecutor):
             read_only=self._read_only,
         )
 
-    async def fill(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]], /) -> None:
-        """Insert many rows in one transaction."""
-        async with self.transaction() as transaction:
-            await transaction.fill(table, columns, rows)
-
-    async def script(self, sql: str, /) -> None:
-        """Run several statements in one transaction."""
-        async with self.transaction() as transaction:
-            await transaction.script(sql)
-
     @asynccontextmanager
     async def transaction(self, *, limit_seconds: float | None = None) -> AsyncIterator[Executor]:
         """A transaction that holds the write lock from its start, so that it never fails half-way for want of it."""
@@ -144,24 +133,15 @@ class SqliteDatabase(StatementExecutor):
                     heard(None)
                 await asyncio.sleep(CHANGES_SECONDS)
 
-    def _run(self, statement: Statement, arguments: Sequence[object]) -> Coroutine[Any, Any, Any]:
-        return self._do(statement, _single(statement, arguments), _ANSWERS[statement.result])
-
-    def _run_each(
-        self, statement: Statement, arguments: Sequence[Sequence[object]]
-    ) -> Coroutine[Any, Any, Sequence[Row]]:
-        # In a transaction, or it would take and leave its locks for each.
-        begin = None if len(arguments) < 2 else "BEGIN" if statement.is_read_only else "BEGIN IMMEDIATE"
-        return self._do(statement, Work([_named(one) for one in arguments], begin=begin), _ANSWERS["many"])
-
-    async def _do(self, statement: Statement, work: Work, answer: Callable[[Any], Any]) -> Any:
+    async def _run(self, statement: Statement, arguments: Sequence[Any], *, is_batch: bool = False) -> Any:
         self._check_open()
+        work = work_of(statement, arguments, is_batch=is_batch)
         connections = self._readers if statement.is_read_only else self._writer
         try:
-            with self._limit() as work.until:
+            with Wait(self._limit) as work.until:
                 connection = connections.take() or await connections.wait()
                 try:
-                    return answer(await connection.execute_fetchall(statement.sql, work))
+                    return work.answer(await connection.execute_fetchall(statement.sql, work))
                 finally:
                     connections.give_back(connection)
         except (TimeoutError, sqlite3.Error) as error:
@@ -205,17 +185,15 @@ class _Transaction(StatementExecutor):
         self._statements = statements
         self._until = until
 
-    async def _run(self, statement: Statement, arguments: Sequence[object]) -> Any:
-        rows = await self._do(statement.sql, _single(statement, arguments))
-        return _ANSWERS[statement.result](rows)
-
-    async def _run_each(self, statement: Statement, arguments: Sequence[Sequence[object]]) -> Sequence[Row]:
-        return list(await self._do(statement.sql, Work([_named(one) for one in arguments])))
+    async def _run(self, statement: Statement, arguments: Sequence[Any], *, is_batch: bool = False) -> Any:
+        work = work_of(statement, arguments, is_batch=is_batch)
+        work.begin = None
+        return work.answer(await self._do(statement.sql, work))
 
     async def fill(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]], /) -> None:
         marks = ", ".join("?" * len(columns))
         sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - names of the program
-        await self._do(sql, Work(rows, answers="nothing"))
+        await self._do(sql, Work(rows, is_bulk=True))
 
     async def script(self, sql: str, /) -> None:
         for statement in _split(sql):
@@ -224,23 +202,6 @@ class _Transaction(StatementExecutor):
     async def _do(self, sql: str, work: Work) -> Iterable[Row]:
         work.until = self._until
         return await self._writer.execute_fetchall(sql, work)
-
-
-# From what the thread answers to what the result word of a statement's header declares.
-_ANSWERS: Mapping[str, Callable[[Any], Any]] = {
-    "maybe": lambda rows: rows[0] if rows else None,
-    "many": lambda rows: rows,
-    "count": lambda counts: counts[0],
-}
-
-
-def _single(statement: Statement, arguments: Sequence[object]) -> Work:
-    return Work([_named(arguments)], answers="counts" if statement.result == "count" else "rows")
-
-
-def _named(arguments: Sequence[object]) -> dict[str, object]:
-    # SQLite takes "$1" for a parameter named "1".
-    return dict(zip(_NUMBERS, arguments, strict=False))
 
 
 def _split(sql: str) -> Iterator[str]:

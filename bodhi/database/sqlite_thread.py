@@ -1,30 +1,52 @@
 """What runs in the thread of an aiosqlite connection: a batch in one hop, and nothing after its caller gave up."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 from time import monotonic
-from typing import Any, Literal
+from typing import Any
 
 from bodhi.database.sqlite_errors import TooLate
+from bodhi.database.statements import Statement
 
 BUSY_SHARE = 0.8  # of the caller's time is for waiting for another process's lock: SQLite gives up before the caller
 
-Parameters = Mapping[str, object] | Sequence[object]
+_NUMBERS = tuple(str(number) for number in range(1, 100))
 
 
 @dataclass(slots=True)
 class Work:
     """The parameters of each run of one statement, in order."""
 
-    runs: Sequence[Parameters] = ((),)
-    until: float = inf  # by the monotonic clock: nothing begins after it
+    runs: Sequence[Any] = ((),)
+    result: str = "many"  # as a statement's header declares it; "count" is the rows that a run touched
     begin: str | None = None  # a transaction around them, which this statement begins
-    answers: Literal["rows", "counts", "nothing"] = "rows"  # counts: how many rows each run touched
+    until: float = inf  # by the monotonic clock: nothing begins after it
+    is_bulk: bool = False  # answers nothing
 
-    def __iter__(self) -> Iterator[Parameters]:
+    def __iter__(self) -> Iterator[Any]:
         return iter(self.runs)
+
+    def answer(self, rows: Any) -> Any:
+        """Return what the header declares, from what the thread gave."""
+        if self.result == "many":
+            return rows
+        return rows[0] if rows else None
+
+
+def work_of(statement: Statement, arguments: Sequence[Any], *, is_batch: bool) -> Work:
+    """Return the work of a statement with *arguments*, or with each of them as a batch."""
+    if not is_batch:
+        return Work([_named(arguments)], statement.result)
+    # In a transaction, or it would take and leave its locks for each.
+    begin = "BEGIN" if statement.is_read_only else "BEGIN IMMEDIATE"
+    return Work([_named(one) for one in arguments], begin=begin if len(arguments) > 1 else None)
+
+
+def _named(arguments: Sequence[object]) -> dict[str, object]:
+    # SQLite takes "$1" for a parameter named "1".
+    return dict(zip(_NUMBERS, arguments, strict=False))
 
 
 class WorkConnection(sqlite3.Connection):
@@ -68,10 +90,10 @@ class WorkConnection(sqlite3.Connection):
 
     def _run(self, sql: str, work: Work) -> Any:
         execute = super().execute
-        if work.answers == "counts":
-            return _Answer([execute(sql, parameters).rowcount for parameters in work.runs])
-        if work.answers == "nothing":
+        if work.is_bulk:
             return super().executemany(sql, work.runs)
+        if work.result == "count":
+            return _Answer([execute(sql, parameters).rowcount for parameters in work.runs])
         if len(work.runs) == 1:
             return execute(sql, work.runs[0])
         return _Answer([row for parameters in work.runs for row in execute(sql, parameters).fetchall()])
