@@ -7,6 +7,7 @@ a token, a parameter of a statement, or the text of an exception, which may repe
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
+from time import monotonic
 from typing import Any, Protocol, TypeVar
 
 try:
@@ -16,6 +17,8 @@ except ImportError:
     IS_INSTALLED = False
 else:
     IS_INSTALLED = True
+
+FIND_TRACER_SECONDS = 1.0
 
 Answer = TypeVar("Answer")
 Call = Coroutine[Any, Any, Answer]
@@ -37,10 +40,25 @@ _NOTHING: "nullcontext[None]" = nullcontext()
 
 if IS_INSTALLED:
 
-    def _tracer() -> trace.Tracer | None:
-        """What makes spans; None while they would go nowhere, which then costs next to nothing."""
-        provider = trace.get_tracer_provider()
-        return None if type(provider) is trace.ProxyTracerProvider else _tracer_of(provider)
+    class _FindTracer:
+        """Finds the process's tracer; one that is set up later is found within a second.
+
+        To ask for it at each call costs a tenth of a statement as long as there is none.
+        """
+
+        def __init__(self) -> None:
+            self._none_until = 0.0
+
+        def __call__(self) -> trace.Tracer | None:
+            """What makes spans; None while they would go nowhere, which then costs next to nothing."""
+            now = monotonic()
+            if now < self._none_until:
+                return None
+            provider = trace.get_tracer_provider()
+            if isinstance(provider, trace.ProxyTracerProvider):
+                self._none_until = now + FIND_TRACER_SECONDS
+                return None
+            return _tracer_of(provider)
 
     @cache
     def _tracer_of(provider: trace.TracerProvider) -> trace.Tracer:
@@ -64,6 +82,8 @@ if IS_INSTALLED:
                 if getattr(error, "status", 500) >= 500:  # one of aiohttp's may be a redirect
                     span.set_status(trace.StatusCode.ERROR)
                 raise
+
+    _tracer = _FindTracer()
 
     def request_span(headers: Mapping[str, str], method: str) -> Spanning:
         """A span around a request, within the trace that its *headers* name; to be given the name of its route."""

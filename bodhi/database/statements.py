@@ -10,11 +10,12 @@ What is read only may run on a reader's connection.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from importlib.resources.abc import Traversable
+from operator import itemgetter
 from pathlib import Path
 
 from bodhi.errors import BodhiError
@@ -33,7 +34,7 @@ class BadStatement(BodhiError):
     """A file of named SQL statements cannot be read."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Statement:
     """One named statement."""
 
@@ -43,10 +44,16 @@ class Statement:
     sql: str
     is_read_only: bool = False
 
-    def arguments(self, values: Mapping[str, object]) -> list[object]:
+    @cached_property
+    def _pick(self) -> Callable[[Mapping[str, object]], tuple[object, ...]]:
+        if len(self.params) > 1:
+            return itemgetter(*self.params)  # of a single name it would give no tuple
+        return lambda values: tuple(values[param] for param in self.params)
+
+    def arguments(self, values: Mapping[str, object]) -> tuple[object, ...]:
         """*values* in the order of the placeholders; a TypeError when they are not exactly the parameters."""
         try:
-            arguments = list(map(values.__getitem__, self.params))
+            arguments = self._pick(values)
         except KeyError as error:
             raise self._mismatch(values) from error
         if len(arguments) != len(values):

@@ -119,7 +119,7 @@ def test_values_go_to_their_placeholders():
     """By name, whatever their order in the call."""
     find, _ = parsed(TWO)
 
-    assert [1, 2] == find.arguments({"high": 2, "low": 1})
+    assert (1, 2) == find.arguments({"high": 2, "low": 1})
 
 
 @pytest.mark.parametrize("values", [{"low": 1}, {"low": 1, "height": 2}, {"low": 1, "high": 2, "more": 3}, {}])

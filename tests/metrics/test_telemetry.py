@@ -27,6 +27,7 @@ def spans(monkeypatch):
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+    monkeypatch.setattr(telemetry, "_tracer", telemetry._FindTracer())
     yield exporter.get_finished_spans
     provider.shutdown()
 
