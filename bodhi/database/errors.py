@@ -1,4 +1,4 @@
-"""What goes wrong with a database, told by what the caller can do about it."""
+"""Errors of a database, by what the caller can do about them."""
 
 from bodhi.errors import BodhiError, ConfigurationError
 

@@ -1,4 +1,4 @@
-"""Notifications of PostgreSQL, on a connection of their own that comes back by itself."""
+"""Listen for PostgreSQL's notifications, on a connection of their own that is opened again when it is lost."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 
 RECONNECT_SECONDS = 1.0
-PROBE_SECONDS = 30.0  # between two looks whether a silent connection still is one
+PROBE_SECONDS = 30.0
 PROBE_LIMIT_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
@@ -18,27 +18,27 @@ _FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Int
 
 
 async def listen(
-    connect: Callable[[], Awaitable[Any]], channel: str, heard: Callable[[str | None], None], *, probe: str
+    connect: Callable[[], Awaitable[Any]], channel: str, notify: Callable[[str | None], None], *, probe: str
 ) -> None:
-    """Call *heard* with the payload of every notification on *channel*, until cancelled.
+    """Call *notify* with the payload of every notification on *channel*, until cancelled.
 
     None stands for those that were missed before a connection was there, or while there was none. *probe* is the
-    statement that a connection is asked now and then.
+    statement that checks now and then whether a silent connection still is one.
     """
     while True:
         try:
-            await _listen_once(await connect(), channel, heard, probe)
+            await _listen_once(await connect(), channel, notify, probe)
         except _FAILURES as error:
             log.debug("no notifications for now: %s", type(error).__name__)
         await asyncio.sleep(RECONNECT_SECONDS)
 
 
-async def _listen_once(connection: Any, channel: str, heard: Callable[[str | None], None], probe: str) -> None:
+async def _listen_once(connection: Any, channel: str, notify: Callable[[str | None], None], probe: str) -> None:
     lost = asyncio.Event()
     try:
         connection.add_termination_listener(lambda _: lost.set())
-        await connection.add_listener(channel, lambda _connection, _pid, _channel, payload: heard(payload))
-        heard(None)
+        await connection.add_listener(channel, lambda _connection, _pid, _channel, payload: notify(payload))
+        notify(None)
         while not lost.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(PROBE_SECONDS):

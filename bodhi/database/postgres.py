@@ -113,7 +113,7 @@ class PostgresDatabase(DatabaseExecutor):
         except FAILURES as error:
             raise self._failure(error) from error
 
-    async def listen(self, channel: str, heard: Callable[[str | None], None], /) -> None:
+    async def listen(self, channel: str, notify: Callable[[str | None], None], /) -> None:
         """Notifications by LISTEN, on a connection beside the pool.
 
         None come where the statement cache is off, which says that PgBouncer is between: it lends connections for a
@@ -121,12 +121,14 @@ class PostgresDatabase(DatabaseExecutor):
         """
         if not self._statement_cache_size:
             await asyncio.Event().wait()
-        await listen(self._hosts(lambda: None), channel, heard, probe=self._statements["probe_connection"].sql)
+        await listen(self._hosts(lambda: None), channel, notify, probe=self._statements["probe_connection"].sql)
 
-    def _hosts(self, moved: Callable[[], None]) -> HostsInTurn:
+    def _hosts(self, on_failover: Callable[[], None]) -> HostsInTurn:
         # Where the statement cache is off PgBouncer is between, which takes no parameter that it does not know.
         sets_isolation = self._statement_cache_size > 0
-        return HostsInTurn(self._url, limit_seconds=self.limit_seconds, moved=moved, sets_isolation=sets_isolation)
+        return HostsInTurn(
+            self._url, limit_seconds=self.limit_seconds, on_failover=on_failover, sets_isolation=sets_isolation
+        )
 
     # Two ways to a connection: _run for one statement, within the time limit and with further attempts, and _lend for
     # the statements of a transaction.

@@ -1,4 +1,4 @@
-"""Finding the right one of several PostgreSQL servers in time."""
+"""Connect to the right one of several PostgreSQL servers in time."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -21,20 +21,20 @@ class HostsInTurn:
     """
 
     def __init__(
-        self, url: PostgresUrl, *, limit_seconds: float, moved: Callable[[], None], sets_isolation: bool
+        self, url: PostgresUrl, *, limit_seconds: float, on_failover: Callable[[], None], sets_isolation: bool
     ) -> None:
-        """*moved* is called when another host serves than before.
+        """*on_failover* is called when another host serves than before.
 
         With *sets_isolation* connections are READ COMMITTED by default, unless a pooler takes no such parameter.
         """
         self._url = url
         self._hosts = list(url.hosts)
-        self._moved = moved
+        self._on_failover = on_failover
         self._sets_isolation = sets_isolation
         self._share_seconds = limit_seconds / (len(self._hosts) + 1.5)
 
     async def __call__(self, *_: object, **options: Any) -> Any:
-        """A connection; raises what the last host said."""
+        """Return a connection; raises the error of the last host."""
         failure: Exception | None = None
         for host in list(self._hosts):
             try:
@@ -46,7 +46,7 @@ class HostsInTurn:
                 if host != self._hosts[0]:
                     self._hosts.remove(host)
                     self._hosts.insert(0, host)
-                    self._moved()
+                    self._on_failover()
                 return connection
         assert failure is not None  # there is one host at least
         raise self._without_user(failure)

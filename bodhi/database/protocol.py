@@ -1,4 +1,4 @@
-"""What the layers above may ask of a database, whichever it is."""
+"""The interface of a database, whichever it is."""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -18,24 +18,25 @@ class Row(Protocol):
 class Executor(Protocol):
     """A database, or one transaction on it: runs the named statements of ``sql/``.
 
-    *name* is a statement's name, *values* its parameters by name. Every call raises
+    *name* is a statement's name, *values* its parameters by name. The method is the one that the statement's header
+    declares; by another one it raises a TypeError. Every call raises
     :exc:`~bodhi.database.errors.DatabaseUnavailable` when no answer comes within the time limit, and
     :exc:`~bodhi.database.errors.Conflict` when a unique value is taken.
     """
 
     async def maybe(self, name: str, /, **values: object) -> Row | None:
-        """The only row of the answer, or None."""
+        """Return the only row of the answer, or None."""
 
     async def many(self, name: str, /, **values: object) -> Sequence[Row]:
-        """All rows of the answer."""
+        """Return all rows of the answer."""
 
     async def count(self, name: str, /, **values: object) -> int:
-        """How many rows the statement touched."""
+        """Return how many rows the statement touched."""
 
     async def each(self, name: str, values: Sequence[Mapping[str, object]], /) -> Sequence[Row]:
-        """The statement run once for each of *values*, in order, all or nothing, in one trip.
+        """Run the statement once for each of *values*, in order, all or nothing, in one round trip.
 
-        The rows of all runs come back as one list; a run that answers no row leaves no gap.
+        Returns the rows of all runs as one list; a run without a row leaves no gap.
         """
 
     async def fill(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]], /) -> None:
@@ -61,26 +62,27 @@ class Database(Executor, Protocol):
 
     @property
     def counters(self) -> DatabaseCounters:
-        """What its connections went through."""
+        """Counts of waits and failures."""
 
     @property
     def limit_seconds(self) -> float:
-        """The longest that any call waits."""
+        """The time limit of every call."""
 
     def transaction(self, *, limit_seconds: float | None = None) -> AbstractAsyncContextManager[Executor]:
-        """Statements that happen together or not at all; as a whole within the time limit, or the one given."""
+        """A transaction, as a whole within the time limit, or within the one given."""
 
     def turn(self, *keys: Hashable) -> AbstractAsyncContextManager[float]:
         """A block that callers of the same key run one after the other, in this process and in the order of arrival.
 
-        It is for what would wait for a lock in the database: callers wait before they take a connection, so that those
-        of other keys find one. Gives the seconds that are left of the time limit. Several keys are taken in order.
+        Use it around statements that wait for each other's locks: callers then wait before they take a connection, and
+        callers with other keys find one. Gives the seconds that are left of the time limit. Keys are taken in order.
         """
 
-    async def listen(self, channel: str, heard: Callable[[str | None], None], /) -> None:
-        """Call *heard* with the payload of each notification on *channel*, until cancelled.
+    async def listen(self, channel: str, notify: Callable[[str | None], None], /) -> None:
+        """Call *notify* with the payload of each notification on *channel*, until cancelled.
 
-        None stands for anything: notifications may have been missed, or the database only tells that it changed.
+        The payload None means anything: notifications may have been missed, or the database has only a counter of
+        changes.
         """
 
     async def __aenter__(self) -> Self: ...

@@ -113,16 +113,16 @@ class SqliteDatabase(DatabaseExecutor):
         except (TimeoutError, sqlite3.Error) as error:
             raise self._failure(error) from error
 
-    async def listen(self, _channel: str, heard: Callable[[str | None], None], /) -> None:
+    async def listen(self, _channel: str, notify: Callable[[str | None], None], /) -> None:
         """SQLite has no notifications: a counter, cheap to read, says whether anybody wrote anything."""
         if self._path == MEMORY:
             await asyncio.Event().wait()  # no other connection can see, or change, what is in it
         while True:
             with suppress(sqlite3.Error):
-                await self._follow_changes(heard)
+                await self._follow_changes(notify)
             await asyncio.sleep(self.limit_seconds)
 
-    async def _follow_changes(self, heard: Callable[[str | None], None]) -> None:
+    async def _follow_changes(self, notify: Callable[[str | None], None]) -> None:
         # A connection of its own, since the counter is about what the others of it wrote.
         async with aiosqlite.connect(read_only_uri(self._path), uri=True) as connection:
             seen = None
@@ -130,7 +130,7 @@ class SqliteDatabase(DatabaseExecutor):
                 ((version,),) = await connection.execute_fetchall("PRAGMA data_version")
                 if version != seen:
                     seen = version
-                    heard(None)
+                    notify(None)
                 await asyncio.sleep(CHANGES_SECONDS)
 
     async def _run(self, statement: Statement, arguments: Sequence[Any], *, is_batch: bool = False) -> Any:

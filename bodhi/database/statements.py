@@ -1,4 +1,4 @@
-"""The hand-written SQL of one dialect, read from ``sql/`` and checked.
+"""Read and check the hand-written SQL of one dialect, in ``sql/``.
 
 A statement's header is its signature::
 

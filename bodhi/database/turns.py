@@ -1,4 +1,4 @@
-"""Turns inside the process, for calls that would wait for each other in the database, each with a connection."""
+"""Locks inside the process, for calls that would each hold a connection while they wait for the same row."""
 
 import asyncio
 from collections.abc import AsyncIterator, Hashable
@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 from bodhi.database.errors import DatabaseUnavailable
 
-SHORTEST_SECONDS = 0.01  # that the last in line still has: 0 would mean no limit
+SHORTEST_SECONDS = 0.01  # for the last in line: 0 would mean no limit
 
 
 class Turns:
@@ -19,9 +19,9 @@ class Turns:
 
     @asynccontextmanager
     async def __call__(self, *keys: Hashable) -> AsyncIterator[float]:
-        """A block that has *keys* to itself; gives the seconds that are left of the time limit.
+        """Hold the locks of *keys* for a block; gives the seconds that are left of the time limit.
 
-        Whoever takes several keys takes them in the same order as everybody else. Raises :exc:`DatabaseUnavailable`
+        Callers that take several keys take them in one order. Raises :exc:`DatabaseUnavailable`
         when the turn does not come within the limit.
         """
         loop = asyncio.get_running_loop()

@@ -1,5 +1,5 @@
 -- name: read_beginning(now) -> maybe, read only
--- What a session that is about to be created is encrypted for.
+-- The time and the data format that a new session is encrypted for.
 SELECT now_ms($1) AS now, (SELECT max(written) FROM bodhi_session_format) AS data_format;
 
 -- name: create_session(digest, data, user_id, ip, user_agent, idle_ms, longest_ms, now) -> maybe
@@ -17,7 +17,7 @@ SELECT digest, data, user_id, version, created_at, last_seen_at, expires_at, end
    AND expires_at > now_ms($2);
 
 -- name: lock_session(digest, now) -> maybe
--- The session as it is now, and nobody else changes it before this transaction ends.
+-- The session as it is now; no other transaction changes it before this one ends.
 SELECT digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent, now_ms($2) AS now
   FROM bodhi_session
  WHERE digest = $1
@@ -26,7 +26,7 @@ SELECT digest, data, user_id, version, created_at, last_seen_at, expires_at, end
 
 -- name: save_session(digest, version, data, user_id, now) -> maybe
 -- Never an upsert: of a session that is gone, or that another request changed meanwhile, no row is touched.
--- A row that somebody holds is passed over like a changed one: the saves that share the trip do not wait for it.
+-- A locked row is skipped like a changed one: the other saves of the batch do not wait for it.
 UPDATE bodhi_session
    SET data = $3,
        user_id = $4,
@@ -80,7 +80,7 @@ SELECT moved.*
 
 -- name: touch_session(digest, seen_at, idle_ms, interval_ms, now) -> maybe
 -- Times only move forward: a touch that comes late or twice changes nothing, and an expired session stays expired.
--- A row that somebody holds is passed over: its next request touches it again.
+-- A locked row is skipped: the next request of the session touches it again.
 UPDATE bodhi_session
    SET last_seen_at = $2,
        expires_at = greatest(expires_at, least($2::bigint + $3::bigint, ends_at))
@@ -134,7 +134,7 @@ SELECT count(*) FILTER (WHERE expires_at > now_ms($5)) AS live, count(*) AS ende
 HAVING (SELECT count(*) FROM (SELECT pg_notify('bodhi_session_ended', '') FROM gone LIMIT 1) AS told) >= 0;
 
 -- name: clear_some(batch, now) -> many
--- Some of all sessions: to delete millions at once takes longer than a call may. Rows that somebody holds are passed over.
+-- Some of all sessions: to delete millions at once takes longer than a call may. Locked rows are skipped.
 WITH gone AS (
     DELETE FROM bodhi_session
      WHERE ctid = ANY (ARRAY(
@@ -160,7 +160,7 @@ SELECT count(*) FILTER (WHERE expires_at > now_ms($1)) AS live, count(*) AS ende
 HAVING (SELECT count(*) FROM (SELECT pg_notify('bodhi_session_ended', '') FROM gone LIMIT 1) AS told) >= 0;
 
 -- name: lock_user(user_id) -> maybe
--- Logins of one user take turns, so that each counts what the others left.
+-- Logins of one user run one after the other, so that each counts the sessions that the others left.
 SELECT pg_advisory_xact_lock(hashtextextended('bodhi user ' || $1, 0));
 
 -- name: trim_user(user_id, keep, cap, now) -> many
@@ -255,11 +255,11 @@ SELECT digest, data, user_id, $3, now_ms($4)
        set_aside_at = excluded.set_aside_at;
 
 -- name: lock_sweep() -> maybe
--- One sweeper in a cluster: who does not get the lock leaves the work to who has it.
+-- One sweeper in a cluster: a process that does not get the lock skips this sweep.
 SELECT pg_try_advisory_xact_lock(hashtextextended('bodhi sweep', 0)) AS mine;
 
 -- name: sweep_sessions(batch, now) -> count
--- By the index of coarse steps, then exactly. A row that a save holds is left for the next time.
+-- By the index of coarse steps, then exactly. A row that a save has locked is left for the next sweep.
 DELETE FROM bodhi_session
  WHERE ctid = ANY (ARRAY(
            SELECT ctid

@@ -1,5 +1,5 @@
 -- name: read_beginning(now) -> maybe, read only
--- What a session that is about to be created is encrypted for.
+-- The time and the data format that a new session is encrypted for.
 SELECT now_ms($1) AS now, (SELECT max(written) FROM bodhi_session_format) AS data_format;
 
 -- name: create_session(digest, data, user_id, ip, user_agent, idle_ms, longest_ms, now) -> maybe
@@ -17,7 +17,7 @@ SELECT digest, data, user_id, version, created_at, last_seen_at, expires_at, end
    AND expires_at > now_ms($2);
 
 -- name: lock_session(digest, now) -> maybe
--- The session as it is now, and nobody else changes it before this transaction ends: BEGIN IMMEDIATE sees to it.
+-- The session as it is now; no other transaction changes it before this one ends: BEGIN IMMEDIATE sees to it.
 SELECT digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent, now_ms($2) AS now
   FROM bodhi_session
  WHERE digest = $1
@@ -112,12 +112,12 @@ DELETE FROM bodhi_session
 RETURNING expires_at > now_ms($2) AS live, 1 AS ended;
 
 -- name: clear_all(now) -> many
--- What clear_some has left, or has come since.
+-- The sessions that clear_some has left, and those made since.
 DELETE FROM bodhi_session
 RETURNING expires_at > now_ms($1) AS live, 1 AS ended;
 
 -- name: lock_user(user_id) -> maybe
--- Logins of one user take turns, so that each counts what the others left: BEGIN IMMEDIATE sees to it.
+-- Logins of one user run one after the other, so that each counts the sessions that the others left: BEGIN IMMEDIATE sees to it.
 SELECT $1 AS locked;
 
 -- name: trim_user(user_id, keep, cap, now) -> many
@@ -207,7 +207,7 @@ SELECT digest, data, user_id, $3, now_ms($4)
        set_aside_at = excluded.set_aside_at;
 
 -- name: lock_sweep() -> maybe
--- One sweeper in a cluster: who does not get the lock leaves the work to who has it: BEGIN IMMEDIATE sees to it.
+-- One sweeper in a cluster: a process that does not get the lock skips this sweep: BEGIN IMMEDIATE sees to it.
 SELECT 1 AS mine;
 
 -- name: sweep_sessions(batch, now) -> count
