@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help run test test.sqlite test.postgres test.pgbouncer test.proxies test.uvloop test.typescript test.e2e test.e2e.pg \
-        test.deps.up test.deps.down test.session.all test.tox lint format screenshots bench wheel clean
+        test.upgrade test.deps.up test.deps.down test.session.all test.tox lint format screenshots bench wheel clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,6 +20,9 @@ REALM := tests/e2e/realm
 # What looks for barriers in pages, for the browser.
 AXE := tests/e2e/axe
 E2E_MODULES := $(REALM)/node_modules/installed $(AXE)/node_modules/installed
+# Version 0.1.0, whose nodes may run beside those of this one.
+PREVIOUS := 0e8565ae14ea46f73e706fda1251e8afc2654e4e
+PREVIOUS_DIR := build/previous/$(PREVIOUS)
 # Compose comes as a plugin of docker or as a program of its own.
 COMPOSE = $$(docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose) \
           -f docker-compose-test-deps.yml
@@ -67,6 +70,9 @@ test.e2e: e2e-needs $(VENV)/installed-e2e $(E2E_MODULES) ## be people with brows
 
 test.e2e.pg: e2e-needs $(VENV)/installed-e2e $(E2E_MODULES) ## the same with sessions in PostgreSQL
 	$(E2E) --database postgres $(ARGS)
+
+test.upgrade: $(VENV)/installed-test $(PREVIOUS_DIR)/installed ## replace nodes of 0.1.0 one by one while requests go on
+	PYTHONPATH=tests $(BIN)/python -m rolling_upgrade --old $(PREVIOUS_DIR) $(ARGS)
 
 test.deps.up: ## start the PostgreSQL of docker-compose-test-deps.yml, on port 54320
 	@docker info >/dev/null 2>&1 && $(COMPOSE) version >/dev/null 2>&1 || { echo "make $@: this needs Docker\
@@ -143,6 +149,20 @@ $(VENV)/installed-e2e $(VENV)/installed-proxies: $(VENV)/installed-test
 
 $(E2E_MODULES): %/node_modules/installed: %/package.json %/package-lock.json
 	npm ci --prefix $* --no-fund --no-audit --silent
+	@touch $@
+
+.PHONY: upgrade-needs
+upgrade-needs:
+	@git cat-file -e '$(PREVIOUS)^{commit}' 2>/dev/null || { echo "make: the version before, $(PREVIOUS), is not in the\
+	 history of this clone: git fetch --unshallow. With a checkout of it that has bodhi in its .venv:\
+	 PYTHONPATH=tests $(BIN)/python -m rolling_upgrade --old PATH" >&2; exit 1; }
+
+$(PREVIOUS_DIR)/installed: | upgrade-needs $(BIN)/python
+	rm -rf $(PREVIOUS_DIR)
+	mkdir -p $(PREVIOUS_DIR)
+	git archive $(PREVIOUS) | tar -x -C $(PREVIOUS_DIR)
+	$(BIN)/python -m venv $(PREVIOUS_DIR)/.venv
+	$(PREVIOUS_DIR)/.venv/bin/pip install --quiet --editable $(PREVIOUS_DIR)
 	@touch $@
 
 # The types of what the tests use are checked as well.

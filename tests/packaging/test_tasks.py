@@ -24,7 +24,7 @@ def test_help_lists_every_task() -> None:
 
 def ci_steps() -> dict[str, str]:
     """What `.ci/run` makes, with the arguments for each."""
-    return dict(re.findall(r'^step (\S+)(?: "(.*)")?$', (ROOT / ".ci" / "run").read_text(), re.MULTILINE))
+    return dict(re.findall(r'^ *step (\S+)(?: "(.*)")?$', (ROOT / ".ci" / "run").read_text(), re.MULTILINE))
 
 
 def test_ci_starts_every_check() -> None:

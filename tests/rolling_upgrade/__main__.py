@@ -1,7 +1,7 @@
 """Replace nodes of the version before by nodes of this one while requests go on.
 
-``python -m rolling_upgrade --old DIR``: *DIR* is a checkout of the version before, with an interpreter of its own in ``.venv``. Ends with status 1 where a
-session, a change or a promise is lost.
+``python -m rolling_upgrade --old DIR``: *DIR* is a checkout of the version before, with an interpreter of its own in
+``.venv``. Ends with status 1 where a session, a change or a promise is lost.
 """
 
 import argparse
@@ -74,7 +74,7 @@ async def _upgraded(dialect: str, python: Path, folder: Path, url: str, steps: i
                 raise
             print(f"{dialect}: {error}", file=sys.stderr)
             return False
-    print(f"{dialect}: nothing was lost in {time.monotonic() - begun:.0f} s")
+    print(f"{dialect}: nothing was lost in {time.monotonic() - begun:.1f}s")
     for name, times in (*sorted(cluster.answers.items()), *sorted(cluster.events.items())):
         print(f"  {times:6} {name}")
     print(f"  {provider.counts['refresh']:6} refreshes at the provider")
