@@ -72,7 +72,7 @@ async def _upgraded(dialect: str, python: Path, folder: Path, url: str, steps: i
         except Exception as error:
             if not isinstance(error, Fault):
                 raise
-            print(f"{dialect}: {error}", file=sys.stderr)
+            print(f"{dialect}: {error}", *cluster.warnings(), sep="\n", file=sys.stderr)
             return False
     print(f"{dialect}: nothing was lost in {time.monotonic() - begun:.1f}s")
     for name, times in (*sorted(cluster.answers.items()), *sorted(cluster.events.items())):

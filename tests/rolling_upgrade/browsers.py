@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
@@ -23,10 +23,10 @@ class Site:
     ended: list[dict[str, str]] = field(default_factory=list)  # cookies of sessions that ended
 
     @contextmanager
-    def access_tokens_of(self, seconds: float | None) -> Iterator[None]:
-        """Inside, access tokens live as long as that; None: as usual."""
+    def access_tokens_of(self, seconds: float) -> Iterator[None]:
+        """Inside, access tokens live as long as that; one at a time."""
         realm = self.provider.realm
-        usual, realm.access_token_seconds = realm.access_token_seconds, seconds or realm.access_token_seconds
+        usual, realm.access_token_seconds = realm.access_token_seconds, seconds
         try:
             yield
         finally:
@@ -140,7 +140,8 @@ class Browser:
         callback = await self.site.provider.log_in_url(begun.body["location"], person.username)
         before = before or dict(self.cookies)
         answer = dict(parse_qsl(urlsplit(callback).query))
-        with self.site.access_tokens_of(self.access_token_seconds):
+        seconds = self.access_token_seconds
+        with nullcontext() if seconds is None else self.site.access_tokens_of(seconds):
             await self.request(finish, "POST", "/bodhi/v1/auth/callback", answer)
         self.person, self.counters, self.login_version = person, {}, finish.version
         self.cluster.events["logins"] += 1

@@ -6,7 +6,7 @@ import random
 import signal
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -151,6 +151,11 @@ class Cluster:
         if status not in expected:
             raise Fault(f"{method} {path} at a node of the {node.version} version: {status} {text}")
         return answer
+
+    def warnings(self) -> Iterator[str]:
+        """What the nodes logged and is no information."""
+        for log in self.logs:
+            yield from (f"{log.name}: {line}" for line in log.read_text().splitlines() if " INFO " not in line)
 
     async def close(self) -> None:
         """End all nodes."""
