@@ -26,7 +26,7 @@ print(json.dumps(results))
 def test_a_server_process_counts_while_it_is_asked_to(sqlite_url):
     """Reads of one session enter functions of bodhi, and each file is named from the package on."""
     command = [sys.executable, "-c", READS, sqlite_url]
-    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=300)
 
     _, second, third = json.loads(done.stdout)
     common = [row for row in second if row in third]  # work in the background may come along with one of them

@@ -20,6 +20,7 @@ def process_environ(tmp_path):
         **inherited,
         "BODHI_HOME": str(tmp_path / "bodhi"),
         "BODHI_ENCRYPTION_KEY": KEY,
+        "BODHI_DB_TIMEOUT": "60",
         "PYTHONPATH": str(Path(bodhi.__file__).parents[1]),
     }
 

@@ -26,7 +26,7 @@ def run(tmp_path):
     def run(*arguments, **environ):
         command = [sys.executable, "-m", "bodhi", *arguments]
         return subprocess.run(
-            command, cwd=tmp_path, env={**base, **environ}, capture_output=True, text=True, timeout=30, check=False
+            command, cwd=tmp_path, env={**base, **environ}, capture_output=True, text=True, timeout=300, check=False
         )
 
     return run
@@ -226,7 +226,7 @@ def test_reader_that_goes_away_is_no_error(tmp_path, run):
             stdout=write_end,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=30,
+            timeout=300,
             check=False,
         )
     finally:

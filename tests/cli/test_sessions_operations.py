@@ -185,7 +185,7 @@ def test_somebody_who_is_there_is_asked(process_environ, database, tmp_path, ans
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     os.close(mine)
     os.close(theirs)

@@ -10,6 +10,6 @@ from bodhi.database import Database, Schema, open_database
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     """The test's own database, with the tables of sessions."""
-    async with open_database(database_url, limit_seconds=10) as database:
+    async with open_database(database_url, limit_seconds=60) as database:
         await Schema(database, "session").migrate()
         yield database

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from contextlib import AsyncExitStack
 
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 300
 
 
 async def outputs_of(count: int, script: str, *arguments: str) -> list[str]:

@@ -13,7 +13,7 @@ import asyncio
 from bodhi.database import Schema, open_database
 
 async def main(url):
-    async with open_database(url, limit_seconds=20) as database:
+    async with open_database(url, limit_seconds=60) as database:
         ready()
         print(len(await Schema(database, "session").migrate()))
         await database.maybe("count_sessions", now=None)

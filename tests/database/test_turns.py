@@ -8,7 +8,7 @@ import pytest
 from bodhi.database import DatabaseUnavailable
 from bodhi.database.turns import Turns
 
-DEADLINE_SECONDS = 20
+DEADLINE_SECONDS = 300
 
 
 async def _settle():

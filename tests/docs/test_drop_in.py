@@ -19,7 +19,7 @@ from support.ports import free_port
 
 MARK = "<!-- The tests run this block. -->\n```python\n"
 KEY = "a-key-for-the-documentation-that-is-at-least-32-characters-long"
-DEADLINE_SECONDS = 20
+DEADLINE_SECONDS = 300
 # The port of the page is somebody else's, perhaps.
 RUN = """
 import functools, sys

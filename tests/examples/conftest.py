@@ -14,7 +14,7 @@ import pytest
 from support.ports import free_port
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-DEADLINE_SECONDS = 20
+DEADLINE_SECONDS = 300
 
 
 @dataclass(frozen=True)

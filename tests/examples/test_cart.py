@@ -165,12 +165,12 @@ async def test_a_websocket_reads_the_session_until_the_shop_closes(open_shop):
     await shopper.post("/add", article="Tea")
 
     async with shopper.socket() as socket:
-        assert {"user": "Ann", "cart": {"Tea": 1}} == await socket.receive_json(timeout=10)
+        assert {"user": "Ann", "cart": {"Tea": 1}} == await socket.receive_json(timeout=300)
         await socket.send_str("Cake")
-        assert {"article": "Cake", "quantity": 0} == await socket.receive_json(timeout=10)
+        assert {"article": "Cake", "quantity": 0} == await socket.receive_json(timeout=300)
         for example in shopper.examples:
             example.process.terminate()
-        assert aiohttp.WSMsgType.CLOSE == (await socket.receive(timeout=10)).type
+        assert aiohttp.WSMsgType.CLOSE == (await socket.receive(timeout=300)).type
         await socket.close()
 
     for example in shopper.examples:

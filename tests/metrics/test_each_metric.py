@@ -96,7 +96,7 @@ async def crowd(service, clock, session_id, session):
     database = service.get_session_store().database
     async with database.transaction():
         waiting = asyncio.create_task(service.revoke_session(session.handle))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(300):
             while not database.counters.waiting:
                 await asyncio.sleep(0)
     assert await waiting

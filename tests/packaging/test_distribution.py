@@ -20,7 +20,7 @@ def shipped(tmp_path: Path) -> set[str]:
     if "bodhi/__init__.py" in installed and Path(str(wheel.locate_file(""))).resolve() != ROOT:
         return installed
     build = (sys.executable, "-c", "import setuptools; setuptools.setup()", "--quiet", "build_py", "--build-lib")
-    subprocess.run([*build, tmp_path / "lib"], cwd=ROOT, check=True, timeout=60)
+    subprocess.run([*build, tmp_path / "lib"], cwd=ROOT, check=True, timeout=300)
     return {str(file.relative_to(tmp_path / "lib")) for file in (tmp_path / "lib").rglob("*") if file.is_file()}
 
 

@@ -42,7 +42,7 @@ def new_wheel(tmp_path: Path) -> Path:
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
     build = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir")
-    subprocess.run([*build, tmp_path / "dist", source], check=True, timeout=120)
+    subprocess.run([*build, tmp_path / "dist", source], check=True, timeout=300)
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     return wheel
 
@@ -50,12 +50,12 @@ def new_wheel(tmp_path: Path) -> Path:
 def test_the_notes_replace_the_old_distribution(tmp_path: Path, old_wheel: Path, new_wheel: Path) -> None:
     """What the page says, command by command; nothing of the old one is left."""
     environment = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True, timeout=300)
     python = environment / "bin" / "python"
     packages = next(environment.glob("lib/python*/site-packages"))
     (packages / "requirements-of-the-tests.pth").write_text(sysconfig.get_paths()["purelib"])
     pip = [sys.executable, "-m", "pip", "--python", str(python)]
-    subprocess.run([*pip, "install", "--quiet", "--no-deps", old_wheel], check=True, timeout=60)
+    subprocess.run([*pip, "install", "--quiet", "--no-deps", old_wheel], check=True, timeout=300)
     (block,) = re.findall(r"((?:^ +(?:pip|python) .*\n)+)", PAGE.read_text().split("## ", 1)[0], re.MULTILINE)
     commands = [line.strip() for line in block.splitlines()]
 
@@ -64,7 +64,7 @@ def test_the_notes_replace_the_old_distribution(tmp_path: Path, old_wheel: Path,
         words = command.replace("path/to/bodhi/dist/bodhi_sessions-*.whl", str(new_wheel)).split()
         program = [*pip, *words[1:], *(["--no-deps"] if "install" in words else [])]
         program = program if words[0] == "pip" else [str(python), *words[1:]]
-        outputs.append(subprocess.run(program, capture_output=True, text=True, check=True, timeout=60, cwd=tmp_path))
+        outputs.append(subprocess.run(program, capture_output=True, text=True, check=True, timeout=300, cwd=tmp_path))
 
     version = re.search(r"^version = (\S+)$", (ROOT / "setup.cfg").read_text(), re.MULTILINE)
     assert version is not None

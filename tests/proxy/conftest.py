@@ -137,7 +137,7 @@ class RawClient:
         reader, writer = await asyncio.open_connection(self._address.host, self._address.port)
         try:
             writer.write("".join(f"{line}\r\n" for line in [*request, ""]).encode("latin-1"))
-            head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)).decode("latin-1")
+            head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 300)).decode("latin-1")
             status, *fields = head.strip().split("\r\n")
             headers = [(name.lower(), value.strip()) for name, _, value in (field.partition(":") for field in fields)]
             length = int(dict(headers).get("content-length", "0"))

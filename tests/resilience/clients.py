@@ -148,7 +148,7 @@ async def answered(
     since: float,
     status: int,
     paths: Sequence[str] = ("/read", "/write"),
-    within_seconds: float = 15,
+    within_seconds: float = 120,
 ) -> None:
     """Returns once every visitor under load was answered *status* on all *paths*, asked after *since*."""
     deadline = time.monotonic() + within_seconds

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 APP = Path(__file__).with_name("app.py")
-START_SECONDS = 30.0
+START_SECONDS = 300.0
 
 
 class AppProcess:
@@ -59,7 +59,7 @@ class AppProcess:
     async def stop(self) -> int:
         """Ends it in order; its exit status."""
         self._process.terminate()
-        return await asyncio.to_thread(self._process.wait, 20)
+        return await asyncio.to_thread(self._process.wait, 300)
 
     def close(self) -> None:
         """Ends it if it still runs."""

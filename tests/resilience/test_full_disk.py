@@ -123,7 +123,7 @@ async def test_postgres_that_crashed_for_want_of_space_goes_on(
 
 async def crash_at_the_end_of_the_log(server: PostgresServer) -> None:
     """Has the server begin a new file of its log, for which there is no space; returns when it has fallen over that."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(300):
         with suppress(asyncpg.ConnectionDoesNotExistError, ConnectionError):
             connection = await asyncpg.connect(server.url())
             try:

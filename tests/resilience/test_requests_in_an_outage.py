@@ -105,6 +105,6 @@ async def test_what_changes_the_cookie_changes_nothing_in_an_outage(
 
 async def loaded(service: DefaultSessionService) -> None:
     """Returns once a request has loaded its session."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(300):
         while not service.counters.loads:
             await asyncio.sleep(0.005)

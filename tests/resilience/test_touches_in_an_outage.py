@@ -43,7 +43,7 @@ async def writes_blocked(url: str) -> AsyncIterator[None]:
 async def execute(url: str, statement: str) -> None:
     """Runs one statement past the application."""
     if url.startswith("sqlite:"):
-        file = sqlite3.connect(url.removeprefix("sqlite:"), isolation_level=None, timeout=10)
+        file = sqlite3.connect(url.removeprefix("sqlite:"), isolation_level=None, timeout=300)
         file.execute(statement)
         file.close()
     else:

@@ -20,7 +20,7 @@ LINE = re.compile(
 
 def get(url):
     """The JSON of an answer."""
-    with urllib.request.urlopen(url, timeout=10) as response:
+    with urllib.request.urlopen(url, timeout=300) as response:
         return json.load(response)
 
 
@@ -31,7 +31,7 @@ def serve_dev(serve):
     def serve_dev(*arguments, **settings):
         server = serve(*arguments, **{"BODHI_DEV_PORT": "0", **settings})
         while not server.further_output.endswith(b"\n"):
-            readable, _, _ = select.select([server.popen.stdout], [], [], 30)
+            readable, _, _ = select.select([server.popen.stdout], [], [], 300)
             assert readable, server.stderr
             server.further_output += server.popen.stdout.read(4096)
         return server, LINE.fullmatch(server.further_output.decode())["url"]
@@ -79,7 +79,7 @@ def test_it_is_refused_where_others_could_come(launch, arguments, settings, said
     """In production, on other hosts than this one, and with several workers: one line and status 2."""
     server = launch("--dev", *arguments, **settings)
 
-    assert 2 == server.popen.wait(30)
+    assert 2 == server.popen.wait(300)
     [line] = server.stderr.splitlines()
     assert line.startswith("bodhi: error: BODHI_DEV (command line): ")
     assert said in line
@@ -92,7 +92,7 @@ def test_a_taken_port_is_one_line_and_status_2(launch):
         port = str(taken.getsockname()[1])
         server = launch("--dev", BODHI_DEV_PORT=port, BODHI_ENCRYPTION_KEY="k" * 32)
 
-        assert 2 == server.popen.wait(30)
+        assert 2 == server.popen.wait(300)
     expected = f"bodhi: error: BODHI_DEV_PORT (environment): {port} cannot be listened on at localhost"
     assert [f"{expected}: Address already in use"] == server.stderr.splitlines()
 

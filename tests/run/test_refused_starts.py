@@ -23,7 +23,7 @@ def refused(launch):
     def refused(*arguments, **settings):
         # With a key of its own it makes no key file, which would be a line in the log.
         server = launch(*arguments, BODHI_ENCRYPTION_KEY="k" * 32, **settings)
-        status = server.popen.wait(30)
+        status = server.popen.wait(300)
         lines = server.stderr.splitlines()
         assert (2, b"", 1) == (status, server.rest_of_stdout(), len(lines)), server.stderr
         assert PASSWORD not in lines[0]

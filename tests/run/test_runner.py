@@ -14,7 +14,7 @@ async def answer_to(port, request):
     """Everything that comes back on one connection, as head and body."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request)
-    head, _, body = (await asyncio.wait_for(reader.read(), 10)).decode().partition("\r\n\r\n")
+    head, _, body = (await asyncio.wait_for(reader.read(), 300)).decode().partition("\r\n\r\n")
     writer.close()
     await writer.wait_closed()
     return head, body

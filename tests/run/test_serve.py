@@ -15,7 +15,7 @@ SECRET_KEY = "correct-horse-battery-staple-and-more-of-it"
 
 def get(url):
     """Status and JSON of an answer."""
-    with urllib.request.urlopen(url, timeout=10) as response:
+    with urllib.request.urlopen(url, timeout=300) as response:
         return response.status, json.load(response)
 
 
@@ -149,7 +149,7 @@ def imported(environ, tmp_path):
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=300,
             check=True,
         )
         return result.stdout
@@ -190,7 +190,7 @@ def test_serving_looks_for_no_garbage_among_modules(environ, tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=300,
         check=True,
     )
 

@@ -26,7 +26,7 @@ def event_loop_kind(request, environ, tmp_path):
 
 def begun(server, path, *, method="GET", length=0):
     """A connection on which a request has been begun to be answered."""
-    client = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+    client = socket.create_connection(("127.0.0.1", server.port), timeout=300)
     client.sendall(f"{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n".encode())
     received = b""
     while not received.endswith(b"begun\n"):
@@ -61,7 +61,7 @@ def test_request_under_way_is_finished(server):
         client.sendall(b"1234")
 
         assert b"4" == client.recv(4096)
-    assert 0 == server.popen.wait(30)
+    assert 0 == server.popen.wait(300)
 
 
 @pytest.mark.usefixtures("event_loop_kind")

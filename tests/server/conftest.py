@@ -79,7 +79,7 @@ def clock() -> Clock:
 @pytest.fixture
 async def application(database_url: str) -> AsyncIterator[Database]:
     """The test's own database, with the application's tables."""
-    async with open_database(database_url, limit_seconds=10) as database:
+    async with open_database(database_url, limit_seconds=60) as database:
         await Schema(database, "application").migrate()
         yield database
 

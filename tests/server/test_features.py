@@ -69,7 +69,7 @@ def test_a_server_without_a_feature_has_all_others(name, tmp_path):
     environ = {**os.environ, "PYTHONPATH": str(package.parent)}
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "home")]
     result = subprocess.run(
-        command, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False
+        command, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
     )
 
     assert 0 == result.returncode, result.stderr

@@ -15,7 +15,7 @@ from bodhi.session.handles import is_session_id
 from transfer.conftest import KEY, service_on, source_url, start, target_url  # noqa: F401 - fixtures
 from transfer.tower import TowerTable
 
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 300
 VISITORS = 8
 
 

@@ -78,7 +78,7 @@ def test_processes_that_start_at_once_have_one_key(machine):
         for process in processes:
             process.stdin.write(b"go\n")
             process.stdin.flush()
-        keys = {process.communicate(timeout=30)[0] for process in processes}
+        keys = {process.communicate(timeout=300)[0] for process in processes}
 
     assert keys == {(machine.home / "encryption.key").read_bytes()}
     assert names_in(machine.home) == ["encryption.key"]

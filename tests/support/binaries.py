@@ -72,7 +72,7 @@ def _installed() -> Iterator[Path]:
 def _from_path() -> Iterator[Path]:
     """What PATH leads to: its `pg_config` knows the real folder, also behind a wrapper script."""
     if pg_config := shutil.which("pg_config"):
-        told = subprocess.run([pg_config, "--bindir"], check=False, capture_output=True, text=True, timeout=10)
+        told = subprocess.run([pg_config, "--bindir"], check=False, capture_output=True, text=True, timeout=300)
         if told.returncode == 0:
             yield Path(told.stdout.strip())
     if postgres := shutil.which("postgres"):
@@ -96,6 +96,6 @@ def _is_complete(folder: Path) -> bool:
 
 
 def _version(folder: Path) -> int:
-    told = subprocess.run([folder / "postgres", "--version"], check=False, capture_output=True, text=True, timeout=10)
+    told = subprocess.run([folder / "postgres", "--version"], check=False, capture_output=True, text=True, timeout=300)
     number = re.search(r"\(PostgreSQL\) (\d+)", told.stdout)
     return int(number[1]) if number else 0

@@ -78,7 +78,7 @@ class Databases:
         self._url = url
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="test-databases")
         self._runner = asyncio.Runner()
-        self._connection: asyncpg.Connection = self._run(asyncpg.connect(url, timeout=10))
+        self._connection: asyncpg.Connection = self._run(asyncpg.connect(url, timeout=300))
 
     def create(self) -> str:
         """The URL of a new database with nothing in it."""
@@ -95,11 +95,11 @@ class Databases:
     def close(self) -> None:
         """Closes the connection and ends the thread."""
         self._run(self._connection.close())
-        self._thread.submit(self._runner.close).result(timeout=30)
+        self._thread.submit(self._runner.close).result(timeout=300)
         self._thread.shutdown()
 
     def _run(self, coroutine: Coroutine[object, object, T]) -> T:
-        return self._thread.submit(self._runner.run, coroutine).result(timeout=60)
+        return self._thread.submit(self._runner.run, coroutine).result(timeout=300)
 
 
 def _version_of(url: str) -> str:

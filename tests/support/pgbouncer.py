@@ -80,7 +80,7 @@ class PgBouncer:
         self.close()
 
 
-def _wait_for(port: int, supervisor: Supervisor, *, timeout_seconds: float = 10) -> None:
+def _wait_for(port: int, supervisor: Supervisor, *, timeout_seconds: float = 300) -> None:
     deadline = time.monotonic() + timeout_seconds
     while True:
         try:

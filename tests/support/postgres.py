@@ -193,7 +193,7 @@ def _wait_until(
     is_alive: Callable[[], bool],
     *,
     describe: Callable[[], str],
-    timeout_seconds: float = 30,
+    timeout_seconds: float = 300,
 ) -> None:
     deadline = time.monotonic() + timeout_seconds
     while not condition():

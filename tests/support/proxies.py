@@ -185,7 +185,7 @@ def _reachable(supervisor: Supervisor, program: str) -> str:
     return str(copy)
 
 
-def _wait_for(port: int, supervisor: Supervisor, *, timeout_seconds: float = 20) -> None:
+def _wait_for(port: int, supervisor: Supervisor, *, timeout_seconds: float = 300) -> None:
     """The proxy itself listens: somebody else who has the port would answer, too, for as long as they are there."""
     deadline = time.monotonic() + timeout_seconds
     while not supervisor.listens_on(port):
@@ -194,7 +194,7 @@ def _wait_for(port: int, supervisor: Supervisor, *, timeout_seconds: float = 20)
         time.sleep(0.01)
 
 
-def _wait_for_routes(port: int, *, timeout_seconds: float = 20) -> None:
+def _wait_for_routes(port: int, *, timeout_seconds: float = 300) -> None:
     """Traefik listens before it knows where to, and answers 404 for so long."""
     deadline = time.monotonic() + timeout_seconds
     connection = HTTPConnection("127.0.0.1", port, timeout=timeout_seconds)

@@ -94,7 +94,7 @@ class Supervisor:
         self.own(path)
         return path
 
-    def run(self, *command: str | Path, timeout_seconds: float = 60, **environment: str) -> str:
+    def run(self, *command: str | Path, timeout_seconds: float = 300, **environment: str) -> str:
         """What *command* prints, run to its end by the same user; :exc:`RuntimeError` with its output if it fails."""
         done = subprocess.run(
             [str(word) for word in command],
@@ -117,10 +117,10 @@ class Supervisor:
     def start(self, *command: str | Path) -> int:
         """The process id of *command*, started."""
         self._say("start " + shlex.join(str(word) for word in command))
-        self.pid = int(self._hear(timeout_seconds=10))
+        self.pid = int(self._hear(timeout_seconds=300))
         return self.pid
 
-    def wait(self, *, timeout_seconds: float = 30) -> int:
+    def wait(self, *, timeout_seconds: float = 300) -> int:
         """The exit status of the process, once it has ended."""
         self._say("wait")
         status = int(self._hear(timeout_seconds=timeout_seconds))
@@ -133,7 +133,7 @@ class Supervisor:
         assert self._shell.stdout is not None
         self._shell.stdin.close()
         self._shell.stdout.close()
-        self._shell.wait(timeout=30)
+        self._shell.wait(timeout=300)
 
     def __enter__(self) -> Self:
         return self

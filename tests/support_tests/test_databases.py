@@ -86,12 +86,12 @@ def test_a_named_server_that_does_not_answer_is_a_fault(monkeypatch: pytest.Monk
 async def test_a_dropped_database_takes_its_connections_along(postgres_databases: Databases) -> None:
     """A connection that a test left open does not keep the database."""
     url = postgres_databases.create()
-    left_open = await asyncpg.connect(url, timeout=10)
+    left_open = await asyncpg.connect(url, timeout=300)
 
     postgres_databases.drop(url)
 
     with pytest.raises(asyncpg.InvalidCatalogNameError):
-        await asyncpg.connect(url, timeout=10)
+        await asyncpg.connect(url, timeout=300)
     left_open.terminate()
 
 

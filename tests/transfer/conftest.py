@@ -49,7 +49,7 @@ def start(tmp_path: Path) -> Start:
 
     async def start(*arguments: str, **settings: str) -> asyncio.subprocess.Process:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("BODHI_")}
-        own = {"BODHI_HOME": str(tmp_path / "bodhi"), "BODHI_ENCRYPTION_KEY": KEY}
+        own = {"BODHI_HOME": str(tmp_path / "bodhi"), "BODHI_ENCRYPTION_KEY": KEY, "BODHI_DB_TIMEOUT": "60"}
         package = {"PYTHONPATH": str(Path(bodhi.__file__).parents[1])}
         return await asyncio.create_subprocess_exec(
             sys.executable,

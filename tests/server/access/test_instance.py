@@ -37,7 +37,7 @@ def instances(application, clock):
 @pytest.fixture
 async def other_node(application, database_url, clock):
     """The service of another node, on connections of its own."""
-    async with open_database(database_url, limit_seconds=10) as database:
+    async with open_database(database_url, limit_seconds=60) as database:
         yield service_on(database, clock=clock)
 
 

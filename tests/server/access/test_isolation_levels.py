@@ -26,7 +26,7 @@ async def database_url(request, dialect):
 @pytest.fixture
 async def nodes(application, database_url):
     """Two processes' connections to it."""
-    async with open_database(database_url, limit_seconds=10) as other:
+    async with open_database(database_url, limit_seconds=60) as other:
         yield application, other
 
 

@@ -29,7 +29,7 @@ async def test_a_lease_is_one_holders_at_a_time(application, database_url):
             await application.maybe("find_instance")
             inside -= 1
 
-    async with open_database(database_url, limit_seconds=10) as elsewhere:
+    async with open_database(database_url, limit_seconds=60) as elsewhere:
         both = Leases(application), Leases(elsewhere)
         await asyncio.gather(*(take(both[number % 2]) for number in range(10)))
 

@@ -166,7 +166,7 @@ async def test_names_may_be_of_any_length(people):
 
 async def test_people_from_before_are_found(database_url, clock):
     """The migration makes what one looks in of what there is."""
-    async with open_database(database_url, limit_seconds=10) as database:
+    async with open_database(database_url, limit_seconds=60) as database:
         older = Schema(database, "application")
         del older.migrations[2:]
         await older.migrate()
@@ -309,7 +309,7 @@ async def test_what_is_remembered_of_tokens_is_forgotten_as_a_role_is_lost(peopl
 
 async def test_an_upgrade_stops_nobodys_role(database_url):
     """Who was seen last long ago has the whole time from then on; so has whom a node of before adds."""
-    async with open_database(database_url, limit_seconds=10) as database:
+    async with open_database(database_url, limit_seconds=60) as database:
         older = Schema(database, "application")
         del older.migrations[3:]
         await older.migrate()

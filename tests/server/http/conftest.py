@@ -11,7 +11,7 @@ def make_app(sqlite_url, tmp_path):
     """Makes the application, with *environ* in its environment and *routes* beside its own."""
 
     def make(*routes, **environ):
-        base = {"BODHI_HOME": str(tmp_path / "bodhi"), "BODHI_SESSION_DB_URL": sqlite_url}
+        base = {"BODHI_HOME": str(tmp_path / "bodhi"), "BODHI_SESSION_DB_URL": sqlite_url, "BODHI_DB_TIMEOUT": "60"}
         app = create_app(load_settings(environ={**base, **environ}, cwd=tmp_path))
         app.add_routes(routes)
         return app

@@ -78,6 +78,7 @@ async def start_server(database_url: str, provider: DevelopmentProvider, tmp_pat
                 "BODHI_HOME": str(tmp_path / "bodhi"),
                 "BODHI_SESSION_DB_URL": database_url,
                 "BODHI_DATABASE_URL": database_url,
+                "BODHI_DB_TIMEOUT": "60",
                 "BODHI_AUTH_ISSUER": provider.issuer,
                 "BODHI_AUTH_MANAGEMENT": "true",
                 "BODHI_CLIENT_ID": provider.client_id,

@@ -165,7 +165,7 @@ async def test_a_process_that_is_asked_to_end_in_the_middle(network, launch, ids
             hold.release()
             assert {503} == set(await asyncio.gather(*requests))
 
-    assert 0 == await asyncio.to_thread(process.popen.wait, 60)
+    assert 0 == await asyncio.to_thread(process.popen.wait, 300)
     assert SESSIONS == provider.counts["refresh"]
     assert SESSIONS == await alive(network, ids, provider)
 

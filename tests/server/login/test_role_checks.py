@@ -146,7 +146,7 @@ async def test_who_could_not_be_looked_up_is_looked_up_later(server, provider, c
 
     notes.check_role(user_id)
 
-    assert [{user_id}, {user_id}] == [await checks.get(), await asyncio.wait_for(checks.get(), 30)]
+    assert [{user_id}, {user_id}] == [await checks.get(), await asyncio.wait_for(checks.get(), 300)]
     assert await people.role_of(user_id) is None
 
 
@@ -175,7 +175,7 @@ async def test_a_failure_that_repeats_itself_is_told_once(server, provider, chec
 
     notes.check_role(user_id)
     for _ in range(6):
-        await asyncio.wait_for(checks.get(), 30)
+        await asyncio.wait_for(checks.get(), 300)
 
     assert 1 == len([message for message in caplog.messages if message.startswith("roles could not be checked")])
 

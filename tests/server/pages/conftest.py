@@ -28,7 +28,7 @@ async def serve(tmp_path):
 
         async def serve(*routes, **environ):
             port = free_port()
-            base = {"BODHI_HOME": str(tmp_path / "bodhi"), "BODHI_PORT": str(port)}
+            base = {"BODHI_HOME": str(tmp_path / "bodhi"), "BODHI_PORT": str(port), "BODHI_DB_TIMEOUT": "60"}
             settings = load_settings(environ={**base, **environ}, cwd=tmp_path)
             app = create_app(settings)
             app.add_routes(routes)

@@ -77,7 +77,7 @@ def requests(make_requests, application):
 @pytest.fixture
 async def other_node(make_requests, database_url):
     """The service of another one."""
-    async with open_database(database_url, limit_seconds=10) as database:
+    async with open_database(database_url, limit_seconds=60) as database:
         yield make_requests(database)
 
 

@@ -73,7 +73,7 @@ async def session(
 
 async def _api_tokens(provider, database_url):
     owner = provider.person("admin")
-    async with open_database(database_url, limit_seconds=10) as database:
+    async with open_database(database_url, limit_seconds=60) as database:
         await Profiles(database).note(owner.user_id, owner.username, Role.ADMIN)
         for number, level in enumerate(LEVELS, 1):  # the API makes none above power users
             token = f"bodhiapp_{secrets.token_urlsafe(32)}"

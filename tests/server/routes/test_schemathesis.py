@@ -43,7 +43,7 @@ class Prober:
             checks.response_schema_conformance,
             answers_at_all,
         ]
-        description = http.get(f"{live.url}/bodhi/v1/openapi.json", timeout=10).json()
+        description = http.get(f"{live.url}/bodhi/v1/openapi.json", timeout=300).json()
         self.operations = [found.ok() for found in openapi.from_dict(description).get_all_operations()]
 
     def caller(self, kind, level):
@@ -52,7 +52,7 @@ class Prober:
 
     def post(self, path, caller, body=None):
         """What a POST answered, which makes something that can be asked for."""
-        response = self._http.post(self._live.url + path, json=body, headers=caller, timeout=10)
+        response = self._http.post(self._live.url + path, json=body, headers=caller, timeout=300)
         assert 201 == response.status_code, response.text
         return response.json() if response.content else None
 

@@ -21,7 +21,7 @@ class Applied:
     async def next(self):
         """What is applied next."""
         self._news.clear()
-        await asyncio.wait_for(self._news.wait(), 10)
+        await asyncio.wait_for(self._news.wait(), 300)
         return self.all[-1]
 
 

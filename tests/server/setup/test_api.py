@@ -106,7 +106,7 @@ async def test_a_setup_happens_once(api, instances, provider):
 
 async def test_of_setups_at_once_one_succeeds(api, serve_setup, make_instances, database_url, provider):
     """On several nodes too, and the provider is asked once."""
-    async with open_database(database_url, limit_seconds=10) as database:
+    async with open_database(database_url, limit_seconds=60) as database:
         other = await serve_setup(instances=make_instances(database))
 
         answers = await asyncio.gather(*(set_up((api, other)[number % 2]) for number in range(6)))

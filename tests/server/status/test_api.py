@@ -61,19 +61,19 @@ async def test_health_follows_a_real_outage(aiohttp_client, postgres_url, tmp_pa
         environ = {
             "BODHI_HOME": str(tmp_path / "bodhi"),
             "BODHI_SESSION_DB_URL": proxy.url_for(postgres_url),
-            "BODHI_DB_TIMEOUT": "0.3",
+            "BODHI_DB_TIMEOUT": "3",
         }
         client = await aiohttp_client(create_app(load_settings(environ=environ, cwd=tmp_path)))
 
         async def ask(path):
-            async with asyncio.timeout(10), client.get(path) as response:
+            async with asyncio.timeout(300), client.get(path) as response:
                 return response.status
 
         assert 200 == await ask("/health")
         proxy.mode = mode
         assert (503, 200) == (await ask("/health"), await ask("/ping"))
         proxy.mode = "forward"
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(300):
             while await ask("/health") != 200:
                 await asyncio.sleep(0.02)
         await client.close()
