@@ -78,7 +78,7 @@ async def expect_refused_start(cluster: Cluster, stored: Stored) -> None:
 async def expect_whole(
     site: Site, stored: Stored, visitors: list[Visitor], administrator: Administrator, *, formats: set[int]
 ) -> None:
-    """No session is lost, came back or was set aside; there is no row that nobody answers for."""
+    """No session is lost, came back or was set aside, and all data is in one of *formats*."""
     for visitor in visitors:
         for node in site.cluster.nodes:
             await visitor.browser.check(node)
