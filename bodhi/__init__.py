@@ -4,7 +4,7 @@ __version__: str
 
 
 def __getattr__(name: str) -> str:
-    # Read when it is asked for: importlib.metadata takes longer to import than all of bodhi.session.
+    # Read on first access: importlib.metadata takes longer to import than all of bodhi.session.
     if name != "__version__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib.metadata import PackageNotFoundError, version

@@ -4,7 +4,7 @@ import sys
 
 
 def main() -> int:
-    """The exit status; Ctrl-C ends quietly also while the program is still being loaded."""
+    """Run a command and return its exit status; Ctrl-C ends quietly, even during imports."""
     try:
         from bodhi.cli import main as run
 

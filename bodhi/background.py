@@ -1,4 +1,4 @@
-"""Work that is repeated in the background while something is in service."""
+"""Periodic background work."""
 
 import asyncio
 import logging
@@ -12,9 +12,9 @@ log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def repeated(step: Callable[[], Awaitable[object]], pause: Callable[[], float], what: str) -> AsyncIterator[None]:
-    """Inside, *step* runs after each *pause* (seconds); a failure is logged as *what*, and it runs again.
+    """Run *step* after each *pause* (seconds) inside the context; log a failure as *what* and continue.
 
-    Leaving cancels a step that is under way.
+    Leaving the context cancels a running step.
     """
     task = asyncio.create_task(_repeat(step, pause, what))
     try:

@@ -1,13 +1,12 @@
-"""The base of every error that bodhi raises on purpose."""
+"""Base classes of all errors that bodhi raises on purpose."""
 
 from collections.abc import Iterable
 
 
 class BodhiError(Exception):
-    """Something that bodhi expects to go wrong went wrong.
+    """Base of all errors of bodhi.
 
-    A subclass's docstring is its default message, so that ``raise SessionGone`` says something.
-    ``exit_status`` is what the command line ends with when nobody catches the error.
+    A subclass's docstring is its default message. ``exit_status`` is that of a command if the error is not caught.
     """
 
     exit_status = 1
@@ -19,7 +18,7 @@ class BodhiError(Exception):
 class ConfigurationError(BodhiError):
     """The configuration is not usable.
 
-    The message names the setting and the cause and holds no secret; several faults stand on a line each.
+    The message names the setting and the cause, one fault per line, and contains no secret.
     ``warnings`` are what is odd besides, and may be the reason: a name that is misspelt sets nothing.
     """
 

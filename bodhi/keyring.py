@@ -1,4 +1,4 @@
-"""What is stored encrypted, and bound to its row, with AES-256-GCM.
+"""Encryption of stored data, bound to its row, with AES-256-GCM.
 
 The stored form is ``format (1 byte) | key id (4) | nonce (12) | ciphertext and tag``. Format and key id are
 authenticated, and so is the name of the row (a session's digest), so that data copied into another row does not open.
@@ -50,7 +50,7 @@ class _Key(NamedTuple):
 
 
 class Keyring:
-    """The keys that encrypt data of one *purpose*: the first writes, all of them read."""
+    """Keys for data of one *purpose*: the first one encrypts, all of them decrypt."""
 
     def __init__(self, keys: Sequence[str | bytes], *, purpose: bytes = b"bodhi session data") -> None:
         if isinstance(keys, str | bytes) or not keys:
@@ -72,7 +72,7 @@ class Keyring:
 
     @property
     def ids(self) -> Sequence[str]:
-        """By which the log and ``bodhi doctor`` name the keys, newest first; nothing of a key can be told from it."""
+        """Key ids for the log and ``bodhi doctor``, newest first; they reveal nothing about the keys."""
         return [key_id.hex() for key_id in self._keys]
 
     def seal(self, plaintext: bytes, row: bytes, columns: bytes | None = None) -> bytes:
@@ -120,5 +120,5 @@ def _row_cipher(key: _Key, row: bytes) -> AESGCM:
 
 
 def _derived(secret: bytes, purpose: bytes, length: int) -> bytes:
-    # Keys of one purpose tell nothing about those of another. Source: RFC 5869.
+    # Keys of one purpose reveal nothing about those of another. Source: RFC 5869.
     return HKDF(algorithm=SHA256(), length=length, salt=None, info=purpose).derive(secret)

@@ -1,4 +1,4 @@
-"""The log: a line for each record on stderr, for people or as JSON, with the request that it belongs to."""
+"""Logging to stderr as text or JSON, with the id of the request."""
 
 import json
 import logging
@@ -8,9 +8,9 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 
 REQUEST_ID: ContextVar[str | None] = ContextVar("REQUEST_ID", default=None)
-"""The id of the request that is handled; None outside of requests."""
+"""Id of the current request; None outside of requests."""
 
-# Whatever ends a line or moves a terminal's cursor: a client must not be able to write lines of its own.
+# Line ends and terminal control characters: a client must not be able to forge log lines.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -18,7 +18,7 @@ _encode = json.JSONEncoder(default=str).encode  # json.dumps would make an encod
 
 
 class RequestIdFilter(logging.Filter):
-    """Gives every record the id of its request as ``request_id``."""
+    """Adds the id of the request to every record as ``request_id``."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = REQUEST_ID.get()
@@ -54,7 +54,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """An object a line; what a record brings as ``fields`` stands beside the message."""
+    """One JSON object per line, with the record's ``fields`` beside the message."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields: Mapping[str, object] = getattr(record, "fields", {})
@@ -76,7 +76,7 @@ FORMATTERS: Mapping[str, type[logging.Formatter]] = {"text": TextFormatter, "jso
 
 
 def configure(level: str, form: str) -> None:
-    """Write what is at least as severe as *level* to stderr, in one of :data:`FORMATTERS`."""
+    """Log records of *level* and above to stderr, formatted by one of :data:`FORMATTERS`."""
     handler = logging.StreamHandler()
     handler.setFormatter(FORMATTERS[form]())
     handler.addFilter(RequestIdFilter())
@@ -85,7 +85,7 @@ def configure(level: str, form: str) -> None:
 
 
 def set_level(level: str) -> None:
-    """From now on, write what is at least as severe as *level*."""
+    """Change the minimum level of log records."""
     severity = logging.getLevelNamesMapping()[level]
     logging.getLogger("bodhi").setLevel(severity)
     # aiosqlite's DEBUG lines hold every statement with its values.

@@ -1,7 +1,7 @@
-"""PostgreSQL URLs, read once: the driver is given what was read here, never the URL.
+"""Parser for PostgreSQL URLs; the driver receives the parsed parts, never the URL.
 
-Readers of such URLs differ in where a user name, a password and a host end. A second reading could take a part of a
-password for a host, ask a name server for it, and show it in an error.
+Parsers differ in where a user name, a password and a host end. A second parser could mistake a part of a password for
+a host, look it up in DNS, and show it in an error.
 """
 
 import os
@@ -19,7 +19,7 @@ Host = tuple[str | None, int | None]  # None: the driver's default
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PostgresUrl:
-    """Where a PostgreSQL database is, and who connects to it; None stands for the driver's default.
+    """Address and credentials of a PostgreSQL database; None is the driver's default.
 
     Defaults come from a service file, the environment (``PGHOST``, ``PGUSER``, ``PGPASSWORD`` and so on) and a password
     file, as in libpq.
@@ -32,9 +32,9 @@ class PostgresUrl:
     parameters: Mapping[str, str]  # all others: TLS, the driver's own, and settings of the server
 
     def arguments(self, host: Host) -> dict[str, object]:
-        """What ``asyncpg.connect`` is given for one of *hosts*.
+        """Return the arguments of ``asyncpg.connect`` for one of *hosts*.
 
-        It takes some parameters, those of TLS, in a URL only: they make up one that names nobody and no host.
+        asyncpg accepts TLS parameters in a DSN only, so they are passed in one without user and host.
         """
         query = urlencode(self.parameters)
         return {
@@ -60,7 +60,7 @@ def find_unusable_file(parameters: Mapping[str, str]) -> str | None:
 
 
 def split_authority(rest: str) -> tuple[str, str]:
-    """Of what follows ``//``: the user, password and hosts, and what begins with the first slash or question mark."""
+    """Split what follows ``//`` into authority (credentials and hosts) and the rest from the first ``/`` or ``?``."""
     authority = re.split("[/?]", rest, maxsplit=1)[0]
     return authority, rest[len(authority) :]
 
@@ -71,7 +71,7 @@ def may_hold_password(user: str) -> bool:
 
 
 def read_postgres_url(url: str) -> PostgresUrl:
-    """What *url* says; raises :exc:`ValueError` with a phrase that says what is wrong and repeats no part of it."""
+    """Parse *url*; raise :exc:`ValueError` with a phrase that says what is wrong and repeats no part of it."""
     rest = url.strip().partition(":")[2]
     if not rest.startswith("//"):
         raise ValueError("has no // after the scheme")

@@ -1,4 +1,4 @@
-"""The same work wanted by several at once, done once."""
+"""Deduplication of concurrent calls."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
@@ -8,19 +8,19 @@ Result = TypeVar("Result")
 
 
 class SingleFlight(Generic[Result]):
-    """Work that runs once for each key at a time; whoever asks meanwhile gets the same result, or the same error."""
+    """Runs one call per key at a time; concurrent callers share its result or error."""
 
     def __init__(self) -> None:
         self._flights: dict[Hashable, asyncio.Task[Result]] = {}
         self._tasks: set[asyncio.Task[Result]] = set()
 
     async def __call__(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-        """The result of the work under way for *key*, which is begun if there is none."""
-        # Shielded: who goes away must not take the work from the others.
+        """Return the result of the running call for *key*, starting *work* if there is none."""
+        # Shielded: a cancelled caller must not cancel the call for the others.
         return await asyncio.shield(self.start(key, work))
 
     def start(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, Result]]) -> "asyncio.Task[Result]":
-        """The work for *key*, going on by itself."""
+        """Return the running task for *key*, starting *work* if there is none."""
         task = self._flights.get(key)
         if task is None:
             task = self._flights[key] = asyncio.get_running_loop().create_task(work())
@@ -30,20 +30,20 @@ class SingleFlight(Generic[Result]):
 
     @property
     def is_busy(self) -> bool:
-        """Whether there is work under way that one can join."""
+        """Whether a call is running that others can join."""
         return bool(self._flights)
 
     def part(self) -> None:
-        """Nobody joins the work that is under way now: who asks from here on begins anew."""
+        """Detach running calls: later callers start a new one."""
         self._flights.clear()
 
     async def finish(self, limit_seconds: float) -> None:
-        """Wait until the work under way is done, for *limit_seconds* at most."""
+        """Wait for running calls, for at most *limit_seconds*."""
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=limit_seconds)
 
     async def close(self) -> None:
-        """End all work under way."""
+        """Cancel running calls."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -53,4 +53,4 @@ class SingleFlight(Generic[Result]):
         if self._flights.get(key) is task:
             del self._flights[key]
         if not task.cancelled():
-            task.exception()  # seen, so that asyncio does not report an error that nobody waited for
+            task.exception()  # retrieve it, or asyncio reports an unhandled exception

@@ -1,7 +1,7 @@
-"""Spans of OpenTelemetry for requests, statements and provider calls, where ``bodhi-sessions[otel]`` is installed.
+"""OpenTelemetry spans for requests, statements and provider calls, if ``bodhi-sessions[otel]`` is installed.
 
-They go to the tracer provider that the process has, such as ``opentelemetry-instrument`` sets up. No span holds an id,
-a token, a parameter of a statement, or the text of an exception, which may repeat one.
+They use the process's tracer provider, such as ``opentelemetry-instrument`` sets up. No span contains an id, a token,
+a statement parameter, or the text of an exception, which may repeat one.
 """
 
 from collections.abc import Coroutine, Iterator, Mapping
@@ -25,13 +25,13 @@ Call = Coroutine[Any, Any, Answer]
 
 
 class SpanLike(Protocol):
-    """What can be said about a span while it lasts."""
+    """The part of a span that bodhi uses."""
 
     def update_name(self, name: str) -> None:
-        """Call it something else."""
+        """Rename the span."""
 
     def set_attribute(self, key: str, value: str | int) -> None:
-        """Say something about it."""
+        """Set an attribute."""
 
 
 Spanning = AbstractContextManager[SpanLike | None]
@@ -43,14 +43,14 @@ if IS_INSTALLED:
     class _FindTracer:
         """Finds the process's tracer; one that is set up later is found within a second.
 
-        To ask for it at each call costs a tenth of a statement as long as there is none.
+        Looking it up at each call would cost a tenth of a statement while there is none.
         """
 
         def __init__(self) -> None:
             self._none_until = 0.0
 
         def __call__(self) -> trace.Tracer | None:
-            """What makes spans; None while they would go nowhere, which then costs next to nothing."""
+            """Return the tracer, or None if no tracer provider is set up, so that tracing costs nothing."""
             now = monotonic()
             if now < self._none_until:
                 return None
@@ -73,7 +73,7 @@ if IS_INSTALLED:
         parent: Context | None = None,
     ) -> Iterator[SpanLike]:
         span = tracer.start_span(name, parent, kind, dict(attributes))
-        # Neither would leave out what the exception says.
+        # Both would record the exception's text.
         with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
             try:
                 yield span
@@ -86,7 +86,7 @@ if IS_INSTALLED:
     _tracer = _FindTracer()
 
     def request_span(headers: Mapping[str, str], method: str) -> Spanning:
-        """A span around a request, within the trace that its *headers* name; to be given the name of its route."""
+        """Return a span around a request, in the trace of its *headers*; rename it to the route later."""
         tracer = _tracer()
         if tracer is None:
             return _NOTHING
@@ -94,7 +94,7 @@ if IS_INSTALLED:
         return _span(tracer, method, trace.SpanKind.SERVER, attributes, propagate.extract(headers))
 
     def provider_span(what: str) -> Spanning:
-        """A span around a call of the identity provider."""
+        """Return a span around a call of the identity provider."""
         tracer = _tracer()
         if tracer is None:
             return _NOTHING

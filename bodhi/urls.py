@@ -1,4 +1,4 @@
-"""URLs and hosts: which database a URL names, whether its form is known, how it may be shown; which hosts are local."""
+"""Database URLs (dialect, validation, masking) and loopback hosts."""
 
 import ipaddress
 import re
@@ -10,7 +10,7 @@ from bodhi.postgres_urls import may_hold_password, read_postgres_url, split_auth
 
 SQLITE_FORMS = "write sqlite:relative.db, sqlite:/absolute/path, sqlite:///absolute/path or sqlite::memory:"
 MASK = "***"
-# Parameters whose values may be shown; any other may be a password under a name that is misspelt.
+# Parameters whose values are not masked; any other may be a password under a misspelt name.
 _SHOWN = re.compile(
     "application_name|connect_timeout|database|dbname|host|options|port|search_path|service"
     "|sslcert|sslmode|sslnegotiation|sslrootcert|target_session_attrs"
@@ -24,7 +24,7 @@ class BadDatabaseUrl(ConfigurationError):
 
 
 def dialect_of(url: str) -> str:
-    """``sqlite`` or ``postgres``, by the scheme of *url*; raises :exc:`BadDatabaseUrl` for any other, or a bad form."""
+    """Return ``sqlite`` or ``postgres``, by the scheme of *url*; raise :exc:`BadDatabaseUrl` if it is invalid."""
     try:
         check_database_url(url)
     except ValueError as error:
@@ -33,7 +33,7 @@ def dialect_of(url: str) -> str:
 
 
 def sqlite_path(url: str) -> str:
-    """The file that a ``sqlite:`` URL names, or ``:memory:``."""
+    """Return the file named by a ``sqlite:`` URL, or ``:memory:``."""
     path = unquote(url.partition(":")[2])
     return path.removeprefix("//")
 
@@ -44,12 +44,12 @@ def is_postgres(url: str) -> bool:
 
 
 def is_memory(url: str) -> bool:
-    """Whether *url* names an SQLite database in memory, which only one process can see."""
+    """Whether *url* names an SQLite database in memory, visible to one process only."""
     return scheme_of(url) == "sqlite" and unquote(url.partition(":")[2]) == ":memory:"
 
 
 def is_loopback(host: str) -> bool:
-    """Whether *host*, a name or an IP address without brackets, is this machine and nobody else."""
+    """Whether *host*, a name or an IP address without brackets, is a loopback address."""
     name = host.lower().rstrip(".")
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -60,20 +60,20 @@ def is_loopback(host: str) -> bool:
 
 
 def sqlite_url(path: Path) -> str:
-    """The URL of the SQLite database in the file *path*."""
+    """Return the URL of the SQLite database in the file *path*."""
     # Drivers decode percent escapes, and a ? or # would end the path.
     return "sqlite:" + re.sub("[%?#]", lambda match: quote(match[0]), str(path))
 
 
 def scheme_of(url: str) -> str:
-    """What stands before the first colon, in lower case."""
+    """Return the scheme of *url* in lower case."""
     return url.partition(":")[0].lower()
 
 
 def check_database_url(url: str) -> None:
-    """Nothing, when *url* has one of the forms that bodhi can open.
+    """Raise :exc:`ValueError` if bodhi cannot open *url*.
 
-    Raises :exc:`ValueError` with a phrase that says what is wrong and repeats no part of the URL.
+    The message says what is wrong and repeats no part of the URL.
     """
     if scheme_of(url) == "sqlite":
         _check_sqlite(url.partition(":")[2])
@@ -84,10 +84,9 @@ def check_database_url(url: str) -> None:
 
 
 def mask_url(url: str) -> str:
-    """*url* as it may be shown: every password in it is ``***``.
+    """Return *url* with every password replaced by ``***``.
 
-    Refused URLs are shown too. Where the credentials end is certain in a URL alone that can be read without its
-    password, so of any other nothing but the scheme is left.
+    Invalid URLs are masked too: if the end of the credentials is uncertain, only the scheme is kept.
     """
     scheme, slashes, rest = url.partition("://")
     if slashes and scheme_of(url) in {"http", "https"} and not re.search("[@?#]", rest):

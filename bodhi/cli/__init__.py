@@ -1,4 +1,4 @@
-"""The command line: finds the command, and turns errors into lines on stderr and an exit status."""
+"""Entry point of the command line: command lookup, and errors as lines on stderr and an exit status."""
 
 import importlib
 import io
@@ -12,7 +12,7 @@ import bodhi
 from bodhi.cli.command_line import CommandLine, warn
 from bodhi.errors import BodhiError, ConfigurationError
 
-# Name: where the command is, and its line in the help; a command is imported when it is called for.
+# Name: location of the command and its line in the help; a command is imported when it is run.
 COMMANDS = {
     "serve": ("bodhi.cli.serve:serve", "Serve until a signal says to end."),
     "config": ("bodhi.cli.config:config", "Show and export settings, make keys."),
@@ -30,14 +30,14 @@ INTERRUPTED = 130  # what a shell reports for SIGINT
 
 
 class LazyGroup(click.Group):
-    """Commands by their place in the table: the help of one does not import the others."""
+    """Commands imported on demand: the help of one does not import the others."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the order of the table."""
+        """Return the names, in the order of the table."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, imported, or None."""
+        """Import and return the command, or None."""
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
@@ -47,14 +47,14 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command, or an error that names those of the table that are like it."""
+        """Resolve the command; the error for an unknown one suggests similar names."""
         try:
             return super().resolve_command(ctx, args)
         except click.NoSuchCommand as error:
             raise click.NoSuchCommand(error.command_name, possibilities=COMMANDS, ctx=ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of commands, from the table alone."""
+        """Write the list of commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
@@ -65,7 +65,7 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
         ctx.exit()
 
 
-def _remember(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> None:
+def _store_settings(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> None:
     command_line = ctx.ensure_object(CommandLine)
     for text in values:
         name, equals, value = text.partition("=")
@@ -82,7 +82,7 @@ def _remember(ctx: click.Context, param: click.Parameter, values: tuple[str, ...
     multiple=True,
     expose_value=False,
     is_eager=True,
-    callback=_remember,
+    callback=_store_settings,
     help="Set any setting, whatever other sources say; may be repeated.",
 )
 @click.option(
@@ -93,7 +93,7 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status of the command that *arguments* (``sys.argv`` when None) call for."""
+    """Run the command in *arguments* (default: ``sys.argv``) and return its exit status."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that this terminal cannot show ends no command
     try:
@@ -102,16 +102,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except click.ClickException as error:
-        return _complain(_message_of(error), error.exit_code)
+        return _print_error(_message_of(error), error.exit_code)
     except ConfigurationError as error:
         warn(error.warnings)
-        return _complain(str(error), error.exit_status)
+        return _print_error(str(error), error.exit_status)
     except BodhiError as error:
-        return _complain(str(error), error.exit_status)
+        return _print_error(str(error), error.exit_status)
     except click.Abort:
         return INTERRUPTED
     except OSError as error:
-        return _cut_short(error)
+        return _output_failed(error)
     return status if isinstance(status, int) else 0
 
 
@@ -121,14 +121,13 @@ def _message_of(error: click.ClickException) -> str:
     return " ".join(error.format_message().split())
 
 
-def _cut_short(error: OSError) -> int:
-    # Whoever read the output has gone, or there is no room for it. Without this the interpreter would complain once
-    # more when it ends.
+def _output_failed(error: OSError) -> int:
+    # The reader has closed the pipe, or the disk is full. Without this, the interpreter reports the error again at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 1 if isinstance(error, BrokenPipeError) else _complain(error.strerror or str(error), 1)
+    return 1 if isinstance(error, BrokenPipeError) else _print_error(error.strerror or str(error), 1)
 
 
-def _complain(message: str, exit_status: int) -> int:
+def _print_error(message: str, exit_status: int) -> int:
     for line in message.splitlines():
         click.echo(f"bodhi: error: {line}", err=True)
     return exit_status

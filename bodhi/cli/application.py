@@ -1,4 +1,4 @@
-"""The application's database, for the commands that look into it."""
+"""Access to the application's database for commands."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ Answer = TypeVar("Answer")
 
 
 def in_application(settings: Settings, work: Callable[[Database], Awaitable[Answer]]) -> Answer:
-    """What *work* answers on the application's database. The schema is checked, not changed."""
+    """Run *work* on the application's database and return its result. The schema is checked, not changed."""
     from bodhi.server.app import application_database, application_database_faults
 
     async def run() -> Answer:

@@ -1,4 +1,4 @@
-"""What ``bodhi doctor`` looks at, one thing after the other. Nothing here changes anything."""
+"""Checks of ``bodhi doctor``; all of them are read-only."""
 
 import asyncio
 import stat
@@ -42,7 +42,7 @@ State = Literal["ok", "warning", "fault"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found, and what to do where it is not well."""
+    """Result of a check, and what to do about it."""
 
     check: str
     state: State
@@ -51,7 +51,7 @@ class Finding:
 
 
 def findings_about(given: Mapping[str, str]) -> Iterator[Finding]:
-    """Everything that is found; *given* are the settings of the command line."""
+    """Yield all findings; *given* are the settings of the command line."""
     try:
         resolution = resolve_settings(given)
     except ConfigurationError as error:
@@ -74,7 +74,7 @@ def findings_about(given: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _files(settings: Settings) -> Iterator[Finding]:
-    """Whether other users of the machine can read what is nobody else's."""
+    """Check that other users of the machine have no access to files with secrets."""
     files = [settings.home / FILE_NAME]
     for url in dict.fromkeys((settings.session_db_url, settings.database_url)):
         if dialect_of(url) == "sqlite":
@@ -89,7 +89,7 @@ def _files(settings: Settings) -> Iterator[Finding]:
 
 
 def _database(part: Part, *, will_migrate: bool) -> Iterator[Finding]:
-    """Whether the part's database answers, has the schema and the time."""
+    """Check that the database is reachable, its schema current and its clock right."""
     check = f"{part.name} database"
     if is_absent_file(part.url):
         yield Finding(check, "warning", f"{mask_url(part.url)} is not there", f"the server makes it, or {MIGRATE}")
@@ -110,34 +110,34 @@ def _database(part: Part, *, will_migrate: bool) -> Iterator[Finding]:
 
 
 def _schema(check: str, part: Part, status: SchemaStatus, *, will_migrate: bool) -> Finding:
-    told = f"{mask_url(part.url)} answers; its schema is at version {status.applied} of {status.known}"
+    message = f"{mask_url(part.url)} answers; its schema is at version {status.applied} of {status.known}"
     if status.is_current:
-        return Finding(check, "ok", told)
+        return Finding(check, "ok", message)
     if status.applied > status.known:
-        return Finding(check, "fault", told, "it belongs to a newer bodhi: install that, or use another database")
+        return Finding(check, "fault", message, "it belongs to a newer bodhi: install that, or use another database")
     if will_migrate:
-        return Finding(check, "warning", told, f"the server brings it up to date, or {MIGRATE}")
-    return Finding(check, "fault", told, MIGRATE)
+        return Finding(check, "warning", message, f"the server brings it up to date, or {MIGRATE}")
+    return Finding(check, "fault", message, MIGRATE)
 
 
 async def _clock(check: str, database: Database) -> Finding:
-    asked_at = time.time()
+    started_at = time.time()
     row = await database.maybe("read_clock", now=None)
     answered_at = time.time()
     now = row["now"] / 1000 if row else answered_at
-    # It was read at some time in between.
-    apart = max(asked_at - now, now - answered_at, 0.0)
-    told = f"its clock and this machine's are {apart:.1f} s apart"
+    # The database read its clock between the two times.
+    apart = max(started_at - now, now - answered_at, 0.0)
+    message = f"its clock and this machine's are {apart:.1f} s apart"
     if apart > CLOCK_FAULT_SECONDS:
-        return Finding(check, "fault", told, NTP)
-    return Finding(check, "warning", told, NTP) if apart > CLOCK_WARNING_SECONDS else Finding(check, "ok", told)
+        return Finding(check, "fault", message, NTP)
+    return Finding(check, "warning", message, NTP) if apart > CLOCK_WARNING_SECONDS else Finding(check, "ok", message)
 
 
 def _keys(settings: Settings, *, is_usable: bool) -> Iterator[Finding]:
-    """Whether the sessions can be read; a sample of them."""
+    """Check that a sample of sessions can be decrypted."""
     if not settings.encryption_keys and not (settings.home / FILE_NAME).exists():
-        told = f"there is neither BODHI_ENCRYPTION_KEY nor the key file {settings.home / FILE_NAME}"
-        yield Finding("keys", "warning", told, KEY_FILE)
+        message = f"there is neither BODHI_ENCRYPTION_KEY nor the key file {settings.home / FILE_NAME}"
+        yield Finding("keys", "warning", message, KEY_FILE)
         return
     try:
         keyed = with_encryption_keys(settings)
@@ -165,17 +165,17 @@ async def _sample(settings: Settings) -> tuple[Counter[OpenedBy], int]:
 def _sampled(found: Counter[OpenedBy]) -> Iterator[Finding]:
     seen = sum(found.values())
 
-    def told(number: int) -> str:
+    def count_of(number: int) -> str:
         return f"{number} of {seen} session{'' if seen == 1 else 's'} {'is' if number == 1 else 'are'}"
 
     if found["unknown"]:
-        message = f"{told(found['unknown'])} encrypted with a key that is not configured"
+        message = f"{count_of(found['unknown'])} encrypted with a key that is not configured"
         yield Finding("keys", "fault", message, OLD_KEY)
     if found["damaged"]:
         advice = "nothing: each is set aside when its browser comes"
-        yield Finding("keys", "warning", f"{told(found['damaged'])} damaged", advice)
+        yield Finding("keys", "warning", f"{count_of(found['damaged'])} damaged", advice)
     if found["older"]:
-        yield Finding("keys", "warning", f"{told(found['older'])} encrypted with an older key", REKEY)
+        yield Finding("keys", "warning", f"{count_of(found['older'])} encrypted with an older key", REKEY)
     if not seen:
         yield Finding("keys", "ok", "there is no session that they could be tried on")
     elif found["newest"] + found["older_format"] == seen:
@@ -184,13 +184,13 @@ def _sampled(found: Counter[OpenedBy]) -> Iterator[Finding]:
 
 
 def _format(found: Counter[OpenedBy], data_format: int) -> Iterator[Finding]:
-    """Whether sessions are bound to their owners and ends; see docs/how-to/upgrade.md."""
+    """Check that sessions have the newest format, which authenticates user and times; see docs/how-to/upgrade.md."""
     if data_format < NEWEST_FORMAT:
-        told = "sessions are written in the format of version 0.1.0, which does not protect their user and times"
-        yield Finding("keys", "warning", told, NEW_FORMAT)
+        message = "sessions are written in the format of version 0.1.0, which does not protect their user and times"
+        yield Finding("keys", "warning", message, NEW_FORMAT)
     elif found["older_format"]:
-        told = f"{found['older_format']} of {sum(found.values())} sessions looked at have an older format"
-        yield Finding("keys", "warning", told, REKEY_FORMAT)
+        message = f"{found['older_format']} of {sum(found.values())} sessions looked at have an older format"
+        yield Finding("keys", "warning", message, REKEY_FORMAT)
 
 
 async def _provider(settings: Settings) -> list[Finding]:
@@ -198,11 +198,11 @@ async def _provider(settings: Settings) -> list[Finding]:
         return [Finding("identity provider", "ok", "the server brings the development provider, for BODHI_DEV is set")]
     if settings.auth_issuer is None:
         return [Finding("identity provider", "warning", "none is set: nobody can log in", NO_ISSUER)]
-    return [finding async for finding in _asked_provider(settings, settings.auth_issuer)]
+    return [finding async for finding in _check_provider(settings, settings.auth_issuer)]
 
 
-async def _asked_provider(settings: Settings, issuer: str) -> AsyncIterator[Finding]:
-    """Whether the provider describes itself and gives the keys that it signs with."""
+async def _check_provider(settings: Settings, issuer: str) -> AsyncIterator[Finding]:
+    """Check the provider's discovery document and signing keys."""
     import aiohttp
 
     import bodhi

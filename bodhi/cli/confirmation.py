@@ -1,4 +1,4 @@
-"""The question before what cannot be undone."""
+"""Confirmation before irreversible operations."""
 
 import sys
 
@@ -7,12 +7,12 @@ import click
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
-def ask(question: str, *, is_answered: bool) -> None:
-    """Go on if the answer is yes, or *is_answered* by ``--yes``.
+def confirm(question: str, *, is_confirmed: bool) -> None:
+    """Return if the user confirms, or *is_confirmed* by ``--yes``.
 
-    The command ends with status 1 if the answer is no, and with 2 if nobody is there to be asked.
+    The command exits with status 1 if the user declines, and with 2 if stdin is not a terminal.
     """
-    if is_answered:
+    if is_confirmed:
         return
     if not sys.stdin.isatty():
         raise click.UsageError("this cannot be undone, and nobody is there to be asked: give --yes")

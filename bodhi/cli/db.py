@@ -1,4 +1,4 @@
-"""``bodhi db``: the schemas of the two databases, which may be one."""
+"""``bodhi db``: schemas of the session and the application database, which may be the same."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -16,16 +16,16 @@ from bodhi.settings import Settings, mask_url
 
 @dataclass(frozen=True)
 class Part:
-    """One part of the schema, and the database that it is in."""
+    """One part of the schema, and its database."""
 
     name: str
     url: str
     database: Database
-    faults: Callable[[], AbstractContextManager[None]]  # puts errors down to the setting that names the database
+    faults: Callable[[], AbstractContextManager[None]]  # names the setting of the database in errors
 
 
 def parts_of(settings: Settings) -> Iterator[Part]:
-    """Every part of the schema."""
+    """Yield every part of the schema."""
     from bodhi.server import app
 
     yield Part(
@@ -78,11 +78,11 @@ def status(command_line: CommandLine, as_json: bool) -> int:
         with part.faults():
             found.append((part, _status(part)))
     if as_json:
-        print_json([_told(part, schema) for part, schema in found])
+        print_json([_json_status(part, schema) for part, schema in found])
     else:
         for part, schema in found:
-            told = f"{schema.part} schema is at version {schema.applied} of {schema.known}: {_state(schema)}"
-            click.echo(f"{mask_url(part.url)}: {told}")
+            message = f"{schema.part} schema is at version {schema.applied} of {schema.known}: {_state(schema)}"
+            click.echo(f"{mask_url(part.url)}: {message}")
     return 0 if all(schema.is_current for _, schema in found) else 1
 
 
@@ -96,7 +96,7 @@ def _status(part: Part) -> SchemaStatus:
     return asyncio.run(run())
 
 
-def _told(part: Part, schema: SchemaStatus) -> dict[str, object]:
+def _json_status(part: Part, schema: SchemaStatus) -> dict[str, object]:
     return {
         "database": mask_url(part.url),
         "part": schema.part,

@@ -1,4 +1,4 @@
-"""``bodhi doctor``: what keeps a server from working, and what to do about it."""
+"""``bodhi doctor``: problems of a server, and what to do about them."""
 
 from dataclasses import asdict
 
@@ -22,13 +22,13 @@ def doctor(command_line: CommandLine, as_json: bool) -> int:
     for finding in findings_about(command_line.given):
         findings.append(finding)
         if not as_json:
-            _show(finding)  # as soon as it is known: some checks wait for what does not answer
+            _print_finding(finding)  # as soon as it is known: some checks wait for what does not answer
     if as_json:
         print_json([asdict(finding) for finding in findings])
     return 1 if any(finding.state == "fault" for finding in findings) else 0
 
 
-def _show(finding: Finding) -> None:
+def _print_finding(finding: Finding) -> None:
     click.echo(f"{finding.state:8} {finding.check:21} {finding.message}")
     if finding.advice is not None:
         click.echo(f"{'':8} {'':21} -> {finding.advice}")

@@ -1,4 +1,4 @@
-"""Output of commands: tables for people, JSON for programs."""
+"""Output of commands: tables, JSON, and progress."""
 
 import json
 import time
@@ -14,22 +14,22 @@ REPORT_SECONDS = 1.0  # between two lines of progress
 
 
 def print_json(value: object) -> None:
-    """*value* as indented JSON on stdout, in ASCII: names come from other people, and any terminal can show it."""
+    """Print *value* as indented JSON, in ASCII: user-supplied names cannot control the terminal."""
     click.echo(json.dumps(value, indent=2))
 
 
 def json_line(value: object) -> str:
-    """*value* as a line of JSON."""
+    """Return *value* as a line of JSON."""
     return f"{_encode(value)}\n"
 
 
 def print_json_line(value: object) -> None:
-    """*value* as a line of JSON on stdout: what programs read line by line."""
+    """Print *value* as a line of JSON (JSON Lines)."""
     click.echo(json_line(value), nl=False)
 
 
 def plain(text: str) -> str:
-    """*text* without what would move a terminal's cursor: names come from other people."""
+    """Return *text* without terminal control characters: names are user-supplied."""
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
@@ -44,7 +44,7 @@ def json_time(moment: datetime | None) -> str | None:
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str | None]]) -> None:
-    """Columns as wide as their widest cell, ``-`` for None; nothing is cut off, so that it can be searched."""
+    """Print a table, ``-`` for None; cells are never truncated, so that the output can be searched."""
     cells = [list(head), *([plain(cell) if cell is not None else "-" for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
@@ -53,9 +53,9 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[str | None]]) -> No
 
 
 class Progress:
-    """Lines on stderr about what takes long, one in a second at most, with how many came in a second.
+    """Progress lines on stderr, at most one per second, with the rate.
 
-    *line* makes one of what is told, and *share* what part of the whole that is, where it can be known.
+    *line* formats the arguments of :meth:`report`, and *share* returns the completed fraction, if known.
     """
 
     def __init__(self, line: Callable[..., str], *, share: Callable[..., float] | None = None) -> None:
@@ -63,8 +63,8 @@ class Progress:
         self._share = share
         self._began = self._told_at = time.monotonic()
 
-    def tell(self, sessions: int, *more: Any) -> None:
-        """Tell how many *sessions* were looked at so far, and *more*, if the last were told long enough ago."""
+    def report(self, sessions: int, *more: Any) -> None:
+        """Print how many *sessions* were processed so far, and *more*, unless the last line is recent."""
         now = time.monotonic()
         if now - self._told_at < REPORT_SECONDS:
             return

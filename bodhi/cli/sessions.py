@@ -1,4 +1,4 @@
-"""``bodhi sessions``: what an operator does with all sessions."""
+"""``bodhi sessions``: list, end and maintain sessions."""
 
 import asyncio
 import sys
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from bodhi import logs
-from bodhi.cli.asking import ask, yes_option
 from bodhi.cli.command_line import BY, CommandLine
+from bodhi.cli.confirmation import confirm, yes_option
 from bodhi.cli.db import is_absent_file
 from bodhi.cli.output import Progress, json_line, json_time, plain, print_json_line, print_table, time_of
 from bodhi.cli.sessions_move import copy, import_
@@ -62,7 +62,7 @@ def list_sessions(command_line: CommandLine, user: str | None, limit: int, after
 
     With --json each session is a line, whose "cursor" is what --after goes on with.
     """
-    page = _run(command_line, lambda service: _listed(service, user, limit, after))
+    page = _run(command_line, lambda service: _fetch_page(service, user, limit, after))
     if as_json:
         for info in page.sessions:
             print_json_line(_entry(info, by_user=user is not None))
@@ -75,7 +75,9 @@ def list_sessions(command_line: CommandLine, user: str | None, limit: int, after
         _print_no_sessions(user)
 
 
-async def _listed(service: "DefaultSessionService", user: str | None, limit: int, after: str | None) -> "SessionPage":
+async def _fetch_page(
+    service: "DefaultSessionService", user: str | None, limit: int, after: str | None
+) -> "SessionPage":
     try:
         return await service.list_page(user_id=user, after=after, limit=limit)
     except ValueError as error:
@@ -130,7 +132,7 @@ async def _dump(service: "DefaultSessionService", as_json: bool) -> None:
         else:
             out.write(f"{handle}  {plain(user_id) if user_id is not None else '-'}\n")
         dumped += 1
-        progress.tell(dumped, handle)
+        progress.report(dumped, handle)
     out.flush()
 
 
@@ -145,7 +147,7 @@ async def _dump(service: "DefaultSessionService", as_json: bool) -> None:
 @click.pass_obj
 def revoke(command_line: CommandLine, handle: str, yes: bool, as_json: bool) -> int:
     """End the session with this handle. The exit status is 1 if there is no such live session."""
-    ask(f"End the session {plain(handle)}?", is_answered=yes)
+    confirm(f"End the session {plain(handle)}?", is_confirmed=yes)
     revoked = _run(command_line, lambda service: service.revoke_session(handle, by=BY), is_logged=True)
     _print_ended(int(revoked), as_json)
     return 0 if revoked else 1
@@ -164,8 +166,8 @@ def clear(command_line: CommandLine, user: str | None, everybody: bool, yes: boo
     """
     if (user is None) is not everybody:
         raise click.UsageError("give --user or --all, and not both")
-    whose = "everybody" if user is None else plain(user)
-    ask(f"End all sessions of {whose}?", is_answered=yes)
+    target = "everybody" if user is None else plain(user)
+    confirm(f"End all sessions of {target}?", is_confirmed=yes)
     ended = _run(
         command_line,
         lambda service: (
@@ -181,7 +183,7 @@ def clear(command_line: CommandLine, user: str | None, everybody: bool, yes: boo
 
 
 def _print_no_sessions(user: str) -> None:
-    """So that nobody takes a name, which is no user id, for one whose sessions have ended."""
+    """Explain an empty result: the argument may be a name, not a user id."""
     hint = "user ids are in the list that `users list` prints"
     click.echo(f"no live session of the user id '{plain(user)}'; {hint}", err=True)
 
@@ -243,7 +245,7 @@ async def _rekey(service: "DefaultSessionService", *, newest_format: bool) -> tu
     sums = 0, 0, 0
     async for sums in service.rekey():
         rekeyed, seen, _ = sums
-        progress.tell(seen, rekeyed)
+        progress.report(seen, rekeyed)
     return sums
 
 
@@ -253,9 +255,9 @@ def _run(
     *,
     is_logged: bool = False,
 ) -> Answer:
-    """What *work* answers, on the service that the settings describe, without anything in the background.
+    """Run *work* on the configured service without background tasks, and return its result.
 
-    With *is_logged* the log goes to stderr, as a server's does: sessions that end are told there.
+    With *is_logged*, the log with the audit records of ended sessions goes to stderr, as a server's does.
     """
     from bodhi.server.app import session_database_faults, session_service
 

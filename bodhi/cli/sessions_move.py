@@ -1,4 +1,4 @@
-"""``bodhi sessions copy`` and ``bodhi sessions import``: sessions that move here from elsewhere."""
+"""``bodhi sessions copy`` and ``bodhi sessions import``."""
 
 import asyncio
 import os
@@ -41,14 +41,14 @@ if TYPE_CHECKING:
 PAUSE_SECONDS = 1.0  # between two passes at least
 LIMIT_SECONDS = 30.0  # for a page
 LAST_PASSES = 10  # of a source that should have come to rest
-NOT_TOLD = {"others", "reached"}  # of a tally, with --json
+INTERNAL_FIELDS = {"others", "reached"}  # of a tally, with --json
 
 json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Read and count; write nothing.")
 
 
 class StillChanging(BodhiError):
-    """The source went on changing after the copy was told to end: end the old server first, then the copy."""
+    """The source went on changing after the copy was stop to end: end the old server first, then the copy."""
 
 
 @click.command(short_help="Copy live sessions to another database.")
@@ -91,7 +91,7 @@ def copy(  # noqa: PLR0917 - click passes them by name
     if tally.others:
         click.echo(f"bodhi: warning: {_others(tally.others)}", err=True)
     if as_json:
-        counts = {name: value for name, value in asdict(tally).items() if name not in NOT_TOLD}
+        counts = {name: value for name, value in asdict(tally).items() if name not in INTERNAL_FIELDS}
         print_json_line({**counts, "dry_run": dry_run})
     else:
         click.echo(f"{tally.read} read, {tally.written} {_written(dry_run)}, {tally.kept} kept, {tally.failed} failed")
@@ -123,22 +123,22 @@ def tower_sessions(command_line: CommandLine, source_url: str, dry_run: bool, as
     if as_json:
         print_json_line({**asdict(tally), "dry_run": dry_run})
     else:
-        told = {_written(dry_run) if name == "written" else name: count for name, count in asdict(tally).items()}
-        click.echo(", ".join(f"{count} {name}" for name, count in told.items()))
+        counts = {_written(dry_run) if name == "written" else name: count for name, count in asdict(tally).items()}
+        click.echo(", ".join(f"{count} {name}" for name, count in counts.items()))
 
 
 def same_database(source_url: str, target_url: str) -> bool:
-    """Whether two URLs are surely one database."""
+    """Return whether two URLs certainly name the same database."""
     if {dialect_of(source_url), dialect_of(target_url)} == {"sqlite"}:
         return Path(sqlite_path(source_url)).resolve() == Path(sqlite_path(target_url)).resolve()
     return source_url == target_url
 
 
 def _others(sessions: int) -> str:
-    whose = "1 session" if sessions == 1 else f"{sessions} sessions"
+    number = "1 session" if sessions == 1 else f"{sessions} sessions"
     stay = "stays" if sessions == 1 else "stay"
     return (
-        f"{whose} at the target did not come from another database, and {stay}; if you copy back, sessions that ended "
+        f"{number} at the target did not come from another database, and {stay}; if you copy back, sessions that ended "
         "meanwhile may be live there again: take a fresh database"
     )
 
@@ -157,7 +157,7 @@ def _failed(handle: str, reason: str) -> None:
 
 @contextmanager
 def _faults(option: str) -> Iterator[None]:
-    """Errors inside are put down to the option that names the database."""
+    """Prefix errors inside with the option that names the database."""
     try:
         yield
     except ConfigurationError as error:
@@ -176,11 +176,11 @@ async def _copy(
         with _faults("--to"):
             target = await stack.enter_async_context(_target(settings, target_url, dry_run=dry_run))
         transfer = Transfer(source, target, failed=_failed, reseal=reseal, writes=not dry_run, follows=follow)
-        return await (_followed(transfer) if follow else _pass(transfer, Tally(), dry_run=dry_run))
+        return await (_follow(transfer) if follow else _pass(transfer, Tally(), dry_run=dry_run))
 
 
 async def _pass(transfer: "Transfer", sums: "Tally", *, dry_run: bool = False) -> "Tally":
-    """What one pass did; it is added to *sums*, and also when the pass is broken off."""
+    """Run one pass and return its tally; it is added to *sums* even if the pass fails."""
     from bodhi.session import share_up_to
 
     so_far = partial(_so_far, dry_run=dry_run)
@@ -188,28 +188,28 @@ async def _pass(transfer: "Transfer", sums: "Tally", *, dry_run: bool = False) -
     tally = type(sums)()
     try:
         async for tally in transfer.run():
-            progress.tell(tally.read, tally.written, tally.reached)
+            progress.report(tally.read, tally.written, tally.reached)
     finally:
         sums.written += tally.written
         sums.ended += tally.ended
     return tally
 
 
-async def _followed(transfer: "Transfer") -> "Tally":
-    """What all passes together have written, beside what the last one saw."""
+async def _follow(transfer: "Transfer") -> "Tally":
+    """Run passes until a signal; return what all of them wrote and the last one read."""
     from bodhi.transfer.copy import Tally
 
-    told = _interrupted()
+    stop = _interrupted()
     sums = Tally()
     rest = 0
     was_quiet = False
     while rest < LAST_PASSES:
         began, clock = time.monotonic(), datetime.now().astimezone()
-        rest += told.is_set()  # this pass begins after the signal, and so after the source came to rest
+        rest += stop.is_set()  # this pass begins after the signal, and so after the source came to rest
         try:
             tally = await _pass(transfer, sums)
         except DatabaseUnavailable as error:
-            if told.is_set():
+            if stop.is_set():
                 raise
             click.echo(f"bodhi: warning: {error}; trying again", err=True)
         else:
@@ -219,31 +219,31 @@ async def _followed(transfer: "Transfer") -> "Tally":
             if rest and was_quiet:
                 tally.written, tally.ended = sums.written, sums.ended
                 return tally
-        await _pause(told, max(PAUSE_SECONDS, time.monotonic() - began))
+        await _pause(stop, max(PAUSE_SECONDS, time.monotonic() - began))
     raise StillChanging
 
 
 def _interrupted() -> asyncio.Event:
-    """Set by SIGTERM or SIGINT; the second of them ends at once."""
-    told = asyncio.Event()
+    """Return an event set by SIGTERM or SIGINT; a second signal ends at once."""
+    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def tell() -> None:
-        told.set()
+    def on_signal() -> None:
+        stop.set()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, tell)
-    return told
+        loop.add_signal_handler(number, on_signal)
+    return stop
 
 
-async def _pause(told: asyncio.Event, seconds: float) -> None:
-    if told.is_set():
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    if stop.is_set():
         return
     try:
         async with asyncio.timeout(seconds):
-            await told.wait()
+            await stop.wait()
     except TimeoutError:
         pass
 
@@ -271,7 +271,7 @@ async def _import(settings: Settings, source_url: str, target: Database, *, dry_
         progress = Progress(partial(_so_far, dry_run=dry_run))
         with _faults("--from"):
             async for tally in tower.run():
-                progress.tell(tally.read, tally.written)
+                progress.report(tally.read, tally.written)
         return tally
 
 
@@ -292,7 +292,7 @@ async def _target(settings: Settings, url: str, *, dry_run: bool) -> AsyncIterat
 
 @asynccontextmanager
 async def _migrated(database: Database, url: str, *, dry_run: bool) -> AsyncIterator[Database | None]:
-    """The database with its tables; None in a dry run where there are none."""
+    """Open the database and migrate it; yield None in a dry run if it has no tables."""
     if dialect_of(url) == "sqlite" and sqlite_path(url) == ":memory:":
         raise ConfigurationError("a database in memory would be gone when this command ends")
     if dry_run and is_absent_file(url):
@@ -346,9 +346,9 @@ def _reseal(settings: Settings, to_key: str) -> "Reseal":
 
 
 def keys_named(name: str) -> tuple[str, ...]:
-    """The keys in the environment variable or the file *name*; raises :exc:`ConfigurationError`.
+    """Read the keys in the environment variable or file *name*; raise :exc:`ConfigurationError`.
 
-    The name is never repeated: it may be a key, by mistake.
+    The name is never repeated in an error: it may be a key, by mistake.
     """
     text = os.environ.get(name) if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) else None
     if text is None:

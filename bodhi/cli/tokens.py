@@ -1,4 +1,4 @@
-"""``bodhi tokens``: the API tokens of all users."""
+"""``bodhi tokens``: list and disable API tokens."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -7,8 +7,8 @@ import click
 
 from bodhi import logs
 from bodhi.cli.application import in_application
-from bodhi.cli.asking import ask, yes_option
 from bodhi.cli.command_line import BY, CommandLine
+from bodhi.cli.confirmation import confirm, yes_option
 from bodhi.cli.output import json_time, plain, print_json_line, print_table, time_of
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def revoke(command_line: CommandLine, token_id: str, yes: bool, as_json: bool) -
     from bodhi.server.tokens.service import ApiTokens
 
     settings = command_line.resolve().settings
-    ask(f"Make the API token {plain(token_id)} inactive?", is_answered=yes)
+    confirm(f"Make the API token {plain(token_id)} inactive?", is_confirmed=yes)
     logs.configure(settings.log_level, settings.log_format)
     revoked = in_application(settings, lambda database: ApiTokens(database).disable(token_id, by=BY))
     if as_json:

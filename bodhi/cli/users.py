@@ -1,4 +1,4 @@
-"""``bodhi users``: the people who were seen here. Who has which role is the identity provider's to say."""
+"""``bodhi users``: users who have logged in here; their roles come from the identity provider."""
 
 import asyncio
 import shlex

@@ -1,1 +1,1 @@
-"""What the server is doing, in numbers: gathered where things happen, summed over processes, told to Prometheus."""
+"""Metrics of the server, summed over its processes, for Prometheus."""

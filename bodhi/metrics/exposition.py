@@ -1,4 +1,4 @@
-"""The numbers in the text format of Prometheus."""
+"""Metrics in the text format of Prometheus."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -24,7 +24,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A metric: its name without a suffix, what it says, its labels."""
+    """A metric: name without suffix, help, and labels."""
 
     name: str
     help: str
@@ -80,14 +80,14 @@ LIVE = Described("bodhi_sessions_live", "Live sessions in the database, as of at
 
 
 def exposition(snapshot: Snapshot, build: Mapping[str, str]) -> bytes:
-    """*snapshot* as Prometheus reads it; *build* says which program it is of."""
+    """Return *snapshot* in Prometheus's text format; *build* becomes the labels of ``bodhi_build_info``."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(snapshot, build))
     return generate_latest(registry)
 
 
 class _Collector:
-    """What prometheus-client asks for the metrics of one moment."""
+    """Collector that prometheus-client calls for one snapshot."""
 
     def __init__(self, snapshot: Snapshot, build: Mapping[str, str]) -> None:
         self._snapshot = snapshot

@@ -1,4 +1,4 @@
-"""How long requests took."""
+"""Histogram of request durations."""
 
 from bisect import bisect_left
 
@@ -8,17 +8,17 @@ Labels = tuple[str, str, str]
 
 
 class RequestTimes:
-    """A histogram for each route, method and class of status.
+    """Histograms by route, method and status class.
 
     Plain lists, since this runs in every request: a client library's histogram takes several times as long.
     """
 
     def __init__(self) -> None:
         self.by_labels: dict[Labels, list[float]] = {}
-        """A count for each of :data:`BOUNDS` and one for what took longer; at the end the seconds of all together."""
+        """A count per bucket of :data:`BOUNDS` and one above; the last item is the sum of seconds."""
 
     def observe(self, route: str, method: str, status: str, seconds: float) -> None:
-        """A request took *seconds*. *route* is a template and never a path, of which there is no end."""
+        """Count a request of *seconds*. *route* is a template: paths would make the number of series unbounded."""
         labels = route, method, status
         row = self.by_labels.get(labels)
         if row is None:

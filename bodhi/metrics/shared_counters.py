@@ -1,4 +1,4 @@
-"""Where the processes of a server put their numbers, so that any of them can tell the sum."""
+"""Counters in shared memory, so that every process of a server can return the sum."""
 
 import logging
 import mmap
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from bodhi.errors import BodhiError
-from bodhi.metrics.snapshot import LIVE_SECONDS, Snapshot, together
+from bodhi.metrics.snapshot import LIVE_SECONDS, Snapshot, merge_snapshots
 
 PUBLISH_SECONDS = 1.0
 FRESH_SECONDS = 5 * PUBLISH_SECONDS
@@ -23,10 +23,9 @@ log = logging.getLogger(__name__)
 
 
 class SharedCounters:
-    """A place for each process, in memory that they share because they are forked.
+    """One slot per process, in memory shared by fork.
 
-    A place outlives its process: whoever takes it over goes on from the counts that are there, so that a process that
-    dies, however it dies, loses no more than its last second, and nothing that was told before.
+    A slot survives its worker: the replacement resumes its counters, so a crash loses at most one second.
     """
 
     def __init__(self, places: int) -> None:
@@ -34,11 +33,11 @@ class SharedCounters:
         self._places = range(places)
 
     def take(self, place: int) -> "Slot":
-        """The place for this process alone. Its last holder has ended."""
+        """Return the slot of this process; its previous owner has ended."""
         return Slot(self, place)
 
     def read(self) -> Sequence[Snapshot]:
-        """What stands in all places."""
+        """Return the snapshots of all slots."""
         return [self._newest(place)[1] for place in self._places]
 
     def _newest(self, place: int) -> tuple[int, Snapshot]:
@@ -57,14 +56,14 @@ class SharedCounters:
         return (turn, data) if zlib.crc32(data) == checksum else (-1, b"")
 
     def _write(self, place: int, turn: int, data: bytes) -> None:
-        # The two halves in turns: who is killed while writing leaves the one before whole.
+        # The halves are written alternately: a process killed while writing leaves the previous one intact.
         start = (2 * place + turn % 2) * HALF
         self._memory[start + _HEAD.size : start + _HEAD.size + len(data)] = data
         _HEAD.pack_into(self._memory, start, turn, len(data), zlib.crc32(data))
 
 
 class Slot:
-    """One process's place on the board."""
+    """One process's slot."""
 
     def __init__(self, board: SharedCounters, place: int) -> None:
         self._board = board
@@ -73,7 +72,7 @@ class Slot:
         self._is_full = False
 
     def put(self, now: Snapshot) -> None:
-        """Tell the numbers of this process as they are *now*."""
+        """Publish the counters of this process."""
         data = msgspec.msgpack.encode(now.after(self._past))
         if len(data) > HALF - _HEAD.size:
             if not self._is_full:
@@ -84,6 +83,6 @@ class Slot:
         self._board._write(self._place, self._turn, data)
 
     def total(self, *, now: float | None = None) -> Snapshot:
-        """The sum over all places; *now* is seconds since 1970."""
+        """Return the sum over all slots; *now* is seconds since 1970."""
         now = time.time() if now is None else now
-        return together(self._board.read(), levels_since=now - FRESH_SECONDS, live_since=now - LIVE_SECONDS)
+        return merge_snapshots(self._board.read(), levels_since=now - FRESH_SECONDS, live_since=now - LIVE_SECONDS)

@@ -1,4 +1,4 @@
-"""The numbers of a process at one moment, and of several together."""
+"""Snapshot of a process's metrics, and the merge of several."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -11,32 +11,32 @@ Labels = tuple[str, ...]  # the metric's name, then the values of its labels
 
 
 class Live(NamedTuple):
-    """How many live sessions the database told, and when (seconds since 1970)."""
+    """Number of live sessions, and when it was counted (seconds since 1970)."""
 
-    asked_at: float
+    counted_at: float
     sessions: int
 
 
 class Snapshot(msgspec.Struct):
-    """Numbers by metric and labels."""
+    """Values by metric and labels."""
 
     taken_at: float = 0.0  # seconds since 1970
     counts: dict[Labels, float] = {}
     times: dict[Labels, list[float]] = {}  # rows of :class:`~bodhi.metrics.requests.RequestTimes`
-    levels: dict[Labels, float] = {}  # how it stands just now
+    levels: dict[Labels, float] = {}  # gauges
     live: Live | None = None
 
     def after(self, past: "Snapshot") -> "Snapshot":
-        """This with what was counted before it, in a process that is no more; its levels have gone with it."""
+        """Add the counts of *past*, a process that has ended; its gauges are dropped."""
         return msgspec.structs.replace(
             self, counts=_summed([past.counts, self.counts]), times=_rows_summed([past.times, self.times])
         )
 
 
-def together(snapshots: Iterable[Snapshot], *, levels_since: float, live_since: float) -> Snapshot:
-    """The sum over processes. A process that has told nothing since *levels_since* counts, but stands at nothing.
+def merge_snapshots(snapshots: Iterable[Snapshot], *, levels_since: float, live_since: float) -> Snapshot:
+    """Sum the snapshots of all processes; gauges older than *levels_since* are left out.
 
-    The number of live sessions is the newest that was asked for since *live_since*, or not known.
+    The number of live sessions is the newest counted since *live_since*, or None.
     """
     every = list(snapshots)
     fresh = [one for one in every if one.taken_at >= levels_since]
@@ -45,7 +45,7 @@ def together(snapshots: Iterable[Snapshot], *, levels_since: float, live_since: 
         counts=_summed(one.counts for one in every),
         times=_rows_summed(one.times for one in every),
         levels=_summed(one.levels for one in fresh),
-        live=max((one.live for one in every if one.live and one.live.asked_at > live_since), default=None),
+        live=max((one.live for one in every if one.live and one.live.counted_at > live_since), default=None),
     )
 
 

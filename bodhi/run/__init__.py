@@ -1,6 +1,6 @@
-"""The server: sockets, processes, signals and a graceful end.
+"""The server process: sockets, workers, signals and graceful shutdown.
 
-``python -m bodhi serve`` calls :func:`serve`. For gunicorn, :func:`application` is what it can load::
+``python -m bodhi serve`` calls :func:`serve`. gunicorn loads :func:`application`::
 
     gunicorn bodhi.run:application --worker-class aiohttp.GunicornWebWorker --bind localhost:1135 --workers 2
 """

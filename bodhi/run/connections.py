@@ -1,4 +1,4 @@
-"""How many connections a process takes, how they are accepted, and how long a request may take to arrive.
+"""Limits on connections: how many are open, how they are accepted, how long a request may take to arrive.
 
 asyncio's own server takes the listen backlog for the number of accepts in one turn of the loop, and logs a traceback
 for each of them that finds no free file descriptor. aiohttp waits an hour for the rest of a request. Together that
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Limits:
-    """What a process grants its clients; the defaults are those of the settings."""
+    """Connection limits of a process; the defaults are those of the settings."""
 
     connections: int = 8_192
     """Open connections at a time."""
@@ -41,7 +41,7 @@ class Limits:
 
     @classmethod
     def of(cls, settings: Settings) -> "Limits":
-        """The limits that *settings* ask for, as far as the limit of open files allows."""
+        """Return the limits in *settings*, reduced to what the limit of open files allows."""
         return cls(
             connections=raise_file_limit(settings.max_connections, RESERVED_FILES + 2 * settings.db_pool_size),
             head_seconds=settings.request_head_timeout_seconds,
@@ -53,7 +53,7 @@ DEFAULT_LIMITS = Limits()
 
 
 def raise_file_limit(connections: int, reserved: int) -> int:
-    """Raise the soft limit of open files for *connections* beside *reserved* other files; how many connections fit."""
+    """Raise the soft limit of open files and return how many of *connections* fit beside *reserved* files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = connections + reserved
     if soft != resource.RLIM_INFINITY and soft < needed:
@@ -69,10 +69,10 @@ def raise_file_limit(connections: int, reserved: int) -> int:
 
 
 class BoundedServer(web.Server):
-    """A server that closes connections whose requests do not arrive, and idle ones where it needs room for others."""
+    """A server that closes connections with overdue requests, and idle ones to accept others."""
 
     def __init__(self, made: web.Server, limits: Limits) -> None:
-        """*made* is what aiohttp would serve with."""
+        """Wrap *made*, the server that aiohttp created."""
         super().__init__(
             made.request_handler,
             request_factory=self._begin_request,
@@ -93,27 +93,26 @@ class BoundedServer(web.Server):
         return self._make(message, payload, protocol, *others)
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
-        """Count it."""
+        """Count the connection."""
         self.open += 1
         super().connection_made(handler, transport)
 
     def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
-        """Count it no more: its socket is closed, although its handler may still run."""
+        """Stop counting the connection: its socket is closed, although its handler may still run."""
         self.open -= 1
         super().connection_lost(handler, exc)
 
     def has_room(self, opening: int) -> bool:
-        """Whether a connection may be accepted beside *opening* others; if not, make room for later ones."""
+        """Return whether a connection may be accepted beside *opening* others; if not, make room."""
         if self.open + opening < self.limits.connections:
             return True
         self.make_room(f"{self.limits.connections} connections are open ({BODHI_MAX_CONNECTIONS})")
         return False
 
     def make_room(self, cause: str) -> None:
-        """Close a sixteenth of the connections: those between two requests, then those of requests that arrive.
+        """Close a sixteenth of the connections: first idle ones, then those with incomplete requests.
 
-        Never one whose request is complete. A sixteenth, for a search through all connections costs more than to
-        close one.
+        A connection with a complete request is never closed. Closing several at once amortizes the search.
         """
         ranked = [(connection.rank, number, connection) for number, connection in enumerate(self._bounded())]
         idle = [entry for entry in ranked if entry[0] is not None]
@@ -124,13 +123,13 @@ class BoundedServer(web.Server):
             log.warning("%s: closed %d without a complete request to accept others", cause, closed)
 
     def note_late(self) -> None:
-        """A connection is closed since its request did not arrive in time."""
+        """Count a connection closed because its request did not arrive in time."""
         if (closed := self._late.count(1)) is not None:
             settings = f"{BODHI_REQUEST_HEAD_TIMEOUT}, {BODHI_REQUEST_BODY_TIMEOUT}"
             log.info("closed %d connections whose request did not arrive in time (%s)", closed, settings)
 
     def close_idle(self) -> None:
-        """Close the connections that wait for a request."""
+        """Close connections without a request."""
         for connection in self._bounded():
             if connection.is_idle:
                 connection.force_close()  # close() alone would leave its transport open
@@ -140,7 +139,7 @@ class BoundedServer(web.Server):
 
 
 class BoundedConnection(RequestHandler):
-    """One connection, whose requests have to arrive in time."""
+    """A connection with time limits on the arrival of requests."""
 
     __slots__ = ("_arrival", "_arrives_by", "_server")
 
@@ -152,7 +151,7 @@ class BoundedConnection(RequestHandler):
 
     @property
     def is_idle(self) -> bool:
-        """Whether no request is under way; a part of its head may have arrived."""
+        """Whether no request is being handled; a part of its head may have arrived."""
         return self._waiter is not None and not self._waiter.done()
 
     @property
@@ -166,23 +165,23 @@ class BoundedConnection(RequestHandler):
         return 0.0 if self.is_idle and not self.transport.get_write_buffer_size() else None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for the first request."""
+        """Start the time limit of the first request."""
         super().connection_made(transport)
         self._expect(self._server.limits.head_seconds)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Wait no more."""
+        """Stop the time limit."""
         self._has_arrived()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Notice the beginning of a further request that does not arrive at once."""
+        """Start the time limit of a later request that arrives in parts."""
         super().data_received(data)
         if self._arrival is None and data and self.is_idle:
             self._expect(self._server.limits.head_seconds)
 
     def head_arrived(self, body: StreamReader) -> None:
-        """Wait for the body that follows, if any."""
+        """Start the time limit of the body, if there is one."""
         if self._arrival is not None:
             self._has_arrived()
         if not body.is_eof():
@@ -190,7 +189,7 @@ class BoundedConnection(RequestHandler):
             body.on_eof(self._has_arrived)
 
     def cut(self) -> None:
-        """Close it at once, whatever is not yet sent or read."""
+        """Close the connection at once, discarding unsent and unread data."""
         if self.transport is not None:
             self.transport.abort()
         self.force_close()
@@ -218,7 +217,7 @@ class BoundedRunner(web.AppRunner):
         self.limits = limits
 
     def bound(self, made: web.Server) -> BoundedServer:
-        """The server to use in place of the one that aiohttp made."""
+        """Return the server to use in place of aiohttp's."""
         return BoundedServer(made, self.limits)
 
     async def _make_server(self) -> BoundedServer:
@@ -226,7 +225,7 @@ class BoundedRunner(web.AppRunner):
 
 
 class Site(web.BaseSite):
-    """Accepts connections on a bound socket, a few in each turn of the event loop and none beyond the limit."""
+    """Accepts connections on a bound socket, a few per turn of the event loop, up to the limit."""
 
     def __init__(self, runner: BoundedRunner, bound: socket.socket) -> None:
         super().__init__(runner)
@@ -239,18 +238,18 @@ class Site(web.BaseSite):
 
     @property
     def name(self) -> str:
-        """The URL that it is reached at."""
+        """The URL of the site."""
         host, port = self._socket.getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def start(self) -> None:
-        """Listen and accept; raises :exc:`OSError` where somebody else listens already."""
+        """Listen and accept; raise :exc:`OSError` if another server listens on the port."""
         await super().start()
         self._socket.listen(BACKLOG)
         self._resume()
 
     async def stop(self) -> None:
-        """Close the socket, after the connections that were accepted are open."""
+        """Close the socket after all accepted connections are open."""
         if self._retry is not None:
             self._retry.cancel()
         if self._socket.fileno() >= 0:
@@ -293,14 +292,14 @@ class Site(web.BaseSite):
 
 
 class _LogLimit:
-    """Counts what happened until it may be logged again."""
+    """Counts events between log lines."""
 
     def __init__(self) -> None:
         self._count = 0
         self._next_at = 0.0
 
     def count(self, number: int) -> int | None:
-        """All that was counted since the last line, if there may be a next one."""
+        """Add *number*; return the count since the last log line if the next one is due."""
         self._count += number
         now = asyncio.get_running_loop().time()
         if now < self._next_at:

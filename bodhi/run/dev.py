@@ -1,4 +1,4 @@
-"""The development identity provider of ``bodhi serve --dev``, on the event loop of the server."""
+"""Development identity provider of ``bodhi serve --dev``, on the server's event loop."""
 
 import logging
 import socket
@@ -22,13 +22,13 @@ log = logging.getLogger(__name__)
 
 
 class Development:
-    """A provider whose port is bound, and the settings of a server that uses it; it runs while it is entered.
+    """The provider with its port bound, and settings of a server that uses it; runs while the context is entered.
 
-    Raises :exc:`ConfigurationError` when the port cannot be had.
+    Raises :exc:`ConfigurationError` if the port is not available.
     """
 
     def __init__(self, settings: Settings, bound: Sequence[socket.socket]) -> None:
-        """*bound* are the server's own sockets."""
+        """*bound* are the sockets of the server."""
         for name in (BODHI_AUTH_ISSUER, BODHI_AUTH_URL):
             if settings.sources.get(name, "default") != "default":
                 log.warning("%s (%s) is not used, for %s brings a provider", name, settings.sources[name], BODHI_DEV)
@@ -56,12 +56,12 @@ class Development:
 
     @property
     def url(self) -> str:
-        """Where browsers and the server find the provider."""
+        """URL of the provider for browsers and the server."""
         return f"http://{HOST}:{self._port}"
 
     @property
     def line(self) -> str:
-        """What a developer needs to know."""
+        """The line printed for the developer."""
         *names, last = (person.username for person, _ in PEOPLE)
         return f"development provider on {self.url}: log in as {', '.join(names)} or {last}"
 

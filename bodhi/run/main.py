@@ -1,4 +1,4 @@
-"""What the server is started by: one process, or several with a supervisor."""
+"""Start of the server: one process, or several with a supervisor."""
 
 import logging
 import socket
@@ -20,9 +20,9 @@ log = logging.getLogger(__name__)
 
 
 def serve(settings: Settings, announce: Callable[[str], None]) -> int:
-    """Serve until a signal says to end, and return the exit status; *announce* is told once when it is ready.
+    """Serve until a signal, and return the exit status; *announce* is called once with a line when it is ready.
 
-    Raises :exc:`ConfigurationError` when the port or the session database cannot be used.
+    Raises :exc:`ConfigurationError` if the port or the session database cannot be used.
     """
     bound = bind(settings)
     metrics = bind_metrics(settings)
@@ -64,7 +64,7 @@ def _serve_with_provider(
 
 
 async def application() -> Runner:
-    """The application for gunicorn's aiohttp worker, as settings in the environment and files say."""
+    """Create the application for gunicorn's aiohttp worker from settings in the environment and files."""
     resolution = resolve_settings()
     settings = resolution.settings
     if settings.dev:

@@ -1,4 +1,4 @@
-"""``/metrics`` on a port of its own: any worker tells the sum over all of them."""
+"""``/metrics`` on its own port: every worker serves the sum over all workers."""
 
 import asyncio
 import logging
@@ -30,14 +30,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class MetricsPort:
-    """Where a process serves ``/metrics``, and its place among the others."""
+    """Sockets for ``/metrics`` and the slot of this process."""
 
     bound: Sequence[socket.socket]
     place: Slot
 
 
 def bind_metrics(settings: Settings) -> list[socket.socket]:
-    """Sockets for ``/metrics``, none where it is not wanted; raises :exc:`ConfigurationError`."""
+    """Bind the sockets for ``/metrics``, none if it is off; raise :exc:`ConfigurationError`."""
     if settings.metrics_port is None:
         return []
     if settings.metrics_port == settings.port != 0:  # workers share ports: requests would go to either at random
@@ -58,7 +58,7 @@ def bind_metrics(settings: Settings) -> list[socket.socket]:
 
 @asynccontextmanager
 async def served_metrics(port: MetricsPort | None, app: web.Application, settings: Settings) -> AsyncIterator[None]:
-    """Inside, the numbers of *app* are told on *port*; the last ones when it has ended."""
+    """Serve the metrics of *app* on *port* inside the context; publish the last ones on leaving."""
     if port is None:
         yield
         return

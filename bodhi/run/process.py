@@ -1,4 +1,4 @@
-"""One process that serves: its event loop, its signals, and its end within the time allowed."""
+"""One server process: event loop, signals, and shutdown within the time limit."""
 
 import asyncio
 import gc
@@ -78,7 +78,7 @@ async def _serve_until(
     ready: Callable[[], None],
     metrics: MetricsPort | None,
 ) -> bool:
-    """Whether it came to serving before *stop* was set."""
+    """Serve until *stop* is set; return whether serving started before that."""
     app = create_app(settings)
     runner = Runner(app, Limits.of(settings), grace_seconds=settings.shutdown_timeout_seconds * SERVICE_SHARE)
     async with served_metrics(metrics, app, settings):
@@ -96,15 +96,15 @@ async def _serve_until(
 
 
 def _stop_signal(limit_seconds: float, lifeline: int | None) -> asyncio.Event:
-    """An event that the first signal sets; from then on the process has *limit_seconds* to live."""
+    """Return an event that the first signal sets; the process then ends within *limit_seconds*."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    asked = False
+    is_stopping = False
 
     def on_signal(number: int, _: object = None) -> None:
-        nonlocal asked
-        if not asked:
-            asked = True
+        nonlocal is_stopping
+        if not is_stopping:
+            is_stopping = True
             _end_after(limit_seconds * LAST_SHARE)
             if not loop.is_closed():  # or this process ends already, since it could not start
                 loop.call_soon_threadsafe(stop.set)
@@ -137,7 +137,7 @@ def _end_after(seconds: float) -> None:
 
 
 async def _unless(stop: asyncio.Event, start: Coroutine[Any, Any, None]) -> bool:
-    """Whether *start* was carried out before *stop* was set."""
+    """Run *start*, and return whether it finished before *stop* was set."""
     starting, stopping = asyncio.ensure_future(start), asyncio.ensure_future(stop.wait())
     await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
     for task in (starting, stopping):

@@ -1,4 +1,4 @@
-"""aiohttp's runner with two things mended: requests that it refuses by itself, and the end of connections.
+"""aiohttp's runner with two corrections: responses to malformed requests, and the end of connections.
 
 aiohttp answers a malformed request before any middleware, in plain text and with its versions. At the end it stops
 reading from every connection at once, so that an upload or a websocket's goodbye never arrives.
@@ -31,7 +31,7 @@ class Runner(BoundedRunner):
         self._grace_seconds = grace_seconds
 
     async def cleanup(self) -> None:
-        """Stop accepting, let requests finish, cancel what does not, and close what the application opened."""
+        """Stop accepting, let requests finish, cancel the rest, and run the application's cleanup."""
         if isinstance(self.server, _Server):
             for site in self.sites:
                 await site.stop()
@@ -50,7 +50,7 @@ class Runner(BoundedRunner):
             )
 
     def bound(self, made: web.Server) -> "_Server":
-        """A server with connections of bodhi's own."""
+        """Return a server with bodhi's connections."""
         return _Server(self.app, made, self.limits)
 
 
@@ -97,7 +97,7 @@ class _Connection(BoundedConnection):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """The answer to a request that aiohttp could not read, or whose answer failed on its way."""
+        """Return the response to a request that aiohttp could not parse, or whose response failed."""
         current_id()  # before the lines of the log
         if self.transport is None:
             log.info("%s %s: the client went away", request.method, request.rel_url.raw_path)

@@ -1,4 +1,4 @@
-"""Sockets to listen on: all the addresses of one host, on one port."""
+"""Listening sockets: all addresses of one host, on one port."""
 
 import errno
 import os
@@ -16,10 +16,10 @@ _ABSENT = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 
 
 def bind(settings: Settings) -> list[socket.socket]:
-    """Sockets on every address of the host, bound to one port and not listening yet; port 0 becomes a free one.
+    """Bind one port on every address of the host, without listening; port 0 becomes a free one.
 
-    With several workers the port can be shared by those who ask for it with :func:`share`.
-    Raises :exc:`ConfigurationError` when the host has no address here or the port cannot be had.
+    With several workers the port can be shared with :func:`share`.
+    Raises :exc:`ConfigurationError` if the host has no address here or the port is not available.
     """
     return bind_to(settings, settings.host, settings.port, BODHI_PORT, shared=settings.workers > 1)
 
@@ -33,7 +33,7 @@ def bind_to(
     host_setting: str = BODHI_HOST,
     shared: bool = False,
 ) -> list[socket.socket]:
-    """The same for any *host* and *port*; *port_setting* and *host_setting* name the settings that they come from."""
+    """Bind any *host* and *port*; *port_setting* and *host_setting* are the settings named in errors."""
     addresses = _addresses(settings, host, port, host_setting)
     for _ in range(ANY_PORT_ATTEMPTS - 1 if port == 0 else 0):
         # The system picks a port for the first address; it may be taken on the second.
@@ -50,12 +50,12 @@ def bind_to(
 
 
 def share(bound: Sequence[socket.socket]) -> list[socket.socket]:
-    """Sockets of one's own on the addresses of *bound*; the system spreads connections over all that listen."""
+    """Bind further sockets to the addresses of *bound*; the kernel spreads connections over all listeners."""
     return _bind_all([(one.family, one.getsockname()) for one in bound], shared=True, claimed=True)
 
 
 def url_of(settings: Settings, bound: Sequence[socket.socket]) -> str:
-    """The URL that *bound* will be reached at."""
+    """Return the URL of *bound*."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"http://{host}:{bound[0].getsockname()[1]}"
 

@@ -1,4 +1,4 @@
-"""Several worker processes on one port, and the process that starts, replaces and ends them.
+"""Supervisor that starts, replaces and stops worker processes on one port.
 
 The supervisor has no event loop and no threads, so that it can fork; workers share what it has imported.
 """
@@ -37,7 +37,7 @@ class WorkerFailed(BodhiError):
 
 @dataclass
 class _Worker:
-    """A place for a worker: the process that holds it now, and when a next one may follow."""
+    """A worker slot: its current process, and when the next one may start."""
 
     process: ForkProcess | None = None
     status: connection.Connection | None = None
@@ -128,16 +128,16 @@ class Supervisor:
             raise SystemExit(error.exit_status) from None
 
     def _read_worker_messages(self, *, is_starting: bool) -> None:
-        for worker, said in self._words():
-            if said == READY:
+        for worker, message in self._receive_messages():
+            if message == READY:
                 worker.is_ready = True
             elif is_starting:
-                raise ConfigurationError(said)
+                raise ConfigurationError(message)
             else:
-                log.error("a worker cannot start: %s", said)
+                log.error("worker failed to start: %s", message)
 
-    def _words(self) -> Iterator[tuple[_Worker, str]]:
-        """What workers have said since the last time; each says one thing, or dies without a word."""
+    def _receive_messages(self) -> Iterator[tuple[_Worker, str]]:
+        """Yield the new messages of workers; each worker sends at most one."""
         for worker in self._workers:
             if worker.status is None or not worker.status.poll():
                 continue
@@ -147,17 +147,17 @@ class Supervisor:
 
     def _reap(self, *, is_starting: bool) -> None:
         for worker, process in self._ended():
-            how = _manner_of(process.exitcode)
+            how = _describe_exit(process.exitcode)
             if is_starting:
                 raise WorkerFailed(f"a worker {how} before it was ready")
             is_early = time.monotonic() - worker.started_at < SETTLED_SECONDS
             worker.early_deaths = worker.early_deaths + 1 if is_early else 0
             pause = _pause_after(worker.early_deaths)
             worker.next_start_at = time.monotonic() + pause
-            log.warning("worker %s %s: another one takes its place in %g s", process.pid, how, pause)
+            log.warning("worker %s %s, restarting in %g s", process.pid, how, pause)
 
     def _ended(self) -> list[tuple[_Worker, ForkProcess]]:
-        """The processes that have ended; their places are free from now on."""
+        """Return the processes that have ended, and free their slots."""
         ended = [(worker, worker.process) for worker in self._workers if worker.process]
         ended = [(worker, process) for worker, process in ended if not process.is_alive()]
         for worker, _ in ended:
@@ -165,17 +165,17 @@ class Supervisor:
         return ended
 
     def _end(self) -> None:
-        """End all workers: asked first, killed when the time is over or a second signal comes."""
+        """Terminate all workers; kill them after the time limit or at a second signal."""
         deadline = time.monotonic() + self._settings.shutdown_timeout_seconds
-        asked = max(len(self._signals), 1)
+        signals_before = max(len(self._signals), 1)
         for process in self._processes():
             process.terminate()
-        while self._processes() and time.monotonic() < deadline and len(self._signals) <= asked:
+        while self._processes() and time.monotonic() < deadline and len(self._signals) <= signals_before:
             self._wait(deadline)
             self._ended()
-            list(self._words())  # of no interest any more
+            list(self._receive_messages())  # discarded
         for process in self._processes():
-            log.warning("worker %s is killed: it did not end", process.pid)
+            log.warning("worker %s killed: it did not end in time", process.pid)
             process.kill()
             process.join()
 
@@ -189,12 +189,12 @@ class Supervisor:
         return min(missing, default=None)
 
     def _wait(self, until: float | None) -> None:
-        """Wait for a signal, a worker's word or a worker's end; at most *until*."""
-        heard: list[socket.socket | connection.Connection | int] = [self._wakeup]
-        heard += [worker.status for worker in self._workers if worker.status is not None]
-        # Of those that have died by now as well: nobody has been told of them yet.
-        heard += [process.sentinel for process in self._processes()]
-        if self._wakeup in connection.wait(heard, None if until is None else max(0.0, until - time.monotonic())):
+        """Wait for a signal, a message or the end of a worker, at most until *until*."""
+        sources: list[socket.socket | connection.Connection | int] = [self._wakeup]
+        sources += [worker.status for worker in self._workers if worker.status is not None]
+        # Includes workers that have already ended but were not reaped yet.
+        sources += [process.sentinel for process in self._processes()]
+        if self._wakeup in connection.wait(sources, None if until is None else max(0.0, until - time.monotonic())):
             self._wakeup.recv(1024)
 
     @contextmanager
@@ -212,13 +212,13 @@ class Supervisor:
 
 
 def _pause_after(early_deaths: int) -> float:
-    """Seconds: none after the first death, which may have been an accident, then twice as long each time."""
+    """Return the delay of a restart in seconds: none after the first early death, then doubled each time."""
     if early_deaths <= 1:
         return 0.0
     return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(early_deaths - 2, 100))
 
 
-def _manner_of(exit_code: int | None) -> str:
+def _describe_exit(exit_code: int | None) -> str:
     if exit_code is not None and exit_code < 0:
         return f"was ended by {signal.Signals(-exit_code).name}"
     return f"ended with status {exit_code}"

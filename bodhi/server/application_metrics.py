@@ -65,7 +65,7 @@ class ApplicationMetrics:
         """
         async with self._asking:
             newest = max((one for one in (known, self.live) if one is not None), default=None)
-            if newest is not None and 0 <= self.clock() - newest.asked_at < LIVE_SECONDS:
+            if newest is not None and 0 <= self.clock() - newest.counted_at < LIVE_SECONDS:
                 return
             try:
                 self.live = Live(self.clock(), await self.count_live())

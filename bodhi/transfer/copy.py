@@ -1,4 +1,4 @@
-"""Sessions from one database to another, while users stay logged in.
+"""Copy sessions from one database to another while users stay logged in.
 
 A pass walks through both databases at once, by digest, a page at a time, and compares version and last use; each page
 is one transaction at the target. Whole rows are read only where something differs, so that a pass over sessions that
@@ -82,8 +82,8 @@ class Transfer:
 
     *reseal* makes of a session's data what is stored at the target, and raises :exc:`Unreadable` or
     :exc:`UnknownKey`; without it data is copied as it is, for the same keys. With *target* None all counts as new.
-    *failed* is told the handle of a session that is left out, and why: once, however many passes meet it. Unless
-    *writes*, nothing is changed.
+    *failed* is called with the handle of a skipped session and the reason, once over all passes. Unless *writes*,
+    nothing is changed.
     """
 
     def __init__(
@@ -106,10 +106,10 @@ class Transfer:
         self._compares_keys = follows and reseal is None
         self._clock = clock
         self._page = page
-        self._told: set[bytes] = set()
+        self._reported: set[bytes] = set()
 
     async def run(self) -> AsyncIterator[Tally]:
-        """One pass; gives after each page what it has done so far, the same object each time."""
+        """Run one pass; yield the tally so far after each page, the same object each time."""
         tally = Tally()
         reading: asyncio.Task[_Page] | None = asyncio.create_task(self._read_page(b""))
         try:
@@ -137,7 +137,7 @@ class Transfer:
                 await asyncio.gather(reading, return_exceptions=True)
 
     async def _read_page(self, after: bytes) -> "_Page":
-        """What is to be done for the digests after *after*."""
+        """Plan the page of digests after *after*."""
         there = await self._source.many("list_versions", after=after, batch=self._page, now=self._clock())
         lists = (there, *await self._at_target(after))
         # As far as all of the lists go: one of them may be much denser here than another.
@@ -184,7 +184,7 @@ class Transfer:
         return _state(row) > _state(held)
 
     async def _rows(self, wanted: Sequence[bytes]) -> list[SessionRow]:
-        """The rows of these digests. One that ended since it was listed is not among them."""
+        """Return the rows of these digests, without those that ended since they were listed."""
         if len(wanted) * FEW < self._page:
             now = self._clock()
             rows = await self._source.each("load_session", [{"digest": digest, "now": now} for digest in wanted])
@@ -194,10 +194,10 @@ class Transfer:
         return [tuple(cast("Iterable[object]", row))[: len(COLUMNS)] for row in rows if row["digest"] in found]
 
     def _is_sound(self, row: SessionRow) -> bool:
-        """Whether its texts are texts; SQLite answers bytes for what is none."""
+        """Return whether all text columns are valid UTF-8; SQLite returns bytes for one that is not."""
         for place in TEXTS:
             if isinstance(row[place], bytes):
-                self._tell(row[0], f"{COLUMNS[place]} is not UTF-8")
+                self._report_failure(row[0], f"{COLUMNS[place]} is not UTF-8")
                 return False
         return True
 
@@ -209,11 +209,11 @@ class Transfer:
                 new = reseal(StoredData(digest, version, data, user_id, created_at, ends_at))
                 written.append((digest, new.data, *row[2:]))
             except (Unreadable, UnknownKey) as error:
-                self._tell(digest, str(error))
+                self._report_failure(digest, str(error))
         return written
 
     async def _carry_out(self, page: "_Page") -> None:
-        """Do what was planned, and count it."""
+        """Execute the plan of a page, and count it."""
         if not self._writes or self._target is None or not (page.rows or page.ended):
             page.written = len(page.rows)
             return
@@ -239,7 +239,7 @@ class Transfer:
             page.kept += 1  # another copy brought it meanwhile
         except DatabaseError as error:
             page.failed += 1
-            self._tell(row[0], str(error))
+            self._report_failure(row[0], str(error))
 
     async def _write(self, rows: Sequence[SessionRow], new: set[bytes], ended: Sequence[Row]) -> None:
         assert self._target is not None
@@ -254,9 +254,9 @@ class Transfer:
             if ended:
                 await transaction.each("end_copied", [_ending(row) for row in ended])
 
-    def _tell(self, digest: bytes, reason: str) -> None:
-        if digest not in self._told:
-            self._told.add(digest)
+    def _report_failure(self, digest: bytes, reason: str) -> None:
+        if digest not in self._reported:
+            self._reported.add(digest)
             self._failed(handle_of(digest), reason.partition("\n")[0])  # further lines may show what is in the row
 
 
@@ -269,12 +269,12 @@ async def _update(transaction: Executor, rows: Sequence[SessionRow]) -> None:
 
 
 def resealing(opens: Keyring, seals: Keyring) -> Reseal:
-    """Data that *opens* can read, encrypted with the newest key of *seals*."""
+    """Return a function that decrypts with *opens* and encrypts with the newest key of *seals*."""
     return partial(resealed, opens, seals)
 
 
 def _memory(row: SessionRow) -> tuple[object, ...]:
-    """What is remembered of a session: COPIED_COLUMNS."""
+    """Return what the target remembers of a session: COPIED_COLUMNS."""
     digest, _, _, version, _, last_seen_at, _, ends_at, _, _ = row
     return digest, version, last_seen_at, ends_at + REMEMBERED_MS
 

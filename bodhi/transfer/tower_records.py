@@ -1,4 +1,4 @@
-"""Records of tower-sessions, as its SQL stores write them: an id in base64url, and MessagePack.
+"""Decoder for records of tower-sessions' SQL stores: an id in base64url, and MessagePack.
 
 ``[id, {name: JSON value}, [year, day of the year, hour, minute, second, nanosecond, offset's h, m, s]]``, the id as 16
 bytes in big-endian order. The cookie holds the same id as text: base64url of its 16 bytes in little-endian order.
@@ -25,7 +25,7 @@ _INTEGERS = range(-(2**63), 2**64)
 
 
 class Undecodable(BodhiError):
-    """This is no record of tower-sessions."""
+    """The row is not a record of tower-sessions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class TowerRecord:
 
 
 def decoded(session_id: object, data: object, expiry_date: object) -> TowerRecord:
-    """The record in one row; raises :exc:`Undecodable`.
+    """Decode the record in one row; raise :exc:`Undecodable`.
 
     *expiry_date* is the column as it is found. The record's own expiry decides; the column can only make it earlier.
     """
@@ -68,7 +68,7 @@ def decoded(session_id: object, data: object, expiry_date: object) -> TowerRecor
 
 
 def expiry_ms(fields: object) -> int:
-    """The moment in a serialized ``OffsetDateTime``, in milliseconds since 1970; raises :exc:`Undecodable`."""
+    """Return a serialized ``OffsetDateTime`` in milliseconds since 1970; raise :exc:`Undecodable`."""
     if not isinstance(fields, list) or len(fields) != 9 or not all(type(field) is int for field in fields):
         raise Undecodable("the expiry is not an array of nine integers")
     year, day, hour, minute, second, nanosecond, *offset = fields
@@ -92,7 +92,7 @@ def expiry_ms(fields: object) -> int:
 
 
 def column_ms(expiry_date: object) -> int | None:
-    """The column ``expiry_date`` in milliseconds since 1970: seconds or text, as found; None where it says nothing."""
+    """Return the column ``expiry_date`` (seconds or text) in milliseconds since 1970, or None if it is invalid."""
     if isinstance(expiry_date, bool):
         return None
     if isinstance(expiry_date, int):
@@ -123,7 +123,7 @@ def _text_ms(text: str) -> int | None:
 
 
 def _number_of(session_id: object) -> int:
-    """The 128-bit number that the text stands for."""
+    """Return the 128-bit number encoded by the text."""
     if not isinstance(session_id, str) or _ID.fullmatch(session_id) is None:
         raise Undecodable("the id is not 22 characters of base64url")
     raw = base64.urlsafe_b64decode(session_id + "==")
@@ -142,7 +142,7 @@ def _id_bytes(field: object) -> bytes:
 
 
 def _json(value: Any, levels: int) -> Any:
-    """*value* as JSON holds it. serde_json has no NaN and no infinity: it reads them as null."""
+    """Convert *value* to JSON; NaN and infinity become null, as in serde_json."""
     if isinstance(value, dict):
         if not levels or not all(isinstance(name, str) for name in value):
             raise Undecodable("the session's data is nested too deep, or has a name that is no text")

@@ -1,4 +1,4 @@
-"""Sessions of a Rust server that uses tower-sessions with its SQL store: read from its table, stored as bodhi's own.
+"""Import of the sessions of a Rust server that uses tower-sessions with its SQL store.
 
 The cookie's value stays the same, and so does the browser's login; the next login moves the session to an id of 256
 bits. The source is only read. What came here is remembered: an import that runs again brings what changed at the
@@ -65,8 +65,8 @@ class _IncomingRow:
 class TowerImport:
     """Brings the sessions of the table ``tower_sessions`` in *source* into *target*; both are entered.
 
-    They end by whichever comes first of their own expiry and the timeouts given. *failed* is told the handle of a row
-    that cannot be decoded, and why. Without *writes* nothing is stored.
+    They expire at their own expiry or the given timeouts, whichever is first. *failed* is called with the handle of a
+    row that cannot be decoded, and the reason. Without *writes* nothing is stored.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class TowerImport:
         remembers: bool = True,
         clock: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """Without *remembers* the target has no tables yet, and nothing of it is asked: a dry run."""
+        """Without *remembers*, the target has no tables yet and is not queried: a dry run."""
         self._source = source
         self._target = target
         self._keyring = keyring
@@ -94,7 +94,7 @@ class TowerImport:
         self._clock = clock
 
     async def run(self) -> AsyncIterator[ImportTally]:
-        """Import; gives after each page what was done so far. Raises :exc:`NoTowerSessions`."""
+        """Run the import; yield the tally so far after each page. Raises :exc:`NoTowerSessions`."""
         found = await self._source.maybe("find_tower_sessions")
         if found is None:
             raise NoTowerSessions(f"{self._source.address} has no table tower_sessions")
@@ -150,7 +150,7 @@ class TowerImport:
         return {row["digest"]: row for row in rows}
 
     def _is_changed(self, one: _IncomingRow, held: Row) -> bool:
-        """Whether the source changed the session, and nobody here did."""
+        """Return whether the session changed at the source and not here."""
         if (held["held_version"], held["held_last_seen_at"]) != (held["version"], held["last_seen_at"]):
             return False  # it ended here, or was used here
         if held["kept_until"] - REMEMBERED_MS != one.record.expires_at:
@@ -162,7 +162,7 @@ class TowerImport:
             return True
 
     def _row(self, one: _IncomingRow, now: int, data_format: int, held: Row | None = None) -> tuple[Values, Values]:
-        """The session's row and what is remembered of it."""
+        """Return the session's row, and what is remembered of it."""
         created_at = held["created_at"] if held else now
         # A new version: a request that loaded the row before may not save data that is bound to its old end.
         version = held["held_version"] + 1 if held else 1

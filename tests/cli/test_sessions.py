@@ -168,7 +168,7 @@ def test_progress_is_told_now_and_then(monkeypatch, capsys):
     progress = Progress(lambda read, written: f"{read} read, {written} written")
 
     for read in (10, 20, 30, 40):
-        progress.tell(read, read - 1)
+        progress.report(read, read - 1)
 
     assert ("", "20 read, 19 written (20 a second)\n40 read, 39 written (10 a second)\n") == capsys.readouterr()
 

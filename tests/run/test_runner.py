@@ -70,7 +70,7 @@ async def test_a_body_that_cannot_be_unpacked_is_one_line(run_app, caplog, path,
     answer, _ = await answer_to(port, head.encode() + b"x" * 20)
 
     assert answer.splitlines()[0].split()[1] in ("400", "404", "405")
-    assert 1 == caplog.messages.count("a request whose body cannot be read")
+    assert 1 == caplog.messages.count("request body could not be read")
     assert not [record for record in caplog.records if record.exc_info]
 
 

@@ -70,7 +70,7 @@ def test_worker_that_is_killed_is_replaced(server):
     after = wait_for(all_answer)
 
     assert 1 == len(before & after)
-    assert "was ended by SIGKILL: another one takes its place in 0 s" in server.stderr
+    assert "was ended by SIGKILL, restarting in 0 s" in server.stderr
     assert 0 == server.stop()
 
 
