@@ -122,7 +122,7 @@ def _message_of(error: click.ClickException) -> str:
 
 
 def _output_failed(error: OSError) -> int:
-    # The reader has closed the pipe, or the disk is full. Without this, the interpreter reports the error again at exit.
+    # The pipe is closed or the disk is full. Without this, the interpreter reports the error again at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1 if isinstance(error, BrokenPipeError) else _print_error(error.strerror or str(error), 1)
 

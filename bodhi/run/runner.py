@@ -86,7 +86,7 @@ class _Connection(BoundedConnection):
     def log_exception(self, *args: Any, **options: Any) -> None:
         """One line for the rest of a body that cannot be read, such as damaged compression: anybody can send that."""
         if isinstance(options.get("exc_info"), web.RequestPayloadError):
-            log.info("a request whose body cannot be read")
+            log.info("request body could not be read")
         else:
             super().log_exception(*args, **options)
 

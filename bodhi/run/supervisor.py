@@ -53,7 +53,7 @@ class Supervisor:
     def __init__(
         self, settings: Settings, bound: Sequence[socket.socket], metrics: Sequence[socket.socket] = ()
     ) -> None:
-        """*metrics* are the sockets on which every worker tells the numbers of all."""
+        """*metrics* are the sockets on which every worker serves ``/metrics``."""
         self._settings = settings
         self._bound = bound
         self._metrics = metrics
