@@ -37,7 +37,7 @@ def told(monkeypatch):
 @pytest.mark.usefixtures("told")
 async def test_it_ends_after_a_pass_without_a_change():
     """What all passes wrote is told, beside what the last one saw."""
-    tally = await sessions_move._followed(Passes(Tally(read=3, written=2, kept=1), Tally(read=3, written=1, kept=2)))
+    tally = await sessions_move._follow(Passes(Tally(read=3, written=2, kept=1), Tally(read=3, written=1, kept=2)))
 
     assert Tally(read=3, written=3, kept=3) == tally
 
@@ -46,14 +46,14 @@ async def test_it_ends_after_a_pass_without_a_change():
 async def test_a_source_that_goes_on_changing_is_no_end():
     """Some of what it writes would be lost."""
     with pytest.raises(StillChanging):
-        await sessions_move._followed(Passes(*(Tally(read=1, written=1) for _ in range(20))))
+        await sessions_move._follow(Passes(*(Tally(read=1, written=1) for _ in range(20))))
 
 
 async def test_an_outage_is_waited_for(told, monkeypatch):
     """A database that restarts does not end the copy; after the signal it does."""
     monkeypatch.setattr(sessions_move, "PAUSE_SECONDS", 0)
     told.clear()
-    following = asyncio.create_task(sessions_move._followed(Passes(DatabaseUnavailable(), Tally(read=1, written=1))))
+    following = asyncio.create_task(sessions_move._follow(Passes(DatabaseUnavailable(), Tally(read=1, written=1))))
     while not following.done():
         await asyncio.sleep(0)
         told.set()
@@ -61,7 +61,7 @@ async def test_an_outage_is_waited_for(told, monkeypatch):
     assert (2, 1) == (tally.written, tally.ended)  # what the pass that broke off did is told as well
 
     with pytest.raises(DatabaseUnavailable):
-        await sessions_move._followed(Passes(DatabaseUnavailable()))
+        await sessions_move._follow(Passes(DatabaseUnavailable()))
 
 
 async def test_progress_tells_how_far_a_pass_is(monkeypatch, capsys):
