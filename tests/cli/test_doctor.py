@@ -6,6 +6,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import time
 from collections import Counter
 
 import pytest
@@ -283,9 +284,9 @@ async def test_the_provider_is_asked(process_environ, tmp_path):
 @pytest.mark.parametrize(("apart", "state"), [(0, "ok"), (-5, "warning"), (5, "warning"), (60, "fault")])
 async def test_clocks_are_compared(database_url, monkeypatch, apart, state):
     """Those of the database and of this machine."""
-    now = checks.time.time
+    now = time.time
     async with open_database(database_url) as database:
-        monkeypatch.setattr(checks.time, "time", lambda: now() + apart)
+        monkeypatch.setattr(time, "time", lambda: now() + apart)
         finding = await checks._clock("session database", database)
 
     assert state == finding.state, finding

@@ -74,14 +74,14 @@ def test_sessions_are_listed(bodhi_process, database):
 @pytest.mark.parametrize("chosen", [(), ("--user", "ann")])
 def test_a_list_goes_on_where_it_ended(bodhi_process, database, chosen):
     """By the cursor on stderr, which is that of the last line too."""
-    seen, after = [], ()
+    seen, after = [], []
     while True:
         status, out, err = bodhi_process("sessions", "list", "--limit", "1", "--json", *chosen, *after)
         seen += lines_of(out)
         assert 0 == status
         if not err:
             break
-        after = ("--after", seen[-1]["cursor"])
+        after = ["--after", seen[-1]["cursor"]]
         assert f"there are more: --after {seen[-1]['cursor']}\n" == err
 
     assert (2 if chosen else 4) == len(seen) == len({entry["handle"] for entry in seen})

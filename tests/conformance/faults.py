@@ -20,18 +20,18 @@ class Fault:
 
     def store(self, database: Database, clock: Callable[[], int]) -> SqlSessionStore:
         """Bodhi's store for *database* with the fault in it."""
-        statements = dict(database._statements)
+        statements = dict(database._statements)  # type: ignore[attr-defined]
         for name, replacements in self.sql.items():
             sql = statements[name].sql
             for pattern, replacement in replacements.items():
                 sql, found = re.subn(pattern, replacement, sql)
                 assert found, f"{name} has no {pattern}"
             statements[name] = replace(statements[name], sql=sql)
-        database._statements = statements
+        database._statements = statements  # type: ignore[attr-defined]
         bodhis = type(open_store(database))
-        return type(self.kind.__name__, (bodhis,) if self.kind is SqlSessionStore else (self.kind, bodhis), {})(
-            database, clock=clock
-        )
+        bases = (bodhis,) if self.kind is SqlSessionStore else (self.kind, bodhis)
+        store: SqlSessionStore = type(self.kind.__name__, bases, {})(database, clock=clock)
+        return store
 
 
 # Parameters stay in use, with their types, as PostgreSQL wants it.

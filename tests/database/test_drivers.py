@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from time import monotonic
+from typing import Any
 
 import asyncpg
 import pytest
@@ -138,6 +139,7 @@ class _table_locked:  # noqa: N801 - used as a context
 
     def __init__(self, url: str, dialect: str) -> None:
         self._url, self._dialect = url, dialect
+        self._connection: Any = None  # of either driver
 
     async def __aenter__(self) -> None:
         if self._dialect == "sqlite":

@@ -109,12 +109,12 @@ async def test_tables_have_the_same_columns(sqlite_url, postgres_url):
             table: [column[0] for column in connection.execute(f"SELECT * FROM {table}").description]
             for (table,) in named.fetchall()
         }
-    connection = await asyncpg.connect(postgres_url)
+    postgres = await asyncpg.connect(postgres_url)
     on_postgres = {
-        table: [attribute.name for attribute in (await connection.prepare(f"SELECT * FROM {table}")).get_attributes()]
+        table: [attribute.name for attribute in (await postgres.prepare(f"SELECT * FROM {table}")).get_attributes()]
         for table in on_sqlite
     }
-    await connection.close()
+    await postgres.close()
 
     assert "bodhi_person" in on_sqlite
     assert on_sqlite == on_postgres

@@ -110,7 +110,7 @@ async def test_what_can_be_read_shows_no_password_either(url, hosts, asked, capl
     """In the error of a server that is not there, what caused it, the log and the reprs; hosts alone are looked up."""
     caplog.set_level(logging.DEBUG)
     service = DefaultSessionService.from_url(url, keys=[KEY])
-    database = service.get_session_store().database
+    database = service.get_session_store().database  # type: ignore[attr-defined]
 
     with pytest.raises(CannotOpen) as caught:
         await service.open()

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from typing import Any
 
 import asyncpg
 import pytest
@@ -91,19 +92,19 @@ async def postgres_plans(postgres_url):
     connection = await asyncpg.connect(postgres_url)
     await connection.execute("SET enable_seqscan = off")
 
-    async def plan(name: str) -> dict[str, object]:
+    async def plan(name: str) -> dict[str, Any]:
         statement = load_statements("postgres")[name]
         prepared = await connection.prepare(statement.sql)
         # revoke_session with a user may as well look among that user's few sessions.
         values = [None if name == "revoke_session" and one == "user_id" else value_for(one) for one in statement.params]
         answer = await prepared.explain(*values)
-        return answer[0]["Plan"]
+        return dict(answer[0]["Plan"])
 
     yield plan
     await connection.close()
 
 
-def _steps(plan: dict[str, object]) -> Iterator[dict[str, object]]:
+def _steps(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
     for step in plan.get("Plans", []):
         yield from _steps(step)

@@ -73,7 +73,7 @@ async def start(tmp_path):
         processes[-1].terminate()
         assert 0 == await asyncio.to_thread(processes[-1].wait, DEADLINE_SECONDS)
 
-    start.stop = stop
+    start.stop = stop  # type: ignore[attr-defined]
     yield start
     for process in processes:
         process.kill()
@@ -148,11 +148,11 @@ async def test_the_queries_for_operators(pages, dialect, database_url):
     async with open_database(database_url) as database:
         await Schema(database, "application").migrate()
     if dialect == "sqlite":
-        with closing(sqlite3.connect(database_url.removeprefix("sqlite:"))) as database:
-            answers = [database.execute(query).fetchall() for query in queries]
+        with closing(sqlite3.connect(database_url.removeprefix("sqlite:"))) as sqlite:
+            answers = [sqlite.execute(query).fetchall() for query in queries]
     else:
-        database = await asyncpg.connect(database_url)
-        answers = [[tuple(row) for row in await database.fetch(query)] for query in queries]
-        await database.close()
+        postgres = await asyncpg.connect(database_url)
+        answers = [[tuple(row) for row in await postgres.fetch(query)] for query in queries]
+        await postgres.close()
 
     assert [("Ann", 1)] == answers[0]

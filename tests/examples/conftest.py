@@ -102,4 +102,4 @@ async def _until_it_listens(example: Example, port: int) -> None:
         writer.close()
         await writer.wait_closed()
         return
-    pytest.fail(f"{example.process.args} does not listen:\n{example.log.read_text()}")
+    pytest.fail(f"{example.process.args!r} does not listen:\n{example.log.read_text()}")

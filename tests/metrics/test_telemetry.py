@@ -15,6 +15,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from bodhi import telemetry
 from bodhi.database import DatabaseError
 from bodhi.logs import REQUEST_ID
+from bodhi.metrics.requests import RequestTimes
 from bodhi.oidc.errors import ProviderUnavailable
 from bodhi.oidc.transport import Transport
 from bodhi.server.http import instrumentation as watching
@@ -77,7 +78,7 @@ async def answer(request):
 async def client(aiohttp_client):
     """A client of an application that is watched."""
     app = web.Application()
-    watching.setup(app, watching.RequestTimes())
+    watching.setup(app, RequestTimes())
     app.add_routes([web.get("/things/{id}", answer)])
     return await aiohttp_client(app)
 

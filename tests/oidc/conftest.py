@@ -77,7 +77,7 @@ async def make_provider(
 
     def make(**options: object) -> IdentityProvider:
         defaults: dict[str, object] = {"http": lambda: http, "version": "1.2.3", "clock": clock, "sleep": sleep}
-        provider = IdentityProvider(scripted.issuer, **{**defaults, **options})  # type: ignore[arg-type]
+        provider = IdentityProvider(scripted.issuer, **{**defaults, **options})
         made.append(provider)
         return provider
 

@@ -70,7 +70,7 @@ def token(scripted, keys):
     return lambda header=None, **changes: signed(access_claims(scripted.issuer, **changes), keys.rsa, **(header or {}))
 
 
-async def refused(provider: IdentityProvider, token: str) -> tuple[str, int]:
+async def refused(provider: IdentityProvider, token: str) -> type[TokenError]:
     """The error class with which the token is rejected."""
     with pytest.raises(TokenError) as refusal:
         await provider.verify_access_token(token)

@@ -164,14 +164,14 @@ class Visitor(Browser):
     def session(self) -> ClientSession:
         return self._visitor
 
-    async def request(self, method: str, path: str, **options: Any) -> Any:
+    async def request(self, method: str, path: str, **options: Any) -> Any:  # type: ignore[override]
         url = URL(self._url + path, encoded=True)  # as it is, whatever it looks like
         return await self._visitor.request(method, url, **{"allow_redirects": False, **options})
 
-    async def get(self, path: str, **options: Any) -> Any:
+    async def get(self, path: str, **options: Any) -> Any:  # type: ignore[override]
         return await self.request("GET", path, **options)
 
-    async def post(self, path: str, **options: Any) -> Any:
+    async def post(self, path: str, **options: Any) -> Any:  # type: ignore[override]
         headers = {"Sec-Fetch-Site": "same-origin", **options.pop("headers", {})}
         return await self.request("POST", path, headers=headers, **options)
 

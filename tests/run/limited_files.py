@@ -9,5 +9,5 @@ from pathlib import Path
 limits = [int(number) for number in os.environ["TEST_FILES"].split(",")]
 resource.setrlimit(resource.RLIMIT_NOFILE, (limits[0], limits[-1]))
 if os.environ.get("TEST_LOOP") == "asyncio":
-    sys.modules["uvloop"] = None  # as if it were not installed
+    sys.modules["uvloop"] = None  # type: ignore[assignment]  # as if it were not installed
 runpy.run_path(str(Path(__file__).with_name("program.py")), run_name="__main__")

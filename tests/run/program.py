@@ -13,7 +13,7 @@ from bodhi.run import process
 from bodhi.server import app
 
 
-async def upload(request: web.Request) -> web.Response:
+async def upload(request: web.Request) -> web.StreamResponse:
     """How many bytes came; the first line goes out before they are read."""
     response = web.StreamResponse()
     await response.prepare(request)
@@ -59,5 +59,5 @@ def create_app(settings):
     return application
 
 
-process.create_app = create_app
+process.create_app = create_app  # type: ignore[attr-defined]
 sys.exit(cli.main())

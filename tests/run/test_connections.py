@@ -45,7 +45,7 @@ def sockets():
             connection.sendall(first)
             return connection
 
-        connect.close = stack.close
+        connect.close = stack.close  # type: ignore[attr-defined]
         yield connect
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 

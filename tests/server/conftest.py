@@ -121,7 +121,7 @@ def serve(aiohttp_client: Callable[..., Awaitable[TestClient]], authenticator: F
     ) -> Api:
         app = web.Application(middlewares=[error_middleware])
         prepare(app)
-        app[AUTHENTICATOR] = authenticator
+        app[AUTHENTICATOR] = authenticator  # type: ignore[misc]
         app[RECENT_LOGIN] = RecentLogin(900, clock=lambda: NOW)
         for key, service in services.items():
             app[key] = service

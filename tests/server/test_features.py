@@ -14,7 +14,7 @@ import bodhi
 from bodhi.server.app import FEATURES
 
 BODHI = Path(bodhi.__file__).parent
-NAMES = [feature.__name__.rpartition(".")[2] for feature in FEATURES]
+NAMES = [feature.__name__.rpartition(".")[2] for feature in FEATURES]  # type: ignore[attr-defined]
 
 # Somebody logs in at a provider and looks at their pages; the answers are printed as JSON.
 PROGRAM = """

@@ -95,7 +95,7 @@ class OldNode:
         """Changes keys of the session."""
         digest = digest_of(session_id)
         row = await self._one("load_session", digest=digest)
-        data = {**unseal(row["data"], digest), **changes}
+        data = {**unseal(row["data"], digest), **changes}  # type: ignore[dict-item]
         values = {
             "digest": digest,
             "version": row["version"],
@@ -112,7 +112,7 @@ class OldNode:
         """A login: the session's new id."""
         digest, new_id = digest_of(session_id), new_session_id()
         row = await self._one("lock_session", digest=digest)
-        data = {**unseal(row["data"], digest), **changes}
+        data = {**unseal(row["data"], digest), **changes}  # type: ignore[dict-item]
         moved = await self._one(
             "rotate_session",
             digest=digest,

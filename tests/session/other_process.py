@@ -17,7 +17,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from bodhi.session import DefaultSessionService, setup
-from pages import PAGES, cookie_of
+from pages import PAGES, cookie_of  # type: ignore[import-not-found]
 
 
 async def obey(command: dict[str, Any]) -> Any:

@@ -4,9 +4,8 @@ import asyncio
 
 import pytest
 from aiohttp import web
-from aiohttp_session import get_session
 
-from bodhi.session import Session, SessionError, SessionGone
+from bodhi.session import Session, SessionError, SessionGone, get_session
 from session.pages import cookie_of, sent
 
 

@@ -151,7 +151,7 @@ class _Same:
     def __eq__(self, other):
         return True
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
 
 NOT_JSON = {

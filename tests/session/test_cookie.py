@@ -226,8 +226,8 @@ async def _raw_request(client, *lines, path="/read"):
     answer = await reader.read()
     writer.close()
     await writer.wait_closed()
-    head, _, body = answer.partition(b"\r\n\r\n")
-    return int(head.split()[1]), head, body
+    start, _, body = answer.partition(b"\r\n\r\n")
+    return int(start.split()[1]), start, body
 
 
 HOSTILE = {

@@ -314,7 +314,7 @@ async def test_its_request_keys_warn_of_nothing(serve, service, recwarn):
     await client.get("/read")
 
     assert [] == [warning for warning in recwarn if "NotAppKeyWarning" in repr(warning.category)]
-    assert isinstance(aiohttp_session.SESSION_KEY, web.RequestKey)
+    assert isinstance(aiohttp_session.SESSION_KEY, web.RequestKey)  # type: ignore[unreachable]
 
 
 async def test_nested_changes_are_saved(both_ways, serve, service):
@@ -373,7 +373,7 @@ async def test_a_stored_session_can_change_its_id(both_ways, serve, service):
         session = await get_session(request)
         with pytest.raises(RuntimeError, match="rotate"):
             session.set_new_identity("mine")
-        session.rotate()
+        session.rotate()  # type: ignore[attr-defined]
         return web.Response()
 
     client = await serve(service, install=both_ways, page=handler)
@@ -451,7 +451,7 @@ async def test_save_is_refused_where_it_cannot_work(serve, service, raw):
             session = await get(request)
             session["a"] = 1
             try:
-                await session.save()
+                await session.save()  # type: ignore[attr-defined]
             except RuntimeError as error:
                 refused.append(str(error))
         return web.Response()

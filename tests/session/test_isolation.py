@@ -8,10 +8,9 @@ from urllib.parse import urlencode
 
 import pytest
 from aiohttp import web
-from aiohttp_session import get_session
 
 from bodhi.database import Schema, open_database
-from bodhi.session import DefaultSessionService, SessionUnavailable
+from bodhi.session import DefaultSessionService, SessionUnavailable, get_session
 from session.conftest import IDLE_SECONDS, LIFETIME_SECONDS, SETTINGS, TOUCH_SECONDS
 from session.pages import cookie_of
 from support.raw_database import RawDatabase

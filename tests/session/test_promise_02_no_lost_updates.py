@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
-from aiohttp_session import get_session
 
+from bodhi.session import get_session
 from session.pages import cookie_of, sent
 
 REQUESTS = 50

@@ -8,9 +8,8 @@ import logging
 
 import pytest
 from aiohttp import ClientError, ServerDisconnectedError, web
-from aiohttp_session import get_session
 
-from bodhi.session import SessionUnavailable
+from bodhi.session import SessionUnavailable, get_session
 from session.pages import cookie_of
 
 

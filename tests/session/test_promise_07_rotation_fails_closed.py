@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 from aiohttp import web
-from aiohttp_session import get_session, new_session
+from aiohttp_session import new_session
 
+from bodhi.session import get_session
 from bodhi.session.handles import digest_of
 from session.pages import cookie_of, sent
 

@@ -8,10 +8,9 @@ import aiohttp_session
 import asyncpg
 import pytest
 from aiohttp import WSCloseCode, WSMsgType, web
-from aiohttp_session import get_session
 
 from bodhi.database import notifications
-from bodhi.session import DefaultSessionService, SessionUnavailable, revocation
+from bodhi.session import DefaultSessionService, SessionUnavailable, get_session, revocation
 from bodhi.session.handles import digest_of, handle_of
 from session.conftest import (
     DEADLINE_SECONDS,
@@ -234,7 +233,12 @@ async def test_behind_pgbouncer_the_recheck_closes_it(pgbouncer_url, serve, othe
     options = {**SETTINGS, "clock": clock, "statement_cache_size": 0}
     async with DefaultSessionService.from_url(pgbouncer_url, **options) as service:
         told = service.revocations._told
-        monkeypatch.setattr(service.revocations, "_told", lambda handle: (heard.append(handle), told(handle)))
+
+        def record(handle):
+            heard.append(handle)
+            told(handle)
+
+        monkeypatch.setattr(service.revocations, "_told", record)
         client = await serve(service, chat=chat)
         cookie = cookie_of(await client.post("/login/alice"))
         socket = await client.ws_connect("/chat")
@@ -449,7 +453,7 @@ async def test_only_what_ends_sessions_notifies(postgres_url):
     await connection.add_listener("bodhi_session_ended", lambda *told: heard.append(told[-1]))
     async with DefaultSessionService.from_url(postgres_url, **SETTINGS) as service:
         _, session = await service.create({"user_id": "alice"})
-        session = await service.save(session, {"user_id": "alice", "color": "red"})
+        await service.save(session, {"user_id": "alice", "color": "red"})
         await service.flush()
         assert not await service.revoke_session("A" * 16)
         assert 0 == await service.clear_sessions_for_user("bob")

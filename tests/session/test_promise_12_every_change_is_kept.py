@@ -6,9 +6,9 @@ import logging
 
 import pytest
 from aiohttp import web
-from aiohttp_session import get_session, new_session
+from aiohttp_session import new_session
 
-from bodhi.session import SessionDataError, SessionNotSaved, setup
+from bodhi.session import SessionDataError, SessionNotSaved, get_session, setup
 from session.conftest import DEADLINE_SECONDS
 from session.pages import cookie_of, sent
 
@@ -577,7 +577,7 @@ def _streaming(*, before=None, after=None, kind="stream"):
             outcome = after(session)
             if asyncio.iscoroutine(outcome):
                 await outcome
-        if kind == "websocket":
+        if isinstance(response, web.WebSocketResponse):
             await response.close()
         return response
 

@@ -8,11 +8,10 @@ from contextlib import closing
 import asyncpg
 import pytest
 from aiohttp import web
-from aiohttp_session import get_session
 
 from bodhi.database import Schema, open_database, sqlite_path
 from bodhi.keyring import NEWEST_FORMAT, Keyring
-from bodhi.session import DefaultSessionService
+from bodhi.session import DefaultSessionService, get_session
 from bodhi.session.handles import digest_of
 from bodhi.transfer.copy import Transfer, resealing
 from session.conftest import IDLE_SECONDS, KEY, LIFETIME_SECONDS, SETTINGS
@@ -309,14 +308,14 @@ async def _set_without_constraints(database_url, assignment):
             connection.execute("PRAGMA ignore_check_constraints = ON")
             connection.execute(f"UPDATE bodhi_session SET {assignment}")
         return
-    connection = await asyncpg.connect(database_url)
-    checks = await connection.fetch(
+    postgres = await asyncpg.connect(database_url)
+    checks = await postgres.fetch(
         "SELECT conname FROM pg_constraint WHERE conrelid = 'bodhi_session'::regclass AND contype = 'c'"
     )
     for check in checks:
-        await connection.execute(f"ALTER TABLE bodhi_session DROP CONSTRAINT {check['conname']}")
-    await connection.execute(f"UPDATE bodhi_session SET {assignment}")
-    await connection.close()
+        await postgres.execute(f"ALTER TABLE bodhi_session DROP CONSTRAINT {check['conname']}")
+    await postgres.execute(f"UPDATE bodhi_session SET {assignment}")
+    await postgres.close()
 
 
 async def test_an_expiry_beyond_the_end_prolongs_nothing(service, database_url, clock):

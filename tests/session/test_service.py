@@ -10,6 +10,7 @@ import bodhi.session
 from bodhi.database import BadDatabaseUrl, CannotOpen
 from bodhi.errors import ConfigurationError
 from bodhi.session import DefaultSessionService, SessionInfo, SessionStore, SessionUnavailable
+from bodhi.session.manager import SessionManager
 from session.conftest import KEY, SETTINGS
 
 UNUSABLE_URLS = ["mysql://x/y", "redis://x", "session.db", "", "sqlite:", "sqlite://host/x.db"]
@@ -53,7 +54,7 @@ def test_the_signatures_that_other_programs_call(name, parameters, returns):
 
 def test_the_defaults_are_a_day_and_a_fortnight():
     """86,400 seconds idle, 1,209,600 in all."""
-    parameters = inspect.signature(bodhi.session.service.SessionManager).parameters
+    parameters = inspect.signature(SessionManager).parameters
 
     assert (86_400, 1_209_600) == (parameters["idle_seconds"].default, parameters["lifetime_seconds"].default)
 
@@ -200,7 +201,7 @@ async def test_what_is_listed_is_a_value(service):
 
     assert isinstance(info, SessionInfo)
     with pytest.raises(AttributeError):
-        info.user_id = "bob"
+        info.user_id = "bob"  # type: ignore[misc]
 
 
 async def test_the_counters_count(service, client, caplog):

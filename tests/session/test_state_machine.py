@@ -154,7 +154,7 @@ class Sessions(RuleBasedStateMachine):
         self.model.now += milliseconds
         session_id, _ = self.run(self.service.create(deepcopy(data)))
         self.model.create(session_id, data)
-        return session_id
+        return str(session_id)
 
     @rule(target=ids, data=contents, old=ids, must=st.booleans())
     def replace(self, data: dict[str, Any], old: str, must: bool) -> Any:
@@ -165,7 +165,7 @@ class Sessions(RuleBasedStateMachine):
         if self.model.live(old) is not None:  # one that has expired is left to the sweep
             self.model.delete(old)
         self.model.create(session_id, data)
-        return session_id
+        return str(session_id)
 
     @rule(target=requests, session_id=ids)
     def load(self, session_id: str) -> Any:
@@ -253,7 +253,7 @@ class Sessions(RuleBasedStateMachine):
 
     def _crowd(self, session_id: str, numbers: list[int]) -> list[Request]:
         """Requests that have loaded the session, if it lives, and changed a key each."""
-        requests = [self.load(session_id) for _ in numbers]
+        requests: list[Any] = [self.load(session_id) for _ in numbers]  # rules return what hypothesis makes of it
         if self.model.live(session_id) is None:
             return []
         for request, key, number in zip(requests, "xyz", numbers, strict=False):

@@ -52,7 +52,16 @@ HIDDEN = {f"test_hidden_in_the_test[{name}]" for name in ("sqlite_url", "postgre
 def outcomes(folder: Path, database: str, **environ: str) -> tuple[set[str], set[str]]:
     """The examples that passed in a run on *database*, and those that failed."""
     (folder / "test_examples.py").write_text(EXAMPLES)
-    options = ["-c", TESTS.parent / "setup.cfg", "--rootdir", folder, "-p", "conftest", "-p", "no:cacheprovider"]
+    options = [
+        "-c",
+        str(TESTS.parent / "setup.cfg"),
+        "--rootdir",
+        str(folder),
+        "-p",
+        "conftest",
+        "-p",
+        "no:cacheprovider",
+    ]
     run = subprocess.run(
         [sys.executable, "-m", "pytest", *options, "-rA", "--database", database, folder / "test_examples.py"],
         cwd=folder,

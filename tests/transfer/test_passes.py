@@ -17,6 +17,7 @@ DAY_MS = 86_400_000
 @pytest.fixture
 async def between(service_on):
     """Makes transfers between two databases, and remembers what they leave out."""
+    failures = []
     async with AsyncExitStack() as stack:
 
         async def between(source_url, target_url, **options):
@@ -24,9 +25,9 @@ async def between(service_on):
                 await service_on(url)  # makes the tables
             source = await stack.enter_async_context(open_database(source_url, read_only=True))
             target = await stack.enter_async_context(open_database(target_url))
-            return Transfer(source, target, failed=lambda *told: between.failed.append(told), **options)
+            return Transfer(source, target, failed=lambda *failure: failures.append(failure), **options)
 
-        between.failed = []
+        between.failed = failures  # type: ignore[attr-defined]
         yield between
 
 

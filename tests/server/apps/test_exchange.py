@@ -1,6 +1,7 @@
 """What the provider gives for another application's token, what is believed of it, and how long it is remembered."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -67,7 +68,7 @@ async def test_unsound_answers_are_refused_and_not_remembered(world):
     assert None is await refused(world.apps.authenticate(token))
 
 
-SOUND = {
+SOUND: dict[str, dict[str, Any]] = {
     "for nobody in particular": {"aud": None, "azp": None},
     "for others as well": {"audience": ["account", "bodhi"]},
     "with less scope": {"scope": "openid"},

@@ -79,13 +79,13 @@ MALFORMED = {
     "payload is empty": lambda world: world.idp.sign(b""),
     "large": lambda world: world.altered(padding="a" * 70_000),
     **{
-        f"without {name}": lambda world, name=name: world.altered(**{name: None})
+        f"without {name}": lambda world, name=name: world.altered(**{name: None})  # type: ignore[misc]
         for name in ("jti", "sub", "exp", "scope")
     },
     "null as jti": lambda world: world.idp.sign({**payload_of(world.token()), "jti": None}),
     "empty sub": lambda world: world.altered(sub=""),
     **{
-        f"{name} is {value!r}": lambda world, name=name, value=value: world.altered(**{name: value})
+        f"{name} is {value!r}": lambda world, name=name, value=value: world.altered(**{name: value})  # type: ignore[misc]
         for name, value in [
             ("sub", 1),
             ("sub", ["a"]),

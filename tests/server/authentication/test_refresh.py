@@ -424,13 +424,13 @@ async def test_what_cannot_be_stored_before_the_end_is_named(hasty, caplog):
     storing.key = b"another row"
     await lose_the_database_during(one, kept, provider)
     kept.failures = 10**6
-    storing.never = asyncio.Event()
+    never = asyncio.Event()
     provider.was_asked.clear()
     provider.may_answer.clear()
     storing.data["refresh_token"] = "rt-of-another"
     request = asyncio.create_task(one.refresh(storing, INSTANCE))
     await provider.was_asked.wait()
-    storing.atomically = lambda _: storing.never.wait()
+    storing.atomically = lambda _: never.wait()  # type: ignore[method-assign]
     provider.may_answer.set()
     await until(lambda: not one._asking)
 

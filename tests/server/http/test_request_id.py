@@ -80,4 +80,4 @@ async def test_requests_at_once_keep_theirs(aiohttp_client, make_app):
         async with client.get("/try", headers={"X-Request-ID": request_id}) as response:
             return await response.text()
 
-    assert ["a" * 8, "b" * 8] == await asyncio.gather(ask("a" * 8), ask("b" * 8))
+    assert ["a" * 8, "b" * 8] == list(await asyncio.gather(ask("a" * 8), ask("b" * 8)))

@@ -27,15 +27,15 @@ StartServer = Callable[..., Awaitable[TestServer]]
 class Browser(TestClient):
     """A client that keeps cookies and sends unsafe requests as a page of the server would."""
 
-    async def post(self, path: str, **options: Any) -> Any:
+    async def post(self, path: str, **options: Any) -> Any:  # type: ignore[override]
         """A POST from a page of this server."""
         return await super().post(path, **{**options, "headers": {**SAME_ORIGIN, **options.get("headers", {})}})
 
-    async def put(self, path: str, **options: Any) -> Any:
+    async def put(self, path: str, **options: Any) -> Any:  # type: ignore[override]
         """A PUT from a page of this server."""
         return await super().put(path, **{**options, "headers": {**SAME_ORIGIN, **options.get("headers", {})}})
 
-    async def delete(self, path: str, **options: Any) -> Any:
+    async def delete(self, path: str, **options: Any) -> Any:  # type: ignore[override]
         """A DELETE from a page of this server."""
         return await super().delete(path, **{**options, "headers": {**SAME_ORIGIN, **options.get("headers", {})}})
 

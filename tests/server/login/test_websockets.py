@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 from aiohttp import WSCloseCode, WSMsgType, web
-from aiohttp_session import get_session
 
 import bodhi
-from bodhi.session import SESSIONS
+from bodhi.session import SESSIONS, get_session
 from bodhi.session.handles import digest_of, handle_of
 
 DEADLINE_SECONDS = 20

@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from bodhi.server.services import RECENT_LOGIN
+from bodhi.server.access.recent_login import RECENT_LOGIN
 from bodhi.session import SESSIONS
 from bodhi.session.handles import digest_of
 from server.pages.browser import HTML, path_of

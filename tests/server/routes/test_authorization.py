@@ -252,7 +252,7 @@ def test_every_route_has_the_gate_of_the_specification():
 def test_an_operation_without_a_gate_cannot_be_written():
     """There is nothing that it would be by default."""
     with pytest.raises(TypeError, match="access"):
-        Operation("GET", "/open", tells, summary="For whom?")
+        Operation("GET", "/open", tells, summary="For whom?")  # type: ignore[call-arg]
 
 
 async def test_every_route_by_every_caller(start_client, provider, database_url):
@@ -346,4 +346,4 @@ def test_queries_cannot_be_changed():
     queries = {operation.query for operation in OPERATIONS if operation.query is not None}
 
     assert len(queries) > 10
-    assert [] == [query for query in queries if not query.__struct_config__.frozen]
+    assert [] == [query for query in queries if not query.__struct_config__.frozen]  # type: ignore[attr-defined]

@@ -263,8 +263,8 @@ async def see_and_end_sessions(checked, people):
     await checked("GET /ui/admin/person", admin, query=f"id={user_id}")
     await checked("POST /ui/admin/person/end-all", admin, query=f"id={user_id}")
     await checked("DELETE /bodhi/v1/users/{user_id}/sessions", admin, user_id=user_id)
-    for name, query in {"role": {"data": {"role": "resource_user"}}, "remove": {}}.items():
-        await checked(f"POST /ui/admin/person/{name}", admin, query=f"id={user_id}", **query)
+    for name, options in {"role": {"data": {"role": "resource_user"}}, "remove": {}}.items():
+        await checked(f"POST /ui/admin/person/{name}", admin, query=f"id={user_id}", **options)
     await people("user")
     await checked("GET /ui/admin/sessions", admin)
     await checked("GET /bodhi/v1/sessions", admin)

@@ -94,7 +94,7 @@ def answers_at_all(_, response, case):
 
 def known_parameters(operation, app_access_request):
     """Parameters with which the operation finds something."""
-    found = {
+    found: dict[str, object] = {
         "user_id": Person("user").user_id,
         "key": "BODHI_TOKEN_MEMORY",
         "id": "00000000-0000-0000-0000-000000000001",  # the API token of callers.py

@@ -1,6 +1,8 @@
 import asyncio
+import hashlib
 import hmac
 import re
+import secrets
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +13,6 @@ from bodhi.server.access.errors import api_error_of
 from bodhi.server.access.principal import ANONYMOUS, ApiToken, ExternalApp, SessionUser
 from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.scopes import Role, TokenScope, UserScope
-from bodhi.server.tokens import service as api_tokens
 from bodhi.server.tokens.service import LOOKUP_LENGTH, ApiTokens
 from support.raw_database import RawDatabase
 
@@ -146,7 +147,7 @@ async def test_the_database_has_the_hash_alone(application, token, clock):
     stored = [str(value) for value in (*tuple(row), *tuple(listed))]
 
     assert [] == [text for text in stored if token[LOOKUP_LENGTH:][:8] in text]
-    assert hmac.compare_digest(row["token_hash"], api_tokens.hashlib.sha256(token.encode()).hexdigest())
+    assert hmac.compare_digest(row["token_hash"], hashlib.sha256(token.encode()).hexdigest())
 
 
 async def test_what_is_printed_shows_no_token(tokens):
@@ -158,7 +159,7 @@ async def test_what_is_printed_shows_no_token(tokens):
 
 
 MADE, TOO_MUCH, NEVER = None, "api_token_error-privilege_escalation", "api_token_error-invalid_scope"
-CREATIONS = {
+CREATIONS: dict[tuple[Role | None, TokenScope], str | None] = {
     (None, TokenScope.USER): MADE,
     (None, TokenScope.POWER_USER): TOO_MUCH,
     (Role.USER, TokenScope.USER): MADE,
@@ -205,7 +206,7 @@ async def test_tokens_are_made_in_sessions_alone(context):
 async def test_a_lookup_key_that_is_taken_is_no_error(tokens, token, people, monkeypatch):
     """Another token is made in its place."""
     random_parts = [token[9:], with_another_rest(token)[9:], "x" * 43]
-    monkeypatch.setattr(api_tokens.secrets, "token_urlsafe", lambda _: random_parts.pop(0))
+    monkeypatch.setattr(secrets, "token_urlsafe", lambda _: random_parts.pop(0))
 
     assert "bodhiapp_" + "x" * 43 == (await tokens.create(ALICE, scope=TokenScope.USER)).token
 
@@ -501,7 +502,12 @@ async def test_an_outage_is_no_verdict_on_a_token(database, tokens, token):
 async def test_a_removal_finds_a_token_that_is_just_being_made(application, database_url, dialect, people):
     """It waits for what let the owner in before."""
     await people.note(ALICE.user_id, "alice", ALICE.role)
-    values = {"id": UNKNOWN_ID, "user_id": ALICE.user_id, "name": "", "token_prefix": "bodhiapp_12345678"}
+    values: dict[str, str | None] = {
+        "id": UNKNOWN_ID,
+        "user_id": ALICE.user_id,
+        "name": "",
+        "token_prefix": "bodhiapp_12345678",
+    }
     values |= {"token_hash": "x", "scopes": "scope_token_user", "expires_at": None, "lifetime_ms": None, "now": None}
 
     async def remove():

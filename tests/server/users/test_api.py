@@ -122,8 +122,8 @@ async def test_lists_have_limits(api, provider):
         assert ("list_users", "token of resource_admin", *told) == provider.calls[-1]
     calls = len(provider.calls)
 
-    queries = ("page=0", "page=-1", "page_size=0", "page_size=x", "page=1.5", "page=1&page=2", "page=9999999999")
-    queries += ("page_size=1e1", "page=1.0")  # some would read these as integers
+    queries = ["page=0", "page=-1", "page_size=0", "page_size=x", "page=1.5", "page=1&page=2", "page=9999999999"]
+    queries += ["page_size=1e1", "page=1.0"]  # some would read these as integers
     answers = {query: await api("admin", "GET", f"/users?{query}") for query in queries}
     assert dict.fromkeys(queries, MALFORMED) == answers
     assert calls == len(provider.calls)
