@@ -7,6 +7,8 @@ SHELL := /bin/sh
 
 VENV := .venv
 BIN := $(VENV)/bin
+# Servers and commands that tests start would compile everything anew, and so would each worker.
+unexport PYTHONDONTWRITEBYTECODE
 # Further arguments for pytest: make test ARGS="-k cookie"
 ARGS :=
 # One worker more than there are cores: outages wait more than they compute. worksteal: they take seconds and most tests

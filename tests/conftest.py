@@ -15,7 +15,7 @@ import bodhi
 from bodhi.database import open_database
 from bodhi.session import DefaultSessionService
 from support.binaries import NoPostgres
-from support.databases import Databases, RunningPostgres, find_postgres
+from support.databases import EMPTY, Databases, RunningPostgres, find_postgres
 from support.leaks import Leaks, watched
 from support.pgbouncer import PgBouncer
 from support.postgres import PostgresServer
@@ -148,9 +148,15 @@ def sqlite_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def postgres_url(postgres_databases: Databases) -> Iterator[str]:
+def postgres_template() -> str:
+    """What a test's PostgreSQL database is a copy of; a folder whose tests all need the tables overrides it."""
+    return EMPTY
+
+
+@pytest.fixture
+def postgres_url(postgres_databases: Databases, postgres_template: str) -> Iterator[str]:
     """The URL of an empty PostgreSQL database."""
-    url = postgres_databases.create()
+    url = postgres_databases.create(postgres_template)
     yield url
     postgres_databases.drop(url)
 

@@ -20,6 +20,7 @@ from bodhi.server.http.errors import error_middleware
 from bodhi.server.http.operations import Operation
 from bodhi.session import DefaultSessionService
 from bodhi.testing.clock import Clock
+from support.databases import Databases
 from support.scripted_provider import ScriptedProvider
 
 CALLER = "Test-Caller"
@@ -68,6 +69,12 @@ class Api:
             text = await response.text()
         answer = json.loads(text) if text else None
         return response.status, answer["error"]["code"] if response.status >= 400 else answer
+
+
+@pytest.fixture
+def postgres_template(postgres_databases: Databases) -> str:
+    """Databases with all tables: that they are created is tested elsewhere."""
+    return postgres_databases.migrated
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The PostgreSQL server of a test run, and a database of its own for every test."""
 
 import asyncio
+import functools
 import os
 import uuid
 from collections.abc import Callable, Coroutine
@@ -13,11 +14,14 @@ from urllib.parse import urlsplit
 import asyncpg
 from dotenv import dotenv_values
 
+from bodhi.database import Schema, open_database
 from support.binaries import NoPostgres
 from support.postgres import PASSWORD, USER, PostgresServer
 
 URL_VARIABLE = "BODHI_TEST_SESSION_PG_URL"
 COMPOSE_URL = f"postgresql://{USER}:{PASSWORD}@127.0.0.1:54320/bodhi_sessions"
+# Nobody is ever connected to it, and template1 of a server of yours may hold anything.
+EMPTY = "template0"
 T = TypeVar("T")
 # What a server that is absent, is not ours, or is something else altogether answers with.
 _UNUSABLE = (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
@@ -80,12 +84,18 @@ class Databases:
         self._runner = asyncio.Runner()
         self._connection: asyncpg.Connection = self._run(asyncpg.connect(url, timeout=300))
 
-    def create(self) -> str:
-        """The URL of a new database with nothing in it."""
+    def create(self, template: str = EMPTY) -> str:
+        """The URL of a new database, a copy of *template*."""
         name = f"bodhi_test_{uuid.uuid4().hex}"
-        # template0: nobody is ever connected to it, and template1 of a server of yours may hold anything.
-        self._run(self._connection.execute(f"CREATE DATABASE {name} TEMPLATE template0"))
+        self._run(self._connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}"))
         return with_database(self._url, name)
+
+    @functools.cached_property
+    def migrated(self) -> str:
+        """A template with all tables of bodhi; copying it costs half of what creating them does."""
+        url = self.create()
+        self._run(_migrate(url))
+        return urlsplit(url).path.lstrip("/")
 
     def drop(self, url: str) -> None:
         """Drops the database of *url*, along with whatever is still connected to it."""
@@ -93,13 +103,21 @@ class Databases:
         self._run(self._connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
 
     def close(self) -> None:
-        """Closes the connection and ends the thread."""
+        """Drops the template, closes the connection and ends the thread."""
+        if "migrated" in self.__dict__:
+            self.drop(with_database(self._url, self.migrated))
         self._run(self._connection.close())
         self._thread.submit(self._runner.close).result(timeout=300)
         self._thread.shutdown()
 
     def _run(self, coroutine: Coroutine[object, object, T]) -> T:
         return self._thread.submit(self._runner.run, coroutine).result(timeout=300)
+
+
+async def _migrate(url: str) -> None:
+    async with open_database(url, limit_seconds=60) as database:
+        for kind in ("session", "application"):
+            await Schema(database, kind).migrate()
 
 
 def _version_of(url: str) -> str:
