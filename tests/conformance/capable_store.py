@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 
-from minimal_store import LockedRow, MinimalStore
+from minimal_store import LockedRow, MinimalStore  # type: ignore[import-not-found]
 from msgspec.structs import replace
 
 from bodhi.session import BEGINNING, NEWEST_FORMAT, Revoked, SessionListing, StoredData, digests_of, handle_of
@@ -11,7 +11,7 @@ from bodhi.session import BEGINNING, NEWEST_FORMAT, Revoked, SessionListing, Sto
 PAGE = 10
 
 
-class CapableStore(MinimalStore):
+class CapableStore(MinimalStore):  # type: ignore[misc]
     """Sessions in a dict: by user, all of them, encrypted anew, watched and set aside."""
 
     # UserSessions
@@ -114,7 +114,7 @@ class CapableStore(MinimalStore):
         )
 
 
-class CappedRow(LockedRow):
+class CappedRow(LockedRow):  # type: ignore[misc]
     """A row that becomes one of a user with a cap."""
 
     def __init__(self, store, record, cap):

@@ -270,7 +270,7 @@ class RotationWithoutCap(SqlSessionStore):
 class ClearWithoutRevoke(SqlSessionStore):
     """Has some methods of a capability."""
 
-    revoke = None
+    revoke = None  # type: ignore[assignment]
 
 
 class ClearOfSome(SqlSessionStore):

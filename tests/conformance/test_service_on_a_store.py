@@ -1,15 +1,15 @@
 """The service on a store that is not bodhi's own, as the guide to writing one has it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
-from aiohttp_session import get_session, new_session
+from aiohttp_session import new_session
 from msgspec.structs import replace
 
-from bodhi.session import CapabilityMissing, DefaultSessionService, SessionStore, setup
+from bodhi.session import CapabilityMissing, DefaultSessionService, SessionStore, get_session, setup
 from bodhi.session.store import CAPABILITIES
 from bodhi.testing import Clock, StoreConformance
 from conformance.minimal_store import MinimalStore
@@ -50,7 +50,7 @@ async def read(request: web.Request) -> web.Response:
     return web.json_response(dict(await get_session(request)))
 
 
-async def watch(request: web.Request) -> web.Response:
+async def watch(request: web.Request) -> web.Response:  # type: ignore[return]
     """Waits for the end of the session."""
     session = await get_session(request)
     try:
@@ -60,7 +60,7 @@ async def watch(request: web.Request) -> web.Response:
         return web.Response(text=str(error))
 
 
-Serve = Callable[[DefaultSessionService], "asyncio.Future[TestClient]"]
+Serve = Callable[[DefaultSessionService], Awaitable[TestClient]]
 
 
 @pytest.fixture
@@ -76,7 +76,8 @@ def serve(aiohttp_client) -> Serve:
         app.router.add_post("/login", login)
         app.router.add_post("/logout", logout)
         app.router.add_post("/merge/{key}", merge)
-        return await aiohttp_client(app)
+        client: TestClient = await aiohttp_client(app)
+        return client
 
     return serve
 
@@ -122,7 +123,7 @@ async def test_a_minimal_store_serves_an_application(serve):
 async def test_what_a_store_lacks_is_refused_by_name(serve):
     """No call is silently wrong: the error names the capability and the store."""
     service = DefaultSessionService(MinimalStore(Clock()), keys=KEYS)
-    calls = {
+    calls: dict[str, list[Callable[[], Awaitable[object]]]] = {
         "AllSessions": [service.count_sessions, service.clear_all_sessions, service.list_page],
         "UserSessions": [
             lambda: service.count_sessions_for_user("ann"),

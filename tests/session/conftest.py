@@ -296,7 +296,7 @@ def break_store(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         @asynccontextmanager
         async def failing_block(*_: object, **__: object) -> AsyncIterator[None]:
             raise error or SessionUnavailable
-            yield
+            yield  # type: ignore[unreachable]
 
         for method in methods:
             failure = failing_block if method == "locked" else failing
