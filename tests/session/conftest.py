@@ -276,7 +276,7 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     arguments = Statement.arguments
 
-    def record(statement: Statement, values: Any) -> list[object]:
+    def record(statement: Statement, values: Any) -> tuple[object, ...]:
         if statement.name != "limit_transaction":
             names.append(statement.name)
         return arguments(statement, values)
