@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 
 import bodhi
-from bodhi.database import open_database
-from bodhi.session import DefaultSessionService
 from support.binaries import NoPostgres
 from support.databases import EMPTY, Databases, RunningPostgres, find_postgres
 from support.leaks import Leaks, watched
+from support.patience import be_patient
 from support.pgbouncer import PgBouncer
 from support.postgres import PostgresServer
 from support.replication import ReplicationPair
@@ -37,7 +36,6 @@ FIXTURES_OF = {
 }
 # Set where the tests are about an installed wheel.
 _WHEEL_VARIABLE = "BODHI_TEST_WHEEL"
-PATIENT_SECONDS = 60.0
 _CHECKOUT = Path(__file__).resolve().parents[1]
 _SERVER = pytest.StashKey[RunningPostgres | NoPostgres]()
 
@@ -49,17 +47,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Makes sure that the right bodhi is tested, without the settings of whoever runs the tests.
-
-    Where a test gives a database no time limit it is not about one: it shall not fail because the machine is busy.
-    """
+    """Makes sure that the right bodhi is tested, without the settings of whoever runs the tests."""
     if _WHEEL_VARIABLE in os.environ and Path(bodhi.__file__).parent == _CHECKOUT / "bodhi":
         raise pytest.UsageError(f"{_WHEEL_VARIABLE} asks for an installed bodhi, but {bodhi.__file__} is in the way")
     for name in [name for name in os.environ if name.startswith("BODHI_") and not name.startswith("BODHI_TEST_")]:
         del os.environ[name]
-    for function in (open_database, DefaultSessionService.from_url):
-        assert function.__kwdefaults__ is not None
-        function.__kwdefaults__["limit_seconds"] = PATIENT_SECONDS
+    be_patient()
 
 
 @pytest.hookimpl(optionalhook=True)

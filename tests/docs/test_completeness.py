@@ -10,6 +10,7 @@ from bodhi.cli import cli
 from bodhi.errors import BodhiError
 from bodhi.session import CookiePolicy, DefaultSessionService, Session, SessionInfo
 from bodhi.settings import BY_NAME
+from support import patience
 from support.commands import all_commands
 
 NOT_OPTIONS = {"self", "args", "store", "database", "options", "policy"}
@@ -101,6 +102,7 @@ def test_options_of_a_service_are_described_with_their_defaults(pages):
     options = options_of(
         DefaultSessionService.from_url, DefaultSessionService.__init__, bodhi.session.manager.SessionManager.__init__
     )
+    options["limit_seconds"] = patience.DEFAULT_SECONDS  # the tests themselves wait for longer
     rows = {
         row[0].strip("`"): row[1].strip("`") for row in table_of(pages["docs/reference/library.md"]) if len(row) == 3
     }
