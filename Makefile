@@ -108,7 +108,7 @@ format: $(VENV)/installed-lint ## bring the code into the style
 	$(BIN)/ruff format
 
 screenshots: chromium-needs $(VENV)/installed-e2e ## take the pictures of docs/images anew
-	$(BIN)/python -m screenshots
+	cd docs && $(abspath $(BIN))/python -m screenshots
 
 bench: $(VENV)/installed-bench ## measure against Redis, PostgreSQL and SQLite, where installed; writes bench/results/
 	$(BIN)/python -m bench $(ARGS)

@@ -7,7 +7,7 @@ from screenshots.album import take_login, take_pages
 from screenshots.camera import open_camera
 from screenshots.house import open_house
 
-IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
+IMAGES = Path(__file__).resolve().parents[1] / "images"
 
 
 async def main() -> None:
