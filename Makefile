@@ -119,7 +119,7 @@ wheel: $(VENV)/installed ## build the wheel into dist/
 	@echo "built $$(ls -t dist/bodhi_sessions-*.whl | head -n 1)"
 
 clean: ## remove what was built, installed and cached
-	rm -rf $(VENV) .tox build dist bodhi.egg-info tests/typescript/node_modules $(REALM)/node_modules $(AXE)/node_modules \
+	rm -rf $(VENV) .tox build dist bodhi.egg-info bodhi_sessions.egg-info tests/typescript/node_modules $(REALM)/node_modules $(AXE)/node_modules \
 	    htmlcov .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
