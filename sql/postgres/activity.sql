@@ -18,8 +18,8 @@ SELECT value
    AND minute = now_ms($2) / 60000 * 60000;
 
 -- name: list_activity(name, span_ms, now) -> many, read only
--- The time comes along in every row, and in one without a minute where there is nothing else to tell. So does the first
--- minute of which anything is known, of whatever name: before it nobody looked.
+-- Every row carries the present time and the first recorded minute of any name (before it, nothing was recorded);
+-- without data there is one row, without a minute.
 SELECT clock.now AS now, activity.minute AS minute, activity.value AS value,
        (SELECT min(minute) FROM bodhi_activity) AS first
   FROM (SELECT now_ms($3) AS now) AS clock

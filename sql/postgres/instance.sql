@@ -24,7 +24,7 @@ UPDATE bodhi_instance
 RETURNING admin_id;
 
 -- name: dismiss_administrator(client_id, now) -> count
--- The provider did not: whoever logs in next is the first.
+-- The provider did not: the next to log in counts as the first.
 UPDATE bodhi_instance
    SET admin_id = NULL,
        updated_at = now_ms($2)

@@ -131,7 +131,7 @@ WITH gone AS (
 -- The condition always holds: it is there to notify, once, where anything is gone.
 SELECT count(*) FILTER (WHERE expires_at > now_ms($5)) AS live, count(*) AS ended
   FROM gone
-HAVING (SELECT count(*) FROM (SELECT pg_notify('bodhi_session_ended', '') FROM gone LIMIT 1) AS told) >= 0;
+HAVING (SELECT count(*) FROM (SELECT pg_notify('bodhi_session_ended', '') FROM gone LIMIT 1) AS notified) >= 0;
 
 -- name: clear_some(batch, now) -> many
 -- Some of all sessions: to delete millions at once takes longer than a call may. Locked rows are skipped.
@@ -147,7 +147,7 @@ WITH gone AS (
 )
 SELECT count(*) FILTER (WHERE expires_at > now_ms($2)) AS live, count(*) AS ended
   FROM gone
-HAVING (SELECT count(*) FROM (SELECT pg_notify('bodhi_session_ended', '') FROM gone LIMIT 1) AS told) >= 0;
+HAVING (SELECT count(*) FROM (SELECT pg_notify('bodhi_session_ended', '') FROM gone LIMIT 1) AS notified) >= 0;
 
 -- name: clear_all(now) -> many
 -- What clear_some has left: a plain DELETE waits for rows that are held, and follows them to their new ids.
@@ -157,7 +157,7 @@ WITH gone AS (
 )
 SELECT count(*) FILTER (WHERE expires_at > now_ms($1)) AS live, count(*) AS ended
   FROM gone
-HAVING (SELECT count(*) FROM (SELECT pg_notify('bodhi_session_ended', '') FROM gone LIMIT 1) AS told) >= 0;
+HAVING (SELECT count(*) FROM (SELECT pg_notify('bodhi_session_ended', '') FROM gone LIMIT 1) AS notified) >= 0;
 
 -- name: lock_user(user_id) -> maybe
 -- Logins of one user run one after the other, so that each counts the sessions that the others left.

@@ -13,7 +13,7 @@ SELECT CASE
 
 -- name: list_tower_sessions(after, batch) -> many, read only
 -- A keyset page by id, from the beginning after NULL; expiry_date as text, UTC.
--- Not id > '': the empty text is an id that has to be told of.
+-- Not id > '': the empty text is an id, and has to be reported.
 SELECT id, data, to_char(expiry_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS') AS expiry_date,
        id AS reached
   FROM tower_sessions

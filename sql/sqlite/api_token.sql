@@ -1,5 +1,5 @@
 -- name: create_api_token(id, user_id, name, token_prefix, token_hash, scopes, expires_at, lifetime_ms, now) -> maybe
--- No row for an expiry that has come already, and for an owner who was removed.
+-- No row if the expiry has passed or the owner was removed.
 INSERT INTO bodhi_api_token (id, user_id, name, token_prefix, token_hash, scopes, status, expires_at, created_at, updated_at)
 SELECT $1, $2, $3, $4, $5, $6, 'active', coalesce($7, clock.now + $8), clock.now, clock.now
   FROM (SELECT now_ms($9) AS now) AS clock
@@ -8,7 +8,7 @@ SELECT $1, $2, $3, $4, $5, $6, 'active', coalesce($7, clock.now + $8), clock.now
 RETURNING id, user_id, name, token_prefix, scopes, status, expires_at, created_at, updated_at;
 
 -- name: find_api_token(token_prefix, now) -> maybe, read only
--- With what is known of its owner's role: somebody who is unknown has none.
+-- With the owner's role as last known; an unknown owner has none.
 SELECT token.id, token.user_id, token.token_hash, token.scopes, token.status, token.expires_at,
        person.role, person.removed, coalesce(person.confirmed_at, person.seen_at) AS confirmed_at,
        now_ms($2) AS now
@@ -63,7 +63,7 @@ SELECT id, user_id, name, token_prefix, scopes, status, expires_at, created_at, 
  LIMIT $3;
 
 -- name: disable_api_token(id, user_id, is_final, now) -> count
--- Without a user whoever's it is. Its owner may make it active again, unless that is final: then it has expired, too.
+-- NULL as the user: any owner's. The owner may reactivate it, unless this is final: then it has expired as well.
 UPDATE bodhi_api_token
    SET status = 'inactive',
        expires_at = CASE $3 WHEN 1 THEN min(coalesce(expires_at, now_ms($4)), now_ms($4)) ELSE expires_at END,

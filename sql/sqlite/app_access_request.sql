@@ -3,7 +3,7 @@
 SELECT 1 AS locked;
 
 -- name: count_open_app_access_requests(source, app_client_id, network, now) -> maybe, read only
--- What nobody has decided and has not expired: in all, of the network, of the source, and of it for this client.
+-- Open requests: in all, of the network, of the source, and of the source for this client.
 SELECT count(*) AS of_all,
        count(*) FILTER (WHERE network = $3) AS of_network,
        count(*) FILTER (WHERE source = $1) AS of_source,
@@ -14,7 +14,7 @@ SELECT count(*) AS of_all,
    AND expires_at > now_ms($4);
 
 -- name: create_app_access_request(id, app_client_id, flow_type, redirect_uri, requested, source, network, draft_ms, claim_ms, now) -> maybe
--- A draft; with claim_ms it is claimed already by who makes it.
+-- A draft; with claim_ms, its creator has claimed it already.
 INSERT INTO bodhi_app_access_request (id, app_client_id, flow_type, redirect_uri, status, requested, source, network,
                                       claimed_until, expires_at, created_at, updated_at)
 SELECT $1, $2, $3, $4, 'draft', $5, $6, $7, clock.now + $9, clock.now + $8, clock.now, clock.now
@@ -43,7 +43,7 @@ UPDATE bodhi_app_access_request
  WHERE id = $1;
 
 -- name: claim_app_access_request(id, claim_ms, now) -> maybe
--- Who claims a draft may decide it, alone, until the claim runs out: the identity provider is asked meanwhile.
+-- Only the holder of the claim may decide the draft, until the claim expires: a call to the provider happens meanwhile.
 UPDATE bodhi_app_access_request
    SET claimed_until = now_ms($3) + $2
  WHERE id = $1
@@ -61,7 +61,7 @@ UPDATE bodhi_app_access_request
    AND claimed_until = $2;
 
 -- name: finish_app_access_request(id, claimed_until, status, approved, user_id, resource_scope, access_request_scope, error_message, now) -> maybe
--- Only by who still holds the claim.
+-- Only for the present holder of the claim.
 UPDATE bodhi_app_access_request
    SET status = $3,
        approved = $4,
@@ -126,7 +126,7 @@ SELECT count(*) AS requests
    AND status = 'approved';
 
 -- name: sweep_app_access_requests(batch, keep_ms, now) -> count
--- What nobody decided, some time after its end: until then a status request is answered with "expired".
+-- Undecided requests some time after they expired: until then, a status request returns "expired".
 DELETE FROM bodhi_app_access_request
  WHERE rowid IN (
            SELECT rowid

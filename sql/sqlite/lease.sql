@@ -1,5 +1,5 @@
 -- name: take_lease(name, holder, hold_ms, now) -> maybe
--- Nobody's, or left behind by a holder whose time is up: it is taken. Somebody's: no row.
+-- Take the lease if it is free or has expired; no row if somebody holds it.
 INSERT INTO bodhi_lease AS lease (name, holder, expires_at)
 VALUES ($1, $2, now_ms($4) + $3)
     ON CONFLICT (name) DO UPDATE
@@ -9,7 +9,7 @@ VALUES ($1, $2, now_ms($4) + $3)
 RETURNING holder;
 
 -- name: give_back_lease(name, holder) -> count
--- Only one's own: who was too slow must not end the next holder's turn.
+-- Only the holder's own: a holder whose lease expired must not release the next one's.
 DELETE FROM bodhi_lease
  WHERE name = $1
    AND holder = $2;

@@ -10,8 +10,8 @@ SELECT coalesce(max(authority_seq), 0) AS number
  WHERE authority_seq > 0;
 
 -- name: note_person(user_id, username, role, sought, since, is_loss, is_login, now) -> count
--- Nothing where the person's authority changed after the change number $5: what is noted is older. A role that was lost
--- is such a change itself. Somebody who was removed is there again by a login, and not by a refresh.
+-- Nothing if the user's authority changed after change $5: then these values are older. A lost role is such a change
+-- itself. A login restores a removed user, a refresh does not.
 INSERT INTO bodhi_person (user_id, username, role, removed, updated_at, sought, seen_at, confirmed_at)
 VALUES ($1, $2, $3, 0, now_ms($8), $4, now_ms($8), now_ms($8))
     ON CONFLICT (user_id) DO UPDATE
@@ -38,8 +38,8 @@ UPDATE bodhi_person
    AND removed = 0;
 
 -- name: change_person_role(user_id, role, sought, now) -> count
--- Of somebody who never logged in only the change is kept, for a login that may be under way. A number that was taken
--- before a wait for the row must not replace a higher one.
+-- For a user who never logged in, only the change is stored, for a login that may be in progress. A number that was
+-- drawn before a wait for the row must not replace a higher one.
 INSERT INTO bodhi_person (user_id, username, role, removed, updated_at, sought, authority_seq)
 VALUES ($1, '', NULL, 0, now_ms($4), $3,
         (SELECT coalesce(max(authority_seq), 0) + 1 FROM bodhi_person WHERE authority_seq > 0))
@@ -50,7 +50,7 @@ VALUES ($1, '', NULL, 0, now_ms($4), $3,
        authority_seq = max(excluded.authority_seq, bodhi_person.authority_seq);
 
 -- name: lower_person_role(user_id, role, since, now) -> count
--- The provider's list says so; nothing where their authority changed since it was asked.
+-- As the provider lists the user; nothing if the user's authority changed since the request.
 UPDATE bodhi_person
    SET role = $2,
        updated_at = now_ms($4),
@@ -60,7 +60,7 @@ UPDATE bodhi_person
    AND authority_seq <= $3;
 
 -- name: remove_person(user_id, sought, now) -> count
--- The row stays, also of somebody who never logged in: a removal that is repeated finds that it was begun.
+-- The row stays, even of a user who never logged in: a repeated removal finds that it was begun.
 INSERT INTO bodhi_person (user_id, username, role, removed, updated_at, sought, authority_seq)
 VALUES ($1, '', NULL, 1, now_ms($3), $2,
         (SELECT coalesce(max(authority_seq), 0) + 1 FROM bodhi_person WHERE authority_seq > 0))
@@ -71,7 +71,7 @@ VALUES ($1, '', NULL, 1, now_ms($3), $2,
        authority_seq = max(excluded.authority_seq, bodhi_person.authority_seq);
 
 -- name: list_people(after, size) -> many, read only
--- A keyset page of everybody who was seen, by user id.
+-- A keyset page of all known users, by user id.
 SELECT user_id, username, role, removed, updated_at
   FROM bodhi_person
  WHERE user_id > $1
@@ -80,7 +80,7 @@ SELECT user_id, username, role, removed, updated_at
 
 -- name: search_people(text, after, after_user_id, size) -> many, read only
 -- A keyset page of those whose name or user id holds the text, by name. Of the empty text the index gives the page as
--- it is; of another one all who come next are looked at until the page is full.
+-- it is; for any other text, rows are examined until the page is full.
 SELECT user_id, username, role, removed, seen_at
   FROM bodhi_person
  WHERE instr(sought, $1) > 0
