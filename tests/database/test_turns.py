@@ -102,7 +102,7 @@ async def test_the_turn_goes_on_to_the_next(who):
     assert 0 == len(turns._locks)
 
 
-def test_it_belongs_to_no_event_loop():
+def test_turns_belong_to_no_event_loop():
     """The same object serves one loop after another, also where the first ended in the middle."""
     turns, served = Turns(DEADLINE_SECONDS), []
 

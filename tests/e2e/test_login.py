@@ -62,7 +62,7 @@ async def test_the_session_has_another_id_after_the_login(person):
     assert before["value"] != (await person.cookie())["value"]
 
 
-async def test_it_works_without_javascript(site, new_person):
+async def test_a_login_works_without_javascript(site, new_person):
     """One more button to press."""
     person = await new_person(site.url, java_script_enabled=False)
     page = await person.begin_login()
@@ -80,7 +80,7 @@ async def test_it_works_without_javascript(site, new_person):
     assert {"auth_status": "logged_out"} == await person.who()
 
 
-async def test_it_works_on_a_phone(site, new_person):
+async def test_a_login_works_on_a_phone(site, new_person):
     """Nothing is wider than the screen."""
     person = await new_person(site.url, **PHONE)
     page = await person.open("/ui/login")
@@ -94,7 +94,7 @@ async def test_it_works_on_a_phone(site, new_person):
     assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["viewport"]["width"]
 
 
-async def test_it_works_with_the_keyboard(person):
+async def test_a_login_works_with_the_keyboard(person):
     """The first stop of the tabulator leads to the content, the next ones to the button."""
     page = await person.open("/ui/login")
     await page.keyboard.press("Tab")

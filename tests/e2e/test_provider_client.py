@@ -60,7 +60,7 @@ async def log_in(provider, visitor, bodhi, username, redirect_uri=REDIRECT_URI):
     return await provider.redeem_code(bodhi, code=answer["code"], redirect_uri=redirect_uri, verifier=VERIFIER)
 
 
-async def test_it_logs_people_in(provider, visitor, bodhi, realm):
+async def test_the_client_logs_users_in(provider, visitor, bodhi, realm):
     """Both tokens are what it takes for genuine, and say who it is."""
     tokens = await log_in(provider, visitor, bodhi, "manager")
     claims = await provider.verify_access_token(tokens.access_token)
@@ -75,7 +75,7 @@ async def test_it_logs_people_in(provider, visitor, bodhi, realm):
     assert (claims.subject, claims.raw["sid"]) == (named.subject, named.sid)
 
 
-async def test_it_tells_the_kinds_of_tokens_apart(provider, visitor, bodhi):
+async def test_the_client_distinguishes_the_kinds_of_tokens(provider, visitor, bodhi):
     """Neither token passes for the other."""
     tokens = await log_in(provider, visitor, bodhi, "user")
 
@@ -87,7 +87,7 @@ async def test_it_tells_the_kinds_of_tokens_apart(provider, visitor, bodhi):
         )
 
 
-async def test_it_refreshes_and_revokes(provider, visitor, bodhi):
+async def test_the_client_refreshes_and_revokes_tokens(provider, visitor, bodhi):
     """A refresh token works once, and not after it was revoked; what the realm says then is that it is dead."""
     first = await log_in(provider, visitor, bodhi, "user")
     second = await provider.refresh(bodhi, first.refresh_token)
@@ -100,7 +100,7 @@ async def test_it_refreshes_and_revokes(provider, visitor, bodhi):
     assert "invalid_grant" == refused.value.error
 
 
-async def test_it_exchanges_tokens_of_applications(provider, visitor, bodhi, realm):
+async def test_the_client_exchanges_tokens_of_applications(provider, visitor, bodhi, realm):
     """What the application got for bodhi becomes bodhi's own, with the consent that the person gave."""
     redirect_uri = "http://localhost:2/callback"
     app = Client(realm.issuer, redirect_uri=redirect_uri, **realm.new_app([redirect_uri], name="Notes"))
@@ -123,7 +123,7 @@ async def test_it_exchanges_tokens_of_applications(provider, visitor, bodhi, rea
     assert "scope_user_user" in exchanged.scope.split()
 
 
-async def test_it_manages_people(provider, visitor, bodhi, realm):
+async def test_the_client_manages_users(provider, visitor, bodhi, realm):
     """Roles and the list of people, with the token of somebody who may."""
     token = (await log_in(provider, visitor, bodhi, "admin")).access_token
     await provider.assign_role(token, realm.id_of("nobody"), "resource_power_user")
@@ -134,7 +134,7 @@ async def test_it_manages_people(provider, visitor, bodhi, realm):
     assert "resource_power_user" == users[-1]["role"]
 
 
-async def test_it_registers_itself(provider, realm):
+async def test_the_client_registers_itself(provider, realm):
     """And makes somebody the first administrator."""
     made = await provider.register_client(name="a new one", description="", redirect_uris=[REDIRECT_URI])
     await provider.make_resource_admin(made.credentials, realm.id_of("user"))
@@ -142,7 +142,7 @@ async def test_it_registers_itself(provider, realm):
     assert "resource_admin" == realm.roles(made.client_id)["user"]
 
 
-async def test_it_believes_the_realm_s_logout_tokens(provider, visitor, realm):
+async def test_the_client_accepts_logout_tokens_of_the_realm(provider, visitor, realm):
     """They name the session that the ID token named."""
     received = asyncio.get_running_loop().create_future()
 

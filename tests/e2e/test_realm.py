@@ -111,14 +111,14 @@ async def test_who_has_no_role_gets_none(visitor, bodhi):
     assert "resource_access" not in claims
 
 
-async def test_it_answers_with_state_and_issuer(realm, visitor, bodhi):
+async def test_the_realm_answers_with_state_and_issuer(realm, visitor, bodhi):
     """RFC 9207."""
     answer = await visitor.authorize(bodhi, "user", state="a b&c")
 
     assert ("a b&c", realm.issuer) == (answer["state"], answer["iss"])
 
 
-async def test_it_does_not_know_everybody(visitor, bodhi):
+async def test_the_realm_refuses_unknown_users(visitor, bodhi):
     """The form comes back with a reason."""
     answer = await visitor.authorize(bodhi, "mallory")
 
@@ -126,7 +126,7 @@ async def test_it_does_not_know_everybody(visitor, bodhi):
     assert "There is no such user." in answer["page"]
 
 
-async def test_it_wants_pkce(visitor, bodhi):
+async def test_the_realm_requires_pkce(visitor, bodhi):
     """Without a challenge, with a plain one, and with a wrong verifier."""
     missing = await visitor.authorize(bodhi, code_challenge="", code_challenge_method="")
     plain = await visitor.authorize(bodhi, code_challenge_method="plain")

@@ -186,7 +186,7 @@ async def test_what_the_shop_does_not_know_is_refused(open_shop):
             assert 400 == response.status
 
 
-async def test_it_leaves_the_server_s_database_alone(run, tmp_path):
+async def test_the_cart_leaves_the_database_of_the_server_alone(run, tmp_path):
     """Without settings its sessions are in a file where it was started."""
     home = tmp_path / "home"
     example = await run("cart/app.py", BODHI_HOME=str(home))

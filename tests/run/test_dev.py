@@ -75,7 +75,7 @@ def test_without_it_there_is_none(serve):
         (("--workers", "2"), {}, "BODHI_WORKERS=2 (command line)"),
     ],
 )
-def test_it_is_refused_where_others_could_come(launch, arguments, settings, said):
+def test_the_development_provider_is_refused_where_others_could_connect(launch, arguments, settings, said):
     """In production, on other hosts than this one, and with several workers: one line and status 2."""
     server = launch("--dev", *arguments, **settings)
 

@@ -35,7 +35,7 @@ def told(monkeypatch):
 
 
 @pytest.mark.usefixtures("told")
-async def test_it_ends_after_a_pass_without_a_change():
+async def test_following_ends_after_a_pass_without_a_change():
     """What all passes wrote is told, beside what the last one saw."""
     tally = await sessions_move._follow(Passes(Tally(read=3, written=2, kept=1), Tally(read=3, written=1, kept=2)))
 

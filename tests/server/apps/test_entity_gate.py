@@ -76,7 +76,7 @@ async def test_sessions_pass(entity_id):
     [ANONYMOUS, ApiToken("alice", TokenScope.ADMIN, "t"), changed(APP, access_request_id=None)],
     ids=lambda context: context.type,
 )
-async def test_others_have_nothing_that_was_approved(context):
+async def test_only_applications_pass_the_entity_gate(context):
     """Also an application without an app access request."""
     assert (401, "missing_auth") == await code_of(context)
 

@@ -64,7 +64,7 @@ def test_an_answer_closes_it(breaker):
     assert [True, False, True] == [breaker.allows(key) for key in "abx"]
 
 
-def test_it_remembers_no_more_than_there_is_to_know(breaker, clock):
+def test_the_circuit_breaker_keeps_a_bounded_state(breaker, clock):
     """A pause that is over needs no place."""
     for number in range(1000):
         breaker.pause(number)

@@ -24,7 +24,7 @@ async def test_trusted_proxy_is_believed():
 
 
 @pytest.mark.parametrize("trusted", [["10.0.0.0/8"], ["::1/128"], ["127.0.0.2/32"]])
-async def test_others_are_not(trusted):
+async def test_headers_of_untrusted_peers_are_ignored(trusted):
     """Anybody could send these headers."""
     seen = await told(
         f"X-Forwarded-For: {CLIENT}", "X-Forwarded-Proto: https", "X-Forwarded-Host: evil.example", trusted=trusted

@@ -83,7 +83,7 @@ async def test_after_an_own_logout_the_providers_word_ends_nothing_else(
     assert "user" == (await other_device.user())["username"]
 
 
-async def test_it_holds_on_every_node(start_server, open_browser, provider, logout_token):
+async def test_a_backchannel_logout_holds_on_every_node(start_server, open_browser, provider, logout_token):
     """The next request of another node finds the session gone."""
     one, other = [await start_server() for _ in range(2)]
     browser, provider_side = await open_browser(one), await open_browser(other)

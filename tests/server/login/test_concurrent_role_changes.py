@@ -178,7 +178,7 @@ async def test_a_login_that_begins_after_a_removal_is_one(browser, admin, provid
     assert Profile("power", None) == await server.app[PROFILES].find(user_id)
 
 
-async def test_others_log_in_while_somebody_is_changed(browser, admin, provider, stop_at):
+async def test_a_role_change_does_not_block_logins_of_other_users(browser, admin, provider, stop_at):
     """It is about that one person."""
     answer = await provider.log_in_url(await browser.begin(), user="user")
     stop = stop_at("after the code is redeemed")

@@ -34,7 +34,7 @@ async def test_no_other_span_is_taken(browser, provider, hours):
     assert 400 == browser.status
 
 
-async def test_it_is_for_administrators(browser, provider):
+async def test_the_activity_page_is_for_administrators(browser, provider):
     """Nobody else finds it in the bar, or gets it."""
     await browser.log_in(provider, "manager")
 

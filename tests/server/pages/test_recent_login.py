@@ -163,7 +163,7 @@ async def test_a_provider_that_does_not_ask_again(server, provider, old):
     assert "power" in browser.page.text
 
 
-async def test_it_is_recent_for_as_long_as_the_setting_says(server, provider, new_browser):
+async def test_a_login_is_recent_for_as_long_as_the_setting_says(server, provider, new_browser):
     """And not asked for before."""
     browser = await (await new_browser(server)).log_in(provider, "power")
     await browser.open("/ui/tokens")
