@@ -3,12 +3,14 @@
 import base64
 import hashlib
 import hmac
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar
 
-from bodhi.oidc.claims import identifier, seconds
+from bodhi.oidc.claims import identifier, nonempty_text, seconds
 from bodhi.oidc.errors import UntrustedToken
 from bodhi.oidc.signed_token import SignedToken
+
+Value = TypeVar("Value")
 
 LEEWAY_SECONDS = 60  # accepted difference between the provider's clock and ours
 
@@ -65,10 +67,7 @@ def check_token_hash(signed: SignedToken, access_token: str) -> None:
 
 def required_text(payload: Mapping[str, Any], name: str) -> str:
     """Return the text of a claim."""
-    value = payload.get(name)
-    if not isinstance(value, str) or not value or "\0" in value:
-        raise UntrustedToken(f"{name} is missing or invalid")
-    return value
+    return _required(payload, name, nonempty_text)
 
 
 def optional_text(payload: Mapping[str, Any], name: str) -> str | None:
@@ -78,10 +77,7 @@ def optional_text(payload: Mapping[str, Any], name: str) -> str | None:
 
 def required_identifier(payload: Mapping[str, Any], name: str) -> str:
     """Return a claim that is text or a number, as text."""
-    value = identifier(payload.get(name))
-    if value is None:
-        raise UntrustedToken(f"{name} is missing or invalid")
-    return value
+    return _required(payload, name, identifier)
 
 
 def optional_identifier(payload: Mapping[str, Any], name: str) -> str | None:
@@ -91,7 +87,11 @@ def optional_identifier(payload: Mapping[str, Any], name: str) -> str | None:
 
 def required_seconds(payload: Mapping[str, Any], name: str) -> int:
     """Return a time claim in seconds since 1970."""
-    value = seconds(payload.get(name))
+    return _required(payload, name, seconds)
+
+
+def _required(payload: Mapping[str, Any], name: str, read: Callable[[object], Value | None]) -> Value:
+    value = read(payload.get(name))
     if value is None:
         raise UntrustedToken(f"{name} is missing or invalid")
     return value

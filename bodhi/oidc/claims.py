@@ -98,7 +98,8 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and "\0" not in value else None
 
 
-def _subject(value: object) -> str | None:
+def nonempty_text(value: object) -> str | None:
+    """Return text that is not empty and that a database can store, or None."""
     return _text(value) or None
 
 
@@ -122,7 +123,7 @@ def _audience(value: object) -> tuple[str, ...] | None:
 
 
 _READERS: Mapping[str, Callable[[object], Any]] = {
-    "sub": _subject,
+    "sub": nonempty_text,
     "exp": seconds,
     "nbf": seconds,
     "iss": _text,

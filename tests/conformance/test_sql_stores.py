@@ -1,6 +1,7 @@
 import pytest
 
 from bodhi.session.sql_store import open_store
+from bodhi.session.store import AllSessions, ChangeNotification, Quarantine, Reencryption, UserSessions
 from bodhi.testing import Clock, StoreConformance
 
 
@@ -12,3 +13,8 @@ class TestSqlSessionStore(StoreConformance):
         """A store on an empty database."""
         clock = Clock()
         return open_store(database, clock=clock), clock
+
+    async def test_every_capability_is_declared(self, store):
+        """Otherwise the kit would leave out what it checks of that capability."""
+        for capability in (UserSessions, AllSessions, Reencryption, ChangeNotification, Quarantine):
+            assert isinstance(store, capability)

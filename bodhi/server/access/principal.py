@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from bodhi.server.access.scopes import AppRole, Role, TokenScope, UserScope
+from bodhi.server.access.scopes import Role, TokenScope, UserScope
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,3 @@ class ExternalApp:
 AuthContext = Anonymous | SessionUser | ApiToken | ExternalApp
 
 ANONYMOUS = Anonymous()
-
-
-def app_role(context: AuthContext) -> AppRole | None:
-    """The role or scope that *context* carries, whichever it is."""
-    return context.role

@@ -1,4 +1,4 @@
-"""How what an identity provider does not do is told to a client, for all calls that manage people and clients."""
+"""Map provider failures to API errors."""
 
 import logging
 from collections.abc import Iterator
