@@ -97,6 +97,14 @@ async def test_the_end_of_the_provider_breaks_what_hangs(provider, refresh):
         await asking
 
 
+async def test_waiting_for_calls_ends(provider, refresh):
+    """With an error that says how many arrived."""
+    await refresh(provider.issue_tokens()["refresh_token"])
+
+    with pytest.raises(TimeoutError, match=r"^1 of 2 calls of refresh arrived within 0\.01 s$"):
+        await provider.wait_for_calls("refresh", 2, limit_seconds=0.01)
+
+
 @pytest.mark.parametrize("after", [False, True])
 async def test_a_call_can_be_held(provider, refresh, after):
     """Before the grant or after it, until the test lets it go."""

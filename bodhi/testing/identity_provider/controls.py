@@ -149,12 +149,21 @@ class Controls:
         """Forget all scripts that were not used up."""
         self._scripts.clear()
 
-    async def wait_for_calls(self, name: str, count: int = 1) -> None:
-        """Returns when *count* calls of this name have come since the beginning."""
+    async def wait_for_calls(self, name: str, count: int = 1, *, limit_seconds: float = 60.0) -> None:
+        """Return when *count* calls of this name have arrived since the provider started.
+
+        Raises:
+            TimeoutError: they did not arrive within *limit_seconds*.
+        """
         if self.counts[name] < count:
             event = asyncio.Event()
             self._called.append((name, count, event))
-            await event.wait()
+            try:
+                async with asyncio.timeout(limit_seconds):
+                    await event.wait()
+            except TimeoutError:
+                arrived = f"{self.counts[name]} of {count} calls of {name}"
+                raise TimeoutError(f"{arrived} arrived within {limit_seconds:g} s") from None
 
     def close(self) -> None:
         """Let everything go that hangs or is held."""
