@@ -154,6 +154,7 @@ class Controls:
 
         Raises:
             TimeoutError: they did not arrive within *limit_seconds*.
+
         """
         if self.counts[name] < count:
             event = asyncio.Event()
