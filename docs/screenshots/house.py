@@ -59,7 +59,7 @@ class House:
         for minutes in range(HOURS * 60, -1, -1):
             with ago(minutes=minutes):
                 await activity.add(amounts_of(minutes))
-                await activity.look(partial(_told, live_at(minutes)))
+                await activity.sample_live_sessions(partial(_told, live_at(minutes)))
 
     async def _make(self, guest: Guest, token: Token) -> None:
         owner = SessionUser(guest.person.user_id, guest.username, guest.role, token="")

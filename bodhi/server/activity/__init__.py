@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from bodhi.server.activity import pages
-from bodhi.server.activity.service import ACTIVITY, Activity, ActivityRecorder, amounts_of
+from bodhi.server.activity.service import ACTIVITY, Activity, ActivityRecorder, read_totals
 from bodhi.server.services import Services
 
 OPERATIONS = pages.OPERATIONS
@@ -18,12 +18,12 @@ def setup(app: web.Application, services: Services) -> None:
     app[ACTIVITY] = activity
     services.navigation.administration.append(pages.ENTRY)
 
-    async def recorded(_: web.Application) -> AsyncIterator[None]:
-        recorder = ActivityRecorder(activity, amounts=lambda: amounts_of(metrics), count_live=metrics.count_live)
+    async def record_activity(_: web.Application) -> AsyncIterator[None]:
+        recorder = ActivityRecorder(activity, amounts=lambda: read_totals(metrics), count_live=metrics.count_live)
         recording = asyncio.create_task(recorder.run())
         yield  # requests are served here
         recording.cancel()
         await asyncio.gather(recording, return_exceptions=True)
         await recorder.close()
 
-    app.cleanup_ctx.append(recorded)
+    app.cleanup_ctx.append(record_activity)

@@ -1,4 +1,4 @@
-"""``/ui/admin/activity``: what the server has been doing, for administrators."""
+"""``/ui/admin/activity``: plots of recent activity, for administrators."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -21,7 +21,7 @@ from bodhi.server.http.rendering import page
 ENTRY = Entry("Activity", f"{ADMIN_PATH}/activity", Role.ADMIN)
 
 SPANS = (1, 6, 24)  # hours
-SHOWN: tuple[tuple[Amount | Literal["live_sessions"], str], ...] = (
+PLOTS: tuple[tuple[Amount | Literal["live_sessions"], str], ...] = (
     ("live_sessions", "Live sessions"),
     ("logins", "Logins a minute"),
     ("saves", "Saves a minute"),
@@ -31,26 +31,26 @@ SHOWN: tuple[tuple[Amount | Literal["live_sessions"], str], ...] = (
 
 
 class Span(msgspec.Struct, frozen=True):
-    """How far to look back."""
+    """The query: how many hours to plot."""
 
     hours: Annotated[int, Meta(ge=1, le=24)] = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """One plot and what stands above it."""
+    """A plot and its heading."""
 
     title: str
     picture: Markup
 
 
 async def activity(request: web.Request) -> web.Response:
-    """The last hours as plots, from the server's own counters."""
+    """Plots of the last hours, from the activity counters of all nodes."""
     hours = query_of(request, Span).hours
-    kept = request.app[ACTIVITY]
+    recorded = request.app[ACTIVITY]
     drawings = [
-        Drawing(title, plot(name, title, await kept.series(name, hours), is_level=name == "live_sessions"))
-        for name, title in SHOWN
+        Drawing(title, plot(name, title, await recorded.series(name, hours), is_level=name == "live_sessions"))
+        for name, title in PLOTS
     ]
     return await page(
         request,
@@ -61,8 +61,4 @@ async def activity(request: web.Request) -> web.Response:
     )
 
 
-OPERATIONS = (
-    Operation(
-        "GET", ENTRY.path, activity, SESSION_ADMIN, "What the server has been doing", query=Span, in_document=False
-    ),
-)
+OPERATIONS = (Operation("GET", ENTRY.path, activity, SESSION_ADMIN, "Activity", query=Span, in_document=False),)

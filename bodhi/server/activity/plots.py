@@ -1,4 +1,4 @@
-"""A series as a small picture: SVG within the page, without a script and without a style of its own."""
+"""Render a series as inline SVG: no script, no inline style."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -9,18 +9,17 @@ from bodhi.server.activity.service import Point
 
 WIDTH, HEIGHT = 320, 96
 _LEFT, _RIGHT, _TOP, _BOTTOM = 4, 4, 8, 16  # room for the numbers around the line
-_GAP = timedelta(minutes=2)  # where nobody looked for longer than this, the line is broken
+_GAP = timedelta(minutes=2)  # a longer gap between two samples breaks the line
 
 
 def plot(name: str, title: str, series: Sequence[Point], *, is_level: bool = False) -> Markup:
-    """*series* as a line over time, oldest left; *name* tells the plots of one page apart, in their elements' ids.
+    """Return *series* as a line over time, oldest left. *name* makes the element ids unique within the page.
 
-    Whoever does not see it is told *title* and the numbers that a look at the line gives: of amounts the sum and the
-    most in a minute, of a level (*is_level*) the last and the highest. Colours are of the classes ``plot-line``,
-    ``plot-axis`` and ``plot-label`` in bodhi.css.
+    Screen readers get *title* and a summary: the sum and the highest minute of amounts, the latest and the highest
+    value of a level (*is_level*). The classes ``plot-line``, ``plot-axis`` and ``plot-label`` in bodhi.css set colours.
     """
     highest = max((value for _, value in series), default=0)
-    facts = _told(series, highest, is_level=is_level)
+    facts = _summary(series, highest, is_level=is_level)
     drawn = _lines(series, max(highest, 1)) if series else Markup("")
     bottom = HEIGHT - _BOTTOM
     return Markup(
@@ -43,7 +42,7 @@ def plot(name: str, title: str, series: Sequence[Point], *, is_level: bool = Fal
     )
 
 
-def _told(series: Sequence[Point], highest: int, *, is_level: bool) -> str:
+def _summary(series: Sequence[Point], highest: int, *, is_level: bool) -> str:
     if not series:
         return "No numbers yet."
     if is_level:
@@ -61,19 +60,19 @@ def _lines(series: Sequence[Point], highest: int) -> Markup:
 
 
 def _unbroken(points: Sequence[tuple[datetime, str]]) -> list[str]:
-    """The points of each line; one by itself becomes a line too short to see, which its round ends make a dot."""
+    """Return the points of each unbroken line. A single point is doubled: round line ends draw it as a dot."""
     parts: list[list[str]] = []
-    before: datetime | None = None
+    previous: datetime | None = None
     for minute, point in points:
-        if before is None or minute - before > _GAP:
+        if previous is None or minute - previous > _GAP:
             parts.append([])
         parts[-1].append(point)
-        before = minute
+        previous = minute
     return [" ".join(part if len(part) > 1 else part * 2) for part in parts]
 
 
 def _labels(series: Sequence[Point], highest: int) -> Markup:
-    """The highest number, and when the line begins and ends; hidden from who is told them already."""
+    """Return the axis labels: highest value, first and last time; screen readers get the summary instead."""
     if not series:
         return Markup("")
     text = Markup('<text class="plot-label" x="{}" y="{}" text-anchor="{}" font-size="10" aria-hidden="true">{}</text>')

@@ -1,4 +1,4 @@
-"""What happened in the last day, minute by minute, on all nodes together: for the administrator's plots."""
+"""Activity of all nodes in the last day, by minute: the data of the administrator's plots."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ from bodhi.errors import BodhiError
 from bodhi.server.application_metrics import ApplicationMetrics
 
 MINUTE_MS = 60_000
-KEPT_HOURS = 25
+RETENTION_HOURS = 25
 
 Amount = Literal["logins", "saves", "conflicts", "revocations"]
 AMOUNTS: tuple[Amount, ...] = ("conflicts", "logins", "revocations", "saves")  # in the order in which rows are locked
@@ -22,26 +22,26 @@ LEVEL = "live_sessions"
 
 Point = tuple[datetime, int]
 
-# Ends that are nobody's decision about somebody: one's own, or the clock's.
+# Reasons that are not revocations: the user's own logout, a replaced session, expiry, an unreadable row.
 _NO_REVOCATIONS = frozenset({"logout", "replaced", "expired", "unreadable"})
 
 log = logging.getLogger(__name__)
 
 
 class Activity:
-    """The last day in the application's database; *clock* gives the time in milliseconds, or None for its own."""
+    """Activity stored in the database. *clock* returns milliseconds since 1970, or None for the database's time."""
 
     def __init__(self, database: Database, *, clock: Callable[[], int | None] = lambda: None) -> None:
         self._database = database
         self._clock = clock
 
     async def series(self, name: Amount | Literal["live_sessions"], hours: int = 1) -> list[Point]:
-        """What happened in each minute of the last *hours*, oldest first, with the minute in UTC; 24 hours at most.
+        """Return (minute in UTC, value) of the last *hours*, at most 24, oldest first.
 
-        A minute in which nothing happened is there with 0, from the first one on of which anything is known.
-        ``live_sessions`` is a level: minutes in which nobody looked are left out.
+        An amount is 0 in minutes without activity, starting at the first recorded minute. ``live_sessions`` is a
+        level: minutes without a sample are left out.
         """
-        span_ms = min(hours, KEPT_HOURS - 1) * 60 * MINUTE_MS
+        span_ms = min(hours, RETENTION_HOURS - 1) * 60 * MINUTE_MS
         rows = await self._database.many("list_activity", name=name, span_ms=span_ms, now=self._clock())
         values = {row["minute"]: row["value"] for row in rows if row["minute"] is not None}
         now, first = rows[0]["now"], rows[0]["first"]
@@ -53,27 +53,27 @@ class Activity:
         return [(_minute(minute), values.get(minute, 0)) for minute in minutes]
 
     async def add(self, amounts: Mapping[str, int]) -> None:
-        """Add what happened to this minute."""
+        """Add *amounts* to the current minute."""
         values = [{"name": name, "value": amounts[name], "now": self._clock()} for name in AMOUNTS if name in amounts]
         if values:
             await self._database.each("add_activity", values)
 
-    async def look(self, count_live: Callable[[], Awaitable[int]]) -> bool:
-        """Note how many sessions are live, unless another process has done it in this minute; whether this one did."""
+    async def sample_live_sessions(self, count_live: Callable[[], Awaitable[int]]) -> bool:
+        """Store the number of live sessions, once a minute for all processes. True if this process stored it."""
         if await self._database.maybe("find_activity", name=LEVEL, now=self._clock()) is not None:
             return False
         live = await count_live()
         return await self._database.count("put_activity", name=LEVEL, value=live, now=self._clock()) > 0
 
     async def sweep(self) -> None:
-        """Remove what is older than a day."""
-        keep_ms = KEPT_HOURS * 60 * MINUTE_MS
+        """Delete activity older than a day."""
+        keep_ms = RETENTION_HOURS * 60 * MINUTE_MS
         for name in (*AMOUNTS, LEVEL):
             await self._database.count("sweep_activity", name=name, keep_ms=keep_ms, now=self._clock())
 
 
 class ActivityRecorder:
-    """Writes once a minute what happened in this process."""
+    """Writes the activity of this process to the database once a minute."""
 
     def __init__(
         self,
@@ -82,51 +82,53 @@ class ActivityRecorder:
         amounts: Callable[[], Mapping[str, int]],
         count_live: Callable[[], Awaitable[int]],
     ) -> None:
-        """*amounts* gives what has happened since the process began."""
+        """*amounts* returns totals since the process started."""
         self._activity = activity
         self._amounts = amounts
         self._count_live = count_live
         self._written: Mapping[str, int] = dict(amounts())
 
     async def write(self) -> None:
-        """Add what has happened since the last time; what fails is added the next time."""
-        now = dict(self._amounts())
-        if since := {name: more for name, total in now.items() if (more := total - self._written.get(name, 0)) > 0}:
-            await self._activity.add(since)
-        self._written = now
+        """Store the increase since the last write. A write that fails is included in the next one."""
+        totals = dict(self._amounts())
+        if increase := {
+            name: added for name, total in totals.items() if (added := total - self._written.get(name, 0)) > 0
+        }:
+            await self._activity.add(increase)
+        self._written = totals
 
     async def run(self) -> None:
-        """Write once a minute until cancelled, whatever goes wrong in between."""
-        # Each process at a second of its own, so that those of a cluster do not all come at once.
+        """Write once a minute until cancelled; errors are logged."""
+        # A random offset spreads the writes of a cluster over the minute.
         await asyncio.sleep(random.uniform(0, 60))  # noqa: S311 - no secret
         while True:
             await self._step()
             await asyncio.sleep(60)
 
     async def close(self) -> None:
-        """Write what has not been written, if the database answers."""
+        """Write the remaining activity, if the database is available."""
         try:
             await self.write()
         except BodhiError as error:
-            log.warning("the activity of the last minute is not kept: %s", error.__cause__ or error)
+            log.warning("activity of the last minute lost: %s", error.__cause__ or error)
 
     async def _step(self) -> None:
         try:
             await self.write()
-            if await self._activity.look(self._count_live):  # one of all processes
+            if await self._activity.sample_live_sessions(self._count_live):  # one process of the cluster, each minute
                 await self._activity.sweep()
         except BodhiError as error:
-            log.warning("the activity cannot be written and is tried again: %s", error.__cause__ or error)
+            log.warning("activity write failed, retrying in a minute: %s", error.__cause__ or error)
         except Exception:
-            log.exception("the activity cannot be written and is tried again")
+            log.exception("activity write failed, retrying in a minute")
 
 
 def _minute(milliseconds: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
 
 
-def amounts_of(metrics: ApplicationMetrics) -> Mapping[str, int]:
-    """What has happened in this process, as the administrator's plots name it."""
+def read_totals(metrics: ApplicationMetrics) -> Mapping[str, int]:
+    """Return the totals of this process by the names of the plots."""
     ended = metrics.sessions.endings.items()
     return {
         "logins": metrics.logins.logins,

@@ -10,39 +10,39 @@ from bodhi.server.apps.external_apps import ExternalApps
 from bodhi.server.apps.service import APP_ACCESS_REQUESTS, AppAccessRequests
 from bodhi.server.services import Services
 
-MOST_REMEMBERED = 10_000  # exchanged tokens, in each process
+MAX_CACHED_TOKENS = 10_000  # per process
 
 OPERATIONS = (*api.OPERATIONS, *pages.OPERATIONS)
 
 
 def setup(app: web.Application, services: Services) -> None:
     """Add the feature to *app*."""
-    memory: TtlCache[ExternalApp] = TtlCache(seconds=services.settings.exchange_memory_seconds, most=MOST_REMEMBERED)
+    cache: TtlCache[ExternalApp] = TtlCache(seconds=services.settings.exchange_memory_seconds, most=MAX_CACHED_TOKENS)
     requests = app[APP_ACCESS_REQUESTS] = AppAccessRequests(
         services.database,
         services.provider,
         services.instances,
         public_url=services.settings.public_url,
-        # Not the bound method itself: each of the two needs the other.
-        withdrawn=lambda request_id: external_apps.forget_access_request(request_id),  # noqa: PLW0108
+        # A lambda, because each of the two services needs the other.
+        on_withdrawal=lambda request_id: external_apps.forget_access_request(request_id),  # noqa: PLW0108
     )
     external_apps = ExternalApps(
         services.provider,
         instances=services.instances,
         app_access_requests=requests,
-        people=services.profiles,
-        memory=memory,
+        profiles=services.profiles,
+        cache=cache,
         caps_roles=services.settings.auth_app_roles == "capped",
     )
     if services.configured_provider is not None:
         services.bearer.add(external_apps.authenticate)
     services.profiles.forget_user.append(external_apps.forget_user)
     services.sweeps.append(requests.sweep)
-    services.metrics.more_counts.append(lambda: cache_counts("bodhi_exchange_cache_total", memory))
-    services.metrics.more_levels.append(lambda: {("bodhi_exchange_cache_entries",): len(memory)})
+    services.metrics.more_counts.append(lambda: cache_counts("bodhi_exchange_cache_total", cache))
+    services.metrics.more_levels.append(lambda: {("bodhi_exchange_cache_entries",): len(cache)})
 
     async def withdraw(user_id: str, _by: SessionUser) -> None:
-        # Who comes back begins with nothing.
+        # A user who is added again starts without approvals.
         await requests.withdraw_all_of(user_id)
 
     services.on_removal.append(withdraw)

@@ -1,4 +1,4 @@
-"""App access requests: an application asks and polls, a person reviews, decides, and may withdraw an approval."""
+"""The app access request API: applications create and poll requests, users review, decide and withdraw them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -37,7 +37,7 @@ ClientId = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,255}(?![\s\S])")]
 
 
 class AppRequest(msgspec.Struct, frozen=True):
-    """What an application asks for; *requested* is JSON of its own making."""
+    """An application's request for access. *requested* is JSON in a format of the application."""
 
     app_client_id: ClientId
     flow_type: str
@@ -46,7 +46,7 @@ class AppRequest(msgspec.Struct, frozen=True):
 
 
 class Created(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A draft has a page on which a person decides; what needed nobody has its scope."""
+    """A created request: the review page of a draft, or the resource scope if no approval was needed."""
 
     status: str
     id: str
@@ -55,13 +55,13 @@ class Created(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class PollQuery(msgspec.Struct, frozen=True):
-    """Who polls."""
+    """The query: the application that polls."""
 
     app_client_id: ClientId
 
 
 class Polled(msgspec.Struct, frozen=True):
-    """How far the request has come."""
+    """The status of a request and the scopes it grants."""
 
     id: str
     status: str
@@ -70,7 +70,7 @@ class Polled(msgspec.Struct, frozen=True):
 
 
 class Review(msgspec.Struct, frozen=True):
-    """What a person decides about."""
+    """A request as the user reviews it."""
 
     id: str
     app_client_id: str
@@ -82,13 +82,13 @@ class Review(msgspec.Struct, frozen=True):
 
 
 class AppApproval(msgspec.Struct, frozen=True):
-    """What a person approves, as JSON that the application's kind of request asks for."""
+    """What the user approves, in the JSON format of the application's request."""
 
     approved: dict[str, Any]
 
 
 class Decided(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What was decided, and where the person goes from here."""
+    """The decision, and the URL to redirect the user to."""
 
     status: str
     flow_type: str
@@ -96,7 +96,7 @@ class Decided(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class OwnApproval(msgspec.Struct, frozen=True):
-    """An application that may act for the caller."""
+    """An application that the caller approved."""
 
     id: str
     app_client_id: str
@@ -107,7 +107,7 @@ class OwnApproval(msgspec.Struct, frozen=True):
 
 
 class OwnApprovals(msgspec.Struct, frozen=True):
-    """One page of the applications that may act for the caller, newest first."""
+    """A page of the applications that the caller approved, newest first."""
 
     requests: Sequence[OwnApproval]
     total: int
@@ -116,83 +116,96 @@ class OwnApprovals(msgspec.Struct, frozen=True):
 
 
 async def create(request: web.Request) -> web.Response:
-    """201 with a draft, or with an approval where nothing is requested."""
+    """Answer 201 with a draft, or with an approval if nothing is requested."""
     body = body_of(request, AppRequest)
     service = request.app[APP_ACCESS_REQUESTS]
-    made = await service.create(
+    created = await service.create(
         body.app_client_id,
         flow_type=body.flow_type,
         redirect_url=body.redirect_url,
         requested=body.requested,
         source=source_of(client_of(request)),
     )
-    if made.status == "draft":
-        return answer(Created(made.status, made.id, review_url=service.review_url(made)), status=201)
-    return answer(Created(made.status, made.id, resource_scope=made.resource_scope), status=201)
+    if created.status == "draft":
+        return answer(Created(created.status, created.id, review_url=service.review_url(created)), status=201)
+    return answer(Created(created.status, created.id, resource_scope=created.resource_scope), status=201)
 
 
 async def poll(request: web.Request) -> web.Response:
-    """200 with the status, for the application that asked."""
-    found = await request.app[APP_ACCESS_REQUESTS].poll(_id(request), query_of(request, PollQuery).app_client_id)
-    return answer(Polled(found.id, found.status, found.resource_scope, found.access_request_scope))
+    """Answer 200 with the status, for the application that created the request."""
+    access_request = await request.app[APP_ACCESS_REQUESTS].poll(
+        _id(request), query_of(request, PollQuery).app_client_id
+    )
+    return answer(
+        Polled(
+            access_request.id, access_request.status, access_request.resource_scope, access_request.access_request_scope
+        )
+    )
 
 
 async def review(request: web.Request) -> web.Response:
-    """200 with what is requested."""
-    found = await request.app[APP_ACCESS_REQUESTS].review(_id(request), session_user_of(request).token)
+    """Answer 200 with what the application requests."""
+    access_request = await request.app[APP_ACCESS_REQUESTS].review(_id(request), session_user_of(request).token)
     return answer(
         Review(
-            found.id,
-            found.app_client_id,
-            found.app_name,
-            found.app_description,
-            found.flow_type,
-            found.status,
-            msgspec.Raw(found.requested.encode()),
+            access_request.id,
+            access_request.app_client_id,
+            access_request.app_name,
+            access_request.app_description,
+            access_request.flow_type,
+            access_request.status,
+            msgspec.Raw(access_request.requested.encode()),
         )
     )
 
 
 async def approve(request: web.Request) -> web.Response:
-    """200 with what became of it."""
-    approved, person = body_of(request, AppApproval).approved, session_user_of(request)
-    return _decided(await request.app[APP_ACCESS_REQUESTS].approve(_id(request), approved, person))
+    """Answer 200 with the outcome."""
+    approved, user = body_of(request, AppApproval).approved, session_user_of(request)
+    return _decided(await request.app[APP_ACCESS_REQUESTS].approve(_id(request), approved, user))
 
 
 async def deny(request: web.Request) -> web.Response:
-    """200: it is denied."""
+    """Deny the request; answer 200."""
     return _decided(await request.app[APP_ACCESS_REQUESTS].deny(_id(request), session_user_of(request).user_id))
 
 
 async def list_own(request: web.Request) -> web.Response:
-    """200 with what the caller approved and did not withdraw."""
+    """Answer 200 with the caller's current approvals."""
     paging = query_of(request, Paging)
-    found, total = await request.app[APP_ACCESS_REQUESTS].list_of(
+    approvals, total = await request.app[APP_ACCESS_REQUESTS].list_of(
         session_user_of(request).user_id, size=paging.size, skip=paging.offset
     )
-    return answer(OwnApprovals([_own(one) for one in found], total, paging.page, paging.size))
+    return answer(OwnApprovals([_own(approval) for approval in approvals], total, paging.page, paging.size))
 
 
 async def withdraw(request: web.Request) -> web.Response:
-    """204: the application may not act for the caller any more."""
+    """Withdraw the caller's approval; answer 204."""
     await request.app[APP_ACCESS_REQUESTS].withdraw(_id(request), session_user_of(request).user_id)
     return empty(204)
 
 
-def _decided(found: AppAccessRequest) -> web.Response:
-    return answer(Decided(found.status, found.flow_type, found.redirect_url))
+def _decided(access_request: AppAccessRequest) -> web.Response:
+    return answer(Decided(access_request.status, access_request.flow_type, access_request.redirect_url))
 
 
-def _own(found: AppAccessRequest) -> OwnApproval:
-    approved = msgspec.Raw((found.approved or "null").encode())
-    return OwnApproval(found.id, found.app_client_id, found.app_name, found.app_description, approved, found.updated_at)
+def _own(approval: AppAccessRequest) -> OwnApproval:
+    approved = msgspec.Raw((approval.approved or "null").encode())
+    return OwnApproval(
+        approval.id,
+        approval.app_client_id,
+        approval.app_name,
+        approval.app_description,
+        approved,
+        approval.updated_at,
+    )
 
 
 def _id(request: web.Request) -> str:
     return str(parameter_of(request, "id"))
 
 
-_UNDECIDABLE = (
+_DECISION_ERRORS = (
     AppRequestNotFound,
     AppRequestExpired,
     AlreadyDecided,
@@ -205,7 +218,7 @@ OPERATIONS = (
         f"{APPS}/request-access",
         create,
         PUBLIC,
-        "Ask, as an application, to act for a person",
+        "Request access to act for a user, as an application",
         body=AppRequest,
         answers={201: Created},
         errors=(
@@ -224,7 +237,7 @@ OPERATIONS = (
         f"{APPS}/access-requests/{{id}}",
         poll,
         PUBLIC,
-        "See, as the application that asked, how far a request has come",
+        "Poll the status of a request, as the application",
         query=PollQuery,
         parameters=_BY_ID,
         answers={200: Polled},
@@ -239,7 +252,7 @@ OPERATIONS = (
         f"{DECISIONS}/{{id}}/review",
         review,
         SESSION_USER,
-        "See what an application asks for",
+        "Review what an application requests",
         parameters=_BY_ID,
         answers={200: Review},
         errors=(AppAccessRequestNotFound, AppRequestExpired),
@@ -249,12 +262,12 @@ OPERATIONS = (
         f"{DECISIONS}/{{id}}/approve",
         approve,
         USER_OR_RECENT_MANAGER,
-        "Let an application act for you",
+        "Approve an application's request",
         body=AppApproval,
         parameters=_BY_ID,
         answers={200: Decided},
         errors=(
-            *_UNDECIDABLE,
+            *_DECISION_ERRORS,
             AppNotRegistered,
             ProviderCallNotSupported,
         ),
@@ -264,17 +277,17 @@ OPERATIONS = (
         f"{DECISIONS}/{{id}}/deny",
         deny,
         USER_OR_RECENT_MANAGER,
-        "Do not let an application act for you",
+        "Deny an application's request",
         parameters=_BY_ID,
         answers={200: Decided},
-        errors=_UNDECIDABLE,
+        errors=_DECISION_ERRORS,
     ),
     Operation(
         "GET",
         OWN,
         list_own,
         SESSION_USER,
-        "List the applications that may act for you, newest first",
+        "List the applications that you approved, newest first",
         query=Paging,
         answers={200: OwnApprovals},
     ),
@@ -283,7 +296,7 @@ OPERATIONS = (
         f"{DECISIONS}/{{id}}",
         withdraw,
         SESSION_USER,
-        "Withdraw what you approved",
+        "Withdraw an approval",
         parameters=_BY_ID,
         answers={204: None},
         errors=(AppRequestNotFound, AlreadyDecided),

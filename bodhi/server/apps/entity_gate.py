@@ -1,4 +1,4 @@
-"""The gate before one entity: an external application may use those alone that a person approved for it."""
+"""Per-entity authorization: an external application may use only the entities that the user approved."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -18,22 +18,22 @@ from bodhi.server.apps.errors import (
 )
 from bodhi.server.apps.records import AppAccessRequest
 
-# The ids in what a person approved, None where it has no such list; a TypeError, KeyError or ValueError says that it
-# is not readable.
+# Returns the entity ids in the approved JSON, None if it has no such list. TypeError, KeyError and ValueError mean
+# that the JSON is malformed.
 Extractor = Callable[[Any], Iterable[str] | None]
 
-Kind = TypeVar("Kind")
+Expected = TypeVar("Expected")
 
 
-class Requests(Protocol):
-    """Who knows app access requests."""
+class AppAccessRequestLookup(Protocol):
+    """Finds app access requests."""
 
     async def by_id(self, request_id: str) -> AppAccessRequest | None:
-        """The request with this id, whatever its status."""
+        """Return the request with this id in any status, or None."""
 
 
 def ids_in(name: str) -> Extractor:
-    """What takes the ids from the list *name*, whose members are ids, or objects with an ``id``."""
+    """Return an extractor for the list *name*, which holds ids or objects with an ``id``."""
 
     def extract(approved: Any) -> Iterable[str] | None:
         members = _checked(approved, dict).get(name)
@@ -43,14 +43,14 @@ def ids_in(name: str) -> Extractor:
 
 
 class EntityGate:
-    """Lets sessions pass, and an application as far as its approved request reaches."""
+    """Grants sessions any entity, and applications those in their approved request."""
 
-    def __init__(self, requests: Requests, extract: Extractor) -> None:
+    def __init__(self, requests: AppAccessRequestLookup, extract: Extractor) -> None:
         self._requests = requests
         self._extract = extract
 
     async def check(self, context: AuthContext, entity_id: str | None) -> None:
-        """Nothing when *context* may use the entity; else a code of the family ``access_request_auth_error``."""
+        """Raise an error of the family ``access_request_auth_error`` unless *context* may use the entity."""
         if isinstance(context, SessionUser):
             return
         if not isinstance(context, ExternalApp) or not context.access_request_id:
@@ -65,8 +65,8 @@ class EntityGate:
         if request.approved is None:
             raise EntityAccessEmpty
         try:
-            found = self._extract(json.loads(request.approved))
-            ids = None if found is None else {one.lower() for one in found}
+            extracted = self._extract(json.loads(request.approved))
+            ids = None if extracted is None else {entity_id.lower() for entity_id in extracted}
         except (TypeError, AttributeError, KeyError, ValueError, RecursionError) as error:
             raise EntityAccessUnreadable from error
         if ids is None:
@@ -90,7 +90,7 @@ def _id_of(member: Any) -> str:
     return _checked(member["id"] if isinstance(member, dict) else member, str)
 
 
-def _checked(found: object, kind: type[Kind]) -> Kind:
-    if not isinstance(found, kind):
-        raise TypeError(f"a {type(found).__name__} stands where a {kind.__name__} was expected")
-    return found
+def _checked(value: object, expected: type[Expected]) -> Expected:
+    if not isinstance(value, expected):
+        raise TypeError(f"expected {expected.__name__}, got {type(value).__name__}")
+    return value

@@ -1,4 +1,4 @@
-"""The entity gate around a handler, for services built on bodhi."""
+"""A handler decorator that applies the entity gate, for services built on bodhi."""
 
 import re
 from collections.abc import Callable
@@ -15,9 +15,9 @@ _ENTITY_ID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 def only_approved(extract: Extractor, *, parameter: str | None = None) -> Callable[[Handler], Handler]:
-    """Decorates a handler, inside its route's gate: an application gets at the entities that it was approved for.
+    """Return a handler decorator that restricts applications to their approved entities; the route's gate runs first.
 
-    The entity's id is the path's *parameter*, by default the first that is a UUID.
+    The entity id is the path parameter *parameter*, by default the first that is a UUID.
     """
 
     def decorate(handler: Handler) -> Handler:
@@ -33,7 +33,7 @@ def only_approved(extract: Extractor, *, parameter: str | None = None) -> Callab
 
 
 def entity_id_in(request: web.Request, parameter: str | None = None) -> str | None:
-    """The id of the entity that *request* is about; None where its path has none."""
-    # Whole parameters, as the router took them apart: an id hidden behind %2F in another one is no id.
-    found = request.match_info.values() if parameter is None else (request.match_info.get(parameter, ""),)
-    return next((text for text in found if _ENTITY_ID.fullmatch(text)), None)
+    """Return the entity id in the path of *request*, or None."""
+    # Match whole path parameters, as the router split them: an id behind %2F within another parameter must not count.
+    values = request.match_info.values() if parameter is None else (request.match_info.get(parameter, ""),)
+    return next((text for text in values if _ENTITY_ID.fullmatch(text)), None)

@@ -1,4 +1,4 @@
-"""Errors of this feature, as clients see them."""
+"""API errors of app access requests."""
 
 from bodhi.server.access.errors import ApiError
 

@@ -1,6 +1,6 @@
-"""An access token of another application, exchanged for one of this server's own, and what has to be true of that one.
+"""Exchange an external application's access token for one of this server, and validate the result.
 
-Source: RFC 8693; RFC 9700, section 2.3 (no token may give more than the one it came from).
+Source: RFC 8693; RFC 9700, section 2.3 (an exchanged token must not grant more than the original).
 """
 
 import logging
@@ -23,35 +23,35 @@ log = logging.getLogger(__name__)
 
 
 class ExchangingProvider(Protocol):
-    """What is asked of the identity provider."""
+    """The identity provider calls that token exchange needs."""
 
     @property
     def issuer(self) -> str:
-        """Whom its tokens name as their issuer."""
+        """The issuer of its tokens."""
 
     async def verify_access_token(self, token: str, *, required: Collection[str] = ...) -> Claims:
-        """The claims of a token that it signed and that is valid now; a :exc:`ApiError` for any other.
+        """Return the claims of a valid token signed by the provider; raise :exc:`ApiError` for any other.
 
-        Claims that are *required* have to be there, beside whose it is and until when it lives.
+        The *required* claims must be present, in addition to subject and expiry.
         """
 
     async def exchange(self, client: ClientCredentials, subject_token: str, *, scope: str) -> str:
-        """An access token for *client* in the place of *subject_token*."""
+        """Exchange *subject_token* for an access token issued to *client*."""
 
 
 async def exchanged_token(
     provider: ExchangingProvider, instance: Instance, token: str, presented: Claims
 ) -> tuple[str, Claims]:
-    """The access token that *provider* gives for *token*, whose claims are *presented*, and its own claims.
+    """Exchange *token*, which has the claims *presented*; return the new access token and its claims.
 
-    ``token_error-invalid_token`` where the provider refuses, or what it gives is not sound.
+    Raises ``token_error-invalid_token`` if the provider refuses or returns an invalid token.
     """
-    scope = " ".join(_forwarded(presented.scope.split()))
+    scope = " ".join(_scopes_to_request(presented.scope.split()))
     try:
         exchanged = await provider.exchange(instance.credentials, token, scope=scope)
         return exchanged, await provider.verify_access_token(exchanged, required=())
     except ProviderRefused as error:
-        log.info("the provider does not exchange a token of %r: %s", presented.authorized_party, error)
+        log.info("token exchange refused app_client_id=%r error=%s", presented.authorized_party, error)
         raise InvalidToken from error
     except ProviderError as error:
         raise ProviderUnavailable from error
@@ -63,9 +63,9 @@ async def exchanged_token(
 def check_exchanged(
     claims: Claims, *, presented: Claims, issuer: str, client_id: str, access_request: AppAccessRequest | None
 ) -> None:
-    """Nothing when the exchanged token is for the same access request and person, for this server, and gives no more.
+    """Check that the exchanged token has the same access request and subject, this server as audience, no wider scope.
 
-    Else ``access_request_validation_error-access_request_id_mismatch``, or ``token_error-invalid_token``.
+    Raises ``access_request_validation_error-access_request_id_mismatch`` or ``token_error-invalid_token``.
     """
     if access_request is not None and claims.access_request_id != access_request.id:
         raise AccessRequestIdMismatch
@@ -75,23 +75,23 @@ def check_exchanged(
         and claims.authorized_party in {None, client_id}
         and (not claims.audience or client_id in claims.audience)
     )
-    if not is_ours or _gives_more(user_scope_of(claims), user_scope_of(presented)):
-        log.error("the provider exchanged a token for one of somebody else, or for somebody else, or for more")
+    if not is_ours or _has_wider_scope(user_scope_of(claims), user_scope_of(presented)):
+        log.error("exchanged token rejected: other subject, other audience, or wider scope")
         raise InvalidToken
 
 
 def user_scope_of(claims: Claims) -> UserScope | None:
-    """The highest user scope of a token; None for one that may tell who somebody is, and no more."""
+    """Return the highest user scope of a token, or None if it only identifies the user."""
     try:
         return highest_user_scope(claims.scope)
     except ApiError:
         return None
 
 
-def _gives_more(exchanged: UserScope | None, presented: UserScope | None) -> bool:
+def _has_wider_scope(exchanged: UserScope | None, presented: UserScope | None) -> bool:
     return exchanged is not None and (presented is None or exchanged.rank > presented.rank)
 
 
-def _forwarded(scopes: Iterable[str]) -> Iterable[str]:
+def _scopes_to_request(scopes: Iterable[str]) -> Iterable[str]:
     yield from (scope for scope in scopes if scope.startswith((USER_SCOPES, ACCESS_REQUEST_SCOPES)))
     yield from LOGIN_SCOPES

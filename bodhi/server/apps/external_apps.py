@@ -1,7 +1,7 @@
-"""Other applications that act for a person, by access tokens that were issued to them with this server in the audience.
+"""Authenticate external applications by access tokens that name this server in their audience.
 
-The order of the checks is a part of the contract: the first that fails decides what a client is told, and no token is
-sent to the provider before its signature, times, issuer and audience were checked.
+The order of the checks is part of the contract: the first failure determines the error, and a token is sent to the
+provider only after its signature, times, issuer and audience were checked.
 """
 
 import logging
@@ -41,10 +41,10 @@ log = logging.getLogger(__name__)
 
 
 class ExternalApps:
-    """The applications whose tokens *provider* issues.
+    """Authenticates external applications, which present tokens issued by *provider*.
 
-    What a token was exchanged for is kept in *memory*, by the token and until it or the exchanged one expires. With
-    *caps_roles* an application may do no more than the person whom it acts for.
+    *cache* holds the result of each exchange by the presented token, until that token or the exchanged one expires.
+    With *caps_roles*, an application's scope is limited to the role of the user it acts for.
     """
 
     def __init__(
@@ -53,48 +53,47 @@ class ExternalApps:
         *,
         instances: InstanceService,
         app_access_requests: AppAccessRequests,
-        people: Profiles,
-        memory: TtlCache[ExternalApp],
+        profiles: Profiles,
+        cache: TtlCache[ExternalApp],
         caps_roles: bool = True,
     ) -> None:
         self._provider = provider
         self._instances = instances
         self._app_access_requests = app_access_requests
-        self._people = people
-        self._memory = memory
+        self._profiles = profiles
+        self._cache = cache
         self._caps_roles = caps_roles
 
     async def authenticate(self, token: str) -> ExternalApp:
-        """Who acts for whom with *token*; a :exc:`ApiError` for a token that is not accepted.
+        """Return the application and user that *token* authenticates; raise :exc:`ApiError` for a rejected token.
 
-        The memory finds nothing but what was found out about this very token, and nothing that has expired: a token
-        that is found has been verified.
+        The cache is keyed by the token and returns nothing expired, so a token found there has been verified.
         """
-        app = await self._memory.remembered(token, lambda: self._exchanged(token))
+        app = await self._cache.remembered(token, lambda: self._exchanged(token))
         return await self._capped(app) if self._caps_roles else app
 
     def forget_user(self, user_id: str) -> None:
-        """Ask the provider again about tokens of a person, who was removed or has another role now."""
-        self._memory.forget(lambda app: app.user_id == user_id)
+        """Drop the cached exchanges of a user who was removed or whose role changed."""
+        self._cache.forget(lambda app: app.user_id == user_id)
 
     def forget_access_request(self, access_request_id: str) -> None:
-        """Check tokens of an app access request again, since it was withdrawn."""
-        self._memory.forget(lambda app: app.access_request_id == access_request_id)
+        """Drop the cached exchanges of a withdrawn app access request."""
+        self._cache.forget(lambda app: app.access_request_id == access_request_id)
 
     async def _capped(self, app: ExternalApp) -> ExternalApp:
-        """*app* with no more scope than its user's role, as last known; none for users who have no role.
+        """Return *app* with its scope limited to the user's last known role; no scope for a user without a role.
 
-        What is remembered is not capped, so that another role holds from the next request on, on every node. The
-        exchanged token still carries the scope that was taken away, so it is not handed on.
+        The cache holds the uncapped value, so a role change applies to the next request on every node. The exchanged
+        token still carries the wider scope, so a capped *app* has no token.
         """
-        person = await self._people.find(app.user_id)
-        if person is not None and person.is_removed:
+        profile = await self._profiles.find(app.user_id)
+        if profile is not None and profile.is_removed:
             raise InvalidToken
         if app.role is None:
             return app
-        if person is None or person.role is None:
+        if profile is None or profile.role is None:
             return replace(app, role=None, token="")
-        cap = UserScope.of_role(person.role)
+        cap = UserScope.of_role(profile.role)
         return app if cap.grants(app.role) else replace(app, role=cap, token="")
 
     async def _exchanged(self, token: str) -> tuple[ExternalApp, float]:
@@ -109,8 +108,8 @@ class ExternalApps:
         issuer, client_id = self._provider.issuer, instance.client_id
         app_client_id = _check_addressed(presented, issuer=issuer, client_id=client_id)
         access_request = await self._access_request(presented, app_client_id)
-        person = await self._people.find(presented.subject)
-        if person is not None and person.is_removed:
+        profile = await self._profiles.find(presented.subject)
+        if profile is not None and profile.is_removed:
             raise InvalidToken
         exchanged, claims = await exchanged_token(self._provider, instance, token, presented)
         check_exchanged(claims, presented=presented, issuer=issuer, client_id=client_id, access_request=access_request)
@@ -128,7 +127,7 @@ class ExternalApps:
         return app, min(presented.expires_at, claims.expires_at)
 
     async def _access_request(self, presented: Claims, app_client_id: str) -> AppAccessRequest | None:
-        """The request that the token's scope names, or None where it names none."""
+        """Return the app access request in the token's scope, or None if the scope names none."""
         scopes = [scope for scope in presented.scope.split() if scope.startswith(ACCESS_REQUEST_SCOPES)]
         if not scopes:
             return None
@@ -149,21 +148,21 @@ class ExternalApps:
 
 
 def _check_addressed(presented: Claims, *, issuer: str, client_id: str) -> str:
-    """The client that a token was issued to, by *issuer* and with *client_id* in its audience; never *client_id*."""
+    """Return the client that the token was issued to; check issuer and audience, reject *client_id* itself."""
     if presented.authorized_party is None:
-        raise _refused("azp", InvalidToken)
+        raise _claim_rejected("azp", InvalidToken)
     if presented.issuer != issuer:
-        raise _refused("iss", InvalidIssuer)
+        raise _claim_rejected("iss", InvalidIssuer)
     if presented.raw.get("aud") is None:
-        raise _refused("aud", InvalidToken)
+        raise _claim_rejected("aud", InvalidToken)
     if client_id not in presented.audience:
-        raise _refused("aud", InvalidAudience)
-    # A token of this server's own logins is no credential here: whoever has one is not another application.
+        raise _claim_rejected("aud", InvalidAudience)
+    # Tokens from this server's own logins are not credentials of an external application.
     if client_id in (presented.authorized_party, presented.client_id):
-        raise _refused("azp", InvalidToken)
+        raise _claim_rejected("azp", InvalidToken)
     return presented.authorized_party
 
 
-def _refused(claim: str, error: type[ApiError]) -> ApiError:
-    log.info("a token of another application was refused: its claim %s is missing or not as it has to be", claim)
+def _claim_rejected(claim: str, error: type[ApiError]) -> ApiError:
+    log.info("external app token rejected claim=%s", claim)
     return error()

@@ -1,4 +1,4 @@
-"""``/ui/apps/access-requests/review``: an application asks whether it may act for the person who is logged in."""
+"""``/ui/apps/access-requests/review``: the consent page on which a user approves or denies an application."""
 
 import json
 from typing import Any
@@ -40,73 +40,74 @@ NEEDS_A_ROLE: dict[str, Any] = {
 
 
 class Review(msgspec.Struct, frozen=True):
-    """Which request is looked at."""
+    """The query: the request to review."""
 
     id: UUID
 
 
 async def review(request: web.Request) -> web.Response:
-    """What the application asks for, with a form; or what became of it."""
+    """Show the request with a consent form, or its outcome."""
     request_id = str(query_of(request, Review).id)
-    person = current_user(request)
-    if person is None:
+    user = current_user(request)
+    if user is None:
         target = same_site_bounce_target(request, id=request_id)
         response = await page(request, "arrival.html", target=target) if target else after_login(request, request_id)
         response.headers.update(KEEPS_OPENER)
         return response
-    if person.role is None:
+    if user.role is None:
         return await page(request, "error.html", status=403, **NEEDS_A_ROLE)
-    asked = await request.app[APP_ACCESS_REQUESTS].review(request_id, person.token)
-    return await _shown(request, asked)
+    access_request = await request.app[APP_ACCESS_REQUESTS].review(request_id, user.token)
+    return await _review_page(request, access_request)
 
 
-async def _shown(request: web.Request, asked: AppAccessRequest) -> web.Response:
-    title, outcome = OUTCOMES.get(asked.status, (f"{asked.app_name or asked.app_client_id} asks for access", None))
-    target = origin_of(asked.redirect_url) if asked.redirect_url else None
+async def _review_page(request: web.Request, access_request: AppAccessRequest) -> web.Response:
+    app_name = access_request.app_name or access_request.app_client_id
+    title, outcome = OUTCOMES.get(access_request.status, (f"{app_name} asks for access", None))
+    target = origin_of(access_request.redirect_url) if access_request.redirect_url else None
     response = await page(
         request,
         "app_review.html",
         form_targets=[target] if target else [],
-        asked=asked,
+        access_request=access_request,
         title=title,
         outcome=outcome,
-        back_to=host_of(asked.redirect_url) if asked.redirect_url else None,
-        requested=json.loads(asked.requested),
+        back_to=host_of(access_request.redirect_url) if access_request.redirect_url else None,
+        requested=json.loads(access_request.requested),
     )
-    if asked.flow_type == "popup":
+    if access_request.flow_type == "popup":
         response.headers.update(KEEPS_OPENER)
     return response
 
 
 async def approve(request: web.Request) -> web.Response:
-    """Approves all that is asked for."""
+    """Approve everything that is requested."""
     requests, request_id = request.app[APP_ACCESS_REQUESTS], str(parameter_of(request, "id"))
-    asked = await requests.by_id(request_id)
-    approved = None if asked is None else json.loads(asked.requested)
-    return _sent_back(request, await requests.approve(request_id, approved, session_user_of(request)))
+    access_request = await requests.by_id(request_id)
+    approved = None if access_request is None else json.loads(access_request.requested)
+    return _redirect(request, await requests.approve(request_id, approved, session_user_of(request)))
 
 
 async def deny(request: web.Request) -> web.Response:
-    """Approves nothing."""
+    """Deny the request."""
     requests, request_id = request.app[APP_ACCESS_REQUESTS], str(parameter_of(request, "id"))
-    return _sent_back(request, await requests.deny(request_id, session_user_of(request).user_id))
+    return _redirect(request, await requests.deny(request_id, session_user_of(request).user_id))
 
 
-def _sent_back(request: web.Request, decided: AppAccessRequest) -> web.Response:
-    """To the application, which gets to know the id; where it has a window of its own, to what became of it."""
+def _redirect(request: web.Request, decided: AppAccessRequest) -> web.Response:
+    """Redirect to the application with the request id; a popup gets the outcome page instead."""
     if decided.flow_type == "redirect" and decided.redirect_url:
         return see_other(request, decided.redirect_url)
     return see_other(request, f"{REVIEW_PATH}?id={decided.id}", **KEEPS_OPENER)
 
 
 OPERATIONS = (
-    Operation("GET", REVIEW_PATH, review, OPTIONAL, "An application asks for access", query=Review, in_document=False),
+    Operation("GET", REVIEW_PATH, review, OPTIONAL, "Review an application's request", query=Review, in_document=False),
     Operation(
         "POST",
         f"{PATH}/{{id}}/approve",
         approve,
         USER_OR_RECENT_MANAGER,
-        "Let an application in",
+        "Approve an application's request",
         parameters={"id": UUID},
         in_document=False,
     ),
@@ -115,7 +116,7 @@ OPERATIONS = (
         f"{PATH}/{{id}}/deny",
         deny,
         USER_OR_RECENT_MANAGER,
-        "Keep an application out",
+        "Deny an application's request",
         parameters={"id": UUID},
         in_document=False,
     ),

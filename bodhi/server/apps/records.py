@@ -1,4 +1,4 @@
-"""App access requests as they are stored: what an application asked for, and what became of it."""
+"""App access requests as stored: what an application requested, and the outcome."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -12,15 +12,15 @@ from bodhi.database import Row
 from bodhi.server.access.times import time_of
 from bodhi.server.http.request_errors import InvalidRequest
 
-LONGEST_JSON = 16_384  # bytes of what is asked for, or approved: anybody may ask
-DEEPEST_JSON = 32  # lists and objects within each other
+MAX_JSON_BYTES = 16_384  # of *requested* or *approved*; the endpoint is public
+MAX_JSON_DEPTH = 32
 
-LONGEST_TEXT = 1_000  # characters of an application's name, or of its description
+MAX_TEXT_LENGTH = 1_000  # characters of an application's name or description
 
 
 @dataclass(frozen=True, slots=True)
 class AppAccessRequest:
-    """One request; *requested* and *approved* are the JSON that the application and the person sent."""
+    """A request. *requested* is the JSON sent by the application, *approved* the JSON sent by the user."""
 
     id: str
     app_client_id: str
@@ -41,7 +41,7 @@ class AppAccessRequest:
 
     @classmethod
     def of(cls, row: Row) -> "AppAccessRequest":
-        """The request in a row of the database."""
+        """Return the request stored in a database row."""
         return cls(
             row["id"],
             row["app_client_id"],
@@ -62,13 +62,13 @@ class AppAccessRequest:
         )
 
 
-def as_json(value: object) -> str:
-    """*value* as it is stored; ``json_rejection_error`` for more, or deeper, than is kept."""
-    if _is_too_deep(value, DEEPEST_JSON):
-        raise InvalidRequest(message=f"The JSON is nested more than {DEEPEST_JSON} levels deep.")
+def encode_json(value: object) -> str:
+    """Return *value* as JSON text; raise ``json_rejection_error`` if it is too long or too deeply nested."""
+    if _is_too_deep(value, MAX_JSON_DEPTH):
+        raise InvalidRequest(message=f"The JSON is nested more than {MAX_JSON_DEPTH} levels deep.")
     text = msgspec.json.encode(value)
-    if len(text) > LONGEST_JSON:
-        raise InvalidRequest(message=f"The JSON is longer than {LONGEST_JSON} bytes.")
+    if len(text) > MAX_JSON_BYTES:
+        raise InvalidRequest(message=f"The JSON is longer than {MAX_JSON_BYTES} bytes.")
     return text.decode()
 
 
@@ -77,33 +77,33 @@ def _is_too_deep(value: object, levels: int) -> bool:
     return levels < 0 or any(_is_too_deep(member, levels - 1) for member in members)
 
 
-def asks_for_nothing(requested: Any) -> bool:
-    """Whether there is nothing in *requested* that a person would have to approve: no value, or empty lists alone."""
+def is_empty_request(requested: Any) -> bool:
+    """Return whether *requested* needs no approval: null, or only empty lists."""
     if isinstance(requested, Mapping):
-        return all(asks_for_nothing(value) for value in requested.values())
+        return all(is_empty_request(value) for value in requested.values())
     return requested is None or requested == []
 
 
 def storable(text: str | None) -> str | None:
-    """As much of what the identity provider tells of an application as can be stored."""
-    return text[:LONGEST_TEXT].replace("\0", "") if text else None
+    """Return *text* from the identity provider, truncated and without NUL, which PostgreSQL cannot store."""
+    return text[:MAX_TEXT_LENGTH].replace("\0", "") if text else None
 
 
 def source_of(address: str | None) -> str:
-    """By what requests from *address* are counted: an IPv4 address, or the network that an IPv6 address is free in."""
+    """Return the key that limits requests from *address*: the IPv4 address, or the /64 of an IPv6 address."""
     try:
-        found = ipaddress.ip_address(address or "")
+        parsed = ipaddress.ip_address(address or "")
     except ValueError:
         return ""  # a UNIX socket
-    if isinstance(found, ipaddress.IPv4Address):
-        return str(found)
-    return str(found.ipv4_mapped or ipaddress.ip_network((int(found), 64), strict=False))
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    return str(parsed.ipv4_mapped or ipaddress.ip_network((int(parsed), 64), strict=False))
 
 
 def network_of(source: str) -> str:
-    """Return the IPv4 /24 or IPv6 /48 that *source* is in; *source* itself where it is no address.
+    """Return the IPv4 /24 or IPv6 /48 that *source* is in; *source* itself if it is no address.
 
-    Providers assign networks up to these sizes to one customer, who has every source in it.
+    Providers assign networks up to these sizes to one customer, who controls every address in it.
     """
     try:
         network = ipaddress.ip_network(source)

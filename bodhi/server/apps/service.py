@@ -1,4 +1,4 @@
-"""Applications that ask a person whether they may act for them: asked, reviewed, decided, withdrawn."""
+"""App access requests: created by applications; reviewed, decided and withdrawn by users."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -26,12 +26,12 @@ from bodhi.server.apps.errors import (
     MissingRedirectUrl,
     TooManyDrafts,
 )
-from bodhi.server.apps.records import AppAccessRequest, as_json, asks_for_nothing, network_of, storable
+from bodhi.server.apps.records import AppAccessRequest, encode_json, is_empty_request, network_of, storable
 from bodhi.server.apps.redirect_urls import redirect_url_with_id
 from bodhi.server.http.paths import REVIEW_PATH
 
 DRAFT_MS = 10 * 60_000
-# How long an expired request is kept, so that an application that polls is told that it expired.
+# Expired requests are kept this long, so that a polling application learns that its request expired.
 UNDECIDED_MS = 600_000
 FLOW_TYPES = ("redirect", "popup")
 WARN_EVERY_MS = 60_000
@@ -40,13 +40,12 @@ log = logging.getLogger(__name__)
 
 
 class AppAccessRequests:
-    """The requests of all applications in *database*.
+    """Manages the app access requests stored in *database*.
 
-    *withdrawn* is told the id of each approval that ends, so that the exchanged tokens of it are forgotten. *is_empty*
-    says of what was requested whether it needs nobody's approval. A source may have *per_source* requests that wait
-    for a decision, and *per_client* of them for one application; a network of sources may have *per_network*, and all
-    together *in_all*, so that a few networks cannot use up what there is for everybody. Who decides has *hold_seconds*
-    for it, more than the provider takes; nobody else decides meanwhile.
+    *on_withdrawal* is called with the id of each withdrawn approval, to drop its cached token exchanges. *is_empty*
+    returns whether a request needs no approval. Undecided requests are limited: *per_source*, *per_client* of them
+    for one application, *per_network*, and *max_open* in total, so that a few networks cannot exhaust the total.
+    A decision locks the request for *hold_seconds*, longer than the provider's timeout.
     """
 
     def __init__(
@@ -56,40 +55,40 @@ class AppAccessRequests:
         instances: InstanceService,
         *,
         public_url: str,
-        withdrawn: Callable[[str], object] = lambda _: None,
-        is_empty: Callable[[Any], bool] = asks_for_nothing,
+        on_withdrawal: Callable[[str], object] = lambda _: None,
+        is_empty: Callable[[Any], bool] = is_empty_request,
         per_client: int = 10,
         per_source: int = 50,
         per_network: int = 250,
-        in_all: int = 5_000,
+        max_open: int = 5_000,
         hold_seconds: float = 60.0,
         clock: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._database = database
-        self._people = Profiles(database)
+        self._profiles = Profiles(database)
         self._provider = provider
         self._instances = instances
         self._public_url = public_url
-        self._withdrawn = withdrawn
+        self._on_withdrawal = on_withdrawal
         self._is_empty = is_empty
         self._per_client = per_client
         self._per_source = per_source
         self._per_network = per_network
-        self._in_all = in_all
+        self._max_open = max_open
         self._warned_at: int | None = None
         self._claim_ms = round(hold_seconds * 1000)
         self._clock = clock
 
     def review_url(self, request: AppAccessRequest) -> str:
-        """The page on which a person decides."""
+        """Return the URL of the consent page."""
         return f"{self._public_url}{REVIEW_PATH}?id={request.id}"
 
     async def create(
         self, app_client_id: str, *, flow_type: str, redirect_url: str | None, requested: Any, source: str
     ) -> AppAccessRequest:
-        """A draft that waits for a person; where nothing is requested, an approval that the provider knows of already.
+        """Return a draft that awaits a decision; if nothing is requested, an approval registered with the provider.
 
-        *source* is whom waiting requests are counted by. Refused: ``app_access_request_error-invalid_flow_type``,
+        *source* is the key that limits open requests. Raises ``app_access_request_error-invalid_flow_type``,
         ``-missing_redirect_url``, ``-invalid_redirect_url``, ``access_request_error-too_many_drafts``,
         ``-kc_registration_failed``.
         """
@@ -98,8 +97,8 @@ class AppAccessRequests:
         if flow_type == "redirect" and not redirect_url:
             raise MissingRedirectUrl
         request_id = str(uuid4())
-        requested_json = as_json(requested)
-        needs_nobody = self._is_empty(requested)
+        requested_json = encode_json(requested)
+        needs_no_approval = self._is_empty(requested)
         draft = await self._store(
             id=request_id,
             app_client_id=app_client_id,
@@ -107,15 +106,15 @@ class AppAccessRequests:
             redirect_uri=redirect_url_with_id(redirect_url, request_id) if redirect_url else None,
             requested=requested_json,
             source=source,
-            claim_ms=self._claim_ms if needs_nobody else None,
+            claim_ms=self._claim_ms if needs_no_approval else None,
         )
-        return await self._register(draft) if needs_nobody else draft
+        return await self._register(draft) if needs_no_approval else draft
 
     async def _store(self, *, source: str, app_client_id: str, **values: object) -> AppAccessRequest:
         now = self._clock()
         counted_by = {"source": source, "network": network_of(source), "app_client_id": app_client_id}
         async with (
-            # By source first: however much one source sends, one request of it competes with those of others.
+            # Queue by source first, so that a busy source has one request at a time in the database.
             self._database.turn(("source", source), "app access requests") as left_seconds,
             self._database.transaction(limit_seconds=left_seconds) as transaction,
         ):
@@ -129,8 +128,8 @@ class AppAccessRequests:
 
     def _check_limits(self, waiting: Row | None) -> None:
         assert waiting is not None  # a count answers
-        if waiting["of_all"] >= self._in_all:
-            self._warn_that_all_is_used(waiting["now"])
+        if waiting["of_all"] >= self._max_open:
+            self._warn_limit_reached(waiting["now"])
         elif (
             waiting["of_client"] < self._per_client
             and waiting["of_source"] < self._per_source
@@ -139,11 +138,11 @@ class AppAccessRequests:
             return
         raise TooManyDrafts
 
-    def _warn_that_all_is_used(self, now: int) -> None:
+    def _warn_limit_reached(self, now: int) -> None:
         if self._warned_at is not None and now - self._warned_at < WARN_EVERY_MS:
             return
         self._warned_at = now
-        log.warning("app access requests refused reason=too_many_open limit=%d", self._in_all)
+        log.warning("app access requests refused reason=too_many_open limit=%d", self._max_open)
 
     async def _register(self, draft: AppAccessRequest) -> AppAccessRequest:
         try:
@@ -152,7 +151,7 @@ class AppAccessRequests:
             )
         except ProviderError as error:
             await self._finish(draft, "failed", error_message=str(error))
-            raise _told(error) from error
+            raise _registration_failed(error) from error
         return await self._finish(draft, "approved", resource_scope=scope)
 
     async def _credentials(self) -> ClientCredentials:
@@ -162,16 +161,19 @@ class AppAccessRequests:
         return instance.credentials
 
     async def poll(self, request_id: str, app_client_id: str) -> AppAccessRequest:
-        """The application's own request; ``app_access_request_error-not_found``, ``access_request_error-expired``."""
+        """Return the application's own request.
+
+        Raises ``app_access_request_error-not_found`` or ``access_request_error-expired``.
+        """
         row = await self._find(request_id)
         if row is None or row["app_client_id"] != app_client_id:
             raise AppAccessRequestNotFound
         return _unexpired(row)
 
     async def review(self, request_id: str, token: str) -> AppAccessRequest:
-        """The request as a person sees it, with the application's name if the provider tells it to *token*.
+        """Return the request with the application's name, which the provider returns to the user's access *token*.
 
-        Refused as in :meth:`poll`.
+        Raises the errors of :meth:`poll`.
         """
         row = await self._find(request_id)
         if row is None:
@@ -182,7 +184,7 @@ class AppAccessRequests:
         try:
             info = await self._provider.app_info(token, request.app_client_id)
         except ProviderError as error:
-            log.warning("the identity provider does not tell the name of an application: %s", error)
+            log.warning("app name lookup failed app_client_id=%s error=%s", request.app_client_id, error)
             return request
         named = replace(request, app_name=storable(info.name), app_description=storable(info.description))
         await self._database.count(
@@ -191,19 +193,18 @@ class AppAccessRequests:
         return named
 
     async def approve(self, request_id: str, approved: Any, user: SessionUser) -> AppAccessRequest:
-        """The request after *user* approved it; its status is ``failed`` where the provider knew its id already.
+        """Approve the request for *user* and return it.
 
-        It is ``withdrawn`` where the user was removed meanwhile.
-
-        Refused: ``access_request_error-not_found``, ``-expired``, ``-already_processed``; ``-kc_registration_failed``,
-        after which the request is a draft as before.
+        Its status is ``failed`` if the provider already has a consent under its id, and ``withdrawn`` if the user was
+        removed meanwhile. Raises ``access_request_error-not_found``, ``-expired``, ``-already_processed``; or
+        ``-kc_registration_failed``, which leaves the request a draft.
         """
-        approved_json = as_json(approved)
+        approved_json = encode_json(approved)
         row = await self._database.maybe(
             "claim_app_access_request", id=request_id, claim_ms=self._claim_ms, now=self._clock()
         )
         if row is None:
-            raise await self._why_not(request_id)
+            raise await self._undecidable(request_id)
         draft = AppAccessRequest.of(row)
         try:
             consent = await self._consent(draft, user.token)
@@ -211,14 +212,14 @@ class AppAccessRequests:
             if _is_collision(error):
                 return await self._finish(draft, "failed", user_id=user.user_id, error_message=str(error))
             await self._release(draft)
-            raise _told(error) from error
-        approval = await self._approved(draft, approved_json, user.user_id, consent)
+            raise _registration_failed(error) from error
+        approval = await self._finish_approved(draft, approved_json, user.user_id, consent)
         return await self._unless_removed(approval, user.user_id)
 
     async def _unless_removed(self, approval: AppAccessRequest, user_id: str) -> AppAccessRequest:
-        # A removal is noted before it looks for approvals: one that missed this approval is seen here.
-        person = await self._people.find(user_id)
-        if person is None or not person.is_removed:
+        # A removal marks the profile before it withdraws approvals: if it missed this one, the mark is visible here.
+        profile = await self._profiles.find(user_id)
+        if profile is None or not profile.is_removed:
             return approval
         await self.withdraw_all_of(user_id)
         return replace(approval, status="withdrawn")
@@ -231,10 +232,10 @@ class AppAccessRequests:
             description=f"{draft.app_name or draft.app_client_id} may use {self._public_url}",
         )
         if consent.access_request_id != draft.id:
-            raise ProviderError("the identity provider noted the consent under another id")
+            raise ProviderError("the identity provider returned a consent with another request id")
         return consent
 
-    async def _approved(
+    async def _finish_approved(
         self, draft: AppAccessRequest, approved: str, user_id: str, consent: Consent
     ) -> AppAccessRequest:
         try:
@@ -247,58 +248,58 @@ class AppAccessRequests:
                 access_request_scope=consent.access_request_scope,
             )
         except Conflict:
-            reason = "the identity provider gave the scope of another request"
+            reason = "the identity provider returned the scope of another request"
             return await self._finish(draft, "failed", user_id=user_id, error_message=reason)
 
     async def deny(self, request_id: str, user_id: str) -> AppAccessRequest:
-        """The request after the user denied it; refused as in :meth:`approve`."""
+        """Deny the request and return it. Raises the errors of :meth:`approve`."""
         row = await self._database.maybe("deny_app_access_request", id=request_id, user_id=user_id, now=self._clock())
         if row is None:
-            raise await self._why_not(request_id)
+            raise await self._undecidable(request_id)
         return AppAccessRequest.of(row)
 
     async def withdraw(self, request_id: str, user_id: str) -> None:
-        """End what the user approved.
+        """Withdraw the user's approval.
 
-        ``access_request_error-not_found`` for what another user decided, ``-already_processed`` where there is no
-        approval (any more).
+        Raises ``access_request_error-not_found`` if another user decided the request, ``-already_processed`` if it is
+        not approved.
         """
         row = await self._database.maybe(
             "withdraw_app_access_request", id=request_id, user_id=user_id, now=self._clock()
         )
         if row is not None:
-            self._withdrawn(row["id"])
+            self._on_withdrawal(row["id"])
             return
-        found = await self._find(request_id)
-        own = found is not None and found["user_id"] == user_id
-        raise AlreadyDecided if own else AppRequestNotFound
+        existing = await self._find(request_id)
+        is_own = existing is not None and existing["user_id"] == user_id
+        raise AlreadyDecided if is_own else AppRequestNotFound
 
     async def sweep(self) -> int:
-        """Delete the requests that nobody decided; how many."""
+        """Delete requests that expired undecided; return how many."""
         return await sweep_in_batches(
             self._database, "sweep_app_access_requests", keep_ms=UNDECIDED_MS, now=self._clock()
         )
 
     async def withdraw_all_of(self, user_id: str) -> int:
-        """End all that a user approved; how many approvals that was."""
+        """Withdraw all approvals of a user; return how many."""
         rows = await self._database.many("withdraw_app_access_requests_of", user_id=user_id, now=self._clock())
         for row in rows:
-            self._withdrawn(row["id"])
+            self._on_withdrawal(row["id"])
         return len(rows)
 
     async def list_of(self, user_id: str, *, size: int, skip: int = 0) -> tuple[Sequence[AppAccessRequest], int]:
-        """At most *size* of the user's approvals, newest first, after *skip* others; and how many there are in all."""
+        """Return at most *size* approvals of the user, newest first, after skipping *skip*; and the total."""
         rows = await self._database.many("list_app_access_requests", user_id=user_id, size=size, skip=skip)
         total = await self._database.maybe("count_app_access_requests", user_id=user_id)
         return [AppAccessRequest.of(row) for row in rows], total["requests"] if total else 0
 
     async def by_id(self, request_id: str) -> AppAccessRequest | None:
-        """The request with this id, whatever its status."""
+        """Return the request with this id in any status, or None."""
         row = await self._find(request_id)
         return AppAccessRequest.of(row) if row else None
 
     async def by_scope(self, access_request_scope: str) -> AppAccessRequest | None:
-        """The request that was approved with this scope, whatever its status is now."""
+        """Return the request that was approved with this scope, in any status, or None."""
         row = await self._database.maybe(
             "find_app_access_request_by_scope", access_request_scope=access_request_scope, now=self._clock()
         )
@@ -307,24 +308,24 @@ class AppAccessRequests:
     async def _find(self, request_id: str) -> Row | None:
         return await self._database.maybe("find_app_access_request", id=request_id, now=self._clock())
 
-    async def _finish(self, draft: AppAccessRequest, status: str, **found: str) -> AppAccessRequest:
+    async def _finish(self, draft: AppAccessRequest, status: str, **outcome: str) -> AppAccessRequest:
         row = await self._database.maybe(
             "finish_app_access_request",
-            **{**_NOTHING_FOUND, **found},
+            **{**_NO_OUTCOME, **outcome},
             id=draft.id,
             claimed_until=draft.claimed_until,
             status=status,
             now=self._clock(),
         )
-        if row is None:  # it took longer than the claim, and somebody else came
-            raise await self._why_not(draft.id)
+        if row is None:  # the claim expired, and another process decided
+            raise await self._undecidable(draft.id)
         return AppAccessRequest.of(row)
 
     async def _release(self, draft: AppAccessRequest) -> None:
         await self._database.count("release_app_access_request", id=draft.id, claimed_until=draft.claimed_until)
 
-    async def _why_not(self, request_id: str) -> ApiError:
-        """Why a draft that was to be decided was not."""
+    async def _undecidable(self, request_id: str) -> ApiError:
+        """Return the reason why a request could not be decided."""
         row = await self._find(request_id)
         if row is None:
             return AppRequestNotFound()
@@ -333,7 +334,7 @@ class AppAccessRequests:
         return AlreadyDecided()
 
 
-_NOTHING_FOUND = dict.fromkeys(("approved", "user_id", "resource_scope", "access_request_scope", "error_message"))
+_NO_OUTCOME = dict.fromkeys(("approved", "user_id", "resource_scope", "access_request_scope", "error_message"))
 
 
 def _unexpired(row: Row) -> AppAccessRequest:
@@ -347,12 +348,12 @@ def _is_expired(row: Row) -> bool:
 
 
 def _is_collision(error: ProviderError) -> bool:
-    """Whether the provider has a consent under this id already."""
+    """Return whether the provider already has a consent under this id."""
     return isinstance(error, ProviderRefused) and error.status == 409
 
 
-def _told(error: ProviderError) -> ApiError:
-    log.warning("an app access request was not registered: %s", error)
+def _registration_failed(error: ProviderError) -> ApiError:
+    log.warning("app access registration failed error=%s", error)
     if isinstance(error, ProviderLacks):
         return ProviderCallNotSupported()
     return AppNotRegistered()

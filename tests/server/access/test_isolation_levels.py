@@ -53,7 +53,7 @@ async def test_the_limit_of_a_source_holds_on_two_nodes(nodes):
 
 async def test_the_limit_in_all_holds_on_two_nodes(nodes):
     """Whichever sources ask at the same time: there is not one request too many."""
-    services = [AppAccessRequests(node, None, None, public_url="https://x.example", in_all=5) for node in nodes]
+    services = [AppAccessRequests(node, None, None, public_url="https://x.example", max_open=5) for node in nodes]
     start = asyncio.Barrier(20)
 
     async def ask(number):

@@ -80,17 +80,17 @@ async def test_a_series_has_every_minute(activity, clock):
 
 async def test_one_process_a_minute_looks_for_live_sessions(activity, clock):
     """The others find that it was done, and ask the database for no more."""
-    asked = []
+    counts = []
 
     async def count_live():
-        asked.append(len(asked) + 1)
-        return 40 + len(asked)
+        counts.append(len(counts) + 1)
+        return 40 + len(counts)
 
-    assert [True, False, False] == [await activity.look(count_live) for _ in range(3)]
+    assert [True, False, False] == [await activity.sample_live_sessions(count_live) for _ in range(3)]
     clock.advance(3 * MINUTE_MS)
-    assert await activity.look(count_live)
+    assert await activity.sample_live_sessions(count_live)
 
-    assert [1, 2] == asked
+    assert [1, 2] == counts
     series = await activity.series("live_sessions", 1)
     assert [(NOW, 41), (NOW + timedelta(minutes=3), 42)] == series
 

@@ -50,7 +50,7 @@ class World:
             self.client,
             self.instances(),
             public_url="http://localhost:1135",
-            withdrawn=self.withdrawn,
+            on_withdrawal=self.withdrawn,
         )
         self.apps = self.apps_with()
 
@@ -75,8 +75,8 @@ class World:
             self.client,
             instances=self.instances(is_set_up=is_set_up),
             app_access_requests=self.requests,
-            people=self.people,
-            memory=self.memory if memory is None else memory,
+            profiles=self.people,
+            cache=self.memory if memory is None else memory,
             **options,
         )
 

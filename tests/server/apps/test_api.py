@@ -50,7 +50,7 @@ def ended():
 def requests(application, provider, clock, ended):
     """The service behind the handlers."""
     return AppAccessRequests(
-        application, provider, Registered(), public_url="http://localhost:1135", withdrawn=ended.append, clock=clock
+        application, provider, Registered(), public_url="http://localhost:1135", on_withdrawal=ended.append, clock=clock
     )
 
 

@@ -12,7 +12,7 @@ from bodhi.server.access.instance import Instance, Status
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.scopes import Role
-from bodhi.server.apps.records import asks_for_nothing, network_of, source_of, storable
+from bodhi.server.apps.records import is_empty_request, network_of, source_of, storable
 from bodhi.server.apps.service import DRAFT_MS, UNDECIDED_MS, AppAccessRequests
 from support.scripted_consents import ScriptedConsents
 
@@ -55,7 +55,7 @@ def ended():
 def requests(application, provider, instances, clock, ended):
     """The service, by the test's clock."""
     return AppAccessRequests(
-        application, provider, instances, public_url="https://bodhi.example", withdrawn=ended.append, clock=clock
+        application, provider, instances, public_url="https://bodhi.example", on_withdrawal=ended.append, clock=clock
     )
 
 
@@ -84,7 +84,7 @@ async def test_what_is_requested_waits_for_a_person(requests, provider):
 @pytest.mark.parametrize("wishes", [None, {}, [], {"devices": []}, {"devices": [], "more": {"cameras": None}}])
 def test_empty_lists_are_nothing(wishes):
     """Nobody has to approve them."""
-    assert asks_for_nothing(wishes)
+    assert is_empty_request(wishes)
 
 
 async def test_who_requests_nothing_needs_nobody(requests, provider):
@@ -99,7 +99,7 @@ async def test_who_requests_nothing_needs_nobody(requests, provider):
 @pytest.mark.parametrize("wishes", [0, False, "", [[]], {"devices": [None]}, {"devices": {"a": 1}}])
 def test_what_is_not_an_empty_list_is_something(wishes):
     """In doubt a person is asked."""
-    assert not asks_for_nothing(wishes)
+    assert not is_empty_request(wishes)
 
 
 @pytest.mark.parametrize(
@@ -181,9 +181,9 @@ async def test_sources_of_one_network_share_a_limit(application, provider, insta
     assert await ask(requests, source=third)
 
 
-async def test_the_limit_in_all(application, provider, instances, clock, caplog):
+async def test_the_total_of_open_requests_is_limited(application, provider, instances, clock, caplog):
     """Holds for sources that have nothing in common; the log says so once a minute."""
-    requests = AppAccessRequests(application, provider, instances, public_url="x", in_all=3, clock=clock)
+    requests = AppAccessRequests(application, provider, instances, public_url="x", max_open=3, clock=clock)
     too_many = "access_request_error-too_many_drafts"
     first = await ask(requests, source="192.0.2.1")
     await ask(requests, source="2001:db8::/64")
@@ -210,7 +210,7 @@ async def test_a_source_that_uses_its_limit_leaves_room_for_others():
     """By default: no single source, application or network has as much as a tenth of what there is in all."""
     requests = AppAccessRequests(None, None, None, public_url="x")
 
-    assert requests._per_client <= requests._per_source <= requests._per_network <= requests._in_all / 10
+    assert requests._per_client <= requests._per_source <= requests._per_network <= requests._max_open / 10
 
 
 async def test_one_source_leaves_little_in_the_database(application, provider, instances, clock):

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from bodhi.server.activity.service import ACTIVITY, amounts_of
+from bodhi.server.activity.service import ACTIVITY, read_totals
 from bodhi.server.application_metrics import METRICS
 from bodhi.session import SESSIONS
 from bodhi.session.handles import digest_of
@@ -53,7 +53,7 @@ async def test_logins_and_refusals_are_counted(browser, counts, provider, server
     assert 1 == counts("bodhi_logins_total")
     assert {"login_error-session_info_not_found": 1} == counts("bodhi_login_refusals_total")
     assert {"login_error-session_info_not_found": 1, "auth_error-invalid_access": 1} == counts("bodhi_refusals_total")
-    assert 1 == amounts_of(server.app[METRICS])["logins"]
+    assert 1 == read_totals(server.app[METRICS])["logins"]
 
 
 async def test_refreshes_and_their_failures_are_counted(browser, counts, provider, server, endings):
@@ -71,7 +71,7 @@ async def test_refreshes_and_their_failures_are_counted(browser, counts, provide
     assert {"invalid_grant": 1} == counts("bodhi_refresh_failures_total")
     assert [("invalid_grant", 1, who["user_id"], None)] == endings()
     assert {"invalid_grant": 1} == counts("bodhi_session_ended_total")
-    assert 1 == amounts_of(server.app[METRICS])["revocations"]
+    assert 1 == read_totals(server.app[METRICS])["revocations"]
 
 
 async def test_lookups_of_exchanged_tokens_are_counted(browser, counts, provider, server):
@@ -102,7 +102,7 @@ async def test_a_logout_is_one_ended_session(browser, provider, server, endings)
     assert 200 == (await browser.post("/bodhi/v1/logout")).status
 
     assert [("logout", 1, who["user_id"], None)] == endings()
-    assert 0 == amounts_of(server.app[METRICS])["revocations"]
+    assert 0 == read_totals(server.app[METRICS])["revocations"]
 
 
 async def test_a_change_of_role_tells_who_did_it(open_browser, provider, server, endings):
