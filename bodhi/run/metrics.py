@@ -89,7 +89,7 @@ def _application(
     from bodhi.metrics.exposition import CONTENT_TYPE, exposition
 
     async def scrape(_: web.Request) -> web.Response:
-        await watch.ask_live(place.total().live)
+        await watch.refresh_live_count(place.total().live)
         place.put(watch.snapshot())
         body = exposition(place.total(), build)
         return web.Response(body=body, headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})

@@ -11,9 +11,9 @@ from typing import Any
 from aiohttp import web
 
 from bodhi.run.connections import DEFAULT_LIMITS, BoundedConnection, BoundedRunner, BoundedServer, Limits
-from bodhi.server.http.errors import enclosed, error_response, status_response
+from bodhi.server.http.errors import error_response, status_response, with_envelope
 from bodhi.server.http.headers import DEFAULT_HEADERS, complete
-from bodhi.server.http.lifecycle import LIFE
+from bodhi.server.http.lifecycle import SHUTDOWN
 from bodhi.server.http.request_errors import MalformedRequest
 from bodhi.server.http.request_id import current_id
 
@@ -35,12 +35,12 @@ class Runner(BoundedRunner):
         if isinstance(self.server, _Server):
             for site in self.sites:
                 await site.stop()
-            await asyncio.gather(self.app[LIFE].end(), self._drain(self.server))
+            await asyncio.gather(self.app[SHUTDOWN].end(), self._drain(self.server))
         await super().cleanup()
 
     async def _drain(self, server: "_Server") -> None:
         deadline = asyncio.get_running_loop().time() + self._grace_seconds
-        self.app[LIFE].begin_end()
+        self.app[SHUTDOWN].start_draining()
         while server.connections and asyncio.get_running_loop().time() < deadline:
             server.close_idle()
             await asyncio.sleep(POLL_SECONDS)
@@ -80,7 +80,7 @@ class _Connection(BoundedConnection):
         """Gives the envelope to what aiohttp answers past all middlewares, such as an unknown ``Expect``."""
         # aiohttp's own are plain text. What has another form went through the middlewares, which may make pages of it.
         if isinstance(resp, web.HTTPException) and not resp.prepared and resp.content_type == "text/plain":
-            enclosed(resp)
+            with_envelope(resp)
         return await super().finish_response(request, resp, start_time)
 
     def log_exception(self, *args: Any, **options: Any) -> None:

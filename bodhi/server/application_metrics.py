@@ -58,7 +58,7 @@ class ApplicationMetrics:
             live=self.live,
         )
 
-    async def ask_live(self, known: Live | None) -> None:
+    async def refresh_live_count(self, known: Live | None) -> None:
         """Ask the database how many sessions are live, unless what is *known* of it is young enough.
 
         While the database does not answer the number is not known, rather than old.

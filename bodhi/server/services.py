@@ -35,7 +35,7 @@ from bodhi.server.databases import (
     session_service,
 )
 from bodhi.server.http.errors import REFUSALS
-from bodhi.server.http.lifecycle import LIFE
+from bodhi.server.http.lifecycle import SHUTDOWN
 from bodhi.server.http.navigation import NAVIGATION, Navigation
 from bodhi.server.http.sections import Section
 from bodhi.server.lost_keys import warn_of_lost_keys
@@ -119,8 +119,8 @@ def create_services(settings: Settings) -> Services:
     instances = InstanceService(database, keyring=keyring, configured=_configured(settings), leases=leases)
     profiles = Profiles(database, role_max_age_seconds=settings.auth_role_max_age_seconds)
     roles = Roles(settings.auth_roles_claim, settings.auth_roles)
-    role_checks = RoleChecks(provider, instances=instances, people=profiles)
-    role_notes = RoleNotes(instances=instances, people=profiles, roles=roles, role_checks=role_checks)
+    role_checks = RoleChecks(provider, instances=instances, profiles=profiles)
+    role_notes = RoleNotes(instances=instances, profiles=profiles, roles=roles, role_checks=role_checks)
     refresher = _refresher(settings, provider, role_notes)
     return Services(
         settings=settings,
@@ -181,7 +181,7 @@ def _database_opened(services: Services) -> Callable[[web.Application], AsyncIte
                 await (schema.migrate() if settings.db_auto_migrate else schema.check())
             async with repeated(sweep, lambda: settings.sweep_seconds, "sweeping what has expired"):
                 yield  # requests are served here
-            seconds_left = settings.shutdown_timeout_seconds * REFRESH_SHARE - app[LIFE].seconds_ending
+            seconds_left = settings.shutdown_timeout_seconds * REFRESH_SHARE - app[SHUTDOWN].seconds_draining
             await services.refresher.close(max(0.0, seconds_left))
             await services.role_checks.close()
             await services.provider.close()

@@ -77,15 +77,15 @@ def test_all_that_is_counted_is_told_under_names_that_are_described(watch):
 
 async def test_live_sessions_are_asked_for_at_most_every_fifteen_seconds(watch, live, now):
     """Whoever scrapes at once, and also where another process has asked."""
-    await asyncio.gather(*(watch.ask_live(None) for _ in range(5)))
+    await asyncio.gather(*(watch.refresh_live_count(None) for _ in range(5)))
     now[0] += 14
-    await watch.ask_live(None)
+    await watch.refresh_live_count(None)
     assert (1, Live(1_000.0, 41)) == (live.asked, watch.live)
 
     now[0] += 1
-    await watch.ask_live(Live(now[0] - 2, 50))
+    await watch.refresh_live_count(Live(now[0] - 2, 50))
     assert 1 == live.asked
-    await watch.ask_live(Live(now[0] - 15, 50))
+    await watch.refresh_live_count(Live(now[0] - 15, 50))
     assert (2, Live(1_015.0, 42)) == (live.asked, watch.live)
 
 
@@ -93,7 +93,7 @@ async def test_a_database_that_is_away_fails_no_scrape(watch, live, caplog):
     """The number is left as it was, and grows old."""
     live.is_away = True
 
-    await watch.ask_live(None)
+    await watch.refresh_live_count(None)
 
     assert watch.live is None
     assert "live sessions cannot be counted" in caplog.text

@@ -37,7 +37,7 @@ def scrape(service, clock, read_samples):
 
     async def scrape():
         clock.advance(15_000)  # the number of live sessions is asked for anew
-        await watch.ask_live(None)
+        await watch.refresh_live_count(None)
         return read_samples(exposition(watch.snapshot(), {}).decode())
 
     return scrape

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import ClientSession, WSMsgType, web
 
 from bodhi.run import application
-from bodhi.server.http.lifecycle import LIFE
+from bodhi.server.http.lifecycle import SHUTDOWN
 
 
 async def answer_to(port, request):
@@ -161,7 +161,7 @@ async def test_end_lets_a_request_finish(run_app):
     end = asyncio.create_task(runner.cleanup())
     assert await ended(idle)
     assert await ended(silent)
-    assert runner.app[LIFE].is_ending
+    assert runner.app[SHUTDOWN].is_draining
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", port)
     upload_writer.write(b"34")

@@ -11,7 +11,7 @@ from bodhi.server.access.errors import ApiError, Forbidden, ProviderCallNotSuppo
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.provider_errors import provider_errors
-from bodhi.server.access.scopes import Role, role_named
+from bodhi.server.access.scopes import Role, parse_role
 
 LARGEST_PAGE = 100
 MOST_PAGES = 1_000  # of the provider's list: an answer that never ends is no list
@@ -48,11 +48,11 @@ class UserPage(msgspec.Struct, frozen=True):
 class Directory:
     """The provider's list of users, as callers with an access token may see it."""
 
-    def __init__(self, provider: IdentityProvider, people: Profiles) -> None:
+    def __init__(self, provider: IdentityProvider, profiles: Profiles) -> None:
         self._provider = provider
-        self._people = people
+        self._profiles = profiles
         # Whether a user who was never seen has something here all the same; features that keep something add to it.
-        self.has_anything: list[Callable[[str], Awaitable[object]]] = []
+        self.has_user_data: list[Callable[[str], Awaitable[object]]] = []
 
     async def page(self, caller: SessionUser, page: int, page_size: int, *, refused: type[ApiError]) -> UserPage:
         """One page; the error *refused* where the provider does not give it."""
@@ -66,7 +66,7 @@ class Directory:
 
     async def check_caller(self, caller: SessionUser) -> None:
         """Refuse (``api_auth_error-forbidden``) a caller who lost their role while their request waited."""
-        person = await self._people.look_up(caller.user_id)
+        person = await self._profiles.look_up(caller.user_id)
         if person is None or caller.role is None or not (person.seen_at or person.is_removed):
             return  # only their own token says what they may do
         if person.role is None or person.role.rank < caller.role.rank:
@@ -87,7 +87,7 @@ class Directory:
                     has_other_admin = True
             is_settled = found is not None and (has_other_admin or found.role != str(Role.ADMIN))
             if is_settled or not page.has_next:
-                role = await self._people.last_role_of(user_id) if found is None else listed_role(found)
+                role = await self._profiles.last_role_of(user_id) if found is None else listed_role(found)
                 return role, has_other_admin
         raise refused
 
@@ -97,19 +97,19 @@ class Directory:
         Somebody who is unknown here is not looked for at the provider: ``user_route_error-user_not_found``. A provider
         that lists nobody leaves what was seen last, so that sessions can be ended there, too.
         """
-        if await self._people.find(user_id) is None and not await self._has_anything(user_id):
+        if await self._profiles.find(user_id) is None and not await self._has_anything(user_id):
             raise UserNotFound
         if caller.role is Role.ADMIN:
             return  # above whom nobody stands
         try:
             role, _ = await self.standing(caller, user_id, refused=UsersNotListed)
         except ProviderCallNotSupported:
-            role = await self._people.last_role_of(user_id)
+            role = await self._profiles.last_role_of(user_id)
         refuse_below(caller, role)
 
     async def _has_anything(self, user_id: str) -> bool:
-        for has_anything in self.has_anything:
-            if await has_anything(user_id):
+        for has_user_data in self.has_user_data:
+            if await has_user_data(user_id):
                 return True
         return False
 
@@ -123,7 +123,7 @@ def refuse_below(caller: SessionUser, role: Role | None) -> None:
 def listed_role(user: User) -> Role | None:
     """The role of somebody in the provider's list, or None."""
     try:
-        return None if user.role is None else role_named(user.role)
+        return None if user.role is None else parse_role(user.role)
     except ApiError:
         return None  # a name that means nothing here gives nothing here
 

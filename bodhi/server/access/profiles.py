@@ -8,7 +8,7 @@ from datetime import datetime
 from aiohttp import web
 
 from bodhi.database import Database, Row
-from bodhi.server.access.scopes import Role, role_named
+from bodhi.server.access.scopes import Role, parse_role
 from bodhi.server.access.times import time_of
 
 SEEN_TO_MS = 3_600_000  # how exactly it is known when somebody was here last
@@ -216,7 +216,7 @@ def _is_due(noted_at: int | None, now: int) -> bool:
 
 
 def _role_in(row: Row) -> Role | None:
-    return None if row["role"] is None else role_named(row["role"])
+    return None if row["role"] is None else parse_role(row["role"])
 
 
 def _found(user_id: str, row: Row) -> ProfileSummary:

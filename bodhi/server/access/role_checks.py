@@ -36,12 +36,12 @@ class RoleChecks:
         provider: IdentityProvider,
         *,
         instances: InstanceService,
-        people: Profiles,
+        profiles: Profiles,
         pause_seconds: float = PAUSE_SECONDS,
     ) -> None:
         self._provider = provider
         self._instances = instances
-        self._people = people
+        self._profiles = profiles
         self._pause_seconds = pause_seconds
         self._waiting: set[str] = set()
         self._task: asyncio.Task[None] | None = None
@@ -84,15 +84,15 @@ class RoleChecks:
             self._last_failure = failure
 
     async def _check(self, user_ids: Collection[str]) -> None:
-        before = {user_id: role for user_id in user_ids if (role := await self._people.role_of(user_id)) is not None}
+        before = {user_id: role for user_id in user_ids if (role := await self._profiles.role_of(user_id)) is not None}
         instance = await self._instances.current()
         if not before or instance is None:
             return
-        since = await self._people.last_change()
+        since = await self._profiles.last_change()
         roles = await self._listed(instance.credentials, before)
         for user_id, role in before.items():
             now = roles.get(user_id)
-            if (now is None or now.rank < role.rank) and await self._people.lower_role(user_id, now, since=since):
+            if (now is None or now.rank < role.rank) and await self._profiles.lower_role(user_id, now, since=since):
                 fields = {"user_id": user_id, "role": None if now is None else str(now)}
                 log.info(
                     "role lost at the identity provider user_id=%s role=%s", *fields.values(), extra={"fields": fields}

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from bodhi.oidc.claims import Claims
-from bodhi.server.access.scopes import Role, highest_role, role_named
+from bodhi.server.access.scopes import Role, highest_role, parse_role
 
 CLIENT_ID = "<client_id>"
 
@@ -13,7 +13,7 @@ class Roles:
 
     def __init__(self, claim: str, mapping: Iterable[tuple[str, str]] = ()) -> None:
         self._path = _path_of(claim)
-        self._mapping = {name: role_named(role) for name, role in mapping}
+        self._mapping = {name: parse_role(role) for name, role in mapping}
 
     def of(self, claims: Claims, client_id: str) -> Role | None:
         """The role, or None where the claim is absent; ``role_error-invalid_role_name`` where it names none of ours."""

@@ -77,7 +77,7 @@ _TOKEN_SCOPES = {str(scope): scope for scope in TokenScope}
 _USER_SCOPES = {str(scope): scope for scope in UserScope}
 
 
-def role_named(name: str) -> Role:
+def parse_role(name: str) -> Role:
     """The role with exactly this name, or ``role_error-invalid_role_name``."""
     try:
         return _ROLES[name]
@@ -85,7 +85,7 @@ def role_named(name: str) -> Role:
         raise InvalidRoleName from None
 
 
-def token_scope_named(name: str) -> TokenScope:
+def parse_token_scope(name: str) -> TokenScope:
     """The token scope with exactly this name, or ``token_scope_error-invalid_token_scope``."""
     try:
         return _TOKEN_SCOPES[name]
@@ -93,7 +93,7 @@ def token_scope_named(name: str) -> TokenScope:
         raise InvalidTokenScope from None
 
 
-def user_scope_named(name: str) -> UserScope:
+def parse_user_scope(name: str) -> UserScope:
     """The user scope with exactly this name, or ``user_scope_error-invalid_user_scope``."""
     try:
         return _USER_SCOPES[name]

@@ -12,16 +12,16 @@ Make = Callable[[], Coroutine[Any, Any, tuple[Value, float]]]
 
 
 class TtlCache(Generic[Value]):
-    """Values by token, at most *most* of them, each for at most *seconds*.
+    """Values by token, at most *max_entries* of them, each for at most *seconds*.
 
     Entries are kept under the full SHA-256 of the token: a part of it would let one token find another's entry. The
     oldest goes when there is one too many. An empty or blank token has no entry.
     """
 
-    def __init__(self, *, seconds: float, most: int = 10_000, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, *, seconds: float, max_entries: int = 10_000, clock: Callable[[], float] = time.time) -> None:
         """*clock* gives seconds since 1970."""
         self._seconds = seconds
-        self._most = most
+        self._max_entries = max_entries
         self._clock = clock
         self._entries: dict[bytes, tuple[Value, float]] = {}  # oldest first
         self._making: SingleFlight[Value] = SingleFlight()
@@ -31,7 +31,7 @@ class TtlCache(Generic[Value]):
     def __len__(self) -> int:
         return len(self._entries)
 
-    async def remembered(self, token: str, make: Make[Value]) -> Value:
+    async def get_or_create(self, token: str, make: Make[Value]) -> Value:
         """The value for *token*, or else what *make* gives: a value and the second since 1970 when it expires.
 
         Several who miss the same token wait for one *make*. Its errors go to all of them, and are not remembered.
@@ -57,13 +57,13 @@ class TtlCache(Generic[Value]):
     def _keep(self, digest: bytes, value: Value, expires_at: float) -> None:
         now = self._clock()
         expires_at = min(expires_at, now + self._seconds)
-        if expires_at <= now or self._most < 1:
+        if expires_at <= now or self._max_entries < 1:
             return
-        while len(self._entries) >= self._most:
+        while len(self._entries) >= self._max_entries:
             del self._entries[next(iter(self._entries))]
         self._entries[digest] = (value, expires_at)
 
-    def forget(self, predicate: Callable[[Value], bool] = lambda _: True) -> int:
+    def invalidate(self, predicate: Callable[[Value], bool] = lambda _: True) -> int:
         """Drop the entries whose value *predicate* is true for; how many. What is being made now is not kept either."""
         gone = [digest for digest, (value, _) in self._entries.items() if predicate(value)]
         for digest in gone:

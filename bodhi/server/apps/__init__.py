@@ -17,7 +17,9 @@ OPERATIONS = (*api.OPERATIONS, *pages.OPERATIONS)
 
 def setup(app: web.Application, services: Services) -> None:
     """Add the feature to *app*."""
-    cache: TtlCache[ExternalApp] = TtlCache(seconds=services.settings.exchange_memory_seconds, most=MAX_CACHED_TOKENS)
+    cache: TtlCache[ExternalApp] = TtlCache(
+        seconds=services.settings.exchange_memory_seconds, max_entries=MAX_CACHED_TOKENS
+    )
     requests = app[APP_ACCESS_REQUESTS] = AppAccessRequests(
         services.database,
         services.provider,

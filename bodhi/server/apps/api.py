@@ -26,7 +26,7 @@ from bodhi.server.http.context import session_user_of
 from bodhi.server.http.forwarded import client_of
 from bodhi.server.http.input import Paging, body_of, parameter_of, query_of
 from bodhi.server.http.operations import PUBLIC, Operation
-from bodhi.server.http.responses import answer, empty
+from bodhi.server.http.responses import empty_response, json_response
 
 APPS = "/bodhi/v1/apps"
 DECISIONS = "/bodhi/v1/access-requests"
@@ -127,8 +127,8 @@ async def create(request: web.Request) -> web.Response:
         source=source_of(client_of(request)),
     )
     if created.status == "draft":
-        return answer(Created(created.status, created.id, review_url=service.review_url(created)), status=201)
-    return answer(Created(created.status, created.id, resource_scope=created.resource_scope), status=201)
+        return json_response(Created(created.status, created.id, review_url=service.review_url(created)), status=201)
+    return json_response(Created(created.status, created.id, resource_scope=created.resource_scope), status=201)
 
 
 async def poll(request: web.Request) -> web.Response:
@@ -136,7 +136,7 @@ async def poll(request: web.Request) -> web.Response:
     access_request = await request.app[APP_ACCESS_REQUESTS].poll(
         _id(request), query_of(request, PollQuery).app_client_id
     )
-    return answer(
+    return json_response(
         Polled(
             access_request.id, access_request.status, access_request.resource_scope, access_request.access_request_scope
         )
@@ -146,7 +146,7 @@ async def poll(request: web.Request) -> web.Response:
 async def review(request: web.Request) -> web.Response:
     """Answer 200 with what the application requests."""
     access_request = await request.app[APP_ACCESS_REQUESTS].review(_id(request), session_user_of(request).token)
-    return answer(
+    return json_response(
         Review(
             access_request.id,
             access_request.app_client_id,
@@ -176,17 +176,17 @@ async def list_own(request: web.Request) -> web.Response:
     approvals, total = await request.app[APP_ACCESS_REQUESTS].list_of(
         session_user_of(request).user_id, size=paging.size, skip=paging.offset
     )
-    return answer(OwnApprovals([_own(approval) for approval in approvals], total, paging.page, paging.size))
+    return json_response(OwnApprovals([_own(approval) for approval in approvals], total, paging.page, paging.size))
 
 
 async def withdraw(request: web.Request) -> web.Response:
     """Withdraw the caller's approval; answer 204."""
     await request.app[APP_ACCESS_REQUESTS].withdraw(_id(request), session_user_of(request).user_id)
-    return empty(204)
+    return empty_response(204)
 
 
 def _decided(access_request: AppAccessRequest) -> web.Response:
-    return answer(Decided(access_request.status, access_request.flow_type, access_request.redirect_url))
+    return json_response(Decided(access_request.status, access_request.flow_type, access_request.redirect_url))
 
 
 def _own(approval: AppAccessRequest) -> OwnApproval:
@@ -220,7 +220,7 @@ OPERATIONS = (
         PUBLIC,
         "Request access to act for a user, as an application",
         body=AppRequest,
-        answers={201: Created},
+        responses={201: Created},
         errors=(
             InvalidFlowType,
             MissingRedirectUrl,
@@ -240,7 +240,7 @@ OPERATIONS = (
         "Poll the status of a request, as the application",
         query=PollQuery,
         parameters=_BY_ID,
-        answers={200: Polled},
+        responses={200: Polled},
         errors=(
             AppAccessRequestNotFound,
             AppRequestExpired,
@@ -254,7 +254,7 @@ OPERATIONS = (
         SESSION_USER,
         "Review what an application requests",
         parameters=_BY_ID,
-        answers={200: Review},
+        responses={200: Review},
         errors=(AppAccessRequestNotFound, AppRequestExpired),
     ),
     Operation(
@@ -265,7 +265,7 @@ OPERATIONS = (
         "Approve an application's request",
         body=AppApproval,
         parameters=_BY_ID,
-        answers={200: Decided},
+        responses={200: Decided},
         errors=(
             *_DECISION_ERRORS,
             AppNotRegistered,
@@ -279,7 +279,7 @@ OPERATIONS = (
         USER_OR_RECENT_MANAGER,
         "Deny an application's request",
         parameters=_BY_ID,
-        answers={200: Decided},
+        responses={200: Decided},
         errors=_DECISION_ERRORS,
     ),
     Operation(
@@ -289,7 +289,7 @@ OPERATIONS = (
         SESSION_USER,
         "List the applications that you approved, newest first",
         query=Paging,
-        answers={200: OwnApprovals},
+        responses={200: OwnApprovals},
     ),
     Operation(
         "DELETE",
@@ -298,7 +298,7 @@ OPERATIONS = (
         SESSION_USER,
         "Withdraw an approval",
         parameters=_BY_ID,
-        answers={204: None},
+        responses={204: None},
         errors=(AppRequestNotFound, AlreadyDecided),
     ),
 )

@@ -69,16 +69,16 @@ class ExternalApps:
 
         The cache is keyed by the token and returns nothing expired, so a token found there has been verified.
         """
-        app = await self._cache.remembered(token, lambda: self._exchanged(token))
+        app = await self._cache.get_or_create(token, lambda: self._exchanged(token))
         return await self._capped(app) if self._caps_roles else app
 
     def forget_user(self, user_id: str) -> None:
         """Drop the cached exchanges of a user who was removed or whose role changed."""
-        self._cache.forget(lambda app: app.user_id == user_id)
+        self._cache.invalidate(lambda app: app.user_id == user_id)
 
     def forget_access_request(self, access_request_id: str) -> None:
         """Drop the cached exchanges of a withdrawn app access request."""
-        self._cache.forget(lambda app: app.access_request_id == access_request_id)
+        self._cache.invalidate(lambda app: app.access_request_id == access_request_id)
 
     async def _capped(self, app: ExternalApp) -> ExternalApp:
         """Return *app* with its scope limited to the user's last known role; no scope for a user without a role.

@@ -18,7 +18,7 @@ from bodhi.server.http.operations import OPTIONAL, Operation
 from bodhi.server.http.origins import host_of, origin_of
 from bodhi.server.http.paths import REVIEW_PATH
 from bodhi.server.http.rendering import current_user, page
-from bodhi.server.http.resume_after_login import after_login
+from bodhi.server.http.resume_after_login import redirect_to_login
 from bodhi.server.http.same_site_bounce import same_site_bounce_target
 
 PATH = "/ui/apps/access-requests"
@@ -51,7 +51,9 @@ async def review(request: web.Request) -> web.Response:
     user = current_user(request)
     if user is None:
         target = same_site_bounce_target(request, id=request_id)
-        response = await page(request, "arrival.html", target=target) if target else after_login(request, request_id)
+        response = (
+            await page(request, "arrival.html", target=target) if target else redirect_to_login(request, request_id)
+        )
         response.headers.update(KEEPS_OPENER)
         return response
     if user.role is None:

@@ -71,7 +71,7 @@ def _signed_in_at(id_token: IdToken, now: int) -> int:
     return now if at is None else min(at, now)
 
 
-def is_of_another_person(data: Mapping[str, Any], tokens: Tokens) -> bool:
+def is_for_another_user(data: Mapping[str, Any], tokens: Tokens) -> bool:
     """Whether new tokens for the session with *data* are, as far as can be read, about somebody else."""
     told = [] if data.get(IS_OPAQUE) else [tokens.access_token]
     told += [tokens.id_token] if tokens.id_token is not None else []

@@ -30,7 +30,7 @@ from bodhi.server.authentication.login_data import (
     REFRESH_TOKEN,
     USER_ID,
     claims_in,
-    is_of_another_person,
+    is_for_another_user,
     refreshed_data,
 )
 from bodhi.server.authentication.role_notes import RoleNotes
@@ -49,7 +49,7 @@ MOST_AT_ONCE = 50  # grants: half of the connections to the provider are left fo
 
 # The provider's word that there is nothing left to refresh: a new login is needed.
 # Source: RFC 6749, 5.2; RFC 6750, 3.1; OpenID Connect Core 3.1.2.6; token_inactive is Keycloak's and Ory's.
-ENDS_THE_LOGIN = frozenset(
+LOGIN_ENDING_ERRORS = frozenset(
     {
         "invalid_grant",
         "token_inactive",
@@ -226,7 +226,7 @@ class Refresher:
         try:
             tokens = await self._ask(session.key, instance, claimed.refresh_token)
         except ProviderRefused as error:
-            if error.error in ENDS_THE_LOGIN:
+            if error.error in LOGIN_ENDING_ERRORS:
                 self._failed("invalid_grant")
                 await self._end(session, claimed, error)
                 return
@@ -307,7 +307,7 @@ class Refresher:
             _release(data, renewal.lease)
             if data.get(REFRESH_TOKEN) != renewal.spent_token:
                 return None
-            if is_of_another_person(data, renewal.tokens):
+            if is_for_another_user(data, renewal.tokens):
                 raise _OtherPerson
             refreshed_data(data, renewal.tokens, renewal.received_at)
             data.pop(LEASE, None)  # also of somebody who took the lease over: there is nothing to refresh any more

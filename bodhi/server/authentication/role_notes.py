@@ -19,10 +19,10 @@ class RoleNotes:
     """Notes the role in new tokens, unless it was changed since the provider was asked for them."""
 
     def __init__(
-        self, *, instances: InstanceService, people: Profiles, roles: Roles, role_checks: RoleChecks | None = None
+        self, *, instances: InstanceService, profiles: Profiles, roles: Roles, role_checks: RoleChecks | None = None
     ) -> None:
         self._instances = instances
-        self._people = people
+        self._profiles = profiles
         self._roles = roles
         self._role_checks = role_checks
 
@@ -32,7 +32,7 @@ class RoleNotes:
         A database that does not answer stops no refresh; it is only not noted then.
         """
         try:
-            return await self._people.last_change()
+            return await self._profiles.last_change()
         except DatabaseUnavailable as error:
             log.warning("what a refresh says of a role will not be noted: %s", error)
             return None
@@ -61,4 +61,4 @@ class RoleNotes:
         except ApiError:
             role = None
         name = claims.username or claims.subject
-        return await self._people.note(claims.subject, name, role, since=since, is_login=is_login)
+        return await self._profiles.note(claims.subject, name, role, since=since, is_login=is_login)

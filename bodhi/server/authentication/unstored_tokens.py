@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bodhi.oidc.responses import Tokens
-from bodhi.server.authentication.login_data import REFRESH_TOKEN, is_of_another_person, refreshed_data
+from bodhi.server.authentication.login_data import REFRESH_TOKEN, is_for_another_user, refreshed_data
 from bodhi.server.authentication.stored_login import SessionRow
 
 MOST_KEPT = 4096  # sessions, each with tokens of a few kilobytes
@@ -31,7 +31,7 @@ class Renewal:
 
     def applied_to(self, data: Mapping[str, Any]) -> dict[str, Any] | None:
         """*data* with the new tokens, or None where it is not what they were fetched for."""
-        if data.get(REFRESH_TOKEN) != self.spent_token or is_of_another_person(data, self.tokens):
+        if data.get(REFRESH_TOKEN) != self.spent_token or is_for_another_user(data, self.tokens):
             return None
         renewed = dict(data)
         refreshed_data(renewed, self.tokens, self.received_at)

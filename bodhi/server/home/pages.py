@@ -8,9 +8,9 @@ from bodhi.server.http.navigation import Entry
 from bodhi.server.http.operations import OPTIONAL, PUBLIC, Operation
 from bodhi.server.http.paths import HOME_PATH, LOGIN_PATH, START_PATH
 from bodhi.server.http.rendering import current_user, page
-from bodhi.server.http.resume_after_login import interrupted_review
+from bodhi.server.http.resume_after_login import resume_review
 from bodhi.server.http.same_site_bounce import same_site_bounce_target
-from bodhi.server.http.sections import Section, values_of
+from bodhi.server.http.sections import Section, section_values
 
 ENTRY = Entry("Home", START_PATH)
 HOME_SECTIONS: web.AppKey[list[Section]] = web.AppKey("HOME_SECTIONS", list)
@@ -27,7 +27,7 @@ async def home(request: web.Request) -> web.Response:
     if person is None:
         target = same_site_bounce_target(request)
         return await page(request, "arrival.html", target=target) if target else see_other(request, LOGIN_PATH)
-    if request.path == HOME_PATH and (interrupted := interrupted_review(request)):
+    if request.path == HOME_PATH and (interrupted := resume_review(request)):
         return interrupted
     return await page(
         request,
@@ -35,7 +35,7 @@ async def home(request: web.Request) -> web.Response:
         here=START_PATH,  # also where a login ends
         full_name=" ".join(filter(None, (person.first_name, person.last_name))),
         powers=words.role_powers(person.role),
-        **await values_of(request.app[HOME_SECTIONS], request),
+        **await section_values(request.app[HOME_SECTIONS], request),
     )
 
 

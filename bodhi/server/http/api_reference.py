@@ -54,7 +54,7 @@ def page(operations: Iterable[Operation]) -> str:
 
 
 def _row(operation: Operation) -> str:
-    answers = ", ".join(f"{status}{_named(kind)}" for status, kind in operation.answers.items())
+    answers = ", ".join(f"{status}{_named(kind)}" for status, kind in operation.responses.items())
     return f"| `{operation.method} {operation.path}` | {_who(operation)} | {operation.summary} | {answers} |"
 
 

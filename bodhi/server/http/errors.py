@@ -87,7 +87,7 @@ Answer = TypeVar("Answer", bound=web.Response)
 log = logging.getLogger(__name__)
 
 
-class AnswerCutShort(Exception):
+class ResponseCutShort(Exception):
     """The handler failed when its answer had begun, so that nothing but to cut the connection can tell the client."""
 
 
@@ -114,7 +114,7 @@ def status_response(status: int) -> web.Response:
     return _fill(web.Response(status=status), _status_error(status))
 
 
-def enclosed(answer: web.HTTPException) -> web.HTTPException:
+def with_envelope(answer: web.HTTPException) -> web.HTTPException:
     """*answer* itself: an error gets the envelope as its body and keeps its other headers.
 
     A redirect stays as it is, and so does an error that brings JSON: what raised it says it in its own words.
@@ -174,13 +174,13 @@ def _answer_to(error: Exception, request: web.Request) -> web.Response:
     """What says *error* to the client."""
     if request.writer.output_size > 0:
         # aiohttp would write the head of a second answer into the body of the first one.
-        raise AnswerCutShort from error
+        raise ResponseCutShort from error
     if isinstance(error, ApiError | DatabaseUnavailable):
         return _error_response(error, request)
     if isinstance(error, web.HTTPMethodNotAllowed) and request.method == hdrs.METH_OPTIONS:
         return preflight_response(error)
     if isinstance(error, web.HTTPException):
-        return enclosed(error)
+        return with_envelope(error)
     if (answer := _session_answer(error, request)) is not None:
         return answer
     if isinstance(error, ConnectionError) and request.transport is None:
@@ -193,9 +193,9 @@ def _answer_to(error: Exception, request: web.Request) -> web.Response:
 def _session_answer(error: Exception, request: web.Request) -> web.Response | None:
     """What says the library's *error* to the client; None where it is none that a client should hear of."""
     if isinstance(error, SessionUnavailable):
-        return enclosed(SessionUnavailableResponse())
+        return with_envelope(SessionUnavailableResponse())
     if isinstance(error, SessionGone):
-        return enclosed(SessionGoneResponse())
+        return with_envelope(SessionGoneResponse())
     if isinstance(error, CapabilityMissing):
         log.warning("%s %s is not possible: %s", request.method, request.rel_url.raw_path, error)
         return status_response(501)

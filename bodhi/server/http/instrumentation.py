@@ -7,7 +7,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from bodhi import telemetry
 from bodhi.metrics.requests import RequestTimes
-from bodhi.server.http.request_id import take_id
+from bodhi.server.http.request_id import assign_id
 
 UNMATCHED = "(none)"  # paths that nothing is at: each would be a label of its own
 
@@ -31,7 +31,7 @@ def time_middleware(times: RequestTimes) -> Middleware:
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         began = perf_counter()
         status = "cut"  # by the client, or by the end of the server
-        take_id(request)
+        assign_id(request)
         try:
             response = await handler(request)
             status = f"{response.status // 100}xx"

@@ -13,31 +13,31 @@ class ShutdownState:
     """Whether an application still takes requests, and the websockets that it has open."""
 
     def __init__(self) -> None:
-        self.is_ending = False
+        self.is_draining = False
         self._ending_since = 0.0
         self._websockets: WeakSet[web.WebSocketResponse] = WeakSet()
 
     @property
-    def seconds_ending(self) -> float:
+    def seconds_draining(self) -> float:
         """How long ago the application went out of service; 0 for one that is in service."""
-        return time.monotonic() - self._ending_since if self.is_ending else 0.0
+        return time.monotonic() - self._ending_since if self.is_draining else 0.0
 
-    def begin_end(self) -> None:
+    def start_draining(self) -> None:
         """From now on the application is not in service."""
-        if not self.is_ending:
-            self.is_ending, self._ending_since = True, time.monotonic()
+        if not self.is_draining:
+            self.is_draining, self._ending_since = True, time.monotonic()
 
     async def before_headers(self, _: web.Request, response: web.StreamResponse) -> None:
         """Remember a websocket that opens; at the end, make a client leave a connection that goes away."""
         if isinstance(response, web.WebSocketResponse):
             self._websockets.add(response)
-        elif self.is_ending:
+        elif self.is_draining:
             response.force_close()
             response.headers[hdrs.CONNECTION] = "close"
 
     async def end(self) -> None:
         """From now on the application is not in service; open websockets are closed as "going away"."""
-        self.begin_end()
+        self.start_draining()
         goodbyes = [
             asyncio.create_task(websocket.close(code=WSCloseCode.GOING_AWAY, message=b"the server is shutting down"))
             for websocket in self._websockets
@@ -50,12 +50,12 @@ class ShutdownState:
             await asyncio.gather(*goodbyes, return_exceptions=True)
 
 
-LIFE = web.AppKey("LIFE", ShutdownState)
+SHUTDOWN = web.AppKey("SHUTDOWN", ShutdownState)
 
 
 def setup(app: web.Application) -> None:
     """Make *app* end well, whatever runs it."""
-    life = app[LIFE] = ShutdownState()
+    life = app[SHUTDOWN] = ShutdownState()
 
     async def on_shutdown(_: web.Application) -> None:
         await life.end()

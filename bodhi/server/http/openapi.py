@@ -153,7 +153,7 @@ def _schemas(operations: Iterable[Operation]) -> tuple[dict[Any, Any], dict[str,
     types: list[Any] = [Error]
     for operation in operations:
         types += [kind for kind in (operation.body, operation.form) if kind is not None]
-        types += [kind for kind in operation.answers.values() if kind is not None]
+        types += [kind for kind in operation.responses.values() if kind is not None]
     distinct = list(dict.fromkeys(types))
     schemas, components = msgspec.json.schema_components(distinct, ref_template=REFERENCE)
     return dict(zip(distinct, schemas, strict=True)), dict(sorted(components.items()))
@@ -225,7 +225,7 @@ def _query_parameters(operation: Operation) -> Iterator[dict[str, Any]]:
 
 def _responses(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, Any]:
     responses: dict[str, Any] = {}
-    for status, kind in operation.answers.items():
+    for status, kind in operation.responses.items():
         responses[str(status)] = {"description": "As asked for."}
         if kind is not None:
             responses[str(status)]["content"] = {"application/json": {"schema": schemas[kind]}}

@@ -32,4 +32,4 @@ async def openapi(request: web.Request) -> web.Response:
     return web.Response(body=request.app[DESCRIPTION].encoded, content_type="application/json", headers=headers)
 
 
-OPERATIONS = (Operation("GET", "/bodhi/v1/openapi.json", openapi, PUBLIC, "This document", answers={200: dict}),)
+OPERATIONS = (Operation("GET", "/bodhi/v1/openapi.json", openapi, PUBLIC, "This document", responses={200: dict}),)

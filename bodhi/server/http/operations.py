@@ -28,7 +28,7 @@ PUBLIC, OPTIONAL = Access.PUBLIC, Access.OPTIONAL
 class Operation:
     """One method of one path. There is no default for *access*: a route without a declared gate cannot be written.
 
-    *answers* are the bodies by status (None: no body); *errors* the classes of its own errors, beside those that its
+    *responses* are the bodies by status (None: no body); *errors* the classes of its own errors, beside those that its
     access and its input bring along. *path*'s parameters are texts unless *parameters* gives another type.
     """
 
@@ -41,7 +41,7 @@ class Operation:
     form: type | None = None  # in the place of JSON
     query: type | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    answers: Mapping[int, Any] = field(default_factory=lambda: {200: None})
+    responses: Mapping[int, Any] = field(default_factory=lambda: {200: None})
     errors: tuple[type[ApiError], ...] = ()
     in_document: bool = True  # pages for people are no part of the API
     allows_cross_site: bool = False  # an unsafe request of a server, which has no session

@@ -12,7 +12,7 @@ HEADER = "X-Request-ID"
 _WELL_FORMED = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 
 
-def take_id(request: web.Request) -> None:
+def assign_id(request: web.Request) -> None:
     """Note the id that *request* comes with, or a new one, in the context of its task."""
     given = request.headers.getall(HEADER, ())
     if len(given) == 1 and _WELL_FORMED.fullmatch(given[0]):

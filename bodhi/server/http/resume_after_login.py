@@ -20,7 +20,7 @@ _NAME = "bodhi_review"
 _REVIEWS = "/ui/apps/access-requests/"
 
 
-def after_login(request: web.Request, request_id: str) -> web.Response:
+def redirect_to_login(request: web.Request, request_id: str) -> web.Response:
     """Sends the browser to log in, and remembers the application's request."""
     response = see_other(request, LOGIN_PATH)
     response.set_cookie(
@@ -29,9 +29,9 @@ def after_login(request: web.Request, request_id: str) -> web.Response:
     return response
 
 
-def interrupted_review(request: web.Request) -> web.Response | None:
+def resume_review(request: web.Request) -> web.Response | None:
     """Sends the browser back to what it was about to decide; None where there is nothing."""
-    request_id = waiting_review(request)
+    request_id = pending_review(request)
     if request_id is None:
         return None
     response = see_other(request, f"{REVIEW_PATH}?id={request_id}", **KEEPS_OPENER)
@@ -45,10 +45,10 @@ def opener_headers(request: web.Request, page: str | None = None) -> Mapping[str
     *page* is where the login leads to, or was asked for: it may be such a request itself.
     """
     is_review = page is not None and page.startswith(_REVIEWS)
-    return KEEPS_OPENER if is_review or waiting_review(request) is not None else {}
+    return KEEPS_OPENER if is_review or pending_review(request) is not None else {}
 
 
-def waiting_review(request: web.Request) -> UUID | None:
+def pending_review(request: web.Request) -> UUID | None:
     """The id of the request that waits for a login."""
     try:
         return UUID(request.cookies[_name(request)])

@@ -44,7 +44,7 @@ def requested_page(request: web.Request) -> str | None:
     return page_to_return_to(request.query.getall(RETURN_TO, ()))
 
 
-def is_recent_asked_for(request: web.Request) -> bool:
+def is_recent_requested(request: web.Request) -> bool:
     """Whether the query of *request* asks for a sign-in that is recent, also where somebody is logged in."""
     return request.app[RECENT_LOGIN].is_required and request.query.get(RECENT, "").lower() in {"true", "1"}
 

@@ -32,7 +32,7 @@ class UserPageQuery(UserQuery, frozen=True):
     done: str | None = None
 
 
-async def values_of(sections: list[Section], request: web.Request) -> dict[str, Any]:
+async def section_values(sections: list[Section], request: web.Request) -> dict[str, Any]:
     """The values of all *sections* that are shown, and ``sections``, their templates."""
     values: dict[str, Any] = {"sections": []}
     for section in sections:

@@ -23,7 +23,7 @@ def setup(app: web.Application, services: Services) -> None:
         logins=LoginFlow(
             provider,
             instances=services.instances,
-            people=services.profiles,
+            profiles=services.profiles,
             notes=services.role_notes,
             scopes=settings.auth_scopes,
             reads_access_tokens=settings.auth_access_tokens == "jwt",

@@ -23,8 +23,8 @@ from bodhi.server.http.hosts import callback_base
 from bodhi.server.http.input import body_of
 from bodhi.server.http.operations import OPTIONAL, PUBLIC, Operation
 from bodhi.server.http.paths import CALLBACK_PATH, HOME_PATH, LOGIN_PATH
-from bodhi.server.http.responses import answer
-from bodhi.server.http.return_to import is_recent_asked_for, requested_page
+from bodhi.server.http.responses import json_response
+from bodhi.server.http.return_to import is_recent_requested, requested_page
 from bodhi.server.login.errors import (
     AccessChanged,
     InvalidCallbackUrl,
@@ -111,7 +111,7 @@ async def begin_login(request: web.Request, *, return_to: str | None = None) -> 
     It leads to *return_to*, a path of this site that is known to be harmless, or home. Where the query asks for a
     recent sign-in, whoever has a session is sent to the provider as well.
     """
-    is_recent, context = is_recent_asked_for(request), context_of(request)
+    is_recent, context = is_recent_requested(request), context_of(request)
     if context.is_authenticated and not (is_recent and isinstance(context, SessionUser)):
         return None
     desk = request.app[LOGIN]
@@ -195,7 +195,7 @@ async def initiate(request: web.Request) -> web.Response:
     page = requested_page(request)
     url = await begin_login(request, return_to=page)
     end = Location(request.app[LOGIN].public_url + (page or HOME_PATH))
-    response = answer(end) if url is None else answer(Location(url), 201)
+    response = json_response(end) if url is None else json_response(Location(url), 201)
     response.headers["Cache-Control"] = NOT_CACHED
     return response
 
@@ -204,12 +204,12 @@ async def callback(request: web.Request) -> web.Response:
     """Completes a login with what the provider answered."""
     given = body_of(request, CallbackBody)
     answered = {name: value for name in given.__struct_fields__ if (value := getattr(given, name)) is not None}
-    return answer(Location(await finish_login(request, answered)))
+    return json_response(Location(await finish_login(request, answered)))
 
 
 async def logout(request: web.Request) -> web.Response:
     """Ends the session; 200 also without one."""
-    response = answer(Location(await end_login(request)))
+    response = json_response(Location(await end_login(request)))
     response.headers["Cache-Control"] = "no-store"
     response.headers["Clear-Site-Data"] = '"cache"'
     return response
@@ -332,7 +332,7 @@ OPERATIONS = (
         OPTIONAL,
         "Begin a login",
         query=LoginQuery,
-        answers={200: Location, 201: Location},
+        responses={200: Location, 201: Location},
         errors=(LoginNotConfigured, ProviderUnavailable),
     ),
     Operation(
@@ -342,7 +342,7 @@ OPERATIONS = (
         OPTIONAL,
         "Complete a login",
         body=CallbackBody,
-        answers={200: Location},
+        responses={200: Location},
         errors=(*CALLBACK_ERRORS, RecentLoginRequired, ProviderUnavailable),
     ),
     Operation(
@@ -351,7 +351,7 @@ OPERATIONS = (
         logout,
         PUBLIC,
         "Log out",
-        answers={200: Location},
+        responses={200: Location},
         errors=(LogoutFailed,),
     ),
 )

@@ -10,7 +10,7 @@ from bodhi.oidc.responses import LogoutToken
 from bodhi.server.access.errors import NotSetUp, ProviderUnavailable
 from bodhi.server.http.input import body_of
 from bodhi.server.http.operations import PUBLIC, Operation
-from bodhi.server.http.responses import empty
+from bodhi.server.http.responses import empty_response
 from bodhi.server.login.api import LOGIN, LoginService
 from bodhi.server.login.errors import InvalidLogoutToken
 from bodhi.session import SESSIONS
@@ -39,7 +39,7 @@ async def backchannel_logout(request: web.Request) -> web.Response:
     except BaseException:
         await desk.provider_sessions.forget_token(token.jti)
         raise
-    return empty()
+    return empty_response()
 
 
 async def _verified(request: web.Request, desk: LoginService) -> LogoutToken:

@@ -9,7 +9,7 @@ from bodhi.server.access.errors import ProviderUnavailable, RefreshRefused
 from bodhi.server.access.principal import ApiToken, ExternalApp, SessionUser
 from bodhi.server.http.context import known_context_of
 from bodhi.server.http.operations import OPTIONAL, Operation
-from bodhi.server.http.responses import answer
+from bodhi.server.http.responses import json_response
 
 
 class LoggedOut(msgspec.Struct, tag_field="auth_status", tag="logged_out"):
@@ -41,7 +41,7 @@ async def user(request: web.Request) -> web.Response:
         told = LoggedIn(context.user_id, context.username, context.first_name, context.last_name, role)
     elif isinstance(context, ApiToken):
         told = ByApiToken(str(context.role))  # type: ignore[arg-type]
-    response = answer(told)
+    response = json_response(told)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Vary"] = "Cookie, Authorization"
     return response
@@ -54,7 +54,7 @@ OPERATIONS = (
         user,
         OPTIONAL,
         "Who is asking",
-        answers={200: LoggedOut | LoggedIn | ByApiToken},
+        responses={200: LoggedOut | LoggedIn | ByApiToken},
         errors=(ProviderUnavailable, RefreshRefused),
     ),
 )

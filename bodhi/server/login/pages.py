@@ -16,8 +16,8 @@ from bodhi.server.http.operations import OPTIONAL, PUBLIC, Operation
 from bodhi.server.http.origins import host_of
 from bodhi.server.http.paths import CALLBACK_PATH, HOME_PATH, LOGIN_PATH
 from bodhi.server.http.rendering import current_user, page, provider_origins
-from bodhi.server.http.resume_after_login import opener_headers, waiting_review
-from bodhi.server.http.return_to import RECENT, is_recent_asked_for, requested_page, with_return
+from bodhi.server.http.resume_after_login import opener_headers, pending_review
+from bodhi.server.http.return_to import RECENT, is_recent_requested, requested_page, with_return
 from bodhi.server.http.same_site_bounce import same_site_bounce_target
 from bodhi.server.login.api import LOGIN, begin_login, end_login, finish_login
 from bodhi.server.login.errors import OtherUserSignedIn
@@ -49,7 +49,7 @@ async def login_page(request: web.Request) -> web.Response:
 
     Who is logged in and comes on the way to a page goes on to it, unless they are to sign in again.
     """
-    return_to, is_recent = requested_page(request), is_recent_asked_for(request)
+    return_to, is_recent = requested_page(request), is_recent_requested(request)
     further = {RECENT: "true"} if is_recent else {}
     if return_to is not None:
         if target := same_site_bounce_target(request, return_to=return_to, **further):
@@ -65,7 +65,7 @@ async def login_page(request: web.Request) -> web.Response:
         form_targets=await provider_origins(request),
         is_ready=desk.provider is not None and status is not Status.SETUP,
         is_first=status is Status.RESOURCE_ADMIN,
-        app_waits=waiting_review(request) is not None,
+        app_waits=pending_review(request) is not None,
         provider_host=host_of(desk.provider.issuer) if desk.provider else None,
         signs_in_again=is_recent,
         begin_url=with_return(LOGIN_PATH, return_to, is_recent=is_recent),

@@ -28,7 +28,7 @@ from bodhi.server.login.errors import AccessChanged, InvalidCallbackUrl, LoginFa
 
 STATE_LENGTH = 32
 VERIFIER_LENGTH = 43
-MOST_OPEN = 5
+MAX_OPEN = 5
 SECONDS_TO_LOG_IN = 600
 
 _LETTERS = string.ascii_letters + string.digits
@@ -48,7 +48,7 @@ class StartedLogin:
 
     def add_to(self, transactions: Transactions, now_ms: int | None = None) -> None:
         """Put it beside those that are open, of which the oldest make place; *now_ms* None: as old as its session."""
-        for state in list(transactions)[: max(0, len(transactions) - MOST_OPEN + 1)]:
+        for state in list(transactions)[: max(0, len(transactions) - MAX_OPEN + 1)]:
             del transactions[state]
         until = None if now_ms is None else now_ms + SECONDS_TO_LOG_IN * 1000
         transactions[self.state] = {**self.transaction, "until": until}
@@ -91,7 +91,7 @@ class LoginFlow:
         provider: IdentityProvider | None,
         *,
         instances: InstanceService,
-        people: Profiles,
+        profiles: Profiles,
         notes: RoleNotes,
         scopes: str = "openid email profile roles",
         reads_access_tokens: bool = True,
@@ -100,7 +100,7 @@ class LoginFlow:
         """Without a *provider* nobody can log in. *reads_access_tokens* tells whether those are JWTs meant for us."""
         self._provider = provider
         self._instances = instances
-        self._people = people
+        self._profiles = profiles
         self._notes = notes
         self._scopes = scopes
         self._reads_access_tokens = reads_access_tokens
@@ -150,7 +150,7 @@ class LoginFlow:
         instance = await self._instances.current()
         if instance is None or self._provider is None:
             raise LoginNotConfigured
-        since = await self._people.last_change()
+        since = await self._profiles.last_change()
         with provider_errors(LoginFailed):
             await self._check_issuer(answer)
             tokens, id_token = await self._redeem(instance, transaction, code)

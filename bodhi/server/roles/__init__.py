@@ -13,7 +13,7 @@ def setup(app: web.Application, services: Services) -> None:
     """Add the feature to *app*."""
     requests = app[ACCESS_REQUESTS] = AccessRequests(
         services.database,
-        people=services.profiles,
+        profiles=services.profiles,
         provider=services.provider,
         end_sessions=services.sessions.clear_sessions_for_user,
         leases=services.leases,

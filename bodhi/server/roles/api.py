@@ -18,11 +18,11 @@ from bodhi.server.access.errors import (
 )
 from bodhi.server.access.gate import RECENT_MANAGER, SESSION_MANAGER
 from bodhi.server.access.principal import Anonymous, SessionUser
-from bodhi.server.access.scopes import role_named
+from bodhi.server.access.scopes import parse_role
 from bodhi.server.http.context import known_context_of, session_user_of
 from bodhi.server.http.input import Paging, body_of, parameter_of, query_of
 from bodhi.server.http.operations import OPTIONAL, Operation
-from bodhi.server.http.responses import answer, empty
+from bodhi.server.http.responses import empty_response, json_response
 from bodhi.server.roles.errors import (
     AlreadyHasAccess,
     AlreadyPending,
@@ -69,7 +69,7 @@ async def request_access(request: web.Request) -> web.Response:
     if not isinstance(context, SessionUser) or context.role is not None:
         raise AlreadyHasAccess
     await request.app[ACCESS_REQUESTS].create(context.user_id, context.username)
-    return empty(201)
+    return empty_response(201)
 
 
 async def request_status(request: web.Request) -> web.Response:
@@ -78,7 +78,7 @@ async def request_status(request: web.Request) -> web.Response:
     if not isinstance(context, SessionUser):
         raise NoPendingRequest
     pending = await request.app[ACCESS_REQUESTS].pending_of(context.user_id)
-    return answer(RequestStatus(pending.username, pending.status, pending.created_at, pending.updated_at))
+    return json_response(RequestStatus(pending.username, pending.status, pending.created_at, pending.updated_at))
 
 
 async def list_pending_access_requests(request: web.Request) -> web.Response:
@@ -96,20 +96,20 @@ async def _page(request: web.Request, *, only_pending: bool) -> web.Response:
     requests, total = await request.app[ACCESS_REQUESTS].list_page(
         size=paging.size, skip=paging.offset, only_pending=only_pending
     )
-    return answer(AccessRequestPage(requests, total, paging.page, paging.size))
+    return json_response(AccessRequestPage(requests, total, paging.page, paging.size))
 
 
 async def approve_access_request(request: web.Request) -> web.Response:
     """Gives who asked a role, and ends their sessions, which have none."""
-    role = role_named(body_of(request, RoleApproval).role)
+    role = parse_role(body_of(request, RoleApproval).role)
     await request.app[ACCESS_REQUESTS].approve(parameter_of(request, "id"), role, session_user_of(request))
-    return empty()
+    return empty_response()
 
 
 async def reject_access_request(request: web.Request) -> web.Response:
     """Gives who asked nothing."""
     await request.app[ACCESS_REQUESTS].reject(parameter_of(request, "id"), session_user_of(request))
-    return empty()
+    return empty_response()
 
 
 _UNKNOWN_CALLER = (ProviderUnavailable, RefreshRefused)
@@ -126,7 +126,7 @@ OPERATIONS = (
         request_access,
         OPTIONAL,
         "Ask for a role",
-        answers={201: None},
+        responses={201: None},
         errors=(
             MissingAuthentication,
             AlreadyHasAccess,
@@ -140,7 +140,7 @@ OPERATIONS = (
         request_status,
         OPTIONAL,
         "Look at one's own request for a role",
-        answers={200: RequestStatus},
+        responses={200: RequestStatus},
         errors=(NoPendingRequest, *_UNKNOWN_CALLER),
     ),
     Operation(
@@ -150,7 +150,7 @@ OPERATIONS = (
         SESSION_MANAGER,
         "List the requests that wait for a decision",
         query=Paging,
-        answers={200: AccessRequestPage},
+        responses={200: AccessRequestPage},
         errors=(RoleRequestsUnreadable,),
     ),
     Operation(
@@ -160,7 +160,7 @@ OPERATIONS = (
         SESSION_MANAGER,
         "List all requests for a role",
         query=Paging,
-        answers={200: AccessRequestPage},
+        responses={200: AccessRequestPage},
         errors=(RoleRequestsUnreadable,),
     ),
     Operation(

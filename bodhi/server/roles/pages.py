@@ -8,7 +8,7 @@ from aiohttp import web
 from bodhi.server.access.errors import MissingAuthentication
 from bodhi.server.access.gate import RECENT_MANAGER, SESSION_MANAGER
 from bodhi.server.access.principal import SessionUser
-from bodhi.server.access.scopes import Role, role_named
+from bodhi.server.access.scopes import Role, parse_role
 from bodhi.server.http import labels as words
 from bodhi.server.http.context import session_user_of
 from bodhi.server.http.forms import is_partial, see_other
@@ -55,7 +55,7 @@ async def list_requests(request: web.Request) -> web.Response:
 
 async def approve(request: web.Request) -> web.Response:
     """Gives the role."""
-    role = role_named(body_of(request, RoleApproval).role)
+    role = parse_role(body_of(request, RoleApproval).role)
     await request.app[ACCESS_REQUESTS].approve(parameter_of(request, "id"), role, session_user_of(request))
     return _decided(request, "approved", f"Approved as {words.role_name(role).lower()}.")
 

@@ -51,7 +51,7 @@ class AccessRequests:
         self,
         database: Database,
         *,
-        people: Profiles,
+        profiles: Profiles,
         provider: IdentityProvider,
         end_sessions: EndSessions,
         leases: Leases | None = None,
@@ -59,8 +59,8 @@ class AccessRequests:
     ) -> None:
         """*end_sessions* ends all sessions of a user."""
         self._database = database
-        self._people = people
-        self._directory = Directory(provider, people)
+        self._profiles = profiles
+        self._directory = Directory(provider, profiles)
         self._provider = provider
         self._end_sessions = end_sessions
         self._leases = leases or Leases(database, clock=clock)
@@ -109,7 +109,7 @@ class AccessRequests:
             with provider_errors(ProviderRefused):
                 await self._provider.assign_role(reviewer.token, request.user_id, str(role))
             # In this order: the first refuses a login that is under way, or else its session ends with the others.
-            await self._people.set_role(request.user_id, role)
+            await self._profiles.set_role(request.user_id, role)
             await end_all(self._end_sessions, request.user_id, by=reviewer.user_id)
             await self._decide("approve_access_request", request, reviewer)
         _log_decision("approved", request, reviewer.user_id, role=str(role))
@@ -137,7 +137,7 @@ class AccessRequests:
         try:
             present, _ = await self._directory.standing(reviewer, request.user_id, refused=refused)
         except ProviderCallNotSupported:
-            present = await self._people.last_role_of(request.user_id)
+            present = await self._profiles.last_role_of(request.user_id)
         if present is not None and present.rank > role.rank:
             raise AlreadyHasAccess(message="They have a higher role by now.")
 

@@ -19,4 +19,4 @@ def setup(app: web.Application, services: Services) -> None:
     services.navigation.bar.append(pages.ENTRY)
     services.navigation.administration.append(admin_pages.ENTRY)
     services.user_sections.append(user_pages.USER_SECTION)
-    services.directory.has_anything.append(services.sessions.count_sessions_for_user)
+    services.directory.has_user_data.append(services.sessions.count_sessions_for_user)

@@ -12,7 +12,7 @@ from bodhi.server.access.gate import RECENT_ADMIN, RECENT_MANAGER, SESSION_ADMIN
 from bodhi.server.http.context import session_user_of
 from bodhi.server.http.input import UserId, parameter_of, query_of
 from bodhi.server.http.operations import Operation
-from bodhi.server.http.responses import empty
+from bodhi.server.http.responses import empty_response
 from bodhi.server.sessions.api import Ended, Handle, OwnSession, SessionPaging, page_of_sessions, told
 from bodhi.server.sessions.errors import SessionNotFound
 from bodhi.session import SESSIONS, SessionInfo, SessionPage, get_session
@@ -67,7 +67,7 @@ async def end_of_user(request: web.Request) -> web.Response:
 async def end_one_of_user(request: web.Request) -> web.Response:
     """204: the session is no more."""
     await end_session_of_user(request, parameter_of(request, "user_id"), parameter_of(request, "handle"))
-    return empty(204)
+    return empty_response(204)
 
 
 async def list_all(request: web.Request) -> web.Response:
@@ -137,7 +137,7 @@ OPERATIONS = (
         "List the sessions of a user",
         query=SessionPaging,
         parameters={"user_id": UserId},
-        answers={200: AnySessions},
+        responses={200: AnySessions},
         errors=_OF_ONE_USER,
     ),
     Operation(
@@ -147,7 +147,7 @@ OPERATIONS = (
         RECENT_MANAGER,
         "End all sessions of a user",
         parameters={"user_id": UserId},
-        answers={200: Ended},
+        responses={200: Ended},
         errors=_OF_ONE_USER,
     ),
     Operation(
@@ -157,9 +157,9 @@ OPERATIONS = (
         RECENT_MANAGER,
         "End one session of a user",
         parameters={"user_id": UserId, "handle": Handle},
-        answers={204: None},
+        responses={204: None},
         errors=(SessionNotFound, *_OF_ONE_USER),
     ),
-    Operation("GET", PATH, list_all, SESSION_ADMIN, "List all sessions", query=AnyPaging, answers={200: AnySessions}),
-    Operation("DELETE", PATH, end_all, RECENT_ADMIN, "End all sessions", answers={200: Ended}),
+    Operation("GET", PATH, list_all, SESSION_ADMIN, "List all sessions", query=AnyPaging, responses={200: AnySessions}),
+    Operation("DELETE", PATH, end_all, RECENT_ADMIN, "End all sessions", responses={200: Ended}),
 )

@@ -18,7 +18,7 @@ from bodhi.server.http.devices import device_of
 from bodhi.server.http.input import LARGEST_PAGE, Cursor, parameter_of, query_of
 from bodhi.server.http.operations import OPTIONAL, Operation
 from bodhi.server.http.request_errors import InvalidRequest
-from bodhi.server.http.responses import answer, empty
+from bodhi.server.http.responses import empty_response, json_response
 from bodhi.server.sessions.errors import SessionNotFound
 from bodhi.session import SESSIONS, SessionInfo, SessionPage, get_session
 
@@ -116,7 +116,7 @@ async def list_own(request: web.Request) -> web.Response:
 async def end_one(request: web.Request) -> web.Response:
     """204: the session is no more."""
     await end_own_session(request, parameter_of(request, "handle"))
-    return empty(204)
+    return empty_response(204)
 
 
 async def end_others(request: web.Request) -> web.Response:
@@ -126,7 +126,7 @@ async def end_others(request: web.Request) -> web.Response:
 
 def told(value: msgspec.Struct) -> web.Response:
     """*value*, for nobody but the caller."""
-    response = answer(value)
+    response = json_response(value)
     response.headers.update({hdrs.CACHE_CONTROL: "no-store", hdrs.VARY: "Cookie"})
     return response
 
@@ -145,7 +145,7 @@ OPERATIONS = (
         OPTIONAL,
         "List your sessions: where you are logged in",
         query=SessionPaging,
-        answers={200: OwnSessions},
+        responses={200: OwnSessions},
         errors=_NEEDS_A_PERSON,
     ),
     Operation(
@@ -155,7 +155,7 @@ OPERATIONS = (
         OPTIONAL,
         "End one of your sessions",
         parameters={"handle": Handle},
-        answers={204: None},
+        responses={204: None},
         errors=(SessionNotFound, *_NEEDS_A_PERSON),
     ),
     Operation(
@@ -164,7 +164,7 @@ OPERATIONS = (
         end_others,
         OPTIONAL,
         "End all your sessions but this one",
-        answers={200: Ended},
+        responses={200: Ended},
         errors=_NEEDS_A_PERSON,
     ),
 )

@@ -8,7 +8,7 @@ from aiohttp import web
 from bodhi.server.access.gate import RECENT_ADMIN, SESSION_ADMIN
 from bodhi.server.http.input import body_of, parameter_of
 from bodhi.server.http.operations import Operation
-from bodhi.server.http.responses import answer
+from bodhi.server.http.responses import json_response
 from bodhi.server.settings.entries import SettingEntry
 from bodhi.server.settings.errors import (
     HomeNotEditable,
@@ -31,24 +31,24 @@ class SettingChange(msgspec.Struct, frozen=True):
 
 async def list_all(request: web.Request) -> web.Response:
     """200 with every setting."""
-    return answer(request.app[SETTINGS_SERVICE].entries())
+    return json_response(request.app[SETTINGS_SERVICE].entries())
 
 
 async def change(request: web.Request) -> web.Response:
     """200 with the setting as it is now: the command line and the environment still come before what was changed."""
     value = body_of(request, SettingChange).value
-    return answer(await request.app[SETTINGS_SERVICE].change(parameter_of(request, "key"), value))
+    return json_response(await request.app[SETTINGS_SERVICE].change(parameter_of(request, "key"), value))
 
 
 async def reset(request: web.Request) -> web.Response:
     """200 with the setting as it is without a change."""
-    return answer(await request.app[SETTINGS_SERVICE].reset(parameter_of(request, "key")))
+    return json_response(await request.app[SETTINGS_SERVICE].reset(parameter_of(request, "key")))
 
 
 _NO_CHANGE = (HomeNotEditable, SettingNotFound, SettingNotEditable)
 
 OPERATIONS = (
-    Operation("GET", PATH, list_all, SESSION_ADMIN, "List all settings.", answers={200: list[SettingEntry]}),
+    Operation("GET", PATH, list_all, SESSION_ADMIN, "List all settings.", responses={200: list[SettingEntry]}),
     Operation(
         "PUT",
         f"{PATH}/{{key}}",
@@ -56,7 +56,7 @@ OPERATIONS = (
         RECENT_ADMIN,
         "Change a setting in service, on all nodes",
         body=SettingChange,
-        answers={200: SettingEntry},
+        responses={200: SettingEntry},
         errors=(
             *_NO_CHANGE,
             MissingValue,
@@ -70,7 +70,7 @@ OPERATIONS = (
         reset,
         RECENT_ADMIN,
         "Take the change of a setting back",
-        answers={200: SettingEntry},
+        responses={200: SettingEntry},
         errors=_NO_CHANGE,
     ),
 )

@@ -26,7 +26,7 @@ from bodhi.server.http.input import body_of
 from bodhi.server.http.operations import PUBLIC, Operation
 from bodhi.server.http.paths import CALLBACK_PATH
 from bodhi.server.http.public_url import base_of
-from bodhi.server.http.responses import answer
+from bodhi.server.http.responses import json_response
 from bodhi.server.setup.errors import ServerNameTooShort, WrongSetupSecret
 
 SECRET_HEADER = "X-Setup-Secret"  # noqa: S105 - the header's name
@@ -98,7 +98,7 @@ async def set_up(request: web.Request) -> web.Response:
         return Instance(client.client_id, client.client_secret, client.scope, Status.RESOURCE_ADMIN)
 
     instance = await desk.instances.set_up(register)
-    return answer(SetupDone(str(instance.status)))
+    return json_response(SetupDone(str(instance.status)))
 
 
 def redirect_uris(request: web.Request, machine: str | None) -> list[str]:
@@ -132,7 +132,7 @@ OPERATIONS = (
         PUBLIC,
         "Register this server at its identity provider",
         body=SetupBody,
-        answers={200: SetupDone},
+        responses={200: SetupDone},
         errors=(
             AlreadySetUp,
             ServerNameTooShort,

@@ -10,10 +10,10 @@ from bodhi.errors import BodhiError
 from bodhi.server.access.errors import DatabaseUnavailable
 from bodhi.server.access.instance import INSTANCES
 from bodhi.server.http.errors import error_response
-from bodhi.server.http.lifecycle import LIFE
+from bodhi.server.http.lifecycle import SHUTDOWN
 from bodhi.server.http.operations import PUBLIC, Operation
 from bodhi.server.http.request_errors import SessionStoreUnavailable, ShuttingDown
-from bodhi.server.http.responses import answer
+from bodhi.server.http.responses import json_response
 from bodhi.session import SESSIONS, SessionUnavailableResponse
 
 COMMIT_SHA = web.AppKey("COMMIT_SHA", str)
@@ -32,19 +32,19 @@ log = logging.getLogger(__name__)
 
 async def ping(request: web.Request) -> web.Response:
     """200 whenever the process answers at all: it depends on nothing else."""
-    return answer(Pong())
+    return json_response(Pong())
 
 
 async def health(request: web.Request) -> web.Response:
     """200 when requests can be served; 503 while the session database does not answer, or when the server ends."""
-    if request.app[LIFE].is_ending:
+    if request.app[SHUTDOWN].is_draining:
         return error_response(ShuttingDown)
     try:
         await request.app[SESSIONS].get_session_store().load(_NOBODY)
     except BodhiError as error:
         log.warning("not healthy: %s", error.__cause__ or error)
         raise SessionUnavailableResponse from error
-    return answer(Pong())
+    return json_response(Pong())
 
 
 class Info(msgspec.Struct):
@@ -58,18 +58,18 @@ class Info(msgspec.Struct):
 async def info(request: web.Request) -> web.Response:
     """Version, commit and how far the registration at the identity provider has come."""
     status = await request.app[INSTANCES].status()
-    return answer(Info(bodhi.__version__, request.app[COMMIT_SHA], str(status)))
+    return json_response(Info(bodhi.__version__, request.app[COMMIT_SHA], str(status)))
 
 
 OPERATIONS = (
-    Operation("GET", "/ping", ping, PUBLIC, "Whether the process answers", answers={200: Pong}),
+    Operation("GET", "/ping", ping, PUBLIC, "Whether the process answers", responses={200: Pong}),
     Operation(
         "GET",
         "/health",
         health,
         PUBLIC,
         "Whether requests can be served",
-        answers={200: Pong},
+        responses={200: Pong},
         errors=(SessionStoreUnavailable, ShuttingDown),
     ),
     Operation(
@@ -78,7 +78,7 @@ OPERATIONS = (
         info,
         PUBLIC,
         "Version and status",
-        answers={200: Info},
+        responses={200: Info},
         errors=(DatabaseUnavailable,),
     ),
 )

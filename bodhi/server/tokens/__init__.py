@@ -28,7 +28,7 @@ def setup(app: web.Application, services: Services) -> None:
     services.navigation.bar.append(pages.ENTRY)
     services.navigation.administration.append(admin_pages.ENTRY)
     services.user_sections.append(admin_pages.USER_SECTION)
-    services.directory.has_anything.append(lambda user_id: tokens.list_of_all(user_id=user_id, size=1))
+    services.directory.has_user_data.append(lambda user_id: tokens.list_of_all(user_id=user_id, size=1))
     services.profiles.forget_user.append(tokens.forget_owner)
     services.metrics.more_counts.append(lambda: cache_counts("bodhi_api_token_checks_total", tokens.memory))
     services.editable_settings.update(editable_settings(tokens))

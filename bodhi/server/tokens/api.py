@@ -13,7 +13,7 @@ from bodhi.server.access.scopes import TokenScope
 from bodhi.server.http.context import context_of, session_user_of
 from bodhi.server.http.input import Paging, body_of, parameter_of, query_of
 from bodhi.server.http.operations import Operation
-from bodhi.server.http.responses import answer, empty
+from bodhi.server.http.responses import empty_response, json_response
 from bodhi.server.tokens.errors import InvalidTokenScopeForUsers, ScopeAboveOwnRole, SessionRequired, TokenNotFound
 from bodhi.server.tokens.service import API_TOKENS, TokenRecord, TokenStatus
 
@@ -60,7 +60,7 @@ async def create(request: web.Request) -> web.Response:
     made = await request.app[API_TOKENS].create(
         context_of(request), scope=body.scope, name=body.name or "", expires_at=body.expires_at
     )
-    return answer(MadeToken(made.token), status=201, **NO_STORE)
+    return json_response(MadeToken(made.token), status=201, **NO_STORE)
 
 
 async def list_own(request: web.Request) -> web.Response:
@@ -68,7 +68,7 @@ async def list_own(request: web.Request) -> web.Response:
     paging = query_of(request, Paging)
     user_id = session_user_of(request).user_id
     tokens, total = await request.app[API_TOKENS].list_of(user_id, size=paging.size, skip=paging.offset)
-    return answer(TokenPage(tokens, total, paging.page, paging.size))
+    return json_response(TokenPage(tokens, total, paging.page, paging.size))
 
 
 async def update(request: web.Request) -> web.Response:
@@ -77,13 +77,13 @@ async def update(request: web.Request) -> web.Response:
     token = await request.app[API_TOKENS].update(
         str(parameter_of(request, "id")), user_id=session_user_of(request).user_id, name=body.name, status=body.status
     )
-    return answer(token)
+    return json_response(token)
 
 
 async def delete(request: web.Request) -> web.Response:
     """204: the token is no more."""
     await request.app[API_TOKENS].delete(str(parameter_of(request, "id")), user_id=session_user_of(request).user_id)
-    return empty(204)
+    return empty_response(204)
 
 
 OPERATIONS = (
@@ -94,7 +94,7 @@ OPERATIONS = (
         RECENT_POWER_USER,
         "Make an API token",
         body=NewToken,
-        answers={201: MadeToken},
+        responses={201: MadeToken},
         errors=(
             SessionRequired,
             ScopeAboveOwnRole,
@@ -108,7 +108,7 @@ OPERATIONS = (
         SESSION_POWER_USER,
         "List your API tokens, newest first",
         query=Paging,
-        answers={200: TokenPage},
+        responses={200: TokenPage},
     ),
     Operation(
         "PUT",
@@ -118,7 +118,7 @@ OPERATIONS = (
         "Rename one of your API tokens, or make it active or inactive",
         body=TokenChange,
         parameters={"id": UUID},
-        answers={200: TokenRecord},
+        responses={200: TokenRecord},
         errors=(TokenNotFound,),
     ),
     Operation(
@@ -128,7 +128,7 @@ OPERATIONS = (
         SESSION_POWER_USER,
         "Delete one of your API tokens",
         parameters={"id": UUID},
-        answers={204: None},
+        responses={204: None},
         errors=(TokenNotFound,),
     ),
 )

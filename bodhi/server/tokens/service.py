@@ -19,7 +19,7 @@ from bodhi.database import Conflict, Database, Row
 from bodhi.server.access.errors import ApiError, InvalidToken, NotSignedIn, TokenInactive
 from bodhi.server.access.principal import ApiToken, AuthContext, SessionUser
 from bodhi.server.access.profiles import ROLE_MAX_AGE_SECONDS, confirmed_role
-from bodhi.server.access.scopes import Role, TokenScope, token_scope_named
+from bodhi.server.access.scopes import Role, TokenScope, parse_token_scope
 from bodhi.server.access.times import milliseconds_of, time_of
 from bodhi.server.access.ttl_cache import TtlCache
 from bodhi.server.http.request_errors import InvalidRequest
@@ -190,10 +190,10 @@ class ApiTokens:
 
     def forget_owner(self, user_id: str) -> None:
         """Ask the database again about the user's tokens: what they may do has changed."""
-        self.memory.forget(lambda verified: verified.context.user_id == user_id)
+        self.memory.invalidate(lambda verified: verified.context.user_id == user_id)
 
     def _forget(self, token_id: str) -> None:
-        self.memory.forget(lambda verified: verified.id == token_id)
+        self.memory.invalidate(lambda verified: verified.id == token_id)
 
     async def authenticate(self, token: str) -> ApiToken:
         """Whom *token* makes of a request.
@@ -203,7 +203,7 @@ class ApiTokens:
         """
         if not _WELL_FORMED.fullmatch(token):
             raise InvalidToken
-        verified = await self.memory.remembered(token, lambda: self._verified(token))
+        verified = await self.memory.get_or_create(token, lambda: self._verified(token))
         return verified.context
 
     async def _verified(self, token: str) -> tuple[_Verified, float]:
@@ -252,7 +252,7 @@ def _is_live(row: Row) -> bool:
 
 def _scope_of(row: Row) -> TokenScope:
     try:
-        return token_scope_named(row["scopes"])
+        return parse_token_scope(row["scopes"])
     except ApiError:
         raise InvalidToken from None
 

@@ -14,7 +14,7 @@ def setup(app: web.Application, services: Services) -> None:
     app[USERS] = Users(
         services.provider,
         directory=services.directory,
-        people=services.profiles,
+        profiles=services.profiles,
         leases=services.leases,
         end_sessions=services.sessions.clear_sessions_for_user,
         on_removal=services.on_removal,

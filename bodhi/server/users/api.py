@@ -15,7 +15,7 @@ from bodhi.server.access.gate import RECENT_ADMIN, RECENT_MANAGER, SESSION_MANAG
 from bodhi.server.http.context import session_user_of
 from bodhi.server.http.input import Paging, UserId, body_of, parameter_of, query_of
 from bodhi.server.http.operations import Operation
-from bodhi.server.http.responses import answer, empty
+from bodhi.server.http.responses import empty_response, json_response
 from bodhi.server.users.errors import InvalidRole, LastAdministrator, RoleNotChanged, UserNotRemoved
 from bodhi.server.users.service import USERS
 
@@ -30,20 +30,20 @@ async def list_users(request: web.Request) -> web.Response:
     """One page of the provider's list."""
     paging = query_of(request, Paging)
     page = await request.app[USERS].list_page(session_user_of(request), page=paging.page, page_size=paging.size)
-    return answer(page)
+    return json_response(page)
 
 
 async def change_role(request: web.Request) -> web.Response:
     """Gives somebody another role and ends their sessions."""
     role = body_of(request, NewRole).role
     await request.app[USERS].change_role(session_user_of(request), parameter_of(request, "user_id"), role)
-    return empty()
+    return empty_response()
 
 
 async def remove_user(request: web.Request) -> web.Response:
     """Takes somebody's roles, sessions and API tokens away."""
     await request.app[USERS].remove(session_user_of(request), parameter_of(request, "user_id"))
-    return empty()
+    return empty_response()
 
 
 _PROVIDER = (ProviderUnavailable, ProviderCallNotSupported)
@@ -62,7 +62,7 @@ OPERATIONS = (
         SESSION_MANAGER,
         "List the people with a role",
         query=Paging,
-        answers={200: UserPage},
+        responses={200: UserPage},
         errors=(UsersNotListed, *_PROVIDER),
     ),
     Operation(

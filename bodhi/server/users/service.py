@@ -15,7 +15,7 @@ from bodhi.server.access.leases import Leases
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.provider_errors import provider_errors
-from bodhi.server.access.scopes import Role, role_named
+from bodhi.server.access.scopes import Role, parse_role
 from bodhi.server.users.errors import InvalidRole, LastAdministrator, RoleNotChanged, UserNotRemoved
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class Users:
         provider: IdentityProvider,
         *,
         directory: Directory,
-        people: Profiles,
+        profiles: Profiles,
         leases: Leases,
         end_sessions: EndSessions,
         on_removal: Sequence[OnRemoval] = (),
@@ -37,7 +37,7 @@ class Users:
         """*on_removal* takes away what else a user has here."""
         self._provider = provider
         self._directory = directory
-        self._people = people
+        self._profiles = profiles
         self._leases = leases
         self._end_sessions = end_sessions
         self._on_removal = on_removal
@@ -67,7 +67,7 @@ class Users:
                 await self._assign_at_provider(caller, user_id, role)
             # In this order: the first refuses a login that is under way, or else its session ends with the others.
             await self._all_done(
-                lambda: self._people.set_role(user_id, role),
+                lambda: self._profiles.set_role(user_id, role),
                 lambda: self._end_sessions(user_id, reason="role_change", by=caller.user_id),
             )
 
@@ -83,7 +83,7 @@ class Users:
             with provider_errors(refused):
                 await self._remove_at_provider(caller, user_id)
             await self._all_done(
-                lambda: self._people.remove(user_id),
+                lambda: self._profiles.remove(user_id),
                 *(partial(remove, user_id, caller) for remove in self._on_removal),
                 lambda: self._end_sessions(user_id, reason="removal", by=caller.user_id),
             )
@@ -101,7 +101,7 @@ class Users:
             await self._provider.remove_user(caller.token, user_id)
         except ProviderRefused as error:
             # Gone already, maybe by an attempt whose rest failed here: what is left is done.
-            person = await self._people.find(user_id)
+            person = await self._profiles.find(user_id)
             if person is None and error.status == 404:
                 raise UserNotFound from error
             if person is None or not (person.is_removed or error.status == 404):
@@ -133,7 +133,7 @@ class Users:
 def _role_to_give(caller: SessionUser, name: str) -> Role:
     """The role *name*, unless there is none or it is above the caller's own."""
     try:
-        role = role_named(name)
+        role = parse_role(name)
     except ApiError:
         raise InvalidRole from None
     if caller.role is None or not caller.role.grants(role):

@@ -19,7 +19,7 @@ from bodhi.server.http.operations import Operation
 from bodhi.server.http.paths import USER_PATH
 from bodhi.server.http.rendering import page
 from bodhi.server.http.request_errors import InvalidRequest
-from bodhi.server.http.sections import Section, UserPageQuery, UserQuery, values_of
+from bodhi.server.http.sections import Section, UserPageQuery, UserQuery, section_values
 from bodhi.server.users.api import NewRole
 from bodhi.server.users.pages import ENTRY
 from bodhi.server.users.service import USERS
@@ -55,7 +55,7 @@ async def show(request: web.Request) -> web.Response:
         notice=notices[query.done] if query.done else None,
         is_admin=caller.role is Role.ADMIN,
         roles=words.roles_up_to(caller.role) if request.app[USERS].are_managed else [],
-        **await values_of(sections, request),
+        **await section_values(sections, request),
     )
 
 

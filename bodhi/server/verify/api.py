@@ -28,9 +28,9 @@ from bodhi.server.access.scopes import (
     Role,
     TokenScope,
     UserScope,
-    role_named,
-    token_scope_named,
-    user_scope_named,
+    parse_role,
+    parse_token_scope,
+    parse_user_scope,
 )
 from bodhi.server.authentication.authenticator import AUTHENTICATOR
 from bodhi.server.http.context import LOGIN_FAULT
@@ -105,12 +105,12 @@ def _needed(wanted: Wanted) -> Needed:
         return {SessionUser: Role.USER, ApiToken: TokenScope.USER, ExternalApp: UserScope.USER}
     needed: dict[type, AppRole] = {}
     if wanted.role is not None:
-        needed[SessionUser] = role_named(wanted.role)
+        needed[SessionUser] = parse_role(wanted.role)
     for name in (wanted.scope or "").split():
         if name.startswith("scope_token_"):
-            needed[ApiToken] = token_scope_named(name)
+            needed[ApiToken] = parse_token_scope(name)
         else:
-            needed[ExternalApp] = user_scope_named(name)
+            needed[ExternalApp] = parse_user_scope(name)
     return needed
 
 
@@ -191,7 +191,7 @@ OPERATIONS = (
         PUBLIC,
         "Whether a request to an application behind the proxy may pass, and whose it is",
         query=Wanted,
-        answers={200: None, 302: None},
+        responses={200: None, 302: None},
         errors=(
             MissingAuthentication,
             Forbidden,

@@ -7,7 +7,7 @@ from uuid import uuid4
 from aiohttp import web
 
 from bodhi.server.access.errors import ApiError
-from bodhi.server.access.scopes import Role, role_named
+from bodhi.server.access.scopes import Role, parse_role
 from bodhi.testing.identity_provider.accounts import Person
 from bodhi.testing.identity_provider.clients import Client
 from bodhi.testing.identity_provider.errors import OAuthError
@@ -53,7 +53,7 @@ class Management:
         client = self._manager(request)
         body = await json_of(request, "user_id", "role")
         try:
-            role = role_named(body["role"])
+            role = parse_role(body["role"])
         except ApiError:
             raise OAuthError("invalid_request", "there is no such role") from None
         self._realm.accounts.assign(client.client_id, self._person(body["user_id"]).user_id, role)

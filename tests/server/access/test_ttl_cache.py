@@ -40,14 +40,14 @@ def clock():
 @pytest.fixture
 def memory(clock):
     """A memory with five minutes and ten entries."""
-    return TtlCache(seconds=SECONDS, most=10, clock=clock)
+    return TtlCache(seconds=SECONDS, max_entries=10, clock=clock)
 
 
 async def test_a_value_is_made_once(memory):
     """SR-39: the second finds it."""
     make = Maker()
 
-    assert ["value 1"] * 3 == [await memory.remembered("token", make) for _ in range(3)]
+    assert ["value 1"] * 3 == [await memory.get_or_create("token", make) for _ in range(3)]
     assert 1 == make.made
 
 
@@ -55,7 +55,7 @@ async def test_fifty_who_miss_together_make_one(memory):
     """SR-39 (f): one exchange."""
     make = Maker()
 
-    values = await asyncio.gather(*(memory.remembered("token", make) for _ in range(50)))
+    values = await asyncio.gather(*(memory.get_or_create("token", make) for _ in range(50)))
 
     assert ["value 1"] * 50 == values
     assert 1 == make.made
@@ -65,10 +65,10 @@ async def test_different_tokens_do_not_wait_for_each_other(memory):
     """One that hangs holds nobody else up."""
     slow, fast = Maker(), Maker()
     slow.gate.clear()
-    waiting = asyncio.create_task(memory.remembered("slow", slow))
+    waiting = asyncio.create_task(memory.get_or_create("slow", slow))
     await asyncio.sleep(0)
 
-    assert "value 1" == await memory.remembered("fast", fast)
+    assert "value 1" == await memory.get_or_create("fast", fast)
     slow.gate.set()
     await waiting
 
@@ -77,7 +77,7 @@ async def test_one_who_goes_away_does_not_take_the_value_along(memory):
     """The cancellation of whoever asked first, or of all, leaves the making be."""
     make = Maker()
     make.gate.clear()
-    first, second = (asyncio.create_task(memory.remembered("token", make)) for _ in range(2))
+    first, second = (asyncio.create_task(memory.get_or_create("token", make)) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.sleep(0)
@@ -92,24 +92,24 @@ async def test_a_failure_is_told_to_all_and_not_remembered(memory):
     """SR-39 (g): the next one tries anew."""
     make = Maker(error=ValueError("no"))
 
-    failures = await asyncio.gather(*(memory.remembered("token", make) for _ in range(5)), return_exceptions=True)
+    failures = await asyncio.gather(*(memory.get_or_create("token", make) for _ in range(5)), return_exceptions=True)
     make.error = None
 
     assert [ValueError] * 5 == [type(failure) for failure in failures]
     assert 0 == len(memory)
-    assert "value 2" == await memory.remembered("token", make)
+    assert "value 2" == await memory.get_or_create("token", make)
 
 
 @pytest.mark.parametrize(("expires_in", "lives"), [(10, 10), (math.inf, SECONDS), (SECONDS + 1, SECONDS), (0.5, 0.5)])
 async def test_an_entry_dies_with_the_first_of_its_limits(memory, clock, expires_in, lives):
     """SR-39 (c): what the maker says, or the short limit."""
     make = Maker(expires_at=NOW + expires_in)
-    await memory.remembered("token", make)
+    await memory.get_or_create("token", make)
 
     clock.now = NOW + lives - 0.25
-    assert "value 1" == await memory.remembered("token", make)
+    assert "value 1" == await memory.get_or_create("token", make)
     clock.now = NOW + lives
-    assert "value 2" == await memory.remembered("token", make)
+    assert "value 2" == await memory.get_or_create("token", make)
 
 
 @pytest.mark.parametrize("expires_in", [0, -1])
@@ -117,18 +117,18 @@ async def test_what_has_expired_is_not_kept(memory, expires_in):
     """The value is given to whoever asked."""
     make = Maker(expires_at=NOW + expires_in)
 
-    assert "value 1" == await memory.remembered("token", make)
+    assert "value 1" == await memory.get_or_create("token", make)
     assert 0 == len(memory)
 
 
-@pytest.mark.parametrize("limits", [{"seconds": 0}, {"seconds": 1, "most": 0}])
+@pytest.mark.parametrize("limits", [{"seconds": 0}, {"seconds": 1, "max_entries": 0}])
 async def test_a_memory_may_be_switched_off(clock, limits):
     """Nothing is kept; those who ask together still share."""
     memory = TtlCache(clock=clock, **limits)
     make = Maker()
 
-    await asyncio.gather(*(memory.remembered("token", make) for _ in range(5)))
-    await memory.remembered("token", make)
+    await asyncio.gather(*(memory.get_or_create("token", make) for _ in range(5)))
+    await memory.get_or_create("token", make)
 
     assert 2 == make.made
     assert 0 == len(memory)
@@ -138,29 +138,29 @@ async def test_the_oldest_goes_first(memory):
     """SR-39 (d): as many entries as allowed, however many tokens come."""
     make = Maker()
     for number in range(1000):
-        await memory.remembered(f"token {number}", make)
+        await memory.get_or_create(f"token {number}", make)
     assert 10 == len(memory)
 
-    await memory.remembered("token 999", make)
-    await memory.remembered("token 990", make)
+    await memory.get_or_create("token 999", make)
+    await memory.get_or_create("token 990", make)
     assert 1000 == make.made
-    await memory.remembered("token 989", make)
+    await memory.get_or_create("token 989", make)
     assert 1001 == make.made
 
 
 async def test_an_entry_that_is_made_anew_is_young_again(memory, clock):
     """Its age counts from then."""
     short, make = Maker(expires_at=NOW + 1), Maker()
-    await memory.remembered("token 0", short)
+    await memory.get_or_create("token 0", short)
     for number in range(1, 9):
-        await memory.remembered(f"token {number}", make)
+        await memory.get_or_create(f"token {number}", make)
     clock.now += 1
-    await memory.remembered("token 0", make)
+    await memory.get_or_create("token 0", make)
     for number in range(9, 11):
-        await memory.remembered(f"token {number}", make)
+        await memory.get_or_create(f"token {number}", make)
     made = make.made
 
-    await memory.remembered("token 0", make)
+    await memory.get_or_create("token 0", make)
 
     assert made == make.made
 
@@ -170,7 +170,7 @@ async def test_a_blank_token_has_no_entry(memory, token):
     """SR-39 (h): it is made each time, and for everybody alone."""
     make = Maker()
 
-    await asyncio.gather(*(memory.remembered(token, make) for _ in range(3)))
+    await asyncio.gather(*(memory.get_or_create(token, make) for _ in range(3)))
 
     assert 3 == make.made
     assert 0 == len(memory)
@@ -179,28 +179,28 @@ async def test_a_blank_token_has_no_entry(memory, token):
 async def test_what_is_forgotten_is_made_anew(memory):
     """SR-39 (e): what the predicate names, and nothing else."""
     make = Maker()
-    await memory.remembered("a", make)
-    await memory.remembered("b", make)
+    await memory.get_or_create("a", make)
+    await memory.get_or_create("b", make)
 
-    assert 1 == memory.forget(lambda value: value == "value 1")
-    assert ["value 3", "value 2"] == [await memory.remembered(token, make) for token in "ab"]
-    assert 2 == memory.forget()
+    assert 1 == memory.invalidate(lambda value: value == "value 1")
+    assert ["value 3", "value 2"] == [await memory.get_or_create(token, make) for token in "ab"]
+    assert 2 == memory.invalidate()
 
 
 async def test_what_was_begun_before_forgetting_is_not_remembered(memory):
     """SR-39 (e): it may rest on what was true before; whoever asks afterwards does not get it either."""
     make = Maker()
     make.gate.clear()
-    before = asyncio.create_task(memory.remembered("token", make))
+    before = asyncio.create_task(memory.get_or_create("token", make))
     while not make.made:
         await asyncio.sleep(0)
-    memory.forget(lambda _: False)
-    after = asyncio.create_task(memory.remembered("token", make))
+    memory.invalidate(lambda _: False)
+    after = asyncio.create_task(memory.get_or_create("token", make))
     await asyncio.sleep(0)
     make.gate.set()
 
     assert ["value 1", "value 2"] == [await before, await after]
-    assert "value 2" == await memory.remembered("token", make)
+    assert "value 2" == await memory.get_or_create("token", make)
 
 
 async def test_a_token_that_is_no_text_for_a_wire_has_an_entry(memory):
@@ -208,7 +208,7 @@ async def test_a_token_that_is_no_text_for_a_wire_has_an_entry(memory):
     make = Maker()
 
     for token in ("\udcff", "\udcfe", "\udcff"):
-        await memory.remembered(token, make)
+        await memory.get_or_create(token, make)
 
     assert 2 == make.made
 
@@ -230,8 +230,8 @@ async def test_digests_that_begin_alike_are_two_entries(memory):
     first, second = _with_the_same_beginning()
     make = Maker()
 
-    assert "value 1" == await memory.remembered(first, make)
-    assert "value 2" == await memory.remembered(second, make)
+    assert "value 1" == await memory.get_or_create(first, make)
+    assert "value 2" == await memory.get_or_create(second, make)
 
 
 texts = st.text(st.characters(exclude_categories=()), max_size=30)
@@ -252,7 +252,7 @@ def test_two_tokens_never_share_an_entry(tokens):
     async def run():
         for _ in range(2):
             for token in tokens:
-                assert token == await memory.remembered(token, made_of(token))
+                assert token == await memory.get_or_create(token, made_of(token))
 
     asyncio.run(run())
     assert sum(bool(token.strip()) for token in tokens) == len(memory)

@@ -15,7 +15,7 @@ from bodhi.server.apps.entity_gate_http import only_approved
 from bodhi.server.apps.service import APP_ACCESS_REQUESTS, DRAFT_MS, AppAccessRequests
 from bodhi.server.http.input import parameter_of
 from bodhi.server.http.operations import Operation
-from bodhi.server.http.responses import answer
+from bodhi.server.http.responses import json_response
 from support.scripted_consents import SCOPE, ScriptedConsents
 
 MALFORMED = (400, "json_rejection_error")
@@ -57,7 +57,7 @@ def requests(application, provider, clock, ended):
 @only_approved(ids_in("devices"))
 async def device(request):
     """Something that one approves for an application."""
-    return answer({"device": parameter_of(request, "id")})
+    return json_response({"device": parameter_of(request, "id")})
 
 
 DEVICE = Operation("GET", "/bodhi/v1/devices/{id}", device, USER_OR_APP, "A device.")

@@ -219,7 +219,7 @@ async def test_nothing_is_remembered_where_it_is_switched_off(world):
 
 async def test_memory_is_bounded(world):
     """The oldest answer goes."""
-    memory = TtlCache(seconds=MEMORY_SECONDS, most=3, clock=world.wall)
+    memory = TtlCache(seconds=MEMORY_SECONDS, max_entries=3, clock=world.wall)
     apps = world.apps_with(memory=memory)
     tokens = [world.token() for _ in range(5)]
 

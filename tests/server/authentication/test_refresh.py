@@ -10,7 +10,7 @@ from bodhi.oidc.errors import ProviderRefused, ProviderUnavailable
 from bodhi.oidc.responses import Tokens
 from bodhi.server.access.errors import ApiError
 from bodhi.server.access.instance import Instance
-from bodhi.server.authentication.refresh import ENDS_THE_LOGIN, GRACE_SECONDS, LEASE, Refresher
+from bodhi.server.authentication.refresh import GRACE_SECONDS, LEASE, LOGIN_ENDING_ERRORS, Refresher
 from bodhi.server.authentication.stored_login import LoginEnded
 from bodhi.server.authentication.unstored_tokens import Renewal
 
@@ -271,7 +271,7 @@ async def test_who_refreshed_is_told():
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-@pytest.mark.parametrize("error", sorted(ENDS_THE_LOGIN))
+@pytest.mark.parametrize("error", sorted(LOGIN_ENDING_ERRORS))
 async def test_codes_that_ask_for_a_new_login_end_the_session(error, status):
     """At any status of a refusal."""
     row = Row(expired())

@@ -63,7 +63,7 @@ def make_requests(provider, sessions, clock):
 
     def make(database):
         people = Profiles(database)
-        return AccessRequests(database, people=people, provider=provider, end_sessions=sessions.end, clock=clock)
+        return AccessRequests(database, profiles=people, provider=provider, end_sessions=sessions.end, clock=clock)
 
     return make
 
@@ -170,7 +170,7 @@ async def test_an_approval_is_noted_before_it_ends_the_sessions(application, peo
     async def end(user_id, **_):
         noted.append(await people.role_of(user_id))
 
-    requests = AccessRequests(application, people=people, provider=provider, end_sessions=end, clock=clock)
+    requests = AccessRequests(application, profiles=people, provider=provider, end_sessions=end, clock=clock)
     await requests.approve((await requests.create("u-1", "alice")).id, Role.USER, MANAGER)
 
     assert [Role.USER] == noted
@@ -321,7 +321,7 @@ async def test_a_role_that_is_changed_beside_an_approval_stays(requests, applica
     users = Users(
         provider,
         directory=Directory(provider, people),
-        people=people,
+        profiles=people,
         leases=Leases(application),
         end_sessions=lambda *_, **__: sessions.end("u-1", reason="approval", by="a-1"),
     )
@@ -352,7 +352,7 @@ async def test_a_role_that_was_lost_beside_it_decides_nothing(
     users = Users(
         provider,
         directory=Directory(provider, people),
-        people=people,
+        profiles=people,
         leases=leases,
         end_sessions=lambda *_, **__: sessions.end("u-1", reason="approval", by="a-1"),
     )

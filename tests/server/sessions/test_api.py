@@ -58,7 +58,7 @@ async def desk(serve, sessions, people, application, provider):
     """There is one person of each role at the provider."""
     provider.roles.update({f"id-{role.name.lower()}": str(role) for role in Role})
     directory = Directory(provider, people)
-    directory.has_anything.append(sessions.count_sessions_for_user)
+    directory.has_user_data.append(sessions.count_sessions_for_user)
     services = {DIRECTORY: directory}
     operations = (*user_sessions.OPERATIONS, *admin_sessions.OPERATIONS)
     return Desk(await serve(operations, services, lambda app: setup(app, sessions)), sessions)

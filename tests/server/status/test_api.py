@@ -4,7 +4,7 @@ from importlib.metadata import version
 import pytest
 
 from bodhi.server.app import create_app
-from bodhi.server.http.lifecycle import LIFE
+from bodhi.server.http.lifecycle import SHUTDOWN
 from bodhi.session import SESSIONS, SessionUnavailable
 from bodhi.settings import load_settings
 from support.tcp_proxy import TcpProxy
@@ -81,7 +81,7 @@ async def test_health_follows_a_real_outage(aiohttp_client, postgres_url, tmp_pa
 
 async def test_health_is_503_when_the_server_ends(client):
     """Before anything else is closed; the connection ends with the answer."""
-    client.app[LIFE].begin_end()
+    client.app[SHUTDOWN].start_draining()
 
     response = await client.get("/health")
 

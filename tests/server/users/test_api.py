@@ -54,7 +54,7 @@ def make_users(provider, sessions, tokens):
         return Users(
             provider,
             directory=Directory(provider, people),
-            people=people,
+            profiles=people,
             leases=leases,
             end_sessions=sessions.clear_sessions_for_user,
             on_removal=[tokens.disable],
@@ -164,7 +164,7 @@ async def test_a_removal_is_noted_before_what_it_ends_is_looked_for(serve, appli
     users = Users(
         provider,
         directory=Directory(provider, people),
-        people=people,
+        profiles=people,
         leases=Leases(application),
         end_sessions=sessions.clear_sessions_for_user,
         on_removal=[looks],
