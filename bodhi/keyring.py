@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from bodhi.errors import BodhiError, ConfigurationError
+from bodhi.options import refusal
 
 KEPT_CIPHERS = 256  # of rows: to make one costs as much as to use it, and a request that saves needs it twice
 SHORTEST_KEY = 32  # characters or bytes of a key as it is configured
@@ -53,11 +54,13 @@ class Keyring:
     """Keys for data of one *purpose*: the first one encrypts, all of them decrypt."""
 
     def __init__(self, keys: Sequence[str | bytes], *, purpose: bytes = b"bodhi session data") -> None:
-        if isinstance(keys, str | bytes) or not keys:
+        if isinstance(keys, str | bytes) or not isinstance(keys, Sequence) or not keys:
             raise ConfigurationError("keys: a list with at least one encryption key is needed, newest first")
         self._keys: dict[bytes, _Key] = {}
         for number, given in enumerate(keys, 1):
-            secret = given.encode() if isinstance(given, str) else given
+            secret = given.encode(errors="surrogateescape") if isinstance(given, str) else given
+            if not isinstance(secret, bytes):
+                raise refusal(f"keys: key {number} of {len(keys)}", secret, "a text or bytes")
             if len(secret) < SHORTEST_KEY:
                 raise ConfigurationError(
                     f"keys: key {number} of {len(keys)} is shorter than {SHORTEST_KEY} characters: "

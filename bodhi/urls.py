@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from bodhi.errors import ConfigurationError
+from bodhi.options import refusal
 from bodhi.postgres_urls import may_hold_password, read_postgres_url, split_authority
 
 SQLITE_FORMS = "write sqlite:relative.db, sqlite:/absolute/path, sqlite:///absolute/path or sqlite::memory:"
@@ -25,6 +26,8 @@ class BadDatabaseUrl(ConfigurationError):
 
 def dialect_of(url: str) -> str:
     """Return ``sqlite`` or ``postgres``, by the scheme of *url*; raise :exc:`BadDatabaseUrl` if it is invalid."""
+    if not isinstance(url, str):
+        raise BadDatabaseUrl(str(refusal("url", url, f"a text: {SQLITE_FORMS}, postgres:// or postgresql://")))
     try:
         check_database_url(url)
     except ValueError as error:

@@ -1,5 +1,6 @@
 """One protocol for two databases, and the only place that chooses between them."""
 
+from bodhi import options
 from bodhi.database.batching import Batcher
 from bodhi.database.counters import DatabaseCounters
 from bodhi.database.errors import (
@@ -12,6 +13,7 @@ from bodhi.database.errors import (
 )
 from bodhi.database.protocol import Database, Executor, Row
 from bodhi.database.schema import Schema, SchemaStatus
+from bodhi.errors import ConfigurationError
 from bodhi.urls import BadDatabaseUrl, dialect_of, mask_url, sqlite_path
 
 __all__ = [
@@ -35,6 +37,8 @@ __all__ = [
     "sqlite_path",
 ]
 
+SYNCHRONOUS = ("full", "normal")  # what was answered survives a power cut; or only the death of the process
+
 
 def open_database(
     url: str,
@@ -51,10 +55,22 @@ def open_database(
 
     *pool_size*, *statement_cache_size* and *schema* are PostgreSQL's, *readers*, *synchronous* and *read_only* (the
     file is neither made nor changed, and text in it that is not UTF-8 comes as bytes) SQLite's; *limit_seconds* bounds
-    every wait on either. Raises :exc:`BadDatabaseUrl` here and :exc:`CannotOpen` on entering.
+    every wait on either. All are checked on either. Raises :exc:`BadDatabaseUrl` here, and :exc:`CannotOpen` here and
+    on entering.
     """
+    dialect = dialect_of(url)
+    try:
+        pool_size = options.whole_number("pool_size", pool_size, 1, 1_000)
+        limit_seconds = options.seconds("limit_seconds", limit_seconds, 0.01, 3_600)
+        statement_cache_size = options.whole_number("statement_cache_size", statement_cache_size, 0, 10_000)
+        schema = options.optional_text("schema", schema)
+        readers = options.whole_number("readers", readers, 1, 64)
+        synchronous = options.choice("synchronous", synchronous, SYNCHRONOUS)
+        read_only = options.flag("read_only", read_only)
+    except ConfigurationError as error:
+        raise CannotOpen(str(error)) from None
     # Imported here, so that a process loads the one driver that it uses.
-    if dialect_of(url) == "sqlite":
+    if dialect == "sqlite":
         from bodhi.database.sqlite import SqliteDatabase
 
         return SqliteDatabase(

@@ -29,7 +29,6 @@ from bodhi.database.turns import Turns
 
 MEMORY = ":memory:"
 CHANGES_SECONDS = 0.1  # between two looks at the counter of changes
-SYNCHRONOUS = ("full", "normal")  # what was answered survives a power cut; or only the death of the process
 NOT_OPEN = "SQLite: it is not open"
 OLDEST_SQLITE = (3, 37)  # STRICT tables; RETURNING came with 3.35
 
@@ -49,8 +48,6 @@ class SqliteDatabase(DatabaseExecutor):
         synchronous: str = "full",
         read_only: bool = False,
     ) -> None:
-        if synchronous.lower() not in SYNCHRONOUS:
-            raise CannotOpen(f"synchronous is {' or '.join(SYNCHRONOUS)}, not {synchronous!r}")
         self._path = path
         self._reader_count = 0 if path == MEMORY else readers
         self.limit_seconds = limit_seconds

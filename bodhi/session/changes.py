@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from bodhi.keyring import NEWEST_FORMAT, Keyring
+from bodhi.options import whole_max_age
 from bodhi.session.codec import decode, encode
 from bodhi.session.counters import SessionCounters
 from bodhi.session.handles import digest_of, handle_of
@@ -62,9 +63,10 @@ class Changes:
         plaintext = open_data(self.keyring, record)
         return OpenSession(record, plaintext, decode(plaintext))
 
-    def new(self, session_id: str, content: Content, device: Device, max_age: int | None) -> NewSession:
+    def new(self, session_id: str, content: Content, device: Device, max_age: float | None) -> NewSession:
         """A session for *session_id*; *max_age* in seconds. Unless the store says otherwise, in the newest format."""
         digest = digest_of(session_id)
+        max_age = whole_max_age("max_age_seconds", max_age)
         max_age_ms = None if max_age is None else max_age * 1000
 
         def seal(created_at: int, ends_at: int, *, data_format: int = NEWEST_FORMAT) -> bytes:
@@ -84,8 +86,9 @@ class Changes:
         """*new*, to be encrypted in the format of *current*: ``rekey`` alone changes that."""
         return replace(new, seal=partial(new.seal, data_format=format_of(current.data)))
 
-    def ages(self, current: SessionRecord, max_age: int | None) -> NewExpiry:
+    def ages(self, current: SessionRecord, max_age: float | None) -> NewExpiry:
         """Times that end *current* *max_age* seconds from its ``now``; with None the timeouts alone decide."""
+        max_age = whole_max_age("max_age_seconds", max_age)
         longest = current.created_at + self._lifetime_ms
         return NewExpiry(self._idle_ms, longest if max_age is None else min(longest, current.now + max_age * 1000))
 

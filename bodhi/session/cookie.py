@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from time import time
 
+from bodhi import options
 from bodhi.errors import ConfigurationError
 
 HOST_PREFIX = "__Host-"
@@ -33,6 +34,10 @@ class CookiePolicy:
     _values: Callable[[str], list[str]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        options.flag("secure", self.secure)
+        options.flag("host_prefix", self.host_prefix)
+        if not isinstance(self.name, str):
+            raise options.refusal("name", self.name, "a cookie's name")
         if not _TOKEN.fullmatch(self.name) or self.name.lower().startswith(("__host-", "__secure-")):
             raise ConfigurationError(f"{self.name!r} is no cookie name, or holds a prefix that bodhi sets by itself")
         if self.samesite not in ("Strict", "Lax"):

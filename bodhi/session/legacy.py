@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 from warnings import warn
 
+from bodhi.options import refusal
 from bodhi.session.errors import SessionGone, VersionConflict
 from bodhi.session.records import NewSession, Save, SessionListing, SessionRecord, UserCap
 from bodhi.session.store import BEGINNING, CAPABILITIES, AllSessions, SessionStore, UserSessions
@@ -18,6 +19,8 @@ def adapt_store(store: Any) -> SessionStore:
     """*store* itself, or around one that was written for version 0.1.0 what makes it a :class:`SessionStore`."""
     if hasattr(store, "locked"):
         return cast("SessionStore", store)
+    if not hasattr(store, "update"):
+        raise refusal("store", store, "a session store; DefaultSessionService.from_url takes a URL")
     warn(
         f"{type(store).__name__} has update() and rotate(), as bodhi 0.1.0 asked for: give it locked(), "
         "see docs/how-to/write-a-store.md",

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, TypeVar
 
+from bodhi import options
 from bodhi.keyring import NEWEST_FORMAT, Keyring, UnknownKey, Unreadable
 from bodhi.session.changes import Changes, Content, OpenSession
 from bodhi.session.cookie import CookiePolicy
@@ -27,6 +28,7 @@ from bodhi.session.store import (
 )
 from bodhi.session.touches import Touches
 
+MOST_PER_USER = 1_000_000
 ID_ATTEMPTS = 3  # a second collision of 256 random bits means a broken generator
 
 Answer = TypeVar("Answer")
@@ -43,16 +45,23 @@ class SessionManager:
         store: SessionStore,
         *,
         keys: Sequence[str | bytes],
-        idle_seconds: int = 86_400,
-        lifetime_seconds: int = 1_209_600,
-        touch_seconds: int = 60,
+        idle_seconds: float = 86_400,
+        lifetime_seconds: float = 1_209_600,
+        touch_seconds: float = 60,
         max_per_user: int | None = None,
         cookie: CookiePolicy | None = None,
     ) -> None:
         """*keys* encrypt the data, newest first; *max_per_user* ends a user's oldest sessions as they log in.
 
-        Raises :exc:`CapabilityMissing` where *max_per_user* is more than the store can do.
+        Raises :exc:`ConfigurationError` for what is no such option, and :exc:`CapabilityMissing` where *max_per_user*
+        is more than the store can do.
         """
+        idle_ms = round(options.seconds("idle_seconds", idle_seconds, 1) * 1000)
+        lifetime_ms = round(options.seconds("lifetime_seconds", lifetime_seconds, 1) * 1000)
+        touch_ms = round(options.seconds("touch_seconds", touch_seconds, 0) * 1000)
+        max_per_user = options.optional_whole_number("max_per_user", max_per_user, 1, MOST_PER_USER)
+        if not isinstance(cookie, CookiePolicy | None):
+            raise options.refusal("cookie", cookie, "None or a CookiePolicy")
         self._store = store
         self._max_per_user = max_per_user
         self._user_store = require(store, UserSessions) if max_per_user else None
@@ -60,10 +69,9 @@ class SessionManager:
         self._has_warned_of_insecure_cookie = False
         self.revocations = Revocations(store)
         self.counters = SessionCounters()
-        idle_ms = idle_seconds * 1000
-        self._changes = Changes(Keyring(keys), self.counters, idle_ms=idle_ms, lifetime_ms=lifetime_seconds * 1000)
+        self._changes = Changes(Keyring(keys), self.counters, idle_ms=idle_ms, lifetime_ms=lifetime_ms)
         # A session in steady use must not expire between two touches, however short the idle timeout.
-        self._touch_ms = min(touch_seconds * 1000, idle_ms // 4)
+        self._touch_ms = min(touch_ms, idle_ms // 4)
         self._touches = Touches(store, self.counters, idle_ms=idle_ms, interval_ms=self._touch_ms)
 
     async def load(self, session_id: str) -> OpenSession | None:

@@ -10,6 +10,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.typedefs import Handler, Middleware
 
 from bodhi.logs import hide_malformed_requests
+from bodhi.options import refusal, whole_max_age
 from bodhi.session.errors import SessionError
 from bodhi.session.request_session import REQUEST_SESSION, RequestSession, remote_of
 from bodhi.session.service import DefaultSessionService
@@ -25,7 +26,7 @@ def setup(
     app: web.Application,
     service: DefaultSessionService,
     *,
-    max_age: int | None = None,
+    max_age: float | None = None,
     client_of: Callable[[web.Request], str | None] = remote_of,
 ) -> None:
     """Give every request of *app* its session from *service*, through ``aiohttp_session.get_session(request)``.
@@ -36,6 +37,11 @@ def setup(
     cookies say Max-Age, and a session ends that long after its last save. *client_of* tells the address that people see
     in the list of their devices; behind a proxy that is not who is connected.
     """
+    if not isinstance(service, DefaultSessionService):
+        raise refusal("service", service, "a DefaultSessionService")
+    if not callable(client_of):
+        raise refusal("client_of", client_of, "a function of a request")
+    max_age = whole_max_age("max_age", max_age)
     hide_malformed_requests()  # or cookies would get into the log
     app[SESSIONS] = service
     app.cleanup_ctx.append(_opened)

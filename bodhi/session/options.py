@@ -9,9 +9,9 @@ from bodhi.session.sql_store import Clock
 class PolicyOptions(TypedDict, total=False):
     """How long sessions live, how many a user has, and what the cookie is."""
 
-    idle_seconds: int
-    lifetime_seconds: int
-    touch_seconds: int
+    idle_seconds: float
+    lifetime_seconds: float
+    touch_seconds: float
     max_per_user: int | None
     cookie: CookiePolicy | None
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, Self, Unpack
 
 from bodhi.database import BadDatabaseUrl, Database, Schema, dialect_of, open_database
+from bodhi.options import flag, optional_seconds, refusal
 from bodhi.session.cursors import cursor_of, end_of_page, end_of_user_page
 from bodhi.session.endings import Reason, note_ended
 from bodhi.session.errors import SessionUnavailable
@@ -75,9 +76,11 @@ class DefaultSessionService(SessionManager):
         self._given_store = store
         store = adapt_store(store)
         super().__init__(store, keys=keys, **policy)
+        if database is not None and not hasattr(database, "transaction"):
+            raise refusal("database", database, "None or a bodhi.database.Database")
         self._database = database
-        self._auto_migrate = auto_migrate
-        self._sweep_seconds = sweep_seconds
+        self._auto_migrate = flag("auto_migrate", auto_migrate)
+        self._sweep_seconds = optional_seconds("sweep_seconds", sweep_seconds, 0.001)
         self._sweeper = Sweeper(store, self.counters)
         self._opened: AsyncExitStack | None = None
 
@@ -109,6 +112,8 @@ class DefaultSessionService(SessionManager):
             readers=readers,
             synchronous=synchronous,
         )
+        if not callable(clock):
+            raise refusal("clock", clock, "a function")
         return cls(open_store(database, clock=clock), database=database, keys=keys, **options)
 
     @classmethod

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 import aiohttp_session
 from aiohttp import WSCloseCode, web
 
+from bodhi.options import whole_max_age
 from bodhi.session.changes import OpenSession
 from bodhi.session.codec import decode, encode
 from bodhi.session.errors import SessionDataError
@@ -118,9 +119,9 @@ class Session(aiohttp_session.Session):
         return self._max_age
 
     @max_age.setter
-    def max_age(self, seconds: int | None) -> None:
+    def max_age(self, seconds: float | None) -> None:
+        self._max_age = whole_max_age("max_age", seconds)
         self.is_touched = True
-        self._max_age = seconds
 
     def __getitem__(self, key: str) -> Any:
         value = self._mapping[key]

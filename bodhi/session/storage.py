@@ -3,6 +3,7 @@
 import aiohttp_session
 from aiohttp import web
 
+from bodhi.options import whole_max_age
 from bodhi.session.manager import SessionManager
 from bodhi.session.request_session import RequestSession
 from bodhi.session.session import Session
@@ -16,8 +17,8 @@ class SessionStorage(aiohttp_session.AbstractStorage):
     With *max_age* (seconds) cookies say Max-Age, and no session lives longer than that.
     """
 
-    def __init__(self, manager: SessionManager, *, max_age: int | None = None) -> None:
-        super().__init__(cookie_name=manager.cookie.full_name, max_age=max_age)
+    def __init__(self, manager: SessionManager, *, max_age: float | None = None) -> None:
+        super().__init__(cookie_name=manager.cookie.full_name, max_age=whole_max_age("max_age", max_age))
         self._manager = manager
 
     async def load_session(self, request: web.Request) -> Session:
