@@ -3,9 +3,10 @@
 import json
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from time import monotonic
 
 REQUEST_ID: ContextVar[str | None] = ContextVar("REQUEST_ID", default=None)
 """Id of the current request; None outside of requests."""
@@ -14,7 +15,49 @@ REQUEST_ID: ContextVar[str | None] = ContextVar("REQUEST_ID", default=None)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
+LOG_SECONDS = 60.0  # between two log lines about the same event
+MOST_CAUSES = 8  # that a log tells apart; all further ones share a line
+
 _encode = json.JSONEncoder(default=str).encode  # json.dumps would make an encoder for each line
+
+
+class LogLimit:
+    """Counts events between log lines."""
+
+    def __init__(self, seconds: float = LOG_SECONDS, clock: Callable[[], float] = monotonic) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._count = 0
+        self._next_at = -seconds
+
+    def count(self, number: int = 1) -> int | None:
+        """Add *number*; return the count since the last log line if the next one is due."""
+        self._count += number
+        now = self._clock()
+        if now < self._next_at:
+            return None
+        self._next_at = now + self._seconds
+        counted, self._count = self._count, 0
+        return counted
+
+
+class FailureLog:
+    """Logs why something fails: a warning for each cause at most once a minute, however often it happens."""
+
+    def __init__(self, logger: logging.Logger, event: str, clock: Callable[[], float] = monotonic) -> None:
+        self._logger = logger
+        self._event = event
+        self._clock = clock
+        self._limits: dict[str | None, LogLimit] = {}  # by the cause, None for all that are too many
+
+    def note(self, error: BaseException) -> None:
+        """Count a failure by *error*."""
+        cause = str(error).strip() or type(error).__name__
+        key = cause if cause in self._limits or len(self._limits) < MOST_CAUSES else None
+        count = self._limits.setdefault(key, LogLimit(clock=self._clock)).count()
+        if count is not None:
+            fields = {"cause": cause, "failures": count}
+            self._logger.warning("%s failures=%d cause: %s", self._event, count, cause, extra={"fields": fields})
 
 
 class RequestIdFilter(logging.Filter):

@@ -11,6 +11,10 @@ class DatabaseUnavailable(DatabaseError):
     """The database does not answer within its time limit, or cannot write now; trying later may help."""
 
 
+class NotOpen(DatabaseUnavailable):
+    """Nobody opened the database, or it was closed: use `async with`, `open()`, or `setup` before the app starts."""
+
+
 class Conflict(DatabaseError):
     """A row with this unique value exists already."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 
+from bodhi.database.errors import NotOpen
 from bodhi.database.postgres_errors import leaves_usable
 from bodhi.database.protocol import Row
 from bodhi.database.statements import Statement
@@ -39,7 +40,7 @@ class Connection:
         """Open it anew."""
         self.drop()
         if pool is None:
-            raise asyncpg.InterfaceError("it is not connected")
+            raise NotOpen
         self._raw = raw = await pool.acquire()
         raw.add_termination_listener(partial(self._lose, raw))
         self._calls: dict[str, Callable[..., Awaitable[Any]]] = {}  # by the names of statements

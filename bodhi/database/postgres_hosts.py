@@ -1,6 +1,7 @@
 """Connect to the right one of several PostgreSQL servers in time."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,6 +12,21 @@ from bodhi.urls import MASK
 
 # A parameter of the start-up message comes before what the database, the role or the URL's own options say.
 ISOLATION = "default_transaction_isolation"
+ABANDONED_UPGRADE = "unexpected connection_lost() call"
+
+
+class AbandonedConnectionFilter(logging.Filter):
+    """Drops asyncio's report of a TLS upgrade that failed after its caller gave up on the connection.
+
+    asyncpg 0.32 leaves that future to nobody where it is cancelled between the TCP connection and the upgrade.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not (isinstance(error, ConnectionError) and str(error) == ABANDONED_UPGRADE)
+
+
+_abandoned_connection_filter = AbandonedConnectionFilter()
 
 
 class HostsInTurn:
@@ -27,6 +43,7 @@ class HostsInTurn:
 
         With *sets_isolation* connections are READ COMMITTED by default, unless a pooler takes no such parameter.
         """
+        logging.getLogger("asyncio").addFilter(_abandoned_connection_filter)
         self._url = url
         self._hosts = list(url.hosts)
         self._on_failover = on_failover

@@ -15,7 +15,7 @@ from typing import Any, Self
 import aiosqlite
 
 from bodhi.database.counters import DatabaseCounters
-from bodhi.database.errors import CannotOpen, DatabaseError, DatabaseUnavailable
+from bodhi.database.errors import CannotOpen, DatabaseError, NotOpen
 from bodhi.database.executor import DatabaseExecutor, StatementExecutor
 from bodhi.database.limits import TimeLimit, Wait
 from bodhi.database.pool import Pool
@@ -29,7 +29,6 @@ from bodhi.database.turns import Turns
 
 MEMORY = ":memory:"
 CHANGES_SECONDS = 0.1  # between two looks at the counter of changes
-NOT_OPEN = "SQLite: it is not open"
 OLDEST_SQLITE = (3, 37)  # STRICT tables; RETURNING came with 3.35
 
 
@@ -146,7 +145,7 @@ class SqliteDatabase(DatabaseExecutor):
 
     def _check_open(self) -> None:
         if not self._is_open:
-            raise DatabaseUnavailable(NOT_OPEN)
+            raise NotOpen
 
     def _failure(self, error: TimeoutError | sqlite3.Error) -> DatabaseError:
         failure = translate(error)

@@ -17,7 +17,7 @@ class TooLate(sqlite3.OperationalError):
 def translate(error: TimeoutError | sqlite3.Error) -> DatabaseError:
     """Return what to raise in place of *error*."""
     if isinstance(error, TimeoutError):
-        return DatabaseUnavailable()
+        return DatabaseUnavailable("SQLite: no answer in time")
     if isinstance(error, sqlite3.IntegrityError) and "UNIQUE" in str(error):
         return Conflict(str(error))
     if _code_of(error) in _REFUSALS:

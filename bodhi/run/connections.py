@@ -17,13 +17,13 @@ from typing import Any
 from aiohttp import StreamReader, web
 from aiohttp.web_protocol import RequestHandler
 
+from bodhi.logs import LogLimit
 from bodhi.settings import BODHI_MAX_CONNECTIONS, BODHI_REQUEST_BODY_TIMEOUT, BODHI_REQUEST_HEAD_TIMEOUT, Settings
 
 BACKLOG = 1024  # connections that wait to be accepted; the system may allow fewer
 ACCEPTS_PER_TURN = 16  # of the event loop, so that requests under way go on meanwhile
 RETRY_SECONDS = 0.02  # until connections are accepted again after there was no room
 RESERVED_FILES = 256  # what else a process has open: databases, the log, connections to the provider
-LOG_SECONDS = 60.0  # between two log lines about the same limit
 
 log = logging.getLogger(__name__)
 
@@ -82,8 +82,8 @@ class BoundedServer(web.Server):
         self.limits = limits
         self.open = 0
         self._make = made.request_factory
-        self._no_room = _LogLimit()
-        self._late = _LogLimit()
+        self._no_room = LogLimit()
+        self._late = LogLimit()
 
     def __call__(self) -> "BoundedConnection":
         return BoundedConnection(self, loop=self._loop, **self._kwargs)
@@ -124,7 +124,7 @@ class BoundedServer(web.Server):
 
     def note_late(self) -> None:
         """Count a connection closed because its request did not arrive in time."""
-        if (closed := self._late.count(1)) is not None:
+        if (closed := self._late.count()) is not None:
             settings = f"{BODHI_REQUEST_HEAD_TIMEOUT}, {BODHI_REQUEST_BODY_TIMEOUT}"
             log.info("closed %d connections whose request did not arrive in time (%s)", closed, settings)
 
@@ -289,21 +289,3 @@ class Site(web.BaseSite):
     def _resume(self) -> None:
         self._retry = None
         self._loop.add_reader(self._socket, self._accept)
-
-
-class _LogLimit:
-    """Counts events between log lines."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._next_at = 0.0
-
-    def count(self, number: int) -> int | None:
-        """Add *number*; return the count since the last log line if the next one is due."""
-        self._count += number
-        now = asyncio.get_running_loop().time()
-        if now < self._next_at:
-            return None
-        self._next_at = now + LOG_SECONDS
-        counted, self._count = self._count, 0
-        return counted

@@ -1,11 +1,13 @@
 """The composition root: settings in, aiohttp application out."""
 
+import logging
 from collections.abc import Sequence
 from typing import Protocol
 
 from aiohttp import web
 
 from bodhi import session
+from bodhi.logs import FailureLog
 from bodhi.server import activity, apps, home, login, roles, sessions, settings, setup, status, tokens, users, verify
 from bodhi.server.authentication.guard import routes_of
 from bodhi.server.databases import (
@@ -19,7 +21,7 @@ from bodhi.server.http import error_pages, headers, instrumentation, lifecycle, 
 from bodhi.server.http.access_log import LOGGER, AccessLog
 from bodhi.server.http.canonical import canonical_filter
 from bodhi.server.http.cross_site import cross_site_filter
-from bodhi.server.http.errors import api_error_middleware, error_middleware
+from bodhi.server.http.errors import OUTAGES, api_error_middleware, error_middleware
 from bodhi.server.http.forwarded import client_of, forwarded_filter
 from bodhi.server.http.hosts import PUBLIC_URL, host_filter
 from bodhi.server.http.openapi_route import DESCRIPTION, Description
@@ -39,6 +41,9 @@ __all__ = [
     "session_database_faults",
     "session_service",
 ]
+
+
+log = logging.getLogger(__name__)
 
 
 class Feature(Protocol):
@@ -95,6 +100,7 @@ def _add_middlewares(app: web.Application, services: Services) -> None:
     """What is around every handler, from the outside in."""
     instrumentation.setup(app, services.metrics.requests)
     error_pages.setup(app)
+    app[OUTAGES] = FailureLog(log, "application database unavailable")
     app.middlewares.extend([error_middleware, request_filter_middleware(_request_filters(app, services))])
     session.setup(app, services.sessions, client_of=client_of)
     app.middlewares.append(api_error_middleware)

@@ -7,7 +7,9 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, TypeVar
 
 from bodhi import options
+from bodhi.errors import BodhiError
 from bodhi.keyring import NEWEST_FORMAT, Keyring, UnknownKey, Unreadable
+from bodhi.logs import FailureLog
 from bodhi.session.changes import Changes, Content, OpenSession
 from bodhi.session.cookie import CookiePolicy
 from bodhi.session.counters import SessionCounters
@@ -69,6 +71,7 @@ class SessionManager:
         self._has_warned_of_insecure_cookie = False
         self.revocations = Revocations(store)
         self.counters = SessionCounters()
+        self._outages = FailureLog(log, "session database unavailable")
         self._changes = Changes(Keyring(keys), self.counters, idle_ms=idle_ms, lifetime_ms=lifetime_ms)
         # A session in steady use must not expire between two touches, however short the idle timeout.
         self._touch_ms = min(touch_ms, idle_ms // 4)
@@ -293,6 +296,11 @@ class SessionManager:
             new = self._changes.new(session_id, merged, device or row.record.device, max_age_seconds)
             record = await row.rotate(self._changes.moved(new, row.record), renewed=renewed)
             return OpenSession(record, merged.plaintext, merged.data)
+
+    def note_unavailable(self, error: BodhiError) -> None:
+        """Count a request that the database did not answer, and log its words now and then."""
+        self.counters.unavailable += 1
+        self._outages.note(error.__cause__ or error)
 
     def warn_of_insecure_cookie(self) -> None:
         """Log, once, that a cookie without Secure was set in answer to an https request."""

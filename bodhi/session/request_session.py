@@ -107,7 +107,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
         try:
             found = await self._manager.find(session_id) if session_id is not None else None
         except SessionUnavailable as error:
-            self._manager.counters.unavailable += 1
+            self._manager.note_unavailable(error)
             raise SessionUnavailableResponse from error
         self._found, self._is_found = found, True
         self._live_digest = found.digest if found is not None else None
@@ -161,7 +161,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
             await _WRITES[pending](self, session, change)
         except SessionUnavailable as error:
             session.put_back(change)
-            self._manager.counters.unavailable += 1
+            self._manager.note_unavailable(error)
             if self.headers_sent:
                 raise  # a stream fails as a stream: no second response can be written into it
             raise SessionUnavailableResponse from error
@@ -185,7 +185,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
                 session.stored.record.digest, change, max_age_seconds=max_age_seconds
             )
         except SessionUnavailable as error:
-            self._manager.counters.unavailable += 1
+            self._manager.note_unavailable(error)
             raise SessionUnavailableResponse from error
         session.adopt(stored)
         return answer

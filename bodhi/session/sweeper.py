@@ -42,7 +42,7 @@ class Sweeper:
                 await self.sweep()
             except SessionError as error:
                 self._counters.sweep_failures += 1
-                log.warning("sweeping expired sessions failed and is tried again: %s", error)
+                log.warning("sweeping expired sessions failed and is tried again: %s", error.__cause__ or error)
             except Exception:
                 self._counters.sweep_failures += 1
                 log.exception("sweeping expired sessions failed and is tried again")

@@ -46,7 +46,9 @@ class Touches:
                 extended += await self._store.touch(batch)
             except Exception as error:  # noqa: BLE001 - whatever it is, no request and no shutdown fails for it
                 self._counters.touch_failures += 1
-                log.warning("touching %d sessions failed and is tried again: %r", len(self._noted), error)
+                log.warning(
+                    "touching %d sessions failed and is tried again: %r", len(self._noted), error.__cause__ or error
+                )
                 break
             for touch in batch:
                 if self._noted.get(touch.digest) is touch:  # not noted anew meanwhile

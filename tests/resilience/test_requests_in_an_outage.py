@@ -1,6 +1,7 @@
 """What becomes of single requests when the database goes away around them."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -108,3 +109,26 @@ async def loaded(service: DefaultSessionService) -> None:
     async with asyncio.timeout(300):
         while not service.counters.loads:
             await asyncio.sleep(0.005)
+
+
+async def test_the_cause_is_logged_once_however_many_requests_fail(
+    breakable: tuple[str, Outage], dialect: str, serve_here: ServeHere, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the database's own words, for reads as for writes; a few causes may follow each other as connections end."""
+    url, outage = breakable
+    base_url, service = await serve_here(url, limit_seconds=LIMIT_SECONDS)
+    async with visitors(base_url, 10) as crowd:
+        for visitor in crowd:
+            assert 200 == (await visitor.write()).status
+        caplog.clear()
+        async with outage():
+            for _ in range(2):
+                for answer in await asyncio.gather(*(visitor.write() for visitor in crowd)):
+                    expect_refused(answer)
+
+    warnings = [record.getMessage() for record in caplog.records if "session database unavailable" in record.message]
+    assert 20 <= service.counters.unavailable
+    assert {logging.WARNING} == {record.levelno for record in caplog.records if record.getMessage() in warnings}
+    assert len(warnings) == len(set(warnings)) <= 3
+    words = "database is locked" if dialect == "sqlite" else "Connect call failed"
+    assert any(words in warning for warning in warnings), warnings

@@ -128,3 +128,32 @@ def test_less_severe_lines_are_left_out(configured):
     logging.getLogger("aiosqlite").warning("theirs")
 
     assert "" == written.getvalue()
+
+
+def causes_logged(caplog):
+    """How many failures, and by what cause, as the log says."""
+    return [(record.fields["failures"], record.fields["cause"]) for record in caplog.records]
+
+
+def test_failures_are_logged_once_a_minute_for_each_cause(caplog):
+    """However many there are; the next line says how many."""
+    now = 0.0
+    failures = logs.FailureLog(logging.getLogger("bodhi.test"), "gone", clock=lambda: now)
+
+    for _ in range(1_000):
+        failures.note(OSError("refused"))
+        failures.note(TimeoutError())
+    now = 60.0
+    failures.note(OSError("refused"))
+
+    assert [(1, "refused"), (1, "TimeoutError"), (1_000, "refused")] == causes_logged(caplog)
+
+
+def test_causes_that_always_differ_share_a_line(caplog):
+    """So that neither the log nor memory grows with them."""
+    failures = logs.FailureLog(logging.getLogger("bodhi.test"), "gone", clock=lambda: 0.0)
+
+    for number in range(1_000):
+        failures.note(OSError(f"connection {number}"))
+
+    assert logs.MOST_CAUSES + 1 == len(caplog.records)

@@ -6,11 +6,13 @@ What real outages do is shown elsewhere; here the store fails at each of its cal
 import asyncio
 import logging
 
+import aiohttp_session
 import pytest
 from aiohttp import ClientError, ServerDisconnectedError, web
 
-from bodhi.session import SessionUnavailable, get_session
-from session.pages import cookie_of
+from bodhi.session import DefaultSessionService, SessionUnavailable, get_session
+from session.conftest import SETTINGS
+from session.pages import cookie_of, sent
 
 
 async def _begun(client):
@@ -230,3 +232,51 @@ async def test_an_outage_in_the_middle_of_a_stream_is_no_second_response(serve, 
     with pytest.raises(ClientError):  # the connection ends, not the stream
         await read()
     assert b"begun" == received
+
+
+def _outages(caplog):
+    return [record.getMessage() for record in caplog.records if "unavailable" in record.message]
+
+
+async def test_a_service_that_nobody_opened_says_so_once(database_url, serve, caplog):
+    """Not as an outage: no database would ever answer."""
+    service = DefaultSessionService.from_url(database_url, **SETTINGS)
+    client = await serve(service, install=lambda app, service: aiohttp_session.setup(app, service.storage))
+
+    for _ in range(20):
+        assert 503 == (await client.get("/read", headers=sent("A" * 43))).status
+        assert 503 == (await client.post("/set", json={"a": 1})).status
+
+    [line] = _outages(caplog)
+    assert "Nobody opened the database" in line
+
+
+async def test_a_service_that_was_closed_says_so(make_service, serve, caplog):
+    """The same for one that its owner closed while the application still serves."""
+    service = await make_service()
+    client = await serve(service)
+    await _begun(client)
+    await service.close()
+
+    _assert_is_outage(await client.get("/read"))
+
+    [line] = _outages(caplog)
+    assert "or it was closed" in line
+
+
+async def test_the_words_of_any_store_are_logged(client, service, break_store, monkeypatch, caplog):
+    """Also those of a store that is not bodhi's own, and of what it raises the error from."""
+    await _begun(client)
+    outage = SessionUnavailable()
+    outage.__cause__ = OSError("no route to the cache")
+    break_store(service, "load", error=outage)
+    for _ in range(5):
+        _assert_is_outage(await client.get("/read"))
+    monkeypatch.undo()
+    break_store(service, "save", error=SessionUnavailable("the cache is read-only"))
+    for _ in range(5):
+        _assert_is_outage(await client.post("/set", json={"b": 2}))
+
+    assert ["no route to the cache", "the cache is read-only"] == [
+        line.partition("cause: ")[2] for line in _outages(caplog)
+    ]

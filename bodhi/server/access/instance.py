@@ -73,7 +73,6 @@ class InstanceService:
         try:
             instance = await self._read()
         except (DatabaseError, Unreadable, UnknownKey, ValueError) as error:
-            log.warning("the instance cannot be read: %s", error.__cause__ or error)
             raise DatabaseUnavailable from error
         if instance is not None and instance.status is Status.READY:
             self._ready = instance

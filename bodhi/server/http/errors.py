@@ -12,11 +12,14 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from bodhi.database import DatabaseUnavailable
+from bodhi.logs import FailureLog
 from bodhi.server.access.errors import ApiError, api_error_of
+from bodhi.server.access.errors import DatabaseUnavailable as DatabaseUnavailableError
 from bodhi.server.http.cors import preflight_response
 from bodhi.server.http.request_errors import SessionEnded, SessionStoreUnavailable
 from bodhi.session import (
     RETRY_AFTER_SECONDS,
+    SESSIONS,
     CapabilityMissing,
     SessionGone,
     SessionGoneResponse,
@@ -71,6 +74,9 @@ SHOW_ERROR: "web.AppKey[Callable[[web.Request, web.Response], Awaitable[None]]]"
 
 # How many requests were refused, by the code of the error.
 REFUSALS: web.AppKey[dict[str, int]] = web.AppKey("REFUSALS", dict)
+
+# Why requests found the application's database unavailable.
+OUTAGES = web.AppKey("OUTAGES", FailureLog)
 
 
 class StatusError(ApiError):
@@ -193,6 +199,8 @@ def _answer_to(error: Exception, request: web.Request) -> web.Response:
 def _session_answer(error: Exception, request: web.Request) -> web.Response | None:
     """What says the library's *error* to the client; None where it is none that a client should hear of."""
     if isinstance(error, SessionUnavailable):
+        if (sessions := request.config_dict.get(SESSIONS)) is not None:
+            sessions.note_unavailable(error)
         return with_envelope(SessionUnavailableResponse())
     if isinstance(error, SessionGone):
         return with_envelope(SessionGoneResponse())
@@ -207,6 +215,8 @@ def _error_response(error: ApiError | DatabaseUnavailable, request: web.Request)
     assert seen is not None  # by its type
     if (refusals := request.app.get(REFUSALS)) is not None:
         refusals[seen.code] = refusals.get(seen.code, 0) + 1
+    if isinstance(seen, DatabaseUnavailableError) and (outages := request.app.get(OUTAGES)) is not None:
+        outages.note((error.__cause__ or error) if isinstance(error, ApiError) else error)
     given = request.headers.get(hdrs.AUTHORIZATION, "")
     return ErrorResponse(seen, presented_bearer=given[:6].lower() == "bearer")
 

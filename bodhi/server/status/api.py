@@ -42,7 +42,7 @@ async def health(request: web.Request) -> web.Response:
     try:
         await request.app[SESSIONS].get_session_store().load(_NOBODY)
     except BodhiError as error:
-        log.warning("not healthy: %s", error.__cause__ or error)
+        request.app[SESSIONS].note_unavailable(error)
         raise SessionUnavailableResponse from error
     return json_response(Pong())
 

@@ -1,11 +1,15 @@
+import logging
+
 import aiohttp_session
 import pytest
 from aiohttp import web
 
 import bodhi.server.app  # noqa: F401 - with the errors of every feature
 from bodhi import session
+from bodhi.database import DatabaseUnavailable
+from bodhi.logs import FailureLog
 from bodhi.server.access.errors import api_errors
-from bodhi.server.http.errors import api_error_middleware, error_middleware
+from bodhi.server.http.errors import OUTAGES, api_error_middleware, error_middleware
 from bodhi.session import DefaultSessionService
 
 KEY = "a key for tests, of at least thirty-two characters"
@@ -88,6 +92,28 @@ async def test_challenge_is_for_who_came_with_a_bearer(aiohttp_client, code, hea
     client = await aiohttp_client(refusing(BY_CODE[code]()))
 
     assert expected == (await client.get("/", headers=headers)).headers.get("WWW-Authenticate")
+
+
+@pytest.mark.parametrize("inside", [True, False])
+async def test_the_cause_of_a_database_outage_is_logged_once(inside, aiohttp_client, caplog):
+    """In the database's own words, however many requests fail, and whoever raised it from them."""
+    errors = [DatabaseUnavailable("PostgreSQL: too many connections"), BY_CODE["auth_error-database_unavailable"]()]
+    errors[1].__cause__ = DatabaseUnavailable("SQLite: database or disk is full")
+
+    async def handler(request):
+        raise errors[int(request.query["error"])]
+
+    app = web.Application(middlewares=INSIDE if inside else OUTSIDE)
+    app[OUTAGES] = FailureLog(logging.getLogger("bodhi.test"), "application database unavailable")
+    app.router.add_get("/", handler)
+    client = await aiohttp_client(app)
+
+    for error in [0, 1] * 10:
+        assert 503 == (await client.get("/", params={"error": error})).status
+
+    assert ["PostgreSQL: too many connections", "SQLite: database or disk is full"] == [
+        record.getMessage().partition("cause: ")[2] for record in caplog.records if record.name == "bodhi.test"
+    ]
 
 
 async def test_refusal_keeps_what_changed_in_the_session(aiohttp_client, sqlite_url, caplog):
