@@ -82,7 +82,7 @@ class OtherUserSignedIn(ApiError):
 
 
 class LogoutFailed(ApiError):
-    """The session could not be ended. Try again."""
+    """The session could not be ended, since its database does not answer. Try again in a moment."""
 
-    status = 500
+    status = 503
     code = "login_error-session_delete"

@@ -58,19 +58,23 @@ async def test_a_provider_that_fails_holds_no_logout_up(browser, provider, monke
     assert {"auth_status": "logged_out"} == await browser.user()
 
 
-async def test_a_session_that_cannot_be_ended_is_told(browser, provider, server, monkeypatch):
-    """500, the cookie stays, and it can be tried again."""
+@pytest.mark.parametrize("step", ["load", "delete"])
+@pytest.mark.parametrize("path", ["/bodhi/v1/logout", "/ui/logout"])
+async def test_a_logout_in_an_outage_is_503(browser, provider, server, monkeypatch, step, path, caplog):
+    """With Retry-After and the cause in the log; the cookie stays, and it can be tried again."""
     await browser.log_in(provider)
     with monkeypatch.context() as broken:
 
         async def fail(*_):
-            raise SessionUnavailable
+            raise SessionUnavailable("the disk is full")
 
-        broken.setattr(server.app[SESSIONS].get_session_store(), "delete", fail)
-        response = await browser.post("/bodhi/v1/logout")
+        broken.setattr(server.app[SESSIONS].get_session_store(), step, fail)
+        response = await browser.post(path, allow_redirects=False)
 
-    assert (500, "login_error-session_delete") == (response.status, (await response.json())["error"]["code"])
-    assert "Set-Cookie" not in response.headers
+    assert (503, "login_error-session_delete") == (response.status, (await response.json())["error"]["code"])
+    assert int(response.headers["Retry-After"]) > 0
+    assert not {"Set-Cookie", "Clear-Site-Data"} & set(response.headers)
+    assert "the disk is full" in caplog.text
     assert "user" == (await browser.user())["username"]
     assert 200 == (await browser.post("/bodhi/v1/logout")).status
 
