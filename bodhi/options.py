@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from bodhi.errors import ConfigurationError
 
+LONGEST_IDENTIFIER_BYTES = 63  # PostgreSQL cuts what is longer, and tells nobody
 LONGEST_SECONDS = 315_360_000  # ten years: in milliseconds it fits every column and every date
 
 
@@ -61,10 +62,15 @@ def choice(name: str, value: str, allowed: Sequence[str]) -> str:
     raise refusal(name, value, " or ".join(allowed))
 
 
-def optional_text(name: str, value: str | None) -> str | None:
-    """None, or *value* as it is: not empty."""
-    if value is not None and not (isinstance(value, str) and value):
-        raise refusal(name, value, "None or a text that is not empty")
+def optional_schema(name: str, value: str | None) -> str | None:
+    """None, or the name of a schema of PostgreSQL, in exactly these letters."""
+    if value is None:
+        return None
+    # In a search_path "$user" stands for another schema, however it is quoted.
+    is_text = isinstance(value, str) and value.isprintable() and not value.startswith("pg_") and value != "$user"
+    if not is_text or not 1 <= len(value.encode(errors="surrogatepass")) <= LONGEST_IDENTIFIER_BYTES:
+        allowed = f"None or 1 to {LONGEST_IDENTIFIER_BYTES} bytes of printable text, neither $user nor pg_ first"
+        raise refusal(name, value, allowed)
     return value
 
 

@@ -63,7 +63,7 @@ def open_database(
         pool_size = options.whole_number("pool_size", pool_size, 1, 1_000)
         limit_seconds = options.seconds("limit_seconds", limit_seconds, 0.01, 3_600)
         statement_cache_size = options.whole_number("statement_cache_size", statement_cache_size, 0, 10_000)
-        schema = options.optional_text("schema", schema)
+        schema = options.optional_schema("schema", schema)
         readers = options.whole_number("readers", readers, 1, 64)
         synchronous = options.choice("synchronous", synchronous, SYNCHRONOUS)
         read_only = options.flag("read_only", read_only)

@@ -63,7 +63,7 @@ class PostgresDatabase(DatabaseExecutor):
         self._limit = TimeLimit(limit_seconds)
         self.turn = Turns(limit_seconds)
         self._statement_cache_size = statement_cache_size
-        self._schema = schema
+        self._search_path = _quoted(schema) if schema else None
         self._statements = load_statements("postgres")
         self.counters = DatabaseCounters()
         self._connections = [Connection(prepares=statement_cache_size > 0) for _ in range(pool_size)]
@@ -85,13 +85,34 @@ class PostgresDatabase(DatabaseExecutor):
                     max_size=self._pool_size,
                     connect=self._hosts(self._distrust),
                     statement_cache_size=self._statement_cache_size,
-                    server_settings={"search_path": self._schema} if self._schema else None,
+                    server_settings={"search_path": self._search_path} if self._search_path else None,
                 )
-        except (ValueError, *FAILURES) as error:
-            # OpenSSL does not name the file that it cannot read.
-            cause = (is_about_files(error) and find_unusable_file(self._url.parameters)) or cause_of(error)
+                await self._check_connection()
+        except BaseException as error:
+            await self.__aexit__()
+            cause = self._cause_of(error)
+            if cause is None:
+                raise
             raise CannotOpen(f"cannot open {self.address}: {cause}") from error
         return self
+
+    def _cause_of(self, error: BaseException) -> str | None:
+        """Why the database cannot be opened; None for what is not about the database."""
+        if isinstance(error, DatabaseError):
+            return str(error)
+        if not isinstance(error, (ValueError, *FAILURES)):
+            return None
+        # OpenSSL does not name the file that it cannot read.
+        return (is_about_files(error) and find_unusable_file(self._url.parameters)) or cause_of(error)
+
+    async def _check_connection(self) -> None:
+        found = await self.maybe("describe_connection")
+        if self._search_path and (found is None or found["search_path"] != self._search_path):
+            # The tables would be made, and looked for, in another one.
+            raise DatabaseError(
+                "something between drops the start-up parameter search_path, so the schema is not in effect: "
+                f"name none, and run ALTER ROLE … SET search_path = {self._search_path}"
+            )
 
     async def __aexit__(self, *_: object) -> None:
         pool, self._pool = self._pool, None
@@ -184,6 +205,10 @@ class PostgresDatabase(DatabaseExecutor):
         """Use no connection again that is open now; what runs on them goes on."""
         for connection in self._connections:
             connection.distrust()
+
+
+def _quoted(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'
 
 
 class _Transaction(StatementExecutor):

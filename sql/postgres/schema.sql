@@ -7,6 +7,13 @@ SELECT set_config('lock_timeout', $1, true) AS locks,
 -- Whether the server still answers on a connection that is silent otherwise.
 SELECT 1 AS answer;
 
+-- name: describe_connection() -> maybe, read only
+-- What is in effect on the connection, whatever was asked for.
+SELECT current_setting('search_path') AS search_path,
+       pg_encoding_to_char(encoding)  AS encoding
+  FROM pg_database
+ WHERE datname = current_database();
+
 -- name: find_version_table() -> maybe, read only
 SELECT to_regclass('bodhi_schema') AS found
  WHERE to_regclass('bodhi_schema') IS NOT NULL;
@@ -16,12 +23,15 @@ SELECT to_regclass('bodhi_schema') AS found
 SELECT pg_advisory_xact_lock(hashtextextended('bodhi schema', 0));
 
 -- name: create_schema() -> maybe
--- Only where the search_path names a schema that does not exist yet.
+-- Only where the search_path is a single identifier, quoted or not, and that schema does not exist yet.
 DO $$
 BEGIN
     IF current_schema() IS NULL THEN
-        EXECUTE format('CREATE SCHEMA IF NOT EXISTS %I', current_setting('search_path'));
+        EXECUTE format('CREATE SCHEMA IF NOT EXISTS %I', (parse_ident(current_setting('search_path')))[1]);
     END IF;
+EXCEPTION
+    WHEN invalid_parameter_value THEN
+        RAISE invalid_schema_name USING MESSAGE = 'no schema of the search_path exists: ' || current_setting('search_path');
 END
 $$;
 

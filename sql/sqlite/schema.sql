@@ -6,6 +6,10 @@ SELECT $1 AS locks, $1 AS silence;
 -- A file always answers.
 SELECT 1 AS answer;
 
+-- name: describe_connection() -> maybe, read only
+-- SQLite has no search_path, and every encoding of a file holds all of Unicode.
+SELECT NULL AS search_path, encoding FROM pragma_encoding;
+
 -- name: find_version_table() -> maybe, read only
 SELECT name AS found
   FROM sqlite_master

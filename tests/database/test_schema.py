@@ -1,12 +1,18 @@
 """Migrations: all of them once, whoever comes first, and a database that does not fit is refused."""
 
+from urllib.parse import urlencode
+
 import asyncpg
 import pytest
 
-from bodhi.database import DatabaseError, Schema, SchemaOutdated, SchemaTooNew, mask_url, open_database
+from bodhi.database import CannotOpen, DatabaseError, Schema, SchemaOutdated, SchemaTooNew, mask_url, open_database
 from bodhi.database.schema import Migration
+from bodhi.errors import BodhiError
+from bodhi.session import DefaultSessionService
 from database.processes import outputs_of
 from database.rows import insert, letters
+
+KEY = "a key for tests, of at least thirty-two characters"
 
 MIGRATE = """
 import asyncio
@@ -177,3 +183,45 @@ async def test_making_the_tables_is_logged_once(database_url, dialect, caplog):
 
     place = " (schema misspelt)" if schema else ""
     assert [f"created the session tables in {mask_url(database_url)}{place}, which had none"] == caplog.messages
+
+
+NAMES = ["Sales", "my app", "Tenant_A", 'a"b', "a,b", "a.b", "select", "Füße", "x" * 63, "'; DROP TABLE t; --"]
+
+
+@pytest.mark.parametrize("exists", [False, True], ids=["missing", "existing"])
+@pytest.mark.parametrize("schema", NAMES)
+async def test_a_schema_has_exactly_the_name_that_is_given(postgres_url, schema, exists):
+    """In capitals, with spaces, quotes and commas; beside it there is one in small letters that stays empty."""
+    connection = await asyncpg.connect(postgres_url)
+    await connection.execute("CREATE SCHEMA sales; CREATE SCHEMA tenant_a")
+    if exists:
+        await connection.execute('CREATE SCHEMA "{}"'.format(schema.replace('"', '""')))
+
+    async with DefaultSessionService.from_url(postgres_url, keys=[KEY], schema=schema) as service:
+        session_id, _ = await service.create({"user_id": "ann"})
+        assert 1 == await service.count_sessions()
+        assert 1 == await service.clear_sessions_for_user("ann")
+        assert await service.load(session_id) is None
+    async with open_database(postgres_url, schema=schema) as database:
+        await insert(database, "a")
+        async with database.transaction() as transaction:
+            await transaction.fill("bodhi_session_format", ["written"], [(2,)])
+
+    found = await connection.fetch("SELECT DISTINCT schemaname FROM pg_tables WHERE tablename LIKE 'bodhi%'")
+    await connection.close()
+    assert [schema] == [row[0] for row in found]
+
+
+@pytest.mark.parametrize("schema", ["", "$user", "pg_own", "x" * 64, "ü" * 32, "sales\n", "a\0b", "\ud800"])
+def test_a_schema_that_cannot_have_this_name_is_refused(database_url, schema):
+    """PostgreSQL would cut it, or mean another; on SQLite as well, so that it shows before the move."""
+    with pytest.raises(CannotOpen, match=r"^schema is .*allowed: "):
+        open_database(database_url, schema=schema)
+
+
+@pytest.mark.parametrize("path", ["absent, missing", '"$user", absent'])
+async def test_no_schema_is_made_of_a_path_of_several(postgres_url, path):
+    """Which of them is not known; the error names the search_path."""
+    async with open_database(f"{postgres_url}?{urlencode({'search_path': path})}") as database:
+        with pytest.raises(BodhiError, match="no schema of the search_path exists: "):
+            await Schema(database, "session").migrate()
