@@ -47,6 +47,7 @@ _SESSION_HELP = {
     "touch_failures": "Batches of touches that failed and are tried again",
     "swept": "Expired sessions that were deleted",
     "sweep_failures": "Sweeps that failed and are tried again",
+    "ambiguous_cookies": "Requests with several different session cookies",
     "unavailable": "Operations that the database did not answer in time",
 }
 

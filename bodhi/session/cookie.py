@@ -50,12 +50,14 @@ class CookiePolicy:
     def read(self, headers: Iterable[str]) -> str | None:
         """The cookie's value in the ``Cookie`` header lines, or None where it is absent.
 
-        The name twice is no cookie either: one of them was planted, and nobody can tell which.
+        Two different values are no cookie either: one of them was planted, and nobody can tell which.
         """
-        found: list[str] = []
-        for header in headers:
-            found += self._values(header)
-        return found[0].strip(" \t") if len(found) == 1 else None
+        values = self.values(headers)
+        return values.pop() if len(values) == 1 else None
+
+    def values(self, headers: Iterable[str]) -> set[str]:
+        """The different values that the ``Cookie`` header lines have for the cookie."""
+        return {value.strip(" \t") for header in headers for value in self._values(header)}
 
     def set(self, value: str, max_age: int | None = None) -> str:
         """A ``Set-Cookie`` header with *value*; it ends with the browser, or after *max_age* seconds."""

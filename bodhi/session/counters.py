@@ -22,5 +22,6 @@ class SessionCounters:
     touch_failures: int = 0
     swept: int = 0
     sweep_failures: int = 0
+    ambiguous_cookies: int = 0  # requests with several different session cookies: they are anonymous
     unavailable: int = 0  # operations that the database did not answer in time
     endings: dict[str, int] = field(default_factory=dict)  # sessions that ended, by the reason

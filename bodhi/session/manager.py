@@ -2,14 +2,14 @@
 
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, TypeVar
 
 from bodhi import options
 from bodhi.errors import BodhiError
 from bodhi.keyring import NEWEST_FORMAT, Keyring, UnknownKey, Unreadable
-from bodhi.logs import FailureLog
+from bodhi.logs import FailureLog, LogLimit
 from bodhi.session.changes import Changes, Content, OpenSession
 from bodhi.session.cookie import CookiePolicy
 from bodhi.session.counters import SessionCounters
@@ -71,11 +71,22 @@ class SessionManager:
         self._has_warned_of_insecure_cookie = False
         self.revocations = Revocations(store)
         self.counters = SessionCounters()
+        self._ambiguous_cookies = LogLimit()
         self._outages = FailureLog(log, "session database unavailable")
         self._changes = Changes(Keyring(keys), self.counters, idle_ms=idle_ms, lifetime_ms=lifetime_ms)
         # A session in steady use must not expire between two touches, however short the idle timeout.
         self._touch_ms = min(touch_ms, idle_ms // 4)
         self._touches = Touches(store, self.counters, idle_ms=idle_ms, interval_ms=self._touch_ms)
+
+    def read_cookie(self, headers: Iterable[str]) -> str | None:
+        """The session id in the ``Cookie`` header lines; None, and a line in the log, where there are several."""
+        values = self.cookie.values(headers)
+        if len(values) > 1:
+            self.counters.ambiguous_cookies += 1
+            if (count := self._ambiguous_cookies.count()) is not None:
+                log.info("session cookie ambiguous requests=%d values=%d: none of them is used", count, len(values))
+            return None
+        return values.pop() if values else None
 
     async def load(self, session_id: str) -> OpenSession | None:
         """The live session with this id, or None."""

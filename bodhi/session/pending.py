@@ -1,7 +1,8 @@
 """What a request still has to write of its session: one value, decided in one place."""
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from enum import Enum, auto
+from typing import Any
 
 from bodhi.session.changes import Content, OpenSession
 from bodhi.session.codec import same_data
@@ -30,12 +31,17 @@ class Change(Content, frozen=True, gc=True):
     is_renewed: bool = False  # the absolute timeout is to start anew with the rotation
 
 
+def holds_nothing(data: Mapping[str, Any]) -> bool:
+    """Whether nobody would miss *data*: empty lists, objects and texts, as a reader's default leaves them."""
+    return not any(value or isinstance(value, int | float) for value in data.values())
+
+
 def decide(loaded: OpenSession | None, change: Change, *, headers_sent: bool) -> Pending:
     """What *change* still needs, made by a request on the session that it *loaded*; None: it had none."""
     if loaded is None or change.is_invalidated:
         if change.data and not headers_sent:
             return Pending.CREATE
-        if change.data and not change.is_invalidated:
+        if not holds_nothing(change.data) and not change.is_invalidated:
             return Pending.LOST
         is_asked = change.is_invalidated or change.is_forced or change.is_rotated
         return Pending.DELETE if is_asked else Pending.NOTHING

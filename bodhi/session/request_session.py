@@ -19,7 +19,7 @@ from bodhi.session.cookie import claims_https
 from bodhi.session.errors import SessionGone, SessionNotSaved, SessionUnavailable
 from bodhi.session.handles import parse_session_id
 from bodhi.session.manager import SessionManager
-from bodhi.session.pending import Change, Pending, decide
+from bodhi.session.pending import Change, Pending, decide, holds_nothing
 from bodhi.session.records import Device, SessionRecord
 from bodhi.session.responses import SessionGoneResponse, SessionUnavailableResponse, vary_by_cookie
 from bodhi.session.session import Session
@@ -103,7 +103,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
         if self._is_found:
             return self._found
         self.is_used = True
-        session_id = self._manager.cookie.read(self._headers.getall(hdrs.COOKIE, ()))
+        session_id = self._manager.read_cookie(self._headers.getall(hdrs.COOKIE, ()))
         try:
             found = await self._manager.find(session_id) if session_id is not None else None
         except SessionUnavailable as error:
@@ -141,7 +141,9 @@ class RequestSession(aiohttp_session.AbstractStorage):
     def lose(self, reason: str) -> None:
         """Drop what was not saved, and log it loudly."""
         session = self.session
-        if session is not None and not session.is_dropped and session.is_changed:
+        if session is None or session.is_dropped or (session.new and holds_nothing(session)):
+            return
+        if session.is_changed:
             self._manager.counters.lost_changes += 1
             log.warning("a change of session %s is lost: %s", session.identity or "(new)", reason)
             session.is_dropped = True  # nothing later may keep half of it

@@ -23,6 +23,15 @@ def loaded(data):
 TABLE = {
     "nobody stored anything": (None, {}, "", Pending.NOTHING, Pending.NOTHING),
     "something is stored for the first time": (None, CART, "", Pending.CREATE, Pending.LOST),
+    "an empty list and an empty text are stored for the first time": (
+        None,
+        {"flash": [], "next": "", "cart": {}, "who": None},
+        "",
+        Pending.CREATE,
+        Pending.NOTHING,
+    ),
+    "a number is stored for the first time": (None, {"visits": 0}, "", Pending.CREATE, Pending.LOST),
+    "a choice is stored for the first time": (None, {"newsletter": False}, "", Pending.CREATE, Pending.LOST),
     "a login without a session before": (None, ALICE, "", Pending.CREATE, Pending.LOST),
     "an empty one gets a max_age": (None, {}, "has_new_max_age", Pending.NOTHING, Pending.NOTHING),
     "an empty one is to be saved": (None, {}, "is_forced", Pending.DELETE, Pending.DELETE),

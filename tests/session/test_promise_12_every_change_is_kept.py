@@ -3,9 +3,10 @@
 import asyncio
 import itertools
 import logging
+from contextlib import suppress
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientError, web
 from aiohttp_session import new_session
 
 from bodhi.session import SessionDataError, SessionNotSaved, get_session, setup
@@ -601,6 +602,45 @@ async def test_a_late_change_of_a_stored_session_is_kept(answer, serve, service)
 
     assert {"a": 1, "b": 2, "late": True} == (await service.load(cookie)).data
     assert 0 == service.counters.lost_changes
+
+
+READERS = {
+    "get": lambda session: session.get("flash", []),
+    "pop": lambda session: session.pop("flash", []),
+    "setdefault": lambda session: session.setdefault("flash", []),
+    "take all": lambda session: session.update(flash=[]),
+    "put and take": lambda session: (session.setdefault("flash", ["hello"]), session.pop("flash")),
+}
+
+
+@pytest.mark.parametrize("answer", [_stream, _websocket])
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+@pytest.mark.parametrize("fails", [False, True])
+async def test_who_only_reads_a_flash_message_loses_nothing(answer, read, fails, serve, service, caplog):
+    """An anonymous websocket that finds no message is no warning, whether its handler ends or fails."""
+    kind = "websocket" if answer is _websocket else "stream"
+    ended = asyncio.Event()
+
+    def after(session):
+        read(session)
+        if fails:
+            raise ConnectionResetError
+
+    @web.middleware
+    async def around(request, handler):
+        try:
+            return await handler(request)
+        finally:
+            ended.set()
+
+    client = await serve(service, around=[around], page=_streaming(before=len, after=after, kind=kind))
+
+    with suppress(ClientError):
+        await _get(client, "/page", answer)
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await ended.wait()
+
+    assert 0 == _lost(service, caplog)
 
 
 async def _until(is_true):
