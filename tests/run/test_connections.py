@@ -303,6 +303,35 @@ async def test_a_handler_may_take_longer_than_a_request(run_app, open_to, length
     await answered(reader)
 
 
+async def test_connection_whose_response_is_still_being_sent_is_not_closed(run_app, open_to):
+    """Its handler is done, and the client has not read the response yet; once it has, the connection may go."""
+    part, served = b"x" * 32_768, []  # less than what makes a handler wait for its client
+
+    async def download(request):
+        served.append(request)
+        return web.Response(body=part)
+
+    runner, port = await run_app(web.get("/download", download))
+    reader, writer = await open_to(port, b"")
+    await until(lambda: runner.server.connections)
+    (connection,) = runner.server.connections
+    asked = 0
+    while not (connection.is_idle and connection.transport.get_write_buffer_size()):
+        writer.write(WHOLE.replace(b"/ping", b"/download"))
+        asked += 1
+        await until(lambda: connection.is_idle and len(served) == asked)  # noqa: B023 - called before it changes
+
+    runner.server.make_room("a test")
+
+    for _ in range(asked):
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert part == await reader.readexactly(len(part))
+    await until(lambda: not connection.transport.get_write_buffer_size())
+    runner.server.make_room("a test")
+    assert await closed(reader)
+
+
 async def test_idle_connections_go_first(run_app, caplog, open_to):
     """Kept-alive ones, then half requests; never a request that is answered, or a websocket."""
     release, under_way = asyncio.Event(), asyncio.Semaphore(0)
