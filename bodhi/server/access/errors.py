@@ -20,6 +20,8 @@ class ApiError(BodhiError):
     status: int
     code: str = ""
     type: ClassVar[str | None] = None  # of the envelope; None: as the status says
+    title: ClassVar[str | None] = None  # of its page; None: as the status says
+    leads_to_login: ClassVar[bool | None] = None  # whether its page does; None: as the status says
 
     def __init__(self, message: str | None = None, *, status: int | None = None, **param: str) -> None:
         """*param* are details for the client, by name; *status* and *message* replace those of the class."""
@@ -62,6 +64,8 @@ class NoRole(ApiError):
 
     status = 401
     code = "auth_error-missing_roles"
+    title = "Not allowed"  # a 401 to programs, but of somebody who is logged in
+    leads_to_login = False
 
 
 class TokenInactive(ApiError):
@@ -105,6 +109,7 @@ class RecentLoginRequired(ApiError):
 
     status = 403
     code = "auth_error-recent_login_required"
+    title = "Sign in again to continue"
 
 
 class ProviderUnavailable(ApiError):

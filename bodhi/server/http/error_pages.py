@@ -3,16 +3,14 @@
 So does whoever is kept out of an application behind a proxy, where the proxy asks for that.
 """
 
-import json
-from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import hdrs, web
 from yarl import URL
 
-from bodhi.server.access.errors import NoRole, RecentLoginRequired
+from bodhi.server.access.errors import ApiError, RecentLoginRequired
 from bodhi.server.http.context import LOGIN_FAULT
-from bodhi.server.http.errors import SHOW_ERROR
+from bodhi.server.http.errors import ERROR, SHOW_ERROR, status_error
 from bodhi.server.http.forms import is_partial
 from bodhi.server.http.hosts import origin_for
 from bodhi.server.http.paths import CALLBACK_PATH, LOGIN_PATH
@@ -34,9 +32,6 @@ TITLES = {
     503: "Not available just now",
 }
 TITLE_OF_FAILURE = "Something went wrong"
-TITLES_BY_CODE = {RecentLoginRequired.code: "Sign in again to continue"}
-# A 401 to programs, but of somebody who is logged in; a 409 that is about no decision of theirs.
-_TITLED_AS = {NoRole.code: 403, "login_error-access_changed": 400}
 # Errors are shown as to somebody unknown: who it is may be what could not be found out.
 _NOBODY: dict[str, Any] = {"here": None, "person": None, "navigation": []}
 # The refusal is for a person, to whose browser a proxy hands the answer on.
@@ -55,12 +50,12 @@ async def show_error(request: web.Request, answer: web.Response) -> None:
     if request.get(SHOWS_REFUSAL):
         _show_elsewhere(answer, origin_for(request))
         return
-    error = json.loads(answer.text or "{}").get("error", {})
+    error = answer.get(ERROR) or status_error(answer.status)
     target, sign_in_url = _way_on(request) if answer.status == 401 else None, None
     if target is not None:
         answer.text = render("arrival.html", target=target, **_NOBODY)
     else:
-        sign_in_url = _sign_in_again(request, str(error.get("code", "")))
+        sign_in_url = _sign_in_again(request, error)
         answer.text = _problem(request, answer.status, error, sign_in_url)
     answer.content_type = "text/html"
     # The form leads on to the provider, where one is to sign in again.
@@ -88,27 +83,24 @@ def _way_on(request: web.Request) -> str | None:
     return same_site_bounce_target(request, **{name: value for name, value in request.query.items() if name == "id"})
 
 
-def _sign_in_again(request: web.Request, code: str) -> str | None:
+def _sign_in_again(request: web.Request, error: ApiError) -> str | None:
     """Where the form of the page leads that signs somebody in again who has a session; None where that is no help."""
     if LOGIN_FAULT in request:  # their tokens are not refreshed
         return _login_for(request)
-    if code == RecentLoginRequired.code and request.path != CALLBACK_PATH:
+    if isinstance(error, RecentLoginRequired) and request.path != CALLBACK_PATH:
         return _login_for(request, is_recent=True)
     return None
 
 
-def _problem(request: web.Request, status: int, error: Mapping[str, Any], sign_in_url: str | None) -> str:
-    code = str(error.get("code", ""))
+def _problem(request: web.Request, status: int, error: ApiError, sign_in_url: str | None) -> str:
     is_failure = status >= 500
-    status = _TITLED_AS.get(code, status)
-    needs_login = code.startswith("login_error-") or status == 401
-    title = TITLES.get(status, TITLE_OF_FAILURE if is_failure else TITLES[400])
+    leads_to_login = status == 401 if error.leads_to_login is None else error.leads_to_login
     return render(
         "_problem.html" if is_partial(request) else "error.html",
-        title=TITLES_BY_CODE.get(code, title),
-        message=str(error.get("message", "")),
+        title=error.title or TITLES.get(status, TITLE_OF_FAILURE if is_failure else TITLES[400]),
+        message=error.message,
         reference=current_id() if is_failure else None,
-        back=("Log in", _login_for(request)) if needs_login else ("Go to the start", "/ui"),
+        back=("Log in", _login_for(request)) if leads_to_login else ("Go to the start", "/ui"),
         sign_in_url=sign_in_url,
         # Signing out works without the tokens, and leads out of it as well.
         sign_out_helps=LOGIN_FAULT in request,

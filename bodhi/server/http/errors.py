@@ -72,6 +72,9 @@ _STATUSES = {
 # Makes a page of an error's envelope, for those who read pages.
 SHOW_ERROR: "web.AppKey[Callable[[web.Request, web.Response], Awaitable[None]]]" = web.AppKey("SHOW_ERROR")
 
+# What the envelope in a response says.
+ERROR = web.ResponseKey("ERROR", ApiError)
+
 # How many requests were refused, by the code of the error.
 REFUSALS: web.AppKey[dict[str, int]] = web.AppKey("REFUSALS", dict)
 
@@ -117,7 +120,7 @@ def error_response(error: ApiError | type[ApiError]) -> web.Response:
 
 def status_response(status: int) -> web.Response:
     """The envelope of an error that is known by its status alone."""
-    return _fill(web.Response(status=status), _status_error(status))
+    return _fill(web.Response(status=status), status_error(status))
 
 
 def with_envelope(answer: web.HTTPException) -> web.HTTPException:
@@ -131,7 +134,7 @@ def with_envelope(answer: web.HTTPException) -> web.HTTPException:
         return _fill(answer, SessionStoreUnavailable())
     if isinstance(answer, SessionGone):
         return _fill(answer, SessionEnded())
-    return _fill(answer, _status_error(answer.status))
+    return _fill(answer, status_error(answer.status))
 
 
 @web.middleware
@@ -221,7 +224,8 @@ def _error_response(error: ApiError | DatabaseUnavailable, request: web.Request)
     return ErrorResponse(seen, presented_bearer=given[:6].lower() == "bearer")
 
 
-def _status_error(status: int) -> ApiError:
+def status_error(status: int) -> ApiError:
+    """The error that is known by its status alone."""
     known = STATUS_ERRORS.get(status)
     if known is not None:
         return known()
@@ -237,6 +241,7 @@ def _fill(response: Answer, error: ApiError) -> Answer:
     body: dict[str, object] = {"message": error.message, "type": kind, "code": error.code}
     if error.param:
         body["param"] = error.param
+    response[ERROR] = error
     response.set_status(response.status)  # without a reason of its own, which may be foreign text
     response.headers.pop(hdrs.CONTENT_LENGTH, None)
     response.body = json.dumps({"error": body}, ensure_ascii=False).encode()

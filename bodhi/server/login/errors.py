@@ -10,14 +10,20 @@ class InvalidLogoutToken(ApiError):
     code = "auth_error-invalid_logout_token"
 
 
-class LoginNotConfigured(ApiError):
+class LoginError(ApiError):
+    """A login was not completed."""
+
+    leads_to_login = True
+
+
+class LoginNotConfigured(LoginError):
     """This server is not registered at an identity provider."""
 
     status = 500
     code = "login_error-app_instance_not_found"
 
 
-class LoginNotSetUp(ApiError):
+class LoginNotSetUp(LoginError):
     """This server is not set up yet."""
 
     status = 500
@@ -25,63 +31,64 @@ class LoginNotSetUp(ApiError):
     type = "invalid_app_state"
 
 
-class LoginNotStarted(ApiError):
+class LoginNotStarted(LoginError):
     """No login was begun in this browser, or it took too long. Begin again."""
 
     status = 400
     code = "login_error-session_info_not_found"
 
 
-class LoginFailed(ApiError):
+class LoginFailed(LoginError):
     """The identity provider did not log you in. Begin again."""
 
     status = 400
     code = "login_error-o_auth_error"
 
 
-class MissingState(ApiError):
+class MissingState(LoginError):
     """The answer of the identity provider lacks its state. Begin again."""
 
     status = 400
     code = "login_error-missing_state"
 
 
-class StateMismatch(ApiError):
+class StateMismatch(LoginError):
     """The answer belongs to another login. Begin again."""
 
     status = 400
     code = "login_error-state_digest_mismatch"
 
 
-class MissingCode(ApiError):
+class MissingCode(LoginError):
     """The answer of the identity provider lacks its code. Begin again."""
 
     status = 400
     code = "login_error-missing_code"
 
 
-class InvalidCallbackUrl(ApiError):
+class InvalidCallbackUrl(LoginError):
     """The address to return to is not readable."""
 
     status = 500
     code = "login_error-parse_error"
 
 
-class AccessChanged(ApiError):
+class AccessChanged(LoginError):
     """Your access was changed while you logged in. Log in again."""
 
     status = 409
     code = "login_error-access_changed"
+    title = "That did not work"  # a 409 that is about no decision of theirs
 
 
-class OtherUserSignedIn(ApiError):
+class OtherUserSignedIn(LoginError):
     """Somebody else is logged in with this browser. Log out first, then log in again."""
 
     status = 409
     code = "login_error-other_user"
 
 
-class LogoutFailed(ApiError):
+class LogoutFailed(LoginError):
     """The session could not be ended, since its database does not answer. Try again in a moment."""
 
     status = 503
