@@ -27,9 +27,6 @@ Call = Coroutine[Any, Any, Answer]
 class SpanLike(Protocol):
     """The part of a span that bodhi uses."""
 
-    def update_name(self, name: str) -> None:
-        """Rename the span."""
-
     def set_attribute(self, key: str, value: str | int) -> None:
         """Set an attribute."""
 
@@ -85,13 +82,13 @@ if IS_INSTALLED:
 
     _tracer = _FindTracer()
 
-    def request_span(headers: Mapping[str, str], method: str) -> Spanning:
-        """Return a span around a request, in the trace of its *headers*; rename it to the route later."""
+    def request_span(headers: Mapping[str, str], method: str, route: str) -> Spanning | None:
+        """Return a span around a request, in the trace of its *headers*; None if spans go nowhere."""
         tracer = _tracer()
         if tracer is None:
-            return _NOTHING
-        attributes = {"http.request.method": method}
-        return _span(tracer, method, trace.SpanKind.SERVER, attributes, propagate.extract(headers))
+            return None
+        attributes = {"http.request.method": method, "http.route": route}
+        return _span(tracer, f"{method} {route}", trace.SpanKind.SERVER, attributes, propagate.extract(headers))
 
     def provider_span(what: str) -> Spanning:
         """Return a span around a call of the identity provider."""
@@ -111,9 +108,9 @@ if IS_INSTALLED:
 
 else:
 
-    def request_span(headers: Mapping[str, str], method: str) -> Spanning:
+    def request_span(headers: Mapping[str, str], method: str, route: str) -> Spanning | None:
         """Nothing."""
-        return _NOTHING
+        return None
 
     def provider_span(what: str) -> Spanning:
         """Nothing."""

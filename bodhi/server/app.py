@@ -21,7 +21,7 @@ from bodhi.server.http import error_pages, headers, instrumentation, lifecycle, 
 from bodhi.server.http.access_log import LOGGER, AccessLog
 from bodhi.server.http.canonical import canonical_filter
 from bodhi.server.http.cross_site import cross_site_filter
-from bodhi.server.http.errors import OUTAGES, api_error_middleware, error_middleware
+from bodhi.server.http.errors import OUTAGES, error_middleware
 from bodhi.server.http.forwarded import client_of, forwarded_filter
 from bodhi.server.http.hosts import PUBLIC_URL, host_filter
 from bodhi.server.http.openapi_route import DESCRIPTION, Description
@@ -103,7 +103,6 @@ def _add_middlewares(app: web.Application, services: Services) -> None:
     app[OUTAGES] = FailureLog(log, "application database unavailable")
     app.middlewares.extend([error_middleware, request_filter_middleware(_request_filters(app, services))])
     session.setup(app, services.sessions, client_of=client_of)
-    app.middlewares.append(api_error_middleware)
     headers.setup(app, is_https=services.settings.public_scheme == "https")
     lifecycle.setup(app)
 

@@ -5,12 +5,14 @@ from collections.abc import Iterable
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from bodhi.server.access.errors import RecentLoginRequired
+from bodhi.database import DatabaseUnavailable
+from bodhi.server.access.errors import ApiError, RecentLoginRequired
 from bodhi.server.access.gate import Gate
 from bodhi.server.access.principal import ANONYMOUS, AuthContext
 from bodhi.server.access.recent_login import RECENT_LOGIN
 from bodhi.server.authentication.authenticator import AUTHENTICATOR
 from bodhi.server.http.context import CONTEXT
+from bodhi.server.http.errors import refusal
 from bodhi.server.http.input import BODY, PARAMETERS, QUERY, read_body, read_form, read_parameters, read_query
 from bodhi.server.http.operations import Access, Operation
 from bodhi.server.http.paths import LOGIN_PATH
@@ -18,30 +20,41 @@ from bodhi.server.http.return_to import with_return
 
 
 def guarded(operation: Operation) -> Handler:
-    """The operation's handler behind its gate and its checks, in this order."""
+    """The operation's handler behind its gate and its checks, in this order.
+
+    What is refused becomes a response here, inside of the session: what was changed before is kept, as with any other.
+    """
     access, handler = operation.access, operation.handler
-    has_parameters = "{" in operation.path
+    takes_input = operation.takes_input
 
     async def guard(request: web.Request) -> web.StreamResponse:
-        if isinstance(access, Gate):
-            context = await request.app[AUTHENTICATOR].strict(request)
-            _check(request, access, context)
-        elif access is Access.OPTIONAL:
-            context = await request.app[AUTHENTICATOR].optional(request)
-        else:
-            context = ANONYMOUS
-        request[CONTEXT] = context
-        if has_parameters:
-            request[PARAMETERS] = read_parameters(request, operation.parameters)
-        if operation.query is not None:
-            request[QUERY] = read_query(request, operation.query)
-        if operation.body is not None:
-            request[BODY] = await read_body(request, operation.body)
-        elif operation.form is not None:
-            request[BODY] = await read_form(request, operation.form)
-        return await handler(request)
+        try:
+            if isinstance(access, Gate):
+                context = await request.app[AUTHENTICATOR].strict(request)
+                _check(request, access, context)
+            elif access is Access.OPTIONAL:
+                context = await request.app[AUTHENTICATOR].optional(request)
+            else:
+                context = ANONYMOUS
+            request[CONTEXT] = context
+            if takes_input:
+                await _read_input(request, operation)
+            return await handler(request)
+        except (ApiError, DatabaseUnavailable) as error:
+            raise refusal(error, request) from error
 
     return guard
+
+
+async def _read_input(request: web.Request, operation: Operation) -> None:
+    if "{" in operation.path:
+        request[PARAMETERS] = read_parameters(request, operation.parameters)
+    if operation.query is not None:
+        request[QUERY] = read_query(request, operation.query)
+    if operation.body is not None:
+        request[BODY] = await read_body(request, operation.body)
+    elif operation.form is not None:
+        request[BODY] = await read_form(request, operation.form)
 
 
 def _check(request: web.Request, gate: Gate, context: AuthContext) -> None:
@@ -55,8 +68,8 @@ def routes_of(operations: Iterable[Operation]) -> list[web.RouteDef]:
     routes = []
     for operation in operations:
         # aiohttp's `get` serves HEAD as well, its `route` the one method.
-        # Around a public operation that takes nothing there is nothing to guard.
-        is_guarded = operation.access is not Access.PUBLIC or operation.takes_input
+        # Around a public operation that takes nothing and refuses nothing there is nothing to guard.
+        is_guarded = operation.access is not Access.PUBLIC or operation.takes_input or bool(operation.errors)
         handler = guarded(operation) if is_guarded else operation.handler
         if operation.method == "GET":
             routes.append(web.get(operation.path, handler))

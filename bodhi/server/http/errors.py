@@ -161,16 +161,16 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
     return response
 
 
-@web.middleware
-async def api_error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turns refusals into answers; belongs inside of the session, which drops what a handler changed before it failed.
-
-    A refusal is an answer like 409 is, and what was changed before it is kept.
-    """
-    try:
-        return await handler(request)
-    except (ApiError, DatabaseUnavailable) as error:
-        raise _error_response(error, request) from error
+def refusal(error: ApiError | DatabaseUnavailable, request: web.Request) -> ErrorResponse:
+    """What says *error* to the client, and counts it."""
+    seen = api_error_of(error)
+    assert seen is not None  # by its type
+    if (refusals := request.app.get(REFUSALS)) is not None:
+        refusals[seen.code] = refusals.get(seen.code, 0) + 1
+    if isinstance(seen, DatabaseUnavailableError) and (outages := request.app.get(OUTAGES)) is not None:
+        outages.note((error.__cause__ or error) if isinstance(error, ApiError) else error)
+    given = request.headers.get(hdrs.AUTHORIZATION, "")
+    return ErrorResponse(seen, presented_bearer=given[:6].lower() == "bearer")
 
 
 async def _show(request: web.Request, answer: web.StreamResponse) -> None:
@@ -185,7 +185,7 @@ def _answer_to(error: Exception, request: web.Request) -> web.Response:
         # aiohttp would write the head of a second answer into the body of the first one.
         raise ResponseCutShort from error
     if isinstance(error, ApiError | DatabaseUnavailable):
-        return _error_response(error, request)
+        return refusal(error, request)
     if isinstance(error, web.HTTPMethodNotAllowed) and request.method == hdrs.METH_OPTIONS:
         return preflight_response(error)
     if isinstance(error, web.HTTPException):
@@ -211,17 +211,6 @@ def _session_answer(error: Exception, request: web.Request) -> web.Response | No
         log.warning("%s %s is not possible: %s", request.method, request.rel_url.raw_path, error)
         return status_response(501)
     return None
-
-
-def _error_response(error: ApiError | DatabaseUnavailable, request: web.Request) -> ErrorResponse:
-    seen = api_error_of(error)
-    assert seen is not None  # by its type
-    if (refusals := request.app.get(REFUSALS)) is not None:
-        refusals[seen.code] = refusals.get(seen.code, 0) + 1
-    if isinstance(seen, DatabaseUnavailableError) and (outages := request.app.get(OUTAGES)) is not None:
-        outages.note((error.__cause__ or error) if isinstance(error, ApiError) else error)
-    given = request.headers.get(hdrs.AUTHORIZATION, "")
-    return ErrorResponse(seen, presented_bearer=given[:6].lower() == "bearer")
 
 
 def status_error(status: int) -> ApiError:

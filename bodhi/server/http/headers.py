@@ -6,6 +6,7 @@ Source: OWASP ASVS 5.0, section 3.4; OWASP HTTP Security Response Headers Cheat 
 from collections.abc import Mapping
 
 from aiohttp import hdrs, web
+from multidict import istr
 
 from bodhi.server.http.request_id import HEADER, current_id
 
@@ -34,9 +35,9 @@ DEFAULT_HEADERS: web.AppKey[Mapping[str, str]] = web.AppKey("DEFAULT_HEADERS")
 
 def setup(app: web.Application, *, is_https: bool) -> None:
     """Give every answer of *app* the headers; *is_https* speaks of the URL that browsers see."""
-    defaults = dict(DEFAULTS)
-    if is_https:
-        defaults["Strict-Transport-Security"] = f"max-age={HSTS_SECONDS}; includeSubDomains"
+    hsts = {"Strict-Transport-Security": f"max-age={HSTS_SECONDS}; includeSubDomains"} if is_https else {}
+    # Names that know their lower case: for others it is looked for in each response.
+    defaults: Mapping[str, str] = {istr(name): value for name, value in {**DEFAULTS, **hsts}.items()}
     app[DEFAULT_HEADERS] = defaults
 
     async def before_headers(_: web.Request, response: web.StreamResponse) -> None:

@@ -20,8 +20,6 @@ def setup(app: web.Application, times: RequestTimes) -> None:
     They log the id, and their time counts.
     """
     app.middlewares.append(time_middleware(times))
-    if telemetry.IS_INSTALLED:
-        app.middlewares.append(span_middleware)
 
 
 def time_middleware(times: RequestTimes) -> Middleware:
@@ -31,9 +29,11 @@ def time_middleware(times: RequestTimes) -> Middleware:
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         began = perf_counter()
         status = "cut"  # by the client, or by the end of the server
+        method, route = labels_of(request)
         assign_id(request)
         try:
-            response = await handler(request)
+            span = telemetry.request_span(request.headers, method, route)
+            response = await (handler(request) if span is None else _in_span(span, request, handler))
             status = f"{response.status // 100}xx"
             return response
         except web.HTTPException as answer:
@@ -43,27 +43,20 @@ def time_middleware(times: RequestTimes) -> Middleware:
             status = "5xx"
             raise
         finally:
-            method, route = labels_of(request)
             times.observe(route, method, status, perf_counter() - began)
 
     return middleware
 
 
-@web.middleware
-async def span_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Gives every request a span with its method, its route's template and its status."""
-    method, route = labels_of(request)
-    with telemetry.request_span(request.headers, method) as span:
-        if span is None:
-            return await handler(request)
-        span.update_name(f"{method} {route}")
-        span.set_attribute("http.route", route)
+async def _in_span(span: telemetry.Spanning, request: web.Request, handler: Handler) -> web.StreamResponse:
+    with span as current:
+        assert current is not None
         try:
             response = await handler(request)
         except web.HTTPException as answer:
-            span.set_attribute("http.response.status_code", answer.status)
+            current.set_attribute("http.response.status_code", answer.status)
             raise
-        span.set_attribute("http.response.status_code", response.status)
+        current.set_attribute("http.response.status_code", response.status)
         return response
 
 

@@ -4,10 +4,11 @@ import random
 import re
 
 from aiohttp import web
+from multidict import istr
 
 from bodhi.logs import REQUEST_ID
 
-HEADER = "X-Request-ID"
+HEADER = istr("X-Request-ID")
 
 _WELL_FORMED = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 

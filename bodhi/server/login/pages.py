@@ -20,7 +20,7 @@ from bodhi.server.http.resume_after_login import opener_headers, pending_review
 from bodhi.server.http.return_to import RECENT, is_recent_requested, requested_page, with_return
 from bodhi.server.http.same_site_bounce import same_site_bounce_target
 from bodhi.server.login.api import LOGIN, begin_login, end_login, finish_login
-from bodhi.server.login.errors import OtherUserSignedIn
+from bodhi.server.login.errors import LogoutFailed, OtherUserSignedIn
 from bodhi.session import SessionGone
 
 LOGOUT_PATH = "/ui/logout"
@@ -122,5 +122,5 @@ OPERATIONS = (
     Operation(
         "POST", CALLBACK_PATH, complete_login, OPTIONAL, "Complete a login", form=ProviderAnswer, in_document=False
     ),
-    Operation("POST", LOGOUT_PATH, log_out, PUBLIC, "Log out", in_document=False),
+    Operation("POST", LOGOUT_PATH, log_out, PUBLIC, "Log out", errors=(LogoutFailed,), in_document=False),
 )

@@ -9,32 +9,37 @@ from bodhi import session
 from bodhi.database import DatabaseUnavailable
 from bodhi.logs import FailureLog
 from bodhi.server.access.errors import api_errors
-from bodhi.server.http.errors import OUTAGES, api_error_middleware, error_middleware
+from bodhi.server.authentication.guard import guarded
+from bodhi.server.http.errors import OUTAGES, error_middleware
+from bodhi.server.http.operations import PUBLIC, Operation
 from bodhi.session import DefaultSessionService
 
 KEY = "a key for tests, of at least thirty-two characters"
 ERRORS = [error for error in api_errors() if error.__module__.startswith("bodhi.")]
 BY_CODE = {error.code: error for error in ERRORS}
-INSIDE = [error_middleware, api_error_middleware]
-OUTSIDE = [error_middleware]
 
 
-def refusing(refusal, middlewares=OUTSIDE):
+def behind_guard(handler):
+    """*handler* as a public operation has it."""
+    return guarded(Operation("GET", "/", handler, PUBLIC, "refuses"))
+
+
+def refusing(refusal, place=lambda handler: handler):
     """An application whose only route refuses."""
 
     async def handler(_):
         raise refusal
 
-    app = web.Application(middlewares=middlewares)
-    app.router.add_get("/", handler)
+    app = web.Application(middlewares=[error_middleware])
+    app.router.add_get("/", place(handler))
     return app
 
 
-@pytest.mark.parametrize("middlewares", [OUTSIDE, INSIDE], ids=["outside", "inside"])
+@pytest.mark.parametrize("place", [lambda handler: handler, behind_guard], ids=["outside", "inside"])
 @pytest.mark.parametrize("raised", ERRORS, ids=lambda error: f"{error.code}-{error.status}")
-async def test_error_has_the_status_and_message_of_its_class(aiohttp_client, raised, middlewares):
+async def test_error_has_the_status_and_message_of_its_class(aiohttp_client, raised, place):
     """Wherever it was raised."""
-    client = await aiohttp_client(refusing(raised(), middlewares))
+    client = await aiohttp_client(refusing(raised(), place))
 
     response = await client.get("/")
     error = (await response.json())["error"]
@@ -103,9 +108,9 @@ async def test_the_cause_of_a_database_outage_is_logged_once(inside, aiohttp_cli
     async def handler(request):
         raise errors[int(request.query["error"])]
 
-    app = web.Application(middlewares=INSIDE if inside else OUTSIDE)
+    app = web.Application(middlewares=[error_middleware])
     app[OUTAGES] = FailureLog(logging.getLogger("bodhi.test"), "application database unavailable")
-    app.router.add_get("/", handler)
+    app.router.add_get("/", behind_guard(handler) if inside else handler)
     client = await aiohttp_client(app)
 
     for error in [0, 1] * 10:
@@ -129,8 +134,7 @@ async def test_refusal_keeps_what_changed_in_the_session(aiohttp_client, sqlite_
 
     app = web.Application(middlewares=[error_middleware])
     session.setup(app, DefaultSessionService.from_url(sqlite_url, keys=[KEY]))
-    app.middlewares.append(api_error_middleware)
-    app.router.add_get("/", handler)
+    app.router.add_get("/", behind_guard(handler))
     client = await aiohttp_client(app)
 
     assert [400, 503, 400] == [(await client.get("/")).status for _ in range(3)]
