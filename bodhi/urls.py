@@ -2,14 +2,13 @@
 
 import ipaddress
 import re
-from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from bodhi.errors import ConfigurationError
 from bodhi.options import refusal
 from bodhi.postgres_urls import may_hold_password, read_postgres_url, split_authority
+from bodhi.sqlite_urls import SQLITE_FORMS, check_sqlite_url, names_somebody
 
-SQLITE_FORMS = "write sqlite:relative.db, sqlite:/absolute/path, sqlite:///absolute/path or sqlite::memory:"
 MASK = "***"
 # Parameters whose values are not masked; any other may be a password under a misspelt name.
 _SHOWN = re.compile(
@@ -35,12 +34,6 @@ def dialect_of(url: str) -> str:
     return "postgres" if is_postgres(url) else "sqlite"
 
 
-def sqlite_path(url: str) -> str:
-    """Return the file named by a ``sqlite:`` URL, or ``:memory:``."""
-    path = unquote(url.partition(":")[2])
-    return path.removeprefix("//")
-
-
 def is_postgres(url: str) -> bool:
     """Whether *url* names a PostgreSQL database."""
     return scheme_of(url) in {"postgres", "postgresql"}
@@ -62,12 +55,6 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def sqlite_url(path: Path) -> str:
-    """Return the URL of the SQLite database in the file *path*."""
-    # Drivers decode percent escapes, and a ? or # would end the path.
-    return "sqlite:" + re.sub("[%?#]", lambda match: quote(match[0]), str(path))
-
-
 def scheme_of(url: str) -> str:
     """Return the scheme of *url* in lower case."""
     return url.partition(":")[0].lower()
@@ -79,7 +66,7 @@ def check_database_url(url: str) -> None:
     The message says what is wrong and repeats no part of the URL.
     """
     if scheme_of(url) == "sqlite":
-        _check_sqlite(url.partition(":")[2])
+        check_sqlite_url(url)
     elif is_postgres(url):
         read_postgres_url(url)
     else:
@@ -94,7 +81,7 @@ def mask_url(url: str) -> str:
     scheme, slashes, rest = url.partition("://")
     if slashes and scheme_of(url) in {"http", "https"} and not re.search("[@?#]", rest):
         return url  # nowhere in it could a password be
-    if scheme_of(url) == "sqlite" and not _names_somebody(url):
+    if scheme_of(url) == "sqlite" and not names_somebody(url):
         return _mask_fragment(_mask_parameters(url))
     authority, path_and_query = split_authority(rest)
     credentials, at, hosts = authority.rpartition("@")
@@ -135,22 +122,3 @@ def _mask_parameter(parameter: str) -> str:
 def _mask_fragment(text: str) -> str:
     before, mark, fragment = text.partition("#")
     return before + mark + (MASK if fragment else "")
-
-
-def _names_somebody(url: str) -> bool:
-    """Whether a ``sqlite:`` URL has a host, or something like ``user:password@`` in place of a folder."""
-    # Decoded, as the name of the file would be shown.
-    return re.match("sqlite:(?://[^/]|/{0,3}[^/?#]*:[^/?#]*@)", unquote(url), re.IGNORECASE) is not None
-
-
-def _check_sqlite(rest: str) -> None:
-    if rest == ":memory:":
-        return
-    if ":memory:" in rest:
-        raise ValueError(f"does not name a database in memory; {SQLITE_FORMS}")
-    if _names_somebody(f"sqlite:{rest}"):
-        raise ValueError(f"names a host or user, which SQLite has none of; {SQLITE_FORMS}")
-    if re.search("[?#]", rest):
-        raise ValueError(f"has parameters, of which SQLite URLs take none; {SQLITE_FORMS}")
-    if rest.strip("/") == "" or rest.endswith("/") or "\0" in unquote(rest):
-        raise ValueError(f"names no file; {SQLITE_FORMS}")

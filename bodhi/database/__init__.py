@@ -14,7 +14,8 @@ from bodhi.database.errors import (
 from bodhi.database.protocol import Database, Executor, Row
 from bodhi.database.schema import Schema, SchemaStatus
 from bodhi.errors import ConfigurationError
-from bodhi.urls import BadDatabaseUrl, dialect_of, mask_url, sqlite_path
+from bodhi.sqlite_urls import sqlite_path
+from bodhi.urls import BadDatabaseUrl, dialect_of, mask_url
 
 __all__ = [
     "BadDatabaseUrl",

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from bodhi.settings import kinds, names
 from bodhi.settings.setting import Derived, Setting, Source
-from bodhi.urls import mask_url, sqlite_url
+from bodhi.sqlite_urls import sqlite_url
+from bodhi.urls import mask_url
 
 
 def _session_database(values: Mapping[str, Any]) -> str:

@@ -183,7 +183,7 @@ def database_url() -> SettingType[str]:
 
     return SettingType(
         parse,
-        "sqlite:relative.db, sqlite:/absolute/path, sqlite:///absolute/path, sqlite::memory:,"
+        "sqlite:relative.db, sqlite:/absolute/path, sqlite:///absolute/path, sqlite:~/path, sqlite::memory:,"
         " postgres://… or postgresql://…",
     )
 

@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import pytest
 
 from bodhi.database import BadDatabaseUrl, dialect_of, mask_url, open_database, sqlite_path
+from bodhi.sqlite_urls import sqlite_url
 
 
 @pytest.mark.parametrize(
@@ -14,11 +17,39 @@ from bodhi.database import BadDatabaseUrl, dialect_of, mask_url, open_database, 
         ("sqlite:/with%20space/100%25.db", "/with space/100%.db"),
         ("sqlite:/with space.db", "/with space.db"),
         ("sqlite::memory:", ":memory:"),
+        ("sqlite:%7E/session.db", "~/session.db"),
+        ("sqlite:/srv/%24HOME/session.db", "/srv/$HOME/session.db"),
+        ("sqlite:%20session.db%0A", " session.db\n"),
+        ("sqlite:~session.db", "~session.db"),
+        ("sqlite:/srv/a~/$1.db~", "/srv/a~/$1.db~"),
     ],
 )
 def test_a_sqlite_url_names_a_file(url, path):
     """Relative, absolute in both ways of writing it, percent-encoded, or in memory."""
     assert ("sqlite", path) == (dialect_of(url), sqlite_path(url))
+
+
+@pytest.mark.parametrize("url", ["sqlite:~/sessions.sqlite", "SQLite:~/new%20folder/sessions.sqlite"])
+async def test_a_tilde_is_the_home_folder(url, tmp_path, monkeypatch):
+    """No folder of that name is made anywhere; a home folder that is not known is said."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+
+    async with open_database(url) as database:
+        assert database.address == f"sqlite:{tmp_path}/home/{url.partition('~/')[2].replace('%20', ' ')}"
+
+    assert ["home"] == [file.name for file in tmp_path.iterdir()]
+    monkeypatch.setattr(Path, "home", lambda: Path("~").joinpath("x"))
+    with pytest.raises(BadDatabaseUrl, match="home folder is not known"):
+        open_database(url)
+
+
+@pytest.mark.parametrize("folder", ["~", "$HOME", "a $b ~", "~you", "end \n", " 100%?#"])
+def test_the_url_of_any_file_leads_back_to_it(folder, tmp_path):
+    """Of files in $BODHI_HOME, whatever it is called."""
+    path = tmp_path / folder / "session.sqlite"
+
+    assert ("sqlite", str(path)) == (dialect_of(sqlite_url(path)), sqlite_path(sqlite_url(path)))
 
 
 @pytest.mark.parametrize("url", ["postgres://db/x", "postgresql://db/x", "PostgreSQL://db/x", "postgres://a,b/x?y=z"])
@@ -59,6 +90,18 @@ def test_another_scheme_is_refused(url, said):
         ("sqlite:///ann:hidden@host/session.db", "names a host or user"),
         ("sqlite:/session.db?mode=ro", "has parameters"),
         ("sqlite:/session.db#there", "has parameters"),
+        ("sqlite:session.db\n", "line feed"),
+        ("sqlite:/session.db\r\n", "line feed"),
+        ("sqlite:\tsession.db", "line feed"),
+        ("sqlite:/fol\nder/session.db", "line feed"),
+        ("sqlite:/session.db ", "white space"),
+        ("sqlite:$HOME/session.db", "variable"),
+        ("sqlite:///${HOME}/session.db", "variable"),
+        ("sqlite:/srv/session-$ENV.db", "variable"),
+        ("sqlite:~somebody/session.db", "has a ~"),
+        ("sqlite:///~/session.db", "has a ~"),
+        ("sqlite:data/~/session.db", "has a ~"),
+        ("sqlite:~", "has a ~"),
     ],
 )
 def test_a_sqlite_url_that_names_no_file_is_refused(url, said):

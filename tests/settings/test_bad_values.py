@@ -37,6 +37,8 @@ BAD_URLS = [
     "sqlite://session.sqlite",
     "sqlite:///:memory:",
     "sqlite:session.sqlite?mode=rwc",
+    "sqlite:$HOME/session.sqlite",
+    "sqlite:~somebody/session.sqlite",
 ]
 BAD_HTTP_URLS = [
     "login.example.org",
