@@ -1,6 +1,6 @@
-"""For tests: the kit that checks a session store (it needs pytest), a clock, and an identity provider.
+"""For tests: a conformance kit for session stores (requires pytest), a clock, and an identity provider.
 
-Each is imported when it is asked for, for a development server runs without pytest.
+They are imported on first use, because a development server runs without pytest.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ def __getattr__(name: str) -> Any:
     if name == "StoreConformance":
         import pytest
 
-        # Before the import below: only then does a failing check say what it compared.
+        # Before the import below: pytest rewrites assertions, for detailed failure messages, at import time.
         pytest.register_assert_rewrite("bodhi.testing.conformance")
 
         from bodhi.testing.conformance import StoreConformance

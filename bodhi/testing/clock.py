@@ -1,8 +1,8 @@
-"""A clock that tests move."""
+"""A clock that tests advance."""
 
 
 class Clock:
-    """The time in milliseconds since 1970; it stands still until it is moved."""
+    """Returns milliseconds since 1970, constant until advanced."""
 
     def __init__(self) -> None:
         self.now_ms = 1_800_000_000_000
@@ -11,5 +11,5 @@ class Clock:
         return self.now_ms
 
     def advance(self, milliseconds: int) -> None:
-        """Let *milliseconds* pass."""
+        """Advance the clock by *milliseconds*."""
         self.now_ms += milliseconds

@@ -1,4 +1,4 @@
-"""What every :class:`~bodhi.session.SessionStore` promises, as tests: one class of them a promise, all in one class."""
+"""The promises of every :class:`~bodhi.session.SessionStore` as tests, one base class per promise."""
 
 from bodhi.testing.conformance.capping import Capping
 from bodhi.testing.conformance.creating import Creating
@@ -30,9 +30,9 @@ class StoreConformance(
     Upkeep,
     Declaring,
 ):
-    """The kit: derive a test class from it and give it one fixture.
+    """The conformance kit. Derive a test class from it and define one fixture.
 
-    The fixture ``store_and_clock`` gives an empty store and the :class:`~bodhi.testing.Clock` that the store reads::
+    The fixture ``store_and_clock`` returns an empty store and the :class:`~bodhi.testing.Clock` that the store reads::
 
         class TestMyStore(StoreConformance):
             @pytest.fixture
@@ -41,5 +41,5 @@ class StoreConformance(
                 async with MyStore(tmp_path / "sessions", clock=clock) as store:
                     yield store, clock
 
-    Nothing here waits for time to pass; calls at once that wait for each other fail after ``DEADLINE_SECONDS``.
+    The tests never wait for time to pass. Concurrent calls that deadlock fail after ``DEADLINE_SECONDS``.
     """

@@ -10,7 +10,7 @@ from bodhi.testing.conformance.kit import (
     SECOND_MS,
     Kit,
     assert_counts,
-    at_once,
+    concurrently,
     created,
     faults,
     listed_user,
@@ -25,11 +25,11 @@ FIVE = UserCap("ann", 5)
 
 
 class Capping(Kit):
-    """What ``create`` and ``locked`` promise where they are given a cap."""
+    """The promises of ``create`` and ``locked`` with a cap."""
 
     async def test_the_oldest_sessions_beyond_the_cap_end(self, user_sessions: UserSessions, clock: Clock) -> None:
-        """The newest ones stay, and those of others are not touched."""
-        others = [*await created(user_sessions, ["his"], "bob"), *await created(user_sessions, ["nobody's"])]
+        """The newest ones stay, and other users' sessions are unaffected."""
+        others = [*await created(user_sessions, ["his"], "bob"), *await created(user_sessions, ["anonymous"])]
         records = []
         for number in range(7):
             records.append(await user_sessions.create(new(number, "ann"), cap=FIVE))
@@ -39,7 +39,7 @@ class Capping(Kit):
         assert [True, True] == [await user_sessions.load(one.digest) is not None for one in others]
 
     async def test_a_lower_cap_ends_all_that_are_too_many(self, user_sessions: UserSessions, clock: Clock) -> None:
-        """The cap was set lower: the next login ends as many as it takes."""
+        """After the cap was lowered, the next login ends as many sessions as necessary."""
         for number in range(7):
             await user_sessions.create(new(number, "ann"))
             clock.advance(SECOND_MS)
@@ -57,7 +57,7 @@ class Capping(Kit):
             assert 1 == await user_sessions.count_user("ann")
 
     async def test_expired_sessions_take_no_place(self, user_sessions: UserSessions, clock: Clock) -> None:
-        """A session that has ended by itself does not push out one that lives."""
+        """An expired session does not count towards the cap."""
         record = await user_sessions.create(new("hers", "ann"))
         clock.advance(SECOND_MS)
         for number in range(5):
@@ -71,7 +71,7 @@ class Capping(Kit):
 
     async def test_logins_at_once_leave_as_many_as_the_cap(self, user_sessions: UserSessions) -> None:
         """Each counts what the others left, and none of them fails."""
-        answers = await at_once(user_sessions.create(new(number, "ann"), cap=FIVE) for number in range(CROWD))
+        answers = await concurrently(user_sessions.create(new(number, "ann"), cap=FIVE) for number in range(CROWD))
 
         assert [] == faults(answers)
         assert 5 == await user_sessions.count_user("ann") == len(await listed_user(user_sessions, "ann"))
@@ -80,7 +80,7 @@ class Capping(Kit):
         """A visitor's session becomes the user's: it is counted as a new one is."""
         visitors = await created(user_sessions, range(CROWD))
 
-        answers = await at_once(_login(user_sessions, record, number) for number, record in enumerate(visitors))
+        answers = await concurrently(_login(user_sessions, record, number) for number, record in enumerate(visitors))
 
         assert CROWD == sum(isinstance(answer, SessionRecord) for answer in answers)
         assert 5 == await user_sessions.count_user("ann")
@@ -111,7 +111,7 @@ class Capping(Kit):
     async def test_data_is_encrypted_for_the_times_that_are_stored_with_a_cap_too(
         self, user_sessions: UserSessions, clock: Clock
     ) -> None:
-        """With and without max_age: it opens with these times alone."""
+        """With and without max_age: it opens with exactly these times."""
         for number, max_age_ms in enumerate((None, SECOND_MS, 2 * LIFETIME_MS)):
             record = await user_sessions.create(new_sealed(number, "ann", max_age_ms=max_age_ms), cap=FIVE)
             assert sealed_for(record) == record.data == (await reloaded(user_sessions, record)).data

@@ -12,7 +12,7 @@ from bodhi.testing.conformance.kit import (
     SECOND_MS,
     Kit,
     assert_counts,
-    at_once,
+    concurrently,
     digest_for,
     new,
     new_sealed,
@@ -22,7 +22,7 @@ from bodhi.testing.conformance.kit import (
 
 
 class Creating(Kit):
-    """What ``create`` and ``load`` promise."""
+    """The promises of ``create`` and ``load``."""
 
     async def test_a_new_session_is_loaded_as_it_was_stored(self, store: SessionStore) -> None:
         """Data, user, device and version are in the answer and in what is loaded."""
@@ -46,11 +46,11 @@ class Creating(Kit):
             assert data == (await reloaded(store, record)).data
 
     async def test_loads_at_once_answer_each_their_own(self, store: SessionStore) -> None:
-        """Loads that share a trip to the database do not mix up their answers."""
+        """Loads that share a round trip to the database do not mix up their results."""
         records = [await store.create(new(number, data=b"%d" % number)) for number in range(CROWD)]
         digests = [*(record.digest for record in records), digest_for("unknown")] * 3
 
-        assert [*records, None] * 3 == await at_once(store.load(digest) for digest in digests)
+        assert [*records, None] * 3 == await concurrently(store.load(digest) for digest in digests)
 
     async def test_both_timeouts_run_from_the_creation(self, store: SessionStore, clock: Clock) -> None:
         """The idle timeout sets the expiry and the absolute timeout the end."""
@@ -60,7 +60,7 @@ class Creating(Kit):
         assert (clock() + IDLE_MS, clock() + LIFETIME_MS) == (record.expires_at, record.ends_at)
 
     async def test_new_data_is_encrypted_for_the_times_that_are_stored(self, store: SessionStore, clock: Clock) -> None:
-        """With and without max_age: it opens with these times alone."""
+        """With and without max_age: it opens with exactly these times."""
         for number, max_age_ms in enumerate((None, SECOND_MS, 2 * LIFETIME_MS)):
             record = await store.create(new_sealed(number, "ann", max_age_ms=max_age_ms))
             assert sealed_for(record) == record.data == (await reloaded(store, record)).data
@@ -91,8 +91,8 @@ class Creating(Kit):
         await assert_counts(store, 1, bob=0)
 
     async def test_of_creations_at_once_under_one_digest_one_succeeds(self, store: SessionStore) -> None:
-        """Looking first and inserting then would let two of them through."""
-        answers = await at_once(store.create(new("a", data=b"%d" % number)) for number in range(CROWD))
+        """A check before the insert would let two of them through."""
+        answers = await concurrently(store.create(new("a", data=b"%d" % number)) for number in range(CROWD))
 
         winners = [answer for answer in answers if isinstance(answer, SessionRecord)]
         assert [await store.load(digest_for("a"))] == winners

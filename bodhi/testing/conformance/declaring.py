@@ -5,10 +5,10 @@ from bodhi.testing.conformance.kit import Kit
 
 
 class Declaring(Kit):
-    """What a store says of itself by the methods that it has."""
+    """A store declares its capabilities by its methods."""
 
     async def test_a_capability_is_complete_or_absent(self, store: SessionStore) -> None:
-        """A store with some methods of a capability alone would read as one without it."""
+        """A store with only some methods of a capability would count as one without it."""
         for capability in CAPABILITIES:
             methods = {name for name in vars(capability) if not name.startswith("_")} - set(vars(SessionStore))
             missing = {name for name in methods if not callable(getattr(store, name, None))}

@@ -1,17 +1,17 @@
-"""Ending sessions: one, one by its handle, a user's, all; and who hears of it."""
+"""Ending sessions: one by digest or handle, all of a user, all; and change notification."""
 
 import asyncio
 
 from bodhi.session import AllSessions, ChangeNotification, Revoked, SessionStore, UserSessions, handle_of
 from bodhi.testing.clock import Clock
-from bodhi.testing.conformance.kit import CROWD, SECOND_MS, Kit, at_once, created, digest_for, new
+from bodhi.testing.conformance.kit import CROWD, SECOND_MS, Kit, concurrently, created, digest_for, new
 
 
 class Ending(Kit):
-    """What ``delete``, ``revoke``, ``clear_user``, ``clear_all``, ``live_among`` and ``listen`` promise."""
+    """The promises of ``delete``, ``revoke``, ``clear_user``, ``clear_all``, ``live_among`` and ``listen``."""
 
     async def test_delete_ends_one_session(self, store: SessionStore) -> None:
-        """It tells whether there was one; the others stay."""
+        """It returns whether there was one; the others stay."""
         record, other = await created(store, "ab", "ann")
 
         assert await store.delete(record.digest)
@@ -24,12 +24,12 @@ class Ending(Kit):
         """Two log-outs of one session end it once."""
         record = await store.create(new("a"))
 
-        answers = await at_once(store.delete(record.digest) for _ in range(CROWD))
+        answers = await concurrently(store.delete(record.digest) for _ in range(CROWD))
 
         assert (1, CROWD - 1) == (answers.count(True), answers.count(False))
 
     async def test_revoke_ends_the_session_with_the_handle(self, user_sessions: UserSessions) -> None:
-        """It tells whether there was one, and whose; the others stay."""
+        """It returns the session's user, or None; the others stay."""
         record, other = await created(user_sessions, "ab", "ann")
 
         assert Revoked("ann") == await user_sessions.revoke(handle_of(record.digest))
@@ -46,13 +46,13 @@ class Ending(Kit):
         assert await user_sessions.load(record.digest) is None
 
     async def test_a_foreign_handle_is_answered_like_an_unknown_one(self, user_sessions: UserSessions) -> None:
-        """Nobody ends somebody else's session, or nobody's, or finds out that it exists."""
-        hers, nobodys = await user_sessions.create(new("a", "ann")), await user_sessions.create(new("b"))
+        """A user can neither end nor detect another user's or an anonymous session."""
+        hers, anonymous = await user_sessions.create(new("a", "ann")), await user_sessions.create(new("b"))
 
-        for digest in (hers.digest, nobodys.digest, digest_for("unknown")):
+        for digest in (hers.digest, anonymous.digest, digest_for("unknown")):
             assert not await user_sessions.revoke(handle_of(digest), user_id="bob")
 
-        assert [hers, nobodys] == [await user_sessions.load(hers.digest), await user_sessions.load(nobodys.digest)]
+        assert [hers, anonymous] == [await user_sessions.load(hers.digest), await user_sessions.load(anonymous.digest)]
 
     async def test_what_is_no_handle_ends_nothing(self, user_sessions: UserSessions) -> None:
         """Neither a part of one, nor a wildcard, nor nonsense."""
@@ -74,9 +74,9 @@ class Ending(Kit):
         assert record == await user_sessions.load(record.digest)
 
     async def test_clear_user_ends_all_sessions_of_the_user(self, user_sessions: UserSessions) -> None:
-        """However many there are; it tells how many, and those of others stay."""
+        """It returns how many, over several batches; other users' sessions stay."""
         await created(user_sessions, range(self.several_pages), "ann")
-        others = [*await created(user_sessions, ["his"], "bob"), *await created(user_sessions, ["nobody's"])]
+        others = [*await created(user_sessions, ["his"], "bob"), *await created(user_sessions, ["anonymous"])]
 
         assert self.several_pages == await user_sessions.clear_user("ann")
 
@@ -94,7 +94,7 @@ class Ending(Kit):
         assert 1 == await user_sessions.count_user("ann")
 
     async def test_clear_user_with_a_foreign_handle_keeps_none_of_the_users(self, user_sessions: UserSessions) -> None:
-        """Somebody else's session, which the handle names, stays as well: it is not the user's."""
+        """The handle names another user's session, which stays too."""
         await created(user_sessions, "abc", "ann")
         his = await user_sessions.create(new("his", "bob"))
 
@@ -104,10 +104,10 @@ class Ending(Kit):
         assert his == await user_sessions.load(his.digest)
 
     async def test_clear_all_ends_every_session(self, store: SessionStore, all_sessions: AllSessions) -> None:
-        """Those of users and those of nobody, however many; it tells how many."""
+        """Anonymous ones too, over several batches; it returns how many."""
         await created(store, range(self.several_pages), "ann")
         await created(store, ["his"], "bob")
-        await created(store, ["nobody's"])
+        await created(store, ["anonymous"])
 
         assert self.several_pages + 2 == await all_sessions.clear_all()
 
@@ -116,21 +116,21 @@ class Ending(Kit):
     async def test_live_among_tells_who_has_not_ended(
         self, store: SessionStore, notification: ChangeNotification, clock: Clock
     ) -> None:
-        """Open websockets ask it; expired is ended."""
+        """Open WebSockets use it; expired sessions count as ended."""
         assert set() == set(await notification.live_among([digest_for("unknown")]))
         short = await store.create(new("short", max_age_ms=SECOND_MS))
         ended, live = await store.create(new("ended")), await store.create(new("live"))
         await store.delete(ended.digest)
-        asked = [short.digest, ended.digest, live.digest, digest_for("unknown")]
+        digests = [short.digest, ended.digest, live.digest, digest_for("unknown")]
 
-        assert {short.digest, live.digest} == set(await notification.live_among(asked))
+        assert {short.digest, live.digest} == set(await notification.live_among(digests))
         clock.advance(SECOND_MS)
-        assert {live.digest} == set(await notification.live_among(asked))
+        assert {live.digest} == set(await notification.live_among(digests))
 
     async def test_listen_goes_on_until_it_is_cancelled(
         self, store: SessionStore, notification: ChangeNotification
     ) -> None:
-        """Whether it hears of anything or not."""
+        """With or without changes to report."""
         listening = asyncio.create_task(notification.listen(lambda _: None))
         record = await store.create(new("a"))
         await store.delete(record.digest)

@@ -20,7 +20,7 @@ from bodhi.testing.conformance.kit import (
 
 
 class Expiring(Kit):
-    """What each method promises in a session's last millisecond, and in the next."""
+    """The promises of each method in a session's last millisecond, and in the next."""
 
     async def test_load_is_exact_at_the_idle_timeout(self, store: SessionStore, clock: Clock) -> None:
         """Live in the last millisecond, absent in the next."""

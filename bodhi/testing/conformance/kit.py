@@ -1,4 +1,4 @@
-"""What the tests of the kit share: their fixtures, and sessions to store."""
+"""Fixtures and helpers shared by the tests of the kit."""
 
 import asyncio
 import hashlib
@@ -45,17 +45,17 @@ Capability = TypeVar("Capability")
 
 @pytest.mark.asyncio
 class Kit:
-    """The fixtures of every test in the kit."""
+    """The fixtures of all tests in the kit."""
 
     several_pages = 35
-    """How many sessions fill more than three of the store's pages and batches."""
+    """A number of sessions that fills more than three of the store's pages and batches."""
 
     @pytest.fixture
     def store(self, store_and_clock: tuple[SessionStore, Clock]) -> SessionStore:
         """The store under test, empty."""
         return store_and_clock[0]
 
-    # The same store once more, under the name of a capability: a test is skipped where the store lacks it.
+    # The same store as a capability; tests are skipped if the store lacks it.
 
     @pytest.fixture
     def user_sessions(self, store: SessionStore) -> UserSessions:
@@ -74,7 +74,7 @@ class Kit:
 
     @pytest.fixture
     def notification(self, store: SessionStore) -> ChangeNotification:
-        """The store, if it can tell which sessions have ended."""
+        """The store, if it can report ended sessions."""
         return _declared(store, ChangeNotification)
 
     @pytest.fixture
@@ -95,7 +95,7 @@ def _declared(store: SessionStore, capability: type[Capability]) -> Capability:
 
 
 def digest_for(name: object) -> bytes:
-    """The digest that the session *name* is stored under; distinct names come in no particular order."""
+    """Return the digest for the session *name*; digests of distinct names have no particular order."""
     return hashlib.sha256(str(name).encode()).digest()
 
 
@@ -108,19 +108,19 @@ def new(
     lifetime_ms: int = LIFETIME_MS,
     max_age_ms: int | None = None,
 ) -> NewSession:
-    """A session to be stored under ``digest_for(name)``."""
+    """Return a session to store under ``digest_for(name)``."""
     return NewSession(
         digest_for(name), lambda *_times, **_format: data, user_id, idle_ms, lifetime_ms, max_age_ms, DEVICE
     )
 
 
 def new_sealed(name: object, user_id: str | None = None, *, max_age_ms: int | None = None) -> NewSession:
-    """A session whose data says for which times it was encrypted: :func:`sealed_for` gives that."""
+    """Return a session whose data names the times it was encrypted for, as in :func:`sealed_for`."""
     return replace(new(name, user_id, max_age_ms=max_age_ms), seal=_sealed)
 
 
 def sealed_for(record: SessionRecord) -> bytes:
-    """The data of a session from :func:`new_sealed` with the times of *record*."""
+    """Return the data of a session from :func:`new_sealed` with the times of *record*."""
     return _sealed(record.created_at, record.ends_at)
 
 
@@ -129,31 +129,31 @@ def _sealed(created_at: int, ends_at: int, **_format: int) -> bytes:
 
 
 def saved(record: SessionRecord, data: bytes = b"saved", *, ages: NewExpiry | None = None) -> Save:
-    """A save of *data* over *record*; the user stays."""
+    """Return a save of *data* over *record* with the same user."""
     return Save(record.digest, record.version, data, record.user_id, ages)
 
 
 def touched(record: SessionRecord, seen_at: int) -> Touch:
-    """*record* was in use at *seen_at*."""
+    """Return a touch of *record* at *seen_at*."""
     return Touch(record.digest, seen_at, IDLE_MS, INTERVAL_MS)
 
 
 async def reloaded(store: SessionStore, record: SessionRecord) -> SessionRecord:
-    """*record* as it is stored now; it has to be live."""
+    """Return the stored state of *record*, which must be live."""
     current = await store.load(record.digest)
     assert current is not None, "the session is gone"
     return current
 
 
 async def created(store: SessionStore, names: Iterable[object], user_id: str | None = None) -> list[SessionRecord]:
-    """A stored session for each of *names*, in their order."""
+    """Create a session for each of *names*, in order."""
     return [await store.create(new(name, user_id)) for name in names]
 
 
 async def updated(store: SessionStore, digest: bytes, change: Callable[[SessionRecord], Save | None]) -> bool:
-    """Save what *change* makes of the session as it is now, or end it for None; False where it is gone.
+    """Save the result of *change* on the current session, or delete it for None. False if it is gone.
 
-    Started anew where the store compares versions and finds another, as the service does.
+    Retried after a version conflict, as the service does.
     """
 
     async def work(row: LockedSession | None) -> bool:
@@ -174,7 +174,7 @@ async def rotated(
     renewed: bool,
     cap: UserCap | None = None,
 ) -> SessionRecord | None:
-    """The session under *digest* after it moved to *to*; None where it is gone."""
+    """Rotate the session under *digest* to *to* and return it; None if it is gone."""
 
     def block() -> AbstractAsyncContextManager[LockedSession | None]:
         return store.locked(digest) if cap is None else _declared(store, UserSessions).locked(digest, cap=cap)
@@ -202,21 +202,21 @@ async def _locked(
                 return answer
 
 
-async def assert_counts(store: SessionStore, everybody: int | None = None, **users: int) -> None:
-    """There are so many live sessions in all, and of each of *users*; as far as the store can count."""
-    if everybody is not None and isinstance(store, AllSessions):
-        assert everybody == await store.count()
+async def assert_counts(store: SessionStore, total: int | None = None, **users: int) -> None:
+    """Check the number of live sessions in total and of each of *users*, if the store can count them."""
+    if total is not None and isinstance(store, AllSessions):
+        assert total == await store.count()
     if isinstance(store, UserSessions):
         assert users == {user: await store.count_user(user) for user in users}
 
 
 async def listed_user(store: UserSessions, user_id: str, *, limit: int = 10) -> list[SessionListing]:
-    """The user's sessions, page by page."""
+    """Return the user's sessions, read page by page."""
     return await listed(user_pages(store, user_id, limit=limit))
 
 
 async def user_pages(store: UserSessions, user_id: str, *, limit: int = 10) -> AsyncIterator[SessionListing]:
-    """The user's sessions, each page asked for when the one before it has been read."""
+    """Iterate over the user's sessions; each page is requested after the previous one was consumed."""
     after = BEGINNING
     while page := await store.list_user_page(user_id, after=after, limit=limit):
         for listing in page:
@@ -225,12 +225,12 @@ async def user_pages(store: UserSessions, user_id: str, *, limit: int = 10) -> A
 
 
 async def listed_all(store: AllSessions, *, limit: int = 10) -> list[SessionListing]:
-    """All sessions, page by page."""
+    """Return all sessions, read page by page."""
     return await listed(all_pages(store, limit=limit))
 
 
 async def all_pages(store: AllSessions, *, limit: int = 10) -> AsyncIterator[SessionListing]:
-    """All sessions, each page asked for when the one before it has been read."""
+    """Iterate over all sessions; each page is requested after the previous one was consumed."""
     after = b""
     while page := await store.list_page(after=after, limit=limit):
         for listing in page:
@@ -238,18 +238,18 @@ async def all_pages(store: AllSessions, *, limit: int = 10) -> AsyncIterator[Ses
         after = page[-1].digest
 
 
-async def at_once(calls: Iterable[Awaitable[Answer]]) -> list[Answer | BaseException]:
-    """What each of *calls* answered or raised when all of them ran at the same time."""
+async def concurrently(calls: Iterable[Awaitable[Answer]]) -> list[Answer | BaseException]:
+    """Run *calls* concurrently; return the result or exception of each."""
     async with asyncio.timeout(DEADLINE_SECONDS):
         return await asyncio.gather(*calls, return_exceptions=True)
 
 
 async def listed(items: AsyncIterator[Answer]) -> list[Answer]:
-    """All of *items*."""
+    """Return all of *items*."""
     async with asyncio.timeout(DEADLINE_SECONDS):
         return [item async for item in items]
 
 
 def faults(answers: Iterable[object]) -> list[BaseException]:
-    """The errors among *answers*."""
+    """Return the exceptions among *answers*."""
     return [answer for answer in answers if isinstance(answer, BaseException)]

@@ -30,7 +30,7 @@ from bodhi.testing.conformance.kit import (
 
 
 class Listing(Kit):
-    """What the counts, the lists and their pages promise."""
+    """The promises of counts, lists and pages."""
 
     async def test_an_empty_store_has_no_sessions_of_a_user(self, user_sessions: UserSessions) -> None:
         """Zero, and no page."""
@@ -73,7 +73,7 @@ class Listing(Kit):
     async def test_a_users_list_leaves_out_others_and_the_expired(
         self, user_sessions: UserSessions, clock: Clock
     ) -> None:
-        """Not those of other users, nor those of nobody, nor the expired, which do not shorten a page either."""
+        """Other users', anonymous and expired sessions are left out and do not shorten a page."""
         await created(user_sessions, ["expired", "too"], "ann")
         clock.advance(IDLE_MS)
         hers = {one.digest for one in await created(user_sessions, "ab", "ann")}
@@ -86,7 +86,7 @@ class Listing(Kit):
     async def test_the_list_of_all_leaves_out_the_expired(
         self, store: SessionStore, all_sessions: AllSessions, clock: Clock
     ) -> None:
-        """They do not shorten a page either."""
+        """Expired sessions do not shorten a page either."""
         await created(store, ["expired", "too"], "ann")
         clock.advance(IDLE_MS)
         live = {one.digest for one in await created(store, "ab", "ann")}
@@ -132,12 +132,12 @@ class Listing(Kit):
         """Sessions of one millisecond do not get lost between two pages."""
         records = await created(user_sessions, range(self.several_pages), "ann")
 
-        found = await listed_user(user_sessions, "ann")
+        listings = await listed_user(user_sessions, "ann")
 
-        assert sorted(one.digest for one in records) == sorted(one.digest for one in found)
+        assert sorted(one.digest for one in records) == sorted(one.digest for one in listings)
 
     async def test_pages_of_a_users_list_are_the_list(self, user_sessions: UserSessions, clock: Clock) -> None:
-        """Each as long as was asked for; a session that ended meanwhile still marks where its page did."""
+        """Each has the requested length; a session that ended meanwhile is still a valid cursor."""
         for number in range(self.several_pages):
             await user_sessions.create(new(number, "ann"))
             clock.advance(SECOND_MS * (number % 2))
@@ -154,7 +154,7 @@ class Listing(Kit):
         assert {4} == {len(page) for page in pages[:-1]}
 
     async def test_pages_of_the_list_of_all_are_the_list(self, store: SessionStore, all_sessions: AllSessions) -> None:
-        """Each as long as was asked for; a session that ended meanwhile still marks where its page did."""
+        """Each has the requested length; a session that ended meanwhile is still a valid cursor."""
         await created(store, range(self.several_pages), "ann")
         await created(store, ["other"])
         expected = await listed_all(all_sessions, limit=self.several_pages + 1)
@@ -192,7 +192,7 @@ class Listing(Kit):
     async def test_some_of_the_data_is_the_first_by_digest(
         self, store: SessionStore, reencryption: Reencryption
     ) -> None:
-        """With what is stored, and no more than was asked for."""
+        """With what is stored, and no more than requested."""
         records = [await store.create(new(number, data=b"%d" % number)) for number in range(5)]
 
         some = await reencryption.some_data(3)
@@ -203,17 +203,17 @@ class Listing(Kit):
     async def test_the_list_of_all_holds_while_others_come_and_go(
         self, store: SessionStore, all_sessions: AllSessions
     ) -> None:
-        """Who is there all the time is listed once; nobody is listed twice."""
+        """A session that exists throughout is listed once; none is listed twice."""
         await _assert_holds(self.several_pages, store, lambda: _one_by_one(all_pages(all_sessions)))
 
     async def test_a_users_list_holds_while_others_come_and_go(self, user_sessions: UserSessions) -> None:
-        """Who is there all the time is listed once; nobody is listed twice."""
+        """A session that exists throughout is listed once; none is listed twice."""
         await _assert_holds(self.several_pages, user_sessions, lambda: _one_by_one(user_pages(user_sessions, "ann")))
 
     async def test_the_data_holds_while_others_come_and_go(
         self, store: SessionStore, reencryption: Reencryption
     ) -> None:
-        """Who is there all the time is listed once; nobody is listed twice."""
+        """A session that exists throughout is listed once; none is listed twice."""
 
         async def digests() -> AsyncIterator[bytes]:
             async for page in reencryption.list_data():
@@ -224,7 +224,7 @@ class Listing(Kit):
 
 
 async def _touched_listing(store: SessionStore, clock: Clock) -> SessionListing:
-    """What a list has to show of the only session, which was touched."""
+    """Return the expected listing of the only session, which was touched."""
     record = await store.create(new("a", "ann"))
     clock.advance(INTERVAL_MS)
     await store.touch([touched(record, clock())])
@@ -233,7 +233,7 @@ async def _touched_listing(store: SessionStore, clock: Clock) -> SessionListing:
 
 
 async def _assert_holds(count: int, store: SessionStore, digests: Callable[[], AsyncIterator[bytes]]) -> None:
-    """Reads *digests*, and between two of them ends a session that was listed and begins another."""
+    """Read *digests*; after each, end the listed session and create another."""
     stay, go = await created(store, range(count), "ann"), {}
     for record in await created(store, range(count, 2 * count), "ann"):
         go[record.digest] = record

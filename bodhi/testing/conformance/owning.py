@@ -1,4 +1,4 @@
-"""Users: any text names one, and no text names another one."""
+"""User ids: any text is a valid id, and matches only itself."""
 
 import random
 import string
@@ -46,10 +46,10 @@ HOSTILE_USERS = (
 
 
 class Owning(Kit):
-    """What the methods that take a user promise, whatever the user is called."""
+    """The promises of methods that take a user id, for any id."""
 
     async def test_hostile_names_of_users_are_texts_and_nothing_more(self, user_sessions: UserSessions) -> None:
-        """Each names one user: stored, counted and listed as it was given."""
+        """Each identifies one user, and is stored, counted and listed unchanged."""
         for user_id in HOSTILE_USERS:
             await user_sessions.create(new(user_id, user_id))
 
@@ -59,7 +59,7 @@ class Owning(Kit):
         await assert_counts(user_sessions, len(HOSTILE_USERS), ann=1)
 
     async def test_hostile_names_of_users_end_no_other_users_sessions(self, user_sessions: UserSessions) -> None:
-        """Revoking, clearing and capping reach exactly the user that is named."""
+        """Revoking, clearing and capping affect exactly the named user."""
         for user_id in HOSTILE_USERS:
             await user_sessions.create(new(user_id, user_id))
 
@@ -73,11 +73,11 @@ class Owning(Kit):
         await assert_counts(user_sessions, 0)
 
     async def test_a_visitor_without_user_is_no_user(self, user_sessions: UserSessions) -> None:
-        """None is not a name: no text finds the sessions of nobody."""
-        nobodys = await created(user_sessions, "abc")
+        """No user id matches anonymous sessions."""
+        anonymous = await created(user_sessions, "abc")
 
         for user_id in ("", "None", "null", "NULL", "%"):
             assert 0 == await user_sessions.count_user(user_id) == await user_sessions.clear_user(user_id)
             assert [] == await listed_user(user_sessions, user_id)
 
-        assert nobodys == [await user_sessions.load(one.digest) for one in nobodys]
+        assert anonymous == [await user_sessions.load(one.digest) for one in anonymous]

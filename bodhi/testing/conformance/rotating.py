@@ -15,7 +15,7 @@ from bodhi.testing.conformance.kit import (
     SECOND_MS,
     Kit,
     assert_counts,
-    at_once,
+    concurrently,
     created,
     digest_for,
     faults,
@@ -31,17 +31,17 @@ from bodhi.testing.conformance.kit import (
 
 
 async def moved_to(store: SessionStore, record: SessionRecord, to: NewSession, *, renewed: bool) -> SessionRecord:
-    """*record* moved to *to*, which has to succeed."""
+    """Rotate *record* to *to*, which must succeed, and return it."""
     moved = await rotated(store, record.digest, to, renewed=renewed)
     assert moved is not None, "the session is gone"
     return moved
 
 
 class Rotating(Kit):
-    """What ``locked`` promises to who rotates in its block."""
+    """The promises of ``rotate`` in a ``locked`` block."""
 
     async def test_rotation_moves_the_session(self, store: SessionStore) -> None:
-        """Data, user and device are the new ones, and what is answered is what is stored."""
+        """Data, user and device are the new ones; the returned record is the stored one."""
         record = await store.create(new("old"))
         device = Device("198.51.100.7", "Other/2.0")
 
@@ -88,7 +88,7 @@ class Rotating(Kit):
         assert (clock(), clock() + IDLE_MS) == (moved.last_seen_at, moved.expires_at)
 
     async def test_rotation_keeps_the_absolute_end(self, store: SessionStore, clock: Clock) -> None:
-        """Rotating is no way to live for ever: creation and end are those of the session."""
+        """Rotation cannot prolong a session beyond its absolute timeout."""
         record = await store.create(new("old"))
         clock.advance(IDLE_MS - 1)
 
@@ -130,7 +130,7 @@ class Rotating(Kit):
     async def test_moved_data_is_encrypted_for_the_times_that_are_stored(
         self, store: SessionStore, clock: Clock
     ) -> None:
-        """Whether the absolute timeout starts anew or stays, and with a max_age: it opens with these times alone."""
+        """Whether the absolute timeout starts anew or stays, and with a max_age: it opens with exactly these times."""
         record = await store.create(new_sealed("old"))
         for number, renewed in enumerate((False, True, False)):
             for max_age_ms in (None, SECOND_MS, 2 * LIFETIME_MS):
@@ -177,7 +177,7 @@ class Rotating(Kit):
         """The session moves once; the others find it gone."""
         record = await store.create(new("old"))
 
-        answers = await at_once(_rotate(store, record, to) for to in range(CROWD))
+        answers = await concurrently(_rotate(store, record, to) for to in range(CROWD))
 
         winners = [answer for answer in answers if isinstance(answer, SessionRecord)]
         assert (1, CROWD - 1) == (len(winners), answers.count(None))
@@ -199,7 +199,7 @@ class Rotating(Kit):
         assert {1} == set(counts)
 
     async def test_updates_and_a_rotation_at_once_lose_nothing(self, store: SessionStore) -> None:
-        """An update that answered True is in the session that moved; the others say that they came too late."""
+        """An update that returned True is in the rotated session; the others returned False."""
         record = await store.create(new("old", data=b""))
 
         def add(number: int) -> "asyncio.Future[bool]":
@@ -210,7 +210,7 @@ class Rotating(Kit):
         moved = rotated(store, record.digest, lambda current: new("new", data=current.data), renewed=False)
         rotation = asyncio.ensure_future(moved)
         updates += [add(number) for number in range(CROWD // 2, CROWD)]
-        answers = await at_once(updates)
+        answers = await concurrently(updates)
         moved_record = await rotation
 
         assert moved_record is not None
@@ -224,13 +224,13 @@ class Rotating(Kit):
 
         rotations = [_rotate(user_sessions, record, f"new {number}", "ann") for number, record in enumerate(records)]
         clearing = user_sessions.clear_user("ann")
-        answers = await at_once([*rotations[: CROWD // 2], clearing, *rotations[CROWD // 2 :]])
+        answers = await concurrently([*rotations[: CROWD // 2], clearing, *rotations[CROWD // 2 :]])
 
         assert [] == faults(answers)
         assert 0 == await user_sessions.count_user("ann")
 
     async def test_a_touch_noted_before_a_rotation_changes_nothing(self, store: SessionStore, clock: Clock) -> None:
-        """It was meant for the old digest."""
+        """It applies to the old digest only."""
         record = await store.create(new("old"))
         moved = await moved_to(store, record, new("new"), renewed=False)
 

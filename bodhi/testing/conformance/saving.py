@@ -11,7 +11,7 @@ from bodhi.testing.conformance.kit import (
     SECOND_MS,
     Kit,
     assert_counts,
-    at_once,
+    concurrently,
     created,
     new,
     reloaded,
@@ -20,7 +20,7 @@ from bodhi.testing.conformance.kit import (
 
 
 class Update(Kit):
-    """What ``save`` promises about a session that is there."""
+    """The promises of ``save`` for a live session."""
 
     async def test_save_changes_the_data_and_raises_the_version(self, store: SessionStore) -> None:
         """The next save needs the version that this one made."""
@@ -65,21 +65,21 @@ class Update(Kit):
         assert theirs == await store.load(old.digest)
 
     async def test_of_saves_at_once_of_one_version_one_succeeds(self, store: SessionStore) -> None:
-        """What is stored is what the one save that answers True brought."""
+        """The stored data is that of the one save that returns True."""
         record = await store.create(new("a"))
 
-        answers = await at_once(store.save(saved(record, b"%d" % number)) for number in range(CROWD))
+        answers = await concurrently(store.save(saved(record, b"%d" % number)) for number in range(CROWD))
 
         assert (1, CROWD - 1) == (answers.count(True), answers.count(False))
         current = await reloaded(store, record)
         assert (b"%d" % answers.index(True), record.version + 1) == (current.data, current.version)
 
     async def test_saves_at_once_of_different_sessions_all_succeed(self, store: SessionStore) -> None:
-        """Saves that share a trip to the database do not mix up their answers, whatever becomes of the others."""
+        """Saves that share a round trip to the database do not mix up their results, even if one fails."""
         records = await created(store, range(CROWD))
         await store.delete(records[7].digest)
 
-        answers = await at_once(store.save(saved(record, record.digest)) for record in records)
+        answers = await concurrently(store.save(saved(record, record.digest)) for record in records)
 
         assert [number != 7 for number in range(CROWD)] == answers
         assert all([(await reloaded(store, one)).data == one.digest for one in records if one is not records[7]])
@@ -94,7 +94,7 @@ class Update(Kit):
         await assert_counts(store, ann=1)
 
     async def test_a_save_without_user_removes_the_user(self, store: SessionStore) -> None:
-        """None is stored as none; the user of before has one session less."""
+        """The session becomes anonymous; the former user has one session less."""
         record = await store.create(new("a", "ann"))
 
         await store.save(replace(saved(record), user_id=None))

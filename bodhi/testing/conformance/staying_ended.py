@@ -1,4 +1,4 @@
-"""Deleted stays deleted: whatever ended a session, a save that comes late does not bring it back."""
+"""Deleted stays deleted: a late save does not restore a session, whatever ended it."""
 
 from msgspec.structs import replace
 
@@ -29,7 +29,7 @@ from bodhi.testing.conformance.kit import (
 
 
 async def assert_stays_ended(store: SessionStore, record: SessionRecord, clock: Clock) -> None:
-    """Nothing that a request may still do with *record* makes it a session again."""
+    """Check that no call with *record* restores the session."""
     assert await store.load(record.digest) is None
     sessions = await store.count() if isinstance(store, AllSessions) else None
 
@@ -44,7 +44,7 @@ async def assert_stays_ended(store: SessionStore, record: SessionRecord, clock: 
 
 
 class StayingEnded(Kit):
-    """What ``save``, ``locked`` and ``touch`` promise about a session that has ended."""
+    """The promises of ``save``, ``locked`` and ``touch`` for an ended session."""
 
     async def test_an_unknown_session_is_not_made_by_a_save(self, store: SessionStore, clock: Clock) -> None:
         """A save is never an insert."""
@@ -81,7 +81,7 @@ class StayingEnded(Kit):
     async def test_a_session_cleared_with_all_stays_cleared(
         self, store: SessionStore, all_sessions: AllSessions, clock: Clock
     ) -> None:
-        """Everybody's sessions were ended."""
+        """All users' sessions were ended."""
         record = await _begun(store)
 
         await all_sessions.clear_all()
@@ -89,7 +89,7 @@ class StayingEnded(Kit):
         await assert_stays_ended(store, record, clock)
 
     async def test_an_expired_session_stays_expired(self, store: SessionStore, clock: Clock) -> None:
-        """Its row is still there and does not come to life again."""
+        """Its row still exists and is not restored."""
         record = await _begun(store)
 
         clock.advance(IDLE_MS)
@@ -124,7 +124,7 @@ class StayingEnded(Kit):
         await assert_stays_ended(store, record, clock)
 
     async def test_a_session_beyond_the_cap_stays_ended(self, user_sessions: UserSessions, clock: Clock) -> None:
-        """A login ended it, being one too many."""
+        """A login beyond the cap ended it."""
         record = await _begun(user_sessions)
 
         await user_sessions.create(new("b", "ann"), cap=UserCap("ann", 1))
@@ -132,7 +132,7 @@ class StayingEnded(Kit):
         await assert_stays_ended(user_sessions, record, clock)
 
     async def test_an_emptied_session_stays_ended(self, store: SessionStore, clock: Clock) -> None:
-        """A save left nothing in it."""
+        """A save removed its last data."""
         record = await _begun(store)
 
         await updated(store, record.digest, lambda _: None)
@@ -151,7 +151,7 @@ class StayingEnded(Kit):
 
 
 async def _begun(store: SessionStore) -> SessionRecord:
-    """A session that somebody has loaded already: a store that remembers loads has to forget this one."""
+    """Create and load a session: a store that caches loads must invalidate it."""
     record = await store.create(new("a", "ann"))
     assert record == await store.load(record.digest)
     return record

@@ -20,7 +20,7 @@ from bodhi.testing.conformance.kit import (
 
 
 class Touching(Kit):
-    """What ``touch`` promises."""
+    """The promises of ``touch``."""
 
     async def test_touch_extends_the_idle_time(self, store: SessionStore, clock: Clock) -> None:
         """The session lives for an idle timeout from when it was seen; nothing else of it changes."""
@@ -35,7 +35,7 @@ class Touching(Kit):
     async def test_touch_written_late_counts_from_when_the_session_was_seen(
         self, store: SessionStore, clock: Clock
     ) -> None:
-        """Writing behind extends nothing by the time that it waited."""
+        """A delayed write does not extend the session by the delay."""
         record = await store.create(new("a"))
         seen_at = clock() + INTERVAL_MS
         clock.advance(INTERVAL_MS + 10 * SECOND_MS)
@@ -56,7 +56,7 @@ class Touching(Kit):
         assert 1 == await store.touch([touched(record, clock())])
 
     async def test_the_same_touch_twice_is_written_once(self, store: SessionStore, clock: Clock) -> None:
-        """As when a batch is tried again after an outage in which it did succeed."""
+        """For example if a batch is retried although it succeeded before an outage."""
         record = await store.create(new("a"))
         clock.advance(INTERVAL_MS)
         touch = touched(record, clock())
@@ -64,7 +64,7 @@ class Touching(Kit):
         assert [1, 0] == [await store.touch([touch]), await store.touch([touch])]
 
     async def test_touches_in_the_wrong_order_never_go_back(self, store: SessionStore, clock: Clock) -> None:
-        """Of two nodes the one that saw the session earlier may write later."""
+        """The node that saw the session earlier may write later."""
         record = await store.create(new("a"))
         earlier, later = clock() + INTERVAL_MS, clock() + 5 * INTERVAL_MS
         clock.advance(5 * INTERVAL_MS)
@@ -76,7 +76,7 @@ class Touching(Kit):
         assert (later, later + IDLE_MS) == (current.last_seen_at, current.expires_at)
 
     async def test_touch_with_a_shorter_timeout_takes_nothing_away(self, store: SessionStore, clock: Clock) -> None:
-        """A node with another setting does not end a session earlier than it was promised."""
+        """A node with a shorter timeout does not end a session earlier than another node promised."""
         record = await store.create(new("a"))
         clock.advance(INTERVAL_MS)
 

@@ -1,4 +1,4 @@
-"""Updating: the save after a conflict, with nobody in between."""
+"""Updating: the save after a conflict, with exclusive access."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from bodhi.testing.conformance.kit import (
     SECOND_MS,
     Kit,
     assert_counts,
-    at_once,
+    concurrently,
     digest_for,
     new,
     reloaded,
@@ -25,10 +25,10 @@ from bodhi.testing.conformance.kit import (
 
 
 class Updating(Kit):
-    """What ``locked`` promises to who saves or deletes in its block."""
+    """The promises of ``save`` and ``delete`` in a ``locked`` block."""
 
     async def test_update_saves_what_the_change_makes_of_the_session_as_it_is_now(self, store: SessionStore) -> None:
-        """The change is given what is stored, not what somebody loaded before."""
+        """The change receives the stored session, not one loaded earlier."""
         old = await store.create(new("a", "ann"))
         await store.save(saved(old, b"theirs"))
         expected = await reloaded(store, old)
@@ -46,10 +46,10 @@ class Updating(Kit):
         await assert_counts(store, ann=0, bob=1)
 
     async def test_updates_at_once_lose_nothing(self, store: SessionStore) -> None:
-        """Each is made on what the one before it left."""
+        """Each applies to the result of the previous one."""
         record = await store.create(new("a", data=b""))
 
-        answers = await at_once(updated(store, record.digest, _adding(number)) for number in range(CROWD))
+        answers = await concurrently(updated(store, record.digest, _adding(number)) for number in range(CROWD))
 
         assert [True] * CROWD == answers
         current = await reloaded(store, record)
@@ -57,7 +57,7 @@ class Updating(Kit):
         assert record.version + CROWD == current.version
 
     async def test_saves_and_updates_at_once_lose_nothing(self, store: SessionStore) -> None:
-        """The way of a request: save what was loaded, and update where somebody was faster."""
+        """As requests do: save what was loaded, and update after a conflict."""
         record = await store.create(new("a", data=b""))
         all_loaded = asyncio.Barrier(CROWD)
 
@@ -67,11 +67,11 @@ class Updating(Kit):
             change = _adding(number)
             return await store.save(change(loaded)) or await updated(store, record.digest, change)
 
-        assert [True] * CROWD == await at_once(request(number) for number in range(CROWD))
+        assert [True] * CROWD == await concurrently(request(number) for number in range(CROWD))
         assert list(range(CROWD)) == sorted((await reloaded(store, record)).data)
 
     async def test_update_ends_the_session_where_nothing_is_left(self, store: SessionStore) -> None:
-        """A change that answers None ends that session and no other."""
+        """A change that returns None deletes that session and no other."""
         record, other = await store.create(new("a", "ann")), await store.create(new("b", "ann"))
 
         assert await updated(store, record.digest, lambda _: None)
@@ -92,9 +92,9 @@ class Updating(Kit):
             assert not await updated(store, digest, change)
 
     async def test_nobody_else_changes_the_session_within_a_block(self, store: SessionStore) -> None:
-        """A save that comes meanwhile waits or is refused, or it is the block that has to start anew."""
+        """A concurrent save waits or is rejected, or the block must be retried."""
         record = await store.create(new("a"))
-        began_anew = False
+        conflicted = False
 
         async with asyncio.timeout(DEADLINE_SECONDS):
             try:
@@ -105,14 +105,14 @@ class Updating(Kit):
                         await asyncio.sleep(0)
                     await row.save(saved(row.record, b"mine"))
             except VersionConflict:
-                began_anew = True
+                conflicted = True
             was_saved = await other
 
-        assert was_saved is began_anew
-        assert (b"theirs" if began_anew else b"mine") == (await reloaded(store, record)).data
+        assert was_saved is conflicted
+        assert (b"theirs" if conflicted else b"mine") == (await reloaded(store, record)).data
 
     async def test_a_block_that_does_nothing_changes_nothing(self, store: SessionStore) -> None:
-        """Looking is no use and no save."""
+        """Reading neither touches nor saves the session."""
         record = await store.create(new("a"))
 
         async with store.locked(record.digest) as row:
@@ -148,5 +148,5 @@ class Updating(Kit):
 
 
 def _adding(number: int) -> Callable[[SessionRecord], Save]:
-    """A change that adds one byte."""
+    """Return a change that appends one byte."""
     return lambda current: saved(current, current.data + bytes([number]))

@@ -10,7 +10,7 @@ from bodhi.testing.conformance.kit import (
     SECOND_MS,
     Kit,
     assert_counts,
-    at_once,
+    concurrently,
     created,
     digest_for,
     faults,
@@ -22,12 +22,12 @@ from bodhi.testing.conformance.kit import (
 
 
 class Upkeep(Kit):
-    """What ``rekey``, ``set_aside`` and ``sweep`` promise."""
+    """The promises of ``rekey``, ``set_aside`` and ``sweep``."""
 
     async def test_rekey_replaces_the_data_and_nothing_else(
         self, store: SessionStore, reencryption: Reencryption, clock: Clock
     ) -> None:
-        """No new version and no new times: no request need notice."""
+        """Version and times stay, so requests are unaffected."""
         records = await created(store, range(self.several_pages), "ann")
         clock.advance(SECOND_MS)
 
@@ -73,7 +73,7 @@ class Upkeep(Kit):
     async def test_what_is_to_be_encrypted_again_comes_with_what_it_is_bound_to(
         self, store: SessionStore, reencryption: Reencryption, clock: Clock
     ) -> None:
-        """Whose session it is, when it began and when it ends, as they are by now."""
+        """Current user, creation time and end."""
         first = await store.create(new("first", "ann"))
         clock.advance(SECOND_MS)
         other = await store.create(new("other", max_age_ms=SECOND_MS))
@@ -87,7 +87,7 @@ class Upkeep(Kit):
         assert expected == list(await reencryption.some_data(2))
 
     async def test_the_format_of_data_is_the_newest_in_a_new_store(self, reencryption: Reencryption) -> None:
-        """There is no node of an older version that would have to read it."""
+        """No node of an older version has to read it."""
         assert NEWEST_FORMAT == await reencryption.data_format()
 
     async def test_rekey_of_none_is_nothing(self, reencryption: Reencryption) -> None:
@@ -105,7 +105,7 @@ class Upkeep(Kit):
         await assert_counts(store, 1, ann=1)
 
     async def test_a_row_that_changed_is_not_set_aside(self, store: SessionStore, quarantine: Quarantine) -> None:
-        """Somebody saved over the damage meanwhile."""
+        """Another request replaced the damaged data meanwhile."""
         record = await store.create(new("a"))
         await store.save(saved(record, b"sound again"))
         sound = await store.load(record.digest)
@@ -123,16 +123,16 @@ class Upkeep(Kit):
         assert not await quarantine.set_aside(replace(record, digest=digest_for("unknown")), "damaged")
 
     async def test_of_calls_at_once_one_sets_the_row_aside(self, store: SessionStore, quarantine: Quarantine) -> None:
-        """A page's requests all meet the damaged row; none of them fails for it."""
+        """The concurrent requests of a page all find the damaged row; none of them fails."""
         records = await created(store, range(CROWD))
 
-        answers = await at_once(quarantine.set_aside(record, "damaged") for record in records for _ in range(5))
+        answers = await concurrently(quarantine.set_aside(record, "damaged") for record in records for _ in range(5))
 
         assert [] == faults(answers)
         assert CROWD == answers.count(True)
 
     async def test_a_digest_may_be_set_aside_again(self, store: SessionStore, quarantine: Quarantine) -> None:
-        """As when a backup brought the damaged row back."""
+        """For example if a backup restored the damaged row."""
         for _ in range(2):
             record = await store.create(new("a"))
             assert await quarantine.set_aside(record, "damaged")
@@ -162,13 +162,13 @@ class Upkeep(Kit):
         assert self.several_pages > max(batches)
 
     async def test_sweepers_at_once_delete_each_session_once(self, store: SessionStore, clock: Clock) -> None:
-        """Some may find another at work; together they count what was there."""
+        """Some may find another sweeper running; their results add up to the total."""
         await created(store, range(self.several_pages))
         clock.advance(IDLE_MS)
 
         total = 0
         while True:
-            answers = await at_once(store.sweep() for _ in range(4))
+            answers = await concurrently(store.sweep() for _ in range(4))
             assert [] == faults(answers)
             batches = [answer for answer in answers if isinstance(answer, int)]
             total += sum(batches)
@@ -185,12 +185,12 @@ class Upkeep(Kit):
 
 
 def _again(record: SessionRecord) -> StoredData:
-    """*record*'s data, encrypted again."""
+    """Return the re-encrypted data of *record*."""
     return StoredData(record.digest, record.version, b"again", record.user_id, record.created_at, record.ends_at)
 
 
 async def _swept(store: SessionStore) -> list[int]:
-    """How many sessions each call of ``sweep`` deleted until there were none left."""
+    """Sweep until nothing is left; return the number deleted by each call."""
     batches: list[int] = []
     for _ in range(1_000):
         batch = await store.sweep()

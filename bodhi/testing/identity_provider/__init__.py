@@ -1,4 +1,4 @@
-"""An OpenID Connect provider, shaped like Keycloak, that lets anybody in: for development and for tests."""
+"""An OpenID Connect provider, shaped like Keycloak, without passwords: for development and tests."""
 
 from bodhi.testing.identity_provider.accounts import PEOPLE, Person
 from bodhi.testing.identity_provider.clients import Client

@@ -1,4 +1,4 @@
-"""The people who have an account, and their role at each client."""
+"""User accounts, and their roles at each client."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _NAMESPACE = UUID("6f1d1f5e-3f0c-4c5a-9d0c-5f5b0d1e7a11")
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody with an account."""
+    """A user account."""
 
     username: str
     given_name: str | None = None
@@ -19,18 +19,18 @@ class Person:
 
     @property
     def user_id(self) -> str:
-        """The subject of this person's tokens: the same after every restart."""
+        """The subject of the user's tokens, the same after every restart."""
         return str(uuid5(_NAMESPACE, self.username))
 
     def claims(self) -> dict[str, str]:
-        """What tokens say about this person, beside the subject."""
-        said = {
+        """Return the profile claims of the user's tokens, without the subject."""
+        claims = {
             "preferred_username": self.username,
             "given_name": self.given_name,
             "family_name": self.family_name,
             "email": f"{self.username}@example.org",
         }
-        return {name: value for name, value in said.items() if value}
+        return {name: value for name, value in claims.items() if value}
 
 
 PEOPLE: tuple[tuple[Person, Role | None], ...] = (
@@ -43,7 +43,7 @@ PEOPLE: tuple[tuple[Person, Role | None], ...] = (
 
 
 class Accounts:
-    """All people, in the order in which they came, and who has which role at which client."""
+    """All accounts in the order of creation, and their roles."""
 
     def __init__(self) -> None:
         self._people: dict[str, Person] = {}
@@ -54,35 +54,35 @@ class Accounts:
         return iter(self._people.values())
 
     def add(self, person: Person) -> Person:
-        """The same person, who has an account from now on."""
+        """Add the account and return it."""
         self._people[person.username] = self._by_id[person.user_id] = person
         return person
 
     def named(self, username: str) -> Person | None:
-        """The person with this username, or None."""
+        """Return the user with this username, or None."""
         return self._people.get(username)
 
     def with_id(self, user_id: str) -> Person | None:
-        """The person with this subject, or None."""
+        """Return the user with this subject, or None."""
         return self._by_id.get(user_id)
 
     def role(self, client_id: str, user_id: str) -> Role | None:
-        """The role of somebody at a client, or None."""
+        """Return the user's role at a client, or None."""
         return self._roles.get((client_id, user_id))
 
     def assign(self, client_id: str, user_id: str, role: Role | None) -> None:
-        """Give somebody this role at a client in place of the one they had; None takes it away."""
+        """Set the user's role at a client; None removes it."""
         if role is None:
             self._roles.pop((client_id, user_id), None)
         else:
             self._roles[client_id, user_id] = role
 
     def resource_access(self, client_ids: Iterable[str], user_id: str) -> dict[str, dict[str, list[str]]]:
-        """Keycloak's claim of that name: the roles at each of these clients, where there are any."""
-        found = ((client_id, self.role(client_id, user_id)) for client_id in client_ids)
-        return {client_id: {"roles": [str(role)]} for client_id, role in found if role is not None}
+        """Return Keycloak's claim ``resource_access``: the user's roles at each of these clients."""
+        roles = ((client_id, self.role(client_id, user_id)) for client_id in client_ids)
+        return {client_id: {"roles": [str(role)]} for client_id, role in roles if role is not None}
 
     def members(self, client_id: str) -> list[tuple[Person, Role]]:
-        """Everybody who has a role at this client."""
-        found = ((person, self.role(client_id, person.user_id)) for person in self)
-        return [(person, role) for person, role in found if role is not None]
+        """Return the users with a role at this client."""
+        roles = ((person, self.role(client_id, person.user_id)) for person in self)
+        return [(person, role) for person, role in roles if role is not None]

@@ -20,104 +20,106 @@ USER_SCOPE_PREFIX = "scope_user_"
 
 
 class Authorization:
-    """Asks who comes, and sends them back with a code."""
+    """Authenticates the user and redirects back with a code."""
 
     def __init__(self, realm: Realm) -> None:
         self._realm = realm
 
     async def authorize(self, request: web.Request) -> web.StreamResponse:
-        """The login page, or the way back where the browser is known or something is wrong."""
-        asked = await parameters_of(request)
-        client = self._client(asked)
+        """Show the login page; redirect back if the browser has a session or the request is invalid."""
+        parameters = await parameters_of(request)
+        client = self._client(parameters)
         if client is None:
-            return pages.refusal("This link does not come from an application that is registered here.")
+            return pages.error_page("This link does not come from an application that is registered here.")
         try:
-            self._check(asked)
-            session = self._known(request, asked)
-            if session is None and "none" in asked.get("prompt", "").split():
-                raise OAuthError("login_required", "nobody is logged in")
+            self._check(parameters)
+            session = self._valid_session(request, parameters)
+            if session is None and "none" in parameters.get("prompt", "").split():
+                raise OAuthError("login_required", "the user is not logged in")
         except OAuthError as error:
-            return self._back(asked, {"error": error.error, "error_description": error.description})
+            return self._redirect_back(parameters, {"error": error.error, "error_description": error.description})
         if session is None:
-            return pages.login(self._realm, client, asked)
-        return self._back(asked, self._success(session, client, asked))
+            return pages.login(self._realm, client, parameters)
+        return self._redirect_back(parameters, self._issue_code(session, client, parameters))
 
     async def log_in(self, request: web.Request) -> web.StreamResponse:
-        """The way back with a code and a session cookie; the form names the person under ``user``."""
-        asked = await parameters_of(request)
-        client, person = self._client(asked), self._realm.accounts.named(asked.get("user", ""))
+        """Log in the user named by the form field ``user``; redirect back with a code and a session cookie."""
+        parameters = await parameters_of(request)
+        client, person = self._client(parameters), self._realm.accounts.named(parameters.get("user", ""))
         if client is None or person is None:
-            return pages.refusal("This form does not belong to a login.")
+            return pages.error_page("This form does not belong to a login.")
         try:
-            self._check(asked)
+            self._check(parameters)
         except OAuthError as error:
-            return self._back(asked, {"error": error.error, "error_description": error.description})
+            return self._redirect_back(parameters, {"error": error.error, "error_description": error.description})
         session = self._realm.sessions.begin(person, self._realm.now())
-        response = self._back(asked, self._success(session, client, asked))
+        response = self._redirect_back(parameters, self._issue_code(session, client, parameters))
         cookie, path = self._realm.secret(session.cookie), cookie_path(self._realm)
         response.set_cookie(COOKIE, cookie, path=path, httponly=True, samesite="Lax")
         return response
 
     def session_of(self, request: web.Request) -> ProviderSession | None:
-        """Who is logged in with this browser."""
+        """Return the browser's session, or None."""
         return self._realm.sessions.of_cookie(request.cookies.get(COOKIE, ""))
 
-    def _client(self, asked: Mapping[str, str]) -> Client | None:
-        """The client, if it may be answered where it wants to be."""
-        client = self._realm.clients.get(asked.get("client_id", ""))
-        return client if client and client.may_return_to(asked.get("redirect_uri", "")) else None
+    def _client(self, parameters: Mapping[str, str]) -> Client | None:
+        """Return the client, or None if it is unknown or the redirect URI is not registered."""
+        client = self._realm.clients.get(parameters.get("client_id", ""))
+        return client if client and client.may_return_to(parameters.get("redirect_uri", "")) else None
 
-    def _known(self, request: web.Request, asked: Mapping[str, str]) -> ProviderSession | None:
-        """The browser's session, unless the client wants the person asked again."""
+    def _valid_session(self, request: web.Request, parameters: Mapping[str, str]) -> ProviderSession | None:
+        """Return the browser's session, or None if the client requires a new login."""
         session = self.session_of(request)
-        if session is None or "login" in asked.get("prompt", "").split():
+        if session is None or "login" in parameters.get("prompt", "").split():
             return None
-        max_age = asked.get("max_age", "")
+        max_age = parameters.get("max_age", "")
         too_old = max_age.isdecimal() and self._realm.now() - session.auth_time > int(max_age)
         return None if too_old else session
 
-    def _check(self, asked: Mapping[str, str]) -> None:
-        if asked.get("response_type") != "code":
+    def _check(self, parameters: Mapping[str, str]) -> None:
+        if parameters.get("response_type") != "code":
             raise OAuthError("unsupported_response_type", "response_type must be code")
-        if asked.get("response_mode", "query") != "query":
+        if parameters.get("response_mode", "query") != "query":
             raise OAuthError("invalid_request", "response_mode must be query")
-        if asked.get("code_challenge_method") != "S256":
+        if parameters.get("code_challenge_method") != "S256":
             raise OAuthError("invalid_request", "code_challenge_method must be S256")
-        if len(asked.get("code_challenge", "")) != 43:
+        if len(parameters.get("code_challenge", "")) != 43:
             raise OAuthError("invalid_request", "code_challenge must be 43 characters")
 
-    def _success(self, session: ProviderSession, client: Client, asked: Mapping[str, str]) -> dict[str, str]:
+    def _issue_code(self, session: ProviderSession, client: Client, parameters: Mapping[str, str]) -> dict[str, str]:
         scope = " ".join(
-            name for name in asked.get("scope", "").split() if self._may_have(name, client, session.person.user_id)
+            name
+            for name in parameters.get("scope", "").split()
+            if self._is_allowed_scope(name, client, session.person.user_id)
         )
         code = self._realm.grants.new_code(
-            Family(client.client_id, session, scope, asked.get("nonce")),
-            redirect_uri=asked["redirect_uri"],
-            challenge=asked["code_challenge"],
+            Family(client.client_id, session, scope, parameters.get("nonce")),
+            redirect_uri=parameters["redirect_uri"],
+            challenge=parameters["code_challenge"],
             now=self._realm.now(),
         )
         return {"session_state": session.sid, "code": self._realm.secret(code)}
 
-    def _may_have(self, scope: str, client: Client, user_id: str) -> bool:
+    def _is_allowed_scope(self, scope: str, client: Client, user_id: str) -> bool:
         if scope.startswith(SCOPE_PREFIX):
             consent = self._realm.consents.of_scope(scope)
             return consent is not None and (consent.app_client_id, consent.user_id) == (client.client_id, user_id)
         known = scope in STANDARD_SCOPES or scope.startswith(USER_SCOPE_PREFIX)
-        return known or any(scope == one.scope for one in self._realm.clients.values())
+        return known or any(scope == client.scope for client in self._realm.clients.values())
 
-    def _back(self, asked: Mapping[str, str], answer: Mapping[str, str]) -> web.Response:
-        """The redirect to the client; RFC 9207 adds the issuer."""
-        state = {"state": asked["state"]} if "state" in asked else {}
-        return see_other(asked["redirect_uri"], {**state, **answer, "iss": self._realm.issuer})
+    def _redirect_back(self, parameters: Mapping[str, str], result: Mapping[str, str]) -> web.Response:
+        """Redirect to the client, with the issuer (RFC 9207)."""
+        state = {"state": parameters["state"]} if "state" in parameters else {}
+        return see_other(parameters["redirect_uri"], {**state, **result, "iss": self._realm.issuer})
 
 
 def cookie_path(realm: Realm) -> str:
-    """Where the cookie goes: not to applications, though they share the host."""
+    """Return the cookie's path, which excludes applications on the same host."""
     return urlsplit(realm.issuer).path
 
 
 def see_other(url: str, parameters: Mapping[str, str]) -> web.Response:
-    """A redirect to *url* with *parameters* added to its query."""
+    """Redirect to *url* with *parameters* added to its query."""
     parts = urlsplit(url)
     query = "&".join(filter(None, (parts.query, urlencode(parameters))))
     location = urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))

@@ -1,4 +1,4 @@
-"""The applications that may ask this provider for tokens."""
+"""OAuth clients."""
 
 import hmac
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from bodhi.urls import is_loopback
 
 @dataclass(slots=True)
 class Client:
-    """An application; without a secret it is a public one."""
+    """An OAuth client; without a secret, a public client."""
 
     client_id: str
     secret: str | None = field(default=None, repr=False)
@@ -17,7 +17,7 @@ class Client:
     description: str = ""
     redirect_uris: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
-    any_loopback: bool = False  # whether every URL of this machine is a redirect URI too
+    any_loopback: bool = False  # accept every loopback URL as a redirect URI
     backchannel_logout_uri: str | None = None
 
     @property
@@ -26,15 +26,15 @@ class Client:
         return f"scope_{self.client_id}"
 
     def may_return_to(self, uri: str) -> bool:
-        """Whether an authorization may be answered at exactly this URL."""
+        """Return whether this is a registered redirect URI."""
         return uri in self.redirect_uris or (self.any_loopback and _is_loopback_url(uri))
 
     def may_end_at(self, uri: str) -> bool:
-        """Whether a logout may lead to exactly this URL."""
+        """Return whether this is a registered post-logout redirect URI."""
         return uri in self.post_logout_redirect_uris or (self.any_loopback and _is_loopback_url(uri))
 
     def has_secret(self, secret: str | None) -> bool:
-        """Whether this is the secret; a public client has none and shows none."""
+        """Return whether *secret* is the client's secret; None for public clients."""
         if self.secret is None or secret is None:
             return self.secret is secret
         return hmac.compare_digest(self.secret.encode(), secret.encode())

@@ -1,4 +1,4 @@
-"""What people allowed applications to do for them."""
+"""Consents that users gave to applications."""
 
 from dataclasses import dataclass
 from uuid import uuid4
@@ -10,7 +10,7 @@ SCOPE_PREFIX = "scope_access_request:"
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """One permission: the application may ask for *scope* when this person logs in to it."""
+    """A consent: the application may request *scope* for this user."""
 
     scope: str
     access_request_id: str
@@ -19,13 +19,13 @@ class Consent:
 
 
 class Consents:
-    """All permissions, by scope."""
+    """All consents, by scope."""
 
     def __init__(self) -> None:
         self._by_scope: dict[str, Consent] = {}
 
     def register(self, access_request_id: str, app_client_id: str, user_id: str) -> Consent:
-        """The permission of that id; ``conflict`` where the id stands for somebody or something else already."""
+        """Return the consent of this id, created if new; raise ``conflict`` for another user or application."""
         for known in self._by_scope.values():
             if known.access_request_id == access_request_id:
                 if (known.app_client_id, known.user_id) != (app_client_id, user_id):
@@ -36,5 +36,5 @@ class Consents:
         return consent
 
     def of_scope(self, scope: str) -> Consent | None:
-        """The permission behind a scope, or None."""
+        """Return the consent that granted a scope, or None."""
         return self._by_scope.get(scope)

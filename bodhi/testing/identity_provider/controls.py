@@ -1,4 +1,4 @@
-"""What a test sees of the calls, and how it makes them go wrong."""
+"""Call recording and fault injection."""
 
 import asyncio
 import json
@@ -15,61 +15,61 @@ from aiohttp.typedefs import Handler, Middleware
 
 from bodhi.testing.identity_provider.token_endpoint import GRANTS
 
-# Given the answer, or None before there is one; gives the answer to send, or None to go on.
+# Called with None before the handler or its response after it. Returns the response to send, or None to continue.
 Behaviour = Callable[[web.Request, web.StreamResponse | None], Awaitable[web.StreamResponse | None]]
 
 
 @dataclass(slots=True)
 class Call:
-    """One request that came."""
+    """A received request."""
 
     name: str
     headers: Mapping[str, str] = field(repr=False)
     parameters: Mapping[str, str] = field(repr=False)
-    status: int | None = None  # of the answer; None until there is one
+    status: int | None = None  # of the response; None until there is one
 
 
 @dataclass(slots=True)
 class Hold:
-    """A point at which a call waits."""
+    """A held call."""
 
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def wait_until_reached(self) -> None:
-        """Returns when a call has come to it."""
+        """Return when a call is being held."""
         await self.reached.wait()
 
     def release(self) -> None:
-        """Let the call go on, and later ones too."""
+        """Release the call, and do not hold later ones."""
         self.released.set()
 
 
 @dataclass(slots=True)
-class _Script:
+class _Fault:
     behaviour: Behaviour
     after: bool
     left: int | None
 
 
 class Controls:
-    """Counts calls by name and makes them fail.
+    """Counts calls by name and injects faults.
 
     The names: ``discovery``, ``certs``, ``userinfo``, ``authorize``, ``log_in``, ``code``, ``refresh``,
     ``client_credentials``, ``exchange``, ``revoke``, ``log_out``, and those of the management calls, which are the
     methods of :class:`~bodhi.testing.identity_provider.management.Management`.
 
-    A script is used up after *times* calls; None is for ever. With ``after=True`` the call takes effect first, so that
-    a refresh token is used up though its client does not hear of it. Scripts for one name act in their order, one
-    a call.
+    A fault applies to the next *times* calls; None means all. With ``after=True`` the call takes effect before the
+    fault: a refresh token is consumed although its client gets no response. Faults of one name apply in order, one per
+    call.
     """
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.counts: Counter[str] = Counter()
-        self._scripts: dict[str, list[_Script]] = {}
+        self._faults: dict[str, list[_Fault]] = {}
         self._closed = asyncio.Event()
-        self._called: list[tuple[str, int, asyncio.Event]] = []
+        self._waiters: list[tuple[str, int, asyncio.Event]] = []
 
     def fail(
         self,
@@ -82,20 +82,20 @@ class Controls:
         after: bool = False,
         times: int | None = 1,
     ) -> None:
-        """Answer with this in place of the right answer; a mapping as *body* becomes JSON."""
+        """Respond with this instead; a mapping as *body* becomes JSON."""
         is_json = not isinstance(body, str | bytes)
         data = json.dumps(body).encode() if is_json else body.encode() if isinstance(body, str) else body
-        said = content_type or ("application/json" if is_json else "text/html")
+        response_type = content_type or ("application/json" if is_json else "text/html")
 
         async def answer(_: web.Request, __: web.StreamResponse | None) -> web.Response:
-            return web.Response(body=data, status=status, headers={hdrs.CONTENT_TYPE: said, **(headers or {})})
+            return web.Response(body=data, status=status, headers={hdrs.CONTENT_TYPE: response_type, **(headers or {})})
 
         self._add(name, answer, after, times)
 
     def alter(self, name: str, change: Callable[[dict[str, Any]], object], *, times: int | None = 1) -> None:
-        """Let *change* work on the JSON object of a right answer before it is sent; errors stay as they are."""
+        """Apply *change* to the JSON object of successful responses; errors are not changed."""
 
-        async def altered(_: web.Request, response: web.StreamResponse | None) -> web.StreamResponse | None:
+        async def alter_response(_: web.Request, response: web.StreamResponse | None) -> web.StreamResponse | None:
             assert isinstance(response, web.Response)
             if response.status >= 400:
                 return response
@@ -103,51 +103,51 @@ class Controls:
             change(content)
             return web.json_response(content, status=response.status)
 
-        self._add(name, altered, True, times)
+        self._add(name, alter_response, True, times)
 
     def reset(self, name: str, *, after: bool = False, times: int | None = 1) -> None:
-        """Break the connection instead of an answer."""
+        """Reset the connection instead of responding."""
 
-        async def broken(request: web.Request, _: web.StreamResponse | None) -> web.Response:
-            _break(request)
+        async def reset_call(request: web.Request, _: web.StreamResponse | None) -> web.Response:
+            _reset_connection(request)
             return web.Response()
 
-        self._add(name, broken, after, times)
+        self._add(name, reset_call, after, times)
 
     def hang(self, name: str, *, after: bool = False, times: int | None = 1) -> None:
-        """Never answer."""
+        """Never respond."""
 
-        async def silent(request: web.Request, _: web.StreamResponse | None) -> web.Response:
+        async def hang_call(request: web.Request, _: web.StreamResponse | None) -> web.Response:
             await self._closed.wait()
-            _break(request)
+            _reset_connection(request)
             return web.Response()
 
-        self._add(name, silent, after, times)
+        self._add(name, hang_call, after, times)
 
     def delay(self, name: str, seconds: float, *, after: bool = False, times: int | None = 1) -> None:
-        """Answer so much later, in real time."""
+        """Delay the response by *seconds* of real time."""
 
-        async def late(_: web.Request, response: web.StreamResponse | None) -> web.StreamResponse | None:
+        async def delay_call(_: web.Request, response: web.StreamResponse | None) -> web.StreamResponse | None:
             await self._unless_closed(asyncio.sleep(seconds))
             return response
 
-        self._add(name, late, after, times)
+        self._add(name, delay_call, after, times)
 
     def hold(self, name: str, *, after: bool = False, times: int | None = 1) -> Hold:
-        """Let the call wait until the hold that this gives is released."""
+        """Hold calls until the returned hold is released."""
         hold = Hold()
 
-        async def held(_: web.Request, response: web.StreamResponse | None) -> web.StreamResponse | None:
+        async def hold_call(_: web.Request, response: web.StreamResponse | None) -> web.StreamResponse | None:
             hold.reached.set()
             await self._unless_closed(hold.released.wait())
             return response
 
-        self._add(name, held, after, times)
+        self._add(name, hold_call, after, times)
         return hold
 
     def heal(self) -> None:
-        """Forget all scripts that were not used up."""
-        self._scripts.clear()
+        """Remove all remaining faults."""
+        self._faults.clear()
 
     async def wait_for_calls(self, name: str, count: int = 1, *, limit_seconds: float = 60.0) -> None:
         """Return when *count* calls of this name have arrived since the provider started.
@@ -158,7 +158,7 @@ class Controls:
         """
         if self.counts[name] < count:
             event = asyncio.Event()
-            self._called.append((name, count, event))
+            self._waiters.append((name, count, event))
             try:
                 async with asyncio.timeout(limit_seconds):
                     await event.wait()
@@ -167,29 +167,29 @@ class Controls:
                 raise TimeoutError(f"{arrived} arrived within {limit_seconds:g} s") from None
 
     def close(self) -> None:
-        """Let everything go that hangs or is held."""
+        """Release all hanging and held calls."""
         self._closed.set()
 
     @property
     def middleware(self) -> Middleware:
-        """What an application needs as its outermost middleware."""
+        """The middleware that records calls and injects faults; it must be the outermost."""
 
         @web.middleware
-        async def controlled(request: web.Request, handler: Handler) -> web.StreamResponse:
-            call = await self._note(request)
-            response = await self._act(request, call.name, None)
+        async def apply_controls(request: web.Request, handler: Handler) -> web.StreamResponse:
+            call = await self._record(request)
+            response = await self._apply_fault(request, call.name, None)
             if response is None:
-                response = await self._act(request, call.name, await handler(request))
+                response = await self._apply_fault(request, call.name, await handler(request))
             assert response is not None
             call.status = response.status
             return response
 
-        return controlled
+        return apply_controls
 
     def _add(self, name: str, behaviour: Behaviour, after: bool, times: int | None) -> None:
-        self._scripts.setdefault(name, []).append(_Script(behaviour, after, times))
+        self._faults.setdefault(name, []).append(_Fault(behaviour, after, times))
 
-    async def _note(self, request: web.Request) -> Call:
+    async def _record(self, request: web.Request) -> Call:
         parameters = await _parameters(request)
         name = request.match_info.route.name or "unknown"
         if name == "token":
@@ -197,20 +197,20 @@ class Controls:
         call = Call(name, dict(request.headers), parameters)
         self.calls.append(call)
         self.counts[name] += 1
-        for waiting, count, event in self._called:
+        for waiting, count, event in self._waiters:
             if waiting == name and self.counts[name] >= count:
                 event.set()
         return call
 
-    async def _act(
+    async def _apply_fault(
         self, request: web.Request, name: str, response: web.StreamResponse | None
     ) -> web.StreamResponse | None:
         after = response is not None
-        for script in self._scripts.get(name, ()):
-            if script.after is after and script.left != 0:
-                if script.left is not None:
-                    script.left -= 1
-                return await script.behaviour(request, response)
+        for fault in self._faults.get(name, ()):
+            if fault.after is after and fault.left != 0:
+                if fault.left is not None:
+                    fault.left -= 1
+                return await fault.behaviour(request, response)
         return response
 
     async def _unless_closed(self, waiting: Awaitable[object]) -> None:
@@ -222,7 +222,7 @@ class Controls:
 
 
 async def _parameters(request: web.Request) -> dict[str, str]:
-    """Those of the query, the form and the JSON object."""
+    """Return the parameters of the query, the form and the JSON object."""
     form = await request.post()
     parameters = {name: str(value) for name, value in (*request.query.items(), *form.items())}
     if request.content_type == "application/json":
@@ -232,8 +232,8 @@ async def _parameters(request: web.Request) -> dict[str, str]:
     return parameters
 
 
-def _break(request: web.Request) -> None:
-    """End the connection with a reset, as a server does that crashed."""
+def _reset_connection(request: web.Request) -> None:
+    """Reset the connection, as if the server crashed."""
     if request.transport is not None:
         connection = request.transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

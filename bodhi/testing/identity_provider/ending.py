@@ -1,4 +1,4 @@
-"""What ends tokens and sessions: revocation, logout, and the word of it to clients."""
+"""Token revocation, logout, and back-channel logout of clients."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BackchannelPost:
-    """A logout token that was sent, and how the client answered: None for not at all."""
+    """A sent logout token, and the status of the client's response; None without a response."""
 
     client_id: str
     logout_token: str = field(repr=False)
@@ -29,7 +29,7 @@ class BackchannelPost:
 
 
 class Ending:
-    """Revokes tokens and ends sessions."""
+    """Handles revocation and logout."""
 
     def __init__(self, realm: Realm, authorization: Authorization, http: Callable[[], aiohttp.ClientSession]) -> None:
         self._realm = realm
@@ -38,7 +38,7 @@ class Ending:
         self.backchannel_posts: list[BackchannelPost] = []
 
     async def revoke(self, request: web.Request) -> web.Response:
-        """RFC 7009: 200 whether or not there was anything to revoke."""
+        """Revoke a token; answer 200 even for an unknown one (RFC 7009)."""
         form = await parameters_of(request)
         client = self._realm.client(*credentials_of(request, form))
         token = form.get("token", "")
@@ -49,23 +49,23 @@ class Ending:
         return web.Response()
 
     async def log_out(self, request: web.Request) -> web.StreamResponse:
-        """RP-initiated logout: the sessions of the browser and of the ID token end, and the way back."""
-        asked = await parameters_of(request)
-        hint = self._realm.keys.read(asked.get("id_token_hint", "")) or {}
-        client = self._realm.clients.get(asked.get("client_id", "") or str(hint.get("azp")))
-        back = asked.get("post_logout_redirect_uri")
-        if back is not None and (client is None or not client.may_end_at(back)):
-            return pages.refusal("This link leads to nowhere that is registered here; nobody was logged out.")
+        """RP-initiated logout: end the sessions of the browser and of the ID token hint, then redirect back."""
+        parameters = await parameters_of(request)
+        hint = self._realm.keys.read(parameters.get("id_token_hint", "")) or {}
+        client = self._realm.clients.get(parameters.get("client_id", "") or str(hint.get("azp")))
+        redirect_uri = parameters.get("post_logout_redirect_uri")
+        if redirect_uri is not None and (client is None or not client.may_end_at(redirect_uri)):
+            return pages.error_page("This link leads to nowhere that is registered here; nobody was logged out.")
         for session in (self._authorization.session_of(request), self._realm.sessions.of_sid(str(hint.get("sid")))):
             if session is not None and not session.ended:
                 await self.end(session)
-        state = {"state": asked["state"]} if "state" in asked else {}
-        response = pages.logged_out() if back is None else see_other(back, state)
+        state = {"state": parameters["state"]} if "state" in parameters else {}
+        response = pages.logged_out() if redirect_uri is None else see_other(redirect_uri, state)
         response.del_cookie(COOKIE, path=cookie_path(self._realm))
         return response
 
     async def end(self, session: ProviderSession) -> None:
-        """End a session, and tell the clients that had tokens in it."""
+        """End a session and send logout tokens to the clients with tokens of it."""
         self._realm.sessions.end(session)
         clients = [self._realm.clients[client_id] for client_id in sorted(session.client_ids)]
         await asyncio.gather(
@@ -79,7 +79,7 @@ class Ending:
         )
 
     async def post_logout_token(self, client_id: str, logout_token: str, uri: str) -> int | None:
-        """Send a logout token, sound or not, and give the status of the answer."""
+        """Send a logout token, valid or not; return the status of the response, or None."""
         status = None
         try:
             async with self._http().post(
@@ -89,6 +89,6 @@ class Ending:
             ) as response:
                 status = response.status
         except (aiohttp.ClientError, TimeoutError) as error:
-            log.warning("%s did not answer to a logout token: %s", client_id, type(error).__name__)
+            log.warning("logout token not delivered client_id=%s error=%s", client_id, type(error).__name__)
         self.backchannel_posts.append(BackchannelPost(client_id, logout_token, status))
         return status

@@ -1,4 +1,4 @@
-"""The errors that the protocol knows, and how they are told."""
+"""OAuth errors and their JSON responses."""
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
@@ -7,7 +7,7 @@ NO_STORE = {hdrs.CACHE_CONTROL: "no-store", "Pragma": "no-cache"}
 
 
 class OAuthError(Exception):
-    """An error with one of OAuth's own codes."""
+    """An error with an OAuth error code."""
 
     def __init__(self, error: str, description: str = "", *, status: int = 400) -> None:
         super().__init__(f"{error}: {description}" if description else error)
@@ -15,8 +15,8 @@ class OAuthError(Exception):
         self.description = description
         self.status = status
 
-    def answer(self) -> web.Response:
-        """The JSON body of RFC 6749, section 5.2."""
+    def response(self) -> web.Response:
+        """Return the JSON response of RFC 6749, section 5.2."""
         body = {"error": self.error, "error_description": self.description}
         challenge: dict[str, str] = (
             {hdrs.WWW_AUTHENTICATE: f'Bearer error="{self.error}"'} if self.status == 401 else {}
@@ -26,8 +26,8 @@ class OAuthError(Exception):
 
 @web.middleware
 async def error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answers an :exc:`OAuthError` as JSON."""
+    """Turn an :exc:`OAuthError` into a JSON response."""
     try:
         return await handler(request)
     except OAuthError as error:
-        return error.answer()
+        return error.response()

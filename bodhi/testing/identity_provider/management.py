@@ -1,4 +1,4 @@
-"""bodhi's own calls, which on Keycloak an extension answers: clients, roles, people and consents."""
+"""The management API for clients, roles, users and consents, which a Keycloak extension provides."""
 
 import secrets
 from typing import Any
@@ -18,13 +18,13 @@ SERVICE_ACCOUNT_SCOPE = "service_account"
 
 
 class Management:
-    """Answers the management calls; who asks is known by the bearer token, what they may by their present role."""
+    """Handles management calls, authenticated by bearer token and authorized by the caller's current role."""
 
     def __init__(self, realm: Realm) -> None:
         self._realm = realm
 
     async def register_client(self, request: web.Request) -> web.Response:
-        """A new client that nobody has a role at; anybody may ask."""
+        """Register a client; requires no authentication."""
         body = await json_of(request, "name")
         uris = body.get("redirect_uris", [])
         if not isinstance(uris, list) or not all(isinstance(uri, str) for uri in uris):
@@ -42,14 +42,14 @@ class Management:
         return web.json_response(answer, status=201)
 
     async def make_resource_admin(self, request: web.Request) -> web.Response:
-        """The first administrator, named by the client itself."""
+        """Assign the first administrator; for the client's service account."""
         client = self._service_account(request)
         body = await json_of(request, "user_id")
         self._realm.accounts.assign(client.client_id, self._person(body["user_id"]).user_id, Role.ADMIN)
         return web.json_response({})
 
     async def assign_role(self, request: web.Request) -> web.Response:
-        """A role in place of the one that somebody had."""
+        """Change a user's role at the client."""
         client = self._manager(request)
         body = await json_of(request, "user_id", "role")
         try:
@@ -60,14 +60,14 @@ class Management:
         return web.json_response({})
 
     async def remove_user(self, request: web.Request) -> web.Response:
-        """Nobody's role: somebody is no longer a user of the client."""
+        """Remove a user's role at the client."""
         client = self._manager(request)
         body = await json_of(request, "user_id")
         self._realm.accounts.assign(client.client_id, self._person(body["user_id"]).user_id, None)
         return web.json_response({})
 
     async def users(self, request: web.Request) -> web.Response:
-        """One page of the people who have a role at the client: for managers, and where that is allowed for itself."""
+        """List users with a role at the client; for managers, and for the service account if the realm allows it."""
         is_client = self._realm.clients_may_list_users and self._is_service_account(request)
         client = self._service_account(request) if is_client else self._manager(request)
         page, page_size = _positive(request, "page", 1), _positive(request, "page_size", 30)
@@ -87,7 +87,7 @@ class Management:
         )
 
     async def consent(self, request: web.Request) -> web.Response:
-        """The scope by which an application shows that a person, who asks, allowed it."""
+        """Store the calling user's consent and return its scope."""
         client, user_id = self._caller(request)
         body = await json_of(request, "app_client_id", "access_request_id")
         app = self._application(body["app_client_id"])
@@ -101,19 +101,19 @@ class Management:
         )
 
     async def register_app_access(self, request: web.Request) -> web.Response:
-        """The scope with which an application asks for tokens that are meant for the client."""
+        """Return the scope that puts the client into the audience of an application's tokens."""
         client = self._service_account(request)
         self._application((await json_of(request, "app_client_id"))["app_client_id"])
         return web.json_response({"scope": client.scope})
 
     async def app_info(self, request: web.Request) -> web.Response:
-        """The name and description of an application."""
+        """Return the name and description of an application."""
         self._caller(request)
         app = self._application(request.match_info["app_client_id"])
         return web.json_response({"client_id": app.client_id, "name": app.name, "description": app.description})
 
     def _caller(self, request: web.Request) -> tuple[Client, str]:
-        """The client that the bearer was issued to, and its subject."""
+        """Return the client that the bearer token was issued to, and the token's subject."""
         claims = self._realm.read_access_token(bearer_of(request))
         client = self._realm.clients.get(str(claims.get("azp")))
         if client is None:

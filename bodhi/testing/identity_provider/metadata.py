@@ -1,4 +1,4 @@
-"""What the provider says about itself: discovery, keys, and the person behind a token."""
+"""Discovery, JWKS and userinfo."""
 
 from typing import Any
 
@@ -14,21 +14,21 @@ PROTOCOL = "/protocol/openid-connect"
 
 
 class Metadata:
-    """Public facts."""
+    """Handles the metadata endpoints."""
 
     def __init__(self, realm: Realm) -> None:
         self._realm = realm
 
     async def discovery(self, _: web.Request) -> web.Response:
-        """OpenID Connect Discovery."""
+        """Return the discovery document."""
         return web.json_response(self._document())
 
     async def certs(self, _: web.Request) -> web.Response:
-        """The published keys."""
+        """Return the published keys."""
         return web.json_response(self._realm.keys.jwks())
 
     async def userinfo(self, request: web.Request) -> web.Response:
-        """The claims about the person whose access token this is."""
+        """Return the claims of the access token's user."""
         claims = self._realm.read_access_token(bearer_of(request))
         person = self._realm.accounts.with_id(str(claims.get("sub")))
         return web.json_response({"sub": claims["sub"], **(person.claims() if person else {})})

@@ -1,4 +1,4 @@
-"""The pages of the provider: HTML without scripts, for any browser and any width."""
+"""The HTML pages of the provider, without scripts."""
 
 from collections.abc import Mapping
 from html import escape
@@ -47,45 +47,45 @@ _PAGE = """\
 """
 
 
-def login(realm: Realm, client: Client, asked: Mapping[str, str]) -> web.Response:
-    """The login page: a button for each person."""
-    # The whole request comes back with the form, so that nothing needs to be remembered until then.
-    action = escape(f"{urlsplit(realm.issuer).path}{LOGIN_PATH}?{urlencode(asked)}")
+def login(realm: Realm, client: Client, parameters: Mapping[str, str]) -> web.Response:
+    """Return the login page, with a button for each user."""
+    # The form carries the whole authorization request, so the server needs no state until it is submitted.
+    action = escape(f"{urlsplit(realm.issuer).path}{LOGIN_PATH}?{urlencode(parameters)}")
     buttons = "\n".join(
         f'<li><button name="user" value="{escape(person.username)}" aria-labelledby="name-{number}"'
         f' aria-describedby="about-{number}"><b id="name-{number}">{escape(person.username)}</b>'
-        f'<small id="about-{number}">{escape(_described(realm, client, person))}</small></button></li>'
+        f'<small id="about-{number}">{escape(_description(realm, client, person))}</small></button></li>'
         for number, person in enumerate(realm.accounts)
     )
     content = (
         f"<p>{escape(client.name or client.client_id)} asks who you are. Log in as:</p>\n"
         f'<form method="post" action="{action}">\n<ul>\n{buttons}\n</ul>\n</form>'
     )
-    return _page("Log in", content, form_action=asked["redirect_uri"])
+    return _page("Log in", content, form_action=parameters["redirect_uri"])
 
 
 def logged_out() -> web.Response:
-    """What a logout ends at that leads nowhere else."""
+    """Return the page after a logout without a redirect URI."""
     return _page("Logged out", "<p>You are logged out.</p>")
 
 
 async def front(_: web.Request) -> web.Response:
-    """The page at the root."""
+    """Return the page at the root."""
     return _page("Identity provider", "<p>Applications send you here to log in; there is nothing else to see.</p>")
 
 
-def refusal(why: str) -> web.Response:
-    """A page for a request that cannot be sent back to any application."""
-    return _page("This does not work", f"<p>{escape(why)}</p>", status=400)
+def error_page(message: str) -> web.Response:
+    """Return an error page for a request that cannot be redirected to a client."""
+    return _page("This does not work", f"<p>{escape(message)}</p>", status=400)
 
 
 async def style(_: web.Request) -> web.Response:
-    """The style sheet of all pages."""
+    """Return the style sheet of all pages."""
     return web.Response(text=_STYLE, content_type="text/css", headers={hdrs.CACHE_CONTROL: "max-age=60"})
 
 
-def _described(realm: Realm, client: Client, person: Person) -> str:
-    """The full name and the role at *client*."""
+def _description(realm: Realm, client: Client, person: Person) -> str:
+    """Return the user's full name and role at *client*."""
     names = [name for name in (person.given_name, person.family_name) if name]
     role = realm.accounts.role(client.client_id, person.user_id)
     return ", ".join(filter(None, (" ".join(names), str(role) if role else "no role")))
@@ -93,7 +93,7 @@ def _described(realm: Realm, client: Client, person: Person) -> str:
 
 def _page(title: str, content: str, *, status: int = 200, form_action: str | None = None) -> web.Response:
     origin = "{0.scheme}://{0.netloc}".format(urlsplit(form_action)) if form_action else ""
-    # A browser applies form-action to the redirect that answers the form as well.
+    # Browsers apply form-action to the redirect after the form submission as well.
     policy = (
         f"default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self' {origin}"
     )

@@ -1,4 +1,4 @@
-"""What came with a request."""
+"""Parse the parameters and credentials of requests."""
 
 import base64
 import binascii
@@ -12,16 +12,16 @@ from bodhi.testing.identity_provider.errors import OAuthError
 
 
 async def parameters_of(request: web.Request) -> dict[str, str]:
-    """The parameters of the query and of a form; RFC 6749 section 3.1 wants none twice."""
-    found = [*request.query.items(), *(await request.post()).items()]
-    names = [name for name, _ in found]
+    """Return the parameters of query and form; duplicates are invalid (RFC 6749, section 3.1)."""
+    items = [*request.query.items(), *(await request.post()).items()]
+    names = [name for name, _ in items]
     if len(set(names)) < len(names):
         raise OAuthError("invalid_request", "a parameter came twice")
-    return {name: value for name, value in found if isinstance(value, str) and value}
+    return {name: value for name, value in items if isinstance(value, str) and value}
 
 
 def credentials_of(request: web.Request, parameters: Mapping[str, str]) -> tuple[str, str | None]:
-    """The client id and secret, from the header or the form."""
+    """Return the client id and secret from the header or the form."""
     scheme, _, encoded = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     if scheme.lower() != "basic":
         return parameters.get("client_id", ""), parameters.get("client_secret")
@@ -33,13 +33,13 @@ def credentials_of(request: web.Request, parameters: Mapping[str, str]) -> tuple
 
 
 def bearer_of(request: web.Request) -> str:
-    """The bearer token, or "" without one."""
+    """Return the bearer token, or ""."""
     scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
 async def json_of(request: web.Request, *names: str) -> dict[str, Any]:
-    """A JSON object that has a string under each of *names*."""
+    """Return the JSON object of the body, which must have a string under each of *names*."""
     try:
         body = await request.json()
     except ValueError:

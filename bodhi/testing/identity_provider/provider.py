@@ -1,4 +1,4 @@
-"""The provider as a server of its own, with all that a test asks of it."""
+"""The development provider as a server, with the methods that tests use to control it."""
 
 import re
 import secrets
@@ -23,15 +23,15 @@ from bodhi.testing.identity_provider.grants import Family
 from bodhi.testing.identity_provider.realm import Realm
 from bodhi.testing.identity_provider.routes import local_host_only, routes
 
-CUT_SECONDS = 0.1  # how long calls under way have at the end
+SHUTDOWN_SECONDS = 0.1  # grace period of running calls on exit
 LOGIN_SCOPES = "openid email profile roles"
 
 
 class DevelopmentProvider(Controls):
     """An OpenID Connect provider at ``<base>/realms/<realm>``, which runs while its context is entered.
 
-    It listens on a free port of 127.0.0.1, or on *sockets*; *base_url* is then how browsers reach it. *now* is its
-    clock, in seconds since 1970.
+    It listens on a free port of 127.0.0.1, or on *sockets* with the public URL *base_url*. *now* returns seconds since
+    1970.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class DevelopmentProvider(Controls):
     async def __aenter__(self) -> Self:
         app = web.Application(middlewares=[self.middleware, local_host_only, error_middleware])
         app.add_routes(routes(self.realm, self._path, self._authorization, self._ending))
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=CUT_SECONDS)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         try:
             await self._listen(self._runner)
         except BaseException:
@@ -88,39 +88,39 @@ class DevelopmentProvider(Controls):
 
     @property
     def issuer(self) -> str:
-        """The issuer; without a ``base_url`` it is known once the provider runs."""
+        """The issuer; without a ``base_url``, empty until the provider runs."""
         return self.realm.issuer
 
     @property
     def client(self) -> Client:
-        """The client that the provider was made with, which can still be changed."""
+        """The default client, which may be modified."""
         return self.realm.clients[self.client_id]
 
     @property
     def issued_secrets(self) -> frozenset[str]:
-        """Every token, code, verifier, secret and cookie that was given or seen."""
+        """Every token, code, verifier, secret and cookie that was issued or received."""
         return frozenset(self.realm.issued_secrets)
 
     @property
     def backchannel_posts(self) -> list[BackchannelPost]:
-        """The logout tokens that were sent."""
+        """The logout tokens sent so far."""
         return self._ending.backchannel_posts
 
     def person(self, username: str) -> Person:
-        """The person with this username."""
+        """Return the user with this username, or raise :exc:`KeyError`."""
         person = self.realm.accounts.named(username)
         if person is None:
             raise KeyError(username)
         return person
 
     def add_person(self, person: Person, role: Role | None = None) -> Person:
-        """The same person, who has an account from now on, and this role at the provider's first client."""
+        """Add an account with this role at the default client, and return it."""
         self.realm.accounts.add(person)
         self.realm.accounts.assign(self.client_id, person.user_id, role)
         return person
 
     def set_role(self, username: str, role: Role | None, *, client_id: str | None = None) -> None:
-        """Give somebody a role at a client, or take it away; tokens show it from the next one on."""
+        """Set a user's role at a client, or remove it; tokens issued from now on carry it."""
         self.realm.accounts.assign(client_id or self.client_id, self.person(username).user_id, role)
 
     def add_client(
@@ -135,7 +135,7 @@ class DevelopmentProvider(Controls):
         any_loopback: bool = False,
         backchannel_logout_uri: str | None = None,
     ) -> Client:
-        """A further client, which can still be changed; without *secret* it is a public one."""
+        """Add a client and return it; it may be modified. Without *secret* it is a public client."""
         client = Client(
             client_id,
             None if secret is None else self.realm.secret(secret),
@@ -159,9 +159,9 @@ class DevelopmentProvider(Controls):
         expires_in: float | None = None,
         **claims: Any,
     ) -> str:
-        """An access token that no login was needed for.
+        """Issue an access token without a login.
 
-        It belongs to no session here; *claims* come on top and in place of the usual ones, and None leaves one out.
+        It belongs to no session of the provider. *claims* extend or replace the default claims; None removes one.
         """
         return self.realm.access_token(
             self.person(username),
@@ -180,47 +180,47 @@ class DevelopmentProvider(Controls):
         scope: str = LOGIN_SCOPES,
         nonce: str | None = None,
     ) -> dict[str, Any]:
-        """What the token endpoint answers to a login, in a new session and without any request."""
+        """Issue the token response of a login, in a new session, without any request."""
         session = self.realm.sessions.begin(self.person(username), self.realm.now())
         return self.realm.tokens_of(Family(client_id or self.client_id, session, scope, nonce))
 
     def sign(
         self, payload: Mapping[str, Any] | bytes, header: Mapping[str, Any] | None = None, *, key: object = None
     ) -> str:
-        """A JWT over any payload, with any header; see :meth:`SigningKeys.sign`."""
+        """Return a JWT with any payload and header; see :meth:`SigningKeys.sign`."""
         return self.realm.sign(payload, header, key=key)
 
     def rotate_keys(self, *, withdraw: bool = False) -> None:
-        """Sign with a new key from now on; *withdraw* takes back those that were published before."""
+        """Sign with a new key from now on; *withdraw* removes the earlier keys from the JWKS."""
         self.realm.keys.rotate(withdraw=withdraw)
 
     async def end_sessions(self, username: str) -> None:
-        """End all sessions of a person, and tell clients that have a ``backchannel_logout_uri``."""
+        """End all sessions of a user, and notify clients with a ``backchannel_logout_uri``."""
         for session in self.realm.sessions.of_person(self.person(username).user_id):
             await self._ending.end(session)
 
     async def post_logout_token(self, logout_token: str, uri: str, *, client_id: str | None = None) -> int | None:
-        """The status with which a client answers to a logout token, sound or not; None where it did not answer."""
+        """Send a logout token, valid or not; return the status of the client's response, or None."""
         return await self._ending.post_logout_token(client_id or self.client_id, logout_token, uri)
 
     async def log_in_url(
         self, authorization_url: str, user: str = "admin", *, browser: aiohttp.ClientSession | None = None
     ) -> str:
-        """The URL to which a browser is sent back, after this person's button was pressed where there are any.
+        """Log in as *user* and return the URL that the browser is redirected back to.
 
-        A *browser* with a cookie jar (``unsafe=True``, for IP addresses) is known the next time.
+        A *browser* with a cookie jar (``unsafe=True``, for IP addresses) keeps its session for the next login.
         """
         if browser is None:
-            async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as stranger:
-                return await self.log_in_url(authorization_url, user, browser=stranger)
+            async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as new_browser:
+                return await self.log_in_url(authorization_url, user, browser=new_browser)
         async with browser.get(authorization_url, allow_redirects=False) as response:
             if response.status == 303:
                 return response.headers[hdrs.LOCATION]
             form = re.search(r'<form method="post" action="([^"]+)">', await response.text())
-            assert form is not None, f"no login page, but {response.status}"
+            assert form is not None, f"expected the login page, got {response.status}"
             action = response.url.origin().join(URL(unescape(form[1]), encoded=True))
         async with browser.post(action, data={"user": user}, allow_redirects=False) as response:
-            assert response.status == 303, f"no way back, but {response.status}"
+            assert response.status == 303, f"expected a redirect, got {response.status}"
             return response.headers[hdrs.LOCATION]
 
     def _session(self) -> aiohttp.ClientSession:
@@ -230,8 +230,8 @@ class DevelopmentProvider(Controls):
 
     async def _listen(self, runner: web.AppRunner) -> None:
         await runner.setup()
-        for one in self._sockets:
-            await web.SockSite(runner, one).start()
+        for listener in self._sockets:
+            await web.SockSite(runner, listener).start()
         if not self._sockets:
             await web.TCPSite(runner, "127.0.0.1", 0).start()
         if not self.realm.issuer:

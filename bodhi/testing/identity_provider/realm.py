@@ -1,4 +1,4 @@
-"""All that one provider knows, and the tokens that it makes of it."""
+"""The state of a provider, and its tokens."""
 
 import base64
 import hashlib
@@ -22,9 +22,9 @@ LOGOUT_TOKEN_SECONDS = 120
 
 @dataclass(slots=True)
 class Realm:
-    """The state of a provider, and its tokens."""
+    """Holds the state of a provider and issues its tokens."""
 
-    issuer: str = ""  # known when it listens
+    issuer: str = ""  # set when the server listens
     now: Callable[[], float] = time.time
     access_token_seconds: float = 300
     rotates_refresh_tokens: bool = True
@@ -39,30 +39,30 @@ class Realm:
     revoked_token_ids: set[str] = field(default_factory=set)
 
     def secret(self, text: str) -> str:
-        """The same text, remembered as one that belongs into no log."""
+        """Record *text* as a secret that must not appear in logs, and return it."""
         self.issued_secrets.add(text)
         return text
 
     def sign(
         self, payload: Mapping[str, Any] | bytes, header: Mapping[str, Any] | None = None, *, key: object = None
     ) -> str:
-        """A JWT; see :meth:`SigningKeys.sign`."""
+        """Return a JWT; see :meth:`SigningKeys.sign`."""
         return self.secret(self.keys.sign(payload, header, key=key))
 
     def tokens_of(self, family: Family) -> dict[str, Any]:
-        """The answer of the token endpoint to a login or a refresh, with a new refresh token."""
+        """Return the token response to a login or refresh, with a new refresh token."""
         refresh_token = self.secret(self.grants.new_refresh_token(family, self.now()))
-        return {**self.tokens_beside_refresh(family), "refresh_token": refresh_token}
+        return {**self.tokens_without_refresh(family), "refresh_token": refresh_token}
 
-    def tokens_beside_refresh(self, family: Family) -> dict[str, Any]:
-        """The same without a refresh token."""
+    def tokens_without_refresh(self, family: Family) -> dict[str, Any]:
+        """Return the token response without a refresh token."""
         session, scopes = family.session, family.scope.split()
         session.client_ids.add(family.client_id)
-        audience = [family.client_id, *(one.client_id for one in self.clients.values() if one.scope in scopes)]
+        audience = [family.client_id, *(client.client_id for client in self.clients.values() if client.scope in scopes)]
         access_token = self.access_token(
             session.person, client_id=family.client_id, audience=audience, scope=family.scope, sid=session.sid
         )
-        answer = {
+        response = {
             "access_token": access_token,
             "token_type": "Bearer",
             "expires_in": int(self.access_token_seconds),
@@ -70,8 +70,8 @@ class Realm:
             "session_state": session.sid,
         }
         if "openid" in scopes:
-            answer["id_token"] = self.id_token(family, access_token)
-        return answer
+            response["id_token"] = self.id_token(family, access_token)
+        return response
 
     def access_token(
         self,
@@ -83,10 +83,10 @@ class Realm:
         expires_in: float | None = None,
         **claims: Any,
     ) -> str:
-        """An access token; one of *claims* that is None is left out."""
+        """Issue an access token. *claims* extend or replace the default claims; None removes one."""
         audience = list(audience)
-        said = {
-            **self._common(self.access_token_seconds if expires_in is None else expires_in),
+        payload = {
+            **self._common_claims(self.access_token_seconds if expires_in is None else expires_in),
             "aud": audience,
             "sub": person.user_id,
             "typ": "Bearer",
@@ -96,13 +96,13 @@ class Realm:
             "resource_access": self.accounts.resource_access(audience, person.user_id) or None,
             **claims,
         }
-        return self.sign({name: value for name, value in said.items() if value is not None})
+        return self.sign({name: value for name, value in payload.items() if value is not None})
 
     def service_token(self, client: Client, scope: str) -> str:
-        """An access token for a client itself."""
+        """Issue an access token for a client's service account."""
         return self.sign(
             {
-                **self._common(self.access_token_seconds),
+                **self._common_claims(self.access_token_seconds),
                 "aud": [client.client_id],
                 "sub": f"service-account-{client.client_id}",
                 "typ": "Bearer",
@@ -113,37 +113,37 @@ class Realm:
         )
 
     def id_token(self, family: Family, access_token: str) -> str:
-        """The ID token that goes with an access token."""
+        """Issue the ID token of an access token."""
         session = family.session
-        half = hashlib.sha256(access_token.encode()).digest()[:16]
-        said = {
-            **self._common(self.access_token_seconds),
+        half_hash = hashlib.sha256(access_token.encode()).digest()[:16]
+        payload = {
+            **self._common_claims(self.access_token_seconds),
             "aud": family.client_id,
             "sub": session.person.user_id,
             "typ": "ID",
             "azp": family.client_id,
             "auth_time": int(session.auth_time),
             "nonce": family.nonce,
-            "at_hash": base64.urlsafe_b64encode(half).rstrip(b"=").decode(),
+            "at_hash": base64.urlsafe_b64encode(half_hash).rstrip(b"=").decode(),
             "sid": session.sid,
             **session.person.claims(),
         }
-        return self.sign({name: value for name, value in said.items() if value is not None})
+        return self.sign({name: value for name, value in payload.items() if value is not None})
 
     def logout_token(self, session: ProviderSession, client_id: str, **claims: Any) -> str:
-        """What tells a client that a session ended."""
-        said = {
-            **self._common(LOGOUT_TOKEN_SECONDS),
+        """Issue a logout token, which notifies a client of the end of a session."""
+        payload = {
+            **self._common_claims(LOGOUT_TOKEN_SECONDS),
             "aud": client_id,
             "sub": session.person.user_id,
             "sid": session.sid,
             "events": {LOGOUT_EVENT: {}},
             **claims,
         }
-        return self.sign({name: value for name, value in said.items() if value is not None}, {"typ": "logout+jwt"})
+        return self.sign({name: value for name, value in payload.items() if value is not None}, {"typ": "logout+jwt"})
 
     def read_access_token(self, token: str) -> dict[str, Any]:
-        """The claims of an access token that is good here, or ``invalid_token``."""
+        """Return the claims of a valid access token, or raise ``invalid_token``."""
         claims = self.keys.read(token)
         if (
             claims is None
@@ -159,12 +159,12 @@ class Realm:
         return claims
 
     def client(self, client_id: str, secret: str | None) -> Client:
-        """The client that showed its secret, or ``invalid_client``."""
+        """Return the authenticated client, or raise ``invalid_client``."""
         client = self.clients.get(client_id)
         if client is None or not client.has_secret(secret):
             raise OAuthError("invalid_client", "Invalid client or Invalid client credentials", status=401)
         return client
 
-    def _common(self, seconds: float) -> dict[str, Any]:
+    def _common_claims(self, seconds: float) -> dict[str, Any]:
         now = self.now()
         return {"exp": int(now + seconds), "iat": int(now), "jti": str(uuid4()), "iss": self.issuer}

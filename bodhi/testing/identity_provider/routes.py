@@ -1,4 +1,4 @@
-"""The paths of the provider; the name of a route is the name of its calls in counts and scripts."""
+"""The routes of the provider. A route's name identifies its calls in counts and faults."""
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -14,7 +14,7 @@ from bodhi.urls import is_loopback
 
 
 def routes(realm: Realm, base: str, authorization: Authorization, ending: Ending) -> list[web.RouteDef]:
-    """All routes below *base*, the path of the issuer."""
+    """Return all routes; *base* is the path of the issuer."""
     metadata, management = Metadata(realm), Management(realm)
     resources = f"{base}/bodhi/resources"
     return [
@@ -22,12 +22,12 @@ def routes(realm: Realm, base: str, authorization: Authorization, ending: Ending
         web.get(pages.STYLE_PATH, pages.style, name="style"),
         web.get(f"{base}/.well-known/openid-configuration", metadata.discovery, name="discovery"),
         web.get(f"{base}{PROTOCOL}/certs", metadata.certs, name="certs"),
-        *_both(f"{base}{PROTOCOL}/userinfo", metadata.userinfo, "userinfo"),
-        *_both(f"{base}{PROTOCOL}/auth", authorization.authorize, "authorize"),
+        *_get_and_post(f"{base}{PROTOCOL}/userinfo", metadata.userinfo, "userinfo"),
+        *_get_and_post(f"{base}{PROTOCOL}/auth", authorization.authorize, "authorize"),
         web.post(f"{base}{pages.LOGIN_PATH}", authorization.log_in, name="log_in"),
-        web.post(f"{base}{PROTOCOL}/token", TokenEndpoint(realm).answer, name="token"),
+        web.post(f"{base}{PROTOCOL}/token", TokenEndpoint(realm).issue, name="token"),
         web.post(f"{base}{PROTOCOL}/revoke", ending.revoke, name="revoke"),
-        *_both(f"{base}{PROTOCOL}/logout", ending.log_out, "log_out"),
+        *_get_and_post(f"{base}{PROTOCOL}/logout", ending.log_out, "log_out"),
         web.post(resources, management.register_client, name="register_client"),
         web.post(f"{resources}/make-resource-admin", management.make_resource_admin, name="make_resource_admin"),
         web.post(f"{resources}/assign-role", management.assign_role, name="assign_role"),
@@ -41,11 +41,11 @@ def routes(realm: Realm, base: str, authorization: Authorization, ending: Ending
 
 @web.middleware
 async def local_host_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuses requests to any name but this machine's own, by which a page elsewhere could read the answers."""
+    """Reject requests with a foreign Host header, against DNS rebinding."""
     if not is_loopback(request.url.host or ""):
-        return pages.refusal("This provider answers under the name of this machine alone.")
+        return pages.error_page("This provider answers under the name of this machine alone.")
     return await handler(request)
 
 
-def _both(path: str, handler: Handler, name: str) -> list[web.RouteDef]:
+def _get_and_post(path: str, handler: Handler, name: str) -> list[web.RouteDef]:
     return [web.get(path, handler, name=name), web.post(path, handler)]

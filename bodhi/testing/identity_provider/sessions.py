@@ -1,4 +1,4 @@
-"""Who is logged in at the provider itself: its single sign-on."""
+"""The provider's own sessions (single sign-on)."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -9,18 +9,18 @@ from bodhi.testing.identity_provider.accounts import Person
 
 @dataclass(slots=True, eq=False)
 class ProviderSession:
-    """One person in one browser."""
+    """A user's session in one browser."""
 
     person: Person
     auth_time: float
     sid: str = field(default_factory=lambda: str(uuid4()))
     cookie: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
-    client_ids: set[str] = field(default_factory=set)  # who got tokens in it
+    client_ids: set[str] = field(default_factory=set)  # clients with tokens of this session
     ended: bool = False
 
 
 class ProviderSessions:
-    """The sessions that have not ended."""
+    """The live sessions."""
 
     def __init__(self) -> None:
         self._by_cookie: dict[str, ProviderSession] = {}
@@ -30,25 +30,25 @@ class ProviderSessions:
         return len(self._by_sid)
 
     def begin(self, person: Person, auth_time: float) -> ProviderSession:
-        """A new session."""
+        """Start a session."""
         session = ProviderSession(person, auth_time)
         self._by_cookie[session.cookie] = self._by_sid[session.sid] = session
         return session
 
     def of_cookie(self, cookie: str) -> ProviderSession | None:
-        """The session of a browser, or None."""
+        """Return the session with this cookie, or None."""
         return self._by_cookie.get(cookie)
 
     def of_sid(self, sid: str) -> ProviderSession | None:
-        """The session with this id, or None."""
+        """Return the session with this id, or None."""
         return self._by_sid.get(sid)
 
     def of_person(self, user_id: str) -> list[ProviderSession]:
-        """All sessions of a person."""
+        """Return all sessions of a user."""
         return [session for session in self._by_sid.values() if session.person.user_id == user_id]
 
     def end(self, session: ProviderSession) -> None:
-        """End it; its refresh tokens and its access tokens are no longer good here."""
+        """End a session, which invalidates its tokens at the provider."""
         session.ended = True
         self._by_cookie.pop(session.cookie, None)
         self._by_sid.pop(session.sid, None)

@@ -1,4 +1,4 @@
-"""Keys, what is signed with them, and what they verify."""
+"""Signing keys: sign and verify JWTs."""
 
 import base64
 import functools
@@ -20,57 +20,57 @@ ALGORITHM = "RS256"
 
 
 class SigningKeys:
-    """The keys of one provider: the newest signs, those that were not withdrawn are published."""
+    """The keys of a provider: the newest one signs, all that were not withdrawn are published."""
 
     def __init__(self) -> None:
-        self._made = itertools.count()
-        self._signer = self._make()
+        self._key_numbers = itertools.count()
+        self._signer = self._next_key()
         self._published = [self._signer]
 
     @property
     def current(self) -> RSAKey:
-        """The key that signs."""
+        """The key that signs new tokens."""
         return self._signer
 
     def rotate(self, *, withdraw: bool = False) -> None:
-        """Sign with a new key from now on; *withdraw* takes back the old ones."""
-        self._signer = self._make()
+        """Sign with a new key from now on; *withdraw* unpublishes the earlier ones."""
+        self._signer = self._next_key()
         self._published = [self._signer] if withdraw else [*self._published, self._signer]
 
     def jwks(self) -> dict[str, Any]:
-        """The published keys, as the keys endpoint gives them."""
+        """Return the published keys as a JWKS."""
         return {"keys": [key.as_dict(private=False) for key in self._published]}
 
     def sign(
         self, payload: Mapping[str, Any] | bytes, header: Mapping[str, Any] | None = None, *, key: object = None
     ) -> str:
-        """A compact JWT over *payload* with any *header* at all, sound or not.
+        """Return a compact JWT with any *payload* and *header*, valid or not.
 
-        A member of *header* that is None is left out. *key* is another RSAKey, or bytes for an HMAC; the algorithm
+        None removes a member of the default header. *key* is another RSAKey, or bytes for an HMAC; the algorithm
         ``none`` has no signature.
         """
         signer = key or self._signer
         kid = signer.kid if isinstance(signer, RSAKey) else self._signer.kid
-        said = {"alg": ALGORITHM, "typ": "JWT", "kid": kid, **(header or {})}
-        head = json.dumps({name: value for name, value in said.items() if value is not None}).encode()
+        full_header = {"alg": ALGORITHM, "typ": "JWT", "kid": kid, **(header or {})}
+        encoded_header = json.dumps({name: value for name, value in full_header.items() if value is not None}).encode()
         body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        signing_input = f"{_base64url(head)}.{_base64url(body)}"
-        return f"{signing_input}.{_base64url(_signature(str(said['alg']), signing_input.encode(), signer))}"
+        signing_input = f"{_base64url(encoded_header)}.{_base64url(body)}"
+        return f"{signing_input}.{_base64url(_signature(str(full_header['alg']), signing_input.encode(), signer))}"
 
     def read(self, token: str) -> dict[str, Any] | None:
-        """The payload of a token that a published key signed, whatever it says; None for any other text."""
+        """Return the payload of a token signed by a published key, without checking its claims; else None."""
         try:
             return jwt.decode(token, KeySet(list(self._published)), algorithms=[ALGORITHM]).claims
         except (JoseError, ValueError):
             return None
 
-    def _make(self) -> RSAKey:
-        return _key(next(self._made))
+    def _next_key(self) -> RSAKey:
+        return _key(next(self._key_numbers))
 
 
 @functools.cache
 def _key(number: int) -> RSAKey:
-    """The key of that number: each takes a tenth of a second to make, so a process makes it once for all providers."""
+    """Return a key, cached by number and shared by all providers of the process: generating one takes 0.1 s."""
     return RSAKey.generate_key(
         2048, {"kid": f"{number}-{secrets.token_hex(8)}", "use": "sig", "alg": ALGORITHM}, private=True
     )

@@ -1,4 +1,4 @@
-"""The token endpoint: four grants."""
+"""The token endpoint with its four grants."""
 
 import base64
 import hashlib
@@ -17,7 +17,7 @@ from bodhi.testing.identity_provider.realm import Realm
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - the name of a grant
 ACCESS_TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a type
 
-# What a call of each grant is named in counts and scripts.
+# The name of each grant's calls in counts and faults.
 GRANTS = {
     "authorization_code": "code",
     "refresh_token": "refresh",
@@ -27,7 +27,7 @@ GRANTS = {
 
 
 class TokenEndpoint:
-    """Gives tokens to clients that show their secret."""
+    """Issues tokens to authenticated clients."""
 
     def __init__(self, realm: Realm) -> None:
         self._realm = realm
@@ -38,8 +38,8 @@ class TokenEndpoint:
             "exchange": self._exchange,
         }
 
-    async def answer(self, request: web.Request) -> web.Response:
-        """The tokens, or an error of RFC 6749."""
+    async def issue(self, request: web.Request) -> web.Response:
+        """Return tokens, or an error of RFC 6749."""
         form = await parameters_of(request)
         client = self._realm.client(*credentials_of(request, form))
         grant = self._grants.get(GRANTS.get(form.get("grant_type", ""), ""))
@@ -48,9 +48,9 @@ class TokenEndpoint:
         return web.json_response(grant(client, form), headers=NO_STORE)
 
     def _code(self, client: Client, form: Mapping[str, str]) -> dict[str, Any]:
-        verifier = self._realm.secret(_needed(form, "code_verifier"))
+        verifier = self._realm.secret(_required(form, "code_verifier"))
         family = self._realm.grants.redeem(
-            _needed(form, "code"),
+            _required(form, "code"),
             client.client_id,
             redirect_uri=form.get("redirect_uri", ""),
             challenge=base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode(),
@@ -59,10 +59,10 @@ class TokenEndpoint:
         return self._realm.tokens_of(family)
 
     def _refresh(self, client: Client, form: Mapping[str, str]) -> dict[str, Any]:
-        token, realm = _needed(form, "refresh_token"), self._realm
+        token, realm = _required(form, "refresh_token"), self._realm
         if realm.rotates_refresh_tokens:
             return realm.tokens_of(realm.grants.refresh(token, client.client_id, realm.now()))
-        return realm.tokens_beside_refresh(realm.grants.family_of(token, client.client_id, realm.now()))
+        return realm.tokens_without_refresh(realm.grants.family_of(token, client.client_id, realm.now()))
 
     def _client_credentials(self, client: Client, form: Mapping[str, str]) -> dict[str, Any]:
         if client.secret is None:
@@ -71,17 +71,23 @@ class TokenEndpoint:
         return self._bearer(self._realm.service_token(client, scope), scope)
 
     def _exchange(self, client: Client, form: Mapping[str, str]) -> dict[str, Any]:
-        """RFC 8693: a token of another application for one of the client's own, with the same or fewer scopes."""
+        """RFC 8693: exchange an application's token for one of the client, with the same or fewer scopes."""
         if form.get("subject_token_type", ACCESS_TOKEN_TYPE) != ACCESS_TOKEN_TYPE:
             raise OAuthError("invalid_request", "subject_token_type must be that of access tokens")
         if form.get("audience", client.client_id) != client.client_id:
             raise OAuthError("invalid_target", "the audience must be the client itself")
-        subject = self._subject(_needed(form, "subject_token"))
+        subject = self._subject(_required(form, "subject_token"))
         person = self._realm.accounts.with_id(str(subject.get("sub")))
         if person is None or client.client_id not in subject.get("aud", ()):
-            raise OAuthError("invalid_token", "the subject token is for nobody here", status=400)
-        had = str(subject.get("scope", "")).split()
-        scopes = [name for name in form.get("scope", "").split() if name in STANDARD_SCOPES or _passes(name, had)]
+            raise OAuthError(
+                "invalid_token", "the subject token has an unknown subject or another audience", status=400
+            )
+        subject_scopes = str(subject.get("scope", "")).split()
+        scopes = [
+            name
+            for name in form.get("scope", "").split()
+            if name in STANDARD_SCOPES or _is_transferable(name, subject_scopes)
+        ]
         token = self._realm.access_token(
             person,
             client_id=client.client_id,
@@ -97,7 +103,7 @@ class TokenEndpoint:
         try:
             return self._realm.read_access_token(token)
         except OAuthError as error:
-            raise OAuthError("invalid_token", error.description) from error  # 401 is for the client itself
+            raise OAuthError("invalid_token", error.description) from error  # 401 would mean an unauthenticated client
 
     def _access_request_id(self, scopes: list[str]) -> str | None:
         consents = (self._realm.consents.of_scope(name) for name in scopes)
@@ -108,11 +114,11 @@ class TokenEndpoint:
         return {"access_token": token, "token_type": "Bearer", "expires_in": expires_in, "scope": scope}
 
 
-def _needed(form: Mapping[str, str], name: str) -> str:
+def _required(form: Mapping[str, str], name: str) -> str:
     if name not in form:
         raise OAuthError("invalid_request", f"Missing parameter: {name}")
     return form[name]
 
 
-def _passes(scope: str, had: list[str]) -> bool:
-    return scope in had and scope.startswith((USER_SCOPE_PREFIX, SCOPE_PREFIX))
+def _is_transferable(scope: str, subject_scopes: list[str]) -> bool:
+    return scope in subject_scopes and scope.startswith((USER_SCOPE_PREFIX, SCOPE_PREFIX))
