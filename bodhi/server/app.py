@@ -47,17 +47,17 @@ log = logging.getLogger(__name__)
 
 
 class Feature(Protocol):
-    """What the package of a feature has."""
+    """The interface of a feature package."""
 
     @property
     def OPERATIONS(self) -> Sequence[Operation]:  # noqa: N802 - a constant of a module
-        """Its part of the API, and its pages."""
+        """Its API routes and pages."""
 
     def setup(self, app: web.Application, services: Services) -> None:
         """Add the feature to *app*."""
 
 
-# A feature is a package and its line here. The order is that of entries in the navigation and of sections on pages.
+# A feature is a package and its line here. The order determines navigation entries and page sections.
 FEATURES: tuple[Feature, ...] = (
     status,
     setup,
@@ -81,9 +81,9 @@ OPERATIONS: tuple[Operation, ...] = (
 
 
 def create_app(settings: Settings) -> web.Application:
-    """The application, for any runner: nothing is opened before it starts up.
+    """Return the application, for any runner. Nothing is opened before startup.
 
-    Starting raises :exc:`ConfigurationError`, naming the setting, when one of the databases cannot be used.
+    Startup raises :exc:`ConfigurationError`, which names the setting, if a database cannot be used.
     """
     app = web.Application(handler_args={"access_log_class": AccessLog, "access_log": LOGGER})
     services = create_services(settings)
@@ -97,7 +97,7 @@ def create_app(settings: Settings) -> web.Application:
 
 
 def _add_middlewares(app: web.Application, services: Services) -> None:
-    """What is around every handler, from the outside in."""
+    """Add the middlewares, outermost first."""
     instrumentation.setup(app, services.metrics.requests)
     error_pages.setup(app)
     app[OUTAGES] = FailureLog(log, "application database unavailable")
@@ -108,7 +108,7 @@ def _add_middlewares(app: web.Application, services: Services) -> None:
 
 
 def _request_filters(app: web.Application, services: Services) -> Sequence[RequestFilter | None]:
-    """What looks at every request before anything else does."""
+    """Return the request filters, which run before everything else."""
     settings = services.settings
     public_url = app[PUBLIC_URL] = PublicUrl(
         settings.public_scheme, settings.public_host, settings.public_port, is_explicit=settings.has_explicit_host

@@ -1,4 +1,4 @@
-"""The metrics of one application: all its counters, read when somebody asks."""
+"""The metrics of an application: all its counters, read on demand."""
 
 import asyncio
 import logging
@@ -36,15 +36,15 @@ class ApplicationMetrics:
     requests: RequestTimes = field(default_factory=RequestTimes)
     refusals: dict[str, int] = field(default_factory=dict)  # by code
     clock: Callable[[], float] = time.time
-    more_counts: list[Numbers] = field(default_factory=list)  # of single features
+    more_counts: list[Numbers] = field(default_factory=list)  # registered by features
     more_levels: list[Numbers] = field(default_factory=list)
     live: Live | None = None
 
     def __post_init__(self) -> None:
-        self._asking = asyncio.Lock()
+        self._counting = asyncio.Lock()
 
     def snapshot(self) -> Snapshot:
-        """All numbers as they are now."""
+        """Return the current values of all metrics."""
         return Snapshot(
             taken_at=self.clock(),
             counts={
@@ -59,18 +59,18 @@ class ApplicationMetrics:
         )
 
     async def refresh_live_count(self, known: Live | None) -> None:
-        """Ask the database how many sessions are live, unless what is *known* of it is young enough.
+        """Count the live sessions in the database, unless the *known* count is recent enough.
 
-        While the database does not answer the number is not known, rather than old.
+        While the database is unavailable, the count is unknown rather than stale.
         """
-        async with self._asking:
-            newest = max((one for one in (known, self.live) if one is not None), default=None)
+        async with self._counting:
+            newest = max((count for count in (known, self.live) if count is not None), default=None)
             if newest is not None and 0 <= self.clock() - newest.counted_at < LIVE_SECONDS:
                 return
             try:
                 self.live = Live(self.clock(), await self.count_live())
             except BodhiError as error:
-                log.warning("live sessions cannot be counted: %s", error.__cause__ or error)
+                log.warning("live session count failed: %s", error.__cause__ or error)
 
     def _session_counts(self) -> dict[Labels, float]:
         counts: dict[Labels, float] = {
@@ -108,7 +108,7 @@ class ApplicationMetrics:
 
 
 def cache_counts(metric: str, cache: TtlCache[Any]) -> dict[Labels, float]:
-    """How often *cache* had what it was asked for, and how often it did not."""
+    """Return the hits and misses of *cache*."""
     return {(metric, "hit"): cache.hits, (metric, "miss"): cache.misses}
 
 

@@ -1,4 +1,4 @@
-"""What is opened in the two databases, as the settings say."""
+"""Create the session service and the databases from the settings."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +11,8 @@ from bodhi.settings import BODHI_DATABASE_URL, BODHI_SESSION_DB_URL, Settings
 
 
 def session_service(settings: Settings, **options: Any) -> DefaultSessionService:
-    """The service that keeps sessions as *settings* say, not opened; *options* go before them."""
-    described: dict[str, Any] = {
+    """Return the session service configured by *settings*, not opened; *options* take precedence."""
+    configured: dict[str, Any] = {
         "keys": settings.encryption_keys,
         "idle_seconds": settings.idle_seconds,
         "lifetime_seconds": settings.lifetime_seconds,
@@ -30,31 +30,31 @@ def session_service(settings: Settings, **options: Any) -> DefaultSessionService
         "schema": settings.session_db_schema,
         **options,
     }
-    return DefaultSessionService.from_url(settings.session_db_url, **described)
+    return DefaultSessionService.from_url(settings.session_db_url, **configured)
 
 
 def session_database(settings: Settings) -> Database:
-    """The database of the sessions, not connected yet."""
+    """Return the session database, not connected."""
     return open_database(settings.session_db_url, **_database_options(settings), schema=settings.session_db_schema)
 
 
 def application_database(settings: Settings) -> Database:
-    """The application's own database, not connected yet."""
-    # By default it is the sessions' own, and then in the same schema.
+    """Return the application's database, not connected."""
+    # By default it is the session database, in the same schema.
     schema = settings.session_db_schema if settings.database_url == settings.session_db_url else None
     return open_database(settings.database_url, **_database_options(settings), schema=schema)
 
 
 @contextmanager
 def session_database_faults(settings: Settings) -> Iterator[None]:
-    """Errors inside are put down to the setting that names the session database."""
+    """Turn errors inside into a :exc:`ConfigurationError` that names the setting of the session database."""
     with _faults(settings, BODHI_SESSION_DB_URL):
         yield
 
 
 @contextmanager
 def application_database_faults(settings: Settings) -> Iterator[None]:
-    """Errors inside are put down to the setting that names the application's database."""
+    """Turn errors inside into a :exc:`ConfigurationError` that names the setting of the application's database."""
     with _faults(settings, BODHI_DATABASE_URL):
         yield
 
@@ -64,7 +64,7 @@ def _faults(settings: Settings, name: str) -> Iterator[None]:
     try:
         yield
     except BodhiError as error:
-        # What SessionUnavailable says is meant for handlers; the operator wants to know what the database said.
+        # The message of SessionUnavailable is meant for handlers; the operator needs the database's own error.
         cause = error.__cause__ if isinstance(error, SessionUnavailable) and error.__cause__ else error
         place = settings.sources.get(name, "default")
         raise ConfigurationError(f"{name} ({place}): {cause}") from error

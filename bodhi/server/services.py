@@ -1,4 +1,4 @@
-"""What features are made of: the databases, the provider, and what several of them share and add to."""
+"""The services that features share: databases, identity provider, and registries that features add to."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -42,19 +42,19 @@ from bodhi.server.lost_keys import warn_of_lost_keys
 from bodhi.session import DefaultSessionService, SqlSessionStore, handle_of
 from bodhi.settings import Settings
 
-SECONDS_TO_STORE = 2.0  # what is left of a refresh's lease when the provider answers last
-REFRESH_SHARE = 0.9  # of the time for the end: until then refreshed tokens may still be stored
+SECONDS_TO_STORE = 2.0  # left of a refresh's lease at the provider's latest answer
+REFRESH_SHARE = 0.9  # of the shutdown time: until then refreshed tokens may still be stored
 
 
 @dataclass(frozen=True)
 class Services:
-    """What features are made of; to the lists they add."""
+    """The shared services; features append to the lists."""
 
     settings: Settings
     sessions: DefaultSessionService
     database: Database  # the application's own
     http: "HttpClient"
-    provider: IdentityProvider  # one that lacks every call, where none is configured
+    provider: IdentityProvider  # a placeholder without any calls if none is configured
     leases: Leases
     instances: InstanceService
     profiles: Profiles
@@ -74,44 +74,44 @@ class Services:
 
     @property
     def configured_provider(self) -> IdentityProvider | None:
-        """The provider, or None where none is configured."""
+        """The identity provider, or None if none is configured."""
         return None if self.settings.auth_issuer is None else self.provider
 
 
 class HttpClient:
-    """The one HTTP client of the application, there while it is in service."""
+    """The HTTP client of the application, open while it runs."""
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
 
     def __call__(self) -> aiohttp.ClientSession:
-        """The client; a :exc:`ProviderLacks` before the application has started."""
+        """Return the client; raise :exc:`ProviderLacks` before the application has started."""
         if self._session is None:
             raise ProviderLacks("the application has not started")
         return self._session
 
     async def opened(self, _: web.Application) -> AsyncIterator[None]:
-        """Open for as long as the application is in service."""
-        # No cookies: what one user's call brings is not for another's.
+        """Keep the client open while the application runs."""
+        # No cookies: responses to one user's calls must not affect another's.
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as self._session:
             yield
         self._session = None
 
 
 @dataclass(frozen=True)
-class _PatientGrant:
-    """The provider's refresh grant, with more time than calls have that somebody waits for."""
+class _LongRefreshGrant:
+    """The provider's refresh grant, with a longer timeout than calls on behalf of a waiting request."""
 
     provider: IdentityProvider
     limit_seconds: float
 
     async def refresh(self, client: ClientCredentials, refresh_token: str) -> Tokens:
-        """The new tokens; raises :exc:`ProviderError`."""
+        """Return the new tokens, or raise :exc:`ProviderError`."""
         return await self.provider.refresh(client, refresh_token, limit_seconds=self.limit_seconds)
 
 
 def create_services(settings: Settings) -> Services:
-    """The services as *settings* say, of which nothing is opened."""
+    """Return services configured by *settings*; opens nothing."""
     sessions, database, http = session_service(settings), application_database(settings), HttpClient()
     provider = _provider(settings, http)
     leases = Leases(database, hold_seconds=12 * settings.auth_timeout_seconds)
@@ -141,7 +141,7 @@ def create_services(settings: Settings) -> Services:
 
 
 def add_services(app: web.Application, services: Services) -> None:
-    """Let handlers of *app* find the services, and open and close them with it."""
+    """Register the services in *app*, which opens them on startup and closes them on cleanup."""
     app[INSTANCES], app[PROFILES], app[DIRECTORY] = services.instances, services.profiles, services.directory
     app[NAVIGATION], app[METRICS], app[REFUSALS] = services.navigation, services.metrics, services.metrics.refusals
     app[REFRESHER] = services.refresher
@@ -192,8 +192,8 @@ def _database_opened(services: Services) -> Callable[[web.Application], AsyncIte
 
 
 def _provider(settings: Settings, http: HttpClient) -> IdentityProvider:
-    if settings.auth_issuer is None:  # one that only holds the place; to find the version takes a while
-        return IdentityProvider("https://nobody.invalid", http=_nobody, version="", management=False)
+    if settings.auth_issuer is None:  # a placeholder; without the version, which is slow to look up
+        return IdentityProvider("https://nobody.invalid", http=_no_http, version="", management=False)
     return IdentityProvider(
         settings.auth_issuer,
         http=http,
@@ -204,7 +204,7 @@ def _provider(settings: Settings, http: HttpClient) -> IdentityProvider:
     )
 
 
-def _nobody() -> aiohttp.ClientSession:
+def _no_http() -> aiohttp.ClientSession:
     raise ProviderLacks("no identity provider is configured")
 
 
@@ -215,11 +215,11 @@ def _configured(settings: Settings) -> Instance | None:
 
 
 def _refresher(settings: Settings, provider: IdentityProvider, notes: RoleNotes) -> Refresher:
-    # Requests give up at the limit, the grant goes on: the provider may answer late, with a new refresh token. A lease
-    # that ends before the grant would let two ask.
+    # Requests stop waiting at the limit, but the grant continues: a late answer may carry a new refresh token. A lease
+    # shorter than the grant would allow a second, concurrent grant.
     lease_seconds = 3 * settings.auth_timeout_seconds + 5
     return Refresher(
-        _PatientGrant(provider, lease_seconds - SECONDS_TO_STORE),
+        _LongRefreshGrant(provider, lease_seconds - SECONDS_TO_STORE),
         lease_seconds=lease_seconds,
         wait_seconds=settings.auth_timeout_seconds,
         notes=notes,

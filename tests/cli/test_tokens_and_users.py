@@ -69,7 +69,7 @@ def test_a_token_is_revoked(bodhi_process, made):
     assert (2, "") == bodhi_process("tokens", "revoke", token_id)[:2]
     status, out, err = bodhi_process("tokens", "revoke", token_id, "--yes")
     assert (0, "the token is inactive\n") == (status, out)
-    assert f"an API token was made inactive: {token_id}, by the command line" in err
+    assert f"api token disabled token_id={token_id} by=the command line" in err
     again = bodhi_process("tokens", "revoke", token_id, "--yes", "--json")
     assert (1, {"revoked": 0}) == (again[0], json.loads(again[1]))
 

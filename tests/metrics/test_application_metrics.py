@@ -96,4 +96,4 @@ async def test_a_database_that_is_away_fails_no_scrape(watch, live, caplog):
     await watch.refresh_live_count(None)
 
     assert watch.live is None
-    assert "live sessions cannot be counted" in caplog.text
+    assert "live session count failed" in caplog.text

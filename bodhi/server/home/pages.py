@@ -1,8 +1,8 @@
-"""``/ui``: who I am and what I may do."""
+"""``/ui``: the home page, with the user's name and role."""
 
 from aiohttp import web
 
-from bodhi.server.http import labels as words
+from bodhi.server.http import labels
 from bodhi.server.http.forms import see_other
 from bodhi.server.http.navigation import Entry
 from bodhi.server.http.operations import OPTIONAL, PUBLIC, Operation
@@ -17,14 +17,14 @@ HOME_SECTIONS: web.AppKey[list[Section]] = web.AppKey("HOME_SECTIONS", list)
 
 
 async def start(request: web.Request) -> web.Response:
-    """Sends who comes to the bare address to the pages."""
+    """Redirect to the home page."""
     return see_other(request, START_PATH)
 
 
 async def home(request: web.Request) -> web.Response:
-    """Who is logged in and what they may do; who is not is sent to log in."""
-    person = current_user(request)
-    if person is None:
+    """Show the user's name and role; redirect to the login page without a session."""
+    user = current_user(request)
+    if user is None:
         target = same_site_bounce_target(request)
         return await page(request, "arrival.html", target=target) if target else see_other(request, LOGIN_PATH)
     if request.path == HOME_PATH and (interrupted := resume_review(request)):
@@ -33,15 +33,15 @@ async def home(request: web.Request) -> web.Response:
         request,
         "home.html",
         here=START_PATH,  # also where a login ends
-        full_name=" ".join(filter(None, (person.first_name, person.last_name))),
-        powers=words.role_powers(person.role),
+        full_name=" ".join(filter(None, (user.first_name, user.last_name))),
+        powers=labels.role_powers(user.role),
         **await section_values(request.app[HOME_SECTIONS], request),
     )
 
 
 OPERATIONS = (
-    Operation("GET", "/", start, PUBLIC, "The way to the pages", in_document=False),
-    Operation("GET", "/ui/", start, PUBLIC, "The way to the pages", in_document=False),
-    Operation("GET", START_PATH, home, OPTIONAL, "Who I am", in_document=False),
-    Operation("GET", HOME_PATH, home, OPTIONAL, "Who I am, after a login", in_document=False),
+    Operation("GET", "/", start, PUBLIC, "Redirect to the home page", in_document=False),
+    Operation("GET", "/ui/", start, PUBLIC, "Redirect to the home page", in_document=False),
+    Operation("GET", START_PATH, home, OPTIONAL, "Home page", in_document=False),
+    Operation("GET", HOME_PATH, home, OPTIONAL, "Home page, after a login", in_document=False),
 )

@@ -1,4 +1,4 @@
-"""Requests for a role, and their approval."""
+"""Role requests, and their approval or rejection."""
 
 from aiohttp import web
 

@@ -1,4 +1,4 @@
-"""Requests for a role: people ask under ``/bodhi/v1/user``, managers decide under ``/bodhi/v1/access-requests``."""
+"""Role requests: users create them under ``/bodhi/v1/user``, managers decide under ``/bodhi/v1/access-requests``."""
 
 from datetime import datetime
 from typing import Annotated
@@ -33,12 +33,12 @@ from bodhi.server.roles.errors import (
 )
 from bodhi.server.roles.service import ACCESS_REQUESTS, AccessRequest
 
-# What the database can count to: a number beyond is no id.
+# The range of the database's integers.
 RequestId = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class RequestStatus(msgspec.Struct):
-    """A person's own pending request."""
+    """The caller's pending request."""
 
     username: str
     status: str
@@ -47,7 +47,7 @@ class RequestStatus(msgspec.Struct):
 
 
 class AccessRequestPage(msgspec.Struct):
-    """One page of requests, oldest first."""
+    """A page of requests, oldest first."""
 
     requests: list[AccessRequest]
     total: int
@@ -56,13 +56,13 @@ class AccessRequestPage(msgspec.Struct):
 
 
 class RoleApproval(msgspec.Struct):
-    """The role that is given."""
+    """The role to assign."""
 
     role: str
 
 
 async def request_access(request: web.Request) -> web.Response:
-    """Asks for a role; for people who can log in and have none."""
+    """Create a role request; answer 201. Only for users without a role."""
     context = known_context_of(request)
     if isinstance(context, Anonymous):
         raise MissingAuthentication
@@ -73,7 +73,7 @@ async def request_access(request: web.Request) -> web.Response:
 
 
 async def request_status(request: web.Request) -> web.Response:
-    """The caller's own pending request."""
+    """Answer 200 with the caller's pending request."""
     context = known_context_of(request)
     if not isinstance(context, SessionUser):
         raise NoPendingRequest
@@ -82,12 +82,12 @@ async def request_status(request: web.Request) -> web.Response:
 
 
 async def list_pending_access_requests(request: web.Request) -> web.Response:
-    """Requests that wait for a decision."""
+    """Answer 200 with a page of pending requests."""
     return await _page(request, only_pending=True)
 
 
 async def list_access_requests(request: web.Request) -> web.Response:
-    """All requests, decided or not."""
+    """Answer 200 with a page of all requests, pending or decided."""
     return await _page(request, only_pending=False)
 
 
@@ -100,20 +100,20 @@ async def _page(request: web.Request, *, only_pending: bool) -> web.Response:
 
 
 async def approve_access_request(request: web.Request) -> web.Response:
-    """Gives who asked a role, and ends their sessions, which have none."""
+    """Assign the role and revoke the user's sessions, so that the next login carries it."""
     role = parse_role(body_of(request, RoleApproval).role)
     await request.app[ACCESS_REQUESTS].approve(parameter_of(request, "id"), role, session_user_of(request))
     return empty_response()
 
 
 async def reject_access_request(request: web.Request) -> web.Response:
-    """Gives who asked nothing."""
+    """Reject the request; no role changes."""
     await request.app[ACCESS_REQUESTS].reject(parameter_of(request, "id"), session_user_of(request))
     return empty_response()
 
 
-_UNKNOWN_CALLER = (ProviderUnavailable, RefreshRefused)
-_DECISION = (
+_AUTHENTICATION_ERRORS = (ProviderUnavailable, RefreshRefused)
+_DECISION_ERRORS = (
     RoleRequestNotFound,
     AlreadyDecided,
     ProviderUnavailable,
@@ -125,13 +125,13 @@ OPERATIONS = (
         "/bodhi/v1/user/request-access",
         request_access,
         OPTIONAL,
-        "Ask for a role",
+        "Request a role",
         responses={201: None},
         errors=(
             MissingAuthentication,
             AlreadyHasAccess,
             AlreadyPending,
-            *_UNKNOWN_CALLER,
+            *_AUTHENTICATION_ERRORS,
         ),
     ),
     Operation(
@@ -139,16 +139,16 @@ OPERATIONS = (
         "/bodhi/v1/user/request-status",
         request_status,
         OPTIONAL,
-        "Look at one's own request for a role",
+        "Get your pending role request",
         responses={200: RequestStatus},
-        errors=(NoPendingRequest, *_UNKNOWN_CALLER),
+        errors=(NoPendingRequest, *_AUTHENTICATION_ERRORS),
     ),
     Operation(
         "GET",
         "/bodhi/v1/access-requests/pending",
         list_pending_access_requests,
         SESSION_MANAGER,
-        "List the requests that wait for a decision",
+        "List pending role requests",
         query=Paging,
         responses={200: AccessRequestPage},
         errors=(RoleRequestsUnreadable,),
@@ -158,7 +158,7 @@ OPERATIONS = (
         "/bodhi/v1/access-requests",
         list_access_requests,
         SESSION_MANAGER,
-        "List all requests for a role",
+        "List all role requests",
         query=Paging,
         responses={200: AccessRequestPage},
         errors=(RoleRequestsUnreadable,),
@@ -168,7 +168,7 @@ OPERATIONS = (
         "/bodhi/v1/access-requests/{id}/approve",
         approve_access_request,
         RECENT_MANAGER,
-        "Give somebody who asked a role",
+        "Approve a role request",
         body=RoleApproval,
         parameters={"id": RequestId},
         errors=(
@@ -178,7 +178,7 @@ OPERATIONS = (
             ProviderRefused,
             ProviderCallNotSupported,
             SessionsNotEnded,
-            *_DECISION,
+            *_DECISION_ERRORS,
         ),
     ),
     Operation(
@@ -186,8 +186,8 @@ OPERATIONS = (
         "/bodhi/v1/access-requests/{id}/reject",
         reject_access_request,
         RECENT_MANAGER,
-        "Refuse somebody who asked a role",
+        "Reject a role request",
         parameters={"id": RequestId},
-        errors=_DECISION,
+        errors=_DECISION_ERRORS,
     ),
 )

@@ -1,4 +1,4 @@
-"""``/ui/admin/access-requests``: who waits for a role; and on the home page, one's own request."""
+"""``/ui/admin/access-requests``: pending role requests; and the home page's section on one's own request."""
 
 from typing import Any, Literal
 
@@ -9,7 +9,7 @@ from bodhi.server.access.errors import MissingAuthentication
 from bodhi.server.access.gate import RECENT_MANAGER, SESSION_MANAGER
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.scopes import Role, parse_role
-from bodhi.server.http import labels as words
+from bodhi.server.http import labels
 from bodhi.server.http.context import session_user_of
 from bodhi.server.http.forms import is_partial, see_other
 from bodhi.server.http.input import body_of, parameter_of, query_of
@@ -32,15 +32,15 @@ OUTCOMES = {
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What was done just now, without a script."""
+    """The query: without scripts, the outcome of the form submitted before."""
 
     done: Literal["approved", "rejected"] | None = None
 
 
 async def list_requests(request: web.Request) -> web.Response:
-    """Those who have waited longest, each with a form."""
-    person = session_user_of(request)
-    assert person.role is not None  # the gate's work
+    """List the oldest pending requests, each with a form to decide it."""
+    user = session_user_of(request)
+    assert user.role is not None  # checked by the gate
     requests, total = await request.app[ACCESS_REQUESTS].list_page(size=PAGE_SIZE, only_pending=True)
     done = query_of(request, Outcome).done
     return await page(
@@ -48,20 +48,20 @@ async def list_requests(request: web.Request) -> web.Response:
         "access_requests.html",
         requests=requests,
         total=total,
-        roles=words.roles_up_to(person.role),
+        roles=labels.roles_up_to(user.role),
         notice=OUTCOMES[done] if done else None,
     )
 
 
 async def approve(request: web.Request) -> web.Response:
-    """Gives the role."""
+    """Approve the request with the selected role."""
     role = parse_role(body_of(request, RoleApproval).role)
     await request.app[ACCESS_REQUESTS].approve(parameter_of(request, "id"), role, session_user_of(request))
-    return _decided(request, "approved", f"Approved as {words.role_name(role).lower()}.")
+    return _decided(request, "approved", f"Approved as {labels.role_name(role).lower()}.")
 
 
 async def reject(request: web.Request) -> web.Response:
-    """Says no."""
+    """Reject the request."""
     await request.app[ACCESS_REQUESTS].reject(parameter_of(request, "id"), session_user_of(request))
     return _decided(request, "rejected", OUTCOMES["rejected"])
 
@@ -73,44 +73,44 @@ def _decided(request: web.Request, outcome: str, notice: str) -> web.Response:
 
 
 async def request_access(request: web.Request) -> web.Response:
-    """Asks for a role, once; who did so before sees that as well."""
-    person = current_user(request)
-    if person is None:
+    """Create a role request. If one is pending already, show that one."""
+    user = current_user(request)
+    if user is None:
         raise MissingAuthentication
-    if person.role is not None:
+    if user.role is not None:
         raise AlreadyHasAccess
     service = request.app[ACCESS_REQUESTS]
     try:
-        pending: AccessRequest | None = await service.create(person.user_id, person.username)
+        pending: AccessRequest | None = await service.create(user.user_id, user.username)
     except AlreadyPending:
-        pending = await _pending_of(service, person)  # asked in another tab, or with a second click
+        pending = await _pending_of(service, user)  # created in another tab, or by a double click
     if is_partial(request):
         return fragment("_access.html", pending=pending, is_answer=True)
     return see_other(request, START_PATH)
 
 
 async def own_access(request: web.Request) -> dict[str, Any] | None:
-    """For the home page: one's own request for a role, or how many wait for one's decision."""
-    person, service = current_user(request), request.app[ACCESS_REQUESTS]
-    if person is None:
+    """Return the values of the home page's section: the user's pending request, or the number of requests to decide."""
+    user, service = current_user(request), request.app[ACCESS_REQUESTS]
+    if user is None:
         return None
     return {
-        "pending": None if person.role else await _pending_of(service, person),
-        "waiting": await _waiting_for(service, person),
+        "pending": None if user.role else await _pending_of(service, user),
+        "waiting": await _count_pending_for(service, user),
         "is_answer": False,
     }
 
 
-async def _pending_of(service: AccessRequests, person: SessionUser) -> AccessRequest | None:
+async def _pending_of(service: AccessRequests, user: SessionUser) -> AccessRequest | None:
     try:
-        return await service.pending_of(person.user_id)
+        return await service.pending_of(user.user_id)
     except NoPendingRequest:
         return None
 
 
-async def _waiting_for(service: AccessRequests, person: SessionUser) -> int:
-    """How many requests wait for *person* to decide."""
-    if person.role is None or not person.role.grants(Role.MANAGER):
+async def _count_pending_for(service: AccessRequests, user: SessionUser) -> int:
+    """Return the number of pending requests that *user* may decide."""
+    if user.role is None or not user.role.grants(Role.MANAGER):
         return 0
     _, total = await service.list_page(size=1, only_pending=True)
     return total
@@ -120,14 +120,14 @@ HOME_SECTION = Section("_own_access.html", own_access)
 
 OPERATIONS = (
     Operation(
-        "GET", ENTRY.path, list_requests, SESSION_MANAGER, "Who waits for a role", query=Outcome, in_document=False
+        "GET", ENTRY.path, list_requests, SESSION_MANAGER, "Pending role requests", query=Outcome, in_document=False
     ),
     Operation(
         "POST",
         f"{ENTRY.path}/{{id}}/approve",
         approve,
         RECENT_MANAGER,
-        "Give a role",
+        "Approve a role request",
         form=RoleApproval,
         parameters={"id": RequestId},
         in_document=False,
@@ -137,9 +137,9 @@ OPERATIONS = (
         f"{ENTRY.path}/{{id}}/reject",
         reject,
         RECENT_MANAGER,
-        "Refuse a role",
+        "Reject a role request",
         parameters={"id": RequestId},
         in_document=False,
     ),
-    Operation("POST", "/ui/request-access", request_access, OPTIONAL, "Ask for a role", in_document=False),
+    Operation("POST", "/ui/request-access", request_access, OPTIONAL, "Request a role", in_document=False),
 )

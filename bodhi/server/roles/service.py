@@ -1,4 +1,4 @@
-"""Requests for a role: who can log in but has none asks, and a manager decides."""
+"""Role requests: created by users without a role, decided by managers."""
 
 import logging
 from collections.abc import Callable
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 class AccessRequest(msgspec.Struct, frozen=True):
-    """One request as managers see it."""
+    """A role request as managers see it."""
 
     id: int
     username: str
@@ -45,7 +45,7 @@ class AccessRequest(msgspec.Struct, frozen=True):
 
 
 class AccessRequests:
-    """All requests, and what follows from a decision."""
+    """Manages role requests and applies the decisions."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class AccessRequests:
         leases: Leases | None = None,
         clock: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """*end_sessions* ends all sessions of a user."""
+        """*end_sessions* revokes all sessions of a user."""
         self._database = database
         self._profiles = profiles
         self._directory = Directory(provider, profiles)
@@ -67,14 +67,14 @@ class AccessRequests:
         self._clock = clock
 
     async def create(self, user_id: str, username: str) -> AccessRequest:
-        """A new pending request; ``access_request_error-already_pending`` while the user has one."""
+        """Create a pending request; raise ``access_request_error-already_pending`` if the user has one."""
         row = await self._database.maybe("create_access_request", user_id=user_id, username=username, now=self._clock())
         if row is None:
             raise AlreadyPending
         return _request(row)
 
     async def pending_of(self, user_id: str) -> AccessRequest:
-        """The user's pending request, or ``access_request_error-pending_request_not_found``."""
+        """Return the user's pending request, or raise ``access_request_error-pending_request_not_found``."""
         row = await self._database.maybe("find_pending_access_request", user_id=user_id)
         if row is None:
             raise NoPendingRequest
@@ -83,7 +83,7 @@ class AccessRequests:
     async def list_page(
         self, *, size: int, skip: int = 0, only_pending: bool = False
     ) -> tuple[list[AccessRequest], int]:
-        """At most *size* requests, oldest first, after *skip* others; and how many there are in all."""
+        """Return at most *size* requests, oldest first, after skipping *skip*; and the total."""
         status = "pending" if only_pending else None
         try:
             rows = await self._database.many("list_access_requests", status=status, batch=size, skip=skip)
@@ -91,31 +91,31 @@ class AccessRequests:
         except DatabaseUnavailable:
             raise
         except DatabaseError as error:
-            log.warning("access requests cannot be read: %s", error)
+            log.warning("role requests unreadable error=%s", error)
             raise RoleRequestsUnreadable from error
         return [_request(row) for row in rows], total["requests"] if total else 0
 
     async def approve(self, request_id: int, role: Role, reviewer: SessionUser) -> None:
-        """Give whoever asked the *role*, and end their sessions, which do not have it.
+        """Assign *role* to the requesting user and revoke their sessions, which do not carry it.
 
-        The mark comes last: when the provider or the sessions' end fails, the request is still pending and
-        approving it again does what is missing.
+        The request is marked as approved last: if the provider or the revocation fails, it stays pending, and
+        approving it again completes the change.
         """
-        _refuse_above(reviewer, role)
+        _check_role_granted(reviewer, role)
         async with self._leases.held(ROLES_LEASE):
             request = await self._pending(request_id)
-            await self._refuse_lower(request, role, reviewer)
+            await self._check_not_lowered(request, role, reviewer)
             await self._directory.check_caller(reviewer)
             with provider_errors(ProviderRefused):
                 await self._provider.assign_role(reviewer.token, request.user_id, str(role))
-            # In this order: the first refuses a login that is under way, or else its session ends with the others.
+            # In this order: a login in progress either fails on the new role or has its session revoked.
             await self._profiles.set_role(request.user_id, role)
-            await end_all(self._end_sessions, request.user_id, by=reviewer.user_id)
+            await revoke_sessions(self._end_sessions, request.user_id, by=reviewer.user_id)
             await self._decide("approve_access_request", request, reviewer)
         _log_decision("approved", request, reviewer.user_id, role=str(role))
 
     async def reject(self, request_id: int, reviewer: SessionUser) -> None:
-        """Refuse the request, which may be made again."""
+        """Reject the request. The user may request again."""
         async with self._leases.held(ROLES_LEASE):
             request = await self._pending(request_id)
             await self._directory.check_caller(reviewer)
@@ -123,7 +123,7 @@ class AccessRequests:
         _log_decision("rejected", request, reviewer.user_id)
 
     async def reject_pending_of(self, user_id: str, reviewer: SessionUser) -> None:
-        """Refuse what a user asked for who is being removed: they may ask again."""
+        """Reject the pending request of a user who is being removed. The user may request again."""
         try:
             request = await self.pending_of(user_id)
         except NoPendingRequest:
@@ -131,14 +131,13 @@ class AccessRequests:
         await self._decide("reject_access_request", request, reviewer)
         _log_decision("rejected", request, reviewer.user_id)
 
-    async def _refuse_lower(self, request: AccessRequest, role: Role, reviewer: SessionUser) -> None:
-        """Refuse to approve a request whose maker has a higher role by now: an old request must not take it away."""
-        refused = ProviderRefused
+    async def _check_not_lowered(self, request: AccessRequest, role: Role, reviewer: SessionUser) -> None:
+        """Raise if the user has a higher role by now: approving an old request must not lower it."""
         try:
-            present, _ = await self._directory.standing(reviewer, request.user_id, refused=refused)
+            current, _ = await self._directory.standing(reviewer, request.user_id, refused=ProviderRefused)
         except ProviderCallNotSupported:
-            present = await self._profiles.last_role_of(request.user_id)
-        if present is not None and present.rank > role.rank:
+            current = await self._profiles.last_role_of(request.user_id)
+        if current is not None and current.rank > role.rank:
             raise AlreadyHasAccess(message="They have a higher role by now.")
 
     async def _pending(self, request_id: int) -> AccessRequest:
@@ -156,21 +155,21 @@ class AccessRequests:
 
 
 def _log_decision(decision: str, request: AccessRequest, by: str, **fields: str) -> None:
-    told = {"request_id": request.id, "user_id": request.user_id, **fields, "by": by}
-    text = " ".join(f"{name}={value}" for name, value in told.items())
-    log.info("access request %s %s", decision, text, extra={"fields": told})
+    logged = {"request_id": request.id, "user_id": request.user_id, **fields, "by": by}
+    text = " ".join(f"{name}={value}" for name, value in logged.items())
+    log.info("access request %s %s", decision, text, extra={"fields": logged})
 
 
-async def end_all(end_sessions: EndSessions, user_id: str, *, by: str) -> None:
-    """End all sessions of the user; ``user_route_error-session_clear_failed`` when that fails."""
+async def revoke_sessions(end_sessions: EndSessions, user_id: str, *, by: str) -> None:
+    """Revoke all sessions of the user; raise ``user_route_error-session_clear_failed`` if that fails."""
     try:
         await end_sessions(user_id, reason="approval", by=by)
     except BodhiError as error:
-        log.warning("a user's sessions could not be ended: %s", error.__cause__ or error)
+        log.warning("session revocation failed user_id=%s error=%s", user_id, error.__cause__ or error)
         raise SessionsNotEnded from error
 
 
-def _refuse_above(reviewer: SessionUser, role: Role) -> None:
+def _check_role_granted(reviewer: SessionUser, role: Role) -> None:
     if reviewer.role is None or not reviewer.role.grants(role):
         raise RoleAboveOwn
 

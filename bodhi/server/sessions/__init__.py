@@ -1,4 +1,4 @@
-"""Sessions of users: seen and ended by themselves, and by those above them."""
+"""List and revoke sessions: users their own, managers and administrators those of others."""
 
 from aiohttp import web
 

@@ -1,4 +1,4 @@
-"""``/bodhi/v1/users/{user_id}/sessions`` and ``/bodhi/v1/sessions``: other people's sessions, by rank."""
+"""``/bodhi/v1/users/{user_id}/sessions`` and ``/bodhi/v1/sessions``: manage the sessions of other users."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from bodhi.server.http.context import session_user_of
 from bodhi.server.http.input import UserId, parameter_of, query_of
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.responses import empty_response
-from bodhi.server.sessions.api import Ended, Handle, OwnSession, SessionPaging, page_of_sessions, told
+from bodhi.server.sessions.api import Ended, Handle, OwnSession, SessionPaging, page_of_sessions, private_response
 from bodhi.server.sessions.errors import SessionNotFound
 from bodhi.session import SESSIONS, SessionInfo, SessionPage, get_session
 
@@ -22,13 +22,13 @@ USER_PATH = "/bodhi/v1/users/{user_id}/sessions"
 
 
 class AnyPaging(SessionPaging, frozen=True):
-    """The same, for the sessions of one user where one is named."""
+    """The query of a session list, optionally restricted to one user."""
 
     user_id: UserId | None = None
 
 
 class AnySession(msgspec.Struct, frozen=True):
-    """One session: nothing in it lets anybody in."""
+    """A session. It contains no credential."""
 
     handle: str
     user_id: str | None
@@ -41,51 +41,51 @@ class AnySession(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, info: SessionInfo) -> "AnySession":
-        """What is told of *info*."""
+        """Return the public fields of *info*."""
         return cls(user_id=info.user_id, **msgspec.structs.asdict(OwnSession.of(info)))
 
 
 class AnySessions(msgspec.Struct, frozen=True):
-    """Some sessions: of one user oldest first, else in no order; ``after`` asks for the next ones, null at the end."""
+    """A page of sessions, oldest first for one user, else unordered. ``after`` is the next cursor, null at the end."""
 
     sessions: Sequence[AnySession]
     after: str | None
 
 
 async def list_of_user(request: web.Request) -> web.Response:
-    """One page of a user's sessions, for those who do not stand below them."""
+    """Answer 200 with a page of the user's sessions; 403 for a caller with a lower role than the user."""
     user_id = parameter_of(request, "user_id")
     await request.app[DIRECTORY].refuse_above(session_user_of(request), user_id)
     return _page(await page_of_sessions(request, query_of(request, SessionPaging), user_id))
 
 
 async def end_of_user(request: web.Request) -> web.Response:
-    """Ends all sessions of a user; how many."""
-    return told(Ended(await end_sessions_of_user(request, parameter_of(request, "user_id"))))
+    """Revoke all sessions of a user; answer 200 with their number."""
+    return private_response(Ended(await revoke_sessions_of_user(request, parameter_of(request, "user_id"))))
 
 
 async def end_one_of_user(request: web.Request) -> web.Response:
-    """204: the session is no more."""
-    await end_session_of_user(request, parameter_of(request, "user_id"), parameter_of(request, "handle"))
+    """Revoke the session; answer 204."""
+    await revoke_session_of_user(request, parameter_of(request, "user_id"), parameter_of(request, "handle"))
     return empty_response(204)
 
 
 async def list_all(request: web.Request) -> web.Response:
-    """One page of all sessions."""
+    """Answer 200 with a page of all sessions."""
     query = query_of(request, AnyPaging)
     return _page(await page_of_sessions(request, query, query.user_id))
 
 
 async def end_all(request: web.Request) -> web.Response:
-    """Ends every session, the caller's own among them; how many."""
-    return told(Ended(await end_every_session(request)))
+    """Revoke every session, the caller's included; answer 200 with their number."""
+    return private_response(Ended(await revoke_every_session(request)))
 
 
-async def end_session_of_user(request: web.Request, user_id: str | None, handle: str) -> bool:
-    """Ends that session of the user; whether it was the one of this request, whose cookie then goes.
+async def revoke_session_of_user(request: web.Request, user_id: str | None, handle: str) -> bool:
+    """Revoke a session of the user. True if it was this request's own session, whose cookie is then deleted.
 
-    ``session_error-not_found`` where the user has no such session, whoever else may have it, and
-    ``api_auth_error-forbidden`` for a caller who stands below the user. None, for administrators: whoever has it.
+    With *user_id* None (administrators only), the session may belong to any user. Raises ``session_error-not_found``
+    if the user has no such session, ``api_auth_error-forbidden`` for a caller with a lower role than the user.
     """
     caller, session = session_user_of(request), await get_session(request)
     if user_id is not None:
@@ -94,35 +94,36 @@ async def end_session_of_user(request: web.Request, user_id: str | None, handle:
         raise SessionNotFound
     is_own = session.identity == handle
     if is_own:
-        session.invalidate()  # the row is gone; this takes the cookie away
+        session.invalidate()  # the row is deleted already; this deletes the cookie
     return is_own
 
 
-async def end_sessions_of_user(request: web.Request, user_id: str) -> int:
-    """Ends all sessions of the user, for those who do not stand below them; how many.
+async def revoke_sessions_of_user(request: web.Request, user_id: str) -> int:
+    """Revoke all sessions of the user and return their number.
 
-    Where the user is the caller, the cookie of this request goes as well.
+    Deletes the cookie too if the user is the caller. Raises ``api_auth_error-forbidden`` for a caller with a lower
+    role than the user.
     """
     caller = session_user_of(request)
     await request.app[DIRECTORY].refuse_above(caller, user_id)
-    ended = await request.app[SESSIONS].clear_sessions_for_user(user_id, reason="revoked", by=caller.user_id)
+    revoked = await request.app[SESSIONS].clear_sessions_for_user(user_id, reason="revoked", by=caller.user_id)
     if user_id == caller.user_id:
         (await get_session(request)).invalidate()
-    return ended
+    return revoked
 
 
-async def end_every_session(request: web.Request) -> int:
-    """Ends all sessions of everybody, the one of this request too, whose cookie then goes; how many."""
-    ended = await request.app[SESSIONS].clear_all_sessions(by=session_user_of(request).user_id)
+async def revoke_every_session(request: web.Request) -> int:
+    """Revoke the sessions of all users, this request's included; delete its cookie; return their number."""
+    revoked = await request.app[SESSIONS].clear_all_sessions(by=session_user_of(request).user_id)
     (await get_session(request)).invalidate()
-    return ended
+    return revoked
 
 
 def _page(page: SessionPage) -> web.Response:
-    return told(AnySessions([AnySession.of(info) for info in page.sessions], page.after))
+    return private_response(AnySessions([AnySession.of(info) for info in page.sessions], page.after))
 
 
-_OF_ONE_USER = (
+_USER_ERRORS = (
     UserNotFound,
     UsersNotListed,
     ProviderUnavailable,
@@ -138,7 +139,7 @@ OPERATIONS = (
         query=SessionPaging,
         parameters={"user_id": UserId},
         responses={200: AnySessions},
-        errors=_OF_ONE_USER,
+        errors=_USER_ERRORS,
     ),
     Operation(
         "DELETE",
@@ -148,7 +149,7 @@ OPERATIONS = (
         "End all sessions of a user",
         parameters={"user_id": UserId},
         responses={200: Ended},
-        errors=_OF_ONE_USER,
+        errors=_USER_ERRORS,
     ),
     Operation(
         "DELETE",
@@ -158,7 +159,7 @@ OPERATIONS = (
         "End one session of a user",
         parameters={"user_id": UserId, "handle": Handle},
         responses={204: None},
-        errors=(SessionNotFound, *_OF_ONE_USER),
+        errors=(SessionNotFound, *_USER_ERRORS),
     ),
     Operation("GET", PATH, list_all, SESSION_ADMIN, "List all sessions", query=AnyPaging, responses={200: AnySessions}),
     Operation("DELETE", PATH, end_all, RECENT_ADMIN, "End all sessions", responses={200: Ended}),

@@ -1,4 +1,4 @@
-"""``/ui/admin/sessions``: everybody's sessions, for administrators."""
+"""``/ui/admin/sessions``: the sessions of all users, for administrators."""
 
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from bodhi.server.http.navigation import Entry
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.paths import ADMIN_PATH, LOGIN_PATH
 from bodhi.server.http.rendering import fragment, page
-from bodhi.server.sessions.admin_api import end_every_session, end_session_of_user
+from bodhi.server.sessions.admin_api import revoke_every_session, revoke_session_of_user
 from bodhi.server.sessions.api import Handle, SessionPaging, page_of_sessions
 
 ENTRY = Entry("All sessions", f"{ADMIN_PATH}/sessions", Role.ADMIN)
@@ -23,34 +23,34 @@ PAGE_SIZE = 30
 ENDED = "Ended. That browser is logged out."
 
 
-class Shown(msgspec.Struct, frozen=True):
-    """Which sessions are looked at, and what was done just now, without a script."""
+class ListQuery(msgspec.Struct, frozen=True):
+    """The query of the list; without scripts, *done* is the outcome of the form submitted before."""
 
     after: Cursor | None = None
     done: Literal["ended"] | None = None
 
 
-class WhoseIfAnybodys(msgspec.Struct, frozen=True):
-    """Whose the session is; nobody's where somebody has not logged in."""
+class OwnerQuery(msgspec.Struct, frozen=True):
+    """The user of the session; None for an anonymous session."""
 
     id: UserId | None = None
 
 
 async def list_sessions(request: web.Request) -> web.Response:
-    """Each with whose it is, and a form that ends it."""
-    asked = query_of(request, Shown)
+    """List the sessions with their users, each with a form to revoke it."""
+    list_query = query_of(request, ListQuery)
     return await page(
         request,
         "all_sessions.html",
-        notice=ENDED if asked.done else None,
-        **await _shown(request, asked.after),
+        notice=ENDED if list_query.done else None,
+        **await _page_context(request, list_query.after),
     )
 
 
 async def end_one(request: web.Request) -> web.Response:
-    """Ends the session, and says so in its place; the own one leads to the login page."""
-    user_id = query_of(request, WhoseIfAnybodys).id
-    if await end_session_of_user(request, user_id, parameter_of(request, "handle")):
+    """Revoke the session and confirm it in place; revoking one's own session redirects to the login page."""
+    user_id = query_of(request, OwnerQuery).id
+    if await revoke_session_of_user(request, user_id, parameter_of(request, "handle")):
         return see_other(request, LOGIN_PATH)
     if is_partial(request):
         return fragment("_decided.html", notice=ENDED)
@@ -58,26 +58,26 @@ async def end_one(request: web.Request) -> web.Response:
 
 
 async def end_all(request: web.Request) -> web.Response:
-    """Ends every session: whoever did it has to log in again, too."""
-    await end_every_session(request)
+    """Revoke every session, including the administrator's own."""
+    await revoke_every_session(request)
     return see_other(request, LOGIN_PATH)
 
 
-async def _shown(request: web.Request, after: str | None) -> dict[str, Any]:
-    found = await page_of_sessions(request, SessionPaging(after, PAGE_SIZE), None)
-    names = await request.app[PROFILES].display_names(one.user_id for one in found.sessions)
-    return {"sessions": found.sessions, "names": names, "after": found.after}
+async def _page_context(request: web.Request, after: str | None) -> dict[str, Any]:
+    listed = await page_of_sessions(request, SessionPaging(after, PAGE_SIZE), None)
+    names = await request.app[PROFILES].display_names(info.user_id for info in listed.sessions)
+    return {"sessions": listed.sessions, "names": names, "after": listed.after}
 
 
 OPERATIONS = (
-    Operation("GET", ENTRY.path, list_sessions, SESSION_ADMIN, "All sessions", query=Shown, in_document=False),
+    Operation("GET", ENTRY.path, list_sessions, SESSION_ADMIN, "All sessions", query=ListQuery, in_document=False),
     Operation(
         "POST",
         f"{ENTRY.path}/{{handle}}/end",
         end_one,
         RECENT_ADMIN,
         "End one of all sessions",
-        query=WhoseIfAnybodys,
+        query=OwnerQuery,
         parameters={"handle": Handle},
         in_document=False,
     ),

@@ -1,7 +1,7 @@
-"""``/bodhi/v1/user/sessions``: where somebody is logged in, and the end of it.
+"""``/bodhi/v1/user/sessions``: list and revoke one's own sessions.
 
-Everybody who is logged in may see and end their own sessions, with a role or without: it is about nothing but
-themselves. That is why there is no gate, which would ask for a role, and why the handlers refuse whoever is no person.
+Every logged-in user may do so, with or without a role. These routes therefore have no gate, which would require a
+role; the handlers reject callers without a session.
 """
 
 from collections.abc import Sequence
@@ -24,19 +24,19 @@ from bodhi.session import SESSIONS, SessionInfo, SessionPage, get_session
 
 PATH = "/bodhi/v1/user/sessions"
 
-# Both the handles of lists and what they are looked for by; other texts are no handles of anybody's.
+# No valid handle is longer.
 Handle = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
 class SessionPaging(msgspec.Struct, frozen=True):
-    """Which part of a list of sessions is asked for: ``after`` is that of the page before."""
+    """The query of a session list: ``after`` is the cursor from the previous page."""
 
     after: Cursor | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=LARGEST_PAGE)] = LARGEST_PAGE
 
 
 class OwnSession(msgspec.Struct, frozen=True):
-    """One session of the caller: nothing in it lets anybody in."""
+    """A session of the caller. It contains no credential."""
 
     handle: str
     device: str
@@ -48,26 +48,26 @@ class OwnSession(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, info: SessionInfo) -> "OwnSession":
-        """What is told of *info*."""
+        """Return the public fields of *info*."""
         times = _seconds(info.created_at), _seconds(info.last_seen_at), _seconds(info.expires_at)
         return cls(info.handle, device_of(info.user_agent), info.ip, *times, info.is_current)
 
 
 class OwnSessions(msgspec.Struct, frozen=True):
-    """Some of the caller's sessions, oldest first; ``after`` asks for the next ones, null at the end."""
+    """A page of the caller's sessions, oldest first. ``after`` is the next cursor, null on the last page."""
 
     sessions: Sequence[OwnSession]
     after: str | None
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """How many sessions ended."""
+    """The number of revoked sessions."""
 
     ended: int
 
 
 def signed_in_user(request: web.Request) -> SessionUser:
-    """Whose session *request* has, with a role or without; refused (401) where it has none."""
+    """Return the user of the request's session, with or without a role; raise 401 without a session."""
     context = known_context_of(request)
     if not isinstance(context, SessionUser):
         raise MissingAuthentication
@@ -75,7 +75,7 @@ def signed_in_user(request: web.Request) -> SessionUser:
 
 
 async def page_of_sessions(request: web.Request, paging: SessionPaging, user_id: str | None) -> SessionPage:
-    """The page of the user's sessions, or of everybody's; it knows which one is the request's own."""
+    """Return a page of sessions, of one user or of all, with the request's own session marked."""
     current = (await get_session(request)).identity
     try:
         return await request.app[SESSIONS].list_page(
@@ -85,47 +85,47 @@ async def page_of_sessions(request: web.Request, paging: SessionPaging, user_id:
         raise InvalidRequest from None
 
 
-async def end_own_session(request: web.Request, handle: str) -> bool:
-    """Ends that session of the caller; whether it was the one of this request, whose cookie then goes.
+async def revoke_own_session(request: web.Request, handle: str) -> bool:
+    """Revoke a session of the caller. True if it was this request's own session, whose cookie is then deleted.
 
-    ``session_error-not_found`` where the caller has no such session, whoever else may have it.
+    Raises ``session_error-not_found`` if the caller has no such session.
     """
-    person, session = signed_in_user(request), await get_session(request)
+    user, session = signed_in_user(request), await get_session(request)
     if session.identity == handle:
         session.invalidate()
         await session.save()
         return True
-    if not await request.app[SESSIONS].revoke_session(handle, user_id=person.user_id):
+    if not await request.app[SESSIONS].revoke_session(handle, user_id=user.user_id):
         raise SessionNotFound
     return False
 
 
-async def end_other_sessions(request: web.Request) -> int:
-    """Ends all sessions of the caller but the one of this request; how many."""
-    person, session = signed_in_user(request), await get_session(request)
-    assert session.identity is not None  # by it the caller is known
-    return await request.app[SESSIONS].revoke_other_sessions(person.user_id, session.identity)
+async def revoke_own_other_sessions(request: web.Request) -> int:
+    """Revoke all sessions of the caller but this request's own; return their number."""
+    user, session = signed_in_user(request), await get_session(request)
+    assert session.identity is not None  # the caller was authenticated by it
+    return await request.app[SESSIONS].revoke_other_sessions(user.user_id, session.identity)
 
 
 async def list_own(request: web.Request) -> web.Response:
-    """One page of the caller's sessions."""
+    """Answer 200 with a page of the caller's sessions."""
     page = await page_of_sessions(request, query_of(request, SessionPaging), signed_in_user(request).user_id)
-    return told(OwnSessions([OwnSession.of(info) for info in page.sessions], page.after))
+    return private_response(OwnSessions([OwnSession.of(info) for info in page.sessions], page.after))
 
 
 async def end_one(request: web.Request) -> web.Response:
-    """204: the session is no more."""
-    await end_own_session(request, parameter_of(request, "handle"))
+    """Revoke the session; answer 204."""
+    await revoke_own_session(request, parameter_of(request, "handle"))
     return empty_response(204)
 
 
 async def end_others(request: web.Request) -> web.Response:
-    """How many ended."""
-    return told(Ended(await end_other_sessions(request)))
+    """Revoke the caller's other sessions; answer 200 with their number."""
+    return private_response(Ended(await revoke_own_other_sessions(request)))
 
 
-def told(value: msgspec.Struct) -> web.Response:
-    """*value*, for nobody but the caller."""
+def private_response(value: msgspec.Struct) -> web.Response:
+    """Return *value* as JSON that no cache may store."""
     response = json_response(value)
     response.headers.update({hdrs.CACHE_CONTROL: "no-store", hdrs.VARY: "Cookie"})
     return response
@@ -135,7 +135,7 @@ def _seconds(time: datetime) -> datetime:
     return time.replace(microsecond=0)
 
 
-_NEEDS_A_PERSON = (MissingAuthentication, ProviderUnavailable, RefreshRefused)
+_SESSION_ERRORS = (MissingAuthentication, ProviderUnavailable, RefreshRefused)
 
 OPERATIONS = (
     Operation(
@@ -143,10 +143,10 @@ OPERATIONS = (
         PATH,
         list_own,
         OPTIONAL,
-        "List your sessions: where you are logged in",
+        "List your sessions",
         query=SessionPaging,
         responses={200: OwnSessions},
-        errors=_NEEDS_A_PERSON,
+        errors=_SESSION_ERRORS,
     ),
     Operation(
         "DELETE",
@@ -156,7 +156,7 @@ OPERATIONS = (
         "End one of your sessions",
         parameters={"handle": Handle},
         responses={204: None},
-        errors=(SessionNotFound, *_NEEDS_A_PERSON),
+        errors=(SessionNotFound, *_SESSION_ERRORS),
     ),
     Operation(
         "DELETE",
@@ -165,6 +165,6 @@ OPERATIONS = (
         OPTIONAL,
         "End all your sessions but this one",
         responses={200: Ended},
-        errors=_NEEDS_A_PERSON,
+        errors=_SESSION_ERRORS,
     ),
 )

@@ -1,4 +1,4 @@
-"""Errors of this feature, as clients see them."""
+"""API errors of session management."""
 
 from bodhi.server.access.errors import ApiError
 

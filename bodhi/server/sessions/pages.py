@@ -1,4 +1,4 @@
-"""``/ui/sessions``: where somebody is logged in, and how they end it."""
+"""``/ui/sessions``: one's own sessions, with forms to revoke them."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -15,9 +15,9 @@ from bodhi.server.http.rendering import fragment, page
 from bodhi.server.sessions.api import (
     Handle,
     SessionPaging,
-    end_other_sessions,
-    end_own_session,
     page_of_sessions,
+    revoke_own_other_sessions,
+    revoke_own_session,
     signed_in_user,
 )
 from bodhi.session import SESSIONS, SessionInfo, get_session, info_of
@@ -31,69 +31,71 @@ OUTCOMES = {
 }
 
 
-class Shown(msgspec.Struct, frozen=True):
-    """Which sessions are looked at, and what was done just now, without a script."""
+class ListQuery(msgspec.Struct, frozen=True):
+    """The query of the list; without scripts, *done* is the outcome of the form submitted before."""
 
     after: Cursor | None = None
     done: Literal["ended", "others"] | None = None
 
 
 async def list_sessions(request: web.Request) -> web.Response:
-    """Each session with a form that ends it."""
-    query = query_of(request, Shown)
+    """List the sessions, each with a form to revoke it."""
+    query = query_of(request, ListQuery)
     return await page(
         request,
         "sessions.html",
         notice=OUTCOMES[query.done] if query.done else None,
-        **await _shown(request, query.after),
+        **await _page_context(request, query.after),
     )
 
 
 async def end_one(request: web.Request) -> web.Response:
-    """Ends the session, says so in its place, and how many are left; the own one leads to the login page."""
-    was_own = await end_own_session(request, parameter_of(request, "handle"))
+    """Revoke the session and confirm it in place; revoking this browser's session redirects to the login page."""
+    was_own = await revoke_own_session(request, parameter_of(request, "handle"))
     if was_own:
         return see_other(request, LOGIN_PATH)
     if is_partial(request):
-        return fragment("_ended.html", notice=OUTCOMES["ended"], others=await _others(request))
+        return fragment("_ended.html", notice=OUTCOMES["ended"], others=await _count_others(request))
     return see_other(request, f"{ENTRY.path}?done=ended")
 
 
 async def end_others(request: web.Request) -> web.Response:
-    """Leaves the own session alone, in the list as well."""
-    await end_other_sessions(request)
+    """Revoke all sessions but this browser's."""
+    await revoke_own_other_sessions(request)
     if is_partial(request):
-        return fragment("_sessions.html", decided=OUTCOMES["others"], **await _shown(request, None))
+        return fragment("_sessions.html", decided=OUTCOMES["others"], **await _page_context(request, None))
     return see_other(request, f"{ENTRY.path}?done=others")
 
 
-async def _shown(request: web.Request, after: str | None) -> dict[str, Any]:
-    """One page of the person's sessions; and how many there are in all beside the own one."""
-    found = await page_of_sessions(request, SessionPaging(after, PAGE_SIZE), signed_in_user(request).user_id)
+async def _page_context(request: web.Request, after: str | None) -> dict[str, Any]:
+    """Return a page of the user's sessions, and the number of all sessions except this browser's."""
+    listed = await page_of_sessions(request, SessionPaging(after, PAGE_SIZE), signed_in_user(request).user_id)
     return {
-        "sessions": await _own_first(request, found.sessions, is_first_page=after is None),
-        "others": await _others(request),
-        "after": found.after,
+        "sessions": await _own_first(request, listed.sessions, is_first_page=after is None),
+        "others": await _count_others(request),
+        "after": listed.after,
     }
 
 
-async def _others(request: web.Request) -> int:
+async def _count_others(request: web.Request) -> int:
     return await request.app[SESSIONS].count_sessions_for_user(signed_in_user(request).user_id) - 1
 
 
 async def _own_first(
     request: web.Request, sessions: Sequence[SessionInfo], *, is_first_page: bool
 ) -> Sequence[SessionInfo]:
-    """The first page begins with the own session, also where its place in the list is on a later one."""
+    """Return *sessions*, this browser's first; it is moved to the first page from a later one."""
     stored = (await get_session(request)).stored
-    own = [one for one in sessions if one.is_current]
+    own = [info for info in sessions if info.is_current]
     if is_first_page and not own and stored is not None:
         own = [info_of(stored.record, stored.handle)]
-    return [*own, *(one for one in sessions if not one.is_current)]
+    return [*own, *(info for info in sessions if not info.is_current)]
 
 
 OPERATIONS = (
-    Operation("GET", ENTRY.path, list_sessions, OPTIONAL, "Where you are logged in", query=Shown, in_document=False),
+    Operation(
+        "GET", ENTRY.path, list_sessions, OPTIONAL, "Where you are logged in", query=ListQuery, in_document=False
+    ),
     Operation(
         "POST",
         f"{ENTRY.path}/end-others",

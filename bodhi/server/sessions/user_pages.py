@@ -1,4 +1,4 @@
-"""On the page of one user (``user_id``, ``is_self``): their sessions, and the end of them."""
+"""The sessions section of a user's page; its template also uses ``user_id`` and ``is_self`` of that page."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from bodhi.server.http.operations import Operation
 from bodhi.server.http.paths import LOGIN_PATH, USER_PATH
 from bodhi.server.http.rendering import fragment
 from bodhi.server.http.sections import Section, UserPageQuery, UserQuery
-from bodhi.server.sessions.admin_api import end_session_of_user, end_sessions_of_user
+from bodhi.server.sessions.admin_api import revoke_session_of_user, revoke_sessions_of_user
 from bodhi.server.sessions.api import Handle, SessionPaging, page_of_sessions
 from bodhi.session import SESSIONS
 
@@ -25,30 +25,30 @@ NOTICES = {
 
 
 async def user_sessions(request: web.Request) -> dict[str, Any]:
-    """The page of the user's sessions that is asked for."""
-    asked = query_of(request, UserPageQuery)
-    return {"decided": None, **await _page_context(request, asked.id, asked.after)}
+    """Return the template values of the section."""
+    page_query = query_of(request, UserPageQuery)
+    return {"decided": None, **await _page_context(request, page_query.id, page_query.after)}
 
 
 async def end_one(request: web.Request) -> web.Response:
-    """Ends the session; the own one leads to the login page."""
+    """Revoke the session; revoking one's own session redirects to the login page."""
     user_id = query_of(request, UserQuery).id
-    if await end_session_of_user(request, user_id, parameter_of(request, "handle")):
+    if await revoke_session_of_user(request, user_id, parameter_of(request, "handle")):
         return see_other(request, LOGIN_PATH)
-    return await _ended(request, user_id, "ended")
+    return await _revoked(request, user_id, "ended")
 
 
 async def end_all(request: web.Request) -> web.Response:
-    """Ends all their sessions; who does that to themselves has to log in again."""
+    """Revoke all sessions of the user; for one's own, redirect to the login page."""
     user_id = query_of(request, UserQuery).id
-    await end_sessions_of_user(request, user_id)
+    await revoke_sessions_of_user(request, user_id)
     if user_id == session_user_of(request).user_id:
         return see_other(request, LOGIN_PATH)
-    return await _ended(request, user_id, "all")
+    return await _revoked(request, user_id, "all")
 
 
-async def _ended(request: web.Request, user_id: str, outcome: str) -> web.Response:
-    """What is left of their sessions."""
+async def _revoked(request: web.Request, user_id: str, outcome: str) -> web.Response:
+    """Return the updated section, or a redirect to the page for browsers without scripts."""
     if is_partial(request):
         return fragment(
             "_person_sessions.html",
@@ -61,12 +61,12 @@ async def _ended(request: web.Request, user_id: str, outcome: str) -> web.Respon
 
 
 async def _page_context(request: web.Request, user_id: str, after: str | None) -> dict[str, Any]:
-    """One page of the user's sessions, oldest first, and how many there are in all."""
-    found = await page_of_sessions(request, SessionPaging(after, PAGE_SIZE), user_id)
+    """Return a page of the user's sessions, oldest first, and the total."""
+    listed = await page_of_sessions(request, SessionPaging(after, PAGE_SIZE), user_id)
     return {
-        "sessions": found.sessions,
+        "sessions": listed.sessions,
         "total": await request.app[SESSIONS].count_sessions_for_user(user_id),
-        "after": found.after,
+        "after": listed.after,
     }
 
 
@@ -78,7 +78,7 @@ OPERATIONS = (
         f"{USER_PATH}/sessions/{{handle}}/end",
         end_one,
         RECENT_MANAGER,
-        "End one session of somebody",
+        "End one session of a user",
         query=UserQuery,
         parameters={"handle": Handle},
         in_document=False,
@@ -88,7 +88,7 @@ OPERATIONS = (
         f"{USER_PATH}/end-all",
         end_all,
         RECENT_MANAGER,
-        "End all sessions of somebody",
+        "End all sessions of a user",
         query=UserQuery,
         in_document=False,
     ),

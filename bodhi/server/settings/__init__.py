@@ -1,4 +1,4 @@
-"""Settings that are changed while the server runs."""
+"""Settings that can be changed at run time."""
 
 from collections.abc import AsyncIterator
 
@@ -21,8 +21,8 @@ def setup(app: web.Application, services: Services) -> None:
     )
     services.navigation.administration.append(pages.ENTRY)
 
-    async def followed(_: web.Application) -> AsyncIterator[None]:
+    async def follow_changes(_: web.Application) -> AsyncIterator[None]:
         async with service:
             yield  # requests are served here
 
-    app.cleanup_ctx.append(followed)
+    app.cleanup_ctx.append(follow_changes)

@@ -1,4 +1,4 @@
-"""``/bodhi/v1/settings``: what this server is set to, and the few settings that are changed in service."""
+"""``/bodhi/v1/settings``: list all settings, and change some of them at run time."""
 
 from typing import Any
 
@@ -24,41 +24,41 @@ PATH = "/bodhi/v1/settings"
 
 
 class SettingChange(msgspec.Struct, frozen=True):
-    """The value that a setting is to have."""
+    """The new value of a setting."""
 
     value: Any
 
 
 async def list_all(request: web.Request) -> web.Response:
-    """200 with every setting."""
+    """Answer 200 with all settings."""
     return json_response(request.app[SETTINGS_SERVICE].entries())
 
 
 async def change(request: web.Request) -> web.Response:
-    """200 with the setting as it is now: the command line and the environment still come before what was changed."""
+    """Change the setting; answer 200 with its current value, which command line and environment may override."""
     value = body_of(request, SettingChange).value
     return json_response(await request.app[SETTINGS_SERVICE].change(parameter_of(request, "key"), value))
 
 
 async def reset(request: web.Request) -> web.Response:
-    """200 with the setting as it is without a change."""
+    """Remove the override; answer 200 with the setting."""
     return json_response(await request.app[SETTINGS_SERVICE].reset(parameter_of(request, "key")))
 
 
-_NO_CHANGE = (HomeNotEditable, SettingNotFound, SettingNotEditable)
+_EDIT_ERRORS = (HomeNotEditable, SettingNotFound, SettingNotEditable)
 
 OPERATIONS = (
-    Operation("GET", PATH, list_all, SESSION_ADMIN, "List all settings.", responses={200: list[SettingEntry]}),
+    Operation("GET", PATH, list_all, SESSION_ADMIN, "List all settings", responses={200: list[SettingEntry]}),
     Operation(
         "PUT",
         f"{PATH}/{{key}}",
         change,
         RECENT_ADMIN,
-        "Change a setting in service, on all nodes",
+        "Change a setting at run time, on all nodes",
         body=SettingChange,
         responses={200: SettingEntry},
         errors=(
-            *_NO_CHANGE,
+            *_EDIT_ERRORS,
             MissingValue,
             WrongValueType,
             InvalidValue,
@@ -69,8 +69,8 @@ OPERATIONS = (
         f"{PATH}/{{key}}",
         reset,
         RECENT_ADMIN,
-        "Take the change of a setting back",
+        "Remove the override of a setting",
         responses={200: SettingEntry},
-        errors=_NO_CHANGE,
+        errors=_EDIT_ERRORS,
     ),
 )

@@ -1,4 +1,4 @@
-"""Settings as the API and the pages show them."""
+"""Settings as the API and the pages represent them."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -10,7 +10,7 @@ SourceName = Literal["system", "command_line", "environment", "database", "setti
 
 
 class Metadata(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What values a setting takes."""
+    """The type and allowed values of a setting."""
 
     type: Literal["string", "number", "boolean", "option"]
     min: float | int | None = None
@@ -19,7 +19,7 @@ class Metadata(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class SettingEntry(msgspec.Struct, frozen=True):
-    """One setting; secrets in its values are masked."""
+    """A setting; secret values are masked."""
 
     key: str
     current_value: Plain

@@ -1,4 +1,4 @@
-"""Errors of this feature, as clients see them."""
+"""API errors of the settings."""
 
 from bodhi.server.access.errors import ApiError
 

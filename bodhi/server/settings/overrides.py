@@ -1,4 +1,4 @@
-"""Settings that were changed in service: kept in the database, applied in every process that uses it."""
+"""Settings overrides: stored in the database, applied in every process."""
 
 import asyncio
 import logging
@@ -14,10 +14,10 @@ log = logging.getLogger(__name__)
 
 
 class SettingsOverrides:
-    """What was changed; entering it applies all of it, and follows the changes of other processes.
+    """The overrides in the database. Entering applies them and polls for changes by other processes.
 
-    *apply* is given all values by key, as one writes them in the environment, whenever they were read: at the start,
-    after each change here, and every *every_seconds*.
+    *apply* is called with all values by key, in the syntax of environment variables: at the start, after each change
+    made here, and every *every_seconds*.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class SettingsOverrides:
         self._apply = apply
         self._every_seconds = every_seconds
         self._clock = clock
-        # What was read first must not be applied last.
+        # Serializes reading and applying, so that an older read is never applied last.
         self._turn = asyncio.Lock()
         self._following: asyncio.Task[None] | None = None
 
@@ -48,28 +48,28 @@ class SettingsOverrides:
                 await self._following
 
     async def put(self, key: str, value: str, kind: str) -> None:
-        """Change a setting; *kind* is the word for its type."""
+        """Store an override; *kind* is the name of the setting's type."""
         await self._database.count("put_setting", key=key, value=value, type=kind, now=self._clock())
         await self.refresh()
 
     async def remove(self, key: str) -> None:
-        """Take the change of a setting back."""
+        """Remove an override."""
         await self._database.count("remove_setting", key=key)
         await self.refresh()
 
     async def refresh(self) -> None:
-        """Read and apply what is in the database now."""
+        """Read the overrides from the database and apply them."""
         async with self._turn:
             rows = await self._database.many("list_settings")
             self._apply({row["key"]: row["value"] for row in rows})
 
     async def _follow(self) -> None:
         while True:
-            # Spread out, so that the processes of a cluster do not all ask at once.
+            # Random jitter, so that the processes of a cluster do not query at the same time.
             await asyncio.sleep(self._every_seconds * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
             try:
                 await self.refresh()
             except BodhiError as error:
-                log.warning("changed settings could not be read, which is tried again: %s", error.__cause__ or error)
+                log.warning("settings overrides unreadable, retrying: %s", error.__cause__ or error)
             except Exception:
-                log.exception("changed settings could not be applied, which is tried again")
+                log.exception("settings overrides not applied, retrying")

@@ -1,4 +1,4 @@
-"""``/ui/admin/settings``: what this server is set to, and where that comes from; secrets are masked."""
+"""``/ui/admin/settings``: all settings with their values and sources; secrets are masked."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ from bodhi.server.settings.entries import SourceName
 from bodhi.server.settings.service import SETTINGS_SERVICE
 
 SOURCE_NAMES: Mapping[SourceName, str] = {
-    "system": "Key file",  # nothing else comes from the system itself
+    "system": "Key file",  # the only setting with the source "system"
     "command_line": "Command line",
     "environment": "Environment",
     "database": "Changed in service",
@@ -25,7 +25,7 @@ ENTRY = Entry("Settings", f"{ADMIN_PATH}/settings", Role.ADMIN)
 
 
 async def list_settings(request: web.Request) -> web.Response:
-    """Every setting; what was set comes before what is as it always is."""
+    """List all settings, those with default values last."""
     entries = request.app[SETTINGS_SERVICE].entries()
     return await page(
         request,
@@ -35,4 +35,4 @@ async def list_settings(request: web.Request) -> web.Response:
     )
 
 
-OPERATIONS = (Operation("GET", ENTRY.path, list_settings, SESSION_ADMIN, "The settings", in_document=False),)
+OPERATIONS = (Operation("GET", ENTRY.path, list_settings, SESSION_ADMIN, "Settings", in_document=False),)

@@ -1,7 +1,7 @@
-"""The settings as administrators see them, and the few of them that are changed while the server is in service.
+"""List all settings, and change the editable ones at run time.
 
-What is changed is kept in the database. It comes before ``settings.yaml`` and the defaults, and behind what somebody
-wrote on the command line, in the environment or in ``.env`` for this very process.
+Changes are stored in the database. They take precedence over ``settings.yaml`` and the defaults; the command line, the
+environment and ``.env`` of a process take precedence over them.
 """
 
 import logging
@@ -36,18 +36,18 @@ SOURCES: Mapping[Source | None, SourceName] = {
     Source.DEFAULT: "default",
     None: "system",
 }
-STRONGER = {"command_line", "environment"}  # than what was changed in service
+OVERRIDING_SOURCES = {"command_line", "environment"}  # take precedence over the database
 TYPES: Mapping[str, tuple[type, ...]] = {"number": (int, float), "boolean": (bool,), "option": (str,), "string": (str,)}
 
 log = logging.getLogger(__name__)
 
 
 class SettingsService:
-    """All settings of one process; entering it applies what was changed, and follows the changes of other processes.
+    """All settings of a process. Entering applies the stored changes and follows the changes of other processes.
 
-    *settings* are those that the process started with. *editable* applies, by name, what may be changed.
+    *settings* are those that the process started with. *editable* has, by name, a function that applies a new value.
 
-    Refused are, in this order, ``settings_error-bodhi_home``, ``-not_found``, ``-unsupported``, and
+    Raises, checked in this order, ``settings_error-bodhi_home``, ``-not_found``, ``-unsupported``, and
     ``settings_metadata_error-null_value``, ``-invalid_value_type``, ``-invalid_value``.
     """
 
@@ -64,7 +64,7 @@ class SettingsService:
         self._editable = editable
         self._overrides = SettingsOverrides(database, apply=self._apply, every_seconds=every_seconds, clock=clock)
         self._stored: Mapping[str, str] = {}
-        self._changed: dict[str, Any] = {}  # the values that are in force by a change
+        self._changed: dict[str, Any] = {}  # parsed values from the database that are in effect
         self._applied: dict[str, Any] = {}
 
     async def __aenter__(self) -> Self:
@@ -75,21 +75,21 @@ class SettingsService:
         await self._overrides.__aexit__(*error)
 
     def entries(self) -> Sequence[SettingEntry]:
-        """Every setting, in the order in which they are described."""
+        """Return all settings, in the order of their declaration."""
         return [self._entry(name) for name in ATTRIBUTES]
 
     async def change(self, key: str, value: Any) -> SettingEntry:
-        """The setting after it was given another value, for all processes."""
+        """Change a setting for all processes and return it."""
         kind = self._editable_setting(key).kind
         await self._overrides.put(key, _text_of(value, kind), kind.type)
-        log.info("a setting was changed: %s", key)
+        log.info("setting changed key=%s", key)
         return self._entry(key)
 
     async def reset(self, key: str) -> SettingEntry:
-        """The setting after its change was taken back, for all processes."""
+        """Remove the change of a setting for all processes and return it."""
         self._editable_setting(key)
         await self._overrides.remove(key)
-        log.info("the change of a setting was taken back: %s", key)
+        log.info("setting reset key=%s", key)
         return self._entry(key)
 
     def _editable_setting(self, key: str) -> Setting:
@@ -133,8 +133,8 @@ class SettingsService:
         self._changed = {
             name: value
             for name in self._editable
-            if name in stored and self._source(name) not in STRONGER
-            for value in _readable(SETTINGS[ATTRIBUTES[name]], stored[name])
+            if name in stored and self._source(name) not in OVERRIDING_SOURCES
+            for value in _parse_stored(SETTINGS[ATTRIBUTES[name]], stored[name])
         }
         for name, apply in self._editable.items():
             value = self._changed[name] if name in self._changed else self._initial(name)
@@ -143,22 +143,22 @@ class SettingsService:
                 apply(value)
 
 
-def _readable(setting: Setting, text: str) -> Sequence[Any]:
-    """The value in *text*, or nothing where another version of the program stored what this one does not take."""
+def _parse_stored(setting: Setting, text: str) -> Sequence[Any]:
+    """Return a list with the value in *text*; empty if invalid, e.g. stored by another version of the program."""
     try:
         return [setting.kind.parse(text)]
     except ValueError as error:
-        log.warning("the database has a value for %s that %s; it is passed over", setting.name, error)
+        log.warning("stored setting ignored key=%s: the value %s", setting.name, error)
         return []
 
 
 def _text_of(value: Any, kind: SettingType[object]) -> str:
-    """*value* as one writes it in the environment, if it is one of *kind*."""
+    """Return *value* in the syntax of environment variables; raise if it is not a value of *kind*."""
     if value is None:
         raise MissingValue
     if not isinstance(value, TYPES[kind.type]) or (isinstance(value, bool) and kind.type != "boolean"):
         raise WrongValueType
-    text = _written(value)
+    text = _format(value)
     try:
         kind.parse(text)
     except ValueError:
@@ -168,14 +168,14 @@ def _text_of(value: Any, kind: SettingType[object]) -> str:
     return text
 
 
-def _written(value: object) -> str:
+def _format(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _plain(setting: Setting, value: object) -> Plain:
-    """*value* for JSON, masked where it is secret."""
+    """Return *value* for JSON, masked if the setting is secret."""
     if isinstance(value, bool | int | float) and not setting.secret:
         return value
     return setting.format(value)

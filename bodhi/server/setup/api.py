@@ -1,4 +1,4 @@
-"""``POST /bodhi/v1/setup``: this server is registered at its identity provider, once."""
+"""``POST /bodhi/v1/setup``: register this server at its identity provider, once."""
 
 import hmac
 import ipaddress
@@ -30,25 +30,25 @@ from bodhi.server.http.responses import json_response
 from bodhi.server.setup.errors import ServerNameTooShort, WrongSetupSecret
 
 SECRET_HEADER = "X-Setup-Secret"  # noqa: S105 - the header's name
-SHORTEST_NAME = 10  # bytes
+MIN_NAME_BYTES = 10  # bytes
 LOOPBACK = ("localhost", "127.0.0.1")
 
 _HOST_NAME = re.compile(r"[a-z0-9.-]{1,253}")
-_ELSEWHERE = ("192.0.2.1", 9)  # an address of nobody: it says which of ours is used for the network. Source: RFC 5737
+_PROBE_ADDRESS = ("192.0.2.1", 9)  # reserved: connecting selects our outgoing address. Source: RFC 5737
 
 
 class ClientRegistrar(Protocol):
-    """The provider, as far as it is needed here."""
+    """Registers clients at the identity provider."""
 
     async def register_client(self, *, name: str, description: str, redirect_uris: Sequence[str]) -> RegisteredClient:
-        """A new client of the provider."""
+        """Register a client and return its credentials."""
 
 
 def own_address() -> str | None:
-    """This machine's address in its network, or None where it has none. Nothing is sent."""
+    """Return this machine's address in its network, or None. Sends no packet."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(_ELSEWHERE)
+            probe.connect(_PROBE_ADDRESS)
         except OSError:
             return None
         address: str = probe.getsockname()[0]
@@ -57,7 +57,7 @@ def own_address() -> str | None:
 
 @dataclass(frozen=True)
 class SetupService:
-    """What a setup takes; without a *provider* there is nothing to register at."""
+    """The dependencies of the setup; *provider* is None if none is configured."""
 
     instances: InstanceService
     provider: ClientRegistrar | None
@@ -69,43 +69,45 @@ SETUP = web.AppKey("SETUP", SetupService)
 
 
 class SetupBody(msgspec.Struct):
-    """What people see this server as at the provider."""
+    """The name and description of this server at the provider."""
 
     name: str
     description: str = ""
 
 
 class SetupDone(msgspec.Struct):
-    """How far the registration has come."""
+    """The status of the registration."""
 
     status: str
 
 
 async def set_up(request: web.Request) -> web.Response:
-    """Registers this server; who logs in first becomes the administrator."""
-    desk, body = request.app[SETUP], body_of(request, SetupBody)
-    _check_secret(request, desk.secret)
+    """Register this server. The first user to log in becomes the administrator."""
+    service, body = request.app[SETUP], body_of(request, SetupBody)
+    _check_secret(request, service.secret)
 
     async def register() -> Instance:
-        if len(body.name.encode()) < SHORTEST_NAME:
+        if len(body.name.encode()) < MIN_NAME_BYTES:
             raise ServerNameTooShort
-        if desk.provider is None:
+        if service.provider is None:
             raise ProviderCallNotSupported
         with provider_errors(ProviderRefused):
-            client = await desk.provider.register_client(
-                name=body.name, description=body.description, redirect_uris=redirect_uris(request, desk.own_address())
+            client = await service.provider.register_client(
+                name=body.name,
+                description=body.description,
+                redirect_uris=redirect_uris(request, service.own_address()),
             )
         return Instance(client.client_id, client.client_secret, client.scope, Status.RESOURCE_ADMIN)
 
-    instance = await desk.instances.set_up(register)
+    instance = await service.instances.set_up(register)
     return json_response(SetupDone(str(instance.status)))
 
 
 def redirect_uris(request: web.Request, machine: str | None) -> list[str]:
-    """Where the provider may send browsers back to.
+    """Return the redirect URIs to register.
 
-    With an explicit public host that is one address. Otherwise the loopback names, the host of *request*, which has
-    passed the check of hosts, and the *machine*'s own address; never 0.0.0.0, which is no address of anybody.
+    With an explicit public host there is one. Otherwise: the loopback names, the host of *request*, which has passed
+    the host check, and *machine*, this machine's address; never 0.0.0.0, which no browser can reach.
     """
     public = request.config_dict[PUBLIC_URL]
     if public.is_explicit:
@@ -119,8 +121,8 @@ def redirect_uris(request: web.Request, machine: str | None) -> list[str]:
 def _check_secret(request: web.Request, secret: str | None) -> None:
     if secret is None:
         return
-    given = request.headers.get(SECRET_HEADER, "").encode("utf-8", "surrogateescape")
-    if not hmac.compare_digest(given, secret.encode()):
+    presented = request.headers.get(SECRET_HEADER, "").encode("utf-8", "surrogateescape")
+    if not hmac.compare_digest(presented, secret.encode()):
         raise WrongSetupSecret
 
 

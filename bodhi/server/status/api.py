@@ -1,4 +1,4 @@
-"""``/ping``, ``/health`` and ``/bodhi/v1/info``: whether the server is alive, fit for requests, and which one it is."""
+"""``/ping``, ``/health`` and ``/bodhi/v1/info``: liveness, readiness and version."""
 
 import logging
 
@@ -18,7 +18,7 @@ from bodhi.session import SESSIONS, SessionUnavailableResponse
 
 COMMIT_SHA = web.AppKey("COMMIT_SHA", str)
 
-_NOBODY = bytes(32)  # no session id has this digest
+_UNUSED_DIGEST = bytes(32)  # of no session id
 
 
 class Pong(msgspec.Struct):
@@ -31,16 +31,16 @@ log = logging.getLogger(__name__)
 
 
 async def ping(request: web.Request) -> web.Response:
-    """200 whenever the process answers at all: it depends on nothing else."""
+    """Answer 200 while the process runs, independent of databases and provider."""
     return json_response(Pong())
 
 
 async def health(request: web.Request) -> web.Response:
-    """200 when requests can be served; 503 while the session database does not answer, or when the server ends."""
+    """Answer 200 if requests can be served, 503 if the session database fails or the server is shutting down."""
     if request.app[SHUTDOWN].is_draining:
         return error_response(ShuttingDown)
     try:
-        await request.app[SESSIONS].get_session_store().load(_NOBODY)
+        await request.app[SESSIONS].get_session_store().load(_UNUSED_DIGEST)
     except BodhiError as error:
         request.app[SESSIONS].note_unavailable(error)
         raise SessionUnavailableResponse from error
@@ -48,7 +48,7 @@ async def health(request: web.Request) -> web.Response:
 
 
 class Info(msgspec.Struct):
-    """Which server this is; ``status`` is ``setup``, ``resource-admin`` or ``ready``."""
+    """The server's version and status: ``setup``, ``resource-admin`` or ``ready``."""
 
     version: str
     commit_sha: str
@@ -56,19 +56,19 @@ class Info(msgspec.Struct):
 
 
 async def info(request: web.Request) -> web.Response:
-    """Version, commit and how far the registration at the identity provider has come."""
+    """Answer 200 with version, commit, and the status of the registration at the identity provider."""
     status = await request.app[INSTANCES].status()
     return json_response(Info(bodhi.__version__, request.app[COMMIT_SHA], str(status)))
 
 
 OPERATIONS = (
-    Operation("GET", "/ping", ping, PUBLIC, "Whether the process answers", responses={200: Pong}),
+    Operation("GET", "/ping", ping, PUBLIC, "Check liveness", responses={200: Pong}),
     Operation(
         "GET",
         "/health",
         health,
         PUBLIC,
-        "Whether requests can be served",
+        "Check readiness",
         responses={200: Pong},
         errors=(SessionStoreUnavailable, ShuttingDown),
     ),

@@ -40,10 +40,7 @@ def setup(app: web.Application, services: Services) -> None:
 
 
 def editable_settings(tokens: ApiTokens) -> Mapping[str, Callable[[Any], None]]:
-    """The settings of *tokens* that take effect without a restart, each with what applies a value of it.
-
-    An operator changes them for a while: to make tokens live shorter, or to have revoked ones refused sooner.
-    """
+    """Return the settings of *tokens* that take effect without a restart, each with a function that applies it."""
     return {
         BODHI_API_TOKEN_LIFETIME: lambda seconds: setattr(tokens, "default_lifetime_seconds", seconds),
         BODHI_TOKEN_MEMORY: lambda seconds: setattr(tokens, "memory_seconds", seconds),

@@ -1,4 +1,4 @@
-"""``/ui/admin/tokens``: everybody's API tokens, for administrators. A token itself is known to its holder alone."""
+"""``/ui/admin/tokens``: the API tokens of all users, for administrators. Token values are never shown."""
 
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -25,37 +25,37 @@ from bodhi.server.tokens.service import API_TOKENS
 ENTRY = Entry("API tokens", f"{ADMIN_PATH}/tokens", Role.ADMIN)
 
 PAGE_SIZE = 30
-FEW_TOKENS = 10  # on the page of one user
+SECTION_SIZE = 10  # on the page of one user
 DISABLED = "Inactive. Programs that use it are refused."
 
 
-class Whose(msgspec.Struct, frozen=True):
-    """Whose tokens are meant: everybody's where nobody is named."""
+class OwnerQuery(msgspec.Struct, frozen=True):
+    """The owner of the tokens; None means all users."""
 
     id: UserId | None = None
 
 
-class Shown(Whose, frozen=True):
-    """Which tokens are looked at, and what was done just now, without a script."""
+class ListQuery(OwnerQuery, frozen=True):
+    """The query of the list; without scripts, *done* is the outcome of the form submitted before."""
 
     after: UUID | None = None
     done: Literal["disabled"] | None = None
 
 
 async def list_tokens(request: web.Request) -> web.Response:
-    """Each with whose it is, and a form that makes it inactive."""
-    asked = query_of(request, Shown)
+    """List the tokens with their owners, each with a form to disable it."""
+    list_query = query_of(request, ListQuery)
     return await page(
         request,
         "all_tokens.html",
-        notice=DISABLED if asked.done else None,
-        **await _page_context(request, asked.id, after=asked.after),
+        notice=DISABLED if list_query.done else None,
+        **await _page_context(request, list_query.id, after=list_query.after),
     )
 
 
 async def disable(request: web.Request) -> web.Response:
-    """Makes the token inactive, and says so in its place."""
-    user_id, token_id = query_of(request, Whose).id, str(parameter_of(request, "id"))
+    """Disable the token and confirm it in place."""
+    user_id, token_id = query_of(request, OwnerQuery).id, str(parameter_of(request, "id"))
     by = session_user_of(request).user_id
     if not await request.app[API_TOKENS].disable(token_id, user_id=user_id, by=by):
         raise TokenNotFound
@@ -67,37 +67,37 @@ async def disable(request: web.Request) -> web.Response:
 async def _page_context(
     request: web.Request, user_id: str | None, *, after: UUID | None = None, size: int = PAGE_SIZE
 ) -> dict[str, Any]:
-    """One page of the user's tokens, or of everybody's, oldest first."""
-    found = await request.app[API_TOKENS].list_of_all(
+    """Return a page of tokens, of one user or of all, oldest first."""
+    tokens = await request.app[API_TOKENS].list_of_all(
         user_id=user_id, after="" if after is None else str(after), size=size + 1
     )
     return {
-        "tokens": found[:size],
-        "names": await request.app[PROFILES].display_names(token.user_id for token in found[:size]),
+        "tokens": tokens[:size],
+        "names": await request.app[PROFILES].display_names(token.user_id for token in tokens[:size]),
         "tokens_of": user_id,
-        "tokens_after": found[size - 1].id if len(found) > size else None,
+        "tokens_after": tokens[size - 1].id if len(tokens) > size else None,
         "now": datetime.now(UTC),
     }
 
 
 async def user_tokens(request: web.Request) -> dict[str, Any] | None:
-    """For the page of one user, to administrators: the first of the user's tokens."""
+    """Return the values of a user page's section: the user's first tokens. None for non-administrators."""
     if session_user_of(request).role is not Role.ADMIN:
         return None
-    return await _page_context(request, query_of(request, UserPageQuery).id, size=FEW_TOKENS)
+    return await _page_context(request, query_of(request, UserPageQuery).id, size=SECTION_SIZE)
 
 
 USER_SECTION = Section("_user_tokens.html", user_tokens)
 
 OPERATIONS = (
-    Operation("GET", ENTRY.path, list_tokens, SESSION_ADMIN, "All API tokens", query=Shown, in_document=False),
+    Operation("GET", ENTRY.path, list_tokens, SESSION_ADMIN, "All API tokens", query=ListQuery, in_document=False),
     Operation(
         "POST",
         f"{ENTRY.path}/{{id}}/disable",
         disable,
         SESSION_ADMIN,
-        "Make one of all API tokens inactive",
-        query=Whose,
+        "Disable an API token",
+        query=OwnerQuery,
         parameters={"id": UUID},
         in_document=False,
     ),

@@ -1,4 +1,4 @@
-"""``/bodhi/v1/tokens``: people's API tokens. A token is sent once, when it is made; its hash never."""
+"""``/bodhi/v1/tokens``: manage one's own API tokens. A token is returned once, at creation; its hash never."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,12 +20,12 @@ from bodhi.server.tokens.service import API_TOKENS, TokenRecord, TokenStatus
 PATH = "/bodhi/v1/tokens"
 NO_STORE = {hdrs.CACHE_CONTROL: "no-store"}
 
-# Whatever PostgreSQL can keep, which is all but the character 0.
+# PostgreSQL cannot store NUL.
 Name = Annotated[str, msgspec.Meta(max_length=100, pattern=r"^[^\x00]*(?![\s\S])")]
 
 
 class NewToken(msgspec.Struct, frozen=True):
-    """What is asked for."""
+    """The token to create."""
 
     scope: TokenScope
     name: Name | None = None
@@ -33,20 +33,20 @@ class NewToken(msgspec.Struct, frozen=True):
 
 
 class TokenChange(msgspec.Struct, frozen=True):
-    """What a token is to be."""
+    """The new name and status of a token."""
 
     name: Name
     status: TokenStatus
 
 
 class MadeToken(msgspec.Struct, frozen=True):
-    """The token itself."""
+    """The created token, returned only once."""
 
     token: str
 
 
 class TokenPage(msgspec.Struct, frozen=True):
-    """One page of the caller's tokens, newest first."""
+    """A page of the caller's tokens, newest first."""
 
     data: Sequence[TokenRecord]
     total: int
@@ -55,16 +55,16 @@ class TokenPage(msgspec.Struct, frozen=True):
 
 
 async def create(request: web.Request) -> web.Response:
-    """201 with the token, for the only time."""
+    """Answer 201 with the token, the only time it is returned."""
     body = body_of(request, NewToken)
-    made = await request.app[API_TOKENS].create(
+    created = await request.app[API_TOKENS].create(
         context_of(request), scope=body.scope, name=body.name or "", expires_at=body.expires_at
     )
-    return json_response(MadeToken(made.token), status=201, **NO_STORE)
+    return json_response(MadeToken(created.token), status=201, **NO_STORE)
 
 
 async def list_own(request: web.Request) -> web.Response:
-    """200 with the caller's own tokens."""
+    """Answer 200 with a page of the caller's tokens."""
     paging = query_of(request, Paging)
     user_id = session_user_of(request).user_id
     tokens, total = await request.app[API_TOKENS].list_of(user_id, size=paging.size, skip=paging.offset)
@@ -72,7 +72,7 @@ async def list_own(request: web.Request) -> web.Response:
 
 
 async def update(request: web.Request) -> web.Response:
-    """200 with the token as it is now."""
+    """Change the token; answer 200 with the updated token."""
     body = body_of(request, TokenChange)
     token = await request.app[API_TOKENS].update(
         str(parameter_of(request, "id")), user_id=session_user_of(request).user_id, name=body.name, status=body.status
@@ -81,7 +81,7 @@ async def update(request: web.Request) -> web.Response:
 
 
 async def delete(request: web.Request) -> web.Response:
-    """204: the token is no more."""
+    """Delete the token; answer 204."""
     await request.app[API_TOKENS].delete(str(parameter_of(request, "id")), user_id=session_user_of(request).user_id)
     return empty_response(204)
 
@@ -92,7 +92,7 @@ OPERATIONS = (
         PATH,
         create,
         RECENT_POWER_USER,
-        "Make an API token",
+        "Create an API token",
         body=NewToken,
         responses={201: MadeToken},
         errors=(
@@ -115,7 +115,7 @@ OPERATIONS = (
         f"{PATH}/{{id}}",
         update,
         RECENT_POWER_USER,
-        "Rename one of your API tokens, or make it active or inactive",
+        "Rename, enable or disable one of your API tokens",
         body=TokenChange,
         parameters={"id": UUID},
         responses={200: TokenRecord},

@@ -1,4 +1,4 @@
-"""API tokens: made, listed, changed, and checked. Of a token only its beginning and its SHA-256 are stored."""
+"""API tokens: create, list, change and verify them. Only the prefix and the SHA-256 of a token are stored."""
 
 import hashlib
 import hmac
@@ -27,13 +27,13 @@ from bodhi.server.tokens.errors import InvalidTokenScopeForUsers, ScopeAboveOwnR
 
 PREFIX = "bodhiapp_"
 LOOKUP_LENGTH = len(PREFIX) + 8
-ATTEMPTS = 10  # two tokens with one lookup key are a matter of 48 bits: a second clash in a row does not happen
-LONGEST_MEMORY_SECONDS = 300
+MAX_ATTEMPTS = 10  # lookup keys have 48 random bits: even a second collision in a row is practically impossible
+MAX_MEMORY_SECONDS = 300
 
-# Nothing else can have the hash of a token that was made here, so that nothing else is looked for.
+# No other text can match a stored hash, so malformed tokens are rejected without a query.
 _WELL_FORMED = re.compile(PREFIX + "[A-Za-z0-9_-]{43}")
 _NO_HASH = "0" * 64
-_STRONGEST = TokenScope.POWER_USER
+_HIGHEST_SCOPE = TokenScope.POWER_USER
 
 TokenStatus = Literal["active", "inactive"]
 
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TokenRecord:
-    """What is told about a token: neither itself nor its hash."""
+    """The public fields of a token: neither its value nor its hash."""
 
     id: str
     user_id: str
@@ -57,26 +57,26 @@ class TokenRecord:
 
 @dataclass(frozen=True, slots=True)
 class NewToken:
-    """A token that was made, the only time that it is seen."""
+    """A created token with its value, which is returned only once."""
 
     token: str = field(repr=False)
     record: TokenRecord
 
 
 class _Verified(NamedTuple):
-    """A token that was found valid: its id, and whom it makes of a request."""
+    """A verified token: its id and the principal it authenticates."""
 
     id: str
     context: ApiToken
 
 
 class ApiTokens:
-    """The tokens of all users in *database*.
+    """Manages the API tokens stored in *database*.
 
-    That a token is valid is remembered for *memory_seconds*, and forgotten at once when it is changed through this
-    object. *default_lifetime_seconds* is that of tokens without an ``expires_at``, None for ever. Both may be set while
-    in service. A token does what its owner's role allows, for *role_max_age_seconds* since the provider last confirmed
-    the role. *clock* gives the time in milliseconds, or None for the database's own.
+    A verified token is cached for *memory_seconds*, or until it is changed through this object.
+    *default_lifetime_seconds* applies to tokens without an ``expires_at``; None means no expiry. Both may be changed at
+    run time. A token is limited to its owner's role, which counts for *role_max_age_seconds* after the provider last
+    confirmed it. *clock* returns milliseconds since 1970, or None for the database's time.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class ApiTokens:
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
-        self.memory: TtlCache[_Verified] = TtlCache(seconds=LONGEST_MEMORY_SECONDS, clock=wall_clock)
+        self.memory: TtlCache[_Verified] = TtlCache(seconds=MAX_MEMORY_SECONDS, clock=wall_clock)
         self.memory_seconds = memory_seconds
         self.default_lifetime_seconds = default_lifetime_seconds
         self._role_max_age_ms = role_max_age_seconds * 1000
@@ -100,26 +100,28 @@ class ApiTokens:
     async def create(
         self, owner: AuthContext, *, scope: TokenScope, name: str = "", expires_at: datetime | None = None
     ) -> NewToken:
-        """A new token of *owner*, who is in a session and does not give more than they have.
+        """Create a token for *owner*, who needs a session and a role at least as high as *scope*.
 
-        Refused: ``api_token_error-access_token_missing``, ``-privilege_escalation``, ``-invalid_scope``, and
-        ``json_rejection_error`` for an expiry that has come already.
+        Raises ``api_token_error-access_token_missing``, ``-privilege_escalation``, ``-invalid_scope``, and
+        ``json_rejection_error`` for an expiry in the past.
         """
-        user_id = _owner_of(owner, scope)
-        end_ms = None if expires_at is None else _end_of(expires_at)
-        for attempt in range(1, ATTEMPTS + 1):
+        user_id = _check_owner(owner, scope)
+        expires_at_ms = None if expires_at is None else _expiry_ms(expires_at)
+        for attempt in range(1, MAX_ATTEMPTS + 1):
             token = PREFIX + secrets.token_urlsafe(32)
             try:
-                record = await self._store(token, user_id, scope, name, end_ms)
+                record = await self._store(token, user_id, scope, name, expires_at_ms)
             except Conflict:
-                if attempt == ATTEMPTS:
+                if attempt == MAX_ATTEMPTS:
                     raise
                 continue
             break
-        log.info("an API token was made: %s", record.id)
+        log.info("api token created token_id=%s", record.id)
         return NewToken(token, record)
 
-    async def _store(self, token: str, user_id: str, scope: TokenScope, name: str, end_ms: int | None) -> TokenRecord:
+    async def _store(
+        self, token: str, user_id: str, scope: TokenScope, name: str, expires_at_ms: int | None
+    ) -> TokenRecord:
         lifetime = self.default_lifetime_seconds
         row = await self._database.maybe(
             "create_api_token",
@@ -129,30 +131,30 @@ class ApiTokens:
             token_prefix=token[:LOOKUP_LENGTH],
             token_hash=_hash_of(token),
             scopes=str(scope),
-            expires_at=end_ms,
+            expires_at=expires_at_ms,
             lifetime_ms=lifetime * 1000 if lifetime is not None else None,
             now=self._clock(),
         )
         if row is None:
-            # An expiry that has come; or the owner was removed while this request, from a session of theirs, ran.
-            raise InvalidRequest if end_ms is not None else NotSignedIn
+            # The expiry is in the past, or the owner was removed during this request.
+            raise InvalidRequest if expires_at_ms is not None else NotSignedIn
         return _record(row)
 
     async def list_of(self, user_id: str, *, size: int, skip: int = 0) -> tuple[Sequence[TokenRecord], int]:
-        """At most *size* of the user's tokens, newest first, after *skip* others; and how many there are in all."""
+        """Return at most *size* tokens of the user, newest first, after skipping *skip*; and the total."""
         rows = await self._database.many("list_api_tokens", user_id=user_id, size=size, skip=skip)
         total = await self._database.maybe("count_api_tokens", user_id=user_id)
         return [_record(row) for row in rows], total["tokens"] if total else 0
 
     async def list_of_all(self, *, user_id: str | None = None, after: str = "", size: int) -> Sequence[TokenRecord]:
-        """At most *size* tokens, of the user or of all, oldest first; *after* is the id of the last one."""
+        """Return at most *size* tokens, of one user or of all, oldest first, after the id *after*."""
         rows = await self._database.many("list_tokens_of_all", user_id=user_id, after=after, size=size)
         return [_record(row) for row in rows]
 
     async def disable(self, token_id: str, *, user_id: str | None = None, by: str | None = None) -> bool:
-        """Make a token inactive, the user's or whoever's it is; whether there was such an active one.
+        """Disable a token, of *user_id* or (None) of any user. True if an active token was disabled.
 
-        *by* is who does it: what its owner did, its owner may undo; what anybody else did is for good.
+        *by* is the acting user: owners may re-enable tokens they disabled, but not those disabled by others.
         """
         is_final = by is None or by != user_id
         disabled = await self._database.count(
@@ -160,12 +162,11 @@ class ApiTokens:
         )
         self._forget(token_id)
         if disabled:
-            whom = f", by {by}" if by else ""
-            log.info("an API token was made inactive: %s%s", token_id, whom, extra={"fields": {"by": by}})
+            log.info("api token disabled token_id=%s by=%s", token_id, by, extra={"fields": {"by": by}})
         return bool(disabled)
 
     async def update(self, token_id: str, *, user_id: str, name: str, status: TokenStatus) -> TokenRecord:
-        """The user's own token after the change; ``entity_error-not_found`` for any other."""
+        """Change a token of the user and return it; raise ``entity_error-not_found`` for any other token."""
         row = await self._database.maybe(
             "update_api_token", id=token_id, user_id=user_id, name=name, status=status, now=self._clock()
         )
@@ -175,31 +176,31 @@ class ApiTokens:
         return _record(row)
 
     async def delete(self, token_id: str, *, user_id: str) -> None:
-        """End the user's own token for good; ``entity_error-not_found`` for any other."""
+        """Delete a token of the user; raise ``entity_error-not_found`` for any other token."""
         deleted = await self._database.count("delete_api_token", id=token_id, user_id=user_id)
         self._forget(token_id)
         if not deleted:
             raise TokenNotFound
-        log.info("an API token was deleted: %s", token_id)
+        log.info("api token deleted token_id=%s", token_id)
 
     async def disable_tokens_of(self, user_id: str) -> int:
-        """Make all tokens of a user inactive for good; how many were active."""
+        """Disable all tokens of a user permanently; return how many were active."""
         disabled = await self._database.count("disable_api_tokens", user_id=user_id, now=self._clock())
         self.forget_owner(user_id)
         return disabled
 
     def forget_owner(self, user_id: str) -> None:
-        """Ask the database again about the user's tokens: what they may do has changed."""
+        """Drop the user's tokens from the cache, because the user's role changed."""
         self.memory.invalidate(lambda verified: verified.context.user_id == user_id)
 
     def _forget(self, token_id: str) -> None:
         self.memory.invalidate(lambda verified: verified.id == token_id)
 
     async def authenticate(self, token: str) -> ApiToken:
-        """Whom *token* makes of a request.
+        """Return the principal that *token* authenticates.
 
-        ``token_error-invalid_token`` for whatever is no token of this server; ``auth_error-token_inactive``, told to
-        nobody but the holder of the real token, when it is inactive, has expired, or is more than its owner may do.
+        Raises ``token_error-invalid_token`` for anything but a token of this server. A genuine token that is inactive,
+        expired, or exceeds its owner's role raises ``auth_error-token_inactive``.
         """
         if not _WELL_FORMED.fullmatch(token):
             raise InvalidToken
@@ -209,12 +210,12 @@ class ApiTokens:
     async def _verified(self, token: str) -> tuple[_Verified, float]:
         row = await self._database.maybe("find_api_token", token_prefix=token[:LOOKUP_LENGTH], now=self._clock())
         expected = row["token_hash"] if row else _NO_HASH
-        # Before all else, so that nobody learns more about a token than that they do not have it.
+        # Check the hash first: only the holder of the token may learn its status.
         is_genuine = hmac.compare_digest(_hash_of(token).encode(), expected.encode())
         if not row or not is_genuine:
             raise InvalidToken
         scope = _scope_of(row)
-        if not _is_live(row) or not _may_have(self._role_in(row), scope):
+        if not _is_live(row) or not _role_permits(self._role_in(row), scope):
             raise TokenInactive
         expires_at = row["expires_at"] / 1000 if row["expires_at"] is not None else math.inf
         verified = _Verified(row["id"], ApiToken(row["user_id"], scope, token))
@@ -224,22 +225,22 @@ class ApiTokens:
         try:
             return confirmed_role(row, self._role_max_age_ms)
         except ApiError:
-            return None  # a name that means nothing here gives nothing here
+            return None  # an unknown role grants nothing
 
 
-def _owner_of(owner: AuthContext, scope: TokenScope) -> str:
+def _check_owner(owner: AuthContext, scope: TokenScope) -> str:
     if not isinstance(owner, SessionUser):
         raise SessionRequired
     is_plain = owner.role is None or owner.role is Role.USER
     if is_plain and scope is not TokenScope.USER:
         raise ScopeAboveOwnRole
-    if not _STRONGEST.grants(scope):
+    if not _HIGHEST_SCOPE.grants(scope):
         raise InvalidTokenScopeForUsers
     return owner.user_id
 
 
-def _end_of(expires_at: datetime) -> int:
-    """Milliseconds since 1970; ``json_rejection_error`` for a time that UTC has no year for."""
+def _expiry_ms(expires_at: datetime) -> int:
+    """Return milliseconds since 1970; raise ``json_rejection_error`` for a time beyond the range of UTC years."""
     try:
         return milliseconds_of(expires_at.astimezone(UTC))
     except OverflowError:
@@ -257,8 +258,8 @@ def _scope_of(row: Row) -> TokenScope:
         raise InvalidToken from None
 
 
-def _may_have(role: Role | None, scope: TokenScope) -> bool:
-    """Whether somebody with *role*, as it was last known, may hold a token of *scope*."""
+def _role_permits(role: Role | None, scope: TokenScope) -> bool:
+    """Return whether the last known *role* permits a token of *scope*."""
     return role is not None and role.rank >= scope.rank
 
 
@@ -267,9 +268,9 @@ def _hash_of(token: str) -> str:
 
 
 def _ordered_id() -> str:
-    """A UUID that is greater than those made before, so that tokens of one millisecond have an order too.
+    """Return a UUID greater than all earlier ones, which orders tokens even within one millisecond.
 
-    Source: RFC 9562, version 7, with what is below a millisecond in ``rand_a``.
+    Source: RFC 9562, version 7, with the sub-millisecond fraction in ``rand_a``.
     """
     milliseconds, nanoseconds = divmod(time.time_ns(), 1_000_000)
     fraction = (nanoseconds << 12) // 1_000_000

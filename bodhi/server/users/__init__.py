@@ -1,4 +1,4 @@
-"""The users of this server: listed, given another role, removed."""
+"""List users, change their roles, remove them."""
 
 from aiohttp import web
 

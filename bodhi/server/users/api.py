@@ -1,4 +1,4 @@
-"""``/bodhi/v1/users``: the people with a role, listed, changed and removed."""
+"""``/bodhi/v1/users``: list users with a role, change their roles, remove them."""
 
 import msgspec
 from aiohttp import web
@@ -21,37 +21,37 @@ from bodhi.server.users.service import USERS
 
 
 class NewRole(msgspec.Struct):
-    """The role that somebody is to have."""
+    """The role to assign."""
 
     role: str
 
 
 async def list_users(request: web.Request) -> web.Response:
-    """One page of the provider's list."""
+    """Answer 200 with a page of the provider's user list."""
     paging = query_of(request, Paging)
     page = await request.app[USERS].list_page(session_user_of(request), page=paging.page, page_size=paging.size)
     return json_response(page)
 
 
 async def change_role(request: web.Request) -> web.Response:
-    """Gives somebody another role and ends their sessions."""
+    """Change the user's role and revoke their sessions."""
     role = body_of(request, NewRole).role
     await request.app[USERS].change_role(session_user_of(request), parameter_of(request, "user_id"), role)
     return empty_response()
 
 
 async def remove_user(request: web.Request) -> web.Response:
-    """Takes somebody's roles, sessions and API tokens away."""
+    """Remove the user's roles, sessions and API tokens."""
     await request.app[USERS].remove(session_user_of(request), parameter_of(request, "user_id"))
     return empty_response()
 
 
-_PROVIDER = (ProviderUnavailable, ProviderCallNotSupported)
-_OF_ONE_USER = (
+_PROVIDER_ERRORS = (ProviderUnavailable, ProviderCallNotSupported)
+_USER_ERRORS = (
     UserNotFound,
     LastAdministrator,
     SessionsNotEnded,
-    *_PROVIDER,
+    *_PROVIDER_ERRORS,
 )
 
 OPERATIONS = (
@@ -60,28 +60,28 @@ OPERATIONS = (
         "/bodhi/v1/users",
         list_users,
         SESSION_MANAGER,
-        "List the people with a role",
+        "List users with a role",
         query=Paging,
         responses={200: UserPage},
-        errors=(UsersNotListed, *_PROVIDER),
+        errors=(UsersNotListed, *_PROVIDER_ERRORS),
     ),
     Operation(
         "PUT",
         "/bodhi/v1/users/{user_id}/role",
         change_role,
         RECENT_MANAGER,
-        "Give somebody another role",
+        "Change a user's role",
         body=NewRole,
         parameters={"user_id": UserId},
-        errors=(InvalidRole, RoleNotChanged, *_OF_ONE_USER),
+        errors=(InvalidRole, RoleNotChanged, *_USER_ERRORS),
     ),
     Operation(
         "DELETE",
         "/bodhi/v1/users/{user_id}",
         remove_user,
         RECENT_ADMIN,
-        "Take everything from somebody",
+        "Remove a user's roles, sessions and API tokens",
         parameters={"user_id": UserId},
-        errors=(UserNotRemoved, *_OF_ONE_USER),
+        errors=(UserNotRemoved, *_USER_ERRORS),
     ),
 )

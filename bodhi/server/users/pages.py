@@ -1,4 +1,4 @@
-"""``/ui/admin``: the people who were seen here, for those who may end their sessions."""
+"""``/ui/admin``: the users known to this server, for managers and administrators."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -23,47 +23,45 @@ ENTRY = Entry("People", ADMIN_PATH, Role.MANAGER)
 
 PAGE_SIZE = 30
 
-# Whatever a database can look for, which is all but the character 0.
+# PostgreSQL does not accept NUL.
 Text = Annotated[str, msgspec.Meta(max_length=100, pattern=r"^[^\x00]*(?![\s\S])")]
 
 
 class Search(msgspec.Struct, frozen=True):
-    """Who is looked for, by a part of their name or id, and after whom the page begins."""
+    """The query: *q* is a part of a name or id, *after* the last user id of the previous page."""
 
     q: Text = ""
     after: UserId | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """Somebody in the list, with how many live sessions they have; None where that is above who asks."""
+class ListedUser:
+    """A user in the list, with the number of live sessions; None if the user's role is above the viewer's."""
 
     person: ProfileSummary
     sessions: int | None
 
 
 async def list_people(request: web.Request) -> web.Response:
-    """Each with a way to their sessions."""
-    shown = await _shown(request, query_of(request, Search))
+    """List users, each with a link to their page."""
+    context = await _page_context(request, query_of(request, Search))
     if is_partial(request):
-        return fragment("_people.html", is_answer=True, **shown)
-    return await page(request, "people.html", is_answer=False, **shown)
+        return fragment("_people.html", is_answer=True, **context)
+    return await page(request, "people.html", is_answer=False, **context)
 
 
-async def _shown(request: web.Request, query: Search) -> dict[str, Any]:
+async def _page_context(request: web.Request, query: Search) -> dict[str, Any]:
     caller, text = session_user_of(request), query.q.strip()
-    found = await request.app[PROFILES].search(text, after=query.after, size=PAGE_SIZE + 1)
-    listed = [Listed(person, await _sessions_of(request, caller, person)) for person in found[:PAGE_SIZE]]
-    after = found[PAGE_SIZE - 1].user_id if len(found) > PAGE_SIZE else None
+    profiles = await request.app[PROFILES].search(text, after=query.after, size=PAGE_SIZE + 1)
+    listed = [ListedUser(profile, await _count_sessions(request, caller, profile)) for profile in profiles[:PAGE_SIZE]]
+    after = profiles[PAGE_SIZE - 1].user_id if len(profiles) > PAGE_SIZE else None
     return {"people": listed, "text": text, "is_first": query.after is None, "after": after}
 
 
-async def _sessions_of(request: web.Request, caller: SessionUser, person: ProfileSummary) -> int | None:
-    """By the role that was seen last: the provider is asked when one of them is looked at."""
-    is_above = person.role is not None and not (caller.role and caller.role.grants(person.role))
-    return None if is_above else await request.app[SESSIONS].count_sessions_for_user(person.user_id)
+async def _count_sessions(request: web.Request, caller: SessionUser, profile: ProfileSummary) -> int | None:
+    """Uses the last known role; only the page of a single user asks the provider."""
+    is_above = profile.role is not None and not (caller.role and caller.role.grants(profile.role))
+    return None if is_above else await request.app[SESSIONS].count_sessions_for_user(profile.user_id)
 
 
-OPERATIONS = (
-    Operation("GET", ENTRY.path, list_people, SESSION_MANAGER, "The people seen here", query=Search, in_document=False),
-)
+OPERATIONS = (Operation("GET", ENTRY.path, list_people, SESSION_MANAGER, "Users", query=Search, in_document=False),)

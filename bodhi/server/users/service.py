@@ -1,4 +1,4 @@
-"""The people with a role here, listed, changed and removed. The provider keeps them; what follows is done here."""
+"""List users, change roles, remove users. The provider stores roles; this module also updates local data."""
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Users:
-    """People with a role, for the managers among them."""
+    """Manages the users with a role, on behalf of a manager or administrator."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Users:
         end_sessions: EndSessions,
         on_removal: Sequence[OnRemoval] = (),
     ) -> None:
-        """*on_removal* takes away what else a user has here."""
+        """*on_removal* functions delete further data of a removed user."""
         self._provider = provider
         self._directory = directory
         self._profiles = profiles
@@ -44,45 +44,42 @@ class Users:
 
     @property
     def are_managed(self) -> bool:
-        """Whether the provider gives and takes roles."""
+        """Whether roles can be changed at the provider."""
         return self._provider.manages_people
 
     async def list_page(self, caller: SessionUser, *, page: int, page_size: int) -> UserPage:
-        """One page, as the provider shows it to the caller."""
+        """Return a page of users, as the provider lists them for the caller."""
         return await self._directory.page(caller, page, page_size, refused=UsersNotListed)
 
     async def change_role(self, caller: SessionUser, user_id: str, role_name: str) -> None:
-        """Give the user another role, and end their sessions, which have the old one.
+        """Change the user's role and revoke their sessions, which carry the old one.
 
-        When the sessions' end fails (``user_route_error-session_clear_failed``) the role is changed, and changing it to
-        the same once more ends them.
+        If the revocation fails (``user_route_error-session_clear_failed``), the role is changed nevertheless; repeat
+        the call with the same role to revoke the sessions.
         """
-        role = _role_to_give(caller, role_name)
+        role = _grantable_role(caller, role_name)
         refused = RoleNotChanged
-        # One change at a time: of two administrators who demote each other at once, one has to stay.
+        # One change at a time: two administrators who demote each other concurrently must not both succeed.
         async with self._leases.held(ROLES_LEASE):
-            await self._refuse_too_high(caller, user_id, refused, stays_admin=role is Role.ADMIN)
+            await self._check_allowed(caller, user_id, refused, stays_admin=role is Role.ADMIN)
             await self._directory.check_caller(caller)
             with provider_errors(refused):
                 await self._assign_at_provider(caller, user_id, role)
-            # In this order: the first refuses a login that is under way, or else its session ends with the others.
-            await self._all_done(
+            # In this order: a login in progress either fails on the new role or has its session revoked.
+            await self._run_all(
                 lambda: self._profiles.set_role(user_id, role),
                 lambda: self._end_sessions(user_id, reason="role_change", by=caller.user_id),
             )
 
     async def remove(self, caller: SessionUser, user_id: str) -> None:
-        """Take every role from the user, and end their sessions, API tokens and what is remembered of other tokens.
-
-        It can be repeated until all of it has been done.
-        """
+        """Remove the user's roles, sessions, API tokens and cached tokens. Repeat it after a partial failure."""
         refused = UserNotRemoved
         async with self._leases.held(ROLES_LEASE):
-            await self._refuse_too_high(caller, user_id, refused, stays_admin=False)
+            await self._check_allowed(caller, user_id, refused, stays_admin=False)
             await self._directory.check_caller(caller)
             with provider_errors(refused):
                 await self._remove_at_provider(caller, user_id)
-            await self._all_done(
+            await self._run_all(
                 lambda: self._profiles.remove(user_id),
                 *(partial(remove, user_id, caller) for remove in self._on_removal),
                 lambda: self._end_sessions(user_id, reason="removal", by=caller.user_id),
@@ -100,38 +97,38 @@ class Users:
         try:
             await self._provider.remove_user(caller.token, user_id)
         except ProviderRefused as error:
-            # Gone already, maybe by an attempt whose rest failed here: what is left is done.
-            person = await self._profiles.find(user_id)
-            if person is None and error.status == 404:
+            # Removed already, possibly by an attempt that failed halfway: complete it.
+            profile = await self._profiles.find(user_id)
+            if profile is None and error.status == 404:
                 raise UserNotFound from error
-            if person is None or not (person.is_removed or error.status == 404):
+            if profile is None or not (profile.is_removed or error.status == 404):
                 raise
 
-    async def _refuse_too_high(
+    async def _check_allowed(
         self, caller: SessionUser, user_id: str, refused: type[ApiError], *, stays_admin: bool
     ) -> None:
-        """Refuse what is about somebody above the caller, and what leaves no administrator."""
+        """Raise if the user's role is above the caller's, or if no administrator would remain."""
         role, has_equal = await self._directory.standing(caller, user_id, refused=refused)
         refuse_below(caller, role)
         if role is Role.ADMIN and not stays_admin and not has_equal:
             raise LastAdministrator
 
     @staticmethod
-    async def _all_done(*steps: Callable[[], Awaitable[object]]) -> None:
-        """All *steps*, in their order, also when one fails; then ``user_route_error-session_clear_failed``."""
+    async def _run_all(*steps: Callable[[], Awaitable[object]]) -> None:
+        """Run all *steps* in order even if one fails, then raise ``user_route_error-session_clear_failed``."""
         failures = []
         for step in steps:
             try:
                 await step()
-            except Exception as error:  # noqa: BLE001 - the other steps take away what somebody may do
-                log.warning("a user's sessions or tokens could not be ended: %s", error.__cause__ or error)
+            except Exception as error:  # noqa: BLE001 - the other steps revoke access and must run
+                log.warning("session or token revocation failed error=%s", error.__cause__ or error)
                 failures.append(error)
         if failures:
             raise SessionsNotEnded from failures[0]
 
 
-def _role_to_give(caller: SessionUser, name: str) -> Role:
-    """The role *name*, unless there is none or it is above the caller's own."""
+def _grantable_role(caller: SessionUser, name: str) -> Role:
+    """Return the role *name*; raise if it does not exist or is above the caller's own."""
     try:
         role = parse_role(name)
     except ApiError:

@@ -1,7 +1,7 @@
-"""``/ui/admin/person``: one person and their role, with sections of other features.
+"""``/ui/admin/person``: one user and their role, with sections of other features.
 
-Who it is stands in the query: a provider may call people whatever it likes, and a part of a path that is ``..`` or has
-a slash in it does not get through every browser and proxy.
+The user id is in the query, not in the path: a provider may use any text as an id, and browsers and proxies change
+paths with ``..`` or a slash in a segment.
 """
 
 from aiohttp import web
@@ -11,7 +11,7 @@ from bodhi.server.access.errors import UserNotFound
 from bodhi.server.access.gate import RECENT_ADMIN, RECENT_MANAGER, SESSION_MANAGER
 from bodhi.server.access.profiles import PROFILES
 from bodhi.server.access.scopes import Role
-from bodhi.server.http import labels as words
+from bodhi.server.http import labels
 from bodhi.server.http.context import session_user_of
 from bodhi.server.http.forms import see_other
 from bodhi.server.http.input import body_of, query_of
@@ -32,7 +32,7 @@ USER_SECTIONS: web.AppKey[list[Section]] = web.AppKey("USER_SECTIONS", list)
 
 
 async def show(request: web.Request) -> web.Response:
-    """Who it is, and what features show of them: their sessions, and for administrators their API tokens."""
+    """Show the user with the sections of other features, such as sessions and API tokens."""
     query, caller = query_of(request, UserPageQuery), session_user_of(request)
     sections = request.app[USER_SECTIONS]
     notices = NOTICES | {name: text for section in sections for name, text in section.notices.items()}
@@ -41,10 +41,10 @@ async def show(request: web.Request) -> web.Response:
     try:
         await request.app[DIRECTORY].refuse_above(caller, query.id)
     except UserNotFound:
-        # What was done just now may have ended all that there was of them here.
+        # The action that redirected here may have deleted the user's last data.
         if query.done is None:
             raise
-    assert caller.role is not None  # the gate's work
+    assert caller.role is not None  # checked by the gate
     return await page(
         request,
         "person.html",
@@ -54,35 +54,35 @@ async def show(request: web.Request) -> web.Response:
         is_self=query.id == caller.user_id,
         notice=notices[query.done] if query.done else None,
         is_admin=caller.role is Role.ADMIN,
-        roles=words.roles_up_to(caller.role) if request.app[USERS].are_managed else [],
+        roles=labels.roles_up_to(caller.role) if request.app[USERS].are_managed else [],
         **await section_values(sections, request),
     )
 
 
 async def change_role(request: web.Request) -> web.Response:
-    """Gives them another role, and ends their sessions."""
+    """Change the user's role and revoke their sessions."""
     user_id = query_of(request, UserQuery).id
     await request.app[USERS].change_role(session_user_of(request), user_id, body_of(request, NewRole).role)
-    return see_other(request, USER_PATH + words.query(id=user_id, done="role"))
+    return see_other(request, USER_PATH + labels.query(id=user_id, done="role"))
 
 
 async def remove(request: web.Request) -> web.Response:
-    """Takes everything from them that they have here."""
+    """Remove the user's roles, sessions and API tokens."""
     user_id = query_of(request, UserQuery).id
     await request.app[USERS].remove(session_user_of(request), user_id)
-    return see_other(request, USER_PATH + words.query(id=user_id, done="removed"))
+    return see_other(request, USER_PATH + labels.query(id=user_id, done="removed"))
 
 
 OPERATIONS = (
     Operation(
-        "GET", USER_PATH, show, SESSION_MANAGER, "Somebody and their sessions", query=UserPageQuery, in_document=False
+        "GET", USER_PATH, show, SESSION_MANAGER, "A user and their sessions", query=UserPageQuery, in_document=False
     ),
     Operation(
         "POST",
         f"{USER_PATH}/role",
         change_role,
         RECENT_MANAGER,
-        "Give somebody another role",
+        "Change a user's role",
         query=UserQuery,
         form=NewRole,
         in_document=False,
@@ -92,7 +92,7 @@ OPERATIONS = (
         f"{USER_PATH}/remove",
         remove,
         RECENT_ADMIN,
-        "Take everything from somebody",
+        "Remove a user",
         query=UserQuery,
         in_document=False,
     ),

@@ -205,7 +205,7 @@ async def test_administrators_make_tokens_inactive(admin, make, caplog, provider
     assert ["Inactive", "Active"] == [card.all("dd")[1].text for card in admin.page.all("article")]
     record = [one for one in caplog.records if one.name == "bodhi.server.tokens.service"][-1]
     admin_id = provider.person("admin").user_id
-    assert f"an API token was made inactive: {token_id}, by {admin_id}" == record.getMessage()
+    assert f"api token disabled token_id={token_id} by={admin_id}" == record.getMessage()
     assert {"by": admin_id} == record.fields
     # With whose it is only that one's.
     assert 404 == (await admin.client.post(f"{ALL}/{other}/disable?id=ann", headers=HTMX)).status
