@@ -27,7 +27,7 @@ from bench import (
     under_writers,
     verifying,
 )
-from bench.surroundings import Absent, Figures, Surroundings, cores, keep_off, say
+from bench.environment import Absent, Figures, Surroundings, cores, keep_off, say
 
 MEASUREMENTS: dict[str, Callable[[Surroundings, Figures], None]] = {
     "http": http_load.measure,

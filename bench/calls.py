@@ -13,7 +13,7 @@ import aiohttp
 from bench import load
 from bench.call_counter import CallPath
 from bench.observed import Observed, observed, observed_server
-from bench.surroundings import Absent, Figures, Surroundings, say
+from bench.environment import Absent, Figures, Surroundings, say
 from bodhi.testing import DevelopmentProvider
 
 TITLE = "Call paths"

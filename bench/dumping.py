@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from time import perf_counter
 
-from bench.surroundings import Surroundings
+from bench.environment import Surroundings
 
 FIRST_LINES = 10_000  # by then everything is loaded
 LOOK_LINES = 10_000

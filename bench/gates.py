@@ -6,7 +6,7 @@ from statistics import median
 
 from bench import load
 from bench.process import running_module
-from bench.surroundings import Figures, Surroundings, median_ratio, say
+from bench.environment import Figures, Surroundings, median_ratio, say
 
 CONNECTIONS = 32
 KINDS = {"session": "a session's request", "token": "a request with an API token"}

@@ -11,7 +11,7 @@ from statistics import median
 from bench import load
 from bench.candidates import FLOORS, REFERENCE, TITLES, WITHOUT_SESSIONS, kind_of
 from bench.process import Process, running
-from bench.surroundings import Absent, Figures, Surroundings, median_ratio, say
+from bench.environment import Absent, Figures, Surroundings, median_ratio, say
 
 CONNECTIONS = (4, 32)
 SESSIONS = 2000

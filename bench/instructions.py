@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from bench import callgrind
 from bench.candidates import BODHI, FLOORS, PING_FLOOR, REFERENCE, TITLES, WITHOUT_SESSIONS, kind_of
 from bench.observed import Observed, observed, observed_server
-from bench.surroundings import Absent, Figures, Surroundings, say
+from bench.environment import Absent, Figures, Surroundings, say
 
 CANDIDATES = (WITHOUT_SESSIONS, REFERENCE, *(name for bodhi in BODHI for name in (*FLOORS[bodhi], bodhi)))
 LIMIT_SECONDS = 600

@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from bench.surroundings import percentile
+from bench.environment import percentile
 
 _END = b"\r\n\r\n"
 

@@ -14,7 +14,7 @@ from time import perf_counter, time_ns
 import asyncpg
 
 from bench.session_data import KEY, session_data
-from bench.surroundings import Absent, Figures, Surroundings, percentile, say
+from bench.environment import Absent, Figures, Surroundings, percentile, say
 from bodhi.session import DefaultSessionService
 
 FEW = 10_000

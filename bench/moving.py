@@ -10,7 +10,7 @@ from time import perf_counter
 
 from bench.dumping import dump
 from bench.many_rows import fill
-from bench.surroundings import Absent, Figures, Surroundings, say
+from bench.environment import Absent, Figures, Surroundings, say
 from bodhi.database import Schema, open_database
 from bodhi.transfer.copy import Tally, Transfer
 

@@ -12,7 +12,7 @@ import aiohttp
 
 from bench.many_rows import fill
 from bench.process import Process, running_module
-from bench.surroundings import Absent, Figures, Surroundings, say
+from bench.environment import Absent, Figures, Surroundings, say
 
 SESSIONS = 10_000
 PATH = "/bodhi/v1/user/sessions"

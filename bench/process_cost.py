@@ -11,7 +11,7 @@ from statistics import median
 from bench import load
 from bench.process import running
 from bench.servers import free_port
-from bench.surroundings import Absent, Figures, Surroundings, say
+from bench.environment import Absent, Figures, Surroundings, say
 
 SESSIONS = 200
 START_LIMIT_SECONDS = 20

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.goals import GOALS
-from bench.surroundings import Figures
+from bench.environment import Figures
 
 RESULTS = Path(__file__).with_name("results")
 

@@ -9,7 +9,7 @@ import aiohttp
 
 from bench import load
 from bench.process import running_module
-from bench.surroundings import Absent, Figures, Surroundings, percentile, say
+from bench.environment import Absent, Figures, Surroundings, percentile, say
 
 WAYS = {
     "postgres": "PostgreSQL, LISTEN",

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.surroundings import Absent
+from bench.environment import Absent
 
 _PASSWORD = "bench"
 _START_SECONDS = 30

@@ -12,7 +12,7 @@ import asyncpg
 from bench.session_data import KEY, session_data
 from bench.sql_files import statements_of
 from bench.storages import open_shared_connection
-from bench.surroundings import Absent, Figures, Surroundings, median_ratio, say
+from bench.environment import Absent, Figures, Surroundings, median_ratio, say
 from bodhi.session import DefaultSessionService
 
 IN_FLIGHT = (1, 16, 64)

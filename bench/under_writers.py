@@ -14,7 +14,7 @@ from time import perf_counter
 
 from bench.session_data import KEY, session_data
 from bench.storages import SharedConnectionStorage, open_shared_connection
-from bench.surroundings import Figures, Surroundings, percentile, say
+from bench.environment import Figures, Surroundings, percentile, say
 from bodhi.session import DefaultSessionService
 
 WRITERS = 8

@@ -10,7 +10,7 @@ from statistics import median
 from bench import load
 from bench.http_load import Candidate, Turn
 from bench.process import running, running_module
-from bench.surroundings import Absent, Figures, Surroundings, median_ratio, say
+from bench.environment import Absent, Figures, Surroundings, median_ratio, say
 
 CONNECTIONS = (4, 32)
 SESSIONS = 500
