@@ -1,1 +1,1 @@
-"""What bodhi's sessions cost, measured beside what else an aiohttp application could use: ``python -m bench``."""
+"""Benchmarks of bodhi's sessions against alternatives for aiohttp applications: ``python -m bench``."""

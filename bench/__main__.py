@@ -1,4 +1,4 @@
-"""``python -m bench [--quick] [--large] [--only NAME]``: measure, print the table, keep it in ``bench/results/``."""
+"""``python -m bench [--quick] [--large] [--only NAME]``: measure, print the table, write it to ``bench/results/``."""
 
 import argparse
 import os
@@ -27,9 +27,9 @@ from bench import (
     under_writers,
     verifying,
 )
-from bench.environment import Absent, Figures, Surroundings, cores, keep_off, say
+from bench.environment import Environment, Figures, Unavailable, cores, leave_core, log_progress
 
-MEASUREMENTS: dict[str, Callable[[Surroundings, Figures], None]] = {
+MEASUREMENTS: dict[str, Callable[[Environment, Figures], None]] = {
     "http": http_load.measure,
     "instructions": instructions.measure,
     "calls": calls.measure,
@@ -43,56 +43,56 @@ MEASUREMENTS: dict[str, Callable[[Surroundings, Figures], None]] = {
     "rows": many_rows.measure,
     "moving": moving.measure,
 }
-BUSY_LOAD = 0.5  # processes that want to run: beyond this they are not all our own
+BUSY_LOAD = 0.5  # a higher load average means that other work is running
 
 
 def main() -> None:
-    """Measure what the command line asks for."""
+    """Run the measurements selected on the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, fewer rows: about 10 minutes")
     parser.add_argument("--large", action="store_true", help="10,000,000 rows where it is 1,000,000 otherwise")
     parser.add_argument("--only", metavar="NAME", choices=MEASUREMENTS, help=f"one of {', '.join(MEASUREMENTS)}")
     options = parser.parse_args()
-    shown = "".join(f" --{name}" for name in ("quick", "large") if getattr(options, name))
-    shown += f" --only {options.only}" if options.only else ""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are ended here too
+    option_text = "".join(f" --{name}" for name in ("quick", "large") if getattr(options, name))
+    option_text += f" --only {options.only}" if options.only else ""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # exit normally, so that the servers are stopped
     started = time.monotonic()
     figures = Figures()
     with ExitStack() as stack:
-        surroundings = _surroundings(stack, figures, quick=options.quick, large=options.large)
+        environment = _environment(stack, figures, quick=options.quick, large=options.large)
         if os.getloadavg()[0] > BUSY_LOAD:
-            figures.notes.append("other work ran on this machine at the start: the ratios are less sure than they look")
-        described = machine.describe(surroundings.folder, servers.postgres_programs())
+            figures.notes.append("the machine was busy at the start: the ratios are less reliable")
+        machine_info = machine.describe(environment.folder, servers.postgres_programs())
         for name, measure in MEASUREMENTS.items():
             if options.only in (None, name):
-                say(f"{name} ({time.monotonic() - started:.0f} s)")
-                measure(surroundings, figures)
-    page = report.markdown(figures, described, shown, time.monotonic() - started)
+                log_progress(f"{name} ({time.monotonic() - started:.0f} s)")
+                measure(environment, figures)
+    page = report.markdown(figures, machine_info, option_text, time.monotonic() - started)
     print(page)
-    say(f"kept as {report.keep(figures, described, shown, page)}")
+    log_progress(f"written to {report.write(figures, machine_info, option_text, page)}")
 
 
-def _surroundings(stack: ExitStack, figures: Figures, *, quick: bool, large: bool) -> Surroundings:
-    """The folder and the servers of this run; this process moves off the core that is measured."""
+def _environment(stack: ExitStack, figures: Figures, *, quick: bool, large: bool) -> Environment:
+    """Return the environment of this run, with its servers started; move this process off the measured core."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bodhi-bench-")))
-    folder.chmod(0o711)  # PostgreSQL's user has to pass through
+    folder.chmod(0o711)  # PostgreSQL's user needs access
     server_core, *others = cores()
     if not others:
         figures.notes.append("one core only: servers, databases and load share it")
-    keep_off(server_core, frozenset(others))
+    leave_core(server_core, frozenset(others))
 
-    def running(server: Callable[[Path], AbstractContextManager[str]]) -> str | None:
+    def start(server: Callable[[Path], AbstractContextManager[str]]) -> str | None:
         try:
             return stack.enter_context(server(folder))
-        except Absent as absent:
-            say(f"absent: {absent}")
-            figures.absent.append(str(absent))
+        except Unavailable as error:
+            log_progress(f"unavailable: {error}")
+            figures.skipped.append(str(error))
             return None
 
-    return Surroundings(
+    return Environment(
         folder=folder,
-        postgres_url=running(servers.postgres),
-        redis_url=running(servers.redis),
+        postgres_url=start(servers.postgres),
+        redis_url=start(servers.redis),
         server_core=server_core,
         other_cores=frozenset(others),
         quick=quick,

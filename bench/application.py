@@ -1,7 +1,7 @@
-"""The server process under measurement: one small aiohttp application, on each kind of session.
+"""The measured server process: a small aiohttp application with one kind of sessions.
 
-Run as ``python -m bench.application KIND [--url URL] [--core N]``: it prints its port when it answers, and ends with
-its standard input. Each kind imports only what it needs, since memory is measured too.
+Run as ``python -m bench.application KIND [--url URL] [--core N]``. It prints its port when it is ready, and exits when
+its standard input closes. Each kind imports only what it needs, because memory is measured too.
 """
 
 import argparse
@@ -19,13 +19,13 @@ from aiohttp import web
 from bench.candidates import FLOORS, PING_FLOOR
 from bench.session_data import KEY, session_data
 
-LIMIT_SECONDS = 60.0  # a program under valgrind is some fifty times slower
+LIMIT_SECONDS = 60.0  # a program under valgrind is about fifty times slower
 
 Setup = Callable[[web.Application], None]
 
 
 async def _open_sessions(kind: str, url: str, stack: AsyncExitStack) -> Setup:
-    """What gives an application sessions of this *kind*, opened until *stack* closes."""
+    """Return a setup function for sessions of this *kind*, which stay open until *stack* closes."""
     if kind == "none":
         return lambda _: None
     return await _KINDS[kind](url, stack)
@@ -34,8 +34,8 @@ async def _open_sessions(kind: str, url: str, stack: AsyncExitStack) -> Setup:
 async def _bodhi(url: str, stack: AsyncExitStack) -> Setup:
     from bodhi.session import DefaultSessionService, setup
 
-    opened = DefaultSessionService.from_url(url, keys=[KEY], limit_seconds=LIMIT_SECONDS)
-    service = await stack.enter_async_context(opened)
+    created = DefaultSessionService.from_url(url, keys=[KEY], limit_seconds=LIMIT_SECONDS)
+    service = await stack.enter_async_context(created)
     return lambda app: setup(app, service)
 
 
@@ -43,14 +43,14 @@ async def _cookie(_: str, __: AsyncExitStack) -> Setup:
     from aiohttp_session.cookie_storage import EncryptedCookieStorage
     from cryptography.fernet import Fernet
 
-    return _peer(EncryptedCookieStorage(Fernet(Fernet.generate_key())))
+    return _aiohttp_session(EncryptedCookieStorage(Fernet(Fernet.generate_key())))
 
 
 async def _redis(url: str, stack: AsyncExitStack) -> Setup:
     from aiohttp_session.redis_storage import RedisStorage
     from redis import asyncio as aioredis
 
-    return _peer(RedisStorage(await stack.enter_async_context(aioredis.from_url(url))))
+    return _aiohttp_session(RedisStorage(await stack.enter_async_context(aioredis.from_url(url))))
 
 
 async def _pool(url: str, stack: AsyncExitStack) -> Setup:
@@ -60,7 +60,7 @@ async def _pool(url: str, stack: AsyncExitStack) -> Setup:
 
     pool = await stack.enter_async_context(asyncpg.create_pool(url))
     await pool.execute(PoolStorage.TABLE)
-    return _peer(PoolStorage(pool))
+    return _aiohttp_session(PoolStorage(pool))
 
 
 async def _shared_connection(url: str, stack: AsyncExitStack) -> Setup:
@@ -69,7 +69,7 @@ async def _shared_connection(url: str, stack: AsyncExitStack) -> Setup:
     connection = await open_shared_connection(url)
     stack.push_async_callback(connection.close)
     await connection.execute(SharedConnectionStorage.TABLE)
-    return _peer(SharedConnectionStorage(connection))
+    return _aiohttp_session(SharedConnectionStorage(connection))
 
 
 async def _floor(kind: str, url: str, stack: AsyncExitStack) -> Setup:
@@ -90,19 +90,19 @@ _KINDS: dict[str, Callable[[str, AsyncExitStack], Awaitable[Setup]]] = {
 }
 
 
-def _peer(storage: Any) -> Setup:
+def _aiohttp_session(storage: Any) -> Setup:
     import aiohttp_session
 
-    # A favour to the peers: aiohttp warns about aiohttp-session's string keys at every request, which costs them time.
+    # aiohttp warns about aiohttp-session's string keys at every request, which would slow the alternatives down.
     aiohttp_session.SESSION_KEY = web.RequestKey("SESSION", object)  # type: ignore[assignment]
     aiohttp_session.STORAGE_KEY = web.RequestKey("STORAGE", object)  # type: ignore[assignment]
     return lambda app: aiohttp_session.setup(app, storage)
 
 
 def _add_handlers(app: web.Application, kind: str) -> None:
-    """Add ``/seed``, ``/read`` and ``/write``; ``/read`` alone without sessions; the verifier's own to the verifier.
+    """Add ``/seed``, ``/read`` and ``/write``; only ``/read`` without sessions; for the verifier, its own.
 
-    A floor brings its handlers.
+    A floor adds its own handlers.
     """
     if kind in _FLOORS:
         return
@@ -123,7 +123,7 @@ def _add_handlers(app: web.Application, kind: str) -> None:
 
     async def read(request: web.Request) -> web.Response:
         session = await get_session(request)
-        return web.Response(text=session["user_id"])  # where no session was found, this fails and is counted
+        return web.Response(text=session["user_id"])  # fails, and is counted, if no session was found
 
     async def write(request: web.Request) -> web.Response:
         session = await get_session(request)
@@ -140,7 +140,7 @@ async def _plain(_: web.Request) -> web.Response:
 
 
 async def start(app: web.Application, stack: AsyncExitStack) -> web.AppRunner:
-    """The runner of an application that has been started, until *stack* closes."""
+    """Start an application; stop it when *stack* closes."""
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
@@ -148,7 +148,7 @@ async def start(app: web.Application, stack: AsyncExitStack) -> web.AppRunner:
 
 
 async def start_candidate(kind: str, url: str, stack: AsyncExitStack) -> web.AppRunner:
-    """An application with sessions of this *kind*, started until *stack* closes."""
+    """Start an application with sessions of this *kind*; stop it when *stack* closes."""
     app = web.Application()
     (await _open_sessions(kind, url, stack))(app)
     _add_handlers(app, kind)

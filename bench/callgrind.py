@@ -1,7 +1,7 @@
-"""Instructions between two points of a program that runs under valgrind's callgrind.
+"""Count the instructions between two points of a program, with valgrind's callgrind.
 
-The program marks the points by a call of ``getpriority``, which nothing else here needs: callgrind is told to write
-what it has counted so far, and to begin anew, before each of them.
+The program marks the points by calls of ``getpriority``, which nothing else here uses. Before each such call,
+callgrind dumps its counters and resets them.
 """
 
 import os
@@ -14,30 +14,30 @@ _TOTALS = re.compile(r"^totals: (\d+)$", re.MULTILINE)
 
 
 class Marks:
-    """Marks the beginning and the end of what is counted."""
+    """Marks the beginning and the end of the counted code."""
 
     def start(self) -> None:
-        """Count from here on."""
+        """Mark the beginning."""
         os.getpriority(os.PRIO_PROCESS, 0)
 
     def stop(self) -> None:
-        """Up to here."""
+        """Mark the end."""
         os.getpriority(os.PRIO_PROCESS, 0)
 
 
 def is_installed() -> bool:
-    """Whether this machine has valgrind."""
+    """Return whether valgrind is installed."""
     return shutil.which("valgrind") is not None
 
 
 def command(folder: Path) -> list[str]:
-    """What a command is put behind, so that its counts come into the new *folder*."""
+    """Return the command prefix that runs a command under callgrind, with its counts in the new *folder*."""
     folder.mkdir()
     return ["valgrind", "-q", "--tool=callgrind", f"--dump-before={MARK}", f"--callgrind-out-file={folder / 'counts'}"]
 
 
-def counted(folder: Path) -> list[int]:
-    """The instructions of all threads, in user space, between each start and its stop."""
+def read_counts(folder: Path) -> list[int]:
+    """Return the user-space instructions of all threads, for each pair of marks."""
     dumps = sorted(folder.glob("counts.*"), key=lambda path: int(path.suffix[1:]))
     totals = [int(match[1]) for path in dumps if (match := _TOTALS.search(path.read_text()))]
-    return totals[1::2]  # the first is what came before the first start
+    return totals[1::2]  # the first is the count before the first mark

@@ -1,4 +1,4 @@
-"""What is measured side by side, by name. Servers whose memory is measured import this: it imports nothing itself."""
+"""The names of the compared candidates. Imports nothing, because servers whose memory is measured import it."""
 
 TITLES = {
     "none": "aiohttp with no session at all",
@@ -14,7 +14,7 @@ TITLES = {
     "sqlite": "bodhi on SQLite",
 }
 BODHI = ("postgres", "sqlite")
-# Of each database: the floors that bodhi on it is compared with. The one that takes least counts.
+# The floors that bodhi is compared with on each database; the cheaper one counts.
 FLOORS = {name: (f"floor_{name}", f"floor_{name}_batched") for name in BODHI}
 REFERENCE = "redis"
 WITHOUT_SESSIONS = "none"
@@ -22,5 +22,5 @@ PING_FLOOR = "floor_ping"
 
 
 def kind_of(name: str) -> str:
-    """What :mod:`bench.application` calls the candidate of that *name*."""
+    """Return the kind that :mod:`bench.application` needs for the candidate *name*."""
     return "bodhi" if name in BODHI else name

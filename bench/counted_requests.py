@@ -1,6 +1,6 @@
-"""Requests in one process, without sockets, each stretch of them between two marks: run this under callgrind.
+"""Series of requests in one process, without sockets, each between two marks: run it under callgrind.
 
-Run as ``python -m bench.counted_requests KIND [--url URL] [--requests N]``: it prints a line of JSON for each stretch,
+Run as ``python -m bench.counted_requests KIND [--url URL] [--requests N]``. It prints a line of JSON for each series,
 in the order of the counts.
 """
 
@@ -19,7 +19,7 @@ WARM_UP = 48
 
 
 async def count(kind: str, url: str, requests: int) -> None:
-    """Reads, and writes where there are sessions, with so many of them in flight."""
+    """Run reads, and writes if there are sessions, at each number of requests in flight."""
     marks = Marks()
     async with AsyncExitStack() as stack:
         runner = await start_candidate(kind, url, stack)
@@ -27,29 +27,29 @@ async def count(kind: str, url: str, requests: int) -> None:
         has_sessions = kind != "none"
         if has_sessions:
             for number, client in enumerate(clients):
-                await client.ask(f"/seed?number={number}")
-        for what in ("read", "write") if has_sessions else ("read",):
+                await client.get(f"/seed?number={number}")
+        for operation in ("read", "write") if has_sessions else ("read",):
             for in_flight in IN_FLIGHT:
-                await ask(clients[:in_flight], f"/{what}", WARM_UP)
+                await send(clients[:in_flight], f"/{operation}", WARM_UP)
                 marks.start()
-                await ask(clients[:in_flight], f"/{what}", requests)
+                await send(clients[:in_flight], f"/{operation}", requests)
                 marks.stop()
-                print(json.dumps({"what": what, "in_flight": in_flight, "requests": requests}), flush=True)
+                print(json.dumps({"operation": operation, "in_flight": in_flight, "requests": requests}), flush=True)
 
 
-async def ask(clients: Sequence[Client], path: str, requests: int) -> None:
-    """So many requests in all, of each client one after the other."""
-    left = iter(range(requests))
+async def send(clients: Sequence[Client], path: str, requests: int) -> None:
+    """Send *requests* in total; each client sends one at a time."""
+    remaining = iter(range(requests))
 
-    async def one(client: Client) -> None:
-        for _ in left:
-            await client.ask(path)
+    async def send_all(client: Client) -> None:
+        for _ in remaining:
+            await client.get(path)
 
-    await asyncio.gather(*(one(client) for client in clients))
+    await asyncio.gather(*(send_all(client) for client in clients))
 
 
 def main() -> None:
-    """Read the command line and ask."""
+    """Read the command line and run."""
     parser = argparse.ArgumentParser()
     parser.add_argument("kind")
     parser.add_argument("--url", default="")

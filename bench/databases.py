@@ -1,10 +1,10 @@
-"""New databases on the PostgreSQL server of a run."""
+"""Create databases on the PostgreSQL server of a run."""
 
 import asyncio
 
 
 def create_database(server_url: str, name: str) -> str:
-    """The URL of a new, empty database on the server; one of that name from before is dropped."""
+    """Create an empty database on the server, replacing one of the same name; return its URL."""
     import asyncpg
 
     async def create() -> None:

@@ -1,4 +1,4 @@
-"""``python -m bodhi sessions dump``: how many sessions a second it prints, and whether its memory grows meanwhile."""
+"""``python -m bodhi sessions dump``: throughput and memory growth."""
 
 import os
 import re
@@ -7,16 +7,16 @@ import sys
 from pathlib import Path
 from time import perf_counter
 
-from bench.environment import Surroundings
+from bench.environment import Environment
 
-FIRST_LINES = 10_000  # by then everything is loaded
-LOOK_LINES = 10_000
+FIRST_LINES = 10_000  # everything is loaded by then
+SAMPLE_LINES = 10_000
 
 
-def dump(url: str, rows: int, surroundings: Surroundings) -> dict[str, float]:
-    """What it took to dump the *rows* sessions in the database of *url*."""
+def dump(url: str, rows: int, environment: Environment) -> dict[str, float]:
+    """Dump the *rows* sessions in the database of *url*; return the measured figures."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("BODHI_")}
-    environ |= {"BODHI_HOME": str(surroundings.folder / "dump"), "BODHI_SESSION_DB_URL": url}
+    environ |= {"BODHI_HOME": str(environment.folder / "dump"), "BODHI_SESSION_DB_URL": url}
     command = [sys.executable, "-m", "bodhi", "sessions", "dump"]
     started = perf_counter()
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
@@ -24,7 +24,7 @@ def dump(url: str, rows: int, surroundings: Surroundings) -> dict[str, float]:
         lines, at_first, peak = 0, 0.0, 0.0
         for _ in process.stdout:
             lines += 1
-            if lines % LOOK_LINES == 0:
+            if lines % SAMPLE_LINES == 0:
                 peak = _peak_megabytes(process.pid)
             if lines == FIRST_LINES:
                 at_first = peak
@@ -34,7 +34,7 @@ def dump(url: str, rows: int, surroundings: Surroundings) -> dict[str, float]:
 
 
 def _peak_megabytes(pid: int) -> float:
-    """The most memory that the process has had; 0 where the system does not say."""
+    """Return the peak memory of the process, or 0 if the system does not report it."""
     status = Path(f"/proc/{pid}/status")
-    found = re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.MULTILINE) if status.exists() else None
-    return int(found[1]) / 1024 if found else 0.0
+    match = re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.MULTILINE) if status.exists() else None
+    return int(match[1]) / 1024 if match else 0.0

@@ -1,4 +1,4 @@
-"""What every measurement is given, and what it gives back."""
+"""The environment of a benchmark run, and the figures that measurements return."""
 
 import os
 import statistics
@@ -13,23 +13,23 @@ from bench.candidates import REFERENCE
 from bench.databases import create_database
 
 
-class Absent(Exception):
-    """Something that is measured against is not on this machine; the message says what and how to get it."""
+class Unavailable(Exception):
+    """A required program is not installed; the message names it and how to install it."""
 
 
 @dataclass(slots=True)
 class Figures:
-    """What was measured: *values* by the goals' names, *tables* of everything behind them, and what was absent."""
+    """The results: *values* by the names in the goals, *tables* with details, and what was *skipped*."""
 
     values: dict[str, float] = field(default_factory=dict)
     tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    absent: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """How much is measured, where, and on which servers; a URL is None where the server is absent."""
+class Environment:
+    """The options, folder, servers and cores of a run; the URL of an unavailable server is None."""
 
     folder: Path
     postgres_url: str | None
@@ -40,20 +40,20 @@ class Surroundings:
     large: bool = False
 
     def postgres_database(self, name: str) -> str:
-        """The URL of an empty database of that name on the PostgreSQL server; raises :exc:`Absent`."""
+        """Create an empty PostgreSQL database and return its URL; raise :exc:`Unavailable`."""
         if self.postgres_url is None:
-            raise Absent("PostgreSQL")
+            raise Unavailable("PostgreSQL")
         return create_database(self.postgres_url, name)
 
     def sqlite_file(self, name: str) -> Path:
-        """A path for a SQLite file, in the folder that goes away with the run."""
+        """Return a path for a SQLite file in the temporary folder of the run."""
         return self.folder / f"{name}.sqlite"
 
     def url_for(self, candidate: str, measurement: str) -> str:
-        """Where the candidate of that name (see :mod:`bench.candidates`) finds an empty database; or :exc:`Absent`."""
+        """Return the URL of an empty database for a candidate of :mod:`bench.candidates`; raise :exc:`Unavailable`."""
         if candidate == REFERENCE:
             if self.redis_url is None:
-                raise Absent("Redis")
+                raise Unavailable("Redis")
             return self.redis_url
         if candidate == "pool" or "postgres" in candidate:
             return self.postgres_database(f"{measurement}_{candidate}")
@@ -62,7 +62,7 @@ class Surroundings:
 
     @contextmanager
     def on_server_core(self) -> Iterator[None]:
-        """This process where measured servers run; databases and load stay on the other cores."""
+        """Run this process on the core of measured servers; databases and load stay on the other cores."""
         before = _affinity()
         _pin({self.server_core})
         try:
@@ -71,29 +71,29 @@ class Surroundings:
             _pin(before)
 
 
-def say(text: str) -> None:
-    """Progress, for whoever waits."""
+def log_progress(text: str) -> None:
+    """Print progress to standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
 def median_ratio(numbers: Sequence[float], references: Sequence[float]) -> float:
-    """The median of the ratios of what was measured side by side: a slow minute slows both."""
+    """Return the median of the ratios of values measured side by side, so that a busy minute affects both."""
     return statistics.median(number / reference for number, reference in zip(numbers, references, strict=True))
 
 
 def percentile(numbers: Sequence[float], share: float) -> float:
-    """The value that *share* (0.99) of *numbers* do not exceed."""
+    """Return the value that the *share* (e.g. 0.99) of *numbers* do not exceed."""
     ordered = sorted(numbers)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
-def keep_off(core: int, others: frozenset[int]) -> None:
-    """Move this process, and what it will start, to the other cores."""
+def leave_core(core: int, others: frozenset[int]) -> None:
+    """Move this process, and processes it starts, to the other cores."""
     _pin(set(others) or {core})
 
 
 def cores() -> list[int]:
-    """The cores that this process may use; one that stands for all where the system cannot say."""
+    """Return the cores that this process may use; [0] if the system does not report them."""
     return sorted(_affinity()) or [0]
 
 

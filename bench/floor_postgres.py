@@ -1,4 +1,4 @@
-"""A floor's queries on PostgreSQL: connections that are held, with statements that stay prepared."""
+"""The floor's queries on PostgreSQL: a pool of connections with prepared statements."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -13,22 +13,22 @@ CONNECTIONS = 10  # bodhi's own default
 
 
 class Pool:
-    """Connections, each as its prepared statements; the one that was used last is taken first."""
+    """A LIFO pool of connections, each represented by its prepared statements."""
 
     def __init__(self) -> None:
         self.idle: list[list[Any]] = []
         self._waiting: list[asyncio.Future[list[Any]]] = []
 
-    async def take(self) -> list[Any]:
-        """The prepared statements of a connection that nobody else uses."""
+    async def acquire(self) -> list[Any]:
+        """Acquire a connection; return its prepared statements."""
         if self.idle:
             return self.idle.pop()
         future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         return await future
 
-    def give_back(self, prepared: list[Any]) -> None:
-        """Let the next caller have it."""
+    def release(self, prepared: list[Any]) -> None:
+        """Release a connection."""
         if self._waiting:
             self._waiting.pop(0).set_result(prepared)
         else:
@@ -36,13 +36,13 @@ class Pool:
 
 
 async def open_queries(url: str, stack: AsyncExitStack, *, batched: bool) -> Queries:
-    """Queries on the database of *url*, until *stack* closes; concurrent loads, and saves, run *batched*."""
+    """Open queries on the database of *url* until *stack* closes; if *batched*, concurrent calls run as one batch."""
     statements = [statements_of("postgres")[f"{name}_session"] for name in ("create", "load", "save")]
     pool = Pool()
     for _ in range(CONNECTIONS):
         connection = await asyncpg.connect(url)
         stack.push_async_callback(connection.close)
-        pool.give_back([await connection.prepare(statement.sql) for statement in statements])
+        pool.release([await connection.prepare(statement.sql) for statement in statements])
     return Queries(*(_query(pool, position, each, batched=batched) for position, each in enumerate(statements)))
 
 
@@ -50,22 +50,22 @@ def _query(pool: Pool, position: int, statement: Statement, *, batched: bool) ->
     arguments, digest = arguments_of(statement), statement.columns.index("digest")
 
     async def single(values: Values) -> Row | None:
-        prepared = await pool.take()
+        prepared = await pool.acquire()
         try:
             row: Row | None = await prepared[position].fetchrow(*arguments(values))
         finally:
-            pool.give_back(prepared)
+            pool.release(prepared)
         return row
 
     async def batch(calls: list[Values]) -> list[Row | None]:
         if len(calls) == 1:
             return [await single(calls[0])]
-        prepared = await pool.take()
+        prepared = await pool.acquire()
         try:
             rows = await prepared[position].fetchmany([arguments(values) for values in calls])
         finally:
-            pool.give_back(prepared)
-        found: dict[bytes, Row] = {row[digest]: row for row in rows}
-        return [found.get(values[0]) for values in calls]
+            pool.release(prepared)
+        by_digest: dict[bytes, Row] = {row[digest]: row for row in rows}
+        return [by_digest.get(values[0]) for values in calls]
 
     return Batcher(single, batch) if batched else single

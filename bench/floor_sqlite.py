@@ -1,4 +1,4 @@
-"""A floor's queries on SQLite: one connection that reads, one that writes, and one thread hop for each batch."""
+"""The floor's queries on SQLite: one reader, one writer, one thread hop per batch."""
 
 import sqlite3
 import time
@@ -10,20 +10,20 @@ import aiosqlite
 from bench.floor_queries import Batcher, Queries, Query, Row, Values, arguments_of
 from bench.sql_files import Statement, statements_of
 
-# As durable and as careful as bodhi: the comparison is not one of pragmas.
+# The same durability as bodhi's: the comparison is not about pragmas.
 PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 250", "secure_delete = ON")
 
 
 class Rows(list[Row]):
-    """Rows in place of the cursor that aiosqlite fetches from."""
+    """Rows with the interface of the cursor that aiosqlite fetches from."""
 
     def fetchall(self) -> list[Row]:
-        """All of them."""
+        """Return all rows."""
         return self
 
 
 class Connection(sqlite3.Connection):
-    """Runs a statement once for each of a list of parameters, in one transaction and without leaving its thread."""
+    """Runs a statement for a list of parameters in one transaction and one call to the thread."""
 
     begin = "BEGIN"
 
@@ -38,13 +38,13 @@ class Connection(sqlite3.Connection):
 
 
 class WritingConnection(Connection):
-    """The same, with the lock for writing from the beginning."""
+    """The same, with the write lock from the start."""
 
     begin = "BEGIN IMMEDIATE"
 
 
 async def open_queries(url: str, stack: AsyncExitStack, *, batched: bool) -> Queries:
-    """Queries on the database of *url*, until *stack* closes; concurrent loads, and saves, run *batched*."""
+    """Open queries on the database of *url* until *stack* closes; if *batched*, concurrent calls run as one batch."""
     statements = statements_of("sqlite")
     path = url.removeprefix("sqlite:")
     reader, writer = [await _connect(path, factory, stack) for factory in (Connection, WritingConnection)]
@@ -65,13 +65,13 @@ async def _connect(path: str, factory: type[Connection], stack: AsyncExitStack) 
 
 
 def _now_ms(fixed: int | None) -> int:
-    """The ``now_ms()`` that the statements call: milliseconds since 1970."""
+    """Implement ``now_ms()``, which the statements call: milliseconds since 1970."""
     return time.time_ns() // 1_000_000 if fixed is None else fixed
 
 
 def _query(connection: aiosqlite.Connection, statement: Statement, *, batched: bool) -> Query:
     sql, arguments, digest = statement.sql, arguments_of(statement), statement.columns.index("digest")
-    names = [str(number) for number in range(1, len(statement.parameters) + 1)]  # to SQLite, $1 is a name
+    names = [str(number) for number in range(1, len(statement.parameters) + 1)]  # SQLite treats $1 as a name
     fetch: Any = connection.execute_fetchall
 
     async def single(values: Values) -> Row | None:
@@ -82,7 +82,7 @@ def _query(connection: aiosqlite.Connection, statement: Statement, *, batched: b
         if len(calls) == 1:
             return [await single(calls[0])]
         rows = await fetch(sql, [dict(zip(names, arguments(values), strict=True)) for values in calls])
-        found: dict[bytes, Row] = {row[digest]: row for row in rows}
-        return [found.get(values[0]) for values in calls]
+        by_digest: dict[bytes, Row] = {row[digest]: row for row in rows}
+        return [by_digest.get(values[0]) for values in calls]
 
     return Batcher(single, batch) if batched else single

@@ -1,9 +1,9 @@
-"""The floors: the least that an aiohttp handler can do for the same answer, and so what bodhi is measured against.
+"""The floors: the minimum work an aiohttp handler must do for the same response. bodhi is compared with them.
 
-A floor for sessions reads and writes 1 KB in bodhi's own table: cookie, SHA-256, one statement on a held connection,
-AES-GCM, msgspec, one middleware and one signal that do nothing. It keeps no promise: no wait is bounded, nothing is
-checked, merged, rotated or noted. What bodhi takes beyond it is bodhi's own doing, and not that of aiohttp or a driver.
-So the cryptography, the durability and the headers here have to stay those of bodhi.
+A session floor reads and writes 1 KB in bodhi's own table: cookie, SHA-256, one statement on an open connection,
+AES-GCM, msgspec, a middleware and a signal that do nothing. It has none of bodhi's guarantees: no timeouts, checks,
+merging, rotation or touches. The difference is bodhi's own cost, not that of aiohttp or a driver, so cryptography,
+durability and headers must be the same as bodhi's.
 """
 
 import os
@@ -32,21 +32,21 @@ NONCE_BYTES = 12
 
 @web.middleware
 async def pass_through(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """The least middleware."""
+    """A middleware that does nothing."""
     return await handler(request)
 
 
 async def do_nothing(_: web.Request, __: web.StreamResponse) -> None:
-    """The least signal."""
+    """A signal handler that does nothing."""
 
 
 async def open_floor(kind: str, url: str, stack: AsyncExitStack) -> Callable[[web.Application], None]:
-    """What makes a floor of an application, handlers included, on the database of *url*."""
+    """Return a setup function that adds the floor's handlers to an application."""
     if kind == PING_FLOOR:
         return _add_ping
     dialect = next(dialect for dialect, kinds in FLOORS.items() if kind in kinds)
     async with DefaultSessionService.from_url(url, keys=[KEY]):
-        """This creates the tables."""
+        pass  # creates the tables
     if dialect == "postgres":
         from bench.floor_postgres import open_queries
     else:
@@ -70,7 +70,7 @@ def _add_sessions(app: web.Application, dialect: str, queries: Queries) -> None:
 
     @lru_cache(KEPT_CIPHERS)
     def cipher_of(digest: bytes) -> AESGCM:
-        """The cipher of one row: each row has a key of its own, as in bodhi, which keeps some too."""
+        """Return the cipher of a row. Each row has its own key and ciphers are cached, as in bodhi."""
         return AESGCM(blake2b(digest, key=secret, digest_size=32).digest())
 
     encode, decode = msgspec.json.Encoder().encode, msgspec.json.Decoder().decode

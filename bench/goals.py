@@ -1,4 +1,4 @@
-"""The goals: ratios within one run, since absolute figures say more about the machine than about bodhi."""
+"""Performance goals: ratios within one run, because absolute figures depend on the machine."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ Sense = Literal["at least", "at most"]
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """One row of the table: the name of a figure, and its limit."""
+    """A goal: the name of a figure, and its limit."""
 
     figure: str
     title: str
@@ -18,9 +18,9 @@ class Goal:
     unit: str = "x"
 
     def is_met_by(self, value: float) -> bool:
-        """Whether *value* reaches the goal, to the two digits that are shown."""
-        shown = round(value, 2)
-        return shown >= self.limit if self.sense == "at least" else shown <= self.limit
+        """Return whether *value* meets the goal, rounded to two digits as in the report."""
+        rounded = round(value, 2)
+        return rounded >= self.limit if self.sense == "at least" else rounded <= self.limit
 
 
 DATABASES = {"postgres": "PostgreSQL", "sqlite": "SQLite"}
@@ -29,18 +29,18 @@ Limits = Mapping[tuple[str | int, ...], float]
 
 
 def both(limit: float, concurrencies: Iterable[int] = ()) -> Limits:
-    """The same limit on both databases, at each of the *concurrencies* if there are any."""
+    """Return the same limit for both databases, at each of the *concurrencies*, if given."""
     ends: list[tuple[int, ...]] = [(at,) for at in concurrencies] or [()]
     return {(name, *end): limit for name in DATABASES for end in ends}
 
 
 def at(limits: Mapping[str | int, float]) -> Limits:
-    """A limit for each database or concurrency."""
+    """Return a limit for each database or concurrency."""
     return {(variant,): limit for variant, limit in limits.items()}
 
 
 def goals(sense: Sense, figure: str, title: str, limits: Limits | float, unit: str = "x") -> Iterable[Goal]:
-    """A goal for each variant in *limits*, which fills the gaps in *figure* and *title*."""
+    """Return a goal for each variant in *limits*; variants fill the placeholders in *figure* and *title*."""
     variants = limits if isinstance(limits, Mapping) else {(): limits}
     for variant, limit in variants.items():
         names = [DATABASES.get(str(part), part) for part in variant]

@@ -1,4 +1,4 @@
--- wrk's side of a measurement: each request carries the next of many headers, so that no two in flight are of one session.
+-- The wrk script of a measurement: requests rotate through many headers, so concurrent requests have different sessions.
 local requests, turn = {}, 0
 
 function init(args)

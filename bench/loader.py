@@ -1,7 +1,7 @@
-"""A load generator for where wrk is absent: ``python -m bench.loader URL COOKIES --connections N --seconds S``.
+"""A load generator for machines without wrk: ``python -m bench.loader URL COOKIES --connections N --seconds S``.
 
-It prints what ``load.lua`` makes wrk print. It takes more CPU per request than wrk, so rates beyond some
-20,000 per second are its own limit rather than the server's.
+It prints the same as ``load.lua``. It uses more CPU per request than wrk: above about 20,000 requests per second, it is
+the bottleneck rather than the server.
 """
 
 import argparse
@@ -19,7 +19,7 @@ _END = b"\r\n\r\n"
 
 
 class _Connection(asyncio.Protocol):
-    """Sends the next request when the answer to the last has come."""
+    """Sends the next request after each response."""
 
     def __init__(self, load: "_Load") -> None:
         self._load = load
@@ -60,7 +60,7 @@ class _Load:
 
 
 async def run(url: str, headers: list[str], always: list[str], connections: int, seconds: float) -> dict[str, Any]:
-    """Requests, seconds, failures and latencies of *connections* that ask *url* as fast as they are answered."""
+    """Request *url* on *connections* as fast as possible; return requests, seconds, failures and latencies."""
     target = urlsplit(url)
     begin = f"GET {target.path} HTTP/1.1\r\nHost: {target.netloc}\r\n"
     begin += "".join(f"{line}\r\n" for line in always)
@@ -91,13 +91,13 @@ def _content_length(head: bytes) -> int:
 
 
 def main() -> None:
-    """Read the command line, make the load, print what it met."""
+    """Read the command line, generate the load, print the result."""
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
     parser.add_argument("headers", type=Path)
     parser.add_argument("--connections", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)
-    parser.add_argument("--header", action="append", default=[], help="of every request")
+    parser.add_argument("--header", action="append", default=[], help="a header of every request")
     options = parser.parse_args()
     headers = options.headers.read_text().splitlines()
     done = asyncio.run(run(options.url, headers, options.header, options.connections, options.seconds))

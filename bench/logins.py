@@ -1,4 +1,4 @@
-"""What a login leaves in a session, as large as with a real provider, for bodhi and for its peer."""
+"""Login session data of realistic size, for bodhi and the Redis verifier."""
 
 import base64
 import json
@@ -13,23 +13,23 @@ CLIENT_ID = "bodhi"
 
 
 def login_of(user_id: str) -> dict[str, Any]:
-    """The data of a session: three tokens and the claims, some 4 KB."""
+    """Return session data: three tokens and the claims, about 4 KB."""
     tokens = Tokens(access_token(user_id), _token({"sub": user_id, "typ": "Refresh"}, 300), id_token(user_id), 86_400)
     return login_data(tokens, IdToken(user_id, None, {}), time.time())
 
 
 def access_token(user_id: str) -> str:
-    """A token as a provider would give it, but for the signature: the session's own is not verified again."""
+    """Return an access token without a valid signature, which is not verified again in a session."""
     roles = {CLIENT_ID: {"roles": [str(Role.POWER_USER)]}, "account": {"roles": ["manage-account", "view-profile"]}}
-    return _token({**_person(user_id), "resource_access": roles, "scope": "openid email profile roles"}, 200)
+    return _token({**_profile_claims(user_id), "resource_access": roles, "scope": "openid email profile roles"}, 200)
 
 
 def id_token(user_id: str) -> str:
-    """What says who it is."""
-    return _token({**_person(user_id), "aud": CLIENT_ID, "nonce": "n" * 43, "at_hash": "h" * 22}, 0)
+    """Return an ID token without a valid signature."""
+    return _token({**_profile_claims(user_id), "aud": CLIENT_ID, "nonce": "n" * 43, "at_hash": "h" * 22}, 0)
 
 
-def _person(user_id: str) -> dict[str, Any]:
+def _profile_claims(user_id: str) -> dict[str, Any]:
     now = int(time.time())
     return {
         "exp": now + 86_400,
@@ -44,6 +44,6 @@ def _person(user_id: str) -> dict[str, Any]:
 
 
 def _token(claims: dict[str, Any], filling: int) -> str:
-    """A JWT with *filling* more bytes of claims that nobody reads."""
+    """Return a JWT with *filling* bytes of additional claims."""
     payload = json.dumps({**claims, "filling": "x" * filling}).encode()
     return f"eyJhbGciOiJSUzI1NiJ9.{base64.urlsafe_b64encode(payload).decode().rstrip('=')}.{'s' * 342}"

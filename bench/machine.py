@@ -1,4 +1,4 @@
-"""What was measured on: machine, versions, and where the files lay."""
+"""Describe the machine, the versions and the file system of a run."""
 
 import os
 import platform
@@ -17,32 +17,32 @@ PACKAGES = ("bodhi", "aiohttp", "aiohttp-session", "asyncpg", "aiosqlite", "cryp
 
 
 def describe(folder: Path, postgres_programs: Path | None) -> dict[str, str]:
-    """The machine and the versions, by name."""
+    """Return machine properties and versions, by name."""
     return {
         "system": platform.platform(),
-        "processor": _found(r"^model name\s*: (.+)$", Path("/proc/cpuinfo")) or platform.processor() or "unknown",
+        "processor": _search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo")) or platform.processor() or "unknown",
         "cores": str(os.cpu_count()),
         "memory": _memory(),
         "files": f"{_file_system(folder)}, fdatasync {_sync_ms(folder):.2f} ms",
         "load at the start": f"{os.getloadavg()[0]:.2f}",
         "Python": platform.python_version(),
         "SQLite": sqlite3.sqlite_version,
-        "PostgreSQL": _told(postgres_programs / "postgres" if postgres_programs else None, "--version"),
-        "Redis": _told(shutil.which("redis-server"), "--version"),
-        "Valgrind": _told(shutil.which("valgrind"), "--version"),
+        "PostgreSQL": _output_of(postgres_programs / "postgres" if postgres_programs else None, "--version"),
+        "Redis": _output_of(shutil.which("redis-server"), "--version"),
+        "Valgrind": _output_of(shutil.which("valgrind"), "--version"),
         "load by": load.loader_name(),
-        "commit": _told(shutil.which("git"), "describe", "--always", "--dirty"),
+        "commit": _output_of(shutil.which("git"), "describe", "--always", "--dirty"),
         **{name: _version(name) for name in PACKAGES},
     }
 
 
 def _memory() -> str:
-    kilobytes = _found(r"^MemTotal:\s+(\d+) kB$", Path("/proc/meminfo"))
+    kilobytes = _search(r"^MemTotal:\s+(\d+) kB$", Path("/proc/meminfo"))
     return f"{int(kilobytes) / 1024**2:.0f} GB" if kilobytes else "unknown"
 
 
 def _file_system(folder: Path) -> str:
-    """The kind of file system: on one in memory, durable writes cost nothing."""
+    """Return the file system type: on an in-memory one, durable writes cost nothing."""
     best = ("", "unknown")
     mounts = Path("/proc/mounts")
     for line in mounts.read_text().splitlines() if mounts.exists() else []:
@@ -53,7 +53,7 @@ def _file_system(folder: Path) -> str:
 
 
 def _sync_ms(folder: Path, syncs: int = 100) -> float:
-    """The median time of a durable write of a page: what a commit costs beyond its work."""
+    """Return the median time of a durable write of a page, the fixed cost of a commit."""
     path = folder / "sync"
     times = []
     with path.open("wb", buffering=0) as file:
@@ -66,12 +66,12 @@ def _sync_ms(folder: Path, syncs: int = 100) -> float:
     return median(times) * 1000
 
 
-def _found(pattern: str, path: Path) -> str | None:
+def _search(pattern: str, path: Path) -> str | None:
     match = re.search(pattern, path.read_text(), re.MULTILINE) if path.exists() else None
     return match[1] if match else None
 
 
-def _told(program: str | Path | None, *words: str) -> str:
+def _output_of(program: str | Path | None, *words: str) -> str:
     if program is None:
         return "absent"
     done = subprocess.run([program, *words], check=False, capture_output=True, text=True, timeout=10)

@@ -1,4 +1,4 @@
-"""Many sessions: what a load takes among them, and how long a save waits while all of them expire and are deleted."""
+"""Many sessions: load times, and the longest save while expired sessions are deleted."""
 
 import asyncio
 import hashlib
@@ -13,13 +13,13 @@ from time import perf_counter, time_ns
 
 import asyncpg
 
+from bench.environment import Environment, Figures, Unavailable, log_progress, percentile
 from bench.session_data import KEY, session_data
-from bench.environment import Absent, Figures, Surroundings, percentile, say
 from bodhi.session import DefaultSessionService
 
 FEW = 10_000
 DAY_MS = 86_400_000
-SEALED_BYTES = 1056  # what encryption makes of 1 KB
+SEALED_BYTES = 1056  # 1 KB of data, encrypted
 BLOCK = 10_000
 COLUMNS = (
     "digest", "data", "user_id", "version", "created_at", "last_seen_at", "expires_at", "ends_at", "ip", "user_agent"
@@ -32,7 +32,7 @@ Row = tuple[object, ...]
 
 
 class Clock:
-    """The time for a service, to be moved forward."""
+    """A clock that can be advanced."""
 
     def __init__(self) -> None:
         self.ahead_ms = 0
@@ -41,46 +41,46 @@ class Clock:
         return time_ns() // 1_000_000 + self.ahead_ms
 
 
-def measure(surroundings: Surroundings, figures: Figures) -> None:
-    """Fills in the growth of a load's median, and the longest stall of a save."""
-    expiring = 100_000 if surroundings.quick else 1_000_000
-    many = 10_000_000 if surroundings.large else expiring
-    asked_for = [] if surroundings.large else ["--large measures 10,000,000"]
-    asked_for += ["without --quick 1,000,000"] if surroundings.quick else []
-    figures.notes.append(f"many rows: {many:,}" + (f" ({', '.join(asked_for)})" if asked_for else ""))
+def measure(environment: Environment, figures: Figures) -> None:
+    """Measure the growth of the median load time, and the longest stall of a save."""
+    expiring = 100_000 if environment.quick else 1_000_000
+    many = 10_000_000 if environment.large else expiring
+    hints = [] if environment.large else ["--large measures 10,000,000"]
+    hints += ["without --quick 1,000,000"] if environment.quick else []
+    figures.notes.append(f"many rows: {many:,}" + (f" ({', '.join(hints)})" if hints else ""))
     figures.notes.append(f"rows that expire: {expiring:,}")
-    with surroundings.on_server_core():
+    with environment.on_server_core():
         for dialect in ("postgres", "sqlite"):
             try:
-                asyncio.run(_measure(dialect, many, expiring, surroundings, figures))
-            except Absent as absent:
-                figures.absent.append(f"many rows on PostgreSQL: not measured without {absent}")
+                asyncio.run(_measure(dialect, many, expiring, environment, figures))
+            except Unavailable as error:
+                figures.skipped.append(f"many rows on PostgreSQL: not measured without {error}")
 
 
-async def _measure(dialect: str, many: int, expiring: int, surroundings: Surroundings, figures: Figures) -> None:
+async def _measure(dialect: str, many: int, expiring: int, environment: Environment, figures: Figures) -> None:
     clock = Clock()
-    few_url = await asyncio.to_thread(_url, dialect, "few", surroundings)
-    many_url = await asyncio.to_thread(_url, dialect, "many", surroundings)
+    few_url = await asyncio.to_thread(_url, dialect, "few", environment)
+    many_url = await asyncio.to_thread(_url, dialect, "many", environment)
     async with AsyncExitStack() as stack:
         few = await stack.enter_async_context(_service(few_url, clock))
         grown = await stack.enter_async_context(_service(many_url, clock))
         for url, rows in ((few_url, FEW), (many_url, many)):
-            say(f"  {dialect}: filling in {rows:,} rows")
+            log_progress(f"  {dialect}: filling in {rows:,} rows")
             await fill(url, rows)
-        say(f"  {dialect}: loading")
-        ratio, row = await _growth((few, FEW), (grown, many), rounds=5 if surroundings.quick else 15)
+        log_progress(f"  {dialect}: loading")
+        ratio, row = await _growth((few, FEW), (grown, many), rounds=5 if environment.quick else 15)
         figures.values[f"growth {dialect}"] = ratio
-        say(f"  {dialect}: deleting {expiring:,} expired rows")
-        # Of more rows than are to expire, the rest stays behind: only what is deleted counts here.
+        log_progress(f"  {dialect}: deleting {expiring:,} expired rows")
+        # Stop after *expiring* rows, even if there are more.
         stall = await _stall(grown, clock, most=expiring)
         figures.values[f"stall {dialect}"] = stall["longest save ms"]
     figures.tables.setdefault("Many rows", []).append({"database": dialect, **row, **stall})
 
 
-def _url(dialect: str, name: str, surroundings: Surroundings) -> str:
+def _url(dialect: str, name: str, environment: Environment) -> str:
     if dialect == "postgres":
-        return surroundings.postgres_database(f"rows_{name}")
-    return f"sqlite:{surroundings.sqlite_file(f'rows_{name}')}"
+        return environment.postgres_database(f"rows_{name}")
+    return f"sqlite:{environment.sqlite_file(f'rows_{name}')}"
 
 
 def _service(url: str, clock: Clock) -> DefaultSessionService:
@@ -104,7 +104,7 @@ def _rows(numbers: range, now: int, user: str | None) -> Iterator[Row]:
 
 
 async def fill(url: str, rows: int, *, user: str | None = None) -> None:
-    """Put *rows* live sessions of 1 KB into a migrated database, past bodhi: all of *user*, else three for each."""
+    """Insert *rows* live sessions of 1 KB directly into a migrated database, all of *user* or three per user."""
     now = time_ns() // 1_000_000
     blocks = (_rows(range(first, min(rows, first + BLOCK)), now, user) for first in range(0, rows, BLOCK))
     if not url.startswith("sqlite:"):
@@ -116,7 +116,7 @@ async def _fill_postgres(url: str, blocks: Iterator[Iterator[Row]]) -> None:
     connection = await asyncpg.connect(url)
     for block in blocks:
         await connection.copy_records_to_table("bodhi_session", records=block, columns=COLUMNS)
-    await connection.execute("VACUUM (ANALYZE) bodhi_session", timeout=600)  # as autovacuum would in time
+    await connection.execute("VACUUM (ANALYZE) bodhi_session", timeout=600)  # as autovacuum would do later
     await connection.execute("CHECKPOINT", timeout=600)
     await connection.close()
 
@@ -129,7 +129,7 @@ def _fill_sqlite(path: Path, blocks: Iterator[Iterator[Row]]) -> None:
     for block in blocks:
         with connection:
             connection.executemany(insert, block)
-    # On the disk, as rows are that others saved: or the next checkpoint would have to bring all of them there.
+    # Write all rows to disk now, or the next checkpoint would have to.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
@@ -141,7 +141,7 @@ def _fill_sqlite(path: Path, blocks: Iterator[Iterator[Row]]) -> None:
 async def _growth(
     few: tuple[DefaultSessionService, int], grown: tuple[DefaultSessionService, int], *, rounds: int
 ) -> tuple[float, dict[str, object]]:
-    """How much longer a load's median is among many rows, measured in turns."""
+    """Return the ratio of median load times with many and with few rows, measured alternately."""
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(rounds):
         for (service, rows), medians in zip((few, grown), times, strict=True):
@@ -169,22 +169,22 @@ async def _median_load_ms(service: DefaultSessionService, rows: int, loads: int 
 
 
 async def _stall(service: DefaultSessionService, clock: Clock, *, most: int) -> dict[str, float]:
-    """The longest save while expired rows are deleted in the same process, and without that for comparison."""
+    """Return the longest save while expired rows are deleted in the same process, and before that for comparison."""
     clock.ahead_ms = 2 * DAY_MS
     sessions = [(await service.create(session_data(number)))[1] for number in range(LIVE)]
-    over = asyncio.Event()
+    stopped = asyncio.Event()
     times: list[float] = []
 
     async def save_on(saver: int) -> None:
-        turn = saver
-        while not over.is_set():
-            session = sessions[turn]
+        index = saver
+        while not stopped.is_set():
+            session = sessions[index]
             started = perf_counter()
             saved = await service.save(session, {**session.data, "visits": session.data["visits"] + 1})
             times.append(perf_counter() - started)
             assert saved is not None
-            sessions[turn] = saved
-            turn = (turn + SAVERS) % LIVE
+            sessions[index] = saved
+            index = (index + SAVERS) % LIVE
             await asyncio.sleep(SAVER_PAUSE_SECONDS)
 
     savers = [asyncio.create_task(save_on(saver)) for saver in range(SAVERS)]
@@ -193,7 +193,7 @@ async def _stall(service: DefaultSessionService, clock: Clock, *, most: int) -> 
     started = perf_counter()
     deleted = await _sweep(service, most)
     taken = perf_counter() - started
-    over.set()
+    stopped.set()
     await asyncio.gather(*savers)
     return {
         "longest save ms": round(max(times) * 1000, 1),
@@ -204,7 +204,7 @@ async def _stall(service: DefaultSessionService, clock: Clock, *, most: int) -> 
 
 
 async def _sweep(service: DefaultSessionService, most: int) -> int:
-    """Sweeps until all, or *most*, expired rows are gone; how many they were."""
+    """Sweep until all expired rows, or *most* of them, are deleted; return their number."""
     sweeping = asyncio.create_task(service.sweep())
     while not sweeping.done() and service.counters.swept < most:
         await asyncio.wait([sweeping], timeout=0.1)

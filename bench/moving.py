@@ -1,4 +1,4 @@
-"""Sessions that move: how many a second are copied, in how much memory, and what a pass costs when nothing changed."""
+"""Copying sessions: throughput, memory, and the cost of a pass without changes."""
 
 import asyncio
 import os
@@ -9,8 +9,8 @@ from pathlib import Path
 from time import perf_counter
 
 from bench.dumping import dump
+from bench.environment import Environment, Figures, Unavailable, log_progress
 from bench.many_rows import fill
-from bench.environment import Absent, Figures, Surroundings, say
 from bodhi.database import Schema, open_database
 from bodhi.transfer.copy import Tally, Transfer
 
@@ -18,34 +18,34 @@ LIMIT_SECONDS = 60.0
 _CLEAR = Path("/proc/self/clear_refs")
 
 
-def measure(surroundings: Surroundings, figures: Figures) -> None:
-    """Fills in how many sessions a second are copied in each direction, and by how much memory grew meanwhile."""
-    rows = 100_000 if surroundings.quick else 1_000_000
-    figures.notes.append(f"sessions that are copied: {rows:,}" + (" (without --quick 1,000,000)" * surroundings.quick))
+def measure(environment: Environment, figures: Figures) -> None:
+    """Measure throughput and memory growth of copying in each direction."""
+    rows = 100_000 if environment.quick else 1_000_000
+    figures.notes.append(f"sessions that are copied: {rows:,}" + (" (without --quick 1,000,000)" * environment.quick))
     for source, target in (("sqlite", "postgres"), ("postgres", "sqlite")):
         try:
             urls = [
-                _url(kind, f"moving_{source}_{name}", surroundings) for kind, name in ((source, "from"), (target, "to"))
+                _url(kind, f"moving_{source}_{name}", environment) for kind, name in ((source, "from"), (target, "to"))
             ]
-        except Absent as absent:
-            figures.absent.append(f"copying sessions: not measured without {absent}")
+        except Unavailable as error:
+            figures.skipped.append(f"copying sessions: not measured without {error}")
             return
-        say(f"  from {source} to {target}: {rows:,} sessions")
-        with surroundings.on_server_core():  # as PostgreSQL has the other ones
+        log_progress(f"  from {source} to {target}: {rows:,} sessions")
+        with environment.on_server_core():  # PostgreSQL runs on the other cores
             row = asyncio.run(_measured(urls[0], urls[1], rows))
         figures.values[f"copy to {target}"] = row["sessions/s"] / 1000
         figures.values[f"copy memory {target}"] = row["memory grew by MB"]
         figures.tables.setdefault("Moving", []).append({"from": source, "to": target, **row})
-        say(f"  dumping {rows:,} sessions, {source}")
-        dumped = dump(urls[0], rows, surroundings)
+        log_progress(f"  dumping {rows:,} sessions, {source}")
+        dumped = dump(urls[0], rows, environment)
         figures.values[f"dump memory {source}"] = dumped["grew by MB"]
         figures.tables.setdefault("Dumping", []).append({"database": source, "sessions": rows, **dumped})
 
 
-def _url(dialect: str, name: str, surroundings: Surroundings) -> str:
+def _url(dialect: str, name: str, environment: Environment) -> str:
     if dialect == "postgres":
-        return surroundings.postgres_database(name)
-    return f"sqlite:{surroundings.sqlite_file(name)}"
+        return environment.postgres_database(name)
+    return f"sqlite:{environment.sqlite_file(name)}"
 
 
 async def _measured(source_url: str, target_url: str, rows: int) -> dict[str, float]:
@@ -82,7 +82,7 @@ def _cpu_seconds() -> float:
 
 
 def _resident_megabytes() -> float:
-    """The memory of this process now; from here on the peak is counted anew, where the system can do that."""
+    """Return the current memory of this process; reset the peak if the system supports it."""
     if not _CLEAR.exists():
         return _peak_megabytes()
     _CLEAR.write_text("5")
@@ -97,6 +97,6 @@ def _peak_megabytes() -> float:
 
 
 def _status(name: str) -> float:
-    found = re.search(rf"^{name}:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
-    assert found is not None
-    return int(found[1]) / 1024
+    match = re.search(rf"^{name}:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    assert match is not None
+    return int(match[1]) / 1024

@@ -1,8 +1,8 @@
-"""A server process in which something is counted while another process asks it to.
+"""A server process that counts calls or instructions, controlled by another process.
 
-Run as ``python -m bench.observed WHAT FD MODULE [ARGUMENT ...]``: it runs *MODULE* as ``python -m`` does, and meanwhile
-obeys the lines ``start`` and ``stop`` on the socket *FD*; it answers each with a line of JSON. WHAT is ``calls`` or
-``instructions``.
+Run as ``python -m bench.observed WHAT FD MODULE [ARGUMENT ...]``. It runs *MODULE* as ``python -m`` does, and meanwhile
+executes the commands ``start`` and ``stop``, one per line, from the socket *FD*; it answers each with a line of JSON.
+WHAT is ``calls`` or ``instructions``.
 """
 
 import json
@@ -27,31 +27,31 @@ from bench.servers import free_port
 
 
 class Observer(Protocol):
-    """What counts."""
+    """A counter."""
 
     def start(self) -> object:
-        """Begin to count."""
+        """Start counting."""
 
     def stop(self) -> object:
-        """What was counted, as JSON can hold it."""
+        """Stop counting; return the result as JSON data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """A running server process; *ready* is the line that it printed when it was."""
+    """A running server process; *ready* is the line that it printed when it was ready."""
 
     ready: str
     _lines: IO[str]
 
     def start(self) -> None:
-        """Begin to count."""
-        self._ask("start")
+        """Start counting."""
+        self._send("start")
 
     def stop(self) -> Any:
-        """What was counted since."""
-        return self._ask("stop")
+        """Stop counting and return the result."""
+        return self._send("stop")
 
-    def _ask(self, what: str) -> Any:
+    def _send(self, what: str) -> Any:
         self._lines.write(f"{what}\n")
         self._lines.flush()
         return json.loads(self._lines.readline())
@@ -59,23 +59,23 @@ class Observed:
 
 @contextmanager
 def observed(
-    what: str, *words: str, under: Sequence[str] = (), environ: Mapping[str, str] | None = None
+    what: str, *arguments: str, under: Sequence[str] = (), environ: Mapping[str, str] | None = None
 ) -> Iterator[Observed]:
-    """The module and its arguments, *words*, in a process under the program *under*, until the block ends."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs, tempfile.TemporaryFile("w+") as errors:
-        command = [*under, sys.executable, "-m", "bench.observed", what, str(theirs.fileno()), *words]
+    """Run a module, with arguments, in a process started by the command prefix *under*, until the block ends."""
+    local, remote = socket.socketpair()
+    with local, remote, tempfile.TemporaryFile("w+") as errors:
+        command = [*under, sys.executable, "-m", "bench.observed", what, str(remote.fileno()), *arguments]
         server = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
-            pass_fds=[theirs.fileno()], env=environ, text=True,
+            pass_fds=[remote.fileno()], env=environ, text=True,
         )  # fmt: skip
-        with server, ours.makefile("rw") as lines:
+        with server, local.makefile("rw") as lines:
             assert server.stdout is not None
             try:
                 ready = server.stdout.readline()
                 if not ready:
                     errors.seek(0)
-                    raise RuntimeError(f"{' '.join(words)} did not start: {errors.read()[-2000:]}")
+                    raise RuntimeError(f"{' '.join(arguments)} did not start: {errors.read()[-2000:]}")
                 yield Observed(ready.strip(), lines)
             finally:
                 server.send_signal(signal.SIGTERM)
@@ -85,19 +85,19 @@ def observed(
 def observed_server(
     what: str, home: Path, *, under: Sequence[str] = (), **settings: str
 ) -> Iterator[tuple[Observed, str]]:
-    """``python -m bodhi serve`` with *settings* and nothing else that is set, and its address.
+    """Run ``python -m bodhi serve`` with exactly these *settings*; return the process and its URL.
 
-    It logs warnings only: lines about requests are left out, as they are for the applications it is compared with.
+    It logs only warnings: there is no access log, as in the applications it is compared with.
     """
     port = free_port()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("BODHI_")}
-    environ = {**kept, "BODHI_HOME": str(home), "BODHI_LOG_LEVEL": "warning", **settings}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("BODHI_")}
+    environ = {**inherited, "BODHI_HOME": str(home), "BODHI_LOG_LEVEL": "warning", **settings}
     with observed(what, "bodhi", "serve", "--port", str(port), under=under, environ=environ) as server:
         yield server, f"http://localhost:{port}"
 
 
-def obey(control: socket.socket, observer: Observer) -> None:
-    """Do what is asked on *control* until its other end closes."""
+def run_commands(control: socket.socket, observer: Observer) -> None:
+    """Execute the commands from *control* until it is closed."""
     with control.makefile("rw") as lines:
         for line in lines:
             result = observer.start() if line == "start\n" else observer.stop()
@@ -106,7 +106,7 @@ def obey(control: socket.socket, observer: Observer) -> None:
 
 
 def main() -> None:
-    """Read the command line, begin to obey, and run the module."""
+    """Read the command line, start the command thread, and run the module."""
     what, descriptor, module, *arguments = sys.argv[1:]
     observer: Observer
     if what == "calls":
@@ -116,7 +116,7 @@ def main() -> None:
         observer = CallCounter(Path(spec.origin).parent)
     else:
         observer = Marks()
-    threading.Thread(target=obey, args=(socket.socket(fileno=int(descriptor)), observer), daemon=True).start()
+    threading.Thread(target=run_commands, args=(socket.socket(fileno=int(descriptor)), observer), daemon=True).start()
     if isinstance(observer, CallCounter):
         observer.install()
     sys.argv = [module, *arguments]

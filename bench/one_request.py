@@ -1,13 +1,13 @@
-"""What one HTTP read or write takes in the server process, without sockets and without a load: for looking at changes.
+"""CPU time of one HTTP request in the server process, without sockets or concurrency: to compare changes.
 
-``python -m bench.one_request KIND [--url URL] [--path /write]`` prints CPU microseconds, the least of many rounds. On a
-machine that others use too, count instructions instead, which are the same each time::
+``python -m bench.one_request KIND [--url URL] [--path /write]`` prints CPU microseconds, the minimum of many rounds. On
+a busy machine, count instructions instead, which are reproducible::
 
     for n in 20 420; do valgrind --tool=cachegrind --cachegrind-out-file=/dev/null \
         python -m bench.one_request bodhi --url sqlite:/tmp/one.sqlite --requests $n; done
 
-and divide the difference of the two ``I refs`` by 400. The KIND ``whole`` is the whole application on the
-database of the URL, asked to verify as a proxy does; ``verifier`` with ``--path /verify`` is its peer.
+and divide the difference of the two ``I refs`` by 400. The KIND ``whole`` is the whole application on the database of
+the URL, with the headers of a proxy's verify request; compare it with ``verifier`` and ``--path /verify``.
 """
 
 import argparse
@@ -22,57 +22,57 @@ from typing import Any
 from aiohttp import web
 
 from bench.application import start, start_candidate
-from bench.verifying import ASKED
+from bench.verifying import PROXY_HEADERS
 
 ROUNDS, REQUESTS = 15, 500
 
 
-class Nowhere(asyncio.Transport):
-    """The client's end of a connection: keeps what is written, and says when an answer has come."""
+class MemoryTransport(asyncio.Transport):
+    """Stores the server's output, and sets a future when a response arrives."""
 
     def __init__(self) -> None:
         super().__init__({"peername": ("127.0.0.1", 1)})
         self.written: list[bytes] = []
-        self.answered: asyncio.Future[None] | None = None
+        self.response_arrived: asyncio.Future[None] | None = None
 
     def write(self, data: Any) -> None:
         self.writelines([data])
 
     def writelines(self, list_of_data: Any) -> None:
         self.written.append(b"".join(list_of_data))
-        if self.answered is not None and not self.answered.done():
-            self.answered.set_result(None)
+        if self.response_arrived is not None and not self.response_arrived.done():
+            self.response_arrived.set_result(None)
 
     def is_closing(self) -> bool:
         return False
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
     def pause_reading(self) -> None:
-        """Nothing more comes by itself."""
+        """Do nothing."""
 
     def resume_reading(self) -> None:
-        """Nothing was kept back."""
+        """Do nothing."""
 
 
 class Client:
-    """One connection to an application, and the cookie that it was given."""
+    """A connection to an application, with its cookie."""
 
     def __init__(self, runner: web.AppRunner, headers: Iterable[str]) -> None:
         assert runner.server is not None
         self._head = "".join(f"{line}\r\n" for line in ["Host: localhost", *headers]).encode()
-        self._transport = Nowhere()
+        self._transport = MemoryTransport()
         self._protocol = runner.server()
         self._protocol.connection_made(self._transport)
         self._cookie = b""
 
-    async def ask(self, path: str) -> None:
-        """The answer to a GET of *path* has come, and it was 200."""
+    async def get(self, path: str) -> None:
+        """Send a GET request and wait for its successful response."""
         self._transport.written.clear()
-        self._transport.answered = asyncio.get_running_loop().create_future()
+        self._transport.response_arrived = asyncio.get_running_loop().create_future()
         self._protocol.data_received(b"GET %s HTTP/1.1\r\n%s%s\r\n" % (path.encode(), self._head, self._cookie))
-        await self._transport.answered
+        await self._transport.response_arrived
         head = self._transport.written[0].partition(b"\r\n\r\n")[0].split(b"\r\n")
         assert head[0].startswith(b"HTTP/1.1 2"), head
         for line in head:
@@ -82,40 +82,40 @@ class Client:
 
 
 async def _client(kind: str, url: str, stack: AsyncExitStack) -> Client:
-    """Somebody with a session in an application that runs until *stack* closes."""
+    """Return a client with a session in an application that runs until *stack* closes."""
     if kind == "whole":
         return await _client_of_the_whole(url, stack)
-    client = Client(await start_candidate(kind, url, stack), _asked() if kind == "verifier" else ())
+    client = Client(await start_candidate(kind, url, stack), _proxy_headers() if kind == "verifier" else ())
     if kind != "none":
-        await client.ask("/seed?number=1")
+        await client.get("/seed?number=1")
     return client
 
 
 async def _client_of_the_whole(url: str, stack: AsyncExitStack) -> Client:
-    from bench.whole_application import created, seed
+    from bench.whole_application import create_application, seed
 
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-    app = created(folder, url, behind_proxy=True)
+    app = create_application(folder, url, behind_proxy=True)
     runner = await start(app, stack)
     await seed(app, folder, callers=1)
-    return Client(runner, [*_asked(), (folder / "session.headers").read_text().strip()])
+    return Client(runner, [*_proxy_headers(), (folder / "session.headers").read_text().strip()])
 
 
-def _asked() -> list[str]:
-    return [f"{name}: {value}" for name, value in ASKED.items()]
+def _proxy_headers() -> list[str]:
+    return [f"{name}: {value}" for name, value in PROXY_HEADERS.items()]
 
 
 async def measure(kind: str, url: str, path: str, requests: int) -> float:
-    """CPU microseconds of one request; with *requests* after exactly so many, without them the least of many rounds."""
+    """Return CPU microseconds per request: of exactly *requests*, or (0) the minimum of many rounds."""
     async with AsyncExitStack() as stack:
         client = await _client(kind, url, stack)
-        least = float("inf")
+        minimum = float("inf")
         for _ in range(1 if requests else ROUNDS):
             started = time.process_time()
             for _ in range(requests or REQUESTS):
-                await client.ask(path)
-            least = min(least, (time.process_time() - started) / (requests or REQUESTS) * 1e6)
-        return least
+                await client.get(path)
+            minimum = min(minimum, (time.process_time() - started) / (requests or REQUESTS) * 1e6)
+        return minimum
 
 
 def main() -> None:
@@ -124,7 +124,7 @@ def main() -> None:
     parser.add_argument("kind")
     parser.add_argument("--url", default="")
     parser.add_argument("--path", default="/read")
-    parser.add_argument("--requests", type=int, default=0, help="exactly so many, once: for counting")
+    parser.add_argument("--requests", type=int, default=0, help="send exactly this number, for instruction counts")
     options = parser.parse_args()
     print(f"{asyncio.run(measure(options.kind, options.url, options.path, options.requests)):.1f} µs of CPU")
 

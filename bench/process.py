@@ -1,4 +1,4 @@
-"""A server process of its own, on its own core."""
+"""Run a server process on its own core."""
 
 import os
 import re
@@ -21,41 +21,41 @@ class Process:
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """The server's URL."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def cpu_seconds(self) -> float:
-        """What all its threads have used so far."""
+        """The CPU time used so far by all threads."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
 
     @property
     def resident_megabytes(self) -> float:
-        """Its memory."""
-        found = re.search(r"^VmRSS:\s+(\d+) kB$", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)
-        assert found is not None
-        return int(found[1]) / 1024
+        """The current resident memory."""
+        match = re.search(r"^VmRSS:\s+(\d+) kB$", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)
+        assert match is not None
+        return int(match[1]) / 1024
 
 
 @contextmanager
 def running(kind: str, url: str, core: int) -> Iterator[Process]:
-    """A server process with sessions of this *kind* in what *url* names."""
+    """Run :mod:`bench.application` with sessions of this *kind* in the database of *url*."""
     with running_module("bench.application", kind, "--url", url, "--core", str(core)) as process:
         yield process
 
 
 @contextmanager
 def running_module(module: str, *arguments: str) -> Iterator[Process]:
-    """A server process that prints its port when it answers, and ends with its standard input."""
+    """Run a server module, which prints its port when it is ready and exits when its standard input closes."""
     command = [sys.executable, "-m", module, *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdin is not None
         assert server.stdout is not None
         try:
-            told = server.stdout.readline()
-            if not told:
+            port = server.stdout.readline()
+            if not port:
                 raise RuntimeError(f"{' '.join(command)} did not start")
-            yield Process(server.pid, int(told))
+            yield Process(server.pid, int(port))
         finally:
             server.stdin.close()

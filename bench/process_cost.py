@@ -1,4 +1,4 @@
-"""What a server process takes: memory beyond aiohttp's own, and time until it first answers."""
+"""Memory of a server process beyond aiohttp's own, and startup time."""
 
 import http.client
 import os
@@ -9,35 +9,35 @@ from collections import defaultdict
 from statistics import median
 
 from bench import load
+from bench.environment import Environment, Figures, Unavailable, log_progress
 from bench.process import running
 from bench.servers import free_port
-from bench.environment import Absent, Figures, Surroundings, say
 
 SESSIONS = 200
 START_LIMIT_SECONDS = 20
 
 
-def measure(surroundings: Surroundings, figures: Figures) -> None:
-    """Fills in the memory and the start."""
-    say("  memory of a server process")
-    _measure_memory(surroundings, figures)
-    say("  start to first answer")
+def measure(environment: Environment, figures: Figures) -> None:
+    """Measure memory and startup time."""
+    log_progress("  memory of a server process")
+    _measure_memory(environment, figures)
+    log_progress("  start to first answer")
     try:
-        _measure_start(surroundings, figures)
-    except Absent as absent:
-        figures.absent.append(f"start to first answer: not measured, {absent}")
+        _measure_start(environment, figures)
+    except Unavailable as error:
+        figures.skipped.append(f"start to first answer: not measured, {error}")
 
 
-def _measure_memory(surroundings: Surroundings, figures: Figures) -> None:
-    kinds = {"none": ("none", ""), "sqlite": ("bodhi", f"sqlite:{surroundings.sqlite_file('memory')}")}
-    if surroundings.postgres_url is not None:
-        kinds["postgres"] = ("bodhi", surroundings.postgres_database("memory"))
+def _measure_memory(environment: Environment, figures: Figures) -> None:
+    kinds = {"none": ("none", ""), "sqlite": ("bodhi", f"sqlite:{environment.sqlite_file('memory')}")}
+    if environment.postgres_url is not None:
+        kinds["postgres"] = ("bodhi", environment.postgres_database("memory"))
     else:
-        figures.absent.append("memory of a server process on PostgreSQL: not measured without PostgreSQL")
+        figures.skipped.append("memory of a server process on PostgreSQL: not measured without PostgreSQL")
     megabytes: dict[str, list[float]] = defaultdict(list)
     for _ in range(3):
         for name, (kind, url) in kinds.items():
-            megabytes[name].append(_megabytes_after_use(kind, url, surroundings))
+            megabytes[name].append(_megabytes_after_use(kind, url, environment))
     alone = median(megabytes["none"])
     for name in kinds:
         taken = median(megabytes[name])
@@ -47,9 +47,9 @@ def _measure_memory(surroundings: Surroundings, figures: Figures) -> None:
         figures.tables.setdefault("Memory of a server process", []).append(row)
 
 
-def _megabytes_after_use(kind: str, url: str, surroundings: Surroundings) -> float:
-    cookies = surroundings.folder / "memory.cookies"
-    with running(kind, url, surroundings.server_core) as process:
+def _megabytes_after_use(kind: str, url: str, environment: Environment) -> float:
+    cookies = environment.folder / "memory.cookies"
+    with running(kind, url, environment.server_core) as process:
         lines = [] if kind == "none" else load.seed(process.port, SESSIONS)
         cookies.write_text("".join(f"{line}\n" for line in lines))
         for path in ("/read", "/read" if kind == "none" else "/write"):
@@ -57,28 +57,28 @@ def _megabytes_after_use(kind: str, url: str, surroundings: Surroundings) -> flo
         return process.resident_megabytes
 
 
-def _measure_start(surroundings: Surroundings, figures: Figures) -> None:
-    seconds = [_seconds_to_first_answer(surroundings, number) for number in range(3 if surroundings.quick else 7)]
+def _measure_start(environment: Environment, figures: Figures) -> None:
+    seconds = [_seconds_to_first_answer(environment, number) for number in range(3 if environment.quick else 7)]
     figures.values["start sqlite"] = median(seconds)
     figures.tables["Start to first answer, SQLite"] = [
         {"median s": round(median(seconds), 3), "shortest s": round(min(seconds), 3)}
     ]
 
 
-def _seconds_to_first_answer(surroundings: Surroundings, number: int) -> float:
-    """From the start of ``python -m bodhi serve`` with an empty home to a 200 from ``/ping``."""
-    home = surroundings.folder / f"home-{number}"
+def _seconds_to_first_answer(environment: Environment, number: int) -> float:
+    """Return the time from ``python -m bodhi serve`` with an empty home to a 200 from ``/ping``."""
+    home = environment.folder / f"home-{number}"
     port = free_port()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("BODHI_")}
-    kept.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed is compiled once, not at every start
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("BODHI_")}
+    inherited.pop("PYTHONDONTWRITEBYTECODE", None)  # installed packages are compiled once, not at every start
     started = time.perf_counter()
     command = [sys.executable, "-m", "bodhi", "serve", "--port", str(port)]
-    environment = {**kept, "BODHI_HOME": str(home)}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as server:
+    environ = {**inherited, "BODHI_HOME": str(home)}
+    with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as server:
         try:
             while not _answers(port):
                 if server.poll() is not None or time.perf_counter() - started > START_LIMIT_SECONDS:
-                    raise Absent("since `python -m bodhi serve` does not run")
+                    raise Unavailable("because `python -m bodhi serve` does not run")
                 time.sleep(0.002)
             return time.perf_counter() - started
         finally:

@@ -1,7 +1,7 @@
-"""What bodhi's ``verify`` is measured against: a login that oauth2-proxy would keep, in aiohttp-session's RedisStorage.
+"""The reference for bodhi's ``verify``: a login as oauth2-proxy stores it, in aiohttp-session's RedisStorage.
 
-oauth2-proxy keeps a login encrypted in Redis, and answers ``/oauth2/auth`` with 202 and who it is in headers. Here the
-handler decrypts it with AES-GCM, as bodhi does, which takes less than the Fernet of aiohttp-session's cookies.
+oauth2-proxy stores logins encrypted in Redis, and answers ``/oauth2/auth`` with 202 and the user in headers. This
+handler decrypts with AES-GCM, as bodhi does, which is faster than the Fernet of aiohttp-session's cookies.
 """
 
 import base64
@@ -22,20 +22,20 @@ CIPHER = AESGCM(AESGCM.generate_key(256))
 
 
 def add_handlers(app: web.Application) -> None:
-    """Adds ``/seed`` and ``/verify``."""
+    """Add ``/seed`` and ``/verify``."""
     app.router.add_get("/seed", _seed)
     app.router.add_get("/verify", _verify)
 
 
 async def _seed(request: web.Request) -> web.Response:
     session = await new_session(request)
-    session["login"] = _sealed(login_of(f"user-{int(request.query['number']):06}"))
+    session["login"] = _encrypt(login_of(f"user-{int(request.query['number']):06}"))
     return web.Response(text="seeded")
 
 
 async def _verify(request: web.Request) -> web.Response:
     session = await get_session(request)
-    login = _opened(session["login"]) if "login" in session else None
+    login = _decrypt(session["login"]) if "login" in session else None
     if login is None or login[EXPIRES_AT] <= time.time():
         return web.Response(status=401)
     claims = login[ID_CLAIMS]
@@ -47,12 +47,12 @@ async def _verify(request: web.Request) -> web.Response:
     return web.Response(status=202, headers=headers)
 
 
-def _sealed(login: dict[str, Any]) -> str:
+def _encrypt(login: dict[str, Any]) -> str:
     nonce = os.urandom(NONCE_BYTES)
     return base64.b64encode(nonce + CIPHER.encrypt(nonce, json.dumps(login).encode(), None)).decode()
 
 
-def _opened(text: str) -> dict[str, Any]:
+def _decrypt(text: str) -> dict[str, Any]:
     data = base64.b64decode(text)
     login: dict[str, Any] = json.loads(CIPHER.decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], None))
     return login

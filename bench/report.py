@@ -1,4 +1,4 @@
-"""The measured figures beside the goals, as a table and as files in ``bench/results/``."""
+"""Report the figures and goals as Markdown, and write them to ``bench/results/``."""
 
 import json
 from dataclasses import asdict
@@ -6,26 +6,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.goals import GOALS
 from bench.environment import Figures
+from bench.goals import GOALS
 
 RESULTS = Path(__file__).with_name("results")
 
 
 def markdown(figures: Figures, machine: dict[str, str], options: str, taken_seconds: float) -> str:
-    """Everything that was measured, as a page."""
+    """Return the whole report as Markdown."""
     parts = ["# Measured", "", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, `python -m bench{options}`, "]
     parts[-1] += f"{taken_seconds:.0f} s. Ratios are medians of ratios within one round."
     parts += ["", *_table(_goal_rows(figures)), ""]
-    parts += [f"- {line}" for line in (*figures.absent, *figures.notes)]
+    parts += [f"- {line}" for line in (*figures.skipped, *figures.notes)]
     for title, rows in figures.tables.items():
         parts += ["", f"## {title}", "", *_table(rows)]
     parts += ["", "## Machine and versions", "", *_table([{"what": k, "which": v} for k, v in machine.items()]), ""]
     return "\n".join(parts)
 
 
-def keep(figures: Figures, machine: dict[str, str], options: str, page: str) -> Path:
-    """The Markdown file that was written; the JSON file beside it has the same name."""
+def write(figures: Figures, machine: dict[str, str], options: str, page: str) -> Path:
+    """Write the report as Markdown and JSON; return the path of the Markdown file."""
     RESULTS.mkdir(exist_ok=True)
     name = f"{datetime.now(UTC):%Y-%m-%d-%H%M}{options.replace(' --', '-').replace(' ', '-')}"
     data = {"options": options.strip(), "machine": machine, "goals": _goal_rows(figures), **asdict(figures)}
@@ -47,7 +47,7 @@ def _goal_rows(figures: Figures) -> list[dict[str, Any]]:
 
 
 def _table(rows: list[dict[str, Any]]) -> list[str]:
-    """*rows* as an aligned Markdown table, readable as it is."""
+    """Return *rows* as an aligned Markdown table."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
     cells = [columns, *([str(row.get(column, "")) for column in columns] for row in rows)]
     widths = [max(len(line[at]) for line in cells) for at in range(len(columns))]

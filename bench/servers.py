@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis of the run's own, in its folder, ended with it."""
+"""Start temporary PostgreSQL and Redis servers for a run."""
 
 import os
 import pwd
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.environment import Absent
+from bench.environment import Unavailable
 
 _PASSWORD = "bench"
 _START_SECONDS = 30
@@ -19,10 +19,10 @@ _DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 
 @contextmanager
 def postgres(folder: Path) -> Iterator[str]:
-    """The URL of a durable PostgreSQL server, with its own defaults but for the port; raises :exc:`Absent`."""
+    """Run a durable PostgreSQL server with default settings and return its URL; raise :exc:`Unavailable`."""
     programs = postgres_programs()
     if programs is None:
-        raise Absent("PostgreSQL: apt-get install postgresql")
+        raise Unavailable("PostgreSQL: apt-get install postgresql")
     user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses root
     home = folder / "postgres"
     home.mkdir()
@@ -33,9 +33,9 @@ def postgres(folder: Path) -> Iterator[str]:
     data, port = home / "data", free_port()
     options = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", **_DURABLE}
 
-    def run(program: str, *words: str | Path) -> None:
+    def run(program: str, *arguments: str | Path) -> None:
         done = subprocess.run(
-            [programs / program, "-D", data, *words],
+            [programs / program, "-D", data, *arguments],
             check=False, stdin=subprocess.DEVNULL, capture_output=program == "initdb", text=True,
             cwd="/", user=user, env={**os.environ, "LC_ALL": "C"},
         )  # fmt: skip
@@ -54,13 +54,13 @@ def postgres(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def redis(folder: Path) -> Iterator[str]:
-    """The URL of a Redis server that keeps everything in memory and writes no file; raises :exc:`Absent`."""
+    """Run an in-memory Redis server and return its URL; raise :exc:`Unavailable`."""
     program = shutil.which("redis-server")
     if program is None:
-        raise Absent("Redis: apt-get install redis-server")
+        raise Unavailable("Redis: apt-get install redis-server")
     port = free_port()
-    words = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]
-    server = subprocess.Popen([program, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]
+    server = subprocess.Popen([program, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _wait_for(port, server)
         yield f"redis://127.0.0.1:{port}/0"
@@ -70,20 +70,20 @@ def redis(folder: Path) -> Iterator[str]:
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
+    """Return a free TCP port on 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
         return port
 
 
 def postgres_programs() -> Path | None:
-    """The folder of the newest PostgreSQL's programs, or None where there is none."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
+    """Return the program folder of the newest PostgreSQL, or None."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
     if (pg_config := shutil.which("pg_config")) is not None:
-        told = subprocess.run([pg_config, "--bindir"], check=True, capture_output=True, text=True)
-        found.insert(0, Path(told.stdout.strip()))
-    for folder in reversed(found):
+        bindir = subprocess.run([pg_config, "--bindir"], check=True, capture_output=True, text=True)
+        folders.insert(0, Path(bindir.stdout.strip()))
+    for folder in reversed(folders):
         if all((folder / program).exists() for program in ("postgres", "initdb", "pg_ctl")):
             return folder
     return None

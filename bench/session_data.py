@@ -7,6 +7,6 @@ KEY = "a key for measurements and nothing else"
 
 
 def session_data(number: int) -> dict[str, Any]:
-    """A session of 1 KB as JSON: a user, a counter, roles, a token."""
+    """Return a session of 1 KB as JSON: a user, a counter, roles, a token."""
     data = {"user_id": f"user-{number:06}", "visits": 1_000_000, "roles": ["reader", "editor"], "locale": "en"}
     return {**data, "token": "".join(chr(97 + (number * 7 + at * at) % 26) for at in range(SESSION_BYTES - 105))}

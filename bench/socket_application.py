@@ -1,7 +1,7 @@
-"""A server process with websockets that end with their session: two of them share a database in the measurement.
+"""A server process with WebSockets that close with their session; the measurement runs two on one database.
 
-Run as ``python -m bench.socket_application URL [--no-listen] [--core N]``: it prints its port when it answers, and ends
-with its standard input. With ``--no-listen`` it has no notifications, as behind PgBouncer.
+Run as ``python -m bench.socket_application URL [--no-listen] [--core N]``. It prints its port when it is ready, and
+exits when its standard input closes. With ``--no-listen`` it has no notifications, as behind PgBouncer.
 """
 
 import argparse
@@ -16,13 +16,13 @@ from bodhi.session import SESSIONS, DefaultSessionService, get_session, new_sess
 
 
 async def seed(request: web.Request) -> web.Response:
-    """A new session."""
+    """Create a session."""
     (await new_session(request)).update(session_data(int(request.query["number"])))
     return web.Response()
 
 
 async def socket(request: web.Request) -> web.WebSocketResponse:
-    """Says the session's handle, and stays open until the session ends."""
+    """Send the session's handle, and stay open until the session ends."""
     session = await get_session(request)
     response = web.WebSocketResponse()
     await response.prepare(request)
@@ -35,7 +35,7 @@ async def socket(request: web.Request) -> web.WebSocketResponse:
 
 
 async def end(request: web.Request) -> web.Response:
-    """The session with this handle has ended."""
+    """Revoke the session with this handle."""
     assert await request.app[SESSIONS].revoke_session(request.query["handle"])
     return web.Response()
 
@@ -45,7 +45,7 @@ async def serve(url: str, *, listens: bool) -> None:
     ended = asyncio.Event()
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ended.set)
     app = web.Application()
-    # Without kept statements bodhi takes it that PgBouncer is between, and does not listen.
+    # Without a statement cache, bodhi assumes PgBouncer and does not listen.
     setup(app, DefaultSessionService.from_url(url, keys=[KEY], statement_cache_size=100 if listens else 0))
     app.router.add_get("/seed", seed)
     app.router.add_get("/socket", socket)

@@ -1,4 +1,4 @@
-"""Named SQL statements as the project's ``sql/`` folder has them, for candidates that run them without bodhi."""
+"""Read the named SQL statements in ``sql/``, for candidates that run them without bodhi."""
 
 import re
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ _COMMENT = re.compile(r"--[^\n]*")
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """The text of a statement, and its parameters by name: ``$1`` is the first of them."""
+    """A statement and the names of its parameters, in the order of ``$1``, ``$2`` etc."""
 
     sql: str
     parameters: tuple[str, ...]
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of what a row of it holds, where those are plain columns or have a name by AS."""
+        """The column names of its rows; each is a plain column or has an alias."""
         match = _RETURNED.search(self.sql) or _SELECTED.match(self.sql)
         if match is None:
             raise ValueError(f"this statement gives no rows: {self.sql}")
@@ -33,7 +33,7 @@ class Statement:
 
 @cache
 def statements_of(dialect: str) -> dict[str, Statement]:
-    """Every statement of *dialect* (``postgres`` or ``sqlite``) by name."""
+    """Return all statements of *dialect* (``postgres`` or ``sqlite``) by name."""
     return {
         match["name"]: Statement(
             _COMMENT.sub("", match["sql"]).strip().removesuffix(";"),

@@ -1,4 +1,4 @@
-"""What else an aiohttp application could keep its sessions in: the peers, as their users write them."""
+"""Alternative session storages for aiohttp applications, written as their users would."""
 
 import json
 import uuid
@@ -11,7 +11,7 @@ from aiohttp import web
 
 
 class NaiveStorage(aiohttp_session.AbstractStorage):
-    """Sessions as aiohttp-session's own ``RedisStorage`` handles them: JSON under a random key, written over."""
+    """Sessions as in aiohttp-session's ``RedisStorage``: JSON under a random key, overwritten by each save."""
 
     async def load_session(self, request: web.Request) -> aiohttp_session.Session:
         key = self.load_cookie(request)
@@ -31,7 +31,7 @@ class NaiveStorage(aiohttp_session.AbstractStorage):
 
     @abstractmethod
     async def get(self, key: str) -> str | None:
-        """The text under *key*."""
+        """Return the text under *key*, or None."""
 
     @abstractmethod
     async def put(self, key: str, text: str) -> None:
@@ -39,7 +39,7 @@ class NaiveStorage(aiohttp_session.AbstractStorage):
 
 
 class PoolStorage(NaiveStorage):
-    """PostgreSQL through asyncpg's pool as it comes."""
+    """PostgreSQL through asyncpg's pool with default settings."""
 
     TABLE = "CREATE TABLE session (key text PRIMARY KEY, data text NOT NULL)"
     GET = "SELECT data FROM session WHERE key = $1"
@@ -58,7 +58,7 @@ class PoolStorage(NaiveStorage):
 
 
 class SharedConnectionStorage(NaiveStorage):
-    """SQLite through one aiosqlite connection for everybody, as most examples do it."""
+    """SQLite through one shared aiosqlite connection, as in most examples."""
 
     TABLE = "CREATE TABLE session (key TEXT PRIMARY KEY, data TEXT NOT NULL)"
     GET = "SELECT data FROM session WHERE key = ?"
@@ -79,7 +79,7 @@ class SharedConnectionStorage(NaiveStorage):
 
 
 async def open_shared_connection(path: str) -> aiosqlite.Connection:
-    """A connection in WAL mode, as durable as bodhi's: the comparison is of designs, not of pragmas."""
+    """Open a connection in WAL mode with bodhi's durability: the comparison is not about pragmas."""
     connection = await aiosqlite.connect(path)
     await connection.execute("PRAGMA journal_mode = WAL")
     await connection.execute("PRAGMA synchronous = FULL")

@@ -1,4 +1,4 @@
-"""Loads through the store, with 1, 16 and 64 of them in flight, beside the least that the same database takes."""
+"""Loads through the store, 1, 16 and 64 in flight, compared with raw queries on the same database."""
 
 import asyncio
 import sqlite3
@@ -9,37 +9,37 @@ from statistics import median
 
 import asyncpg
 
+from bench.environment import Environment, Figures, Unavailable, log_progress, median_ratio
 from bench.session_data import KEY, session_data
 from bench.sql_files import statements_of
 from bench.storages import open_shared_connection
-from bench.environment import Absent, Figures, Surroundings, median_ratio, say
 from bodhi.session import DefaultSessionService
 
 IN_FLIGHT = (1, 16, 64)
 SESSIONS = 2000
 CONNECTIONS = 10  # bodhi's own default
-# What somebody would write by hand for the same question on the same table.
+# A hand-written query for the same result on the same table.
 SQLITE_LOAD = "SELECT data, version, expires_at FROM bodhi_session WHERE digest = ? AND expires_at > ?"
 
 Load = Callable[[str], Awaitable[object]]
 
 
-def measure(surroundings: Surroundings, figures: Figures) -> None:
-    """Fills in the ratios to raw ``fetchrow`` on PostgreSQL and to naive aiosqlite on SQLite."""
-    with surroundings.on_server_core():
+def measure(environment: Environment, figures: Figures) -> None:
+    """Measure the ratios to raw ``fetchrow`` on PostgreSQL and to naive aiosqlite on SQLite."""
+    with environment.on_server_core():
         try:
-            url = surroundings.postgres_database("loads")
-        except Absent as absent:
-            figures.absent.append(f"loads through the store on PostgreSQL: not measured without {absent}")
+            url = environment.postgres_database("loads")
+        except Unavailable as error:
+            figures.skipped.append(f"loads through the store on PostgreSQL: not measured without {error}")
         else:
-            asyncio.run(_measure("postgres", url, surroundings, figures))
-        path = surroundings.sqlite_file("loads")
-        asyncio.run(_measure("sqlite", f"sqlite:{path}", surroundings, figures))
+            asyncio.run(_measure("postgres", url, environment, figures))
+        path = environment.sqlite_file("loads")
+        asyncio.run(_measure("sqlite", f"sqlite:{path}", environment, figures))
 
 
-async def _measure(dialect: str, url: str, surroundings: Surroundings, figures: Figures) -> None:
-    rounds, seconds = (3, 0.4) if surroundings.quick else (7, 1.0)
-    say(f"  loads through the store, {dialect}")
+async def _measure(dialect: str, url: str, environment: Environment, figures: Figures) -> None:
+    rounds, seconds = (3, 0.4) if environment.quick else (7, 1.0)
+    log_progress(f"  loads through the store, {dialect}")
     async with AsyncExitStack() as stack:
         service = await stack.enter_async_context(DefaultSessionService.from_url(url, keys=[KEY]))
         ids = [(await service.create(session_data(number)))[0] for number in range(SESSIONS)]
@@ -54,10 +54,10 @@ async def _measure(dialect: str, url: str, surroundings: Surroundings, figures: 
             for at in IN_FLIGHT:
                 for name, load in candidates.items():
                     rates[name, at].append(await _rate(load, ids, at, seconds))
-    _conclude(dialect, rates, figures)
+    _add_results(dialect, rates, figures)
 
 
-def _conclude(dialect: str, rates: dict[tuple[str, int], list[float]], figures: Figures) -> None:
+def _add_results(dialect: str, rates: dict[tuple[str, int], list[float]], figures: Figures) -> None:
     titles = {
         "reference": "raw prepared fetchrow of the same statement" if dialect == "postgres" else "naive aiosqlite",
         "store": "bodhi's store",
@@ -76,24 +76,24 @@ def _conclude(dialect: str, rates: dict[tuple[str, int], list[float]], figures: 
 
 
 async def _rate(load: Load, ids: Sequence[str], in_flight: int, seconds: float) -> float:
-    """Loads per second with *in_flight* tasks that load one after the other, no two of them the same session."""
+    """Return loads per second of *in_flight* concurrent tasks; each loads other sessions, one at a time."""
     loop = asyncio.get_running_loop()
     started = loop.time()
     end = started + seconds
 
-    async def one(turn: int) -> int:
+    async def load_all(task: int) -> int:
         done = 0
         while loop.time() < end:
-            assert await load(ids[(turn + done * in_flight) % len(ids)]) is not None
+            assert await load(ids[(task + done * in_flight) % len(ids)]) is not None
             done += 1
         return done
 
-    total = sum(await asyncio.gather(*(one(turn) for turn in range(in_flight))))
+    total = sum(await asyncio.gather(*(load_all(task) for task in range(in_flight))))
     return total / (loop.time() - started)
 
 
 def _digest(session_id: str) -> bytes:
-    """What a session is stored under."""
+    """Return the key that the session is stored under."""
     return sha256(session_id.encode()).digest()
 
 

@@ -1,4 +1,4 @@
-"""``GET /bodhi/v1/auth/verify``, as a proxy asks it, beside the same question to logins in Redis."""
+"""``GET /bodhi/v1/auth/verify`` as sent by a proxy, compared with the same check of logins in Redis."""
 
 import random
 from collections import defaultdict
@@ -8,20 +8,20 @@ from pathlib import Path
 from statistics import median
 
 from bench import load
-from bench.http_load import Candidate, Turn
+from bench.environment import Environment, Figures, Unavailable, log_progress, median_ratio
+from bench.http_load import Candidate, Sample
 from bench.process import running, running_module
-from bench.environment import Absent, Figures, Surroundings, median_ratio, say
 
 CONNECTIONS = (4, 32)
 SESSIONS = 500
 REFERENCE = "redis"
 TITLES = {
-    "redis": "RedisStorage, with a login as oauth2-proxy keeps it",
+    "redis": "RedisStorage, with a login as oauth2-proxy stores it",
     "postgres": "bodhi on PostgreSQL",
     "sqlite": "bodhi on SQLite",
 }
-# A browser's, passed on by nginx as the how-to page has it.
-ASKED = {
+# A browser's headers, forwarded by nginx as configured in the how-to guide.
+PROXY_HEADERS = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
     "Accept": "*/*",
     "Accept-Language": "en-GB,en;q=0.5",
@@ -35,38 +35,39 @@ ASKED = {
 }
 
 
-def measure(surroundings: Surroundings, figures: Figures) -> None:
-    """Fills in the ratios to the logins in Redis."""
-    rounds, seconds = (2, 1) if surroundings.quick else (5, 2)
-    turns: dict[tuple[str, int], list[Turn]] = defaultdict(list)
+def measure(environment: Environment, figures: Figures) -> None:
+    """Measure the ratios to the logins in Redis."""
+    rounds, seconds = (2, 1) if environment.quick else (5, 2)
+    samples: dict[tuple[str, int], list[Sample]] = defaultdict(list)
     with ExitStack() as stack:
         candidates = []
         for name, title in TITLES.items():
             try:
-                candidates.append(stack.enter_context(_running(name, surroundings)))
-            except Absent as absent:
-                figures.absent.append(f"verify, {title}: not measured without {absent}")
+                candidates.append(stack.enter_context(_running(name, environment)))
+            except Unavailable as error:
+                figures.skipped.append(f"verify, {title}: not measured without {error}")
         for number in range(-1, rounds):  # the first round fills caches
-            say(f"  verify, round {number + 1} of {rounds}")
+            log_progress(f"  verify, round {number + 1} of {rounds}")
             for connections in CONNECTIONS:
-                for one in random.sample(candidates, len(candidates)):
-                    turn = one.asked(_path(one.name), connections, seconds, always=ASKED)
+                for candidate in random.sample(candidates, len(candidates)):
+                    path = _path(candidate.name)
+                    sample = candidate.run_load(path, connections, seconds, headers=PROXY_HEADERS)
                     if number >= 0:
-                        turns[one.name, connections].append(turn)
-    _conclude(turns, figures)
+                        samples[candidate.name, connections].append(sample)
+    _add_results(samples, figures)
 
 
-def _conclude(turns: dict[tuple[str, int], list[Turn]], figures: Figures) -> None:
+def _add_results(samples: dict[tuple[str, int], list[Sample]], figures: Figures) -> None:
     table: list[dict[str, object]] = []
     for name, title in TITLES.items():
         row: dict[str, object] = {"sessions": title}
         for connections in CONNECTIONS:
-            if done := turns.get((name, connections)):
-                row[f"verify/s at {connections}"] = round(median(_rates(done)))
-                row[f"CPU µs at {connections}"] = round(median(turn.cpu_us for turn in done))
-                row[f"p99 ms at {connections}"] = round(median(turn.answered.p99_ms for turn in done), 2)
-                if reference := turns.get((REFERENCE, connections)):
-                    ratio = median_ratio(_rates(done), _rates(reference))
+            if measured := samples.get((name, connections)):
+                row[f"verify/s at {connections}"] = round(median(_rates(measured)))
+                row[f"CPU µs at {connections}"] = round(median(sample.cpu_us for sample in measured))
+                row[f"p99 ms at {connections}"] = round(median(sample.result.p99_ms for sample in measured), 2)
+                if reference := samples.get((REFERENCE, connections)):
+                    ratio = median_ratio(_rates(measured), _rates(reference))
                     row[f"x Redis at {connections}"] = round(ratio, 2)
                     figures.values[f"verify {name} {connections}"] = ratio
         if len(row) > 1:
@@ -74,8 +75,8 @@ def _conclude(turns: dict[tuple[str, int], list[Turn]], figures: Figures) -> Non
     figures.tables["Verify"] = table
 
 
-def _rates(turns: Sequence[Turn]) -> list[float]:
-    return [turn.answered.requests / turn.answered.seconds for turn in turns]
+def _rates(samples: Sequence[Sample]) -> list[float]:
+    return [sample.result.requests / sample.result.seconds for sample in samples]
 
 
 def _path(name: str) -> str:
@@ -83,18 +84,18 @@ def _path(name: str) -> str:
 
 
 @contextmanager
-def _running(name: str, surroundings: Surroundings) -> Iterator[Candidate]:
-    folder: Path = surroundings.folder / f"verify_{name}"
+def _running(name: str, environment: Environment) -> Iterator[Candidate]:
+    folder: Path = environment.folder / f"verify_{name}"
     folder.mkdir()
     headers = folder / "session.headers"
     if name == REFERENCE:
-        if surroundings.redis_url is None:
-            raise Absent("Redis")
-        with running("verifier", surroundings.redis_url, surroundings.server_core) as process:
+        if environment.redis_url is None:
+            raise Unavailable("Redis")
+        with running("verifier", environment.redis_url, environment.server_core) as process:
             headers.write_text("".join(f"{line}\n" for line in load.seed(process.port, SESSIONS)))
             yield Candidate(name, process, headers)
         return
-    url = ["--url", surroundings.postgres_database("verify")] if name == "postgres" else []
-    command = ["bench.whole_application", str(folder), *url, "--behind-proxy", "--core", str(surroundings.server_core)]
+    url = ["--url", environment.postgres_database("verify")] if name == "postgres" else []
+    command = ["bench.whole_application", str(folder), *url, "--behind-proxy", "--core", str(environment.server_core)]
     with running_module(*command) as process:
         yield Candidate(name, process, headers)

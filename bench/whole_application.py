@@ -1,7 +1,8 @@
-"""The server process of the whole application, with a few handlers more, behind a gate and before none.
+"""The server process of the whole application, with additional handlers, with and without a gate.
 
-Run as ``python -m bench.whole_application FOLDER [--url URL] [--behind-proxy] [--core N]``: it writes the headers of
-seeded logins and API tokens into the folder, prints its port when it answers, and ends with its standard input.
+Run as ``python -m bench.whole_application FOLDER [--url URL] [--behind-proxy] [--core N]``. It writes the headers of
+seeded logins and API tokens into the folder, prints its port when it is ready, and exits when its standard input
+closes.
 """
 
 import argparse
@@ -32,20 +33,20 @@ CALLERS = 500
 
 
 async def with_session(request: web.Request) -> web.Response:
-    """What a page does that greets its visitor."""
+    """Read the session, as a page that greets the user does."""
     session = await get_session(request)
     return web.Response(text=session[USER_ID])
 
 
 async def with_change(request: web.Request) -> web.Response:
-    """What a page does that notes something of its visitor."""
+    """Change the session."""
     session = await get_session(request)
     session["visits"] = session.get("visits", 0) + 1
     return web.Response(text=session[USER_ID])
 
 
 async def without_session(_: web.Request) -> web.Response:
-    """What a program is answered."""
+    """Answer without a session, as to API clients."""
     return web.Response(text="user")
 
 
@@ -59,24 +60,24 @@ OPERATIONS = (
 
 
 async def seed(app: web.Application, folder: Path, *, callers: int = CALLERS) -> None:
-    """Logins and API tokens of so many *callers*; their headers go into *folder*."""
-    # The same database that the API tokens are in.
-    people = Profiles(app[INSTANCES]._database)
+    """Create logins and API tokens of *callers* users; write their headers into *folder*."""
+    # The database of the API tokens.
+    profiles = Profiles(app[INSTANCES]._database)
     cookies, tokens = [], []
     for number in range(callers):
         user_id = f"user-{number:06}"
         session_id, _ = await app[SESSIONS].create(login_of(user_id))
         cookies.append(f"Cookie: {app[SESSIONS].cookie.full_name}={session_id}")
-        await people.note(user_id, user_id, Role.POWER_USER)
+        await profiles.note(user_id, user_id, Role.POWER_USER)
         owner = SessionUser(user_id, user_id, Role.POWER_USER, access_token(user_id))
-        made = await app[API_TOKENS].create(owner, scope=TokenScope.USER)
-        tokens.append(f"Authorization: Bearer {made.token}")
+        created = await app[API_TOKENS].create(owner, scope=TokenScope.USER)
+        tokens.append(f"Authorization: Bearer {created.token}")
     (folder / "session.headers").write_text("".join(f"{line}\n" for line in cookies))
     (folder / "token.headers").write_text("".join(f"{line}\n" for line in tokens))
 
 
-def created(folder: Path, url: str | None, *, behind_proxy: bool) -> web.Application:
-    """The application, on the database that *url* names, else on SQLite in *folder*."""
+def create_application(folder: Path, url: str | None, *, behind_proxy: bool) -> web.Application:
+    """Return the application on the database of *url*, by default on SQLite in *folder*."""
     environ = {
         "BODHI_HOME": str(folder),
         "BODHI_AUTH_ISSUER": "http://127.0.0.1:9/realms/nobody",
@@ -94,13 +95,13 @@ async def serve(folder: Path, url: str | None, *, behind_proxy: bool) -> None:
     """Serve until standard input ends."""
     ended = asyncio.Event()
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ended.set)
-    app = created(folder, url, behind_proxy=behind_proxy)
+    app = create_application(folder, url, behind_proxy=behind_proxy)
     runner = Runner(app, grace_seconds=1)
     await runner.setup()
     try:
         await seed(app, folder)
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        gc.freeze()  # as the server does
+        gc.freeze()  # as in production
         print(runner.addresses[0][1], flush=True)
         await ended.wait()
     finally:
@@ -112,7 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--url")
-    parser.add_argument("--behind-proxy", action="store_true", help="believe proxies on this machine")
+    parser.add_argument("--behind-proxy", action="store_true", help="trust proxies on this machine")
     parser.add_argument("--core", type=int)
     options = parser.parse_args()
     if options.core is not None and hasattr(os, "sched_setaffinity"):

@@ -21,4 +21,4 @@ def test_counts_are_those_between_each_start_and_its_stop(callgrind, tmp_path):
         (tmp_path / f"counts.{number}").write_text(text)
     (tmp_path / "counts").write_text("desc: Trigger: Program termination\ntotals: 9999\n")
 
-    assert [200, 400, 600, 800, 1000, 1200] == callgrind.counted(tmp_path)
+    assert [200, 400, 600, 800, 1000, 1200] == callgrind.read_counts(tmp_path)
