@@ -81,8 +81,8 @@ async def test_an_outage_does_not_stop_following(application, caplog):
         async with SettingsOverrides(Flaky(), apply=applied, every_seconds=0.01):
             await applied.next()
 
-    assert ["could not be read", "could not be applied"] == [
-        record.message.removeprefix("changed settings ").partition(",")[0] for record in caplog.records
+    assert ["unreadable", "not applied"] == [
+        record.message.removeprefix("settings overrides ").partition(",")[0] for record in caplog.records
     ]
 
 
