@@ -1,8 +1,6 @@
 """Activity of all nodes in the last day, by minute: the data of the administrator's plots."""
 
-import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -97,13 +95,11 @@ class ActivityRecorder:
             await self._activity.add(increase)
         self._written = totals
 
-    async def run(self) -> None:
-        """Write once a minute until cancelled; errors are logged."""
-        # A random offset spreads the writes of a cluster over the minute.
-        await asyncio.sleep(random.uniform(0, 60))  # noqa: S311 - no secret
-        while True:
-            await self._step()
-            await asyncio.sleep(60)
+    async def record(self) -> None:
+        """Write, and sample the live sessions: one process of the cluster does that, each minute."""
+        await self.write()
+        if await self._activity.sample_live_sessions(self._count_live):
+            await self._activity.sweep()
 
     async def close(self) -> None:
         """Write the remaining activity, if the database is available."""
@@ -111,16 +107,6 @@ class ActivityRecorder:
             await self.write()
         except BodhiError as error:
             log.warning("activity of the last minute lost: %s", error.__cause__ or error)
-
-    async def _step(self) -> None:
-        try:
-            await self.write()
-            if await self._activity.sample_live_sessions(self._count_live):  # one process of the cluster, each minute
-                await self._activity.sweep()
-        except BodhiError as error:
-            log.warning("activity write failed, retrying in a minute: %s", error.__cause__ or error)
-        except Exception:
-            log.exception("activity write failed, retrying in a minute")
 
 
 def _minute(milliseconds: int) -> datetime:

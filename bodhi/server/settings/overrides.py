@@ -1,16 +1,12 @@
 """Settings overrides: stored in the database, applied in every process."""
 
 import asyncio
-import logging
 import random
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Self
 
+from bodhi.background import repeated
 from bodhi.database import Database
-from bodhi.errors import BodhiError
-
-log = logging.getLogger(__name__)
 
 
 class SettingsOverrides:
@@ -30,22 +26,23 @@ class SettingsOverrides:
     ) -> None:
         self._database = database
         self._apply = apply
-        self._every_seconds = every_seconds
         self._clock = clock
         # Serializes reading and applying, so that an older read is never applied last.
         self._turn = asyncio.Lock()
-        self._following: asyncio.Task[None] | None = None
+        # Random jitter, so that the processes of a cluster do not query at the same time.
+        self._following = repeated(
+            self.refresh,
+            lambda: every_seconds * random.uniform(0.5, 1.5),  # noqa: S311 - no secret
+            "reading settings overrides",
+        )
 
     async def __aenter__(self) -> Self:
         await self.refresh()
-        self._following = asyncio.create_task(self._follow())
+        await self._following.__aenter__()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        if self._following is not None:
-            self._following.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._following
+    async def __aexit__(self, *error: object) -> None:
+        await self._following.__aexit__(None, None, None)
 
     async def put(self, key: str, value: str, kind: str) -> None:
         """Store an override; *kind* is the name of the setting's type."""
@@ -62,14 +59,3 @@ class SettingsOverrides:
         async with self._turn:
             rows = await self._database.many("list_settings")
             self._apply({row["key"]: row["value"] for row in rows})
-
-    async def _follow(self) -> None:
-        while True:
-            # Random jitter, so that the processes of a cluster do not query at the same time.
-            await asyncio.sleep(self._every_seconds * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
-            try:
-                await self.refresh()
-            except BodhiError as error:
-                log.warning("settings overrides unreadable, retrying: %s", error.__cause__ or error)
-            except Exception:
-                log.exception("settings overrides not applied, retrying")
