@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -13,7 +14,6 @@ from bodhi.database import Database, Schema
 from bodhi.keyring import Keyring
 from bodhi.oidc.client import IdentityProvider
 from bodhi.oidc.errors import ProviderLacks
-from bodhi.oidc.responses import ClientCredentials, Tokens
 from bodhi.server.access.directory import DIRECTORY, Directory
 from bodhi.server.access.ending import OnRemoval
 from bodhi.server.access.instance import INSTANCES, Instance, InstanceService, Status
@@ -96,18 +96,6 @@ class HttpClient:
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as self._session:
             yield
         self._session = None
-
-
-@dataclass(frozen=True)
-class _LongRefreshGrant:
-    """The provider's refresh grant, with a longer timeout than calls on behalf of a waiting request."""
-
-    provider: IdentityProvider
-    limit_seconds: float
-
-    async def refresh(self, client: ClientCredentials, refresh_token: str) -> Tokens:
-        """Return the new tokens, or raise :exc:`ProviderError`."""
-        return await self.provider.refresh(client, refresh_token, limit_seconds=self.limit_seconds)
 
 
 def create_services(settings: Settings) -> Services:
@@ -219,7 +207,7 @@ def _refresher(settings: Settings, provider: IdentityProvider, notes: RoleNotes)
     # shorter than the grant would allow a second, concurrent grant.
     lease_seconds = 3 * settings.auth_timeout_seconds + 5
     return Refresher(
-        _LongRefreshGrant(provider, lease_seconds - SECONDS_TO_STORE),
+        partial(provider.refresh, limit_seconds=lease_seconds - SECONDS_TO_STORE),
         lease_seconds=lease_seconds,
         wait_seconds=settings.auth_timeout_seconds,
         notes=notes,

@@ -4,12 +4,11 @@ Source: RFC 8693; RFC 9700, section 2.3 (an exchanged token must not grant more 
 """
 
 import logging
-from collections.abc import Collection, Iterable
-from typing import Protocol
+from collections.abc import Iterable
 
 from bodhi.oidc.claims import Claims
+from bodhi.oidc.client import IdentityProvider
 from bodhi.oidc.errors import ProviderError, ProviderRefused, TokenError
-from bodhi.oidc.responses import ClientCredentials
 from bodhi.server.access.errors import AccessRequestIdMismatch, ApiError, InvalidToken, ProviderUnavailable
 from bodhi.server.access.instance import Instance
 from bodhi.server.access.scopes import UserScope, highest_user_scope
@@ -22,25 +21,8 @@ LOGIN_SCOPES = ("openid", "email", "profile", "roles")
 log = logging.getLogger(__name__)
 
 
-class ExchangingProvider(Protocol):
-    """The identity provider calls that token exchange needs."""
-
-    @property
-    def issuer(self) -> str:
-        """The issuer of its tokens."""
-
-    async def verify_access_token(self, token: str, *, required: Collection[str] = ...) -> Claims:
-        """Return the claims of a valid token signed by the provider; raise :exc:`ApiError` for any other.
-
-        The *required* claims must be present, in addition to subject and expiry.
-        """
-
-    async def exchange(self, client: ClientCredentials, subject_token: str, *, scope: str) -> str:
-        """Exchange *subject_token* for an access token issued to *client*."""
-
-
 async def exchanged_token(
-    provider: ExchangingProvider, instance: Instance, token: str, presented: Claims
+    provider: IdentityProvider, instance: Instance, token: str, presented: Claims
 ) -> tuple[str, Claims]:
     """Exchange *token*, which has the claims *presented*; return the new access token and its claims.
 

@@ -8,6 +8,7 @@ import logging
 from dataclasses import replace
 
 from bodhi.oidc.claims import Claims
+from bodhi.oidc.client import IdentityProvider
 from bodhi.oidc.errors import ProviderError
 from bodhi.server.access.errors import (
     AccessNotApproved,
@@ -29,7 +30,6 @@ from bodhi.server.access.token_errors import token_errors
 from bodhi.server.access.ttl_cache import TtlCache
 from bodhi.server.apps.exchange import (
     ACCESS_REQUEST_SCOPES,
-    ExchangingProvider,
     check_exchanged,
     exchanged_token,
     user_scope_of,
@@ -49,7 +49,7 @@ class ExternalApps:
 
     def __init__(
         self,
-        provider: ExchangingProvider,
+        provider: IdentityProvider,
         *,
         instances: InstanceService,
         app_access_requests: AppAccessRequests,

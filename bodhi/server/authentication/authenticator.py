@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any
 
 from aiohttp import hdrs, web
 
@@ -35,22 +35,6 @@ from bodhi.session import REQUEST_SESSION, SESSIONS, OpenSession, Session, Sessi
 MOST_READ = 4096  # logins, each with an access token of a kilobyte or two
 
 log = logging.getLogger(__name__)
-
-
-class AnyAuthenticator(Protocol):
-    """What guards ask."""
-
-    async def strict(self, request: web.Request) -> AuthContext:
-        """Who makes *request*; a :exc:`ApiError` where nobody is known."""
-
-    async def optional(self, request: web.Request, *, sees_session: bool | None = None) -> AuthContext:
-        """Who makes *request*, or nobody; bad credentials are no error.
-
-        *sees_session* is for who knows better than the request's own headers whether it may have a session.
-        """
-
-
-AUTHENTICATOR: "web.AppKey[AnyAuthenticator]" = web.AppKey("AUTHENTICATOR", object)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +89,10 @@ class Authenticator:
         return login.user
 
     async def optional(self, request: web.Request, *, sees_session: bool | None = None) -> AuthContext:
-        """Who makes *request*, or nobody: bad credentials are no error, and an outage of the provider ends nothing."""
+        """Who makes *request*, or nobody: bad credentials are no error, and an outage of the provider ends nothing.
+
+        *sees_session* is for who knows better than the request's own headers whether it may have a session.
+        """
         try:
             instance = await self._instances.current()
             if instance is None:
@@ -205,3 +192,6 @@ class Authenticator:
 
 def _row_of(record: SessionRecord) -> tuple[object, ...]:
     return sha256(record.data).digest(), record.user_id, record.created_at, record.ends_at
+
+
+AUTHENTICATOR = web.AppKey("AUTHENTICATOR", Authenticator)

@@ -15,7 +15,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -64,14 +64,10 @@ _ABOUT_THE_CLIENT = frozenset({"invalid_client", "unauthorized_client"})
 
 Answer = TypeVar("Answer")
 
+# Gives the client's new tokens for an old refresh token; raises ProviderError.
+RefreshGrant = Callable[[ClientCredentials, str], Awaitable[Tokens]]
+
 log = logging.getLogger(__name__)
-
-
-class RefreshGrant(Protocol):
-    """Who gives new tokens for old ones."""
-
-    async def refresh(self, client: ClientCredentials, refresh_token: str) -> Tokens:
-        """The new tokens; raises :exc:`~bodhi.oidc.errors.ProviderError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +83,7 @@ class Refresher:
 
     def __init__(
         self,
-        provider: RefreshGrant,
+        grant: RefreshGrant,
         *,
         lease_seconds: float = 30.0,
         wait_seconds: float = 10.0,
@@ -101,7 +97,7 @@ class Refresher:
         *notes* is told the data of each session that was refreshed; *name_of* gives the name of a session
         for the log, by its key.
         """
-        self._provider = provider
+        self._grant = grant
         self._lease_ms = round(lease_seconds * 1000)
         self._wait_seconds = wait_seconds
         self._clock = clock
@@ -254,7 +250,7 @@ class Refresher:
         self.grants += 1
         has_answered = True
         try:
-            return await self._provider.refresh(instance.credentials, refresh_token)
+            return await self._grant(instance.credentials, refresh_token)
         except ProviderTimedOut:
             has_answered = False
             raise

@@ -4,14 +4,13 @@ import hmac
 import ipaddress
 import re
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import msgspec
 from aiohttp import web
 
-from bodhi.oidc.responses import RegisteredClient
+from bodhi.oidc.client import IdentityProvider
 from bodhi.server.access.errors import (
     AlreadySetUp,
     DatabaseUnavailable,
@@ -37,13 +36,6 @@ _HOST_NAME = re.compile(r"[a-z0-9.-]{1,253}")
 _PROBE_ADDRESS = ("192.0.2.1", 9)  # reserved: connecting selects our outgoing address. Source: RFC 5737
 
 
-class ClientRegistrar(Protocol):
-    """Registers clients at the identity provider."""
-
-    async def register_client(self, *, name: str, description: str, redirect_uris: Sequence[str]) -> RegisteredClient:
-        """Register a client and return its credentials."""
-
-
 def own_address() -> str | None:
     """Return this machine's address in its network, or None. Sends no packet."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -60,7 +52,7 @@ class SetupService:
     """The dependencies of the setup; *provider* is None if none is configured."""
 
     instances: InstanceService
-    provider: ClientRegistrar | None
+    provider: IdentityProvider | None
     secret: str | None = field(default=None, repr=False)
     own_address: Callable[[], str | None] = own_address
 

@@ -10,8 +10,7 @@ from bodhi.server.access.instance import Instance, Status
 from bodhi.server.access.principal import ApiToken, ExternalApp
 from bodhi.server.access.scopes import TokenScope, UserScope
 from bodhi.server.apps.api import OPERATIONS
-from bodhi.server.apps.entity_gate import ids_in
-from bodhi.server.apps.entity_gate_http import only_approved
+from bodhi.server.apps.entity_gate import ids_in, only_approved
 from bodhi.server.apps.service import APP_ACCESS_REQUESTS, DRAFT_MS, AppAccessRequests
 from bodhi.server.http.input import parameter_of
 from bodhi.server.http.operations import Operation

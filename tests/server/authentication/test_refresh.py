@@ -81,7 +81,7 @@ class Provider:
 
 def refresher(provider, **options):
     """One process's."""
-    return Refresher(provider, clock=lambda: NOW, **options)
+    return Refresher(provider.refresh, clock=lambda: NOW, **options)
 
 
 async def test_many_requests_cause_one_grant():
