@@ -8,8 +8,11 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from urllib.parse import unquote, unquote_plus, urlencode
+
+from bodhi.postgres_parameters import read_parameters
 
 SOMEBODY = "user name or password"
 _HOST = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+(?:%25[^\[\]\s]+)?\]|[^\[\]:@\s]*)(?::(?P<port>[0-9]{1,5}))?")
@@ -30,6 +33,8 @@ class PostgresUrl:
     password: str | None
     database: str | None
     parameters: Mapping[str, str]  # all others: TLS, the driver's own, and settings of the server
+    connect_seconds: float = inf  # for one host, within the limit of the database
+    is_balanced: bool = False  # hosts are asked in random order
 
     def arguments(self, host: Host) -> dict[str, object]:
         """Return the arguments of ``asyncpg.connect`` for one of *hosts*.
@@ -52,7 +57,7 @@ def find_unusable_file(parameters: Mapping[str, str]) -> str | None:
     for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl"):
         path = parameters.get(name) or os.environ.get(f"PG{name.upper()}")
         try:
-            if path and "-----BEGIN" not in Path(path).read_text("latin-1"):
+            if path and path != "system" and "-----BEGIN" not in Path(path).read_text("latin-1"):
                 return f"{name} {path}: not a PEM file"
         except OSError as error:
             return f"{name} {path}: {error.strerror}"
@@ -89,7 +94,7 @@ def read_postgres_url(url: str) -> PostgresUrl:
     for part, text in (("user name", user), ("password", password)):
         if "[" in text or "]" in text:
             raise _unencoded("[]", part)
-    parameters = _parameters(query)
+    parameters = read_parameters(_parameters(query))
     # As for libpq, what stands before the parameters goes before them.
     names = {name: parameters.pop(name, None) for name in ("user", "password", "dbname", "database")}
     return PostgresUrl(
@@ -97,6 +102,8 @@ def read_postgres_url(url: str) -> PostgresUrl:
         user=_decoded(user, "user name") or names["user"],
         password=_decoded(password, "password") or names["password"],
         database=_decoded(path[1:], "database name") if path else names["dbname"] or names["database"],
+        connect_seconds=_connect_seconds(parameters.pop("connect_timeout", "0")),
+        is_balanced=_is_balanced(parameters.pop("load_balance_hosts", "disable")),
         parameters=parameters,
     )
 
@@ -128,6 +135,18 @@ def _parameters(query: str) -> dict[str, str]:
         if value:
             parameters[_decoded(name, "parameter", plus=True)] = _decoded(value, "parameter", plus=True)
     return parameters
+
+
+def _connect_seconds(text: str) -> float:
+    if not re.fullmatch("-?[0-9]{1,9}", text):
+        raise ValueError("has a connect_timeout that is no whole number of seconds")
+    return int(text) if int(text) > 0 else inf
+
+
+def _is_balanced(text: str) -> bool:
+    if text not in ("disable", "random"):
+        raise ValueError("has a load_balance_hosts that is neither disable nor random")
+    return text == "random"
 
 
 def _hosts(authority: str, host: str | None, port: str | None) -> tuple[Host, ...]:

@@ -12,8 +12,9 @@ from bodhi.sqlite_urls import SQLITE_FORMS, check_sqlite_url, names_somebody
 MASK = "***"
 # Parameters whose values are not masked; any other may be a password under a misspelt name.
 _SHOWN = re.compile(
-    "application_name|connect_timeout|database|dbname|host|options|port|search_path|service"
-    "|sslcert|sslmode|sslnegotiation|sslrootcert|target_session_attrs"
+    "application_name|channel_binding|connect_timeout|database|dbname|gssencmode|host|keepalives(_[a-z]+)?"
+    "|load_balance_hosts|options|port|search_path|service|sslcert|sslmode|sslnegotiation|sslrootcert"
+    "|target_session_attrs"
 )
 # Nothing that could be credentials, a query or a fragment, whatever else is wrong with it.
 _WITHOUT_PASSWORD = re.compile("(?:[A-Za-z][A-Za-z0-9+.-]*://)?[^@?#:]*(?::[0-9]{1,5})?(?:/[^@?#:]*)?")

@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import asyncpg
 
+from bodhi.database.postgres_tls import system_context
 from bodhi.postgres_urls import Host, PostgresUrl, may_hold_password
 from bodhi.urls import MASK
 
@@ -45,10 +47,10 @@ class HostsInTurn:
         """
         logging.getLogger("asyncio").addFilter(_abandoned_connection_filter)
         self._url = url
-        self._hosts = list(url.hosts)
+        self._hosts = random.sample(url.hosts, len(url.hosts)) if url.is_balanced else list(url.hosts)
         self._on_failover = on_failover
         self._sets_isolation = sets_isolation
-        self._share_seconds = limit_seconds / (len(self._hosts) + 1.5)
+        self._share_seconds = min(limit_seconds / (len(self._hosts) + 1.5), url.connect_seconds)
 
     async def __call__(self, *_: object, **options: Any) -> Any:
         """Return a connection; raises the error of the last host."""
@@ -76,7 +78,7 @@ class HostsInTurn:
         return type(error)(text.replace(user, MASK))
 
     async def _connect(self, host: Host, options: Mapping[str, Any]) -> Any:
-        arguments = {**options, **self._url.arguments(host)}
+        arguments = {**options, **self._url.arguments(host), "ssl": system_context(self._url.parameters)}
         if self._sets_isolation:
             settings = {**(options.get("server_settings") or {}), ISOLATION: "read committed"}
             try:
