@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from bodhi import logs
-from bodhi.cli.command_line import BY, CommandLine
-from bodhi.cli.confirmation import confirm, yes_option
+from bodhi.cli.command_line import BY, CommandLine, confirm, yes_option
 from bodhi.cli.db import is_absent_file
 from bodhi.cli.output import Progress, json_line, json_time, plain, print_json_line, print_table, time_of
 from bodhi.cli.sessions_move import copy, import_

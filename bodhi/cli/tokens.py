@@ -7,8 +7,7 @@ import click
 
 from bodhi import logs
 from bodhi.cli.application import in_application
-from bodhi.cli.command_line import BY, CommandLine
-from bodhi.cli.confirmation import confirm, yes_option
+from bodhi.cli.command_line import BY, CommandLine, confirm, yes_option
 from bodhi.cli.output import json_time, plain, print_json_line, print_table, time_of
 
 if TYPE_CHECKING:

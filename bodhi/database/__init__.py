@@ -2,7 +2,6 @@
 
 from bodhi import options
 from bodhi.database.batching import Batcher
-from bodhi.database.counters import DatabaseCounters
 from bodhi.database.errors import (
     CannotOpen,
     Conflict,
@@ -11,7 +10,7 @@ from bodhi.database.errors import (
     SchemaOutdated,
     SchemaTooNew,
 )
-from bodhi.database.protocol import Database, Executor, Row
+from bodhi.database.protocol import Database, DatabaseCounters, Executor, Row
 from bodhi.database.schema import Schema, SchemaStatus
 from bodhi.errors import ConfigurationError
 from bodhi.sqlite_urls import sqlite_path

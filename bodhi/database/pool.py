@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Generic, TypeVar
 
-from bodhi.database.counters import DatabaseCounters
+from bodhi.database.protocol import DatabaseCounters
 
 Resource = TypeVar("Resource")
 

@@ -16,7 +16,6 @@ from typing import Any, Self
 
 import asyncpg
 
-from bodhi.database.counters import DatabaseCounters
 from bodhi.database.errors import CannotOpen, DatabaseError
 from bodhi.database.executor import DatabaseExecutor, StatementExecutor
 from bodhi.database.limits import TimeLimit, Wait
@@ -32,7 +31,7 @@ from bodhi.database.postgres_errors import (
     translate,
 )
 from bodhi.database.postgres_hosts import HostsInTurn
-from bodhi.database.protocol import Executor
+from bodhi.database.protocol import DatabaseCounters, Executor
 from bodhi.database.statements import Statement, load_statements
 from bodhi.database.turns import Turns
 from bodhi.postgres_urls import find_unusable_file, read_postgres_url

@@ -11,7 +11,9 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 from joserfc.jws import CompactSignature, JWSRegistry
 
-from bodhi.oidc.algorithms import ASYMMETRIC
+# RFC 7518, 8037 and 9864. No symmetric algorithm: an attacker could use the public key as the HMAC secret.
+ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
+
 
 PublicKey = RSAKey | ECKey | OKPKey
 

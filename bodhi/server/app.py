@@ -18,12 +18,12 @@ from bodhi.server.databases import (
     session_service,
 )
 from bodhi.server.http import error_pages, headers, instrumentation, lifecycle, openapi_route, static_files
-from bodhi.server.http.access_log import LOGGER, AccessLog
 from bodhi.server.http.canonical import canonical_filter
 from bodhi.server.http.cross_site import cross_site_filter
 from bodhi.server.http.errors import OUTAGES, error_middleware
 from bodhi.server.http.forwarded import client_of, forwarded_filter
 from bodhi.server.http.hosts import PUBLIC_URL, host_filter
+from bodhi.server.http.instrumentation import LOGGER, AccessLog
 from bodhi.server.http.openapi_route import DESCRIPTION, Description
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.public_url import PublicUrl

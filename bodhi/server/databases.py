@@ -1,5 +1,6 @@
 """Create the session service and the databases from the settings."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -7,7 +8,11 @@ from typing import Any
 from bodhi.database import Database, open_database
 from bodhi.errors import BodhiError, ConfigurationError
 from bodhi.session import CookiePolicy, DefaultSessionService, SessionUnavailable
-from bodhi.settings import BODHI_DATABASE_URL, BODHI_SESSION_DB_URL, Settings
+from bodhi.settings import BODHI_DATABASE_URL, BODHI_ENCRYPTION_KEY, BODHI_SESSION_DB_URL, Settings
+
+SAMPLE = 20  # sessions; digests are random, so the first ones are a random sample
+
+log = logging.getLogger(__name__)
 
 
 def session_service(settings: Settings, **options: Any) -> DefaultSessionService:
@@ -78,3 +83,23 @@ def _database_options(settings: Settings) -> dict[str, Any]:
         "readers": settings.sqlite_readers,
         "synchronous": settings.sqlite_synchronous,
     }
+
+
+async def warn_of_lost_keys(service: DefaultSessionService, settings: Settings) -> None:
+    """Log a warning if there are sessions but none of the sampled ones decrypts with the configured keys."""
+    try:
+        counts = await service.sample_keys(SAMPLE)
+    except BodhiError as error:
+        # Not a reason to refuse the start: requests report the database error themselves.
+        cause = error.__cause__ if isinstance(error, SessionUnavailable) and error.__cause__ else error
+        log.warning("whether the keys open the stored sessions could not be looked at: %s", cause)
+        return
+    if counts["unknown"] and not counts["newest"] + counts["older_format"] + counts["older"]:
+        log.warning(
+            "NO STORED SESSION OPENS: all %d that were looked at are encrypted with a key that is not in %s (%s), and"
+            " whose they are is logged out; unless that key was dropped on purpose, put it back, behind the first one"
+            " if that is to stay, and start again (docs/how-to/rotate-keys.md, a key was dropped too early)",
+            counts["unknown"],
+            BODHI_ENCRYPTION_KEY,
+            settings.sources.get(BODHI_ENCRYPTION_KEY, "default"),
+        )

@@ -33,12 +33,12 @@ from bodhi.server.databases import (
     application_database_faults,
     session_database_faults,
     session_service,
+    warn_of_lost_keys,
 )
 from bodhi.server.http.errors import REFUSALS
 from bodhi.server.http.lifecycle import SHUTDOWN
 from bodhi.server.http.navigation import NAVIGATION, Navigation
 from bodhi.server.http.sections import Section
-from bodhi.server.lost_keys import warn_of_lost_keys
 from bodhi.session import DefaultSessionService, SqlSessionStore, handle_of
 from bodhi.settings import Settings
 

@@ -59,7 +59,7 @@ async def test_a_lost_key_file_is_a_warning(log_of, key_file, database_url):
     key_file.unlink()
     lost = log_of()
     [line] = [line for line in lost.splitlines() if LOST in line]
-    assert " WARNING bodhi.server.lost_keys " in line
+    assert " WARNING bodhi.server.databases " in line
     assert f"BODHI_ENCRYPTION_KEY (key file {key_file})" in line
     assert "put it back" in line
     assert f"key file created: {key_file}" in lost
@@ -86,7 +86,7 @@ async def test_sessions_that_cannot_be_looked_at_keep_no_server_from_starting(lo
 
     log = log_of(BODHI_ENCRYPTION_KEY="k" * 32)
 
-    [line] = [line for line in log.splitlines() if "bodhi.server.lost_keys" in line]
+    [line] = [line for line in log.splitlines() if "bodhi.server.databases" in line]
     assert " WARNING " in line
     assert "could not be looked at: " in line
     assert "version" in line

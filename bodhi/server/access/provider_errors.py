@@ -1,11 +1,18 @@
-"""Map provider failures to API errors."""
+"""Map errors of the provider and of its access tokens to API errors."""
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bodhi.oidc.errors import ProviderLacks, ProviderRefused, ProviderUnavailable
-from bodhi.server.access.errors import ApiError, ProviderCallNotSupported
+from bodhi.oidc.errors import (
+    ExpiredToken,
+    MalformedToken,
+    ProviderLacks,
+    ProviderRefused,
+    ProviderUnavailable,
+    UntrustedToken,
+)
+from bodhi.server.access.errors import ApiError, InvalidSignature, InvalidToken, ProviderCallNotSupported, TokenExpired
 from bodhi.server.access.errors import ProviderUnavailable as ProviderUnavailableError
 
 log = logging.getLogger(__name__)
@@ -24,3 +31,16 @@ def provider_errors(refused: type[ApiError]) -> Iterator[None]:
     except ProviderRefused as error:
         log.warning("%s: %s", refused.code, error)
         raise refused from error
+
+
+@contextmanager
+def token_errors() -> Iterator[None]:
+    """Raise the API error of an access token that cannot be accepted."""
+    try:
+        yield
+    except MalformedToken as error:
+        raise InvalidToken from error
+    except UntrustedToken as error:
+        raise InvalidSignature from error
+    except ExpiredToken as error:
+        raise TokenExpired from error

@@ -25,8 +25,8 @@ from bodhi.server.access.errors import (
 from bodhi.server.access.instance import InstanceService
 from bodhi.server.access.principal import ExternalApp
 from bodhi.server.access.profiles import Profiles
+from bodhi.server.access.provider_errors import token_errors
 from bodhi.server.access.scopes import UserScope
-from bodhi.server.access.token_errors import token_errors
 from bodhi.server.access.ttl_cache import TtlCache
 from bodhi.server.apps.exchange import (
     ACCESS_REQUEST_SCOPES,

@@ -11,15 +11,15 @@ from bodhi.server.access.gate import USER_OR_RECENT_MANAGER
 from bodhi.server.apps.records import AppAccessRequest
 from bodhi.server.apps.service import APP_ACCESS_REQUESTS
 from bodhi.server.http.context import session_user_of
-from bodhi.server.http.forms import see_other
+from bodhi.server.http.cross_site import same_site_bounce_target
 from bodhi.server.http.headers import KEEPS_OPENER
 from bodhi.server.http.input import parameter_of, query_of
 from bodhi.server.http.operations import OPTIONAL, Operation
-from bodhi.server.http.origins import host_of, origin_of
 from bodhi.server.http.paths import REVIEW_PATH
+from bodhi.server.http.public_url import host_of, origin_of
 from bodhi.server.http.rendering import current_user, page
+from bodhi.server.http.responses import see_other
 from bodhi.server.http.resume_after_login import redirect_to_login
-from bodhi.server.http.same_site_bounce import same_site_bounce_target
 
 PATH = "/ui/apps/access-requests"
 OUTCOMES = {

@@ -14,8 +14,8 @@ import msgspec
 
 from bodhi.oidc.claims import Claims, identifier, seconds
 from bodhi.oidc.responses import IdToken, Tokens
+from bodhi.server.access.provider_errors import token_errors
 from bodhi.server.access.recent_login import LEEWAY_SECONDS
-from bodhi.server.access.token_errors import token_errors
 
 USER_ID, ACCESS_TOKEN, REFRESH_TOKEN, ID_TOKEN = "user_id", "access_token", "refresh_token", "id_token"
 EXPIRES_AT = "access_expires_at"  # seconds since 1970, for access tokens that do not say it themselves

@@ -3,13 +3,13 @@
 from aiohttp import web
 
 from bodhi.server.http import labels
-from bodhi.server.http.forms import see_other
+from bodhi.server.http.cross_site import same_site_bounce_target
 from bodhi.server.http.navigation import Entry
 from bodhi.server.http.operations import OPTIONAL, PUBLIC, Operation
 from bodhi.server.http.paths import HOME_PATH, LOGIN_PATH, START_PATH
 from bodhi.server.http.rendering import current_user, page
+from bodhi.server.http.responses import see_other
 from bodhi.server.http.resume_after_login import resume_review
-from bodhi.server.http.same_site_bounce import same_site_bounce_target
 from bodhi.server.http.sections import Section, section_values
 
 ENTRY = Entry("Home", START_PATH)

@@ -7,6 +7,7 @@ Source: OWASP CSRF Prevention Cheat Sheet, "Fetch Metadata"; W3C Fetch Metadata 
 from collections.abc import Collection
 
 from aiohttp import hdrs, web
+from yarl import URL
 
 from bodhi.server.http.hosts import origin_for
 from bodhi.server.http.request_errors import CrossSiteRequest
@@ -15,6 +16,7 @@ from bodhi.server.http.request_filters import RequestFilter
 SEC_FETCH_SITE = "Sec-Fetch-Site"
 SAFE_METHODS = {hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS}
 BEARER = "Bearer "
+_MARK = "arrived"  # so that nobody is led on twice
 
 
 def cross_site_filter(cookie_name: str, exempt: Collection[str] = ()) -> RequestFilter:
@@ -60,3 +62,14 @@ def is_bearer(request: web.Request) -> bool:
     """Whether *request* carries a bearer token, which no browser adds by itself."""
     given = request.headers.getall(hdrs.AUTHORIZATION, ())
     return len(given) == 1 and given[0].startswith(BEARER)
+
+
+def same_site_bounce_target(request: web.Request, **query: str) -> str | None:
+    """The same address with *query* alone, to be led to from here; None for who comes from here, or did so before.
+
+    Who follows a link from another site arrives without a SameSite=Strict cookie, and would seem to be logged out. A
+    page that leads on from this site brings the cookie along. Nothing is changed by it: pages are only read this way.
+    """
+    if not is_cross_site_read(request) or _MARK in request.query:
+        return None
+    return str(URL.build(path=request.path, query={**query, _MARK: "1"}))

@@ -10,15 +10,15 @@ from yarl import URL
 
 from bodhi.server.access.errors import ApiError, RecentLoginRequired
 from bodhi.server.http.context import LOGIN_FAULT
+from bodhi.server.http.cross_site import same_site_bounce_target
 from bodhi.server.http.errors import ERROR, SHOW_ERROR, status_error
-from bodhi.server.http.forms import is_partial
 from bodhi.server.http.hosts import origin_for
 from bodhi.server.http.paths import CALLBACK_PATH, LOGIN_PATH
 from bodhi.server.http.rendering import page_headers, page_headers_elsewhere, provider_origins, render
 from bodhi.server.http.request_id import current_id
+from bodhi.server.http.responses import is_partial
 from bodhi.server.http.resume_after_login import opener_headers
 from bodhi.server.http.return_to import page_to_return_to, requested_page, with_return
-from bodhi.server.http.same_site_bounce import same_site_bounce_target
 
 TITLES = {
     400: "That did not work",

@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from yarl import URL
+
 IMPLIED_PORTS = {"http": 80, "https": 443}
 
 _AUTHORITY = re.compile(r"(?P<name>[A-Za-z0-9._-]{1,253}|\[(?P<ipv6>[0-9A-Fa-f:.]{2,45})\])(?::(?P<port>[0-9]{1,5}))?")
@@ -51,3 +53,20 @@ def base_of(scheme: str, host: str, port: int | None) -> str:
     """The URL as browsers write an origin: in lower case, without a port that the scheme implies."""
     written = f"[{host}]" if ":" in host else host
     return f"{scheme}://{written}".lower() + ("" if port in {None, IMPLIED_PORTS[scheme]} else f":{port}")
+
+
+_ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?")
+
+
+def origin_of(url: str) -> str | None:
+    """Scheme, host and port of a URL; None for one that could say something else in a policy."""
+    try:
+        origin = str(URL(url).origin())
+    except ValueError:
+        return None
+    return origin if _ORIGIN.fullmatch(origin) else None
+
+
+def host_of(url: str) -> str:
+    """Host and port of a URL, as people read it."""
+    return (origin_of(url) or url).rpartition("://")[2]

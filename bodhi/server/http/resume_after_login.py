@@ -9,10 +9,10 @@ from uuid import UUID
 
 from aiohttp import web
 
-from bodhi.server.http.forms import see_other
 from bodhi.server.http.headers import KEEPS_OPENER
 from bodhi.server.http.hosts import origin_for
 from bodhi.server.http.paths import LOGIN_PATH, REVIEW_PATH
+from bodhi.server.http.responses import see_other
 
 SECONDS = 600  # as long as a request waits for its answer
 

@@ -9,16 +9,16 @@ from msgspec import Meta
 
 from bodhi.server.access.errors import ApiError
 from bodhi.server.access.instance import Status
-from bodhi.server.http.forms import see_other
+from bodhi.server.http.cross_site import same_site_bounce_target
 from bodhi.server.http.headers import KEEPS_OPENER
 from bodhi.server.http.input import body_of, read_query
 from bodhi.server.http.operations import OPTIONAL, PUBLIC, Operation
-from bodhi.server.http.origins import host_of
 from bodhi.server.http.paths import CALLBACK_PATH, HOME_PATH, LOGIN_PATH
+from bodhi.server.http.public_url import host_of
 from bodhi.server.http.rendering import current_user, page, provider_origins
+from bodhi.server.http.responses import see_other
 from bodhi.server.http.resume_after_login import opener_headers, pending_review
 from bodhi.server.http.return_to import RECENT, is_recent_requested, requested_page, with_return
-from bodhi.server.http.same_site_bounce import same_site_bounce_target
 from bodhi.server.login.api import LOGIN, begin_login, end_login, finish_login
 from bodhi.server.login.errors import LogoutFailed, OtherUserSignedIn
 from bodhi.session import SessionGone

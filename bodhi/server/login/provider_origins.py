@@ -4,7 +4,7 @@ import asyncio
 
 from bodhi.oidc.client import IdentityProvider
 from bodhi.oidc.errors import ProviderError
-from bodhi.server.http.origins import origin_of
+from bodhi.server.http.public_url import origin_of
 
 PATIENCE_SECONDS = 0.5  # a page does not wait longer for a provider that is slow to say where its own pages are
 

@@ -11,12 +11,12 @@ from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.scopes import Role, parse_role
 from bodhi.server.http import labels
 from bodhi.server.http.context import session_user_of
-from bodhi.server.http.forms import is_partial, see_other
 from bodhi.server.http.input import body_of, parameter_of, query_of
 from bodhi.server.http.navigation import Entry
 from bodhi.server.http.operations import OPTIONAL, Operation
 from bodhi.server.http.paths import ADMIN_PATH, START_PATH
 from bodhi.server.http.rendering import current_user, fragment, page
+from bodhi.server.http.responses import is_partial, see_other
 from bodhi.server.http.sections import Section
 from bodhi.server.roles.api import RequestId, RoleApproval
 from bodhi.server.roles.errors import AlreadyHasAccess, AlreadyPending, NoPendingRequest

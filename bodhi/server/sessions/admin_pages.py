@@ -8,12 +8,12 @@ from aiohttp import web
 from bodhi.server.access.gate import RECENT_ADMIN, SESSION_ADMIN
 from bodhi.server.access.profiles import PROFILES
 from bodhi.server.access.scopes import Role
-from bodhi.server.http.forms import is_partial, see_other
 from bodhi.server.http.input import Cursor, UserId, parameter_of, query_of
 from bodhi.server.http.navigation import Entry
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.paths import ADMIN_PATH, LOGIN_PATH
 from bodhi.server.http.rendering import fragment, page
+from bodhi.server.http.responses import is_partial, see_other
 from bodhi.server.sessions.admin_api import revoke_every_session, revoke_session_of_user
 from bodhi.server.sessions.api import Handle, SessionPaging, page_of_sessions
 

@@ -6,12 +6,12 @@ from typing import Any, Literal
 import msgspec
 from aiohttp import web
 
-from bodhi.server.http.forms import is_partial, see_other
 from bodhi.server.http.input import Cursor, parameter_of, query_of
 from bodhi.server.http.navigation import Entry
 from bodhi.server.http.operations import OPTIONAL, Operation
 from bodhi.server.http.paths import LOGIN_PATH
 from bodhi.server.http.rendering import fragment, page
+from bodhi.server.http.responses import is_partial, see_other
 from bodhi.server.sessions.api import (
     Handle,
     SessionPaging,

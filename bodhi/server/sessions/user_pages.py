@@ -6,12 +6,12 @@ from aiohttp import web
 
 from bodhi.server.access.gate import RECENT_MANAGER
 from bodhi.server.http.context import session_user_of
-from bodhi.server.http.forms import is_partial, see_other
 from bodhi.server.http.input import parameter_of, query_of
 from bodhi.server.http.labels import query
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.paths import LOGIN_PATH, USER_PATH
 from bodhi.server.http.rendering import fragment
+from bodhi.server.http.responses import is_partial, see_other
 from bodhi.server.http.sections import Section, UserPageQuery, UserQuery
 from bodhi.server.sessions.admin_api import revoke_session_of_user, revoke_sessions_of_user
 from bodhi.server.sessions.api import Handle, SessionPaging, page_of_sessions

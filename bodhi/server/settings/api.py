@@ -9,7 +9,6 @@ from bodhi.server.access.gate import RECENT_ADMIN, SESSION_ADMIN
 from bodhi.server.http.input import body_of, parameter_of
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.responses import json_response
-from bodhi.server.settings.entries import SettingEntry
 from bodhi.server.settings.errors import (
     HomeNotEditable,
     InvalidValue,
@@ -18,7 +17,7 @@ from bodhi.server.settings.errors import (
     SettingNotFound,
     WrongValueType,
 )
-from bodhi.server.settings.service import SETTINGS_SERVICE
+from bodhi.server.settings.service import SETTINGS_SERVICE, SettingEntry
 
 PATH = "/bodhi/v1/settings"
 

@@ -10,8 +10,7 @@ from bodhi.server.http.navigation import Entry
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.paths import ADMIN_PATH
 from bodhi.server.http.rendering import page
-from bodhi.server.settings.entries import SourceName
-from bodhi.server.settings.service import SETTINGS_SERVICE
+from bodhi.server.settings.service import SETTINGS_SERVICE, SourceName
 
 SOURCE_NAMES: Mapping[SourceName, str] = {
     "system": "Key file",  # the only setting with the source "system"

@@ -6,12 +6,12 @@ environment and ``.env`` of a process take precedence over them.
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Literal, Self
 
+import msgspec
 from aiohttp import web
 
 from bodhi.database import Database
-from bodhi.server.settings.entries import Metadata, Plain, SettingEntry, SourceName
 from bodhi.server.settings.errors import (
     HomeNotEditable,
     InvalidValue,
@@ -25,6 +25,29 @@ from bodhi.settings import BODHI_HOME, SETTINGS, Settings
 from bodhi.settings.kinds import SettingType
 from bodhi.settings.setting import Derived, Setting, Source
 from bodhi.settings.sources import source_at
+
+Plain = str | int | float | bool | None
+SourceName = Literal["system", "command_line", "environment", "database", "settings_file", "default"]
+
+
+class Metadata(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The type and allowed values of a setting."""
+
+    type: Literal["string", "number", "boolean", "option"]
+    min: float | int | None = None
+    max: float | int | None = None
+    options: Sequence[str] | None = None
+
+
+class SettingEntry(msgspec.Struct, frozen=True):
+    """A setting; secret values are masked."""
+
+    key: str
+    current_value: Plain
+    default_value: Plain
+    source: SourceName
+    metadata: Metadata
+
 
 ATTRIBUTES: Mapping[str, str] = {setting.name: attribute for attribute, setting in SETTINGS.items()}
 

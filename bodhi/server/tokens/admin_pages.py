@@ -11,13 +11,13 @@ from bodhi.server.access.gate import SESSION_ADMIN
 from bodhi.server.access.profiles import PROFILES
 from bodhi.server.access.scopes import Role
 from bodhi.server.http.context import session_user_of
-from bodhi.server.http.forms import is_partial, see_other
 from bodhi.server.http.input import UserId, parameter_of, query_of
 from bodhi.server.http.labels import query
 from bodhi.server.http.navigation import Entry
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.paths import ADMIN_PATH
 from bodhi.server.http.rendering import fragment, page
+from bodhi.server.http.responses import is_partial, see_other
 from bodhi.server.http.sections import Section, UserPageQuery
 from bodhi.server.tokens.errors import TokenNotFound
 from bodhi.server.tokens.service import API_TOKENS

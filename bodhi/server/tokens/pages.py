@@ -11,11 +11,11 @@ from bodhi.server.access.gate import RECENT_POWER_USER, SESSION_POWER_USER
 from bodhi.server.access.scopes import Role, TokenScope
 from bodhi.server.http import labels
 from bodhi.server.http.context import session_user_of
-from bodhi.server.http.forms import is_partial, see_other
 from bodhi.server.http.input import body_of, parameter_of, query_of
 from bodhi.server.http.navigation import Entry
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.rendering import fragment, page
+from bodhi.server.http.responses import is_partial, see_other
 from bodhi.server.tokens.api import Name
 from bodhi.server.tokens.errors import TokenNotFound
 from bodhi.server.tokens.service import API_TOKENS

@@ -11,12 +11,12 @@ from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.profiles import PROFILES, ProfileSummary
 from bodhi.server.access.scopes import Role
 from bodhi.server.http.context import session_user_of
-from bodhi.server.http.forms import is_partial
 from bodhi.server.http.input import UserId, query_of
 from bodhi.server.http.navigation import Entry
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.paths import ADMIN_PATH
 from bodhi.server.http.rendering import fragment, page
+from bodhi.server.http.responses import is_partial
 from bodhi.session import SESSIONS
 
 ENTRY = Entry("People", ADMIN_PATH, Role.MANAGER)

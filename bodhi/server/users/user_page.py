@@ -13,12 +13,12 @@ from bodhi.server.access.profiles import PROFILES
 from bodhi.server.access.scopes import Role
 from bodhi.server.http import labels
 from bodhi.server.http.context import session_user_of
-from bodhi.server.http.forms import see_other
 from bodhi.server.http.input import body_of, query_of
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.paths import USER_PATH
 from bodhi.server.http.rendering import page
 from bodhi.server.http.request_errors import InvalidRequest
+from bodhi.server.http.responses import see_other
 from bodhi.server.http.sections import Section, UserPageQuery, UserQuery, section_values
 from bodhi.server.users.api import NewRole
 from bodhi.server.users.pages import ENTRY

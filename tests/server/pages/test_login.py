@@ -3,7 +3,7 @@ from itertools import product
 import pytest
 from yarl import URL
 
-from bodhi.server.http.origins import origin_of
+from bodhi.server.http.public_url import origin_of
 from server.pages.browser import HTML, path_of
 from server.pages.conftest import environment
 
