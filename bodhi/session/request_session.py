@@ -254,6 +254,9 @@ class RequestSession(aiohttp_session.AbstractStorage):
         if change.is_invalidated:
             self._set_cookie = None  # an id that this request made goes to nobody, even if its row cannot be deleted
         digest = self._replaced_digest(session)
+        if digest is None and change.is_invalidated:
+            # There is no row; but a standby may have one still, which the store waits for.
+            digest = parse_session_id(self._cookie_value() or "")
         if digest is not None:
             owner = session.stored.record.user_id if session.stored is not None else None
             await self._manager.delete(digest, user_id=owner)

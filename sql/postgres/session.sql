@@ -96,6 +96,8 @@ RETURNING digest;
 
 -- name: delete_session(digest, now) -> maybe
 -- Answers whether what was deleted was still live.
+-- What finds nothing to end may find what another try has ended, and no standby has confirmed yet. Only a commit that
+-- wrote something waits for a synchronous standby: so it writes an empty message, in each statement that ends sessions.
 WITH gone AS (
     DELETE FROM bodhi_session
      WHERE digest = $1
@@ -103,7 +105,11 @@ WITH gone AS (
 )
 SELECT expires_at > now_ms($2) AS live
   FROM gone
- CROSS JOIN LATERAL pg_notify('bodhi_session_ended', translate(encode(substring(gone.digest FOR 12), 'base64'), '+/', '-_'));
+ CROSS JOIN LATERAL pg_notify('bodhi_session_ended', translate(encode(substring(gone.digest FOR 12), 'base64'), '+/', '-_'))
+ UNION ALL
+SELECT false AS live
+ WHERE CASE WHEN EXISTS (SELECT FROM gone) OR current_setting('synchronous_standby_names') = '' THEN false
+            ELSE pg_logical_emit_message(true, 'bodhi', '') IS NOT NULL END;
 
 -- name: revoke_session(low, high, user_id, now) -> many
 -- A handle is the beginning of a digest, hence the range. Somebody else's session reads as unknown.
@@ -115,7 +121,11 @@ WITH gone AS (
 )
 SELECT user_id, expires_at > now_ms($4) AS live
   FROM gone
- CROSS JOIN LATERAL pg_notify('bodhi_session_ended', translate(encode(substring(gone.digest FOR 12), 'base64'), '+/', '-_'));
+ CROSS JOIN LATERAL pg_notify('bodhi_session_ended', translate(encode(substring(gone.digest FOR 12), 'base64'), '+/', '-_'))
+ UNION ALL
+SELECT NULL AS user_id, false AS live
+ WHERE CASE WHEN EXISTS (SELECT FROM gone) OR current_setting('synchronous_standby_names') = '' THEN false
+            ELSE pg_logical_emit_message(true, 'bodhi', '') IS NOT NULL END;
 
 -- name: clear_user(user_id, keep_low, keep_high, batch, now) -> many
 -- Everything of one user but the kept range of digests (NULL keeps nothing).
@@ -128,10 +138,12 @@ WITH gone AS (
        AND $4::bigint > 0
     RETURNING expires_at
 )
--- The condition always holds: it is there to notify, once, where anything is gone.
+-- The conditions always hold: they are there to notify, once, where anything is gone, and to wait where nothing is.
 SELECT count(*) FILTER (WHERE expires_at > now_ms($5)) AS live, count(*) AS ended
   FROM gone
-HAVING (SELECT count(*) FROM (SELECT pg_notify('bodhi_session_ended', '') FROM gone LIMIT 1) AS notified) >= 0;
+HAVING (SELECT count(*) FROM (SELECT pg_notify('bodhi_session_ended', '') FROM gone LIMIT 1) AS notified) >= 0
+   AND CASE WHEN count(*) > 0 OR current_setting('synchronous_standby_names') = '' THEN true
+            ELSE pg_logical_emit_message(true, 'bodhi', '') IS NOT NULL END;
 
 -- name: clear_some(batch, now) -> many
 -- Some of all sessions: to delete millions at once takes longer than a call may. Locked rows are skipped.
@@ -157,7 +169,9 @@ WITH gone AS (
 )
 SELECT count(*) FILTER (WHERE expires_at > now_ms($1)) AS live, count(*) AS ended
   FROM gone
-HAVING (SELECT count(*) FROM (SELECT pg_notify('bodhi_session_ended', '') FROM gone LIMIT 1) AS notified) >= 0;
+HAVING (SELECT count(*) FROM (SELECT pg_notify('bodhi_session_ended', '') FROM gone LIMIT 1) AS notified) >= 0
+   AND CASE WHEN count(*) > 0 OR current_setting('synchronous_standby_names') = '' THEN true
+            ELSE pg_logical_emit_message(true, 'bodhi', '') IS NOT NULL END;
 
 -- name: lock_user(user_id) -> maybe
 -- Logins of one user run one after the other, so that each counts the sessions that the others left.
