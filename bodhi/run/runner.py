@@ -79,7 +79,8 @@ class _Connection(BoundedConnection):
     ) -> tuple[web.StreamResponse, bool]:
         """Gives the envelope to what aiohttp answers past all middlewares, such as an unknown ``Expect``."""
         # aiohttp's own are plain text. What has another form went through the middlewares, which may make pages of it.
-        if isinstance(resp, web.HTTPException) and not resp.prepared and resp.content_type == "text/plain":
+        is_plain = resp.status >= 400 and not resp.prepared and resp.content_type == "text/plain"
+        if is_plain and isinstance(resp, web.HTTPException):
             with_envelope(resp)
         return await super().finish_response(request, resp, start_time)
 

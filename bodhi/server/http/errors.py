@@ -144,7 +144,7 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
     OPTIONS is answered as well, where its route has no answer of its own.
     """
     try:
-        response: object = await handler(request)
+        response = await handler(request)
     except Exception as error:
         answer = _answer_to(error, request)
         await _show(request, answer)
@@ -153,7 +153,7 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
         if answer is error:
             raise
         raise answer from error
-    if not isinstance(response, web.StreamResponse):
+    if not hasattr(response, "prepare"):  # as aiohttp tells; responses are an abstract class, and isinstance is slow
         log.error("%s %s: the handler answered with no response", request.method, request.rel_url.raw_path)
         response = status_response(500)
     if response.status >= 400:

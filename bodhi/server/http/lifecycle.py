@@ -29,7 +29,7 @@ class ShutdownState:
 
     async def before_headers(self, _: web.Request, response: web.StreamResponse) -> None:
         """Remember a websocket that opens; at the end, make a client leave a connection that goes away."""
-        if isinstance(response, web.WebSocketResponse):
+        if response.status == 101 and isinstance(response, web.WebSocketResponse):
             self._websockets.add(response)
         elif self.is_draining:
             response.force_close()
