@@ -110,6 +110,7 @@ class Browser:
         try:
             answer = await self.request(node or random.choice(self.cluster.nodes), "GET", "/counters")
         except Unanswered:
+            await asyncio.sleep(0.05)
             return await self.check(self.cluster.any_node())
         found, user_id = answer.body["counters"], self.person and self.person.user_id
         if answer.body["user_id"] != user_id:

@@ -2,7 +2,9 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from bodhi.testing.identity_provider.accounts import Person
 from rolling_upgrade.browsers import Browser
@@ -123,11 +125,18 @@ class Visitor:
         cluster.events["API tokens made, used and deleted"] += 1
 
 
+class Busy(Protocol):
+    """Somebody who does one thing after the other."""
+
+    async def do_something(self) -> None:
+        """One step."""
+
+
 @dataclass
 class Traffic:
     """All visitors at once, for as long as something else takes: ``async with Traffic(visitors):``."""
 
-    visitors: list[Visitor]
+    visitors: Sequence[Busy]
     steps: int = 0  # that each of them takes at least
     _ending: bool = False
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -142,7 +151,7 @@ class Traffic:
                 task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=kind is not None)
 
-    async def _visit(self, visitor: Visitor) -> None:
+    async def _visit(self, visitor: Busy) -> None:
         step = 0
         while step < self.steps or not self._ending:
             await visitor.do_something()
