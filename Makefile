@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help run test test.sqlite test.postgres test.pgbouncer test.proxies test.uvloop test.typescript test.e2e test.e2e.pg \
-        test.upgrade test.deps.up test.deps.down test.session.all test.tox lint format screenshots bench wheel clean
+        test.upgrade test.ha test.deps.up test.deps.down test.session.all test.tox lint format screenshots bench wheel clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -75,6 +75,9 @@ test.e2e.pg: e2e-needs $(VENV)/installed-e2e $(E2E_MODULES) ## the same with ses
 
 test.upgrade: $(VENV)/installed-test $(PREVIOUS_DIR)/installed ## replace nodes of 0.1.0 one by one while requests go on
 	PYTHONPATH=tests $(BIN)/python -m rolling_upgrade --old $(PREVIOUS_DIR) $(ARGS)
+
+test.ha: $(VENV)/installed-test ## let PostgreSQL under Patroni fail over while requests go on
+	PYTHONPATH=tests $(BIN)/python -m high_availability $(ARGS)
 
 test.deps.up: ## start the PostgreSQL of docker-compose-test-deps.yml, on port 54320
 	@docker info >/dev/null 2>&1 && $(COMPOSE) version >/dev/null 2>&1 || { echo "make $@: this needs Docker\
