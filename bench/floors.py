@@ -28,6 +28,7 @@ from bodhi.session import DefaultSessionService
 HEADERS = {"Cache-Control": "no-store", "Vary": "Cookie"}
 DAY_MS = 86_400_000
 NONCE_BYTES = 12
+OPEN_SECONDS = 60.0  # a program under valgrind is some fifty times slower
 
 
 @web.middleware
@@ -45,7 +46,7 @@ async def open_floor(kind: str, url: str, stack: AsyncExitStack) -> Callable[[we
     if kind == PING_FLOOR:
         return _add_ping
     dialect = next(dialect for dialect, kinds in FLOORS.items() if kind in kinds)
-    async with DefaultSessionService.from_url(url, keys=[KEY]):
+    async with DefaultSessionService.from_url(url, keys=[KEY], limit_seconds=OPEN_SECONDS):
         pass  # creates the tables
     if dialect == "postgres":
         from bench.floor_postgres import open_queries
