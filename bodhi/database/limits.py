@@ -73,15 +73,18 @@ class Wait(Struct, eq=False):
 
     def __enter__(self) -> float:
         """Return when the time is up, by the loop's clock."""
-        limit = self.limit
+        limit, timer = self.limit, self.limit.timer
         # Up to Python 3.11, to ask for the running loop is a system call. A loop that has ended runs no task.
         self.task = task = current_task(limit.loop) or current_task()
         assert task is not None
         self.cancelling = task.cancelling()
         limit.loop = loop = task.get_loop()
         limit.waits[self] = None
-        self.until = limit.timer.start(loop, loop.time())
-        return self.until
+        now = loop.time()
+        self.until = until = now + timer.seconds
+        if timer.fires_at < now:
+            timer.start(loop, now)
+        return until
 
     def end(self) -> None:
         """The time is up."""

@@ -98,7 +98,8 @@ class SqliteDatabase(DatabaseExecutor):
     @asynccontextmanager
     async def transaction(self, *, limit_seconds: float | None = None) -> AsyncIterator[Executor]:
         """A transaction that holds the write lock from its start, so that it never fails half-way for want of it."""
-        self._check_open()
+        if not self._is_open:
+            raise NotOpen
         limit = limit_seconds or self.limit_seconds
         until = monotonic() + limit
         try:
@@ -128,22 +129,20 @@ class SqliteDatabase(DatabaseExecutor):
                 await asyncio.sleep(CHANGES_SECONDS)
 
     async def _run(self, statement: Statement, arguments: Sequence[Any], *, is_batch: bool = False) -> Any:
-        self._check_open()
+        if not self._is_open:
+            raise NotOpen
         work = work_of(statement, arguments, is_batch=is_batch)
         connections = self._readers if statement.is_read_only else self._writer
         try:
             with Wait(self._limit) as work.until:
                 connection = connections.take() or await connections.wait()
                 try:
-                    return work.answer(await connection.execute_fetchall(statement.sql, work))
+                    rows: Any = await connection.execute_fetchall(statement.sql, work)
                 finally:
                     connections.give_back(connection)
         except (TimeoutError, sqlite3.Error) as error:
             raise self._failure(error) from error
-
-    def _check_open(self) -> None:
-        if not self._is_open:
-            raise NotOpen
+        return rows if work.result == "many" else next(iter(rows), None)
 
     def _failure(self, error: TimeoutError | sqlite3.Error) -> DatabaseError:
         failure = translate(error)
@@ -182,7 +181,8 @@ class _Transaction(StatementExecutor):
     async def _run(self, statement: Statement, arguments: Sequence[Any], *, is_batch: bool = False) -> Any:
         work = work_of(statement, arguments, is_batch=is_batch)
         work.begin = None
-        return work.answer(await self._do(statement.sql, work))
+        rows: Any = await self._do(statement.sql, work)
+        return rows if work.result == "many" else next(iter(rows), None)
 
     async def fill(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]], /) -> None:
         marks = ", ".join("?" * len(columns))

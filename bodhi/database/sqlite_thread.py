@@ -2,21 +2,22 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from math import inf
 from time import monotonic
 from typing import Any
+
+from msgspec import Struct
 
 from bodhi.database.sqlite_errors import TooLate
 from bodhi.database.statements import Statement
 
 BUSY_SHARE = 0.8  # of the caller's time is for waiting for another process's lock: SQLite gives up before the caller
 
+# SQLite takes "$1" for a parameter named "1". There are more of them than of any statement's arguments.
 _NUMBERS = tuple(str(number) for number in range(1, 100))
 
 
-@dataclass(slots=True)
-class Work:
+class Work(Struct, eq=False):
     """The parameters of each run of one statement, in order."""
 
     runs: Sequence[Any] = ((),)
@@ -28,25 +29,16 @@ class Work:
     def __iter__(self) -> Iterator[Any]:
         return iter(self.runs)
 
-    def answer(self, rows: Any) -> Any:
-        """Return what the header declares, from what the thread gave."""
-        if self.result == "many":
-            return rows
-        return rows[0] if rows else None
-
 
 def work_of(statement: Statement, arguments: Sequence[Any], *, is_batch: bool) -> Work:
     """Return the work of a statement with *arguments*, or with each of them as a batch."""
+    # Without strict=, which would take as long as all the rest.
     if not is_batch:
-        return Work([_named(arguments)], statement.result)
+        return Work([dict(zip(_NUMBERS, arguments))], statement.result)  # noqa: B905
     # In a transaction, or it would take and leave its locks for each.
     begin = "BEGIN" if statement.is_read_only else "BEGIN IMMEDIATE"
-    return Work([_named(one) for one in arguments], begin=begin if len(arguments) > 1 else None)
-
-
-def _named(arguments: Sequence[object]) -> dict[str, object]:
-    # SQLite takes "$1" for a parameter named "1".
-    return dict(zip(_NUMBERS, arguments, strict=False))
+    runs = [dict(zip(_NUMBERS, one)) for one in arguments]  # noqa: B905
+    return Work(runs, begin=begin if len(runs) > 1 else None)
 
 
 class WorkConnection(sqlite3.Connection):
@@ -63,7 +55,13 @@ class WorkConnection(sqlite3.Connection):
         """Return a cursor; for a :class:`Work` something with its ``fetchall`` at least."""
         if type(parameters) is not Work:
             return super().execute(sql, parameters)
-        self._limit_busy(parameters.until)
+        left = parameters.until - monotonic()
+        if left <= 0:
+            raise TooLate("its time was up before it began")
+        busy = min(self._longest_busy, left * BUSY_SHARE)
+        if abs(busy - self._busy) > self._longest_busy / 20:  # setting it each time would cost as much as a statement
+            super().execute(f"PRAGMA busy_timeout = {round(busy * 1000)}")
+            self._busy = busy
         if parameters.begin is None:
             return self._run(sql, parameters)
         super().execute(parameters.begin)
@@ -78,15 +76,6 @@ class WorkConnection(sqlite3.Connection):
                 super().execute("ROLLBACK")
             raise
         return answer
-
-    def _limit_busy(self, until: float) -> None:
-        left = until - monotonic()
-        if left <= 0:
-            raise TooLate("its time was up before it began")
-        busy = min(self._longest_busy, left * BUSY_SHARE)
-        if abs(busy - self._busy) > self._longest_busy / 20:  # setting it each time would cost as much as a statement
-            super().execute(f"PRAGMA busy_timeout = {round(busy * 1000)}")
-            self._busy = busy
 
     def _run(self, sql: str, work: Work) -> Any:
         execute = super().execute
