@@ -116,6 +116,9 @@ def _add_handlers(app: web.Application, kind: str) -> None:
         return
     from aiohttp_session import get_session, new_session
 
+    if kind == "bodhi":
+        from bodhi.session import get_session  # type: ignore[assignment] # as its documentation says
+
     async def seed(request: web.Request) -> web.Response:
         session = await new_session(request)
         session.update(session_data(int(request.query["number"])))

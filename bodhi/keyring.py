@@ -14,6 +14,7 @@ import os
 from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
+from struct import Struct
 from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -34,7 +35,8 @@ _FORMATS = frozenset({UNBOUND_FORMAT, NEWEST_FORMAT})
 _KEY_ID_BYTES = 4
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
-_HEADER_BYTES = 1 + _KEY_ID_BYTES + _NONCE_BYTES
+_HEADER = Struct(f">{1 + _KEY_ID_BYTES}s{_NONCE_BYTES}s")  # format and key id, which are authenticated; nonce
+_HEADER_BYTES = _HEADER.size
 
 
 class Unreadable(BodhiError):
@@ -69,6 +71,7 @@ class Keyring:
             key = _Key(AESGCM(_derived(secret, purpose, 32)), _derived(secret, purpose + b", one key a row", 32))
             self._keys.setdefault(_derived(secret, b"bodhi key id", _KEY_ID_BYTES), key)
         self._newest = next(iter(self._keys))
+        self._heads = {data_format: bytes([data_format]) + self._newest for data_format in _FORMATS}
 
     def __repr__(self) -> str:
         return f"<Keyring of {len(self._keys)}>"
@@ -86,9 +89,9 @@ class Keyring:
         key = self._keys[self._newest]
         nonce = os.urandom(_NONCE_BYTES)
         if columns is None:
-            head = bytes([UNBOUND_FORMAT]) + self._newest
+            head = self._heads[UNBOUND_FORMAT]
             return head + nonce + key.cipher.encrypt(nonce, plaintext, head + row)
-        head = bytes([NEWEST_FORMAT]) + self._newest
+        head = self._heads[NEWEST_FORMAT]
         return head + nonce + _row_cipher(key, row).encrypt(nonce, plaintext, head + row + columns)
 
     def open(self, sealed: bytes, row: bytes, columns: bytes = b"") -> bytes:
@@ -98,10 +101,10 @@ class Keyring:
         """
         if len(sealed) < _HEADER_BYTES + _TAG_BYTES:
             raise Unreadable("the data is cut short")
-        data_format = sealed[0]
+        head, nonce = _HEADER.unpack_from(sealed)
+        data_format = head[0]
         if data_format not in _FORMATS:
             raise Unreadable(f"the data has the unknown format {data_format}")
-        head, nonce = sealed[: 1 + _KEY_ID_BYTES], sealed[1 + _KEY_ID_BYTES : _HEADER_BYTES]
         key = self._keys.get(head[1:])
         if key is None:
             raise UnknownKey(f"the data is encrypted with the key {head[1:].hex()}, which is not configured")

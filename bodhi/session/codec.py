@@ -37,7 +37,8 @@ def encode(data: Mapping[str, Any], *, base: bytes = b"", changed: Collection[st
                     examined[key] = data[key]
             encoded = _encode(examined)
         if _decode(encoded) == examined:
-            _refuse_too_deep(encoded, examined)
+            if len(encoded) > 2 * DEEPEST:
+                _refuse_too_deep(encoded, examined)
             return _MSGSPEC + fast
     except _MSGSPEC_REFUSES:
         pass
@@ -85,7 +86,7 @@ def _json_bytes(data: Mapping[str, Any]) -> bytes:
 
 def _refuse_too_deep(encoded: bytes, data: Mapping[str, Any]) -> None:
     # What can be written here must be readable from any depth of any stack. Few data have brackets enough to ask.
-    if len(encoded) <= 2 * DEEPEST or encoded.count(b"[") + encoded.count(b"{") <= DEEPEST:
+    if encoded.count(b"[") + encoded.count(b"{") <= DEEPEST:
         return
     level: list[object] = [data]
     for _ in range(DEEPEST):

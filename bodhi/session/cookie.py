@@ -57,7 +57,7 @@ class CookiePolicy:
 
     def values(self, headers: Iterable[str]) -> set[str]:
         """The different values that the ``Cookie`` header lines have for the cookie."""
-        return {value.strip(" \t") for header in headers for value in self._values(header)}
+        return {value.strip(" \t") for value in self._values(";".join(headers))}
 
     def set(self, value: str, max_age: int | None = None) -> str:
         """A ``Set-Cookie`` header with *value*; it ends with the browser, or after *max_age* seconds."""

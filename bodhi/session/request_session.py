@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 from weakref import ref
 
@@ -36,6 +37,16 @@ def remote_of(request: web.Request) -> str | None:
     return request.remote
 
 
+@dataclass(frozen=True, slots=True)
+class SetupOptions:
+    """What the sessions of all requests of an application share."""
+
+    manager: SessionManager
+    supports_save: bool = False  # ``session.save()`` needs somebody who sets the headers later
+    max_age: int | None = None
+    client_of: Callable[[web.Request], str | None] = remote_of  # gives the client's address
+
+
 class RequestSession(aiohttp_session.AbstractStorage):
     """What aiohttp-session calls a storage, for one request: so it knows the request also in ``new_session()``.
 
@@ -56,26 +67,12 @@ class RequestSession(aiohttp_session.AbstractStorage):
     _is_committing = False
     _committed: asyncio.Event | None = None  # where another task waits for the end of a commit
 
-    def __init__(
-        self,
-        manager: SessionManager,
-        request: web.Request,
-        *,
-        supports_save: bool,
-        max_age: int | None = None,
-        client_of: Callable[[web.Request], str | None] = remote_of,
-    ) -> None:
-        """*supports_save* allows ``session.save()``: it needs somebody who sets the headers later.
-
-        *client_of* gives the client's address.
-        """
+    def __init__(self, options: SetupOptions, request: web.Request) -> None:
         # Not super().__init__: what it prepares for every request is never used here.
-        self._manager = manager
+        self._options = options
+        self._manager = options.manager
         self._request = ref(request)
         self._headers = request.headers
-        self._supports_save = supports_save
-        self._max_age = max_age
-        self._client_of = client_of
 
     async def load_session(self, request: web.Request) -> Session:
         """The visitor's session, or a new one; raises :exc:`SessionUnavailable`, never a new one in its place."""
@@ -83,17 +80,19 @@ class RequestSession(aiohttp_session.AbstractStorage):
             found = await self.find()
             stored = await self._manager.open_found(found) if found is not None else None
             if self.session is None:  # or two tasks of one handler asked at once: they share the first answer
-                backend = ref(self) if self._supports_save else None
-                self.session = Session(stored, max_age=self._max_age, backend=backend)
+                self.session = self._session(stored)
                 self._live_digest = None if stored is None else stored.record.digest
         return self.session
 
     async def new_session(self) -> Session:
         """A new session that takes the place of the visitor's present one when it is saved."""
         self.is_used = True
-        backend = ref(self) if self._supports_save else None
-        self.session = Session(None, max_age=self._max_age, backend=backend, replaces=True)
+        self.session = self._session(None, replaces=True)
         return self.session
+
+    def _session(self, stored: OpenSession | None, *, replaces: bool = False) -> Session:
+        backend = ref(self) if self._options.supports_save else None
+        return Session(stored, max_age=self._options.max_age, backend=backend, replaces=replaces)
 
     async def find(self) -> SessionRecord | None:
         """The stored record, not decrypted, or None; for callers that cache its content.
@@ -317,7 +316,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
         agent = self._headers.get(hdrs.USER_AGENT)
         if agent is not None:
             agent = "".join(character if character.isprintable() else "\ufffd" for character in agent)
-        remote = self._client_of(request) if request is not None else None
+        remote = self._options.client_of(request) if request is not None else None
         return Device(remote, agent[:LONGEST_USER_AGENT] if agent else None)
 
 

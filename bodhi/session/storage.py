@@ -5,7 +5,7 @@ from aiohttp import web
 
 from bodhi.options import whole_max_age
 from bodhi.session.manager import SessionManager
-from bodhi.session.request_session import RequestSession
+from bodhi.session.request_session import RequestSession, SetupOptions
 from bodhi.session.session import Session
 
 _CURRENT = web.RequestKey("REQUEST_SESSION", RequestSession)
@@ -19,7 +19,7 @@ class SessionStorage(aiohttp_session.AbstractStorage):
 
     def __init__(self, manager: SessionManager, *, max_age: float | None = None) -> None:
         super().__init__(cookie_name=manager.cookie.full_name, max_age=whole_max_age("max_age", max_age))
-        self._manager = manager
+        self._options = SetupOptions(manager, max_age=self.max_age)
 
     async def load_session(self, request: web.Request) -> Session:
         """The visitor's session, or a new one; raises :exc:`SessionUnavailable`, never a new one in its place."""
@@ -38,6 +38,5 @@ class SessionStorage(aiohttp_session.AbstractStorage):
     def _current(self, request: web.Request) -> RequestSession:
         current = request.get(_CURRENT)
         if current is None:
-            current = RequestSession(self._manager, request, supports_save=False, max_age=self.max_age)
-            request[_CURRENT] = current
+            request[_CURRENT] = current = RequestSession(self._options, request)
         return current

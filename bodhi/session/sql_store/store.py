@@ -99,7 +99,14 @@ class SqlSessionStore(Locking, ManySessions, Upkeep, DeprecatedMethods):
             raise SessionUnavailable from error
 
     def _save_row(self, save: Save) -> Awaitable[Row | None]:
-        return self._database.maybe("save_session", **self._saving(save))
+        return self._database.maybe(
+            "save_session",
+            digest=save.digest,
+            version=save.version,
+            data=save.data,
+            user_id=save.user_id,
+            now=self._clock(),
+        )
 
     async def _save_rows(self, saves: Sequence[Save]) -> Mapping[bytes, Row]:
         rows = await self._database.each("save_session", [self._saving(save) for save in saves])

@@ -10,7 +10,7 @@ from bodhi.server.authentication.authenticator import AUTHENTICATOR
 from bodhi.server.authentication.refresh import REFRESHER
 from bodhi.session import SESSIONS, SessionUnavailable
 from bodhi.session.handles import digest_of
-from bodhi.session.request_session import REQUEST_SESSION, RequestSession
+from bodhi.session.request_session import REQUEST_SESSION, RequestSession, SetupOptions
 from bodhi.session.sql_store.locking import LockedRow
 from support.markup import read_page
 
@@ -358,7 +358,7 @@ async def _request(server, browser):
     """A request with the browser's session, outside of any connection."""
     headers = {"Cookie": f"bodhiapp_session_id={browser.session_cookie}"}
     request = make_mocked_request("GET", PROTECTED, headers=headers, app=server.app)
-    request[REQUEST_SESSION] = RequestSession(server.app[SESSIONS], request, supports_save=True)
+    request[REQUEST_SESSION] = RequestSession(SetupOptions(server.app[SESSIONS], supports_save=True), request)
     return request
 
 
