@@ -54,7 +54,7 @@ def setup(
         current = registry.get(ref(request.writer))
         if current is None:
             return
-        # Only here, since a middleware may have put another response in the place of the handler's.
+        # Here too, since a middleware may have put another response in the place of the handler's.
         if current.is_used:
             session = current.session
             if session is not None and session.is_touched:
@@ -107,6 +107,9 @@ def session_middleware(options: SetupOptions, registry: Registry) -> Middleware:
         session = current.session
         if session is not None and session.is_touched:
             await _commit_after_handler(current, session, response)
+        # For the middlewares around this one: otherwise it would be early enough as the headers go out.
+        if current.new_cookie is not None and not current.headers_sent and isinstance(response, web.StreamResponse):
+            current.set_cookie(response)
         if raised is not None:
             raise raised
         return response

@@ -63,7 +63,8 @@ class RequestSession(aiohttp_session.AbstractStorage):
     _is_found = False  # or it is known that there is none
     _session_id: str | None = None  # what the browser holds, or will after this response
     _live_digest: bytes | None = None  # the row that this request has seen live
-    _set_cookie: str | None = None  # a header that the response still has to carry
+    new_cookie: str | None = None  # the Set-Cookie header that the response has to carry
+    _carried_cookie: str | None = None  # the one that was put into a response
     _is_committing = False
     _committed: asyncio.Event | None = None  # where another task waits for the end of a commit
 
@@ -127,15 +128,23 @@ class RequestSession(aiohttp_session.AbstractStorage):
 
     def set_headers(self, response: web.StreamResponse) -> None:
         """Put into *response* what the browser has to know, and that it depends on a session, for caches between."""
-        if self._set_cookie is not None:
-            response.headers.add(hdrs.SET_COOKIE, self._set_cookie)
-            self._set_cookie = None
+        if self.new_cookie is not None or self._carried_cookie is not None:
+            self.set_cookie(response)
         headers = response.headers
         headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
         if hdrs.VARY in headers:
             vary_by_cookie(headers)
         else:
             headers[hdrs.VARY] = "Cookie"
+
+    def set_cookie(self, response: web.StreamResponse) -> None:
+        """Put the new cookie into *response*, in the place of one that an earlier commit put there."""
+        headers = response.headers
+        lines = [line for line in headers.popall(hdrs.SET_COOKIE, ()) if line != self._carried_cookie]
+        if self.new_cookie is not None:
+            lines.append(self.new_cookie)
+        headers.extend((hdrs.SET_COOKIE, line) for line in lines)
+        self._carried_cookie = self.new_cookie
 
     def lose(self, reason: str) -> None:
         """Drop what was not saved, and log it loudly."""
@@ -251,7 +260,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
 
     async def _delete(self, session: Session, change: Change) -> None:
         if change.is_invalidated:
-            self._set_cookie = None  # an id that this request made goes to nobody, even if its row cannot be deleted
+            self.new_cookie = None  # an id that this request made goes to nobody, even if its row cannot be deleted
         digest = self._replaced_digest(session)
         if digest is None and change.is_invalidated:
             # There is no row; but a standby may have one still, which the store waits for.
@@ -260,7 +269,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
             owner = session.stored.record.user_id if session.stored is not None else None
             await self._manager.delete(digest, user_id=owner)
         if self._cookie_value() is None:
-            self._session_id = self._set_cookie = None  # the browser never heard of it
+            self._session_id = self.new_cookie = None  # the browser never heard of it
         elif change.is_invalidated:
             self._forget()
         session.was_stored(None, change)
@@ -286,7 +295,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
     def _remember(self, session_id: str, max_age: int | None) -> None:
         self._session_id = session_id
         if not self.headers_sent:
-            self._set_cookie = self._manager.cookie.set(session_id, max_age)
+            self.new_cookie = self._manager.cookie.set(session_id, max_age)
             if not self._manager.cookie.secure and self._is_https():
                 self._manager.warn_of_insecure_cookie()
 
@@ -298,7 +307,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
     def _forget(self) -> None:
         self._session_id = None
         if not self.headers_sent:
-            self._set_cookie = self._manager.cookie.removal()
+            self.new_cookie = self._manager.cookie.removal()
 
     def _replaced_digest(self, session: Session) -> bytes | None:
         """The digest of the row that ends when *session*, a new one or one that was invalidated, is committed."""

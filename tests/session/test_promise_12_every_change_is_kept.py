@@ -316,6 +316,100 @@ async def test_a_middleware_may_answer_in_the_handlers_place(path, raises, serve
         assert {"cart": 1, "user_id": "alice"} == (await service.load(after)).data
 
 
+@pytest.mark.parametrize("path", ["/set", "/login/alice", "/moved", "/file"])
+async def test_a_middleware_sees_the_cookie_of_a_plain_response(path, serve, service):
+    """It is in the headers once ``setup``'s middleware has returned, whether the response was returned or raised."""
+    seen = []
+
+    @web.middleware
+    async def looking(request, handler):
+        try:
+            response = await handler(request)
+        except web.HTTPException as error:
+            seen.append(cookie_of(error))
+            raise
+        seen.append(cookie_of(response))
+        return response
+
+    async def moved(request):
+        (await get_session(request))["a"] = 1
+        raise web.HTTPFound("/plain")
+
+    async def file(request):
+        (await get_session(request))["a"] = 1
+        return web.FileResponse(__file__)
+
+    client = await serve(service, around=[looking], moved=moved, file=file)
+
+    response = await client.post(path, json={"a": 1}, allow_redirects=False)
+
+    assert [cookie_of(response)] == seen
+    assert await service.load(seen[0])
+
+
+@pytest.mark.parametrize("answers", ["the same response", "a copy of its headers", "another response"])
+@pytest.mark.parametrize("afterwards", ["nothing", "login", "logout"])
+async def test_the_last_cookie_alone_is_sent(afterwards, answers, serve, service, raw):
+    """A middleware that changes the session after the cookie was set leaves no second one in the response."""
+    seen = []
+
+    @web.middleware
+    async def changing(request, handler):
+        response = await handler(request)
+        if request.path != "/set":
+            return response
+        seen.append(cookie_of(response))
+        session = await get_session(request)
+        if afterwards == "login":
+            session["user_id"] = "alice"
+        elif afterwards == "logout":
+            session.invalidate()
+        if answers == "a copy of its headers":
+            return web.Response(headers=response.headers)
+        return response if answers == "the same response" else web.Response()
+
+    client = await serve(service, around=[changing])
+
+    sent_cookie = cookie_of(await client.post("/set", json={"a": 1}))
+
+    if afterwards == "nothing":
+        assert seen == [sent_cookie]
+        assert {"a": 1} == (await service.load(sent_cookie)).data
+    elif afterwards == "login":
+        assert seen != [sent_cookie]
+        assert {"a": 1, "user_id": "alice"} == (await service.load(sent_cookie)).data
+        assert await service.load(seen[0]) is None
+    else:
+        assert sent_cookie is None
+        assert [] == await raw.sessions()
+
+
+async def test_the_cookie_of_a_stream_is_there_once_its_headers_are(serve, service):
+    """Its handler sees it after ``prepare``, and a middleware after it the same one."""
+    seen = []
+
+    async def stream(request):
+        (await get_session(request))["a"] = 1
+        response = web.StreamResponse()
+        seen.append(cookie_of(response))
+        await response.prepare(request)
+        seen.append(cookie_of(response))
+        return response
+
+    @web.middleware
+    async def looking(request, handler):
+        response = await handler(request)
+        seen.append(cookie_of(response))
+        return response
+
+    client = await serve(service, around=[looking], page=stream)
+
+    cookie = cookie_of(await client.get("/page"))
+
+    assert [None, cookie, cookie] == seen
+    assert {"a": 1} == (await service.load(cookie)).data
+
+
 async def test_a_first_session_survives_another_answer(serve, service):
     """The same for a session that begins in the handler of an error that is shown otherwise."""
 
