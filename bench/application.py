@@ -117,7 +117,7 @@ def _add_handlers(app: web.Application, kind: str) -> None:
     from aiohttp_session import get_session, new_session
 
     if kind == "bodhi":
-        from bodhi.session import get_session  # what its documentation recommends for types
+        from bodhi.session import get_session
 
     async def seed(request: web.Request) -> web.Response:
         session = await new_session(request)

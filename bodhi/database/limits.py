@@ -52,6 +52,20 @@ class TimeLimit:
         self.waits: dict[Wait, None] = {}  # in the order in which they have to end
         self.loop: asyncio.AbstractEventLoop | None = None  # the last one used: another may follow
 
+    def start(self) -> "Wait":
+        """Begin to count: the block of what this returns raises :exc:`TimeoutError` in place of what takes longer."""
+        timer = self.timer
+        # Up to Python 3.11, to ask for the running loop is a system call. A loop that has ended runs no task.
+        task = current_task(self.loop) or current_task()
+        assert task is not None
+        self.loop = loop = task.get_loop()
+        now = loop.time()
+        if timer.fires_at < now:
+            timer.start(loop, now)
+        wait = Wait(self.waits, task, task.cancelling(), now + timer.seconds)
+        self.waits[wait] = None
+        return wait
+
     def _expire(self, now: float) -> float | None:
         for wait in self.waits:
             if wait.is_over:
@@ -63,39 +77,25 @@ class TimeLimit:
 
 
 class Wait(Struct, eq=False):
-    """A context that raises :exc:`TimeoutError` in place of what takes longer than *limit*; for one use."""
+    """A context for one use; see :meth:`TimeLimit.start`."""
 
-    limit: TimeLimit
-    task: "asyncio.Task[Any] | None" = None
-    cancelling: int = 0
-    until: float = 0.0  # by the loop's clock
+    waits: "dict[Wait, None]"
+    task: "asyncio.Task[Any]"
+    cancelling: int
+    until: float  # by the loop's clock
     is_over: bool = False
 
     def __enter__(self) -> float:
         """Return when the time is up, by the loop's clock."""
-        limit, timer = self.limit, self.limit.timer
-        # Up to Python 3.11, to ask for the running loop is a system call. A loop that has ended runs no task.
-        self.task = task = current_task(limit.loop) or current_task()
-        assert task is not None
-        self.cancelling = task.cancelling()
-        limit.loop = loop = task.get_loop()
-        limit.waits[self] = None
-        now = loop.time()
-        self.until = until = now + timer.seconds
-        if timer.fires_at < now:
-            timer.start(loop, now)
-        return until
+        return self.until
 
     def end(self) -> None:
         """The time is up."""
         self.is_over = True
-        assert self.task is not None
         self.task.cancel()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        del self.limit.waits[self]
-        if self.is_over:
-            assert self.task is not None
-            # As in asyncio.timeout: a cancellation from elsewhere in the same moment wins.
-            if self.task.uncancel() <= self.cancelling and kind is asyncio.CancelledError:
-                raise TimeoutError from error
+        del self.waits[self]
+        # As in asyncio.timeout: a cancellation from elsewhere in the same moment wins.
+        if self.is_over and self.task.uncancel() <= self.cancelling and kind is asyncio.CancelledError:
+            raise TimeoutError from error

@@ -18,7 +18,7 @@ import asyncpg
 
 from bodhi.database.errors import CannotOpen, DatabaseError
 from bodhi.database.executor import DatabaseExecutor, StatementExecutor
-from bodhi.database.limits import TimeLimit, Wait
+from bodhi.database.limits import TimeLimit
 from bodhi.database.notifications import listen
 from bodhi.database.pool import Pool
 from bodhi.database.postgres_connection import CLOSE_SECONDS, Connection
@@ -157,7 +157,7 @@ class PostgresDatabase(DatabaseExecutor):
         is_serialized = False  # by the server's default isolation level, which then refused the statement
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                with Wait(self._limit):
+                with self._limit.start():
                     connection = self._idle.take() or await self._idle.wait()
                     try:
                         if not connection.begin_use():

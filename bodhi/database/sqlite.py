@@ -16,7 +16,7 @@ import aiosqlite
 
 from bodhi.database.errors import CannotOpen, DatabaseError, NotOpen
 from bodhi.database.executor import DatabaseExecutor, StatementExecutor
-from bodhi.database.limits import TimeLimit, Wait
+from bodhi.database.limits import TimeLimit
 from bodhi.database.pool import Pool
 from bodhi.database.protocol import DatabaseCounters, Executor, Row
 from bodhi.database.sqlite_connection import check_file, connect, make_file, read_only_uri
@@ -134,7 +134,7 @@ class SqliteDatabase(DatabaseExecutor):
         work = work_of(statement, arguments, is_batch=is_batch)
         connections = self._readers if statement.is_read_only else self._writer
         try:
-            with Wait(self._limit) as work.until:
+            with self._limit.start() as work.until:
                 connection = connections.take() or await connections.wait()
                 try:
                     rows: Any = await connection.execute_fetchall(statement.sql, work)

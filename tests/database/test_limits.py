@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bodhi.database.limits import TimeLimit, Wait
+from bodhi.database.limits import TimeLimit
 from database.loop_clock import LoopClock
 
 SECONDS = 60
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asyncio_loop
 
 async def answered(limit: TimeLimit, *, by: asyncio.Event) -> str:
     """Waits for the event, within the limit."""
-    with Wait(limit):
+    with limit.start():
         await by.wait()
     return "answered"
 
