@@ -117,7 +117,7 @@ def _add_handlers(app: web.Application, kind: str) -> None:
     from aiohttp_session import get_session, new_session
 
     if kind == "bodhi":
-        from bodhi.session import get_session
+        from bodhi.session import get_session  # its own, which takes fewer steps
 
     async def seed(request: web.Request) -> web.Response:
         session = await new_session(request)
