@@ -4,7 +4,7 @@ What is here is public, the records that a store exchanges included; nobody impo
 """
 
 from bodhi.keyring import NEWEST_FORMAT
-from bodhi.session.changes import OpenSession
+from bodhi.session.changes import StoredSession
 from bodhi.session.codec import encode
 from bodhi.session.cookie import CookiePolicy
 from bodhi.session.counters import SessionCounters
@@ -73,7 +73,7 @@ __all__ = [
     "LockedSession",
     "NewExpiry",
     "NewSession",
-    "OpenSession",
+    "StoredSession",
     "OpenedBy",
     "PostgresSessionStore",
     "Quarantine",

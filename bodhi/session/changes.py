@@ -20,7 +20,7 @@ from bodhi.session.sealing import format_of, open_data, seal_data
 log = logging.getLogger(__name__)
 
 
-class OpenSession(Struct, frozen=True):
+class StoredSession(Struct, frozen=True):
     """A stored session as a request holds it: the row, and its data as it was stored then."""
 
     record: SessionRecord
@@ -28,7 +28,7 @@ class OpenSession(Struct, frozen=True):
     data: dict[str, Any]  # the caller's to change
 
     def __repr__(self) -> str:
-        return f"<OpenSession {self.handle}>"
+        return f"<StoredSession {self.handle}>"
 
     @property
     def handle(self) -> str:
@@ -58,10 +58,10 @@ class Changes:
         self._idle_ms = idle_ms
         self._lifetime_ms = lifetime_ms
 
-    def opened(self, record: SessionRecord) -> OpenSession:
+    def opened(self, record: SessionRecord) -> StoredSession:
         """The session in *record*; raises :exc:`Unreadable` or :exc:`UnknownKey`."""
         plaintext = open_data(self.keyring, record)
-        return OpenSession(record, plaintext, decode(plaintext))
+        return StoredSession(record, plaintext, decode(plaintext))
 
     def new(self, session_id: str, content: Content, device: Device, max_age: float | None) -> NewSession:
         """A session for *session_id*; *max_age* in seconds. Unless the store says otherwise, in the newest format."""
@@ -94,7 +94,7 @@ class Changes:
 
     def update(
         self, current: SessionRecord, content: Content, ages: NewExpiry | None = None
-    ) -> tuple[Save, OpenSession]:
+    ) -> tuple[Save, StoredSession]:
         """A save of *content* over *current* and in its format; and the session after it."""
         sealed = seal_data(
             self.keyring,
@@ -106,9 +106,9 @@ class Changes:
             data_format=format_of(current.data),
         )
         save = Save(current.digest, current.version, sealed, content.user_id, ages)
-        return save, OpenSession(save.applied(current), content.plaintext, content.data)
+        return save, StoredSession(save.applied(current), content.plaintext, content.data)
 
-    def merged(self, session: OpenSession, content: Content, current: SessionRecord) -> Content:
+    def merged(self, session: StoredSession, content: Content, current: SessionRecord) -> Content:
         """*content*, with what other requests saved in *current* since *session* was loaded.
 
         Raises :exc:`Unreadable` or :exc:`UnknownKey`: nothing is encrypted anew for columns that somebody forged.

@@ -10,7 +10,7 @@ from bodhi import options
 from bodhi.errors import BodhiError
 from bodhi.keyring import NEWEST_FORMAT, Keyring, UnknownKey, Unreadable
 from bodhi.logs import FailureLog, LogLimit
-from bodhi.session.changes import Changes, Content, OpenSession
+from bodhi.session.changes import Changes, Content, StoredSession
 from bodhi.session.cookie import CookiePolicy
 from bodhi.session.counters import SessionCounters
 from bodhi.session.endings import Reason, note_ended
@@ -88,7 +88,7 @@ class SessionManager:
             return None
         return values.pop() if values else None
 
-    async def load(self, session_id: str) -> OpenSession | None:
+    async def load(self, session_id: str) -> StoredSession | None:
         """The live session with this id, or None."""
         record = await self.find(session_id)
         return await self.open_found(record) if record is not None else None
@@ -106,7 +106,7 @@ class SessionManager:
         # No statement moves expires_at beyond ends_at; whoever else does so, the session ends in time.
         return record if record is None or record.ends_at > record.now else None
 
-    async def open_found(self, record: SessionRecord) -> OpenSession | None:
+    async def open_found(self, record: SessionRecord) -> StoredSession | None:
         """The session in *record*, which somebody uses.
 
         Unreadable data is set aside and reads as None; data under an unknown key reads as None and stays.
@@ -132,7 +132,7 @@ class SessionManager:
         max_age_seconds: int | None = None,
         replaces: bytes | None = None,
         must_replace: bool = False,
-    ) -> tuple[str, OpenSession]:
+    ) -> tuple[str, StoredSession]:
         """A new session and the id for its cookie; *replaces* is the digest of the session that it ends.
 
         With *must_replace*, raises :exc:`SessionGone` when that session has ended already.
@@ -151,7 +151,7 @@ class SessionManager:
                 log.error("a new session id was taken already: is the random generator broken?")
                 continue
             self.counters.creations += 1
-            return session_id, OpenSession(record, content.plaintext, content.data)
+            return session_id, StoredSession(record, content.plaintext, content.data)
         raise SessionError("no unused session id was found")
 
     async def _insert(self, new: NewSession) -> SessionRecord:
@@ -179,12 +179,12 @@ class SessionManager:
 
     async def save(
         self,
-        session: OpenSession,
+        session: StoredSession,
         data: dict[str, Any] | Content,
         *,
         ages: bool = False,
         max_age_seconds: int | None = None,
-    ) -> OpenSession | None:
+    ) -> StoredSession | None:
         """Store *data*, merged with what other requests saved since *session* was loaded.
 
         None where nothing is left in the session: then its row is deleted. With *ages* the session ends
@@ -211,8 +211,8 @@ class SessionManager:
 
     @retry_conflicts
     async def _save_merged(
-        self, session: OpenSession, content: Content, ages: bool, max_age_seconds: int | None
-    ) -> OpenSession | None:
+        self, session: StoredSession, content: Content, ages: bool, max_age_seconds: int | None
+    ) -> StoredSession | None:
         try:
             async with self._store.locked(session.record.digest) as row:
                 if row is None:
@@ -236,7 +236,7 @@ class SessionManager:
         change: Callable[[dict[str, Any], int], Answer],
         *,
         max_age_seconds: int | None = None,
-    ) -> tuple[OpenSession, Answer]:
+    ) -> tuple[StoredSession, Answer]:
         """What *change* answers on the data as it is stored now, with nobody else in between, and the session after it.
 
         *change* is given the data, to change in place, and the database's time in milliseconds; it may run more than
@@ -264,13 +264,13 @@ class SessionManager:
 
     async def rotate(
         self,
-        session: OpenSession,
+        session: StoredSession,
         data: dict[str, Any] | Content,
         *,
         renewed: bool = False,
         device: Device | None = None,
         max_age_seconds: int | None = None,
-    ) -> tuple[str, OpenSession]:
+    ) -> tuple[str, StoredSession]:
         """Save *data* under a new id and end the old one, in one transaction; the new id comes back.
 
         With *renewed* (a login) the absolute timeout starts anew. Raises :exc:`SessionGone` when the session has ended.
@@ -293,20 +293,20 @@ class SessionManager:
     @retry_conflicts
     async def _rotate(  # noqa: PLR0917 - as rotate() was given them
         self,
-        session: OpenSession,
+        session: StoredSession,
         content: Content,
         session_id: str,
         renewed: bool,
         device: Device | None,
         max_age_seconds: int | None,
-    ) -> OpenSession:
+    ) -> StoredSession:
         async with self._locked(session.record.digest, content.user_id) as row:
             if row is None:
                 raise SessionGone
             merged = self._changes.merged(session, content, row.record)
             new = self._changes.new(session_id, merged, device or row.record.device, max_age_seconds)
             record = await row.rotate(self._changes.moved(new, row.record), renewed=renewed)
-            return OpenSession(record, merged.plaintext, merged.data)
+            return StoredSession(record, merged.plaintext, merged.data)
 
     def note_unavailable(self, error: BodhiError) -> None:
         """Count a request that the database did not answer, and log its words now and then."""

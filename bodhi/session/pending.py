@@ -4,7 +4,7 @@ from collections.abc import Mapping, Set
 from enum import Enum, auto
 from typing import Any
 
-from bodhi.session.changes import Content, OpenSession
+from bodhi.session.changes import Content, StoredSession
 from bodhi.session.codec import same_data
 
 
@@ -36,7 +36,7 @@ def holds_nothing(data: Mapping[str, Any]) -> bool:
     return not any(value or isinstance(value, int | float) for value in data.values())
 
 
-def decide(loaded: OpenSession | None, change: Change, *, headers_sent: bool) -> Pending:
+def decide(loaded: StoredSession | None, change: Change, *, headers_sent: bool) -> Pending:
     """What *change* still needs, made by a request on the session that it *loaded*; None: it had none."""
     if loaded is None or change.is_invalidated:
         if change.data and not headers_sent:

@@ -15,7 +15,7 @@ import aiohttp_session
 from aiohttp import hdrs, web
 
 from bodhi.session import aiohttp_keys
-from bodhi.session.changes import OpenSession
+from bodhi.session.changes import StoredSession
 from bodhi.session.cookie import claims_https
 from bodhi.session.errors import SessionGone, SessionNotSaved, SessionUnavailable
 from bodhi.session.handles import parse_session_id
@@ -91,7 +91,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
         self.session = self._session(None, replaces=True)
         return self.session
 
-    def _session(self, stored: OpenSession | None, *, replaces: bool = False) -> Session:
+    def _session(self, stored: StoredSession | None, *, replaces: bool = False) -> Session:
         backend = ref(self) if self._options.supports_save else None
         return Session(stored, max_age=self._options.max_age, backend=backend, replaces=replaces)
 
@@ -279,7 +279,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
     async def _refuse(self, _: Session, __: Change) -> None:
         raise SessionNotSaved("a new session id needs a cookie, and the response's headers are out")
 
-    def _was_issued(self, session_id: str, session: Session, stored: OpenSession, change: Change) -> None:
+    def _was_issued(self, session_id: str, session: Session, stored: StoredSession, change: Change) -> None:
         self._live_digest = stored.record.digest
         self._remember(session_id, change.max_age)
         session.was_stored(stored, change)

@@ -8,7 +8,7 @@ import aiohttp_session
 from aiohttp import WSCloseCode, web
 
 from bodhi.options import whole_max_age
-from bodhi.session.changes import OpenSession
+from bodhi.session.changes import StoredSession
 from bodhi.session.codec import decode, encode
 from bodhi.session.errors import SessionDataError
 from bodhi.session.merge import merge
@@ -60,7 +60,7 @@ class Session(aiohttp_session.Session):
 
     def __init__(
         self,
-        stored: OpenSession | None,
+        stored: StoredSession | None,
         *,
         max_age: int | None = None,
         backend: Callable[[], Backend | None] | None = None,
@@ -214,7 +214,7 @@ class Session(aiohttp_session.Session):
             )
         return backend
 
-    def adopt(self, stored: OpenSession) -> None:
+    def adopt(self, stored: StoredSession) -> None:
         """Go on from *stored*, which is newer than what this request loaded; its own changes stay to be saved."""
         if self.stored is not None:
             # Decoded anew: several requests may go on from the same one, and nested values are not to be shared.
@@ -241,7 +241,7 @@ class Session(aiohttp_session.Session):
         self._is_rotated |= change.is_rotated
         self._is_renewed |= change.is_renewed
 
-    def was_stored(self, stored: OpenSession | None, change: Change) -> None:
+    def was_stored(self, stored: StoredSession | None, change: Change) -> None:
         """Go on from *stored*, which *change* became; None: the session has no row any more."""
         self.stored = stored
         self._stored_max_age = self._max_age

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bodhi.session.changes import OpenSession
+from bodhi.session.changes import StoredSession
 from bodhi.session.codec import decode, encode
 from bodhi.session.records import NOWHERE, SessionRecord
 from bodhi.session.session import Session
@@ -13,7 +13,7 @@ DATA = {"text": "a", "number": 1, "list": [1, {"deep": []}], "object": {"key": "
 def stored(data):
     """*data* as a request loads it."""
     plaintext = encode(data)
-    return OpenSession(SessionRecord(b"d" * 32, b"", None, 1, 0, 0, 0, 0, 0, NOWHERE), plaintext, decode(plaintext))
+    return StoredSession(SessionRecord(b"d" * 32, b"", None, 1, 0, 0, 0, 0, 0, NOWHERE), plaintext, decode(plaintext))
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def session():
 def saved(session):
     """The session after it was saved, as the manager goes on from it: with the request's own values."""
     change = session.take()
-    session.was_stored(OpenSession(session.stored.record, change.plaintext, change.data), change)
+    session.was_stored(StoredSession(session.stored.record, change.plaintext, change.data), change)
 
 
 def deep(session):
@@ -97,7 +97,7 @@ def answered(change, *, is_merged):
     """What the manager answers to a save of *change*; *is_merged*: other requests had saved, too."""
     data = {**change.data, "theirs": 1} if is_merged else change.data
     plaintext = encode(data) if is_merged else change.plaintext
-    return OpenSession(stored(DATA).record, plaintext, data)
+    return StoredSession(stored(DATA).record, plaintext, data)
 
 
 @pytest.mark.parametrize("is_merged", [False, True])

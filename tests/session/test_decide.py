@@ -2,7 +2,7 @@
 
 import pytest
 
-from bodhi.session.changes import OpenSession
+from bodhi.session.changes import StoredSession
 from bodhi.session.codec import decode, encode
 from bodhi.session.pending import Change, Pending, decide
 from bodhi.session.records import NOWHERE, SessionRecord
@@ -15,7 +15,7 @@ ALICE = {"cart": [1], "user_id": "alice"}
 def loaded(data):
     """A stored session with *data*, as a request loads it."""
     record = SessionRecord(b"d" * 32, b"", data.get("user_id"), 1, 0, 0, 0, 0, 0, NOWHERE)
-    return OpenSession(record, encode(data), decode(encode(data)))
+    return StoredSession(record, encode(data), decode(encode(data)))
 
 
 # What was loaded (None: nothing), what the session holds now, what was asked for beside that, and what is to be

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 
 from bodhi.database import Schema, open_database
 from bodhi.session import DefaultSessionService, SessionGone, manager
-from bodhi.session.changes import OpenSession
+from bodhi.session.changes import StoredSession
 from bodhi.session.handles import digest_of, handle_of
 from bodhi.session.sql_store import open_store
 from conformance.session_model import CAP, IDLE_MS, LIFETIME_MS, TOUCH_MS, Model
@@ -49,11 +49,11 @@ places = st.integers(0, CROWD)
 class Request:
     """A request that has loaded a session and holds it."""
 
-    def __init__(self, session_id: str, opened: OpenSession) -> None:
+    def __init__(self, session_id: str, opened: StoredSession) -> None:
         self.session_id = session_id
         self.goes_on_from(opened)
 
-    def goes_on_from(self, opened: OpenSession) -> None:
+    def goes_on_from(self, opened: StoredSession) -> None:
         self.opened = opened
         self.base = deepcopy(opened.data)
 
@@ -225,7 +225,7 @@ class Sessions(RuleBasedStateMachine):
     def save_at_once(self, session_id: str, numbers: list[int]) -> None:
         requests = self._crowd(session_id, numbers)
         for answer in self._saved(requests, self.run(_gathered(self._saves(requests)))):
-            assert isinstance(answer, OpenSession), repr(answer)
+            assert isinstance(answer, StoredSession), repr(answer)
 
     @rule(session_id=ids, numbers=crowds, place=places)
     def save_while_the_session_ends(self, session_id: str, numbers: list[int], place: int) -> None:
@@ -267,7 +267,7 @@ class Sessions(RuleBasedStateMachine):
         """Puts into the model what was saved: all but what came after the session ended or moved."""
         for request, answer in zip(requests, answers, strict=True):
             if not isinstance(answer, SessionGone):
-                assert isinstance(answer, OpenSession), repr(answer)
+                assert isinstance(answer, StoredSession), repr(answer)
                 self.model.save(request.session_id, request.base, request.data)
         return answers
 

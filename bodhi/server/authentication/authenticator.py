@@ -30,7 +30,7 @@ from bodhi.server.authentication.refresh import Refresher
 from bodhi.server.authentication.stored_login import LoginEnded, SessionRow
 from bodhi.server.http.context import LOGIN_FAULT, LOGIN_FAULTS
 from bodhi.server.http.cross_site import is_cross_site_read
-from bodhi.session import REQUEST_SESSION, SESSIONS, OpenSession, Session, SessionRecord, get_session
+from bodhi.session import REQUEST_SESSION, SESSIONS, StoredSession, Session, SessionRecord, get_session
 
 MOST_READ = 4096  # logins, each with an access token of a kilobyte or two
 
@@ -154,7 +154,7 @@ class Authenticator:
         session.adopt(stored)
         return self._read_login(session, stored, instance)
 
-    def _read_login(self, session: Session, stored: OpenSession, instance: Instance) -> _Login:
+    def _read_login(self, session: Session, stored: StoredSession, instance: Instance) -> _Login:
         digest, row = stored.record.digest, _row_of(stored.record)
         if session.is_changed:
             return self._login_in(session, row, instance)  # which is not what the row says

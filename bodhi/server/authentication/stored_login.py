@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from bodhi.session import DefaultSessionService, OpenSession, SessionGone
+from bodhi.session import DefaultSessionService, StoredSession, SessionGone
 
 Answer = TypeVar("Answer")
 
@@ -24,7 +24,7 @@ class SessionRow:
         """What *change* answers on the data, given with the database's time in ms; raises :exc:`LoginEnded`."""
         return (await self._change(change))[1]
 
-    async def read(self) -> OpenSession:
+    async def read(self) -> StoredSession:
         """The session as it is stored now; raises :exc:`LoginEnded`."""
         return (await self._change(lambda _data, _now_ms: None))[0]
 
@@ -32,7 +32,7 @@ class SessionRow:
         """End the session, whose login the provider has ended."""
         await self._service.delete(self.key, reason="invalid_grant", user_id=self._user_id)
 
-    async def _change(self, change: Callable[[dict[str, Any], int], Answer]) -> tuple[OpenSession, Answer]:
+    async def _change(self, change: Callable[[dict[str, Any], int], Answer]) -> tuple[StoredSession, Answer]:
         try:
             return await self._service.atomically(self.key, change)
         except SessionGone as error:
