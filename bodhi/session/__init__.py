@@ -4,6 +4,7 @@ What is here is public, the records that a store exchanges included; nobody impo
 """
 
 from bodhi.keyring import NEWEST_FORMAT
+from bodhi.session.administration import SessionInfo, SessionPage, info_of
 from bodhi.session.changes import StoredSession
 from bodhi.session.codec import encode
 from bodhi.session.cookie import CookiePolicy
@@ -20,7 +21,6 @@ from bodhi.session.errors import (
     VersionConflict,
 )
 from bodhi.session.handles import DIGEST_BYTES, digest_of, digests_of, handle_of, share_up_to
-from bodhi.session.manager import OpenedBy
 from bodhi.session.middleware import SESSIONS, get_session, new_session, setup
 from bodhi.session.owner import owner_of
 from bodhi.session.records import (
@@ -35,10 +35,11 @@ from bodhi.session.records import (
     Touch,
     UserCap,
 )
+from bodhi.session.reencryption import OpenedBy
 from bodhi.session.request_session import REQUEST_SESSION
 from bodhi.session.responses import RETRY_AFTER_SECONDS, SessionGoneResponse, SessionUnavailableResponse
 from bodhi.session.sealing import bound_columns, resealed, seal_data, written_format
-from bodhi.session.service import DefaultSessionService, SessionInfo, SessionPage, info_of
+from bodhi.session.service import DefaultSessionService
 from bodhi.session.session import Session
 from bodhi.session.sql_store import PostgresSessionStore, SqliteSessionStore, SqlSessionStore
 from bodhi.session.storage import SessionStorage
@@ -73,7 +74,6 @@ __all__ = [
     "LockedSession",
     "NewExpiry",
     "NewSession",
-    "StoredSession",
     "OpenedBy",
     "PostgresSessionStore",
     "Quarantine",
@@ -98,6 +98,7 @@ __all__ = [
     "SqlSessionStore",
     "SqliteSessionStore",
     "StoredData",
+    "StoredSession",
     "Touch",
     "UserCap",
     "UserSessions",

@@ -1,14 +1,13 @@
 """What a request does with its session: the policy of ids, encryption, merging and rotation, on any store."""
 
 import logging
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from bodhi import options
 from bodhi.errors import BodhiError
-from bodhi.keyring import NEWEST_FORMAT, Keyring, UnknownKey, Unreadable
+from bodhi.keyring import Keyring, UnknownKey, Unreadable
 from bodhi.logs import FailureLog, LogLimit
 from bodhi.session.changes import Changes, Content, StoredSession
 from bodhi.session.cookie import CookiePolicy
@@ -16,13 +15,11 @@ from bodhi.session.counters import SessionCounters
 from bodhi.session.endings import Reason, note_ended
 from bodhi.session.errors import DigestTaken, SessionError, SessionGone
 from bodhi.session.handles import handle_of, new_session_id, parse_session_id
-from bodhi.session.records import NOWHERE, Device, NewSession, SessionRecord, StoredData, UserCap
+from bodhi.session.records import NOWHERE, Device, NewSession, SessionRecord, UserCap
 from bodhi.session.revocation import Revocations
-from bodhi.session.sealing import format_of, open_data, resealed
 from bodhi.session.store import (
     LockedSession,
     Quarantine,
-    Reencryption,
     SessionStore,
     UserSessions,
     require,
@@ -34,7 +31,6 @@ MOST_PER_USER = 1_000_000
 ID_ATTEMPTS = 3  # a second collision of 256 random bits means a broken generator
 
 Answer = TypeVar("Answer")
-OpenedBy = Literal["newest", "older_format", "older", "unknown", "damaged"]
 
 log = logging.getLogger(__name__)
 
@@ -328,50 +324,6 @@ class SessionManager:
         was_live = await self._store.delete(digest)
         note_ended(self.counters, reason, int(was_live), user_id=user_id)
         return was_live
-
-    async def rekey(self) -> AsyncIterator[tuple[int, int, int]]:
-        """Re-encrypt with the newest key what an older one encrypted, or an older format, while requests go on.
-
-        After each page: how many sessions were re-encrypted, how many seen, and how many kept as they are since no
-        key opens them. What a request saves meanwhile is encrypted with the newest key anyway.
-        """
-        rekeyed = seen = kept = 0
-        store = require(self._store, Reencryption)
-        data_format = await store.data_format()
-        async for page in store.list_data():
-            older = [stored for stored in page if not self._changes.keyring.is_newest(stored.data, data_format)]
-            new = [stored for old in older if (stored := self._rekeyed(old, data_format)) is not None]
-            rekeyed += await store.rekey(new)
-            seen += len(page)
-            kept += len(older) - len(new)
-            yield rekeyed, seen, kept
-
-    def _rekeyed(self, stored: StoredData, data_format: int) -> StoredData | None:
-        try:
-            return resealed(self._changes.keyring, self._changes.keyring, stored, data_format)
-        except (Unreadable, UnknownKey) as error:
-            log.warning("session %s keeps its key: %s", handle_of(stored.digest), error)
-            return None
-
-    async def sample_keys(self, most: int) -> Counter[OpenedBy]:
-        """At most *most* of the live sessions, in one query, by the key that opens them.
-
-        That is the newest, an older or an unknown one; a session that is damaged opens under none. Of those that the
-        newest key opens, the ones in an older format than the newest are counted apart.
-        """
-        some_data = await require(self._store, Reencryption).some_data(most)
-        return Counter([self._opened_by(stored) for stored in some_data])
-
-    def _opened_by(self, stored: StoredData) -> OpenedBy:
-        try:
-            open_data(self._changes.keyring, stored)
-        except UnknownKey:
-            return "unknown"
-        except Unreadable:
-            return "damaged"
-        if not self._changes.keyring.is_newest(stored.data):
-            return "older"
-        return "newest" if format_of(stored.data) == NEWEST_FORMAT else "older_format"
 
     async def _passed_over(self, record: SessionRecord, error: Unreadable | UnknownKey) -> None:
         if isinstance(error, UnknownKey):

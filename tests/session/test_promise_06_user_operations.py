@@ -224,7 +224,7 @@ async def test_a_session_that_logs_in_again_does_not_count_twice(make_service, s
 
 async def test_a_dump_streams_every_live_session(service, monkeypatch):
     """Page by page, each once, with handle and user."""
-    monkeypatch.setattr("bodhi.session.service.PAGE", 7)
+    monkeypatch.setattr("bodhi.session.administration.PAGE", 7)
     ids = [(await service.create({"user_id": f"user {number}"}))[0] for number in range(30)]
     ids.append((await service.create({"nobody's": True}))[0])
 

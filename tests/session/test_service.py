@@ -32,7 +32,7 @@ def test_the_names_that_other_programs_use():
         ("count_sessions_for_user", ["user_id"], "int"),
         ("get_session_ids_for_user", ["user_id"], "list[str]"),
         ("dump_all_sessions", [], "AsyncIterator[tuple[str, str | None]]"),
-        ("list_sessions_for_user", ["user_id"], "list[bodhi.session.service.SessionInfo]"),
+        ("list_sessions_for_user", ["user_id"], "list[bodhi.session.administration.SessionInfo]"),
         ("revoke_session", ["handle"], "bool"),
         ("revoke_sessions", ["user_id", "handles"], "int"),
         ("revoke_other_sessions", ["user_id", "keep"], "int"),

@@ -30,7 +30,7 @@ from bodhi.server.authentication.refresh import Refresher
 from bodhi.server.authentication.stored_login import LoginEnded, SessionRow
 from bodhi.server.http.context import LOGIN_FAULT, LOGIN_FAULTS
 from bodhi.server.http.cross_site import is_cross_site_read
-from bodhi.session import REQUEST_SESSION, SESSIONS, StoredSession, Session, SessionRecord, get_session
+from bodhi.session import REQUEST_SESSION, SESSIONS, Session, SessionRecord, StoredSession, get_session
 
 MOST_READ = 4096  # logins, each with an access token of a kilobyte or two
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from bodhi.session import DefaultSessionService, StoredSession, SessionGone
+from bodhi.session import DefaultSessionService, SessionGone, StoredSession
 
 Answer = TypeVar("Answer")
 

@@ -1,0 +1,177 @@
+"""What users and operators do with sessions: count, list, revoke and clear them."""
+
+from collections.abc import AsyncIterator, Awaitable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from bodhi.session.counters import SessionCounters
+from bodhi.session.cursors import cursor_of, end_of_page, end_of_user_page
+from bodhi.session.endings import Reason, note_ended
+from bodhi.session.errors import SessionUnavailable
+from bodhi.session.handles import handle_of
+from bodhi.session.owner import user_text
+from bodhi.session.records import SessionListing, SessionRecord
+from bodhi.session.store import AllSessions, SessionStore, UserSessions, require
+
+PAGE = 1000  # sessions in one query of a list
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """One session as its user or an operator may see it: nothing in it authenticates."""
+
+    handle: str
+    user_id: str | None
+    created_at: datetime  # UTC, as the two below
+    last_seen_at: datetime
+    expires_at: datetime
+    ip: str | None
+    user_agent: str | None
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPage:
+    """Some of the live sessions, and where the next page begins: None when there is none."""
+
+    sessions: list[SessionInfo]
+    after: str | None
+
+
+class SessionAdministration:
+    """The methods of a service that are about many sessions, or about those of other requests."""
+
+    _store: SessionStore
+    counters: SessionCounters
+
+    async def count_sessions(self) -> int:
+        """How many live sessions there are."""
+        return await require(self._store, AllSessions).count()
+
+    async def count_sessions_for_user(self, user_id: object) -> int:
+        """How many live sessions the user has."""
+        return await require(self._store, UserSessions).count_user(user_text(user_id))
+
+    async def get_session_ids_for_user(self, user_id: object) -> list[str]:
+        """The handles of the user's live sessions, oldest first."""
+        return [handle_of(listing.digest) async for listing in self._list_user(user_text(user_id))]
+
+    async def list_sessions_for_user(self, user_id: object, *, current: str | None = None) -> list[SessionInfo]:
+        """The user's live sessions, oldest first; *current* is the handle of the one that asks."""
+        return [info_of(listing, current) async for listing in self._list_user(user_text(user_id))]
+
+    async def _list_user(self, user_id: str) -> AsyncIterator[SessionListing]:
+        store = require(self._store, UserSessions)
+        page = await store.list_user_page(user_id, limit=PAGE)
+        while page:
+            for listing in page:
+                yield listing
+            if len(page) < PAGE:
+                return
+            after = (page[-1].created_at, page[-1].digest)
+            page = await store.list_user_page(user_id, after=after, limit=PAGE)
+
+    async def list_page(
+        self, *, user_id: object = None, after: str | None = None, limit: int = 100, current: str | None = None
+    ) -> SessionPage:
+        """At most *limit* live sessions: the user's, oldest first, or without *user_id* everybody's in no order.
+
+        *after* is that of the page before; a text that is none raises ValueError. The cost of a page does not depend
+        on how many come before it.
+        """
+        if user_id is None:
+            everybody = require(self._store, AllSessions)
+            found = await everybody.list_page(after=end_of_page(after), limit=limit + 1)
+        else:
+            users = require(self._store, UserSessions)
+            found = await users.list_user_page(user_text(user_id), after=end_of_user_page(after), limit=limit + 1)
+        page = [info_of(listing, current) for listing in found[:limit]]
+        if len(found) <= limit:
+            return SessionPage(page, None)
+        last = found[limit - 1]
+        return SessionPage(page, cursor_of(handle_of(last.digest), None if user_id is None else last.created_at))
+
+    async def dump_all_sessions(self) -> AsyncIterator[tuple[str, str | None]]:
+        """The handle and user_id of every live session, streamed in constant memory."""
+        store = require(self._store, AllSessions)
+        page = await store.list_page(limit=PAGE)
+        while page:
+            for listing in page:
+                yield handle_of(listing.digest), listing.user_id
+            if len(page) < PAGE:
+                return
+            page = await store.list_page(after=page[-1].digest, limit=PAGE)
+
+    # What ends sessions takes why, and by whom if not by their owner: for the log and the counters.
+
+    async def revoke_session(
+        self, handle: str, *, user_id: object = None, reason: Reason = "revoked", by: str | None = None
+    ) -> bool:
+        """End the session with this handle; with *user_id*, somebody else's reads as unknown. Whether it was live."""
+        owner = None if user_id is None else user_text(user_id)
+        revoked = await require(self._store, UserSessions).revoke(handle, user_id=owner)
+        if revoked is not None:
+            note_ended(self.counters, reason, user_id=revoked.user_id, by=by)
+        return revoked is not None
+
+    async def revoke_sessions(
+        self, user_id: object, handles: Iterable[str], *, reason: Reason = "revoked", by: str | None = None
+    ) -> int:
+        """End those sessions of the user that have one of these handles; how many live ones there were."""
+        owner = user_text(user_id)
+        store = require(self._store, UserSessions)
+        ended = 0
+        try:
+            for handle in handles:
+                ended += await store.revoke(handle, user_id=owner) is not None
+        finally:
+            note_ended(self.counters, reason, ended, user_id=owner, by=by)
+        return ended
+
+    async def revoke_other_sessions(
+        self, user_id: object, keep: str, *, reason: Reason = "revoked", by: str | None = None
+    ) -> int:
+        """End all sessions of the user but the one with the handle *keep*; how many."""
+        owner = user_text(user_id)
+        return await self._end(require(self._store, UserSessions).clear_user(owner, keep=keep), reason, owner, by)
+
+    async def clear_sessions_for_user(
+        self, user_id: object, *, reason: Reason = "cleared", by: str | None = None
+    ) -> int:
+        """End all sessions of the user; how many live ones there were."""
+        owner = user_text(user_id)
+        return await self._end(require(self._store, UserSessions).clear_user(owner), reason, owner, by)
+
+    async def clear_all_sessions(self, *, reason: Reason = "cleared", by: str | None = None) -> int:
+        """End every session; how many live ones there were."""
+        return await self._end(require(self._store, AllSessions).clear_all(), reason, None, by)
+
+    async def _end(self, clearing: Awaitable[int], reason: Reason, user_id: str | None, by: str | None) -> int:
+        ended = 0
+        try:
+            ended = await clearing
+        except SessionUnavailable as error:
+            ended = error.ended
+            raise
+        finally:
+            note_ended(self.counters, reason, ended, user_id=user_id, by=by)
+        return ended
+
+
+def info_of(listing: SessionListing | SessionRecord, current: str | None) -> SessionInfo:
+    """The session without what is not to be told; *current* is the handle of the one that asks."""
+    handle = handle_of(listing.digest)
+    return SessionInfo(
+        handle,
+        listing.user_id,
+        _utc(listing.created_at),
+        _utc(listing.last_seen_at),
+        _utc(listing.expires_at),
+        listing.device.ip,
+        listing.device.user_agent,
+        is_current=handle == current,
+    )
+
+
+def _utc(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
