@@ -81,19 +81,17 @@ class RequestSession(aiohttp_session.AbstractStorage):
             found = await self.find()
             stored = await self._manager.open_found(found) if found is not None else None
             if self.session is None:  # or two tasks of one handler asked at once: they share the first answer
-                self.session = self._session(stored)
+                backend = ref(self) if self._options.supports_save else None
+                self.session = Session(stored, max_age=self._options.max_age, backend=backend)
                 self._live_digest = None if stored is None else stored.record.digest
         return self.session
 
     async def new_session(self) -> Session:
         """A new session that takes the place of the visitor's present one when it is saved."""
         self.is_used = True
-        self.session = self._session(None, replaces=True)
-        return self.session
-
-    def _session(self, stored: StoredSession | None, *, replaces: bool = False) -> Session:
         backend = ref(self) if self._options.supports_save else None
-        return Session(stored, max_age=self._options.max_age, backend=backend, replaces=replaces)
+        self.session = Session(None, max_age=self._options.max_age, backend=backend, replaces=True)
+        return self.session
 
     async def find(self) -> SessionRecord | None:
         """The stored record, not decrypted, or None; for callers that cache its content.
