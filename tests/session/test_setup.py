@@ -1,13 +1,15 @@
 """``bodhi.session.setup(app, service)``: how an application and its sessions are put together."""
 
 import asyncio
+import gc
 
 import aiohttp_session
 import pytest
 from aiohttp import web
 
 import bodhi.session
-from bodhi.session import DefaultSessionService, SessionUnavailable, setup
+from bodhi.session import DefaultSessionService, SessionUnavailable, middleware, setup
+from bodhi.session.middleware import session_middleware
 from session.conftest import SETTINGS
 from session.pages import PAGES, cookie_of, sent
 
@@ -98,6 +100,29 @@ async def test_max_age_may_be_given_to_setup(serve, service, clock):
     assert "; Max-Age=600; " in response.headers["Set-Cookie"]
     clock.advance(600)
     assert await service.load(cookie_of(response)) is None
+
+
+async def test_nothing_of_a_request_is_kept_after_it(serve, service, monkeypatch):
+    """The sessions of requests go with them, those of clones and of failed requests too."""
+    registries = []
+
+    def recorded(options, registry):
+        registries.append(registry)
+        return session_middleware(options, registry)
+
+    @web.middleware
+    async def cloning(request, handler):
+        return await handler(request.clone())
+
+    monkeypatch.setattr(middleware, "session_middleware", recorded)
+    client = await serve(service, around=[cloning])
+    for path in ("/read", "/plain", "/nowhere"):
+        assert (await client.get(path)).status in {200, 404}
+        assert len(registries[0]) <= 1
+    await client.close()
+    gc.collect()
+
+    assert [{}] == registries
 
 
 async def test_an_error_of_routing_is_no_fault(client):
