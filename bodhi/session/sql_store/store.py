@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from msgspec.structs import asdict
 
 from bodhi.database import Batcher, Database, DatabaseUnavailable, Executor, Row
+from bodhi.database.batching import MAX_WAIT_SECONDS
 from bodhi.session.errors import SessionUnavailable
 from bodhi.session.handles import handle_of
 from bodhi.session.legacy import DeprecatedMethods
@@ -25,6 +26,7 @@ class SqlSessionStore(Locking, ManySessions, Upkeep, DeprecatedMethods):
     max_in_flight = 2  # queries that load; calls that arrive meanwhile share the next one
     saves_in_flight = 2
     max_batch = 64
+    max_wait_seconds = MAX_WAIT_SECONDS
 
     def __init__(self, database: Database, *, clock: Clock = lambda: None) -> None:
         super().__init__(database, clock=clock)
@@ -35,6 +37,7 @@ class SqlSessionStore(Locking, ManySessions, Upkeep, DeprecatedMethods):
             max_batch=self.max_batch,
             shared=True,
             limit_seconds=database.limit_seconds,
+            max_wait_seconds=self.max_wait_seconds,
         )
         self._saves: Batcher[Save, Row] = Batcher(
             self._save_row,
@@ -43,6 +46,7 @@ class SqlSessionStore(Locking, ManySessions, Upkeep, DeprecatedMethods):
             max_batch=self.max_batch,
             shared=False,
             limit_seconds=database.limit_seconds,
+            max_wait_seconds=self.max_wait_seconds,
         )
 
     async def create(self, new: NewSession, *, cap: UserCap | None = None) -> SessionRecord:
