@@ -9,20 +9,18 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 
-from bodhi.oidc.claims import Claims
 from bodhi.oidc.jose import ASYMMETRIC
 from bodhi.oidc.keys import MIN_INTERVAL_SECONDS, SigningKeys
 from bodhi.oidc.management import Management
 from bodhi.oidc.metadata import Discovery
-from bodhi.oidc.responses import IdToken, LogoutToken
-from bodhi.oidc.token_endpoint import RETRY_DELAYS, Sleep
+from bodhi.oidc.token_endpoint import RETRY_DELAYS, Sleep, TokenEndpoint
 from bodhi.oidc.transport import Transport
-from bodhi.oidc.verify import BEARER_CLAIMS, TokenVerifier
+from bodhi.oidc.verify import TokenVerifier
 
 DEFAULT_SCOPE = "openid email profile roles"
 
 
-class IdentityProvider(Management):
+class IdentityProvider:
     """Client for the OpenID Connect provider *issuer*, spelled exactly as in its tokens.
 
     Discovery and keys are fetched on first use. Every call can raise :exc:`ProviderUnavailable`.
@@ -53,17 +51,18 @@ class IdentityProvider(Management):
         self.issuer = issuer
         transport = Transport(http, version=version, limit_seconds=limit_seconds)
         discovery = Discovery(issuer, transport, clock=clock)
-        super().__init__(
+        self.grants = TokenEndpoint(
             transport,
             discovery,
-            base_url=issuer if management else None,
             refresh_limit_seconds=2 * limit_seconds if refresh_limit_seconds is None else refresh_limit_seconds,
             refresh_reuse=refresh_reuse,
             retry_delays=retry_delays,
             sleep=sleep,
         )
+        self.management = Management(transport, self.grants, base_url=issuer if management else None)
+        self._discovery = discovery
         self._keys = SigningKeys(transport, discovery, min_interval_seconds=jwks_min_interval_seconds, clock=clock)
-        self._verifier = TokenVerifier(issuer, self._keys, algorithms=algorithms, clock=clock)
+        self.verifier = TokenVerifier(issuer, self._keys, algorithms=algorithms, clock=clock)
 
     async def close(self) -> None:
         """Cancel background fetches."""
@@ -113,26 +112,6 @@ class IdentityProvider(Management):
     async def announces_issuer(self) -> bool:
         """Return whether every authorization response must carry ``iss`` (RFC 9207)."""
         return (await self._discovery.metadata()).announces_issuer
-
-    async def verify_access_token(self, token: str, *, required: Collection[str] = BEARER_CLAIMS) -> Claims:
-        """See :meth:`TokenVerifier.access_token`; use ``required=()`` for an access token stored in a session."""
-        return await self._verifier.access_token(token, required=required)
-
-    async def verify_id_token(
-        self, id_token: str, *, client_id: str, nonce: str, access_token: str | None, reads_access_token: bool = True
-    ) -> IdToken:
-        """See :meth:`TokenVerifier.id_token`."""
-        return await self._verifier.id_token(
-            id_token,
-            client_id=client_id,
-            nonce=nonce,
-            access_token=access_token,
-            reads_access_token=reads_access_token,
-        )
-
-    async def verify_logout_token(self, token: str, *, client_id: str) -> LogoutToken:
-        """See :meth:`TokenVerifier.logout_token`."""
-        return await self._verifier.logout_token(token, client_id=client_id)
 
 
 def pkce_challenge(verifier: str) -> str:

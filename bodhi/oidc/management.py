@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import quote
 
 from bodhi.oidc.errors import ProviderLacks, ProviderRefused
-from bodhi.oidc.metadata import Discovery
 from bodhi.oidc.responses import AppInfo, ClientCredentials, Consent, RegisteredClient
 from bodhi.oidc.token_endpoint import TokenEndpoint
 from bodhi.oidc.transport import Answer, Transport
@@ -14,12 +13,13 @@ from bodhi.oidc.transport import Answer, Transport
 log = logging.getLogger(__name__)
 
 
-class Management(TokenEndpoint):
+class Management:
     """Management calls; each raises the errors of grants, and :exc:`ProviderLacks` if it is not supported."""
 
-    def __init__(self, transport: Transport, discovery: Discovery, *, base_url: str | None, **options: Any) -> None:
-        """*base_url* is the realm's, or None without management calls; *options* are those of grants."""
-        super().__init__(transport, discovery, **options)
+    def __init__(self, transport: Transport, grants: TokenEndpoint, *, base_url: str | None) -> None:
+        """*base_url* is the realm's, or None without management calls."""
+        self._transport = transport
+        self._grants = grants
         self._base_url = base_url
 
     @property
@@ -68,7 +68,7 @@ class Management(TokenEndpoint):
 
     async def _service_token(self, client: ClientCredentials) -> str:
         self._url("")
-        return await self.service_token(client)
+        return await self._grants.service_token(client)
 
     async def _get(self, path: str, token: str, **query: int) -> Mapping[str, Any]:
         answer = await self._transport.get("management call", self._url(path), token=token, **query)

@@ -119,7 +119,7 @@ def create_services(settings: Settings) -> Services:
         leases=leases,
         instances=instances,
         profiles=profiles,
-        directory=Directory(provider, profiles),
+        directory=Directory(provider.management, profiles),
         roles=roles,
         role_checks=role_checks,
         role_notes=role_notes,
@@ -207,7 +207,7 @@ def _refresher(settings: Settings, provider: IdentityProvider, notes: RoleNotes)
     # shorter than the grant would allow a second, concurrent grant.
     lease_seconds = 3 * settings.auth_timeout_seconds + 5
     return Refresher(
-        partial(provider.refresh, limit_seconds=lease_seconds - SECONDS_TO_STORE),
+        partial(provider.grants.refresh, limit_seconds=lease_seconds - SECONDS_TO_STORE),
         lease_seconds=lease_seconds,
         wait_seconds=settings.auth_timeout_seconds,
         notes=notes,

@@ -57,14 +57,14 @@ async def log_in(provider, visitor, bodhi, username, redirect_uri=REDIRECT_URI):
     )
     answer = await visitor.follow(url, redirect_uri, username)
     assert (provider.issuer, "state-1") == (answer["iss"], answer["state"])
-    return await provider.redeem_code(bodhi, code=answer["code"], redirect_uri=redirect_uri, verifier=VERIFIER)
+    return await provider.grants.redeem_code(bodhi, code=answer["code"], redirect_uri=redirect_uri, verifier=VERIFIER)
 
 
 async def test_the_client_logs_users_in(provider, visitor, bodhi, realm):
     """Both tokens are what it takes for genuine, and say who it is."""
     tokens = await log_in(provider, visitor, bodhi, "manager")
-    claims = await provider.verify_access_token(tokens.access_token)
-    named = await provider.verify_id_token(
+    claims = await provider.verifier.access_token(tokens.access_token)
+    named = await provider.verifier.id_token(
         tokens.id_token, client_id=bodhi.client_id, nonce="nonce-1", access_token=tokens.access_token
     )
 
@@ -80,9 +80,9 @@ async def test_the_client_distinguishes_the_kinds_of_tokens(provider, visitor, b
     tokens = await log_in(provider, visitor, bodhi, "user")
 
     with pytest.raises(MalformedToken):
-        await provider.verify_access_token(tokens.id_token)
+        await provider.verifier.access_token(tokens.id_token)
     with pytest.raises(TokenError):
-        await provider.verify_id_token(
+        await provider.verifier.id_token(
             tokens.access_token, client_id=bodhi.client_id, nonce="nonce-1", access_token=None
         )
 
@@ -90,13 +90,13 @@ async def test_the_client_distinguishes_the_kinds_of_tokens(provider, visitor, b
 async def test_the_client_refreshes_and_revokes_tokens(provider, visitor, bodhi):
     """A refresh token works once, and not after it was revoked; what the realm says then is that it is dead."""
     first = await log_in(provider, visitor, bodhi, "user")
-    second = await provider.refresh(bodhi, first.refresh_token)
+    second = await provider.grants.refresh(bodhi, first.refresh_token)
     assert first.refresh_token != second.refresh_token
-    assert "user" == (await provider.verify_access_token(second.access_token)).username
+    assert "user" == (await provider.verifier.access_token(second.access_token)).username
 
-    await provider.revoke(bodhi, second.refresh_token)
+    await provider.grants.revoke(bodhi, second.refresh_token)
     with pytest.raises(ProviderRefused) as refused:
-        await provider.refresh(bodhi, second.refresh_token)
+        await provider.grants.refresh(bodhi, second.refresh_token)
     assert "invalid_grant" == refused.value.error
 
 
@@ -105,19 +105,21 @@ async def test_the_client_exchanges_tokens_of_applications(provider, visitor, bo
     redirect_uri = "http://localhost:2/callback"
     app = Client(realm.issuer, redirect_uri=redirect_uri, **realm.new_app([redirect_uri], name="Notes"))
     person = await log_in(provider, visitor, bodhi, "user")
-    told = await provider.app_info(person.access_token, app.client_id)
-    consent = await provider.consent(
+    told = await provider.management.app_info(person.access_token, app.client_id)
+    consent = await provider.management.consent(
         person.access_token, app_client_id=app.client_id, access_request_id="request-1", description="Notes"
     )
     assert ("Notes", "request-1") == (told.name, consent.access_request_id)
-    assert consent.scope == await provider.register_app_access(bodhi, app_client_id=app.client_id)
+    assert consent.scope == await provider.management.register_app_access(bodhi, app_client_id=app.client_id)
 
     scope = f"openid {consent.scope} {consent.access_request_scope} scope_user_user"
     presented = (await visitor.log_in(app, scope=scope))["access_token"]
-    received = await provider.verify_access_token(presented)
+    received = await provider.verifier.access_token(presented)
     assert (app.client_id, True) == (received.authorized_party, bodhi.client_id in received.audience)
-    exchanged = await provider.verify_access_token(
-        await provider.exchange(bodhi, presented, scope=f"{SCOPE} {consent.access_request_scope} scope_user_user")
+    exchanged = await provider.verifier.access_token(
+        await provider.grants.exchange(
+            bodhi, presented, scope=f"{SCOPE} {consent.access_request_scope} scope_user_user"
+        )
     )
     assert (received.subject, "request-1") == (exchanged.subject, exchanged.access_request_id)
     assert "scope_user_user" in exchanged.scope.split()
@@ -126,18 +128,18 @@ async def test_the_client_exchanges_tokens_of_applications(provider, visitor, bo
 async def test_the_client_manages_users(provider, visitor, bodhi, realm):
     """Roles and the list of people, with the token of somebody who may."""
     token = (await log_in(provider, visitor, bodhi, "admin")).access_token
-    await provider.assign_role(token, realm.id_of("nobody"), "resource_power_user")
-    await provider.remove_user(token, realm.id_of("user"))
+    await provider.management.assign_role(token, realm.id_of("nobody"), "resource_power_user")
+    await provider.management.remove_user(token, realm.id_of("user"))
 
-    users = (await provider.list_users(token, page=1, page_size=30))["users"]
+    users = (await provider.management.list_users(token, page=1, page_size=30))["users"]
     assert ["admin", "manager", "power", "nobody"] == [user["username"] for user in users]
     assert "resource_power_user" == users[-1]["role"]
 
 
 async def test_the_client_registers_itself(provider, realm):
     """And makes somebody the first administrator."""
-    made = await provider.register_client(name="a new one", description="", redirect_uris=[REDIRECT_URI])
-    await provider.make_resource_admin(made.credentials, realm.id_of("user"))
+    made = await provider.management.register_client(name="a new one", description="", redirect_uris=[REDIRECT_URI])
+    await provider.management.make_resource_admin(made.credentials, realm.id_of("user"))
 
     assert "resource_admin" == realm.roles(made.client_id)["user"]
 
@@ -161,8 +163,8 @@ async def test_the_client_accepts_logout_tokens_of_the_realm(provider, visitor, 
     tokens = await log_in(provider, visitor, client, "user", redirect_uri)
     await asyncio.to_thread(realm.end_sessions, "user")
 
-    told = await provider.verify_logout_token(await received, client_id=client.client_id)
-    named = await provider.verify_id_token(
+    told = await provider.verifier.logout_token(await received, client_id=client.client_id)
+    named = await provider.verifier.id_token(
         tokens.id_token, client_id=client.client_id, nonce="nonce-1", access_token=tokens.access_token
     )
     assert (named.subject, named.sid) == (told.subject, told.sid)

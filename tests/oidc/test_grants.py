@@ -29,9 +29,9 @@ GARBAGE = {
 async def ask(name, provider, client):
     """One of the calls that end at the token endpoint."""
     calls = {
-        "code": lambda: provider.redeem_code(client, code="c", redirect_uri="http://b/", verifier="v"),
-        "exchange": lambda: provider.exchange(client, "subject", scope="openid"),
-        "service": lambda: provider.service_token(client),
+        "code": lambda: provider.grants.redeem_code(client, code="c", redirect_uri="http://b/", verifier="v"),
+        "exchange": lambda: provider.grants.exchange(client, "subject", scope="openid"),
+        "service": lambda: provider.grants.service_token(client),
     }
     return await calls[name]()
 
@@ -44,7 +44,7 @@ async def test_a_code_is_redeemed(provider, scripted, client):
     body = {"access_token": "at", "refresh_token": "rt", "id_token": "it", "expires_in": 300, "token_type": "Bearer"}
     scripted.reply(TOKEN, Reply(200, body))
 
-    tokens = await provider.redeem_code(client, code="a b&c", redirect_uri="http://b/cb?x=1", verifier="v")
+    tokens = await provider.grants.redeem_code(client, code="a b&c", redirect_uri="http://b/cb?x=1", verifier="v")
 
     assert Tokens("at", "rt", "it", 300) == tokens
     asked = scripted.asked[-1]
@@ -65,7 +65,7 @@ async def test_a_token_is_exchanged(provider, scripted, client):
     """Spec 17 and RFC 8693: for ourselves as the audience."""
     scripted.reply(TOKEN, Reply(200, {"access_token": "exchanged"}))
 
-    assert "exchanged" == await provider.exchange(client, "presented", scope="openid scope_user_user")
+    assert "exchanged" == await provider.grants.exchange(client, "presented", scope="openid scope_user_user")
     assert {
         "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
         "subject_token": "presented",
@@ -81,7 +81,7 @@ async def test_a_service_account_has_a_token(provider, scripted, client):
     """Spec 17: client credentials."""
     scripted.reply(TOKEN, Reply(200, {"access_token": "service"}))
 
-    assert "service" == await provider.service_token(client)
+    assert "service" == await provider.grants.service_token(client)
     form = scripted.asked[-1].form
     assert ("client_credentials", "service_account") == (form["grant_type"], form["scope"])
 
@@ -90,7 +90,7 @@ async def test_a_refresh_token_is_revoked(provider, scripted, client):
     """RFC 7009, whatever the answer's body."""
     scripted.reply(REVOKE, Reply(200, b""))
 
-    await provider.revoke(client, "rt")
+    await provider.grants.revoke(client, "rt")
 
     form = scripted.asked[-1].form
     assert ("rt", "refresh_token", client.client_id) == (form["token"], form["token_type_hint"], form["client_id"])
@@ -100,7 +100,7 @@ async def test_a_provider_without_revocation_is_not_asked(provider, scripted, cl
     """Then there is nothing to be done."""
     scripted.describe(revocation_endpoint=None)
 
-    await provider.revoke(client, "rt")
+    await provider.grants.revoke(client, "rt")
 
     assert 1 == len(scripted.asked)
 
@@ -123,7 +123,7 @@ async def test_how_the_client_authenticates(provider, scripted, client, methods,
     scripted.describe(token_endpoint_auth_methods_supported=methods)
     scripted.reply(TOKEN, Reply(200, {"access_token": "t"}))
 
-    await provider.service_token(client)
+    await provider.grants.service_token(client)
 
     asked = scripted.asked[-1]
     assert in_header == ("Authorization" in asked.headers)
@@ -136,7 +136,7 @@ async def test_the_header_is_form_encoded(provider, scripted):
     scripted.reply(TOKEN, Reply(200, {"access_token": "t"}))
     client = ClientCredentials("a:b c", "p:s %&+ä")
 
-    await provider.service_token(client)
+    await provider.grants.service_token(client)
 
     scheme, credentials = scripted.asked[-1].headers["Authorization"].split()
     halves = base64.b64decode(credentials).decode("ascii").split(":")
@@ -150,7 +150,7 @@ async def test_a_public_client_sends_no_secret(provider, scripted):
         scripted.describe(token_endpoint_auth_methods_supported=methods)
         scripted.reply(TOKEN, Reply(200, {"access_token": "t"}))
 
-        await provider.service_token(ClientCredentials("bodhi", ""))
+        await provider.grants.service_token(ClientCredentials("bodhi", ""))
 
         assert "bodhi" == scripted.asked[-1].form["client_id"]
         assert "client_secret" not in scripted.asked[-1].form
@@ -250,7 +250,7 @@ async def test_a_slow_body_is_cut_off(make_provider, scripted, client):
     scripted.reply(TOKEN, Reply(200, {"access_token": "t"}, hangs=True))
 
     with pytest.raises(ProviderUnavailable):
-        await make_provider(limit_seconds=0.1).service_token(client)
+        await make_provider(limit_seconds=0.1).grants.service_token(client)
 
 
 async def test_nobody_there_is_an_outage(make_provider, scripted, client):
@@ -260,7 +260,7 @@ async def test_nobody_there_is_an_outage(make_provider, scripted, client):
     await scripted.close()
 
     with pytest.raises(ProviderUnavailable):
-        await provider.service_token(client)
+        await provider.grants.service_token(client)
 
 
 async def test_the_log_has_status_and_code_and_nothing_secret(provider, scripted, client, caplog):
@@ -269,7 +269,9 @@ async def test_the_log_has_status_and_code_and_nothing_secret(provider, scripted
     scripted.reply(TOKEN, Reply(400, {"error": "invalid_grant", "error_description": "the code code-secret-1 is used"}))
 
     with pytest.raises(ProviderRefused) as refusal:
-        await provider.redeem_code(client, code="code-secret-1", redirect_uri="http://b/", verifier="verifier-secret-1")
+        await provider.grants.redeem_code(
+            client, code="code-secret-1", redirect_uri="http://b/", verifier="verifier-secret-1"
+        )
 
     assert "identity provider call failed: code status=400 error=invalid_grant" in caplog.text
     for secret in ("code-secret-1", "verifier-secret-1", client.client_secret):

@@ -40,7 +40,7 @@ def check(provider, access_token):
 
     async def verify(id_token, **changes):
         options = {"client_id": CLIENT_ID, "nonce": NONCE, "access_token": access_token, **changes}
-        return await provider.verify_id_token(id_token, **options)
+        return await provider.verifier.id_token(id_token, **options)
 
     return verify
 

@@ -36,20 +36,20 @@ def token(scripted, keys):
 async def refused(provider, token):
     """The error class with which the token is refused."""
     with pytest.raises(TokenError) as refusal:
-        await provider.verify_access_token(token)
+        await provider.verifier.access_token(token)
     return type(refusal.value)
 
 
 async def test_keys_are_asked_for_once(provider, scripted, token):
     """Many tokens of one key, one fetch, also when they come together."""
-    await asyncio.gather(*(provider.verify_access_token(token()) for _ in range(20)))
+    await asyncio.gather(*(provider.verifier.access_token(token()) for _ in range(20)))
 
     assert 1 == scripted.count(KEYS)
 
 
 async def test_unknown_keys_cause_one_fetch_in_an_interval(provider, scripted, token, clock):
     """SR-38: a thousand tokens with made-up kids."""
-    await provider.verify_access_token(token())
+    await provider.verifier.access_token(token())
     clock.now += MIN_INTERVAL_SECONDS
 
     tokens = [token(kid=secrets.token_hex(8)) for _ in range(20)] * 50
@@ -66,22 +66,22 @@ async def test_unknown_keys_cause_one_fetch_in_an_interval(provider, scripted, t
 
 async def test_a_clock_that_was_set_back_does_not_stop_fetches(provider, scripted, token, keys, clock):
     """A new key is fetched although the last fetch seems to be in the future."""
-    await provider.verify_access_token(token())
+    await provider.verifier.access_token(token())
     scripted.publish(public(keys.other_rsa))
     clock.now -= 100
 
-    await provider.verify_access_token(token(keys.other_rsa))
+    await provider.verifier.access_token(token(keys.other_rsa))
 
     assert 2 == scripted.count(KEYS)
 
 
 async def test_a_new_key_is_accepted_and_the_old_one_no_longer(provider, scripted, token, keys, clock):
     """SR-38: the provider rolls over to a new key."""
-    await provider.verify_access_token(token())
+    await provider.verifier.access_token(token())
     scripted.publish(public(keys.other_rsa))
     clock.now += MIN_INTERVAL_SECONDS
 
-    await provider.verify_access_token(token(keys.other_rsa))
+    await provider.verifier.access_token(token(keys.other_rsa))
 
     clock.now += MIN_INTERVAL_SECONDS
     assert UntrustedToken == await refused(provider, token())
@@ -89,11 +89,11 @@ async def test_a_new_key_is_accepted_and_the_old_one_no_longer(provider, scripte
 
 async def test_a_withdrawn_key_is_dropped_in_time(provider, scripted, token, keys, clock):
     """Keys are asked for from time to time, although none is missing; nobody waits for that."""
-    await provider.verify_access_token(token())
+    await provider.verifier.access_token(token())
     scripted.publish(public(keys.other_rsa))
     clock.now += REFRESH_SECONDS
 
-    await provider.verify_access_token(signed(access_claims(scripted.issuer, exp=clock.now), keys.rsa))
+    await provider.verifier.access_token(signed(access_claims(scripted.issuer, exp=clock.now), keys.rsa))
     await settled(provider)
 
     assert UntrustedToken == await refused(provider, token())
@@ -102,16 +102,16 @@ async def test_a_withdrawn_key_is_dropped_in_time(provider, scripted, token, key
 @pytest.mark.parametrize("reply", UNUSABLE.values(), ids=UNUSABLE.keys())
 async def test_known_keys_outlive_an_outage(provider, scripted, clock, keys, token, reply):
     """SR-38: the old keys stay in use, whatever comes instead of new ones; a new key cannot be judged."""
-    await provider.verify_access_token(token())
+    await provider.verifier.access_token(token())
     scripted.reply(KEYS, reply)
     clock.now += MIN_INTERVAL_SECONDS
 
     with pytest.raises(ProviderUnavailable):
-        await provider.verify_access_token(token(kid="new"))
+        await provider.verifier.access_token(token(kid="new"))
     with pytest.raises(ProviderUnavailable):
-        await provider.verify_access_token(token(kid="new"))
+        await provider.verifier.access_token(token(kid="new"))
 
-    await provider.verify_access_token(token())
+    await provider.verifier.access_token(token())
 
 
 @pytest.mark.parametrize("reply", UNUSABLE.values(), ids=UNUSABLE.keys())
@@ -120,11 +120,11 @@ async def test_without_any_key_the_provider_is_unavailable(provider, scripted, t
     scripted.reply(KEYS, reply)
     for _ in range(2):
         with pytest.raises(ProviderUnavailable):
-            await provider.verify_access_token(token())
+            await provider.verifier.access_token(token())
 
     scripted.publish(public(keys.rsa))
     clock.now += MIN_INTERVAL_SECONDS
-    await provider.verify_access_token(token())
+    await provider.verifier.access_token(token())
 
 
 async def test_an_outage_of_discovery_is_one_of_the_keys(provider, scripted, token, clock):
@@ -132,10 +132,10 @@ async def test_an_outage_of_discovery_is_one_of_the_keys(provider, scripted, tok
     scripted.reply(DISCOVERY, Reply(503), Reply(404))
 
     with pytest.raises(ProviderUnavailable):
-        await provider.verify_access_token(token())
+        await provider.verifier.access_token(token())
     clock.now += MIN_INTERVAL_SECONDS
 
-    await provider.verify_access_token(token())
+    await provider.verifier.access_token(token())
 
 
 async def test_keys_that_hang_are_an_outage(make_provider, scripted, token):
@@ -143,7 +143,7 @@ async def test_keys_that_hang_are_an_outage(make_provider, scripted, token):
     scripted.reply(KEYS, HANGS)
 
     with pytest.raises(ProviderUnavailable):
-        await make_provider(limit_seconds=0.05).verify_access_token(token())
+        await make_provider(limit_seconds=0.05).verifier.access_token(token())
 
 
 async def test_no_redirect_is_followed(provider, scripted, token, keys):
@@ -152,7 +152,7 @@ async def test_no_redirect_is_followed(provider, scripted, token, keys):
     scripted.reply("/elsewhere", Reply(200, {"keys": [public(keys.rsa)]}))
 
     with pytest.raises(ProviderUnavailable):
-        await provider.verify_access_token(token())
+        await provider.verifier.access_token(token())
 
     assert 0 == scripted.count("/elsewhere")
 
@@ -162,7 +162,7 @@ async def test_unusable_keys_do_not_spoil_the_usable(provider, scripted, token, 
     odd = [None, {}, {"kty": "AKP", "kid": "new"}, {"kty": "RSA", "n": "!", "e": 5}, {"kty": "EC", "crv": "P-999"}]
     scripted.publish(*odd, public(keys.rsa))
 
-    await provider.verify_access_token(token())
+    await provider.verifier.access_token(token())
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ async def test_every_kind_of_asymmetric_key_works(provider, scripted, token, key
     key = getattr(keys, name)
     scripted.publish(*(public(one) for one in (keys.rsa, keys.ec, keys.ed25519)))
 
-    await provider.verify_access_token(token(key, alg=algorithm))
+    await provider.verifier.access_token(token(key, alg=algorithm))
 
 
 @pytest.mark.parametrize(
@@ -202,14 +202,14 @@ async def test_a_key_for_signatures_is_used(provider, scripted, token, keys, mem
     jwk = {name: value for name, value in public(keys.rsa, **members).items() if value is not None}
     scripted.publish(jwk)
 
-    await provider.verify_access_token(token())
+    await provider.verifier.access_token(token())
 
 
 async def test_a_token_without_kid_is_tried_with_all_keys_of_its_kind(provider, scripted, token, keys):
     """A provider need not name its keys."""
     scripted.publish(*(public(one) for one in (keys.ec, keys.other_rsa, keys.rsa)))
 
-    await provider.verify_access_token(token(kid=None))
+    await provider.verifier.access_token(token(kid=None))
     assert UntrustedToken == await refused(provider, token(RSAKey.generate_key(2048), kid=None))
 
 
@@ -218,7 +218,7 @@ async def test_a_key_for_agreement_does_not_stand_in_the_way(provider, scripted,
     agreement = OKPKey.generate_key("X25519").as_dict(private=False)
     scripted.publish(agreement, public(keys.ed25519))
 
-    await provider.verify_access_token(token(keys.ed25519, alg="EdDSA", kid=None))
+    await provider.verifier.access_token(token(keys.ed25519, alg="EdDSA", kid=None))
     assert SigningKey.of(agreement) is None
 
 

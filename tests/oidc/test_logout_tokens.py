@@ -29,12 +29,12 @@ BAD_CLAIMS = [
 async def assert_rejected(provider, token):
     """Assert that the logout token is rejected."""
     with pytest.raises(TokenError):
-        await provider.verify_logout_token(token, client_id=CLIENT_ID)
+        await provider.verifier.logout_token(token, client_id=CLIENT_ID)
 
 
 async def test_a_sound_logout_token_says_whose_sessions_end(provider, scripted, keys):
     """The person, the provider's session, and what has to be remembered until when."""
-    found = await provider.verify_logout_token(signed(logout_claims(scripted.issuer), keys.rsa), client_id=CLIENT_ID)
+    found = await provider.verifier.logout_token(signed(logout_claims(scripted.issuer), keys.rsa), client_id=CLIENT_ID)
 
     assert LogoutToken("6ac3a51c", "session-at-provider", "logout-1", NOW + 120) == found
 
@@ -58,7 +58,7 @@ async def test_what_providers_may_leave_out_is_not_missed(provider, scripted, ke
     """Back-Channel Logout 1.0, 2.4; the time in which a token may come again is bounded in any case."""
     token = signed(logout_claims(scripted.issuer, **changes), keys.rsa, typ="logout+jwt")
 
-    assert expires_at == (await provider.verify_logout_token(token, client_id=CLIENT_ID)).expires_at
+    assert expires_at == (await provider.verifier.logout_token(token, client_id=CLIENT_ID)).expires_at
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ async def test_what_providers_may_leave_out_is_not_missed(provider, scripted, ke
 async def test_a_number_names_a_session_or_a_token_as_its_digits_do(provider, scripted, keys, changes, expected):
     """Providers differ in the types of identifiers."""
     token = signed(logout_claims(scripted.issuer, **changes), keys.rsa)
-    found = await provider.verify_logout_token(token, client_id=CLIENT_ID)
+    found = await provider.verifier.logout_token(token, client_id=CLIENT_ID)
 
     assert expected == (found.sid, found.jti)
 
@@ -102,4 +102,4 @@ async def test_an_outage_refuses_nothing(provider, scripted, keys):
     scripted.reply(KEYS, Reply(503))
 
     with pytest.raises(ProviderUnavailable):
-        await provider.verify_logout_token(signed(logout_claims(scripted.issuer), keys.rsa), client_id=CLIENT_ID)
+        await provider.verifier.logout_token(signed(logout_claims(scripted.issuer), keys.rsa), client_id=CLIENT_ID)

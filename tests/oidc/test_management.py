@@ -13,19 +13,22 @@ from oidc.scripted import RESETS, TOKEN, Reply
 
 CALLS = {
     "register": (
-        lambda p, c: p.register_client(name="n", description="", redirect_uris=["http://b/"]),
+        lambda p, c: p.management.register_client(name="n", description="", redirect_uris=["http://b/"]),
         "/bodhi/resources",
     ),
-    "admin": (lambda p, c: p.make_resource_admin(c, "u"), "/bodhi/resources/make-resource-admin"),
-    "assign": (lambda p, c: p.assign_role("t", "u", "resource_user"), "/bodhi/resources/assign-role"),
-    "remove": (lambda p, c: p.remove_user("t", "u"), "/bodhi/resources/remove-user"),
-    "list": (lambda p, c: p.list_users("t", page=1, page_size=30), "/bodhi/resources/users"),
+    "admin": (lambda p, c: p.management.make_resource_admin(c, "u"), "/bodhi/resources/make-resource-admin"),
+    "assign": (lambda p, c: p.management.assign_role("t", "u", "resource_user"), "/bodhi/resources/assign-role"),
+    "remove": (lambda p, c: p.management.remove_user("t", "u"), "/bodhi/resources/remove-user"),
+    "list": (lambda p, c: p.management.list_users("t", page=1, page_size=30), "/bodhi/resources/users"),
     "consent": (
-        lambda p, c: p.consent("t", app_client_id="a", access_request_id="r", description="d"),
+        lambda p, c: p.management.consent("t", app_client_id="a", access_request_id="r", description="d"),
         "/bodhi/users/request-access",
     ),
-    "app": (lambda p, c: p.register_app_access(c, app_client_id="a"), "/bodhi/resources/apps/request-access"),
-    "info": (lambda p, c: p.app_info("t", "a"), "/bodhi/users/apps/a/info"),
+    "app": (
+        lambda p, c: p.management.register_app_access(c, app_client_id="a"),
+        "/bodhi/resources/apps/request-access",
+    ),
+    "info": (lambda p, c: p.management.app_info("t", "a"), "/bodhi/users/apps/a/info"),
 }
 EVERY_CALL = pytest.mark.parametrize(("call", "path"), CALLS.values(), ids=CALLS.keys())
 
@@ -43,7 +46,7 @@ async def test_a_client_is_registered(provider, managed):
         "/bodhi/resources", Reply(201, {"client_id": "id", "client_secret": "se:cret", "scope": "s", "more": 1})
     )
 
-    found = await provider.register_client(name="My server", description="", redirect_uris=["http://b/cb"])
+    found = await provider.management.register_client(name="My server", description="", redirect_uris=["http://b/cb"])
 
     assert RegisteredClient("id", "se:cret", "s") == found
     assert ClientCredentials("id", "se:cret") == found.credentials
@@ -58,7 +61,7 @@ async def test_the_first_administrator_is_made_by_the_client_itself(provider, ma
     """Spec 17: with the token of the service account."""
     managed.reply("/bodhi/resources/make-resource-admin", Reply(200, {}))
 
-    await provider.make_resource_admin(client, "u-1")
+    await provider.management.make_resource_admin(client, "u-1")
 
     assert {"user_id": "u-1"} == managed.asked[-1].json
     assert "Bearer service-token" == managed.asked[-1].headers["Authorization"]
@@ -69,8 +72,8 @@ async def test_roles_are_given_and_taken_by_the_caller(provider, managed):
     managed.reply("/bodhi/resources/assign-role", Reply(200, b""))
     managed.reply("/bodhi/resources/remove-user", Reply(204, b""))
 
-    await provider.assign_role("caller", "u-1", "resource_manager")
-    await provider.remove_user("caller", "u-1")
+    await provider.management.assign_role("caller", "u-1", "resource_manager")
+    await provider.management.remove_user("caller", "u-1")
 
     assigned, removed = managed.asked[-2:]
     assert {"user_id": "u-1", "role": "resource_manager"} == assigned.json
@@ -83,7 +86,7 @@ async def test_users_are_listed_as_the_provider_tells(provider, managed):
     page = {"client_id": "id", "users": [{"user_id": "u-1"}], "page": 2, "total_pages": 3}
     managed.reply("/bodhi/resources/users", Reply(200, page))
 
-    assert page == await provider.list_users("caller", page=2, page_size=10)
+    assert page == await provider.management.list_users("caller", page=2, page_size=10)
     assert {"page": "2", "page_size": "10"} == managed.asked[-1].query
     assert "Bearer caller" == managed.asked[-1].headers["Authorization"]
 
@@ -97,7 +100,7 @@ async def test_a_consent_is_noted(provider, managed):
     }
     managed.reply("/bodhi/users/request-access", Reply(201, answer))
 
-    found = await provider.consent("caller", app_client_id="app", access_request_id="r-1", description="d")
+    found = await provider.management.consent("caller", app_client_id="app", access_request_id="r-1", description="d")
 
     assert Consent("scope_resource-x", "r-1", "scope_access_request:r-1") == found
     assert {"app_client_id": "app", "access_request_id": "r-1", "description": "d"} == managed.asked[-1].json
@@ -107,7 +110,7 @@ async def test_an_application_is_registered_by_the_client_itself(provider, manag
     """Spec 17: the scope comes back."""
     managed.reply("/bodhi/resources/apps/request-access", Reply(200, {"scope": "scope_resource-x"}))
 
-    assert "scope_resource-x" == await provider.register_app_access(client, app_client_id="app")
+    assert "scope_resource-x" == await provider.management.register_app_access(client, app_client_id="app")
     assert {"app_client_id": "app"} == managed.asked[-1].json
     assert "Bearer service-token" == managed.asked[-1].headers["Authorization"]
 
@@ -116,7 +119,7 @@ async def test_an_application_is_described(provider, managed):
     """Spec 17: what is no text is not told."""
     managed.reply("/bodhi/users/apps/app/info", Reply(200, {"name": "App", "description": 5, "more": []}))
 
-    assert AppInfo("App", None) == await provider.app_info("caller", "app")
+    assert AppInfo("App", None) == await provider.management.app_info("caller", "app")
 
 
 @pytest.mark.parametrize("app_client_id", ["a/b", "a?b", "a#b", "../users", "a%2Fb", "ä b"])
@@ -124,14 +127,14 @@ async def test_the_id_of_an_application_stays_one_segment(provider, managed, app
     """No id leads to another address."""
     managed.reply(f"/bodhi/users/apps/{app_client_id}/info", Reply(200, {"name": "App"}))
 
-    assert "App" == (await provider.app_info("caller", app_client_id)).name
+    assert "App" == (await provider.management.app_info("caller", app_client_id)).name
 
 
 @pytest.mark.parametrize("app_client_id", ["", ".", ".."])
 async def test_an_id_that_is_a_step_in_a_path_is_nobody_s(provider, managed, app_client_id):
     """It is refused without asking."""
     with pytest.raises(ProviderRefused):
-        await provider.app_info("caller", app_client_id)
+        await provider.management.app_info("caller", app_client_id)
     assert not managed.asked
 
 

@@ -130,7 +130,7 @@ async def test_a_provider_without_discovery_has_the_paths_of_keycloak(provider, 
     scripted.reply(DISCOVERY, Reply(404))
     scripted.reply("/protocol/openid-connect/token", Reply(200, {"access_token": "t"}))
 
-    assert "t" == await provider.service_token(client)
+    assert "t" == await provider.grants.service_token(client)
     base = f"{scripted.issuer}/protocol/openid-connect"
     assert Metadata(
         f"{base}/auth", f"{base}/token", f"{base}/certs", f"{base}/logout", f"{base}/revoke"

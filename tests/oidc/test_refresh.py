@@ -16,7 +16,7 @@ async def test_tokens_are_refreshed(provider, scripted, client):
     """Spec 17: the form has the refresh token and the client."""
     scripted.reply(TOKEN, GOOD)
 
-    assert Tokens("at-2", "rt-2", None, 300) == await provider.refresh(client, "rt-1")
+    assert Tokens("at-2", "rt-2", None, 300) == await provider.grants.refresh(client, "rt-1")
     assert {
         "grant_type": "refresh_token",
         "refresh_token": "rt-1",
@@ -31,7 +31,7 @@ async def test_a_transient_failure_is_tried_again(provider, scripted, client, sl
     """Up to three more attempts, after 0.1, 0.5 and 2 seconds."""
     scripted.reply(TOKEN, *[reply] * failures, GOOD)
 
-    assert "at-2" == (await provider.refresh(client, "rt-1")).access_token
+    assert "at-2" == (await provider.grants.refresh(client, "rt-1")).access_token
     assert [0.1, 0.5, 2.0][:failures] == slept
     assert failures + 1 == scripted.count(TOKEN)
 
@@ -42,7 +42,7 @@ async def test_after_four_attempts_it_is_an_outage(provider, scripted, client, s
     scripted.reply(TOKEN, reply)
 
     with pytest.raises(ProviderUnavailable):
-        await provider.refresh(client, "rt-1")
+        await provider.grants.refresh(client, "rt-1")
 
     assert [0.1, 0.5, 2.0] == slept
     assert 4 == scripted.count(TOKEN)
@@ -57,7 +57,7 @@ async def test_a_refusal_is_not_tried_again(provider, scripted, client, slept, s
     scripted.reply(TOKEN, Reply(status, {"error": error} if error else b""))
 
     with pytest.raises(ProviderRefused) as refusal:
-        await provider.refresh(client, "rt-1")
+        await provider.grants.refresh(client, "rt-1")
 
     assert (status, error) == (refusal.value.status, refusal.value.error)
     assert [] == slept
@@ -69,7 +69,7 @@ async def test_a_refusal_ends_the_attempts(provider, scripted, client):
     scripted.reply(TOKEN, Reply(500), Reply(400, {"error": "invalid_grant"}))
 
     with pytest.raises(ProviderRefused):
-        await provider.refresh(client, "rt-1")
+        await provider.grants.refresh(client, "rt-1")
 
     assert 2 == scripted.count(TOKEN)
 
@@ -90,7 +90,7 @@ async def test_what_might_have_rotated_the_token_is_not_tried_again(provider, sc
     scripted.reply(TOKEN, reply, GOOD)
 
     with pytest.raises(ProviderUnavailable):
-        await provider.refresh(client, "rt-1")
+        await provider.grants.refresh(client, "rt-1")
 
     assert [] == slept
     assert 1 == scripted.count(TOKEN)
@@ -101,7 +101,7 @@ async def test_a_timed_out_refresh_is_not_tried_again(make_provider, scripted, c
     scripted.reply(TOKEN, HANGS, GOOD)
 
     with pytest.raises(ProviderTimedOut):
-        await make_provider(limit_seconds=0.1, refresh_limit_seconds=5).refresh(client, "rt-1")
+        await make_provider(limit_seconds=0.1, refresh_limit_seconds=5).grants.refresh(client, "rt-1")
 
     assert [] == slept
     assert scripted.count(TOKEN) <= 1
@@ -112,7 +112,7 @@ async def test_where_tokens_may_be_used_twice_it_is_tried_again(make_provider, s
     scripted.reply(TOKEN, HANGS, GOOD)
     provider = make_provider(limit_seconds=0.2, refresh_limit_seconds=5, refresh_reuse=True)
 
-    assert "at-2" == (await provider.refresh(client, "rt-1")).access_token
+    assert "at-2" == (await provider.grants.refresh(client, "rt-1")).access_token
     assert 0.1 == slept[0]
 
 
@@ -124,7 +124,7 @@ async def test_all_attempts_together_have_a_limit(make_provider, scripted, clien
     )
 
     with pytest.raises(ProviderTimedOut):
-        await provider.refresh(client, "rt-1")
+        await provider.grants.refresh(client, "rt-1")
 
     assert scripted.count(TOKEN) <= 2
 
@@ -134,7 +134,7 @@ async def test_nobody_waits_for_an_attempt_that_cannot_be(make_provider, scripte
     scripted.reply(TOKEN, Reply(503), GOOD)
 
     with pytest.raises(ProviderUnavailable):
-        await make_provider(refresh_limit_seconds=1, retry_delays=(2.0,)).refresh(client, "rt-1")
+        await make_provider(refresh_limit_seconds=1, retry_delays=(2.0,)).grants.refresh(client, "rt-1")
 
     assert [] == slept
 
@@ -144,7 +144,7 @@ async def test_a_short_outage_of_discovery_is_survived(provider, scripted, clien
     scripted.reply(DISCOVERY, Reply(503), Reply(200, scripted.metadata))
     scripted.reply(TOKEN, GOOD)
 
-    assert "at-2" == (await provider.refresh(client, "rt-1")).access_token
+    assert "at-2" == (await provider.grants.refresh(client, "rt-1")).access_token
 
 
 async def test_without_pauses_there_is_one_attempt(make_provider, scripted, client):
@@ -152,12 +152,12 @@ async def test_without_pauses_there_is_one_attempt(make_provider, scripted, clie
     scripted.reply(TOKEN, Reply(503))
 
     with pytest.raises(ProviderUnavailable):
-        await make_provider(retry_delays=()).refresh(client, "rt-1")
+        await make_provider(retry_delays=()).grants.refresh(client, "rt-1")
 
     assert 1 == scripted.count(TOKEN)
 
 
 def test_the_whole_limit_is_known(make_provider):
     """Whoever holds a lease for a refresh has to know for how long."""
-    assert 10 == make_provider().refresh_limit_seconds
-    assert 3 == make_provider(refresh_limit_seconds=3).refresh_limit_seconds
+    assert 10 == make_provider().grants.refresh_limit_seconds
+    assert 3 == make_provider(refresh_limit_seconds=3).grants.refresh_limit_seconds

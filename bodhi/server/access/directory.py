@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from aiohttp import web
 
-from bodhi.oidc.client import IdentityProvider
+from bodhi.oidc.management import Management
 from bodhi.server.access.errors import ApiError, Forbidden, ProviderCallNotSupported, UserNotFound, UsersNotListed
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.profiles import Profiles
@@ -48,8 +48,8 @@ class UserPage(msgspec.Struct, frozen=True):
 class Directory:
     """The provider's list of users, as callers with an access token may see it."""
 
-    def __init__(self, provider: IdentityProvider, profiles: Profiles) -> None:
-        self._provider = provider
+    def __init__(self, management: Management, profiles: Profiles) -> None:
+        self._management = management
         self._profiles = profiles
         # Whether a user who was never seen has something here all the same; features that keep something add to it.
         self.has_user_data: list[Callable[[str], Awaitable[object]]] = []
@@ -57,7 +57,7 @@ class Directory:
     async def page(self, caller: SessionUser, page: int, page_size: int, *, refused: type[ApiError]) -> UserPage:
         """One page; the error *refused* where the provider does not give it."""
         with provider_errors(refused):
-            answer = await self._provider.list_users(caller.token, page=page, page_size=page_size)
+            answer = await self._management.list_users(caller.token, page=page, page_size=page_size)
         try:
             return msgspec.convert(answer, UserPage)
         except msgspec.ValidationError as error:

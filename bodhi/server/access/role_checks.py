@@ -50,7 +50,7 @@ class RoleChecks:
 
     def request(self, user_id: str) -> None:
         """Look *user_id* up soon, in the background."""
-        if not (self._may_ask and self._provider.manages_people) or len(self._waiting) >= MOST_WAITING:
+        if not (self._may_ask and self._provider.management.manages_people) or len(self._waiting) >= MOST_WAITING:
             return
         self._waiting.add(user_id)
         if self._task is None or self._task.done():
@@ -100,11 +100,11 @@ class RoleChecks:
 
     async def _listed(self, client: ClientCredentials, user_ids: Collection[str]) -> dict[str, Role | None]:
         """The roles of those of *user_ids* that the provider lists."""
-        token = await self._provider.service_token(client)
+        token = await self._provider.grants.service_token(client)
         found: dict[str, Role | None] = {}
         has_admin = False
         for number in range(1, MOST_PAGES + 1):
-            answer = await self._provider.list_users(token, page=number, page_size=LARGEST_PAGE)
+            answer = await self._provider.management.list_users(token, page=number, page_size=LARGEST_PAGE)
             page = msgspec.convert(answer, UserPage)
             for user in page.users:
                 has_admin |= user.role == str(Role.ADMIN)

@@ -22,7 +22,7 @@ def setup(app: web.Application, services: Services) -> None:
     )
     requests = app[APP_ACCESS_REQUESTS] = AppAccessRequests(
         services.database,
-        services.provider,
+        services.provider.management,
         services.instances,
         public_url=services.settings.public_url,
         # A lambda, because each of the two services needs the other.

@@ -30,8 +30,8 @@ async def exchanged_token(
     """
     scope = " ".join(_scopes_to_request(presented.scope.split()))
     try:
-        exchanged = await provider.exchange(instance.credentials, token, scope=scope)
-        return exchanged, await provider.verify_access_token(exchanged, required=())
+        exchanged = await provider.grants.exchange(instance.credentials, token, scope=scope)
+        return exchanged, await provider.verifier.access_token(exchanged, required=())
     except ProviderRefused as error:
         log.info("token exchange refused app_client_id=%r error=%s", presented.authorized_party, error)
         raise InvalidToken from error

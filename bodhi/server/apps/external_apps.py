@@ -99,7 +99,7 @@ class ExternalApps:
     async def _exchanged(self, token: str) -> tuple[ExternalApp, float]:
         try:
             with token_errors():
-                presented = await self._provider.verify_access_token(token)
+                presented = await self._provider.verifier.access_token(token)
         except ProviderError as error:
             raise ProviderUnavailable from error
         instance = await self._instances.current()

@@ -9,8 +9,8 @@ from uuid import uuid4
 from aiohttp import web
 
 from bodhi.database import Conflict, Database, Row
-from bodhi.oidc.client import IdentityProvider
 from bodhi.oidc.errors import ProviderError, ProviderLacks, ProviderRefused
+from bodhi.oidc.management import Management
 from bodhi.oidc.responses import ClientCredentials, Consent
 from bodhi.server.access.errors import AlreadyDecided, ApiError, NotRegistered, ProviderCallNotSupported
 from bodhi.server.access.instance import InstanceService
@@ -51,7 +51,7 @@ class AppAccessRequests:
     def __init__(
         self,
         database: Database,
-        provider: IdentityProvider,
+        management: Management,
         instances: InstanceService,
         *,
         public_url: str,
@@ -66,7 +66,7 @@ class AppAccessRequests:
     ) -> None:
         self._database = database
         self._profiles = Profiles(database)
-        self._provider = provider
+        self._management = management
         self._instances = instances
         self._public_url = public_url
         self._on_withdrawal = on_withdrawal
@@ -146,7 +146,7 @@ class AppAccessRequests:
 
     async def _register(self, draft: AppAccessRequest) -> AppAccessRequest:
         try:
-            scope = await self._provider.register_app_access(
+            scope = await self._management.register_app_access(
                 await self._credentials(), app_client_id=draft.app_client_id
             )
         except ProviderError as error:
@@ -182,7 +182,7 @@ class AppAccessRequests:
         if request.app_name is not None:
             return request
         try:
-            info = await self._provider.app_info(token, request.app_client_id)
+            info = await self._management.app_info(token, request.app_client_id)
         except ProviderError as error:
             log.warning("app name lookup failed app_client_id=%s error=%s", request.app_client_id, error)
             return request
@@ -225,7 +225,7 @@ class AppAccessRequests:
         return replace(approval, status="withdrawn")
 
     async def _consent(self, draft: AppAccessRequest, token: str) -> Consent:
-        consent = await self._provider.consent(
+        consent = await self._management.consent(
             token,
             app_client_id=draft.app_client_id,
             access_request_id=draft.id,

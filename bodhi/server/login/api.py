@@ -177,7 +177,7 @@ async def end_login(request: web.Request) -> str:
         with _at_the_provider():
             if isinstance(refresh_token, str):
                 async with asyncio.timeout(REVOCATION_SECONDS):
-                    await desk.provider.revoke(instance.credentials, refresh_token)
+                    await desk.provider.grants.revoke(instance.credentials, refresh_token)
     return location or desk.public_url + LOGIN_PATH
 
 

@@ -48,7 +48,7 @@ async def _verified(request: web.Request, desk: LoginService) -> LogoutToken:
         raise NotSetUp
     form = body_of(request, LogoutForm)
     try:
-        return await desk.provider.verify_logout_token(form.logout_token, client_id=instance.client_id)
+        return await desk.provider.verifier.logout_token(form.logout_token, client_id=instance.client_id)
     except TokenError as error:
         raise InvalidLogoutToken from error
 

@@ -187,7 +187,7 @@ class LoginFlow:
 
     async def _redeem(self, instance: Instance, transaction: Mapping[str, Any], code: str) -> tuple[Tokens, IdToken]:
         assert self._provider is not None
-        tokens = await self._provider.redeem_code(
+        tokens = await self._provider.grants.redeem_code(
             instance.credentials,
             code=code,
             redirect_uri=transaction["callback_url"],
@@ -196,7 +196,7 @@ class LoginFlow:
         if tokens.id_token is None:
             raise LoginFailed
         try:
-            id_token = await self._provider.verify_id_token(
+            id_token = await self._provider.verifier.id_token(
                 tokens.id_token,
                 client_id=instance.client_id,
                 nonce=transaction["nonce"],
@@ -213,11 +213,11 @@ class LoginFlow:
         assert provider is not None
 
         async def appoint(user_id: str) -> None:
-            await provider.make_resource_admin(instance.credentials, user_id)
+            await provider.management.make_resource_admin(instance.credentials, user_id)
 
         if not await self._instances.become_ready(id_token.subject, appoint) or tokens.refresh_token is None:
             return tokens, id_token
-        renewed = await provider.refresh(instance.credentials, tokens.refresh_token)
+        renewed = await provider.grants.refresh(instance.credentials, tokens.refresh_token)
         refresh_token = renewed.refresh_token or tokens.refresh_token
         return Tokens(renewed.access_token, refresh_token, tokens.id_token, renewed.expires_in), id_token
 

@@ -14,7 +14,7 @@ def setup(app: web.Application, services: Services) -> None:
     requests = app[ACCESS_REQUESTS] = AccessRequests(
         services.database,
         profiles=services.profiles,
-        provider=services.provider,
+        management=services.provider.management,
         end_sessions=services.sessions.clear_sessions_for_user,
         leases=services.leases,
     )

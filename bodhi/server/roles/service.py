@@ -10,7 +10,7 @@ from aiohttp import web
 
 from bodhi.database import Database, DatabaseError, DatabaseUnavailable, Row
 from bodhi.errors import BodhiError
-from bodhi.oidc.client import IdentityProvider
+from bodhi.oidc.management import Management
 from bodhi.server.access.directory import ROLES_LEASE, Directory
 from bodhi.server.access.ending import EndSessions
 from bodhi.server.access.errors import AlreadyDecided, ProviderCallNotSupported, ProviderRefused, SessionsNotEnded
@@ -52,7 +52,7 @@ class AccessRequests:
         database: Database,
         *,
         profiles: Profiles,
-        provider: IdentityProvider,
+        management: Management,
         end_sessions: EndSessions,
         leases: Leases | None = None,
         clock: Callable[[], int | None] = lambda: None,
@@ -60,8 +60,8 @@ class AccessRequests:
         """*end_sessions* revokes all sessions of a user."""
         self._database = database
         self._profiles = profiles
-        self._directory = Directory(provider, profiles)
-        self._provider = provider
+        self._directory = Directory(management, profiles)
+        self._management = management
         self._end_sessions = end_sessions
         self._leases = leases or Leases(database, clock=clock)
         self._clock = clock
@@ -107,7 +107,7 @@ class AccessRequests:
             await self._check_not_lowered(request, role, reviewer)
             await self._directory.check_caller(reviewer)
             with provider_errors(ProviderRefused):
-                await self._provider.assign_role(reviewer.token, request.user_id, str(role))
+                await self._management.assign_role(reviewer.token, request.user_id, str(role))
             # In this order: a login in progress either fails on the new role or has its session revoked.
             await self._profiles.set_role(request.user_id, role)
             await revoke_sessions(self._end_sessions, request.user_id, by=reviewer.user_id)

@@ -11,4 +11,6 @@ OPERATIONS = api.OPERATIONS
 
 def setup(app: web.Application, services: Services) -> None:
     """Add the feature to *app*."""
-    app[SETUP] = SetupService(services.instances, services.configured_provider, secret=services.settings.setup_secret)
+    provider = services.configured_provider
+    management = None if provider is None else provider.management
+    app[SETUP] = SetupService(services.instances, management, secret=services.settings.setup_secret)

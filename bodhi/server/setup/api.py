@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import msgspec
 from aiohttp import web
 
-from bodhi.oidc.client import IdentityProvider
+from bodhi.oidc.management import Management
 from bodhi.server.access.errors import (
     AlreadySetUp,
     DatabaseUnavailable,
@@ -49,10 +49,10 @@ def own_address() -> str | None:
 
 @dataclass(frozen=True)
 class SetupService:
-    """The dependencies of the setup; *provider* is None if none is configured."""
+    """The dependencies of the setup; *management* is None if no provider is configured."""
 
     instances: InstanceService
-    provider: IdentityProvider | None
+    management: Management | None
     secret: str | None = field(default=None, repr=False)
     own_address: Callable[[], str | None] = own_address
 
@@ -81,10 +81,10 @@ async def set_up(request: web.Request) -> web.Response:
     async def register() -> Instance:
         if len(body.name.encode()) < MIN_NAME_BYTES:
             raise ServerNameTooShort
-        if service.provider is None:
+        if service.management is None:
             raise ProviderCallNotSupported
         with provider_errors(ProviderRefused):
-            client = await service.provider.register_client(
+            client = await service.management.register_client(
                 name=body.name,
                 description=body.description,
                 redirect_uris=redirect_uris(request, service.own_address()),

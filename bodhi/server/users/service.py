@@ -6,8 +6,8 @@ from functools import partial
 
 from aiohttp import web
 
-from bodhi.oidc.client import IdentityProvider
 from bodhi.oidc.errors import ProviderRefused
+from bodhi.oidc.management import Management
 from bodhi.server.access.directory import ROLES_LEASE, Directory, UserPage, refuse_below
 from bodhi.server.access.ending import EndSessions, OnRemoval
 from bodhi.server.access.errors import ApiError, SessionsNotEnded, UserNotFound, UsersNotListed
@@ -26,7 +26,7 @@ class Users:
 
     def __init__(
         self,
-        provider: IdentityProvider,
+        management: Management,
         *,
         directory: Directory,
         profiles: Profiles,
@@ -35,7 +35,7 @@ class Users:
         on_removal: Sequence[OnRemoval] = (),
     ) -> None:
         """*on_removal* functions delete further data of a removed user."""
-        self._provider = provider
+        self._management = management
         self._directory = directory
         self._profiles = profiles
         self._leases = leases
@@ -45,7 +45,7 @@ class Users:
     @property
     def are_managed(self) -> bool:
         """Whether roles can be changed at the provider."""
-        return self._provider.manages_people
+        return self._management.manages_people
 
     async def list_page(self, caller: SessionUser, *, page: int, page_size: int) -> UserPage:
         """Return a page of users, as the provider lists them for the caller."""
@@ -87,7 +87,7 @@ class Users:
 
     async def _assign_at_provider(self, caller: SessionUser, user_id: str, role: Role) -> None:
         try:
-            await self._provider.assign_role(caller.token, user_id, str(role))
+            await self._management.assign_role(caller.token, user_id, str(role))
         except ProviderRefused as error:
             if error.status == 404:
                 raise UserNotFound from error
@@ -95,7 +95,7 @@ class Users:
 
     async def _remove_at_provider(self, caller: SessionUser, user_id: str) -> None:
         try:
-            await self._provider.remove_user(caller.token, user_id)
+            await self._management.remove_user(caller.token, user_id)
         except ProviderRefused as error:
             # Removed already, possibly by an attempt that failed halfway: complete it.
             profile = await self._profiles.find(user_id)

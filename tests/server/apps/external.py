@@ -47,7 +47,7 @@ class World:
         self.memory = TtlCache(seconds=MEMORY_SECONDS, clock=wall)
         self.requests = AppAccessRequests(
             database,
-            self.client,
+            self.client.management,
             self.instances(),
             public_url="http://localhost:1135",
             on_withdrawal=self.withdrawn,

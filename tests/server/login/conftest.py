@@ -91,7 +91,7 @@ async def start_server(database_url: str, provider: DevelopmentProvider, tmp_pat
             app = create_app(settings)
             app.add_routes(routes)
             # Tests do not wait between two attempts; the delays have tests of their own.
-            app[LOGIN].provider._retry_delays = ()
+            app[LOGIN].provider.grants._retry_delays = ()
             server = TestServer(app)
             await server.start_server()
             stack.push_async_callback(server.close)

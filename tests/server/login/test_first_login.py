@@ -86,7 +86,7 @@ async def test_a_first_login_that_fails_leaves_the_place_to_the_next(registered,
         raise ProviderRefused(403, "denied")
 
     with monkeypatch.context() as failing:
-        failing.setattr(server.app[LOGIN].provider, "make_resource_admin", refuse)
+        failing.setattr(server.app[LOGIN].provider.management, "make_resource_admin", refuse)
         response = await registered.finish(await provider.log_in_url(await registered.begin(), user="admin"))
         assert 400 == response.status
     assert ("resource-admin", {"auth_status": "logged_out"}) == (await status_of(registered), await registered.user())

@@ -21,7 +21,7 @@ NOW = "2027-01-15T08:00:00Z"
 async def api(serve, application, people, provider, sessions, clock):
     """The handlers."""
     service = AccessRequests(
-        application, profiles=people, provider=provider, end_sessions=sessions.clear_sessions_for_user, clock=clock
+        application, profiles=people, management=provider, end_sessions=sessions.clear_sessions_for_user, clock=clock
     )
     return await serve(OPERATIONS, {ACCESS_REQUESTS: service})
 

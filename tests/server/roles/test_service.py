@@ -63,7 +63,7 @@ def make_requests(provider, sessions, clock):
 
     def make(database):
         people = Profiles(database)
-        return AccessRequests(database, profiles=people, provider=provider, end_sessions=sessions.end, clock=clock)
+        return AccessRequests(database, profiles=people, management=provider, end_sessions=sessions.end, clock=clock)
 
     return make
 
@@ -170,7 +170,7 @@ async def test_an_approval_is_noted_before_it_ends_the_sessions(application, peo
     async def end(user_id, **_):
         noted.append(await people.role_of(user_id))
 
-    requests = AccessRequests(application, profiles=people, provider=provider, end_sessions=end, clock=clock)
+    requests = AccessRequests(application, profiles=people, management=provider, end_sessions=end, clock=clock)
     await requests.approve((await requests.create("u-1", "alice")).id, Role.USER, MANAGER)
 
     assert [Role.USER] == noted
