@@ -14,17 +14,14 @@ from bodhi.errors import BodhiError, ConfigurationError
 
 # Name: location of the command and its line in the help; a command is imported when it is run.
 COMMANDS = {
-    "serve": ("bodhi.cli.serve:serve", "Serve until a signal says to end."),
-    "config": ("bodhi.cli.config:config", "Show and export settings, make keys."),
-    "db": ("bodhi.cli.db:db", "Look at the schemas of both databases, and bring them up to date."),
-    "openapi": ("bodhi.cli.openapi:openapi", "Print the API as an OpenAPI 3.1 document, or as a page of the manual."),
-    "sessions": ("bodhi.cli.sessions:sessions", "List, end, sweep, re-encrypt and move the sessions."),
-    "tokens": ("bodhi.cli.tokens:tokens", "List API tokens, and make them inactive."),
-    "users": ("bodhi.cli.users:users", "Look at the people who have logged in at the server."),
-    "doctor": (
-        "bodhi.cli.doctor:doctor",
-        "Check what a server needs, and say what to do where it is not well.",
-    ),
+    "serve": ("bodhi.cli.serve:serve", "Run the server."),
+    "config": ("bodhi.cli.config:config", "Show and export settings, generate keys."),
+    "db": ("bodhi.cli.db:db", "Show and migrate the schemas of both databases."),
+    "openapi": ("bodhi.cli.openapi:openapi", "Print the OpenAPI document or the API reference."),
+    "sessions": ("bodhi.cli.sessions:sessions", "List, end, sweep, re-encrypt and copy sessions."),
+    "tokens": ("bodhi.cli.tokens:tokens", "List and deactivate API tokens."),
+    "users": ("bodhi.cli.users:users", "List users who have logged in."),
+    "doctor": ("bodhi.cli.doctor:doctor", "Check the installation and suggest fixes."),
 }
 INTERRUPTED = 130  # what a shell reports for SIGINT
 
@@ -70,8 +67,8 @@ def _store_settings(ctx: click.Context, param: click.Parameter, values: tuple[st
     for text in values:
         name, equals, value = text.partition("=")
         if not equals:
-            # The text is not repeated: it may be the value of a secret, with its name left out.
-            raise click.BadParameter("it has to be NAME=VALUE", ctx, param)
+            # Do not repeat the text: it may be a secret value given without its name.
+            raise click.BadParameter("must be NAME=VALUE", ctx, param)
         command_line.given[name] = value
 
 
@@ -83,7 +80,7 @@ def _store_settings(ctx: click.Context, param: click.Parameter, values: tuple[st
     expose_value=False,
     is_eager=True,
     callback=_store_settings,
-    help="Set any setting, whatever other sources say; may be repeated.",
+    help="Override a setting; may be repeated.",
 )
 @click.option(
     "--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version, help="Show the version."
@@ -95,7 +92,7 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command in *arguments* (default: ``sys.argv``) and return its exit status."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a name that this terminal cannot show ends no command
+        sys.stdout.reconfigure(errors="backslashreplace")  # names that the terminal cannot encode must not be an error
     try:
         status = cli.main(arguments, prog_name="bodhi", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

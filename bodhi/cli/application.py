@@ -9,14 +9,14 @@ from bodhi.database import Database, Schema
 from bodhi.errors import BodhiError
 from bodhi.settings import Settings, mask_url
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
-def in_application(settings: Settings, work: Callable[[Database], Awaitable[Answer]]) -> Answer:
+def in_application(settings: Settings, work: Callable[[Database], Awaitable[Result]]) -> Result:
     """Run *work* on the application's database and return its result. The schema is checked, not changed."""
     from bodhi.server.app import application_database, application_database_faults
 
-    async def run() -> Answer:
+    async def run() -> Result:
         async with application_database(settings) as database:
             await Schema(database, "application").check()
             return await work(database)

@@ -19,14 +19,14 @@ from bodhi.settings.key_file import FILE_NAME
 from bodhi.settings.setting import Source
 
 SET_IT = "set it"
-CORRECT_IT = "correct the setting where the line says that it is"
+CORRECT_IT = "correct the setting in the source that the line names"
 MIGRATE = "run `python -m bodhi db migrate`"
 REKEY = "run `python -m bodhi sessions rekey`; when it ends with 0, the old keys can leave BODHI_ENCRYPTION_KEY"
 REKEY_FORMAT = "run `python -m bodhi sessions rekey`, again where sessions changed meanwhile"
 NEW_FORMAT = "when no node of an older version runs any more: `python -m bodhi sessions rekey --newest-format`"
 OLD_KEY = "put the old key behind the first one in BODHI_ENCRYPTION_KEY: the users of these sessions are logged out"
-NTP = "set both clocks by NTP: sessions go by the database's, tokens by this machine's"
-KEY_FILE = "if there was one, put it back: the server makes another when it starts, which opens nothing that is stored"
+NTP = "synchronize both clocks with NTP: sessions use the database's clock, tokens this machine's"
+KEY_FILE = "if there was one, restore it: the server creates a new one at startup, which decrypts no stored session"
 NOT_WHOLE = "the database is not what its schema says: restore all of it, or take an empty one"
 NO_ISSUER = (
     "set BODHI_AUTH_ISSUER, or BODHI_AUTH_URL and BODHI_AUTH_REALM; for a server that runs with --dev,"
@@ -65,10 +65,10 @@ def findings_about(given: Mapping[str, str]) -> Iterator[Finding]:
     yield from _files(settings)
     is_usable = True
     for part in parts_of(settings):
-        found = list(_database(part, will_migrate=settings.db_auto_migrate))
-        yield from found
+        findings = list(_database(part, will_migrate=settings.db_auto_migrate))
+        yield from findings
         if part.name == "session":
-            is_usable = found[0].state == "ok"
+            is_usable = findings[0].state == "ok"
     yield from _keys(settings, is_usable=is_usable)
     yield from asyncio.run(_provider(settings))
 
@@ -102,11 +102,11 @@ def _database(part: Part, *, will_migrate: bool) -> Iterator[Finding]:
 
     try:
         with part.faults():
-            found = asyncio.run(look())
+            findings = asyncio.run(look())
     except ConfigurationError as error:
         advice = "see that the database runs, that the setting names it, and that this machine may reach it"
-        found = [Finding(check, "fault", str(error), advice)]
-    yield from found
+        findings = [Finding(check, "fault", str(error), advice)]
+    yield from findings
 
 
 def _schema(check: str, part: Part, status: SchemaStatus, *, will_migrate: bool) -> Finding:
@@ -144,9 +144,9 @@ def _keys(settings: Settings, *, is_usable: bool) -> Iterator[Finding]:
         ids = ", ".join(Keyring(keyed.encryption_keys).ids)
         yield Finding("keys", "ok", f"the ids of the keys that are set, newest first: {ids}")
         if is_usable:
-            found, data_format = asyncio.run(_sample(keyed))
-            yield from _sampled(found)
-            yield from _format(found, data_format)
+            counts, data_format = asyncio.run(_sample(keyed))
+            yield from _sampled(counts)
+            yield from _format(counts, data_format)
         else:
             yield Finding("keys", "warning", "no session could be looked at", "see the session database above")
     except DatabaseError as error:
@@ -162,42 +162,42 @@ async def _sample(settings: Settings) -> tuple[Counter[OpenedBy], int]:
         return await service.sample_keys(SAMPLE), await service.data_format()
 
 
-def _sampled(found: Counter[OpenedBy]) -> Iterator[Finding]:
-    seen = sum(found.values())
+def _sampled(counts: Counter[OpenedBy]) -> Iterator[Finding]:
+    seen = sum(counts.values())
 
     def count_of(number: int) -> str:
         return f"{number} of {seen} session{'' if seen == 1 else 's'} {'is' if number == 1 else 'are'}"
 
-    if found["unknown"]:
-        message = f"{count_of(found['unknown'])} encrypted with a key that is not configured"
+    if counts["unknown"]:
+        message = f"{count_of(counts['unknown'])} encrypted with a key that is not configured"
         yield Finding("keys", "fault", message, OLD_KEY)
-    if found["damaged"]:
-        advice = "nothing: each is set aside when its browser comes"
-        yield Finding("keys", "warning", f"{count_of(found['damaged'])} damaged", advice)
-    if found["older"]:
-        yield Finding("keys", "warning", f"{count_of(found['older'])} encrypted with an older key", REKEY)
+    if counts["damaged"]:
+        advice = "no action needed: each is quarantined when its browser sends a request"
+        yield Finding("keys", "warning", f"{count_of(counts['damaged'])} damaged", advice)
+    if counts["older"]:
+        yield Finding("keys", "warning", f"{count_of(counts['older'])} encrypted with an older key", REKEY)
     if not seen:
-        yield Finding("keys", "ok", "there is no session that they could be tried on")
-    elif found["newest"] + found["older_format"] == seen:
+        yield Finding("keys", "ok", "there are no sessions to check")
+    elif counts["newest"] + counts["older_format"] == seen:
         which = "the one session that was" if seen == 1 else f"all of {seen} sessions that were"
         yield Finding("keys", "ok", f"the newest key opens {which} looked at")
 
 
-def _format(found: Counter[OpenedBy], data_format: int) -> Iterator[Finding]:
-    """Check that sessions have the newest format, which authenticates user and times; see docs/how-to/upgrade.md."""
+def _format(counts: Counter[OpenedBy], data_format: int) -> Iterator[Finding]:
+    """Check that sessions use the newest format, which authenticates user and times; see docs/how-to/upgrade.md."""
     if data_format < NEWEST_FORMAT:
         message = "sessions are written in the format of version 0.1.0, which does not protect their user and times"
         yield Finding("keys", "warning", message, NEW_FORMAT)
-    elif found["older_format"]:
-        message = f"{found['older_format']} of {sum(found.values())} sessions looked at have an older format"
+    elif counts["older_format"]:
+        message = f"{counts['older_format']} of {sum(counts.values())} sessions looked at have an older format"
         yield Finding("keys", "warning", message, REKEY_FORMAT)
 
 
 async def _provider(settings: Settings) -> list[Finding]:
     if settings.dev:
-        return [Finding("identity provider", "ok", "the server brings the development provider, for BODHI_DEV is set")]
+        return [Finding("identity provider", "ok", "BODHI_DEV is set: the server starts the development provider")]
     if settings.auth_issuer is None:
-        return [Finding("identity provider", "warning", "none is set: nobody can log in", NO_ISSUER)]
+        return [Finding("identity provider", "warning", "not configured: users cannot log in", NO_ISSUER)]
     return [finding async for finding in _check_provider(settings, settings.auth_issuer)]
 
 
@@ -229,4 +229,4 @@ async def _check_provider(settings: Settings, issuer: str) -> AsyncIterator[Find
     if suitable:
         yield Finding("identity provider", "ok", f"it has keys for {', '.join(suitable)}")
     else:
-        yield Finding("identity provider", "fault", "it has no key that tokens could be checked with", CHECK_ISSUER)
+        yield Finding("identity provider", "fault", "it has no key that can verify tokens", CHECK_ISSUER)

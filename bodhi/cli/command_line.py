@@ -37,7 +37,7 @@ class CommandLine:
 
 
 def warn(warnings: Iterable[str]) -> None:
-    """Print what is odd about settings, but no fault."""
+    """Print warnings about settings to stderr."""
     for warning in warnings:
         click.echo(f"bodhi: warning: {warning}", err=True)
 
@@ -67,7 +67,7 @@ def setting_flag(flag: str, name: str) -> Callable[[Command], Command]:
     return click.option(flag, is_flag=True, expose_value=False, callback=store, help=BY_NAME[name].help)
 
 
-yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 
 
 def confirm(question: str, *, is_confirmed: bool) -> None:
@@ -78,7 +78,7 @@ def confirm(question: str, *, is_confirmed: bool) -> None:
     if is_confirmed:
         return
     if not sys.stdin.isatty():
-        raise click.UsageError("this cannot be undone, and nobody is there to be asked: give --yes")
+        raise click.UsageError("this cannot be undone and stdin is not a terminal: confirm with --yes")
     if not click.confirm(question, err=True):
         click.echo("nothing was done", err=True)
         raise click.exceptions.Exit(1)

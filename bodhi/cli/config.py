@@ -1,4 +1,4 @@
-"""``bodhi config``: show settings with their sources, export their names and defaults, make keys."""
+"""``bodhi config``: show settings with their sources, export their names and defaults, generate keys."""
 
 import os
 
@@ -15,14 +15,14 @@ from bodhi.urls import MASK
 
 @click.group()
 def config() -> None:
-    """Show and export settings, make keys."""
+    """Show and export settings, generate keys."""
 
 
-@config.command("list", short_help="Show each setting, and where its value came from.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@config.command("list", short_help="Show all settings with their sources.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def list_settings(command_line: CommandLine, as_json: bool) -> None:
-    """Show each setting: its value, where that came from, and the default. Secrets are masked."""
+    """Show all settings with value, source and default. Secrets are masked."""
     resolution = command_line.resolve()
     key_file = resolution.settings.home / FILE_NAME
     entries: list[dict[str, str | None]] = [
@@ -35,9 +35,9 @@ def list_settings(command_line: CommandLine, as_json: bool) -> None:
         }
         for attribute, setting in SETTINGS.items()
     ]
-    # Path's raises where the folder may not be entered.
+    # Path.exists raises an error if the folder is not accessible.
     if not resolution.settings.encryption_keys and os.path.exists(key_file):  # noqa: PTH110
-        # It is not read, let alone made: what matters here is where the keys are.
+        # Only the location of the keys is shown: the key file is neither read nor created.
         [keys] = [entry for entry in entries if entry["name"] == BODHI_ENCRYPTION_KEY]
         keys.update(value=MASK, source=KEY_FILE, place=f"{KEY_FILE} {key_file}")
     if as_json:
@@ -50,13 +50,13 @@ def list_settings(command_line: CommandLine, as_json: bool) -> None:
 
 
 @config.command(short_help="Print the names and defaults of all settings.")
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), required=True, help="Form of the output.")
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), required=True, help="Output format.")
 def export(form: str) -> None:
-    """Print the names and defaults of all settings, for programs in other languages and for the documentation."""
+    """Print the names and defaults of all settings, for programs in other languages and the documentation."""
     click.echo(FORMATS[form]())
 
 
 @config.command("generate-key")
 def generate_key() -> None:
-    """Print a fresh key for BODHI_ENCRYPTION_KEY."""
+    """Generate and print a key for BODHI_ENCRYPTION_KEY."""
     click.echo(new_key())

@@ -44,13 +44,13 @@ def parts_of(settings: Settings) -> Iterator[Part]:
 
 @click.group()
 def db() -> None:
-    """Look at the schemas of both databases, and bring them up to date."""
+    """Show and migrate the schemas of both databases."""
 
 
 @db.command()
 @click.pass_obj
 def migrate(command_line: CommandLine) -> None:
-    """Bring both schemas up to date; what is there already stays. A database of a newer bodhi is refused."""
+    """Migrate both schemas; existing data stays. Databases of a newer version are refused."""
     for part in parts_of(command_line.resolve().settings):
         with part.faults():
             applied = asyncio.run(_migrate(part))
@@ -64,26 +64,26 @@ async def _migrate(part: Part) -> list[str]:
     async with part.database as database:
         migrations = await Schema(database, part.name).migrate()
         if part.name == "session":
-            await make_user_index(database)  # where a copy that was broken off left it out
+            await make_user_index(database)  # missing after an interrupted copy
         return [f"{it.version:04} {it.name}" for it in migrations]
 
 
 @db.command()
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def status(command_line: CommandLine, as_json: bool) -> int:
-    """Show where the schemas stand; changes nothing. The exit status is 0 if the server can work with both, else 1."""
-    found = []
+    """Show the versions of both schemas. The exit status is 0 if both are current, else 1."""
+    schemas = []
     for part in parts_of(command_line.resolve().settings):
         with part.faults():
-            found.append((part, _status(part)))
+            schemas.append((part, _status(part)))
     if as_json:
-        print_json([_json_status(part, schema) for part, schema in found])
+        print_json([_json_status(part, schema) for part, schema in schemas])
     else:
-        for part, schema in found:
+        for part, schema in schemas:
             message = f"{schema.part} schema is at version {schema.applied} of {schema.known}: {_state(schema)}"
             click.echo(f"{mask_url(part.url)}: {message}")
-    return 0 if all(schema.is_current for _, schema in found) else 1
+    return 0 if all(schema.is_current for _, schema in schemas) else 1
 
 
 def _status(part: Part) -> SchemaStatus:

@@ -1,4 +1,4 @@
-"""``bodhi doctor``: problems of a server, and what to do about them."""
+"""``bodhi doctor``: check the installation and suggest fixes."""
 
 from dataclasses import asdict
 
@@ -10,19 +10,19 @@ from bodhi.cli.output import print_json
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def doctor(command_line: CommandLine, as_json: bool) -> int:
-    """Check what a server needs, and say what to do where it is not well.
+    """Check the installation and suggest fixes.
 
-    That is settings, files, databases, clocks, keys and the identity provider; nothing is changed. The exit status is
-    1 if there is a fault, else 0, also with warnings.
+    Checks settings, files, databases, clocks, keys and the identity provider, without changing anything. The exit
+    status is 1 if there is a fault, else 0, even with warnings.
     """
     findings: list[Finding] = []
     for finding in findings_about(command_line.given):
         findings.append(finding)
         if not as_json:
-            _print_finding(finding)  # as soon as it is known: some checks wait for what does not answer
+            _print_finding(finding)  # immediately: some checks wait for a timeout
     if as_json:
         print_json([asdict(finding) for finding in findings])
     return 1 if any(finding.state == "fault" for finding in findings) else 0

@@ -1,4 +1,4 @@
-"""``bodhi openapi``: the description of the API."""
+"""``bodhi openapi``: the OpenAPI document and the API reference."""
 
 import click
 
@@ -6,9 +6,9 @@ from bodhi.cli.output import print_json
 
 
 @click.command()
-@click.option("--format", "form", type=click.Choice(["json", "markdown"]), default="json", help="Form of the output.")
+@click.option("--format", "form", type=click.Choice(["json", "markdown"]), default="json", help="Output format.")
 def openapi(form: str) -> None:
-    """Print the API as an OpenAPI 3.1 document, or as a page of the manual."""
+    """Print the OpenAPI 3.1 document or the API reference."""
     import bodhi
     from bodhi.server.app import OPERATIONS
     from bodhi.server.http.api_reference import page

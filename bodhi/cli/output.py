@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-_encode = json.JSONEncoder().encode  # json.dumps would make an encoder for each line; ASCII alone moves no cursor
+_encode = json.JSONEncoder().encode  # json.dumps creates an encoder per call; ASCII output cannot control the terminal
 
-REPORT_SECONDS = 1.0  # between two lines of progress
+REPORT_SECONDS = 1.0  # between two progress lines
 
 
 def print_json(value: object) -> None:
@@ -34,12 +34,12 @@ def plain(text: str) -> str:
 
 
 def time_of(moment: datetime | None) -> str | None:
-    """``2026-01-31 12:00:00``, UTC."""
+    """Return ``2026-01-31 12:00:00`` (UTC), or None."""
     return None if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def json_time(moment: datetime | None) -> str | None:
-    """``2026-01-31T12:00:00Z``."""
+    """Return ``2026-01-31T12:00:00Z``, or None."""
     return None if moment is None else f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
@@ -61,14 +61,14 @@ class Progress:
     def __init__(self, line: Callable[..., str], *, share: Callable[..., float] | None = None) -> None:
         self._line = line
         self._share = share
-        self._began = self._told_at = time.monotonic()
+        self._began = self._reported_at = time.monotonic()
 
     def report(self, sessions: int, *more: Any) -> None:
         """Print how many *sessions* were processed so far, and *more*, unless the last line is recent."""
         now = time.monotonic()
-        if now - self._told_at < REPORT_SECONDS:
+        if now - self._reported_at < REPORT_SECONDS:
             return
-        self._told_at = now
+        self._reported_at = now
         share = "" if self._share is None else f"{self._share(sessions, *more):.0%}, "
         rate = sessions / (now - self._began or 1)
         click.echo(f"{self._line(sessions, *more)} ({share}{rate:.0f} a second)", err=True)

@@ -32,17 +32,18 @@ log = logging.getLogger(__name__)
 @setting_flag("--dev", BODHI_DEV)
 @click.pass_obj
 def serve(command_line: CommandLine) -> int:
-    """Serve until a signal says to end.
+    """Run the server.
 
-    Prints one line on stdout when it is ready, and a second one about the provider that --dev brings; the log goes to
-    stderr. SIGTERM or SIGINT lets requests finish, for BODHI_SHUTDOWN_TIMEOUT at most; a second one ends at once.
+    Prints a line on stdout when it is ready, and with --dev a second one about the development provider; the log goes
+    to stderr. On SIGTERM or SIGINT it finishes open requests, for at most BODHI_SHUTDOWN_TIMEOUT, and exits; a second
+    signal exits immediately.
     """
-    with _nothing_collected():
+    with _gc_paused():
         resolution = resolve_settings(command_line.given)
         logs.configure(resolution.settings.log_level, resolution.settings.log_format)
         for warning in resolution.warnings:
             log.warning("%s", warning)
-        settings = with_encryption_keys(resolution.settings)  # after the log, which tells when it makes a key file
+        settings = with_encryption_keys(resolution.settings)  # after logs.configure: creating a key file is logged
 
         from bodhi import run as server
 
@@ -50,8 +51,8 @@ def serve(command_line: CommandLine) -> int:
 
 
 @contextmanager
-def _nothing_collected() -> Iterator[None]:
-    """No search for garbage among what is imported inside: there is none, neither now nor at later collections."""
+def _gc_paused() -> Iterator[None]:
+    """Pause garbage collection during imports, and exclude the imported objects from later collections."""
     gc.disable()
     try:
         yield

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 LONGEST_LIST = 10_000
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
-json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group()
 def sessions() -> None:
-    """List, end, sweep, re-encrypt and move the sessions.
+    """List, end, sweep, re-encrypt and copy sessions.
 
-    They are those in BODHI_SESSION_DB_URL. The server may run meanwhile.
+    The commands work on the database in BODHI_SESSION_DB_URL, also while the server is running.
     """
 
 
@@ -42,7 +42,7 @@ sessions.add_command(import_)
 @json_option
 @click.pass_obj
 def count(command_line: CommandLine, as_json: bool) -> None:
-    """Print how many live sessions there are."""
+    """Print the number of live sessions."""
     live = _run(command_line, lambda service: service.count_sessions())
     if as_json:
         print_json_line({"live": live})
@@ -51,15 +51,15 @@ def count(command_line: CommandLine, as_json: bool) -> None:
 
 
 @sessions.command("list", short_help="List live sessions.")
-@click.option("--user", metavar="USER_ID", help="Those of one user, oldest first; else all, in no order.")
-@click.option("--limit", type=click.IntRange(1, LONGEST_LIST), default=100, show_default=True, help="How many at most.")
-@click.option("--after", metavar="CURSOR", help="Go on where a list ended, as its last line on stderr says.")
+@click.option("--user", metavar="USER_ID", help="List only this user's sessions, oldest first.")
+@click.option("--limit", type=click.IntRange(1, LONGEST_LIST), default=100, show_default=True, help="Maximum number.")
+@click.option("--after", metavar="CURSOR", help="Continue a list: the cursor in its last line on stderr.")
 @json_option
 @click.pass_obj
 def list_sessions(command_line: CommandLine, user: str | None, limit: int, after: str | None, as_json: bool) -> None:
-    """List live sessions. A session is named by its handle, which lets nobody in.
+    """List live sessions. Sessions are identified by their handle, which is not a credential.
 
-    With --json each session is a line, whose "cursor" is what --after goes on with.
+    With --json each session is a line; its "cursor" is the value of --after to continue from there.
     """
     page = _run(command_line, lambda service: _fetch_page(service, user, limit, after))
     if as_json:
@@ -104,13 +104,13 @@ def _entry(info: "SessionInfo", *, by_user: bool) -> dict[str, object]:
     }
 
 
-@sessions.command(short_help="Print handle and user of every live session.")
+@sessions.command(short_help="Print handle and user of all live sessions.")
 @json_option
 @click.pass_obj
 def dump(command_line: CommandLine, as_json: bool) -> None:
-    """Print the handle and the user of every live session, as they are read: any number, in constant memory.
+    """Print handle and user of all live sessions, in constant memory.
 
-    Progress goes to stderr. With --json each session is a line.
+    Progress is printed to stderr. With --json each session is a line.
     """
     _run(command_line, lambda service: _dump(service, as_json))
 
@@ -124,7 +124,7 @@ async def _dump(service: "DefaultSessionService", as_json: bool) -> None:
 
     progress = Progress(lambda dumped, _handle: f"{dumped} sessions so far", share=share)
     dumped = 0
-    out = sys.stdout  # click.echo would write each line by itself
+    out = sys.stdout  # click.echo flushes each line
     async for handle, user_id in service.dump_all_sessions():
         if as_json:
             out.write(json_line({"handle": handle, "user_id": user_id}))
@@ -135,7 +135,7 @@ async def _dump(service: "DefaultSessionService", as_json: bool) -> None:
     out.flush()
 
 
-# Handles may begin with a hyphen: what looks like an unknown option is one, and -h is none.
+# Handles may begin with a hyphen: unknown options are treated as handles, and so is -h.
 @sessions.command(
     short_help="End one session.",
     context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
@@ -145,26 +145,26 @@ async def _dump(service: "DefaultSessionService", as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def revoke(command_line: CommandLine, handle: str, yes: bool, as_json: bool) -> int:
-    """End the session with this handle. The exit status is 1 if there is no such live session."""
+    """End a session. The exit status is 1 if there is no live session with this handle."""
     confirm(f"End the session {plain(handle)}?", is_confirmed=yes)
     revoked = _run(command_line, lambda service: service.revoke_session(handle, by=BY), is_logged=True)
     _print_ended(int(revoked), as_json)
     return 0 if revoked else 1
 
 
-@sessions.command(short_help="End all sessions of a user, or of everybody.")
-@click.option("--user", metavar="USER_ID", help="All sessions of this user.")
-@click.option("--all", "everybody", is_flag=True, help="All sessions of everybody.")
+@sessions.command(short_help="End all sessions, or those of a user.")
+@click.option("--user", metavar="USER_ID", help="End the sessions of this user.")
+@click.option("--all", "everybody", is_flag=True, help="End the sessions of all users.")
 @yes_option
 @json_option
 @click.pass_obj
 def clear(command_line: CommandLine, user: str | None, everybody: bool, yes: bool, as_json: bool) -> int:
-    """End all sessions of a user, or of everybody: they have to log in again.
+    """End all sessions, or those of a user, who then has to log in again.
 
     The exit status is 1 if the user has no live session.
     """
     if (user is None) is not everybody:
-        raise click.UsageError("give --user or --all, and not both")
+        raise click.UsageError("give either --user or --all")
     target = "everybody" if user is None else plain(user)
     confirm(f"End all sessions of {target}?", is_confirmed=yes)
     ended = _run(
@@ -198,11 +198,11 @@ def _noun(sessions: int) -> str:
     return "session" if sessions == 1 else "sessions"
 
 
-@sessions.command(short_help="Delete the expired sessions.")
+@sessions.command(short_help="Delete expired sessions.")
 @json_option
 @click.pass_obj
 def sweep(command_line: CommandLine, as_json: bool) -> None:
-    """Delete the expired sessions, as the server does now and then."""
+    """Delete expired sessions, as the server does regularly."""
     swept = _run(command_line, lambda service: service.sweep(), is_logged=True)
     if as_json:
         print_json_line({"swept": swept})
@@ -210,19 +210,19 @@ def sweep(command_line: CommandLine, as_json: bool) -> None:
         click.echo(f"{swept} expired {_noun(swept)} deleted")
 
 
-@sessions.command(short_help="Re-encrypt the sessions with the first key.")
+@sessions.command(short_help="Re-encrypt sessions with the first key.")
 @click.option(
     "--newest-format",
     is_flag=True,
-    help="Write the newest format from now on: only when no node of an older version runs any more.",
+    help="Write the newest format from now on. Use it only after all nodes are upgraded.",
 )
 @json_option
 @click.pass_obj
 def rekey(command_line: CommandLine, newest_format: bool, as_json: bool) -> int:
-    """Re-encrypt with the first key of BODHI_ENCRYPTION_KEY what another one encrypted, or an older format.
+    """Re-encrypt sessions of other keys or older formats with the first key of BODHI_ENCRYPTION_KEY.
 
-    Nobody is logged out. When it has ended, the other keys can be taken out of the setting. Progress goes to stderr.
-    The exit status is 1 if there are sessions that no key opens: they are kept as they are.
+    No user is logged out. After it has finished, the other keys can be removed from the setting. Progress is printed to
+    stderr. The exit status is 1 if no key decrypts some of the sessions; they are kept unchanged.
     """
     rekeyed, seen, kept = _run(command_line, lambda service: _rekey(service, newest_format=newest_format))
     if as_json:
@@ -250,10 +250,10 @@ async def _rekey(service: "DefaultSessionService", *, newest_format: bool) -> tu
 
 def _run(
     command_line: CommandLine,
-    work: "Callable[[DefaultSessionService], Awaitable[Answer]]",
+    work: "Callable[[DefaultSessionService], Awaitable[Result]]",
     *,
     is_logged: bool = False,
-) -> Answer:
+) -> Result:
     """Run *work* on the configured service without background tasks, and return its result.
 
     With *is_logged*, the log with the audit records of ended sessions goes to stderr, as a server's does.
@@ -264,7 +264,7 @@ def _run(
     if is_logged:
         logs.configure(settings.log_level, settings.log_format)
 
-    async def run() -> Answer:
+    async def run() -> Result:
         # The schema is checked, not changed: `bodhi db migrate` and the server do that.
         async with session_service(settings, sweep_seconds=None, auto_migrate=False) as service:
             return await work(service)

@@ -38,27 +38,27 @@ if TYPE_CHECKING:
     from bodhi.transfer.copy import Reseal, Tally, Transfer
     from bodhi.transfer.tower_sessions import ImportTally
 
-PAUSE_SECONDS = 1.0  # between two passes at least
+PAUSE_SECONDS = 1.0  # minimum between two passes
 LIMIT_SECONDS = 30.0  # for a page
-LAST_PASSES = 10  # of a source that should have come to rest
+LAST_PASSES = 10  # after the signal, until a pass finds no changes
 INTERNAL_FIELDS = {"others", "reached"}  # of a tally, with --json
 
-json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
-dry_run_option = click.option("--dry-run", is_flag=True, help="Read and count; write nothing.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Only read and count; write nothing.")
 
 
 class StillChanging(BodhiError):
-    """The source went on changing after the copy was stop to end: end the old server first, then the copy."""
+    """The source kept changing after the signal: stop the old server first, then the copy."""
 
 
 @click.command(short_help="Copy live sessions to another database.")
-@click.option("--from", "source_url", metavar="URL", required=True, help="The database to copy from; it is only read.")
-@click.option("--to", "target_url", metavar="URL", required=True, help="The database to copy to; it is migrated.")
-@click.option("--follow", is_flag=True, help="Go on carrying changes until SIGTERM or SIGINT.")
+@click.option("--from", "source_url", metavar="URL", required=True, help="The source database; it is only read.")
+@click.option("--to", "target_url", metavar="URL", required=True, help="The target database; it is migrated.")
+@click.option("--follow", is_flag=True, help="Keep copying changes until SIGTERM or SIGINT.")
 @click.option(
     "--to-key",
     metavar="NAME",
-    help="Re-encrypt for the target: an environment variable, or a file, with its key. Never the key itself.",
+    help="Re-encrypt for the target: environment variable or file with its key. Never the key itself.",
 )
 @dry_run_option
 @json_option
@@ -72,14 +72,14 @@ def copy(  # noqa: PLR0917 - click passes them by name
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Copy the live sessions of one database to another, so that nobody is logged out.
+    """Copy live sessions to another database, without logging users out.
 
-    Run it again as you like: it carries what changed, and brings nothing back that ended at the target. With --follow
-    it keeps doing so, and at SIGTERM or SIGINT passes over both once more, until nothing changes. The exit status is 1
-    if sessions failed, and none was written or kept.
+    Repeated runs copy only changes, and do not restore sessions that ended at the target. With --follow it runs until
+    SIGTERM or SIGINT, and then until nothing changes any more. The exit status is 1 if sessions failed and none was
+    written or kept.
     """
     if follow and dry_run:
-        raise click.UsageError("--follow writes: it cannot be a --dry-run")
+        raise click.UsageError("--follow cannot be combined with --dry-run")
     for option, url in (("--from", source_url), ("--to", target_url)):
         with _faults(option):
             dialect_of(url)
@@ -100,7 +100,7 @@ def copy(  # noqa: PLR0917 - click passes them by name
 
 @click.group("import")
 def import_() -> None:
-    """Bring in the sessions of another program."""
+    """Import sessions of another program."""
 
 
 @import_.command("tower-sessions", short_help="Import the sessions of a Rust server.")
@@ -111,8 +111,8 @@ def import_() -> None:
 def tower_sessions(command_line: CommandLine, source_url: str, dry_run: bool, as_json: bool) -> None:
     """Import the table tower_sessions of a Rust server into the session database; the source is only read.
 
-    The browsers' cookies go on working under the same cookie name. Rows that cannot be decoded are reported by their
-    handle and left.
+    Cookies stay valid if the cookie name is the same. Rows that cannot be decoded are reported by their handle and
+    skipped.
     """
     from bodhi.server.app import session_database, session_database_faults
 

@@ -15,51 +15,51 @@ if TYPE_CHECKING:
 
 LONGEST_LIST = 10_000
 
-json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group()
 def tokens() -> None:
-    """List API tokens, and make them inactive.
+    """List and deactivate API tokens.
 
-    A token itself is known to nobody but its holder.
+    The tokens themselves are not stored, only their hashes.
     """
 
 
 @tokens.command("list", short_help="List API tokens, oldest first.")
-@click.option("--user", metavar="USER_ID", help="Those of one user; else all.")
-@click.option("--limit", type=click.IntRange(1, LONGEST_LIST), default=100, show_default=True, help="How many at most.")
-@click.option("--after", metavar="ID", default="", help="Go on after the token with this id.")
+@click.option("--user", metavar="USER_ID", help="List only this user's tokens.")
+@click.option("--limit", type=click.IntRange(1, LONGEST_LIST), default=100, show_default=True, help="Maximum number.")
+@click.option("--after", metavar="ID", default="", help="Continue after the token with this id.")
 @json_option
 @click.pass_obj
 def list_tokens(command_line: CommandLine, user: str | None, limit: int, after: str, as_json: bool) -> None:
     """List API tokens, oldest first. With --json each is a line."""
     from bodhi.server.tokens.service import ApiTokens
 
-    found = in_application(
+    records = in_application(
         command_line.resolve().settings,
         lambda database: ApiTokens(database).list_of_all(user_id=user, after=after, size=limit + 1),
     )
-    page = found[:limit]
+    page = records[:limit]
     if as_json:
         for token in page:
             print_json_line(_entry(token))
     else:
         head = ("ID", "USER", "NAME", "BEGINS WITH", "SCOPE", "STATUS", "CREATED (UTC)", "EXPIRES (UTC)")
         print_table(head, [_row(token) for token in page])
-    if len(found) > limit:
+    if len(records) > limit:
         click.echo(f"there are more: --after {page[-1].id}", err=True)
 
 
-@tokens.command(short_help="Make an API token inactive.")
+@tokens.command(short_help="Deactivate an API token.")
 @click.argument("token_id", metavar="ID")
 @yes_option
 @json_option
 @click.pass_obj
 def revoke(command_line: CommandLine, token_id: str, yes: bool, as_json: bool) -> int:
-    """Make the API token with this id inactive. The exit status is 1 if there is no such active token.
+    """Deactivate an API token. The exit status is 1 if there is no active token with this id.
 
-    Servers that have just checked it remember that for BODHI_TOKEN_MEMORY.
+    Servers cache successful checks of the token for BODHI_TOKEN_MEMORY.
     """
     from bodhi.server.tokens.service import ApiTokens
 

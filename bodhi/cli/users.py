@@ -18,37 +18,37 @@ if TYPE_CHECKING:
 
 LONGEST_LIST = 10_000
 
-json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group()
 def users() -> None:
-    """Look at the people who have logged in at the server."""
+    """List users who have logged in."""
 
 
-@users.command("list", short_help="List who has logged in here.")
-@click.option("--limit", type=click.IntRange(1, LONGEST_LIST), default=100, show_default=True, help="How many at most.")
-@click.option("--after", metavar="USER_ID", default="", help="Go on after this user.")
+@users.command("list", short_help="List users who have logged in.")
+@click.option("--limit", type=click.IntRange(1, LONGEST_LIST), default=100, show_default=True, help="Maximum number.")
+@click.option("--after", metavar="USER_ID", default="", help="Continue after this user.")
 @json_option
 @click.pass_obj
 def list_users(command_line: CommandLine, limit: int, after: str, as_json: bool) -> None:
-    """List who has logged in here, with the role they had last and how many live sessions they have.
+    """List users who have logged in, by user id, with their last known role and number of live sessions.
 
-    By user id. With --json each is a line.
+    With --json each user is a line.
     """
     from bodhi.server.access.profiles import Profiles
 
     settings = command_line.settings()
-    found = in_application(settings, lambda database: Profiles(database).list_page(after=after, size=limit + 1))
-    page = found[:limit]
-    counts = _session_counts(settings, [person.user_id for person in page])
+    profiles = in_application(settings, lambda database: Profiles(database).list_page(after=after, size=limit + 1))
+    page = profiles[:limit]
+    counts = _session_counts(settings, [profile.user_id for profile in page])
     if as_json:
-        for person, sessions in zip(page, counts, strict=True):
-            print_json_line(_entry(person, sessions))
+        for profile, sessions in zip(page, counts, strict=True):
+            print_json_line(_entry(profile, sessions))
     else:
-        rows = [_row(person, sessions) for person, sessions in zip(page, counts, strict=True)]
+        rows = [_row(profile, sessions) for profile, sessions in zip(page, counts, strict=True)]
         print_table(("USER", "NAME", "ROLE", "SESSIONS", "CHANGED (UTC)"), rows)
-    if len(found) > limit:
+    if len(profiles) > limit:
         click.echo(f"there are more: --after {shlex.quote(plain(page[-1].user_id))}", err=True)
 
 
@@ -66,17 +66,17 @@ def _session_counts(settings: "Settings", user_ids: Sequence[str]) -> list[int]:
         return asyncio.run(count())
 
 
-def _row(person: "StoredProfile", sessions: int) -> list[str | None]:
-    role = "removed" if person.is_removed else person.role
-    return [person.user_id, person.username or None, role, str(sessions), time_of(person.changed_at)]
+def _row(profile: "StoredProfile", sessions: int) -> list[str | None]:
+    role = "removed" if profile.is_removed else profile.role
+    return [profile.user_id, profile.username or None, role, str(sessions), time_of(profile.changed_at)]
 
 
-def _entry(person: "StoredProfile", sessions: int) -> dict[str, object]:
+def _entry(profile: "StoredProfile", sessions: int) -> dict[str, object]:
     return {
-        "user_id": person.user_id,
-        "username": person.username,
-        "role": person.role,
-        "is_removed": person.is_removed,
+        "user_id": profile.user_id,
+        "username": profile.username,
+        "role": profile.role,
+        "is_removed": profile.is_removed,
         "sessions": sessions,
-        "changed_at": json_time(person.changed_at),
+        "changed_at": json_time(profile.changed_at),
     }

@@ -17,14 +17,14 @@ from bodhi.metrics.requests import BOUNDS
 from bodhi.metrics.snapshot import Labels, Snapshot
 from bodhi.session import SessionCounters
 
-SESSION_COUNTS = tuple(one.name for one in fields(SessionCounters) if one.type is int)
+SESSION_COUNTS = tuple(counter.name for counter in fields(SessionCounters) if counter.type is int)
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
-    """A metric: name without suffix, help, and labels."""
+class MetricDefinition:
+    """Definition of a metric: name without suffix, help, and labels."""
 
     name: str
     help: str
@@ -32,52 +32,54 @@ class Described:
 
 
 _SESSION_HELP = {
-    "loads": "Sessions that requests asked for",
-    "creations": "Sessions that were made",
-    "saves": "Changes that were stored",
-    "rotations": "Sessions that moved to a new id",
-    "deletions": "Sessions that were ended on purpose",
-    "merges": "Saves that met another request's save and were merged with it",
-    "overwrites": "Keys that two requests had changed: the later save won",
-    "blocked_saves": "Saves of a session that had ended meanwhile: they did not bring it back",
-    "lost_changes": "Changes that came too late to be kept, or whose request failed",
-    "unreadable": "Corrupt rows that were set aside",
-    "unknown_keys": "Rows under a key that is not configured, left alone",
-    "touches": "Sessions whose idle time was extended",
-    "touch_failures": "Batches of touches that failed and are tried again",
-    "swept": "Expired sessions that were deleted",
-    "sweep_failures": "Sweeps that failed and are tried again",
+    "loads": "Sessions loaded",
+    "creations": "Sessions created",
+    "saves": "Session changes stored",
+    "rotations": "Sessions moved to a new id",
+    "deletions": "Sessions ended explicitly",
+    "merges": "Saves merged with a concurrent save of another request",
+    "overwrites": "Keys changed by two concurrent requests; the later save won",
+    "blocked_saves": "Saves discarded because the session had ended",
+    "lost_changes": "Changes discarded because they came too late or their request failed",
+    "unreadable": "Corrupt rows quarantined",
+    "unknown_keys": "Rows encrypted with a key that is not configured; left unchanged",
+    "touches": "Sessions whose idle timeout was extended",
+    "touch_failures": "Failed batches of touches; they are retried",
+    "swept": "Expired sessions deleted",
+    "sweep_failures": "Failed sweeps; they are retried",
     "ambiguous_cookies": "Requests with several different session cookies",
-    "unavailable": "Operations that the database did not answer in time",
+    "unavailable": "Operations that failed because the database was unavailable",
 }
 
 COUNTERS = (
     *(
-        Described(f"bodhi_session_{name}", _SESSION_HELP.get(name, f"Sessions: {name.replace('_', ' ')}"))
+        MetricDefinition(f"bodhi_session_{name}", _SESSION_HELP.get(name, f"Sessions: {name.replace('_', ' ')}"))
         for name in SESSION_COUNTS
     ),
-    Described("bodhi_session_ended", "Sessions that ended, by the reason", ("reason",)),
-    Described("bodhi_logins", "Logins that were completed"),
-    Described("bodhi_login_refusals", "Logins that were refused, by the code of the error", ("code",)),
-    Described("bodhi_refusals", "Requests that were refused, by the code of the error", ("code",)),
-    Described("bodhi_refreshes", "Refreshes of a login's tokens that the provider was asked for"),
-    Described("bodhi_refresh_failures", "Refreshes that failed", ("failure",)),
-    Described("bodhi_api_token_checks", "Checks of API tokens, spared by memory (hit) or not", ("result",)),
-    Described("bodhi_exchange_cache", "Lookups of exchanged tokens", ("result",)),
-    Described("bodhi_database_waits", "Waits for a connection, or for SQLite's one writer", ("database",)),
-    Described("bodhi_database_wait_seconds", "Time spent in these waits", ("database",)),
-    Described("bodhi_database_errors", "Statements that failed, by the class of the error", ("database", "error")),
+    MetricDefinition("bodhi_session_ended", "Sessions ended, by reason", ("reason",)),
+    MetricDefinition("bodhi_logins", "Logins completed"),
+    MetricDefinition("bodhi_login_refusals", "Logins refused, by error code", ("code",)),
+    MetricDefinition("bodhi_refusals", "Requests refused, by error code", ("code",)),
+    MetricDefinition("bodhi_refreshes", "Token refreshes requested from the provider"),
+    MetricDefinition("bodhi_refresh_failures", "Token refreshes failed, by reason", ("failure",)),
+    MetricDefinition("bodhi_api_token_checks", "Verifications of API tokens, by cache result", ("result",)),
+    MetricDefinition("bodhi_exchange_cache", "Lookups in the cache of exchanged tokens, by result", ("result",)),
+    MetricDefinition("bodhi_database_waits", "Waits for a connection, or for SQLite's single writer", ("database",)),
+    MetricDefinition("bodhi_database_wait_seconds", "Time spent waiting for a connection or the writer", ("database",)),
+    MetricDefinition("bodhi_database_errors", "Statements failed, by class of the error", ("database", "error")),
 )
-REQUESTS = Described(
-    "bodhi_http_request_duration_seconds", "Time until a request was answered", ("route", "method", "status")
+REQUESTS = MetricDefinition(
+    "bodhi_http_request_duration_seconds", "Duration of HTTP requests", ("route", "method", "status")
 )
 GAUGES = (
-    Described("bodhi_processes", "Processes that serve"),
-    Described("bodhi_exchange_cache_entries", "Exchanged tokens that are remembered"),
-    Described("bodhi_database_in_use", "Connections in use; on SQLite, whether its writer is", ("database",)),
-    Described("bodhi_database_waiting", "Calls that wait for one now", ("database",)),
+    MetricDefinition("bodhi_processes", "Server processes"),
+    MetricDefinition("bodhi_exchange_cache_entries", "Entries in the cache of exchanged tokens"),
+    MetricDefinition(
+        "bodhi_database_in_use", "Connections in use; on SQLite, 1 while the writer is in use", ("database",)
+    ),
+    MetricDefinition("bodhi_database_waiting", "Calls waiting for a connection or the writer", ("database",)),
 )
-LIVE = Described("bodhi_sessions_live", "Live sessions in the database, as of at most 15 seconds ago")
+LIVE = MetricDefinition("bodhi_sessions_live", "Live sessions in the database, counted at most 15 seconds ago")
 
 
 def exposition(snapshot: Snapshot, build: Mapping[str, str]) -> bytes:
@@ -99,15 +101,15 @@ class _Collector:
 
     def collect(self) -> Iterator[Metric]:
         snapshot = self._snapshot
-        yield InfoMetricFamily("bodhi_build", "Which program this is", dict(self._build))
-        for one in COUNTERS:
-            counter = CounterMetricFamily(one.name, one.help, labels=one.labels)
-            for labels, value in _of(f"{one.name}_total", snapshot.counts):
+        yield InfoMetricFamily("bodhi_build", "Build information", dict(self._build))
+        for metric in COUNTERS:
+            counter = CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
+            for labels, value in _of(f"{metric.name}_total", snapshot.counts):
                 counter.add_metric(labels, value)
             yield counter
-        for one in GAUGES:
-            gauge = GaugeMetricFamily(one.name, one.help, labels=one.labels)
-            for labels, value in _of(one.name, snapshot.levels):
+        for metric in GAUGES:
+            gauge = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
+            for labels, value in _of(metric.name, snapshot.levels):
                 gauge.add_metric(labels, value)
             yield gauge
         live = GaugeMetricFamily(LIVE.name, LIVE.help)

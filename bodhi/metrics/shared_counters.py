@@ -14,10 +14,10 @@ from bodhi.metrics.snapshot import LIVE_SECONDS, Snapshot, merge_snapshots
 
 PUBLISH_SECONDS = 1.0
 FRESH_SECONDS = 5 * PUBLISH_SECONDS
-READINGS = 1_000  # of one place: the writer may be at either half, but rests for most of the time
-HALF = 256 * 1024  # bytes; only what is written takes memory
+MAX_READS = 1_000  # of a slot: a read fails while a half is being written, which is rare
+HALF = 256 * 1024  # bytes; only written pages use memory
 
-_HEAD = struct.Struct("<QII")  # number of the writing, its length, its checksum
+_HEAD = struct.Struct("<QII")  # sequence number, length, checksum
 
 log = logging.getLogger(__name__)
 
@@ -41,15 +41,15 @@ class SharedCounters:
         return [self._newest(place)[1] for place in self._places]
 
     def _newest(self, place: int) -> tuple[int, Snapshot]:
-        """The last writing in a place, counted from 1, and what it says; 0 where there is none."""
-        for _ in range(READINGS):
+        """Return sequence number, counted from 1, and content of the last write to a slot; 0 if there is none."""
+        for _ in range(MAX_READS):
             turn, data = max(self._half(place, number) for number in (0, 1))
             if turn >= 0:
                 return turn, msgspec.msgpack.decode(data, type=Snapshot) if data else Snapshot()
-        raise BodhiError("the metrics of another process cannot be read: it never stops writing them")
+        raise BodhiError("the metrics of another process cannot be read: they change during every read")
 
     def _half(self, place: int, number: int) -> tuple[int, bytes]:
-        """The number of the writing and its data; -1 where it is under way, or was when its process was killed."""
+        """Return sequence number and data of a half; -1 if a write is in progress or was interrupted."""
         start = (2 * place + number) * HALF
         turn, length, checksum = _HEAD.unpack_from(self._memory, start)
         data = self._memory[start + _HEAD.size : start + _HEAD.size + length]
@@ -76,7 +76,7 @@ class Slot:
         data = msgspec.msgpack.encode(now.after(self._past))
         if len(data) > HALF - _HEAD.size:
             if not self._is_full:
-                log.error("the metrics take %d bytes, more than there is room for: they stand still", len(data))
+                log.error("metrics take %d bytes, more than the shared memory holds: no longer updated", len(data))
             self._is_full = True
             return
         self._turn += 1

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
-LIVE_SECONDS = 15.0  # how old the number of live sessions may be: counting them costs the database something
+LIVE_SECONDS = 15.0  # maximum age of the number of live sessions, which is expensive to count
 
 Labels = tuple[str, ...]  # the metric's name, then the values of its labels
 
@@ -39,13 +39,13 @@ def merge_snapshots(snapshots: Iterable[Snapshot], *, levels_since: float, live_
     The number of live sessions is the newest counted since *live_since*, or None.
     """
     every = list(snapshots)
-    fresh = [one for one in every if one.taken_at >= levels_since]
+    fresh = [part for part in every if part.taken_at >= levels_since]
     return Snapshot(
-        taken_at=max((one.taken_at for one in every), default=0.0),
-        counts=_summed(one.counts for one in every),
-        times=_rows_summed(one.times for one in every),
-        levels=_summed(one.levels for one in fresh),
-        live=max((one.live for one in every if one.live and one.live.counted_at > live_since), default=None),
+        taken_at=max((part.taken_at for part in every), default=0.0),
+        counts=_summed(part.counts for part in every),
+        times=_rows_summed(part.times for part in every),
+        levels=_summed(part.levels for part in fresh),
+        live=max((part.live for part in every if part.live and part.live.counted_at > live_since), default=None),
     )
 
 

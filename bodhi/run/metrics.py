@@ -18,7 +18,7 @@ from bodhi.run.sockets import bind_to
 from bodhi.server.application_metrics import METRICS, ApplicationMetrics
 from bodhi.server.http import headers
 from bodhi.server.http.errors import error_middleware
-from bodhi.server.http.hosts import rebinding_guard
+from bodhi.server.http.hosts import rebinding_filter
 from bodhi.server.http.request_filters import RequestFilter, request_filter_middleware
 from bodhi.settings import BODHI_METRICS_HOST, BODHI_METRICS_PORT, BODHI_PORT, Settings
 
@@ -66,7 +66,7 @@ async def served_metrics(port: MetricsPort | None, app: web.Application, setting
     limits = Limits.of(settings)
     limits = replace(limits, connections=min(CONNECTIONS, limits.connections))
     # Prometheus comes by address, or by a name that the settings know; any other name may be DNS rebinding.
-    guard = rebinding_guard({settings.metrics_host, settings.public_host, *settings.allowed_hosts})
+    guard = rebinding_filter({settings.metrics_host, settings.public_host, *settings.allowed_hosts})
     metrics = _application(watch, place, _build(settings), guard)
     runner = BoundedRunner(metrics, limits, access_log=None, shutdown_timeout=0.05)
     await runner.setup()

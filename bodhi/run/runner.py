@@ -35,7 +35,7 @@ class Runner(BoundedRunner):
         if isinstance(self.server, _Server):
             for site in self.sites:
                 await site.stop()
-            await asyncio.gather(self.app[SHUTDOWN].end(), self._drain(self.server))
+            await asyncio.gather(self.app[SHUTDOWN].shut_down(), self._drain(self.server))
         await super().cleanup()
 
     async def _drain(self, server: "_Server") -> None:
@@ -101,7 +101,7 @@ class _Connection(BoundedConnection):
         """Return the response to a request that aiohttp could not parse, or whose response failed."""
         current_id()  # before the lines of the log
         if self.transport is None:
-            log.info("%s %s: the client went away", request.method, request.rel_url.raw_path)
+            log.info("%s %s: client disconnected", request.method, request.rel_url.raw_path)
         elif status == 400:
             # Its text may repeat a header line, a cookie's for one.
             log.info("a malformed request from %s: %s", request.remote, type(exc).__name__)

@@ -1,4 +1,4 @@
-"""The composition root: settings in, aiohttp application out."""
+"""Composition root: create the aiohttp application from the settings."""
 
 import logging
 from collections.abc import Sequence

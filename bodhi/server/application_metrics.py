@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class ApplicationMetrics:
-    """The counters of one application."""
+    """Sources of the application's metrics."""
 
     sessions: SessionCounters
     count_live: Callable[[], Awaitable[int]]

@@ -92,13 +92,13 @@ async def warn_of_lost_keys(service: DefaultSessionService, settings: Settings) 
     except BodhiError as error:
         # Not a reason to refuse the start: requests report the database error themselves.
         cause = error.__cause__ if isinstance(error, SessionUnavailable) and error.__cause__ else error
-        log.warning("whether the keys open the stored sessions could not be looked at: %s", cause)
+        log.warning("the keys could not be checked against stored sessions: %s", cause)
         return
     if counts["unknown"] and not counts["newest"] + counts["older_format"] + counts["older"]:
         log.warning(
-            "NO STORED SESSION OPENS: all %d that were looked at are encrypted with a key that is not in %s (%s), and"
-            " whose they are is logged out; unless that key was dropped on purpose, put it back, behind the first one"
-            " if that is to stay, and start again (docs/how-to/rotate-keys.md, a key was dropped too early)",
+            "NO STORED SESSION OPENS: all %d in the sample are encrypted with a key that is not in %s (%s), and their"
+            " users are logged out; unless that key was dropped on purpose, put it back, behind the first one if that"
+            " is to stay, and restart (docs/how-to/rotate-keys.md, a key was dropped too early)",
             counts["unknown"],
             BODHI_ENCRYPTION_KEY,
             settings.sources.get(BODHI_ENCRYPTION_KEY, "default"),

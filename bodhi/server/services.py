@@ -68,8 +68,8 @@ class Services:
     navigation: Navigation = field(default_factory=Navigation)
     home_sections: list[Section] = field(default_factory=list)
     user_sections: list[Section] = field(default_factory=list)
-    on_removal: list[OnRemoval] = field(default_factory=list)  # of a user
-    editable_settings: dict[str, Callable[[Any], None]] = field(default_factory=dict)  # in service, by name
+    on_removal: list[OnRemoval] = field(default_factory=list)  # called when a user is removed
+    editable_settings: dict[str, Callable[[Any], None]] = field(default_factory=dict)  # setters by setting name
     sweeps: list[Callable[[], Awaitable[object]]] = field(default_factory=list)  # of expired rows
 
     @property
@@ -167,7 +167,7 @@ def _database_opened(services: Services) -> Callable[[web.Application], AsyncIte
             with application_database_faults(settings):
                 schema = Schema(database, "application")
                 await (schema.migrate() if settings.db_auto_migrate else schema.check())
-            async with repeated(sweep, lambda: settings.sweep_seconds, "sweeping what has expired"):
+            async with repeated(sweep, lambda: settings.sweep_seconds, "sweeping expired rows"):
                 yield  # requests are served here
             seconds_left = settings.shutdown_timeout_seconds * REFRESH_SHARE - app[SHUTDOWN].seconds_draining
             await services.refresher.close(max(0.0, seconds_left))

@@ -137,7 +137,7 @@ async def test_client_that_goes_away_is_no_failure(run_app, caplog, in_stream):
     await over.wait()
     await runner.cleanup()
 
-    assert "POST /: the client went away" in caplog.text
+    assert "POST /: client disconnected" in caplog.text
     assert not [record for record in caplog.records if record.exc_info or record.levelname == "ERROR"]
 
 

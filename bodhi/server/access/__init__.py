@@ -1,1 +1,1 @@
-"""Who makes a request and what they may do; nothing here knows of HTTP."""
+"""Principals, roles, gates and profiles; independent of HTTP."""

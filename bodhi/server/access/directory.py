@@ -1,4 +1,4 @@
-"""The identity provider's list of users with a role, and who stands above whom in it."""
+"""The identity provider's list of users, and checks of rank between callers and users."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -14,16 +14,16 @@ from bodhi.server.access.provider_errors import provider_errors
 from bodhi.server.access.scopes import Role, parse_role
 
 LARGEST_PAGE = 100
-MOST_PAGES = 1_000  # of the provider's list: an answer that never ends is no list
+MAX_PAGES = 1_000  # of the provider's list: stops if the provider never reports a last page
 
-# Held by whoever changes roles: decisions rest on what others decided before.
+# Lease held during role changes: each decision depends on the result of earlier ones.
 ROLES_LEASE = "roles"
 
 log = logging.getLogger(__name__)
 
 
 class User(msgspec.Struct, frozen=True):
-    """One person as the provider lists them."""
+    """A user in the provider's list."""
 
     user_id: str
     username: str
@@ -33,7 +33,7 @@ class User(msgspec.Struct, frozen=True):
 
 
 class UserPage(msgspec.Struct, frozen=True):
-    """One page of the provider's list."""
+    """A page of the provider's list."""
 
     client_id: str
     users: list[User]
@@ -46,61 +46,61 @@ class UserPage(msgspec.Struct, frozen=True):
 
 
 class Directory:
-    """The provider's list of users, as callers with an access token may see it."""
+    """The provider's list of users, read with the caller's access token."""
 
     def __init__(self, management: Management, profiles: Profiles) -> None:
         self._management = management
         self._profiles = profiles
-        # Whether a user who was never seen has something here all the same; features that keep something add to it.
+        # Whether a user without a profile has data here; features that store user data add a check.
         self.has_user_data: list[Callable[[str], Awaitable[object]]] = []
 
     async def page(self, caller: SessionUser, page: int, page_size: int, *, refused: type[ApiError]) -> UserPage:
-        """One page; the error *refused* where the provider does not give it."""
+        """Return a page; raise *refused* if the provider does not return it."""
         with provider_errors(refused):
-            answer = await self._management.list_users(caller.token, page=page, page_size=page_size)
+            response = await self._management.list_users(caller.token, page=page, page_size=page_size)
         try:
-            return msgspec.convert(answer, UserPage)
+            return msgspec.convert(response, UserPage)
         except msgspec.ValidationError as error:
-            log.warning("the identity provider's list of users has another form: %s", error)
+            log.warning("invalid user list from the identity provider: %s", error)
             raise refused from error
 
     async def check_caller(self, caller: SessionUser) -> None:
-        """Refuse (``api_auth_error-forbidden``) a caller who lost their role while their request waited."""
-        person = await self._profiles.look_up(caller.user_id)
-        if person is None or caller.role is None or not (person.seen_at or person.is_removed):
-            return  # only their own token says what they may do
-        if person.role is None or person.role.rank < caller.role.rank:
+        """Raise :exc:`Forbidden` if the caller lost their role while the request waited for the lease."""
+        profile = await self._profiles.look_up(caller.user_id)
+        if profile is None or caller.role is None or not (profile.seen_at or profile.is_removed):
+            return  # no stored role to compare with the token's
+        if profile.role is None or profile.role.rank < caller.role.rank:
             raise Forbidden
 
     async def standing(self, caller: SessionUser, user_id: str, *, refused: type[ApiError]) -> tuple[Role | None, bool]:
-        """The user's present role, and whether there is an administrator beside them.
+        """Return the user's current role, and whether there is another administrator.
 
-        Of somebody whom the provider does not list it is the role that was seen last.
+        If the provider does not list the user, it is the last known role.
         """
-        found, has_other_admin = None, False
-        for number in range(1, MOST_PAGES + 1):
+        listed, has_other_admin = None, False
+        for number in range(1, MAX_PAGES + 1):
             page = await self.page(caller, number, LARGEST_PAGE, refused=refused)
             for user in page.users:
                 if user.user_id == user_id:
-                    found = user
+                    listed = user
                 elif user.role == str(Role.ADMIN):
                     has_other_admin = True
-            is_settled = found is not None and (has_other_admin or found.role != str(Role.ADMIN))
+            is_settled = listed is not None and (has_other_admin or listed.role != str(Role.ADMIN))
             if is_settled or not page.has_next:
-                role = await self._profiles.last_role_of(user_id) if found is None else listed_role(found)
+                role = await self._profiles.last_role_of(user_id) if listed is None else listed_role(listed)
                 return role, has_other_admin
         raise refused
 
     async def refuse_above(self, caller: SessionUser, user_id: str) -> None:
-        """Refuse (``api_auth_error-forbidden``) a caller who stands below the user's present role.
+        """Raise :exc:`Forbidden` if the caller's role is below the user's current role.
 
-        Somebody who is unknown here is not looked for at the provider: ``user_route_error-user_not_found``. A provider
-        that lists nobody leaves what was seen last, so that sessions can be ended there, too.
+        Raises :exc:`UserNotFound` for users unknown here, without a request to the provider. If the provider cannot
+        list users, the last known role is used, so that sessions can still be ended.
         """
         if await self._profiles.find(user_id) is None and not await self._has_anything(user_id):
             raise UserNotFound
         if caller.role is Role.ADMIN:
-            return  # above whom nobody stands
+            return  # no role is above
         try:
             role, _ = await self.standing(caller, user_id, refused=UsersNotListed)
         except ProviderCallNotSupported:
@@ -115,17 +115,17 @@ class Directory:
 
 
 def refuse_below(caller: SessionUser, role: Role | None) -> None:
-    """Refuse (``api_auth_error-forbidden``) a *caller* who stands below *role*."""
+    """Raise :exc:`Forbidden` if the role of *caller* is below *role*."""
     if role is not None and (caller.role is None or not caller.role.grants(role)):
         raise Forbidden
 
 
 def listed_role(user: User) -> Role | None:
-    """The role of somebody in the provider's list, or None."""
+    """Return the role of a listed user, or None."""
     try:
         return None if user.role is None else parse_role(user.role)
     except ApiError:
-        return None  # a name that means nothing here gives nothing here
+        return None  # an unknown role name grants nothing here
 
 
 DIRECTORY = web.AppKey("DIRECTORY", Directory)

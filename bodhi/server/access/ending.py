@@ -1,4 +1,4 @@
-"""What ends as a user's role changes, or as a user is removed."""
+"""Types of the actions that follow a role change or the removal of a user."""
 
 from collections.abc import Awaitable, Callable
 from typing import Literal, Protocol
@@ -7,12 +7,12 @@ from bodhi.server.access.principal import SessionUser
 
 EndReason = Literal["role_change", "approval", "removal"]
 
-# Takes away what a user has in one feature; given their id, and whoever removes them.
+# Removes a user's data of one feature; called with the user id and the caller.
 OnRemoval = Callable[[str, SessionUser], Awaitable[object]]
 
 
 class EndSessions(Protocol):
-    """Ends all sessions of a user."""
+    """Callable that ends all sessions of a user."""
 
     async def __call__(self, user_id: str, /, *, reason: EndReason, by: str) -> int:
-        """How many ended; *by* is the user id of whoever decided it."""
+        """Return the number of ended sessions; *by* is the user id of the caller."""

@@ -1,6 +1,6 @@
-"""The base of every error that a client sees by a code of its own, and the errors of authentication and access.
+"""Base class of API errors, and the errors of authentication and access control.
 
-Codes and statuses are a contract; messages are not. The other errors stand next to their feature, in its ``errors.py``.
+Codes and statuses are stable; messages may change. Features define their own errors in their ``errors.py``.
 """
 
 import inspect
@@ -12,19 +12,19 @@ from bodhi.errors import BodhiError
 
 
 class ApiError(BodhiError):
-    """A request failed for a reason that has a code; a subclass's docstring is the message for the client.
+    """Error with a code for clients; the docstring of a subclass is its default message.
 
-    Nothing in an error is secret or the identity provider's own text. Abstract classes have no code.
+    Errors contain neither secrets nor texts of the identity provider. Abstract classes have no code.
     """
 
     status: int
     code: str = ""
-    type: ClassVar[str | None] = None  # of the envelope; None: as the status says
-    title: ClassVar[str | None] = None  # of its page; None: as the status says
-    leads_to_login: ClassVar[bool | None] = None  # whether its page does; None: as the status says
+    type: ClassVar[str | None] = None  # in the envelope; None: derived from the status
+    title: ClassVar[str | None] = None  # of the error page; None: derived from the status
+    leads_to_login: ClassVar[bool | None] = None  # whether the error page links to the login; None: if it is a 401
 
     def __init__(self, message: str | None = None, *, status: int | None = None, **param: str) -> None:
-        """*param* are details for the client, by name; *status* and *message* replace those of the class."""
+        """Create an error; *param* are details for the client, *status* and *message* override the class's."""
         self.message = message or self.default_message()
         super().__init__(self.message)
         self.param = param
@@ -33,19 +33,19 @@ class ApiError(BodhiError):
 
     @classmethod
     def default_message(cls) -> str:
-        """The class's docstring as one line."""
+        """Return the docstring of the class as one line."""
         return " ".join(inspect.cleandoc(cls.__doc__ or cls.__name__).split())
 
 
 def api_error_of(error: BodhiError) -> ApiError | None:
-    """What clients see of *error*, if it has a code: also of a database that does not answer."""
+    """Return the API error for *error*, or None: also for an unavailable database."""
     if isinstance(error, database.DatabaseUnavailable):
         return DatabaseUnavailable()
     return error if isinstance(error, ApiError) else None
 
 
 def api_errors(base: type[ApiError] = ApiError) -> Iterator["type[ApiError]"]:
-    """Every imported error class that has a code."""
+    """Yield all imported error classes with a code."""
     for cls in base.__subclasses__():
         if cls.code:
             yield cls
@@ -64,7 +64,7 @@ class NoRole(ApiError):
 
     status = 401
     code = "auth_error-missing_roles"
-    title = "Not allowed"  # a 401 to programs, but of somebody who is logged in
+    title = "Not allowed"  # a 401 for programs, but the user is logged in
     leads_to_login = False
 
 
@@ -90,7 +90,7 @@ class RefreshRefused(ApiError):
 
 
 class InvalidAuthorizationHeader(ApiError):
-    """The Authorization header is not understood."""
+    """The Authorization header is invalid."""
 
     status = 401
     code = "auth_error-invalid_token"
@@ -141,14 +141,14 @@ class InvalidSignature(ApiError):
 
 
 class InvalidIssuer(ApiError):
-    """The token comes from another issuer."""
+    """The token was issued by another issuer."""
 
     status = 401
     code = "token_error-invalid_issuer"
 
 
 class InvalidAudience(ApiError):
-    """The token is meant for somebody else."""
+    """The token is for another audience."""
 
     status = 401
     code = "token_error-invalid_audience"
@@ -182,14 +182,14 @@ class InvalidTokenScope(ApiError):
 
 
 class MissingOfflineAccess(ApiError):
-    """A token scope needs offline_access beside it."""
+    """A token scope requires offline_access."""
 
     status = 400
     code = "token_scope_error-missing_offline_access"
 
 
 class MissingTokenScope(ApiError):
-    """There is no token scope in it."""
+    """The scope contains no token scope."""
 
     status = 400
     code = "token_scope_error-missing_token_scope"
@@ -203,7 +203,7 @@ class InvalidUserScope(ApiError):
 
 
 class MissingUserScope(ApiError):
-    """There is no user scope in it."""
+    """The scope contains no user scope."""
 
     status = 400
     code = "user_scope_error-missing_user_scope"
@@ -217,14 +217,14 @@ class InvalidScope(ApiError):
 
 
 class MissingAuthentication(ApiError):
-    """This needs a login or a token that is accepted here."""
+    """A login or an accepted token is required."""
 
     status = 401
     code = "api_auth_error-missing_auth"
 
 
 class Forbidden(ApiError):
-    """The role or scope is too low for this."""
+    """The role or scope does not permit this."""
 
     status = 403
     code = "api_auth_error-forbidden"
@@ -266,21 +266,21 @@ class NotRegistered(ApiError):
 
 
 class AlreadySetUp(ApiError):
-    """This server is set up already."""
+    """This server is already set up."""
 
     status = 400
     code = "app_service_error-already_setup"
 
 
 class ProviderRefused(ApiError):
-    """The identity provider refused."""
+    """The identity provider refused the request."""
 
     status = 500
     code = "auth_service_error-auth_service_api_error"
 
 
 class ProviderCallNotSupported(ApiError):
-    """The identity provider has no such management call."""
+    """The identity provider does not support this management call."""
 
     status = 501
     code = "auth_service_error-not_supported"
@@ -301,14 +301,14 @@ class AccessNotApproved(ApiError):
 
 
 class AccessOfAnotherApp(ApiError):
-    """The app access request is another application's."""
+    """The app access request belongs to another application."""
 
     status = 403
     code = "access_request_validation_error-app_client_mismatch"
 
 
 class AccessOfAnotherUser(ApiError):
-    """The app access request is another user's."""
+    """The app access request belongs to another user."""
 
     status = 403
     code = "access_request_validation_error-user_mismatch"

@@ -1,4 +1,4 @@
-"""How this server is registered at its identity provider, and how far that has come."""
+"""The registration of this server as a client of its identity provider."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -19,16 +19,16 @@ log = logging.getLogger(__name__)
 
 
 class Status(StrEnum):
-    """How far the registration has come; equal to its name on the wire."""
+    """Progress of the registration."""
 
     SETUP = "setup"
-    RESOURCE_ADMIN = "resource-admin"  # registered, and nobody is administrator yet
+    RESOURCE_ADMIN = "resource-admin"  # registered, without an administrator yet
     READY = "ready"
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """The registration: a client of the provider."""
+    """The registered client."""
 
     client_id: str
     client_secret: str = field(repr=False)
@@ -37,15 +37,15 @@ class Instance:
 
     @property
     def credentials(self) -> ClientCredentials:
-        """What the provider knows this server by."""
+        """Client credentials at the provider."""
         return ClientCredentials(self.client_id, self.client_secret)
 
 
 class InstanceService:
-    """The one registration of this server.
+    """The single registration of this server.
 
-    A row that is missing means ``setup``. A row that cannot be read, for whatever reason, is a refusal (503) and never
-    ``setup``: an outage must not open the setup to strangers.
+    A missing row means ``setup``. A row that cannot be read, for whatever reason, is an error (503) and never
+    ``setup``: an outage must not expose the setup page.
     """
 
     def __init__(
@@ -57,17 +57,17 @@ class InstanceService:
         leases: Leases | None = None,
         clock: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """*configured* is a client that settings name; in the database is then only how far it has come."""
+        """Create the service; *configured* is the client in the settings, of which only the status is stored."""
         self._database = database
         self._keyring = keyring
         self._configured = configured
         self._leases = leases or Leases(database, clock=clock)
         self._clock = clock
-        # A registration that is ready stays so: it is read once.
+        # Cached once it is ready: that never changes.
         self._ready = configured if configured is not None and configured.status is Status.READY else None
 
     async def current(self) -> Instance | None:
-        """The registration, or None while the status is ``setup``."""
+        """Return the registration, or None while the status is ``setup``."""
         if self._ready is not None:
             return self._ready
         try:
@@ -79,15 +79,15 @@ class InstanceService:
         return instance
 
     async def status(self) -> Status:
-        """How far the registration has come."""
+        """Return the progress of the registration."""
         instance = await self.current()
         return Status.SETUP if instance is None else instance.status
 
     async def set_up(self, obtain: Callable[[], Awaitable[Instance]]) -> Instance:
-        """Keep what *obtain* gives, which registers this server at the provider.
+        """Store and return the result of *obtain*, which registers this server at the provider.
 
-        ``app_service_error-already_setup`` when it is registered. Of two calls at once one obtains, so that no second
-        client is left over at the provider.
+        Raises :exc:`AlreadySetUp` if there is a registration. Concurrent calls are serialized, so that no second client
+        is left at the provider.
         """
         await self._refuse_registered()
         async with self._leases.held("setup"):
@@ -97,17 +97,17 @@ class InstanceService:
         return instance
 
     async def register(self, instance: Instance) -> None:
-        """Keep *instance*; ``app_service_error-already_setup`` when there is one."""
+        """Store *instance*; raise :exc:`AlreadySetUp` if there is a registration."""
         if self._configured is not None or not await self._create(instance):
-            log.warning("the client %r was registered for nothing: there is one already", instance.client_id)
+            log.warning("client %r is not used: this server is already registered", instance.client_id)
             raise AlreadySetUp
 
     async def become_ready(self, user_id: str, appoint: Callable[[str], Awaitable[None]]) -> bool:
-        """Whether *user_id* is the first administrator now.
+        """Make *user_id* the first administrator; return False if there is one.
 
-        *appoint* makes a user the administrator at the provider, within the time of a lease. Of several who log in
-        first at once it is called for one; the others wait, and are told that they are not. When it fails the status
-        stays, and its error is raised.
+        *appoint* makes a user the administrator at the provider, while a lease is held. If several users log in at the
+        same time it is called for one of them; the calls for the others wait and return False. If it fails, the status
+        does not change and the error is raised.
         """
         async with self._leases.held("first administrator"):
             instance = await self.current()
@@ -123,8 +123,8 @@ class InstanceService:
         return admin_id == user_id
 
     async def _appoint(self, instance: Instance, admin_id: str, appoint: Callable[[str], Awaitable[None]]) -> None:
-        # Where it stays unknown whether the provider did it (no answer in time, or this process dies), the row keeps
-        # the name, and the next login asks for the same user again rather than for a second one.
+        # If the outcome is unknown (the provider timed out, or this process is killed), the row keeps the user id: the
+        # next login retries for the same user rather than appointing a second one.
         try:
             await appoint(admin_id)
         except ProviderTimedOut:
@@ -143,7 +143,7 @@ class InstanceService:
     async def _make_ready(self, instance: Instance) -> None:
         await self._database.count("make_instance_ready", client_id=instance.client_id, now=self._clock())
         self._ready = replace(instance, status=Status.READY)
-        log.info("the first administrator is there: this server is ready")
+        log.info("first administrator appointed: this server is ready")
 
     async def _refuse_registered(self) -> None:
         if await self.status() is not Status.SETUP:
@@ -169,7 +169,7 @@ class InstanceService:
         client_id, sealed = row["client_id"], bytes(row["client_secret"])
         secret = self._keyring.open(sealed, client_id.encode())
         if not self._keyring.is_newest(sealed):
-            # Once all nodes have started with a new key, the old one is not needed here any more.
+            # So that the old key can be dropped after all nodes have started with a new one.
             with suppress(DatabaseError):
                 resealed = self._keyring.seal(secret, client_id.encode())
                 await self._database.count("reseal_instance", client_secret=sealed, resealed=resealed)
@@ -180,10 +180,10 @@ class InstanceService:
 
 
 def _progress(configured: Instance, row: Row) -> Instance:
-    """*configured* as far as the database says it has come."""
+    """Return *configured* with its stored status."""
     if row["client_id"] != configured.client_id:
         raise ValueError(
-            "it is about another client than BODHI_CLIENT_ID: set BODHI_CLIENT_STATUS=ready, or delete the row"
+            "the stored status is for another BODHI_CLIENT_ID: set BODHI_CLIENT_STATUS=ready, or delete the row"
         )
     return replace(configured, status=Status(row["status"]))
 

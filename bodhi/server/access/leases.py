@@ -1,4 +1,4 @@
-"""Turns that span processes: what must happen once is done by whoever holds the lease of that name."""
+"""Named leases: mutual exclusion between processes through the application's database."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ from bodhi.errors import BodhiError
 from bodhi.server.access.errors import ProviderUnavailable
 
 POLL_SECONDS = 0.05
-MARGIN_SECONDS = 15  # by which a lease outlives its holder's time, for clocks and slow statements
+MARGIN_SECONDS = 15  # added to the lease's expiry, for clock skew and slow statements
 
 log = logging.getLogger(__name__)
 
@@ -19,9 +19,9 @@ log = logging.getLogger(__name__)
 class Leases:
     """Leases in the application's database.
 
-    A row with an end rather than a lock: while the provider is asked, no connection and no transaction is held (on
-    SQLite it would be the only writer), any pooler may stand before PostgreSQL, and of a process that dies the
-    lease runs out by itself.
+    A lease is a row with an expiry rather than a database lock: during requests to the provider no connection or
+    transaction is held (on SQLite, the only writer), it works with any PostgreSQL pooler, and the lease of a killed
+    process expires.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Leases:
         wait_seconds: float = 10.0,
         clock: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """Who holds a lease has *hold_seconds* for all that is done in it, and who wants it waits *wait_seconds*."""
+        """Create the leases: one expires after *hold_seconds*; acquiring one waits at most *wait_seconds*."""
         self._database = database
         self._hold_seconds = hold_seconds
         self._wait_seconds = wait_seconds
@@ -40,37 +40,37 @@ class Leases:
 
     @asynccontextmanager
     async def held(self, name: str) -> AsyncIterator[None]:
-        """Inside, nobody else holds *name*.
+        """Hold the lease *name* during the block.
 
-        ``auth_error-idp_unavailable`` when it does not come free, or when what is inside takes too long: what holders
-        wait for is the provider.
+        Raises :exc:`ProviderUnavailable` if the lease cannot be acquired, or if the block takes too long: holders of
+        leases wait for the provider.
         """
         holder = secrets.token_hex(16)
-        await self._wait_for(name, holder)
+        await self._acquire(name, holder)
         try:
             async with asyncio.timeout(self._hold_seconds):
                 yield
         except TimeoutError as error:
             raise ProviderUnavailable from error
         finally:
-            await self._give_back(name, holder)
+            await self._release(name, holder)
 
-    async def _wait_for(self, name: str, holder: str) -> None:
+    async def _acquire(self, name: str, holder: str) -> None:
         try:
             async with asyncio.timeout(self._wait_seconds):
-                while not await self._take(name, holder):  # noqa: ASYNC110 - who holds it may be another process
+                while not await self._try_acquire(name, holder):  # noqa: ASYNC110 - the holder may be another process
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError as error:
-            await self._give_back(name, holder)  # it may have come in the last moment
+            await self._release(name, holder)  # it may have been acquired just before the timeout
             raise ProviderUnavailable from error
 
-    async def _take(self, name: str, holder: str) -> bool:
+    async def _try_acquire(self, name: str, holder: str) -> bool:
         hold_ms = round((self._hold_seconds + MARGIN_SECONDS) * 1000)
         row = await self._database.maybe("take_lease", name=name, holder=holder, hold_ms=hold_ms, now=self._clock())
         return row is not None
 
-    async def _give_back(self, name: str, holder: str) -> None:
+    async def _release(self, name: str, holder: str) -> None:
         try:
             await self._database.count("give_back_lease", name=name, holder=holder)
-        except BodhiError as error:  # what was done in it stands; the lease runs out
-            log.warning("the lease %r was not given back: %s", name, error)
+        except BodhiError as error:  # the work is done; the lease expires by itself
+            log.warning("lease %r was not released: %s", name, error)

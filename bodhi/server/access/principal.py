@@ -1,4 +1,4 @@
-"""What every request is reduced to: who makes it, and with what. Printing one shows no token."""
+"""The caller of a request, by kind of credential. Tokens are left out of the repr."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -8,7 +8,7 @@ from bodhi.server.access.scopes import Role, TokenScope, UserScope
 
 @dataclass(frozen=True, slots=True)
 class Anonymous:
-    """Nobody that is known."""
+    """A caller without valid credentials."""
 
     type: ClassVar[str] = "anonymous"
     is_authenticated: ClassVar[bool] = False
@@ -18,7 +18,7 @@ class Anonymous:
 
 @dataclass(frozen=True, slots=True)
 class SessionUser:
-    """A person with a browser session; without a role they may log in and ask for one."""
+    """A user with a browser session; one without a role can request one."""
 
     type: ClassVar[str] = "session"
     is_authenticated: ClassVar[bool] = True
@@ -29,12 +29,12 @@ class SessionUser:
     token: str = field(repr=False)  # the access token
     first_name: str | None = None
     last_name: str | None = None
-    signed_in_at: int | None = None  # seconds since 1970; None where the session does not say
+    signed_in_at: int | None = None  # seconds since 1970; None if not stored in the session
 
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """Whoever holds an API token, acting for its owner."""
+    """The holder of an API token, acting for its owner."""
 
     type: ClassVar[str] = "api_token"
     is_authenticated: ClassVar[bool] = True
@@ -46,7 +46,7 @@ class ApiToken:
 
 @dataclass(frozen=True, slots=True)
 class ExternalApp:
-    """Another application that acts for a person; without a user scope it may tell who that is, and no more."""
+    """An application acting for a user; without a user scope it can only identify the user."""
 
     type: ClassVar[str] = "external_app"
     is_authenticated: ClassVar[bool] = True
@@ -54,8 +54,8 @@ class ExternalApp:
     user_id: str
     username: str
     role: UserScope | None
-    token: str = field(repr=False)  # the exchanged one; empty where it carries more scope than *role*
-    external_app_token: str = field(repr=False)  # the presented one
+    token: str = field(repr=False)  # the exchanged token; empty if its scope exceeds *role*
+    external_app_token: str = field(repr=False)  # the presented token
     app_client_id: str
     access_request_id: str | None = None
     first_name: str | None = None

@@ -1,4 +1,4 @@
-"""Everybody who logged in, with the role they had last: what their API tokens may do at most."""
+"""Profiles of users who logged in, with their last known role, which also limits their API tokens."""
 
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,19 +11,19 @@ from bodhi.database import Database, Row
 from bodhi.server.access.scopes import Role, parse_role
 from bodhi.server.access.times import time_of
 
-SEEN_TO_MS = 3_600_000  # how exactly it is known when somebody was here last
+SEEN_TO_MS = 3_600_000  # resolution of the time a user was last seen
 ROLE_MAX_AGE_SECONDS = 2_592_000
 
-# What is looked in has an index, and no database takes entries of any length there.
-_MOST_OF_NAME = 100
-_MOST_OF_ID = 255
+# The search key is indexed, and the length of index entries is limited.
+_MAX_NAME_CHARACTERS = 100
+_MAX_ID_CHARACTERS = 255
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Somebody who was seen here.
+    """Profile of a user who was seen here.
 
-    ``role`` is None for who has none, for who was removed, and where the provider did not confirm it for too long.
+    ``role`` is None if the user has none, was removed, or if the provider has not confirmed the role for too long.
     """
 
     username: str
@@ -33,31 +33,31 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class StoredProfile:
-    """Somebody who was seen here, as a list of them tells; ``role`` as it is stored."""
+    """Profile in a list of all users; ``role`` as stored, however old."""
 
     user_id: str
     username: str
     role: str | None
     is_removed: bool
-    changed_at: datetime  # when any of it changed last
+    changed_at: datetime  # of any of these fields
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileSummary:
-    """Somebody who was seen here, as one who looks for people is told."""
+    """Profile in search results."""
 
     user_id: str
-    username: str  # empty for who was removed, or given a role, without ever having logged in
+    username: str  # empty for a user who was removed or given a role without ever logging in
     role: Role | None
     is_removed: bool
-    seen_at: datetime | None  # at a login or a refresh of its tokens, to the hour
+    seen_at: datetime | None  # last login or token refresh, to the hour
 
 
 class Profiles:
-    """The people this server has seen. The provider decides about roles; this is what it said last.
+    """Stored profiles. Roles are managed by the provider; this is a copy of their last known state.
 
-    Changes of what people may do (a role given or taken away, a removal) are numbered over all people: an answer of the
-    provider is compared with the number read before the provider was asked, so that an older answer changes nothing.
+    Changes of authority (a role granted or revoked, a removal) are numbered across all users. A response of the
+    provider is compared with the number read before the request, so that an outdated response changes nothing.
     """
 
     def __init__(
@@ -67,44 +67,44 @@ class Profiles:
         role_max_age_seconds: int = ROLE_MAX_AGE_SECONDS,
         clock: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """A role counts for *role_max_age_seconds* since the provider last confirmed it."""
+        """Create the service; a role expires *role_max_age_seconds* after the provider last confirmed it."""
         self._database = database
         self._role_max_age_ms = role_max_age_seconds * 1000
         self._clock = clock
-        # Called with a user id when the user's role became lower: what was remembered of their tokens is outdated.
+        # Called with a user id when the role is lowered: cached verifications of the user's tokens are outdated.
         self.forget_user: list[Callable[[str], object]] = []
 
     async def find(self, user_id: str) -> Profile | None:
-        """The person as seen last, or None for who was never seen."""
+        """Return the user's profile, or None."""
         row = await self._row(user_id)
         if row is None:
             return None
         return Profile(row["username"], confirmed_role(row, self._role_max_age_ms), bool(row["removed"]))
 
     async def look_up(self, user_id: str) -> ProfileSummary | None:
-        """The same, with when they were seen."""
+        """Return the user's profile with the time of the last visit, or None."""
         row = await self._row(user_id)
-        return None if row is None else _found(user_id, row)
+        return None if row is None else _summary(user_id, row)
 
     async def search(self, text: str = "", *, after: str | None = None, size: int) -> Sequence[ProfileSummary]:
-        """At most *size* people whose name or user id holds *text*, by name; *after* is the last one's user id.
+        """Return at most *size* profiles whose name or user id contains *text*, by name.
 
-        Letters count as the same whether they are small or capital, and spaces however many they are; nothing in *text*
-        has another meaning than itself. Without a text the cost does not depend on how many people there are; with one,
-        all who come next are looked at until *size* are found.
+        *after* is the user id of the previous page's last profile. Case and the amount of white space are ignored;
+        *text* contains no wildcards. Without a text the cost is independent of the number of users; with one, rows are
+        scanned until *size* match.
         """
         last = None if after is None else await self._row(after)
-        place = ("", "") if last is None else (last["sought"], after)
+        position = ("", "") if last is None else (last["sought"], after)
         rows = await self._database.many(
-            "search_people", text=_fold_case(text), after=place[0], after_user_id=place[1], size=size
+            "search_people", text=_fold_case(text), after=position[0], after_user_id=position[1], size=size
         )
-        return [_found(row["user_id"], row) for row in rows]
+        return [_summary(row["user_id"], row) for row in rows]
 
     async def _row(self, user_id: str) -> Row | None:
         return await self._database.maybe("find_person", user_id=user_id, now=self._clock())
 
     async def list_page(self, *, after: str = "", size: int) -> Sequence[StoredProfile]:
-        """At most *size* people, by user id; *after* is the last one's."""
+        """Return at most *size* profiles, by user id; *after* is the user id of the previous page's last profile."""
         rows = await self._database.many("list_people", after=after, size=size)
         return [
             StoredProfile(
@@ -114,39 +114,38 @@ class Profiles:
         ]
 
     async def display_names(self, user_ids: Iterable[str | None]) -> Mapping[str | None, str | None]:
-        """Display names by user id; the id itself if the user is unknown or has no name. None maps to None."""
+        """Return display names by user id; the id itself if the user is unknown or has no name. None maps to None."""
         names: dict[str | None, str | None] = {None: None}
-        for user_id in {one for one in user_ids if one is not None}:
-            person = await self.find(user_id)
-            names[user_id] = person.username if person and person.username else user_id
+        for user_id in {user_id for user_id in user_ids if user_id is not None}:
+            profile = await self.find(user_id)
+            names[user_id] = profile.username if profile and profile.username else user_id
         return names
 
     async def role_of(self, user_id: str) -> Role | None:
-        """The role that a person has; None for who has none, was removed or never seen, or was not confirmed lately.
+        """Return the user's confirmed role; None if there is none, or the user was removed or is unknown.
 
-        It is for what somebody may do. Who may act on them is decided by :meth:`last_role_of`.
+        It decides what the user may do. Use :meth:`last_role_of` to decide who may manage the user.
         """
-        person = await self.find(user_id)
-        return None if person is None else person.role
+        profile = await self.find(user_id)
+        return None if profile is None else profile.role
 
     async def last_role_of(self, user_id: str) -> Role | None:
-        """The role that a person had last, however long ago that was confirmed."""
+        """Return the user's last known role, however long ago it was confirmed."""
         row = await self._row(user_id)
         return None if row is None else _role_in(row)
 
     async def last_change(self) -> int:
-        """The number of the last change of anybody's authority, to be read before the provider is asked."""
+        """Return the number of the last authority change of any user; read it before a request to the provider."""
         row = await self._database.maybe("last_authority_change")
         return 0 if row is None else int(row["number"])
 
     async def note(
         self, user_id: str, username: str, role: Role | None, *, since: int | None = None, is_login: bool = True
     ) -> bool:
-        """Remember somebody who logged in or whose tokens were refreshed; False where that is outdated.
+        """Store the profile after a login or a token refresh; return False if the data is outdated.
 
-        It is when their authority changed after the change *since* (:meth:`last_change`; None: compare nothing), and
-        for a refresh (*is_login* False) of somebody who was removed. Writes when something changed, and else once an
-        hour.
+        It is outdated if the user's authority changed after the change *since* (:meth:`last_change`; None: no check),
+        and for a refresh (*is_login* False) if the user was removed. Writes only if something changed, or once an hour.
         """
         row = await self._row(user_id)
         if row is not None and since is not None and row["authority_seq"] > since:
@@ -175,17 +174,17 @@ class Profiles:
         return True
 
     async def set_role(self, user_id: str, role: Role) -> None:
-        """Remember the role that the provider has just given somebody; of who was never seen, that it was changed."""
+        """Store the role that the provider has just granted; for an unknown user, only that it changed."""
         sought = _search_key("", user_id)
         await self._change("change_person_role", user_id, role=str(role), sought=sought)
 
     async def lower_role(self, user_id: str, role: Role | None, *, since: int) -> bool:
-        """Remember that somebody has lost their role, as the provider's list says; False where that is outdated."""
+        """Store a lower role from the provider's list; return False if it is outdated."""
         name = None if role is None else str(role)
         return await self._change("lower_person_role", user_id, role=name, since=since) == 1
 
     async def remove(self, user_id: str) -> None:
-        """Remember that somebody was removed: they have no role until they log in again."""
+        """Mark the user as removed: without a role until the next login."""
         await self._change("remove_person", user_id, sought=_search_key("", user_id))
 
     async def _change(self, statement: str, user_id: str, **values: object) -> int:
@@ -195,13 +194,13 @@ class Profiles:
             self.forget(user_id)
 
     def forget(self, user_id: str) -> None:
-        """Forget what is remembered of the user's tokens in this process."""
+        """Drop cached verifications of the user's tokens in this process."""
         for forget in self.forget_user:
             forget(user_id)
 
 
 def confirmed_role(row: Row, max_age_ms: int) -> Role | None:
-    """The role in *row* (``role``, ``removed``, ``confirmed_at``, ``now``); None if it was confirmed too long ago."""
+    """Return the role in *row* (``role``, ``removed``, ``confirmed_at``, ``now``), or None if it is unconfirmed."""
     if row["removed"] or row["confirmed_at"] is None or row["now"] - row["confirmed_at"] >= max_age_ms:
         return None
     return _role_in(row)
@@ -219,18 +218,18 @@ def _role_in(row: Row) -> Role | None:
     return None if row["role"] is None else parse_role(row["role"])
 
 
-def _found(user_id: str, row: Row) -> ProfileSummary:
+def _summary(user_id: str, row: Row) -> ProfileSummary:
     seen_at = None if row["seen_at"] is None else time_of(row["seen_at"])
     return ProfileSummary(user_id, row["username"], _role_in(row), bool(row["removed"]), seen_at)
 
 
 def _search_key(username: str, user_id: str) -> str:
-    """What one looks in for a person, and what they are listed by; no text that is looked for reaches over the line."""
-    return f"{_fold_case(username)[:_MOST_OF_NAME]}\n{_fold_case(user_id)[:_MOST_OF_ID]}"
+    """Return the text that is searched and sorted by. No search text matches across the line feed."""
+    return f"{_fold_case(username)[:_MAX_NAME_CHARACTERS]}\n{_fold_case(user_id)[:_MAX_ID_CHARACTERS]}"
 
 
 def _fold_case(text: str) -> str:
-    """*text* without the difference of small and capital letters, composed and decomposed ones, and kinds of spaces."""
+    """Return *text* with case, Unicode composition and white space normalized."""
     return " ".join(unicodedata.normalize("NFC", text.casefold()).split())
 
 

@@ -20,11 +20,11 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def provider_errors(refused: type[ApiError]) -> Iterator[None]:
-    """Raise *refused* where the provider refuses; an outage or a missing call has an error of its own."""
+    """Raise *refused* if the provider refuses; an outage or an unsupported call raises its own error."""
     try:
         yield
     except ProviderUnavailable as error:
-        log.warning("the identity provider does not answer: %s", error)
+        log.warning("identity provider unavailable: %s", error)
         raise ProviderUnavailableError from error
     except ProviderLacks as error:
         raise ProviderCallNotSupported from error

@@ -1,4 +1,4 @@
-"""Whether somebody signed in recently enough for changes that need it."""
+"""Check that a user signed in recently, for changes that require it."""
 
 import time
 from collections.abc import Callable
@@ -7,11 +7,11 @@ from aiohttp import web
 
 from bodhi.server.access.principal import AuthContext, SessionUser
 
-LEEWAY_SECONDS = 60  # how far clocks may differ
+LEEWAY_SECONDS = 60  # tolerated clock skew
 
 
 class RecentLogin:
-    """Tells whether a sign-in is at most *seconds* old; with 0 it is never asked for."""
+    """Requires sign-ins to be at most *seconds* old; 0 disables the check."""
 
     def __init__(self, seconds: int, *, clock: Callable[[], float] = time.time) -> None:
         self.seconds = seconds
@@ -19,11 +19,11 @@ class RecentLogin:
 
     @property
     def is_required(self) -> bool:
-        """Whether a recent sign-in is asked for at all."""
+        """Whether the check is enabled."""
         return self.seconds > 0
 
     def admits(self, context: AuthContext) -> bool:
-        """Whether *context* is somebody who signed in recently, or need not have; no time and the future are not."""
+        """Whether *context* has a recent sign-in, or the check is disabled. An unknown or future time is not recent."""
         if not self.is_required:
             return True
         if not isinstance(context, SessionUser) or context.signed_in_at is None:

@@ -1,4 +1,4 @@
-"""Which role a person's claims give them, whatever the provider calls it."""
+"""Mapping of a user's claims to a role."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,14 +9,14 @@ CLIENT_ID = "<client_id>"
 
 
 class Roles:
-    """Reads the claim that *claim* names; *mapping* are pairs of the provider's names and ours, none for ours alone."""
+    """Reads roles from the claim at the path *claim*; *mapping* is pairs of provider role and role, empty if equal."""
 
     def __init__(self, claim: str, mapping: Iterable[tuple[str, str]] = ()) -> None:
         self._path = _path_of(claim)
         self._mapping = {name: parse_role(role) for name, role in mapping}
 
     def of(self, claims: Claims, client_id: str) -> Role | None:
-        """The role, or None where the claim is absent; ``role_error-invalid_role_name`` where it names none of ours."""
+        """Return the highest role, or None if the claim is absent; raise :exc:`InvalidRoleName` if none is known."""
         names = claims.roles([client_id if name == CLIENT_ID else name for name in self._path])
         if names is None:
             return None

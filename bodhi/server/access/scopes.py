@@ -1,4 +1,4 @@
-"""Roles of people, scopes of API tokens, and scopes that people grant to applications: four steps in each column."""
+"""Roles of users, scopes of API tokens, and scopes that users grant to applications: four ranks each."""
 
 from collections.abc import Iterable
 from enum import Enum
@@ -19,17 +19,17 @@ OFFLINE_ACCESS = "offline_access"
 
 
 class RankedEnum(Enum):
-    """One column: members from the weakest to the strongest."""
+    """Enum whose members are listed from the lowest to the highest rank."""
 
-    rank: int  # 1 for the weakest
+    rank: int  # 1 for the lowest
 
     def __init__(self, _: str) -> None:
         self.rank = len(type(self).__members__) + 1
 
     def grants(self, needed: Self) -> bool:
-        """Whether this is at least *needed*; a TypeError across columns, which nothing grants."""
+        """Whether this is at least *needed*; a TypeError if they are members of different enums."""
         if type(self) is not type(needed):
-            raise TypeError(f"{self} and {needed} are of different columns")
+            raise TypeError(f"{self} and {needed} are of different kinds")
         return self.rank >= needed.rank
 
     def __str__(self) -> str:
@@ -37,7 +37,7 @@ class RankedEnum(Enum):
 
 
 class Role(RankedEnum):
-    """What a person is to this server."""
+    """Role of a user."""
 
     USER = "resource_user"
     POWER_USER = "resource_power_user"
@@ -46,7 +46,7 @@ class Role(RankedEnum):
 
 
 class TokenScope(RankedEnum):
-    """What an API token may do."""
+    """Scope of an API token."""
 
     USER = "scope_token_user"
     POWER_USER = "scope_token_power_user"
@@ -55,7 +55,7 @@ class TokenScope(RankedEnum):
 
 
 class UserScope(RankedEnum):
-    """What an external application may do for a person."""
+    """Scope of an external application that acts for a user."""
 
     USER = "scope_user_user"
     POWER_USER = "scope_user_power_user"
@@ -64,13 +64,13 @@ class UserScope(RankedEnum):
 
     @classmethod
     def of_role(cls, role: Role) -> Self:
-        """The scope that lets an application do all that a person with *role* may do."""
+        """Return the scope that corresponds to *role*."""
         return next(scope for scope in cls if scope.rank == role.rank)
 
 
 AppRole = Role | TokenScope | UserScope
 
-Step = TypeVar("Step", bound=RankedEnum)
+Ranked = TypeVar("Ranked", bound=RankedEnum)
 
 _ROLES = {str(role): role for role in Role}
 _TOKEN_SCOPES = {str(scope): scope for scope in TokenScope}
@@ -78,7 +78,7 @@ _USER_SCOPES = {str(scope): scope for scope in UserScope}
 
 
 def parse_role(name: str) -> Role:
-    """The role with exactly this name, or ``role_error-invalid_role_name``."""
+    """Return the role with this name; raise :exc:`InvalidRoleName`."""
     try:
         return _ROLES[name]
     except KeyError:
@@ -86,7 +86,7 @@ def parse_role(name: str) -> Role:
 
 
 def parse_token_scope(name: str) -> TokenScope:
-    """The token scope with exactly this name, or ``token_scope_error-invalid_token_scope``."""
+    """Return the token scope with this name; raise :exc:`InvalidTokenScope`."""
     try:
         return _TOKEN_SCOPES[name]
     except KeyError:
@@ -94,7 +94,7 @@ def parse_token_scope(name: str) -> TokenScope:
 
 
 def parse_user_scope(name: str) -> UserScope:
-    """The user scope with exactly this name, or ``user_scope_error-invalid_user_scope``."""
+    """Return the user scope with this name; raise :exc:`InvalidUserScope`."""
     try:
         return _USER_SCOPES[name]
     except KeyError:
@@ -102,34 +102,34 @@ def parse_user_scope(name: str) -> UserScope:
 
 
 def highest_role(names: Iterable[str]) -> Role:
-    """The strongest known role among *names*; unknown ones count for nothing, and none is an error."""
-    found = _strongest(_ROLES[name] for name in names if name in _ROLES)
-    if found is None:
+    """Return the highest role among *names*, ignoring unknown ones; raise :exc:`InvalidRoleName` if none is known."""
+    role = _highest(_ROLES[name] for name in names if name in _ROLES)
+    if role is None:
         raise InvalidRoleName
-    return found
+    return role
 
 
 def highest_token_scope(scope: str) -> TokenScope:
-    """The strongest token scope in a space-separated list, which has to hold ``offline_access`` as well."""
+    """Return the highest token scope in a space-separated list, which must also contain ``offline_access``."""
     names = scope.split()
-    found = _strongest(_TOKEN_SCOPES[name] for name in names if name in _TOKEN_SCOPES)
-    if found is None:
+    highest = _highest(_TOKEN_SCOPES[name] for name in names if name in _TOKEN_SCOPES)
+    if highest is None:
         raise MissingTokenScope
     if OFFLINE_ACCESS not in names:
         raise MissingOfflineAccess
-    return found
+    return highest
 
 
 def highest_user_scope(scope: str) -> UserScope:
-    """The strongest user scope in a space-separated list."""
-    found = _strongest(_USER_SCOPES[name] for name in scope.split() if name in _USER_SCOPES)
-    if found is None:
+    """Return the highest user scope in a space-separated list."""
+    highest = _highest(_USER_SCOPES[name] for name in scope.split() if name in _USER_SCOPES)
+    if highest is None:
         raise MissingUserScope
-    return found
+    return highest
 
 
 def resource_scope(scope: str) -> TokenScope | UserScope:
-    """The strongest token scope in a list, else its strongest user scope."""
+    """Return the highest token scope in a space-separated list, or else its highest user scope."""
     for highest in (highest_token_scope, highest_user_scope):
         try:
             return highest(scope)
@@ -138,5 +138,5 @@ def resource_scope(scope: str) -> TokenScope | UserScope:
     raise InvalidScope
 
 
-def _strongest(found: Iterable[Step]) -> Step | None:
-    return max(found, key=lambda step: step.rank, default=None)
+def _highest(members: Iterable[Ranked]) -> Ranked | None:
+    return max(members, key=lambda member: member.rank, default=None)

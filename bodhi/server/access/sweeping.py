@@ -1,4 +1,4 @@
-"""Delete expired rows in batches, so that other statements get their turn."""
+"""Delete expired rows in batches, so that other statements are not blocked."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ PAUSE_SECONDS = 0.005  # between two batches
 
 
 async def sweep_in_batches(database: Database, statement: str, **values: object) -> int:
-    """Run *statement* until it finds nothing more; the number of rows that are gone."""
+    """Run *statement* until no rows are left; return the number of deleted rows."""
     total, swept = 0, BATCH
     while swept == BATCH:
         swept = await database.count(statement, **values, batch=BATCH)

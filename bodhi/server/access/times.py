@@ -1,4 +1,4 @@
-"""Times as the database keeps them, milliseconds since 1970, and as Python and JSON have them."""
+"""Conversion between stored times (milliseconds since 1970) and datetimes."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,10 +6,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def time_of(milliseconds: int) -> datetime:
-    """The time in UTC, exact to the millisecond."""
+    """Return the time in UTC."""
     return EPOCH + timedelta(milliseconds=milliseconds)
 
 
 def milliseconds_of(time: datetime) -> int:
-    """*time*, which carries its zone, in whole milliseconds since 1970."""
+    """Return the time-zone-aware *time* in milliseconds since 1970, rounded down."""
     return (time - EPOCH) // timedelta(milliseconds=1)

@@ -1,4 +1,4 @@
-"""What was found out about tokens, remembered for a moment."""
+"""Cache of the results of token verifications, with a time to live."""
 
 import hashlib
 import time
@@ -12,29 +12,29 @@ Make = Callable[[], Coroutine[Any, Any, tuple[Value, float]]]
 
 
 class TtlCache(Generic[Value]):
-    """Values by token, at most *max_entries* of them, each for at most *seconds*.
+    """Values by token, at most *max_entries*, each for at most *seconds*.
 
-    Entries are kept under the full SHA-256 of the token: a part of it would let one token find another's entry. The
-    oldest goes when there is one too many. An empty or blank token has no entry.
+    The key is the full SHA-256 of the token: a shortened one could collide with another token's. The oldest entry is
+    evicted when the cache is full. Empty and blank tokens are not cached.
     """
 
     def __init__(self, *, seconds: float, max_entries: int = 10_000, clock: Callable[[], float] = time.time) -> None:
-        """*clock* gives seconds since 1970."""
+        """Create an empty cache; *clock* returns seconds since 1970."""
         self._seconds = seconds
         self._max_entries = max_entries
         self._clock = clock
         self._entries: dict[bytes, tuple[Value, float]] = {}  # oldest first
         self._making: SingleFlight[Value] = SingleFlight()
         self.hits = self.misses = 0
-        self._forgotten = 0  # how often something was: what was begun before then is not remembered
+        self._invalidations = 0  # a value whose creation began before the last one is not stored
 
     def __len__(self) -> int:
         return len(self._entries)
 
     async def get_or_create(self, token: str, make: Make[Value]) -> Value:
-        """The value for *token*, or else what *make* gives: a value and the second since 1970 when it expires.
+        """Return the cached value for *token*, or call *make* for the value and its expiry (seconds since 1970).
 
-        Several who miss the same token wait for one *make*. Its errors go to all of them, and are not remembered.
+        Concurrent misses of a token share one call. Its errors are raised to all callers and not cached.
         """
         digest = _digest_of(token)
         entry = self._entries.get(digest)
@@ -44,17 +44,17 @@ class TtlCache(Generic[Value]):
         self.misses += 1
         if not token or token.isspace():
             return (await make())[0]
-        return await self._making(digest, lambda: self._made(digest, make))
+        return await self._making(digest, lambda: self._create(digest, make))
 
-    async def _made(self, digest: bytes, make: Make[Value]) -> Value:
-        forgotten = self._forgotten
+    async def _create(self, digest: bytes, make: Make[Value]) -> Value:
+        invalidations = self._invalidations
         self._entries.pop(digest, None)
         value, expires_at = await make()
-        if forgotten == self._forgotten:
-            self._keep(digest, value, expires_at)
+        if invalidations == self._invalidations:
+            self._store(digest, value, expires_at)
         return value
 
-    def _keep(self, digest: bytes, value: Value, expires_at: float) -> None:
+    def _store(self, digest: bytes, value: Value, expires_at: float) -> None:
         now = self._clock()
         expires_at = min(expires_at, now + self._seconds)
         if expires_at <= now or self._max_entries < 1:
@@ -64,16 +64,16 @@ class TtlCache(Generic[Value]):
         self._entries[digest] = (value, expires_at)
 
     def invalidate(self, predicate: Callable[[Value], bool] = lambda _: True) -> int:
-        """Drop the entries whose value *predicate* is true for; how many. What is being made now is not kept either."""
-        gone = [digest for digest, (value, _) in self._entries.items() if predicate(value)]
-        for digest in gone:
+        """Drop the entries whose value matches *predicate* and return their number; pending values are not stored."""
+        dropped = [digest for digest, (value, _) in self._entries.items() if predicate(value)]
+        for digest in dropped:
             del self._entries[digest]
-        # What is under way may rest on what was true before, so nobody is given it who asks from now on.
-        self._forgotten += 1
+        # Pending calls may return outdated values: later callers must not share them.
+        self._invalidations += 1
         self._making.part()
-        return len(gone)
+        return len(dropped)
 
 
 def _digest_of(token: str) -> bytes:
-    # A byte that is no UTF-8 reaches a header as a lone surrogate; it has to have a digest, too.
+    # Invalid UTF-8 in a header is decoded to lone surrogates, which need a digest, too.
     return hashlib.sha256(token.encode(errors="surrogatepass")).digest()

@@ -1,4 +1,4 @@
-"""Who makes a request: by its Authorization header, or else by its session."""
+"""Authentication of requests by the Authorization header, or else by the session."""
 
 import logging
 import time
@@ -32,26 +32,26 @@ from bodhi.server.http.context import LOGIN_FAULT, LOGIN_FAULTS
 from bodhi.server.http.cross_site import is_cross_site_read
 from bodhi.session import REQUEST_SESSION, SESSIONS, Session, SessionRecord, StoredSession, get_session
 
-MOST_READ = 4096  # logins, each with an access token of a kilobyte or two
+MAX_CACHED = 4096  # logins, each with an access token of a kilobyte or two
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class _Login:
-    """What a session's data says of its user, until their access token expires."""
+    """The user of a session, read from its data; valid until the access token expires."""
 
-    row: tuple[object, ...]  # SHA-256 of what the session's row holds, encrypted, and what it is bound to
+    row: tuple[object, ...]  # SHA-256 of the row's encrypted data, and the columns it is bound to
     expires_at: int  # seconds since 1970
     user: SessionUser
-    fault: type[ApiError] | None  # the code for routes that need a role, where there is none
+    fault: type[ApiError] | None  # the error for routes that need a role, if there is none
 
 
 class Authenticator:
-    """Asks whoever knows the kind of credential.
+    """Authenticates requests by session or bearer token.
 
-    Every request asks the database for the row of its session. What was read from the tokens in it is kept for as long
-    as the row holds the same bytes, which are not decrypted again: that would give the same.
+    Every request loads the row of its session. The user read from its tokens is cached as long as the row does not
+    change, so that it need not be decrypted again.
     """
 
     def __init__(
@@ -68,10 +68,10 @@ class Authenticator:
         self._refresher = refresher
         self._roles = roles
         self._clock = clock
-        self._read: dict[bytes, _Login] = {}  # by the digest of the session's id, oldest first
+        self._cache: dict[bytes, _Login] = {}  # by the digest of the session id, oldest first
 
     async def strict(self, request: web.Request) -> AuthContext:
-        """Who makes *request*; a :exc:`ApiError` where nobody is known."""
+        """Return the caller of *request*; raise :exc:`ApiError` without valid credentials."""
         instance = await self._instances.current()
         if instance is None:
             raise NotSetUp
@@ -80,7 +80,9 @@ class Authenticator:
         if is_cross_site_read(request):
             raise NotSignedIn
         try:
-            login = await self._known_login(request) or await self._login(request, await get_session(request), instance)
+            login = await self._cached_login(request) or await self._login(
+                request, await get_session(request), instance
+            )
         except LOGIN_FAULTS as error:
             request[LOGIN_FAULT] = error
             raise
@@ -89,9 +91,9 @@ class Authenticator:
         return login.user
 
     async def optional(self, request: web.Request, *, sees_session: bool | None = None) -> AuthContext:
-        """Who makes *request*, or nobody: bad credentials are no error, and an outage of the provider ends nothing.
+        """Return the caller of *request*; anonymous without valid credentials, or if the provider is unavailable.
 
-        *sees_session* is for who knows better than the request's own headers whether it may have a session.
+        *sees_session* overrides whether the request's headers allow the use of the session.
         """
         try:
             instance = await self._instances.current()
@@ -101,7 +103,7 @@ class Authenticator:
                 return await self._bearer.authenticate(request.headers.getall(hdrs.AUTHORIZATION))
             if is_cross_site_read(request) if sees_session is None else not sees_session:
                 return ANONYMOUS
-            return await self._visitor(request, instance)
+            return await self._session_user(request, instance)
         except DatabaseUnavailable:
             raise
         except ApiError as error:
@@ -110,30 +112,30 @@ class Authenticator:
             log.debug("anonymous: %s", error.code)
             return ANONYMOUS
 
-    async def _visitor(self, request: web.Request, instance: Instance) -> AuthContext:
-        login = await self._known_login(request)
+    async def _session_user(self, request: web.Request, instance: Instance) -> AuthContext:
+        login = await self._cached_login(request)
         if login is None:
             session = await get_session(request)
             if ACCESS_TOKEN not in session:
                 return ANONYMOUS
             login = await self._login(request, session, instance)
-        # With the provider's own roles alone a person has none here, and may ask for one.
+        # A user whose claims contain no known role has no role here, and can request one.
         return login.user
 
-    async def _known_login(self, request: web.Request) -> _Login | None:
-        """What was read from the session as it still is in the database; None where it has to be read again."""
+    async def _cached_login(self, request: web.Request) -> _Login | None:
+        """Return the cached login of the session's current row, or None."""
         current = request[REQUEST_SESSION]
         if current.session is not None:
-            return None  # somebody has it in their hands, and may have changed it
+            return None  # opened earlier in this request, and possibly changed
         record = await current.find()
-        login = self._read.get(record.digest) if record is not None else None
+        login = self._cache.get(record.digest) if record is not None else None
         if record is None or login is None or login.row != _row_of(record) or self._clock() >= login.expires_at:
             return None
         current.note_use(record)
         return login
 
     async def _login(self, request: web.Request, session: Session, instance: Instance) -> _Login:
-        """What the session says of its user, with tokens that were refreshed where they have to be."""
+        """Return the login in the session; refresh expired tokens."""
         if session.stored is None or not isinstance(session.get(ACCESS_TOKEN), str):
             raise NotSignedIn
         digest = session.stored.record.digest
@@ -157,15 +159,15 @@ class Authenticator:
     def _read_login(self, session: Session, stored: StoredSession, instance: Instance) -> _Login:
         digest, row = stored.record.digest, _row_of(stored.record)
         if session.is_changed:
-            return self._login_in(session, row, instance)  # which is not what the row says
-        login = self._read.get(digest)
+            return self._login_in(session, row, instance)  # differs from the row, so it is not cached
+        login = self._cache.get(digest)
         if login is not None and login.row == row:
             return login
         login = self._login_in(session, row, instance)
-        self._read.pop(digest, None)
-        if len(self._read) >= MOST_READ:
-            del self._read[next(iter(self._read))]
-        self._read[digest] = login
+        self._cache.pop(digest, None)
+        if len(self._cache) >= MAX_CACHED:
+            del self._cache[next(iter(self._cache))]
+        self._cache[digest] = login
         return login
 
     def _login_in(self, session: Mapping[str, Any], row: tuple[object, ...], instance: Instance) -> _Login:

@@ -1,17 +1,17 @@
-"""A circuit breaker: while a server hangs, callers fail at once rather than after a timeout each."""
+"""Circuit breaker: while a server hangs, callers fail immediately instead of after a timeout each."""
 
 import math
 import time
 from collections.abc import Callable, Hashable
 
-THRESHOLD = 3  # calls that hang in a row, each for another key, before the server itself counts as hanging
+THRESHOLD = 3  # consecutive hanging calls, each for another key, until the breaker opens for all keys
 PAUSE_SECONDS = 5.0
 
 
 class CircuitBreaker:
-    """Opens for one key while its call hangs and for a pause afterwards, and for every key after several in a row.
+    """Opens for a key while its call hangs and for a pause afterwards; opens for all keys after several in a row.
 
-    While it is open for every key, one call after each pause is let through as a trial.
+    While it is open for all keys, it lets one trial call through after each pause.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class CircuitBreaker:
         self._all_open_until = 0.0
 
     def allows(self, key: Hashable) -> bool:
-        """Whether a call for *key* may be made now."""
+        """Whether a call for *key* is allowed now."""
         now = self._clock()
         if now < self._open_until.get(key, now):
             return False
@@ -40,20 +40,20 @@ class CircuitBreaker:
         return True
 
     def note_hanging(self, key: Hashable) -> None:
-        """The call for *key* has had no answer for too long; :meth:`pause` or :meth:`note_answered` follows."""
+        """Record that the call for *key* hangs; :meth:`pause` or :meth:`note_answered` follows."""
         if self._open_until.get(key) == math.inf:
-            return  # several wait for one call
+            return  # reported by another caller waiting for the same call
         self._open_until[key] = math.inf
         self._hanging += 1
         self._all_open_until = self._clock() + self._pause_seconds
 
     def pause(self, key: Hashable) -> None:
-        """Let no call for *key* through for a while."""
+        """Block calls for *key* for a pause."""
         now = self._clock()
         self._open_until = {other: until for other, until in self._open_until.items() if now < until}
         self._open_until[key] = now + self._pause_seconds
 
     def note_answered(self, key: Hashable) -> None:
-        """The server answered the call for *key*, whatever it said."""
+        """Record that the server answered the call for *key*, successfully or not."""
         self._open_until.pop(key, None)
         self._hanging = 0

@@ -1,4 +1,4 @@
-"""Around every handler: who asks, may they, and is what they bring well-formed."""
+"""Guards: authentication, authorization and input validation before a handler runs."""
 
 from collections.abc import Iterable
 
@@ -20,9 +20,9 @@ from bodhi.server.http.return_to import with_return
 
 
 def guarded(operation: Operation) -> Handler:
-    """The operation's handler behind its gate and its checks, in this order.
+    """Return the operation's handler, wrapped in its gate and then its input validation.
 
-    What is refused becomes a response here, inside of the session: what was changed before is kept, as with any other.
+    API errors become responses here, inside the session middleware, so that session changes made before are saved.
     """
     access, handler = operation.access, operation.handler
     takes_input = operation.takes_input
@@ -64,11 +64,11 @@ def _check(request: web.Request, gate: Gate, context: AuthContext) -> None:
 
 
 def routes_of(operations: Iterable[Operation]) -> list[web.RouteDef]:
-    """The operations for aiohttp's router; wherever GET is taken, HEAD is too."""
+    """Return the operations as aiohttp routes; GET routes also serve HEAD."""
     routes = []
     for operation in operations:
-        # aiohttp's `get` serves HEAD as well, its `route` the one method.
-        # Around a public operation that takes nothing and refuses nothing there is nothing to guard.
+        # aiohttp's `get` adds HEAD, its `route` does not.
+        # A public operation without input and errors needs no guard.
         is_guarded = operation.access is not Access.PUBLIC or operation.takes_input or bool(operation.errors)
         handler = guarded(operation) if is_guarded else operation.handler
         if operation.method == "GET":

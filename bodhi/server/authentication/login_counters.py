@@ -1,4 +1,4 @@
-"""What the logins of one process went through, counted."""
+"""Counters of completed and refused logins."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,18 +10,18 @@ from bodhi.server.access.errors import api_error_of
 
 @dataclass(slots=True)
 class LoginCounters:
-    """Counts since the process began."""
+    """Counts since the start of the process."""
 
     logins: int = 0
-    refused_logins: dict[str, int] = field(default_factory=dict)  # by the code of the refusal
+    refused_logins: dict[str, int] = field(default_factory=dict)  # by error code
 
     @contextmanager
     def login(self) -> Iterator[None]:
-        """Inside, a login is completed: it is counted as what it came to."""
+        """Count the login completed in the block, or its error."""
         try:
             yield
         except BodhiError as error:
-            if (seen := api_error_of(error)) is not None:
-                self.refused_logins[seen.code] = self.refused_logins.get(seen.code, 0) + 1
+            if (api_error := api_error_of(error)) is not None:
+                self.refused_logins[api_error.code] = self.refused_logins.get(api_error.code, 0) + 1
             raise
         self.logins += 1

@@ -1,6 +1,6 @@
-"""What a login leaves in a session's data, and what is read from it again.
+"""The login in a session's data: tokens and claims.
 
-Nothing here checks a signature: the tokens came from the provider itself, and stored data is authenticated.
+Signatures are not verified here: the tokens came directly from the provider, and stored data is authenticated.
 """
 
 import base64
@@ -18,15 +18,17 @@ from bodhi.server.access.provider_errors import token_errors
 from bodhi.server.access.recent_login import LEEWAY_SECONDS
 
 USER_ID, ACCESS_TOKEN, REFRESH_TOKEN, ID_TOKEN = "user_id", "access_token", "refresh_token", "id_token"
-EXPIRES_AT = "access_expires_at"  # seconds since 1970, for access tokens that do not say it themselves
-SIGNED_IN_AT = "signed_in_at"  # seconds since 1970; written by a login, and kept by every refresh
+EXPIRES_AT = "access_expires_at"  # seconds since 1970, for access tokens without an expiry claim
+SIGNED_IN_AT = "signed_in_at"  # seconds since 1970; set by a login, unchanged by refreshes
 ID_CLAIMS = "id_claims"
-IS_OPAQUE = "access_token_is_opaque"  # what it says, if anything, is not for us
+IS_OPAQUE = "access_token_is_opaque"  # its content, if any, is not read
 
-USUAL_SECONDS = 300  # of an access token whose provider does not say how long it lives
+DEFAULT_LIFETIME_SECONDS = 300  # of an access token without expires_in
 
-# Of an ID token, what nobody asks for later, or what the login has noted: a refresh is no sign-in.
-_SPENT = frozenset({"iss", "aud", "exp", "iat", "nonce", "at_hash", "c_hash", "auth_time", "acr", "amr", "azp", "typ"})
+# ID token claims that are not stored: they are not needed later, or would suggest that a refresh is a sign-in.
+_DROPPED = frozenset(
+    {"iss", "aud", "exp", "iat", "nonce", "at_hash", "c_hash", "auth_time", "acr", "amr", "azp", "typ"}
+)
 
 _decode = msgspec.json.Decoder().decode
 
@@ -34,9 +36,9 @@ log = logging.getLogger(__name__)
 
 
 def login_data(tokens: Tokens, id_token: IdToken, now: float, *, is_opaque: bool = False) -> dict[str, Any]:
-    """What is put into the session of somebody who logged in at *now* (seconds since 1970).
+    """Return the session data of a login at *now* (seconds since 1970).
 
-    With *is_opaque* access tokens are never read, though they may look like JWTs.
+    With *is_opaque* access tokens are never parsed, even if they look like JWTs.
     """
     data: dict[str, Any] = {USER_ID: id_token.subject, SIGNED_IN_AT: _signed_in_at(id_token, int(now))}
     if is_opaque:
@@ -46,60 +48,59 @@ def login_data(tokens: Tokens, id_token: IdToken, now: float, *, is_opaque: bool
 
 
 def refreshed_data(data: dict[str, Any], tokens: Tokens, now: float) -> None:
-    """Put the tokens into *data*, as of a refresh; a refresh token that does not come stays the old one."""
+    """Store new *tokens* in *data*; the old refresh token stays if there is no new one."""
     data[ACCESS_TOKEN] = tokens.access_token
-    data[EXPIRES_AT] = int(now + (tokens.expires_in or USUAL_SECONDS))
+    data[EXPIRES_AT] = int(now + (tokens.expires_in or DEFAULT_LIFETIME_SECONDS))
     if tokens.refresh_token is not None:
         data[REFRESH_TOKEN] = tokens.refresh_token
     if tokens.id_token is not None and subject_of(tokens.id_token) == data[USER_ID]:
         data[ID_TOKEN] = tokens.id_token
-        data[ID_CLAIMS] = {name: value for name, value in _payload(tokens.id_token).items() if name not in _SPENT}
+        data[ID_CLAIMS] = {name: value for name, value in _payload(tokens.id_token).items() if name not in _DROPPED}
 
 
 def signed_in_at(data: Mapping[str, Any]) -> int | None:
-    """When the person of the session with *data* signed in (seconds since 1970); None where a login did not note it."""
+    """Return when the user of the session with *data* signed in (seconds since 1970), or None if it is not stored."""
     return seconds(data.get(SIGNED_IN_AT))
 
 
 def _signed_in_at(id_token: IdToken, now: int) -> int:
-    """``auth_time``, which may be long before a login that single sign-on answered; *now* where it is not usable."""
-    told = id_token.claims.get("auth_time")
-    at = seconds(told)
-    if told is not None and (at is None or at > now + LEEWAY_SECONDS):
-        log.warning("the ID token's auth_time is no time, or in the future: the time of the login counts")
+    """Return ``auth_time``, which single sign-on makes earlier than the login, or *now* if it is unusable."""
+    auth_time = id_token.claims.get("auth_time")
+    at = seconds(auth_time)
+    if auth_time is not None and (at is None or at > now + LEEWAY_SECONDS):
+        log.warning("auth_time of the ID token is invalid or in the future: the time of the login is used")
         at = None
     return now if at is None else min(at, now)
 
 
 def is_for_another_user(data: Mapping[str, Any], tokens: Tokens) -> bool:
-    """Whether new tokens for the session with *data* are, as far as can be read, about somebody else."""
-    told = [] if data.get(IS_OPAQUE) else [tokens.access_token]
-    told += [tokens.id_token] if tokens.id_token is not None else []
-    return any(subject_of(token) not in (None, data.get(USER_ID)) for token in told)
+    """Whether new tokens for the session with *data* have another subject, as far as they can be read."""
+    readable = [] if data.get(IS_OPAQUE) else [tokens.access_token]
+    readable += [tokens.id_token] if tokens.id_token is not None else []
+    return any(subject_of(token) not in (None, data.get(USER_ID)) for token in readable)
 
 
 def claims_in(data: Mapping[str, Any]) -> Claims:
-    """The claims of the session's access token, completed by those of its ID token.
+    """Return the claims of the session's access token, completed by those of its ID token.
 
-    Whose session it is and when the access token expires were noted at the login or the refresh: an access token that
-    does not say so, says it in another form, or is for the provider alone to read, is no obstacle.
-    ``token_error-invalid_token`` where nothing says it.
+    Subject and expiry were stored at the login or refresh, for access tokens that lack these claims, use other types,
+    or are opaque. Raises :exc:`InvalidToken` if they are missing everywhere.
     """
     own = {} if data.get(IS_OPAQUE) else _payload(data[ACCESS_TOKEN])
     id_claims = data.get(ID_CLAIMS)
-    noted = {"sub": data.get(USER_ID), "exp": data.get(EXPIRES_AT)}
+    stored = {"sub": data.get(USER_ID), "exp": data.get(EXPIRES_AT)}
     with token_errors():
-        return Claims.of(own, id_claims if isinstance(id_claims, dict) else {}, noted)
+        return Claims.of(own, id_claims if isinstance(id_claims, dict) else {}, stored)
 
 
 def subject_of(token: str) -> str | None:
-    """Whom a token is about, or None where it does not say so itself."""
+    """Return the subject of a JWT, or None if there is none."""
     return identifier(_payload(token).get("sub"))
 
 
-@lru_cache(maxsize=256)  # of one token, several things are asked in a row
+@lru_cache(maxsize=256)  # several claims of a token are read in a row
 def _payload(token: str) -> dict[str, Any]:
-    """The payload of a JWT, never to be changed; empty for any other token."""
+    """Return the payload of a JWT, or an empty dict for any other token. Do not modify the result."""
     parts = token.split(".") if isinstance(token, str) else []
     if len(parts) != 3:
         return {}

@@ -1,11 +1,11 @@
-"""Fresh access tokens for sessions: one refresh grant at a time for each session, whatever number of processes ask.
+"""Token refresh for sessions: at most one refresh grant at a time per session, across all processes.
 
-The lock is a lease in the session's own row, taken and given back in short transactions. Nothing is held while the
-provider is asked, it goes with the session, a holder that dies loses it by the clock, and any pooler may stand before
-the database. Within a process, requests share the one task that refreshes.
+The lock is a lease in the session's own row, acquired and released in short transactions. No connection is held during
+the request to the provider, the lease is deleted with the session, the lease of a killed process expires, and any
+connection pooler works. Within a process, requests share one refresh task.
 
-Requests wait for a bounded time. The grant goes on without them: its answer may be the only copy of new tokens, and is
-kept in memory where the database does not take it.
+Requests wait for a bounded time. The grant continues without them: its response may be the only copy of the new tokens,
+and stays in memory until it can be stored.
 """
 
 import asyncio
@@ -42,12 +42,12 @@ LEASE = "refresh_lease"
 POLL_SECONDS = (0.02, 0.05, 0.1, 0.2)
 STORE_ATTEMPTS = 5
 STORE_SECONDS = 2.0  # for the attempts that requests wait for
-SETTLE_SECONDS = 1.0  # what a holder whose lease ran out has, to store what it may have been given
-LATE_SECONDS = 0.5  # what requests still wait for a grant that others gave up on: the provider may just be back
-GRACE_SECONDS = 120  # after a lease was taken over, in which the old holder may still store new tokens
-MOST_AT_ONCE = 50  # grants: half of the connections to the provider are left for logins
+SETTLE_SECONDS = 1.0  # for the holder of an expired lease to store tokens it may have received
+LATE_SECONDS = 0.5  # wait for a grant that timed out for other requests: the provider may just have recovered
+GRACE_SECONDS = 120  # after a takeover, in which the previous holder may still store new tokens
+MAX_CONCURRENT = 50  # grants: half of the connections to the provider are left for logins
 
-# The provider's word that there is nothing left to refresh: a new login is needed.
+# OAuth errors after which only a new login helps.
 # Source: RFC 6749, 5.2; RFC 6750, 3.1; OpenID Connect Core 3.1.2.6; token_inactive is Keycloak's and Ory's.
 LOGIN_ENDING_ERRORS = frozenset(
     {
@@ -59,12 +59,12 @@ LOGIN_ENDING_ERRORS = frozenset(
         "invalid_token",
     }
 )
-# Its word about this server as a client, which a new login would meet as well.
-_ABOUT_THE_CLIENT = frozenset({"invalid_client", "unauthorized_client"})
+# OAuth errors about this server as a client: a new login would fail with them, too.
+_CLIENT_ERRORS = frozenset({"invalid_client", "unauthorized_client"})
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
-# Gives the client's new tokens for an old refresh token; raises ProviderError.
+# The provider's refresh token grant: returns new tokens for a refresh token, or raises ProviderError.
 RefreshGrant = Callable[[ClientCredentials, str], Awaitable[Tokens]]
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ log = logging.getLogger(__name__)
 class _Claimed:
     lease: str
     refresh_token: str = field(repr=False)
-    taken_over_at: int | None  # ms, by the database's clock, where an earlier holder never gave its lease back
+    taken_over_at: int | None  # database time in ms, if a previous holder did not release its lease
     is_first_to_take_over: bool
 
 
@@ -92,10 +92,9 @@ class Refresher:
         breaker: CircuitBreaker | None = None,
         name_of: Callable[[bytes], str] = bytes.hex,
     ) -> None:
-        """*lease_seconds* is longer than the provider may take; *wait_seconds* is what a request waits at most.
+        """Create a refresher; *lease_seconds* exceeds the provider's timeout, a request waits at most *wait_seconds*.
 
-        *notes* is told the data of each session that was refreshed; *name_of* gives the name of a session
-        for the log, by its key.
+        *notes* stores the roles in refreshed tokens; *name_of* returns the name of a session in the log, by its key.
         """
         self._grant = grant
         self._lease_ms = round(lease_seconds * 1000)
@@ -104,53 +103,52 @@ class Refresher:
         self._notes = notes
         self._breaker = breaker or CircuitBreaker()
         self._name_of = name_of
-        # A request that is cancelled must not lose tokens that the provider has given already.
+        # A cancelled request must not lose tokens that the provider has already issued.
         self._flights: SingleFlight[None] = SingleFlight()
-        self._slots = asyncio.Semaphore(MOST_AT_ONCE)
-        self._asking: set[bytes] = set()  # the sessions whose grant is under way
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT)
+        self._in_flight: set[bytes] = set()  # the sessions with a pending grant
         self._unstored = UnstoredTokens(self._store_kept, name_of=name_of)
         self.grants = 0
-        self.failures: dict[str, int] = {}  # by what went wrong
+        self.failures: dict[str, int] = {}  # by reason
 
     async def refresh(self, session: SessionRow, instance: Instance) -> None:
-        """Returns when the session's stored access token is valid.
+        """Return when the session's stored access token is valid.
 
-        ``auth_error-refresh_token_not_found`` where the login has ended for good. The session is as it was with
-        ``auth_error-refresh_refused``, where a new login may help, and with ``auth_error-idp_unavailable``, where
-        trying later may.
+        Raises ``auth_error-refresh_token_not_found`` if the login has ended for good. The session is unchanged after
+        :exc:`RefreshRefused`, where a new login may help, and after :exc:`ProviderUnavailable`, where a retry may.
         """
         wait_seconds = self._wait_seconds
         is_allowed = self._unstored.get(session.key) is not None or self._breaker.allows(session.key)
-        if not is_allowed and session.key in self._asking:
+        if not is_allowed and session.key in self._in_flight:
             wait_seconds = min(wait_seconds, LATE_SECONDS)
         elif not is_allowed:
-            log.info("a refresh is not tried: the provider, or another node that asks it, did not answer just now")
+            log.info("refresh skipped: the provider, or another node waiting for it, did not answer recently")
             raise ProviderUnavailable
         try:
             async with asyncio.timeout(wait_seconds):
                 await self._flights(session.key, lambda: self._run(session, instance))
         except TimeoutError:
-            is_at_provider = session.key in self._asking
+            is_at_provider = session.key in self._in_flight
             if is_at_provider:
                 self._breaker.note_hanging(session.key)
             what = "the provider" if is_at_provider else "another node or the database"
-            log.warning("a request gave up after waiting %g s for %s to refresh tokens", wait_seconds, what)
+            log.warning("request timed out after %g s waiting for %s to refresh tokens", wait_seconds, what)
             raise ProviderUnavailable from None
 
     def with_unstored_tokens(self, key: bytes, data: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The session's *data* with the new tokens that could not be stored yet, or None where there are none."""
+        """Return the session's *data* with new tokens that are not stored yet, or None if there are none."""
         renewal = self._unstored.get(key)
         return None if renewal is None else renewal.applied_to(data)
 
     async def close(self, limit_seconds: float | None = None) -> None:
-        """Wait until what has been begun is stored, for *limit_seconds* at most; what is not is named in the log."""
+        """Wait until pending grants are stored, at most *limit_seconds*; log the sessions whose tokens are lost."""
         limit_seconds = self._wait_seconds if limit_seconds is None else limit_seconds
         deadline = time.monotonic() + limit_seconds
         await self._flights.finish(limit_seconds)
-        if self._asking:
-            names = ", ".join(map(self._name_of, self._asking))
-            log.error("the provider did not answer the refresh of these sessions before the end: %s", names)
-        await self._flights.close()  # what was being stored is kept, and named below where it stays so
+        if self._in_flight:
+            names = ", ".join(map(self._name_of, self._in_flight))
+            log.error("the provider did not answer the refresh of these sessions before the shutdown: %s", names)
+        await self._flights.close()  # tokens that were being stored move to _unstored
         await self._unstored.finish(max(0.0, deadline - time.monotonic()))
 
     async def _run(self, session: SessionRow, instance: Instance) -> None:
@@ -161,7 +159,7 @@ class Refresher:
                     await self._store_kept(renewal)
                 if self._unstored.is_full:  # new tokens might be lost
                     raise DatabaseUnavailable
-                # Before the lease is taken, which an outage of this database would leave behind.
+                # Before the lease is acquired: an outage of the application's database must not leave it behind.
                 since = None if self._notes is None else await self._notes.last_change()
                 claimed = await self._claim(session)
                 if claimed is not None:
@@ -170,7 +168,7 @@ class Refresher:
             raise LoginEndedError from None
 
     async def _claim(self, session: SessionRow) -> _Claimed | None:
-        """The lease, waited for; None when somebody else has refreshed meanwhile."""
+        """Wait for the lease; return None if another holder has refreshed the tokens meanwhile."""
         lease = secrets.token_hex(8)
         deadline = time.monotonic() + self._wait_seconds
         for attempt in itertools.count():
@@ -203,14 +201,14 @@ class Refresher:
         held = data.get(LEASE)
         if held and now_ms < held["until"]:
             return _BUSY
-        # Its holder died, or could not reach the database: the provider may have replaced the refresh token already.
+        # The holder was killed or lost the database: the provider may already have rotated the refresh token.
         taken_over_at = held.get(_TAKEN_OVER_AT, now_ms) if held else None
         is_first = held is not None and _TAKEN_OVER_AT not in held
         data[LEASE] = _lease(lease, now_ms + self._lease_ms, taken_over_at)
         return _Claimed(lease, refresh_token, taken_over_at, is_first)
 
     def _is_still_needed(self, data: dict[str, Any], claimed: _Claimed) -> bool:
-        """Whether the holder before has stored no new tokens."""
+        """Whether the previous holder has not stored new tokens."""
         if not isinstance(data.get(ACCESS_TOKEN), str):
             raise LoginEnded
         if data.get(REFRESH_TOKEN) == claimed.refresh_token and self._clock() >= claims_in(data).expires_at:
@@ -220,33 +218,33 @@ class Refresher:
 
     async def _renew(self, session: SessionRow, instance: Instance, claimed: _Claimed, since: int | None) -> None:
         try:
-            tokens = await self._ask(session.key, instance, claimed.refresh_token)
+            tokens = await self._request_tokens(session.key, instance, claimed.refresh_token)
         except ProviderRefused as error:
             if error.error in LOGIN_ENDING_ERRORS:
-                self._failed("invalid_grant")
+                self._count_failure("invalid_grant")
                 await self._end(session, claimed, error)
                 return
-            self._failed("refused")
+            self._count_failure("refused")
             log.error("the provider refuses to refresh tokens for this server: %s", error)
-            await self._give_back(session, claimed)
-            raise _refusal_of(error) from error
+            await self._release_lease(session, claimed)
+            raise _api_error_of(error) from error
         except ProviderError as error:
-            self._failed("unavailable")
-            log.warning("tokens could not be refreshed, and the session stays as it is: %s", error)
-            await self._give_back(session, claimed)
+            self._count_failure("unavailable")
+            log.warning("refresh failed, the session is unchanged: %s", error)
+            await self._release_lease(session, claimed)
             raise ProviderUnavailable from error
         renewal = Renewal(session, claimed.lease, claimed.refresh_token, tokens, self._clock(), since)
         try:
-            stored = await self._insist(lambda: self._store(renewal))
+            stored = await self._retry(lambda: self._store(renewal))
         except (LoginEnded, ApiError):
             raise
-        except BaseException:  # cancelled at the end of the process too: these tokens are the only copy
+        except BaseException:  # includes cancellation at shutdown: these tokens are the only copy
             self._unstored.keep(renewal)
             raise
         await self._note(stored, since)
 
-    async def _ask(self, key: bytes, instance: Instance, refresh_token: str) -> Tokens:
-        self._asking.add(key)
+    async def _request_tokens(self, key: bytes, instance: Instance, refresh_token: str) -> Tokens:
+        self._in_flight.add(key)
         self.grants += 1
         has_answered = True
         try:
@@ -255,17 +253,17 @@ class Refresher:
             has_answered = False
             raise
         finally:
-            self._asking.discard(key)
+            self._in_flight.discard(key)
             if has_answered:
                 self._breaker.note_answered(key)
             else:
                 self._breaker.pause(key)
 
-    def _failed(self, what: str) -> None:
-        self.failures[what] = self.failures.get(what, 0) + 1
+    def _count_failure(self, reason: str) -> None:
+        self.failures[reason] = self.failures.get(reason, 0) + 1
 
     async def _end(self, session: SessionRow, claimed: _Claimed, error: ProviderRefused) -> None:
-        """The refresh token is dead; so is the session, unless another holder has newer tokens."""
+        """End the session after its refresh token was rejected, unless another holder has newer tokens."""
 
         def outcome(data: dict[str, Any], now_ms: int) -> tuple[str, object]:
             user_id = data.get(USER_ID)
@@ -277,43 +275,43 @@ class Refresher:
             _release(data, claimed.lease, taken_over_at=since)
             return _UNCERTAIN, user_id
 
-        found, user_id = await session.atomically(outcome)
-        if found is _UNCERTAIN:
+        result, user_id = await session.atomically(outcome)
+        if result is _UNCERTAIN:
             log.warning(
-                "the provider answered %s for session %s, whose new tokens another node may have: it is kept for now",
+                "the provider answered %s for session %s, but another node may have its new tokens: kept for now",
                 error.error,
                 self._name_of(session.key),
             )
             self._breaker.pause(session.key)
             raise ProviderUnavailable
-        if found is _ENDED:
-            log.info("a login ended: the provider does not take its refresh token any more (%s)", error.error)
+        if result is _ENDED:
+            log.info("login ended: the provider rejected the refresh token (%s)", error.error)
             await session.end()
             if self._notes is not None and isinstance(user_id, str):
                 self._notes.check_role(user_id)
             raise LoginEnded
 
-    async def _give_back(self, session: SessionRow, claimed: _Claimed) -> None:
+    async def _release_lease(self, session: SessionRow, claimed: _Claimed) -> None:
         await session.atomically(lambda data, _: _release(data, claimed.lease, taken_over_at=claimed.taken_over_at))
 
     async def _store(self, renewal: Renewal) -> dict[str, Any] | None:
-        """The session's data as it is stored with the new tokens; None where a later holder has stored newer ones."""
+        """Store the new tokens and return the session's data, or None if a later holder has stored newer tokens."""
 
         def store(data: dict[str, Any], _: int) -> dict[str, Any] | None:
             _release(data, renewal.lease)
             if data.get(REFRESH_TOKEN) != renewal.spent_token:
                 return None
             if is_for_another_user(data, renewal.tokens):
-                raise _OtherPerson
+                raise _OtherUser
             refreshed_data(data, renewal.tokens, renewal.received_at)
-            data.pop(LEASE, None)  # also of somebody who took the lease over: there is nothing to refresh any more
+            data.pop(LEASE, None)  # even if it was taken over: there is nothing to refresh any more
             return dict(data)
 
         try:
             return await renewal.session.atomically(store)
-        except _OtherPerson:
-            self._failed("other_person")
-            log.error("the provider answered a refresh with the tokens of another person")
+        except _OtherUser:
+            self._count_failure("other_person")
+            log.error("the provider answered a refresh with tokens of another user")
             await renewal.session.atomically(lambda data, _: _release(data, renewal.lease))
             raise ProviderUnavailable from None
 
@@ -332,8 +330,8 @@ class Refresher:
             await self._notes.note_refresh(stored, since)
 
     @staticmethod
-    async def _insist(step: Callable[[], Awaitable[Answer]]) -> Answer:
-        """*step*, tried again while the database does not answer: the provider has spent the old refresh token."""
+    async def _retry(step: Callable[[], Awaitable[Result]]) -> Result:
+        """Call *step*, with retries while the database is unavailable: the old refresh token is already invalid."""
         deadline = time.monotonic() + STORE_SECONDS
         for attempt in range(1, STORE_ATTEMPTS):
             try:
@@ -341,36 +339,36 @@ class Refresher:
             except (LoginEnded, ApiError):
                 raise
             except Exception as error:
-                log.warning("refreshed tokens could not be stored, attempt %d: %s", attempt, type(error).__name__)
+                log.warning("new tokens could not be stored, attempt %d: %s", attempt, type(error).__name__)
                 if time.monotonic() > deadline:
                     raise
                 await asyncio.sleep(POLL_SECONDS[-1] * attempt)
         return await step()
 
 
-class _OtherPerson(Exception):
-    """The new tokens are about somebody else."""
+class _OtherUser(Exception):
+    """The new tokens belong to another user."""
 
 
-def _refusal_of(error: ProviderRefused) -> ApiError:
-    """What a client is told of a refusal that does not end the login.
+def _api_error_of(error: ProviderRefused) -> ApiError:
+    """Return the API error for a refusal that does not end the login.
 
-    An OAuth error about this one grant: with a new login there is another one. Everything else, such as a changed
-    client secret or an address that is not there, is for the operator to mend.
+    After an OAuth error about this grant, a new login may help. Everything else, such as a changed client secret or a
+    wrong URL, has to be fixed by the operator.
     """
-    if error.status in {200, 400, 403} and error.error and error.error not in _ABOUT_THE_CLIENT:
+    if error.status in {200, 400, 403} and error.error and error.error not in _CLIENT_ERRORS:
         return RefreshRefused()
     return ProviderUnavailable(message="The identity provider refused to renew the login.")
 
 
 def _lease(lease: str, until: int, taken_over_at: int | None) -> dict[str, Any]:
-    # Nodes of earlier versions read "id" and "until" alone.
-    over = {} if taken_over_at is None else {_TAKEN_OVER_AT: taken_over_at}
-    return {"id": lease, "until": until, **over}
+    # Nodes of earlier versions read only "id" and "until".
+    takeover = {} if taken_over_at is None else {_TAKEN_OVER_AT: taken_over_at}
+    return {"id": lease, "until": until, **takeover}
 
 
 def _release(data: dict[str, Any], lease: str, *, taken_over_at: int | None = None) -> None:
-    """Give the lease back; with *taken_over_at* it stays to tell whoever comes next that tokens may be on their way."""
+    """Release the lease; with *taken_over_at* it is only expired: new tokens may still arrive from its old holder."""
     held = data.get(LEASE)
     if not held or held["id"] != lease:
         return

@@ -1,4 +1,4 @@
-"""Remember what tokens say of users: their names, and the roles that decide what their API tokens may do."""
+"""Store names and roles from new tokens in profiles; the role also limits the user's API tokens."""
 
 import logging
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class RoleNotes:
-    """Notes the role in new tokens, unless it was changed since the provider was asked for them."""
+    """Stores the role in new tokens, unless it changed after the request for them."""
 
     def __init__(
         self, *, instances: InstanceService, profiles: Profiles, roles: Roles, role_checks: RoleChecks | None = None
@@ -27,27 +27,27 @@ class RoleNotes:
         self._role_checks = role_checks
 
     async def last_change(self) -> int | None:
-        """What :meth:`note_refresh` compares with, read before the provider is asked; None where it is not known.
+        """Return the change number for :meth:`note_refresh`, read before the request; None if it is not available.
 
-        A database that does not answer stops no refresh; it is only not noted then.
+        An unavailable database does not prevent the refresh; the role is just not stored.
         """
         try:
             return await self._profiles.last_change()
         except DatabaseUnavailable as error:
-            log.warning("what a refresh says of a role will not be noted: %s", error)
+            log.warning("role of refreshed tokens will not be stored: %s", error)
             return None
 
     async def note_refresh(self, data: Mapping[str, Any], since: int | None) -> None:
-        """Remember the role in a session's data, as of a refresh that began after the change *since*."""
+        """Store the role in a session's data after a refresh that began after the change *since*."""
         if since is not None:
             await self._note(data, since=since, is_login=False)
 
     async def note_login(self, data: Mapping[str, Any], since: int) -> bool:
-        """Remember the role in the data of a new session; False where it was changed after the change *since*."""
+        """Store the role in a new session's data; return False if it changed after the change *since*."""
         return await self._note(data, since=since, is_login=True)
 
     def check_role(self, user_id: str) -> None:
-        """The provider ended sessions of the user: find out soon whether they still have their role."""
+        """Schedule a role check, after the provider ended sessions of the user."""
         if self._role_checks is not None:
             self._role_checks.request(user_id)
 

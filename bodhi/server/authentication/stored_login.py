@@ -1,11 +1,11 @@
-"""The session of a request as the refresh of its tokens sees it: where logins and sessions meet."""
+"""Access to the stored session for token refreshes."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from bodhi.session import DefaultSessionService, SessionGone, StoredSession
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 class LoginEnded(Exception):
@@ -13,26 +13,26 @@ class LoginEnded(Exception):
 
 
 class SessionRow:
-    """One session's row, by its digest: as it is now, not as the request once loaded it."""
+    """The current row of a session, by digest, as opposed to the row loaded by the request."""
 
     def __init__(self, service: DefaultSessionService, digest: bytes, *, user_id: str | None = None) -> None:
         self._service = service
         self._user_id = user_id
         self.key = digest
 
-    async def atomically(self, change: Callable[[dict[str, Any], int], Answer]) -> Answer:
-        """What *change* answers on the data, given with the database's time in ms; raises :exc:`LoginEnded`."""
+    async def atomically(self, change: Callable[[dict[str, Any], int], Result]) -> Result:
+        """Call *change* on the data and the database's time in ms; return its result. Raises :exc:`LoginEnded`."""
         return (await self._change(change))[1]
 
     async def read(self) -> StoredSession:
-        """The session as it is stored now; raises :exc:`LoginEnded`."""
+        """Return the session as it is stored now; raise :exc:`LoginEnded`."""
         return (await self._change(lambda _data, _now_ms: None))[0]
 
     async def end(self) -> None:
-        """End the session, whose login the provider has ended."""
+        """End the session after the provider has rejected its refresh token."""
         await self._service.delete(self.key, reason="invalid_grant", user_id=self._user_id)
 
-    async def _change(self, change: Callable[[dict[str, Any], int], Answer]) -> tuple[StoredSession, Answer]:
+    async def _change(self, change: Callable[[dict[str, Any], int], Result]) -> tuple[StoredSession, Result]:
         try:
             return await self._service.atomically(self.key, change)
         except SessionGone as error:

@@ -1,4 +1,4 @@
-"""New tokens that the database did not take yet: the only copy, since the provider has replaced the old ones."""
+"""New tokens that are not stored yet: the only copy, since the provider has invalidated the old ones."""
 
 import asyncio
 import logging
@@ -11,26 +11,26 @@ from bodhi.oidc.responses import Tokens
 from bodhi.server.authentication.login_data import REFRESH_TOKEN, is_for_another_user, refreshed_data
 from bodhi.server.authentication.stored_login import SessionRow
 
-MOST_KEPT = 4096  # sessions, each with tokens of a few kilobytes
+MAX_KEPT = 4096  # sessions, each with tokens of a few kilobytes
 RETRY_SECONDS = 0.5
-KEEP_SECONDS = 1800.0  # longer than refresh tokens usually live without use
+KEEP_SECONDS = 1800.0  # longer than the usual idle timeout of refresh tokens
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """The provider's answer to a refresh: new tokens in the place of *spent_token*."""
+    """New tokens from the provider, which replace *spent_token*."""
 
     session: SessionRow
     lease: str
     spent_token: str = field(repr=False)
     tokens: Tokens
     received_at: float  # seconds since 1970
-    since: int | None = None  # the last change of somebody's role before the provider was asked
+    since: int | None = None  # the last authority change before the request
 
     def applied_to(self, data: Mapping[str, Any]) -> dict[str, Any] | None:
-        """*data* with the new tokens, or None where it is not what they were fetched for."""
+        """Return *data* with the new tokens, or None if they do not belong to it."""
         if data.get(REFRESH_TOKEN) != self.spent_token or is_for_another_user(data, self.tokens):
             return None
         renewed = dict(data)
@@ -39,7 +39,7 @@ class Renewal:
 
 
 class UnstoredTokens:
-    """Keeps renewals in memory, by session, and stores them in the background as soon as that works."""
+    """Keeps renewals in memory, by session, and stores them in the background once the database is available."""
 
     def __init__(
         self,
@@ -48,11 +48,11 @@ class UnstoredTokens:
         name_of: Callable[[bytes], str],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """*store* stores a renewal and then discards it here; *name_of* gives a session's name for the log."""
+        """Create it empty; *store* stores a renewal and then discards it here, *name_of* names a session in the log."""
         self._store = store
         self._name_of = name_of
         self._clock = clock
-        self._kept: dict[bytes, tuple[Renewal, float]] = {}  # with until when; oldest attempt first
+        self._kept: dict[bytes, tuple[Renewal, float]] = {}  # with the deadline; oldest attempt first
         self._task: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
@@ -60,11 +60,11 @@ class UnstoredTokens:
 
     @property
     def is_full(self) -> bool:
-        """Whether no further session can be kept."""
-        return len(self._kept) >= MOST_KEPT
+        """Whether the maximum number of sessions is reached."""
+        return len(self._kept) >= MAX_KEPT
 
     def get(self, key: bytes) -> Renewal | None:
-        """The renewal of a session that is not stored yet."""
+        """Return the session's renewal that is not stored yet, or None."""
         kept = self._kept.get(key)
         return None if kept is None else kept[0]
 
@@ -72,17 +72,17 @@ class UnstoredTokens:
         """Keep *renewal* until it is stored."""
         key = renewal.session.key
         self._kept[key] = renewal, self._clock() + KEEP_SECONDS
-        log.warning("new tokens of session %s are kept in memory until the database takes them", self._name_of(key))
+        log.warning("new tokens of session %s are kept in memory until they can be stored", self._name_of(key))
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._store_all())
 
     def discard(self, key: bytes) -> None:
-        """Forget the session's renewal: it is stored, or the session has ended."""
+        """Drop the session's renewal: it is stored, or the session has ended."""
         if self._kept.pop(key, None) is not None:
-            log.info("new tokens of session %s are in memory no longer", self._name_of(key))
+            log.info("new tokens of session %s are no longer in memory", self._name_of(key))
 
     async def finish(self, limit_seconds: float) -> None:
-        """Wait until everything is stored, for *limit_seconds* at most; what is not is lost, and in the log."""
+        """Wait until everything is stored, at most *limit_seconds*; log the sessions whose tokens are lost."""
         if self._task is None:
             return
         await asyncio.wait({self._task}, timeout=limit_seconds)
@@ -98,14 +98,14 @@ class UnstoredTokens:
             for key, (renewal, until) in list(self._kept.items()):
                 try:
                     await self._store(renewal)
-                except Exception as error:  # noqa: BLE001 - whatever it is, giving up loses the login
-                    # The others would fail alike in an outage. Next time one of them is tried first.
+                except Exception as error:  # noqa: BLE001 - giving up after any error would lose the login
+                    # In an outage the others would fail, too. Try another session first next time.
                     self._put_last(key, renewal, until, error)
                     break
 
     def _put_last(self, key: bytes, renewal: Renewal, until: float, error: Exception) -> None:
-        if self._kept.pop(key, None) is None:  # it is stored, and something after that failed
-            log.warning("what the new tokens of session %s say could not be noted: %s", self._name_of(key), error)
+        if self._kept.pop(key, None) is None:  # the tokens are stored, a later step failed
+            log.warning("role in the new tokens of session %s could not be stored: %s", self._name_of(key), error)
             return
         if self._clock() < until:
             self._kept[key] = renewal, until

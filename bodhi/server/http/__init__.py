@@ -1,1 +1,1 @@
-"""What every route shares: operations, input, errors, request filters, rendering."""
+"""HTTP layer shared by all routes: operations, input, errors, request filters, rendering."""

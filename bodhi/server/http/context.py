@@ -1,4 +1,4 @@
-"""Who makes a request, as its route's guard has noted it in the request."""
+"""The caller of a request, as its route's guard stored it."""
 
 from aiohttp import web
 
@@ -7,26 +7,26 @@ from bodhi.server.access.principal import ANONYMOUS, AuthContext, SessionUser
 
 CONTEXT: "web.RequestKey[AuthContext]" = web.RequestKey("CONTEXT", object)  # type: ignore[arg-type]
 
-# Why the caller of a request is unknown: they may be logged in, and be anonymous for no other reason.
+# The error that kept a session's user from being identified: such a caller is not known to be anonymous.
 LOGIN_FAULT = web.RequestKey("LOGIN_FAULT", ApiError)
 LOGIN_FAULTS = (ProviderUnavailable, RefreshRefused)
 
 
 def context_of(request: web.Request) -> AuthContext:
-    """The caller of *request*; nobody on public routes."""
+    """Return the caller of *request*; anonymous on public routes."""
     context: AuthContext = request.get(CONTEXT, ANONYMOUS)
     return context
 
 
 def known_context_of(request: web.Request) -> AuthContext:
-    """The caller of *request*; raises the fault that keeps them unknown, which is not the same as nobody."""
+    """Return the caller of *request*; raise the error that kept a logged-in user from being identified."""
     if (fault := request.get(LOGIN_FAULT)) is not None:
         raise fault
     return context_of(request)
 
 
 def session_user_of(request: web.Request) -> SessionUser:
-    """The user whose session *request* has, where the route's gate admits sessions only."""
+    """Return the session user of *request*, on a route whose gate admits only sessions."""
     context = request[CONTEXT]
     assert isinstance(context, SessionUser)
     return context

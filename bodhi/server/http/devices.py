@@ -1,15 +1,15 @@
-"""A browser's User-Agent header in plain words: ``Firefox on Linux``.
+"""Short device description from a User-Agent header: ``Firefox on Linux``.
 
-Browsers write few forms nowadays, and those few are looked for here, by parts of the text alone: 3 microseconds a text.
-The libraries for this bring hundreds of regular expressions, for devices that nobody logs in with. ua-parser 1.0.2 took
-0.34 s of one core until its first answer, beside 0.56 s for all that bodhi imports, and a millisecond a new text.
+Current browsers use few forms, so substrings suffice: 3 microseconds per header. Libraries for this bring hundreds of
+regular expressions for devices that nobody logs in with. ua-parser 1.0.2 took 0.34 s for its first result, compared to
+0.56 s for all imports of bodhi, and a millisecond per new header.
 """
 
 from collections.abc import Sequence
 
 UNKNOWN = "Unknown device"
 
-# The first that is found counts: most browsers also name those that they descend from.
+# The first match counts: most browsers also name those that they are derived from.
 BROWSERS: Sequence[tuple[str, str]] = (
     ("Edg", "Edge"),  # Edg/, EdgA/, EdgiOS/, Edge/
     ("OPR/", "Opera"),
@@ -51,12 +51,12 @@ SYSTEMS: Sequence[tuple[str, str]] = (
 
 
 def device_of(user_agent: str | None) -> str:
-    """What *user_agent* stands for; nothing of the text itself, which may say anything."""
-    browser, system = _found(BROWSERS, user_agent or ""), _found(SYSTEMS, user_agent or "")
+    """Return browser and system of *user_agent*. The header itself is user-controlled and never returned."""
+    browser, system = _first_match(BROWSERS, user_agent or ""), _first_match(SYSTEMS, user_agent or "")
     if browser and system:
         return f"{browser} on {system}"
     return browser or system or UNKNOWN
 
 
-def _found(names: Sequence[tuple[str, str]], text: str) -> str | None:
+def _first_match(names: Sequence[tuple[str, str]], text: str) -> str | None:
     return next((name for part, name in names if part in text), None)

@@ -1,6 +1,6 @@
-"""Errors under ``/ui`` as pages, for those who read HTML; everybody else gets the envelope.
+"""Error pages: errors below ``/ui`` as HTML if the client accepts it; other clients get the envelope.
 
-So does whoever is kept out of an application behind a proxy, where the proxy asks for that.
+A proxy can also request a page for users who are denied access to an application.
 """
 
 from typing import Any
@@ -32,67 +32,67 @@ TITLES = {
     503: "Not available just now",
 }
 TITLE_OF_FAILURE = "Something went wrong"
-# Errors are shown as to somebody unknown: who it is may be what could not be found out.
-_NOBODY: dict[str, Any] = {"here": None, "person": None, "navigation": []}
-# The refusal is for a person, to whose browser a proxy hands the answer on.
+# Error pages are rendered as for anonymous users: identifying the user may be what failed.
+_ANONYMOUS: dict[str, Any] = {"here": None, "person": None, "navigation": []}
+# Set if a proxy passes the response on to a user's browser.
 SHOWS_REFUSAL = web.RequestKey("SHOWS_REFUSAL", bool)
 
 
 def setup(app: web.Application) -> None:
-    """Show errors of *app* as pages."""
+    """Render errors of *app* as pages."""
     app[SHOW_ERROR] = show_error
 
 
-async def show_error(request: web.Request, answer: web.Response) -> None:
-    """Make a page of *answer*, unless it is one already; status and further headers stay."""
-    if not _reads_pages(request) or answer.content_type != "application/json" or answer.prepared:
+async def show_error(request: web.Request, response: web.Response) -> None:
+    """Replace the JSON body of *response* with a page; status and other headers stay."""
+    if not _accepts_pages(request) or response.content_type != "application/json" or response.prepared:
         return
     if request.get(SHOWS_REFUSAL):
-        _show_elsewhere(answer, origin_for(request))
+        _show_elsewhere(response, origin_for(request))
         return
-    error = answer.get(ERROR) or status_error(answer.status)
-    target, sign_in_url = _way_on(request) if answer.status == 401 else None, None
+    error = response.get(ERROR) or status_error(response.status)
+    target, sign_in_url = _bounce_target(request) if response.status == 401 else None, None
     if target is not None:
-        answer.text = render("arrival.html", target=target, **_NOBODY)
+        response.text = render("arrival.html", target=target, **_ANONYMOUS)
     else:
-        sign_in_url = _sign_in_again(request, error)
-        answer.text = _problem(request, answer.status, error, sign_in_url)
-    answer.content_type = "text/html"
-    # The form leads on to the provider, where one is to sign in again.
+        sign_in_url = _sign_in_again_url(request, error)
+        response.text = _render_problem(request, response.status, error, sign_in_url)
+    response.content_type = "text/html"
+    # The form redirects to the provider, where the user signs in again.
     targets = await provider_origins(request) if sign_in_url else []
-    answer.headers.update({**page_headers(targets), **(opener_headers(request, request.path) if sign_in_url else {})})
+    response.headers.update({**page_headers(targets), **(opener_headers(request, request.path) if sign_in_url else {})})
     if is_partial(request):
-        # Whatever the form wanted to change stays; what went wrong is said at the top.
-        answer.headers.update({"HX-Retarget": "#notice", "HX-Reswap": "innerHTML"})
+        # Keep the page as it is and show the error at its top.
+        response.headers.update({"HX-Retarget": "#notice", "HX-Reswap": "innerHTML"})
 
 
-def _reads_pages(request: web.Request) -> bool:
+def _accepts_pages(request: web.Request) -> bool:
     is_page = request.path == "/ui" or request.path.startswith("/ui/")
     return (is_page and "text/html" in request.headers.get(hdrs.ACCEPT, "")) or request.get(SHOWS_REFUSAL, False)
 
 
-def _show_elsewhere(answer: web.Response, origin: str) -> None:
-    """The same on an application's host, where nothing of *origin*, this server's, is found without its name."""
-    answer.text = render("elsewhere.html", origin=origin, **_NOBODY)
-    answer.content_type = "text/html"
-    answer.headers.update(page_headers_elsewhere(origin))
+def _show_elsewhere(response: web.Response, origin: str) -> None:
+    """Render the page for an application's host: links and files need *origin*, this server's own."""
+    response.text = render("elsewhere.html", origin=origin, **_ANONYMOUS)
+    response.content_type = "text/html"
+    response.headers.update(page_headers_elsewhere(origin))
 
 
-def _way_on(request: web.Request) -> str | None:
-    # Whom a link is about, and nothing that only this site's own answers say.
+def _bounce_target(request: web.Request) -> str | None:
+    # Only the id of the link's subject: other parameters are set by this site's own redirects.
     return same_site_bounce_target(request, **{name: value for name, value in request.query.items() if name == "id"})
 
 
-def _sign_in_again(request: web.Request, error: ApiError) -> str | None:
-    """Where the form of the page leads that signs somebody in again who has a session; None where that is no help."""
-    if LOGIN_FAULT in request:  # their tokens are not refreshed
+def _sign_in_again_url(request: web.Request, error: ApiError) -> str | None:
+    """Return the target of the form that signs the session's user in again, or None if that does not help."""
+    if LOGIN_FAULT in request:  # the tokens could not be refreshed
         return _login_for(request)
     if isinstance(error, RecentLoginRequired) and request.path != CALLBACK_PATH:
         return _login_for(request, is_recent=True)
     return None
 
 
-def _problem(request: web.Request, status: int, error: ApiError, sign_in_url: str | None) -> str:
+def _render_problem(request: web.Request, status: int, error: ApiError, sign_in_url: str | None) -> str:
     is_failure = status >= 500
     leads_to_login = status == 401 if error.leads_to_login is None else error.leads_to_login
     return render(
@@ -102,26 +102,26 @@ def _problem(request: web.Request, status: int, error: ApiError, sign_in_url: st
         reference=current_id() if is_failure else None,
         back=("Log in", _login_for(request)) if leads_to_login else ("Go to the start", "/ui"),
         sign_in_url=sign_in_url,
-        # Signing out works without the tokens, and leads out of it as well.
+        # Signing out works without the tokens.
         sign_out_helps=LOGIN_FAULT in request,
-        **_NOBODY,
+        **_ANONYMOUS,
     )
 
 
 def _login_for(request: web.Request, *, is_recent: bool = False) -> str:
-    """The login that leads back to the page, or to the one whose form it was that was sent."""
+    """Return the URL of a login that returns to this page, or to the page with the submitted form."""
     if request.path == LOGIN_PATH:
         return with_return(LOGIN_PATH, requested_page(request))
-    shown = request.raw_path if request.method == hdrs.METH_GET else _page_of_form(request)
-    return with_return(LOGIN_PATH, page_to_return_to([shown]), is_recent=is_recent)
+    page = request.raw_path if request.method == hdrs.METH_GET else _page_of_form(request)
+    return with_return(LOGIN_PATH, page_to_return_to([page]), is_recent=is_recent)
 
 
 def _page_of_form(request: web.Request) -> str:
-    """The path and query of the page of this site that sent the form; empty where the browser does not say."""
+    """Return path and query of this site's page that sent the form; empty without a ``Referer``."""
     try:
         page = URL(request.headers.get(hdrs.REFERER, ""))
         is_own = str(page.origin()) == origin_for(request)
     except ValueError:
         return ""
-    # What was done before is not said again.
+    # Drop the notice of a previous action.
     return page.without_query_params("done").raw_path_qs if is_own else ""

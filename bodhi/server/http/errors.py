@@ -1,6 +1,6 @@
-"""The error envelope: the one form that every error has, and what of an error a client may see.
+"""Error envelope: the JSON body of every error response.
 
-No text of an exception gets to the client, not even aiohttp's own: it may repeat what a request held.
+Texts of exceptions, including aiohttp's own, are never sent to clients: they may contain data of the request.
 """
 
 import json
@@ -69,21 +69,21 @@ _STATUSES = {
 }
 
 
-# Makes a page of an error's envelope, for those who read pages.
+# Replaces an error's envelope with a page, for clients that accept HTML.
 SHOW_ERROR: "web.AppKey[Callable[[web.Request, web.Response], Awaitable[None]]]" = web.AppKey("SHOW_ERROR")
 
-# What the envelope in a response says.
+# The error in a response's envelope.
 ERROR = web.ResponseKey("ERROR", ApiError)
 
-# How many requests were refused, by the code of the error.
+# Number of refused requests, by error code.
 REFUSALS: web.AppKey[dict[str, int]] = web.AppKey("REFUSALS", dict)
 
-# Why requests found the application's database unavailable.
+# Causes of outages of the application's database.
 OUTAGES = web.AppKey("OUTAGES", FailureLog)
 
 
 class StatusError(ApiError):
-    """An error that says no more than its status."""
+    """An error with no more information than its status."""
 
 
 STATUS_ERRORS: dict[int, type[ApiError]] = {
@@ -91,17 +91,17 @@ STATUS_ERRORS: dict[int, type[ApiError]] = {
     for status, (code, message) in _STATUSES.items()
 }
 
-Answer = TypeVar("Answer", bound=web.Response)
+Response = TypeVar("Response", bound=web.Response)
 
 log = logging.getLogger(__name__)
 
 
 class ResponseCutShort(Exception):
-    """The handler failed when its answer had begun, so that nothing but to cut the connection can tell the client."""
+    """The handler failed after the response had started: the connection is closed to signal the error."""
 
 
 class ErrorResponse(web.HTTPException):
-    """An error as aiohttp answers with it."""
+    """An API error as an aiohttp exception."""
 
     def __init__(self, error: ApiError, *, presented_bearer: bool) -> None:
         self.status_code = error.status
@@ -114,47 +114,47 @@ class ErrorResponse(web.HTTPException):
 
 
 def error_response(error: ApiError | type[ApiError]) -> web.Response:
-    """The envelope of *error*."""
+    """Return a response with the envelope of *error*."""
     return _fill(web.Response(status=error.status), error if isinstance(error, ApiError) else error())
 
 
 def status_response(status: int) -> web.Response:
-    """The envelope of an error that is known by its status alone."""
+    """Return a response with the envelope of a plain HTTP error."""
     return _fill(web.Response(status=status), status_error(status))
 
 
-def with_envelope(answer: web.HTTPException) -> web.HTTPException:
-    """*answer* itself: an error gets the envelope as its body and keeps its other headers.
+def with_envelope(response: web.HTTPException) -> web.HTTPException:
+    """Set the envelope as the body of an error *response* and return it; other headers stay.
 
-    A redirect stays as it is, and so does an error that brings JSON: what raised it says it in its own words.
+    Redirects, and errors that already have a JSON body, are returned unchanged.
     """
-    if answer.status < 400 or answer.content_type == "application/json":
-        return answer
-    if isinstance(answer, SessionUnavailable):
-        return _fill(answer, SessionStoreUnavailable())
-    if isinstance(answer, SessionGone):
-        return _fill(answer, SessionEnded())
-    return _fill(answer, status_error(answer.status))
+    if response.status < 400 or response.content_type == "application/json":
+        return response
+    if isinstance(response, SessionUnavailable):
+        return _fill(response, SessionStoreUnavailable())
+    if isinstance(response, SessionGone):
+        return _fill(response, SessionEnded())
+    return _fill(response, status_error(response.status))
 
 
 @web.middleware
 async def error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turns every error into the envelope, or into a page where the application has some; belongs outside of all else.
+    """Turn every error into the envelope, or into a page if the application has error pages. The outermost middleware.
 
-    OPTIONS is answered as well, where its route has no answer of its own.
+    It also answers OPTIONS for routes without their own handler.
     """
     try:
         response = await handler(request)
     except Exception as error:
-        answer = _answer_to(error, request)
-        await _show(request, answer)
-        if not isinstance(answer, Exception):
-            return answer
-        if answer is error:
+        failure = _response_to(error, request)
+        await _show(request, failure)
+        if not isinstance(failure, Exception):
+            return failure
+        if failure is error:
             raise
-        raise answer from error
-    if not hasattr(response, "prepare"):  # as aiohttp tells; responses are an abstract class, and isinstance is slow
-        log.error("%s %s: the handler answered with no response", request.method, request.rel_url.raw_path)
+        raise failure from error
+    if not hasattr(response, "prepare"):  # aiohttp's own check; isinstance is slow for abstract classes
+        log.error("%s %s: the handler returned no response", request.method, request.rel_url.raw_path)
         response = status_response(500)
     if response.status >= 400:
         await _show(request, response)
@@ -162,27 +162,27 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
 
 
 def refusal(error: ApiError | DatabaseUnavailable, request: web.Request) -> ErrorResponse:
-    """What says *error* to the client, and counts it."""
-    seen = api_error_of(error)
-    assert seen is not None  # by its type
+    """Return the response for *error*, and count it."""
+    api_error = api_error_of(error)
+    assert api_error is not None  # by its type
     if (refusals := request.app.get(REFUSALS)) is not None:
-        refusals[seen.code] = refusals.get(seen.code, 0) + 1
-    if isinstance(seen, DatabaseUnavailableError) and (outages := request.app.get(OUTAGES)) is not None:
+        refusals[api_error.code] = refusals.get(api_error.code, 0) + 1
+    if isinstance(api_error, DatabaseUnavailableError) and (outages := request.app.get(OUTAGES)) is not None:
         outages.note((error.__cause__ or error) if isinstance(error, ApiError) else error)
-    given = request.headers.get(hdrs.AUTHORIZATION, "")
-    return ErrorResponse(seen, presented_bearer=given[:6].lower() == "bearer")
+    authorization = request.headers.get(hdrs.AUTHORIZATION, "")
+    return ErrorResponse(api_error, presented_bearer=authorization[:6].lower() == "bearer")
 
 
-async def _show(request: web.Request, answer: web.StreamResponse) -> None:
+async def _show(request: web.Request, response: web.StreamResponse) -> None:
     show = request.app.get(SHOW_ERROR)
-    if show is not None and isinstance(answer, web.Response) and answer.status >= 400:
-        await show(request, answer)
+    if show is not None and isinstance(response, web.Response) and response.status >= 400:
+        await show(request, response)
 
 
-def _answer_to(error: Exception, request: web.Request) -> web.Response:
-    """What says *error* to the client."""
+def _response_to(error: Exception, request: web.Request) -> web.Response:
+    """Return the response for *error*."""
     if request.writer.output_size > 0:
-        # aiohttp would write the head of a second answer into the body of the first one.
+        # aiohttp would write a second response head into the body of the first response.
         raise ResponseCutShort from error
     if isinstance(error, ApiError | DatabaseUnavailable):
         return refusal(error, request)
@@ -190,17 +190,17 @@ def _answer_to(error: Exception, request: web.Request) -> web.Response:
         return preflight_response(error)
     if isinstance(error, web.HTTPException):
         return with_envelope(error)
-    if (answer := _session_answer(error, request)) is not None:
-        return answer
+    if (response := _session_response(error, request)) is not None:
+        return response
     if isinstance(error, ConnectionError) and request.transport is None:
-        log.info("%s %s: the client went away", request.method, request.rel_url.raw_path)
-        return status_response(400)  # nobody reads it but the access log
+        log.info("%s %s: client disconnected", request.method, request.rel_url.raw_path)
+        return status_response(400)  # for the access log only
     log.error("%s %s failed", request.method, request.rel_url.raw_path, exc_info=error)
     return status_response(500)
 
 
-def _session_answer(error: Exception, request: web.Request) -> web.Response | None:
-    """What says the library's *error* to the client; None where it is none that a client should hear of."""
+def _session_response(error: Exception, request: web.Request) -> web.Response | None:
+    """Return the response for an *error* of the session library, or None if it is an internal one."""
     if isinstance(error, SessionUnavailable):
         if (sessions := request.config_dict.get(SESSIONS)) is not None:
             sessions.note_unavailable(error)
@@ -214,7 +214,7 @@ def _session_answer(error: Exception, request: web.Request) -> web.Response | No
 
 
 def status_error(status: int) -> ApiError:
-    """The error that is known by its status alone."""
+    """Return the error for a plain HTTP status."""
     known = STATUS_ERRORS.get(status)
     if known is not None:
         return known()
@@ -224,14 +224,14 @@ def status_error(status: int) -> ApiError:
     return unknown
 
 
-def _fill(response: Answer, error: ApiError) -> Answer:
+def _fill(response: Response, error: ApiError) -> Response:
     kind = error.type or TYPES.get(response.status)
     kind = kind or ("invalid_request_error" if response.status < 500 else "internal_server_error")
     body: dict[str, object] = {"message": error.message, "type": kind, "code": error.code}
     if error.param:
         body["param"] = error.param
     response[ERROR] = error
-    response.set_status(response.status)  # without a reason of its own, which may be foreign text
+    response.set_status(response.status)  # resets the reason phrase, which may contain data of the request
     response.headers.pop(hdrs.CONTENT_LENGTH, None)
     response.body = json.dumps({"error": body}, ensure_ascii=False).encode()
     response.headers[hdrs.CONTENT_TYPE] = "application/json; charset=utf-8"

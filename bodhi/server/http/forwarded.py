@@ -1,7 +1,7 @@
-"""What proxies say about a request: its client, scheme and host. Trusted ones are believed; the rest is ignored.
+"""Client address, scheme and host from the ``X-Forwarded-*`` headers of trusted proxies; others are ignored.
 
-Each proxy appends whom it heard from to ``X-Forwarded-For``. The list is therefore read from its right end, for as long
-as the addresses in it are trusted proxies themselves: what stands further left may be made up by the client.
+Each proxy appends the address of its peer to ``X-Forwarded-For``. The list is therefore read from the right, up to the
+first address that is not a trusted proxy: everything to its left may be forged by the client.
 """
 
 import ipaddress
@@ -22,7 +22,7 @@ _HOP = re.compile(r"\[([0-9A-Fa-f:.]{2,45})\](?::[0-9]+)?|([0-9.]{7,15}):[0-9]+|
 
 
 class Forwarded(Struct, frozen=True, gc=False):
-    """What trusted proxies have told; None is what they have not."""
+    """Values from trusted proxies; None if a header is missing or invalid."""
 
     remote: str
     scheme: str | None
@@ -33,12 +33,10 @@ FORWARDED = web.RequestKey("FORWARDED", Forwarded)
 
 
 def forwarded_filter(trusted: Iterable[str]) -> RequestFilter | None:
-    """Notes what proxies in the networks *trusted* (CIDR) tell; of all others, forwarded headers mean nothing.
+    """Return a filter that reads the headers of proxies in the networks *trusted* (CIDR), or None if there are none.
 
-    None where nobody is trusted.
-
-    The request keeps its own ``remote``, ``scheme`` and ``host``, since another one with those would have to be made:
-    that takes longer than everything else at the edge. Ask :func:`client_of`, :func:`forwarded_scheme` and
+    ``request.remote``, ``scheme`` and ``host`` stay as they are: changing them means cloning the request, which takes
+    longer than all request filters together. Use :func:`client_of`, :func:`forwarded_scheme` and
     :func:`bodhi.server.http.hosts.origin_for`.
     """
     networks = tuple(ipaddress.ip_network(network) for network in trusted)
@@ -50,41 +48,42 @@ def forwarded_filter(trusted: Iterable[str]) -> RequestFilter | None:
         parsed = _parsed(address)
         return parsed is not None and any(parsed in network for network in networks)
 
-    @lru_cache(maxsize=256)  # the same client says the same again and again
-    def told(peer: str, hops: str | None, schemes: Sequence[str | None], hosts: str | None) -> Forwarded:
+    @lru_cache(maxsize=256)  # a client's requests have the same headers
+    def parse_forwarded(peer: str, hops: str | None, schemes: Sequence[str | None], hosts: str | None) -> Forwarded:
         remote, proxies = _client(peer, hops, is_trusted)
-        scheme = next((said for line in schemes if (said := _first_value(line, proxies))), "").lower()
+        scheme = next((value for line in schemes if (value := _first_value(line, proxies))), "").lower()
         return Forwarded(remote, scheme if scheme in {"http", "https"} else None, _first_value(hosts, proxies))
 
-    def guard(request: web.Request) -> None:
+    def read_headers(request: web.Request) -> None:
         peer, headers = request.remote, request.headers
         if peer is None or not is_trusted(peer):
             return
-        # A target in absolute form says itself which host it is for.
+        # A target in absolute form names its host itself.
         hosts = _line(headers, HOST) if request.raw_path.startswith("/") else None
-        request[FORWARDED] = told(peer, _line(headers, FOR), (_line(headers, PROTO), _line(headers, SCHEME)), hosts)
+        schemes = (_line(headers, PROTO), _line(headers, SCHEME))
+        request[FORWARDED] = parse_forwarded(peer, _line(headers, FOR), schemes, hosts)
 
-    return guard
+    return read_headers
 
 
 def forwarded_scheme(request: web.BaseRequest) -> str | None:
-    """``http`` or ``https`` where the connection or a trusted proxy says which one the browser uses, else None."""
+    """Return the browser's scheme, ``http`` or ``https``, as the connection or a trusted proxy shows it, or None."""
     if request.secure:
         return "https"
-    told = request.get(FORWARDED)
-    return told.scheme if told is not None else None
+    forwarded = request.get(FORWARDED)
+    return forwarded.scheme if forwarded is not None else None
 
 
 def client_of(request: web.BaseRequest) -> str | None:
-    """The address of the client, as far as trusted proxies say; None where there is no such thing."""
-    told = request.get(FORWARDED)
-    return told.remote if told is not None else request.remote
+    """Return the client's address, behind trusted proxies, or None if there is none."""
+    forwarded = request.get(FORWARDED)
+    return forwarded.remote if forwarded is not None else request.remote
 
 
 def _client(peer: str, hops: str | None, is_trusted: Callable[[str], bool]) -> tuple[str, int]:
-    """The address of the client, and how many of the addresses behind it are trusted proxies'."""
+    """Return the client's address, and the number of proxies between it and this server."""
     remote, proxies = peer, 0
-    for hop in reversed(_listed(hops)):
+    for hop in reversed(_split(hops)):
         address = _address_in(hop)
         if address is None:
             break
@@ -95,18 +94,18 @@ def _client(peer: str, hops: str | None, is_trusted: Callable[[str], bool]) -> t
 
 
 def _first_value(line: str | None, proxies: int) -> str | None:
-    """What the outermost of that many trusted proxies said; what stands left of it came from the client."""
-    values = _listed(line)
+    """Return the value set by the outermost of that many trusted proxies; values to its left come from the client."""
+    values = _split(line)
     return values[-min(max(proxies, 1), len(values))] if values else None
 
 
 def _line(headers: CIMultiDictProxy[str], name: str) -> str | None:
-    """All lines of the header *name* as one."""
+    """Return all lines of the header *name*, joined by commas."""
     lines = headers.getall(name, None)
     return ",".join(lines) if lines is not None else None
 
 
-def _listed(line: str | None) -> list[str]:
+def _split(line: str | None) -> list[str]:
     return [part.strip() for part in line.split(",")] if line is not None else []
 
 
@@ -121,5 +120,5 @@ def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return None
-    # A socket for both families shows IPv4 clients as ::ffff:192.0.2.1.
+    # A dual-stack socket reports IPv4 clients as ::ffff:192.0.2.1.
     return (parsed.ipv4_mapped or parsed) if isinstance(parsed, ipaddress.IPv6Address) else parsed

@@ -1,4 +1,4 @@
-"""Headers that every answer has.
+"""Default headers of every response.
 
 Source: OWASP ASVS 5.0, section 3.4; OWASP HTTP Security Response Headers Cheat Sheet.
 """
@@ -15,28 +15,28 @@ HSTS_SECONDS = 31_536_000  # a year
 STRICTEST_CSP = "default-src 'none'; frame-ancestors 'none'"
 
 DEFAULTS: Mapping[str, str] = {
-    # What is served is data, until a handler says otherwise.
+    # For responses that are not pages; those set their own policy.
     "Content-Security-Policy": STRICTEST_CSP,
     "X-Content-Type-Options": "nosniff",
     # Not no-referrer: it makes browsers send `Origin: null` with forms, also to the site itself.
     "Referrer-Policy": "same-origin",
-    # Windows and pages of other origins get no handle on what is served, and cannot load it into their process.
+    # Windows of other origins get no reference to pages, and other origins cannot embed responses.
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     hdrs.CACHE_CONTROL: "no-store",
 }
 
-# Of the pages in a window that an application of another origin has opened: with the policy above its handle on the
-# window would say "closed" at once, and applications take that for a person who has given up.
+# For pages in a popup opened by an application of another origin. With the policy above, the application would see the
+# popup as closed, and take that for a user who has canceled.
 KEEPS_OPENER: Mapping[str, str] = {"Cross-Origin-Opener-Policy": "unsafe-none"}
 
 DEFAULT_HEADERS: web.AppKey[Mapping[str, str]] = web.AppKey("DEFAULT_HEADERS")
 
 
 def setup(app: web.Application, *, is_https: bool) -> None:
-    """Give every answer of *app* the headers; *is_https* speaks of the URL that browsers see."""
+    """Add the headers to every response of *app*; *is_https* refers to the public URL."""
     hsts = {"Strict-Transport-Security": f"max-age={HSTS_SECONDS}; includeSubDomains"} if is_https else {}
-    # Names that know their lower case: for others it is looked for in each response.
+    # istr caches its lower case; for a str it would be computed for each response.
     defaults: Mapping[str, str] = {istr(name): value for name, value in {**DEFAULTS, **hsts}.items()}
     app[DEFAULT_HEADERS] = defaults
 
@@ -47,7 +47,7 @@ def setup(app: web.Application, *, is_https: bool) -> None:
 
 
 def complete(response: web.StreamResponse, defaults: Mapping[str, str]) -> None:
-    """Put in the request's id and the headers that *response* lacks, and take the versions out of ``Server``."""
+    """Add the request id and missing default headers to *response*, and remove versions from ``Server``."""
     headers = response.headers
     for name, value in defaults.items():
         headers.setdefault(name, value)

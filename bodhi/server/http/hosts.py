@@ -1,4 +1,4 @@
-"""Only known hosts are answered for: a foreign name in ``Host`` is DNS rebinding, or a proxy gone wrong."""
+"""Host validation: an unknown name in ``Host`` means DNS rebinding or a misconfigured proxy."""
 
 import ipaddress
 import re
@@ -13,22 +13,22 @@ from bodhi.server.http.request_filters import RequestFilter
 from bodhi.urls import is_loopback
 
 WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not listened on
-FOR_ANY_HOST = {"/ping", "/health"}  # load balancers ask by address
+FOR_ANY_HOST = {"/ping", "/health"}  # load balancers send an IP address as Host
 
 PUBLIC_URL = web.AppKey("PUBLIC_URL", PublicUrl)
-AUTHORITY = web.RequestKey("AUTHORITY", Authority)  # the known host that a request is for
+AUTHORITY = web.RequestKey("AUTHORITY", Authority)  # the validated host of a request
 
 _HOST_NAME = re.compile(r"[a-z0-9.-]{1,253}")
 
 
 def host_filter(public_url: PublicUrl, *, own_host: str, allowed_hosts: Iterable[str] = ()) -> RequestFilter:
-    """Refuses requests whose host is malformed, or unknown; notes the others'.
+    """Return a filter that refuses malformed and unknown hosts, and stores the host of other requests.
 
-    Known are the public host, *own_host* (unless it stands for every address), *allowed_hosts* and loopback names.
+    The public host, *own_host* (unless it is a wildcard address), *allowed_hosts* and loopback names are known.
     """
     is_known = _known_hosts({public_url.host, own_host, *allowed_hosts})
 
-    def guard(request: web.Request) -> None:
+    def check_host(request: web.Request) -> None:
         authority = authority_of(request)
         if authority is None:
             return
@@ -37,31 +37,31 @@ def host_filter(public_url: PublicUrl, *, own_host: str, allowed_hosts: Iterable
         elif request.path not in FOR_ANY_HOST:
             raise web.HTTPMisdirectedRequest
 
-    return guard
+    return check_host
 
 
-def rebinding_guard(known_names: Iterable[str]) -> RequestFilter:
-    """Refuses requests whose host is malformed, or a name that is neither loopback nor one of *known_names*.
+def rebinding_filter(known_names: Iterable[str]) -> RequestFilter:
+    """Return a filter that refuses malformed hosts, and names that are neither loopback nor in *known_names*.
 
-    An IP address passes: DNS rebinding needs a name that its attacker can point elsewhere.
+    IP addresses pass: DNS rebinding needs a name whose records the attacker controls.
     """
     is_known = _known_hosts(known_names)
 
-    def guard(request: web.Request) -> None:
+    def check_host(request: web.Request) -> None:
         authority = authority_of(request)
         if authority is not None and not (is_known(authority.host) or _is_address(authority.host)):
             raise web.HTTPMisdirectedRequest
 
-    return guard
+    return check_host
 
 
 def _known_hosts(names: Iterable[str]) -> Callable[[str], bool]:
-    """Whether a host is loopback or one of *names*; an address that stands for every one is no name."""
-    known = frozenset(_comparable(name) for name in set(names) - WILDCARDS)
+    """Return a predicate: whether a host is loopback or one of *names*. Wildcard addresses in *names* are ignored."""
+    known = frozenset(_normalize(name) for name in set(names) - WILDCARDS)
 
     @lru_cache(maxsize=256)
     def is_known(host: str) -> bool:
-        return _comparable(host) in known or is_loopback(host)
+        return _normalize(host) in known or is_loopback(host)
 
     return is_known
 
@@ -75,23 +75,23 @@ def _is_address(host: str) -> bool:
 
 
 def authority_of(request: web.Request) -> Authority | None:
-    """The host that *request* is for, or None where HTTP/1.0 names none; a 400 when it is malformed or ambiguous."""
-    given = request.headers.getall(hdrs.HOST, ())
-    if len(given) > 1 or not (request.raw_path.startswith("/") or _agrees(request.raw_path, given)):
+    """Return the host of *request*, or None for HTTP/1.0 without one; raise a 400 if it is malformed or ambiguous."""
+    hosts = request.headers.getall(hdrs.HOST, ())
+    if len(hosts) > 1 or not (request.raw_path.startswith("/") or _matches_host(request.raw_path, hosts)):
         raise web.HTTPBadRequest
-    told = request.get(FORWARDED)
-    if told is not None and told.host is not None:
-        given = [told.host]
-    if not given:
+    forwarded = request.get(FORWARDED)
+    if forwarded is not None and forwarded.host is not None:
+        hosts = [forwarded.host]
+    if not hosts:
         return None
-    authority = parse_authority(given[0])
+    authority = parse_authority(hosts[0])
     if authority is None:
         raise web.HTTPBadRequest
     return authority
 
 
 def origin_for(request: web.Request) -> str:
-    """The origin of this server's pages in the browser that sent *request*."""
+    """Return the origin under which the browser that sent *request* sees this server."""
     public, authority = request.config_dict[PUBLIC_URL], request.get(AUTHORITY)
     if public.is_explicit or authority is None:
         return str(public)
@@ -99,9 +99,9 @@ def origin_for(request: web.Request) -> str:
 
 
 def callback_base(request: web.Request) -> str:
-    """The URL, without a slash at its end, to which the identity provider sends the browser of *request* back.
+    """Return the base URL, without a trailing slash, of redirect URIs for the identity provider.
 
-    Unless the public host is explicit, it has the host that the request is for, if that is a name or an IPv4 address.
+    Without an explicit public host it has the host of *request*, if that is a name or an IPv4 address.
     """
     public, authority = request.config_dict[PUBLIC_URL], request.get(AUTHORITY)
     if public.is_explicit or authority is None or not _HOST_NAME.fullmatch(authority.host):
@@ -109,14 +109,14 @@ def callback_base(request: web.Request) -> str:
     return base_of(public.scheme, authority.host, public.port)
 
 
-def _agrees(target: str, given: Sequence[str]) -> bool:
-    """Whether a target that is no path (``http://host/path``, ``*``) names no other host than the ``Host`` header."""
+def _matches_host(target: str, hosts: Sequence[str]) -> bool:
+    """Whether a target that is not a path (``http://host/path``, ``*``) has the same host as the ``Host`` header."""
     if target == "*":
         return True
     authority = re.split("[/?#]", target.partition("://")[2], maxsplit=1)[0]
-    return authority.lower() in {one.lower() for one in given}
+    return authority.lower() in {host.lower() for host in hosts}
 
 
-def _comparable(host: str) -> str:
+def _normalize(host: str) -> str:
     parsed = parse_authority(f"[{host}]" if ":" in host else host)
     return (parsed.host if parsed else host).removesuffix(".")

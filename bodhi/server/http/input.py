@@ -1,4 +1,4 @@
-"""What a request brings, checked: every fault in it is the same 400 ``json_rejection_error``."""
+"""Validation of bodies, queries and path parameters: every invalid input is a 400 ``json_rejection_error``."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -16,16 +16,16 @@ PARAMETERS: "web.RequestKey[Any]" = web.RequestKey("PARAMETERS", dict)
 DEFAULT_PAGE_SIZE = 30
 LARGEST_PAGE = 100
 
-# What a provider may call somebody, without characters that a database cannot keep.
+# The provider's id of a user, without characters that a database cannot store.
 UserId = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+(?![\s\S])")]
-# Where a page of a list begins: after the entry with this handle.
+# Keyset cursor: the page starts after the entry with this handle.
 Cursor = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 Type = TypeVar("Type")
 
 
 class Paging(msgspec.Struct, frozen=True):
-    """Which part of a list is asked for; ``sort`` and ``sort_order`` are accepted and change nothing."""
+    """Requested page of a list; ``sort`` and ``sort_order`` are accepted but ignored."""
 
     page: int = 1
     page_size: int = DEFAULT_PAGE_SIZE
@@ -34,34 +34,34 @@ class Paging(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if self.page < 1 or self.page_size < 1 or self.page > 2**31:
-            raise ValueError("page and page_size are at least 1")
+            raise ValueError("page and page_size must be at least 1")
 
     @property
     def size(self) -> int:
-        """The page size, within the limit."""
+        """Page size, capped at the maximum."""
         return min(self.page_size, LARGEST_PAGE)
 
     @property
     def offset(self) -> int:
-        """How many entries come before the page."""
+        """Number of entries before the page."""
         return (self.page - 1) * self.size
 
 
 async def read_body(request: web.Request, kind: type[Type]) -> Type:
-    """The JSON body as *kind*."""
+    """Return the JSON body as *kind*."""
     if request.content_type != "application/json":
         raise InvalidRequest
     try:
         return msgspec.json.decode(await request.read(), type=kind)
-    except msgspec.ValidationError as error:  # names the field and what it takes
+    except msgspec.ValidationError as error:  # names the field and its type
         raise InvalidRequest(message=f"The request's body is not accepted: {error}") from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, web.RequestPayloadError):
         raise InvalidRequest from None
 
 
 async def read_form(request: web.Request, kind: type[Type]) -> Type:
-    """The form in the body as *kind*; a field that comes twice is refused."""
-    # Browsers send UTF-8. Of Python's other codecs, some take time that grows with the square of what they read.
+    """Return the form in the body as *kind*; repeated fields are refused."""
+    # Browsers send UTF-8. Some of Python's other codecs take quadratic time.
     if request.content_type != "application/x-www-form-urlencoded" or (request.charset or "utf-8").lower() != "utf-8":
         raise InvalidRequest
     try:
@@ -71,12 +71,12 @@ async def read_form(request: web.Request, kind: type[Type]) -> Type:
 
 
 def read_query(request: web.Request, kind: Any) -> Any:
-    """The query as *kind*; a name that comes twice is refused."""
+    """Return the query as *kind*; repeated names are refused."""
     return _converted(request.query, kind) if request.query_string else _without_query(kind)
 
 
 def read_parameters(request: web.Request, kinds: Mapping[str, Any]) -> dict[str, Any]:
-    """The path's parameters, each as its kind."""
+    """Return the path parameters, each converted to its type."""
     try:
         return {
             name: msgspec.convert(text, kinds.get(name, str), strict=False) for name, text in request.match_info.items()
@@ -86,38 +86,38 @@ def read_parameters(request: web.Request, kinds: Mapping[str, Any]) -> dict[str,
 
 
 def body_of(request: web.Request, kind: type[Type]) -> Type:
-    """The body that the route's guard has read."""
+    """Return the body that the route's guard parsed."""
     body: Type = request[BODY]
     assert isinstance(body, kind)
     return body
 
 
 def query_of(request: web.Request, kind: type[Type]) -> Type:
-    """The query that the route's guard has read."""
+    """Return the query that the route's guard parsed."""
     query: Type = request[QUERY]
     assert isinstance(query, kind)
     return query
 
 
 def parameter_of(request: web.Request, name: str) -> Any:
-    """One parameter of the path, as the operation's type."""
+    """Return a path parameter, converted to the operation's type."""
     return request[PARAMETERS][name]
 
 
-@lru_cache  # queries are frozen, and most requests bring none
+@lru_cache  # queries are frozen, and most requests have none
 def _without_query(kind: Any) -> Any:
     return _converted({}, kind)
 
 
-def _converted(given: Mapping[str, object], kind: type[Type]) -> Type:
-    if len(given) != len(set(given)):
+def _converted(fields: Mapping[str, object], kind: type[Type]) -> Type:
+    if len(fields) != len(set(fields)):
         raise InvalidRequest
     try:
-        converted = msgspec.convert(dict(given), kind, strict=False)
+        converted = msgspec.convert(dict(fields), kind, strict=False)
     except (msgspec.MsgspecError, ValueError):
         raise InvalidRequest from None
     # msgspec reads 1e2 and 100.0 as the integer 100.
-    if any(type(getattr(converted, name, None)) is int and not _is_digits(text) for name, text in given.items()):
+    if any(type(getattr(converted, name, None)) is int and not _is_digits(text) for name, text in fields.items()):
         raise InvalidRequest
     return converted
 

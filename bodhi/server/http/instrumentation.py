@@ -1,4 +1,4 @@
-"""Around every request: its id, how long it took, by its route, its line in the access log, and its span."""
+"""Request ids, request durations by route, the access log, and spans if OpenTelemetry is installed."""
 
 import logging
 from time import perf_counter
@@ -13,26 +13,26 @@ from bodhi.server.http.forwarded import client_of
 from bodhi.server.http.request_id import assign_id
 
 LOGGER = logging.getLogger("bodhi.access")
-UNMATCHED = "(none)"  # paths that nothing is at: each would be a label of its own
+UNMATCHED = "(none)"  # unknown paths share one label: otherwise clients could create any number of them
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 def setup(app: web.Application, times: RequestTimes) -> None:
-    """Give every request of *app* an id, and watch it; to be called before other middlewares are added.
+    """Add request ids, durations and spans to *app*. Call it before other middlewares are added.
 
-    They log the id, and their time counts.
+    They log the id, and their time is part of the duration.
     """
     app.middlewares.append(time_middleware(times))
 
 
 def time_middleware(times: RequestTimes) -> Middleware:
-    """Notes the time of every request in *times*, and its id in the context of its task, which ends with it."""
+    """Return a middleware that records request durations in *times*, and sets the request id in the task's context."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         began = perf_counter()
-        status = "cut"  # by the client, or by the end of the server
+        status = "cut"  # by a disconnect or the server's shutdown
         method, route = labels_of(request)
         assign_id(request)
         try:
@@ -40,8 +40,8 @@ def time_middleware(times: RequestTimes) -> Middleware:
             response = await (handler(request) if span is None else _in_span(span, request, handler))
             status = f"{response.status // 100}xx"
             return response
-        except web.HTTPException as answer:
-            status = f"{answer.status // 100}xx"
+        except web.HTTPException as error:
+            status = f"{error.status // 100}xx"
             raise
         except Exception:
             status = "5xx"
@@ -57,29 +57,29 @@ async def _in_span(span: telemetry.Spanning, request: web.Request, handler: Hand
         assert current is not None
         try:
             response = await handler(request)
-        except web.HTTPException as answer:
-            current.set_attribute("http.response.status_code", answer.status)
+        except web.HTTPException as error:
+            current.set_attribute("http.response.status_code", error.status)
             raise
         current.set_attribute("http.response.status_code", response.status)
         return response
 
 
 def labels_of(request: web.Request) -> tuple[str, str]:
-    """The request's method, of which clients may make some up; and its route's template (``/users/{user_id}``)."""
+    """Return method and route template (``/users/{user_id}``) for labels; unknown methods are ``other``."""
     resource = request.match_info.route.resource
     method = request.method if request.method in _METHODS else "other"
     return method, UNMATCHED if resource is None else resource.canonical
 
 
 class AccessLog(AbstractAccessLogger):
-    """``127.0.0.1 "GET /ping" 200 18 bytes 0.4 ms``; with the same as fields for JSON.
+    """Logs ``127.0.0.1 "GET /ping" 200 18 bytes 0.4 ms``, with the same values as fields for JSON.
 
-    No query strings: they may hold codes and tokens.
+    Query strings are left out, since they may hold codes and tokens.
     """
 
     @property
     def enabled(self) -> bool:
-        """Whether the lines would be written."""
+        """Whether the log level includes the access log."""
         return self.logger.isEnabledFor(logging.INFO)
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:

@@ -1,4 +1,4 @@
-"""What codes, roles and times are called on pages."""
+"""Labels for roles, scopes and times on pages."""
 
 import json
 from datetime import UTC, datetime
@@ -30,47 +30,47 @@ NO_POWERS = "You can log in, and ask for access. Everything else needs a role."
 
 
 def role_name(role: Role | None) -> str:
-    """The role as people say it."""
+    """Return the display name of a role."""
     return NO_ROLE if role is None else ROLE_NAMES[role]
 
 
 def scope_name(scope: str) -> str:
-    """An API token's scope, as the role that it comes up to."""
+    """Return the display name of an API token's scope, which is that of the corresponding role."""
     return next((name for known, name in SCOPE_NAMES.items() if str(known) == scope), scope)
 
 
 def lifetime(seconds: int) -> str:
-    """``30 days``, ``1 hour``: in the largest unit that it is a whole number of."""
+    """Return ``30 days`` or ``1 hour``: the duration in the largest unit that divides it."""
     size, unit = next((size, unit) for size, unit in UNITS if seconds % size == 0)
     number = seconds // size
     return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 
 def role_powers(role: Role | None) -> str:
-    """What somebody with the role may do, in a sentence."""
+    """Return a sentence that describes the permissions of *role*."""
     return NO_POWERS if role is None else ROLE_POWERS[role]
 
 
 def roles_up_to(role: Role) -> list[Role]:
-    """What somebody with *role* can give to others, the least first."""
+    """Return the roles that a user with *role* can grant, lowest first."""
     return [other for other in Role if role.grants(other)]
 
 
 def day(time: datetime) -> str:
-    """``24 November 2026, 10:12 UTC``."""
+    """Return ``24 November 2026, 10:12 UTC``."""
     return f"{time.astimezone(UTC):%-d %B %Y, %H:%M} UTC"
 
 
 def moment(time: datetime) -> str:
-    """The same for machines: ``2026-11-24T10:12:00Z``."""
+    """Return ``2026-11-24T10:12:00Z``, for ``datetime`` attributes."""
     return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def query(**values: str) -> str:
-    """*values* as the end of an address."""
+    """Return *values* as a query string, with its question mark."""
     return f"?{urlencode(values)}"
 
 
 def readable(value: object) -> str:
-    """JSON, laid out to be read."""
+    """Return *value* as indented JSON."""
     return json.dumps(value, ensure_ascii=False, indent=2)

@@ -1,4 +1,4 @@
-"""Which pages there are for whom: in the bar at the top, and within the administration. Features add theirs."""
+"""Navigation: the entries of the top bar and of the administration pages. Features add their own."""
 
 from dataclasses import dataclass
 
@@ -11,40 +11,40 @@ from bodhi.server.http.paths import ADMIN_PATH
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One page, for those who have at least *role*; None: for everybody who is logged in."""
+    """A page for users with at least *role*; None: for every logged-in user."""
 
     title: str
     path: str
     role: Role | None = None
-    area: str | None = None  # the path below which are further pages
+    area: str | None = None  # path prefix of further pages under this entry
 
-    def is_for(self, person: SessionUser) -> bool:
-        """Whether *person* may use the page."""
-        return self.role is None or (person.role is not None and person.role.grants(self.role))
+    def is_for(self, user: SessionUser) -> bool:
+        """Whether *user* has access to the page."""
+        return self.role is None or (user.role is not None and user.role.grants(self.role))
 
     def holds(self, here: str) -> bool:
-        """Whether *here* is the page, or one of its area."""
+        """Whether the path *here* is this page or a page of its area."""
         return here == self.path or (self.area is not None and f"{here}/".startswith(f"{self.area}/"))
 
 
 class Navigation:
-    """The pages to go to."""
+    """All navigation entries."""
 
     def __init__(self) -> None:
         self.bar: list[Entry] = []
         self.administration: list[Entry] = []
 
-    def bar_of(self, person: SessionUser | None) -> list[Entry]:
-        """The entries of the bar, the administration last; none for those who are not logged in."""
-        if person is None:
+    def bar_of(self, user: SessionUser | None) -> list[Entry]:
+        """Return the bar's entries for *user*, the administration last; none for anonymous users."""
+        if user is None:
             return []
-        entries = [entry for entry in self.bar if entry.is_for(person)]
-        administration = self.administration_of(person)
-        return entries + [Entry("Admin", one.path, area=ADMIN_PATH) for one in administration[:1]]
+        entries = [entry for entry in self.bar if entry.is_for(user)]
+        administration = self.administration_of(user)
+        return entries + [Entry("Admin", entry.path, area=ADMIN_PATH) for entry in administration[:1]]
 
-    def administration_of(self, person: SessionUser | None) -> list[Entry]:
-        """The pages of the administration."""
-        return [entry for entry in self.administration if person is not None and entry.is_for(person)]
+    def administration_of(self, user: SessionUser | None) -> list[Entry]:
+        """Return the administration pages for *user*."""
+        return [entry for entry in self.administration if user is not None and entry.is_for(user)]
 
 
 NAVIGATION = web.AppKey("NAVIGATION", Navigation)

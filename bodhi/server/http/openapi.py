@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of the API, made of the same table of operations as its routes and gates."""
+"""OpenAPI 3.1 document, generated from the operations that also define the routes and gates."""
 
 import re
 from collections import defaultdict
@@ -42,8 +42,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 ERROR_SCHEMA = "#/components/schemas/Error"
 REFERENCE = "#/components/schemas/{name}"
 
-# What the guard, and what stands before it, may answer to any request.
-_EDGE = (STATUS_ERRORS[400], STATUS_ERRORS[421])
+# Errors that the guard and the request filters can return for any operation.
+_FILTERS = (STATUS_ERRORS[400], STATUS_ERRORS[421])
 _CROSS_SITE = (CrossSiteRequest,)
 _INPUT = (InvalidRequest,)
 _BODY = (STATUS_ERRORS[413],)
@@ -74,7 +74,7 @@ _GATE = (
 
 
 class ErrorDetails(msgspec.Struct, omit_defaults=True):
-    """What went wrong: ``code`` is for programs and stays as it is, ``message`` is for people."""
+    """Details of an error: ``code`` is stable and meant for programs, ``message`` for people."""
 
     message: str
     type: str
@@ -83,18 +83,18 @@ class ErrorDetails(msgspec.Struct, omit_defaults=True):
 
 
 class Error(msgspec.Struct):
-    """The one form of every error."""
+    """Error envelope, the same for every error."""
 
     error: ErrorDetails
 
 
 def document(operations: Iterable[Operation], *, version: str) -> dict[str, Any]:
-    """The OpenAPI document of *operations*, without those that are not meant for programs."""
-    told = [operation for operation in operations if operation.in_document]
-    schemas, components = _schemas(told)
+    """Return the OpenAPI document of *operations*, without pages."""
+    documented = [operation for operation in operations if operation.in_document]
+    schemas, components = _schemas(documented)
     paths: dict[str, dict[str, Any]] = defaultdict(dict)
-    for operation in told:
-        paths[operation.path][operation.method.lower()] = _described(operation, schemas)
+    for operation in documented:
+        paths[operation.path][operation.method.lower()] = _operation_object(operation, schemas)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -111,12 +111,12 @@ def document(operations: Iterable[Operation], *, version: str) -> dict[str, Any]
                     "type": "apiKey",
                     "in": "cookie",
                     "name": "bodhiapp_session_id",
-                    "description": "The session cookie; under https its name begins with __Host-.",
+                    "description": "The session cookie; on HTTPS its name has the prefix __Host-.",
                 },
                 "bearer": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "An API token, or an access token of the provider for another application.",
+                    "description": "An API token, or an access token that the provider issued to another application.",
                 },
             },
         },
@@ -124,7 +124,7 @@ def document(operations: Iterable[Operation], *, version: str) -> dict[str, Any]
 
 
 def codes_of(operation: Operation) -> Mapping[int, list[str]]:
-    """Every error code that *operation* may answer with, by status."""
+    """Return all error codes of *operation*, by status."""
     by_status: dict[int, list[str]] = defaultdict(list)
     for error in dict.fromkeys(_errors(operation)):
         by_status[error.status].append(error.code)
@@ -132,7 +132,7 @@ def codes_of(operation: Operation) -> Mapping[int, list[str]]:
 
 
 def _errors(operation: Operation) -> Iterator[type[ApiError]]:
-    yield from _EDGE
+    yield from _FILTERS
     if operation.method not in SAFE_METHODS:
         yield from _CROSS_SITE
     if isinstance(operation.access, Gate):
@@ -159,7 +159,7 @@ def _schemas(operations: Iterable[Operation]) -> tuple[dict[Any, Any], dict[str,
     return dict(zip(distinct, schemas, strict=True)), dict(sorted(components.items()))
 
 
-def _described(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, Any]:
+def _operation_object(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": _operation_id(operation),
         "summary": operation.summary,
@@ -175,7 +175,7 @@ def _described(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
         content = {"application/x-www-form-urlencoded": {"schema": schemas[operation.form]}}
         described["requestBody"] = {"required": True, "content": content}
     if isinstance(operation.access, Gate):
-        described["description"] = _needs(operation.access)
+        described["description"] = _requirements(operation.access)
     return described
 
 
@@ -199,13 +199,13 @@ def _security(operation: Operation) -> list[dict[str, list[str]]]:
     return [{"session": []}, *bearer]
 
 
-def _needs(gate: Gate) -> str:
-    needs = [f"a session with {gate.role}"]
-    needs += [f"an API token with {gate.token_scope}"] if gate.token_scope else []
-    needs += [f"an application with {gate.user_scope}"] if gate.user_scope else []
+def _requirements(gate: Gate) -> str:
+    accepted = [f"a session with {gate.role}"]
+    accepted += [f"an API token with {gate.token_scope}"] if gate.token_scope else []
+    accepted += [f"an application with {gate.user_scope}"] if gate.user_scope else []
     recent = gate.recent_login_from
-    asks = "" if recent is None else f" From {recent} on, the session's sign-in has to be recent."
-    return f"Takes {', or '.join(needs)}.{asks}"
+    condition = "" if recent is None else f" From {recent} on, the session's sign-in has to be recent."
+    return f"Requires {', or '.join(accepted)}.{condition}"
 
 
 def _path_parameters(operation: Operation) -> Iterator[dict[str, Any]]:
@@ -219,14 +219,14 @@ def _query_parameters(operation: Operation) -> Iterator[dict[str, Any]]:
         return
     _, components = msgspec.json.schema_components([operation.query], ref_template=REFERENCE)
     schema = components[operation.query.__name__]
-    for name, of in schema["properties"].items():
-        yield {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": of}
+    for name, kind in schema["properties"].items():
+        yield {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": kind}
 
 
 def _responses(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     for status, kind in operation.responses.items():
-        responses[str(status)] = {"description": "As asked for."}
+        responses[str(status)] = {"description": "Success."}
         if kind is not None:
             responses[str(status)]["content"] = {"application/json": {"schema": schemas[kind]}}
     for status, codes in codes_of(operation).items():

@@ -1,4 +1,4 @@
-"""``/bodhi/v1/openapi.json``: the description of the API."""
+"""``/bodhi/v1/openapi.json``: the OpenAPI document."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -12,14 +12,14 @@ from bodhi.server.http.operations import PUBLIC, Operation
 
 
 class Description:
-    """The OpenAPI document of *operations*, made when somebody asks for it first."""
+    """The OpenAPI document of *operations*, generated on first use."""
 
     def __init__(self, operations: Sequence[Operation]) -> None:
         self._operations = operations
 
     @cached_property
     def encoded(self) -> bytes:
-        """The document as JSON."""
+        """The document as JSON bytes."""
         return msgspec.json.encode(document(self._operations, version=bodhi.__version__))
 
 
@@ -27,7 +27,7 @@ DESCRIPTION = web.AppKey("DESCRIPTION", Description)
 
 
 async def openapi(request: web.Request) -> web.Response:
-    """The OpenAPI document; the same for everybody."""
+    """Return the OpenAPI document, the same for all callers."""
     headers = {"Cache-Control": "no-cache"}
     return web.Response(body=request.app[DESCRIPTION].encoded, content_type="application/json", headers=headers)
 

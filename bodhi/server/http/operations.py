@@ -1,6 +1,6 @@
-"""What describes one route: its address, who may use it, what it takes and what it answers.
+"""Operations: declarations of routes with their access, input and responses.
 
-The router, the gates, the checks of bodies and queries, and the OpenAPI document all come from these descriptions.
+The router, the gates, input validation and the OpenAPI document are all derived from them.
 """
 
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ from bodhi.server.access.gate import Gate
 class Access(Enum):
     """Routes without a gate."""
 
-    PUBLIC = "public"  # nobody is asked who they are
-    OPTIONAL = "optional"  # whoever it is: a bad credential makes the caller anonymous
+    PUBLIC = "public"  # credentials are not read
+    OPTIONAL = "optional"  # without valid credentials the caller is anonymous
 
 
 PUBLIC, OPTIONAL = Access.PUBLIC, Access.OPTIONAL
@@ -26,10 +26,10 @@ PUBLIC, OPTIONAL = Access.PUBLIC, Access.OPTIONAL
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path. There is no default for *access*: a route without a declared gate cannot be written.
+    """One method of one path. *access* has no default, so that no route can be left unprotected by mistake.
 
-    *responses* are the bodies by status (None: no body); *errors* the classes of its own errors, beside those that its
-    access and its input bring along. *path*'s parameters are texts unless *parameters* gives another type.
+    *responses* maps statuses to body types (None: no body). *errors* lists the operation's own error classes; those of
+    its access and input are implied. Path parameters are strings unless *parameters* gives another type.
     """
 
     method: str
@@ -38,16 +38,16 @@ class Operation:
     access: Access | Gate
     summary: str
     body: type | None = None  # JSON
-    form: type | None = None  # in the place of JSON
+    form: type | None = None  # instead of JSON
     query: type | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     responses: Mapping[int, Any] = field(default_factory=lambda: {200: None})
     errors: tuple[type[ApiError], ...] = ()
-    in_document: bool = True  # pages for people are no part of the API
-    allows_cross_site: bool = False  # an unsafe request of a server, which has no session
-    allows_any_base: bool = False  # never sent on to the public URL
+    in_document: bool = True  # pages are not part of the API
+    allows_cross_site: bool = False  # called by servers without a session, so the cross-site check does not apply
+    allows_any_base: bool = False  # not redirected to the public URL
 
     @property
     def takes_input(self) -> bool:
-        """Whether requests bring a body, a query or parameters that have to be checked."""
+        """Whether the operation has a body, a query or path parameters to validate."""
         return bool(self.body or self.form or self.query or "{" in self.path)

@@ -1,9 +1,9 @@
-"""Addresses of pages that several features lead to."""
+"""Paths of pages that several features link to."""
 
 START_PATH = "/ui"
-HOME_PATH = "/ui/chat"  # where a login ends that leads to no other page
+HOME_PATH = "/ui/chat"  # default target after a login
 LOGIN_PATH = "/ui/login"
 CALLBACK_PATH = "/ui/auth/callback"
 ADMIN_PATH = "/ui/admin"
-USER_PATH = f"{ADMIN_PATH}/person"  # one user; who it is stands in the query
+USER_PATH = f"{ADMIN_PATH}/person"  # one user; the id is in the query
 REVIEW_PATH = "/ui/apps/access-requests/review"

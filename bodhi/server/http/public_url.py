@@ -1,4 +1,4 @@
-"""URLs without a path: the one under which browsers see this server, and what stands in a ``Host`` header."""
+"""The public URL of this server, and parsing of ``Host`` headers and origins."""
 
 import ipaddress
 import re
@@ -14,7 +14,7 @@ _AUTHORITY = re.compile(r"(?P<name>[A-Za-z0-9._-]{1,253}|\[(?P<ipv6>[0-9A-Fa-f:.
 
 @dataclass(frozen=True, slots=True)
 class PublicUrl:
-    """What browsers see; *is_explicit* when somebody has said which host that is."""
+    """The URL under which browsers reach this server; *is_explicit* if the host is configured."""
 
     scheme: str
     host: str
@@ -27,7 +27,7 @@ class PublicUrl:
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A host, in lower case and without brackets, and the port where one is given."""
+    """A host, in lower case and without brackets, and its port, if any."""
 
     host: str
     port: int | None = None
@@ -35,7 +35,7 @@ class Authority:
 
 @lru_cache(maxsize=256)
 def parse_authority(text: str) -> Authority | None:
-    """What a ``Host`` header says, or None when it is malformed: user-info, a path, no or an impossible port."""
+    """Return the host and port in a ``Host`` header, or None if it is malformed (user info, path, invalid port)."""
     match = _AUTHORITY.fullmatch(text)
     if match is None or not 1 <= int(match["port"] or 1) <= 65_535:
         return None
@@ -50,16 +50,16 @@ def parse_authority(text: str) -> Authority | None:
 
 @lru_cache(maxsize=256)
 def base_of(scheme: str, host: str, port: int | None) -> str:
-    """The URL as browsers write an origin: in lower case, without a port that the scheme implies."""
-    written = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{written}".lower() + ("" if port in {None, IMPLIED_PORTS[scheme]} else f":{port}")
+    """Return the URL as browsers write an origin: in lower case, without the scheme's default port."""
+    bracketed = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{bracketed}".lower() + ("" if port in {None, IMPLIED_PORTS[scheme]} else f":{port}")
 
 
 _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?")
 
 
 def origin_of(url: str) -> str | None:
-    """Scheme, host and port of a URL; None for one that could say something else in a policy."""
+    """Return scheme, host and port of a URL, or None if it is not safe in a policy."""
     try:
         origin = str(URL(url).origin())
     except ValueError:
@@ -68,5 +68,5 @@ def origin_of(url: str) -> str | None:
 
 
 def host_of(url: str) -> str:
-    """Host and port of a URL, as people read it."""
+    """Return host and port of a URL, for display."""
     return (origin_of(url) or url).rpartition("://")[2]

@@ -1,4 +1,4 @@
-"""Pages and parts of pages from their templates, with the headers that they need."""
+"""Rendering of pages and fragments from templates, with their headers."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import cache
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import hdrs, web
 
 from bodhi.server.access.principal import SessionUser
-from bodhi.server.http import labels as words
+from bodhi.server.http import labels
 from bodhi.server.http.context import CONTEXT, LOGIN_FAULT
 from bodhi.server.http.devices import device_of
 from bodhi.server.http.navigation import NAVIGATION
@@ -21,13 +21,13 @@ PROVIDER_ORIGINS: "web.AppKey[Callable[[], Awaitable[Sequence[str]]]]" = web.App
 
 _TEMPLATES = sorted(Path(__file__).parents[1].glob("*/templates"))  # a folder in each feature
 
-# data: for the pictures in Pico's style sheet. Nothing inline: no template has a script or a style of its own.
+# data: is for the images in Pico's style sheet. Nothing inline: templates contain no scripts or styles.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action {}; base-uri 'none'; frame-ancestors 'none'"
 )
 
-# On an application's host, in answer to its proxy: what is shown there comes from here.
+# For a page shown on an application's host, through its proxy: styles and images come from this server.
 _POLICY_ELSEWHERE = (
     "default-src 'none'; style-src {0}; img-src {0} data:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
@@ -36,25 +36,25 @@ _POLICY_ELSEWHERE = (
 async def page(
     request: web.Request, template: str, *, status: int = 200, form_targets: Iterable[str] = (), **values: Any
 ) -> web.Response:
-    """The page of that name; *form_targets* are the other origins to which the answer to one of its forms may lead.
+    """Render *template* as a page; *form_targets* are other origins that its forms may redirect to.
 
-    Every page for somebody who is logged in has a form that logs out, which may lead to the provider.
+    Every page for a logged-in user has a logout form, which may redirect to the provider.
     """
-    person, navigation = current_user(request), request.app[NAVIGATION]
-    shown = {
+    user, navigation = current_user(request), request.app[NAVIGATION]
+    context = {
         "here": request.path,
-        "person": person,
-        "navigation": navigation.bar_of(person),
-        "administration": navigation.administration_of(person),
+        "person": user,
+        "navigation": navigation.bar_of(user),
+        "administration": navigation.administration_of(user),
         **values,
     }
-    targets = [*(await provider_origins(request) if person is not None else ()), *form_targets]
-    text = render(template, **shown)
+    targets = [*(await provider_origins(request) if user is not None else ()), *form_targets]
+    text = render(template, **context)
     return web.Response(text=text, status=status, content_type="text/html", headers=page_headers(targets))
 
 
 async def provider_origins(request: web.Request) -> Sequence[str]:
-    """The origins of the provider's pages, to which forms that log in and out lead."""
+    """Return the origins of the provider's pages, which login and logout forms redirect to."""
     find = request.app.get(PROVIDER_ORIGINS)
     return [] if find is None else await find()
 
@@ -62,23 +62,23 @@ async def provider_origins(request: web.Request) -> Sequence[str]:
 def fragment(
     template: str, *, status: int = 200, headers: Mapping[str, str] | None = None, **values: Any
 ) -> web.Response:
-    """A part of a page, for htmx to put in its place."""
-    sent = {**page_headers(), **(headers or {})}
-    return web.Response(text=render(template, **values), status=status, content_type="text/html", headers=sent)
+    """Render *template* as a part of a page, which htmx inserts."""
+    all_headers = {**page_headers(), **(headers or {})}
+    return web.Response(text=render(template, **values), status=status, content_type="text/html", headers=all_headers)
 
 
 def render(template: str, **values: Any) -> str:
-    """The text that *template* makes of *values*; one that it lacks is an error."""
+    """Return *template* rendered with *values*; a missing value is an error."""
     return _environment().get_template(template).render(values)
 
 
 def page_headers(form_targets: Iterable[str] = ()) -> dict[str, str]:
-    """What every page says to browsers and caches."""
+    """Return the headers of every page: security policy and caching."""
     return _headers(_POLICY.format(" ".join(dict.fromkeys(["'self'", *form_targets]))))
 
 
 def page_headers_elsewhere(origin: str) -> dict[str, str]:
-    """The same of a page without forms and scripts that is shown on another host; *origin* is this server's own."""
+    """Return the headers of a page without forms and scripts on another host; *origin* is this server's."""
     return _headers(_POLICY_ELSEWHERE.format(origin))
 
 
@@ -87,10 +87,10 @@ def _headers(policy: str) -> dict[str, str]:
 
 
 def current_user(request: web.Request) -> SessionUser | None:
-    """Who is logged in with a browser. Bearers of tokens are nobody here: pages are for people.
+    """Return the session user of *request*, or None; callers with bearer tokens are None, too.
 
-    Refused while nobody can tell, since the provider does not refresh their tokens: to show the way to log in would say
-    otherwise.
+    Raises the error that kept a logged-in user from being identified, such as a provider that does not refresh the
+    tokens: a login page would suggest that the session has ended.
     """
     context = request.get(CONTEXT)
     if (fault := request.get(LOGIN_FAULT)) is not None:
@@ -100,7 +100,7 @@ def current_user(request: web.Request) -> SessionUser | None:
 
 @cache
 def _environment() -> "jinja2.Environment":
-    import jinja2  # here, for it takes a while and not every process shows pages
+    import jinja2  # a slow import, and not every process renders pages
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
@@ -111,14 +111,14 @@ def _environment() -> "jinja2.Environment":
         lstrip_blocks=True,
     )
     environment.globals["static"] = static_url
-    environment.globals["sign_in_url"] = None  # of an error's page, unless the tokens of a session are not refreshed
-    environment.globals["origin"] = ""  # of links and files: the page's own, unless a page is given another
+    environment.globals["sign_in_url"] = None  # default; error pages set it
+    environment.globals["origin"] = ""  # of links and files; set for pages on another host
     environment.filters.update(
-        role=words.role_name,
-        scope=words.scope_name,
-        day=words.day,
-        moment=words.moment,
-        readable=words.readable,
+        role=labels.role_name,
+        scope=labels.scope_name,
+        day=labels.day,
+        moment=labels.moment,
+        readable=labels.readable,
         device=device_of,
     )
     return environment

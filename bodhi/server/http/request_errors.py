@@ -1,4 +1,4 @@
-"""Errors of requests that no handler should see."""
+"""Errors of requests that are refused before their handler runs."""
 
 from bodhi.server.access.errors import ApiError
 
@@ -32,7 +32,7 @@ class SessionEnded(ApiError):
 
 
 class MalformedRequest(ApiError):
-    """This is no request that can be understood."""
+    """The request is malformed."""
 
     status = 400
     code = "route_error-malformed_request"

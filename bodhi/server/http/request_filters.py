@@ -1,7 +1,7 @@
-"""What every request has to pass before anything else looks at it: request filters, one after another.
+"""Request filters: checks that run before all other middlewares and handlers.
 
-A filter is a plain function. It raises what it refuses a request with, answers in the application's place, or lets the
-request pass. What it finds out about a request, it notes in it.
+A filter is a plain function. It raises an HTTP error, returns a response, or returns None to let the request pass. It
+stores its results in the request.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,24 +10,24 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from multidict import CIMultiDict
 
-# Only this server sets headers with this prefix: clients' are removed before anything else looks at a request.
-# Source: OWASP ASVS 5.0, 4.1.3; CVE-2025-64484 (names with ``_`` for ``-``, which some gateways take for the same).
+# Only this server may set headers with this prefix: they are removed from requests of clients.
+# Source: OWASP ASVS 5.0, 4.1.3; CVE-2025-64484 (names with ``_`` for ``-``, which some gateways treat as the same).
 PREFIX = "x-bodhiapp-"
 
 
 def is_internal(name: str) -> bool:
-    """Whether the header *name* is for this server alone to set."""
+    """Whether only this server may set the header *name*."""
     return name.lower().replace("_", "-").startswith(PREFIX)
 
 
-def stripped(request: web.Request) -> web.Request:
-    """*request* without such headers; of the others, bytes that are no UTF-8 become question marks."""
+def without_internal_headers(request: web.Request) -> web.Request:
+    """Return *request* without internal headers; in other headers, invalid UTF-8 becomes question marks."""
     headers = CIMultiDict((name, _encodable(value)) for name, value in request.headers.items() if not is_internal(name))
     return request.clone(headers=headers)
 
 
 def _encodable(value: str) -> str:
-    # aiohttp reads such bytes as surrogates, and its clone() fails at them.
+    # aiohttp decodes invalid bytes to surrogates, which its clone() cannot encode.
     return value if value.isascii() else value.encode("utf-8", "replace").decode()
 
 
@@ -35,29 +35,29 @@ RequestFilter = Callable[[web.Request], web.StreamResponse | None]
 
 
 def request_filter_middleware(filters: Iterable[RequestFilter | None] = ()) -> Middleware:
-    """Hands on what all *filters* let pass, in this order, without headers that only this server may set.
+    """Return a middleware that applies *filters* in order, and removes headers reserved for this server.
 
-    None stands for a filter that has nothing to do.
+    A filter that is not configured is None.
     """
-    needed = [one for one in filters if one is not None]
+    active = [request_filter for request_filter in filters if request_filter is not None]
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        given = request
+        original = request
         for name in request.headers:
-            # Two letters first: those of proxies begin with "X-" as well.
+            # Compare two letters first, which is cheap; headers of proxies begin with "X-" as well.
             if name[0] in "xX" and name[2:3] in "bB" and is_internal(name):
-                request = stripped(given)
+                request = without_internal_headers(original)
                 break
         try:
-            for request_filter in needed:
-                answer = request_filter(request)
-                if answer is not None:
-                    return answer
+            for request_filter in active:
+                response = request_filter(request)
+                if response is not None:
+                    return response
             return await handler(request)
         finally:
-            if request is not given:
-                # aiohttp prepares the response with its own request, and there the session's cookie is looked for.
-                given.update(request)
+            if request is not original:
+                # aiohttp prepares the response with the original request, where the session cookie is read.
+                original.update(request)
 
     return middleware

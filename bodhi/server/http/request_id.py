@@ -1,4 +1,4 @@
-"""The id of a request: taken from ``X-Request-ID`` or made, told in the answer, and in every line of the log."""
+"""Request ids: from ``X-Request-ID`` or generated, sent in the response and included in every log line."""
 
 import random
 import re
@@ -14,18 +14,18 @@ _WELL_FORMED = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 
 
 def assign_id(request: web.Request) -> None:
-    """Note the id that *request* comes with, or a new one, in the context of its task."""
-    given = request.headers.getall(HEADER, ())
-    if len(given) == 1 and _WELL_FORMED.fullmatch(given[0]):
-        REQUEST_ID.set(given[0])
+    """Set the request id in the context of the current task: the one in *request*, or a new one."""
+    ids = request.headers.getall(HEADER, ())
+    if len(ids) == 1 and _WELL_FORMED.fullmatch(ids[0]):
+        REQUEST_ID.set(ids[0])
     else:
         current_id()
 
 
 def current_id() -> str:
-    """The id of the request that is handled, made when it has none: aiohttp refuses some before any middleware."""
+    """Return the id of the current request; generate one if aiohttp refused the request before any middleware ran."""
     request_id = REQUEST_ID.get()
     if request_id is None:
-        request_id = f"{random.getrandbits(128):032x}"  # no secret, and no system call
+        request_id = f"{random.getrandbits(128):032x}"  # not a secret; avoids a system call
         REQUEST_ID.set(request_id)
     return request_id

@@ -1,7 +1,7 @@
-"""Who has to log in before deciding about an application comes back to that afterwards.
+"""Return to the review of an application's access request after a login.
 
-A login ends at the home page, and its session keeps nothing from before; so a cookie of its own says where to go on. It
-holds the id of a request, which is no secret: whoever has it still has to log in and press a button.
+A login clears the session, so a separate cookie stores the id of the access request. The id is not a secret: reviewing
+the request still requires a login and a confirmation.
 """
 
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ from bodhi.server.http.hosts import origin_for
 from bodhi.server.http.paths import LOGIN_PATH, REVIEW_PATH
 from bodhi.server.http.responses import see_other
 
-SECONDS = 600  # as long as a request waits for its answer
+SECONDS = 600  # lifetime of an access request that is not reviewed
 
 _NAME = "bodhi_review"
 _REVIEWS = "/ui/apps/access-requests/"
 
 
 def redirect_to_login(request: web.Request, request_id: str) -> web.Response:
-    """Sends the browser to log in, and remembers the application's request."""
+    """Redirect to the login page, and store the access request's id in a cookie."""
     response = see_other(request, LOGIN_PATH)
     response.set_cookie(
         _name(request), request_id, max_age=SECONDS, secure=_is_https(request), httponly=True, samesite="Strict"
@@ -30,7 +30,7 @@ def redirect_to_login(request: web.Request, request_id: str) -> web.Response:
 
 
 def resume_review(request: web.Request) -> web.Response | None:
-    """Sends the browser back to what it was about to decide; None where there is nothing."""
+    """Redirect to the pending review and delete the cookie, or return None if there is none."""
     request_id = pending_review(request)
     if request_id is None:
         return None
@@ -40,16 +40,16 @@ def resume_review(request: web.Request) -> web.Response | None:
 
 
 def opener_headers(request: web.Request, page: str | None = None) -> Mapping[str, str]:
-    """The headers with which a login that such a request waits for keeps the application's handle on its window.
+    """Return headers that let the application keep its reference to the popup, if the login is part of a review.
 
-    *page* is where the login leads to, or was asked for: it may be such a request itself.
+    *page* is the target of the login, or the current page; it may be the review itself.
     """
     is_review = page is not None and page.startswith(_REVIEWS)
     return KEEPS_OPENER if is_review or pending_review(request) is not None else {}
 
 
 def pending_review(request: web.Request) -> UUID | None:
-    """The id of the request that waits for a login."""
+    """Return the id of the access request whose review waits for a login, or None."""
     try:
         return UUID(request.cookies[_name(request)])
     except (KeyError, ValueError):
@@ -57,7 +57,7 @@ def pending_review(request: web.Request) -> UUID | None:
 
 
 def _name(request: web.Request) -> str:
-    # A __Host- cookie cannot be planted by another host of the same domain.
+    # A __Host- cookie cannot be set by another host of the same domain.
     return f"__Host-{_NAME}" if _is_https(request) else _NAME
 
 

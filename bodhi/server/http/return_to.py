@@ -1,7 +1,7 @@
-"""Where a login leads to: the page of this site that was asked for, or home.
+"""Validation of ``return_to``, the page that a login redirects to.
 
-What is given comes from outside and ends in a ``Location``. It has to be a path with its query, in ASCII and without
-anything that a browser or a proxy could read as another host or another path. What is not is refused, never repaired.
+The value is untrusted and ends up in a ``Location`` header. Only an ASCII path with its query is accepted, without
+anything that a browser or a proxy could read as another host or path. Other values are refused, never repaired.
 Source: OWASP ASVS 5.0, 3.7.2; RFC 9700, section 4.11.
 """
 
@@ -16,20 +16,20 @@ from bodhi.server.access.recent_login import RECENT_LOGIN
 RETURN_TO, RECENT = "return_to", "recent"  # in the query
 LONGEST = 2_000  # characters
 
-# Printable ASCII but for # and \, which browsers take for /.
+# Printable ASCII except # and \, which browsers treat as /.
 _FORM = re.compile(r"/[!-\"$-\[\]-~]*")
-_AS_IT_IS = "/:?@!$'()*,;=~"  # whatever stands for itself in the value of a query
+_SAFE = "/:?@!$'()*,;=~"  # characters that need no encoding in a query value
 
 
-def page_to_return_to(given: Sequence[str]) -> str | None:
-    """The page that the one value *given* names; None for any other number of values, or what may lead elsewhere.
+def page_to_return_to(values: Sequence[str]) -> str | None:
+    """Return the page in *values* if it is the only value and safe to redirect to, or None.
 
-    bodhi's API is no page, and its logins lead to none of their own steps.
+    API routes and the login's own steps are not accepted.
     """
-    if len(given) != 1 or len(given[0]) > LONGEST or not _FORM.fullmatch(given[0]):
+    if len(values) != 1 or len(values[0]) > LONGEST or not _FORM.fullmatch(values[0]):
         return None
-    path, mark, query = given[0].partition("?")
-    # As proxies decode it before they choose a location, once.
+    path, mark, query = values[0].partition("?")
+    # Decode once, as proxies do before they match a location.
     decoded = unquote(path).casefold()
     if decoded.startswith("//") or "\\" in decoded or not decoded.isprintable():
         return None
@@ -40,22 +40,22 @@ def page_to_return_to(given: Sequence[str]) -> str | None:
 
 
 def requested_page(request: web.Request) -> str | None:
-    """The page that the query of *request* names for after the login."""
+    """Return the valid ``return_to`` in the query of *request*, or None."""
     return page_to_return_to(request.query.getall(RETURN_TO, ()))
 
 
 def is_recent_requested(request: web.Request) -> bool:
-    """Whether the query of *request* asks for a sign-in that is recent, also where somebody is logged in."""
+    """Whether the query of *request* requires a recent sign-in, even if the user is logged in."""
     return request.app[RECENT_LOGIN].is_required and request.query.get(RECENT, "").lower() in {"true", "1"}
 
 
 def with_return(url: str, page: str | None, *, is_recent: bool = False) -> str:
-    """*url*, which has no query yet, with the *page* to which a login leads, where there is one.
+    """Return *url*, which has no query yet, with ``return_to`` for *page*, if any.
 
-    With *is_recent* it asks for a sign-in that is recent.
+    With *is_recent* it requires a recent sign-in.
     """
     query = [f"{RECENT}=true"] if is_recent else []
-    query += [] if page is None else [f"{RETURN_TO}={quote(page, safe=_AS_IT_IS)}"]
+    query += [] if page is None else [f"{RETURN_TO}={quote(page, safe=_SAFE)}"]
     return f"{url}?{'&'.join(query)}" if query else url
 
 

@@ -1,4 +1,4 @@
-"""``/ui/static/``: the files of the pages, each under a name that changes with its content, to be kept for good."""
+"""``/ui/static/``: static files under names with a content hash, cacheable forever."""
 
 import gzip
 import hashlib
@@ -14,10 +14,10 @@ from bodhi.server.http.operations import PUBLIC, Operation
 
 PATH = "/ui/static"
 
-FOR_GOOD = "public, max-age=31536000, immutable"
+CACHE_FOREVER = "public, max-age=31536000, immutable"
 
 _FOLDER = Path(__file__).with_name("static")
-# Named one by one: what else lies in the folder, such as licences, is not served.
+# An explicit list: other files in the folder, such as licenses, are not served.
 _FILES = (
     "vendor/pico.classless.jade.min.css",
     "vendor/htmx.min.js",
@@ -31,29 +31,29 @@ _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 @dataclass(frozen=True, slots=True)
 class StaticFile:
-    """One file, as it is sent."""
+    """A static file with its response body."""
 
-    name: str  # with the hash of its content
+    name: str  # with the hash of the content
     content_type: str
     body: bytes
-    packed: bytes  # by gzip
+    gzipped: bytes
 
 
 async def static_file(request: web.Request) -> web.Response:
-    """The file of that name, packed for those who take it so."""
+    """Return the file of that name, compressed if the client accepts gzip."""
     file = _by_served_name().get(parameter_of(request, "name"))
     if file is None:
         raise web.HTTPNotFound
-    headers = {hdrs.CACHE_CONTROL: FOR_GOOD, hdrs.VARY: hdrs.ACCEPT_ENCODING}
-    takes_gzip = "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, "")
-    if takes_gzip:
+    headers = {hdrs.CACHE_CONTROL: CACHE_FOREVER, hdrs.VARY: hdrs.ACCEPT_ENCODING}
+    accepts_gzip = "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, "")
+    if accepts_gzip:
         headers[hdrs.CONTENT_ENCODING] = "gzip"
-    body = file.packed if takes_gzip else file.body
+    body = file.gzipped if accepts_gzip else file.body
     return web.Response(body=body, content_type=file.content_type, charset="utf-8", headers=headers)
 
 
 def static_url(name: str) -> str:
-    """Where the file that is called *name* in its folder is served."""
+    """Return the URL path of the file *name*."""
     return f"{PATH}/{_by_name()[name].name}"
 
 
@@ -74,8 +74,8 @@ def _read(path: Path) -> StaticFile:
         name=f"{path.stem}-{digest}{path.suffix}",
         content_type=_TYPES[path.suffix],
         body=body,
-        packed=gzip.compress(body, mtime=0),
+        gzipped=gzip.compress(body, mtime=0),
     )
 
 
-OPERATIONS = (Operation("GET", f"{PATH}/{{name}}", static_file, PUBLIC, "A file of the pages", in_document=False),)
+OPERATIONS = (Operation("GET", f"{PATH}/{{name}}", static_file, PUBLIC, "A static file", in_document=False),)

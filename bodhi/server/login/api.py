@@ -1,4 +1,4 @@
-"""Logging in and out, for the API and for the pages alike."""
+"""Login and logout, for the API and the pages."""
 
 import asyncio
 import logging
@@ -52,9 +52,9 @@ from bodhi.server.login.service import (
 from bodhi.session import Session, SessionGone, SessionUnavailable, get_session, new_session
 
 TRANSACTIONS = "logins"  # the key in a session's data
-RETURN_PATHS = "return_paths"  # by the state of logins that were dropped: where their tabs go on
+RETURN_PATHS = "return_paths"  # return_to by the state of dropped logins, for their browser tabs
 
-REVOCATION_SECONDS = 0.9  # twice at most: a logout is answered within 2 s
+REVOCATION_SECONDS = 0.9  # per request to the provider, at most two: a logout completes within 2 s
 NOT_CACHED = "no-cache, no-store, must-revalidate"
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LoginService:
-    """What logging in and out takes."""
+    """The services for logins and logouts."""
 
     logins: LoginFlow
     notes: RoleNotes
@@ -70,7 +70,7 @@ class LoginService:
     provider: IdentityProvider | None
     provider_sessions: ProviderSessions
     public_url: str
-    remember_seconds: int  # how long the provider may end a session: its absolute timeout
+    remember_seconds: int  # how long the provider can end a session: the absolute timeout
     logs_out_at_provider: bool
     counters: LoginCounters
 
@@ -79,15 +79,15 @@ LOGIN = web.AppKey("LOGIN", LoginService)
 
 
 class Location(msgspec.Struct):
-    """Where the browser is to go."""
+    """The URL to open next."""
 
     location: str
 
 
 class LoginQuery(msgspec.Struct, frozen=True):
-    """Where the login leads to: a path of this site with its query. Home, where it is anything else.
+    """Target of the login: a path of this site with its query; the home page if it is anything else.
 
-    With *recent* whoever is logged in signs in again, as ``auth_error-recent_login_required`` asks for.
+    With *recent* a logged-in user signs in again, as ``auth_error-recent_login_required`` requires.
     """
 
     return_to: str | None = None
@@ -95,7 +95,7 @@ class LoginQuery(msgspec.Struct, frozen=True):
 
 
 class CallbackBody(msgspec.Struct):
-    """The query that the provider sent the browser back with; further members are passed over."""
+    """The query of the provider's redirect; other members are ignored."""
 
     code: str | None = None
     state: str | None = None
@@ -106,58 +106,58 @@ class CallbackBody(msgspec.Struct):
 
 
 async def begin_login(request: web.Request, *, return_to: str | None = None) -> str | None:
-    """The provider's address for a login that this begins; None where somebody is logged in already.
+    """Start a login and return the provider's URL for it, or None if the user is already logged in.
 
-    It leads to *return_to*, a path of this site that is known to be harmless, or home. Where the query asks for a
-    recent sign-in, whoever has a session is sent to the provider as well.
+    The login redirects to *return_to*, a validated path of this site, or to the home page. If the query requires a
+    recent sign-in, users with a session also go to the provider.
     """
     is_recent, context = is_recent_requested(request), context_of(request)
     if context.is_authenticated and not (is_recent and isinstance(context, SessionUser)):
         return None
-    desk = request.app[LOGIN]
-    begun = await desk.logins.begin(
+    started = await request.app[LOGIN].logins.begin(
         callback_base(request) + CALLBACK_PATH,
         return_to=return_to,
         max_age=request.app[RECENT_LOGIN].seconds if is_recent else None,
     )
     session = await get_session(request)
-    if not await _add_to_stored(session, begun):
+    if not await _add_to_stored(session, started):
         session = await _new_if_ended(request, session)
         transactions: Transactions = session.setdefault(TRANSACTIONS, {})
-        begun.add_to(transactions)
+        started.add_to(transactions)
         session.row_seconds = SECONDS_TO_LOG_IN
         await session.save()
-    return begun.url
+    return started.url
 
 
-async def finish_login(request: web.Request, answered: Mapping[str, str]) -> str:
-    """Completes the login that *answered*, the provider's answer, belongs to; where the browser goes next.
+async def finish_login(request: web.Request, callback_query: Mapping[str, str]) -> str:
+    """Complete the login that *callback_query* belongs to, and return the URL to open next.
 
-    All logins that are open in a browser end with the first that is completed. Whoever is logged in and comes with the
-    answer to another one of them goes on to where that was to lead, as they are; home, where that is not known.
+    The first completed login of a browser drops its other open ones. A logged-in user who returns from one of those is
+    redirected to its target, or to the home page if that is unknown.
     """
-    desk = request.app[LOGIN]
+    service = request.app[LOGIN]
     try:
-        with desk.counters.login():
-            if await desk.instances.current() is None:
+        with service.counters.login():
+            if await service.instances.current() is None:
                 raise LoginNotSetUp
             session = await get_session(request)
-            any_open, transaction = await _taken(session, answered)
+            any_open, transaction = await _take_transaction(session, callback_query)
             if transaction is None:
-                if "state" in answered and isinstance(context_of(request), SessionUser):
-                    raise _LoggedInAlready(session.get(RETURN_PATHS, {}).get(answered["state"]))
-                raise _no_login(answered, any_open=any_open)
-            completed = await desk.logins.complete(transaction, answered)
-            await _log_in(session, desk, completed)
+                if "state" in callback_query and isinstance(context_of(request), SessionUser):
+                    raise _LoggedInAlready(session.get(RETURN_PATHS, {}).get(callback_query["state"]))
+                raise _no_transaction(callback_query, any_open=any_open)
+            completed = await service.logins.complete(transaction, callback_query)
+            await _log_in(session, service, completed)
     except _LoggedInAlready as stale:
         return callback_base(request) + (stale.return_to or HOME_PATH)
-    log.info("a login of %s was completed", completed.user_id, extra={"fields": {"user_id": completed.user_id}})
+    fields = {"user_id": completed.user_id}
+    log.info("login completed user_id=%s", completed.user_id, extra={"fields": fields})
     return origin_of(transaction["callback_url"]) + (transaction.get("return_to") or HOME_PATH)
 
 
 async def end_login(request: web.Request) -> str:
-    """Ends the session here, and its tokens at the provider if that answers soon; where the browser goes next."""
-    desk = request.app[LOGIN]
+    """End the session, revoke its tokens if the provider answers in time, and return the URL to open next."""
+    service = request.app[LOGIN]
     try:
         session = await get_session(request)
         refresh_token, id_token = session.get(REFRESH_TOKEN), session.get(ID_TOKEN)
@@ -165,66 +165,66 @@ async def end_login(request: web.Request) -> str:
         await session.save()
     except SessionUnavailable as error:
         raise LogoutFailed from error
-    instance = await _instance_if_known(desk)
+    instance = await _instance_if_available(service)
     location: str | None = None
-    if desk.provider is not None and instance is not None:
-        with _at_the_provider():
-            if desk.logs_out_at_provider and isinstance(id_token, str):
+    if service.provider is not None and instance is not None:
+        with _provider_failures_logged():
+            if service.logs_out_at_provider and isinstance(id_token, str):
                 async with asyncio.timeout(REVOCATION_SECONDS):
-                    location = await desk.provider.end_session_url(
+                    location = await service.provider.end_session_url(
                         instance.client_id, return_to=callback_base(request) + LOGIN_PATH, id_token=id_token
                     )
-        with _at_the_provider():
+        with _provider_failures_logged():
             if isinstance(refresh_token, str):
                 async with asyncio.timeout(REVOCATION_SECONDS):
-                    await desk.provider.grants.revoke(instance.credentials, refresh_token)
-    return location or desk.public_url + LOGIN_PATH
+                    await service.provider.grants.revoke(instance.credentials, refresh_token)
+    return location or service.public_url + LOGIN_PATH
 
 
 @contextmanager
-def _at_the_provider() -> Iterator[None]:
-    """A logout here is one, whatever the provider makes of it."""
+def _provider_failures_logged() -> Iterator[None]:
+    """Log provider failures: the local logout is complete without the provider."""
     try:
         yield
     except (ProviderError, TimeoutError) as error:
-        log.warning("the provider could not be told of a logout: %s", error)
+        log.warning("logout at the provider failed: %s", error)
 
 
 async def initiate(request: web.Request) -> web.Response:
-    """201 with the provider's address, or 200 with where that would end if somebody is logged in already."""
+    """Return 201 with the provider's URL, or 200 with the target of the login if the user is already logged in."""
     page = requested_page(request)
     url = await begin_login(request, return_to=page)
-    end = Location(request.app[LOGIN].public_url + (page or HOME_PATH))
-    response = json_response(end) if url is None else json_response(Location(url), 201)
+    target = Location(request.app[LOGIN].public_url + (page or HOME_PATH))
+    response = json_response(target) if url is None else json_response(Location(url), 201)
     response.headers["Cache-Control"] = NOT_CACHED
     return response
 
 
 async def callback(request: web.Request) -> web.Response:
-    """Completes a login with what the provider answered."""
-    given = body_of(request, CallbackBody)
-    answered = {name: value for name in given.__struct_fields__ if (value := getattr(given, name)) is not None}
-    return json_response(Location(await finish_login(request, answered)))
+    """Complete a login with the query of the provider's redirect."""
+    body = body_of(request, CallbackBody)
+    query = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not None}
+    return json_response(Location(await finish_login(request, query)))
 
 
 async def logout(request: web.Request) -> web.Response:
-    """Ends the session; 200 also without one."""
+    """End the session; returns 200 even without one."""
     response = json_response(Location(await end_login(request)))
     response.headers["Cache-Control"] = "no-store"
     response.headers["Clear-Site-Data"] = '"cache"'
     return response
 
 
-async def _add_to_stored(session: Session, begun: StartedLogin) -> bool:
-    """Whether the login was put into a session that is stored; its other requests keep theirs."""
+async def _add_to_stored(session: Session, started: StartedLogin) -> bool:
+    """Add the login to the stored session, without losing concurrent ones; return False if there is no session."""
 
     def add(data: dict[str, Transactions], now_ms: int) -> None:
-        begun.add_to(data.setdefault(TRANSACTIONS, {}), now_ms)
+        started.add_to(data.setdefault(TRANSACTIONS, {}), now_ms)
 
     if session.stored is None:
         return False
     try:
-        # A row that holds nothing but logins lives as long as the youngest of them.
+        # A row with nothing but pending logins expires with the newest of them.
         only_logins = set(session) <= {TRANSACTIONS}
         await session.atomically(add, max_age_seconds=SECONDS_TO_LOG_IN if only_logins else None)
     except SessionGone:
@@ -236,10 +236,10 @@ async def _new_if_ended(request: web.Request, session: Session) -> Session:
     return session if session.stored is None else await new_session(request)
 
 
-async def _taken(session: Session, answered: Mapping[str, str]) -> tuple[bool, dict[str, str] | None]:
-    """Whether any login is open, and the one that *answered* belongs to, which nobody gets a second time."""
+async def _take_transaction(session: Session, callback_query: Mapping[str, str]) -> tuple[bool, dict[str, str] | None]:
+    """Return whether any login is open, and remove and return the one with the state of *callback_query*."""
     created_ms = session.created * 1000
-    state = answered.get("state")
+    state = callback_query.get("state")
 
     def take(data: dict[str, Transactions], now_ms: int) -> tuple[bool, dict[str, str] | None]:
         pending = open_transactions(data.get(TRANSACTIONS, {}), now_ms, created_ms)
@@ -258,31 +258,33 @@ async def _taken(session: Session, answered: Mapping[str, str]) -> tuple[bool, d
 
 
 class _LoggedInAlready(Exception):
-    """The answer to a login that is not open any more, in the browser of somebody who is logged in."""
+    """The callback belongs to a dropped login, and the user is already logged in."""
 
     def __init__(self, return_to: str | None) -> None:
         super().__init__()
         self.return_to = return_to
 
 
-def _no_login(answered: Mapping[str, str], *, any_open: bool) -> ApiError:
-    if "error" in answered:
+def _no_transaction(callback_query: Mapping[str, str], *, any_open: bool) -> ApiError:
+    if "error" in callback_query:
         return LoginFailed()
     if not any_open:
         return LoginNotStarted()
-    return StateMismatch() if "state" in answered else MissingState()
+    return StateMismatch() if "state" in callback_query else MissingState()
 
 
-async def _log_in(session: Session, desk: LoginService, completed: CompletedLogin) -> None:
-    """Make the session the person's, under a new id; nothing that was in it before stays, logins under way included.
+async def _log_in(session: Session, service: LoginService, completed: CompletedLogin) -> None:
+    """Make this the user's session, under a new id and without its previous data, including pending logins.
 
-    ``login_error-other_user`` where somebody else is logged in: people change only by a logout that they chose.
+    Raises :exc:`OtherUserSignedIn` if another user is logged in: switching users requires an explicit logout.
     """
     if session.get(USER_ID) not in (None, completed.user_id):
         raise OtherUserSignedIn
-    # Where the other tabs go on; nothing of it could complete a login.
+    # The targets of logins in other tabs. They are not enough to complete a login.
     return_paths = {
-        state: begun["return_to"] for state, begun in session.get(TRANSACTIONS, {}).items() if begun.get("return_to")
+        state: pending["return_to"]
+        for state, pending in session.get(TRANSACTIONS, {}).items()
+        if pending.get("return_to")
     }
     session.clear()
     session.update(completed.data)
@@ -292,21 +294,21 @@ async def _log_in(session: Session, desk: LoginService, completed: CompletedLogi
     await session.save()
     try:
         if completed.sid is not None and session.identity is not None:
-            await desk.provider_sessions.remember(
-                completed.sid, session.identity, user_id=completed.user_id, lifetime_seconds=desk.remember_seconds
+            await service.provider_sessions.remember(
+                completed.sid, session.identity, user_id=completed.user_id, lifetime_seconds=service.remember_seconds
             )
-        await desk.logins.confirm(completed)
+        await service.logins.confirm(completed)
     except BaseException:
-        # The provider could not end this session, or its tokens are older than a change of the role. Nobody has its
-        # cookie yet.
+        # Without the record, back-channel logout cannot find the session; or its tokens predate a role change. The
+        # cookie was not sent yet.
         session.invalidate()
         await session.save()
         raise
 
 
-async def _instance_if_known(desk: LoginService) -> Instance | None:
+async def _instance_if_available(service: LoginService) -> Instance | None:
     try:
-        return await desk.instances.current()
+        return await service.instances.current()
     except ApiError:
         return None
 
@@ -330,7 +332,7 @@ OPERATIONS = (
         "/bodhi/v1/auth/initiate",
         initiate,
         OPTIONAL,
-        "Begin a login",
+        "Start a login",
         query=LoginQuery,
         responses={200: Location, 201: Location},
         errors=(LoginNotConfigured, ProviderUnavailable),

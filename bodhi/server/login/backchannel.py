@@ -1,4 +1,4 @@
-"""The provider ends sessions: OpenID Connect Back-Channel Logout 1.0."""
+"""Back-channel logout by the provider: OpenID Connect Back-Channel Logout 1.0."""
 
 import time
 
@@ -20,51 +20,51 @@ BY = "the identity provider"
 
 
 class LogoutForm(msgspec.Struct):
-    """What the provider posts."""
+    """The form that the provider sends."""
 
     logout_token: str
 
 
 async def backchannel_logout(request: web.Request) -> web.Response:
-    """Ends the sessions that a logout token names, on all nodes, since none of them keeps a copy.
+    """End the sessions that a logout token names; other nodes see it at once, since no node caches sessions.
 
-    A failure is an error and may be repeated with the same token; a token that was heeded is refused.
+    After a failure the provider can retry with the same token; a processed token is refused.
     """
-    desk = request.app[LOGIN]
-    token = await _verified(request, desk)
-    if token.expires_at < time.time() or not await desk.provider_sessions.claim_once(token.jti, token.expires_at):
+    service = request.app[LOGIN]
+    token = await _verify(request, service)
+    if token.expires_at < time.time() or not await service.provider_sessions.claim_once(token.jti, token.expires_at):
         raise InvalidLogoutToken
     try:
-        await _end(request, desk, token)
+        await _end_sessions(request, service, token)
     except BaseException:
-        await desk.provider_sessions.forget_token(token.jti)
+        await service.provider_sessions.forget_token(token.jti)
         raise
     return empty_response()
 
 
-async def _verified(request: web.Request, desk: LoginService) -> LogoutToken:
-    instance = await desk.instances.current()
-    if instance is None or desk.provider is None:
+async def _verify(request: web.Request, service: LoginService) -> LogoutToken:
+    instance = await service.instances.current()
+    if instance is None or service.provider is None:
         raise NotSetUp
     form = body_of(request, LogoutForm)
     try:
-        return await desk.provider.verifier.logout_token(form.logout_token, client_id=instance.client_id)
+        return await service.provider.verifier.logout_token(form.logout_token, client_id=instance.client_id)
     except TokenError as error:
         raise InvalidLogoutToken from error
 
 
-async def _end(request: web.Request, desk: LoginService, token: LogoutToken) -> None:
-    """End the sessions of the provider's session where that is known, else all of the person."""
-    service = request.app[SESSIONS]
-    known = await desk.provider_sessions.handles_of(token.sid) if token.sid is not None else []
+async def _end_sessions(request: web.Request, service: LoginService, token: LogoutToken) -> None:
+    """End the sessions within the provider's session if they are known, or else all sessions of the user."""
+    sessions = request.app[SESSIONS]
+    known = await service.provider_sessions.handles_of(token.sid) if token.sid is not None else []
     if known:
         for user_id in {user_id for _, user_id in known}:
             handles = [handle for handle, owner in known if owner == user_id]
-            await service.revoke_sessions(user_id, handles, reason="backchannel_logout", by=BY)
-            desk.notes.check_role(user_id)
+            await sessions.revoke_sessions(user_id, handles, reason="backchannel_logout", by=BY)
+            service.notes.check_role(user_id)
     elif token.subject is not None:
-        await service.clear_sessions_for_user(token.subject, reason="backchannel_logout", by=BY)
-        desk.notes.check_role(token.subject)
+        await sessions.clear_sessions_for_user(token.subject, reason="backchannel_logout", by=BY)
+        service.notes.check_role(token.subject)
 
 
 OPERATIONS = (
@@ -73,7 +73,7 @@ OPERATIONS = (
         PATH,
         backchannel_logout,
         PUBLIC,
-        "The identity provider ends sessions",
+        "End sessions on behalf of the identity provider",
         form=LogoutForm,
         errors=(InvalidLogoutToken, NotSetUp, ProviderUnavailable),
         allows_cross_site=True,

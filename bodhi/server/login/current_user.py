@@ -1,4 +1,4 @@
-"""Who is asking: ``GET /bodhi/v1/user``."""
+"""The current user: ``GET /bodhi/v1/user``."""
 
 from typing import Literal
 
@@ -13,11 +13,11 @@ from bodhi.server.http.responses import json_response
 
 
 class LoggedOut(msgspec.Struct, tag_field="auth_status", tag="logged_out"):
-    """Nobody that is known."""
+    """No user is logged in."""
 
 
 class LoggedIn(msgspec.Struct, tag_field="auth_status", tag="logged_in"):
-    """A person, or an application that acts for one; ``role`` is a role or a user scope."""
+    """A user, or an application that acts for one; ``role`` is a role or a user scope."""
 
     user_id: str
     username: str
@@ -33,15 +33,15 @@ class ByApiToken(msgspec.Struct, tag_field="auth_status", tag="api_token"):
 
 
 async def user(request: web.Request) -> web.Response:
-    """Somebody or nobody; neither while that cannot be told."""
+    """Return the current user, or that there is none; an error if a logged-in user cannot be identified."""
     context = known_context_of(request)
-    told: LoggedOut | LoggedIn | ByApiToken = LoggedOut()
+    body: LoggedOut | LoggedIn | ByApiToken = LoggedOut()
     if isinstance(context, SessionUser | ExternalApp):
         role = None if context.role is None else str(context.role)
-        told = LoggedIn(context.user_id, context.username, context.first_name, context.last_name, role)
+        body = LoggedIn(context.user_id, context.username, context.first_name, context.last_name, role)
     elif isinstance(context, ApiToken):
-        told = ByApiToken(str(context.role))  # type: ignore[arg-type]
-    response = json_response(told)
+        body = ByApiToken(str(context.role))  # type: ignore[arg-type]
+    response = json_response(body)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Vary"] = "Cookie, Authorization"
     return response
@@ -53,7 +53,7 @@ OPERATIONS = (
         "/bodhi/v1/user",
         user,
         OPTIONAL,
-        "Who is asking",
+        "Get the current user",
         responses={200: LoggedOut | LoggedIn | ByApiToken},
         errors=(ProviderUnavailable, RefreshRefused),
     ),

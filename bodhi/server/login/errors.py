@@ -1,4 +1,4 @@
-"""Errors of this feature, as clients see them."""
+"""API errors of logins and logouts."""
 
 from bodhi.server.access.errors import ApiError
 

@@ -1,4 +1,4 @@
-"""Other sites to which the answer to a form leads, as the pages' Content-Security-Policy names them."""
+"""Origins of the provider's pages, for ``form-action`` in the Content-Security-Policy."""
 
 import asyncio
 
@@ -6,19 +6,19 @@ from bodhi.oidc.client import IdentityProvider
 from bodhi.oidc.errors import ProviderError
 from bodhi.server.http.public_url import origin_of
 
-PATIENCE_SECONDS = 0.5  # a page does not wait longer for a provider that is slow to say where its own pages are
+TIMEOUT_SECONDS = 0.5  # for the provider's metadata: pages must not wait longer for a slow provider
 
 
 async def provider_origins(provider: IdentityProvider | None) -> list[str]:
-    """The origins of the provider's pages: browsers mind them along all redirects.
+    """Return the origins of the provider's pages: browsers check ``form-action`` for every redirect.
 
-    The issuer's alone, while the provider does not tell of others.
+    If the provider's metadata is not available, only the issuer's origin.
     """
     if provider is None:
         return []
     urls = [provider.issuer]
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             urls += await provider.page_urls()
     except (ProviderError, TimeoutError):
         pass

@@ -1,22 +1,22 @@
-"""Which session belongs to which session at the identity provider, and which of its logout tokens were heeded."""
+"""Sessions by the identity provider's session id, and the logout tokens already processed."""
 
 from collections.abc import Callable, Sequence
 
 from bodhi.database import Database
 from bodhi.server.access.sweeping import sweep_in_batches
 
-CLOCKS_MS = 300_000  # by which clocks may differ: a token is still refused when it only seems to have expired
+CLOCK_SKEW_MS = 300_000  # logout tokens are remembered this long after their expiry
 
 
 class ProviderSessions:
-    """Short-lived rows that make back-channel logout work."""
+    """Short-lived records for back-channel logout."""
 
     def __init__(self, database: Database, *, clock: Callable[[], int | None] = lambda: None) -> None:
         self._database = database
         self._clock = clock
 
     async def remember(self, sid: str, handle: str, user_id: str, *, lifetime_seconds: int) -> None:
-        """The session with this handle was opened within the provider's session *sid*; it lives no longer than that."""
+        """Store that the session with this handle belongs to the provider's session *sid*."""
         await self._database.count(
             "remember_provider_session",
             sid=sid,
@@ -27,24 +27,24 @@ class ProviderSessions:
         )
 
     async def handles_of(self, sid: str) -> Sequence[tuple[str, str]]:
-        """Handle and user of each session that was opened within *sid*."""
+        """Return handle and user id of each session that belongs to *sid*."""
         rows = await self._database.many("list_provider_sessions", sid=sid, now=self._clock())
         return [(row["handle"], row["user_id"]) for row in rows]
 
     async def forget(self, sid: str) -> None:
-        """The provider's session is over, and so are those within it."""
+        """Delete the records of the provider's session *sid*."""
         await self._database.count("forget_provider_session", sid=sid)
 
     async def claim_once(self, jti: str, expires_at: int) -> bool:
-        """Whether a logout token comes for the first time; *expires_at*, its own, is in seconds since 1970."""
-        new = await self._database.count("heed_logout_token", jti=jti, expires_at=expires_at * 1000 + CLOCKS_MS)
+        """Mark a logout token as processed; return False if it was already. *expires_at* is in seconds since 1970."""
+        new = await self._database.count("heed_logout_token", jti=jti, expires_at=expires_at * 1000 + CLOCK_SKEW_MS)
         return new == 1
 
     async def forget_token(self, jti: str) -> None:
-        """The logout token could not be heeded after all, and may come again."""
+        """Unmark a logout token that could not be processed, so that the provider can retry."""
         await self._database.count("forget_logout_token", jti=jti)
 
     async def sweep(self) -> int:
-        """Delete what has expired; how many rows."""
+        """Delete expired records; return their number."""
         statements = ("sweep_provider_sessions", "sweep_logout_tokens")
-        return sum([await sweep_in_batches(self._database, one, now=self._clock()) for one in statements])
+        return sum([await sweep_in_batches(self._database, statement, now=self._clock()) for statement in statements])

@@ -1,7 +1,7 @@
-"""A login: the way to the provider, and what comes of its answer.
+"""OpenID Connect login: authorization request, code exchange, and the first administrator.
 
-A login that was begun is a *transaction*: a JSON object that the caller keeps under its state until the answer comes,
-and hands over once.
+A started login is a *transaction*: a JSON object that the caller stores under its ``state`` until the callback. It is
+used once.
 """
 
 import hmac
@@ -40,14 +40,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StartedLogin:
-    """Where to send the browser, and what to keep."""
+    """The provider's URL to redirect to, and the transaction to store."""
 
     url: str
     state: str = field(repr=False)
     transaction: dict[str, Any] = field(repr=False)
 
     def add_to(self, transactions: Transactions, now_ms: int | None = None) -> None:
-        """Put it beside those that are open, of which the oldest make place; *now_ms* None: as old as its session."""
+        """Add the transaction, dropping the oldest beyond the limit; *now_ms* None: it started with its session."""
         for state in list(transactions)[: max(0, len(transactions) - MAX_OPEN + 1)]:
             del transactions[state]
         until = None if now_ms is None else now_ms + SECONDS_TO_LOG_IN * 1000
@@ -56,19 +56,19 @@ class StartedLogin:
 
 @dataclass(frozen=True, slots=True)
 class CompletedLogin:
-    """Somebody who logged in, and what their session is to hold.
+    """The user who logged in, and the data of the new session.
 
-    It is for :meth:`Logins.confirm` once the session is stored, and before the browser is given its cookie.
+    Pass it to :meth:`LoginFlow.confirm` after the session is stored and before the cookie is sent.
     """
 
     user_id: str
     sid: str | None  # the provider's session
-    since: int  # the last change of anybody's authority, as the code was redeemed
+    since: int  # the last authority change before the code was redeemed
     data: dict[str, Any] = field(repr=False)
 
 
 def open_transactions(transactions: Transactions, now_ms: int, created_ms: int) -> Transactions:
-    """Those whose time is not up; one without a time of its own began with its session, at *created_ms*."""
+    """Return the unexpired transactions; one without its own deadline started with its session, at *created_ms*."""
     return {
         state: transaction
         for state, transaction in transactions.items()
@@ -77,14 +77,14 @@ def open_transactions(transactions: Transactions, now_ms: int, created_ms: int) 
 
 
 def take_transaction(transactions: Transactions, state: str) -> dict[str, Any] | None:
-    """The transaction under *state*, taken out; None where there is none. Takes the same time for any wrong state."""
-    given = state.encode("utf-8", "surrogatepass")
-    found = [own for own in transactions if hmac.compare_digest(own.encode(), given)]
-    return transactions.pop(found[0]) if found else None
+    """Remove and return the transaction of *state*, or None. The comparison takes constant time."""
+    presented = state.encode("utf-8", "surrogatepass")
+    matching = [stored for stored in transactions if hmac.compare_digest(stored.encode(), presented)]
+    return transactions.pop(matching[0]) if matching else None
 
 
 class LoginFlow:
-    """Begins logins and completes them."""
+    """Starts and completes logins."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class LoginFlow:
         reads_access_tokens: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Without a *provider* nobody can log in. *reads_access_tokens* tells whether those are JWTs meant for us."""
+        """Create the flow; *reads_access_tokens*: access tokens are JWTs for this server rather than opaque."""
         self._provider = provider
         self._instances = instances
         self._profiles = profiles
@@ -109,9 +109,9 @@ class LoginFlow:
     async def begin(
         self, callback_url: str, *, return_to: str | None = None, max_age: int | None = None
     ) -> StartedLogin:
-        """A login whose answer comes to *callback_url*; *return_to* is kept with it, for whoever completes it.
+        """Start a login with *callback_url* as redirect URI; *return_to* is stored in the transaction.
 
-        With *max_age* it takes somebody who signed in at the provider at most so many seconds ago.
+        With *max_age* the provider requires a sign-in that is at most that many seconds old.
         """
         instance = await self._instances.current()
         if instance is None or self._provider is None:
@@ -137,14 +137,14 @@ class LoginFlow:
             transaction["max_age"] = max_age
         return StartedLogin(url, state, transaction)
 
-    async def complete(self, transaction: Mapping[str, Any], answer: Mapping[str, str]) -> CompletedLogin:
-        """Who logged in, by the provider's *answer* to *transaction*, whose state is right.
+    async def complete(self, transaction: Mapping[str, Any], callback_query: Mapping[str, str]) -> CompletedLogin:
+        """Exchange the code in *callback_query*, whose state matches *transaction*, and verify the tokens.
 
-        ``auth_error-recent_login_required`` where a recent sign-in was asked for, and the provider did not see to it.
+        Raises :exc:`RecentLoginRequired` if a recent sign-in was requested and the provider did not enforce it.
         """
-        if "error" in answer:
+        if "error" in callback_query:
             raise LoginFailed
-        code = answer.get("code")
+        code = callback_query.get("code")
         if not code:
             raise MissingCode
         instance = await self._instances.current()
@@ -152,7 +152,7 @@ class LoginFlow:
             raise LoginNotConfigured
         since = await self._profiles.last_change()
         with provider_errors(LoginFailed):
-            await self._check_issuer(answer)
+            await self._check_issuer(callback_query)
             tokens, id_token = await self._redeem(instance, transaction, code)
             if instance.status is Status.RESOURCE_ADMIN:
                 tokens, id_token = await self._become_ready(instance, tokens, id_token)
@@ -162,27 +162,27 @@ class LoginFlow:
         return CompletedLogin(id_token.subject, id_token.sid, since, data)
 
     async def confirm(self, completed: CompletedLogin) -> None:
-        """Remember who logged in and with which role; call it when their session is stored.
+        """Store the user's profile and role; call it after the session is stored.
 
-        ``login_error-access_changed`` where what they may do was changed since the code was redeemed: the tokens in the
-        session are older, and it has to be ended. A change that comes later ends the stored session itself.
+        Raises :exc:`AccessChanged` if the user's authority changed since the code was redeemed: the session's tokens
+        are outdated, and the caller has to end it. Later changes end the stored session themselves.
         """
         if not await self._notes.note_login(completed.data, completed.since):
             log.warning(
-                "login refused: the role was changed meanwhile user_id=%s",
+                "login refused: role changed during the login user_id=%s",
                 completed.user_id,
                 extra={"fields": {"user_id": completed.user_id}},
             )
             raise AccessChanged
 
-    async def _check_issuer(self, answer: Mapping[str, str]) -> None:
-        # A provider that was talked into another one's answer. Source: RFC 9207.
+    async def _check_issuer(self, callback_query: Mapping[str, str]) -> None:
+        # Protects against mix-up attacks. Source: RFC 9207.
         assert self._provider is not None
-        issuer = answer.get("iss")
+        issuer = callback_query.get("iss")
         if issuer is None and not await self._provider.announces_issuer():
             return
         if issuer != self._provider.issuer:
-            log.warning("a login was refused: its answer names another issuer")
+            log.warning("login refused: the authorization response names another issuer")
             raise LoginFailed
 
     async def _redeem(self, instance: Instance, transaction: Mapping[str, Any], code: str) -> tuple[Tokens, IdToken]:
@@ -208,7 +208,7 @@ class LoginFlow:
         return tokens, id_token
 
     async def _become_ready(self, instance: Instance, tokens: Tokens, id_token: IdToken) -> tuple[Tokens, IdToken]:
-        """The first who logs in becomes the administrator; their tokens are fetched anew, so that they say so."""
+        """Make the first user the administrator, and refresh the tokens so that they contain the role."""
         provider = self._provider
         assert provider is not None
 
@@ -223,10 +223,10 @@ class LoginFlow:
 
 
 def _check_age(data: Mapping[str, Any], max_age: int | None, now: float) -> None:
-    """OpenID Connect Core 3.1.3.7: a provider may pass over ``max_age``. Asking it once more would change nothing."""
+    """Check the age of the sign-in: a provider may ignore ``max_age``. Source: OpenID Connect Core 3.1.3.7."""
     if max_age is None or now - data[SIGNED_IN_AT] <= max_age + LEEWAY_SECONDS:
         return
-    log.warning("a login was refused: the provider was asked for a sign-in that is recent, and gave an old one")
+    log.warning("login refused: the provider ignored max_age and returned an old sign-in")
     raise RecentLoginRequired(
         "The identity provider let you in without asking you to sign in again, and your sign-in there is too "
         "old for this. Sign out at the provider, then try again.",
@@ -234,7 +234,7 @@ def _check_age(data: Mapping[str, Any], max_age: int | None, now: float) -> None
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port of a URL of our own."""
+    """Return scheme, host and port of a callback URL."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise InvalidCallbackUrl

@@ -112,4 +112,4 @@ async def test_a_lease_that_cannot_be_given_back_is_no_failure_of_its_work(datab
         async with Leases(database).held("it"):
             await database.__aexit__()
 
-    assert "the lease 'it' was not given back" in caplog.text
+    assert "lease 'it' was not released" in caplog.text

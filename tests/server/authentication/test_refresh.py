@@ -432,7 +432,7 @@ async def test_what_cannot_be_stored_before_the_end_is_named(hasty, caplog):
     await provider.was_asked.wait()
     storing.atomically = lambda _: never.wait()  # type: ignore[method-assign]
     provider.may_answer.set()
-    await until(lambda: not one._asking)
+    await until(lambda: not one._in_flight)
 
     await one.close(0)
 
@@ -496,7 +496,7 @@ async def test_within_the_grace_period_the_holder_s_tokens_arrive(hasty, monkeyp
 async def test_memory_is_bounded(hasty, monkeypatch):
     """A session whose new tokens could not be kept is not refreshed."""
     monkeypatch.setattr("bodhi.server.authentication.unstored_tokens.RETRY_SECONDS", 3600.0)
-    monkeypatch.setattr("bodhi.server.authentication.unstored_tokens.MOST_KEPT", 1)
+    monkeypatch.setattr("bodhi.server.authentication.unstored_tokens.MAX_KEPT", 1)
     row, other, provider = Row(expired()), Row(expired()), Provider()
     other.key = b"another row"
     one = refresher(provider)

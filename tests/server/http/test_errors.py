@@ -175,9 +175,7 @@ async def test_handler_without_an_answer_is_500(aiohttp_client, make_app, caplog
 
     expected = (500, "internal_server_error", "server_error-internal")
     assert expected == error_of(response.status, await response.text())
-    assert ["GET /try: the handler answered with no response"] == [
-        it.message for it in caplog.records if it.levelno > 20
-    ]
+    assert ["GET /try: the handler returned no response"] == [it.message for it in caplog.records if it.levelno > 20]
 
 
 async def test_failure_is_logged_once_with_its_traceback(aiohttp_client, make_app, caplog):

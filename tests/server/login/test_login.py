@@ -10,7 +10,7 @@ async def test_the_log_says_whose_login_it_was(browser, provider, caplog):
     user_id = (await browser.log_in(provider))["user_id"]
 
     (record,) = [record for record in caplog.records if record.name == "bodhi.server.login.api"]
-    assert (f"a login of {user_id} was completed", {"user_id": user_id}) == (record.getMessage(), record.fields)
+    assert (f"login completed user_id={user_id}", {"user_id": user_id}) == (record.getMessage(), record.fields)
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,7 @@ async def test_a_failure_that_repeats_itself_is_told_once(server, provider, chec
     for _ in range(6):
         await asyncio.wait_for(checks.get(), 300)
 
-    assert 1 == len([message for message in caplog.messages if message.startswith("roles could not be checked")])
+    assert 1 == len([message for message in caplog.messages if message.startswith("role check failed")])
 
 
 async def test_a_login_that_comes_first_counts_more(browser, provider, token, checks, server):

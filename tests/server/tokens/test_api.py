@@ -109,8 +109,8 @@ async def test_power_users_in_sessions_have_tokens(serve, authenticator, caller)
 @pytest.mark.parametrize(
     ("token", "message"),
     [
-        (ApiToken("id", TokenScope.ADMIN, "t"), "API tokens are not taken here."),
-        (ExternalApp("id", "p", UserScope.ADMIN, "t", "t", "app"), "Tokens of applications are not taken here."),
+        (ApiToken("id", TokenScope.ADMIN, "t"), "API tokens are not accepted here."),
+        (ExternalApp("id", "p", UserScope.ADMIN, "t", "t", "app"), "Tokens of applications are not accepted here."),
     ],
 )
 def test_the_holder_of_a_token_is_told_that_none_is_taken(token, message):

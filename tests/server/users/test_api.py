@@ -408,7 +408,7 @@ async def test_ids_are_taken_as_they_are(api, people, provider):
 async def test_a_list_that_does_not_end_is_none(api, provider, monkeypatch):
     """Nobody waits for ever."""
     page = await provider.list_users("t", page=1, page_size=100)
-    monkeypatch.setattr("bodhi.server.access.directory.MOST_PAGES", 3)
+    monkeypatch.setattr("bodhi.server.access.directory.MAX_PAGES", 3)
     asked = []
 
     async def endless(*_, **__):
