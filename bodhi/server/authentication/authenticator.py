@@ -19,7 +19,6 @@ from bodhi.server.access.errors import (
     NotSignedIn,
     UnknownRole,
 )
-from bodhi.server.access.errors import LoginEnded as LoginEndedError
 from bodhi.server.access.instance import Instance, InstanceService
 from bodhi.server.access.principal import ANONYMOUS, AuthContext, SessionUser
 from bodhi.server.access.role_mapping import Roles
@@ -27,7 +26,7 @@ from bodhi.server.access.scopes import Role
 from bodhi.server.authentication.bearer import BearerAuthenticator
 from bodhi.server.authentication.login_data import ACCESS_TOKEN, claims_in, signed_in_at
 from bodhi.server.authentication.refresh import Refresher
-from bodhi.server.authentication.stored_login import LoginEnded, SessionRow
+from bodhi.server.authentication.stored_login import SessionRow
 from bodhi.server.http.context import LOGIN_FAULT, LOGIN_FAULTS
 from bodhi.server.http.cross_site import is_cross_site_read
 from bodhi.session import REQUEST_SESSION, SESSIONS, Session, SessionRecord, StoredSession, get_session
@@ -149,10 +148,7 @@ class Authenticator:
                 return login
         row = SessionRow(request.app[SESSIONS], digest, user_id=session.stored.record.user_id)
         await self._refresher.refresh(row, instance)
-        try:
-            stored = await row.read()
-        except LoginEnded:
-            raise LoginEndedError from None
+        stored = await row.read()
         session.adopt(stored)
         return self._read_login(session, stored, instance)
 

@@ -21,8 +21,7 @@ from aiohttp import web
 
 from bodhi.oidc.errors import ProviderError, ProviderRefused, ProviderTimedOut
 from bodhi.oidc.responses import ClientCredentials, Tokens
-from bodhi.server.access.errors import ApiError, DatabaseUnavailable, ProviderUnavailable, RefreshRefused
-from bodhi.server.access.errors import LoginEnded as LoginEndedError
+from bodhi.server.access.errors import ApiError, DatabaseUnavailable, LoginEnded, ProviderUnavailable, RefreshRefused
 from bodhi.server.access.instance import Instance
 from bodhi.server.authentication.circuit_breaker import CircuitBreaker
 from bodhi.server.authentication.login_data import (
@@ -34,7 +33,7 @@ from bodhi.server.authentication.login_data import (
     refreshed_data,
 )
 from bodhi.server.authentication.role_notes import RoleNotes
-from bodhi.server.authentication.stored_login import LoginEnded, SessionRow
+from bodhi.server.authentication.stored_login import SessionRow
 from bodhi.server.authentication.unstored_tokens import Renewal, UnstoredTokens
 from bodhi.single_flight import SingleFlight
 
@@ -152,20 +151,17 @@ class Refresher:
         await self._unstored.finish(max(0.0, deadline - time.monotonic()))
 
     async def _run(self, session: SessionRow, instance: Instance) -> None:
-        try:
-            async with self._slots:
-                renewal = self._unstored.get(session.key)
-                if renewal is not None:
-                    await self._store_kept(renewal)
-                if self._unstored.is_full:  # new tokens might be lost
-                    raise DatabaseUnavailable
-                # Before the lease is acquired: an outage of the application's database must not leave it behind.
-                since = None if self._notes is None else await self._notes.last_change()
-                claimed = await self._claim(session)
-                if claimed is not None:
-                    await self._renew(session, instance, claimed, since)
-        except LoginEnded:
-            raise LoginEndedError from None
+        async with self._slots:
+            renewal = self._unstored.get(session.key)
+            if renewal is not None:
+                await self._store_kept(renewal)
+            if self._unstored.is_full:  # new tokens might be lost
+                raise DatabaseUnavailable
+            # Before the lease is acquired: an outage of the application's database must not leave it behind.
+            since = None if self._notes is None else await self._notes.last_change()
+            claimed = await self._claim(session)
+            if claimed is not None:
+                await self._renew(session, instance, claimed, since)
 
     async def _claim(self, session: SessionRow) -> _Claimed | None:
         """Wait for the lease; return None if another holder has refreshed the tokens meanwhile."""
@@ -236,7 +232,7 @@ class Refresher:
         renewal = Renewal(session, claimed.lease, claimed.refresh_token, tokens, self._clock(), since)
         try:
             stored = await self._retry(lambda: self._store(renewal))
-        except (LoginEnded, ApiError):
+        except ApiError:
             raise
         except BaseException:  # includes cancellation at shutdown: these tokens are the only copy
             self._unstored.keep(renewal)
@@ -319,7 +315,7 @@ class Refresher:
         key = renewal.session.key
         try:
             stored = await self._store(renewal)
-        except (LoginEnded, ApiError):
+        except ApiError:
             self._unstored.discard(key)
             raise
         self._unstored.discard(key)
@@ -336,7 +332,7 @@ class Refresher:
         for attempt in range(1, STORE_ATTEMPTS):
             try:
                 return await step()
-            except (LoginEnded, ApiError):
+            except ApiError:
                 raise
             except Exception as error:
                 log.warning("new tokens could not be stored, attempt %d: %s", attempt, type(error).__name__)

@@ -3,13 +3,10 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from bodhi.server.access.errors import LoginEnded
 from bodhi.session import DefaultSessionService, SessionGone, StoredSession
 
 Result = TypeVar("Result")
-
-
-class LoginEnded(Exception):
-    """The session ended while its tokens were refreshed."""
 
 
 class SessionRow:

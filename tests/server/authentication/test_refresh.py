@@ -8,10 +8,9 @@ import pytest
 
 from bodhi.oidc.errors import ProviderRefused, ProviderUnavailable
 from bodhi.oidc.responses import Tokens
-from bodhi.server.access.errors import ApiError
+from bodhi.server.access.errors import ApiError, LoginEnded
 from bodhi.server.access.instance import Instance
 from bodhi.server.authentication.refresh import GRACE_SECONDS, LEASE, LOGIN_ENDING_ERRORS, Refresher
-from bodhi.server.authentication.stored_login import LoginEnded
 from bodhi.server.authentication.unstored_tokens import Renewal
 
 NOW = 1_800_000_000
