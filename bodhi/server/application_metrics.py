@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,10 +15,30 @@ from bodhi.errors import BodhiError
 from bodhi.metrics.exposition import SESSION_COUNTS
 from bodhi.metrics.requests import RequestTimes
 from bodhi.metrics.snapshot import LIVE_SECONDS, Labels, Live, Snapshot
+from bodhi.server.access.errors import api_error_of
 from bodhi.server.access.ttl_cache import TtlCache
-from bodhi.server.authentication.login_counters import LoginCounters
 from bodhi.server.authentication.refresh import Refresher
 from bodhi.session import SessionCounters
+
+
+@dataclass(slots=True)
+class LoginCounters:
+    """Completed and refused logins since the start of the process."""
+
+    logins: int = 0
+    refused_logins: dict[str, int] = field(default_factory=dict)  # by error code
+
+    @contextmanager
+    def login(self) -> Iterator[None]:
+        """Count the login completed in the block, or its error."""
+        try:
+            yield
+        except BodhiError as error:
+            if (api_error := api_error_of(error)) is not None:
+                self.refused_logins[api_error.code] = self.refused_logins.get(api_error.code, 0) + 1
+            raise
+        self.logins += 1
+
 
 Numbers = Callable[[], Mapping[Labels, float]]
 

@@ -22,10 +22,9 @@ from bodhi.server.access.profiles import PROFILES, Profiles
 from bodhi.server.access.recent_login import RECENT_LOGIN, RecentLogin
 from bodhi.server.access.role_checks import RoleChecks
 from bodhi.server.access.role_mapping import Roles
-from bodhi.server.application_metrics import METRICS, ApplicationMetrics
+from bodhi.server.application_metrics import METRICS, ApplicationMetrics, LoginCounters
 from bodhi.server.authentication.authenticator import AUTHENTICATOR, Authenticator
 from bodhi.server.authentication.bearer import BearerAuthenticator
-from bodhi.server.authentication.login_counters import LoginCounters
 from bodhi.server.authentication.refresh import REFRESHER, Refresher
 from bodhi.server.authentication.role_notes import RoleNotes
 from bodhi.server.databases import (

@@ -8,8 +8,7 @@ from bodhi.database import DatabaseCounters
 from bodhi.metrics.exposition import COUNTERS, GAUGES, REQUESTS
 from bodhi.metrics.snapshot import Live
 from bodhi.server.access.ttl_cache import TtlCache
-from bodhi.server.application_metrics import ApplicationMetrics, cache_counts
-from bodhi.server.authentication.login_counters import LoginCounters
+from bodhi.server.application_metrics import ApplicationMetrics, LoginCounters, cache_counts
 from bodhi.server.authentication.refresh import Refresher
 from bodhi.session import SessionUnavailable
 from bodhi.session.counters import SessionCounters

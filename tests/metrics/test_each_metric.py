@@ -5,8 +5,7 @@ import asyncio
 import pytest
 
 from bodhi.metrics.exposition import exposition
-from bodhi.server.application_metrics import ApplicationMetrics
-from bodhi.server.authentication.login_counters import LoginCounters
+from bodhi.server.application_metrics import ApplicationMetrics, LoginCounters
 from bodhi.server.authentication.refresh import Refresher
 from bodhi.session import DefaultSessionService, SessionGone
 from bodhi.session.records import Save

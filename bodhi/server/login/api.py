@@ -15,7 +15,7 @@ from bodhi.server.access.errors import ApiError, ProviderUnavailable, RecentLogi
 from bodhi.server.access.instance import Instance, InstanceService
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.recent_login import RECENT_LOGIN
-from bodhi.server.authentication.login_counters import LoginCounters
+from bodhi.server.application_metrics import LoginCounters
 from bodhi.server.authentication.login_data import ID_TOKEN, REFRESH_TOKEN, USER_ID
 from bodhi.server.authentication.role_notes import RoleNotes
 from bodhi.server.http.context import context_of
