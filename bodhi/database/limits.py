@@ -1,9 +1,9 @@
 """Time limits for many waits of one length by one timer: a timer for each would cost as much as what is waited for."""
 
 import asyncio
+import sys
 from asyncio import current_task
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 from msgspec import Struct
@@ -53,7 +53,7 @@ class TimeLimit:
         self.loop: asyncio.AbstractEventLoop | None = None  # the last one used: another may follow
 
     def start(self) -> "Wait":
-        """Begin to count: the block of what this returns raises :exc:`TimeoutError` in place of what takes longer."""
+        """Limit what the task does until :meth:`Wait.stop`, which has to follow."""
         timer = self.timer
         # Up to Python 3.11, to ask for the running loop is a system call. A loop that has ended runs no task.
         task = current_task(self.loop) or current_task()
@@ -77,7 +77,7 @@ class TimeLimit:
 
 
 class Wait(Struct, eq=False):
-    """A context for one use; see :meth:`TimeLimit.start`."""
+    """What is limited, from :meth:`TimeLimit.start` to :meth:`stop`: a context manager would take twice as long."""
 
     waits: "dict[Wait, None]"
     task: "asyncio.Task[Any]"
@@ -85,17 +85,16 @@ class Wait(Struct, eq=False):
     until: float  # by the loop's clock
     is_over: bool = False
 
-    def __enter__(self) -> float:
-        """Return when the time is up, by the loop's clock."""
-        return self.until
-
     def end(self) -> None:
         """The time is up."""
         self.is_over = True
         self.task.cancel()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def stop(self) -> None:
+        """End it, in a ``finally`` clause; raises :exc:`TimeoutError` in place of the cancellation that it made."""
         del self.waits[self]
         # As in asyncio.timeout: a cancellation from elsewhere in the same moment wins.
-        if self.is_over and self.task.uncancel() <= self.cancelling and kind is asyncio.CancelledError:
-            raise TimeoutError from error
+        if self.is_over and self.task.uncancel() <= self.cancelling:
+            error = sys.exception()
+            if type(error) is asyncio.CancelledError:
+                raise TimeoutError from error

@@ -155,9 +155,12 @@ class PostgresDatabase(DatabaseExecutor):
 
     async def _run(self, statement: Statement, arguments: Sequence[Any], *, is_batch: bool = False) -> Any:
         is_serialized = False  # by the server's default isolation level, which then refused the statement
-        for attempt in range(1, ATTEMPTS + 1):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
-                with self._limit.start():
+                wait = self._limit.start()
+                try:
                     connection = self._idle.take() or await self._idle.wait()
                     try:
                         if not connection.begin_use():
@@ -171,12 +174,13 @@ class PostgresDatabase(DatabaseExecutor):
                         raise
                     finally:
                         self._idle.give_back(connection, is_ready=connection.is_sound)
+                finally:
+                    wait.stop()
             except FAILURES as error:
                 failure = self._failure(error)
                 if attempt == ATTEMPTS or not isinstance(failure, Undone):
                     raise failure from error
                 is_serialized = isinstance(error, asyncpg.SerializationError)
-        raise AssertionError("the last attempt returns or raises")
 
     @asynccontextmanager
     async def _lend(self) -> AsyncIterator[Connection]:

@@ -134,12 +134,16 @@ class SqliteDatabase(DatabaseExecutor):
         work = work_of(statement, arguments, is_batch=is_batch)
         connections = self._readers if statement.is_read_only else self._writer
         try:
-            with self._limit.start() as work.until:
+            wait = self._limit.start()
+            work.until = wait.until
+            try:
                 connection = connections.take() or await connections.wait()
                 try:
                     rows: Any = await connection.execute_fetchall(statement.sql, work)
                 finally:
                     connections.give_back(connection)
+            finally:
+                wait.stop()
         except (TimeoutError, sqlite3.Error) as error:
             raise self._failure(error) from error
         return rows if work.result == "many" else next(iter(rows), None)

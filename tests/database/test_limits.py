@@ -15,8 +15,11 @@ pytestmark = pytest.mark.asyncio_loop
 
 async def answered(limit: TimeLimit, *, by: asyncio.Event) -> str:
     """Waits for the event, within the limit."""
-    with limit.start():
+    wait = limit.start()
+    try:
         await by.wait()
+    finally:
+        wait.stop()
     return "answered"
 
 
