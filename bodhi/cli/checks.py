@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from bodhi.cli.db import Part, is_absent_file, parts_of
-from bodhi.database import Database, DatabaseError, Schema, SchemaStatus, dialect_of, sqlite_path
+from bodhi.database import CannotOpen, Database, DatabaseError, Schema, SchemaStatus, dialect_of, sqlite_path
 from bodhi.errors import BodhiError, ConfigurationError
 from bodhi.keyring import NEWEST_FORMAT, Keyring
 from bodhi.session import OpenedBy
@@ -149,7 +149,7 @@ def _keys(settings: Settings, *, is_usable: bool) -> Iterator[Finding]:
             yield from _format(counts, data_format)
         else:
             yield Finding("keys", "warning", "no session could be looked at", "see the session database above")
-    except DatabaseError as error:
+    except (CannotOpen, DatabaseError) as error:
         yield Finding("keys", "fault", f"no session could be looked at: {error}", NOT_WHOLE)
     except BodhiError as error:
         yield Finding("keys", "fault", str(error), "correct the key file, or set BODHI_ENCRYPTION_KEY")

@@ -1,5 +1,6 @@
 """Map asyncpg's errors to those of :mod:`bodhi.database.errors`."""
 
+import re
 from ssl import SSLError
 
 import asyncpg
@@ -33,12 +34,23 @@ def translate(error: Exception) -> DatabaseError:
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         if isinstance(error, asyncpg.InsufficientPrivilegeError):
-            return DatabaseError(f"PostgreSQL: {cause_of(error)}: run this as the owner of the tables")
+            return DatabaseError(f"PostgreSQL: {cause_of(error)}: {_grant_for(str(error))}")
         if state[:2] not in _OUTAGE_CLASSES and state not in _OUTAGE_STATES:
             return DatabaseError(f"PostgreSQL: {cause_of(error)}")
     if isinstance(error, asyncpg.DataError):
         return DatabaseError("PostgreSQL cannot hold this value")
     return DatabaseUnavailable(f"PostgreSQL: {cause_of(error)}")
+
+
+def _grant_for(refusal: str) -> str:
+    """What lets the role do what was refused."""
+    if match := re.match("permission denied for schema (.+)", refusal):
+        return f"GRANT USAGE, CREATE ON SCHEMA {match[1]} TO the role of the URL"
+    if match := re.match("permission denied for database (.+)", refusal):
+        return (
+            f"GRANT CREATE ON DATABASE {match[1]} TO the role of the URL, or USAGE, CREATE ON the schema if it exists"
+        )
+    return "run this as the owner of the tables"
 
 
 def is_about_files(error: Exception) -> bool:

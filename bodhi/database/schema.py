@@ -6,17 +6,22 @@ migrations and its own numbers, so that parts may share a database or not.
 
 import logging
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
-from bodhi.database.errors import SchemaOutdated, SchemaTooNew
+from bodhi.database.errors import CannotOpen, DatabaseError, SchemaOutdated, SchemaTooNew
 from bodhi.database.protocol import Database
 from bodhi.database.statements import sql_folder
 
 LONGEST_MIGRATION_SECONDS = 600.0
+VERSION_TABLE = "bodhi_schema"
+ENCODINGS = ("UTF8", "SQL_ASCII")  # the latter keeps bytes as they come
 
 log = logging.getLogger(__name__)
 
+_TABLE = re.compile(r"^CREATE TABLE (\w+)", re.MULTILINE)
 _FILE = re.compile(r"^(?P<version>\d{4})_(?P<name>[a-z0-9_]+)\.sql$")
 
 
@@ -67,7 +72,8 @@ class Schema:
         return SchemaStatus(self._part, applied, len(self.migrations))
 
     async def check(self) -> None:
-        """Raise :exc:`SchemaTooNew` or :exc:`SchemaOutdated` unless the schema is the program's own."""
+        """Raise :exc:`SchemaTooNew`, :exc:`SchemaOutdated` or :exc:`DatabaseError` unless the program can use it."""
+        await self._check_connection()
         status = await self.status()
         self._refuse_newer(status.applied)
         if not status.is_current:
@@ -75,16 +81,22 @@ class Schema:
                 f"{self._database.address} is at version {status.applied} of the {self._part} schema and this program "
                 f"needs {status.known}: run `python -m bodhi db migrate`"
             )
+        await self._check_tables()
 
     async def migrate(self) -> list[Migration]:
         """Apply what is missing, in one transaction, and return it.
 
         Of several processes that start at once one migrates and the others wait for it and find nothing to do.
+        Raises :exc:`SchemaTooNew`, or :exc:`DatabaseError` where the database is not fit for it.
         """
+        await self._check_connection()
         status = await self.status()
         self._refuse_newer(status.applied)
-        if status.is_current:
-            return []
+        missing = [] if status.is_current else await self._migrate()
+        await self._check_tables()
+        return missing
+
+    async def _migrate(self) -> list[Migration]:
         async with self._database.transaction(limit_seconds=LONGEST_MIGRATION_SECONDS) as transaction:
             await transaction.maybe("lock_schema")
             await transaction.maybe("create_schema")
@@ -105,9 +117,45 @@ class Schema:
             log.info("created the %s tables in %s, which had none", self._part, self._database.address)
         return missing
 
+    async def _check_connection(self) -> None:
+        connection = await self._database.maybe("describe_connection")
+        assert connection is not None
+        if connection["is_read_only"]:
+            raise DatabaseError(
+                "it is read-only: name the primary (target_session_attrs=read-write), or set "
+                "default_transaction_read_only = off for the role and the database"
+            )
+        if connection["encoding"] not in ENCODINGS:
+            raise DatabaseError(
+                f"its encoding is {connection['encoding']}, which cannot hold every text: "
+                "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+            )
+
+    async def _check_tables(self) -> None:
+        present = {row["name"] for row in await self._database.many("list_tables")}
+        absent = sorted(_tables_of(self.migrations) - present)
+        if absent:
+            raise DatabaseError(
+                f"{', '.join(absent)} {'is' if len(absent) == 1 else 'are'} missing, though the schema is up to date: "
+                "restore the database, or take an empty one"
+            )
+
     def _refuse_newer(self, applied: int) -> None:
         if applied > len(self.migrations):
             raise SchemaTooNew(
                 f"{self._database.address} is at version {applied} of the {self._part} schema, and this program knows "
                 f"only {len(self.migrations)}: run a newer bodhi"
             )
+
+
+@contextmanager
+def refusing_to_open(database: Database) -> Iterator[None]:
+    """What the database refuses in the block is a :exc:`CannotOpen` with its address and the cause."""
+    try:
+        yield
+    except DatabaseError as error:
+        raise CannotOpen(f"cannot open {database.address}: {error}") from error
+
+
+def _tables_of(migrations: Iterable[Migration]) -> set[str]:
+    return {VERSION_TABLE, *_TABLE.findall("\n".join(migration.sql for migration in migrations))}

@@ -19,8 +19,9 @@ from bodhi.database.executor import DatabaseExecutor, StatementExecutor
 from bodhi.database.limits import TimeLimit
 from bodhi.database.pool import Pool
 from bodhi.database.protocol import DatabaseCounters, Executor, Row
-from bodhi.database.sqlite_connection import check_file, connect, make_file, read_only_uri
+from bodhi.database.sqlite_connection import connect, read_only_uri
 from bodhi.database.sqlite_errors import cause_of, translate
+from bodhi.database.sqlite_files import check_file, make_file
 from bodhi.database.sqlite_thread import Work, work_of
 from bodhi.database.statements import Statement, load_statements
 from bodhi.database.turns import Turns

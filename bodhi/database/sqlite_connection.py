@@ -1,13 +1,9 @@
-"""Create a SQLite file, and open a connection to it."""
+"""Open a connection to a SQLite file."""
 
 import asyncio
-import errno
-import os
 import sqlite3
-import stat
 from contextlib import AsyncExitStack
 from functools import partial
-from pathlib import Path
 from time import time_ns
 from urllib.parse import quote
 
@@ -15,25 +11,6 @@ import aiosqlite
 
 from bodhi.database.sqlite_errors import is_busy
 from bodhi.database.sqlite_thread import BUSY_SHARE, WorkConnection
-
-
-def make_file(path: str) -> None:
-    """Create the file, if it is missing, and its folder for this user alone; SQLite gives its WAL the same mode."""
-    folder = Path(path).parent
-    if not folder.exists():
-        folder.mkdir(mode=0o700, parents=True)
-    if not Path(path).exists():
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    check_file(path, os.R_OK | os.W_OK)
-
-
-def check_file(path: str, mode: int) -> None:
-    """Raise an OSError that says why SQLite could not open the file, which it would not itself."""
-    if stat.S_ISDIR(Path(path).stat().st_mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if not os.access(path, mode):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-
 
 # A megabyte, a quarter of what SQLite takes by itself: every save waits while the writer brings it to the file.
 CHECKPOINT_PAGES = 250

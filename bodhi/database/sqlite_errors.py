@@ -22,7 +22,7 @@ def translate(error: TimeoutError | sqlite3.Error) -> DatabaseError:
         return Conflict(str(error))
     if _code_of(error) in _REFUSALS:
         return DatabaseError(str(error))
-    return DatabaseUnavailable(f"SQLite: {error}")
+    return DatabaseUnavailable(f"SQLite: {cause_of(error)}")
 
 
 def is_busy(error: sqlite3.Error) -> bool:
@@ -32,7 +32,11 @@ def is_busy(error: sqlite3.Error) -> bool:
 
 def cause_of(error: OSError | sqlite3.Error) -> str:
     """Return what is wrong, for an operator who knows the file."""
-    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if _code_of(error) == sqlite3.SQLITE_READONLY:
+        return f"{error}: the file, its -wal and -shm and their folder have to be writable"
+    return str(error)
 
 
 def _code_of(error: sqlite3.Error) -> int:

@@ -11,6 +11,7 @@ from aiohttp import web
 import bodhi
 from bodhi.background import repeated
 from bodhi.database import Database, Schema
+from bodhi.database.schema import refusing_to_open
 from bodhi.keyring import Keyring
 from bodhi.oidc.client import IdentityProvider
 from bodhi.oidc.errors import ProviderLacks
@@ -163,7 +164,7 @@ def _database_opened(services: Services) -> Callable[[web.Application], AsyncIte
         with application_database_faults(settings):
             await database.__aenter__()
         try:
-            with application_database_faults(settings):
+            with application_database_faults(settings), refusing_to_open(database):
                 schema = Schema(database, "application")
                 await (schema.migrate() if settings.db_auto_migrate else schema.check())
             async with repeated(sweep, lambda: settings.sweep_seconds, "sweeping expired rows"):

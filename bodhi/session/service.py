@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, Self, Unpack
 
 from bodhi.database import BadDatabaseUrl, Database, Schema, dialect_of, open_database
+from bodhi.database.schema import refusing_to_open
 from bodhi.options import flag, optional_seconds, refusal
 from bodhi.session.administration import SessionAdministration
 from bodhi.session.legacy import adapt_store
@@ -117,11 +118,12 @@ class DefaultSessionService(SessionManager, SessionAdministration, SessionReencr
             if self._database is not None:
                 database = await stack.enter_async_context(self._database)
                 schema = Schema(database, "session")
-                if self._auto_migrate:
-                    await schema.migrate()
-                    await make_user_index(database)
-                else:
-                    await schema.check()
+                with refusing_to_open(database):
+                    if self._auto_migrate:
+                        await schema.migrate()
+                        await make_user_index(database)
+                    else:
+                        await schema.check()
             stack.push_async_callback(self.revocations.close)
             stack.push_async_callback(self._touches.flush)
             self._start(stack, self._touches.run())

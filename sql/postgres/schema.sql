@@ -9,10 +9,17 @@ SELECT 1 AS answer;
 
 -- name: describe_connection() -> maybe, read only
 -- What is in effect on the connection, whatever was asked for.
-SELECT current_setting('search_path') AS search_path,
-       pg_encoding_to_char(encoding)  AS encoding
+SELECT current_setting('search_path')                AS search_path,
+       pg_encoding_to_char(encoding)                 AS encoding,
+       current_setting('transaction_read_only')::bool AS is_read_only
   FROM pg_database
  WHERE datname = current_database();
+
+-- name: list_tables() -> many, read only
+SELECT relname AS name
+  FROM pg_class
+ WHERE relkind IN ('r', 'p')
+   AND pg_table_is_visible(oid);
 
 -- name: find_version_table() -> maybe, read only
 SELECT to_regclass('bodhi_schema') AS found
@@ -26,7 +33,9 @@ SELECT pg_advisory_xact_lock(hashtextextended('bodhi schema', 0));
 -- Only where the search_path is a single identifier, quoted or not, and that schema does not exist yet.
 DO $$
 BEGIN
-    IF current_schema() IS NULL THEN
+    IF current_setting('search_path') = '"$user"' AND current_schema() IS NULL THEN
+        RAISE invalid_parameter_value;
+    ELSIF current_schema() IS NULL THEN
         EXECUTE format('CREATE SCHEMA IF NOT EXISTS %I', (parse_ident(current_setting('search_path')))[1]);
     END IF;
 EXCEPTION

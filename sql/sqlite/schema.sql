@@ -7,8 +7,13 @@ SELECT $1 AS locks, $1 AS silence;
 SELECT 1 AS answer;
 
 -- name: describe_connection() -> maybe, read only
--- SQLite has no search_path, and every encoding of a file holds all of Unicode.
-SELECT NULL AS search_path, encoding FROM pragma_encoding;
+-- SQLite has no search_path, every encoding of a file holds all of Unicode, and opening looks whether it is writable.
+SELECT NULL AS search_path, 'UTF8' AS encoding, FALSE AS is_read_only;
+
+-- name: list_tables() -> many, read only
+SELECT name
+  FROM sqlite_master
+ WHERE type = 'table';
 
 -- name: find_version_table() -> maybe, read only
 SELECT name AS found
