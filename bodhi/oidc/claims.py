@@ -45,7 +45,7 @@ class Claims:
         if not isinstance(payload, dict):
             raise MalformedToken
         sources = (payload, *fallbacks)
-        read = {name: _first_usable(name, sources) for name in _READERS}
+        read = {name: _first_usable(name, reader, sources) for name, reader in _READERS.items()}
         for name in ("sub", "exp", *required):
             if read[name] is None:
                 log.info("token rejected: claim %s is missing or has the wrong type", name)
@@ -139,9 +139,11 @@ _READERS: Mapping[str, Callable[[object], Any]] = {
 }
 
 
-def _first_usable(name: str, sources: Sequence[Mapping[str, Any]]) -> Any:
-    found = (_READERS[name](source.get(name)) for source in sources)
-    return next((value for value in found if value is not None), None)
+def _first_usable(name: str, reader: Callable[[object], Any], sources: Sequence[Mapping[str, Any]]) -> Any:
+    for source in sources:
+        if (value := reader(source.get(name))) is not None:
+            return value
+    return None
 
 
 def _merged(sources: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
