@@ -5,6 +5,7 @@ from bodhi.database.batching import Batcher
 from bodhi.database.errors import (
     CannotOpen,
     Conflict,
+    Damaged,
     DatabaseError,
     DatabaseUnavailable,
     SchemaOutdated,
@@ -21,6 +22,7 @@ __all__ = [
     "Batcher",
     "CannotOpen",
     "Conflict",
+    "Damaged",
     "Database",
     "DatabaseCounters",
     "DatabaseError",

@@ -15,6 +15,10 @@ class NotOpen(DatabaseUnavailable):
     """Nobody opened the database, or it was closed: use `async with`, `open()`, or `setup` before the app starts."""
 
 
+class Damaged(DatabaseUnavailable):
+    """The database is not what was opened: its file or a table is gone. Somebody has to restore it."""
+
+
 class Conflict(DatabaseError):
     """A row with this unique value exists already."""
 

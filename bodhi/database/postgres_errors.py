@@ -5,7 +5,7 @@ from ssl import SSLError
 
 import asyncpg
 
-from bodhi.database.errors import Conflict, DatabaseError, DatabaseUnavailable
+from bodhi.database.errors import Conflict, Damaged, DatabaseError, DatabaseUnavailable
 
 FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
@@ -35,6 +35,8 @@ def translate(error: Exception) -> DatabaseError:
         state = error.sqlstate or ""
         if isinstance(error, asyncpg.InsufficientPrivilegeError):
             return DatabaseError(f"PostgreSQL: {cause_of(error)}: {_grant_for(str(error))}")
+        if isinstance(error, asyncpg.UndefinedTableError):
+            return Damaged(f"PostgreSQL: {cause_of(error)}")
         if state[:2] not in _OUTAGE_CLASSES and state not in _OUTAGE_STATES:
             return DatabaseError(f"PostgreSQL: {cause_of(error)}")
     if isinstance(error, asyncpg.DataError):

@@ -21,7 +21,7 @@ from bodhi.database.pool import Pool
 from bodhi.database.protocol import DatabaseCounters, Executor, Row
 from bodhi.database.sqlite_connection import connect, read_only_uri
 from bodhi.database.sqlite_errors import cause_of, translate
-from bodhi.database.sqlite_files import check_file, make_file
+from bodhi.database.sqlite_files import OpenFile, check_file, make_file
 from bodhi.database.sqlite_thread import Work, work_of
 from bodhi.database.statements import Statement, load_statements
 from bodhi.database.turns import Turns
@@ -80,6 +80,7 @@ class SqliteDatabase(DatabaseExecutor):
         except BaseException:
             await self._stack.aclose()
             raise
+        self._file = OpenFile(self._path) if self._path != MEMORY else None
         self._is_open = True
         return self
 
@@ -99,8 +100,7 @@ class SqliteDatabase(DatabaseExecutor):
     @asynccontextmanager
     async def transaction(self, *, limit_seconds: float | None = None) -> AsyncIterator[Executor]:
         """A transaction that holds the write lock from its start, so that it never fails half-way for want of it."""
-        if not self._is_open:
-            raise NotOpen
+        self._check(for_write=True)
         limit = limit_seconds or self.limit_seconds
         until = monotonic() + limit
         try:
@@ -130,8 +130,7 @@ class SqliteDatabase(DatabaseExecutor):
                 await asyncio.sleep(CHANGES_SECONDS)
 
     async def _run(self, statement: Statement, arguments: Sequence[Any], *, is_batch: bool = False) -> Any:
-        if not self._is_open:
-            raise NotOpen
+        self._check(for_write=not statement.is_read_only)
         work = work_of(statement, arguments, is_batch=is_batch)
         connections = self._readers if statement.is_read_only else self._writer
         try:
@@ -148,6 +147,13 @@ class SqliteDatabase(DatabaseExecutor):
         except (TimeoutError, sqlite3.Error) as error:
             raise self._failure(error) from error
         return rows if work.result == "many" else next(iter(rows), None)
+
+    def _check(self, *, for_write: bool) -> None:
+        if not self._is_open:
+            raise NotOpen
+        if self._file is not None:
+            # Of each write, next to which it costs nothing; the sweeper writes where nobody else does.
+            self._file.check() if for_write else self._file.refuse()
 
     def _failure(self, error: TimeoutError | sqlite3.Error) -> DatabaseError:
         failure = translate(error)

@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from bodhi.database.errors import Conflict, DatabaseError, DatabaseUnavailable
+from bodhi.database.errors import Conflict, Damaged, DatabaseError, DatabaseUnavailable
 
 # Of the statement or its values; any other is busy, full, read-only, input/output, malformed, cannot open.
 _REFUSALS = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_MISUSE)
@@ -20,6 +20,8 @@ def translate(error: TimeoutError | sqlite3.Error) -> DatabaseError:
         return DatabaseUnavailable("SQLite: no answer in time")
     if isinstance(error, sqlite3.IntegrityError) and "UNIQUE" in str(error):
         return Conflict(str(error))
+    if str(error).startswith("no such table"):
+        return Damaged(f"SQLite: {error}")
     if _code_of(error) in _REFUSALS:
         return DatabaseError(str(error))
     return DatabaseUnavailable(f"SQLite: {cause_of(error)}")

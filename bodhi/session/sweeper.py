@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 
+from bodhi.database import Damaged
 from bodhi.session.counters import SessionCounters
 from bodhi.session.endings import note_ended
 from bodhi.session.errors import SessionError
@@ -42,7 +43,9 @@ class Sweeper:
                 await self.sweep()
             except SessionError as error:
                 self._counters.sweep_failures += 1
-                log.warning("sweeping expired sessions failed and is tried again: %s", error.__cause__ or error)
+                cause = error.__cause__ or error
+                level = logging.ERROR if isinstance(cause, Damaged) else logging.WARNING
+                log.log(level, "sweeping expired sessions failed and is tried again: %s", cause)
             except Exception:
                 self._counters.sweep_failures += 1
                 log.exception("sweeping expired sessions failed and is tried again")
