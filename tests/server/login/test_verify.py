@@ -374,7 +374,7 @@ async def test_names_that_are_no_plain_text(browser, provider, username, told):
 
 
 COOKIES = [
-    "bodhiapp_session_id={id}; bodhiapp_session_id={id}",
+    "bodhiapp_session_id={id}; bodhiapp_session_id={other}",
     "bodhiapp_session_id={other}; bodhiapp_session_id={id}",
     "__Host-bodhiapp_session_id={id}",
     "BODHIAPP_SESSION_ID={id}",
@@ -390,6 +390,8 @@ async def test_cookies_that_another_host_may_have_planted(browser, provider, ope
     for cookie in COOKIES:
         sent = cookie.format(id=browser.session_cookie, other="A" * 43)
         assert 401 == (await stranger.get(VERIFY, headers={**asked(), "Cookie": sent})).status, cookie
+    twice = {"Cookie": "; ".join([f"bodhiapp_session_id={browser.session_cookie}"] * 2)}
+    assert 200 == (await stranger.get(VERIFY, headers={**asked(), **twice})).status
 
 
 async def test_a_session_that_ended_lets_nobody_in(browser, provider, open_browser, server):
