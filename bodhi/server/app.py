@@ -88,9 +88,9 @@ def create_app(settings: Settings) -> web.Application:
     app = web.Application(handler_args={"access_log_class": AccessLog, "access_log": LOGGER})
     services = create_services(settings)
     add_services(app, services)
+    _add_middlewares(app, services)
     for feature in FEATURES:
         feature.setup(app, services)
-    _add_middlewares(app, services)
     app[DESCRIPTION] = Description(OPERATIONS)
     app.add_routes(routes_of(OPERATIONS))
     return app

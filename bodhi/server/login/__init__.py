@@ -1,12 +1,14 @@
 """Log in and out through the identity provider."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from aiohttp import web
 
 from bodhi.server.http.rendering import PROVIDER_ORIGINS
 from bodhi.server.login import api, backchannel, current_user, pages
 from bodhi.server.login.api import LOGIN, LoginService
+from bodhi.server.login.begun_logins import BegunLogins
 from bodhi.server.login.provider_origins import provider_origins
 from bodhi.server.login.provider_sessions import ProviderSessions
 from bodhi.server.login.service import LoginFlow
@@ -19,6 +21,12 @@ def setup(app: web.Application, services: Services) -> None:
     """Add the feature to *app*."""
     settings, provider = services.settings, services.configured_provider
     provider_sessions = ProviderSessions(services.database)
+    begun = BegunLogins(
+        settings.encryption_keys,
+        replace(services.sessions.cookie, name="bodhi_login"),
+        data_format=services.sessions.data_format,
+    )
+    app.on_response_prepare.append(begun.set_cookie)
     app[LOGIN] = LoginService(
         logins=LoginFlow(
             provider,
@@ -32,6 +40,7 @@ def setup(app: web.Application, services: Services) -> None:
         instances=services.instances,
         provider=provider,
         provider_sessions=provider_sessions,
+        begun=begun,
         public_url=settings.public_url,
         remember_seconds=settings.lifetime_seconds,
         logs_out_at_provider=settings.auth_logout,

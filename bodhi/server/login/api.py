@@ -25,6 +25,7 @@ from bodhi.server.http.operations import OPTIONAL, PUBLIC, Operation
 from bodhi.server.http.paths import CALLBACK_PATH, HOME_PATH, LOGIN_PATH
 from bodhi.server.http.responses import json_response
 from bodhi.server.http.return_to import is_recent_requested, requested_page
+from bodhi.server.login.begun_logins import BegunLogins, once_of
 from bodhi.server.login.errors import (
     AccessChanged,
     InvalidCallbackUrl,
@@ -69,6 +70,7 @@ class LoginService:
     instances: InstanceService
     provider: IdentityProvider | None
     provider_sessions: ProviderSessions
+    begun: BegunLogins
     public_url: str
     remember_seconds: int  # how long the provider can end a session: the absolute timeout
     logs_out_at_provider: bool
@@ -114,13 +116,14 @@ async def begin_login(request: web.Request, *, return_to: str | None = None) -> 
     is_recent, context = is_recent_requested(request), context_of(request)
     if context.is_authenticated and not (is_recent and isinstance(context, SessionUser)):
         return None
-    started = await request.app[LOGIN].logins.begin(
+    service = request.app[LOGIN]
+    started = await service.logins.begin(
         callback_base(request) + CALLBACK_PATH,
         return_to=return_to,
         max_age=request.app[RECENT_LOGIN].seconds if is_recent else None,
     )
     session = await get_session(request)
-    if not await _add_to_stored(session, started):
+    if not await _add_to_stored(session, started) and not await service.begun.add(request, started):
         session = await _new_if_ended(request, session)
         transactions: Transactions = session.setdefault(TRANSACTIONS, {})
         started.add_to(transactions)
@@ -141,13 +144,20 @@ async def finish_login(request: web.Request, callback_query: Mapping[str, str]) 
             if await service.instances.current() is None:
                 raise LoginNotSetUp
             session = await get_session(request)
+            in_cookie = service.begun.read(request)
             any_open, transaction = await _take_transaction(session, callback_query)
+            if transaction is None:
+                any_open = any_open or bool(in_cookie)
+                transaction = service.begun.take(request, in_cookie, callback_query.get("state"))
             if transaction is None:
                 if "state" in callback_query and isinstance(context_of(request), SessionUser):
                     raise _LoggedInAlready(session.get(RETURN_PATHS, {}).get(callback_query["state"]))
                 raise _no_transaction(callback_query, any_open=any_open)
             completed = await service.logins.complete(transaction, callback_query)
-            await _log_in(session, service, completed)
+            if not await service.provider_sessions.claim_once(*once_of(callback_query["state"])):
+                raise StateMismatch
+            await _log_in(session, service, completed, _return_paths(session.get(TRANSACTIONS, {}), in_cookie))
+            service.begun.write(request, {})
     except _LoggedInAlready as stale:
         return callback_base(request) + (stale.return_to or HOME_PATH)
     fields = {"user_id": completed.user_id}
@@ -273,19 +283,22 @@ def _no_transaction(callback_query: Mapping[str, str], *, any_open: bool) -> Api
     return StateMismatch() if "state" in callback_query else MissingState()
 
 
-async def _log_in(session: Session, service: LoginService, completed: CompletedLogin) -> None:
+def _return_paths(*pending: Transactions) -> dict[str, str]:
+    """Return the targets of logins in other tabs, by state. They are not enough to complete a login."""
+    return {
+        state: login["return_to"] for logins in pending for state, login in logins.items() if login.get("return_to")
+    }
+
+
+async def _log_in(
+    session: Session, service: LoginService, completed: CompletedLogin, return_paths: dict[str, str]
+) -> None:
     """Make this the user's session, under a new id and without its previous data, including pending logins.
 
     Raises :exc:`OtherUserSignedIn` if another user is logged in: switching users requires an explicit logout.
     """
     if session.get(USER_ID) not in (None, completed.user_id):
         raise OtherUserSignedIn
-    # The targets of logins in other tabs. They are not enough to complete a login.
-    return_paths = {
-        state: pending["return_to"]
-        for state, pending in session.get(TRANSACTIONS, {}).items()
-        if pending.get("return_to")
-    }
     session.clear()
     session.update(completed.data)
     if return_paths:

@@ -36,7 +36,7 @@ class ProviderSessions:
         await self._database.count("forget_provider_session", sid=sid)
 
     async def claim_once(self, jti: str, expires_at: int) -> bool:
-        """Mark a logout token as processed; return False if it was already. *expires_at* is in seconds since 1970."""
+        """Mark what is good once, such as a logout token, as used; return False if it was. In seconds since 1970."""
         new = await self._database.count("heed_logout_token", jti=jti, expires_at=expires_at * 1000 + CLOCK_SKEW_MS)
         return new == 1
 

@@ -21,6 +21,15 @@ JSON = {"Content-Type": "application/json"}
 LOCATION = {"location": "http://127.0.0.1:1135/ui/chat"}
 
 
+async def put(request):
+    """Gives the browser a session."""
+    (await get_session(request))["cart"] = ["tea"]
+    return web.Response()
+
+
+PUT = web.get("/put", put)
+
+
 def answer_in(url):
     """The parameters with which the provider sends the browser back."""
     return dict(parse_qsl(urlsplit(url).query))
@@ -152,20 +161,17 @@ async def test_an_error_with_the_state_ends_the_login(browser, provider):
 async def test_a_login_has_ten_minutes(start_server, open_browser, provider, monkeypatch, has_session, seconds, status):
     """From its own beginning, also where it was begun in a session that lives on."""
 
-    async def put(request):
-        (await get_session(request))["cart"] = ["tea"]
-        return web.Response()
-
     async def show(request):
         return web.json_response(dict(await get_session(request)).get("cart"))
 
-    server = await start_server(web.get("/put", put), web.get("/show", show))
+    server = await start_server(PUT, web.get("/show", show))
     browser = await open_browser(server)
     if has_session:
         await browser.get("/put")
     answer = await answered(browser, provider)
     now_ms = time.time_ns() // 1_000_000
     monkeypatch.setattr(server.app[SESSIONS].get_session_store(), "_clock", lambda: now_ms + seconds * 1000)
+    monkeypatch.setattr(server.app[LOGIN].begun, "_clock", lambda: now_ms / 1000 + seconds)
 
     response = await browser.finish(answer)
 
@@ -328,8 +334,15 @@ async def test_nothing_of_who_was_logged_in_before_survives(browser, provider):
     assert ("power", provider.person("power").user_id) == (told["username"], told["user_id"])
 
 
-async def test_a_login_whose_session_cannot_be_moved_fails(browser, provider, server, monkeypatch, database_url):
-    """Fails closed: nobody is logged in under the old id."""
+@pytest.mark.parametrize("has_session", [False, True])
+async def test_a_login_whose_session_cannot_be_stored_fails(
+    start_server, open_browser, provider, monkeypatch, database_url, has_session
+):
+    """Fails closed: nobody is logged in, under the old id or a new one."""
+    server = await start_server(PUT)
+    browser = await open_browser(server)
+    if has_session:
+        await browser.get("/put")
     answer = await answered(browser, provider)
 
     async def fail(*_, **__):
@@ -337,6 +350,7 @@ async def test_a_login_whose_session_cannot_be_moved_fails(browser, provider, se
 
     with monkeypatch.context() as broken:
         broken.setattr(LockedRow, "rotate", fail)
+        broken.setattr(server.app[SESSIONS].get_session_store(), "create", fail)
         response = await browser.finish(answer)
 
     assert (503, "auth_error-session_store") == await code_of(response)
@@ -362,22 +376,31 @@ async def test_a_login_that_the_provider_could_not_end_fails(browser, provider, 
 
 
 async def test_the_cookie_of_a_login_under_https(start_server, open_browser, provider):
-    """Prefixed and Secure, without Max-Age and Domain; read back under that name alone."""
+    """Prefixed and Secure, without Domain: that of the begun login for ten minutes, the session's without Max-Age."""
     server = await start_server(
         BODHI_PUBLIC_SCHEME="https", BODHI_PUBLIC_HOST="127.0.0.1", BODHI_CANONICAL_REDIRECT="no"
     )
     browser = await open_browser(server)
 
     response = await browser.post("/bodhi/v1/auth/initiate")
+    begun, *attributes = response.headers["Set-Cookie"].split("; ")
+    answer = answer_in(await provider.log_in_url((await response.json())["location"], user="user"))
+    finished = await browser.post("/bodhi/v1/auth/callback", json=answer, headers={"Cookie": begun})
 
-    name, _, attributes = response.headers["Set-Cookie"].partition("=")
-    assert "__Host-bodhiapp_session_id" == name
-    assert "; Path=/; HttpOnly; SameSite=Strict; Secure" == attributes[43:]
+    assert begun.startswith("__Host-bodhi_login=")
+    assert ["Max-Age=600", "Path=/", "HttpOnly", "SameSite=Strict", "Secure"] == [attributes[0], *attributes[2:]]
+    cookie, removal = finished.headers.getall("Set-Cookie")
+    assert removal.startswith('__Host-bodhi_login=""; Max-Age=0; ')
+    assert removal.endswith("; Path=/; HttpOnly; SameSite=Strict; Secure")
+    name, _, attributes = cookie.partition("=")
+    assert ("__Host-bodhiapp_session_id", "; Path=/; HttpOnly; SameSite=Strict; Secure") == (name, attributes[43:])
 
 
 @pytest.mark.parametrize("path", ["/bodhi/v1/auth/callback", "/ui/auth/callback"])
-async def test_a_session_that_another_tab_moved_meanwhile(browser, provider, server, monkeypatch, path):
+async def test_a_session_that_another_tab_moved_meanwhile(start_server, open_browser, provider, monkeypatch, path):
     """A program is told; a page leads to the start, which shows whoever that tab has logged in."""
+    browser = await open_browser(await start_server(PUT))
+    await browser.get("/put")
     answer = await answered(browser, provider)
 
     async def moved(*_, **__):

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from bodhi.server.access.instance import INSTANCES
+from bodhi.server.login.api import LOGIN
 from support.raw_database import RawDatabase
 
 
@@ -105,12 +106,20 @@ async def test_a_server_that_is_not_registered_begins_nothing(start_server, open
     assert (500, "login_error-app_instance_not_found") == (response.status, (await response.json())["error"]["code"])
 
 
-async def test_begun_logins_leave_rows_that_end_by_themselves(browser, database_url):
-    """Ten minutes after the last of them; the cookie ends with the browser."""
+async def test_begun_logins_leave_rows_that_end_by_themselves_while_old_nodes_run(
+    browser, server, database_url, monkeypatch
+):
+    """Nodes of version 0.1.0 do not read the cookie. Ten minutes after the last of them; it ends with the browser."""
+
+    async def older():
+        return 1
+
+    monkeypatch.setattr(server.app[LOGIN].begun, "_data_format", older)
     response = await browser.post("/bodhi/v1/auth/initiate")
     await browser.begin()
 
     cookie = response.headers["Set-Cookie"]
+    assert cookie.startswith("bodhiapp_session_id=")
     assert cookie.endswith("; Path=/; HttpOnly; SameSite=Strict")
     async with RawDatabase(database_url) as raw:
         rows = await raw.rows("SELECT created_at, last_seen_at, ends_at, expires_at, user_id FROM bodhi_session")

@@ -3,6 +3,8 @@
 import asyncio
 
 import pytest
+from aiohttp import web
+from aiohttp_session import get_session
 from yarl import URL
 
 REPORT = "/reports/7?year=2026&q=a%26b"
@@ -151,9 +153,15 @@ async def test_a_proxy_s_question_is_answered_with_the_way_back(start_server, op
         assert expected == dict(location.query), headers
 
 
-async def test_many_logins_at_once_lead_to_their_own_pages(browser, provider):
-    """Whichever is stored first."""
-    await browser.begin()  # a session that all of them share
+async def test_many_logins_at_once_lead_to_their_own_pages(start_server, open_browser, provider):
+    """Whichever is stored first, in a session that all of them share."""
+
+    async def put(request):
+        (await get_session(request))["cart"] = ["tea"]
+        return web.Response()
+
+    browser = await open_browser(await start_server(web.get("/put", put)))
+    await browser.get("/put")
     begun = await asyncio.gather(*(browser.post(initiate(f"/{number}")) for number in range(4)))
     answers = [await provider.log_in_url(await location_of(response)) for response in begun]
 

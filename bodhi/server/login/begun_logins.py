@@ -1,0 +1,153 @@
+"""Logins that were begun in a browser without a session: they live in an encrypted cookie of it, and in no row.
+
+What the cookie keeps is worth nothing without the provider's answer to one of the logins in it, and the answer nothing
+without the cookie. Whoever copies the cookie can complete no login a second time: :class:`BegunLogins` takes each state
+once, and the provider takes a code once.
+"""
+
+import base64
+import binascii
+import os
+import time
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from hashlib import sha256
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import msgspec
+from aiohttp import hdrs, web
+from aiohttp.abc import AbstractStreamWriter
+
+from bodhi.keyring import NEWEST_FORMAT, Keyring, UnknownKey, Unreadable
+from bodhi.server.login.service import (
+    SECONDS_TO_LOG_IN,
+    StartedLogin,
+    Transactions,
+    open_transactions,
+    take_transaction,
+)
+from bodhi.session import CookiePolicy
+
+LONGEST = 3_072  # characters of the cookie's value
+MOST_TAKEN = 10_000  # states that a process remembers; they are of use for ten minutes
+
+_SALT_BYTES = 16
+
+
+class _Begun(msgspec.Struct, array_like=True):
+    state: str
+    verifier: str
+    nonce: str
+    callback_url: str
+    until: int  # milliseconds since 1970
+    return_to: str | None = None
+    max_age: int | None = None
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[_Begun]).decode
+
+
+class BegunLogins:
+    """The logins that are open in the cookie of a browser.
+
+    *data_format* gives the newest format of sessions that every node reads: nodes of version 0.1.0, which do not know
+    the cookie either, may run until it is the newest one.
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[str | bytes],
+        policy: CookiePolicy,
+        *,
+        data_format: Callable[[], Awaitable[int]],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._keyring = Keyring(keys, purpose=b"bodhi begun logins")
+        self._policy = policy
+        self._data_format = data_format
+        self._is_understood = False  # by every node; once it is, it stays so
+        self._clock = clock
+        self._taken: dict[bytes, None] = {}  # oldest first
+        # By the writer of the response, which a request shares with its clones.
+        self._set_cookies: MutableMapping[AbstractStreamWriter, str] = WeakKeyDictionary()
+
+    async def add(self, request: web.Request, begun: StartedLogin) -> bool:
+        """Put *begun* beside the logins in the browser's cookie; False where another node may not read it there."""
+        self._is_understood = self._is_understood or await self._data_format() >= NEWEST_FORMAT
+        if not self._is_understood:
+            return False
+        logins = self.read(request)
+        begun.add_to(logins, self._now_ms())
+        self.write(request, logins)
+        return True
+
+    def read(self, request: web.Request) -> Transactions:
+        """The logins that are open in the browser of *request*; none where its cookie does not open."""
+        value = self._policy.read(request.headers.getall(hdrs.COOKIE, ()))
+        if value is None or len(value) > LONGEST:
+            return {}
+        try:
+            sealed = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
+            opened = _decode(self._keyring.open(sealed[_SALT_BYTES:], sealed[:_SALT_BYTES]))
+        except (ValueError, binascii.Error, Unreadable, UnknownKey, msgspec.MsgspecError):
+            return {}
+        return open_transactions({begun.state: _transaction(begun) for begun in opened}, self._now_ms(), 0)
+
+    def write(self, request: web.Request, logins: Transactions) -> None:
+        """Have the answer to *request* leave the browser with *logins*, or without the cookie where there are none."""
+        if logins:
+            self._set_cookies[request.writer] = self._policy.set(self._seal(logins), SECONDS_TO_LOG_IN)
+        elif hdrs.COOKIE in request.headers and self._policy.values(request.headers.getall(hdrs.COOKIE)):
+            self._set_cookies[request.writer] = self._policy.removal()
+
+    def take(self, request: web.Request, logins: Transactions, state: str | None) -> dict[str, Any] | None:
+        """The one of *logins*, the browser's, with that *state*, which leaves its cookie with the answer.
+
+        None where there is none, or where another request took it: there is one attempt for each.
+        """
+        login = take_transaction(logins, state) if state is not None else None
+        if login is None or state is None:
+            return None
+        self.write(request, logins)
+        digest = sha256(state.encode()).digest()
+        if digest in self._taken:
+            return None
+        if len(self._taken) >= MOST_TAKEN:
+            del self._taken[next(iter(self._taken))]
+        self._taken[digest] = None
+        return login
+
+    async def set_cookie(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Put the cookie into *response*, whatever it came to: for ``on_response_prepare``."""
+        if (line := self._set_cookies.pop(request.writer, None)) is not None:
+            response.headers.add(hdrs.SET_COOKIE, line)
+
+    def _seal(self, logins: Transactions) -> str:
+        begun = [_Begun(state, **login) for state, login in logins.items()]
+        while len(value := self._sealed(begun)) > LONGEST:
+            if len(begun) > 1:
+                del begun[0]  # the oldest make place
+            else:
+                begun[0].return_to = None
+        return value
+
+    def _sealed(self, begun: Sequence[_Begun]) -> str:
+        # A key for each cookie: anybody can have as many made as they like, and random nonces have a limit for a key.
+        salt = os.urandom(_SALT_BYTES)
+        sealed = salt + self._keyring.seal(_encode(begun), salt, b"")
+        return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()  # some clients put quotes around "="
+
+    def _now_ms(self) -> int:
+        return round(self._clock() * 1000)
+
+
+def once_of(state: str) -> tuple[str, int]:
+    """What says that *state* led to a login, and until when that has to be known (seconds since 1970)."""
+    return f"login {sha256(state.encode()).hexdigest()}", int(time.time()) + SECONDS_TO_LOG_IN
+
+
+def _transaction(begun: _Begun) -> dict[str, Any]:
+    return {
+        name: value for name, value in msgspec.structs.asdict(begun).items() if name != "state" and value is not None
+    }
