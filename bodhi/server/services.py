@@ -38,6 +38,7 @@ from bodhi.server.databases import (
 from bodhi.server.http.errors import REFUSALS
 from bodhi.server.http.lifecycle import SHUTDOWN
 from bodhi.server.http.navigation import NAVIGATION, Navigation
+from bodhi.server.http.rate_limits import RATE_LIMITS, RateLimits
 from bodhi.server.http.sections import Section
 from bodhi.session import DefaultSessionService, SqlSessionStore, handle_of
 from bodhi.settings import Settings
@@ -132,6 +133,7 @@ def add_services(app: web.Application, services: Services) -> None:
     """Register the services in *app*, which opens them on startup and closes them on cleanup."""
     app[INSTANCES], app[PROFILES], app[DIRECTORY] = services.instances, services.profiles, services.directory
     app[NAVIGATION], app[METRICS], app[REFUSALS] = services.navigation, services.metrics, services.metrics.refusals
+    app[RATE_LIMITS] = RateLimits(services.settings.rate_limit)
     app[REFRESHER] = services.refresher
     app[RECENT_LOGIN] = RecentLogin(services.settings.auth_recent_seconds)
     app[AUTHENTICATOR] = Authenticator(

@@ -252,6 +252,18 @@ class AuthSettings:
             "Proxies whose X-Forwarded-For, -Proto, -Host, -Method and -Uri headers are trusted.",
         ),
     ]
+    rate_limit: Annotated[
+        int,
+        Setting(
+            names.BODHI_RATE_LIMIT,
+            kinds.whole_number(0, 1_000_000),
+            "60",
+            "Requests per minute of one client address that each process accepts of each kind that costs something and "
+            "needs no login: begun logins, callbacks, back-channel logouts, unknown bearer tokens, setup. A burst of "
+            "twice as many may come at once. Others are answered 429; 0 turns this off. Behind a proxy it needs "
+            "BODHI_TRUSTED_PROXIES.",
+        ),
+    ]
     verify_access_token: Annotated[
         bool,
         Setting(

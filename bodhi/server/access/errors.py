@@ -112,6 +112,17 @@ class RecentLoginRequired(ApiError):
     title = "Sign in again to continue"
 
 
+class TooManyRequests(ApiError):
+    """Too many requests come from this address. Try again later."""
+
+    status = 429
+    code = "rate_limit_error-too_many_requests"
+
+    def __init__(self, *, retry_after_seconds: int | None = None) -> None:
+        super().__init__()
+        self.retry_after_seconds = retry_after_seconds
+
+
 class ProviderUnavailable(ApiError):
     """The identity provider does not answer. Try again in a moment."""
 

@@ -17,10 +17,11 @@ from bodhi.server.access.errors import (
     NoRole,
     NotSetUp,
     NotSignedIn,
+    TooManyRequests,
     UnknownRole,
 )
 from bodhi.server.access.instance import Instance, InstanceService
-from bodhi.server.access.principal import ANONYMOUS, AuthContext, SessionUser
+from bodhi.server.access.principal import ANONYMOUS, ApiToken, AuthContext, ExternalApp, SessionUser
 from bodhi.server.access.role_mapping import Roles
 from bodhi.server.access.scopes import Role
 from bodhi.server.authentication.bearer import BearerAuthenticator
@@ -29,8 +30,10 @@ from bodhi.server.authentication.refresh import Refresher
 from bodhi.server.authentication.stored_login import SessionRow
 from bodhi.server.http.context import LOGIN_FAULT, LOGIN_FAULTS
 from bodhi.server.http.cross_site import is_cross_site_read
+from bodhi.server.http.rate_limits import RATE_LIMITS
 from bodhi.session import REQUEST_SESSION, SESSIONS, Session, SessionRecord, StoredSession, get_session
 
+MAX_ACCEPTED = 10_000  # bearer tokens
 MAX_CACHED = 4096  # logins, each with an access token of a kilobyte or two
 
 log = logging.getLogger(__name__)
@@ -67,6 +70,7 @@ class Authenticator:
         self._refresher = refresher
         self._roles = roles
         self._clock = clock
+        self._accepted: dict[bytes, None] = {}  # SHA-256 of bearer tokens, oldest first
         self._cache: dict[bytes, _Login] = {}  # by the digest of the session id, oldest first
 
     async def strict(self, request: web.Request) -> AuthContext:
@@ -75,7 +79,7 @@ class Authenticator:
         if instance is None:
             raise NotSetUp
         if hdrs.AUTHORIZATION in request.headers:
-            return await self._bearer.authenticate(request.headers.getall(hdrs.AUTHORIZATION))
+            return await self._authenticate_token(request)
         if is_cross_site_read(request):
             raise NotSignedIn
         try:
@@ -99,17 +103,41 @@ class Authenticator:
             if instance is None:
                 return ANONYMOUS
             if hdrs.AUTHORIZATION in request.headers:
-                return await self._bearer.authenticate(request.headers.getall(hdrs.AUTHORIZATION))
+                return await self._authenticate_token(request)
             if is_cross_site_read(request) if sees_session is None else not sees_session:
                 return ANONYMOUS
             return await self._session_user(request, instance)
-        except DatabaseUnavailable:
+        except (DatabaseUnavailable, TooManyRequests):
             raise
         except ApiError as error:
             if isinstance(error, LOGIN_FAULTS):
                 request[LOGIN_FAULT] = error
             log.debug("anonymous: %s", error.code)
             return ANONYMOUS
+
+    async def _authenticate_token(self, request: web.Request) -> ApiToken | ExternalApp:
+        """Return the caller of the bearer token of *request*.
+
+        Refused tokens count for the rate limit of the client. A token that was accepted before passes it, so that one
+        program with an expired token keeps out no others behind the same address.
+        """
+        values = request.headers.getall(hdrs.AUTHORIZATION)
+        digest = sha256("\n".join(values).encode(errors="surrogatepass")).digest()
+        unknown = request.app[RATE_LIMITS]["unknown tokens"]
+        if digest not in self._accepted:
+            unknown.check(request)
+        try:
+            context = await self._bearer.authenticate(values)
+        except ApiError as error:
+            if error.status == 401:
+                self._accepted.pop(digest, None)
+                unknown.count(request)
+            raise
+        if digest not in self._accepted:
+            if len(self._accepted) >= MAX_ACCEPTED:
+                del self._accepted[next(iter(self._accepted))]
+            self._accepted[digest] = None
+        return context
 
     async def _session_user(self, request: web.Request, instance: Instance) -> AuthContext:
         login = await self._cached_login(request)

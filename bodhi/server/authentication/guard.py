@@ -16,6 +16,7 @@ from bodhi.server.http.errors import refusal
 from bodhi.server.http.input import BODY, PARAMETERS, QUERY, read_body, read_form, read_parameters, read_query
 from bodhi.server.http.operations import Access, Operation
 from bodhi.server.http.paths import LOGIN_PATH
+from bodhi.server.http.rate_limits import rate_limited
 from bodhi.server.http.return_to import with_return
 
 
@@ -71,6 +72,8 @@ def routes_of(operations: Iterable[Operation]) -> list[web.RouteDef]:
         # A public operation without input and errors needs no guard.
         is_guarded = operation.access is not Access.PUBLIC or operation.takes_input or bool(operation.errors)
         handler = guarded(operation) if is_guarded else operation.handler
+        if operation.rate_limit is not None:
+            handler = rate_limited(handler, operation.rate_limit)
         if operation.method == "GET":
             routes.append(web.get(operation.path, handler))
         else:

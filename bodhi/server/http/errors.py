@@ -13,7 +13,7 @@ from aiohttp.typedefs import Handler
 
 from bodhi.database import DatabaseUnavailable
 from bodhi.logs import FailureLog
-from bodhi.server.access.errors import ApiError, api_error_of
+from bodhi.server.access.errors import ApiError, TooManyRequests, api_error_of
 from bodhi.server.access.errors import DatabaseUnavailable as DatabaseUnavailableError
 from bodhi.server.http.cors import preflight_response
 from bodhi.server.http.request_errors import SessionEnded, SessionStoreUnavailable
@@ -111,6 +111,8 @@ class ErrorResponse(web.HTTPException):
             self.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
         if error.status == 503:
             self.headers[hdrs.RETRY_AFTER] = str(RETRY_AFTER_SECONDS)
+        if isinstance(error, TooManyRequests) and error.retry_after_seconds is not None:
+            self.headers[hdrs.RETRY_AFTER] = str(error.retry_after_seconds)
 
 
 def error_response(error: ApiError | type[ApiError]) -> web.Response:

@@ -13,6 +13,7 @@ from bodhi.server.http.forwarded import client_of
 from bodhi.server.http.request_id import assign_id
 
 LOGGER = logging.getLogger("bodhi.access")
+MAX_PATH = 512  # characters in the log
 UNMATCHED = "(none)"  # unknown paths share one label: otherwise clients could create any number of them
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -86,7 +87,7 @@ class AccessLog(AbstractAccessLogger):
         fields = {
             "remote": client_of(request),
             "method": request.method,
-            "path": request.rel_url.raw_path,
+            "path": _cut(request.rel_url.raw_path),
             "status": response.status,
             "bytes": response.body_length,
             "duration_ms": round(time * 1000, 1),
@@ -96,3 +97,8 @@ class AccessLog(AbstractAccessLogger):
             fields,
             extra={"fields": fields},
         )
+
+
+def _cut(path: str) -> str:
+    """*path*, of which anybody may send kilobytes, in a length that fits into a line."""
+    return path if len(path) <= MAX_PATH else f"{path[:MAX_PATH]}… ({len(path)} characters)"

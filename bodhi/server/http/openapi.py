@@ -31,6 +31,7 @@ from bodhi.server.access.errors import (
     RefreshRefused,
     TokenExpired,
     TokenInactive,
+    TooManyRequests,
     UnknownRole,
 )
 from bodhi.server.access.gate import Gate
@@ -142,6 +143,8 @@ def _errors(operation: Operation) -> Iterator[type[ApiError]]:
             yield RecentLoginRequired
     if operation.access is not Access.PUBLIC:
         yield from _STORES
+    if operation.access is not Access.PUBLIC or operation.rate_limit is not None:
+        yield TooManyRequests
     if operation.body or operation.form or operation.query or operation.parameters:
         yield from _INPUT
     if operation.body or operation.form:

@@ -45,6 +45,7 @@ class Operation:
     errors: tuple[type[ApiError], ...] = ()
     in_document: bool = True  # pages are not part of the API
     allows_cross_site: bool = False  # called by servers without a session, so the cross-site check does not apply
+    rate_limit: str | None = None  # the limit it shares with others: it costs something and needs no login
     allows_any_base: bool = False  # not redirected to the public URL
 
     @property

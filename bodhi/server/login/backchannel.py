@@ -77,5 +77,6 @@ OPERATIONS = (
         form=LogoutForm,
         errors=(InvalidLogoutToken, NotSetUp, ProviderUnavailable),
         allows_cross_site=True,
+        rate_limit="back-channel logouts",
     ),
 )

@@ -118,10 +118,17 @@ async def log_out(request: web.Request) -> web.Response:
 
 OPERATIONS = (
     Operation("GET", LOGIN_PATH, login_page, OPTIONAL, "The login page", in_document=False),
-    Operation("POST", LOGIN_PATH, log_in, OPTIONAL, "Start a login", in_document=False),
+    Operation("POST", LOGIN_PATH, log_in, OPTIONAL, "Start a login", in_document=False, rate_limit="begun logins"),
     Operation("GET", CALLBACK_PATH, callback_page, PUBLIC, "The page the provider redirects to", in_document=False),
     Operation(
-        "POST", CALLBACK_PATH, complete_login, OPTIONAL, "Complete a login", form=CallbackQuery, in_document=False
+        "POST",
+        CALLBACK_PATH,
+        complete_login,
+        OPTIONAL,
+        "Complete a login",
+        form=CallbackQuery,
+        in_document=False,
+        rate_limit="callbacks",
     ),
     Operation("POST", LOGOUT_PATH, log_out, PUBLIC, "Log out", errors=(LogoutFailed,), in_document=False),
 )

@@ -126,6 +126,7 @@ OPERATIONS = (
         PUBLIC,
         "Register this server at its identity provider",
         body=SetupBody,
+        rate_limit="setup",
         responses={200: SetupDone},
         errors=(
             AlreadySetUp,

@@ -50,3 +50,16 @@ async def test_path_is_written_as_it_was_encoded(aiohttp_client, make_app, lines
     await client.get("/a%0ab%1b%5b31m")
 
     assert ["/a%0Ab%1B%5B31m"] == [record.fields["path"] for record in lines()]
+
+
+async def test_a_long_path_is_cut(aiohttp_client, make_app, lines):
+    """Kilobytes of it, at each request of anybody, would fill the disk; what was cut is said."""
+    client = await aiohttp_client(make_app())
+    paths = ["/" + "a" * 511, "/" + "b" * 512, "/" + "%C3%BC" * 1_000]
+
+    for path in paths:
+        await client.get(path)
+
+    logged = [record.fields["path"] for record in lines()]
+    assert [paths[0], f"{paths[1][:512]}… (513 characters)", f"{paths[2][:512]}… (6001 characters)"] == logged
+    assert max(len(record.getMessage()) for record in lines()) < 600
