@@ -81,6 +81,8 @@ class SqliteDatabase(DatabaseExecutor):
             await self._stack.aclose()
             raise
         self._file = OpenFile(self._path) if self._path != MEMORY else None
+        if self._file is not None:
+            self._stack.callback(self._file.close)
         self._is_open = True
         return self
 

@@ -43,36 +43,49 @@ def check_file(path: str, mode: int) -> None:
 
 
 class OpenFile:
-    """The file that was at *path* as it was opened: connections go on writing to it when it is there no more."""
+    """The file that was at *path* as it was opened, to which connections go on writing when it is there no more.
+
+    One that was moved is still whole. Whether one that is not there was deleted is known on Linux alone.
+    """
 
     def __init__(self, path: str) -> None:
         self._path = Path(path)
-        self._identity = self._look()
-        self.is_there = True
+        # Closing it leaves the locks of the process alone, unlike closing a file that can be read.
+        self._descriptor = os.open(path, os.O_PATH) if hasattr(os, "O_PATH") else None
+        self._identity = _identity(self._path.stat())
+        self._is_lost = False
+
+    def close(self) -> None:
+        """Let go of it."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
     def check(self) -> None:
-        """Raise :exc:`Damaged` unless the path still leads to the file."""
-        found = self._look()
-        is_there = found == self._identity
-        if is_there != self.is_there:
-            self.is_there = is_there
-            happened = "is back" if is_there else "was deleted" if found is None else "was replaced by another one"
-            log.error("%s %s while it is open", self._path, happened)
+        """Raise :exc:`Damaged` where it was deleted, or another file has taken its place."""
+        fault = self._fault()
+        if (fault is not None) != self._is_lost:
+            self._is_lost = fault is not None
+            log.error("%s %s while it is open", self._path, fault or "is back")
         self.refuse()
 
     def refuse(self) -> None:
-        """Raise :exc:`Damaged` where the last check found another file, or none."""
-        if not self.is_there:
+        """Raise :exc:`Damaged` where the last check found a fault."""
+        if self._is_lost:
             raise Damaged(
                 f"{self._path} was deleted or replaced: end all that has it open, restore it, and start again"
             )
 
-    def _look(self) -> tuple[int, int] | None:
+    def _fault(self) -> str | None:
         try:
-            found = self._path.stat()
+            return None if _identity(self._path.stat()) == self._identity else "was replaced by another file"
         except OSError:
-            return None
-        return found.st_dev, found.st_ino
+            is_kept = self._descriptor is not None and os.fstat(self._descriptor).st_nlink > 0
+            return None if is_kept else "was deleted"
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
 
 
 def _may(path: Path, mode: int) -> bool:
