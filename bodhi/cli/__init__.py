@@ -17,7 +17,7 @@ COMMANDS = {
     "serve": ("bodhi.cli.serve:serve", "Run the server."),
     "config": ("bodhi.cli.config:config", "Show and export settings, generate keys."),
     "db": ("bodhi.cli.db:db", "Show and migrate the schemas of both databases."),
-    "openapi": ("bodhi.cli.openapi:openapi", "Print the OpenAPI document or the API reference."),
+    "openapi": ("bodhi.cli.openapi:openapi", "Print the OpenAPI 3.1 document or the API reference."),
     "sessions": ("bodhi.cli.sessions:sessions", "List, end, sweep, re-encrypt and copy sessions."),
     "tokens": ("bodhi.cli.tokens:tokens", "List and deactivate API tokens."),
     "users": ("bodhi.cli.users:users", "List users who have logged in."),

@@ -49,7 +49,7 @@ def test_a_provider_whose_clock_is_ahead(ahead):
 def test_what_is_no_time_is_as_if_it_were_not_there(auth_time, caplog):
     """The login counts, and the log says so."""
     assert NOW == signed_in_at(logged_in(auth_time=auth_time))
-    assert ["the ID token's auth_time is no time, or in the future: the time of the login counts"] == caplog.messages
+    assert ["auth_time of the ID token is invalid or in the future: the time of the login is used"] == caplog.messages
 
 
 @pytest.mark.parametrize("claims", [{"auth_time": NOW + 500}, {}])

@@ -239,7 +239,7 @@ async def test_little_is_kept_of_a_session_that_holds_much(known, server):
     await server.app[SESSIONS].atomically(digest, lambda data, _: data.update(cart="x" * 100_000))
     await known.get(VERIFY)
 
-    assert len(pickle.dumps(server.app[AUTHENTICATOR]._read[digest])) < 10_000
+    assert len(pickle.dumps(server.app[AUTHENTICATOR]._cache[digest])) < 10_000
 
 
 async def test_devices_show_the_client_and_not_the_proxy(start_server, open_browser, provider):
