@@ -54,26 +54,25 @@ class RequestSession(aiohttp_session.AbstractStorage):
     garbage collector comes by, and make it come by often.
     """
 
-    # What is set here is so for most requests, and costs nothing there.
-    session: Session | None = None  # what was asked for; not in the request, which a middleware may clone
-    is_used = False  # somebody asked for the session: the response depends on who asks
-    is_finished = False  # the handler has returned, and its change was committed
-    headers_sent = False
-    _found: SessionRecord | None = None  # the row of the visitor's session, not decrypted
-    _is_found = False  # or it is known that there is none
-    _session_id: str | None = None  # what the browser holds, or will after this response
-    _live_digest: bytes | None = None  # the row that this request has seen live
-    new_cookie: str | None = None  # the Set-Cookie header that the response has to carry
-    _carried_cookie: str | None = None  # the one that was put into a response
-    _is_committing = False
-    _committed: asyncio.Event | None = None  # where another task waits for the end of a commit
-
     def __init__(self, options: SetupOptions, request: web.Request) -> None:
         # Not super().__init__: what it prepares for every request is never used here.
         self._options = options
         self._manager = options.manager
         self._request = ref(request)
         self._headers = request.headers
+        # None of these is a default of the class: up to Python 3.11, that makes each use take five times as long.
+        self.session: Session | None = None  # what was asked for; not in the request, which a middleware may clone
+        self.is_used = False  # somebody asked for the session: the response depends on who asks
+        self.is_finished = False  # the handler has returned, and its change was committed
+        self.headers_sent = False
+        self.new_cookie: str | None = None  # the Set-Cookie header that the response has to carry
+        self._carried_cookie: str | None = None  # the one that was put into a response
+        self._found: SessionRecord | None = None  # the row of the visitor's session, not decrypted
+        self._is_found = False  # or it is known that there is none
+        self._session_id: str | None = None  # what the browser holds, or will after this response
+        self._live_digest: bytes | None = None  # the row that this request has seen live
+        self._is_committing = False
+        self._committed: asyncio.Event | None = None  # where another task waits for the end of a commit
 
     async def load_session(self, request: web.Request) -> Session:
         """The visitor's session, or a new one; raises :exc:`SessionUnavailable`, never a new one in its place."""

@@ -49,15 +49,6 @@ class Session(aiohttp_session.Session):
     # How long its row lives at most, as it is begun; unlike max_age, the cookie says nothing of it.
     row_seconds: int | None = None
 
-    # What is set here is so for most sessions, and costs nothing there.
-    is_touched = False  # it may have to be saved: without it there is nothing to compare
-    is_dropped = False  # it ended while the request ran, or its change was lost: nothing of it is saved any more
-    is_invalidated = False
-    _is_forced = False
-    _is_rotated = False
-    _is_renewed = False
-    _lent: frozenset[str] = frozenset()  # keys whose values somebody holds that can change by themselves
-
     def __init__(
         self,
         stored: StoredSession | None,
@@ -72,7 +63,15 @@ class Session(aiohttp_session.Session):
         self.replaces = replaces
         self._max_age = self._stored_max_age = max_age
         self._backend = backend
+        # None of these is a default of the class: up to Python 3.11, that makes each use take five times as long.
+        self.is_touched = False  # it may have to be saved: without it there is nothing to compare
+        self.is_dropped = False  # it ended while the request ran, or its change was lost: nothing more of it is saved
+        self.is_invalidated = False
+        self._is_forced = False
+        self._is_rotated = False
+        self._is_renewed = False
         self._dirty: set[str] = set()  # keys that were set or deleted since it was loaded or last saved
+        self._lent: frozenset[str] = frozenset()  # keys whose values somebody holds that can change by themselves
         if stored is None:
             self._mapping: dict[str, Any] = {}
             self._created = int(time())
