@@ -77,7 +77,7 @@ class Client:
         assert head[0].startswith(b"HTTP/1.1 2"), head
         for line in head:
             name, _, value = line.partition(b": ")
-            if name == b"Set-Cookie":
+            if name == b"Set-Cookie" and b"_exists=" not in value:  # the marker beside the session's cookie
                 self._cookie = b"Cookie: %s\r\n" % value.partition(b";")[0]
 
 

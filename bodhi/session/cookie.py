@@ -13,7 +13,9 @@ from bodhi import options
 from bodhi.errors import ConfigurationError
 
 HOST_PREFIX = "__Host-"
+MARKER_SUFFIX = "_exists"
 
+_REMOVED = '""; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; '
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _FORWARDED_HTTPS = re.compile(r'proto="?https\b', re.IGNORECASE)
 
@@ -32,6 +34,7 @@ class CookiePolicy:
     host_prefix: bool = True
     full_name: str = field(init=False, repr=False, compare=False)  # as the browser knows it
     _values: Callable[[str], list[str]] = field(init=False, repr=False, compare=False)
+    _marker: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         options.flag("secure", self.secure)
@@ -46,6 +49,8 @@ class CookiePolicy:
         object.__setattr__(self, "full_name", full_name)
         values = re.compile(rf"(?:^|;)[ \t]*{re.escape(full_name)}[ \t]*=([^;]*)").findall
         object.__setattr__(self, "_values", values)
+        marker = re.compile(rf"(?:^|;)[ \t]*{re.escape(full_name + MARKER_SUFFIX)}[ \t]*=")
+        object.__setattr__(self, "_marker", marker)
 
     def read(self, headers: Iterable[str]) -> str | None:
         """The cookie's value in the ``Cookie`` header lines, or None where it is absent.
@@ -64,19 +69,42 @@ class CookiePolicy:
 
     def set(self, value: str, max_age: int | None = None) -> str:
         """A ``Set-Cookie`` header with *value*; it ends with the browser, or after *max_age* seconds."""
-        if max_age is None:
-            return f"{self.full_name}={value}; {self._attributes}"
-        expires = formatdate(time() + max_age, usegmt=True)
-        return f"{self.full_name}={value}; Max-Age={max_age}; Expires={expires}; {self._attributes}"
+        return f"{self.full_name}={value}; {_age(max_age)}{self._attributes(self.samesite)}"
 
     def removal(self) -> str:
         """A ``Set-Cookie`` header that makes the browser forget the cookie."""
-        return f'{self.full_name}=""; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; {self._attributes}'
+        return f"{self.full_name}={_REMOVED}{self._attributes(self.samesite)}"
+
+    # A second cookie, the marker, says only that the browser holds a session. Browsers send it in requests from other
+    # sites, where SameSite makes them withhold the first one.
+
+    def headers(self, value: str | None, max_age: int | None = None) -> list[str]:
+        """The ``Set-Cookie`` headers that give a browser the id *value*, or with None make it forget the session."""
+        headers = [self.removal() if value is None else self.set(value, max_age)]
+        samesite = self._marker_samesite
+        if samesite != self.samesite:
+            content = _REMOVED if value is None else f"1; {_age(max_age)}"
+            headers.append(f"{self.full_name}{MARKER_SUFFIX}={content}{self._attributes(samesite)}")
+        return headers
+
+    def is_marked(self, headers: Iterable[str]) -> bool:
+        """Whether the ``Cookie`` header lines have the marker."""
+        return any(self._marker.search(header) for header in headers)
 
     @property
-    def _attributes(self) -> str:
+    def _marker_samesite(self) -> str:
+        # Browsers withhold a Lax cookie from a POST of another site. They take None with Secure only.
+        return "None" if self.secure else "Lax"
+
+    def _attributes(self, samesite: str) -> str:
         secure = "; Secure" if self.secure else ""
-        return f"Path=/; HttpOnly; SameSite={self.samesite}{secure}"
+        return f"Path=/; HttpOnly; SameSite={samesite}{secure}"
+
+
+def _age(max_age: int | None) -> str:
+    if max_age is None:
+        return ""
+    return f"Max-Age={max_age}; Expires={formatdate(time() + max_age, usegmt=True)}; "
 
 
 def claims_https(headers: Mapping[str, str]) -> bool:

@@ -15,11 +15,12 @@ from bodhi.session.counters import SessionCounters
 from bodhi.session.endings import Reason, note_ended
 from bodhi.session.errors import DigestTaken, SessionError, SessionGone
 from bodhi.session.handles import handle_of, new_session_id, parse_session_id
-from bodhi.session.records import NOWHERE, Device, NewSession, SessionRecord, UserCap
+from bodhi.session.records import NOWHERE, Device, End, NewSession, SessionRecord, UserCap
 from bodhi.session.revocation import Revocations
 from bodhi.session.store import (
     LockedSession,
     Quarantine,
+    RecentEnds,
     SessionStore,
     UserSessions,
     require,
@@ -115,6 +116,13 @@ class SessionManager:
         if record.now - record.last_seen_at >= self._touch_ms:
             self._touches.note(record)
         return session
+
+    async def recent_end(self, session_id: str) -> End | None:
+        """Return how the session with this id ended or moved, a short time ago; None where the store does not know."""
+        digest = parse_session_id(session_id)
+        if digest is None or not isinstance(self._store, RecentEnds):
+            return None
+        return await self._store.recent_end(digest)
 
     def note_use(self, record: SessionRecord) -> None:
         """Somebody uses the session in *record*, and knows what is in it."""

@@ -108,8 +108,8 @@ def session_middleware(options: SetupOptions, registry: Registry) -> Middleware:
         if session is not None and session.is_touched:
             await _commit_after_handler(current, session, response)
         # For the middlewares around this one: otherwise it would be early enough as the headers go out.
-        if current.new_cookie is not None and not current.headers_sent and isinstance(response, web.StreamResponse):
-            current.set_cookie(response)
+        if current.new_cookies and not current.headers_sent and isinstance(response, web.StreamResponse):
+            current.set_cookies(response)
         if raised is not None:
             raise raised
         return response

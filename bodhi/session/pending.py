@@ -30,6 +30,11 @@ class Change(Content, frozen=True, gc=True):
     is_rotated: bool = False
     is_renewed: bool = False  # the absolute timeout is to start anew with the rotation
 
+    @property
+    def begins_by_itself(self) -> bool:
+        """Whether a new session would begin only because something is stored: not by a login or on request."""
+        return self.user_id is None and not self.is_rotated and not self.is_invalidated
+
 
 def holds_nothing(data: Mapping[str, Any]) -> bool:
     """Whether nobody would miss *data*: empty lists, objects and texts, as a reader's default leaves them."""

@@ -126,6 +126,13 @@ class SessionListing(Record, frozen=True, gc=False):
     device: Device
 
 
+class End(Record, frozen=True, gc=False):
+    """When a session ended, in milliseconds before now, and whether it lives on under another digest."""
+
+    ago_ms: int
+    moved: bool
+
+
 class Revoked(Record, frozen=True, gc=False):
     """A session that was ended by its handle: whose it was, None for nobody's."""
 

@@ -5,9 +5,10 @@ Committing and setting headers are apart, since ``session.save()`` commits befor
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, TypeVar, cast
 from weakref import ref
 
@@ -26,6 +27,8 @@ from bodhi.session.responses import SessionGoneResponse, SessionUnavailableRespo
 from bodhi.session.session import Session
 
 LONGEST_USER_AGENT = 512
+# How long requests that a browser sent before a login take to arrive here.
+ARRIVAL_SECONDS = 10.0
 
 Answer = TypeVar("Answer")
 
@@ -60,13 +63,14 @@ class RequestSession(aiohttp_session.AbstractStorage):
         self._manager = options.manager
         self._request = ref(request)
         self._headers = request.headers
+        self._arrived_at = monotonic()
         # None of these is a default of the class: up to Python 3.11, that makes each use take five times as long.
         self.session: Session | None = None  # what was asked for; not in the request, which a middleware may clone
         self.is_used = False  # somebody asked for the session: the response depends on who asks
         self.is_finished = False  # the handler has returned, and its change was committed
         self.headers_sent = False
-        self.new_cookie: str | None = None  # the Set-Cookie header that the response has to carry
-        self._carried_cookie: str | None = None  # the one that was put into a response
+        self.new_cookies: Sequence[str] = ()  # the Set-Cookie headers that the response has to carry
+        self._carried_cookies: Sequence[str] = ()  # those that were put into a response
         self._found: SessionRecord | None = None  # the row of the visitor's session, not decrypted
         self._is_found = False  # or it is known that there is none
         self._session_id: str | None = None  # what the browser holds, or will after this response
@@ -125,8 +129,8 @@ class RequestSession(aiohttp_session.AbstractStorage):
 
     def set_headers(self, response: web.StreamResponse) -> None:
         """Put into *response* what the browser has to know, and that it depends on a session, for caches between."""
-        if self.new_cookie is not None or self._carried_cookie is not None:
-            self.set_cookie(response)
+        if self.new_cookies or self._carried_cookies:
+            self.set_cookies(response)
         headers = response.headers
         headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
         if hdrs.VARY in headers:
@@ -134,14 +138,12 @@ class RequestSession(aiohttp_session.AbstractStorage):
         else:
             headers[hdrs.VARY] = "Cookie"
 
-    def set_cookie(self, response: web.StreamResponse) -> None:
-        """Put the new cookie into *response*, in the place of one that an earlier commit put there."""
+    def set_cookies(self, response: web.StreamResponse) -> None:
+        """Put the new cookies into *response*, in the place of those that an earlier commit put there."""
         headers = response.headers
-        lines = [line for line in headers.popall(hdrs.SET_COOKIE, ()) if line != self._carried_cookie]
-        if self.new_cookie is not None:
-            lines.append(self.new_cookie)
-        headers.extend((hdrs.SET_COOKIE, line) for line in lines)
-        self._carried_cookie = self.new_cookie
+        lines = [line for line in headers.popall(hdrs.SET_COOKIE, ()) if line not in self._carried_cookies]
+        headers.extend((hdrs.SET_COOKIE, line) for line in (*lines, *self.new_cookies))
+        self._carried_cookies = self.new_cookies
 
     def lose(self, reason: str) -> None:
         """Drop what was not saved, and log it loudly."""
@@ -215,6 +217,9 @@ class RequestSession(aiohttp_session.AbstractStorage):
         await self._committed.wait()
 
     async def _create(self, session: Session, change: Change) -> None:
+        if change.begins_by_itself and not session.replaces and await self._may_replace_another(session):
+            log.info("a request begins no session, since its browser may hold one: its change is not stored")
+            return
         replaces = self._replaced_digest(session)
         with self._failing_closed(session):
             session_id, stored = await self._manager.create(
@@ -226,6 +231,24 @@ class RequestSession(aiohttp_session.AbstractStorage):
                 must_replace=replaces is not None and replaces == self._live_digest,
             )
         self._was_issued(session_id, session, stored, change)
+
+    async def _may_replace_another(self, session: Session) -> bool:
+        """Return whether the cookie of a new session could take the place of one that the browser holds.
+
+        Either the request comes from another site, and SameSite kept the cookie back; or the browser's session ended,
+        or moved to another id, while this request was under way.
+        """
+        if session.stored is not None:
+            return False
+        session_id = self._cookie_value()
+        if session_id is None:
+            is_same_site = self._headers.get("Sec-Fetch-Site") in {"same-origin", "same-site", "none"}
+            return not is_same_site and self._manager.cookie.is_marked(self._headers.getall(hdrs.COOKIE, ()))
+        end = await self._manager.recent_end(session_id)
+        # A session that ended leaves the browser with none, so only this request's own end counts. One that moved is
+        # in the browser already, and what was sent before that may arrive late.
+        under_way = monotonic() - self._arrived_at + (ARRIVAL_SECONDS if end is not None and end.moved else 0.0)
+        return end is not None and end.ago_ms <= under_way * 1000
 
     async def _rotate(self, session: Session, change: Change) -> None:
         assert session.stored is not None
@@ -257,7 +280,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
 
     async def _delete(self, session: Session, change: Change) -> None:
         if change.is_invalidated:
-            self.new_cookie = None  # an id that this request made goes to nobody, even if its row cannot be deleted
+            self.new_cookies = ()  # an id that this request made goes to nobody, even if its row cannot be deleted
         digest = self._replaced_digest(session)
         if digest is None and change.is_invalidated:
             # There is no row; but a standby may have one still, which the store waits for.
@@ -266,7 +289,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
             owner = session.stored.record.user_id if session.stored is not None else None
             await self._manager.delete(digest, user_id=owner)
         if self._cookie_value() is None:
-            self._session_id = self.new_cookie = None  # the browser never heard of it
+            self._session_id, self.new_cookies = None, ()  # the browser never heard of it
         elif change.is_invalidated:
             self._forget()
         session.was_stored(None, change)
@@ -292,7 +315,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
     def _remember(self, session_id: str, max_age: int | None) -> None:
         self._session_id = session_id
         if not self.headers_sent:
-            self.new_cookie = self._manager.cookie.set(session_id, max_age)
+            self.new_cookies = self._manager.cookie.headers(session_id, max_age)
             if not self._manager.cookie.secure and self._is_https():
                 self._manager.warn_of_insecure_cookie()
 
@@ -304,7 +327,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
     def _forget(self) -> None:
         self._session_id = None
         if not self.headers_sent:
-            self.new_cookie = self._manager.cookie.removal()
+            self.new_cookies = self._manager.cookie.headers(None)
 
     def _replaced_digest(self, session: Session) -> bytes | None:
         """The digest of the row that ends when *session*, a new one or one that was invalidated, is committed."""

@@ -9,7 +9,17 @@ from functools import wraps
 from typing import ParamSpec, Protocol, TypeVar, runtime_checkable
 
 from bodhi.session.errors import CapabilityMissing, SessionUnavailable, VersionConflict
-from bodhi.session.records import NewSession, Revoked, Save, SessionListing, SessionRecord, StoredData, Touch, UserCap
+from bodhi.session.records import (
+    End,
+    NewSession,
+    Revoked,
+    Save,
+    SessionListing,
+    SessionRecord,
+    StoredData,
+    Touch,
+    UserCap,
+)
 
 BEGINNING = (-1, b"")  # comes before every session of a user
 CONFLICTS = 100  # in a row, after which a change of one session gives up
@@ -168,7 +178,21 @@ class Quarantine(Protocol):
         """Take an unreadable row out of the sessions and keep it for inspection; False when it is gone or changed."""
 
 
-CAPABILITIES = (UserSessions, AllSessions, Reencryption, ChangeNotification, Quarantine)
+@runtime_checkable
+class RecentEnds(Protocol):
+    """Capability: tell an id that ended a moment ago from an unknown one. Without it a part of promise 1 lapses.
+
+    A request that left the browser before a login or a logout may then begin a session that takes the cookie's place.
+    """
+
+    async def recent_end(self, digest: bytes) -> End | None:
+        """Return how the live session under *digest* ended or moved to another one, or None where it did neither.
+
+        Ends are remembered for ten minutes, and their number is bounded. Expiry is no end.
+        """
+
+
+CAPABILITIES = (UserSessions, AllSessions, Reencryption, ChangeNotification, Quarantine, RecentEnds)
 
 
 def require(store: SessionStore, capability: type[Capability]) -> Capability:

@@ -73,6 +73,11 @@ WITH moved AS (
        AND version = $2
        AND expires_at > now_ms($11)
     RETURNING digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent, now_ms($11) AS now
+), recorded AS (
+    INSERT INTO bodhi_session_ended (digest, ended_at, moved)
+    SELECT $1::bytea, now, true
+      FROM moved
+        ON CONFLICT (digest) DO UPDATE SET ended_at = excluded.ended_at, moved = excluded.moved
 )
 SELECT moved.*
   FROM moved
@@ -102,13 +107,20 @@ WITH gone AS (
     DELETE FROM bodhi_session
      WHERE digest = $1
     RETURNING digest, expires_at
+), recorded AS (
+    INSERT INTO bodhi_session_ended (digest, ended_at, moved)
+    SELECT digest, now_ms($2), false
+      FROM gone
+     WHERE expires_at > now_ms($2)
+        ON CONFLICT (digest) DO UPDATE SET ended_at = excluded.ended_at, moved = excluded.moved
 )
 SELECT expires_at > now_ms($2) AS live
   FROM gone
  CROSS JOIN LATERAL pg_notify('bodhi_session_ended', translate(encode(substring(gone.digest FOR 12), 'base64'), '+/', '-_'))
  UNION ALL
 SELECT false AS live
- WHERE CASE WHEN EXISTS (SELECT FROM gone) OR current_setting('synchronous_standby_names') = '' THEN false
+ WHERE CASE WHEN EXISTS (SELECT FROM gone) OR current_setting('synchronous_standby_names') = ''
+              OR NOT EXISTS (SELECT FROM bodhi_session_ended WHERE digest = $1) THEN false
             ELSE pg_logical_emit_message(true, 'bodhi', '') IS NOT NULL END;
 
 -- name: revoke_session(low, high, user_id, now) -> many
@@ -118,13 +130,20 @@ WITH gone AS (
      WHERE digest BETWEEN $1 AND $2
        AND ($3::text IS NULL OR user_id = $3)
     RETURNING digest, user_id, expires_at
+), recorded AS (
+    INSERT INTO bodhi_session_ended (digest, ended_at, moved)
+    SELECT digest, now_ms($4), false
+      FROM gone
+     WHERE expires_at > now_ms($4)
+        ON CONFLICT (digest) DO UPDATE SET ended_at = excluded.ended_at, moved = excluded.moved
 )
 SELECT user_id, expires_at > now_ms($4) AS live
   FROM gone
  CROSS JOIN LATERAL pg_notify('bodhi_session_ended', translate(encode(substring(gone.digest FOR 12), 'base64'), '+/', '-_'))
  UNION ALL
 SELECT NULL AS user_id, false AS live
- WHERE CASE WHEN EXISTS (SELECT FROM gone) OR current_setting('synchronous_standby_names') = '' THEN false
+ WHERE CASE WHEN EXISTS (SELECT FROM gone) OR current_setting('synchronous_standby_names') = ''
+              OR NOT EXISTS (SELECT FROM bodhi_session_ended WHERE digest BETWEEN $1 AND $2) THEN false
             ELSE pg_logical_emit_message(true, 'bodhi', '') IS NOT NULL END;
 
 -- name: clear_user(user_id, keep_low, keep_high, batch, now) -> many
@@ -136,7 +155,13 @@ WITH gone AS (
      WHERE user_id = $1
        AND ($2::bytea IS NULL OR digest NOT BETWEEN $2 AND $3)
        AND $4::bigint > 0
-    RETURNING expires_at
+    RETURNING digest, expires_at
+), recorded AS (
+    INSERT INTO bodhi_session_ended (digest, ended_at, moved)
+    SELECT digest, now_ms($5), false
+      FROM gone
+     WHERE expires_at > now_ms($5)
+        ON CONFLICT (digest) DO UPDATE SET ended_at = excluded.ended_at, moved = excluded.moved
 )
 -- The conditions always hold: they are there to notify, once, where anything is gone, and to wait where nothing is.
 SELECT count(*) FILTER (WHERE expires_at > now_ms($5)) AS live, count(*) AS ended
@@ -155,7 +180,13 @@ WITH gone AS (
                 LIMIT $1
                   FOR UPDATE SKIP LOCKED
            ))
-    RETURNING expires_at
+    RETURNING digest, expires_at
+), recorded AS (
+    INSERT INTO bodhi_session_ended (digest, ended_at, moved)
+    SELECT digest, now_ms($2), false
+      FROM gone
+     WHERE expires_at > now_ms($2)
+        ON CONFLICT (digest) DO UPDATE SET ended_at = excluded.ended_at, moved = excluded.moved
 )
 SELECT count(*) FILTER (WHERE expires_at > now_ms($2)) AS live, count(*) AS ended
   FROM gone
@@ -165,7 +196,13 @@ HAVING (SELECT count(*) FROM (SELECT pg_notify('bodhi_session_ended', '') FROM g
 -- What clear_some has left: a plain DELETE waits for rows that are held, and follows them to their new ids.
 WITH gone AS (
     DELETE FROM bodhi_session
-    RETURNING expires_at
+    RETURNING digest, expires_at
+), recorded AS (
+    INSERT INTO bodhi_session_ended (digest, ended_at, moved)
+    SELECT digest, now_ms($1), false
+      FROM gone
+     WHERE expires_at > now_ms($1)
+        ON CONFLICT (digest) DO UPDATE SET ended_at = excluded.ended_at, moved = excluded.moved
 )
 SELECT count(*) FILTER (WHERE expires_at > now_ms($1)) AS live, count(*) AS ended
   FROM gone
@@ -191,6 +228,11 @@ WITH gone AS (
                 LIMIT ALL OFFSET $3::bigint - 1
            )
     RETURNING digest
+), recorded AS (
+    INSERT INTO bodhi_session_ended (digest, ended_at, moved)
+    SELECT digest, now_ms($4), false
+      FROM gone
+        ON CONFLICT (digest) DO UPDATE SET ended_at = excluded.ended_at, moved = excluded.moved
 )
 SELECT gone.digest
   FROM gone
@@ -268,6 +310,17 @@ SELECT digest, data, user_id, $3, now_ms($4)
        reason = excluded.reason,
        set_aside_at = excluded.set_aside_at;
 
+-- name: remove_unreadable(digest) -> maybe
+-- The second step. Nobody ended the session: its visitor may begin another at once.
+WITH gone AS (
+    DELETE FROM bodhi_session
+     WHERE digest = $1
+    RETURNING digest
+)
+SELECT gone.digest
+  FROM gone
+ CROSS JOIN LATERAL pg_notify('bodhi_session_ended', translate(encode(substring(gone.digest FOR 12), 'base64'), '+/', '-_'));
+
 -- name: lock_sweep() -> maybe
 -- One sweeper in a cluster: a process that does not get the lock skips this sweep.
 SELECT pg_try_advisory_xact_lock(hashtextextended('bodhi sweep', 0)) AS mine;
@@ -288,3 +341,19 @@ DELETE FROM bodhi_session
 -- name: sweep_set_aside(keep_ms, now) -> count
 DELETE FROM bodhi_session_set_aside
  WHERE set_aside_at <= now_ms($2) - $1::bigint;
+
+-- name: recent_end(digest, now) -> maybe, read only
+SELECT now_ms($2) - ended_at AS ago_ms, moved
+  FROM bodhi_session_ended
+ WHERE digest = $1;
+
+-- name: sweep_ended(keep_ms, most, batch, now) -> count
+-- What is older than any request under way, and the oldest of more than $2.
+DELETE FROM bodhi_session_ended
+ WHERE ctid = ANY (ARRAY(
+           SELECT ctid
+             FROM bodhi_session_ended
+            WHERE ended_at <= now_ms($4) - $1::bigint
+               OR ended_at <= (SELECT ended_at FROM bodhi_session_ended ORDER BY ended_at DESC LIMIT 1 OFFSET $2::bigint)
+            LIMIT $3
+       ));

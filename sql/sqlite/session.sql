@@ -76,45 +76,50 @@ UPDATE bodhi_session
 RETURNING digest;
 
 -- name: delete_session(digest, now) -> maybe
--- Answers whether what was deleted was still live.
-DELETE FROM bodhi_session
+-- Answers whether what was deleted was still live. A trigger deletes a session whose end is recorded, with the time of
+-- the end, or 0 where it had expired before.
+INSERT OR REPLACE INTO bodhi_session_ended (digest, ended_at)
+SELECT digest, iif(expires_at > now_ms($2), now_ms($2), 0)
+  FROM bodhi_session
  WHERE digest = $1
-RETURNING expires_at > now_ms($2) AS live;
+RETURNING ended_at > 0 AS live;
 
 -- name: revoke_session(low, high, user_id, now) -> many
 -- A handle is the beginning of a digest, hence the range. Somebody else's session reads as unknown.
-DELETE FROM bodhi_session
+-- What RETURNING gives is computed before the trigger deletes the session.
+INSERT OR REPLACE INTO bodhi_session_ended (digest, ended_at)
+SELECT digest, iif(expires_at > now_ms($4), now_ms($4), 0)
+  FROM bodhi_session
  WHERE digest BETWEEN $1 AND $2
    AND ($3 IS NULL OR user_id = $3)
-RETURNING user_id, expires_at > now_ms($4) AS live;
+RETURNING (SELECT user_id FROM bodhi_session WHERE digest = bodhi_session_ended.digest) AS user_id, ended_at > 0 AS live;
 
 -- name: clear_user(user_id, keep_low, keep_high, batch, now) -> many
 -- Everything of one user but the kept range of digests (NULL keeps nothing).
 -- In batches, since every other save waits for this writer.
-DELETE FROM bodhi_session
- WHERE digest IN (
-           SELECT digest
-             FROM bodhi_session
-            WHERE user_id = $1
-              AND ($2 IS NULL OR digest NOT BETWEEN $2 AND $3)
-            LIMIT $4
-       )
-RETURNING expires_at > now_ms($5) AS live, 1 AS ended;
+INSERT OR REPLACE INTO bodhi_session_ended (digest, ended_at)
+SELECT digest, iif(expires_at > now_ms($5), now_ms($5), 0)
+  FROM bodhi_session
+ WHERE user_id = $1
+   AND ($2 IS NULL OR digest NOT BETWEEN $2 AND $3)
+ LIMIT $4
+RETURNING ended_at > 0 AS live, 1 AS ended;
 
 -- name: clear_some(batch, now) -> many
 -- Some of all sessions, since every other save waits for this writer.
-DELETE FROM bodhi_session
- WHERE rowid IN (
-           SELECT rowid
-             FROM bodhi_session
-            LIMIT $1
-       )
-RETURNING expires_at > now_ms($2) AS live, 1 AS ended;
+INSERT OR REPLACE INTO bodhi_session_ended (digest, ended_at)
+SELECT digest, iif(expires_at > now_ms($2), now_ms($2), 0)
+  FROM bodhi_session
+ LIMIT $1
+RETURNING ended_at > 0 AS live, 1 AS ended;
 
 -- name: clear_all(now) -> many
 -- The sessions that clear_some has left, and those made since.
-DELETE FROM bodhi_session
-RETURNING expires_at > now_ms($1) AS live, 1 AS ended;
+INSERT OR REPLACE INTO bodhi_session_ended (digest, ended_at)
+SELECT digest, iif(expires_at > now_ms($1), now_ms($1), 0)
+  FROM bodhi_session
+ WHERE true
+RETURNING ended_at > 0 AS live, 1 AS ended;
 
 -- name: lock_user(user_id) -> maybe
 -- Logins of one user run one after the other, so that each counts the sessions that the others left: BEGIN IMMEDIATE sees to it.
@@ -122,16 +127,14 @@ SELECT $1 AS locked;
 
 -- name: trim_user(user_id, keep, cap, now) -> many
 -- The user's oldest sessions beyond the cap; never the one that logs in.
-DELETE FROM bodhi_session
- WHERE digest IN (
-           SELECT digest
-             FROM bodhi_session
-            WHERE user_id = $1
-              AND digest <> $2
-              AND expires_at > now_ms($4)
-            ORDER BY created_at DESC, digest DESC
-            LIMIT -1 OFFSET $3 - 1
-       )
+INSERT OR REPLACE INTO bodhi_session_ended (digest, ended_at)
+SELECT digest, now_ms($4)
+  FROM bodhi_session
+ WHERE user_id = $1
+   AND digest <> $2
+   AND expires_at > now_ms($4)
+ ORDER BY created_at DESC, digest DESC
+ LIMIT -1 OFFSET $3 - 1
 RETURNING digest;
 
 -- name: count_user(user_id, now) -> maybe, read only
@@ -206,6 +209,12 @@ SELECT digest, data, user_id, $3, now_ms($4)
        reason = excluded.reason,
        set_aside_at = excluded.set_aside_at;
 
+-- name: remove_unreadable(digest) -> maybe
+-- The second step. Nobody ended the session: its visitor may begin another at once.
+DELETE FROM bodhi_session
+ WHERE digest = $1
+RETURNING digest;
+
 -- name: lock_sweep() -> maybe
 -- One sweeper in a cluster: a process that does not get the lock skips this sweep: BEGIN IMMEDIATE sees to it.
 SELECT 1 AS mine;
@@ -225,3 +234,20 @@ DELETE FROM bodhi_session
 -- name: sweep_set_aside(keep_ms, now) -> count
 DELETE FROM bodhi_session_set_aside
  WHERE set_aside_at <= now_ms($2) - $1;
+
+-- name: recent_end(digest, now) -> maybe, read only
+SELECT now_ms($2) - ended_at AS ago_ms, moved
+  FROM bodhi_session_ended
+ WHERE digest = $1
+   AND ended_at > 0;
+
+-- name: sweep_ended(keep_ms, most, batch, now) -> count
+-- What is older than any request under way, and the oldest of more than $2.
+DELETE FROM bodhi_session_ended
+ WHERE rowid IN (
+           SELECT rowid
+             FROM bodhi_session_ended
+            WHERE ended_at <= now_ms($4) - $1
+               OR ended_at <= (SELECT ended_at FROM bodhi_session_ended ORDER BY ended_at DESC LIMIT 1 OFFSET $2)
+            LIMIT $3
+       );

@@ -6,13 +6,17 @@ from contextlib import asynccontextmanager
 from minimal_store import LockedRow, MinimalStore  # type: ignore[import-not-found]
 from msgspec.structs import replace
 
-from bodhi.session import BEGINNING, NEWEST_FORMAT, Revoked, SessionListing, StoredData, digests_of, handle_of
+from bodhi.session import BEGINNING, NEWEST_FORMAT, End, Revoked, SessionListing, StoredData, digests_of, handle_of
 
 PAGE = 10
 
 
 class CapableStore(MinimalStore):  # type: ignore[misc]
-    """Sessions in a dict: by user, all of them, encrypted anew, watched and set aside."""
+    """Sessions in a dict: by user, all of them, encrypted anew, watched, set aside and remembered."""
+
+    def __init__(self, clock):
+        super().__init__(clock)
+        self.ended = {}
 
     # UserSessions
 
@@ -33,6 +37,7 @@ class CapableStore(MinimalStore):  # type: ignore[misc]
         ended = sorted(others, key=started, reverse=True)[cap.sessions - 1 :]
         for record in ended:
             del self.rows[record.digest]
+            self.ended[record.digest] = self.clock(), False
         if cap.told is not None:
             cap.told(len(ended))
 
@@ -99,7 +104,21 @@ class CapableStore(MinimalStore):  # type: ignore[misc]
 
     async def set_aside(self, record, reason):
         stored = self.rows.get(record.digest)
-        return stored is not None and stored.version == record.version and await self.delete(record.digest)
+        return stored is not None and stored.version == record.version and bool(self.rows.pop(record.digest))
+
+    # RecentEnds
+
+    async def recent_end(self, digest):
+        if digest not in self.ended:
+            return None
+        ended_at, moved = self.ended[digest]
+        return End(self.clock() - ended_at, moved=moved)
+
+    async def delete(self, digest):
+        was_live = await super().delete(digest)
+        if was_live:
+            self.ended[digest] = self.clock(), False
+        return was_live
 
     async def sweep(self):
         expired = [digest for digest, record in self.rows.items() if not record.is_live(self.clock())][:PAGE]
@@ -123,8 +142,13 @@ class CappedRow(LockedRow):  # type: ignore[misc]
 
     async def rotate(self, new, *, renewed):
         record = await super().rotate(new, renewed=renewed)
+        self.store.ended[self.record.digest] = self.store.clock(), True
         self.store.trim(self.cap, keep=new.digest)
         return record
+
+    async def delete(self):
+        await super().delete()
+        self.store.ended[self.record.digest] = self.store.clock(), False
 
 
 def started(record):

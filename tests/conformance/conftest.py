@@ -35,7 +35,7 @@ async def database(dialect: str, database_url: str) -> AsyncIterator[Database]:
         if dialect == "sqlite":
             await Schema(database, "session").migrate()
         else:
-            await database.script("TRUNCATE bodhi_session, bodhi_session_set_aside")
+            await database.script("TRUNCATE bodhi_session, bodhi_session_set_aside, bodhi_session_ended")
         yield database
 
 

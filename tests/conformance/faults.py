@@ -291,6 +291,18 @@ FAULTS = (
         "test_a_login_never_ends_itself",
         sql={"trim_user": {r"digest <> \$2": "CAST($2 AS bytea) IS NOT NULL", r"OFFSET (.*) - 1": r"OFFSET \1"}},
     ),
+    # Remembering ends
+    Fault(
+        "ends have no time",
+        "test_an_end_is_remembered_with_its_time",
+        sql={"recent_end": {r"now_ms\(\$2\) - ended_at AS": "0 * now_ms($2) AS"}},
+    ),
+    Fault(
+        "a rotation is an end like any other",
+        "test_a_rotated_session_ended_under_its_old_digest_alone",
+        sql={"recent_end": {r", moved\n": ", false AS moved\n"}},
+    ),
+    Fault("what never was has ended", "test_a_deletion_of_nothing_is_no_end", stores.EndsOfWhatNeverWas),
     # Upkeep
     Fault(
         "rekey overwrites newer data",

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from msgspec.structs import replace
 
-from bodhi.session import DigestTaken, SessionGone
+from bodhi.session import DigestTaken, End, SessionGone
 from bodhi.session.handles import handle_of
 from bodhi.session.records import NewSession, Save
 from bodhi.session.sql_store import SqlSessionStore
@@ -323,3 +323,10 @@ class ListByOffset(SqlSessionStore):
         self.offset = self.offset + limit if after else 0
         everybody = await super().list_page(limit=1000)
         return everybody[self.offset : self.offset + limit]
+
+
+class EndsOfWhatNeverWas(SqlSessionStore):
+    """Takes every id that is not stored for one that has ended."""
+
+    async def recent_end(self, digest):
+        return await super().recent_end(digest) or (End(0, moved=False) if await self.load(digest) is None else None)

@@ -10,7 +10,7 @@ from conformance.faults import FAULTS, Fault
 async def test_the_kit_catches(fault: Fault, database):
     """The promise that the fault breaks fails, and it fails by what it compares."""
     clock = Clock()
-    capabilities = ("user_sessions", "all_sessions", "reencryption", "notification", "quarantine")
+    capabilities = ("user_sessions", "all_sessions", "reencryption", "notification", "quarantine", "recent_ends")
     given = dict.fromkeys(("store", *capabilities), fault.store(database, clock)) | {"clock": clock}
     promise = getattr(StoreConformance(), fault.caught_by)
 

@@ -1,7 +1,7 @@
 import pytest
 
 from bodhi.session.sql_store import open_store
-from bodhi.session.store import AllSessions, ChangeNotification, Quarantine, Reencryption, UserSessions
+from bodhi.session.store import CAPABILITIES
 from bodhi.testing import Clock, StoreConformance
 
 
@@ -16,5 +16,5 @@ class TestSqlSessionStore(StoreConformance):
 
     async def test_every_capability_is_declared(self, store):
         """Otherwise the kit would leave out what it checks of that capability."""
-        for capability in (UserSessions, AllSessions, Reencryption, ChangeNotification, Quarantine):
+        for capability in CAPABILITIES:
             assert isinstance(store, capability)

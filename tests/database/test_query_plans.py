@@ -22,6 +22,7 @@ BY_DIGEST = {
     "revoke_session",
     "rekey_session",
     "set_aside_session",
+    "remove_unreadable",
     "list_sessions",
     "list_data",
     "sample_data",

@@ -103,7 +103,9 @@ class Visitor:
         except (aiohttp.ClientError, TimeoutError) as error:
             answer = Answer(path, 0, started_at, time.monotonic() - started_at, body=repr(error))
         for cookie in answer.set_cookie:
-            self.cookie = note(cookie.partition(";")[0].partition("=")[2])
+            name, _, value = cookie.partition(";")[0].partition("=")
+            if name == COOKIE:  # and not the marker beside it
+                self.cookie = note(value)
         self.answers.append(answer)
         return answer
 

@@ -54,9 +54,14 @@ async def logout(request: web.Request) -> web.Response:
 
 def cookie_of(response: Any) -> str | None:
     """The id that the response gives the browser; "" where it removes the cookie, None where it says nothing."""
-    lines = response.headers.getall("Set-Cookie", [])
+    lines = set_cookies(response)
     assert len(lines) <= 1, "one Set-Cookie header at most"
     return lines[0].partition("=")[2].partition(";")[0].strip('"') if lines else None
+
+
+def set_cookies(response: Any) -> list[str]:
+    """The response's Set-Cookie headers, without those of the marker that says that there is a session."""
+    return [line for line in response.headers.getall("Set-Cookie", []) if "_exists=" not in line]
 
 
 def sent(cookie: str | None, name: str = "bodhiapp_session_id") -> dict[str, str]:

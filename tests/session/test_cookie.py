@@ -9,7 +9,7 @@ from aiohttp_session import get_session
 
 from bodhi.errors import ConfigurationError
 from bodhi.session import CookiePolicy
-from session.pages import cookie_of, sent
+from session.pages import cookie_of, sent, set_cookies
 
 NAME = "bodhiapp_session_id"
 UNKNOWN = "u" * 43
@@ -17,7 +17,7 @@ UNKNOWN = "u" * 43
 
 def _attributes(response):
     """The cookie's name and its attributes in the raw header, in small letters."""
-    (line,) = response.headers.getall("Set-Cookie")
+    (line,) = set_cookies(response)
     pair, *attributes = line.split("; ")
     return pair.partition("=")[0], [attribute.lower() for attribute in attributes]
 
@@ -210,7 +210,7 @@ async def test_other_cookies_of_the_handler_stay(serve, service):
 
     client = await serve(service, page=handler)
 
-    names = [line.partition("=")[0] for line in (await client.get("/page")).headers.getall("Set-Cookie")]
+    names = [line.partition("=")[0] for line in set_cookies(await client.get("/page"))]
 
     assert sorted([NAME, "theme"]) == sorted(names)
 

@@ -5,13 +5,15 @@ from time import monotonic
 
 from bodhi.database import Database
 from bodhi.keyring import NEWEST_FORMAT
-from bodhi.session.records import SessionRecord, StoredData
+from bodhi.session.records import End, SessionRecord, StoredData
 from bodhi.session.sealing import written_format
 from bodhi.session.sql_store.calls import Clock, SqlCalls, map_session_errors, stored_data_of, turns_of
 
 SET_ASIDE_MS = 30 * 86_400_000  # how long unreadable rows are kept for inspection
 SWEEP_SECONDS = 0.01  # how long one batch of a sweep is to take: on SQLite so long may it hold up a save
 SMALLEST_SWEEP = 20
+ENDED_MS = 600_000  # how long ends are remembered: a request may be under way for minutes
+MOST_ENDED = 100_000
 PAGE = 1000
 ENDED_CHANNEL = "bodhi_session_ended"  # as the statements that end sessions name it
 
@@ -34,6 +36,9 @@ class Upkeep(SqlCalls):
             await transaction.count("sweep_set_aside", keep_ms=SET_ASIDE_MS, now=self._clock())
             # More at once, since a sweep that finds no session to delete does it only once.
             await transaction.count("sweep_copied", batch=self.sweep_batch * 5, now=self._clock())
+            await transaction.count(
+                "sweep_ended", keep_ms=ENDED_MS, most=MOST_ENDED, batch=self.sweep_batch * 5, now=self._clock()
+            )
             batch = min(self._sweep_batch, self.sweep_batch)
             swept = await transaction.count("sweep_sessions", batch=batch, now=self._clock())
         # A slow disk, and saves that wait for their turn, make the next batch smaller.
@@ -48,7 +53,12 @@ class Upkeep(SqlCalls):
             )
             if not copied:
                 return False
-            return await transaction.maybe("delete_session", digest=record.digest, now=self._clock()) is not None
+            return await transaction.maybe("remove_unreadable", digest=record.digest) is not None
+
+    async def recent_end(self, digest: bytes) -> End | None:
+        with map_session_errors():
+            row = await self._database.maybe("recent_end", digest=digest, now=self._clock())
+        return End(row["ago_ms"], moved=bool(row["moved"])) if row else None
 
     async def data_format(self) -> int:
         with map_session_errors():

@@ -7,6 +7,7 @@ from bodhi.testing.conformance.ending import Ending
 from bodhi.testing.conformance.expiring import Expiring
 from bodhi.testing.conformance.listing import Listing
 from bodhi.testing.conformance.owning import Owning
+from bodhi.testing.conformance.remembering import RememberingEnds
 from bodhi.testing.conformance.rotating import Rotating
 from bodhi.testing.conformance.saving import Update
 from bodhi.testing.conformance.staying_ended import StayingEnded
@@ -19,6 +20,7 @@ class StoreConformance(
     Creating,
     Update,
     StayingEnded,
+    RememberingEnds,
     Updating,
     Rotating,
     Touching,

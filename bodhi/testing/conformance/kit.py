@@ -18,6 +18,7 @@ from bodhi.session import (
     NewExpiry,
     NewSession,
     Quarantine,
+    RecentEnds,
     Reencryption,
     Save,
     SessionGone,
@@ -81,6 +82,11 @@ class Kit:
     def quarantine(self, store: SessionStore) -> Quarantine:
         """The store, if it can keep unreadable rows for inspection."""
         return _declared(store, Quarantine)
+
+    @pytest.fixture
+    def recent_ends(self, store: SessionStore) -> RecentEnds:
+        """The store, if it remembers which sessions ended."""
+        return _declared(store, RecentEnds)
 
     @pytest.fixture
     def clock(self, store_and_clock: tuple[SessionStore, Clock]) -> Clock:

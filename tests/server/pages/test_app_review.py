@@ -249,5 +249,5 @@ async def test_name_of_an_application_is_text_whatever_it_holds(browser, provide
 
 
 def _session_cookie(browser):
-    (cookie,) = [cookie for cookie in browser.client.session.cookie_jar if "session_id" in cookie.key]
+    (cookie,) = [cookie for cookie in browser.client.session.cookie_jar if cookie.key.endswith("session_id")]
     return f"{cookie.key}={cookie.value}"

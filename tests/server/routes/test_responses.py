@@ -88,7 +88,7 @@ class Checked:
 
     def leaks(self, name, headers, text, sent):
         """What is where only the cookie may be."""
-        cookies = [line for line in headers.getall("Set-Cookie", []) if line.startswith(COOKIE)]
+        cookies = [line for line in headers.getall("Set-Cookie", []) if line.startswith(f"{COOKIE}=")]
         ids = {value for line in [*cookies, sent.get("Cookie", "")] for value in re.findall(f'{COOKIE}=([^;"]+)', line)}
         others = [value for header, value in headers.items() if header != "Set-Cookie"]
         if [one for one in ids if one in text or one in "\n".join(others)]:
