@@ -19,7 +19,7 @@ from bodhi.database.executor import DatabaseExecutor, StatementExecutor
 from bodhi.database.limits import TimeLimit
 from bodhi.database.pool import Pool
 from bodhi.database.protocol import DatabaseCounters, Executor, Row
-from bodhi.database.sqlite_connection import connect, read_only_uri
+from bodhi.database.sqlite_connection import connect, open_connection, read_only_uri
 from bodhi.database.sqlite_errors import cause_of, translate
 from bodhi.database.sqlite_files import OpenFile, check_file, make_file
 from bodhi.database.sqlite_thread import Work, work_of
@@ -122,7 +122,7 @@ class SqliteDatabase(DatabaseExecutor):
 
     async def _follow_changes(self, notify: Callable[[str | None], None]) -> None:
         # A connection of its own, since the counter is about what the others of it wrote.
-        async with aiosqlite.connect(read_only_uri(self._path), uri=True) as connection:
+        async with open_connection(read_only_uri(self._path), uri=True, timeout=self.limit_seconds) as connection:
             seen = None
             while True:
                 ((version,),) = await connection.execute_fetchall("PRAGMA data_version")

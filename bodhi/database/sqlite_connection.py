@@ -2,7 +2,8 @@
 
 import asyncio
 import sqlite3
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from time import time_ns
 from urllib.parse import quote
@@ -10,26 +11,22 @@ from urllib.parse import quote
 import aiosqlite
 
 from bodhi.database.sqlite_errors import is_busy
-from bodhi.database.sqlite_thread import BUSY_SHARE, WorkConnection
+from bodhi.database.sqlite_thread import BUSY_SHARE, Opening
 
 # A megabyte, a quarter of what SQLite takes by itself: every save waits while the writer brings it to the file.
 CHECKPOINT_PAGES = 250
 WAL_RETRY_SECONDS = 0.02
+JOIN_SECONDS = 5.0  # for a file that is opened, which waits for no lock
 
 
 async def connect(
     path: str, stack: AsyncExitStack, *, limit_seconds: float, synchronous: str, read_only: bool
 ) -> aiosqlite.Connection:
     """A connection to the file until *stack* closes, with the function that the statements call for the time."""
-    connection = await stack.enter_async_context(
-        aiosqlite.connect(
-            read_only_uri(path) if read_only else path,
-            uri=read_only,
-            isolation_level=None,  # transactions are begun and ended by statements, never by the driver
-            timeout=limit_seconds * BUSY_SHARE,
-            factory=WorkConnection,
-        )
+    opened = open_connection(
+        read_only_uri(path) if read_only else path, uri=read_only, timeout=limit_seconds * BUSY_SHARE
     )
+    connection = await stack.enter_async_context(opened)
     connection.row_factory = sqlite3.Row
     connection.text_factory = _text_or_bytes if read_only else _legible
     await connection.create_function("now_ms", 1, _now_ms, deterministic=True)
@@ -43,6 +40,33 @@ async def connect(
         ):
             await connection.execute_fetchall(f"PRAGMA {pragma}")
     return connection
+
+
+@asynccontextmanager
+async def open_connection(path: str, *, timeout: float, uri: bool) -> AsyncIterator[aiosqlite.Connection]:  # noqa: ASYNC109
+    """A connection in a thread of its own, which is closed whenever its opener is cancelled, and holds up no exit."""
+    opening = Opening()
+    connection = aiosqlite.connect(
+        path,
+        uri=uri,
+        timeout=timeout,
+        isolation_level=None,  # transactions are begun and ended by statements, never by the driver
+        check_same_thread=False,
+        factory=opening.make,
+    )
+    # A program that failed, or that forgets to close, must be able to end: everything it was answered is in the file.
+    connection._thread.daemon = True
+    try:
+        await connection
+    except BaseException:
+        opening.abandon()
+        # The thread tells the loop that it has ended, and the loop may be about to end as well.
+        await asyncio.to_thread(connection._thread.join, JOIN_SECONDS)
+        raise
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 def read_only_uri(path: str) -> str:

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator, Sequence
 from math import inf
+from threading import Lock
 from time import monotonic
 from typing import Any
 
@@ -86,6 +87,31 @@ class WorkConnection(sqlite3.Connection):
         if len(work.runs) == 1:
             return execute(sql, work.runs[0])
         return _Answer([row for parameters in work.runs for row in execute(sql, parameters).fetchall()])
+
+
+class Opening:
+    """Makes one connection, and closes it where its opener has given up: aiosqlite forgets it then."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._made: WorkConnection | None = None
+        self._is_abandoned = False
+
+    def make(self, *arguments: Any, **options: Any) -> WorkConnection:
+        """Return the connection; what ``sqlite3.connect`` takes for a factory."""
+        connection = WorkConnection(*arguments, **options)
+        with self._lock:
+            self._made = connection
+            if self._is_abandoned:
+                connection.close()
+        return connection
+
+    def abandon(self) -> None:
+        """Close it, now or as soon as it is made."""
+        with self._lock:
+            self._is_abandoned = True
+            if self._made is not None:
+                self._made.close()
 
 
 class _Answer:

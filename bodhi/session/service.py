@@ -1,10 +1,12 @@
 """The service: what an application opens, calls and closes."""
 
 import asyncio
+import logging
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from functools import cached_property
 from typing import Any, Self, Unpack
+from weakref import finalize
 
 from bodhi.database import BadDatabaseUrl, Database, Schema, dialect_of, open_database
 from bodhi.database.schema import refusing_to_open
@@ -19,6 +21,10 @@ from bodhi.session.storage import SessionStorage
 from bodhi.session.store import SessionStore
 from bodhi.session.sweeper import Sweeper
 from bodhi.session.user_index import make_user_index
+
+FORGOTTEN = "the session service on %s was never closed: use `async with`, or `await service.close()`"
+
+log = logging.getLogger(__name__)
 
 
 class DefaultSessionService(SessionManager, SessionAdministration, SessionReencryption):
@@ -129,6 +135,9 @@ class DefaultSessionService(SessionManager, SessionAdministration, SessionReencr
             self._start(stack, self._touches.run())
             if self._sweep_seconds is not None:
                 self._start(stack, self._sweeper.run(self._sweep_seconds))
+            address = self._database.address if self._database is not None else "a store of your own"
+            forgotten = finalize(self, log.warning, FORGOTTEN, address)
+            stack.callback(forgotten.detach)
             self._opened = stack.pop_all()
         return self
 
