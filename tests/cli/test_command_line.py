@@ -92,7 +92,7 @@ def test_error_becomes_lines_and_a_status(monkeypatch, capsys, raised, status, l
     assert capsys.readouterr().err.splitlines() == lines
 
 
-def test_mistake_in_the_program_is_not_hidden(monkeypatch):
+def test_programming_error_is_not_hidden(monkeypatch):
     """What was not raised on purpose keeps its traceback."""
 
     def fail(_):
@@ -117,14 +117,14 @@ def test_version_is_that_of_the_installed_package(tmp_path, monkeypatch, capsys)
     assert capsys.readouterr().out == "bodhi 9.8.7\n"
 
 
-def test_an_interruption_while_it_is_loaded_is_quiet(bodhi_process, tmp_path):
+def test_interrupt_during_startup_prints_no_traceback(bodhi_process, tmp_path):
     """Loading takes long enough to press Ctrl-C."""
     (tmp_path / "click.py").write_text("raise KeyboardInterrupt")
 
     assert (130, "", "") == bodhi_process("--version")
 
 
-def test_set_behind_a_command_is_told_its_place(capsys):
+def test_option_after_a_command_is_an_error_that_names_its_position(capsys):
     """Wherever somebody put it."""
     for arguments in (["serve", "--set", "BODHI_PORT=1"], ["sessions", "list", "--json", "--set", "BODHI_PORT=1"]):
         assert 2 == main(arguments)
@@ -133,14 +133,14 @@ def test_set_behind_a_command_is_told_its_place(capsys):
 
 
 @pytest.mark.parametrize(("given", "meant"), [(["doctr"], "doctor"), (["sessions", "lst"], "list")])
-def test_mistyped_command_is_told_the_one_that_is_like_it(capsys, given, meant):
+def test_mistyped_command_gets_a_suggestion(capsys, given, meant):
     """The commands of the table are known before they are imported."""
     assert 2 == main(given)
     assert f"bodhi: error: No such command '{given[-1]}'. Did you mean '{meant}'?\n" == capsys.readouterr().err
 
 
 @pytest.mark.parametrize("group", sorted({path[:-1] for path in all_commands() if path[1:]}))
-def test_the_help_of_a_group_cuts_no_sentence(group, monkeypatch, capsys):
+def test_group_help_does_not_truncate_sentences(group, monkeypatch, capsys):
     """Each of its commands has a line that fits."""
     monkeypatch.setenv("COLUMNS", "80")
 

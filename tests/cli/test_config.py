@@ -38,7 +38,7 @@ def entries_of(result):
     return {entry["name"]: entry for entry in json.loads(result.stdout)}
 
 
-def test_list_tells_value_default_and_source_of_every_setting(run, tmp_path):
+def test_list_shows_value_default_and_source_of_every_setting(run, tmp_path):
     """Each of the five sources is named, with the line where there is one."""
     (tmp_path / "bodhi").mkdir()
     (tmp_path / "bodhi" / "settings.yaml").write_text("# mine\nBODHI_WORKERS: 2\n")
@@ -96,7 +96,7 @@ def test_list_masks_secrets(run, form):
     assert result.stdout.count("https://login.example.org") == 1
 
 
-def test_list_makes_no_key_file(run, tmp_path):
+def test_list_creates_no_key_file(run, tmp_path):
     """Looking changes nothing."""
     run("config", "list")
 
@@ -199,7 +199,7 @@ def test_help_imports_nothing_heavy(run):
     assert all(name in result.stdout for name in COMMANDS)
 
 
-def test_command_alone_shows_its_help(run):
+def test_group_without_a_command_shows_its_help(run):
     """Nobody has to know that there is an option for it."""
     result = run()
 
@@ -208,14 +208,14 @@ def test_command_alone_shows_its_help(run):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_table_of_commands_says_what_each_says_of_itself(name):
+def test_command_table_shows_each_commands_own_summary(name):
     """The help line stands in the table, so that it needs no import; it is the command's own first line."""
     command = cli.get_command(None, name)
 
     assert command.help.splitlines()[0] == COMMANDS[name][1]
 
 
-def test_reader_that_goes_away_is_no_error(tmp_path, run):
+def test_closed_output_pipe_is_no_error(tmp_path, run):
     """``bodhi config list | head -1`` ends quietly."""
     read_end, write_end = os.pipe()
     os.close(read_end)

@@ -54,7 +54,7 @@ def run(monkeypatch, tmp_path, capfd, caplog):
 
 @pytest.mark.parametrize("url", URLS)
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_a_setting_that_cannot_be_read(command, url, run):
+def test_unreadable_url_in_a_setting_is_refused_without_its_password(command, url, run):
     """It is named, and says what to write."""
     for name in ("BODHI_SESSION_DB_URL", "BODHI_DATABASE_URL"):
         status, shown = run(*command, **{"BODHI_SESSION_DB_URL": "sqlite:session.sqlite", name: url})
@@ -76,7 +76,7 @@ def test_a_setting_that_cannot_be_read(command, url, run):
     ],
     ids=["copy to", "copy from", "import"],
 )
-def test_an_option_that_cannot_be_read(arguments, url, run):
+def test_unreadable_url_in_an_option_is_refused_without_its_password(arguments, url, run):
     """The same for the other database of a copy or an import."""
     status, shown = run("sessions", *arguments, url)
 

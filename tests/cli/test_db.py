@@ -87,14 +87,14 @@ def test_both_schemas_may_live_in_a_postgres_schema_of_their_own(run, postgres_u
     assert 1 == run("status", BODHI_SESSION_DB_SCHEMA="another")[0]
 
 
-def test_migrate_ignores_that_servers_may_not(run, database_url):
+def test_migrate_works_even_if_auto_migrate_is_off(run, database_url):
     """It is what the setting leaves the work to."""
     status, out, _ = run("migrate", BODHI_SESSION_DB_URL=database_url, BODHI_DB_AUTO_MIGRATE="false")
 
     assert (0, 2) == (status, out.count("schema: applied"))
 
 
-def test_status_tells_where_the_schemas_stand(run, database_url, application_url):
+def test_status_shows_the_schema_versions(run, database_url, application_url):
     """For people and for programs; the exit status says whether the server can work with both."""
     masked = mask_url(database_url)
 
@@ -118,7 +118,7 @@ def test_status_tells_where_the_schemas_stand(run, database_url, application_url
     ] == json.loads(out)
 
 
-def test_one_schema_that_is_outdated_is_one_too_many(run, database_url, application_url):
+def test_status_fails_if_either_schema_is_outdated(run, database_url, application_url):
     """A server would not start, or have to migrate."""
     run("migrate", BODHI_SESSION_DB_URL=database_url)
     database = sqlite3.connect(application_url.removeprefix("sqlite:"))
@@ -133,7 +133,7 @@ def test_one_schema_that_is_outdated_is_one_too_many(run, database_url, applicat
     assert f"application schema is at version 0 of {KNOWN['application']}: outdated" in out
 
 
-def test_status_makes_no_file(run, tmp_path):
+def test_status_creates_no_file(run, tmp_path):
     """Looking changes nothing."""
     status, out, _ = run("status", BODHI_SESSION_DB_URL=f"sqlite:{tmp_path}/none.sqlite")
 
@@ -163,7 +163,7 @@ def test_newer_database_is_refused_with_one_line(run, sqlite_url, newer):
     assert f"{name} (environment): {sqlite_url} is at version 99 of the {part} schema" in err
 
 
-def test_newer_database_has_a_status(run, newer):
+def test_status_works_on_a_newer_database(run, newer):
     """It can still be looked at."""
     status, out, _ = run("status", "--json")
 

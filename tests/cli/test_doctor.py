@@ -61,7 +61,7 @@ def test_a_healthy_server_has_no_fault(bodhi_process, ready, database_url):
     assert "python -m bodhi --set BODHI_DEV=true doctor" in found["identity provider"][1]
 
 
-def test_the_development_provider_is_one(bodhi_process):
+def test_development_provider_counts_as_a_provider(bodhi_process):
     """With it people can log in, though no issuer is set; one that is set is not used, and not asked."""
     for more in ({}, {"BODHI_AUTH_ISSUER": "http://127.0.0.1:9"}):
         status, found = examined(bodhi_process("--set", "BODHI_DEV=true", "doctor", "--json", **more))
@@ -70,7 +70,7 @@ def test_the_development_provider_is_one(bodhi_process):
         assert "development provider" in found["identity provider"][1]
 
 
-def test_names_that_are_misspelt_are_told_beside_the_faults(bodhi_process, tmp_path):
+def test_misspelt_settings_are_reported_with_the_faults(bodhi_process, tmp_path):
     """They may be the reason: what should have been set was not."""
     (tmp_path / ".env").write_text("BODHI_ENCRYPTION_KEYS=1\n")
 
@@ -84,7 +84,7 @@ def test_names_that_are_misspelt_are_told_beside_the_faults(bodhi_process, tmp_p
     assert ["BODHI_SESSION_DB_URL?", "BODHI_ENCRYPTION_KEY?"] == [line.split()[-1] for line in warnings]
 
 
-def test_an_issuer_that_cannot_be_reached_is_told_with_the_cause(bodhi_process):
+def test_unreachable_issuer_is_reported_with_the_cause(bodhi_process):
     """So that nobody has to find it out."""
     status, found = examined(bodhi_process("doctor", "--json", BODHI_AUTH_ISSUER="http://localhost:1"))
 
@@ -92,7 +92,7 @@ def test_an_issuer_that_cannot_be_reached_is_told_with_the_cause(bodhi_process):
     assert "http://localhost:1: the identity provider cannot be reached: connection refused" in str(found)
 
 
-def test_people_read_a_line_for_each(bodhi_process, ready):
+def test_text_output_has_a_line_per_finding(bodhi_process, ready):
     """State, check, what was found; and under it what to do."""
     status, out, err = bodhi_process("doctor")
 
@@ -101,7 +101,7 @@ def test_people_read_a_line_for_each(bodhi_process, ready):
     assert "\n                               -> set BODHI_AUTH_ISSUER" in out
 
 
-def test_a_key_that_is_missing_is_a_fault(bodhi_process, ready):
+def test_missing_encryption_key_is_a_fault(bodhi_process, ready):
     """With the way to bring it back."""
     status, found = examined(bodhi_process("doctor", "--json", BODHI_ENCRYPTION_KEY=KEY))
 
@@ -124,12 +124,12 @@ def test_a_key_that_is_missing_is_a_fault(bodhi_process, ready):
         ),
     ],
 )
-def test_what_the_keys_open_is_told_as_one_speaks(found, messages):
+def test_key_counts_use_singular_and_plural(found, messages):
     """None, one or several."""
     assert messages == [finding.message for finding in checks._sampled(Counter(found))]
 
 
-def test_the_format_is_a_warning_until_it_is_the_newest(bodhi_process, ready, database_url):
+def test_older_data_format_is_a_warning(bodhi_process, ready, database_url):
     """First that older nodes can still read what is written, then that some sessions have an old format."""
 
     async def write(written):
@@ -156,7 +156,7 @@ def test_the_format_is_a_warning_until_it_is_the_newest(bodhi_process, ready, da
     assert "format" not in examined(bodhi_process("doctor", "--json"))[1]["keys"][1]
 
 
-async def test_keys_are_told_by_the_ids_that_the_log_has(bodhi_process, ready, database_url, caplog):
+async def test_keys_are_named_by_their_ids_in_the_log(bodhi_process, ready, database_url, caplog):
     """Newest first, so that the one that is missed can be told from those that are there."""
     async with DefaultSessionService.from_url(database_url, keys=[KEY], sweep_seconds=None) as service:
         session_id, _ = await service.create({})
@@ -198,7 +198,7 @@ def test_wrong_settings_are_faults(bodhi_process):
     assert "BODHI_WORKERS (environment)" in found["settings"][1]
 
 
-def test_a_new_server_has_nothing_yet(bodhi_process, process_environ, tmp_path):
+def test_new_server_without_databases_has_no_fault(bodhi_process, process_environ, tmp_path):
     """That is no fault, and nothing is made."""
     del process_environ["BODHI_ENCRYPTION_KEY"]
 
@@ -209,7 +209,7 @@ def test_a_new_server_has_nothing_yet(bodhi_process, process_environ, tmp_path):
     assert not (tmp_path / "bodhi").exists()
 
 
-def test_a_schema_that_nobody_migrates_is_a_fault(bodhi_process, postgres_url):
+def test_outdated_schema_without_auto_migrate_is_a_fault(bodhi_process, postgres_url):
     """With the command that does."""
     environ = {"BODHI_SESSION_DB_URL": postgres_url, "BODHI_DATABASE_URL": postgres_url}
 
@@ -259,7 +259,7 @@ def test_files_that_others_can_read_are_faults(bodhi_process, tmp_path):
         assert command in found["files"][1]
 
 
-async def test_the_provider_is_asked(process_environ, tmp_path):
+async def test_provider_is_checked(process_environ, tmp_path):
     """For what it says of itself, and for its keys."""
     async with DevelopmentProvider() as provider:
         for alter, state, told in (

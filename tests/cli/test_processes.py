@@ -106,19 +106,19 @@ def check(ended, run, names):
         assert (run.told, 1) == (json.loads(out), out.count("\n"))
 
 
-def test_every_command_is_run():
+def test_every_command_is_tested():
     """A new one needs a line above."""
     assert sorted([*ALONE, *ON_A_DATABASE, *UNTIL_A_SIGNAL]) == sorted(map(" ".join, all_commands()))
 
 
 @pytest.mark.parametrize("command", ALONE)
-def test_a_command_without_a_database(bodhi_process, command):
+def test_commands_run_without_a_database(bodhi_process, command):
     """It needs nothing but itself."""
     check(bodhi_process(*command.split(), *ALONE[command].arguments.split()), ALONE[command], {})
 
 
 @pytest.mark.parametrize("command", ON_A_DATABASE)
-def test_a_command_on_a_database(bodhi_process, prepared, command):
+def test_commands_run_on_each_database(bodhi_process, prepared, command):
     """It does with what is there what it is for."""
     run = ON_A_DATABASE[command]
     arguments = [argument.format_map(prepared) for argument in run.arguments.split()]
@@ -126,7 +126,7 @@ def test_a_command_on_a_database(bodhi_process, prepared, command):
     check(bodhi_process(*command.split(), *arguments), run, prepared)
 
 
-def test_serving_ends_by_a_signal(serve, prepared):
+def test_serve_ends_on_a_signal(serve, prepared):
     """On the databases that are there, with status 0."""
     server = serve(BODHI_SESSION_DB_URL=prepared["url"], BODHI_DATABASE_URL=prepared["url"])
 

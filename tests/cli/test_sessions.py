@@ -63,7 +63,7 @@ def service_on(url, *keys, **options):
 
 
 @pytest.mark.usefixtures("filled_url")
-def test_count_tells_how_many_are_live(run):
+def test_count_prints_the_number_of_live_sessions(run):
     """Expired ones do not count, swept or not."""
     assert (0, "3 live sessions\n", "") == run("count")
     assert {"live": 3} == json.loads(run("count", "--json")[1])
@@ -86,7 +86,7 @@ def test_rekey_re_encrypts_what_an_old_key_encrypted(run):
     assert {"re-encrypted": 0, "seen": 3, "kept": 0} == json.loads(run("rekey", "--json")[1])
 
 
-def test_rekey_tells_what_no_key_opens(bodhi_process, filled_url, environ):
+def test_rekey_reports_sessions_that_no_key_decrypts(bodhi_process, filled_url, environ):
     """Its sum is not that of a run that found nothing to do: with another key they would be opened."""
 
     async def create():
@@ -161,7 +161,7 @@ def test_dump_reports_progress_on_stderr(run, monkeypatch):
     assert [pytest.approx(share, abs=1.5) for share in shares] == [int(share) for _, share in told]
 
 
-def test_progress_is_told_now_and_then(monkeypatch, capsys):
+def test_progress_is_reported_at_intervals(monkeypatch, capsys):
     """Once in a second at most; without a share where nobody knows it."""
     times = iter([100.0, 100.5, 101.0, 101.9, 104.0])
     monkeypatch.setattr("bodhi.cli.output.time", SimpleNamespace(monotonic=times.__next__))

@@ -72,7 +72,7 @@ def test_sessions_are_listed(bodhi_process, database):
 
 
 @pytest.mark.parametrize("chosen", [(), ("--user", "ann")])
-def test_a_list_goes_on_where_it_ended(bodhi_process, database, chosen):
+def test_list_continues_after_its_cursor(bodhi_process, database, chosen):
     """By the cursor on stderr, which is that of the last line too."""
     seen, after = [], []
     while True:
@@ -87,7 +87,7 @@ def test_a_list_goes_on_where_it_ended(bodhi_process, database, chosen):
     assert (2 if chosen else 4) == len(seen) == len({entry["handle"] for entry in seen})
 
 
-def test_a_cursor_that_is_none_is_refused(bodhi_process, database):
+def test_invalid_cursor_is_refused(bodhi_process, database):
     """As a fault of the command line."""
     status, out, err = bodhi_process("sessions", "list", "--after", "x")
 
@@ -118,7 +118,7 @@ def test_a_session_is_revoked(bodhi_process, database):
     assert (1, "0 live sessions ended\n") == bodhi_process("sessions", "revoke", first, "--yes")[:2]
 
 
-def test_a_handle_may_look_like_an_option(bodhi_process, database):
+def test_handle_that_starts_with_a_dash_is_accepted(bodhi_process, database):
     """One in 64 begins with a hyphen."""
     assert (1, {"ended": 0}) == only_json(bodhi_process("sessions", "revoke", "--yes", "--json", "-h" + "a" * 14))
 
@@ -132,7 +132,7 @@ def test_sessions_of_a_user_are_cleared(bodhi_process, database):
     assert ([], 1) == (handles_of(database, "ann"), len(handles_of(database, "bob")))
 
 
-def test_a_user_without_sessions_is_told(bodhi_process, database):
+def test_user_without_sessions_is_reported(bodhi_process, database):
     """A name that is no user id ends nothing, and does not look as if it had."""
     told = "no live session of the user id 'An\\x1bn'; user ids are in the list that `users list` prints\n"
 
@@ -153,7 +153,7 @@ def test_all_sessions_are_cleared(bodhi_process, database):
 
 
 @pytest.mark.parametrize("arguments", [[], ["--user", "ann", "--all"]])
-def test_what_is_cleared_has_to_be_said(bodhi_process, database, arguments):
+def test_clear_requires_a_user_or_all(bodhi_process, database, arguments):
     """Nothing is cleared by leaving something out."""
     status, out, err = bodhi_process("sessions", "clear", "--yes", *arguments)
 
@@ -161,7 +161,7 @@ def test_what_is_cleared_has_to_be_said(bodhi_process, database, arguments):
     assert 2 == len(handles_of(database, "ann"))
 
 
-def test_nothing_ends_where_nobody_can_be_asked(bodhi_process, database):
+def test_clear_without_a_terminal_requires_confirmation_by_option(bodhi_process, database):
     """One line says what is missing."""
     for command in (["clear", "--all"], ["clear", "--user", "ann"], ["revoke", handles_of(database, "bob")[0]]):
         status, out, err = bodhi_process("sessions", *command)
@@ -172,7 +172,7 @@ def test_nothing_ends_where_nobody_can_be_asked(bodhi_process, database):
 
 
 @pytest.mark.parametrize(("answer", "left", "status"), [("n\n", 2, 1), ("y\n", 0, 0)])
-def test_somebody_who_is_there_is_asked(process_environ, database, tmp_path, answer, left, status):
+def test_clear_on_a_terminal_asks_for_confirmation(process_environ, database, tmp_path, answer, left, status):
     """At a terminal; the answer no leaves everything as it is."""
     mine, theirs = pty.openpty()
     command = [sys.executable, "-m", "bodhi", "sessions", "clear", "--user", "ann"]
@@ -197,7 +197,7 @@ def test_somebody_who_is_there_is_asked(process_environ, database, tmp_path, ans
 HOSTILE = "eve\x1b[2J\nline\x9b2J\x7f\u202e\u2028"  # clears the screen in two ways, turns around what follows
 
 
-def test_names_move_no_cursor(bodhi_process, database):
+def test_control_characters_in_user_names_are_escaped(bodhi_process, database):
     """Users are called what a provider likes; programs get the name as it is."""
 
     async def add():
@@ -213,7 +213,7 @@ def test_names_move_no_cursor(bodhi_process, database):
         assert all(character.isprintable() or character == "\n" for character in out + lines)
 
 
-def test_names_are_shown_wherever_the_output_goes(bodhi_process, database):
+def test_user_names_are_printed_in_any_output_encoding(bodhi_process, database):
     """What a terminal has no character for is no reason to end."""
 
     async def add():
@@ -271,7 +271,7 @@ async def measured(service, tmp_path, monkeypatch):
     return peak
 
 
-def test_a_dump_begins_before_it_ends(process_environ, database_url, tmp_path):
+def test_dump_prints_before_it_has_read_everything(process_environ, database_url, tmp_path):
     """The first line is there while the process waits for the rest to be read."""
     process_environ["BODHI_SESSION_DB_URL"] = database_url
     asyncio.run(fill(database_url, range(5_000)))

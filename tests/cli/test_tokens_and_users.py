@@ -51,7 +51,7 @@ def test_tokens_are_listed(bodhi_process, made):
     assert plain[1].startswith(f"{made['third'].record.id}  bob   third  bodhiapp_")
 
 
-def test_a_list_of_tokens_goes_on(bodhi_process, made):
+def test_token_list_continues_after_its_cursor(bodhi_process, made):
     """After the one that stderr names."""
     _, out, err = bodhi_process("tokens", "list", "--limit", "2", "--json")
     assert 2 == len(out.splitlines())
@@ -92,7 +92,7 @@ def test_users_are_listed(bodhi_process, made):
     assert ["bob"] == [line.split()[0] for line in bodhi_process("users", "list", "--after", "ann")[1].splitlines()[1:]]
 
 
-def test_a_name_moves_no_cursor_where_a_list_goes_on(bodhi_process, made, database_url):
+def test_control_characters_in_a_cursor_are_escaped(bodhi_process, made, database_url):
     """It is part of a command there; a shell takes it as one word."""
 
     async def note():
@@ -104,7 +104,7 @@ def test_a_name_moves_no_cursor_where_a_list_goes_on(bodhi_process, made, databa
 
 
 @pytest.mark.parametrize("command", [("tokens", "list"), ("users", "list")])
-def test_a_database_that_is_not_there_is_not_made(bodhi_process, tmp_path, command):
+def test_missing_database_is_not_created(bodhi_process, tmp_path, command):
     """One line names the setting."""
     status, out, err = bodhi_process(*command, BODHI_DATABASE_URL=f"sqlite:{tmp_path / 'none.sqlite'}")
 

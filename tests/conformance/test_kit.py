@@ -55,7 +55,7 @@ def elsewhere(pytester: pytest.Pytester) -> pytest.Pytester:
     return pytester
 
 
-def test_a_sound_store_passes_in_a_project_of_its_own(elsewhere):
+def test_correct_store_passes_in_a_separate_project(elsewhere):
     """One class and one fixture are enough; nothing of bodhi's own tests is needed."""
     elsewhere.makepyfile(THEIR_TESTS)
 
@@ -78,7 +78,7 @@ def test_a_store_without_capabilities_passes_what_every_store_promises(elsewhere
         result.stdout.fnmatch_lines([f"SKIPPED*the store does not declare {capability.__name__}"])
 
 
-def test_a_failing_promise_says_what_was_compared(elsewhere):
+def test_failed_assertion_shows_the_compared_values(elsewhere):
     """The test's name is the promise; pytest shows the values although the kit is no test module."""
     elsewhere.makepyfile(THEIR_TESTS + FAULT)
 
@@ -99,7 +99,7 @@ def test_the_guide_shows_the_minimal_store():
     assert f"in {sum(1 for line in store.splitlines() if line.strip())} lines" in guide
 
 
-def test_no_promise_hides_another_one():
+def test_kit_has_no_duplicate_test_names():
     """The kit is one class made of several: two tests of one name would silently be one."""
     names = [name for part in StoreConformance.__mro__ for name in _tests(part, inherited=False)]
 

@@ -7,7 +7,7 @@ from conformance.faults import FAULTS, Fault
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
-async def test_the_kit_catches(fault: Fault, database):
+async def test_kit_catches_each_faulty_store(fault: Fault, database):
     """The promise that the fault breaks fails, and it fails by what it compares."""
     clock = Clock()
     capabilities = ("user_sessions", "all_sessions", "reencryption", "notification", "quarantine", "recent_ends")
@@ -18,6 +18,6 @@ async def test_the_kit_catches(fault: Fault, database):
         await promise(**{name: given[name] for name in inspect.signature(promise).parameters})
 
 
-def test_every_fault_has_a_name_of_its_own():
+def test_fault_names_are_unique():
     """A report names the fault."""
     assert len(FAULTS) == len({fault.name for fault in FAULTS})

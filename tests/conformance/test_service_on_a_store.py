@@ -82,7 +82,7 @@ def serve(aiohttp_client) -> Serve:
     return serve
 
 
-async def test_an_application_connects_a_store_of_its_own(aiohttp_client):
+async def test_application_uses_a_custom_store(aiohttp_client):
     """Before the service starts, and closes it after the service has ended."""
     steps = []
 
@@ -120,7 +120,7 @@ async def test_a_minimal_store_serves_an_application(serve):
     assert service.get_session_store() is store
 
 
-async def test_what_a_store_lacks_is_refused_by_name(serve):
+async def test_missing_capability_is_named_in_the_error(serve):
     """No call is silently wrong: the error names the capability and the store."""
     service = DefaultSessionService(MinimalStore(Clock()), keys=KEYS)
     calls: dict[str, list[Callable[[], Awaitable[object]]]] = {
@@ -151,7 +151,7 @@ def test_a_cap_that_the_store_cannot_keep_is_refused_at_once():
         DefaultSessionService(MinimalStore(Clock()), keys=KEYS, max_per_user=3)
 
 
-async def test_an_unreadable_row_stays_where_there_is_no_quarantine(serve):
+async def test_without_quarantine_an_unreadable_row_stays(serve):
     """It reads as absent, and is counted; nobody loses what might be repaired."""
     store = MinimalStore(Clock())
     service = DefaultSessionService(store, keys=KEYS)

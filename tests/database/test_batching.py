@@ -76,7 +76,7 @@ async def test_calls_that_arrive_meanwhile_share_a_batch(queries):
     assert [["first"], ["a", "b", "c", "unknown"]] == queries.sent
 
 
-async def test_calls_of_one_turn_share_a_batch_though_more_might_run(queries):
+async def test_calls_of_one_loop_iteration_share_a_batch(queries):
     """The first of them runs by itself, and the others together."""
     tasks = await begun(batcher(queries, max_in_flight=3), "a", "b", "c", "d", "e")
 
@@ -98,7 +98,7 @@ async def test_no_more_queries_than_allowed_are_in_flight(queries):
     assert [["a"], ["b"], ["c", "d"]] == queries.sent
 
 
-async def test_while_a_query_is_quick_no_other_runs_beside_it(queries):
+async def test_quick_query_runs_alone(queries):
     """A round trip costs more than what it carries."""
     patient = batcher(queries, max_in_flight=2, max_wait_seconds=60)
     tasks = [task for item in ("a", "b") for task in await begun(patient, item)]
@@ -108,7 +108,7 @@ async def test_while_a_query_is_quick_no_other_runs_beside_it(queries):
     assert [["a"], ["b"]] == queries.sent
 
 
-async def test_a_slow_query_is_waited_for_no_longer_than_the_limit(queries):
+async def test_batch_waits_for_a_slow_query_up_to_the_limit(queries):
     """After the longest wait a batch runs beside it, though no other call arrives."""
     clock = LoopClock()
     tasks = await begun(batcher(queries, max_in_flight=2, max_wait_seconds=5), "a", "b", "c")
@@ -208,7 +208,7 @@ async def test_a_lone_query_is_cancelled_with_its_call(queries):
     assert "B" == await batch(b"b", "b")
 
 
-async def test_waiting_ends_at_the_limit(queries):
+async def test_waiting_for_a_batch_times_out(queries):
     """For a batch and for its answer alike; the lone query is bounded by the database itself."""
     batch = batcher(queries, limit_seconds=0.05)
     began = monotonic()

@@ -12,7 +12,7 @@ from bodhi.database import CannotOpen, Conflict, DatabaseError, DatabaseUnavaila
 from database.rows import insert, letters, row
 
 
-async def test_maybe_answers_a_row_or_none(database):
+async def test_maybe_returns_a_row_or_none(database):
     """Columns are read by name and by position."""
     await insert(database, "a")
 
@@ -22,7 +22,7 @@ async def test_maybe_answers_a_row_or_none(database):
     assert await database.maybe("load_session", digest=b"b" * 32, now=None) is None
 
 
-async def test_many_answers_all_rows(database):
+async def test_many_returns_all_rows(database):
     """In the statement's order; none is an empty answer."""
     for letter in "bca":
         await insert(database, letter)
@@ -33,7 +33,7 @@ async def test_many_answers_all_rows(database):
     assert 0 == len(await database.many("list_sessions", after=b"c" * 32, batch=10, now=None))
 
 
-async def test_count_answers_the_rows_that_were_touched(database):
+async def test_count_returns_the_number_of_affected_rows(database):
     """Zero where there were none."""
     for letter in "abc":
         await insert(database, letter)
@@ -53,7 +53,7 @@ async def test_each_runs_a_statement_for_every_set_of_values(database):
     assert [b"a", b"b"] == [row["digest"][:1] for row in rows]
 
 
-async def test_each_of_nothing_is_nothing(database):
+async def test_each_without_values_does_nothing(database):
     """An empty batch, reading or writing."""
     assert 0 == len(await database.each("load_session", [])) == len(await database.each("create_session", []))
 
@@ -80,7 +80,7 @@ async def test_a_unique_value_that_is_taken_is_a_conflict(database):
 
 
 @pytest.mark.parametrize("wrong", [{"digest": b"short"}, {"data": None}])
-async def test_a_value_that_breaks_a_rule_is_an_error_of_the_caller(database, wrong):
+async def test_constraint_violation_is_a_caller_error(database, wrong):
     """Neither a conflict nor an outage: to try again would not help."""
     with pytest.raises(DatabaseError) as caught:
         await database.maybe("create_session", **row("a", **wrong))
@@ -89,7 +89,7 @@ async def test_a_value_that_breaks_a_rule_is_an_error_of_the_caller(database, wr
     assert "" == await letters(database)
 
 
-async def test_values_that_are_not_the_parameters_are_a_fault_in_the_program(database):
+async def test_wrong_parameters_are_a_programming_error(database):
     """A TypeError, as for any function; nothing is sent."""
     with pytest.raises(TypeError, match="count_user takes"):
         await database.maybe("count_user", user_id="ann")
@@ -106,13 +106,13 @@ async def test_a_statement_runs_as_its_header_declares(database):
                     await call("count_sessions", now=None)
 
 
-async def test_an_unknown_statement_is_a_fault_in_the_program(database):
+async def test_unknown_statement_is_a_programming_error(database):
     """A KeyError with its name."""
     with pytest.raises(KeyError, match="no_such_statement"):
         await database.maybe("no_such_statement")
 
 
-async def test_the_clock_is_the_databases_unless_a_test_says_otherwise(database):
+async def test_default_clock_is_the_databases(database):
     """A time of NULL is now, to the millisecond; another one is taken as it is."""
     by_database = await database.maybe("create_session", **row("a"))
     by_test = await database.maybe("create_session", **row("b", now=1_234_567_890_123))
@@ -155,7 +155,7 @@ class _table_locked:  # noqa: N801 - used as a context
             await closing
 
 
-async def test_readers_go_on_while_somebody_writes(database_url, dialect, database):
+async def test_readers_do_not_wait_for_a_writer(database_url, dialect, database):
     """Neither WAL nor PostgreSQL makes them wait."""
     await insert(database, "a")
 
@@ -163,7 +163,7 @@ async def test_readers_go_on_while_somebody_writes(database_url, dialect, databa
         assert "a" == await letters(reader)
 
 
-async def test_many_calls_at_once_all_answer(database):
+async def test_concurrent_calls_all_succeed(database):
     """More of them than there are connections."""
     await asyncio.gather(*(insert(database, letter) for letter in "abcdefghijklmnopqrstuvwxyz"))
     answers = await asyncio.gather(*(letters(database) for _ in range(50)))
@@ -208,7 +208,7 @@ async def test_a_server_that_is_not_there_cannot_be_opened(unused_tcp_port):
 @pytest.mark.parametrize(
     "change", [("bodhi_test:kx7-password@", "bodhi_test:wrong-hidden@"), ("/bodhi_test_", "/none_")]
 )
-async def test_a_database_that_does_not_let_one_in_cannot_be_opened(postgres_url, change):
+async def test_database_that_refuses_the_login_cannot_be_opened(postgres_url, change):
     """A wrong password or a database that is not there."""
     url = postgres_url.replace(*change)
     assert url != postgres_url
@@ -220,7 +220,7 @@ async def test_a_database_that_does_not_let_one_in_cannot_be_opened(postgres_url
     assert 1 == len(str(caught.value).splitlines())
 
 
-async def test_what_is_no_database_cannot_be_opened(tmp_path):
+async def test_file_that_is_no_database_cannot_be_opened(tmp_path):
     """A folder, a file with something else in it, a path through a file."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "text").write_text("not a database, and long enough to be told from an empty one" * 100)
@@ -230,7 +230,7 @@ async def test_what_is_no_database_cannot_be_opened(tmp_path):
             await open_database(f"sqlite:{tmp_path}/{name}").__aenter__()
 
 
-async def test_an_unknown_mode_of_writing_cannot_be_opened(sqlite_url):
+async def test_unknown_synchronous_mode_is_refused(sqlite_url):
     """The allowed ones are said."""
     with pytest.raises(CannotOpen, match="full or normal"):
         open_database(sqlite_url, synchronous="off; DROP TABLE bodhi_session")

@@ -53,7 +53,7 @@ def mode_of(path: Path) -> int:
 
 
 @pytest.mark.usefixtures("open_umask")
-async def test_the_files_and_a_new_folder_are_the_users_alone(tmp_path):
+async def test_files_and_a_new_folder_are_accessible_to_their_owner_only(tmp_path):
     """Database, log and shared memory 0600, the folder 0700."""
     folder = tmp_path / "new"
     async with open_database(f"sqlite:{folder}/session.sqlite") as database:
@@ -66,7 +66,7 @@ async def test_the_files_and_a_new_folder_are_the_users_alone(tmp_path):
 
 
 @pytest.mark.usefixtures("open_umask")
-async def test_a_folder_that_is_there_stays_as_it_is(tmp_path):
+async def test_existing_folder_keeps_its_permissions(tmp_path):
     """It may be shared on purpose."""
     folder = tmp_path / "shared"
     folder.mkdir(mode=0o755)
@@ -92,7 +92,7 @@ async def test_a_path_with_odd_characters_is_taken_as_it_is(tmp_path):
         assert name in {file.name for file in tmp_path.iterdir()}
 
 
-async def test_a_folder_that_cannot_be_made_is_said(tmp_path):
+async def test_folder_that_cannot_be_created_is_reported(tmp_path):
     """One line names the path and the cause."""
     (tmp_path / "file").touch()
 
@@ -122,7 +122,7 @@ async def test_two_processes_write_to_one_file(sqlite_url):
     connection.close()
 
 
-async def test_a_process_that_comes_and_goes_takes_no_writes_along(sqlite_url):
+async def test_short_lived_process_loses_no_writes_of_others(sqlite_url):
     """Nor does it when two connect to one file here, as a server does by default."""
     async with open_database(sqlite_url) as database, open_database(sqlite_url):
         await Schema(database, "session").migrate()
@@ -132,7 +132,7 @@ async def test_a_process_that_comes_and_goes_takes_no_writes_along(sqlite_url):
         assert [["0\n"], ["1\n"]] == [before, await outputs_of(1, COUNT, sqlite_url)]
 
 
-async def test_the_log_is_brought_to_the_file_before_it_is_long(tmp_path):
+async def test_write_ahead_log_is_checkpointed_regularly(tmp_path):
     """Everybody waits meanwhile: for a megabyte of it, not for four."""
     path = tmp_path / "session.sqlite"
     async with open_database(f"sqlite:{path}") as database:

@@ -28,7 +28,7 @@ def ends(tasks: "list[asyncio.Task[str]]") -> list[object]:
     return [(type(task.exception()) if task.exception() else task.result()) if task.done() else None for task in tasks]
 
 
-async def test_each_wait_has_its_own_end():
+async def test_each_wait_has_its_own_deadline():
     """What begins later ends later, though one timer watches over both; what is quick is not touched."""
     clock, limit = LoopClock(), TimeLimit(SECONDS)
     quick, never = asyncio.Event(), asyncio.Event()
@@ -45,7 +45,7 @@ async def test_each_wait_has_its_own_end():
     assert [TimeoutError, "answered", TimeoutError] == ends(tasks)
 
 
-async def test_the_timer_is_set_anew_after_it_rang_for_nobody():
+async def test_timer_is_rescheduled_after_firing_for_a_finished_wait():
     """A wait long after the last one is bounded as well."""
     clock, limit = LoopClock(), TimeLimit(SECONDS)
     quick = asyncio.Event()
@@ -60,7 +60,7 @@ async def test_the_timer_is_set_anew_after_it_rang_for_nobody():
     assert [TimeoutError] == ends([task])
 
 
-async def test_who_cancels_the_task_is_heeded():
+async def test_outside_cancellation_is_not_a_timeout():
     """A cancellation from outside stays one."""
     task = asyncio.create_task(answered(TimeLimit(SECONDS), by=asyncio.Event()))
     await asyncio.sleep(0)
@@ -70,7 +70,7 @@ async def test_who_cancels_the_task_is_heeded():
         await task
 
 
-async def test_a_task_goes_on_after_its_limit():
+async def test_task_continues_after_a_timeout():
     """Nothing of the cancellation that ended the wait is left in the task."""
     clock, limit = LoopClock(), TimeLimit(SECONDS)
 
@@ -86,7 +86,7 @@ async def test_a_task_goes_on_after_its_limit():
     assert ["0"] == ends([task])
 
 
-def test_another_loop_has_a_timer_of_its_own():
+def test_each_event_loop_has_its_own_timer():
     """An object that is opened again in a second loop is not left to the timer of the first."""
     limit = TimeLimit(SECONDS)
 

@@ -93,7 +93,7 @@ async def columns_on_postgres(postgres_url):
     await connection.close()
 
 
-async def test_both_answer_the_same_columns(columns_on_sqlite, columns_on_postgres):
+async def test_both_dialects_return_the_same_columns(columns_on_sqlite, columns_on_postgres):
     """A row of the one has what a row of the other has, in the same order."""
     assert {name: columns_on_sqlite(name) for name in READ} == {name: await columns_on_postgres(name) for name in READ}
 
@@ -120,7 +120,7 @@ async def test_tables_have_the_same_columns(sqlite_url, postgres_url):
     assert on_sqlite == on_postgres
 
 
-async def test_what_is_declared_read_only_changes_nothing(columns_on_sqlite, postgres_url):
+async def test_read_only_statements_change_nothing(columns_on_sqlite, postgres_url):
     """Every such statement runs where no other may."""
     for name in READ_ONLY:
         columns_on_sqlite(name, query_only=True)
@@ -141,7 +141,7 @@ def test_every_statement_is_used():
     assert [] == [name for name in NAMES if f'"{name}"' not in code]
 
 
-def test_every_statement_that_is_called_is_there():
+def test_every_called_statement_exists():
     """Names in the code are only strings: a slip would show in service."""
     code = "".join(file.read_text() for file in Path(bodhi.__file__).parent.rglob("*.py"))
     called = set(re.findall(r'\.(?:maybe|many|count|each)\(\s*"(\w+)"', code))

@@ -81,7 +81,7 @@ async def _open_each_way(url):
 
 
 @pytest.mark.parametrize(("url", "said"), REFUSED, ids=[url for url, _ in REFUSED])
-async def test_what_cannot_be_read_is_refused_without_a_trace(url, said, asked, caplog):
+async def test_unreadable_url_is_refused_without_showing_its_password(url, said, asked, caplog):
     """The error says what to encode, and neither it nor what caused it shows any of it; nobody is asked for a name."""
     async for error in _open_each_way(url):
         assert said in str(error)
@@ -106,7 +106,7 @@ async def test_what_cannot_be_read_is_refused_without_a_trace(url, said, asked, 
         ("postgres://name.example/db?user=u:SECRET&pwd=SECRET&pasword=SECRET", ["name.example"]),
     ],
 )
-async def test_what_can_be_read_shows_no_password_either(url, hosts, asked, caplog):
+async def test_readable_url_shows_no_password(url, hosts, asked, caplog):
     """In the error of a server that is not there, what caused it, the log and the reprs; hosts alone are looked up."""
     caplog.set_level(logging.DEBUG)
     service = DefaultSessionService.from_url(url, keys=[KEY])
@@ -123,7 +123,7 @@ async def test_what_can_be_read_shows_no_password_either(url, hosts, asked, capl
 
 
 @pytest.mark.parametrize("user", ["u%3ASECRET", "u%3aSECRET%3aSECRET", "u%253ASECRET"])
-async def test_what_the_server_says_of_a_user_shows_no_password(user, postgres_url, caplog):
+async def test_server_error_about_a_user_shows_no_password(user, postgres_url, caplog):
     """PostgreSQL repeats the name, which is user and password where the colon between them was encoded."""
     ((host, port),) = read_postgres_url(postgres_url).hosts
     service = DefaultSessionService.from_url(f"postgres://{user}:p@{host}:{port}/db", keys=[KEY])
@@ -136,7 +136,7 @@ async def test_what_the_server_says_of_a_user_shows_no_password(user, postgres_u
 
 
 @pytest.mark.parametrize("password", ["a@b", "/", "?x=y", "#", "[1]", "100%", "%41", ":", "ü", " ", "a&b+c", "@h/db"])
-def test_an_encoded_password_is_whatever_it_is(password):
+def test_percent_encoded_password_may_contain_any_character(password):
     """In its place, and as a parameter."""
     encoded = "".join(f"%{byte:02x}" for byte in password.encode())
 
@@ -190,7 +190,7 @@ def test_a_url_is_read_as_asyncpg_and_libpq_read_it(url, arguments):
         assert unexpected <= {"host", "database"}  # which each of them has
 
 
-async def test_the_driver_is_given_parts_and_no_url(postgres_url, monkeypatch):
+async def test_driver_receives_parameters_instead_of_the_url(postgres_url, monkeypatch):
     """Host, port, user, password and database by themselves, with the settings of the server."""
     given = []
     connect = asyncpg.connect
@@ -209,7 +209,7 @@ async def test_the_driver_is_given_parts_and_no_url(postgres_url, monkeypatch):
     assert {ISOLATION: "read committed"} == arguments["server_settings"]
 
 
-async def test_defaults_of_the_environment_still_hold(postgres_url, monkeypatch, tmp_path):
+async def test_libpq_environment_defaults_apply(postgres_url, monkeypatch, tmp_path):
     """A password file, and variables for what the URL leaves out."""
     read = read_postgres_url(postgres_url)
     ((host, port),) = read.hosts

@@ -58,7 +58,7 @@ async def test_an_empty_database_is_at_version_zero(empty):
     assert not await empty.maybe("find_version_table")
 
 
-async def test_migrating_applies_what_is_missing(empty):
+async def test_migrate_applies_pending_migrations(empty):
     """All of it on an empty database, and nothing the second time."""
     schema = Schema(empty, "session")
 
@@ -76,7 +76,7 @@ async def test_migrations_are_numbered_from_one_without_a_gap(empty):
     assert list(range(1, len(migrations) + 1)) == [migration.version for migration in migrations]
 
 
-async def test_a_later_migration_finds_the_rows_of_before(empty):
+async def test_migration_keeps_existing_rows(empty):
     """Only what is missing is applied, and data stays."""
     await Schema(empty, "session").migrate()
     await insert(empty, "a")
@@ -90,7 +90,7 @@ async def test_a_later_migration_finds_the_rows_of_before(empty):
     assert (await newer.status()).is_current
 
 
-async def test_a_migration_that_fails_leaves_the_version_of_before(empty):
+async def test_failed_migration_keeps_the_previous_version(empty):
     """Neither its own steps nor the migrations before it in the same run stay."""
     schema = Schema(empty, "session")
     broken = "CREATE TABLE half (a integer);\nINSERT INTO no_such_table VALUES (1);"
@@ -133,7 +133,7 @@ async def test_an_outdated_database_is_refused_where_it_may_not_be_migrated(empt
     await schema.check()
 
 
-async def test_parts_have_versions_of_their_own(empty):
+async def test_schema_parts_have_separate_versions(empty):
     """The application's tables may live in the same database as the sessions."""
     await Schema(empty, "session").migrate()
     await empty.count("record_version", part="application", version=7, name="of_another_part")
@@ -141,7 +141,7 @@ async def test_parts_have_versions_of_their_own(empty):
     assert (await Schema(empty, "session").status()).is_current
 
 
-async def test_processes_that_migrate_at_once_migrate_once(database_url):
+async def test_concurrent_migrations_run_once(database_url):
     """One of them does it, the others wait and find nothing to do; none fails."""
     outputs = await outputs_of(4, MIGRATE, database_url)
 
@@ -150,7 +150,7 @@ async def test_processes_that_migrate_at_once_migrate_once(database_url):
     assert [0, 0, 0, all_of_them] == sorted(int(output) for output in outputs)
 
 
-async def test_processes_that_start_at_once_on_nothing_all_come_up(database_url):
+async def test_processes_starting_on_an_empty_database_all_start(database_url):
     """Opening and migrating together, as servers do: on SQLite even the file is not there yet."""
     await outputs_of(4, FIRST_START, database_url)
 
@@ -173,7 +173,7 @@ async def test_tables_live_in_the_schema_that_is_named(postgres_url):
     assert ["one", "two"] == [row[0] for row in found]
 
 
-async def test_making_the_tables_is_logged_once(database_url, dialect, caplog):
+async def test_creating_the_tables_is_logged_once(database_url, dialect, caplog):
     """With the place, so that a file or schema whose name is misspelt does not pass for one that is empty."""
     caplog.set_level("INFO", "bodhi")
     schema = {"schema": "misspelt"} if dialect == "postgres" else {}

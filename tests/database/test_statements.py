@@ -105,7 +105,7 @@ def test_sql_without_a_header_is_refused():
         parsed("--name: find() -> many\nSELECT 1;\n\n-- name: forget() -> count\nDELETE FROM thing;")
 
 
-def test_a_name_that_is_there_twice_is_refused(tmp_path, monkeypatch):
+def test_duplicate_statement_name_is_refused(tmp_path, monkeypatch):
     """Also in two files of one dialect."""
     for file in ("one.sql", "two.sql"):
         (tmp_path / file).write_text("-- name: find() -> many\nSELECT 1;")

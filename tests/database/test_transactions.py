@@ -10,7 +10,7 @@ from database.rows import insert, letters
 DEADLINE_SECONDS = 300
 
 
-async def test_a_transaction_happens_as_a_whole(database):
+async def test_transaction_is_atomic(database):
     """It sees its own rows at once, and others see them when it has ended."""
     async with database.transaction() as transaction:
         await insert(transaction, "a")
@@ -53,7 +53,7 @@ async def test_a_refused_statement_undoes_the_transaction(database):
     assert "b" == await letters(database)
 
 
-async def test_a_cancelled_transaction_leaves_nothing(database):
+async def test_cancelled_transaction_is_rolled_back(database):
     """The client went away in the middle; whoever comes next finds the database as it was."""
     inserted = asyncio.Event()
 
@@ -76,7 +76,7 @@ async def test_a_cancelled_transaction_leaves_nothing(database):
 
 
 @pytest.mark.parametrize("cancellations", [1, 2])
-async def test_a_transaction_cancelled_anywhere_is_whole_or_nothing(database, cancellations):
+async def test_transaction_cancelled_at_any_point_is_all_or_nothing(database, cancellations):
     """After any number of steps, once or twice in a row."""
 
     async def work() -> None:
@@ -99,7 +99,7 @@ async def test_a_transaction_cancelled_anywhere_is_whole_or_nothing(database, ca
             await transaction.many("clear_all", now=None)
 
 
-async def test_a_statement_outside_is_not_in_somebody_elses_transaction(database):
+async def test_statement_outside_a_transaction_is_not_part_of_it(database):
     """Coroutines that shared a connection would lose it when the other rolls back."""
     inserted, roll_back = asyncio.Event(), asyncio.Event()
 
@@ -122,7 +122,7 @@ async def test_a_statement_outside_is_not_in_somebody_elses_transaction(database
     assert "b" == await letters(database)
 
 
-async def test_transactions_at_once_do_not_mix(database):
+async def test_concurrent_transactions_are_isolated(database):
     """Every second one fails: its rows are gone, and no others."""
 
     async def work(pair: str, *, fails: bool) -> None:
@@ -157,7 +157,7 @@ async def test_a_transaction_that_takes_too_long_is_ended(database):
     assert "a" == await letters(database)
 
 
-async def test_a_script_happens_as_a_whole(database):
+async def test_script_is_atomic(database):
     """A migration that fails half-way leaves nothing."""
     with pytest.raises(Exception, match="no_such_table"):
         await database.script("CREATE TABLE half (a INTEGER);\nINSERT INTO no_such_table VALUES (1);")

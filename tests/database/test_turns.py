@@ -16,7 +16,7 @@ async def _settle():
         await asyncio.sleep(0)
 
 
-async def test_one_key_is_served_in_the_order_of_arrival():
+async def test_turns_of_one_key_are_first_come_first_served():
     """One at a time; nothing is kept of a key that nobody uses."""
     turns, order, inside = Turns(DEADLINE_SECONDS), [], 0
 
@@ -35,7 +35,7 @@ async def test_one_key_is_served_in_the_order_of_arrival():
     assert 0 == len(turns._locks)
 
 
-async def test_other_keys_do_not_wait():
+async def test_turns_of_different_keys_do_not_wait_for_each_other():
     """Nor does somebody without a key."""
     turns = Turns(DEADLINE_SECONDS)
 
@@ -43,7 +43,7 @@ async def test_other_keys_do_not_wait():
         assert 2 == len(turns._locks)
 
 
-async def test_several_keys_are_held_together():
+async def test_several_keys_are_acquired_together():
     """Each of them is somebody's alone."""
     turns = Turns(DEADLINE_SECONDS)
     come = asyncio.Event()
@@ -60,7 +60,7 @@ async def test_several_keys_are_held_together():
     assert come.is_set()
 
 
-async def test_waiting_has_an_end():
+async def test_waiting_for_a_turn_times_out():
     """It reads as a database that does not answer, and the next one in line is served."""
     turns = Turns(0.05)
 
@@ -74,7 +74,7 @@ async def test_waiting_has_an_end():
 
 
 @pytest.mark.parametrize("who", ["waits", "works", "fails"])
-async def test_the_turn_goes_on_to_the_next(who):
+async def test_cancelled_waiter_passes_its_turn_on(who):
     """Whoever is cancelled, or fails, with it or on the way to it."""
     turns, may_go_on, order = Turns(DEADLINE_SECONDS), asyncio.Event(), []
 

@@ -53,7 +53,7 @@ def test_the_url_of_any_file_leads_back_to_it(folder, tmp_path):
 
 
 @pytest.mark.parametrize("url", ["postgres://db/x", "postgresql://db/x", "PostgreSQL://db/x", "postgres://a,b/x?y=z"])
-def test_a_postgres_url_is_told_by_its_scheme(url):
+def test_postgres_url_is_recognized_by_its_scheme(url):
     """In both ways of writing it."""
     assert "postgres" == dialect_of(url)
 

@@ -23,7 +23,7 @@ def app():
 @pytest.mark.parametrize(
     ("form", "path"), [("json", "docs/reference/openapi.json"), ("markdown", "docs/reference/api.md")]
 )
-def test_the_committed_description_is_the_present_one(root, form, path):
+def test_committed_api_description_is_current(root, form, path):
     """After a change: python -m bodhi openapi --format json|markdown writes them anew."""
     printed = CliRunner().invoke(cli, ["openapi", "--format", form]).stdout
 
@@ -43,7 +43,7 @@ def test_every_route_is_an_operation(app):
     assert served == described | {("HEAD", path) for method, path in described if method == "GET"}
 
 
-def test_every_code_is_some_operations():
+def test_every_error_code_belongs_to_an_operation():
     """A code that no route answers with is none."""
     used = {code for operation in OPERATIONS for codes in codes_of(operation).values() for code in codes}
     # What libraries raise, and services that are built on this one.

@@ -29,7 +29,7 @@ def shown(page, command):
     return "".join(line + "\n" for line in re.findall(r"^    (.+)$", section, re.MULTILINE))
 
 
-def test_the_examples_have_the_present_migrations(pages, run):
+def test_examples_show_the_current_migrations(pages, run):
     """With each of them, on a new database."""
     page = pages["docs/reference/cli.md"]
 

@@ -23,7 +23,7 @@ def test_blocks_of_python_compile(pages):
         compile(code, place, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
-def test_blocks_import_what_there_is(pages):
+def test_python_blocks_import_existing_names(pages):
     """Names of the library in a page are names in the library."""
     missing = []
     for place, code in blocks_of(pages, "python"):

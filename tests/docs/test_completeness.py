@@ -42,7 +42,7 @@ def test_a_command_and_its_options_are_described(pages, path):
     assert [] == [name for name in names if f"`{name}" not in section]
 
 
-def test_no_command_is_described_that_is_not_there(pages):
+def test_described_commands_exist(pages):
     """A section of a command that was removed misleads."""
     described = {
         tuple(title.split())
@@ -52,7 +52,7 @@ def test_no_command_is_described_that_is_not_there(pages):
     assert set() == described - COMMANDS.keys()
 
 
-def test_commands_that_are_spoken_of_exist(pages):
+def test_mentioned_commands_exist(pages):
     """Who copies a command line from any page gets what the page says."""
     unknown = []
     for page, text in pages.items():
@@ -64,7 +64,7 @@ def test_commands_that_are_spoken_of_exist(pages):
     assert [] == unknown
 
 
-def test_options_that_are_spoken_of_exist(pages):
+def test_mentioned_options_exist(pages):
     """They stand where the command takes them: those of all commands before its name, its own behind it."""
     of_all = {name for parameter in cli.params for name in parameter.opts}
     unknown = []
@@ -113,7 +113,7 @@ def test_options_of_a_service_are_described_with_their_defaults(pages):
     assert written == {name: rows[name].replace(",", "") for name in written}
 
 
-def test_what_the_library_offers_is_described(pages):
+def test_public_names_of_the_library_are_described(pages):
     """Every public name, and every method of the service."""
     page = pages["docs/reference/library.md"]
     names = {*bodhi.session.__all__, *SessionInfo.__annotations__, *inspect.signature(CookiePolicy).parameters}
@@ -122,7 +122,7 @@ def test_what_the_library_offers_is_described(pages):
     assert [] == sorted(name for name in names if not re.search(rf"\b{name}\b", page))
 
 
-def test_what_is_described_of_a_session_is_there(pages):
+def test_described_session_attributes_exist(pages):
     """All that aiohttp-session's sessions have, and what they have not."""
     section = pages["docs/reference/library.md"].split("## `Session`", 1)[1].split("\n## ", 1)[0]
     described = {name for row in table_of(section) for name in re.findall(r"`(?:await )?(\w+)[()]*`", row[0])}

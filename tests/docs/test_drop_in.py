@@ -94,7 +94,7 @@ async def text_of(answer):
         return await response.text()
 
 
-async def test_the_program_in_the_readme(pages, start, browser, database_url):
+async def test_program_in_the_readme_works(pages, start, browser, database_url):
     """It counts, and on PostgreSQL nothing but the URL differs."""
     code = block_of(pages["README.md"])
     assert "sqlite:visits.sqlite" in code
@@ -104,7 +104,7 @@ async def test_the_program_in_the_readme(pages, start, browser, database_url):
     assert ["Visit 1", "Visit 2"] == [await text_of(browser.get(url)) for _ in range(2)]
 
 
-async def test_the_program_in_the_quickstart(pages, start, browser, database_url):
+async def test_program_in_the_quickstart_works(pages, start, browser, database_url):
     """Ann is logged in after a restart as well, and logged out when she says so."""
     code = block_of(pages["docs/quickstart.md"])
     first = await start(code, BODHI_SESSION_DB_URL=database_url)
@@ -126,7 +126,7 @@ def test_the_programs_can_be_tried_in_the_printed_order(pages, page):
     assert ', host="localhost")' in block_of(pages[page]).splitlines()[-1]
 
 
-async def test_the_test_in_the_how_to(pages, aiohttp_client):
+async def test_test_in_the_how_to_passes(pages, aiohttp_client):
     """The test that the page shows passes."""
     page = pages["docs/how-to/add-sessions-to-an-app.md"]
     code = page.split("## Test it", 1)[1].split("```python\n", 1)[1].split("```", 1)[0]
@@ -136,7 +136,7 @@ async def test_the_test_in_the_how_to(pages, aiohttp_client):
     await names["test_visits_are_counted"](aiohttp_client)
 
 
-async def test_the_queries_for_operators(pages, dialect, database_url):
+async def test_documented_operator_queries_work(pages, dialect, database_url):
     """Each SELECT of the page about the database runs, on SQLite as the page says to write it there."""
     queries = re.findall(r"(?:^    .+\n)+", pages["docs/reference/database.md"], re.MULTILINE)
     queries = [query for query in queries if "SELECT" in query]

@@ -55,7 +55,7 @@ def test_hardened_settings_are_valid(page):
     assert (3_600, 86_400, 10) == (settings.idle_seconds, settings.lifetime_seconds, settings.max_per_user)
 
 
-def test_defaults_are_the_present_ones(page):
+def test_documented_defaults_are_current(page):
     """Where a default is a value, it is written as one may write it."""
     written = {name: default.strip("`") for name, default, _ in ROW.findall(page) if default.startswith("`")}
     plain = {name: BY_NAME[name] for name in written if isinstance(BY_NAME[name].default, str)}
@@ -102,7 +102,7 @@ async def connected(url):
         await connection.close()
 
 
-def test_the_command_makes_the_tables_of_both_parts(page, tmp_path, postgres_server):
+def test_command_creates_the_tables_of_both_parts(page, tmp_path, postgres_server):
     """In the database that it names, whatever the deployment is."""
     asyncio.run(execute(postgres_server.url(), "CREATE DATABASE bodhi_sessions"))
     [commands] = [block for block in re.findall(r"(?:^    .+\n)+", page, re.MULTILINE) if "db migrate" in block]
@@ -145,7 +145,7 @@ async def test_the_servers_role_can_do_what_the_server_does(roles):
         assert 1 == await service.clear_sessions_for_user("ann")
 
 
-async def test_what_takes_the_owner_says_so(roles):
+async def test_command_that_requires_the_owner_says_so(roles):
     """Such as the switch to the newest format, which the page about upgrades has as a command."""
     async with DefaultSessionService.from_url(roles("bodhi_server"), keys=[KEY], auto_migrate=False) as service:
         with pytest.raises(DatabaseError, match=r"permission denied .*: run this as the owner of the tables$"):

@@ -42,7 +42,7 @@ def test_relative_links_lead_somewhere(root, pages):
     assert [] == broken
 
 
-def test_every_picture_is_shown_and_told_in_words(root, pages):
+def test_every_picture_is_used_and_has_alternative_text(root, pages):
     """No picture lies about that nobody sees, none is missing, and each has words for those who see none."""
     shown = {
         (root / PurePosixPath(page).parent / match["file"]).resolve(): match["words"]
@@ -90,7 +90,7 @@ def test_tests_that_are_spoken_of_exist(root, pages):
     assert [] == missing
 
 
-def test_settings_that_are_spoken_of_exist(pages):
+def test_mentioned_settings_exist(pages):
     """A setting that was renamed is renamed everywhere; those of the tests are described apart."""
     known = {*BY_NAME, "BODHI_TEST_SESSION_PG_URL", "BODHI_TEST_"}
     unknown = [
@@ -103,7 +103,7 @@ def test_settings_that_are_spoken_of_exist(pages):
     assert [] == unknown
 
 
-def test_tasks_that_are_spoken_of_exist(root, pages):
+def test_mentioned_tasks_exist(root, pages):
     """`make …` in a page is a target of the Makefile."""
     targets = set(re.findall(r"^([a-z][a-z0-9.]*):", (root / "Makefile").read_text("utf-8"), re.MULTILINE))
     spoken_of = re.compile(r"(?:`| {4})make ([a-z0-9.]+)")
@@ -113,7 +113,7 @@ def test_tasks_that_are_spoken_of_exist(root, pages):
     ]
 
 
-def test_code_that_is_spoken_of_exists(pages):
+def test_mentioned_code_exists(pages):
     """`Visit.keep` in a page is a method of a class that the page means."""
     classes = (RequestSession, Session, SessionManager, SqlSessionStore, Changes, Keyring)
     named = {each.__name__: each for each in classes}

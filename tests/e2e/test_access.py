@@ -11,7 +11,7 @@ from support.ports import free_port
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_who_has_no_role_asks_and_is_let_in(site, person, new_person):
+async def test_user_without_a_role_requests_one_and_gets_access(site, person, new_person):
     """The request comes to a manager, the role to the realm, and the person in again with it."""
     page = await person.log_in("nobody")
     assert (await person.who())["role"] is None
@@ -64,7 +64,7 @@ async def test_a_rejected_request_can_be_made_again(site, person, new_person):
     assert site.realm.roles(site.client_id)["nobody"] is None
 
 
-async def test_who_logs_in_first_becomes_the_administrator(realm, serve, new_person):
+async def test_first_user_to_log_in_becomes_the_administrator(realm, serve, new_person):
     """A server that registers itself at the realm: one of two who come at once, and it is ready."""
     bodhi = serve(free_port())
     people = [await new_person(bodhi.url), await new_person(bodhi.url)]

@@ -21,7 +21,7 @@ PAGES = (
 )
 
 
-async def test_pages_have_no_barriers(site, person, new_person, notes):
+async def test_pages_pass_accessibility_checks(site, person, new_person, notes):
     """From the login to the request for a role, and all that an administrator finds, with something on each page."""
     page = await person.open("/ui/login")
     await expect_no_barriers(page)

@@ -24,7 +24,7 @@ async def choose(page, username):
 
 
 @pytest.mark.parametrize("has_scripts", [True, False])
-async def test_a_newcomer_clicks_and_is_in(development, new_person, has_scripts):
+async def test_development_provider_logs_in_with_one_click(development, new_person, has_scripts):
     """No password and no consent; after a logout the provider asks again."""
     person = await new_person(development.url, java_script_enabled=has_scripts)
     page = await person.open("/")

@@ -51,7 +51,7 @@ async def test_an_approved_application_calls_the_api(site, person, notes, acts_a
     assert (401, "api_auth_error-missing_auth") == (gated.status, (await gated.json())["error"]["code"])
 
 
-async def test_who_is_not_logged_in_logs_in_on_the_way(site, new_person, notes):
+async def test_user_without_a_session_logs_in_first_and_returns_to_the_review(site, new_person, notes):
     """And comes back to the application's question, on a phone."""
     person = await new_person(site.url, **PHONE)
     page = await person.context.new_page()

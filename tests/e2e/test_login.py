@@ -11,7 +11,7 @@ from e2e.browsing import PHONE, expect_login_page, expect_realm_asks, sign_in
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_somebody_logs_in_and_sees_who_they_are(site, person):
+async def test_login_leads_to_the_home_page_of_the_user(site, person):
     """From the first page to the realm and back, with the role that the realm gives them."""
     page = await person.open()
     await expect_login_page(page)
@@ -37,7 +37,7 @@ async def test_somebody_logs_in_and_sees_who_they_are(site, person):
     assert expected == await person.who()
 
 
-async def test_the_browser_holds_nothing_but_an_id(person):
+async def test_browser_stores_only_the_session_id(person):
     """No script can read the cookie, other sites do not get it, and the code is gone from the address."""
     page = await person.log_in("user")
 
@@ -143,7 +143,7 @@ async def test_two_tabs_come_back_at_once(site, new_person):
 
 
 @pytest.mark.parametrize("has_scripts", [True, False])
-async def test_a_login_leads_back_to_the_page_that_was_asked_for(site, new_person, has_scripts):
+async def test_login_returns_to_the_requested_page(site, new_person, has_scripts):
     """Also for who comes from another site: at first without the cookie, which that one keeps from being sent."""
     person = await new_person(site.url, java_script_enabled=has_scripts)
     page = await person.open("/ui/login?return_to=/ui/sessions%3Fa%3Db")
@@ -170,7 +170,7 @@ async def test_a_second_tab_is_logged_in_already(person):
     await expect(page.get_by_role("heading", level=1)).to_have_text("You are logged in")
 
 
-async def test_a_wrong_state_logs_nobody_in(site, person):
+async def test_login_with_a_wrong_state_is_refused(site, person):
     """The page says so and offers to begin again, and the real answer still works afterwards."""
     page = await person.begin_login()
     state = parse_qs(urlsplit(await _authorization_url(page, person)).query)["state"][0]
@@ -188,7 +188,7 @@ async def test_a_wrong_state_logs_nobody_in(site, person):
     await expect(forged.get_by_role("heading", level=1)).to_have_text("You are logged in")
 
 
-async def test_an_answer_is_worth_something_in_the_browser_that_asked_alone(site, new_person):
+async def test_callback_works_only_in_the_browser_that_started_the_login(site, new_person):
     """Somebody else's answer, complete with its state, logs nobody in: no login by trickery."""
     attacker = await new_person(site.url, java_script_enabled=False)  # so that it is not handed over at once
     page = await attacker.begin_login()

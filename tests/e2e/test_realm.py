@@ -57,7 +57,7 @@ def with_claims(token, **claims):
     return f"{header}.{base64.urlsafe_b64encode(json.dumps(changed).encode()).decode().rstrip('=')}.{signature}"
 
 
-async def test_its_discovery_names_keycloak_s_paths(realm, visitor):
+async def test_discovery_has_keycloak_s_paths(realm, visitor):
     """Bodhi may find them by discovery, or know them."""
     status, text = await visitor.get(f"{realm.issuer}/.well-known/openid-configuration")
     found = json.loads(text)
@@ -77,7 +77,7 @@ async def test_its_discovery_names_keycloak_s_paths(realm, visitor):
     assert found["authorization_response_iss_parameter_supported"]
 
 
-async def test_a_login_gives_tokens_that_say_who_it_is(realm, visitor, bodhi):
+async def test_login_issues_tokens_that_identify_the_user(realm, visitor, bodhi):
     """The access token is a JWT with roles, as Keycloak's are."""
     tokens = await visitor.log_in(bodhi, "manager")
 
@@ -104,7 +104,7 @@ async def test_a_login_gives_tokens_that_say_who_it_is(realm, visitor, bodhi):
     assert (bodhi.client_id, "nonce-1", claims["sid"]) == (named["aud"], named["nonce"], named["sid"])
 
 
-async def test_who_has_no_role_gets_none(visitor, bodhi):
+async def test_user_without_a_role_gets_a_token_without_roles(visitor, bodhi):
     """The list is absent rather than empty."""
     claims = await visitor.claims((await visitor.log_in(bodhi, "nobody"))["access_token"])
 
@@ -145,7 +145,7 @@ async def test_a_code_works_once(visitor, bodhi):
     assert 400 == (await visitor.token(bodhi.refresh(tokens["refresh_token"])))[0]
 
 
-async def test_a_second_login_asks_nobody(visitor, bodhi, app):
+async def test_second_login_uses_single_sign_on(visitor, bodhi, app):
     """The realm has a session of its own."""
     await visitor.log_in(bodhi, "user")
 
@@ -167,7 +167,7 @@ async def test_refresh_tokens_rotate(realm, visitor, bodhi):
     assert (2, 2) == (after[0] - before[0], after[1] - before[1])
 
 
-async def test_the_lifetime_of_access_tokens_is_a_matter_of_tests(realm, visitor, bodhi):
+async def test_access_token_lifetime_can_be_changed(realm, visitor, bodhi):
     """What is issued later has another one."""
     tokens = await visitor.log_in(bodhi, "user")
     realm.set_access_token_seconds(2)
@@ -187,7 +187,7 @@ async def test_an_application_gets_a_token_for_bodhi(visitor, bodhi, app):
     assert {"scope_user_user", "openid", "profile", f"scope_resource_{bodhi.client_id}"} == {*claims["scope"].split()}
 
 
-async def test_nobody_grants_more_than_they_have(visitor, bodhi, app):
+async def test_scope_above_the_user_s_role_is_not_granted(visitor, bodhi, app):
     """A scope above the person's role is left out."""
     scope = f"{audience_scope(bodhi)} scope_user_user scope_user_manager"
     claims = await visitor.claims((await visitor.log_in(app, "user", scope=scope))["access_token"])
@@ -195,7 +195,7 @@ async def test_nobody_grants_more_than_they_have(visitor, bodhi, app):
     assert "scope_user_manager" not in claims["scope"].split()
 
 
-async def test_a_token_is_exchanged_by_whom_it_is_for(visitor, bodhi, app):
+async def test_only_the_audience_can_exchange_a_token(visitor, bodhi, app):
     """The result is the resource server's own; scopes of the person are kept, others are not added."""
     presented = await visitor.log_in(app, "user", scope=f"{audience_scope(bodhi)} scope_user_user")
     asked = f"{SCOPE} scope_user_user scope_user_admin"
@@ -219,7 +219,7 @@ async def test_an_exchange_checks_the_token(visitor, bodhi, app, realm):
         assert (400, "invalid_grant") == (status, answer["error"])
 
 
-async def test_a_consent_stands_in_the_exchanged_token(visitor, bodhi, app):
+async def test_exchanged_token_has_the_scope_of_the_consent(visitor, bodhi, app):
     """The person consents with their token; the application's then carries the scope, and the exchanged one the id."""
     mine = await visitor.log_in(bodhi, "user")
     body = {"app_client_id": app.client_id, "access_request_id": "request-1", "description": "Notes"}
@@ -239,7 +239,7 @@ async def test_a_consent_stands_in_the_exchanged_token(visitor, bodhi, app):
     assert "request-1" == (await visitor.claims(exchanged["access_token"]))["access_request_id"]
 
 
-async def test_a_consent_is_the_person_s_own(realm, visitor, bodhi, app):
+async def test_consent_applies_to_its_user_only(realm, visitor, bodhi, app):
     """Neither another person nor another application gets its scope, and nobody takes its id."""
     mine = await visitor.log_in(bodhi, "user")
     body = {"app_client_id": app.client_id, "access_request_id": "request-1", "description": "Notes"}
@@ -280,7 +280,7 @@ async def test_the_service_account_manages_itself(realm, visitor, bodhi, app):
     assert (200, {"scope": f"scope_resource_{fresh.client_id}"}) == answer
 
 
-async def test_people_are_managed_by_those_above_them(realm, visitor, bodhi):
+async def test_only_managers_manage_users(realm, visitor, bodhi):
     """With the token of somebody who may, and never above their own role."""
     manager = (await visitor.log_in(bodhi, "manager"))["access_token"]
     status, users = await visitor.call("GET", "resources/users?page=1&page_size=3", manager)
@@ -340,7 +340,7 @@ async def told(realm):
     await runner.cleanup()
 
 
-async def test_a_logout_ends_the_session_and_tells_the_client(realm, visitor, told):
+async def test_logout_ends_the_session_and_notifies_the_client(realm, visitor, told):
     """RP-initiated logout: back where the client wants, and asked again at the next login."""
     client, logout_tokens = told
     before = realm.sessions_of("user")
@@ -358,7 +358,7 @@ async def test_a_logout_ends_the_session_and_tells_the_client(realm, visitor, to
         await visitor.authorize(client)
 
 
-async def test_sessions_end_from_the_realm_s_side(realm, visitor, told):
+async def test_realm_ends_sessions_by_backchannel_logout(realm, visitor, told):
     """The client is told; its refresh token is worth nothing any more."""
     client, logout_tokens = told
     tokens = await visitor.log_in(client, "user")

@@ -92,7 +92,7 @@ async def test_a_logout_in_one_browser_leaves_the_other_alone(site, person, new_
     assert "user" == (await other.who())["username"]
 
 
-async def test_nobody_is_logged_out_while_the_realm_is_away(site, person):
+async def test_outage_of_the_realm_logs_out_no_session(site, person):
     """What an expired token needs cannot be had: the page says so, and the session is there afterwards."""
     site.realm.set_access_token_seconds(1)
     page = await person.log_in("user")

@@ -73,7 +73,7 @@ async def test_a_cart_is_filled_and_emptied(open_shop):
     assert {"Cake": 1} == cart_on(await shopper.post("/remove", article="Tea"))
 
 
-async def test_a_look_around_leaves_no_cookie(open_shop):
+async def test_browsing_sets_no_cookie(open_shop):
     """The page is for phones, needs no script, and gives a visitor who stored nothing no session."""
     shopper = await open_shop()
 
@@ -129,7 +129,7 @@ async def test_two_tabs_that_add_at_once_both_win(open_shop):
     assert dict.fromkeys(ARTICLES, 1) == cart_on(await shopper.page())
 
 
-async def test_what_a_stream_says_is_saved_while_it_goes_on(open_shop):
+async def test_changes_during_a_stream_are_saved_before_it_ends(open_shop):
     """The next process sees the first article sent while the page of the order is still being written."""
     shopper = await open_shop(packing_seconds=60)
     await shopper.post("/add", article="Tea")
@@ -143,7 +143,7 @@ async def test_what_a_stream_says_is_saved_while_it_goes_on(open_shop):
     assert "Sent to you so far: 1" in page
 
 
-async def test_an_order_is_packed_to_the_end(open_shop):
+async def test_order_streams_to_its_end_and_empties_the_cart(open_shop):
     """The whole stream, and an empty cart after it."""
     shopper = await open_shop()
     await shopper.post("/add", article="Tea")
@@ -177,7 +177,7 @@ async def test_a_websocket_reads_the_session_until_the_shop_closes(open_shop):
         assert 0 == await asyncio.to_thread(example.process.wait, 10), example.log.read_text()
 
 
-async def test_what_the_shop_does_not_know_is_refused(open_shop):
+async def test_unknown_items_are_refused(open_shop):
     """A fault of the browser's, told as one."""
     shopper = await open_shop()
 
@@ -198,7 +198,7 @@ async def test_the_cart_leaves_the_database_of_the_server_alone(run, tmp_path):
     assert ["encryption.key"] == [file.name for file in home.iterdir()]
 
 
-def test_a_database_that_cannot_be_reached_is_told_in_a_line(run_to_the_end):
+def test_unreachable_database_is_a_one_line_error(run_to_the_end):
     """No traceback, and no password."""
     ended = run_to_the_end("cart/app.py", BODHI_SESSION_DB_URL="postgres://ann:secret@127.0.0.1:1/shop")
 

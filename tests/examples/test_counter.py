@@ -18,7 +18,7 @@ async def visit(visitor, url):
         return await response.text()
 
 
-async def test_the_counter_goes_on_after_a_restart(run, visitor, database_url, key):
+async def test_counter_survives_a_restart(run, visitor, database_url, key):
     """The count is the visitor's own, and with the same key it outlives the process."""
     settings = {"BODHI_SESSION_DB_URL": database_url, "BODHI_ENCRYPTION_KEY": key}
     first = await run("counter.py", **settings)
@@ -38,7 +38,7 @@ async def test_the_counter_needs_no_database_url(run, visitor, tmp_path, key):
     assert (tmp_path / "counter.sqlite").exists()
 
 
-def test_the_counter_makes_up_no_key(run_to_the_end):
+def test_counter_requires_a_key(run_to_the_end):
     """A key of its own would be forgotten with the process, and one in the code known to everybody."""
     ended = run_to_the_end("counter.py")
 

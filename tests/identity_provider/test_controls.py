@@ -8,7 +8,7 @@ import pytest
 SILENCE = aiohttp.ClientTimeout(total=0.05)
 
 
-async def test_a_failure_comes_as_often_as_it_was_told(provider, refresh, http):
+async def test_failure_happens_the_given_number_of_times(provider, refresh, http):
     """Before the grant, so that the refresh token is still good afterwards."""
     tokens = provider.issue_tokens()
     provider.fail("refresh", status=503, body={"error": "temporarily_unavailable"}, times=2)

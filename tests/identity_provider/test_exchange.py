@@ -19,7 +19,7 @@ def exchange(provider, post):
     return exchange
 
 
-async def test_an_exchanged_token_is_for_the_client_and_can_do_no_more(provider, exchange):
+async def test_exchanged_token_has_the_client_as_audience_and_no_wider_scope(provider, exchange):
     """Same person, own audience, and of the user scopes those that the application had."""
     presented = provider.issue_access_token("power", client_id="app", scope="openid scope_user_user scope_bodhi")
 
@@ -59,7 +59,7 @@ async def test_an_exchanged_token_does_not_outlive_the_presented_one(provider, e
     assert ends == provider.realm.read_access_token(answer["access_token"])["exp"]
 
 
-async def test_only_sound_tokens_are_exchanged(provider, exchange, clock):
+async def test_only_valid_tokens_are_exchanged(provider, exchange, clock):
     """Expired, foreign, forged, meant for somebody else, of nobody: all are refused with 400."""
     expired = provider.issue_access_token("user", client_id="app", expires_in=1)
     clock.advance(2_000)

@@ -70,7 +70,7 @@ async def test_claims_of_a_token_can_be_changed_or_left_out(provider):
     assert "jti" not in claims
 
 
-async def test_userinfo_tells_who_has_the_token(provider, http):
+async def test_userinfo_returns_the_claims_of_the_token_s_user(provider, http):
     """And is 401 with a challenge for a token that is not good."""
     url = f"{provider.issuer}/protocol/openid-connect/userinfo"
     headers = {"Authorization": f"Bearer {provider.issue_access_token('admin')}"}

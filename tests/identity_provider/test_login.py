@@ -86,7 +86,7 @@ async def test_discovery_names_the_endpoints_of_the_issuer(provider, http):
     ],
     ids=lambda changes: next(iter(changes)),
 )
-async def test_a_code_needs_what_it_was_asked_for_with(provider, redeem, changes):
+async def test_code_requires_the_verifier_and_redirect_uri_of_its_request(provider, redeem, changes):
     """PKCE verifier and redirect URI must be those of the request."""
     answer = answer_in(await provider.log_in_url(authorization_url(provider)))
 
@@ -170,7 +170,7 @@ async def test_an_application_can_ask_for_tokens_for_bodhi(provider, redeem):
         ({"code_challenge_method": None}, "invalid_request"),
     ],
 )
-async def test_a_faulty_request_is_told_to_the_client(provider, changes, error):
+async def test_invalid_request_is_reported_to_the_client(provider, changes, error):
     """The redirect has the error, the state and the issuer, and no code."""
     answer = answer_in(await provider.log_in_url(authorization_url(provider, **changes)))
 
@@ -194,7 +194,7 @@ async def test_a_faulty_request_is_told_to_the_client(provider, changes, error):
     ],
     ids=repr,
 )
-async def test_nobody_is_sent_to_an_unregistered_place(provider, http, changes):
+async def test_unregistered_redirect_uri_is_not_redirected_to(provider, http, changes):
     """The browser gets a page instead, whatever the error would have been."""
     async with http.get(authorization_url(provider, **changes), allow_redirects=False) as response:
         assert (400, "text/html", None) == (response.status, response.content_type, response.headers.get("Location"))

@@ -73,7 +73,7 @@ async def backchannel(provider):
         yield tokens
 
 
-async def test_clients_are_told_that_a_session_ended(provider, backchannel, log_out):
+async def test_clients_receive_a_logout_token_when_a_session_ends(provider, backchannel, log_out):
     """A logout token of OpenID Connect Back-Channel Logout 1.0, section 2.4."""
     tokens = provider.issue_tokens("user")
     provider.add_client("silent", any_loopback=True)

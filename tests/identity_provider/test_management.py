@@ -75,7 +75,7 @@ async def test_users_come_in_pages(provider, manage, token):
     assert expected == second
 
 
-async def test_calls_of_managers_are_refused_to_all_others(manage, token, service):
+async def test_manager_calls_are_refused_to_others(manage, token, service):
     """403 for who is known, 401 for who is not."""
     for caller in (token("power"), token("nobody"), service):
         assert (403, "access_denied") == await _error(manage("GET", "resources/users", caller))
@@ -83,7 +83,7 @@ async def test_calls_of_managers_are_refused_to_all_others(manage, token, servic
         assert (401, "invalid_token") == await _error(manage("GET", "resources/users", caller))
 
 
-async def test_calls_of_the_client_are_refused_to_people(provider, manage, token):
+async def test_service_account_calls_are_refused_to_users(provider, manage, token):
     """An administrator is not the client."""
     body = {"user_id": provider.person("user").user_id, "app_client_id": "app"}
 
@@ -91,7 +91,7 @@ async def test_calls_of_the_client_are_refused_to_people(provider, manage, token
         assert (403, "access_denied") == await _error(manage("POST", path, token("admin"), body))
 
 
-async def test_faults_in_what_is_asked_for(provider, manage, token):
+async def test_malformed_management_calls_are_refused(provider, manage, token):
     """No such person, no such role, no JSON, no such page."""
     known = provider.person("user").user_id
     assign = "resources/assign-role"

@@ -38,7 +38,7 @@ def visit(http):
     return visit
 
 
-async def test_the_login_page_has_a_button_for_everybody(provider, visit):
+async def test_login_page_has_a_button_for_each_user(provider, visit):
     """It works without a script, and says that it lets anybody in."""
     page, _ = await visit(authorization_url(provider))
 
@@ -70,7 +70,7 @@ async def test_pages_load_their_style_and_nothing_else(provider, visit, http):
         assert (200, "text/css") == (response.status, response.content_type)
 
 
-async def test_what_a_request_says_is_no_markup(provider, visit):
+async def test_request_parameters_are_escaped(provider, visit):
     """Neither its parameters nor the names of clients."""
     provider.add_client("app", name="<i>app</i>", any_loopback=True)
 
@@ -80,7 +80,7 @@ async def test_what_a_request_says_is_no_markup(provider, visit):
     assert "<i>app</i>" in page.text
 
 
-async def test_a_form_for_nobody_is_refused(provider, http):
+async def test_login_form_for_an_unknown_user_is_refused(provider, http):
     """Only people with an account have a button."""
     url = authorization_url(provider).replace("/protocol/openid-connect/auth", "/login-actions/authenticate")
 
@@ -88,7 +88,7 @@ async def test_a_form_for_nobody_is_refused(provider, http):
         assert 400 == response.status
 
 
-async def test_the_root_says_what_this_is(provider, visit):
+async def test_root_page_describes_the_provider(provider, visit):
     """For whoever comes by chance."""
     page, _ = await visit(provider.issuer.removesuffix("realms/bodhi"))
 

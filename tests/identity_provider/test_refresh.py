@@ -67,7 +67,7 @@ async def test_a_refresh_token_ends_with_its_session(provider, refresh):
 
 
 @pytest.mark.parametrize("token", ["refresh", "access"])
-async def test_a_revoked_token_is_good_for_nothing(provider, post, refresh, manage, token):
+async def test_revoked_token_is_refused_everywhere(provider, post, refresh, manage, token):
     """With the refresh token its family ends; an access token ends alone."""
     tokens = provider.issue_tokens("admin")
 
@@ -77,7 +77,7 @@ async def test_a_revoked_token_is_good_for_nothing(provider, post, refresh, mana
     assert (200 if token == "refresh" else 401) == (await manage("GET", "resources/users", tokens["access_token"]))[0]
 
 
-async def test_revoking_what_is_unknown_is_no_error(provider, post):
+async def test_revoking_an_unknown_token_succeeds(provider, post):
     """RFC 7009, section 2.2; but a client has to be one."""
     assert 200 == (await post("revoke", token="unknown"))[0]
     assert 200 == (await post("revoke"))[0]

@@ -3,7 +3,7 @@
 from support.provider import answer_in, authorization_url
 
 
-async def test_who_is_logged_in_is_not_asked_again(provider, http):
+async def test_logged_in_user_is_not_prompted(provider, http):
     """The second request of one browser goes straight back, in the same session; another browser is asked."""
     first = answer_in(await provider.log_in_url(authorization_url(provider), "power", browser=http))
 
@@ -35,7 +35,7 @@ async def test_prompt_none_never_asks(provider, http):
     assert "code" in known
 
 
-async def test_max_age_asks_who_logged_in_too_long_ago(provider, http, clock):
+async def test_max_age_prompts_after_an_old_login(provider, http, clock):
     """The age is that of the login, however often it was used since."""
     await provider.log_in_url(authorization_url(provider), browser=http)
     clock.advance(61_000)

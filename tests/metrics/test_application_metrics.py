@@ -59,7 +59,7 @@ def watch(live, now):
     )
 
 
-def test_all_that_is_counted_is_told_under_names_that_are_described(watch):
+def test_every_counter_is_exposed_under_a_documented_name(watch):
     """A number without a description would never reach Prometheus."""
     watch.requests.observe("/", "GET", "2xx", 0.1)
     watch.refusals["auth_error-invalid_access"] = 7
@@ -74,7 +74,7 @@ def test_all_that_is_counted_is_told_under_names_that_are_described(watch):
     assert [] == [labels for labels in told if described.get(labels[0]) != len(labels) - 1]
 
 
-async def test_live_sessions_are_asked_for_at_most_every_fifteen_seconds(watch, live, now):
+async def test_live_sessions_are_counted_at_most_every_fifteen_seconds(watch, live, now):
     """Whoever scrapes at once, and also where another process has asked."""
     await asyncio.gather(*(watch.refresh_live_count(None) for _ in range(5)))
     now[0] += 14
@@ -88,7 +88,7 @@ async def test_live_sessions_are_asked_for_at_most_every_fifteen_seconds(watch, 
     assert (2, Live(1_015.0, 42)) == (live.asked, watch.live)
 
 
-async def test_a_database_that_is_away_fails_no_scrape(watch, live, caplog):
+async def test_database_outage_fails_no_scrape(watch, live, caplog):
     """The number is left as it was, and grows old."""
     live.is_away = True
 

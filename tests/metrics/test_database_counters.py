@@ -29,7 +29,7 @@ async def test_waiting_for_a_connection_is_counted(database):
     assert 0 < counters.wait_seconds < 5
 
 
-async def test_who_gives_up_waiting_waits_no_more(database):
+async def test_cancelled_wait_is_no_longer_counted(database):
     """A request that is cancelled in the queue leaves nothing behind in the counts."""
     async with database.transaction():
         waiting = asyncio.create_task(database.count("put_setting", key="a", value="1", type="s", now=1))
@@ -55,7 +55,7 @@ async def test_statements_that_fail_are_counted_by_the_kind_of_failure(database)
     assert not set(database.counters.errors) & {Conflict.__name__, DatabaseUnavailable.__name__}
 
 
-async def test_nothing_is_in_use_when_all_is_done(database):
+async def test_no_connection_is_in_use_at_the_end(database):
     """Whatever the calls came to."""
     calls = [database.count("put_setting", key=f"{number}", value="1", type="s", now=1) for number in range(20)]
     await asyncio.gather(*calls, database.many("list_settings"))

@@ -135,7 +135,7 @@ TIMES = "bodhi_database_wait_seconds_total"
 
 
 @pytest.mark.parametrize("happens", HAPPENINGS, ids=lambda happens: happens.__name__)
-async def test_a_number_moves_when_it_happens(service, clock, scrape, happens):
+async def test_metric_increases_with_its_event(service, clock, scrape, happens):
     """By as much as it should, and no other one with it."""
     session_id, session = await service.create({"user_id": "ann"})
     before = await scrape()

@@ -55,7 +55,7 @@ def told(caplog):
     return told
 
 
-async def test_revoking_and_clearing_is_told(service, told, caplog):
+async def test_revoking_and_clearing_is_logged_and_counted(service, told, caplog):
     """With who did it, and not where nothing ended."""
     handles = [(await service.create({"user_id": "ann"}))[1].handle for _ in range(4)]
 
@@ -81,7 +81,7 @@ async def test_revoking_and_clearing_is_told(service, told, caplog):
     assert {"revoked": 3, "role_change": 1, "cleared": 1} == service.counters.endings
 
 
-async def test_ending_some_sessions_of_a_user_is_told_once(service, told, monkeypatch):
+async def test_revoking_several_sessions_of_a_user_is_one_event(service, told, monkeypatch):
     """How many were live, and the user's; what an outage cuts short is told as far as it came."""
     handles = [(await service.create({"user_id": user}))[1].handle for user in ("ann", "ann", "bob", "ann", "ann")]
     await service.revoke_session(handles[0])
@@ -106,7 +106,7 @@ async def test_ending_some_sessions_of_a_user_is_told_once(service, told, monkey
 
 
 @pytest.mark.parametrize("whose", ["ann", None])
-async def test_what_has_ended_before_an_outage_is_told(service, told, monkeypatch, whose):
+async def test_sessions_ended_before_an_outage_are_logged(service, told, monkeypatch, whose):
     """The rest ends when it is tried again."""
     store = service.get_session_store()
     monkeypatch.setattr(type(store), "clear_batch", 2)
@@ -131,7 +131,7 @@ async def test_what_has_ended_before_an_outage_is_told(service, told, monkeypatc
     assert {"cleared": ended} == service.counters.endings
 
 
-async def test_logging_out_is_told(service, told):
+async def test_logout_is_logged_and_counted(service, told):
     """Also by taking everything out of a session; once, though the request is repeated."""
     _, session = await service.create({"user_id": "ann"})
     _, emptied = await service.create({"user_id": "ann"})
@@ -143,7 +143,7 @@ async def test_logging_out_is_told(service, told):
     assert [("logout", 1, "ann", None)] * 2 == told()
 
 
-async def test_a_session_in_the_place_of_another_is_told(service, told):
+async def test_replaced_session_is_logged_and_counted(service, told):
     """The one that was seen live has ended."""
     _, session = await service.create({"user_id": "ann"})
 
@@ -152,7 +152,7 @@ async def test_a_session_in_the_place_of_another_is_told(service, told):
     assert [("replaced", 1, "ann", None)] == told()
 
 
-async def test_a_session_that_nobody_has_looked_at_is_told_when_it_is_replaced(service, told, clock):
+async def test_replacing_an_unread_session_is_logged(service, told, clock):
     """Once, and not where none was live: a login with new_session() reads nothing before."""
     _, session = await service.create({"user_id": "ann"})
     _, expired = await service.create({"user_id": "cy"}, max_age_seconds=1)
@@ -165,7 +165,7 @@ async def test_a_session_that_nobody_has_looked_at_is_told_when_it_is_replaced(s
     assert 3 == await service.count_sessions_for_user("bob")
 
 
-async def test_of_those_who_replace_one_session_at_once_one_tells(service, told):
+async def test_concurrent_replacements_are_logged_once(service, told):
     """Whoever has ended it."""
     _, session = await service.create({"user_id": "ann"})
 
@@ -176,7 +176,7 @@ async def test_of_those_who_replace_one_session_at_once_one_tells(service, told)
     assert 8 == await service.count_sessions()
 
 
-async def test_a_session_that_becomes_somebody_elses_is_told(service, told):
+async def test_change_of_user_is_logged_and_counted(service, told):
     """Whose it was is logged in there no more; nothing ends where they log in again."""
     _, session = await service.create({"cart": 1})
     for owner in ("ann", "ann", "bob", None):
@@ -185,7 +185,7 @@ async def test_a_session_that_becomes_somebody_elses_is_told(service, told):
     assert [("replaced", 1, "ann", None), ("logout", 1, "bob", None)] == told()
 
 
-async def test_a_session_that_nobody_can_read_is_told(service, told):
+async def test_unreadable_session_is_logged_and_counted(service, told):
     """Nobody ended it on purpose; its user is logged out all the same."""
     session_id, session = await service.create({"user_id": "ann"})
     record = session.record
@@ -199,7 +199,7 @@ async def test_a_session_that_nobody_can_read_is_told(service, told):
     assert (1, 0) == (service.counters.unreadable, service.counters.deletions)
 
 
-async def test_what_was_ended_on_purpose_is_counted_as_such(make_service, clock):
+async def test_reason_of_a_revocation_is_counted(make_service, clock):
     """Whichever way: with the cap and with replacements, and not twice where nothing was left to end."""
     service = await make_service(max_per_user=1)
     for _ in range(2):
@@ -215,7 +215,7 @@ async def test_what_was_ended_on_purpose_is_counted_as_such(make_service, clock)
     assert 3 == service.counters.deletions
 
 
-async def test_what_a_cap_ends_is_told(make_service, told):
+async def test_sessions_ended_by_the_cap_are_logged_and_counted(make_service, told):
     """At logins by creation and by rotation; nothing while the user is below it."""
     service = await make_service(max_per_user=2)
     _, visitor = await service.create({"cart": 1})
@@ -227,7 +227,7 @@ async def test_what_a_cap_ends_is_told(make_service, told):
     assert [("cap", 1, "ann", None)] * 2 == told()
 
 
-async def test_expired_sessions_are_told_when_they_are_swept(service, told, clock):
+async def test_swept_sessions_are_logged_and_counted(service, told, clock):
     """How many, in one record."""
     for _ in range(3):
         await service.create({"user_id": "ann"})
@@ -239,7 +239,7 @@ async def test_expired_sessions_are_told_when_they_are_swept(service, told, cloc
     assert [("expired", 3, None, None)] == told()
 
 
-async def test_no_record_holds_what_lets_somebody_in(service, caplog):
+async def test_log_records_contain_no_credentials(service, caplog):
     """Neither an id nor its digest nor a handle is in any of them."""
     caplog.set_level(logging.DEBUG)
     session_id, session = await service.create({"user_id": "ann"})

@@ -61,7 +61,7 @@ def ping(server, times):
         wait_for(answered)
 
 
-def test_a_server_tells_its_numbers(serve, scrape, database_url):
+def test_server_exposes_its_metrics(serve, scrape, database_url):
     """Which program it is, what it did, and how many sessions are live in its database."""
     server = start(serve, BODHI_SESSION_DB_URL=database_url, BODHI_COMMIT_SHA="abc123")
     ping(server, 3)
@@ -77,7 +77,7 @@ def test_a_server_tells_its_numbers(serve, scrape, database_url):
     assert 0 == server.stop()
 
 
-def test_the_public_port_tells_nothing(serve, scrape):
+def test_public_port_serves_no_metrics(serve, scrape):
     """Nor is there a port for it unless it is asked for."""
     server = start(serve)
     with pytest.raises(urllib.error.HTTPError, match="404"):
@@ -150,7 +150,7 @@ def test_every_answer_of_the_metrics_port_has_the_security_headers(serve):
         assert (status, expected) == (answer[0], {name: answer[1].get(name) for name in expected})
 
 
-def test_workers_tell_the_sum_of_all(serve, scrape):
+def test_metrics_of_a_worker_are_the_sum_of_all_workers(serve, scrape):
     """Whichever of them is asked; within a second or two."""
     server = start(serve, BODHI_WORKERS="2")
     ping(server, 40)
@@ -160,7 +160,7 @@ def test_workers_tell_the_sum_of_all(serve, scrape):
     assert 2 == scrape(server)["bodhi_processes", ""]
 
 
-def test_a_worker_that_dies_takes_no_counts_along(serve, scrape):
+def test_counts_of_a_crashed_worker_remain(serve, scrape):
     """And none comes twice when another one takes its place, each time."""
     server = start(serve, BODHI_WORKERS="2")
     ping(server, 40)
@@ -195,7 +195,7 @@ def test_a_port_that_is_taken_is_one_line(launch, serve):
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_the_public_port_is_refused(launch, workers):
+def test_metrics_port_equal_to_the_public_port_is_refused(launch, workers):
     """Workers share their ports: who asks for a page would be told the numbers now and then."""
     port = str(free_port())
 
@@ -205,7 +205,7 @@ def test_the_public_port_is_refused(launch, workers):
     assert f"BODHI_METRICS_PORT (environment): {port} is the public port, BODHI_PORT" in server.stderr
 
 
-def test_an_address_of_another_machine_is_one_line(launch):
+def test_metrics_address_of_another_machine_is_a_one_line_error(launch):
     """It names the setting, too."""
     server = launch(BODHI_METRICS_HOST="192.0.2.1", BODHI_METRICS_PORT="0")
 

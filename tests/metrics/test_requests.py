@@ -36,7 +36,7 @@ async def client(aiohttp_client, times):
     return await aiohttp_client(app)
 
 
-def test_a_time_is_put_below_the_bound_that_it_does_not_exceed():
+def test_duration_is_counted_in_the_right_bucket():
     """As Prometheus has it; the last place is for what took longer than all of them."""
     times = RequestTimes()
     for seconds in (0, BOUNDS[0], BOUNDS[0] * 1.001, BOUNDS[-1], BOUNDS[-1] + 1):
@@ -47,7 +47,7 @@ def test_a_time_is_put_below_the_bound_that_it_does_not_exceed():
     assert pytest.approx(21.002001) == total
 
 
-async def test_requests_are_told_by_route_method_and_class_of_status(client, times):
+async def test_requests_are_labelled_by_route_method_and_status_class(client, times):
     """Whatever they come to."""
     for path in ("/items/1", "/items/2", "/moved", "/broken"):
         await client.get(path, allow_redirects=False)
@@ -61,7 +61,7 @@ async def test_requests_are_told_by_route_method_and_class_of_status(client, tim
     } == {labels: sum(row[:-1]) for labels, row in times.by_labels.items()}
 
 
-async def test_a_client_makes_up_no_labels(client, times):
+async def test_clients_cannot_create_labels(client, times):
     """Neither with paths nor with methods: there would be no end of them."""
     for method in ("PURGE", "LOCK", "PROPFIND"):
         await client.get(f"/secret-{method}")
@@ -70,7 +70,7 @@ async def test_a_client_makes_up_no_labels(client, times):
     assert {(UNMATCHED, "GET", "4xx"), ("/items/{id}", "other", "2xx")} == set(times.by_labels)
 
 
-async def test_a_request_that_is_cut_is_told_as_that(times):
+async def test_aborted_request_has_its_own_status_class(times):
     """It is neither a success nor a failure of the server's."""
 
     class Request:

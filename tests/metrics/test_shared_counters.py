@@ -25,7 +25,7 @@ def board():
     return SharedCounters(2)
 
 
-def test_the_sum_is_the_same_wherever_it_is_asked(board):
+def test_every_process_reports_the_same_sum(board):
     """Counts, levels and times of all places; the newest word about live sessions."""
     first, second = board.take(0), board.take(1)
     first.put(snapshot(3, times={TIMES: [1, 0, 0.5]}, live=Live(990.0, 8)))
@@ -38,7 +38,7 @@ def test_the_sum_is_the_same_wherever_it_is_asked(board):
     assert 9 == total.live.sessions
 
 
-def test_what_is_old_is_no_present_state(board):
+def test_stale_slots_are_not_counted_as_levels(board):
     """A process that hangs has used no connection that anybody knows of; what it counted, it counted."""
     board.take(0).put(snapshot(3, live=Live(1_000.0, 8)))
 
@@ -47,7 +47,7 @@ def test_what_is_old_is_no_present_state(board):
     assert ({SAVES: 3}, {}, None) == (total.counts, total.levels, total.live)
 
 
-def test_whoever_follows_in_a_place_goes_on_from_there(board):
+def test_process_that_takes_over_a_slot_continues_its_counts(board):
     """Nothing is lost with a process that died, and nothing counted twice."""
     board.take(0).put(snapshot(3))
     for _ in range(3):
@@ -62,7 +62,7 @@ def test_whoever_follows_in_a_place_goes_on_from_there(board):
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
-def test_a_process_that_is_killed_while_it_writes_leaves_what_it_told_before(board):
+def test_process_killed_during_a_write_keeps_its_previous_counts(board):
     """Again and again, at whatever point of a writing: what can be read is whole, and never goes back."""
     told = 0
     for _ in range(20):
@@ -83,7 +83,7 @@ def test_a_process_that_is_killed_while_it_writes_leaves_what_it_told_before(boa
         told = now
 
 
-def test_what_has_no_room_is_left_out_and_told_once(board, caplog):
+def test_counts_that_do_not_fit_are_dropped_and_logged_once(board, caplog):
     """The numbers stand still, rather than to run over into another's."""
     place = board.take(0)
     place.put(snapshot(1))

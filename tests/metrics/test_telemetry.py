@@ -55,7 +55,7 @@ async def test_a_statement_is_a_span_of_its_name(spans, application):
     assert "ann-the-secret" not in "".join(span.to_json() for span in spans())
 
 
-async def test_a_statement_that_fails_says_of_what_kind_the_failure_is(spans, application):
+async def test_failed_statement_span_has_the_error_type(spans, application):
     """Not in its words, which repeat values."""
     with pytest.raises(DatabaseError):
         await application.maybe("take_lease", name="the-secret", holder=None, hold_ms=1, now=1)
@@ -148,7 +148,7 @@ async def test_a_call_of_the_provider_is_a_span_and_brings_the_requests_id(spans
     assert "the-secret" not in "".join(span.to_json() for span in spans())
 
 
-def test_without_opentelemetry_nothing_stands_between(monkeypatch):
+def test_without_opentelemetry_nothing_is_wrapped(monkeypatch):
     """A statement's call is the very coroutine that it is without spans."""
     for name in [name for name in sys.modules if name == "opentelemetry" or name.startswith("opentelemetry.")]:
         monkeypatch.delitem(sys.modules, name)

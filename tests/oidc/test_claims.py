@@ -17,7 +17,7 @@ BASE = {"sub": "u", "exp": 1}
         (None, None),
     ],
 )
-def test_roles_are_the_texts_at_a_path(roles, expected):
+def test_roles_are_the_strings_at_the_claim_path(roles, expected):
     """A list of names or a text of several; nothing else is one."""
     claims = Claims.of({**BASE, "resource_access": {"bodhi": {"roles": roles}}})
 
@@ -25,20 +25,20 @@ def test_roles_are_the_texts_at_a_path(roles, expected):
 
 
 @pytest.mark.parametrize("access", [None, 5, [], "bodhi", {}, {"other": {"roles": ["resource_admin"]}}, {"bodhi": []}])
-def test_where_the_path_ends_early_there_are_none(access):
+def test_missing_claim_path_means_no_roles(access):
     """Nor are another client's roles ours."""
     assert Claims.of({**BASE, "resource_access": access}).roles(("resource_access", "bodhi", "roles")) is None
 
 
 @pytest.mark.parametrize("payload", [None, [], "text", 5])
-def test_a_payload_is_an_object(payload):
+def test_payload_must_be_an_object(payload):
     """Anything else has no claims."""
     with pytest.raises(TokenError):
         Claims.of(payload)
 
 
 @pytest.mark.parametrize(("audience", "expected"), [(None, ()), ("a", ("a",)), (["a", "b"], ("a", "b")), ([], ())])
-def test_an_audience_is_one_or_several(audience, expected):
+def test_audience_may_be_a_string_or_a_list(audience, expected):
     """RFC 7519, 4.1.3."""
     assert expected == Claims.of({**BASE, "aud": audience}).audience
 

@@ -96,7 +96,7 @@ async def test_a_refresh_token_is_revoked(provider, scripted, client):
     assert ("rt", "refresh_token", client.client_id) == (form["token"], form["token_type_hint"], form["client_id"])
 
 
-async def test_a_provider_without_revocation_is_not_asked(provider, scripted, client):
+async def test_provider_without_revocation_gets_no_request(provider, scripted, client):
     """Then there is nothing to be done."""
     scripted.describe(revocation_endpoint=None)
 
@@ -118,7 +118,7 @@ async def test_a_provider_without_revocation_is_not_asked(provider, scripted, cl
         ([["x"], 5], False),
     ],
 )
-async def test_how_the_client_authenticates(provider, scripted, client, methods, in_header):
+async def test_client_authentication_follows_the_metadata(provider, scripted, client, methods, in_header):
     """In the header only where the provider knows no other way."""
     scripted.describe(token_endpoint_auth_methods_supported=methods)
     scripted.reply(TOKEN, Reply(200, {"access_token": "t"}))
@@ -253,7 +253,7 @@ async def test_a_slow_body_is_cut_off(make_provider, scripted, client):
         await make_provider(limit_seconds=0.1).grants.service_token(client)
 
 
-async def test_nobody_there_is_an_outage(make_provider, scripted, client):
+async def test_connection_refused_is_an_outage(make_provider, scripted, client):
     """Nothing listens any more."""
     provider = make_provider()
     await provider.announces_issuer()

@@ -40,7 +40,7 @@ async def refused(provider, token):
     return type(refusal.value)
 
 
-async def test_keys_are_asked_for_once(provider, scripted, token):
+async def test_keys_are_fetched_once(provider, scripted, token):
     """Many tokens of one key, one fetch, also when they come together."""
     await asyncio.gather(*(provider.verifier.access_token(token()) for _ in range(20)))
 
@@ -138,7 +138,7 @@ async def test_an_outage_of_discovery_is_one_of_the_keys(provider, scripted, tok
     await provider.verifier.access_token(token())
 
 
-async def test_keys_that_hang_are_an_outage(make_provider, scripted, token):
+async def test_hanging_key_request_is_an_outage(make_provider, scripted, token):
     """Waiting ends with the limit."""
     scripted.reply(KEYS, HANGS)
 
@@ -157,7 +157,7 @@ async def test_no_redirect_is_followed(provider, scripted, token, keys):
     assert 0 == scripted.count("/elsewhere")
 
 
-async def test_unusable_keys_do_not_spoil_the_usable(provider, scripted, token, keys):
+async def test_unusable_keys_are_skipped(provider, scripted, token, keys):
     """A set may hold what is not understood."""
     odd = [None, {}, {"kty": "AKP", "kid": "new"}, {"kty": "RSA", "n": "!", "e": 5}, {"kty": "EC", "crv": "P-999"}]
     scripted.publish(*odd, public(keys.rsa))
@@ -213,7 +213,7 @@ async def test_a_token_without_kid_is_tried_with_all_keys_of_its_kind(provider, 
     assert UntrustedToken == await refused(provider, token(RSAKey.generate_key(2048), kid=None))
 
 
-async def test_a_key_for_agreement_does_not_stand_in_the_way(provider, scripted, token, keys):
+async def test_key_agreement_key_is_skipped(provider, scripted, token, keys):
     """X25519 has the same type as Ed25519, and signs nothing."""
     agreement = OKPKey.generate_key("X25519").as_dict(private=False)
     scripted.publish(agreement, public(keys.ed25519))
@@ -222,7 +222,7 @@ async def test_a_key_for_agreement_does_not_stand_in_the_way(provider, scripted,
     assert SigningKey.of(agreement) is None
 
 
-def test_symmetric_and_weak_keys_are_none(keys):
+def test_symmetric_and_weak_keys_are_ignored(keys):
     """A shared secret and 1024 bits prove nothing."""
     with pytest.warns(match="2048"):
         weak = RSAKey.generate_key(1024)

@@ -32,7 +32,7 @@ async def assert_rejected(provider, token):
         await provider.verifier.logout_token(token, client_id=CLIENT_ID)
 
 
-async def test_a_sound_logout_token_says_whose_sessions_end(provider, scripted, keys):
+async def test_valid_logout_token_returns_subject_and_sid(provider, scripted, keys):
     """The person, the provider's session, and what has to be remembered until when."""
     found = await provider.verifier.logout_token(signed(logout_claims(scripted.issuer), keys.rsa), client_id=CLIENT_ID)
 
@@ -54,7 +54,7 @@ async def test_a_sound_logout_token_says_whose_sessions_end(provider, scripted, 
     ],
     ids=repr,
 )
-async def test_what_providers_may_leave_out_is_not_missed(provider, scripted, keys, changes, expires_at):
+async def test_optional_claims_may_be_missing(provider, scripted, keys, changes, expires_at):
     """Back-Channel Logout 1.0, 2.4; the time in which a token may come again is bounded in any case."""
     token = signed(logout_claims(scripted.issuer, **changes), keys.rsa, typ="logout+jwt")
 
@@ -64,7 +64,7 @@ async def test_what_providers_may_leave_out_is_not_missed(provider, scripted, ke
 @pytest.mark.parametrize(
     ("changes", "expected"), [({"sid": 5}, ("5", "logout-1")), ({"jti": 5}, ("session-at-provider", "5"))]
 )
-async def test_a_number_names_a_session_or_a_token_as_its_digits_do(provider, scripted, keys, changes, expected):
+async def test_numeric_sid_and_jti_are_read_as_strings(provider, scripted, keys, changes, expected):
     """Providers differ in the types of identifiers."""
     token = signed(logout_claims(scripted.issuer, **changes), keys.rsa)
     found = await provider.verifier.logout_token(token, client_id=CLIENT_ID)
@@ -97,7 +97,7 @@ async def test_other_tokens_of_the_provider_are_no_logout_tokens(provider, scrip
         await assert_rejected(provider, signed(claims(scripted.issuer, typ=None, jti="j"), keys.rsa))
 
 
-async def test_an_outage_refuses_nothing(provider, scripted, keys):
+async def test_outage_is_not_a_refused_logout_token(provider, scripted, keys):
     """The provider may send it again."""
     scripted.reply(KEYS, Reply(503))
 

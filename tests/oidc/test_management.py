@@ -57,7 +57,7 @@ async def test_a_client_is_registered(provider, managed):
     assert "1.2.3" == asked.headers["x-bodhi-app-version"]
 
 
-async def test_the_first_administrator_is_made_by_the_client_itself(provider, managed, client):
+async def test_first_administrator_is_assigned_by_the_service_account(provider, managed, client):
     """Spec 17: with the token of the service account."""
     managed.reply("/bodhi/resources/make-resource-admin", Reply(200, {}))
 
@@ -67,7 +67,7 @@ async def test_the_first_administrator_is_made_by_the_client_itself(provider, ma
     assert "Bearer service-token" == managed.asked[-1].headers["Authorization"]
 
 
-async def test_roles_are_given_and_taken_by_the_caller(provider, managed):
+async def test_roles_are_assigned_and_removed_with_the_caller_s_token(provider, managed):
     """Spec 17: with the caller's token; the answer's body does not matter."""
     managed.reply("/bodhi/resources/assign-role", Reply(200, b""))
     managed.reply("/bodhi/resources/remove-user", Reply(204, b""))
@@ -81,7 +81,7 @@ async def test_roles_are_given_and_taken_by_the_caller(provider, managed):
     assert "Bearer caller" == assigned.headers["Authorization"] == removed.headers["Authorization"]
 
 
-async def test_users_are_listed_as_the_provider_tells(provider, managed):
+async def test_users_are_listed_as_the_provider_returns_them(provider, managed):
     """Spec 17: one page."""
     page = {"client_id": "id", "users": [{"user_id": "u-1"}], "page": 2, "total_pages": 3}
     managed.reply("/bodhi/resources/users", Reply(200, page))
@@ -91,7 +91,7 @@ async def test_users_are_listed_as_the_provider_tells(provider, managed):
     assert "Bearer caller" == managed.asked[-1].headers["Authorization"]
 
 
-async def test_a_consent_is_noted(provider, managed):
+async def test_consent_is_registered(provider, managed):
     """Spec 17: the scopes come back."""
     answer = {
         "scope": "scope_resource-x",
@@ -106,7 +106,7 @@ async def test_a_consent_is_noted(provider, managed):
     assert {"app_client_id": "app", "access_request_id": "r-1", "description": "d"} == managed.asked[-1].json
 
 
-async def test_an_application_is_registered_by_the_client_itself(provider, managed, client):
+async def test_application_access_is_registered_by_the_service_account(provider, managed, client):
     """Spec 17: the scope comes back."""
     managed.reply("/bodhi/resources/apps/request-access", Reply(200, {"scope": "scope_resource-x"}))
 
@@ -131,7 +131,7 @@ async def test_the_id_of_an_application_stays_one_segment(provider, managed, app
 
 
 @pytest.mark.parametrize("app_client_id", ["", ".", ".."])
-async def test_an_id_that_is_a_step_in_a_path_is_nobody_s(provider, managed, app_client_id):
+async def test_dot_segment_as_an_id_is_refused(provider, managed, app_client_id):
     """It is refused without asking."""
     with pytest.raises(ProviderRefused):
         await provider.management.app_info("caller", app_client_id)
@@ -150,7 +150,7 @@ async def test_an_id_that_is_a_step_in_a_path_is_nobody_s(provider, managed, app
     ],
     ids=["404", "404 page", "404 JSON", "405", "501"],
 )
-async def test_a_provider_without_the_call_lacks_it(provider, managed, client, call, path, reply):
+async def test_missing_management_call_is_reported_as_unsupported(provider, managed, client, call, path, reply):
     """Whatever it says to unknown addresses."""
     managed.reply(path, reply)
 
@@ -160,7 +160,7 @@ async def test_a_provider_without_the_call_lacks_it(provider, managed, client, c
 
 
 @EVERY_CALL
-async def test_without_management_nobody_is_asked(make_provider, managed, client, call, path):
+async def test_without_management_no_request_is_sent(make_provider, managed, client, call, path):
     """Not even for a token of the service account."""
     with pytest.raises(ProviderLacks):
         await call(make_provider(management=False), client)

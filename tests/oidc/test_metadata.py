@@ -26,7 +26,7 @@ UNUSABLE = {
 }
 
 
-async def test_discovery_is_asked_once(provider, scripted):
+async def test_discovery_is_fetched_once(provider, scripted):
     """Endpoints come from the provider's metadata, which is kept."""
     scripted.describe(authorization_endpoint="http://login.example/authorize?tenant=1")
 
@@ -36,14 +36,14 @@ async def test_discovery_is_asked_once(provider, scripted):
     assert 1 == scripted.count(DISCOVERY)
 
 
-async def test_those_who_ask_together_share_one_fetch(provider, scripted):
+async def test_concurrent_callers_share_one_fetch(provider, scripted):
     """Fifty who need the metadata at once cause one request."""
     await asyncio.gather(*(provider.announces_issuer() for _ in range(50)))
 
     assert 1 == scripted.count(DISCOVERY)
 
 
-async def test_one_who_goes_away_does_not_take_the_fetch_along(provider, scripted):
+async def test_cancelled_caller_does_not_cancel_the_fetch(provider, scripted):
     """The cancellation of whoever asked first leaves the others their answer."""
     scripted.hold()
     first = asyncio.create_task(provider.announces_issuer())
@@ -87,7 +87,7 @@ async def test_metadata_without_a_usable_endpoint_is_refused(provider, scripted,
         await provider.announces_issuer()
 
 
-def test_an_issuer_with_tls_has_no_endpoint_without():
+def test_https_issuer_with_an_http_endpoint_is_refused():
     """What came over TLS does not send secrets over a connection without it."""
     body = dict.fromkeys(("authorization_endpoint", "token_endpoint", "jwks_uri"), "https://id.example/x")
     body["issuer"] = "https://id.example"
@@ -98,7 +98,7 @@ def test_an_issuer_with_tls_has_no_endpoint_without():
 
 
 @pytest.mark.parametrize("reply", UNUSABLE.values(), ids=UNUSABLE.keys())
-async def test_an_outage_is_no_fallback(provider, scripted, reply):
+async def test_outage_does_not_trigger_the_keycloak_fallback(provider, scripted, reply):
     """Without metadata nothing is guessed, whatever the provider answers instead."""
     scripted.reply(DISCOVERY, reply)
 
@@ -165,7 +165,7 @@ async def test_metadata_of_another_issuer_do_not_replace_the_known(provider, scr
     assert not await provider.announces_issuer()
 
 
-async def test_metadata_are_asked_for_again(scripted, make_provider, clock):
+async def test_metadata_are_refetched_after_the_interval(scripted, make_provider, clock):
     """After the refresh interval the provider's changes arrive, and nobody waited for them."""
     provider = make_provider()
     assert not await provider.announces_issuer()
@@ -178,7 +178,7 @@ async def test_metadata_are_asked_for_again(scripted, make_provider, clock):
     assert 2 == scripted.count(DISCOVERY)
 
 
-async def test_discovery_may_be_switched_on_later(scripted, provider, clock):
+async def test_discovery_that_appears_later_is_used(scripted, provider, clock):
     """A provider without it is asked again after the usual interval, not after the short one."""
     scripted.reply(DISCOVERY, Reply(404))
     await provider.announces_issuer()
@@ -199,7 +199,7 @@ async def test_discovery_may_be_switched_on_later(scripted, provider, clock):
     assert await provider.announces_issuer()
 
 
-async def test_a_failing_refresh_is_repeated_after_a_while_only(scripted, make_provider, clock):
+async def test_failed_metadata_refresh_is_retried_after_a_pause(scripted, make_provider, clock):
     """A provider that is away is not asked at every call."""
     provider = make_provider()
     await provider.announces_issuer()
@@ -234,7 +234,7 @@ async def untrusted_issuer(tmp_path):
         (None, "cannot be reached: its certificate is not trusted: self-signed certificate"),
     ],
 )
-async def test_the_error_says_why_the_provider_cannot_be_reached(http, untrusted_issuer, issuer, cause):
+async def test_connection_error_names_the_cause(http, untrusted_issuer, issuer, cause):
     """For the operator, who would have to find out otherwise."""
     transport = Transport(lambda: http, version="1", limit_seconds=60)
 
@@ -250,7 +250,7 @@ async def test_the_error_says_why_the_provider_cannot_be_reached(http, untrusted
         (Reply(200, {}), "metadata names another issuer"),
     ],
 )
-async def test_the_error_says_what_is_wrong_with_the_answer(provider, scripted, reply, cause):
+async def test_invalid_metadata_error_names_the_problem(provider, scripted, reply, cause):
     """Without any of it."""
     scripted.reply(DISCOVERY, reply)
 

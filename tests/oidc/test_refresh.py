@@ -27,7 +27,7 @@ async def test_tokens_are_refreshed(provider, scripted, client):
 
 @pytest.mark.parametrize("failures", [1, 2, 3])
 @pytest.mark.parametrize("reply", TRANSIENT.values(), ids=TRANSIENT.keys())
-async def test_a_transient_failure_is_tried_again(provider, scripted, client, slept, reply, failures):
+async def test_transient_failure_is_retried(provider, scripted, client, slept, reply, failures):
     """Up to three more attempts, after 0.1, 0.5 and 2 seconds."""
     scripted.reply(TOKEN, *[reply] * failures, GOOD)
 
@@ -52,7 +52,7 @@ async def test_after_four_attempts_it_is_an_outage(provider, scripted, client, s
     ("status", "error"),
     [(400, "invalid_grant"), (400, "invalid_client"), (401, "invalid_client"), (400, ""), (403, ""), (404, "")],
 )
-async def test_a_refusal_is_not_tried_again(provider, scripted, client, slept, status, error):
+async def test_refusal_is_not_retried(provider, scripted, client, slept, status, error):
     """SR-42: the caller tells ``invalid_grant`` from the others."""
     scripted.reply(TOKEN, Reply(status, {"error": error} if error else b""))
 
@@ -85,7 +85,7 @@ async def test_a_refusal_ends_the_attempts(provider, scripted, client):
     ],
     ids=["429", "HTML", "empty", "without access token", "redirect"],
 )
-async def test_what_might_have_rotated_the_token_is_not_tried_again(provider, scripted, client, slept, reply):
+async def test_failure_that_may_have_rotated_the_token_is_not_retried(provider, scripted, client, slept, reply):
     """SR-42: an outage after one attempt."""
     scripted.reply(TOKEN, reply, GOOD)
 
@@ -96,7 +96,7 @@ async def test_what_might_have_rotated_the_token_is_not_tried_again(provider, sc
     assert 1 == scripted.count(TOKEN)
 
 
-async def test_a_timed_out_refresh_is_not_tried_again(make_provider, scripted, client, slept):
+async def test_timed_out_refresh_is_not_retried(make_provider, scripted, client, slept):
     """H-31: the provider may have rotated the token, and a second use of it would end the login."""
     scripted.reply(TOKEN, HANGS, GOOD)
 
@@ -107,7 +107,7 @@ async def test_a_timed_out_refresh_is_not_tried_again(make_provider, scripted, c
     assert scripted.count(TOKEN) <= 1
 
 
-async def test_where_tokens_may_be_used_twice_it_is_tried_again(make_provider, scripted, client, slept):
+async def test_with_token_reuse_any_failure_is_retried(make_provider, scripted, client, slept):
     """H-31: unless the provider is known to allow it."""
     scripted.reply(TOKEN, HANGS, GOOD)
     provider = make_provider(limit_seconds=0.2, refresh_limit_seconds=5, refresh_reuse=True)
@@ -116,7 +116,7 @@ async def test_where_tokens_may_be_used_twice_it_is_tried_again(make_provider, s
     assert 0.1 == slept[0]
 
 
-async def test_all_attempts_together_have_a_limit(make_provider, scripted, client):
+async def test_total_time_of_all_attempts_is_limited(make_provider, scripted, client):
     """SR-42: a limit for each attempt is not enough."""
     scripted.reply(TOKEN, HANGS)
     provider = make_provider(
@@ -129,7 +129,7 @@ async def test_all_attempts_together_have_a_limit(make_provider, scripted, clien
     assert scripted.count(TOKEN) <= 2
 
 
-async def test_nobody_waits_for_an_attempt_that_cannot_be(make_provider, scripted, client, slept):
+async def test_no_pause_before_an_attempt_beyond_the_limit(make_provider, scripted, client, slept):
     """A pause that is longer than what is left of the limit is not begun."""
     scripted.reply(TOKEN, Reply(503), GOOD)
 
@@ -157,7 +157,7 @@ async def test_without_pauses_there_is_one_attempt(make_provider, scripted, clie
     assert 1 == scripted.count(TOKEN)
 
 
-def test_the_whole_limit_is_known(make_provider):
+def test_total_limit_is_available_to_callers(make_provider):
     """Whoever holds a lease for a refresh has to know for how long."""
     assert 10 == make_provider().grants.refresh_limit_seconds
     assert 3 == make_provider(refresh_limit_seconds=3).grants.refresh_limit_seconds

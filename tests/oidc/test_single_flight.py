@@ -5,7 +5,7 @@ import pytest
 from bodhi.single_flight import SingleFlight
 
 
-async def test_work_for_one_key_is_shared_and_then_done_again():
+async def test_concurrent_calls_of_one_key_share_the_work():
     """Together once; afterwards anew."""
     flight = SingleFlight()
     done = []
@@ -20,7 +20,7 @@ async def test_work_for_one_key_is_shared_and_then_done_again():
     assert not flight.is_busy
 
 
-async def test_an_error_reaches_all_and_nobody_else():
+async def test_error_reaches_exactly_the_waiting_callers():
     """Nor does asyncio complain when nobody waits for it."""
     flight = SingleFlight()
 
@@ -35,7 +35,7 @@ async def test_an_error_reaches_all_and_nobody_else():
     assert not flight.is_busy
 
 
-async def test_closing_ends_what_is_under_way():
+async def test_closing_cancels_running_work():
     """Also what was parted with."""
     flight = SingleFlight()
     tasks = [flight.start("one", asyncio.Event().wait)]
@@ -47,7 +47,7 @@ async def test_closing_ends_what_is_under_way():
     assert [True, True] == [task.cancelled() for task in tasks]
 
 
-async def test_who_waits_is_told_when_it_is_closed():
+async def test_waiting_callers_get_an_error_on_close():
     """Nobody waits for ever."""
     flight = SingleFlight()
     waiting = asyncio.create_task(flight("key", asyncio.Event().wait))

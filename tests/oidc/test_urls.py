@@ -67,7 +67,7 @@ async def test_a_provider_without_logout_page_has_no_url(provider, scripted):
     assert await provider.end_session_url("bodhi", return_to="http://b/") is None
 
 
-async def test_the_provider_s_pages_are_known(provider, scripted):
+async def test_browser_facing_endpoints_of_the_provider_are_known(provider, scripted):
     """Where browsers are sent, so that pages may allow it."""
     base = f"{scripted.issuer}/protocol/openid-connect"
 
@@ -75,21 +75,21 @@ async def test_the_provider_s_pages_are_known(provider, scripted):
 
 
 @pytest.mark.parametrize(("announced", "expected"), [(True, True), (False, False), (None, False), ("true", False)])
-async def test_whether_the_issuer_is_announced(provider, scripted, announced, expected):
+async def test_support_of_the_iss_parameter_is_read_from_the_metadata(provider, scripted, announced, expected):
     """SR-34: RFC 9207 is in force where the metadata say so."""
     scripted.describe(authorization_response_iss_parameter_supported=announced)
 
     assert expected is await provider.announces_issuer()
 
 
-def test_the_challenge_is_that_of_the_standard():
+def test_pkce_challenge_matches_the_rfc_example():
     """RFC 7636, appendix B."""
     challenge = pkce_challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
 
     assert "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM" == challenge
 
 
-def test_challenges_differ():
+def test_pkce_challenges_are_unique():
     """SR-30: a thousand verifiers, a thousand challenges without padding."""
     challenges = {pkce_challenge(secrets.token_urlsafe(32)) for _ in range(1000)}
 

@@ -113,7 +113,7 @@ CONNECTIONS = [
 
 @pytest.mark.parametrize("gives_tokens", [True])
 @pytest.mark.parametrize("additions", [EVERYTHING])
-async def test_identity_arrives_whatever_connection_lists(raw, visitor, provider):
+async def test_identity_headers_arrive_whatever_the_connection_header_lists(raw, visitor, provider):
     """A client cannot have the proxy drop what bodhi said, on its way to the application."""
     await visitor.log_in(provider, "manager")
     session = f"Cookie: {NAME}={visitor.session_cookie}"
@@ -127,7 +127,7 @@ async def test_identity_arrives_whatever_connection_lists(raw, visitor, provider
             assert "cookie" not in headers
 
 
-async def test_connection_lets_nobody_in(raw, session, application):
+async def test_connection_header_does_not_bypass_the_login(raw, session, application):
     """What the proxy drops from its question makes bodhi refuse more, and nothing more pass."""
     foreign = ["Sec-Fetch-Site: cross-site", "Origin: http://evil.test"]
     for lines in [
@@ -167,7 +167,7 @@ async def test_identity_cannot_be_forged(raw, session, provider):
 
 
 @pytest.mark.parametrize("gives_tokens", [True])
-async def test_identity_cannot_be_forged_by_odd_lines(raw, session):
+async def test_identity_cannot_be_forged_by_malformed_header_lines(raw, session):
     """What is no header to one reader and is one to the next is refused, or does not arrive."""
     for line in [
         "X-BodhiApp-Role : mallory",
@@ -184,7 +184,7 @@ async def test_identity_cannot_be_forged_by_odd_lines(raw, session):
         assert "mallory" not in body, (line, body)
 
 
-async def test_no_header_names_another_path(raw, session, application):
+async def test_path_rewriting_headers_are_ignored(raw, session, application):
     """Some frameworks would open that one."""
     for name in ("X-Original-URL", "X-Rewrite-URL", "X_Original_URL", "x-original_url", "X_REWRITE-URL"):
         assert 200 == (await raw.get("/page", f"Cookie: {session}", f"{name}: /managers/page"))[0]
@@ -205,7 +205,7 @@ UPGRADES = [
 
 
 @pytest.mark.parametrize("additions", [EVERYTHING])
-async def test_a_connection_changes_to_no_other_http(raw, visitor, provider, proxy_name):
+async def test_upgrade_to_another_http_version_is_refused(raw, visitor, provider, proxy_name):
     """Requests that the proxy does not see would have whatever identity the client makes up."""
     to_others = [] if proxy_name == "traefik" else [["Connection: keep-alive, Upgrade, close", "Upgrade:\tTLS/1.2"]]
     await visitor.log_in(provider, "manager")
@@ -244,7 +244,7 @@ async def test_the_application_does_not_set_the_session_cookie(visitor, session,
 
 @pytest.mark.parametrize("proxy", ["caddy", "traefik"], indirect=True)
 @pytest.mark.parametrize("name", [NAME, OTHER_NAME])
-async def test_the_application_does_not_set_the_session_cookie_as_one_without_a_name(visitor, session, name):
+async def test_application_cannot_set_the_session_cookie_through_a_nameless_one(visitor, session, name):
     """Some browsers send the value alone, which then reads as the session cookie."""
     answer = await visitor.get("/answer", params=[("Set-Cookie", f" = {name}=planted; Path=/; Secure")])
 
@@ -254,7 +254,7 @@ async def test_the_application_does_not_set_the_session_cookie_as_one_without_a_
 
 @pytest.mark.parametrize("gives_tokens", [True])
 @pytest.mark.parametrize("additions", [EVERYTHING])
-async def test_the_application_leads_to_no_internal_place(visitor, session):
+async def test_internal_redirect_headers_of_the_application_are_ignored(visitor, session):
     """By a header that a proxy would obey: bodhi's answer has the access token."""
     for path in ("/answer", "/static/answer"):
         for name in ("X-Accel-Redirect", "x-accel-redirect", "X-Sendfile", "X-Lighttpd-Send-File"):

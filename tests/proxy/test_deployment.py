@@ -20,7 +20,7 @@ async def proxy(start_server):
     await asyncio.to_thread(start.__exit__, None, None, None)
 
 
-async def test_what_a_client_says_about_its_request_is_not_believed(stranger: Visitor, proxy):
+async def test_forwarded_headers_from_the_client_are_ignored(stranger: Visitor, proxy):
     """Neither its host nor its scheme: bodhi takes its own pages for its own, and those of another host for foreign."""
     for claims in [
         {"X-Forwarded-Host": "evil.test"},
@@ -35,7 +35,7 @@ async def test_what_a_client_says_about_its_request_is_not_believed(stranger: Vi
             assert status == answer.status, headers
 
 
-async def test_nobody_asks_from_outside(visitor: Visitor, provider):
+async def test_verify_endpoint_is_not_reachable_from_outside(visitor: Visitor, provider):
     """Who somebody is, and the access token, are for proxies."""
     await visitor.log_in(provider)
     for question in QUESTIONS:

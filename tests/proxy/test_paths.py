@@ -142,7 +142,7 @@ async def session(visitor, provider):
 
 
 @pytest.mark.parametrize("additions", [(RULES_BY_PATH,), (RULES_BY_PATH, STATIC_FILES)])
-async def test_no_spelling_gets_past_the_stricter_rule(raw, session, application, proxy):
+async def test_no_path_spelling_bypasses_the_stricter_rule(raw, session, application, proxy):
     """The application receives nothing from the weaker role that it may take for a page of the stricter one."""
     for spelling in SPELLINGS:
         target = spelling.format(host=proxy.removeprefix("http://"))
@@ -157,7 +157,7 @@ async def test_no_spelling_gets_past_the_stricter_rule(raw, session, application
 
 
 @pytest.mark.parametrize("additions", [(RULES_BY_PATH,)])
-async def test_the_stricter_rule_lets_its_own_in(visitor, raw, provider, application):
+async def test_stricter_rule_admits_its_role(visitor, raw, provider, application):
     """By each ordinary spelling; paths that are read in different ways are refused to everybody."""
     await visitor.log_in(provider, "manager")
     session = f"Cookie: bodhiapp_session_id={visitor.session_cookie}"

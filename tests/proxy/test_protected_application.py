@@ -40,7 +40,7 @@ async def said_to(response):
     return {name: value for name, value in (await told_by(response)).items() if name != "cookie"}
 
 
-async def test_a_visitor_is_sent_to_the_login_and_let_in_after_it(visitor, proxy, provider):
+async def test_anonymous_request_is_redirected_to_login_and_back(visitor, proxy, provider):
     """Back at the page that was asked for, where the application is told who it is."""
     sent = await visitor.get("/page?a=b%26c&d", headers={**PAGE, "Sec-Fetch-Site": "none"})
     assert (302, f"{proxy}/ui/login?return_to=/page?a=b%2526c%26d") == (sent.status, sent.headers["Location"])
@@ -59,7 +59,7 @@ async def test_a_visitor_is_sent_to_the_login_and_let_in_after_it(visitor, proxy
 
 
 @pytest.mark.parametrize("additions", [(RULES_BY_PATH,)])
-async def test_nobody_says_who_they_are_by_themselves(visitor, provider):
+async def test_identity_headers_from_the_client_are_dropped(visitor, provider):
     """The application sees what bodhi says, in one spelling, and nothing that a client made up."""
     for name in FORGED:
         assert (await visitor.get("/page", headers={name: "mallory"})).status in {302, 401}
@@ -89,7 +89,7 @@ QUESTIONS = ["verify", "verify?redirect=true", "verify/", "%76erify", "./verify"
 
 
 @pytest.mark.parametrize("gives_tokens", [True])
-async def test_nobody_asks_from_outside(visitor, provider):
+async def test_verify_endpoint_is_not_reachable_from_outside(visitor, provider):
     """A script in a page would get the token that no script is to have."""
     await visitor.log_in(provider)
 
@@ -98,7 +98,7 @@ async def test_nobody_asks_from_outside(visitor, provider):
         assert not {TOKEN, "x-bodhiapp-user-id"} & {name.lower() for name in response.headers}, question
 
 
-async def test_bodhi_s_credentials_are_not_for_the_application(visitor, stranger, provider, proxy_name):
+async def test_session_cookie_and_token_are_not_forwarded(visitor, stranger, provider, proxy_name):
     """Its own cookies are; Traefik cannot tell them apart, and gives it none."""
     await visitor.log_in(provider, "admin")
     session = f"bodhiapp_session_id={visitor.session_cookie}"
@@ -118,7 +118,7 @@ async def test_bodhi_s_credentials_are_not_for_the_application(visitor, stranger
     assert not {"authorization", TOKEN} & set(told)
 
 
-async def test_names_that_are_no_plain_text(visitor, provider):
+async def test_user_names_beyond_ascii_are_encoded_in_headers(visitor, provider):
     """Get through as UTF-8, in one line."""
     provider.add_person(Person("J\u00fcrgen\r\nX-BodhiApp-Role: resource_admin"), Role.USER)
     await visitor.log_in(provider, "J\u00fcrgen\r\nX-BodhiApp-Role: resource_admin")
@@ -139,7 +139,7 @@ async def test_bodhi_s_own_pages_are_reached(visitor, stranger, provider):
         assert response.url.path in {path, "/ui", "/ui/login"}
 
 
-async def test_what_a_client_says_about_its_request_is_not_believed(visitor, proxy, provider, request):
+async def test_forwarded_headers_from_the_client_are_ignored(visitor, proxy, provider, request):
     """Neither where it comes from nor what it asks for: that is the proxy's to say."""
     claims = {
         "X-Forwarded-Method": "GET",
@@ -194,7 +194,7 @@ async def test_a_websocket_outlives_its_session(visitor, provider):
         assert refused.value.status in {200, 302, 401}  # 200: aiohttp has followed to the login page
 
 
-async def test_another_site_opens_no_websocket(visitor, provider):
+async def test_cross_site_websocket_is_refused(visitor, provider):
     """Browsers say of websockets where they come from in Origin alone."""
     await visitor.log_in(provider)
 
@@ -204,7 +204,7 @@ async def test_another_site_opens_no_websocket(visitor, provider):
 
 @pytest.mark.parametrize("additions", [(RULES_BY_PATH,)])
 @pytest.mark.parametrize(("user", "status"), [("user", 403), ("manager", 200), ("admin", 200)])
-async def test_a_gate_lets_in_whom_it_names(visitor, provider, user, status):
+async def test_role_gate_admits_only_its_roles(visitor, provider, user, status):
     """By the query of what the proxy asks."""
     await visitor.log_in(provider, user)
 
@@ -212,7 +212,7 @@ async def test_a_gate_lets_in_whom_it_names(visitor, provider, user, status):
     assert 200 == (await visitor.get("/page")).status
 
 
-async def test_what_the_application_refuses_is_its_own_affair(visitor, provider):
+async def test_errors_of_the_application_pass_through(visitor, provider):
     """The proxy has no page of its own for that."""
     await visitor.log_in(provider)
 
@@ -223,7 +223,7 @@ async def test_what_the_application_refuses_is_its_own_affair(visitor, provider)
 
 @pytest.mark.parametrize("additions", [(RULES_BY_PATH,)])
 @pytest.mark.parametrize("proxy", ["nginx"], indirect=True)
-async def test_nginx_shows_the_way_to_a_role(visitor, provider):
+async def test_nginx_403_page_links_to_the_role_request(visitor, provider):
     """Its own page would be a dead end. A command, too, is told that it was refused."""
     await visitor.log_in(provider, "nobody")
 
@@ -238,7 +238,7 @@ async def test_nginx_shows_the_way_to_a_role(visitor, provider):
 
 
 @pytest.mark.parametrize("additions", [(RULES_BY_PATH,)])
-async def test_who_may_not_pass_is_told_on_a_page(visitor, proxy, provider, request):
+async def test_forbidden_page_request_gets_a_page(visitor, proxy, provider, request):
     """Of bodhi, with its address; nginx shows its own."""
     await visitor.log_in(provider)
 
@@ -248,7 +248,7 @@ async def test_who_may_not_pass_is_told_on_a_page(visitor, proxy, provider, requ
     assert ("nginx" not in request.node.name) == (f'href="{proxy}/ui"' in await refused.text())
 
 
-async def test_another_site_gets_its_links_followed_and_nothing_else(visitor, provider):
+async def test_only_top_level_navigation_is_allowed_cross_site(visitor, provider):
     """A link opens the page; a form sent from there is refused, and its scripts and frames have no session."""
     await visitor.log_in(provider)
     foreign = {"Sec-Fetch-Site": "cross-site", "Origin": "http://evil.test"}

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.proxies
 
 
 @pytest.mark.parametrize("name", list(proxies.PROXIES))
-def test_a_port_that_somebody_else_has_is_told(name, monkeypatch):
+def test_occupied_port_is_reported(name, monkeypatch):
     """Also where they answer there: tests would go on until they are gone."""
     with socket.create_server(("127.0.0.1", free_port())) as other:
         monkeypatch.setattr(proxies, "free_port", lambda: other.getsockname()[1])

@@ -63,7 +63,7 @@ http://{host}/static/../managers/page
 ELSEWHERE = _ELSEWHERE.split()
 
 
-async def test_files_are_for_everybody(stranger, raw, static_files, application):
+async def test_static_files_need_no_login(stranger, raw, static_files, application):
     """Without a question, and without a login; the application has no part in it."""
     for target in ("/static/a.css", "/static/a/b.js?v=1", "/static/", "/static/a%20b..c.png"):
         assert 200 == (await raw.get(target))[0], target
@@ -72,7 +72,7 @@ async def test_files_are_for_everybody(stranger, raw, static_files, application)
     assert (await stranger.get("/staticx")).status in {302, 401}
 
 
-async def test_nothing_tells_who_asks(raw, visitor, provider):
+async def test_static_files_get_no_identity_headers(raw, visitor, provider):
     """Neither a stranger's made-up headers nor what somebody who is logged in sends arrives."""
     await visitor.log_in(provider)
     cookies = f"Cookie: a=1; bodhiapp_session_id={visitor.session_cookie}; __Host-bodhiapp_session_id=decoy"
@@ -85,7 +85,7 @@ async def test_nothing_tells_who_asks(raw, visitor, provider):
         assert {} == told(await raw.get("/static/page", line, "Connection: close, Cookie")), line
 
 
-async def test_no_spelling_leads_elsewhere(raw, static_files, application, proxy):
+async def test_no_path_spelling_escapes_the_static_folder(raw, static_files, application, proxy):
     """A stranger reaches nothing by it, and the server of the files is not asked for anything else."""
     for spelling in ELSEWHERE:
         target = spelling.format(host=proxy.removeprefix("http://"))

@@ -124,7 +124,7 @@ async def test_closing_during_an_outage_is_bounded(postgres_url: str) -> None:
         await refused_in_time([save])
 
 
-async def test_connections_that_the_server_closed_cost_nobody_an_answer(postgres_url: str) -> None:
+async def test_connections_closed_by_the_server_fail_no_request(postgres_url: str) -> None:
     """After a restart of the server between two requests the next ones open new connections and notice nothing."""
     async with opened(postgres_url) as (service, database):
         session_id, _ = await service.create({"number": 1})
@@ -137,7 +137,7 @@ async def test_connections_that_the_server_closed_cost_nobody_an_answer(postgres
         await at_once(database, POOL_SIZE)
 
 
-async def test_connections_that_died_without_a_word_cost_one_wait_together(postgres_server: PostgresServer) -> None:
+async def test_silently_dead_connections_cost_a_single_timeout(postgres_server: PostgresServer) -> None:
     """Where a host vanished or a firewall forgot, every open connection is dead; that is found out only once."""
     async with opened(postgres_server.url()) as (service, database):
         session_id, _ = await service.create({"number": 1})
@@ -175,7 +175,7 @@ async def test_a_server_that_takes_no_more_connections_keeps_those_it_has(postgr
         assert pids == await pids_on(admin)
 
 
-async def test_a_pool_that_is_used_up_refuses_in_time(database_url: str, dialect: str) -> None:
+async def test_exhausted_pool_refuses_in_time(database_url: str, dialect: str) -> None:
     """With every connection held by a long transaction, requests are refused rather than left waiting."""
     async with opened(database_url) as (service, database):
         session_id, stored = await service.create({"number": 1})

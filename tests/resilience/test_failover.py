@@ -54,7 +54,7 @@ async def test_a_primary_that_vanished_is_replaced_under_load(
     assert outage.gap_seconds <= LONGEST_GAP_SECONDS
 
 
-async def test_a_primary_that_was_made_read_only_is_left(replication_pair: ReplicationPair) -> None:
+async def test_demoted_primary_is_abandoned(replication_pair: ReplicationPair) -> None:
     """The first write that it refuses leads to the new primary, and nobody reads from the old one after that."""
     async with DefaultSessionService.from_url(replication_pair.url(), keys=[KEY]) as service:
         created = [await service.create({"number": 1}) for _ in range(8)]
@@ -68,7 +68,7 @@ async def test_a_primary_that_was_made_read_only_is_left(replication_pair: Repli
         assert [{"number": 2}] * 8 == [one and one.data for one in found]
 
 
-async def test_a_connection_in_use_when_the_primary_changed_is_left_too(replication_pair: ReplicationPair) -> None:
+async def test_connection_in_use_during_a_failover_is_abandoned(replication_pair: ReplicationPair) -> None:
     """What was busy with the old primary when another request found the new one serves no more reads afterwards."""
     database = open_database(replication_pair.url())
     async with DefaultSessionService(open_store(database), keys=[KEY], database=database) as service:
@@ -81,7 +81,7 @@ async def test_a_connection_in_use_when_the_primary_changed_is_left_too(replicat
         assert await service.load(session_id) is None
 
 
-async def test_starting_without_a_primary_says_so(replication_pair: ReplicationPair) -> None:
+async def test_start_without_a_primary_reports_it(replication_pair: ReplicationPair) -> None:
     """In the middle of a failover no server takes writes: that is one clear line, with the password masked."""
     replication_pair.primary.kill()
 

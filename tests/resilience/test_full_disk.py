@@ -49,7 +49,7 @@ async def live_through(crowd: Sequence[Visitor], fill: Switch, free: Switch) -> 
     await expect_all_works(crowd)
 
 
-async def test_sqlite_goes_on_when_there_is_space_again(disk: SmallDisk, start_app: StartApp) -> None:
+async def test_sqlite_recovers_when_space_is_available(disk: SmallDisk, start_app: StartApp) -> None:
     """The same process serves the same cookies."""
     app = await start_app(f"sqlite:{disk.folder}/session.sqlite", limit_seconds=LIMIT_SECONDS)
 
@@ -82,7 +82,7 @@ async def test_sqlite_killed_on_a_full_disk_loses_nothing(disk: SmallDisk, start
         await expect_all_works(crowd)
 
 
-async def test_postgres_whose_tables_cannot_grow_goes_on_when_they_can(
+async def test_postgres_recovers_when_tables_can_grow_again(
     disk: SmallDisk, start_app: StartApp, start_postgres: Callable[..., PostgresServer]
 ) -> None:
     """The server answers each write with an error, and so does the application, until there is space."""
@@ -100,7 +100,7 @@ async def test_postgres_whose_tables_cannot_grow_goes_on_when_they_can(
         assert server.is_running
 
 
-async def test_postgres_that_crashed_for_want_of_space_goes_on(
+async def test_postgres_recovers_from_a_crash_on_a_full_disk(
     disk: SmallDisk, start_app: StartApp, start_postgres: Callable[..., PostgresServer]
 ) -> None:
     """Without space for its log the server dies, and recovers if that leaves it some, or else is started later."""

@@ -13,7 +13,7 @@ KILLS = 20
 VISITORS = 4
 
 
-async def test_what_was_answered_survives_every_kill(database_url: str, dialect: str, start_app: StartApp) -> None:
+async def test_confirmed_changes_survive_every_kill(database_url: str, dialect: str, start_app: StartApp) -> None:
     """Sessions of before and sessions of now are written when the process dies, at any moment of it."""
     chance = random.Random(1135)
     async with visitors("", VISITORS * (KILLS + 1)) as crowd:

@@ -25,7 +25,7 @@ def service_on(url: str, **options: object) -> DefaultSessionService:
     )
 
 
-async def test_saves_of_other_sessions_go_on(postgres_url: str) -> None:
+async def test_held_lock_does_not_block_saves_of_other_sessions(postgres_url: str) -> None:
     """Who shares a trip with the locked session's save does not share its wait."""
     async with service_on(postgres_url) as service:
         sessions = [(await service.create({"number": number}))[1] for number in range(SESSIONS)]
@@ -38,7 +38,7 @@ async def test_saves_of_other_sessions_go_on(postgres_url: str) -> None:
         assert not [outcome for outcome in outcomes[2:] if isinstance(outcome, Exception)]
 
 
-async def test_touches_of_other_sessions_go_on(postgres_url: str) -> None:
+async def test_held_lock_does_not_block_touches_of_other_sessions(postgres_url: str) -> None:
     """One locked row does not let the idle time of all others run out."""
     now_ms = 1_800_000_000_000
     async with service_on(postgres_url, touch_seconds=60, clock=lambda: now_ms) as service:
@@ -51,7 +51,7 @@ async def test_touches_of_other_sessions_go_on(postgres_url: str) -> None:
             assert SESSIONS - 1 == await service.flush()
 
 
-async def test_who_was_refused_waits_no_longer_on_the_server(postgres_url: str) -> None:
+async def test_timed_out_request_does_not_keep_waiting_on_the_server(postgres_url: str) -> None:
     """A statement that was given up is cancelled: each would keep one of the server's connections from everybody."""
     async with service_on(postgres_url) as service:
         _, session = await service.create({"number": 1})
@@ -63,7 +63,7 @@ async def test_who_was_refused_waits_no_longer_on_the_server(postgres_url: str) 
             await blocked(postgres_url, count=0)
 
 
-async def test_a_node_that_froze_in_a_transaction_is_not_waited_for(postgres_url: str) -> None:
+async def test_transaction_of_a_frozen_node_is_ended(postgres_url: str) -> None:
     """What a node held when its machine stopped is free again soon, although nobody told the server that it stopped."""
     async with service_on(postgres_url) as service:
         _, session = await service.create({"number": 1})

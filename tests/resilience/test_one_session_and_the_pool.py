@@ -79,7 +79,7 @@ def _add_one(data, _):
     data["n"] += 1
 
 
-async def test_atomic_changes(service, database_url):
+async def test_busy_session_does_not_exhaust_the_pool_by_atomic_changes(service, database_url):
     """Each is made, one after the other."""
     _, session = await service.create({"n": 0})
     changes = [service.atomically(session.record.digest, _add_one) for _ in range(CHANGES)]
@@ -90,7 +90,7 @@ async def test_atomic_changes(service, database_url):
 
 
 @pytest.mark.parametrize("ages", [False, True], ids=["plain", "with max_age"])
-async def test_saves(ages, service, database_url):
+async def test_busy_session_does_not_exhaust_the_pool_by_saves(ages, service, database_url):
     """Each changes a key of its own: what cannot be saved at once is merged."""
     session_id, session = await service.create({"n": 0})
     options = {"ages": True, "max_age_seconds": 3_600} if ages else {}
@@ -101,7 +101,7 @@ async def test_saves(ages, service, database_url):
     assert CHANGES + 1 == len((await service.load(session_id)).data)
 
 
-async def test_rotations(service, database_url):
+async def test_busy_session_does_not_exhaust_the_pool_by_rotations(service, database_url):
     """One moves the session, and the others find it gone."""
     _, session = await service.create({"n": 0})
     changes = [service.rotate(session, {"n": 1}) for _ in range(CHANGES)]
@@ -111,7 +111,7 @@ async def test_rotations(service, database_url):
     assert CHANGES - 1 == sum(isinstance(outcome, SessionGone) for outcome in outcomes)
 
 
-async def test_logouts(service, database_url):
+async def test_busy_session_does_not_exhaust_the_pool_by_logouts(service, database_url):
     """One ends the session."""
     _, session = await service.create({"n": 0})
     changes = [service.delete(session.record.digest) for _ in range(CHANGES)]
@@ -121,7 +121,7 @@ async def test_logouts(service, database_url):
     assert 1 == sum(outcomes)
 
 
-async def test_revocations(service, database_url):
+async def test_busy_session_does_not_exhaust_the_pool_by_revocations(service, database_url):
     """One ends the session."""
     _, session = await service.create({"n": 0})
     changes = [service.revoke_session(session.handle) for _ in range(CHANGES)]
@@ -131,7 +131,7 @@ async def test_revocations(service, database_url):
     assert 1 == sum(bool(outcome) for outcome in outcomes)
 
 
-async def test_ends_of_all_sessions_of_one_user(service, database_url):
+async def test_busy_user_does_not_exhaust_the_pool_by_clearing(service, database_url):
     """One of them ends the session."""
     _, session = await service.create({"user_id": "ann"})
     changes = [service.clear_sessions_for_user("ann") for _ in range(CHANGES)]
@@ -141,7 +141,7 @@ async def test_ends_of_all_sessions_of_one_user(service, database_url):
     assert 1 == sum(outcomes)
 
 
-async def test_logins_of_one_user(service, database_url):
+async def test_busy_user_does_not_exhaust_the_pool_by_logins(service, database_url):
     """The cap counts them one after the other."""
     changes = [service.create({"user_id": "ann"}) for _ in range(CHANGES)]
 
@@ -150,7 +150,7 @@ async def test_logins_of_one_user(service, database_url):
     assert 2 == await service.count_sessions_for_user("ann")
 
 
-async def test_app_access_requests_of_one_source(database_url):
+async def test_busy_source_does_not_exhaust_the_pool(database_url):
     """The limit counts them one after the other; what others ask of the database goes on."""
     async with open_database(database_url, pool_size=3, limit_seconds=LIMIT_SECONDS) as database:
         await Schema(database, "application").migrate()
@@ -171,7 +171,7 @@ async def test_app_access_requests_of_one_source(database_url):
     assert CHANGES - 3 == sum(isinstance(outcome, ApiError) for outcome in outcomes)
 
 
-async def test_a_strangers_change_comes_before_those_that_wait(service, database_url):
+async def test_change_of_another_session_does_not_queue_behind_a_busy_one(service, database_url):
     """It waits for the change that is under way at most."""
     _, session = await service.create({"n": 0})
     done = []

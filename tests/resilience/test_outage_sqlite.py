@@ -77,7 +77,7 @@ async def ask_behind_the_lock(service: DefaultSessionService, write_lock: WriteL
     return refusals
 
 
-async def test_logins_that_were_refused_do_not_happen_later(sqlite_url: str, write_lock: WriteLock) -> None:
+async def test_refused_logins_are_not_executed_later(sqlite_url: str, write_lock: WriteLock) -> None:
     """Refused writes do not pile up behind the lock: they would hold up those who come when it is free again."""
     async with DefaultSessionService.from_url(sqlite_url, keys=[KEY], limit_seconds=LIMIT_SECONDS) as service:
         refusals = await ask_behind_the_lock(

@@ -45,7 +45,7 @@ async def test_parallel_writers_of_one_session_lose_nothing(pgbouncer_url: str) 
         assert {"number": 0} | {f"key{number}": number for number in range(WRITERS)} == stored.data
 
 
-async def test_every_operation_answers_its_own_question(pgbouncer_url: str) -> None:
+async def test_pgbouncer_mixes_up_no_results(pgbouncer_url: str) -> None:
     """Answers and statements are not mixed up between clients that share connections."""
     async with services(pgbouncer_url) as nodes:
 
@@ -71,7 +71,7 @@ async def test_every_operation_answers_its_own_question(pgbouncer_url: str) -> N
         assert 0 == await nodes[0].count_sessions()
 
 
-async def test_logins_of_one_user_take_turns(pgbouncer_url: str) -> None:
+async def test_concurrent_logins_of_one_user_keep_the_cap_behind_pgbouncer(pgbouncer_url: str) -> None:
     """The lock behind the cap on a user's sessions belongs to a transaction, so it works between nodes here as well."""
     async with services(pgbouncer_url, max_per_user=3) as nodes:
         await asyncio.gather(*(nodes[number % SERVICES].create({"user_id": "one"}) for number in range(WRITERS)))
@@ -114,7 +114,7 @@ async def test_processes_that_start_at_once_serve_their_clients(pgbouncer_url: s
         await go_round(crowd, [app.base_url for app in apps])
 
 
-async def test_a_schema_that_it_would_not_set_is_refused(pgbouncer_url: str) -> None:
+async def test_schema_option_that_pgbouncer_ignores_is_refused(pgbouncer_url: str) -> None:
     """PgBouncer passes no search_path on: better no start than sessions in another schema."""
     with pytest.raises(CannotOpen, match="search_path"):
         await DefaultSessionService.connect(pgbouncer_url, keys=[KEY], statement_cache_size=0, schema="elsewhere")

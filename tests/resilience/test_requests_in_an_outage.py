@@ -50,7 +50,7 @@ def expect_refused(answer: Answer) -> None:
     assert not answer.set_cookie
 
 
-async def test_what_was_loaded_before_the_outage_is_refused_when_it_is_saved(
+async def test_save_during_an_outage_is_503_even_if_loaded_before(
     breakable: tuple[str, Outage], serve_here: ServeHere
 ) -> None:
     """The handler is through, but what it changed cannot be kept: that is no success."""
@@ -83,7 +83,7 @@ async def test_a_first_visit_during_an_outage_gets_no_cookie(
 
 
 @pytest.mark.parametrize("step", [Visitor.login, Visitor.logout], ids=["login", "logout"])
-async def test_what_changes_the_cookie_changes_nothing_in_an_outage(
+async def test_login_and_logout_in_an_outage_leave_the_cookie_unchanged(
     step: Callable[[Visitor], Awaitable[Answer]], breakable: tuple[str, Outage], serve_here: ServeHere
 ) -> None:
     """Who could not log in is not logged in, who could not log out is told so; both can when it is over."""

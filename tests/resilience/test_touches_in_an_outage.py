@@ -68,7 +68,7 @@ async def opened(url: str, clock: Clock) -> AsyncIterator[DefaultSessionService]
         yield service
 
 
-async def test_a_touch_that_fails_is_caught_up_with_the_time_of_its_request(database_url: str) -> None:
+async def test_failed_touch_is_retried_with_its_original_time(database_url: str) -> None:
     """The request is served, and once the database takes writes again the session is extended by what it was due."""
     clock = Clock()
     async with opened(database_url, clock) as service:
@@ -86,7 +86,7 @@ async def test_a_touch_that_fails_is_caught_up_with_the_time_of_its_request(data
         assert 100 == (session.last_seen_at - session.created_at).total_seconds()
 
 
-async def test_the_writer_of_touches_outlives_a_refusal(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_touch_writer_survives_a_database_error(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database that refuses, as while a table is restored, ends nothing: touches are written once it is back."""
     monkeypatch.setattr(touches, "RETRY_SECONDS", 0.01)
     clock = Clock()
@@ -101,7 +101,7 @@ async def test_the_writer_of_touches_outlives_a_refusal(database_url: str, monke
         await counted(service, "touches")
 
 
-async def test_touches_that_wait_are_bounded(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pending_touches_are_bounded(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a long outage memory does not grow with the sessions in use; one left out is touched at its next request."""
     monkeypatch.setattr(touches, "MOST_NOTED", 2)
     clock = Clock()

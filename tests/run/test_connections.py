@@ -71,7 +71,7 @@ def status_of(port, path="/ping"):
         ("half a chunk", {"TEST_LOOP": "asyncio"}),
     ],
 )
-def test_half_requests_keep_nobody_out(serve, database_url, sockets, half, settings):
+def test_incomplete_requests_do_not_block_others(serve, database_url, sockets, half, settings):
     """More of them than there may be open files: others are answered all the time, and the log stays short."""
     server = serve(program=PROGRAM, BODHI_SESSION_DB_URL=database_url, **{"TEST_FILES": str(FILES), **settings})
 
@@ -90,7 +90,7 @@ def test_half_requests_keep_nobody_out(serve, database_url, sockets, half, setti
     assert len([line for line in server.stderr.splitlines() if "GET /" not in line and "POST /" not in line]) < 20
 
 
-def test_half_requests_to_the_metrics_keep_nobody_out(serve, sockets):
+def test_incomplete_requests_to_the_metrics_port_do_not_block_others(serve, sockets):
     """Its port has few connections, and the same manners."""
     server = serve(program=PROGRAM, TEST_FILES=str(FILES), BODHI_METRICS_PORT="0")
     port = int(server.stderr.partition("metrics are on http://localhost:")[2].partition("/")[0])
@@ -122,7 +122,7 @@ def test_the_soft_limit_of_open_files_is_raised(serve, workers):
         (resource.RLIM_INFINITY, resource.RLIM_INFINITY, resource.RLIM_INFINITY, 1_000),
     ],
 )
-def test_connections_beside_other_files(monkeypatch, soft, hard, raised_to, connections_possible):
+def test_connection_limit_leaves_room_for_other_files(monkeypatch, soft, hard, raised_to, connections_possible):
     """1,000 of them beside 100 files; where the limit is low, half of it."""
     limit = [soft, hard]
     monkeypatch.setattr(resource, "getrlimit", lambda _: tuple(limit))
@@ -132,7 +132,7 @@ def test_connections_beside_other_files(monkeypatch, soft, hard, raised_to, conn
     assert [raised_to, hard] == limit
 
 
-def test_a_system_may_refuse_to_raise_the_limit(monkeypatch):
+def test_refused_raise_of_the_file_limit_is_no_error(monkeypatch):
     """Such as macOS, whose hard limit is beyond what the kernel grants."""
 
     def refuse(*_):
@@ -256,7 +256,7 @@ async def test_a_request_that_arrives_byte_by_byte_is_closed(run_app, open_to, f
     assert await closed(reader)
 
 
-async def test_a_further_request_has_its_own_time(run_app, open_to):
+async def test_each_request_of_a_connection_has_its_own_deadline(run_app, open_to):
     """A connection that is kept alive may wait for longer than a head may take, until the next one begins."""
     runner, port = await run_app()
     kept, writer = await open_to(port, WHOLE)
@@ -332,7 +332,7 @@ async def test_connection_whose_response_is_still_being_sent_is_not_closed(run_a
     assert await closed(reader)
 
 
-async def test_idle_connections_go_first(run_app, caplog, open_to):
+async def test_idle_connections_are_closed_first(run_app, caplog, open_to):
     """Kept-alive ones, then half requests; never a request that is answered, or a websocket."""
     release, under_way = asyncio.Event(), asyncio.Semaphore(0)
 
@@ -376,7 +376,7 @@ async def test_idle_connections_go_first(run_app, caplog, open_to):
     assert 1 == len([line for line in caplog.messages if "6 connections are open (BODHI_MAX_CONNECTIONS)" in line])
 
 
-async def test_no_free_file_is_one_line(run_app, caplog, open_to):
+async def test_running_out_of_files_is_one_log_line(run_app, caplog, open_to):
     """Although every attempt fails until others have closed theirs; then connections are accepted again."""
     failures = [OSError(errno.EMFILE, os.strerror(errno.EMFILE)) for _ in range(5)]
 

@@ -39,7 +39,7 @@ def serve_dev(serve):
     return serve_dev
 
 
-def test_the_flag_brings_a_provider(serve_dev):
+def test_dev_flag_starts_a_provider(serve_dev):
     """It is named after the ready line, answers under its own issuer, and ends with the server."""
     server, url = serve_dev("--dev")
 
@@ -52,14 +52,14 @@ def test_the_flag_brings_a_provider(serve_dev):
         get(issuer)
 
 
-def test_the_setting_does_the_same(serve_dev):
+def test_dev_setting_starts_a_provider(serve_dev):
     """From any source."""
     server, _ = serve_dev(BODHI_DEV="true")
 
     assert 0 == server.stop()
 
 
-def test_without_it_there_is_none(serve):
+def test_without_dev_there_is_no_provider(serve):
     """One line, and nothing on a second port."""
     server = serve()
 
@@ -153,7 +153,7 @@ def test_a_configured_provider_is_not_used(development, caplog):
     assert ["BODHI_AUTH_ISSUER (environment) is not used, for BODHI_DEV brings a provider"] == caplog.messages
 
 
-async def test_gunicorn_cannot_bring_it(monkeypatch):
+async def test_dev_is_refused_under_gunicorn(monkeypatch):
     """Its workers are several processes, and who they listen to is its own affair."""
     monkeypatch.setenv("BODHI_DEV", "true")
 

@@ -108,7 +108,7 @@ def test_json_is_an_object_a_line(request_id):
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_level_is_that_of_our_own_lines(configured, form):
+def test_log_level_applies_to_bodhis_own_loggers(configured, form):
     """Other libraries stay at INFO: at DEBUG, aiosqlite writes every statement with its values."""
     written = configured("DEBUG", form)
 

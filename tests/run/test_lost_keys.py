@@ -39,7 +39,7 @@ async def fill(database_url, key):
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_key_file_that_is_made_is_told_once(log_of, key_file, workers):
+def test_created_key_file_is_logged_once(log_of, key_file, workers):
     """With its path, and not the key."""
     first, second = log_of(BODHI_WORKERS=workers), log_of(BODHI_WORKERS=workers)
 
@@ -68,7 +68,7 @@ async def test_a_lost_key_file_is_a_warning(log_of, key_file, database_url):
     assert LOST not in log_of()
 
 
-async def test_a_key_that_opens_some_is_no_warning(log_of, database_url):
+async def test_key_that_decrypts_some_sessions_is_no_warning(log_of, database_url):
     """Those under another key may be of a rotation that was too quick, and doctor tells of them."""
     await fill(database_url, "an-older-key-of-at-least-thirty-two-characters")
     await fill(database_url, "the-key-of-today-of-at-least-thirty-two-characters")
@@ -78,7 +78,7 @@ async def test_a_key_that_opens_some_is_no_warning(log_of, database_url):
     assert "NO STORED SESSION OPENS" not in log
 
 
-async def test_sessions_that_cannot_be_looked_at_keep_no_server_from_starting(log_of, database_url):
+async def test_failed_key_check_does_not_prevent_the_start(log_of, database_url):
     """The log says why; what a request needs is another matter."""
     await fill(database_url, "k" * 32)
     async with open_database(database_url) as database:
@@ -92,7 +92,7 @@ async def test_sessions_that_cannot_be_looked_at_keep_no_server_from_starting(lo
     assert "version" in line
 
 
-async def test_a_start_that_is_given_up_meanwhile_closes_what_it_opened(make_settings, database_url, monkeypatch):
+async def test_aborted_start_closes_what_it_opened(make_settings, database_url, monkeypatch):
     """Or the process would wait for it at its end."""
 
     async def given_up(*_):

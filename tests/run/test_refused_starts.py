@@ -79,7 +79,7 @@ def test_port_in_use_is_one_line_and_status_2(refused, taken_port):
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_port_of_another_program_is_in_use(make_settings, taken_port, workers):
+def test_port_of_another_program_is_a_one_line_error(make_settings, taken_port, workers):
     """Whether it would be shared by workers or not."""
     settings = make_settings(BODHI_HOST="127.0.0.1", BODHI_PORT=str(taken_port), BODHI_WORKERS=workers)
 
@@ -87,7 +87,7 @@ def test_port_of_another_program_is_in_use(make_settings, taken_port, workers):
         bind(settings)
 
 
-def test_port_of_another_servers_workers_is_in_use(make_settings):
+def test_port_of_another_servers_workers_is_a_one_line_error(make_settings):
     """Two servers do not share a port by accident."""
     bound = bind(make_settings(BODHI_HOST="127.0.0.1", BODHI_PORT="0", BODHI_WORKERS="2"))
     shared = share(bound)
@@ -128,7 +128,7 @@ def test_every_address_of_a_host_has_the_same_port(make_settings, monkeypatch):
         one.close()
 
 
-async def test_database_server_that_is_down(refusal_of):
+async def test_database_server_that_is_down_is_a_one_line_error(refusal_of):
     """Nobody listens on that port."""
     line = await refusal_of(BODHI_SESSION_DB_URL=f"postgres://bodhi:{PASSWORD}@127.0.0.1:{free_port()}/bodhi")
 
@@ -136,7 +136,7 @@ async def test_database_server_that_is_down(refusal_of):
     assert "Connect call failed" in line
 
 
-async def test_database_server_that_does_not_answer(refusal_of):
+async def test_database_server_that_does_not_answer_is_a_one_line_error(refusal_of):
     """It takes connections and says nothing: given up on after the limit."""
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))
@@ -148,7 +148,7 @@ async def test_database_server_that_does_not_answer(refusal_of):
     assert line.endswith(": no answer in time")
 
 
-async def test_database_that_does_not_exist(refusal_of, postgres_url):
+async def test_missing_database_is_a_one_line_error(refusal_of, postgres_url):
     """The server's own words say it."""
     url = urlsplit(postgres_url)._replace(path="/nothing_here").geturl()
 
@@ -164,7 +164,7 @@ async def test_database_that_does_not_exist(refusal_of, postgres_url):
         (f"postgres://bodhi:{PASSWORD}@127.0.0.1/bodhi?sslmode=nonsense", "sslmode"),
     ],
 )
-async def test_database_url_that_cannot_be_used(refusal_of, url, cause):
+async def test_unusable_database_url_is_a_one_line_error(refusal_of, url, cause):
     """No folder to write, no such host, nonsense."""
     line = await refusal_of(BODHI_SESSION_DB_URL=url)
 
@@ -172,7 +172,7 @@ async def test_database_url_that_cannot_be_used(refusal_of, url, cause):
     assert cause in line
 
 
-async def test_file_that_is_no_database(refusal_of, tmp_path):
+async def test_file_that_is_no_database_is_a_one_line_error(refusal_of, tmp_path):
     """It stays as it is."""
     file = tmp_path / "text.sqlite"
     file.write_text("this is no database, but a text that somebody may need " * 20)
@@ -183,7 +183,7 @@ async def test_file_that_is_no_database(refusal_of, tmp_path):
     assert file.read_text().startswith("this is no database")
 
 
-async def test_schema_of_a_newer_program(refusal_of, make_settings, tmp_path):
+async def test_newer_schema_is_a_one_line_error(refusal_of, make_settings, tmp_path):
     """Which only that program understands."""
     url = f"sqlite:{tmp_path / 'newer.sqlite'}"
     runner = Runner(create_app(make_settings(BODHI_SESSION_DB_URL=url)), grace_seconds=1)
@@ -200,7 +200,7 @@ async def test_schema_of_a_newer_program(refusal_of, make_settings, tmp_path):
     assert "run a newer bodhi" in line
 
 
-async def test_outdated_schema_without_auto_migrate(refusal_of, database_url):
+async def test_outdated_session_schema_without_auto_migrate_is_a_one_line_error(refusal_of, database_url):
     """The line names the command that helps."""
     line = await refusal_of(BODHI_SESSION_DB_URL=database_url, BODHI_DB_AUTO_MIGRATE="false")
 
@@ -209,7 +209,7 @@ async def test_outdated_schema_without_auto_migrate(refusal_of, database_url):
     assert "python -m bodhi db migrate" in line
 
 
-async def test_outdated_schema_of_the_application_without_auto_migrate(refusal_of, database_url):
+async def test_outdated_application_schema_without_auto_migrate_is_a_one_line_error(refusal_of, database_url):
     """It is another part, with a setting of its own, even where both are in one database."""
     async with open_database(database_url) as database:
         await Schema(database, "session").migrate()

@@ -61,7 +61,7 @@ async def test_malformed_request_has_the_envelope_and_the_headers(run_app, caplo
     ["/ping", "/nowhere", "/bodhi/v1/auth/callback", "/bodhi/v1/auth/backchannel-logout"],
 )
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-async def test_a_body_that_cannot_be_unpacked_is_one_line(run_app, caplog, path, encoding):
+async def test_undecodable_compressed_body_is_one_log_line(run_app, caplog, path, encoding):
     """Whether somebody wants to read it or not; anybody can send it."""
     caplog.set_level("INFO")
     _, port = await run_app()
@@ -86,7 +86,7 @@ async def test_unknown_expectation_has_the_envelope(run_app):
     assert "hunter2" not in body
 
 
-async def test_an_error_that_was_made_a_page_stays_one(run_app):
+async def test_error_rendered_as_a_page_stays_a_page(run_app):
     """People read it in a browser."""
     _, port = await run_app()
     url, headers = f"http://127.0.0.1:{port}/ui/nothing", {"Accept": "text/html"}
@@ -114,7 +114,7 @@ async def test_failure_in_a_stream_is_logged_once(run_app, caplog):
 
 
 @pytest.mark.parametrize("in_stream", [False, True])
-async def test_client_that_goes_away_is_no_failure(run_app, caplog, in_stream):
+async def test_client_disconnect_is_not_logged_as_an_error(run_app, caplog, in_stream):
     """A line without a traceback, whether the answer had begun or not."""
     caplog.set_level("INFO")
     begun, over = asyncio.Event(), asyncio.Event()
@@ -141,7 +141,7 @@ async def test_client_that_goes_away_is_no_failure(run_app, caplog, in_stream):
     assert not [record for record in caplog.records if record.exc_info or record.levelname == "ERROR"]
 
 
-async def test_end_lets_a_request_finish(run_app):
+async def test_shutdown_lets_a_request_finish(run_app):
     """Its body still arrives, and its answer goes out; new connections are refused, idle ones closed."""
     begun = asyncio.Event()
 
@@ -176,7 +176,7 @@ async def test_end_lets_a_request_finish(run_app):
         await writer.wait_closed()
 
 
-async def test_end_closes_websockets_as_going_away(run_app):
+async def test_shutdown_closes_websockets_as_going_away(run_app):
     """At once: they would never end by themselves. Their handlers go on to their own end."""
     finished = asyncio.Event()
 
@@ -198,7 +198,7 @@ async def test_end_closes_websockets_as_going_away(run_app):
     assert finished.is_set()
 
 
-async def test_end_does_not_wait_for_a_silent_websocket(run_app, monkeypatch):
+async def test_shutdown_does_not_wait_for_a_silent_websocket(run_app, monkeypatch):
     """A peer that does not say goodbye has a moment."""
     monkeypatch.setattr("bodhi.server.http.lifecycle.CLOSE_SECONDS", 0.05)
 
@@ -223,7 +223,7 @@ async def test_end_does_not_wait_for_a_silent_websocket(run_app, monkeypatch):
     await writer.wait_closed()
 
 
-async def test_end_cuts_what_does_not_end(run_app, caplog):
+async def test_shutdown_cancels_requests_that_do_not_end(run_app, caplog):
     """A stream without an end is cancelled when the grace is over."""
     begun, cancelled = asyncio.Event(), asyncio.Event()
 

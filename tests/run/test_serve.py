@@ -19,7 +19,7 @@ def get(url):
         return response.status, json.load(response)
 
 
-def test_one_line_says_that_it_is_ready(serve, database_url):
+def test_ready_line_names_the_address(serve, database_url):
     """URL, deployment and database with the password masked; and then it answers."""
     server = serve(BODHI_SESSION_DB_URL=database_url)
 
@@ -40,7 +40,7 @@ def test_default_is_sqlite_in_the_home_folder(serve, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_ends_it_with_status_0(serve, number):
+def test_signal_ends_the_server_with_status_0(serve, number):
     """Also with an idle connection open that is kept alive, and one that never asked for anything."""
     server = serve()
     with (
@@ -54,7 +54,7 @@ def test_signal_ends_it_with_status_0(serve, number):
         assert (b"", b"") == (kept.recv(1), silent.recv(1))
 
 
-def test_options_go_before_the_environment(serve):
+def test_options_take_precedence_over_the_environment(serve):
     """Those of the command itself."""
     server = serve(
         *("--host", "localhost", "--log-level", "debug", "--log-format", "json"),
@@ -74,7 +74,7 @@ def test_options_go_before_the_environment(serve):
     assert '"GET /ping" 200' in messages[4]
 
 
-def test_names_that_are_misspelt_are_told_with_the_errors(launch, tmp_path):
+def test_misspelt_settings_are_reported_with_the_errors(launch, tmp_path):
     """Wherever they stand: they may be the reason."""
     (tmp_path / ".env").write_text("BODHI_SESION_DB_URL=1\n")
     (tmp_path / "ours").mkdir()
@@ -176,7 +176,7 @@ def test_start_imports_nothing_that_only_logins_need(imported):
     assert "['bodhi.oidc.client']\n" == imported(*unneeded, "bodhi.oidc.client", **settings)
 
 
-def test_serving_looks_for_no_garbage_among_modules(environ, tmp_path):
+def test_garbage_collector_skips_modules_while_serving(environ, tmp_path):
     """They are set aside for good: neither the start nor any later collection goes through them."""
     program = (
         "import gc, sys; from bodhi import run; from bodhi.cli import main\n"

@@ -67,7 +67,7 @@ def test_request_under_way_is_finished(server):
 @pytest.mark.usefixtures("event_loop_kind")
 @pytest.mark.parametrize("path", ["/forever", "/stuck"])
 @pytest.mark.parametrize("server", [{"BODHI_SHUTDOWN_TIMEOUT": "1"}], indirect=True)
-def test_end_comes_within_its_time(server, path):
+def test_shutdown_ends_within_its_timeout(server, path):
     """Whether a stream has no end, or a handler blocks the event loop."""
     with begun(server, path):
         asked_at = time.monotonic()
@@ -78,7 +78,7 @@ def test_end_comes_within_its_time(server, path):
 
 
 @pytest.mark.parametrize("server", [{"BODHI_SHUTDOWN_TIMEOUT": "60"}], indirect=True)
-def test_second_signal_ends_at_once(server):
+def test_second_signal_ends_the_server_at_once(server):
     """For somebody who does not want to wait."""
     with begun(server, "/forever"):
         server.popen.send_signal(signal.SIGTERM)
@@ -88,7 +88,7 @@ def test_second_signal_ends_at_once(server):
 
 
 @pytest.mark.usefixtures("event_loop_kind")
-def test_signal_during_the_start_ends_it(launch):
+def test_signal_during_startup_ends_the_server(launch):
     """It waits for a database that does not answer; the log does not tell of a service that never was."""
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))

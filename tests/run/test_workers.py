@@ -74,7 +74,7 @@ def test_worker_that_is_killed_is_replaced(server):
     assert 0 == server.stop()
 
 
-def test_worker_that_dies_at_once_waits_longer_each_time():
+def test_crashing_worker_is_restarted_with_growing_delay():
     """Up to half a minute; the first death may have been an accident."""
     assert [0, 0, 0.25, 0.5, 1, 2] == [_pause_after(deaths) for deaths in range(6)]
     assert 30 == _pause_after(2_000) == _pause_after(20)

@@ -15,7 +15,7 @@ def take(data, now_ms):
     return data.pop("ticket", None)
 
 
-async def test_of_many_requests_one_takes_the_ticket(service, serve):
+async def test_of_concurrent_atomic_changes_one_takes_the_value(service, serve):
     """However many ask at the same time; the others find it gone."""
 
     async def handler(request):
@@ -31,7 +31,7 @@ async def test_of_many_requests_one_takes_the_ticket(service, serve):
     assert {"taken": True} == await (await client.get("/read")).json()
 
 
-async def test_own_changes_stay_to_be_saved(service, serve, other_node):
+async def test_pending_changes_are_saved_after_an_atomic_change(service, serve, other_node):
     """What the request changed before is saved after it, beside what others saved meanwhile."""
     cookie = None
 
@@ -64,7 +64,7 @@ async def test_a_change_that_changes_nothing_writes_nothing(service, statements)
     assert ["lock_session"] == statements
 
 
-async def test_the_change_is_told_the_databases_time(service, clock):
+async def test_atomic_change_receives_the_database_time(service, clock):
     """Nodes whose clocks differ agree on it."""
     _, session = await service.create({"ticket": "t-1"})
     clock.advance(7)
@@ -74,7 +74,7 @@ async def test_the_change_is_told_the_databases_time(service, clock):
     assert clock.now_ms == now_ms
 
 
-async def test_of_a_session_that_has_ended_nothing_is_taken(service):
+async def test_atomic_change_of_an_ended_session_fails(service):
     """Deleted stays deleted."""
     session_id, session = await service.create({"ticket": "t-1"})
     await service.delete(session.record.digest)
@@ -85,7 +85,7 @@ async def test_of_a_session_that_has_ended_nothing_is_taken(service):
 
 
 @pytest.mark.parametrize("change", [dict.clear, lambda data: data.update(user_id="mallory")])
-async def test_neither_emptied_nor_handed_over(service, change):
+async def test_atomic_change_must_not_empty_a_session_or_change_its_user(service, change):
     """That would end the session or make it another user's without a new id; nothing of it is saved."""
     session_id, session = await service.create({"ticket": "t-1"})
 

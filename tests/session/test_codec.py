@@ -69,7 +69,7 @@ def test_encoding_again_changes_nothing(data):
 
 @BOUNDED
 @given(DATA, DATA)
-def test_what_did_not_change_needs_no_look(data, changes):
+def test_only_changed_keys_are_encoded(data, changes):
     """The same bytes come out where only the keys that changed are examined, whatever wrote the others."""
     base = encode(data)
     changed = {**decode(base), **changes}
@@ -283,7 +283,7 @@ def test_reasonable_nesting_is_no_fault():
         b"\x00{}",
     ],
 )
-def test_what_nobody_encoded_is_unreadable(plaintext):
+def test_bytes_that_the_codec_did_not_write_are_unreadable(plaintext):
     """No other error gets out, whatever is there."""
     with pytest.raises(Unreadable):
         decode(plaintext)
@@ -306,6 +306,6 @@ def test_not_comparable_data_is_changed():
 @pytest.mark.parametrize(
     ("one", "other"), [(1, True), (0, False), (1, 1.0), (0.0, -0.0), ("1", 1), ([], {}), ("", None), ([1], (1, 2))]
 )
-def test_values_that_python_finds_alike_are_told_apart(one, other):
+def test_values_that_python_considers_equal_are_distinguished(one, other):
     """1, 1.0 and True are equal to Python, and different in JSON."""
     assert not is_unchanged({"a": other}, encode({"a": one}))

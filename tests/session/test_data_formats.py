@@ -107,7 +107,7 @@ async def test_a_new_database_begins_with_the_newest_format(service, raw):
     assert not await service.write_newest_format()
 
 
-async def test_a_format_of_a_later_version_is_written_by_others(service, raw):
+async def test_later_data_format_is_not_written_by_this_version(service, raw):
     """This node goes on with the newest that it knows; there is nothing to re-encrypt again and again."""
     await raw.rows("UPDATE bodhi_session_format SET written = 9")
     session_id, _ = await service.create({"n": 1})

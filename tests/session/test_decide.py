@@ -59,7 +59,7 @@ TABLE = {
 
 
 @pytest.mark.parametrize(("stored", "data", "asked", "before", "after"), TABLE.values(), ids=TABLE)
-def test_decide(stored, data, asked, before, after):
+def test_decision_table(stored, data, asked, before, after):
     """One value says what is to be written, and whether it still can be."""
     change = Change(data, encode(data), data.get("user_id"), **({asked: True} if asked else {}))
     session = None if stored is None else loaded(stored)

@@ -465,7 +465,7 @@ async def test_save_is_refused_where_it_cannot_work(serve, service, raw):
     assert 1 == len(await raw.sessions())
 
 
-async def test_a_session_without_a_request_is_no_trap():
+async def test_session_without_a_request_works_as_a_dict():
     """A session made by hand, as in a unit test of a handler, works as a dict."""
     session = Session(None)
     session["a"] = 1

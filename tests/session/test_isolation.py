@@ -69,7 +69,7 @@ async def test_parallel_requests_keep_all_keys(serve, service):
     assert PARALLEL + 1 == len(await (await client.get("/read")).json())
 
 
-async def test_atomic_changes_count_everybody(serve, make_service):
+async def test_concurrent_atomic_changes_are_all_counted(serve, make_service):
     """On two nodes, by two pools."""
 
     async def count(request):
@@ -104,7 +104,7 @@ async def test_a_cap_holds_in_parallel_logins(make_service):
     assert 3 == await nodes[0].count_sessions_for_user("ann")
 
 
-async def test_uses_and_ends_beside_each_other_are_exact(make_service, clock):
+async def test_concurrent_touches_saves_and_ends_are_exact(make_service, clock):
     """Touches, saves, logouts, revocations and sweeps of the same sessions at once."""
     nodes = [await make_service() for _ in range(2)]
     sessions = [await nodes[0].create({"user_id": f"user{number % 4}"}) for number in range(PARALLEL)]

@@ -124,7 +124,7 @@ def test_the_first_key_writes_and_all_read():
     assert both.is_newest(both.seal(b"new", DIGEST, b""), NEWEST_FORMAT)
 
 
-def test_the_ids_of_keys_tell_nothing_of_them():
+def test_key_ids_reveal_nothing_about_the_keys():
     """Neither the key nor its plain hash stands in front of the data."""
     sealed = Keyring([OLD]).seal(b"", DIGEST)
 

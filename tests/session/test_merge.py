@@ -21,7 +21,7 @@ def _same(one, other):
 
 @BOUNDED
 @given(DATA, DATA, DATA)
-def test_every_key_goes_to_who_changed_it(base, mine, theirs):
+def test_merge_takes_each_key_from_the_side_that_changed_it(base, mine, theirs):
     """Mine where I changed it, theirs where I did not; overwritten is what both changed."""
     merged = merge(base, mine, theirs)
 
@@ -38,7 +38,7 @@ def test_every_key_goes_to_who_changed_it(base, mine, theirs):
 
 @BOUNDED
 @given(DATA, DATA)
-def test_merging_with_nobody_is_mine(base, mine):
+def test_merge_without_other_changes_keeps_my_data(base, mine):
     """Where the others changed nothing, the outcome is what I made of it."""
     merged = merge(base, mine, copy.deepcopy(base))
 
@@ -72,7 +72,7 @@ def test_a_request_without_changes_takes_theirs(base, theirs):
         ({}, {"a": 1}, {"a": 1}, {"a": 1}, ("a",)),
     ],
 )
-def test_who_wins(base, mine, theirs, expected, overwritten):
+def test_merge_of_one_key(base, mine, theirs, expected, overwritten):
     """Case by case; 1, 1.0 and True are different values."""
     merged = merge(base, mine, theirs)
 
@@ -80,7 +80,7 @@ def test_who_wins(base, mine, theirs, expected, overwritten):
     assert overwritten == merged.overwritten
 
 
-def test_values_that_stay_are_the_handlers_own():
+def test_merge_keeps_the_identity_of_unchanged_values():
     """A handler that keeps a reference into its session goes on changing the session."""
     cart = ["apple"]
 

@@ -91,7 +91,7 @@ async def test_the_later_save_wins_a_key_that_both_changed(during_another, servi
     assert (1, 1) == (service.counters.merges, service.counters.overwrites)
 
 
-async def test_a_key_that_nobody_else_changed_is_no_overwrite(during_another, service):
+async def test_key_changed_by_one_side_only_is_no_overwrite(during_another, service):
     """The counter speaks of real collisions only."""
     await during_another(lambda session: session.update(size=1), "/set", {"theme": "dark"}, start={"theme": "none"})
 

@@ -153,7 +153,7 @@ async def test_closing_gets_through_when_the_last_touches_fail(make_service, ser
     await service.close()
 
 
-async def test_a_change_lost_to_an_outage_is_said_loudly(client, service, break_store, caplog):
+async def test_change_lost_to_an_outage_is_logged_and_counted(client, service, break_store, caplog):
     """The handler did its work and the session does not say so: a warning and a counter."""
     await _begun(client)
     break_store(service, "save", "locked")

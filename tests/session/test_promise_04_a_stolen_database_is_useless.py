@@ -168,7 +168,7 @@ async def test_neither_the_id_nor_the_data_is_logged_or_shown(serve, service, ra
 
 
 @pytest.mark.parametrize("place", ["query", "path", "body", "Authorization", "another cookie"])
-async def test_an_id_counts_in_its_cookie_only(place, client, service):
+async def test_session_id_is_accepted_from_its_cookie_only(place, client, service):
     """An id that leaked into an address or a form opens nothing from there."""
     cookie = cookie_of(await client.post("/set", json={"secret": 1}))
     client.session.cookie_jar.clear()

@@ -120,7 +120,7 @@ async def test_two_nodes_together_touch_once_per_interval(begun, service, make_s
     assert 1 == sum(await asyncio.gather(service.flush(), there.flush()))
 
 
-async def test_a_request_within_the_interval_notes_nothing(begun, service, statements, clock):
+async def test_request_within_the_interval_queues_no_touch(begun, service, statements, clock):
     """A fresh session needs no touch."""
     client, _ = begun
     clock.advance(TOUCH_SECONDS - MILLISECOND)
@@ -152,7 +152,7 @@ async def test_touches_are_written_by_themselves(begun, service, clock, raw, mon
     assert [clock.now_ms] == [row["last_seen_at"] for row in await raw.sessions()]
 
 
-async def test_touches_that_are_noted_are_written_at_the_end(make_service, serve, clock, raw):
+async def test_pending_touches_are_written_on_close(make_service, serve, clock, raw):
     """A program that ends extends what was used until then."""
     service = await make_service()
     client = await serve(service)

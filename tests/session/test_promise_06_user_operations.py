@@ -263,7 +263,7 @@ async def test_the_statements_are_single(log_in, service, statements):
     assert ["count_user", "list_user", "revoke_session", "clear_user"] == statements
 
 
-async def test_everybodys_sessions_end_in_batches(service, statements, monkeypatch):
+async def test_clear_all_works_in_batches(service, statements, monkeypatch):
     """Any number of them: one statement for millions would take longer than the limit, and end none."""
     monkeypatch.setattr(type(service.get_session_store()), "clear_batch", 2)
     for _ in range(5):

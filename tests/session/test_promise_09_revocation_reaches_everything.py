@@ -36,7 +36,7 @@ async def test_the_next_request_is_anonymous_on_every_node(client, service, make
         assert {} == await (await one.get("/read", headers=sent(cookie))).json()
 
 
-async def test_a_use_that_is_noted_here_does_not_undo_a_revocation_there(client, service, other_node, clock, raw):
+async def test_pending_touch_does_not_undo_a_revocation_on_another_node(client, service, other_node, clock, raw):
     """Touches wait in memory; a session that was ended meanwhile stays ended when they are written."""
     cookie_of(await client.post("/login/alice"))
     clock.advance(TOUCH_SECONDS)
@@ -132,7 +132,7 @@ async def test_an_open_websocket_is_closed_when_its_session_ends_elsewhere(watch
     assert CLOSED == await closing_of(socket)
 
 
-async def test_the_oldest_session_beyond_the_cap_hears_of_it(watching, other_node, clock, monkeypatch):
+async def test_session_ended_by_the_cap_closes_its_websocket(watching, other_node, clock, monkeypatch):
     """A login elsewhere ends it."""
     monkeypatch.setattr(revocation, "RECHECK_SECONDS", NEVER_SECONDS)
     _, socket, _ = watching
@@ -298,7 +298,7 @@ async def gone(*tasks):
         await asyncio.wait(tasks)
 
 
-async def test_nothing_is_looked_at_while_nobody_waits(watching, service, monkeypatch):
+async def test_revocation_watcher_is_idle_without_waiters(watching, service, monkeypatch):
     """No query; and soon no connection and no task. Who comes then is watched again."""
     monkeypatch.setattr(revocation, "RECHECK_SECONDS", 0.01)
     monkeypatch.setattr(revocation, "LINGER_SECONDS", 0)
@@ -416,7 +416,7 @@ async def test_a_handler_that_swallows_the_cancelling_is_closed_all_the_same(ser
     done.set()
 
 
-async def test_who_cannot_be_told_is_refused_rather_than_never_told(serve, service):
+async def test_until_revoked_without_the_middleware_is_refused(serve, service):
     """aiohttp-session's own setup knows of no request that goes on."""
 
     async def wait(request):

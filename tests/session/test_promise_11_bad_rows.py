@@ -102,7 +102,7 @@ async def test_a_flipped_byte_is_noticed_wherever_it_is(begun, bare_client, serv
     assert len(positions) - len(KEY_ID) == service.counters.unreadable
 
 
-async def test_two_rows_with_swapped_data_open_for_nobody(bare_client, service, raw):
+async def test_rows_with_swapped_data_are_unreadable(bare_client, service, raw):
     """Data is bound to its row: nobody becomes somebody else by copying bytes."""
     cookies = [cookie_of(await bare_client.post(f"/login/{user_id}")) for user_id in ("alice", "mallory")]
     rows = {row["user_id"]: row for row in await raw.sessions()}
@@ -116,7 +116,7 @@ async def test_two_rows_with_swapped_data_open_for_nobody(bare_client, service, 
     assert 2 == service.counters.unreadable
 
 
-async def test_data_copied_over_ones_own_row_opens_for_nobody(bare_client, service, raw):
+async def test_data_copied_from_another_row_is_unreadable(bare_client, service, raw):
     """An intruder who may write the database cannot take over an administrator's data."""
     admin, mallory = [cookie_of(await bare_client.post(f"/login/{user_id}")) for user_id in ("admin", "mallory")]
     rows = {row["user_id"]: row for row in await raw.sessions()}
@@ -220,7 +220,7 @@ async def test_one_bad_row_does_not_hide_the_others(service, raw):
     assert [{0}, set(), {2}] == [{one.data["n"]} if (one := await service.load(i)) else set() for i in ids]
 
 
-async def test_bytes_that_are_no_text_harm_nobody(service, raw):
+async def test_non_utf_8_bytes_do_no_harm(service, raw):
     """SQLite keeps them as text, PostgreSQL does not take them.
 
     Their own visitor notices nothing, unless they stand for whose session it is: then it is nobody's.

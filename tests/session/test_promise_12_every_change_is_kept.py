@@ -429,7 +429,7 @@ async def test_a_first_session_survives_another_answer(serve, service):
     assert {"seen": "/page"} == (await service.load(cookie_of(response))).data
 
 
-async def test_a_handler_may_be_given_a_copy_of_the_request(serve, service):
+async def test_handler_may_receive_a_clone_of_the_request(serve, service):
     """A middleware that strips headers hands on a clone: what its handler changes is kept."""
 
     @web.middleware
@@ -554,7 +554,7 @@ async def _failing_stream(request):
 FAILURES = {_crash: 500, _server_error: 500, _bad_gateway: 502, _failing_stream: 500}
 
 
-async def test_a_failed_request_changes_nothing_and_says_so(serve, service, raw, caplog, subtests):
+async def test_failed_request_saves_nothing_and_logs_it(serve, service, raw, caplog, subtests):
     """A crash or a 5xx keeps nothing of what the handler did; there is a warning and a counter."""
     for lost, (answer, start) in enumerate(itertools.product(FAILURES, [{}, {"a": 1}]), 1):
         with subtests.test(answer.__name__, start=start):
@@ -582,7 +582,7 @@ async def test_a_failed_request_without_a_change_loses_nothing(serve, service, c
             assert 0 == _lost(service, caplog)
 
 
-async def test_a_change_by_an_outer_middleware_that_then_fails_is_said_too(serve, service, raw, caplog):
+async def test_lost_change_of_a_failing_outer_middleware_is_logged(serve, service, raw, caplog):
     """Its 5xx keeps nothing either."""
 
     @web.middleware
@@ -621,7 +621,7 @@ async def test_a_page_in_the_place_of_a_failure_keeps_nothing_of_it(answer, serv
     assert 1 == _lost(service, caplog)
 
 
-async def test_a_cancelled_request_loses_its_change_loudly(serve, service, caplog):
+async def test_cancelled_request_logs_its_lost_change(serve, service, caplog):
     """The browser went away, and the server stops the handler (aiohttp's handler_cancellation)."""
     changed = asyncio.Event()
 
@@ -641,7 +641,7 @@ async def test_a_cancelled_request_loses_its_change_loudly(serve, service, caplo
     assert 1 == _lost(service, caplog)
 
 
-async def test_a_handler_that_forgets_to_answer_loses_its_change_loudly(serve, service, raw, caplog):
+async def test_handler_without_a_response_logs_its_lost_change(serve, service, raw, caplog):
     """The 500 that aiohttp makes of it keeps nothing."""
 
     async def forgetful(request):
@@ -753,7 +753,7 @@ async def _until(is_true):
     ],
     ids=["a new session", "a login", "a rotation"],
 )
-async def test_a_late_change_that_needs_a_cookie_is_lost_loudly(start, after, answer, serve, service, raw, caplog):
+async def test_late_change_that_needs_a_cookie_is_logged_as_lost(start, after, answer, serve, service, raw, caplog):
     """Nothing is stored that no browser could ever reach, and the old session stays as it was."""
     kind = "websocket" if answer is _websocket else "stream"
     client = await serve(service, page=_streaming(after=after, kind=kind))
@@ -901,7 +901,7 @@ async def test_what_was_saved_before_a_crash_is_kept(serve, service):
     assert {"a": 1} == (await service.load(cookie_of(response))).data
 
 
-async def test_save_says_when_it_comes_too_late(serve, service, raw):
+async def test_save_after_the_headers_raises(serve, service, raw):
     """A new session after the headers: the handler is told, and may go on without."""
     told = []
 
@@ -939,7 +939,7 @@ async def test_two_saves_at_once_are_one_session(serve, service, raw):
     assert {"a": 1} == (await service.load(cookie)).data
 
 
-async def test_two_first_looks_at_once_are_one_session(serve, service):
+async def test_concurrent_first_reads_get_the_same_session(serve, service):
     """Tasks of one handler that ask for the session together get the same one."""
 
     async def handler(request):

@@ -45,7 +45,7 @@ async def _assert_opens_for_nobody(client, service, raw, cookie):
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-async def test_a_forged_row_opens_for_nobody_and_is_set_aside(forgery, bare_client, service, raw, caplog):
+async def test_forged_row_is_unreadable_and_set_aside(forgery, bare_client, service, raw, caplog):
     """Anonymous, without an error; the log says why, and other sessions go on."""
     await service.create({"user_id": "somebody else"})
     cookie, other = [cookie_of(await bare_client.post(f"/login/{name}")) for name in ("ann", "bob")]
@@ -58,7 +58,7 @@ async def test_a_forged_row_opens_for_nobody_and_is_set_aside(forgery, bare_clie
     assert {"user_id": "bob"} == await (await bare_client.get("/read", headers=sent(other))).json()
 
 
-async def test_a_session_of_nobody_is_not_made_somebodys(bare_client, service, raw):
+async def test_anonymous_row_cannot_be_assigned_to_a_user(bare_client, service, raw):
     """Neither that of a user, nor that of the user with the empty name."""
     for user_id in ("admin", ""):
         cookie = cookie_of(await bare_client.post("/set", json={"cart": 1}))
@@ -342,7 +342,7 @@ async def test_an_expiry_within_the_end_is_not_bound(service, raw, clock):
     assert await service.load(session_id) is None
 
 
-async def test_a_whole_row_that_is_put_back_lives_until_its_end(service, raw, clock):
+async def test_restored_row_lives_until_its_original_end(service, raw, clock):
     """Out of reach of encryption: what was sound once is sound again, but for no longer."""
     session_id, session = await service.create({"user_id": "ann"})
     [row] = await raw.sessions()

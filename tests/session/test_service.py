@@ -177,7 +177,7 @@ async def test_an_outage_has_one_error_for_every_method(service, monkeypatch):
             await call
 
 
-async def test_the_store_beneath_is_at_hand(service):
+async def test_service_exposes_its_store(service):
     """It speaks the protocol that other stores may speak, too."""
     methods = [name for name, value in vars(SessionStore).items() if callable(value) and not name.startswith("_")]
 
@@ -194,7 +194,7 @@ async def test_a_service_runs_on_any_store(service, clock):
     assert {"a": 1} == (await service.load(session_id)).data
 
 
-async def test_what_is_listed_is_a_value(service):
+async def test_session_info_is_immutable(service):
     """SessionInfo is frozen: nobody changes a session by changing its listing."""
     await service.create({"user_id": "alice"})
     (info,) = await service.list_sessions_for_user("alice")
@@ -204,7 +204,7 @@ async def test_what_is_listed_is_a_value(service):
         info.user_id = "bob"  # type: ignore[misc]
 
 
-async def test_the_counters_count(service, client, caplog):
+async def test_each_event_is_counted_once(service, client, caplog):
     """One of each kind of event, once."""
     with caplog.at_level(logging.INFO):
         await client.post("/set", json={"a": 1})

@@ -42,7 +42,7 @@ async def test_a_session_may_begin_with_a_user(client, raw, service):
     assert 1 == await service.count_sessions_for_user("alice")
 
 
-async def test_setting_none_is_nobody(client, raw, service):
+async def test_user_id_none_makes_the_session_anonymous(client, raw, service):
     """As removing the key is."""
     await client.post("/set", json={"user_id": None, "a": 1})
 
@@ -156,7 +156,7 @@ async def test_asking_for_a_user_that_cannot_exist_is_answered_alike(ask, user_i
     assert 1 == await service.count_sessions()
 
 
-async def test_a_column_that_somebody_edited_opens_for_nobody(bare_client, service, raw):
+async def test_row_with_an_edited_user_column_is_unreadable(bare_client, service, raw):
     """Data and column belong together: a session that is listed as another user's is nobody's."""
     cookie = cookie_of(await bare_client.post("/login/alice"))
     await raw.rows("UPDATE bodhi_session SET user_id = 'admin'")

@@ -19,7 +19,7 @@ def test_every_name_is_importable_and_described():
     assert all(getattr(bodhi.settings, name) == name for name in constants)
 
 
-def test_every_attribute_has_the_type_that_it_says(machine):
+def test_every_attribute_has_its_declared_type(machine):
     """A kind that reads another type than its attribute's is caught here, as no type checker can."""
     settings = machine.resolve(
         BODHI_SESSION_DB_SCHEMA="bodhi",
@@ -42,7 +42,7 @@ def test_every_attribute_has_the_type_that_it_says(machine):
         )
 
 
-def test_defaults(machine):
+def test_settings_have_their_documented_defaults(machine):
     """What a server runs with when nothing is set."""
     settings = machine.load()
 
@@ -68,7 +68,7 @@ def test_defaults(machine):
     assert (settings.request_head_timeout_seconds, settings.request_body_timeout_seconds) == (20.0, 60.0)
 
 
-def test_defaults_of_logins(machine):
+def test_login_settings_have_their_documented_defaults(machine):
     """Nobody can log in, nobody's headers are believed, and no provider is started."""
     settings = machine.load()
 
@@ -85,7 +85,7 @@ def test_defaults_of_logins(machine):
     assert (settings.trusted_proxies, settings.allowed_hosts, settings.canonical_redirect) == ((), (), True)
 
 
-def test_development_brings_what_goes_with_it(machine):
+def test_dev_mode_changes_related_defaults(machine):
     """Where nothing else is said: the server is for development, and a logout leaves the provider too."""
     settings = machine.load(BODHI_DEV="true")
 
@@ -122,7 +122,7 @@ def test_development_brings_what_goes_with_it(machine):
         ({"BODHI_AUTH_ISSUER": "http://[::1]:8080/realms/bodhi"}, "http://[::1]:8080/realms/bodhi"),
     ],
 )
-def test_issuer(machine, environ, expected):
+def test_issuer_is_validated(machine, environ, expected):
     """It follows from a Keycloak server and its realm; one that is given is kept to its last slash, as in tokens."""
     assert machine.load(**environ).auth_issuer == expected
 
@@ -141,7 +141,7 @@ def test_management_calls_are_expected_of_keycloak(machine, environ, expected):
     assert machine.load(**environ).auth_management is expected
 
 
-def test_whether_the_public_host_was_said(machine):
+def test_explicit_public_host_is_recognized(machine):
     """By any source, also when it says what would be so anyway; what was derived from other settings does not count."""
     assert not machine.load().has_explicit_host
     assert not machine.load(BODHI_HOST="example.org", BODHI_PUBLIC_PORT="80").has_explicit_host
@@ -163,7 +163,7 @@ def test_whether_the_public_host_was_said(machine):
         ({"BODHI_PUBLIC_SCHEME": "https", "BODHI_PUBLIC_PORT": "80"}, "https://localhost:80"),
     ],
 )
-def test_public_url(machine, environ, expected):
+def test_public_url_is_composed_from_its_parts(machine, environ, expected):
     """What is not said of the public URL follows from where the server listens, or from the proxy's scheme."""
     assert machine.resolve(**environ).settings.public_url == expected
 
@@ -231,7 +231,7 @@ def test_public_url(machine, environ, expected):
         ),
     ],
 )
-def test_text_becomes_a_value(machine, name, text, attribute, expected):
+def test_setting_values_are_parsed(machine, name, text, attribute, expected):
     """Units, words in any case, spaces around values."""
     assert getattr(machine.load(**{name: text}), attribute) == expected
 

@@ -15,12 +15,12 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
 MADE_WITH = "python -m bodhi config export --format markdown > docs/reference/settings.md"
 
 
-def test_documentation_page_says_what_the_description_says():
+def test_settings_page_matches_the_descriptions():
     """The page is made from the description, so it never lies."""
     assert export.as_markdown() + "\n" == PAGE.read_text(), f"make it again: {MADE_WITH}"
 
 
-def test_page_without_a_new_setting_is_noticed(monkeypatch):
+def test_settings_page_without_a_new_setting_is_detected(monkeypatch):
     """A setting that the page lacks fails the test above."""
     new = Setting("BODHI_NEW", switch(), "true", "New.")
     monkeypatch.setattr(export, "described_in", lambda group: {"new": new})
@@ -62,7 +62,7 @@ def test_json_has_names_and_defaults():
     ]
 
 
-def test_dotenv_sets_nothing(machine):
+def test_exported_dotenv_sets_nothing(machine):
     """Written to .env as it is, it changes nothing, and hides nothing that a weaker source sets."""
     before = machine.load()
     machine.write_dotenv(export.as_dotenv())
@@ -74,7 +74,7 @@ def test_dotenv_sets_nothing(machine):
     assert machine.load() == before
 
 
-def test_dotenv_lines_are_understood_without_their_mark(machine):
+def test_exported_dotenv_lines_are_valid_when_uncommented(machine):
     """They set exactly the defaults."""
     before = machine.load()
     machine.write_dotenv(re.sub(r"^# (BODHI_\w+=.)", r"\1", export.as_dotenv(), flags=re.MULTILINE))

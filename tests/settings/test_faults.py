@@ -102,7 +102,7 @@ def test_fault_says_what_is_missing(machine):
     ]
 
 
-def test_access_tokens_need_somebody_who_may_have_them(machine):
+def test_access_token_forwarding_requires_trusted_proxies(machine):
     """Nobody but a trusted proxy is given one."""
     proxies = "BODHI_TRUSTED_PROXIES is not set (default)"
     assert machine.faults(BODHI_VERIFY_ACCESS_TOKEN="true") == [
@@ -110,7 +110,7 @@ def test_access_tokens_need_somebody_who_may_have_them(machine):
     ]
 
 
-def test_every_danger_of_the_development_provider_is_told_at_once(machine):
+def test_all_dangers_of_the_development_provider_are_reported(machine):
     """It lets anybody in, so each of them would do."""
     machine.command_line = {"BODHI_DEV": "true"}
 
@@ -146,7 +146,7 @@ def test_every_danger_of_the_development_provider_is_told_at_once(machine):
         {"BODHI_ENV_TYPE": "development", "BODHI_HOST": "0.0.0.0"},
     ],
 )
-def test_values_at_the_edge_go_together(machine, environ):
+def test_values_at_their_limits_are_compatible(machine, environ):
     """The limits themselves are allowed."""
     machine.load(**environ)
 
@@ -227,7 +227,7 @@ def test_settings_can_be_shown(machine):
         ("BODHI_CLIENT_SECRET", SECRET, "***"),
     ],
 )
-def test_lists_are_shown_as_one_would_write_them(machine, name, text, expected):
+def test_lists_are_shown_in_environment_syntax(machine, name, text, expected):
     """Written down like this they would say the same; nothing stands for an empty one."""
     setting = BY_NAME[name]
     attribute = next(attribute for attribute, it in SETTINGS.items() if it is setting)

@@ -28,7 +28,7 @@ def names_in(folder):
     return [path.name for path in folder.iterdir()]
 
 
-def test_standalone_makes_a_key_file_that_only_its_owner_can_use(machine):
+def test_standalone_creates_a_key_file_for_its_owner_only(machine):
     """The folder has mode 0700, the file 0600, whatever the umask."""
     before = os.umask(0)
     try:
@@ -49,7 +49,7 @@ def test_key_stays_the_same(machine):
     assert machine.load().encryption_keys == machine.load().encryption_keys
 
 
-def test_setting_goes_before_the_key_file(machine):
+def test_setting_takes_precedence_over_the_key_file(machine):
     """With keys of its own the server makes no file."""
     assert machine.load(BODHI_ENCRYPTION_KEY="k" * 32).encryption_keys == ("k" * 32,)
     assert not machine.home.exists()
@@ -137,7 +137,7 @@ def test_damaged_key_file_is_refused_without_being_shown(machine, content, reaso
     assert "hunter2" not in fault
 
 
-def test_home_that_cannot_be_made_is_a_fault(machine, tmp_path):
+def test_home_that_cannot_be_created_is_a_fault(machine, tmp_path):
     """The line names the setting, the folder and the cause."""
     (tmp_path / "file").write_text("")
 

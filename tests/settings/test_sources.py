@@ -13,7 +13,7 @@ from bodhi.settings import BODHI_HOME, BODHI_PORT, BY_NAME, load_settings
 from bodhi.settings.setting import Source
 
 
-def test_strongest_source_wins_and_each_steps_in_for_the_one_before(machine):
+def test_settings_come_from_the_source_with_the_highest_precedence(machine):
     """Command line, environment, .env, settings.yaml, default: in this order."""
     machine.command_line = {BODHI_PORT: "1"}
     machine.environ = {BODHI_PORT: "2"}
@@ -43,7 +43,7 @@ def test_strongest_source_wins_and_each_steps_in_for_the_one_before(machine):
     ]
 
 
-def test_weaker_source_is_not_checked_where_a_stronger_one_has_a_value(machine):
+def test_overridden_values_are_not_validated(machine):
     """A value that is not used can do no harm."""
     machine.write_dotenv("BODHI_PORT=oops\n")
 
@@ -64,7 +64,7 @@ def test_process_environment_and_working_directory_are_read_but_not_changed(mach
     assert dict(os.environ) == before
 
 
-def test_environment_of_the_process_does_not_show_through_a_given_one(machine, monkeypatch):
+def test_given_environment_replaces_that_of_the_process(machine, monkeypatch):
     """What a caller passes is all there is."""
     monkeypatch.setenv("BODHI_PORT", "8080")
 
@@ -108,7 +108,7 @@ def test_default_home_is_in_the_users_home(machine, tmp_path):
     assert settings.session_db_url == f"sqlite:{tmp_path}/.bodhi/session.sqlite"
 
 
-def test_reading_alone_makes_no_file(machine):
+def test_reading_settings_creates_no_file(machine):
     """Showing the settings leaves the machine as it was."""
     machine.resolve()
 
@@ -141,7 +141,7 @@ def test_yaml_values_are_taken_as_they_are_written(machine):
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "---\n"])
-def test_empty_files_say_nothing(machine, text):
+def test_empty_files_set_nothing(machine, text):
     """A file that is there for later is no fault."""
     machine.write_dotenv(text.replace("-", ""))
     machine.write_yaml(text)
@@ -149,7 +149,7 @@ def test_empty_files_say_nothing(machine, text):
     assert machine.load().port == 1135
 
 
-def test_folder_named_dotenv_is_passed_over(machine):
+def test_folder_named_dotenv_is_ignored(machine):
     """Some people keep their virtual environment there."""
     (machine.cwd / ".env").mkdir()
 
@@ -207,7 +207,7 @@ def test_broken_yaml_is_a_fault_that_names_file_and_line(machine, text, line):
     assert fault.startswith(f"{path}, line {line}: ")
 
 
-def test_yaml_makes_no_objects(machine):
+def test_yaml_tags_create_no_objects(machine):
     """A tag that would call a function is only text with a tag."""
     machine.write_yaml("BODHI_HOST: !!python/object/apply:os.getcwd []\n")
 
@@ -272,7 +272,7 @@ def test_unknown_name_on_the_command_line_is_a_fault(machine):
     assert machine.faults() == ["BODHI_PROT (command line): no such setting; did you mean BODHI_PORT?"]
 
 
-def test_names_of_the_tests_are_left_alone(machine):
+def test_variables_of_the_test_suite_are_no_unknown_names(machine):
     """What tells the tests their database is no setting."""
     assert machine.resolve(BODHI_TEST_SESSION_PG_URL="postgres://x").warnings == ()
 
@@ -287,7 +287,7 @@ def test_warnings_go_to_the_log(machine, caplog):
     ]
 
 
-def test_warnings_come_with_the_faults(machine):
+def test_warnings_are_reported_with_the_faults(machine):
     """A name that is misspelt may be why something else is missing; tracebacks show it too."""
     dotenv = machine.write_dotenv("BODHI_ENCRYPTION_KEYS=1\n")
     yaml = machine.write_yaml("port: 80\n")
@@ -304,7 +304,7 @@ def test_warnings_come_with_the_faults(machine):
     assert "\n".join(warnings) in "".join(traceback.format_exception(caught.value))
 
 
-def test_home_cannot_be_set_in_the_file_that_it_finds(machine):
+def test_home_cannot_be_set_in_settings_yaml(machine):
     """Two homes would be a riddle."""
     path = machine.write_yaml("BODHI_HOME: /elsewhere\n")
 

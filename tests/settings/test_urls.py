@@ -76,7 +76,7 @@ def test_no_part_of_any_password_is_left(password, scheme):
     "host",
     ["localhost", "LocalHost", "localhost.", "app.localhost", "127.0.0.1", "127.255.255.254", "::1", "0:0:0:0:0:0:0:1"],
 )
-def test_loopback_is_this_machine_alone(host):
+def test_loopback_names_are_recognized(host):
     """By name or by address, however they are written."""
     assert is_loopback(host)
 

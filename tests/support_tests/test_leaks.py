@@ -68,7 +68,7 @@ def caught(leaks):
 
 
 @pytest.mark.parametrize("make", SECRETS)
-def test_secret_is_caught_where_it_is_made(caught, make):
+def test_leaked_secret_is_detected_at_its_log_call(caught, make):
     """Whatever made it."""
     secret = make()
     log.debug("here: %s", secret)
@@ -84,7 +84,7 @@ def test_secret_is_caught_where_it_is_made(caught, make):
         lambda piece: logging.getLogger("asyncio").info("from a library: %s", piece),
     ],
 )
-def test_piece_is_caught_wherever_it_stands(caught, say):
+def test_part_of_a_secret_is_detected_anywhere(caught, say):
     """In the message, in its fields, and in what libraries write."""
     say(new_session_id()[10 : 10 + PIECE])
 
@@ -109,7 +109,7 @@ def test_output_of_a_process_is_caught(caught):
     assert [f"not so: {secret}"] == caught.found()
 
 
-def test_what_is_no_secret_is_let_through(leaks):
+def test_text_without_secrets_is_accepted(leaks):
     """Less than a piece of one, the header of a token, what is left out at DEBUG, and what nobody writes."""
     session_id, token = new_session_id(), DevelopmentProvider().issue_access_token()
     log.debug("%s, %s", session_id[: PIECE - 1], token.partition(".")[0])
@@ -119,7 +119,7 @@ def test_what_is_no_secret_is_let_through(leaks):
     assert 1 == len(leaks.texts)
 
 
-def test_levels_and_handlers_stay_the_tests_own(caplog):
+def test_log_levels_and_handlers_are_restored(caplog):
     """What is listened to is not what other listeners get."""
     log.info("not asked for")
     log.warning("usual")

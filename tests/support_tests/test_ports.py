@@ -29,7 +29,7 @@ def test_no_two_processes_are_given_the_same_port():
     assert sum(map(len, given)) == len(set().union(*given))
 
 
-def test_a_port_that_somebody_has_is_not_given():
+def test_occupied_port_is_not_returned():
     """It is passed over for as long as they have it."""
     taken = [socket.create_server(("127.0.0.1", ports.free_port())) for _ in range(3)]
     try:

@@ -74,7 +74,7 @@ def test_a_server_that_cannot_start_shows_its_log(start_postgres: StartPostgres)
         start_postgres(settings={"no_such_setting": "1"})
 
 
-async def test_the_data_may_lie_at_a_chosen_place(start_postgres: StartPostgres) -> None:
+async def test_data_directory_can_be_chosen(start_postgres: StartPostgres) -> None:
     """A test may put the data on a file system of its own, which is still there when the server has gone."""
     with Supervisor("place") as owner:
         with start_postgres(owner.folder / "data") as server:

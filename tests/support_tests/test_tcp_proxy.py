@@ -106,7 +106,7 @@ async def test_a_mode_switched_back_and_forth_loses_no_other_socket(proxy: TcpPr
         assert b"again" == await reconnected(proxy)
 
 
-def test_url_for_keeps_everything_but_the_server() -> None:
+def test_url_for_replaces_only_host_and_port() -> None:
     """User, password, database and parameters stay in the URL."""
     proxy = TcpProxy.to("postgresql://user:p%40ss@db.example:5433/sessions?sslmode=disable")
 

@@ -66,7 +66,7 @@ async def test_a_dry_run_writes_nothing(copy, run, source_url, target_url, servi
     assert 0 == await new.count_sessions()
 
 
-async def test_a_second_run_carries_what_changed(copy, source_url, target_url, service_on):
+async def test_second_run_copies_changes(copy, source_url, target_url, service_on):
     """Saves, uses, logins and logouts; what did not change is kept, and what is newer at the target too."""
     old = await service_on(source_url)
     (kept, _), (saved, saving), (moved, moving), (ended, ending), (newer, _), (used, using) = [
@@ -89,7 +89,7 @@ async def test_a_second_run_carries_what_changed(copy, source_url, target_url, s
     assert later == found[-1].record.last_seen_at
 
 
-async def test_what_ended_at_the_target_does_not_come_back(copy, source_url, target_url, service_on):
+async def test_sessions_ended_at_the_target_are_not_restored(copy, source_url, target_url, service_on):
     """Nor under its old id after a login there; what was used there stays when the source has forgotten it."""
     old = await service_on(source_url)
     sessions = [await old.create({"n": n}) for n in range(3)]
@@ -108,7 +108,7 @@ async def test_what_ended_at_the_target_does_not_come_back(copy, source_url, tar
     assert [None, None, "moved", "used", "later"] == [session and session.data["n"] for session in found]
 
 
-async def test_sessions_that_end_at_both_do_not_come_back(copy, source_url, target_url, service_on):
+async def test_sessions_ended_at_both_are_not_restored(copy, source_url, target_url, service_on):
     """A session that ended at the target stays ended while the source still has it."""
     cookie, _ = await (await service_on(source_url)).create({"n": 1})
     await copy()
@@ -160,7 +160,7 @@ async def test_data_is_encrypted_anew_for_the_target(place, copy, run, source_ur
 
 
 @pytest.mark.parametrize("options", [(), ("--dry-run",)])
-async def test_a_copy_where_all_failed_is_none(run, source_url, target_url, service_on, options):
+async def test_copy_with_only_failures_is_an_error(run, source_url, target_url, service_on, options):
     """The status says so: the settings have not the key of the source."""
     old = await service_on(source_url)
     await old.create({"n": 1})
@@ -203,7 +203,7 @@ async def test_the_same_database_twice_is_refused(run, source_url):
 
 @pytest.mark.parametrize("option", ["--from", "--to"])
 @pytest.mark.parametrize("what", ["no url", "rubbish", "a folder"])
-async def test_what_is_no_database_is_one_line(run, option, what, sqlite_url, source_url, service_on, tmp_path):
+async def test_non_database_is_a_one_line_error(run, option, what, sqlite_url, source_url, service_on, tmp_path):
     """That names the option."""
     await service_on(source_url)
     (tmp_path / "rubbish").write_bytes(b"rubbish" * 1000)
@@ -231,7 +231,7 @@ async def test_a_database_in_memory_is_no_target(run, source_url, service_on):
     assert "bodhi: error: --to: a database in memory would be gone when this command ends\n" == err
 
 
-async def test_a_dry_run_refuses_what_a_copy_would(run, source_url, target_url, service_on):
+async def test_dry_run_refuses_the_same_inputs(run, source_url, target_url, service_on):
     """A target of a newer bodhi; and it says when it cannot see what an older one holds."""
     await (await service_on(source_url)).create({"n": 1})
     await service_on(target_url)

@@ -43,13 +43,13 @@ async def test_following_ends_after_a_pass_without_a_change():
 
 
 @pytest.mark.usefixtures("told")
-async def test_a_source_that_goes_on_changing_is_no_end():
+async def test_following_continues_while_the_source_changes():
     """Some of what it writes would be lost."""
     with pytest.raises(StillChanging):
         await sessions_move._follow(Passes(*(Tally(read=1, written=1) for _ in range(20))))
 
 
-async def test_an_outage_is_waited_for(told, monkeypatch):
+async def test_following_waits_for_an_outage_to_end(told, monkeypatch):
     """A database that restarts does not end the copy; after the signal it does."""
     monkeypatch.setattr(sessions_move, "PAUSE_SECONDS", 0)
     told.clear()
@@ -64,7 +64,7 @@ async def test_an_outage_is_waited_for(told, monkeypatch):
         await sessions_move._follow(Passes(DatabaseUnavailable()))
 
 
-async def test_progress_tells_how_far_a_pass_is(monkeypatch, capsys):
+async def test_progress_is_reported_while_following(monkeypatch, capsys):
     """By the last digest that is done; on stderr, so that the output stays that of the result."""
     monkeypatch.setattr("bodhi.cli.output.REPORT_SECONDS", 0)
     monkeypatch.setattr("bodhi.cli.output.time", SimpleNamespace(monotonic=iter([100.0, 102.0, 103.0, 105.0]).__next__))

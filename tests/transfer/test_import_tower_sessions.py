@@ -88,7 +88,7 @@ async def test_a_row_without_an_id_is_counted(table_in, bring):
     assert f"session {handle_of(sha256().digest())} is left out: the id is not 22 characters of base64url\n" == err
 
 
-async def test_rows_that_are_not_utf_8_keep_no_other(bring, service_on, database_url, tmp_path):
+async def test_rows_with_invalid_utf_8_do_not_stop_the_import(bring, service_on, database_url, tmp_path):
     """SQLite keeps any bytes as text. What is told of them lets nobody in: the id is the cookie."""
     async with TowerTable.in_sqlite(tmp_path / "broken.sqlite") as rust:
         for number in range(1, 4):
@@ -112,7 +112,7 @@ async def test_rows_that_are_not_utf_8_keep_no_other(bring, service_on, database
 
 
 @pytest.mark.parametrize("page", [2, 5])
-async def test_pages_leave_nothing_out(page, table_in, service_on, database_url, monkeypatch):
+async def test_import_reads_all_pages(page, table_in, service_on, database_url, monkeypatch):
     """Each row is read once, wherever a page ends, and the last page may be empty."""
     monkeypatch.setattr(tower_sessions, "PAGE", page)
     rust = await table_in()

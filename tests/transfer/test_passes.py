@@ -50,7 +50,7 @@ async def numbers_in(service):
     return sorted(service._changes.opened(record).data["n"] for record in records)
 
 
-async def test_pages_of_both_sides_need_not_match(source_url, target_url, service_on, between):
+async def test_source_and_target_pages_may_differ(source_url, target_url, service_on, between):
     """One side is much denser than the other in places; nothing is left out, or done twice."""
     old, new = await service_on(source_url), await service_on(target_url)
     sessions = [await old.create({"n": n}) for n in range(20)]
@@ -69,7 +69,7 @@ async def test_pages_of_both_sides_need_not_match(source_url, target_url, servic
     assert Tally(read=13, kept=13, others=10) == await tally_of(transfer)
 
 
-async def test_a_pass_tells_how_far_it_is(source_url, target_url, service_on, between):
+async def test_pass_reports_its_progress(source_url, target_url, service_on, between):
     """The digests up to the one that it names are done, and no others."""
     old = await service_on(source_url)
     digests = [(await old.create({"n": n}))[1].record.digest for n in range(10)]
@@ -82,7 +82,7 @@ async def test_a_pass_tells_how_far_it_is(source_url, target_url, service_on, be
     assert 3 == len(told)
 
 
-async def test_a_pass_that_was_broken_off_is_run_again(source_url, target_url, service_on, between):
+async def test_interrupted_pass_can_be_repeated(source_url, target_url, service_on, between):
     """What was written before is kept, the rest comes."""
     old = await service_on(source_url)
     for n in range(10):
@@ -96,7 +96,7 @@ async def test_a_pass_that_was_broken_off_is_run_again(source_url, target_url, s
     assert list(range(10)) == await numbers_in(await service_on(target_url))
 
 
-async def test_an_empty_file_gets_its_index_of_users_last(sqlite_url, postgres_url, service_on, between):
+async def test_empty_sqlite_target_gets_its_user_index_last(sqlite_url, postgres_url, service_on, between):
     """If the pass is broken off, with the next one, or by whoever migrates."""
     old, new = await service_on(postgres_url), await service_on(sqlite_url)
     for n in range(6):
@@ -115,7 +115,7 @@ async def test_an_empty_file_gets_its_index_of_users_last(sqlite_url, postgres_u
     assert [False, True, False, True] == found
 
 
-async def test_a_file_with_sessions_keeps_its_index_of_users(sqlite_url, postgres_url, service_on, between):
+async def test_sqlite_target_with_sessions_keeps_its_user_index(sqlite_url, postgres_url, service_on, between):
     """They may be listed meanwhile."""
     old, new = await service_on(postgres_url), await service_on(sqlite_url)
     for n in range(6):
@@ -128,7 +128,7 @@ async def test_a_file_with_sessions_keeps_its_index_of_users(sqlite_url, postgre
     assert await transfer._target.maybe("find_user_index") is not None
 
 
-async def test_a_row_that_the_target_cannot_hold_keeps_no_other(sqlite_url, postgres_url, service_on, between):
+async def test_row_that_the_target_refuses_does_not_stop_the_copy(sqlite_url, postgres_url, service_on, between):
     """It is named once, however many passes meet it."""
     old = await service_on(sqlite_url)
     cookies = [(await old.create({"n": n}))[0] for n in range(5)]
@@ -145,7 +145,7 @@ async def test_a_row_that_the_target_cannot_hold_keeps_no_other(sqlite_url, post
 
 
 @pytest.mark.parametrize("writes", [True, False])
-async def test_a_text_that_is_not_utf_8_keeps_no_other(writes, database_url, tmp_path, service_on, between):
+async def test_row_with_invalid_utf_8_does_not_stop_the_copy(writes, database_url, tmp_path, service_on, between):
     """SQLite keeps any bytes as text. It is counted, also where nothing is written, and not shown."""
     source_url = f"sqlite:{tmp_path / 'old.sqlite'}"
     old = await service_on(source_url)
@@ -165,7 +165,7 @@ async def test_a_text_that_is_not_utf_8_keeps_no_other(writes, database_url, tmp
     assert ([1, 3] if writes else []) == await numbers_in(await service_on(database_url))
 
 
-async def test_what_another_copy_brings_meanwhile_is_kept(source_url, target_url, service_on, between):
+async def test_concurrent_copies_do_not_conflict(source_url, target_url, service_on, between):
     """Two that run at once are no failure of either."""
     old = await service_on(source_url)
     for n in range(5):
@@ -197,7 +197,7 @@ async def test_re_encryption_is_carried_while_following(source_url, target_url, 
     assert [1] == await numbers_in(await service_on(target_url, keys=(NEW_KEY,)))
 
 
-async def test_what_came_is_forgotten_long_after_its_end(source_url, target_url, service_on, between):
+async def test_records_of_copied_sessions_are_dropped_after_their_end(source_url, target_url, service_on, between):
     """The sweeper sees to it."""
     await (await service_on(source_url)).create({"n": 1})
     await tally_of(await between(source_url, target_url))
@@ -210,7 +210,7 @@ async def test_what_came_is_forgotten_long_after_its_end(source_url, target_url,
             assert left == len(await database.many("list_copied", after=b"", batch=10))
 
 
-async def test_tables_are_filled_at_once(database_url, service_on):
+async def test_bulk_insert_is_atomic(database_url, service_on):
     """All rows or none."""
     await service_on(database_url)
     rows = [(bytes([n]) * 32, 1, 2, 3) for n in range(5)]

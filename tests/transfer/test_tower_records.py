@@ -40,7 +40,7 @@ def test_every_kind_of_value_is_read(data):
     assert data == decoded(cookie_of(5), record(5, data), None).data
 
 
-def test_a_float_of_32_bits_and_one_that_is_none():
+def test_float32_and_nan_values_are_read():
     """serde_json has no NaN: that server would read null."""
     prefix = b"\x93\xc4\x10" + (5).to_bytes(16, "big")
     data = prefix + b"\x82\xa1a\xca\x3f\x00\x00\x00\xa1b" + b"\xcb" + bytes.fromhex("7ff8000000000000")
@@ -88,13 +88,13 @@ BAD = {
 
 
 @pytest.mark.parametrize("row", BAD.values(), ids=BAD)
-def test_what_is_no_record_is_told_apart(row):
+def test_invalid_records_raise_one_kind_of_error(row):
     """It fails as one kind of error, whatever it is."""
     with pytest.raises(Undecodable):
         decoded(*row)
 
 
-def test_moments():
+def test_timestamps_are_read():
     """Leap years, fractions, and offsets of both signs, the smaller parts of which follow the hours."""
     assert [0, 1_582_934_400_000] == [
         expiry_ms([1970, 1, 0, 0, 0, 0, 0, 0, 0]),
@@ -124,12 +124,12 @@ COLUMNS = {
 
 
 @pytest.mark.parametrize("column", COLUMNS)
-def test_the_column_is_read_as_it_is_found(column):
+def test_expiry_column_is_read_in_every_stored_type(column):
     """Seconds, or text of any writer; what cannot be read says nothing."""
     assert COLUMNS[column] == column_ms(column)
 
 
-def test_the_column_can_only_end_a_session_earlier():
+def test_expiry_column_can_only_shorten_a_session():
     """The record decides."""
     ends = [
         decoded(cookie_of(5), record(5, {}), column).expires_at for column in (FAR_SECONDS - 1, FAR_SECONDS + 1, "?")

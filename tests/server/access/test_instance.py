@@ -72,7 +72,7 @@ async def test_a_missing_row_means_setup(instances):
     assert (None, Status.SETUP, "setup") == (await instances.current(), await instances.status(), Status.SETUP)
 
 
-async def test_what_was_registered_is_found_on_every_node(instances, other_node):
+async def test_registration_is_visible_on_every_node(instances, other_node):
     """With its secret; its first status is resource-admin."""
     await instances.register(REGISTERED)
 
@@ -90,7 +90,7 @@ async def test_the_secret_is_neither_stored_nor_shown_in_clear(instances, applic
     assert ("client-1", SECRET) == (REGISTERED.credentials.client_id, REGISTERED.credentials.client_secret)
 
 
-async def test_of_two_registrations_at_once_one_is_kept(instances, other_node):
+async def test_of_two_concurrent_registrations_one_is_stored(instances, other_node):
     """The other is told, whichever it is."""
     results = await asyncio.gather(
         instances.register(REGISTERED),
@@ -189,7 +189,7 @@ async def allow_and_write_another_status(database, dialect):
 @pytest.mark.parametrize(
     "spoil", [close, drop_table, spoil_secret, move_secret_to_another_client, allow_and_write_another_status]
 )
-async def test_what_cannot_be_read_is_never_setup(instances, application, dialect, spoil):
+async def test_unreadable_row_is_not_the_setup_status(instances, application, dialect, spoil):
     """Or an outage would open the setup to whoever comes; it is 503 instead, and nobody is registered."""
     await instances.register(REGISTERED)
     await spoil(application, dialect)
@@ -199,7 +199,7 @@ async def test_what_cannot_be_read_is_never_setup(instances, application, dialec
     assert UNAVAILABLE == await refusal_of(instances.set_up(nobody_is_asked))
 
 
-async def test_a_secret_under_an_unknown_key_is_never_setup(instances, application):
+async def test_secret_under_an_unknown_key_is_not_the_setup_status(instances, application):
     """The key may come back."""
     await instances.register(REGISTERED)
 
@@ -215,7 +215,7 @@ async def test_the_secret_moves_to_a_new_key(instances, application):
     assert REGISTERED == await service_on(application, NEWER_KEY).current()
 
 
-async def test_who_logs_in_first_becomes_the_administrator(instances, other_node):
+async def test_first_user_to_log_in_becomes_the_administrator(instances, other_node):
     """Once: the next one does not."""
     provider = Provider()
     await instances.register(REGISTERED)
@@ -270,7 +270,7 @@ async def test_of_two_first_logins_the_second_takes_over_when_the_first_fails(in
     assert "ready" == await instances.status()
 
 
-async def test_an_unknown_outcome_does_not_make_a_second_administrator(instances, other_node):
+async def test_retry_after_an_unknown_outcome_promotes_the_same_user(instances, other_node):
     """The provider may have done it before it fell silent: the same user is asked for again."""
     provider = Provider(ProviderTimedOut())
     await instances.register(REGISTERED)
@@ -284,7 +284,7 @@ async def test_an_unknown_outcome_does_not_make_a_second_administrator(instances
     assert "ready" == await instances.status()
 
 
-async def test_a_process_that_dies_over_it_leaves_the_rest_to_the_next(application, instances, clock):
+async def test_crash_during_the_first_login_is_completed_by_the_next(application, instances, clock):
     """When its lease has run out."""
     provider = Provider()
     await instances.register(REGISTERED)
@@ -298,7 +298,7 @@ async def test_a_process_that_dies_over_it_leaves_the_rest_to_the_next(applicati
     assert (["alice"], "ready") == (provider.appointed, await instances.status())
 
 
-async def test_ready_is_remembered(instances, application):
+async def test_ready_status_is_cached(instances, application):
     """It never goes back: an outage does not matter any more, and nothing is asked."""
     await instances.register(REGISTERED)
     await instances.become_ready("alice", Provider().appoint)
@@ -336,14 +336,14 @@ async def test_a_configured_client_becomes_ready_once(application):
     assert ["alice"] == provider.appointed
 
 
-async def test_a_configured_client_is_no_setup_either(application):
+async def test_configured_client_is_not_in_the_setup_status(application):
     """There is a client already."""
     instances = service_on(application, configured=UNFINISHED)
 
     assert ALREADY_SETUP == await refusal_of(instances.set_up(nobody_is_asked))
 
 
-async def test_the_row_of_another_client_says_nothing_about_a_configured_one(instances, application):
+async def test_row_of_another_client_does_not_affect_a_configured_one(instances, application):
     """Nobody becomes administrator by mistake; that row stays for whoever needs it."""
     await instances.register(REGISTERED)
     configured = service_on(application, configured=UNFINISHED)
@@ -354,7 +354,7 @@ async def test_the_row_of_another_client_says_nothing_about_a_configured_one(ins
     assert REGISTERED == await instances.current()
 
 
-async def test_nobody_becomes_administrator_where_nothing_is_registered(instances):
+async def test_no_administrator_without_a_registration(instances):
     """A login cannot get this far; if it does, nothing happens."""
     provider = Provider()
 

@@ -51,7 +51,7 @@ async def test_the_limit_of_a_source_holds_on_two_nodes(nodes):
     }
 
 
-async def test_the_limit_in_all_holds_on_two_nodes(nodes):
+async def test_total_limit_holds_on_two_nodes(nodes):
     """Whichever sources ask at the same time: there is not one request too many."""
     services = [AppAccessRequests(node, None, None, public_url="https://x.example", max_open=5) for node in nodes]
     start = asyncio.Barrier(20)
@@ -71,7 +71,7 @@ async def test_the_limit_in_all_holds_on_two_nodes(nodes):
     }
 
 
-async def test_a_lease_is_one_holders_at_a_time(nodes):
+async def test_lease_has_one_holder_at_a_time(nodes):
     """Whoever waits gets it, and nobody is told of the others."""
     inside = most = served = 0
 

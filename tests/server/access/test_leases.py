@@ -17,7 +17,7 @@ def leases(application, clock):
     return Leases(application, hold_seconds=HOLD_SECONDS, wait_seconds=0.1, clock=clock)
 
 
-async def test_a_lease_is_one_holders_at_a_time(application, database_url):
+async def test_lease_has_one_holder_at_a_time(application, database_url):
     """Of ten who want it at once, from two processes, each has it alone."""
     inside, most = 0, 0
 
@@ -42,7 +42,7 @@ async def test_leases_of_different_names_do_not_wait_for_each_other(leases):
         pass
 
 
-async def test_waiting_for_a_lease_has_an_end(leases):
+async def test_waiting_for_a_lease_times_out(leases):
     """Then it is as if the provider did not answer: its holder waits for it."""
     async with leases.held("it"):
         with pytest.raises(ApiError) as refused:
@@ -54,7 +54,7 @@ async def test_waiting_for_a_lease_has_an_end(leases):
         pass
 
 
-async def test_what_is_done_in_a_lease_has_an_end(application):
+async def test_work_in_a_lease_times_out(application):
     """Before the lease runs out, and the lease is free again at once."""
     leases = Leases(application, hold_seconds=0.05)
 
@@ -66,7 +66,7 @@ async def test_what_is_done_in_a_lease_has_an_end(application):
         pass
 
 
-async def test_a_lease_is_given_back_when_its_work_fails(leases):
+async def test_lease_is_released_when_its_work_fails(leases):
     """The next one need not wait."""
     with pytest.raises(ZeroDivisionError):
         async with leases.held("it"):
@@ -76,7 +76,7 @@ async def test_a_lease_is_given_back_when_its_work_fails(leases):
         pass
 
 
-async def test_the_lease_of_a_holder_that_died_runs_out(application, leases, clock):
+async def test_lease_of_a_crashed_holder_expires(application, leases, clock):
     """By the clock of the database, after its time and a margin; who comes back late ends nobody's turn."""
     hold_ms = (HOLD_SECONDS + MARGIN_SECONDS) * 1000
     await application.maybe("take_lease", name="it", holder="the dead", hold_ms=hold_ms, now=clock())
@@ -93,7 +93,7 @@ async def test_the_lease_of_a_holder_that_died_runs_out(application, leases, clo
                 pytest.fail("two hold it")
 
 
-async def test_a_database_that_does_not_answer_is_told(database_url):
+async def test_unresponsive_database_is_reported(database_url):
     """At once, and not after the patience for another holder."""
     async with open_database(database_url) as database:
         leases = Leases(database)
@@ -105,7 +105,7 @@ async def test_a_database_that_does_not_answer_is_told(database_url):
     assert "auth_error-database_unavailable" == api_error_of(refused.value).code
 
 
-async def test_a_lease_that_cannot_be_given_back_is_no_failure_of_its_work(database_url, caplog):
+async def test_failed_release_of_a_lease_does_not_fail_its_work(database_url, caplog):
     """What was done stands; the lease runs out by itself."""
     async with open_database(database_url) as database:
         await Schema(database, "application").migrate()

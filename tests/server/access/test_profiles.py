@@ -73,12 +73,12 @@ def people(database, clock):
     return Profiles(database, clock=clock)
 
 
-async def test_who_was_never_seen_has_no_role(people):
+async def test_unknown_user_has_no_role(people):
     """Nothing is known."""
     assert (None, None) == (await people.find("alice"), await people.role_of("alice"))
 
 
-async def test_somebody_is_remembered_with_their_role(people):
+async def test_user_is_stored_with_their_role(people):
     """Also without one."""
     for role in (None, *Role):
         await people.note("alice", "alice@example.org", role)
@@ -87,7 +87,7 @@ async def test_somebody_is_remembered_with_their_role(people):
         assert role == await people.role_of("alice")
 
 
-async def test_only_what_changed_is_written(people, database):
+async def test_unchanged_profile_is_not_written(people, database):
     """A refresh every few minutes costs a read, within an hour."""
     for role in (Role.USER, Role.USER, Role.ADMIN, Role.ADMIN, None, None):
         await people.note("alice", "alice", role)
@@ -98,7 +98,7 @@ async def test_only_what_changed_is_written(people, database):
     assert Profile("Alice", None) == await people.find("alice")
 
 
-async def test_when_somebody_was_here_is_known_to_the_hour(people, database, clock):
+async def test_last_visit_is_stored_to_the_hour(people, database, clock):
     """What is noted in between costs no write; a role that others change is no visit."""
     await people.note("alice", "alice", Role.USER)
     first = (await people.look_up("alice")).seen_at
@@ -114,7 +114,7 @@ async def test_when_somebody_was_here_is_known_to_the_hour(people, database, clo
     assert ["note_person", "change_person_role", "see_person"] == database.written
 
 
-async def test_who_never_was_here_was_not_seen(people):
+async def test_user_known_only_by_a_role_has_no_last_visit(people):
     """A removal is no visit either."""
     await people.remove("bob")
 
@@ -141,12 +141,12 @@ async def known(people):
         await people.note(user_id, username, Role.USER)
 
 
-async def test_people_are_found_by_a_part_of_their_name_or_id(people, known):
+async def test_users_are_found_by_a_part_of_their_name_or_id(people, known):
     """In the order of their names, whatever letters are capital, and literally."""
     assert FOUND == {text: await found(people, text) for text in FOUND}
 
 
-async def test_pages_of_people_go_on_where_the_one_before_ended(people):
+async def test_user_pages_continue_after_the_previous_one(people):
     """Also among namesakes, and after somebody who got another name meanwhile."""
     for number in range(5):
         await people.note(f"id-{number}", "ann" if number < 3 else "bob", None)
@@ -171,7 +171,7 @@ async def test_names_may_be_of_any_length(people):
     assert (["long"], []) == (await found(people, "xy"), await found(people, "yz"))
 
 
-async def test_people_from_before_are_found(database_url, clock):
+async def test_profiles_of_earlier_versions_are_found(database_url, clock):
     """The migration makes what one looks in of what there is."""
     async with open_database(database_url, limit_seconds=60) as database:
         older = Schema(database, "application")
@@ -191,7 +191,7 @@ async def test_people_from_before_are_found(database_url, clock):
         assert (await people.look_up("id-2")).seen_at is not None
 
 
-async def test_a_role_is_set_where_somebody_is_known(people):
+async def test_role_is_set_for_known_users(people):
     """Who never logged in is noted when they do."""
     await people.note("alice", "alice", Role.USER)
 
@@ -201,7 +201,7 @@ async def test_a_role_is_set_where_somebody_is_known(people):
     assert (Role.MANAGER, None) == (await people.role_of("alice"), await people.role_of("bob"))
 
 
-async def test_who_was_removed_has_no_role_until_they_log_in_again(people):
+async def test_removed_user_has_no_role_until_the_next_login(people):
     """A role that is set late changes nothing."""
     await people.note("alice", "alice", Role.ADMIN)
 
@@ -213,7 +213,7 @@ async def test_who_was_removed_has_no_role_until_they_log_in_again(people):
     assert Profile("alice", Role.USER) == await people.find("alice")
 
 
-async def test_a_role_counts_for_a_time_after_it_was_confirmed(people, clock):
+async def test_role_is_valid_for_a_time_after_its_confirmation(people, clock):
     """By whatever confirms it; who may act on somebody is decided by their last role all the same."""
     month = timedelta(days=30) // timedelta(milliseconds=1)
     await people.note("alice", "alice", Role.ADMIN)
@@ -232,7 +232,7 @@ async def test_a_role_counts_for_a_time_after_it_was_confirmed(people, clock):
     assert Role.MANAGER == await people.role_of("alice")
 
 
-async def test_what_is_older_than_a_change_is_not_noted(people):
+async def test_older_observation_does_not_overwrite_a_role_change(people):
     """A removal, a role that was given, and one that was lost; of that person alone."""
     for change in (
         lambda: people.remove("alice"),
@@ -251,7 +251,7 @@ async def test_what_is_older_than_a_change_is_not_noted(people):
         assert Profile("alice", Role.ADMIN) == await people.find("alice")
 
 
-async def test_the_comparison_is_in_the_statement_itself(people, application, clock, monkeypatch):
+async def test_role_versions_are_compared_within_the_statement(people, application, clock, monkeypatch):
     """A change that comes between looking and writing counts, too."""
     await people.note("alice", "alice", Role.USER)
     since = await people.last_change()
@@ -269,7 +269,7 @@ async def test_the_comparison_is_in_the_statement_itself(people, application, cl
     assert Profile("alice", None, is_removed=True) == await people.find("alice")
 
 
-async def test_of_somebody_who_was_never_seen_a_change_counts_too(people):
+async def test_role_change_of_an_unknown_user_is_stored(people):
     """Their first login may be under way."""
     for user_id, change in {"bob": people.remove, "eve": lambda user_id: people.set_role(user_id, Role.USER)}.items():
         since = await people.last_change()
@@ -279,7 +279,7 @@ async def test_of_somebody_who_was_never_seen_a_change_counts_too(people):
         assert await people.role_of(user_id) is None
 
 
-async def test_no_refresh_brings_back_who_was_removed(people):
+async def test_refresh_does_not_restore_a_removed_user(people):
     """Whenever it began: that takes a login."""
     await people.note("alice", "alice", Role.USER)
     await people.remove("alice")
@@ -288,7 +288,7 @@ async def test_no_refresh_brings_back_who_was_removed(people):
     assert Profile("alice", None, is_removed=True) == await people.find("alice")
 
 
-async def test_changes_at_once_have_numbers_of_their_own_person(people, application):
+async def test_concurrent_role_changes_have_versions_per_user(people, application):
     """Whatever order they come in, each is seen by who looked before it."""
     for number in range(4):
         await people.note(f"id-{number}", "somebody", Role.ADMIN)
@@ -299,7 +299,7 @@ async def test_changes_at_once_have_numbers_of_their_own_person(people, applicat
     assert [False] * 4 == [await people.note(f"id-{number}", "x", Role.ADMIN, since=since) for number in range(4)]
 
 
-async def test_what_is_remembered_of_tokens_is_forgotten_as_a_role_is_lost(people):
+async def test_losing_a_role_clears_the_token_caches(people):
     """A role that grows takes nothing away."""
     forgotten = []
     people.forget_user = (forgotten.append,)
@@ -314,7 +314,7 @@ async def test_what_is_remembered_of_tokens_is_forgotten_as_a_role_is_lost(peopl
     assert ["alice", "alice", "bob", "eve"] == forgotten
 
 
-async def test_an_upgrade_stops_nobodys_role(database_url):
+async def test_upgrade_keeps_stored_roles_valid(database_url):
     """Who was seen last long ago has the whole time from then on; so has whom a node of before adds."""
     async with open_database(database_url, limit_seconds=60) as database:
         older = Schema(database, "application")
@@ -338,7 +338,7 @@ VALUES ('{}', 'ann', 'resource_user', 0, {})
 """
 
 
-async def test_a_removal_is_remembered_of_anybody(people):
+async def test_removal_of_an_unknown_user_is_stored(people):
     """So that it can be repeated."""
     await people.remove("alice")
     await people.remove("alice")
@@ -346,7 +346,7 @@ async def test_a_removal_is_remembered_of_anybody(people):
     assert Profile("", None, is_removed=True) == await people.find("alice")
 
 
-async def test_an_outage_is_told(database_url):
+async def test_outage_is_reported_as_database_unavailable(database_url):
     """By its code, whatever is asked."""
     async with open_database(database_url) as database:
         people = Profiles(database)

@@ -29,31 +29,31 @@ def jwt(**claims):
 
 
 @pytest.mark.parametrize("auth_time", [NOW, NOW - 10, NOW - 86_400, 0, NOW - 0.5])
-def test_the_provider_says_when_it_was(auth_time):
+def test_login_time_comes_from_auth_time(auth_time):
     """Which may be long before the login, by single sign-on."""
     assert int(auth_time) == signed_in_at(logged_in(auth_time=auth_time))
 
 
-def test_a_provider_that_does_not_say_it():
+def test_without_auth_time_the_login_time_is_now():
     """The login counts."""
     assert [NOW, NOW] == [signed_in_at(logged_in()), signed_in_at(logged_in(auth_time=None))]
 
 
 @pytest.mark.parametrize("ahead", [1, 60])
-def test_a_provider_whose_clock_is_ahead(ahead):
+def test_auth_time_in_the_future_is_now(ahead):
     """Nobody signs in later than now, which would be recent for longer."""
     assert NOW == signed_in_at(logged_in(auth_time=NOW + ahead))
 
 
 @pytest.mark.parametrize("auth_time", [*NO_TIMES, NOW + 61, NOW * 1000])
-def test_what_is_no_time_is_as_if_it_were_not_there(auth_time, caplog):
+def test_malformed_auth_time_is_ignored(auth_time, caplog):
     """The login counts, and the log says so."""
     assert NOW == signed_in_at(logged_in(auth_time=auth_time))
     assert ["auth_time of the ID token is invalid or in the future: the time of the login is used"] == caplog.messages
 
 
 @pytest.mark.parametrize("claims", [{"auth_time": NOW + 500}, {}])
-def test_a_refresh_is_no_sign_in(claims):
+def test_refresh_does_not_update_the_login_time(claims):
     """Whatever its ID token says."""
     data = logged_in(auth_time=NOW - 100)
 
@@ -62,7 +62,7 @@ def test_a_refresh_is_no_sign_in(claims):
     assert (NOW - 100, "new") == (signed_in_at(data), data["access_token"])
 
 
-def test_a_refresh_of_a_session_from_before_adds_nothing():
+def test_refresh_adds_no_login_time_to_an_older_session():
     """It stays one that does not say when it was."""
     data = {"user_id": "ann", "access_token": "old"}
 
@@ -85,7 +85,7 @@ def test_a_refresh_of_a_session_from_before_adds_nothing():
         (0, None, True),
     ],
 )
-def test_how_long_a_sign_in_is_recent(seconds, age, is_admitted):
+def test_login_is_recent_within_the_limit(seconds, age, is_admitted):
     """For so many seconds; 0 asks nobody, and no time and the future are never recent."""
     recent_login = RecentLogin(seconds, clock=lambda: NOW)
     user = SessionUser("ann", "Ann", Role.ADMIN, "token", signed_in_at=None if age is None else NOW - age)
@@ -93,7 +93,7 @@ def test_how_long_a_sign_in_is_recent(seconds, age, is_admitted):
     assert is_admitted is recent_login.admits(user)
 
 
-def test_whom_a_gate_asks():
+def test_only_session_users_of_the_role_need_a_recent_login():
     """Sessions from a role on; never tokens, and nobody where the gate does not say so."""
     user, manager = (SessionUser("ann", "Ann", role, "token") for role in (Role.USER, Role.MANAGER))
     token = ApiToken("ann", TokenScope.ADMIN, "token")

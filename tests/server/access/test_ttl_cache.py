@@ -43,7 +43,7 @@ def memory(clock):
     return TtlCache(seconds=SECONDS, max_entries=10, clock=clock)
 
 
-async def test_a_value_is_made_once(memory):
+async def test_value_is_computed_once(memory):
     """SR-39: the second finds it."""
     make = Maker()
 
@@ -51,7 +51,7 @@ async def test_a_value_is_made_once(memory):
     assert 1 == make.made
 
 
-async def test_fifty_who_miss_together_make_one(memory):
+async def test_fifty_concurrent_misses_compute_the_value_once(memory):
     """SR-39 (f): one exchange."""
     make = Maker()
 
@@ -73,7 +73,7 @@ async def test_different_tokens_do_not_wait_for_each_other(memory):
     await waiting
 
 
-async def test_one_who_goes_away_does_not_take_the_value_along(memory):
+async def test_cancelled_caller_does_not_cancel_the_computation(memory):
     """The cancellation of whoever asked first, or of all, leaves the making be."""
     make = Maker()
     make.gate.clear()
@@ -88,7 +88,7 @@ async def test_one_who_goes_away_does_not_take_the_value_along(memory):
     assert 1 == make.made
 
 
-async def test_a_failure_is_told_to_all_and_not_remembered(memory):
+async def test_failure_reaches_all_waiters_and_is_not_cached(memory):
     """SR-39 (g): the next one tries anew."""
     make = Maker(error=ValueError("no"))
 
@@ -101,7 +101,7 @@ async def test_a_failure_is_told_to_all_and_not_remembered(memory):
 
 
 @pytest.mark.parametrize(("expires_in", "lives"), [(10, 10), (math.inf, SECONDS), (SECONDS + 1, SECONDS), (0.5, 0.5)])
-async def test_an_entry_dies_with_the_first_of_its_limits(memory, clock, expires_in, lives):
+async def test_entry_expires_at_the_earliest_limit(memory, clock, expires_in, lives):
     """SR-39 (c): what the maker says, or the short limit."""
     make = Maker(expires_at=NOW + expires_in)
     await memory.get_or_create("token", make)
@@ -113,7 +113,7 @@ async def test_an_entry_dies_with_the_first_of_its_limits(memory, clock, expires
 
 
 @pytest.mark.parametrize("expires_in", [0, -1])
-async def test_what_has_expired_is_not_kept(memory, expires_in):
+async def test_expired_value_is_not_cached(memory, expires_in):
     """The value is given to whoever asked."""
     make = Maker(expires_at=NOW + expires_in)
 
@@ -122,7 +122,7 @@ async def test_what_has_expired_is_not_kept(memory, expires_in):
 
 
 @pytest.mark.parametrize("limits", [{"seconds": 0}, {"seconds": 1, "max_entries": 0}])
-async def test_a_memory_may_be_switched_off(clock, limits):
+async def test_cache_can_be_disabled(clock, limits):
     """Nothing is kept; those who ask together still share."""
     memory = TtlCache(clock=clock, **limits)
     make = Maker()
@@ -134,7 +134,7 @@ async def test_a_memory_may_be_switched_off(clock, limits):
     assert 0 == len(memory)
 
 
-async def test_the_oldest_goes_first(memory):
+async def test_oldest_entry_is_evicted_first(memory):
     """SR-39 (d): as many entries as allowed, however many tokens come."""
     make = Maker()
     for number in range(1000):
@@ -148,7 +148,7 @@ async def test_the_oldest_goes_first(memory):
     assert 1001 == make.made
 
 
-async def test_an_entry_that_is_made_anew_is_young_again(memory, clock):
+async def test_recomputed_entry_is_newest(memory, clock):
     """Its age counts from then."""
     short, make = Maker(expires_at=NOW + 1), Maker()
     await memory.get_or_create("token 0", short)
@@ -166,7 +166,7 @@ async def test_an_entry_that_is_made_anew_is_young_again(memory, clock):
 
 
 @pytest.mark.parametrize("token", ["", " ", "\t", "\r\n", "  \n "])
-async def test_a_blank_token_has_no_entry(memory, token):
+async def test_blank_token_is_not_cached(memory, token):
     """SR-39 (h): it is made each time, and for everybody alone."""
     make = Maker()
 
@@ -176,7 +176,7 @@ async def test_a_blank_token_has_no_entry(memory, token):
     assert 0 == len(memory)
 
 
-async def test_what_is_forgotten_is_made_anew(memory):
+async def test_forgotten_value_is_recomputed(memory):
     """SR-39 (e): what the predicate names, and nothing else."""
     make = Maker()
     await memory.get_or_create("a", make)
@@ -187,7 +187,7 @@ async def test_what_is_forgotten_is_made_anew(memory):
     assert 2 == memory.invalidate()
 
 
-async def test_what_was_begun_before_forgetting_is_not_remembered(memory):
+async def test_computation_started_before_forget_is_not_cached(memory):
     """SR-39 (e): it may rest on what was true before; whoever asks afterwards does not get it either."""
     make = Maker()
     make.gate.clear()
@@ -203,7 +203,7 @@ async def test_what_was_begun_before_forgetting_is_not_remembered(memory):
     assert "value 2" == await memory.get_or_create("token", make)
 
 
-async def test_a_token_that_is_no_text_for_a_wire_has_an_entry(memory):
+async def test_token_that_cannot_be_encoded_is_cached(memory):
     """A byte of a header that is no UTF-8."""
     make = Maker()
 
@@ -225,7 +225,7 @@ def _with_the_same_beginning():
     raise AssertionError("no two digests begin alike")
 
 
-async def test_digests_that_begin_alike_are_two_entries(memory):
+async def test_digests_with_a_common_prefix_are_separate_entries(memory):
     """SR-39 (a): the whole digest counts."""
     first, second = _with_the_same_beginning()
     make = Maker()

@@ -49,7 +49,7 @@ def test_a_line_goes_from_the_left_to_the_right_and_up_with_the_values():
         ((0, 0), False, "0 in all, at most 0 in a minute."),
     ],
 )
-def test_who_does_not_see_it_is_told_what_it_shows(values, is_level, facts):
+def test_plot_has_a_summary_for_screen_readers(values, is_level, facts):
     """By a title and a description that belong to this plot alone."""
     root, _ = drawn(plot("saves", "Saves in the last hour", series(*values), is_level=is_level))
 
@@ -60,7 +60,7 @@ def test_who_does_not_see_it_is_told_what_it_shows(values, is_level, facts):
     assert all(label.get("aria-hidden") == "true" for label in root.iter(f"{SVG}text"))
 
 
-def test_a_line_is_broken_where_nobody_looked():
+def test_plot_line_is_broken_at_gaps():
     """A level that is not known is not drawn; one that is known for a moment is a dot."""
     _, lines = drawn(plot("live", "Live", series(*range(9), skipped=(2, 3, 5, 6, 7)), is_level=True))
 
@@ -68,7 +68,7 @@ def test_a_line_is_broken_where_nobody_looked():
     assert [False, True, True] == [len(set(points)) == 1 for points in lines]
 
 
-def test_a_strict_page_shows_it():
+def test_plot_satisfies_a_strict_content_security_policy():
     """No script, no style, nothing from elsewhere; and what is written into it stays text."""
     markup = plot("saves", '<script>alert("1")</script>', series(1, 2))
 
@@ -77,7 +77,7 @@ def test_a_strict_page_shows_it():
     assert '<script>alert("1")</script>' == root.find(f"{SVG}title").text
 
 
-def test_its_classes_have_colours():
+def test_plot_classes_are_styled():
     """Those of the page's style sheet, which knows light and dark."""
     css = (Path(bodhi.server.http.__file__).parent / "static" / "bodhi.css").read_text()
     root, _ = drawn(plot("saves", "Saves", series(1, 2)))

@@ -40,7 +40,7 @@ async def busy_minutes(activity, name, hours=1):
     }
 
 
-async def test_processes_add_up_within_a_minute(activity, clock):
+async def test_activity_of_all_processes_is_summed_by_minute(activity, clock):
     """What each of them tells is added to what the others told."""
     await activity.add({"logins": 2, "saves": 5})
     await activity.add({"logins": 1})
@@ -51,7 +51,7 @@ async def test_processes_add_up_within_a_minute(activity, clock):
     assert {0: 5} == await busy_minutes(activity, "saves")
 
 
-async def test_a_series_begins_with_what_is_known_first(activity, clock):
+async def test_series_starts_at_the_first_recorded_minute(activity, clock):
     """Of anything: before that nobody looked, which is not 0."""
     assert [] == await activity.series("logins", 6)
     await activity.add({"saves": 1})
@@ -78,7 +78,7 @@ async def test_a_series_has_every_minute(activity, clock):
     assert [] == [value for _, value in await activity.series("conflicts", 1) if value]
 
 
-async def test_one_process_a_minute_looks_for_live_sessions(activity, clock):
+async def test_live_sessions_are_sampled_by_one_process_per_minute(activity, clock):
     """The others find that it was done, and ask the database for no more."""
     counts = []
 
@@ -95,7 +95,7 @@ async def test_one_process_a_minute_looks_for_live_sessions(activity, clock):
     assert [(NOW, 41), (NOW + timedelta(minutes=3), 42)] == series
 
 
-async def test_what_is_older_than_a_day_is_removed(activity, clock, application):
+async def test_activity_older_than_a_day_is_deleted(activity, clock, application):
     """After 25 hours: a plot of 24 hours never lacks its first minutes."""
     await activity.add({"logins": 1})
     clock.advance(25 * 60 * MINUTE_MS)
@@ -112,7 +112,7 @@ async def test_what_is_older_than_a_day_is_removed(activity, clock, application)
     assert [None] == [row["minute"] for row in rows]
 
 
-async def test_a_recorder_writes_what_is_new(make_recorder, activity, happened):
+async def test_recorder_writes_increases_only(make_recorder, activity, happened):
     """Not what it has written before, and not what happened before it was there."""
     happened["saves"] = 100
     recorder = make_recorder(activity)
@@ -126,7 +126,7 @@ async def test_a_recorder_writes_what_is_new(make_recorder, activity, happened):
     assert {0: 1} == await busy_minutes(activity, "logins")
 
 
-async def test_what_could_not_be_written_is_written_later(make_recorder, happened, database_url, application, clock):
+async def test_failed_activity_write_is_retried(make_recorder, happened, database_url, application, clock):
     """An outage of the database loses nothing, and closing in it fails nothing."""
     away = open_database(database_url)  # not connected
     recorder = make_recorder(Activity(away, clock=clock))

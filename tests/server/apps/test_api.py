@@ -81,7 +81,7 @@ async def asked(api, body=POPUP):
     return created["id"]
 
 
-async def test_an_application_asks_for_something(api, provider):
+async def test_request_with_content_gets_a_review_url(api, provider):
     """It gets a page to send a person to."""
     status, created = await api("", "POST", ASK, POPUP)
 
@@ -91,7 +91,7 @@ async def test_an_application_asks_for_something(api, provider):
 
 
 @pytest.mark.parametrize("nothing", [{}, {"requested": None}, {"requested": {"devices": []}}])
-async def test_an_application_asks_for_nothing(api, provider, nothing):
+async def test_request_without_content_gets_a_scope(api, provider, nothing):
     """Nobody has to decide."""
     status, created = await api("", "POST", ASK, {"app_client_id": "app", "flow_type": "popup", **nothing})
 
@@ -129,7 +129,7 @@ REFUSED = [
 ]
 
 
-async def test_what_an_application_asks_wrongly(bare):
+async def test_malformed_app_access_request_is_refused(bare):
     """Each has its code, and nothing is stored."""
     answers = [await bare("", "POST", ASK, body) for body, _ in REFUSED]
 
@@ -146,7 +146,7 @@ async def test_what_an_application_asks_wrongly(bare):
         ({**POPUP, "requested": "x" * 20_000}, "longer than 16384 bytes"),
     ],
 )
-async def test_the_message_says_what_is_wrong(bare, body, named):
+async def test_error_message_names_the_problem(bare, body, named):
     """And repeats nothing of what was sent."""
     async with bare.client.post(f"/bodhi/v1{ASK}", json=body) as response:
         text = await response.text()
@@ -156,7 +156,7 @@ async def test_the_message_says_what_is_wrong(bare, body, named):
     assert "xxx" not in text
 
 
-async def test_an_application_cannot_ask_without_end(api):
+async def test_number_of_app_access_requests_is_limited(api):
     """Each address may have ten open requests of one client."""
     for _ in range(10):
         await asked(api)
@@ -165,7 +165,7 @@ async def test_an_application_cannot_ask_without_end(api):
     assert 201 == (await api("", "POST", ASK, {**POPUP, "app_client_id": "other"}))[0]
 
 
-async def test_the_application_alone_polls(bare, api):
+async def test_only_the_requesting_application_can_poll(bare, api):
     """Others are told that there is nothing."""
     request_id = await asked(api)
     poll = f"/apps/access-requests/{request_id}"
@@ -196,7 +196,7 @@ async def test_a_draft_expires(api, clock):
     assert expired == await api("user", "POST", f"{path}/deny")
 
 
-async def test_a_person_reviews(api):
+async def test_user_reviews_a_request(api):
     """What is asked for, word for word, and by whom."""
     wishes = {"devices": [1, 2.50, "é", 123456789012345678901234567890], "deep": {"a": [None, True]}}
     request_id = await asked(api, {**REDIRECT, "requested": wishes})
@@ -214,7 +214,7 @@ async def test_a_person_reviews(api):
     assert (404, "app_access_request_error-not_found") == await api("user", "GET", f"/access-requests/{UNKNOWN}/review")
 
 
-async def test_a_person_approves(api, provider):
+async def test_user_approves_a_request(api, provider):
     """The application goes on with the scope; the person is sent back to it."""
     request_id = await asked(api, REDIRECT)
 
@@ -235,7 +235,7 @@ async def test_a_person_approves(api, provider):
     assert (200, polled) == await api("", "GET", f"/apps/access-requests/{request_id}?app_client_id=app")
 
 
-async def test_a_person_denies(api, provider):
+async def test_user_denies_a_request(api, provider):
     """The provider hears nothing of it."""
     request_id = await asked(api)
 
@@ -245,7 +245,7 @@ async def test_a_person_denies(api, provider):
     assert [] == provider.asked
 
 
-async def test_what_was_decided_stays_decided(api):
+async def test_decided_request_cannot_be_decided_again(api):
     """Also when two decide at once."""
     request_id = await asked(api)
     path = f"/access-requests/{request_id}"
@@ -261,7 +261,7 @@ async def test_what_was_decided_stays_decided(api):
     assert processed == await api("user", "POST", f"{path}/deny")
 
 
-async def test_what_is_not_there_is_not_decided(api):
+async def test_unknown_request_cannot_be_decided(api):
     """With another code than applications get."""
     missing = (404, "access_request_error-not_found")
     path = f"/access-requests/{UNKNOWN}"
@@ -282,7 +282,7 @@ async def test_an_approval_is_an_object(bare):
         assert MALFORMED == await bare("user", method, f"/access-requests{path}", {"approved": {}})
 
 
-async def test_failures_of_the_provider(api, provider):
+async def test_provider_failures_have_their_own_errors(api, provider):
     """A collision is an outcome; all else can be tried again."""
     request_id = await asked(api)
     path = f"/access-requests/{request_id}/approve"
@@ -343,7 +343,7 @@ CALLERS = {
 }
 
 
-async def test_people_in_sessions_decide(bare, authenticator):
+async def test_decisions_require_a_session(bare, authenticator):
     """An application cannot approve itself."""
     authenticator.callers["token"] = ApiToken("id-user", TokenScope.ADMIN, "t")
     authenticator.callers["app"] = ExternalApp("id-user", "u", UserScope.ADMIN, "t", "t", "app")
@@ -359,7 +359,7 @@ async def test_people_in_sessions_decide(bare, authenticator):
         assert [refused] * 5 == answers
 
 
-async def test_the_entity_gate_around_a_handler(api, authenticator):
+async def test_entity_gate_decorates_a_handler(api, authenticator):
     """What was approved, for whom and as long as it is; sessions pass."""
     request_id = await asked(api)
     [printer] = WISHES["devices"]

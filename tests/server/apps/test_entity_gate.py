@@ -60,13 +60,13 @@ async def code_of(context, entity_id=PRINTER, request=REQUEST, extract=None):
 
 
 @pytest.mark.parametrize("entity_id", [PRINTER, CAMERA, PRINTER.upper()])
-async def test_an_application_gets_what_was_approved(entity_id):
+async def test_application_gets_approved_entities_only(entity_id):
     """By its id, in whatever case, whether the list holds ids or objects."""
     assert None is await code_of(APP, entity_id)
 
 
 @pytest.mark.parametrize("entity_id", [PRINTER, None])
-async def test_sessions_pass(entity_id):
+async def test_sessions_may_use_every_entity(entity_id):
     """What a person may do is not for applications to say."""
     assert None is await code_of(SessionUser("bob", "Bob", Role.USER, "token"), entity_id, request=None)
 
@@ -112,12 +112,12 @@ def request(**changes):
         (PRINTER, request(approved="[" * 100_000), (500, "invalid_approved_json")),
     ],
 )
-async def test_every_way_to_be_refused(entity_id, asked, expected):
+async def test_every_refusal_has_its_own_error(entity_id, asked, expected):
     """A code for each."""
     assert expected == await code_of(APP, entity_id, request=asked)
 
 
-async def test_a_service_takes_its_own_lists_apart():
+async def test_service_may_supply_its_own_extractor():
     """What stands in ``approved`` is its business."""
 
     def extract(approved):

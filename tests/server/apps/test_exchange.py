@@ -54,7 +54,7 @@ UNSOUND = {
 }
 
 
-async def test_unsound_answers_are_refused_and_not_remembered(world):
+async def test_invalid_exchanged_tokens_are_refused_and_not_cached(world):
     """Whoever makes such tokens out of others; the next answer may be a sound one."""
     token = world.token()
     answers = {}
@@ -77,7 +77,7 @@ SOUND: dict[str, dict[str, Any]] = {
 }
 
 
-async def test_sound_answers_are_accepted(world):
+async def test_valid_exchanged_tokens_are_accepted(world):
     """With what may be absent, or less."""
     roles = {}
     for name, claims in SOUND.items():
@@ -88,14 +88,14 @@ async def test_sound_answers_are_accepted(world):
     assert {name: None if "scope" in claims else UserScope.USER for name, claims in SOUND.items()} == roles
 
 
-async def test_scope_without_one_in_the_presented_token_is_more(world):
+async def test_user_scope_absent_from_the_presented_token_is_refused(world):
     """Less than that is nothing."""
     world.answer_exchange_with(world.exchanged(scope="scope_user_user"))
 
     assert INVALID == await refused(world.apps.authenticate(world.token(scope="openid")))
 
 
-async def test_refusal_of_the_provider_is_the_tokens_fault(world, caplog):
+async def test_refused_exchange_is_an_invalid_token(world, caplog):
     """Its own words stay in no answer and no log; and it is not remembered."""
     token = world.token()
     for status in (400, 401, 403, 404, 422):
@@ -108,7 +108,7 @@ async def test_refusal_of_the_provider_is_the_tokens_fault(world, caplog):
     assert None is await refused(world.apps.authenticate(token))
 
 
-async def test_outage_of_the_provider_is_told_as_one(world):
+async def test_provider_outage_during_an_exchange_is_reported(world):
     """So that the application tries again later, with the same token."""
     token = world.token()
     for status in (429, 500, 502, 503):
@@ -126,7 +126,7 @@ async def test_connection_that_breaks_is_an_outage(world, call):
     assert UNAVAILABLE == await refused(world.apps.authenticate(world.token()))
 
 
-async def test_garbage_in_the_place_of_an_answer_is_an_outage(world):
+async def test_malformed_exchange_response_is_an_outage(world):
     """It says nothing about the token."""
     for body in ("<html>", "[]", {"access_token": 5}, {}):
         world.idp.fail("exchange", status=200, body=body)
@@ -148,7 +148,7 @@ async def test_one_exchange_serves_all_requests_with_a_token(world):
     assert (1, 1) == (world.exchanges, len({app.token for app in apps}))
 
 
-async def test_failure_goes_to_all_who_wait_and_to_nobody_after(world):
+async def test_failure_reaches_all_waiters_and_is_not_kept(world):
     """The next request asks again."""
     token = world.token()
     world.idp.fail("exchange", status=400)
@@ -159,7 +159,7 @@ async def test_failure_goes_to_all_who_wait_and_to_nobody_after(world):
     assert None is await refused(world.apps.authenticate(token))
 
 
-async def test_no_two_tokens_share_an_answer(world):
+async def test_exchange_results_are_cached_per_token(world):
     """Not even such as differ by their signature, or by a blank behind them."""
     token = world.token()
     await world.apps.authenticate(token)
@@ -172,14 +172,14 @@ async def test_no_two_tokens_share_an_answer(world):
     assert (1, world.idp.person("manager").user_id) == (world.exchanges - 1, manager.user_id)
 
 
-async def test_blank_token_never_gets_into_the_memory(world):
+async def test_blank_token_is_never_cached(world):
     """Nobody can leave an answer for it."""
     for blank in ("", " ", "\t", "\n "):
         assert INVALID == await refused(world.apps.authenticate(blank))
     assert 0 == len(world.memory)
 
 
-async def test_answer_dies_with_the_first_of_both_tokens_or_of_old_age(world):
+async def test_cached_exchange_expires_with_either_token_or_by_age(world):
     """Then the provider is asked again."""
     for presented, exchanged in ((60, 120), (120, 60), (3_600, 3_600), (MEMORY_SECONDS, 3_600)):
         token, asked_before = world.token(expires_in=presented), world.exchanges
@@ -195,7 +195,7 @@ async def test_answer_dies_with_the_first_of_both_tokens_or_of_old_age(world):
         assert 2 == world.exchanges - asked_before
 
 
-async def test_remembered_token_is_refused_when_it_has_expired(world):
+async def test_cached_token_is_refused_after_its_expiry(world):
     """Without asking anybody."""
     token = world.token(expires_in=60)
     await world.apps.authenticate(token)
@@ -206,7 +206,7 @@ async def test_remembered_token_is_refused_when_it_has_expired(world):
     assert 1 == world.exchanges
 
 
-async def test_nothing_is_remembered_where_it_is_switched_off(world):
+async def test_exchange_cache_can_be_disabled(world):
     """Each request is exchanged."""
     apps = world.apps_with(memory=TtlCache(seconds=0, clock=world.wall))
     token = world.token()
@@ -230,7 +230,7 @@ async def test_memory_is_bounded(world):
     assert (3, 5) == (len(memory), world.exchanges)
 
 
-async def test_user_who_changed_is_forgotten_and_nobody_else(world):
+async def test_changed_users_exchanges_are_dropped_from_the_cache(world):
     """All of their tokens, in whichever application."""
     tokens = [world.token(), world.token(client_id="third-app"), world.token("manager")]
     for token in tokens:
@@ -243,7 +243,7 @@ async def test_user_who_changed_is_forgotten_and_nobody_else(world):
     assert 3 + 2 == world.exchanges
 
 
-async def test_exchange_under_way_does_not_outlive_what_ends_the_person(world):
+async def test_exchange_in_progress_is_not_cached_after_a_removal(world):
     """What was asked before is not remembered after."""
     token = world.token()
     hold = world.idp.hold("exchange")
@@ -289,7 +289,7 @@ async def test_withdrawn_approval_ends_in_other_processes_within_the_limit(each_
     assert expected == await refused(elsewhere.authenticate(token))
 
 
-async def test_database_that_does_not_answer_is_no_fault_of_the_token(each_world, monkeypatch):
+async def test_database_outage_is_not_an_invalid_token(each_world, monkeypatch):
     """It is told as what it is, and nothing is remembered."""
     world = each_world
     request = await world.approved()

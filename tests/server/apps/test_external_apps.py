@@ -180,7 +180,7 @@ CASES = (
 )
 
 
-async def test_wrong_tokens_are_refused_before_anything_is_sent_with_them(small_world):
+async def test_invalid_tokens_are_refused_before_any_request(small_world):
     """Each by the first check that fails, none with a server error, and none is remembered."""
     answers = {name: await refused(small_world.apps.authenticate(make(small_world))) for make, _, name in CASES}
 
@@ -203,7 +203,7 @@ RIGHT = {
 }
 
 
-async def test_right_tokens_are_accepted(small_world):
+async def test_valid_tokens_are_accepted(small_world):
     """At the very borders, too."""
     answers = {name: await refused(small_world.apps.authenticate(make(small_world))) for name, make in RIGHT.items()}
 
@@ -211,7 +211,7 @@ async def test_right_tokens_are_accepted(small_world):
     assert {"discovery", "certs", "exchange"} == set(small_world.idp.counts)
 
 
-async def test_context_says_who_acts_for_whom(small_world):
+async def test_context_names_application_and_user(small_world):
     """From the exchanged token, except for which application it is."""
     token = small_world.token(scope=f"{SCOPE} scope_user_power_user")
 
@@ -231,14 +231,14 @@ async def test_context_says_who_acts_for_whom(small_world):
     assert app.token not in repr(app)
 
 
-async def test_token_without_a_user_scope_tells_who_it_is(small_world):
+async def test_token_without_a_user_scope_identifies_the_user(small_world):
     """And has no role."""
     app = await small_world.apps.authenticate(small_world.token(scope="openid email scope_token_admin"))
 
     assert (small_world.idp.person("user").user_id, None) == (app.user_id, app.role)
 
 
-async def test_only_scopes_for_here_are_asked_for(small_world):
+async def test_only_own_scopes_are_requested(small_world):
     """Beside those of a login."""
     await small_world.apps.authenticate(
         small_world.token(scope="offline_access scope_user_user other scope_token_admin xscope_user_admin")
@@ -249,7 +249,7 @@ async def test_only_scopes_for_here_are_asked_for(small_world):
     assert "bodhi" == call.parameters["audience"]
 
 
-async def test_server_that_is_not_set_up_knows_no_audience(small_world):
+async def test_server_before_setup_refuses_external_app_tokens(small_world):
     """After the signature and the times, before the issuer."""
     apps = small_world.apps_with(is_set_up=False)
     tokens = [changed(small_world.token(), exp=1), small_world.altered(exp=1), small_world.altered(iss="x")]
@@ -257,7 +257,7 @@ async def test_server_that_is_not_set_up_knows_no_audience(small_world):
     assert [NOT_GENUINE, EXPIRED, NO_INSTANCE] == [await refused(apps.authenticate(token)) for token in tokens]
 
 
-async def test_removed_person_is_refused(world):
+async def test_removed_users_token_is_refused(world):
     """Whatever the provider says, and until they log in again."""
     user_id = world.idp.person("user").user_id
     await world.people.note(user_id, "user", None)
@@ -269,7 +269,7 @@ async def test_removed_person_is_refused(world):
 
 
 @pytest.mark.parametrize("role", [None, *Role])
-async def test_an_application_does_no_more_than_its_user(world, role):
+async def test_application_is_limited_to_its_users_role(world, role):
     """By the role that was known last, at each of the four steps; without one it only learns who the user is."""
     await world.people.note(world.idp.person("user").user_id, "user", role)
 
@@ -282,14 +282,14 @@ async def test_an_application_does_no_more_than_its_user(world, role):
     assert expected == found
 
 
-async def test_who_was_never_here_has_no_role_to_hand_on(world):
+async def test_unknown_user_gives_an_application_no_role(world):
     """However high the provider ranks them."""
     app = await world.apps.authenticate(world.token("admin", scope="openid scope_user_admin"))
 
     assert (world.idp.person("admin").user_id, None, "") == (app.user_id, app.role, app.token)
 
 
-async def test_another_role_holds_from_the_next_request_on(world):
+async def test_role_change_applies_to_the_next_request(world):
     """For exchanged tokens that are remembered, here and in other processes; and upwards as well as downwards."""
     user_id, token = world.idp.person("user").user_id, world.token(scope="openid scope_user_manager")
     nodes = [world.apps, world.apps_with(memory=TtlCache(seconds=MEMORY_SECONDS, clock=world.wall))]
@@ -309,7 +309,7 @@ async def test_another_role_holds_from_the_next_request_on(world):
     assert 2 == world.exchanges
 
 
-async def test_who_was_removed_is_refused_at_the_next_request(world):
+async def test_removed_user_is_refused_at_the_next_request(world):
     """In processes that remember them; and has no scope after another login, until somebody gives them a role."""
     user_id, token = world.idp.person("user").user_id, world.token()
     elsewhere = world.apps_with(memory=TtlCache(seconds=MEMORY_SECONDS, clock=world.wall))
@@ -321,7 +321,7 @@ async def test_who_was_removed_is_refused_at_the_next_request(world):
     assert None is (await elsewhere.authenticate(token)).role
 
 
-async def test_the_provider_alone_may_decide(world):
+async def test_role_cap_can_be_disabled(world):
     """Where the settings leave it to it."""
     apps = world.apps_with(memory=TtlCache(seconds=MEMORY_SECONDS, clock=world.wall), caps_roles=False)
     await world.people.note(world.idp.person("user").user_id, "user", Role.USER)

@@ -34,7 +34,7 @@ ID = "0190d7a8-0000-7000-8000-000000000001"
         ("https://app.example/a@b:c;d?x=/?@:", "https://app.example/a@b:c;d?x=/?@:&id=1"),
     ],
 )
-def test_a_url_is_made_anew_with_the_id(given_url, rebuilt):
+def test_redirect_url_is_normalized_with_the_id(given_url, rebuilt):
     """At the end of its query, whether there is one or not."""
     assert rebuilt == redirect_url_with_id(given_url, "1")
 
@@ -115,7 +115,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("url", REFUSED, ids=lambda url: url[:30].encode("unicode_escape").decode())
-def test_what_parsers_disagree_about_is_refused(url):
+def test_ambiguous_urls_are_refused(url):
     """Nobody can be sent anywhere that the one who decides did not see."""
     with pytest.raises(ApiError) as caught:
         redirect_url_with_id(url, ID)
@@ -137,7 +137,7 @@ NEARLY_URLS = st.builds(
 @given(NEARLY_URLS | ANYTHING)
 @example("https://app.example\\@evil.example/")
 @example("https://app.example:80@evil.example/")
-def test_what_is_made_reads_alike_to_every_parser(url):
+def test_normalized_url_is_read_alike_by_every_parser(url):
     """Two parsers agree about its origin, which is the one that was given, and it has no user and no fragment."""
     try:
         made = redirect_url_with_id(url, ID)

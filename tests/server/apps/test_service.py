@@ -71,7 +71,7 @@ async def refusal(awaitable):
     return api_error_of(caught.value).code
 
 
-async def test_what_is_requested_waits_for_a_person(requests, provider):
+async def test_request_with_content_is_a_draft(requests, provider):
     """The provider is told of nothing yet."""
     draft = await ask(requests, wishes={"devices": ["x"], "any": [1, {"b": None}]})
 
@@ -87,7 +87,7 @@ def test_empty_lists_are_nothing(wishes):
     assert is_empty_request(wishes)
 
 
-async def test_who_requests_nothing_needs_nobody(requests, provider):
+async def test_request_without_content_is_approved_at_once(requests, provider):
     """The provider is told with the server's own account; the scope does not reach anybody's things."""
     made = await ask(requests, wishes={"devices": []})
 
@@ -113,7 +113,7 @@ def test_what_is_not_an_empty_list_is_something(wishes):
         ("popup", "javascript:alert(1)", "app_access_request_error-invalid_redirect_url"),
     ],
 )
-async def test_the_way_back_is_known_before_anything_happens(flow, url, code):
+async def test_redirect_url_is_validated_first(flow, url, code):
     """Also where nothing is requested."""
     requests = AppAccessRequests(None, None, None, public_url="x")
 
@@ -121,7 +121,7 @@ async def test_the_way_back_is_known_before_anything_happens(flow, url, code):
     assert code == await refusal(ask(requests, flow=flow, url=url, wishes=None))
 
 
-async def test_the_way_back_has_the_id(requests):
+async def test_redirect_url_contains_the_request_id(requests):
     """So that the application knows which of its requests was decided."""
     draft = await ask(requests, flow="redirect", url="https://app.example/done?a=b")
 
@@ -131,7 +131,7 @@ async def test_the_way_back_has_the_id(requests):
 @pytest.mark.parametrize(
     "wishes", [["x" * 16_384], {"a": "é" * 9_000}, json.loads("[" * 34 + "]" * 34)], ids=["long", "bytes", "deep"]
 )
-async def test_wishes_have_bounds(wishes):
+async def test_requested_json_is_limited(wishes):
     """Anybody may ask, and it is stored."""
     requests = AppAccessRequests(None, None, None, public_url="x")
 
@@ -206,14 +206,14 @@ async def test_the_total_of_open_requests_is_limited(application, provider, inst
     assert await ask(requests, source="198.51.100.2")
 
 
-async def test_a_source_that_uses_its_limit_leaves_room_for_others():
+async def test_default_limits_of_one_source_leave_room_for_others():
     """By default: no single source, application or network has as much as a tenth of what there is in all."""
     requests = AppAccessRequests(None, None, None, public_url="x")
 
     assert requests._per_client <= requests._per_source <= requests._per_network <= requests._max_open / 10
 
 
-async def test_one_source_leaves_little_in_the_database(application, provider, instances, clock):
+async def test_open_requests_of_one_source_are_bounded_in_the_database(application, provider, instances, clock):
     """For hours it asks whenever it may, and has no more rows than fit in half an hour."""
     requests = AppAccessRequests(application, provider, instances, public_url="x", per_source=2, clock=clock)
     stored, most = [], 0
@@ -237,7 +237,7 @@ async def made_by(awaitable):
         return None
 
 
-async def test_requests_that_need_nobody_are_limited_as_well(application, provider, instances, clock):
+async def test_requests_without_content_are_limited_too(application, provider, instances, clock):
     """Each makes the provider work."""
     requests = AppAccessRequests(application, provider, instances, public_url="x", per_client=2, clock=clock)
     provider.failure = ProviderUnavailable()
@@ -248,7 +248,7 @@ async def test_requests_that_need_nobody_are_limited_as_well(application, provid
     assert 2 == len(provider.asked)
 
 
-async def test_the_limit_holds_for_requests_at_once(application, provider, instances, clock):
+async def test_limit_holds_for_concurrent_requests(application, provider, instances, clock):
     """They are counted one after the other."""
     requests = AppAccessRequests(application, provider, instances, public_url="x", per_client=3, clock=clock)
 
@@ -258,9 +258,7 @@ async def test_the_limit_holds_for_requests_at_once(application, provider, insta
 
 
 @pytest.mark.parametrize("withdraws_first", [True, False])
-async def test_an_approval_under_way_does_not_outlive_a_removal(
-    requests, application, provider, ended, withdraws_first
-):
+async def test_approval_in_progress_is_withdrawn_by_a_removal(requests, application, provider, ended, withdraws_first):
     """Whether the removal looked for approvals before this one was stored or finds it: it is withdrawn."""
     people = Profiles(application)
     await people.note("alice", "Alice", Role.USER)
@@ -278,7 +276,7 @@ async def test_an_approval_under_way_does_not_outlive_a_removal(
     assert ("withdrawn", [draft.id]) == ((await requests.by_id(draft.id)).status, ended)
 
 
-async def test_a_removal_of_somebody_else_is_nothing_to_an_approval(requests, application, provider, ended):
+async def test_removal_of_another_user_does_not_affect_an_approval(requests, application, provider, ended):
     """Nor is one that was undone by a login."""
     people = Profiles(application)
     await people.remove("bob")
@@ -339,14 +337,14 @@ async def test_a_redirect_url_has_a_longest_length(requests, flow):
     ("wishes", "message"),
     [("x" * 16_383, "longer than 16384 bytes"), (json.loads("[" * 34 + "]" * 34), "more than 32 levels")],
 )
-async def test_too_much_is_refused_with_its_limit(wishes, message):
+async def test_oversized_json_error_names_the_limit(wishes, message):
     """What the client has to change is in the message."""
     with pytest.raises(ApiError, match=message) as caught:
         await ask(AppAccessRequests(None, None, None, public_url="x"), wishes=wishes)
     assert "json_rejection_error" == caught.value.code
 
 
-async def test_a_draft_lives_ten_minutes(requests, clock):
+async def test_draft_expires_after_ten_minutes(requests, clock):
     """Then nobody can decide any more."""
     draft = await ask(requests)
     clock.advance(DRAFT_MS - 1)
@@ -360,7 +358,7 @@ async def test_a_draft_lives_ten_minutes(requests, clock):
     assert expired == await refusal(requests.deny(draft.id, "alice"))
 
 
-async def test_what_was_decided_does_not_expire(requests, clock):
+async def test_decided_request_does_not_expire(requests, clock):
     """The ten minutes are for deciding."""
     approved, denied = await ask(requests), await ask(requests)
     await requests.approve(approved.id, SOMETHING, ALICE)
@@ -371,7 +369,7 @@ async def test_what_was_decided_does_not_expire(requests, clock):
     assert "denied" == (await requests.poll(denied.id, "app")).status
 
 
-async def test_the_application_alone_polls(requests):
+async def test_only_the_requesting_application_can_poll(requests):
     """To others there is no such request."""
     draft = await ask(requests)
 
@@ -380,7 +378,7 @@ async def test_the_application_alone_polls(requests):
     assert "app_access_request_error-not_found" == await refusal(requests.review(UNKNOWN_ID, "token"))
 
 
-async def test_a_person_sees_the_applications_name(requests, provider):
+async def test_review_shows_the_applications_name(requests, provider):
     """As the provider tells it to them; it is asked once."""
     draft = await ask(requests)
 
@@ -394,12 +392,12 @@ async def test_a_person_sees_the_applications_name(requests, provider):
     ("told", "name"),
     [(None, None), ("", None), ("a\0b", "ab"), ("x" * 5_000, "x" * 1_000)],
 )
-def test_a_name_is_what_can_be_stored(told, name):
+def test_application_name_is_truncated_to_what_can_be_stored(told, name):
     """Whatever the provider says."""
     assert name == storable(told)
 
 
-async def test_a_person_can_decide_without_a_name(requests, provider):
+async def test_request_without_an_application_name_can_be_decided(requests, provider):
     """The client's id is there."""
     draft = await ask(requests)
     for failure in (ProviderUnavailable(), ProviderRefused(404, ""), ProviderLacks()):
@@ -409,7 +407,7 @@ async def test_a_person_can_decide_without_a_name(requests, provider):
         assert (None, "app") == (seen.app_name, seen.app_client_id)
 
 
-async def test_an_approval_is_noted_at_the_provider(requests, provider):
+async def test_approval_registers_a_consent_at_the_provider(requests, provider):
     """In the person's name; the scope that it gives finds the request."""
     draft = await ask(requests)
 
@@ -461,7 +459,7 @@ async def test_a_double_submit_is_one_approval(requests, provider):
     assert (1 if decided == ["approved"] else 0) == len(provider.asked)
 
 
-async def test_nobody_else_decides_while_the_provider_is_asked(requests, provider):
+async def test_request_is_locked_while_the_provider_is_called(requests, provider):
     """But what asks may die: its claim runs out."""
     draft = await ask(requests)
     provider.is_answering.clear()
@@ -473,7 +471,7 @@ async def test_nobody_else_decides_while_the_provider_is_asked(requests, provide
     assert "approved" == (await approval).status
 
 
-async def test_the_claim_of_who_died_runs_out(requests, provider, clock):
+async def test_claim_of_a_crashed_process_expires(requests, provider, clock):
     """Who comes too late after all changes nothing."""
     draft = await ask(requests)
     provider.is_answering.clear()
@@ -487,7 +485,7 @@ async def test_the_claim_of_who_died_runs_out(requests, provider, clock):
     assert "denied" == (await requests.by_id(draft.id)).status
 
 
-async def test_what_the_provider_did_not_note_can_be_approved_later(requests, provider):
+async def test_failed_consent_can_be_approved_again(requests, provider):
     """The draft stays one."""
     draft = await ask(requests)
     for failure in (ProviderUnavailable(), ProviderRefused(400, "invalid_request"), ProviderRefused(401, "")):
@@ -502,7 +500,7 @@ async def test_what_the_provider_did_not_note_can_be_approved_later(requests, pr
     assert "approved" == (await requests.approve(draft.id, {}, ALICE)).status
 
 
-async def test_an_answer_about_another_request_is_none(requests, provider):
+async def test_consent_with_another_request_id_is_an_error(requests, provider):
     """What the provider noted under another id was not approved here."""
     draft = await ask(requests)
     provider.noted_id = UNKNOWN_ID
@@ -523,7 +521,7 @@ async def test_a_collision_at_the_provider_fails_the_request(requests, provider)
     assert "access_request_error-already_processed" == await refusal(requests.approve(draft.id, {}, ALICE))
 
 
-async def test_a_scope_stands_for_one_request(requests, provider):
+async def test_scope_belongs_to_one_request(requests, provider):
     """A provider that gives one twice gives away what was approved for another."""
     provider.scope = "scope_access_request:1"
     first, second = await ask(requests), await ask(requests)
@@ -540,7 +538,7 @@ async def test_without_an_instance_nothing_is_registered(requests, instances):
     assert "app_instance_error-not_found" == await refusal(ask(requests, wishes=None))
 
 
-async def test_an_approval_is_withdrawn_by_who_gave_it(requests, ended):
+async def test_approval_is_withdrawn_by_its_user(requests, ended):
     """What was exchanged by it is forgotten; tokens with its scope find a request that is not approved."""
     request = await requests.approve((await ask(requests)).id, SOMETHING, ALICE)
 
@@ -555,7 +553,7 @@ async def test_an_approval_is_withdrawn_by_who_gave_it(requests, ended):
     assert "access_request_error-already_processed" == await refusal(requests.approve(request.id, {}, ALICE))
 
 
-async def test_what_is_no_approval_is_not_withdrawn(requests):
+async def test_only_approvals_can_be_withdrawn(requests):
     """A draft belongs to nobody yet; what was denied stays denied."""
     draft, denied = await ask(requests), await requests.deny((await ask(requests)).id, "alice")
 
@@ -588,7 +586,7 @@ async def test_own_approvals_are_listed(requests, clock):
     assert [([ids[2]], 2), ([ids[1]], 2), ([], 2)] == [([one.id for one in found], total) for found, total in pages]
 
 
-async def test_what_nobody_decided_is_swept_a_day_later(requests, clock):
+async def test_undecided_requests_are_swept(requests, clock):
     """Who asks late is told that it expired; what somebody decided is kept."""
     draft, alone = await ask(requests), await ask(requests, wishes=None)
     denied = await requests.deny((await ask(requests)).id, "alice")
@@ -602,7 +600,7 @@ async def test_what_nobody_decided_is_swept_a_day_later(requests, clock):
     ]
 
 
-async def test_an_outage_in_the_middle_is_told_as_one(requests, application, clock, monkeypatch):
+async def test_outage_during_a_decision_is_reported(requests, application, clock, monkeypatch):
     """The draft can be decided when the claim has run out."""
     draft = await ask(requests)
     asked = application.maybe

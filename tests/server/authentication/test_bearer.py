@@ -85,7 +85,7 @@ def test_white_space_around_a_token_is_no_part_of_it(value, expected):
         ("a.b.c", ExternalApp),
     ],
 )
-async def test_prefix_decides_who_is_asked(token, expected):
+async def test_token_prefix_selects_the_authenticator(token, expected):
     """Exactly as it is written."""
     context = await bearer_authenticator(ExternalApps()).authenticate([f"Bearer {token}"])
 
@@ -93,7 +93,7 @@ async def test_prefix_decides_who_is_asked(token, expected):
     assert token in {getattr(context, "external_app_token", None), context.token}
 
 
-async def test_without_a_provider_api_tokens_alone_are_accepted():
+async def test_without_a_provider_only_api_tokens_are_accepted():
     """There is nobody who could have signed another."""
     bearer = bearer_authenticator()
 

@@ -27,7 +27,7 @@ def breaker(clock):
     return CircuitBreaker(threshold=3, pause_seconds=5, clock=clock)
 
 
-def test_one_call_that_hangs_stops_its_own_key_alone(breaker, clock):
+def test_one_hanging_call_opens_the_circuit_for_its_key_only(breaker, clock):
     """As long as it hangs, and for a pause after it was given up."""
     breaker.note_hanging("a")
     assert (False, True) == (breaker.allows("a"), breaker.allows("b"))
@@ -41,7 +41,7 @@ def test_one_call_that_hangs_stops_its_own_key_alone(breaker, clock):
     assert breaker.allows("a")
 
 
-def test_several_that_hang_stop_everybody_but_one_trial_at_a_time(breaker, clock):
+def test_several_hanging_calls_open_the_circuit_for_all_but_one_trial(breaker, clock):
     """Several waiters of one call count once."""
     for key in "aabb":
         breaker.note_hanging(key)
@@ -55,7 +55,7 @@ def test_several_that_hang_stop_everybody_but_one_trial_at_a_time(breaker, clock
     assert [True, False] == [breaker.allows(key) for key in "yz"]
 
 
-def test_an_answer_closes_it(breaker):
+def test_response_closes_the_circuit(breaker):
     """Whoever got it; calls that still hang stay what they are."""
     for key in "abc":
         breaker.note_hanging(key)

@@ -97,7 +97,7 @@ async def test_many_requests_cause_one_grant():
     assert ("rt-2", jwt(300), False) == (row.data["refresh_token"], row.data["access_token"], LEASE in row.data)
 
 
-async def test_a_valid_token_asks_nobody():
+async def test_valid_access_token_needs_no_request():
     """Such as one that another request has fetched since this one loaded its session."""
     row, provider = Row(expired(access_token=jwt(1))), Provider()
     await refresher(provider).refresh(row, INSTANCE)
@@ -167,7 +167,7 @@ async def test_a_cancelled_request_loses_no_tokens():
     assert jwt(300) == row.data["access_token"]
 
 
-async def test_a_holder_that_died_is_waited_for_no_longer_than_its_lease():
+async def test_lease_of_a_dead_holder_is_waited_for_until_it_expires():
     """By the database's clock."""
     row, provider = Row(expired()), Provider()
     row.data[LEASE] = {"id": "dead", "until": row.now_ms + 30_000}
@@ -181,7 +181,7 @@ async def test_a_holder_that_died_is_waited_for_no_longer_than_its_lease():
     assert jwt(300) == row.data["access_token"]
 
 
-async def test_a_holder_that_comes_back_late_overwrites_nothing():
+async def test_late_holder_overwrites_nothing():
     """Another one has refreshed meanwhile, with tokens that are newer."""
     row, provider = Row(expired()), Provider()
     provider.may_answer.clear()
@@ -221,7 +221,7 @@ async def test_a_session_that_ended_meanwhile_stays_ended():
     assert ("auth_error-refresh_token_not_found", None) == (refusal.value.code, row.data)
 
 
-async def test_tokens_of_somebody_else_are_not_stored():
+async def test_tokens_of_another_user_are_not_stored():
     """A provider that mixes people up does not log one in as another."""
     row = Row(expired())
 
@@ -230,7 +230,7 @@ async def test_tokens_of_somebody_else_are_not_stored():
     assert ("auth_error-idp_unavailable", expired()) == (refusal.value.code, row.data)
 
 
-async def test_storing_is_tried_again(monkeypatch):
+async def test_failed_store_of_new_tokens_is_retried(monkeypatch):
     """What the provider gave is lost otherwise: it has spent the old refresh token."""
     monkeypatch.setattr("bodhi.server.authentication.refresh.POLL_SECONDS", (0.0,))
     row, provider = Row(expired()), Provider()
@@ -259,7 +259,7 @@ class Notes:
         self.noted.append((data["access_token"], since))
 
 
-async def test_who_refreshed_is_told():
+async def test_refresh_reports_the_users_current_role():
     """So that the person's present role is known, unless it was changed after the provider was asked."""
     provider = Provider()
     notes = Notes(provider)
@@ -293,7 +293,7 @@ async def test_codes_that_ask_for_a_new_login_end_the_session(error, status):
         (405, "", ("auth_error-idp_unavailable", 503)),
     ],
 )
-async def test_other_refusals_keep_the_session_and_say_what_helps(status, error, expected):
+async def test_other_refusals_keep_the_session_and_have_their_own_error(status, error, expected):
     """A new login, or nothing but waiting; both say that the provider refused."""
     row = Row(expired())
 
@@ -334,7 +334,7 @@ async def test_a_late_answer_is_stored(hasty):
     await one.refresh(row, INSTANCE)
 
 
-async def test_a_provider_that_hangs_is_not_asked_for_others(hasty):
+async def test_hanging_provider_gets_no_requests_of_other_sessions(hasty):
     """After a few sessions whose grants hang, the next ones get their answer at once, and ask for nothing."""
     provider = Provider()
     provider.may_answer.clear()
@@ -415,7 +415,7 @@ async def test_a_session_that_ended_in_the_outage_stays_ended(hasty, monkeypatch
     assert ("auth_error-refresh_token_not_found", 0) == (refusal.value.code, len(one._unstored))
 
 
-async def test_what_cannot_be_stored_before_the_end_is_named(hasty, caplog):
+async def test_tokens_not_stored_at_shutdown_are_logged(hasty, caplog):
     """By the session's name for the log; also where the end comes in the middle of storing."""
     provider = Provider()
     one = refresher(provider, name_of=lambda key: f"handle of {key.decode()}")
@@ -439,7 +439,7 @@ async def test_what_cannot_be_stored_before_the_end_is_named(hasty, caplog):
     assert "are lost: handle of another row, handle of row" in caplog.text
 
 
-async def test_another_process_waits_for_what_the_first_one_keeps(monkeypatch):
+async def test_other_process_waits_for_tokens_held_in_memory(monkeypatch):
     """It takes the lease over and gives the first one time to store: the spent refresh token is not presented."""
     monkeypatch.setattr("bodhi.server.authentication.refresh.POLL_SECONDS", (0.0,))
     monkeypatch.setattr("bodhi.server.authentication.refresh.SETTLE_SECONDS", 0.2)
@@ -506,7 +506,7 @@ async def test_memory_is_bounded(hasty, monkeypatch):
     assert ("auth_error-database_unavailable", ["rt-1"]) == (refusal.value.code, provider.calls)
 
 
-def test_what_is_kept_shows_no_secret():
+def test_unstored_tokens_are_not_shown_in_repr():
     """In a log or a traceback."""
     tokens = Tokens("the access token", "the new one", "the id token", 300)
 

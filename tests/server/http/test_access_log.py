@@ -34,7 +34,7 @@ async def test_request_has_one_line_without_its_query(aiohttp_client, make_app, 
 
 
 @pytest.mark.parametrize(("path", "status"), [("/fails", 500), ("/nowhere", 404)])
-async def test_errors_have_theirs(aiohttp_client, make_app, lines, path, status):
+async def test_errors_have_an_access_log_line(aiohttp_client, make_app, lines, path, status):
     """With the status that the client saw."""
     client = await aiohttp_client(make_app(web.get("/fails", fails)))
 
@@ -43,7 +43,7 @@ async def test_errors_have_theirs(aiohttp_client, make_app, lines, path, status)
     assert [status] == [record.fields["status"] for record in lines()]
 
 
-async def test_path_is_written_as_it_was_encoded(aiohttp_client, make_app, lines):
+async def test_path_is_logged_percent_encoded(aiohttp_client, make_app, lines):
     """A line break in it makes no second line."""
     client = await aiohttp_client(make_app())
 

@@ -64,7 +64,7 @@ async def test_error_has_the_status_and_message_of_its_class(aiohttp_client, rai
         ("auth_error-idp_unavailable", "service_unavailable"),
     ],
 )
-async def test_type_follows_the_status(aiohttp_client, code, expected):
+async def test_error_type_follows_from_the_status(aiohttp_client, code, expected):
     """Except for a server that is not set up."""
     client = await aiohttp_client(refusing(BY_CODE[code]()))
 
@@ -92,7 +92,7 @@ async def test_status_and_details_may_be_given(aiohttp_client):
         ("api_auth_error-forbidden", {"Authorization": "Bearer x"}, None),
     ],
 )
-async def test_challenge_is_for_who_came_with_a_bearer(aiohttp_client, code, headers, expected):
+async def test_www_authenticate_is_sent_for_bearer_requests_only(aiohttp_client, code, headers, expected):
     """A browser is not to ask anybody for a password."""
     client = await aiohttp_client(refusing(BY_CODE[code]()))
 
@@ -121,7 +121,7 @@ async def test_the_cause_of_a_database_outage_is_logged_once(inside, aiohttp_cli
     ]
 
 
-async def test_refusal_keeps_what_changed_in_the_session(aiohttp_client, sqlite_url, caplog):
+async def test_api_error_saves_session_changes(aiohttp_client, sqlite_url, caplog):
     """What was consumed before it stays consumed, like with any answer; a server error keeps nothing."""
     codes = iter(["login_error-missing_code", "auth_error-idp_unavailable", "login_error-missing_code"])
     seen = []

@@ -50,7 +50,7 @@ async def test_reads_go_to_the_public_scheme_host_and_port(host, lines, is_publi
     assert [expected] * 2 == [await location(host, *lines, method=method) for method in ("GET", "HEAD")]
 
 
-async def test_scheme_that_nobody_tells_is_no_reason():
+async def test_unknown_scheme_causes_no_redirect():
     """A proxy that is not trusted would bring the redirected request back in the same form, for ever."""
     app = redirecting(trusted=())
 
@@ -64,12 +64,12 @@ async def test_other_methods_are_not_redirected(method):
 
 
 @pytest.mark.parametrize("target", ["/ping", "/health", "/ping?a"])
-async def test_life_signs_are_answered_in_place(target):
+async def test_liveness_routes_are_not_redirected(target):
     """A load balancer does not follow."""
     assert None is await location("10.0.0.1", target=target)
 
 
-async def test_nothing_is_redirected_where_it_is_off_or_the_host_is_a_guess():
+async def test_no_redirect_if_disabled_or_without_an_explicit_host():
     """Then every known host is as good as the other."""
     off = redirecting(enabled=False)
     guessed = redirecting(LOCAL)
@@ -77,7 +77,7 @@ async def test_nothing_is_redirected_where_it_is_off_or_the_host_is_a_guess():
     assert [None] * 2 == [await location("localhost:8080", app=app) for app in (off, guessed)]
 
 
-async def test_http_1_0_without_host_is_answered():
+async def test_http_1_0_request_without_host_is_answered_in_place():
     """It cannot be told where it should have gone."""
     assert 200 == (await ask(redirecting(), "GET / HTTP/1.0"))[0]
 
@@ -105,7 +105,7 @@ async def test_http_1_0_without_host_is_answered():
         ("http://localhost//evil.example", "//evil.example"),
     ],
 )
-async def test_path_and_query_stay_and_cannot_lead_elsewhere(target, expected):
+async def test_redirect_keeps_path_and_query_on_the_public_host(target, expected):
     """They stand behind the whole public URL."""
     sent_to = await location("localhost", target=target)
 
@@ -114,19 +114,19 @@ async def test_path_and_query_stay_and_cannot_lead_elsewhere(target, expected):
 
 
 @pytest.mark.parametrize("target", ["/a\tb", "/a\u00e4", "/a\x00", "/a b"])
-async def test_bytes_that_no_url_has_are_refused(target):
+async def test_invalid_bytes_in_the_url_are_refused(target):
     """Before anything is redirected."""
     status, headers, _ = await ask(redirecting(), f"GET {target} HTTP/1.1", "Host: localhost")
 
     assert (400, False) == (status, "location" in headers)
 
 
-async def test_host_of_the_request_is_not_in_the_answer():
+async def test_redirect_does_not_reflect_the_requested_host():
     """Only the public one."""
     assert f"{BASE}/" == await location("evil.example", target="/")
 
 
-async def test_port_and_address_are_kept():
+async def test_ports_and_ip_addresses_of_the_host_are_handled():
     """Of a public URL that has them."""
     app = redirecting(PublicUrl("http", "2001:db8::1", 8080))
 

@@ -45,14 +45,14 @@ async def test_preflight_is_answered_without_permission():
     ("method", "target", "expected"),
     [("GET", "/route", 200), ("PUT", "/route", 200), ("POST", "/route", 405), ("OPTIONS", "/nowhere", 404)],
 )
-async def test_no_answer_has_a_permission(method, target, expected):
+async def test_no_response_has_cors_headers(method, target, expected):
     """For any origin, with and without credentials."""
     status, headers, _ = await ask(app(), f"{method} {target} HTTP/1.1", *PREFLIGHT, "Cookie: a=b")
 
     assert (expected, []) == (status, permissions(headers))
 
 
-async def test_route_may_answer_itself():
+async def test_route_may_handle_options_itself():
     """One for bearer tokens alone may be open to all."""
     _, headers, _ = await ask(app(), "OPTIONS /open HTTP/1.1", *PREFLIGHT)
 

@@ -58,7 +58,7 @@ def passes(site, origin_is_own, has_cookie):
 
 @pytest.mark.parametrize("credential", CREDENTIALS)
 @pytest.mark.parametrize("public", [EXPLICIT, GUESSED], ids=["explicit", "guessed"])
-async def test_unsafe_requests_come_from_here(aiohttp_client, public, credential):
+async def test_unsafe_requests_require_a_same_origin_header(aiohttp_client, public, credential):
     """Every method, site, origin and host, on addresses that exist and one that does not."""
     client = await aiohttp_client(guarded(public))
     own_headers, is_bearer = CREDENTIALS[credential]
@@ -109,7 +109,7 @@ async def test_safe_requests_pass(aiohttp_client):
         ["Origin: http://evil.example", "X_Authorization: Bearer a"],
     ],
 )
-async def test_what_is_said_twice_or_wrongly_does_not_count(lines):
+async def test_duplicate_or_malformed_origin_headers_are_refused(lines):
     """Nobody can tell which one is meant."""
     answer = await ask(guarded(), "POST / HTTP/1.1", "Host: localhost:1135", "Content-Length: 0", *lines)
 
@@ -162,7 +162,7 @@ async def test_refused_request_reaches_no_handler():
         ("POST", ["Sec-Fetch-Site: same-origin"], False),
     ],
 )
-async def test_safe_request_of_another_site_gets_no_session(method, lines, expected):
+async def test_safe_cross_site_request_gets_no_session(method, lines, expected):
     """A typed address does, and so does a browser that does not say."""
 
     async def handler(request):

@@ -32,12 +32,12 @@ DEVICES = {
 
 
 @pytest.mark.parametrize(("user_agent", "device"), DEVICES.items(), ids=DEVICES.values())
-def test_a_browser_is_told_in_plain_words(user_agent, device):
+def test_user_agent_is_named_as_browser_and_system(user_agent, device):
     """As people call it."""
     assert device == device_of(user_agent)
 
 
 @pytest.mark.parametrize("user_agent", [None, "", "x", "<script>", "\x00", "A" * 100_000, "firefox/1 on linux"])
-def test_anything_else_is_unknown(user_agent):
+def test_other_user_agents_are_unknown_devices(user_agent):
     """And nothing of it is shown."""
     assert UNKNOWN == device_of(user_agent)

@@ -105,7 +105,7 @@ async def test_large_body_is_413(aiohttp_client, make_app):
 
 
 @pytest.mark.parametrize("error", [SessionUnavailable(), SessionUnavailableResponse()], ids=repr)
-async def test_outage_says_when_to_come_back(aiohttp_client, make_app, error):
+async def test_outage_response_has_retry_after(aiohttp_client, make_app, error):
     """Retry-After stays, or comes."""
     client = await aiohttp_client(make_app(web.get("/try", raising(error))))
 
@@ -132,7 +132,7 @@ async def test_headers_and_cookies_of_an_error_stay(aiohttp_client, make_app):
     assert "route_error-too_many_requests" == (await response.json())["error"]["code"]
 
 
-async def test_redirect_is_left_alone(aiohttp_client, make_app):
+async def test_redirect_response_is_unchanged(aiohttp_client, make_app):
     """It is no error."""
     client = await aiohttp_client(make_app(web.get("/try", raising(web.HTTPSeeOther("/ping")))))
 
@@ -141,7 +141,7 @@ async def test_redirect_is_left_alone(aiohttp_client, make_app):
     assert (303, "/ping", "303: See Other") == (response.status, response.headers["Location"], await response.text())
 
 
-async def test_error_that_brings_json_keeps_its_words(aiohttp_client, make_app):
+async def test_error_with_a_json_body_is_unchanged(aiohttp_client, make_app):
     """A handler that says more than the status does."""
     words = {"error": {"message": "m", "type": "conflict_error", "code": "own-code"}}
     error = web.HTTPConflict(text=json.dumps(words), content_type="application/json")
@@ -150,7 +150,7 @@ async def test_error_that_brings_json_keeps_its_words(aiohttp_client, make_app):
     assert words == await (await client.get("/try")).json()
 
 
-async def test_error_keeps_what_changed_in_the_session(aiohttp_client, make_app):
+async def test_error_response_saves_session_changes(aiohttp_client, make_app):
     """An answer such as 409 is no crash."""
 
     async def handler(request):
@@ -163,7 +163,7 @@ async def test_error_keeps_what_changed_in_the_session(aiohttp_client, make_app)
     assert ["1", "2"] == [(await client.get("/try")).headers["X-Seen"] for _ in range(2)]
 
 
-async def test_handler_without_an_answer_is_500(aiohttp_client, make_app, caplog):
+async def test_handler_without_a_response_is_500(aiohttp_client, make_app, caplog):
     """A forgotten return statement has the envelope too, and a line in the log."""
 
     async def handler(_):

@@ -16,7 +16,7 @@ async def told(*lines, trusted=(LOOPBACK,), target="/", host="bodhi.example.org"
     return seen["remote"], seen["scheme"], seen["host"]
 
 
-async def test_trusted_proxy_is_believed():
+async def test_headers_of_a_trusted_proxy_are_used():
     """Who the client is, and what it asked for."""
     seen = await told(f"X-Forwarded-For: {CLIENT}", "X-Forwarded-Proto: https", "X-Forwarded-Host: a.example:8443")
 
@@ -33,7 +33,7 @@ async def test_headers_of_untrusted_peers_are_ignored(trusted):
     assert ("127.0.0.1", "http", "bodhi.example.org") == seen
 
 
-async def test_without_trusted_proxies_the_headers_mean_nothing():
+async def test_headers_are_ignored_without_trusted_proxies():
     """As they come without any setting."""
     app = edge(guards=[forwarded_filter(())])
 
@@ -89,12 +89,12 @@ async def test_client_is_the_first_address_from_the_right_that_is_no_trusted_pro
         (["X-Forwarded-Proto:"], "http"),
     ],
 )
-async def test_scheme_is_what_the_outermost_trusted_proxy_says(lines, expected):
+async def test_scheme_comes_from_the_outermost_trusted_proxy(lines, expected):
     """And nothing but http or https."""
     assert expected == (await told(*lines))[1]
 
 
-async def test_host_of_the_outermost_trusted_proxy_counts():
+async def test_host_comes_from_the_outermost_trusted_proxy():
     """Like the scheme."""
     _, _, one = await told("X-Forwarded-Host: evil.example, a.example")
     _, _, two = await told("X-Forwarded-Host: a.example, b.example", f"X-Forwarded-For: {CLIENT}, 127.0.0.9")
@@ -102,14 +102,14 @@ async def test_host_of_the_outermost_trusted_proxy_counts():
     assert ("a.example", "a.example") == (one, two)
 
 
-async def test_target_with_a_host_of_its_own_keeps_it():
+async def test_absolute_form_target_keeps_its_host():
     """A proxy does not send such a request."""
     lines = ("X-Forwarded-Host: evil.example:1", "X-Forwarded-Proto: https")
 
     assert "bodhi.example.org" == (await told(*lines, target="http://bodhi.example.org/"))[2]
 
 
-async def test_rest_of_the_request_is_the_same():
+async def test_rest_of_the_request_is_unchanged():
     """Headers and path parameters."""
     app = edge(guards=[forwarded_filter([LOOPBACK])])
     app.router.add_get("/names/{name}", tells)

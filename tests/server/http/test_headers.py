@@ -93,7 +93,7 @@ async def test_every_answer_is_for_its_own_origin(aiohttp_client, make_app, meth
     assert (status, OWN_ORIGIN) == (response.status, {name: response.headers.get(name) for name in OWN_ORIGIN})
 
 
-async def test_websocket_has_them_too(aiohttp_client, make_app):
+async def test_websocket_handshake_has_the_security_headers(aiohttp_client, make_app):
     """In the answer to its handshake."""
     client = await aiohttp_client(make_app(*ROUTES))
 
@@ -102,7 +102,7 @@ async def test_websocket_has_them_too(aiohttp_client, make_app):
 
 
 @pytest.mark.parametrize("path", ["/ping", "/nowhere", "/fails"])
-async def test_https_is_held_on_to(aiohttp_client, make_app, path):
+async def test_https_responses_have_strict_transport_security(aiohttp_client, make_app, path):
     """For a year, as browsers see https."""
     client = await aiohttp_client(make_app(*ROUTES, BODHI_PUBLIC_SCHEME="https", BODHI_PUBLIC_HOST="example.org"))
 
@@ -111,7 +111,7 @@ async def test_https_is_held_on_to(aiohttp_client, make_app, path):
     assert "max-age=31536000; includeSubDomains" == response.headers["Strict-Transport-Security"]
 
 
-async def test_handler_may_say_otherwise(aiohttp_client, make_app):
+async def test_handler_may_override_security_headers(aiohttp_client, make_app):
     """A page has a policy of its own, and a picture may be kept."""
     own = {"Content-Security-Policy": "default-src 'self'", "Cache-Control": "max-age=60"}
 

@@ -39,7 +39,7 @@ def get(host, target="/", method="GET"):
         "[0:0::0:1]",
     ],
 )
-async def test_loopback_is_known_whatever_else_is(host):
+async def test_loopback_host_is_always_allowed(host):
     """Nobody else is behind it."""
     assert 200 == (await ask(guarded(PUBLIC), *get(host)))[0]
 
@@ -56,7 +56,7 @@ async def test_loopback_is_known_whatever_else_is(host):
         ("my_service:1135", {"allowed_hosts": ["my_service"]}),
     ],
 )
-async def test_hosts_that_settings_name_are_known(host, options):
+async def test_hosts_in_the_settings_are_allowed(host, options):
     """By the same name, on any port: a proxy or a container may map it."""
     assert 200 == (await ask(guarded(**options), *get(host)))[0]
 
@@ -88,7 +88,7 @@ async def test_other_hosts_are_misdirected(host, target):
 
 
 @pytest.mark.parametrize("path", ["/ping", "/health", "/ping?a=b"])
-async def test_life_signs_are_for_any_host(path):
+async def test_liveness_routes_accept_any_host(path):
     """Load balancers ask by address."""
     assert 200 == (await ask(guarded(), *get("10.1.2.3:1135", path)))[0]
 
@@ -212,7 +212,7 @@ async def test_reads_for_other_hosts_are_sent_to_the_public_one(method, target, 
         ("my_service:1", ["http://my_service:1", "http://localhost:1135"]),
     ],
 )
-async def test_origin_and_way_back_follow_the_request(host, expected):
+async def test_origin_and_redirect_uri_follow_the_request_host(host, expected):
     """Where nobody said which host browsers see."""
     app = guarded(allowed_hosts=["other.example", "my_service"])
 
@@ -220,7 +220,7 @@ async def test_origin_and_way_back_follow_the_request(host, expected):
 
 
 @pytest.mark.parametrize("host", ["localhost:1135", "bodhi.example.org", "[::1]"])
-async def test_origin_and_way_back_are_the_explicit_public_url(host):
+async def test_origin_and_redirect_uri_are_the_explicit_public_url(host):
     """Whatever a request says."""
     assert [str(PUBLIC)] * 2 == (await ask(guarded(PUBLIC), *get(host, "/where/a")))[2]
 
@@ -258,6 +258,6 @@ async def test_forwarded_host_and_scheme_are_those_of_the_request():
         (PublicUrl("http", "::1", 1135), "http://[::1]:1135"),
     ],
 )
-def test_public_url_is_written_as_browsers_do(url, expected):
+def test_public_url_is_normalized_as_in_browsers(url, expected):
     """So that it can be compared with an Origin."""
     assert expected == str(url)

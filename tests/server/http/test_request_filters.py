@@ -33,7 +33,7 @@ async def client(aiohttp_client, make_app, seen):
     return await aiohttp_client(app)
 
 
-async def test_unsafe_request_of_another_site_gets_nowhere(client, seen):
+async def test_unsafe_cross_site_request_is_refused_on_every_route(client, seen):
     """With a session's cookie or without; what the provider posts comes from no browser."""
     for cookie in ({}, {"Cookie": "bodhiapp_session_id=x"}):
         for method, path in ADDRESSES:
@@ -55,7 +55,7 @@ async def test_no_route_permits_other_origins(client):
                 assert [] == permissions, (used, path)
 
 
-async def test_internal_headers_get_to_no_handler(client, seen):
+async def test_internal_headers_reach_no_handler(client, seen):
     """Of any route."""
     for method, path in ADDRESSES:
         headers = {"x_bodhiapp_role": "made up", "X-BodhiApp-User-Id": "made up", "Authorization": "Bearer x"}
@@ -66,7 +66,7 @@ async def test_internal_headers_get_to_no_handler(client, seen):
     assert "made up" not in repr(seen)
 
 
-async def test_foreign_host_gets_nowhere(client, seen):
+async def test_foreign_host_is_refused_on_every_route(client, seen):
     """Except for a sign of life."""
     for method, path in ADDRESSES:
         if path not in {"/ping", "/health"}:

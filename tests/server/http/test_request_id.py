@@ -21,7 +21,7 @@ async def client(aiohttp_client, make_app):
     return await aiohttp_client(make_app(web.get("/try", tells)))
 
 
-async def test_id_is_made_and_told(client):
+async def test_request_id_is_generated_and_returned(client):
     """Another one for each request, the same in the answer and in the context."""
     answers = [await client.get("/try") for _ in range(2)]
 
@@ -32,7 +32,7 @@ async def test_id_is_made_and_told(client):
 
 
 @pytest.mark.parametrize("given", [ID, "a.b-c_d0", "x" * 64])
-async def test_well_formed_id_is_taken(client, given):
+async def test_well_formed_request_id_is_accepted(client, given):
     """A proxy in front has made it."""
     response = await client.get("/try", headers={"X-Request-ID": given})
 
@@ -44,7 +44,7 @@ async def test_well_formed_id_is_taken(client, given):
     [[("X-Request-ID", given)] for given in ("", "short", "x" * 65, f"{ID} {ID}", '"><script>', "\u00e4" * 9, "-" * 9)]
     + [[("X-Request-ID", ID), ("X-Request-ID", ID)]],
 )
-async def test_other_ids_are_not(client, headers):
+async def test_malformed_request_id_is_replaced(client, headers):
     """Neither headers nor the log repeat what a client makes up."""
     response = await client.get("/try", headers=headers)
 
@@ -52,21 +52,21 @@ async def test_other_ids_are_not(client, headers):
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/nowhere"), ("POST", "/ping")])
-async def test_errors_have_it(client, method, path):
+async def test_error_responses_have_the_request_id(client, method, path):
     """It is what a user can tell who asks for help."""
     response = await client.request(method, path, headers={"X-Request-ID": ID})
 
     assert ID == response.headers["X-Request-ID"]
 
 
-async def test_request_that_is_refused_before_routing_has_one(client):
+async def test_request_refused_before_routing_has_a_request_id(client):
     """An unknown Expect, which aiohttp answers by itself."""
     response = await client.get("/try", headers={"Expect": "nothing"})
 
     assert (417, 32) == (response.status, len(response.headers["X-Request-ID"]))
 
 
-async def test_requests_at_once_keep_theirs(aiohttp_client, make_app):
+async def test_concurrent_requests_keep_their_ids(aiohttp_client, make_app):
     """Also when they wait for one another."""
     both = asyncio.Barrier(2)
 

@@ -104,7 +104,7 @@ EVIL = [
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_of_this_site(page):
+def test_return_path_on_this_site_is_accepted(page):
     """Stays as it is, and is found again in the address of the login."""
     assert page == page_to_return_to([page])
     url = with_return("https://here.test/ui/login", page)
@@ -113,19 +113,19 @@ def test_a_page_of_this_site(page):
 
 
 @pytest.mark.parametrize("given", EVIL)
-def test_anything_else_is_no_page(given):
+def test_other_return_targets_are_refused(given):
     """Refused, rather than repaired."""
     assert page_to_return_to([given]) is None
 
 
 @pytest.mark.parametrize("given", [[], ["/a", "/a"], ["/a", "/b"]])
-def test_one_page_and_no_more(given):
+def test_several_return_targets_are_refused(given):
     """Whoever says two things says nothing."""
     assert page_to_return_to(given) is None
     assert "https://here.test/ui/login" == with_return("https://here.test/ui/login", page_to_return_to(given))
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_browsers_stay_on_this_site(page):
+def test_accepted_return_paths_stay_on_this_site_in_browsers(page):
     """However they join the path with where they are."""
     assert "here.test" == urlsplit(urljoin("https://here.test/ui/login", page)).netloc

@@ -21,7 +21,7 @@ SPELLINGS = [
 @pytest.mark.parametrize("target", ["/", "/ping", "/where/a", "/nowhere"])
 @pytest.mark.parametrize("method", ["GET", "POST", "PROPFIND"])
 @pytest.mark.parametrize("spelling", SPELLINGS)
-async def test_internal_headers_reach_nobody(spelling, method, target, caplog):
+async def test_internal_headers_are_removed_from_requests(spelling, method, target, caplog):
     """Whatever their spelling, on each route and where there is none; the log does not see them either."""
     seen = []
 
@@ -40,7 +40,7 @@ async def test_internal_headers_reach_nobody(spelling, method, target, caplog):
     assert 1 == len(seen)
 
 
-async def test_each_of_several_goes_and_the_others_stay_as_they_are():
+async def test_every_internal_header_line_is_removed_and_others_are_kept():
     """In their order, with those that come twice."""
     status, _, told = await ask(
         edge(request_filter_middleware()),
@@ -66,7 +66,7 @@ async def test_each_of_several_goes_and_the_others_stay_as_they_are():
     assert "\n".join(f"{name}:{value}" for name, value in expected) == told["raw"]
 
 
-async def test_bytes_that_are_no_text_do_no_harm():
+async def test_non_utf_8_header_bytes_are_kept():
     """Such a header is no reason to fail."""
     status, _, told = await ask(
         edge(request_filter_middleware()), "GET / HTTP/1.1", "Host: a", "X-BodhiApp-Role: 1", b"Cookie: \xff\xc3\xa4"
@@ -75,7 +75,7 @@ async def test_bytes_that_are_no_text_do_no_harm():
     assert (200, "?\u00e4") == (status, dict(told["headers"])["Cookie"])
 
 
-async def test_rest_of_the_request_is_the_same():
+async def test_rest_of_the_request_is_unchanged():
     """Path parameters, connection, client and body."""
 
     async def echoes(request):
@@ -91,7 +91,7 @@ async def test_rest_of_the_request_is_the_same():
     assert (200, [{"name": "a"}, "127.0.0.1", "body"]) == (status, told)
 
 
-async def test_session_is_kept_and_its_cookie_told(aiohttp_client, sqlite_url):
+async def test_session_works_with_headers_removed(aiohttp_client, sqlite_url):
     """Aiohttp makes the headers of the answer with the request as it came."""
 
     async def counts(request):
@@ -107,7 +107,7 @@ async def test_session_is_kept_and_its_cookie_told(aiohttp_client, sqlite_url):
     assert [1, 2] == [await (await client.get("/", headers={"X-BodhiApp-Role": "1"})).json() for _ in range(2)]
 
 
-async def test_request_without_such_headers_is_passed_on_itself(aiohttp_client):
+async def test_request_without_internal_headers_is_not_copied(aiohttp_client):
     """Nothing is copied for the others."""
     seen = []
 

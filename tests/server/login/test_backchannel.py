@@ -44,7 +44,9 @@ async def sid_of(server, browser):
     return (await server.app[SESSIONS].load(browser.session_cookie)).data["id_claims"]["sid"]
 
 
-async def test_by_subject_all_sessions_of_the_person_end(browser, server, provider, open_browser, logout_token):
+async def test_logout_token_with_a_subject_ends_all_sessions_of_the_user(
+    browser, server, provider, open_browser, logout_token
+):
     """And nobody else's."""
     other_device, somebody_else = await open_browser(server), await open_browser(server)
     for one, user in ((browser, "user"), (other_device, "user"), (somebody_else, "admin")):
@@ -56,7 +58,7 @@ async def test_by_subject_all_sessions_of_the_person_end(browser, server, provid
     assert "admin" == (await somebody_else.user())["username"]
 
 
-async def test_by_session_that_one_ends(browser, server, provider, open_browser, logout_token):
+async def test_logout_token_with_a_sid_ends_that_session(browser, server, provider, open_browser, logout_token):
     """With or without the subject beside it."""
     other_device = await open_browser(server)
     for one in (browser, other_device):
@@ -69,7 +71,7 @@ async def test_by_session_that_one_ends(browser, server, provider, open_browser,
     assert "user" == (await other_device.user())["username"]
 
 
-async def test_after_an_own_logout_the_providers_word_ends_nothing_else(
+async def test_logout_token_after_a_local_logout_ends_nothing_else(
     browser, server, provider, open_browser, logout_token
 ):
     """A logout here goes on at the provider, which then sends a token for the session that is over already."""
@@ -93,7 +95,7 @@ async def test_a_backchannel_logout_holds_on_every_node(start_server, open_brows
     assert {"auth_status": "logged_out"} == await browser.user()
 
 
-async def test_a_token_is_heeded_once(browser, provider, logout_token):
+async def test_backchannel_logout_token_is_accepted_once(browser, provider, logout_token):
     """A copy of it does not end what was begun since."""
     token = logout_token()
     await browser.log_in(provider)
@@ -104,7 +106,7 @@ async def test_a_token_is_heeded_once(browser, provider, logout_token):
     assert "user" == (await browser.user())["username"]
 
 
-async def test_a_failure_is_told_and_can_be_repeated(browser, provider, server, monkeypatch, logout_token):
+async def test_failed_backchannel_logout_can_be_repeated(browser, provider, server, monkeypatch, logout_token):
     """The same token is good until it was heeded."""
     token = logout_token()
     await browser.log_in(provider)
@@ -194,7 +196,7 @@ async def test_an_access_token_is_no_logout_token(browser, provider):
 
 
 @pytest.mark.parametrize("named_by", ["subject", "session"])
-async def test_what_the_provider_ends_is_told_once(
+async def test_backchannel_logout_is_logged_once(
     named_by, browser, server, provider, open_browser, logout_token, caplog
 ):
     """Whose sessions, how many, and by whom: in one record."""

@@ -22,7 +22,7 @@ def ask(browser, provider):
     return ask
 
 
-async def test_another_application_tells_who_it_acts_for(ask, provider, open_browser, server):
+async def test_external_app_acts_for_its_user(ask, provider, open_browser, server):
     """With the scope that the person gave it."""
     await (await open_browser(server)).log_in(provider)
     response = await ask()
@@ -37,7 +37,7 @@ async def test_another_application_tells_who_it_acts_for(ask, provider, open_bro
     assert {"Cookie", "Authorization"} == set(response.headers["Vary"].replace(" ", "").split(","))
 
 
-async def test_without_a_user_scope_it_keeps_its_identity(ask, provider):
+async def test_external_app_without_a_user_scope_only_identifies_its_user(ask, provider):
     """Who it acts for is known; what it may do is nothing, which is 401 and not 403."""
     told = await (await ask(scope="openid profile")).json()
     gated = await ask(GATED, scope="openid profile")
@@ -56,7 +56,7 @@ async def test_one_exchange_serves_many_requests(ask, provider):
     assert 1 == provider.counts["exchange"]
 
 
-async def test_a_removed_person_is_nobody_to_other_applications(ask, provider, open_browser, server):
+async def test_external_app_of_a_removed_user_is_refused(ask, provider, open_browser, server):
     """Nor is what was remembered of them."""
     admin = await open_browser(server)
     await admin.log_in(provider, "admin")
@@ -72,7 +72,7 @@ async def test_a_removed_person_is_nobody_to_other_applications(ask, provider, o
 @pytest.mark.parametrize(
     "paths", [("/bodhi/v1/users/{id}", ""), ("/ui/admin/person/remove", "id={id}")], ids=["api", "page"]
 )
-async def test_a_removed_person_does_not_bring_their_applications_back(ask, provider, open_browser, server, paths):
+async def test_re_added_user_has_no_approved_applications(ask, provider, open_browser, server, paths):
     """By logging in again: they have no role to hand on, and their approvals are withdrawn."""
     admin, user = await open_browser(server), await open_browser(server)
     await admin.log_in(provider, "admin")
@@ -97,7 +97,7 @@ async def test_a_removed_person_does_not_bring_their_applications_back(ask, prov
     )
 
 
-async def test_a_removal_that_was_half_done_takes_applications_at_the_next_attempt(ask, provider, open_browser, server):
+async def test_repeated_removal_withdraws_application_approvals(ask, provider, open_browser, server):
     """Whatever of it failed before."""
     admin, user = await open_browser(server), await open_browser(server)
     await admin.log_in(provider, "admin")
@@ -132,7 +132,7 @@ async def approve(browser):
     return (await found.json())["access_request_scope"]
 
 
-async def test_another_role_holds_for_applications_at_once(ask, provider, open_browser, server, start_server):
+async def test_role_change_applies_to_external_apps_at_once(ask, provider, open_browser, server, start_server):
     """What is remembered of their tokens as well, on this node and on others."""
     admin, other = await open_browser(server), await open_browser(await start_server())
     await admin.log_in(provider, "admin")
@@ -164,7 +164,7 @@ async def test_bodhi_s_own_access_token_is_no_credential(browser, provider, ask)
     assert 0 == provider.counts["exchange"]
 
 
-async def test_a_token_is_looked_at_instead_of_the_session(browser, provider):
+async def test_bearer_token_takes_precedence_over_the_session(browser, provider):
     """A bad one makes nobody of somebody, since it is what the caller wants to be judged by."""
     await browser.log_in(provider, "power")
     for value in ("Bearer nonsense", "Basic dXNlcjpwYXNz", "bearer x", "Bearer bodhiapp_" + "x" * 43):
@@ -202,7 +202,7 @@ async def test_an_api_token_acts_for_its_owner(browser, provider, ask):
     ],
     ids=str,
 )
-async def test_a_wrong_token_is_nobodys(ask, provider, changes, code):
+async def test_invalid_bearer_token_is_refused_despite_a_session(ask, provider, changes, code):
     """And the provider is not asked about it."""
     options = {"client_id": "notes", "audience": ["bodhi"], "scope": "scope_user_user", **changes}
     response = await ask(GATED, token=provider.issue_access_token("user", **options))
@@ -211,7 +211,7 @@ async def test_a_wrong_token_is_nobodys(ask, provider, changes, code):
     assert 0 == provider.counts["exchange"]
 
 
-async def test_an_outage_of_the_provider_is_no_refusal(ask, provider):
+async def test_provider_outage_is_503_for_bearer_tokens(ask, provider):
     """Where the token needs an exchange: 503, and later it works."""
     token = provider.issue_access_token("user", client_id="notes", audience=["bodhi"], scope="scope_user_user")
     provider.fail("exchange", status=503)

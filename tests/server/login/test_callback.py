@@ -58,7 +58,7 @@ async def test_a_login_moves_the_session_to_a_new_id(browser, provider, open_bro
     assert {"auth_status": "logged_out"} == await old.json()
 
 
-async def test_what_is_stored(browser, provider, database_url):
+async def test_login_stores_tokens_and_claims(browser, provider, database_url):
     """One row, the person's; no token and no id in any column."""
     await browser.log_in(provider)
 
@@ -67,7 +67,7 @@ async def test_what_is_stored(browser, provider, database_url):
     assert [{"user_id": provider.person("user").user_id}] == users
 
 
-async def test_an_answer_is_taken_once(browser, provider):
+async def test_callback_is_accepted_once(browser, provider):
     """The same again leads home who is logged in by then, and changes nothing."""
     answer = await answered(browser, provider)
     assert 200 == (await browser.finish(answer)).status
@@ -79,7 +79,7 @@ async def test_an_answer_is_taken_once(browser, provider):
     assert (1, cookie) == (provider.counts["code"], browser.session_cookie)
 
 
-async def test_of_many_answers_at_once_one_is_exchanged(browser, provider):
+async def test_of_concurrent_callbacks_one_exchanges_the_code(browser, provider):
     """Whichever comes first; the code is sent to the provider once."""
     answer = await answered(browser, provider)
 
@@ -99,7 +99,7 @@ async def test_a_failed_exchange_is_not_tried_again(browser, provider):
     assert {"auth_status": "logged_out"} == await browser.user()
 
 
-async def test_another_browser_cannot_use_an_answer(browser, provider, open_browser, server):
+async def test_callback_in_another_browser_is_refused(browser, provider, open_browser, server):
     """Neither one without a login of its own, nor one with."""
     answer = await answered(browser, provider)
     other = await open_browser(server)
@@ -127,7 +127,7 @@ async def test_another_browser_cannot_use_an_answer(browser, provider, open_brow
         ({"state": None, "error": "<script>\r\nSet-Cookie: a=b"}, "login_error-o_auth_error"),
     ],
 )
-async def test_a_wrong_answer_logs_nobody_in(browser, provider, changes, code):
+async def test_invalid_callback_logs_in_no_user(browser, provider, changes, code):
     """Always 400, with a text of our own."""
     answer = await answered(browser, provider)
     wrong = {name: value for name, value in {**answer, **changes}.items() if value is not None}
@@ -140,7 +140,7 @@ async def test_a_wrong_answer_logs_nobody_in(browser, provider, changes, code):
     assert {"auth_status": "logged_out"} == await browser.user()
 
 
-async def test_an_error_consumes_its_own_login_alone(browser, provider):
+async def test_error_callback_consumes_only_its_own_login(browser, provider):
     """One with another state, which anybody may send the browser, leaves it."""
     answer = await answered(browser, provider)
     for state in ("x" * 32, "y" * 32):
@@ -158,7 +158,9 @@ async def test_an_error_with_the_state_ends_the_login(browser, provider):
 
 @pytest.mark.parametrize(("seconds", "status"), [(590, 200), (601, 400)])
 @pytest.mark.parametrize("has_session", [False, True])
-async def test_a_login_has_ten_minutes(start_server, open_browser, provider, monkeypatch, has_session, seconds, status):
+async def test_login_expires_after_ten_minutes(
+    start_server, open_browser, provider, monkeypatch, has_session, seconds, status
+):
     """From its own beginning, also where it was begun in a session that lives on."""
 
     async def show(request):
@@ -221,7 +223,7 @@ async def test_five_logins_are_open_at_most(browser, provider):
     assert [400, 400, 200, 200, 200, 200, 200] == statuses
 
 
-async def test_members_that_are_not_known_are_passed_over(browser, provider):
+async def test_unknown_callback_parameters_are_ignored(browser, provider):
     """Providers add their own, such as ``session_state``."""
     answer = await answered(browser, provider)
 
@@ -229,7 +231,7 @@ async def test_members_that_are_not_known_are_passed_over(browser, provider):
 
 
 @pytest.mark.parametrize("body", ["", "[]", "null", "{", '"code"', '{"code": 7}', '{"state": ["a"]}', "\xff"])
-async def test_a_body_that_is_no_answer(browser, body):
+async def test_malformed_callback_body_is_refused(browser, body):
     """The one 400 of all malformed bodies."""
     response = await browser.post("/bodhi/v1/auth/callback", data=body, headers=JSON)
 
@@ -238,7 +240,7 @@ async def test_a_body_that_is_no_answer(browser, body):
 
 @pytest.mark.parametrize("path", ["/bodhi/v1/auth/callback", "/ui/auth/callback"])
 @pytest.mark.parametrize("error", [False, True], ids=["a code", "an error"])
-async def test_a_login_ends_all_that_were_open(browser, provider, path, error):
+async def test_completed_login_ends_all_pending_ones(browser, provider, path, error):
     """What somebody planted before does not swap who is logged in: its answer leads home, as they are."""
     planted = await answered(browser, provider, "power")
     await browser.begin()
@@ -275,7 +277,7 @@ def begin_logged_in(browser, server, provider):
 
 
 @pytest.mark.parametrize("path", ["/bodhi/v1/auth/callback", "/ui/auth/callback"])
-async def test_nobody_takes_the_place_of_somebody_who_is_logged_in(browser, provider, begin_logged_in, path):
+async def test_callback_does_not_replace_another_users_session(browser, provider, begin_logged_in, path):
     """They are told who is logged in, and log out first; the session stays as it is."""
     answer = answer_in(await provider.log_in_url(await begin_logged_in("user"), user="power"))
 
@@ -293,7 +295,7 @@ async def test_nobody_takes_the_place_of_somebody_who_is_logged_in(browser, prov
     assert "power" == (await browser.log_in(provider, "power"))["username"]
 
 
-async def test_somebody_who_is_logged_in_may_log_in_again(browser, provider, begin_logged_in):
+async def test_logged_in_user_may_log_in_again(browser, provider, begin_logged_in):
     """Under a new id."""
     answer = answer_in(await provider.log_in_url(await begin_logged_in("user"), user="user"))
     cookie = browser.session_cookie
@@ -303,7 +305,7 @@ async def test_somebody_who_is_logged_in_may_log_in_again(browser, provider, beg
     assert cookie != browser.session_cookie
 
 
-async def test_a_login_begun_beside_one_that_is_completed_ends_too(browser, provider, server, monkeypatch):
+async def test_login_started_during_another_ends_with_it(browser, provider, server, monkeypatch):
     """Though another request stored it after the answer was taken."""
     answer = await answered(browser, provider)
     logins, genuine = server.app[LOGIN].logins, server.app[LOGIN].logins.complete
@@ -324,7 +326,7 @@ async def test_a_login_begun_beside_one_that_is_completed_ends_too(browser, prov
     assert "user" == (await browser.user())["username"]
 
 
-async def test_nothing_of_who_was_logged_in_before_survives(browser, provider):
+async def test_login_keeps_nothing_of_the_previous_user(browser, provider):
     """The second person on the same machine, after the first has logged out."""
     await browser.log_in(provider, "user")
     await browser.post("/bodhi/v1/logout")
@@ -359,7 +361,9 @@ async def test_a_login_whose_session_cannot_be_stored_fails(
         assert [] == await raw.rows("SELECT 1 FROM bodhi_session WHERE user_id IS NOT NULL")
 
 
-async def test_a_login_that_the_provider_could_not_end_fails(browser, provider, server, monkeypatch, database_url):
+async def test_login_fails_if_its_provider_session_cannot_be_stored(
+    browser, provider, server, monkeypatch, database_url
+):
     """What back-channel logout needs is stored, or nobody is logged in."""
     answer = await answered(browser, provider)
 
@@ -375,7 +379,7 @@ async def test_a_login_that_the_provider_could_not_end_fails(browser, provider, 
         assert [] == await raw.rows("SELECT 1 FROM bodhi_session WHERE user_id IS NOT NULL")
 
 
-async def test_the_cookie_of_a_login_under_https(start_server, open_browser, provider):
+async def test_login_cookie_is_secure_under_https(start_server, open_browser, provider):
     """Prefixed and Secure, without Domain: that of the begun login for ten minutes, the session's without Max-Age."""
     server = await start_server(
         BODHI_PUBLIC_SCHEME="https", BODHI_PUBLIC_HOST="127.0.0.1", BODHI_CANONICAL_REDIRECT="no"
@@ -397,7 +401,7 @@ async def test_the_cookie_of_a_login_under_https(start_server, open_browser, pro
 
 
 @pytest.mark.parametrize("path", ["/bodhi/v1/auth/callback", "/ui/auth/callback"])
-async def test_a_session_that_another_tab_moved_meanwhile(start_server, open_browser, provider, monkeypatch, path):
+async def test_callback_reports_a_session_rotated_meanwhile(start_server, open_browser, provider, monkeypatch, path):
     """A program is told; a page leads to the start, which shows whoever that tab has logged in."""
     browser = await open_browser(await start_server(PUT))
     await browser.get("/put")

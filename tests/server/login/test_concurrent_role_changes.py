@@ -113,7 +113,7 @@ async def used(browser, token):
 @pytest.mark.parametrize("is_known", [True, False], ids=["known", "never seen"])
 @pytest.mark.parametrize("change", [removed, demoted])
 @pytest.mark.parametrize("point", POINTS)
-async def test_a_login_under_way_survives_no_change(
+async def test_login_in_progress_is_ended_by_a_role_change(
     server, browser, open_browser, admin, provider, stop_at, point, change, is_known
 ):
     """No session with the old role, no removal that is undone, no API token that works."""
@@ -145,7 +145,7 @@ async def test_a_login_under_way_survives_no_change(
 
 
 @pytest.mark.parametrize("point", POINTS)
-async def test_a_login_under_way_as_access_is_approved_is_refused(
+async def test_login_in_progress_is_ended_by_an_approval(
     server, browser, open_browser, admin, provider, stop_at, point
 ):
     """Its tokens say that there is no role; the next login has it."""
@@ -169,7 +169,7 @@ async def test_a_login_under_way_as_access_is_approved_is_refused(
     assert "resource_power_user" == (await browser.log_in(provider, "nobody"))["role"]
 
 
-async def test_a_login_that_begins_after_a_removal_is_one(browser, admin, provider, server):
+async def test_login_after_a_removal_succeeds(browser, admin, provider, server):
     """Without a role, and the removal is over."""
     user_id = provider.person("power").user_id
     await removed(admin, user_id)
@@ -191,9 +191,7 @@ async def test_a_role_change_does_not_block_logins_of_other_users(browser, admin
     assert "user" == (await browser.user())["username"]
 
 
-async def test_the_first_administrator_who_is_removed_in_between_is_not_logged_in(
-    start_server, open_browser, provider, server
-):
+async def test_first_administrator_removed_meanwhile_is_not_logged_in(start_server, open_browser, provider, server):
     """Though the provider made them one."""
     node = await start_server(BODHI_CLIENT_STATUS="resource-admin")
     browser, user_id = await open_browser(node), provider.person("user").user_id
@@ -210,7 +208,7 @@ async def test_the_first_administrator_who_is_removed_in_between_is_not_logged_i
 
 
 @pytest.mark.parametrize("failing", ["people", "people and sessions"])
-async def test_a_login_that_cannot_be_compared_gives_no_cookie(
+async def test_login_fails_if_the_role_version_cannot_be_read(
     browser, server, provider, monkeypatch, failing, database_url
 ):
     """Whatever fails behind the stored session, which is ended where that is possible."""
@@ -238,7 +236,7 @@ async def test_a_login_that_cannot_be_compared_gives_no_cookie(
 
 @pytest.mark.parametrize("change", [removed, demoted])
 @pytest.mark.parametrize("after", [False, True], ids=["before the grant", "after the grant"])
-async def test_a_refresh_under_way_writes_no_old_role_back(
+async def test_refresh_in_progress_does_not_restore_an_old_role(
     server, browser, open_browser, admin, provider, change, after
 ):
     """Nor is a removal undone by it."""
@@ -265,7 +263,7 @@ async def test_a_refresh_under_way_writes_no_old_role_back(
     ("change", "person"),
     [(removed, Profile("power", None, is_removed=True)), (demoted, Profile("power", Role.USER, is_removed=False))],
 )
-async def test_a_refresh_that_was_stored_before_a_change_notes_nothing_after_it(
+async def test_refresh_stored_before_a_role_change_does_not_override_it(
     server, browser, admin, provider, monkeypatch, change, person
 ):
     """Its session ends with the others; what it wants to note of the role comes too late."""
@@ -319,7 +317,7 @@ async def test_a_role_lost_at_the_provider_holds_against_an_older_login(
 
 
 @pytest.mark.parametrize(("change", "noted"), [(removed, "remove"), (demoted, "set_role")])
-async def test_a_change_ends_sessions_after_it_is_known(admin, provider, monkeypatch, change, noted):
+async def test_role_change_is_stored_before_sessions_are_revoked(admin, provider, monkeypatch, change, noted):
     """Or a login that is stored between the two would be seen by neither."""
     node = admin.server
     order = []
@@ -338,7 +336,7 @@ async def test_a_change_ends_sessions_after_it_is_known(admin, provider, monkeyp
     assert [noted, "clear_user"] == order
 
 
-async def test_a_removal_refuses_what_was_asked_for(server, browser, admin, provider, caplog):
+async def test_removal_rejects_the_pending_role_request(server, browser, admin, provider, caplog):
     """An old request gives no role back; they may ask again. The log says who decided."""
     caplog.set_level("INFO", "bodhi.server.roles.service")
     user_id = (await browser.log_in(provider, "nobody"))["user_id"]
@@ -356,7 +354,7 @@ async def test_a_removal_refuses_what_was_asked_for(server, browser, admin, prov
     assert 201 == (await browser.post("/bodhi/v1/user/request-access")).status
 
 
-async def test_an_api_token_made_beside_a_removal_is_none(server, browser, admin, provider, monkeypatch):
+async def test_api_token_created_during_a_removal_is_disabled(server, browser, admin, provider, monkeypatch):
     """Its request was let in before: it would work for somebody who comes back."""
     user_id = provider.person("power").user_id
     await browser.log_in(provider, "power")

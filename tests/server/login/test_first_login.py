@@ -31,7 +31,7 @@ async def registered(browser):
     return browser
 
 
-async def test_before_the_setup_nobody_is_known(browser):
+async def test_before_the_setup_all_requests_are_anonymous(browser):
     """And nobody can log in."""
     assert "setup" == await status_of(browser)
     assert {"auth_status": "logged_out"} == await browser.user()
@@ -40,7 +40,7 @@ async def test_before_the_setup_nobody_is_known(browser):
         assert ("auth_error-app_status_invalid", "invalid_app_state") == (error["code"], error["type"])
 
 
-async def test_who_logs_in_first_is_the_administrator(registered, provider, open_browser, server):
+async def test_first_login_makes_the_administrator(registered, provider, open_browser, server):
     """With the role in the session at once; the next one has none, asks for one, and gets it."""
     assert "resource_admin" == (await registered.log_in(provider, "nobody"))["role"]
     assert "ready" == await status_of(registered)

@@ -37,7 +37,7 @@ async def test_the_authorization_request(browser, provider):
     assert re.fullmatch("[A-Za-z0-9_-]{43}", parameters["code_challenge"])
 
 
-async def test_each_start_has_values_of_its_own(browser):
+async def test_each_login_has_unique_state_nonce_and_verifier(browser):
     """State, nonce and challenge come once, however often one begins."""
     asked = [parameters_of(await browser.begin()) for _ in range(100)]
 
@@ -62,7 +62,7 @@ async def test_reserved_characters_are_encoded(start_server, open_browser, provi
         ({"BODHI_PUBLIC_PORT": "4711"}, "http://127.0.0.1:4711/ui/auth/callback"),
     ],
 )
-async def test_the_browser_comes_back_to_the_public_url(start_server, open_browser, environ, expected):
+async def test_redirect_uri_is_on_the_public_url(start_server, open_browser, environ, expected):
     """With its host where somebody has said which one that is, else with the request's own."""
     browser = await open_browser(await start_server(**environ))
     origin = expected.removesuffix("/ui/auth/callback")
@@ -74,7 +74,7 @@ async def test_the_browser_comes_back_to_the_public_url(start_server, open_brows
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:1135", "127.0.0.1.evil.example"])
-async def test_a_foreign_host_begins_nothing(browser, host):
+async def test_foreign_host_starts_no_login(browser, host):
     """It would be sent back there with its code."""
     response = await browser.post("/bodhi/v1/auth/initiate", headers={"Host": host})
 
@@ -82,7 +82,7 @@ async def test_a_foreign_host_begins_nothing(browser, host):
     assert "evil" not in await response.text()
 
 
-async def test_who_is_logged_in_is_sent_home(browser, provider):
+async def test_logged_in_user_is_sent_home(browser, provider):
     """And nothing is begun."""
     await browser.log_in(provider)
     before = browser.session_cookie
@@ -93,7 +93,7 @@ async def test_who_is_logged_in_is_sent_home(browser, provider):
     assert before == browser.session_cookie
 
 
-async def test_a_server_that_is_not_registered_begins_nothing(start_server, open_browser, monkeypatch):
+async def test_unregistered_server_starts_no_login(start_server, open_browser, monkeypatch):
     """500, since it is the operator who has to do something."""
     server = await start_server()
     instances = server.app[INSTANCES]
@@ -106,7 +106,7 @@ async def test_a_server_that_is_not_registered_begins_nothing(start_server, open
     assert (500, "login_error-app_instance_not_found") == (response.status, (await response.json())["error"]["code"])
 
 
-async def test_begun_logins_leave_rows_that_end_by_themselves_while_old_nodes_run(
+async def test_abandoned_logins_leave_expiring_rows_while_old_nodes_run(
     browser, server, database_url, monkeypatch
 ):
     """Nodes of version 0.1.0 do not read the cookie. Ten minutes after the last of them; it ends with the browser."""
@@ -129,7 +129,7 @@ async def test_begun_logins_leave_rows_that_end_by_themselves_while_old_nodes_ru
     assert row["ends_at"] == row["expires_at"]
 
 
-async def test_who_only_looks_gets_no_row(browser, database_url):
+async def test_viewing_the_login_page_stores_no_session(browser, database_url):
     """And no cookie."""
     for _ in range(20):
         assert {"auth_status": "logged_out"} == await browser.user()
@@ -139,7 +139,7 @@ async def test_who_only_looks_gets_no_row(browser, database_url):
     assert browser.session_cookie is None
 
 
-async def test_an_outage_of_the_provider_is_told(start_server, open_browser, provider):
+async def test_provider_outage_is_reported(start_server, open_browser, provider):
     """Where nothing of it is known yet."""
     provider.fail("discovery", status=503, times=None)
     browser = await open_browser(await start_server())

@@ -3,7 +3,7 @@
 import pytest
 
 
-async def test_the_log_says_whose_login_it_was(browser, provider, caplog):
+async def test_login_is_logged_with_the_user_id(browser, provider, caplog):
     """By the id alone: names may be anything."""
     caplog.set_level("INFO", logger="bodhi.server.login.api")
 
@@ -23,7 +23,7 @@ async def test_the_log_says_whose_login_it_was(browser, provider, caplog):
         ("nobody", None),
     ],
 )
-async def test_whoever_logs_in_is_known(browser, provider, user, role):
+async def test_login_stores_the_users_profile(browser, provider, user, role):
     """With the role that the provider gives them, or none."""
     assert {"auth_status": "logged_out"} == await browser.user()
 

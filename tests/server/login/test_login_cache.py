@@ -55,7 +55,7 @@ def asked(server, monkeypatch):
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_login_that_is_known_is_asked_for_and_not_decrypted(known, path, opened, asked):
+async def test_cached_login_is_looked_up_but_not_decrypted(known, path, opened, asked):
     """In one statement, as before."""
     digest = digest_of(known.session_cookie)
 
@@ -64,7 +64,7 @@ async def test_a_login_that_is_known_is_asked_for_and_not_decrypted(known, path,
     assert ([200] * 3, [], [digest] * 3) == (statuses, opened, asked)
 
 
-async def test_a_handler_that_wants_the_session_gets_the_row_that_is_there(known, opened, asked):
+async def test_handler_that_reads_the_session_gets_the_stored_row(known, opened, asked):
     """Who it is does not need the session, the list of sessions does; the row is read once all the same."""
     digest = digest_of(known.session_cookie)
 
@@ -76,7 +76,7 @@ async def test_a_handler_that_wants_the_session_gets_the_row_that_is_there(known
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("ending", ["here", "on another node", "by nobody"])
-async def test_what_has_ended_is_not_known_any_more(known, server, start_server, database_url, path, ending):
+async def test_ended_session_is_no_login_despite_the_cache(known, server, start_server, database_url, path, ending):
     """From the next request on, however it ended."""
     digest = digest_of(known.session_cookie)
     if ending == "by nobody":
@@ -100,7 +100,7 @@ async def test_a_forged_row_is_no_login(known, database_url, path, forgery):
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_another_login_in_the_row_is_read(known, server, provider, path, opened):
+async def test_changed_login_in_the_row_replaces_the_cached_one(known, server, provider, path, opened):
     """Somebody else's tokens, saved by another node, or by another request of this one."""
     digest = digest_of(known.session_cookie)
     other = provider.issue_access_token("admin")
@@ -137,7 +137,7 @@ async def test_an_access_token_that_runs_out_is_refreshed(known, server, provide
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_using_it_counts_as_a_use_of_the_session(known, server, database_url, path):
+async def test_cached_login_touches_the_session(known, server, database_url, path):
     """Or somebody who only reads would be logged out by the idle timeout."""
     async with RawDatabase(database_url) as raw:
         # An hour ago, beyond the interval of touches.
@@ -152,7 +152,7 @@ async def test_using_it_counts_as_a_use_of_the_session(known, server, database_u
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_the_answer_says_that_it_depends_on_the_session(known, path):
+async def test_response_with_a_cached_login_varies_by_cookie(known, path):
     """No cache between may give it to somebody else."""
     response = await known.get(path)
 
@@ -160,7 +160,7 @@ async def test_the_answer_says_that_it_depends_on_the_session(known, path):
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/bodhi/v1/user"])
-async def test_a_cookie_of_nothing_is_asked_for_once(known, server, path, asked):
+async def test_unknown_cookie_is_looked_up_once(known, server, path, asked):
     """That there is no row is an answer too."""
     await server.app[SESSIONS].delete(digest_of(known.session_cookie))
     asked.clear()
@@ -212,9 +212,7 @@ async def test_a_session_begun_in_place_of_a_login_that_ended_fails_closed(start
         (lambda session, other: session.update(access_token=other), "admin"),
     ],
 )
-async def test_what_a_request_changed_counts_in_it_and_in_no_other(
-    start_server, open_browser, provider, change, expected
-):
+async def test_request_sees_its_own_login_change_only(start_server, open_browser, provider, change, expected):
     """The change is lost here, and what was read of it must not be taken for what is in the row."""
     other = provider.issue_access_token("admin")
 
@@ -233,7 +231,7 @@ async def test_what_a_request_changed_counts_in_it_and_in_no_other(
     assert (expected, "power") == (await response.json(), (await browser.user())["username"])
 
 
-async def test_little_is_kept_of_a_session_that_holds_much(known, server):
+async def test_login_cache_holds_no_other_session_data(known, server):
     """The login, not all that an application keeps beside it."""
     digest = digest_of(known.session_cookie)
     await server.app[SESSIONS].atomically(digest, lambda data, _: data.update(cart="x" * 100_000))

@@ -86,7 +86,7 @@ async def test_lookups_of_exchanged_tokens_are_counted(browser, counts, provider
     assert 1 == server.app[METRICS].snapshot().levels["bodhi_exchange_cache_entries",]
 
 
-async def test_the_time_of_each_request_is_noted(browser, server):
+async def test_request_durations_are_recorded(browser, server):
     """By its route, however it was answered."""
     for path in ("/bodhi/v1/user", "/bodhi/v1/user", PROTECTED):
         await browser.get(path)
@@ -105,7 +105,7 @@ async def test_a_logout_is_one_ended_session(browser, provider, server, endings)
     assert 0 == read_totals(server.app[METRICS])["revocations"]
 
 
-async def test_a_change_of_role_tells_who_did_it(open_browser, provider, server, endings):
+async def test_role_change_log_names_the_acting_user(open_browser, provider, server, endings):
     """And whose sessions ended for it."""
     user, admin = await open_browser(server), await open_browser(server)
     whose = (await user.log_in(provider))["user_id"]
@@ -117,7 +117,7 @@ async def test_a_change_of_role_tells_who_did_it(open_browser, provider, server,
     assert [("role_change", 1, whose, who)] == endings()
 
 
-async def test_what_happened_is_kept_when_the_server_ends(start_server, open_browser, provider):
+async def test_activity_is_written_at_shutdown(start_server, open_browser, provider):
     """The next one's plots show it."""
     server = await start_server()
     await (await open_browser(server)).log_in(provider)

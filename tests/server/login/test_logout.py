@@ -8,7 +8,7 @@ from bodhi.session import SESSIONS, SessionUnavailable
 LOCATION = {"location": "http://localhost:1135/ui/login"}
 
 
-async def test_the_session_and_its_cookie_go(browser, provider, server, open_browser):
+async def test_logout_deletes_session_and_cookie(browser, provider, server, open_browser):
     """The removal names all that the browser compares, and a copy of the cookie is worthless."""
     await browser.log_in(provider)
     copy = {"Cookie": f"bodhiapp_session_id={browser.session_cookie}"}
@@ -48,7 +48,7 @@ async def test_the_refresh_token_is_revoked_once(browser, provider):
 
 
 @pytest.mark.parametrize("failure", ["hang", "reset", "fail"])
-async def test_a_provider_that_fails_holds_no_logout_up(browser, provider, monkeypatch, failure):
+async def test_failing_provider_does_not_block_logout(browser, provider, monkeypatch, failure):
     """The session has ended already."""
     monkeypatch.setattr("bodhi.server.login.api.REVOCATION_SECONDS", 0.05)
     await browser.log_in(provider)
@@ -79,7 +79,7 @@ async def test_a_logout_in_an_outage_is_503(browser, provider, server, monkeypat
     assert 200 == (await browser.post("/bodhi/v1/logout")).status
 
 
-async def test_another_site_logs_nobody_out(browser, provider):
+async def test_cross_site_logout_is_refused(browser, provider):
     """Neither with a form nor with a script."""
     await browser.log_in(provider)
     for site in ("cross-site", "same-site", "none"):
@@ -91,7 +91,7 @@ async def test_another_site_logs_nobody_out(browser, provider):
     assert "user" == (await browser.user())["username"]
 
 
-async def test_the_logout_may_go_on_at_the_provider(start_server, open_browser, provider):
+async def test_logout_may_continue_at_the_provider(start_server, open_browser, provider):
     """By configuration: its session ends as well, and the browser comes back to the login page."""
     server = await start_server(BODHI_AUTH_LOGOUT="true")
     browser = await open_browser(server)

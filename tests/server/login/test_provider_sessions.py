@@ -16,7 +16,7 @@ def sessions(application, clock):
     return ProviderSessions(application, clock=clock)
 
 
-async def test_the_sessions_within_a_providers_session_are_known(sessions):
+async def test_sessions_of_a_provider_session_are_found(sessions):
     """More than one, where somebody logged in again before they logged out at the provider."""
     await sessions.remember("sid-1", "b" * 16, "alice", lifetime_seconds=HOUR)
     await sessions.remember("sid-1", "a" * 16, "alice", lifetime_seconds=HOUR)
@@ -26,7 +26,7 @@ async def test_the_sessions_within_a_providers_session_are_known(sessions):
     assert [] == await sessions.handles_of("sid-3")
 
 
-async def test_a_session_is_remembered_as_long_as_it_lives(sessions, clock):
+async def test_provider_session_entry_lives_as_long_as_its_session(sessions, clock):
     """Remembered again, it lives from then on, and belongs to who is in it now."""
     await sessions.remember("sid", "handle", "alice", lifetime_seconds=HOUR)
     clock.advance(HOUR * 500)
@@ -38,7 +38,7 @@ async def test_a_session_is_remembered_as_long_as_it_lives(sessions, clock):
     assert [] == await sessions.handles_of("sid")
 
 
-async def test_a_providers_session_is_forgotten_as_a_whole(sessions):
+async def test_provider_session_entries_are_deleted_together(sessions):
     """Others stay."""
     for sid, handle in (("sid-1", "a"), ("sid-1", "b"), ("sid-2", "c")):
         await sessions.remember(sid, handle, "alice", lifetime_seconds=HOUR)
@@ -48,7 +48,7 @@ async def test_a_providers_session_is_forgotten_as_a_whole(sessions):
     assert ([], 1) == (await sessions.handles_of("sid-1"), len(await sessions.handles_of("sid-2")))
 
 
-async def test_a_logout_token_is_heeded_once(sessions, clock):
+async def test_logout_token_is_accepted_once(sessions, clock):
     """Whoever sends it again, and also in the moments in which it has only just expired."""
     outcomes = await asyncio.gather(*(sessions.claim_once("jti", LOGOUT_EXPIRES_AT) for _ in range(5)))
     assert [False] * 4 + [True] == sorted(outcomes)
@@ -67,7 +67,7 @@ async def test_a_logout_token_that_failed_may_come_again(sessions):
     assert await sessions.claim_once("jti", LOGOUT_EXPIRES_AT)
 
 
-async def test_what_has_expired_is_swept(sessions, application, clock):
+async def test_expired_entries_are_swept(sessions, application, clock):
     """In batches; what lives stays."""
     logout_tokens = [{"jti": str(number), "expires_at": 1} for number in range(BATCH + 1)]
     await application.each("heed_logout_token", logout_tokens)
@@ -82,7 +82,7 @@ async def test_what_has_expired_is_swept(sessions, application, clock):
     assert not await sessions.claim_once("kept", LOGOUT_EXPIRES_AT)
 
 
-async def test_an_outage_is_told_as_one():
+async def test_outage_is_reported_as_database_unavailable():
     """A logout token that was not noted has not been heeded."""
 
     class Away:

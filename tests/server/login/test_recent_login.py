@@ -71,7 +71,7 @@ def telling(auth_time):
     return change
 
 
-async def test_a_sign_in_is_recent_for_fifteen_minutes(browser, server, provider):
+async def test_login_is_recent_for_fifteen_minutes(browser, server, provider):
     """By the clock, whatever happens in between."""
     await browser.log_in(provider, "power")
     clock = server.app[RECENT_LOGIN]
@@ -81,7 +81,7 @@ async def test_a_sign_in_is_recent_for_fifteen_minutes(browser, server, provider
         assert wanted == await make_token(browser), seconds
 
 
-async def test_the_refusal_names_the_login(browser, provider, passes):
+async def test_recent_login_error_contains_the_login_url(browser, provider, passes):
     """As a page; and nobody is logged out by it."""
     await browser.log_in(provider, "admin")
     await passes(browser)
@@ -97,7 +97,7 @@ async def test_the_refusal_names_the_login(browser, provider, passes):
 
 
 @pytest.mark.parametrize("path", ["/bodhi/v1/users", "/bodhi/v1/settings", "/bodhi/v1/sessions", "/bodhi/v1/tokens"])
-async def test_who_only_reads_is_not_asked(browser, provider, passes, path):
+async def test_reading_needs_no_recent_login(browser, provider, passes, path):
     """However long ago they signed in."""
     await browser.log_in(provider, "admin")
     await passes(browser, 10**6)
@@ -105,7 +105,7 @@ async def test_who_only_reads_is_not_asked(browser, provider, passes, path):
     assert 200 == (await browser.get(path)).status
 
 
-async def test_who_gives_something_up_is_not_asked(browser, provider, passes):
+async def test_giving_up_ones_own_access_needs_no_recent_login(browser, provider, passes):
     """A token of one's own, and one's own sessions."""
     await browser.log_in(provider, "admin")
     await browser.post("/bodhi/v1/tokens", json=TOKEN)
@@ -117,7 +117,7 @@ async def test_who_gives_something_up_is_not_asked(browser, provider, passes):
     assert 200 == (await browser.post("/bodhi/v1/logout")).status
 
 
-async def test_signing_in_again_makes_it_recent(browser, provider, passes, at_provider):
+async def test_new_login_is_recent(browser, provider, passes, at_provider):
     """The provider is told how old a sign-in may be, and asks for it again."""
     assert 200 == (await log_in(browser, provider, "power", at_provider)).status
     await passes(browser)
@@ -134,7 +134,7 @@ async def test_signing_in_again_makes_it_recent(browser, provider, passes, at_pr
     assert before != browser.session_cookie
 
 
-async def test_single_sign_on_is_no_sign_in(browser, provider, passes, at_provider):
+async def test_single_sign_on_is_not_a_recent_login(browser, provider, passes, at_provider):
     """A login that the provider answers at once is as old as the sign-in there."""
     await log_in(browser, provider, "power", at_provider)
     await passes(browser)
@@ -147,7 +147,7 @@ async def test_single_sign_on_is_no_sign_in(browser, provider, passes, at_provid
     assert REFUSED == await make_token(browser)
 
 
-async def test_a_provider_that_does_not_ask_again_is_told_of(browser, provider, passes, at_provider, caplog):
+async def test_provider_without_prompt_login_is_reported(browser, provider, passes, at_provider, caplog):
     """It would answer the next login alike. The session stays what it was."""
     await log_in(browser, provider, "power", at_provider)
     await passes(browser, 2_000)
@@ -164,7 +164,7 @@ async def test_a_provider_that_does_not_ask_again_is_told_of(browser, provider, 
 
 
 @pytest.mark.parametrize("start", ["/bodhi/v1/auth/initiate", AGAIN])
-async def test_a_provider_that_tells_no_time(browser, provider, server, start):
+async def test_provider_without_auth_time_is_supported(browser, provider, server, start):
     """The login's own counts, for as long."""
     provider.alter("code", lambda content: telling(None)(content, provider))
     assert 200 == (await log_in(browser, provider, "power", start=start)).status
@@ -175,7 +175,7 @@ async def test_a_provider_that_tells_no_time(browser, provider, server, start):
 
 
 @pytest.mark.parametrize("auth_time", ["soon", 2**40, True])
-async def test_a_provider_that_tells_nonsense(browser, provider, server, auth_time):
+async def test_provider_with_malformed_auth_time_is_supported(browser, provider, server, auth_time):
     """Nothing is recent for longer by it."""
     provider.alter("code", lambda content: telling(auth_time)(content, provider))
     await log_in(browser, provider, "power")
@@ -185,7 +185,7 @@ async def test_a_provider_that_tells_nonsense(browser, provider, server, auth_ti
     assert REFUSED == await make_token(browser)
 
 
-async def test_a_refresh_keeps_it(browser, provider, server, passes):
+async def test_refresh_keeps_the_login_time(browser, provider, server, passes):
     """Though the provider signed the person in meanwhile, for another application."""
     await browser.log_in(provider, "power")
     await passes(browser)
@@ -202,7 +202,7 @@ async def test_a_refresh_keeps_it(browser, provider, server, passes):
     assert 200 == (await browser.get("/bodhi/v1/tokens")).status
 
 
-async def test_a_session_from_before_is_not_recent(browser, provider, server):
+async def test_session_without_a_login_time_is_not_recent(browser, provider, server):
     """Nor logged out; signing in again helps."""
     await browser.log_in(provider, "power")
     digest = digest_of(browser.session_cookie)
@@ -214,7 +214,7 @@ async def test_a_session_from_before_is_not_recent(browser, provider, server):
     assert (201, None) == await make_token(browser)
 
 
-async def test_nobody_is_asked_where_it_is_off(start_server, open_browser, provider):
+async def test_recent_login_can_be_disabled(start_server, open_browser, provider):
     """And the way to sign in again is no other than before."""
     server = await start_server(BODHI_AUTH_RECENT_SECONDS="0")
     browser = await open_browser(server)
@@ -225,7 +225,7 @@ async def test_nobody_is_asked_where_it_is_off(start_server, open_browser, provi
     assert 200 == (await browser.post(AGAIN)).status
 
 
-async def test_the_setting_says_how_long(start_server, open_browser, provider):
+async def test_recent_login_limit_is_configurable(start_server, open_browser, provider):
     """To the provider as well."""
     server = await start_server(BODHI_AUTH_RECENT_SECONDS="1h")
     browser = await open_browser(server)
@@ -241,7 +241,7 @@ async def test_the_setting_says_how_long(start_server, open_browser, provider):
 @pytest.mark.parametrize(
     ("query", "max_age"), {"": None, "recent=false": None, "recent=true": "900", "recent=1": "900"}.items()
 )
-async def test_only_who_asks_for_it_signs_in_again(browser, provider, query, max_age):
+async def test_login_is_forced_on_request_only(browser, provider, query, max_age):
     """Otherwise single sign-on is what it was."""
     begun = await browser.post(f"/bodhi/v1/auth/initiate?{query}")
     assert max_age == URL((await begun.json())["location"]).query.get("max_age")
@@ -250,12 +250,12 @@ async def test_only_who_asks_for_it_signs_in_again(browser, provider, query, max
     assert (200 if max_age is None else 201) == (await browser.post(f"/bodhi/v1/auth/initiate?{query}")).status
 
 
-async def test_nonsense_in_the_query_begins_no_login(browser):
+async def test_malformed_query_starts_no_login(browser):
     """Of the API, as everywhere."""
     assert (400, "json_rejection_error") == await code_of(await browser.post("/bodhi/v1/auth/initiate?recent=soon"))
 
 
-async def test_a_user_decides_about_applications_without_being_asked(browser, provider, passes, server):
+async def test_plain_user_decides_about_applications_without_a_recent_login(browser, provider, passes, server):
     """Managers are: an application may do as much as they."""
     address = "/bodhi/v1/access-requests/00000000-0000-0000-0000-000000000000/deny"
     for user, wanted in {"power": (404, "access_request_error-not_found"), "manager": REFUSED}.items():
@@ -266,7 +266,7 @@ async def test_a_user_decides_about_applications_without_being_asked(browser, pr
         await browser.post("/bodhi/v1/logout")
 
 
-async def test_a_bearer_is_not_asked(browser, provider, server, passes):
+async def test_bearer_tokens_need_no_recent_login(browser, provider, server, passes):
     """An API token says nothing of a sign-in, and begins no login; what it may do, it may."""
     await browser.log_in(provider, "power")
     token = (await (await browser.post("/bodhi/v1/tokens", json=TOKEN)).json())["token"]
@@ -280,7 +280,7 @@ async def test_a_bearer_is_not_asked(browser, provider, server, passes):
     assert 200 == (await browser.post(AGAIN, headers=bearer)).status
 
 
-async def test_somebody_else_who_signs_in_instead(browser, provider, passes):
+async def test_recent_login_as_another_user_is_refused(browser, provider, passes):
     """Is told who is logged in, as ever."""
     await browser.log_in(provider, "power")
     await passes(browser)

@@ -110,7 +110,7 @@ async def test_a_change_beside_a_refresh_is_kept(browser, server, provider, worn
     ],
     ids=lambda failure: f"{failure['status']} {failure.get('body', '')}",
 )
-async def test_a_failing_provider_logs_nobody_out(browser, server, provider, worn_out, failure):
+async def test_failing_provider_is_no_logout(browser, server, provider, worn_out, failure):
     """503 where a login is needed; the session stays as it was, and goes on when the provider does."""
     await worn_out(browser)
     before = await stored(server, browser)
@@ -135,7 +135,7 @@ async def test_a_failing_provider_logs_nobody_out(browser, server, provider, wor
     ids=repr,
 )
 @pytest.mark.parametrize("path", ["/bodhi/v1/user", "/bodhi/v1/user/sessions", "/bodhi/v1/user/request-status"])
-async def test_an_optional_route_does_not_call_an_outage_logged_out(
+async def test_optional_route_does_not_treat_an_outage_as_anonymous(
     browser, server, provider, worn_out, path, failure, expected
 ):
     """A single-page application would show a logout; the session stays."""
@@ -150,7 +150,7 @@ async def test_an_optional_route_does_not_call_an_outage_logged_out(
 
 
 @pytest.mark.parametrize("path", ["/ui", "/ui/login"])
-async def test_a_page_says_so_while_the_provider_is_away(browser, server, provider, worn_out, path):
+async def test_page_reports_a_provider_outage(browser, server, provider, worn_out, path):
     """It does not show somebody who is logged in the way to log in."""
     await worn_out(browser)
     before = await stored(server, browser)
@@ -174,7 +174,7 @@ REFUSALS = [
 
 @pytest.mark.parametrize("failure", REFUSALS, ids=repr)
 @pytest.mark.parametrize("path", ["/ui", "/ui/tokens", "/ui/login", "/ui/login?return_to=%2Freports"])
-async def test_a_page_says_that_the_provider_refused_and_leads_out(browser, server, provider, worn_out, path, failure):
+async def test_page_reports_a_refused_refresh_and_offers_logout(browser, server, provider, worn_out, path, failure):
     """With Sign in again and Sign out, both of which work though the tokens cannot be refreshed."""
     await worn_out(browser)
     before = await stored(server, browser)
@@ -199,7 +199,7 @@ async def test_a_page_says_that_the_provider_refused_and_leads_out(browser, serv
 
 
 @pytest.mark.parametrize("failure", [*REFUSALS, {"status": 503}], ids=repr)
-async def test_who_cannot_be_refreshed_can_sign_out(browser, server, provider, worn_out, failure):
+async def test_user_with_a_failing_refresh_can_log_out(browser, server, provider, worn_out, failure):
     """A logout needs no valid token."""
     await worn_out(browser)
     provider.fail("refresh", times=None, **failure)
@@ -215,7 +215,7 @@ async def test_who_cannot_be_refreshed_can_sign_out(browser, server, provider, w
     [*zip(REFUSALS, (401, 401, 401, 503, 503), strict=True), ({"status": 502}, 503)],
     ids=repr,
 )
-async def test_verify_and_the_api_say_whether_a_login_helps(browser, server, provider, worn_out, failure, status):
+async def test_refresh_errors_distinguish_whether_a_login_helps(browser, server, provider, worn_out, failure, status):
     """401 with the way to log in where it does, 503 where only waiting does."""
     await worn_out(browser)
     before = await stored(server, browser)
@@ -315,7 +315,7 @@ async def test_invalid_grant_ends_the_session(browser, server, provider, worn_ou
 
 
 @pytest.mark.parametrize("missing", ["refresh_token", "id_token"])
-async def test_an_answer_without_a_further_token(browser, server, provider, worn_out, missing):
+async def test_refresh_without_a_new_refresh_token_keeps_the_old_one(browser, server, provider, worn_out, missing):
     """A refresh token that does not come stays the old one; an ID token is not needed."""
     await worn_out(browser)
     before = await stored(server, browser)
@@ -336,7 +336,7 @@ async def test_a_login_without_a_refresh_token_ends_with_its_access_token(browse
     assert await stored(server, browser) is None
 
 
-async def test_a_request_that_goes_away_loses_no_tokens(browser, server, provider, worn_out):
+async def test_cancelled_request_loses_no_refreshed_tokens(browser, server, provider, worn_out):
     """The provider has answered; its new tokens are stored all the same."""
     await worn_out(browser)
     before = await stored(server, browser)
@@ -362,7 +362,7 @@ async def _request(server, browser):
     return request
 
 
-async def test_a_session_that_is_revoked_beside_its_refresh_stays_ended(browser, server, provider, worn_out):
+async def test_session_revoked_during_its_refresh_stays_ended(browser, server, provider, worn_out):
     """A role change, or a logout in another tab."""
     await worn_out(browser)
     hold = provider.hold("refresh")
@@ -375,7 +375,7 @@ async def test_a_session_that_is_revoked_beside_its_refresh_stays_ended(browser,
     assert await stored(server, browser) is None
 
 
-async def test_the_role_of_a_refreshed_session_is_the_present_one(browser, provider, worn_out):
+async def test_refresh_updates_the_role(browser, provider, worn_out):
     """What the provider says now counts, for the gate and for what is shown."""
     await worn_out(browser)
     provider.set_role("power", None)

@@ -157,12 +157,14 @@ async def one_refresh(cluster, login, provider):
     assert provider.realm.grants.refresh(after["refresh_token"], provider.client_id, provider.realm.now())
 
 
-async def test_a_holder_that_is_killed_is_replaced(postgres_url, start_cluster, log_in, provider):
+async def test_refresh_lease_of_a_killed_process_is_taken_over(postgres_url, start_cluster, log_in, provider):
     """Its lease runs out; who waits meanwhile gets an answer, and nobody is logged out."""
     await dead_holder(await start_cluster(postgres_url, nodes=2), await log_in(postgres_url), provider)
 
 
-async def test_a_killed_holder_behind_pgbouncer_is_replaced(pgbouncer_url, start_cluster, log_in, provider):
+async def test_refresh_lease_of_a_killed_process_behind_pgbouncer_is_taken_over(
+    pgbouncer_url, start_cluster, log_in, provider
+):
     """Its connections to the database live on."""
     await dead_holder(await start_cluster(pgbouncer_url, nodes=2), await log_in(pgbouncer_url), provider)
 
@@ -182,7 +184,7 @@ async def dead_holder(cluster, login, provider):
     assert LEASE not in await login.data()
 
 
-async def test_who_waits_for_a_lease_too_long_is_not_logged_out(start_server, database_url, log_in, provider, get):
+async def test_timeout_waiting_for_the_refresh_lease_is_no_logout(start_server, database_url, log_in, provider, get):
     """503, also where it is asked who is logged in; the session stays as it is."""
     settings = environment(provider, database_url)
     hasty, patient = await start_server(**settings, BODHI_AUTH_TIMEOUT="0.1"), await start_server(**settings)
@@ -198,7 +200,7 @@ async def test_who_waits_for_a_lease_too_long_is_not_logged_out(start_server, da
     assert (200, None) == await get(patient, PROTECTED, login)
 
 
-async def test_who_waits_for_the_database_too_long_is_not_logged_out(start_server, database_url, log_in, provider, get):
+async def test_database_timeout_during_refresh_is_no_logout(start_server, database_url, log_in, provider, get):
     """Another program keeps the session's row locked, or the file for itself."""
     server = await start_server(**environment(provider, database_url), BODHI_DB_TIMEOUT="1")
     login = await log_in(database_url)

@@ -137,7 +137,7 @@ async def test_an_outage_of_the_database_ends_no_session(network, start_server, 
     assert SESSIONS == await alive(network, ids, provider)
 
 
-async def test_a_node_that_is_to_end_in_the_outage_stores_them_first(network, start_server, ids, provider, ask):
+async def test_shutdown_during_an_outage_stores_refreshed_tokens_first(network, start_server, ids, provider, ask):
     """As long as its time for the end allows."""
     server = await start_server(**settings_for(provider, network), BODHI_SHUTDOWN_TIMEOUT="60")
     async with outage_during_refreshes(network, server, ids, provider, ask):
@@ -150,7 +150,7 @@ async def test_a_node_that_is_to_end_in_the_outage_stores_them_first(network, st
     assert SESSIONS == await alive(network, ids, provider)
 
 
-async def test_a_process_that_is_asked_to_end_in_the_middle(network, launch, ids, provider):
+async def test_shutdown_signal_during_an_outage_loses_no_tokens(network, launch, ids, provider):
     """By a signal, while the provider has not answered and the database is away."""
     process = launch(**settings_for(provider, network), BODHI_SHUTDOWN_TIMEOUT="60")
     await asyncio.to_thread(process.wait_until_ready)
@@ -174,7 +174,7 @@ async def test_a_process_that_is_asked_to_end_in_the_middle(network, launch, ids
     assert SESSIONS == await alive(network, ids, provider)
 
 
-async def test_another_node_ends_none_of_them(network, start_server, ids, provider, ask, monkeypatch):
+async def test_other_node_ends_no_session_with_unstored_tokens(network, start_server, ids, provider, ask, monkeypatch):
     """The first node's leases have run out, and the other one takes them over while the first keeps the tokens."""
     monkeypatch.setattr("bodhi.server.authentication.refresh.SETTLE_SECONDS", 2.0)
     first = await start_server(**settings_for(provider, network))
@@ -199,7 +199,7 @@ def _end_lease(data, now_ms):
         lease["until"] = now_ms
 
 
-async def test_a_node_that_cannot_store_them_names_them(network, start_server, ids, provider, ask, caplog):
+async def test_unstored_tokens_at_shutdown_are_logged_by_session(network, start_server, ids, provider, ask, caplog):
     """When its time for the end is over."""
     server = await start_server(**settings_for(provider, network), BODHI_SHUTDOWN_TIMEOUT="0.2")
     async with outage_during_refreshes(network, server, ids, provider, ask):

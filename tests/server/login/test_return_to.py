@@ -30,14 +30,14 @@ async def logged_in(browser, provider, start):
     return await browser.finish(await provider.log_in_url(await location_of(begun)))
 
 
-async def test_a_login_leads_to_the_page_that_was_asked_for(browser, provider):
+async def test_login_redirects_to_the_requested_page(browser, provider):
     """Of this site, whatever the browser's address of it."""
     response = await logged_in(browser, provider, initiate(REPORT))
 
     assert (200, "http://127.0.0.1:1135" + REPORT) == (response.status, await location_of(response))
 
 
-async def test_anything_else_leads_home(browser, provider):
+async def test_invalid_return_target_redirects_home(browser, provider):
     """As if nothing had been asked for, before the login and after it."""
     response = await logged_in(browser, provider, initiate("//evil.test"))
 
@@ -46,7 +46,7 @@ async def test_anything_else_leads_home(browser, provider):
         assert "http://localhost:1135/ui/chat" == await location_of(await browser.post(initiate(page)))
 
 
-async def test_who_is_logged_in_already_goes_there(browser, provider):
+async def test_logged_in_user_is_redirected_at_once(browser, provider):
     """At once."""
     await browser.log_in(provider)
 
@@ -65,12 +65,12 @@ async def test_each_login_leads_to_its_own_page(browser, provider):
     assert ["/b", "/a"] == [URL(location).path for location in locations]
 
 
-async def test_two_pages_are_none(browser):
+async def test_several_return_targets_are_ignored(browser):
     """A name that comes twice is refused."""
     assert 400 == (await browser.post(initiate("/a", "/b"))).status
 
 
-async def test_the_login_page_carries_the_page_on(browser, provider):
+async def test_login_page_keeps_the_return_target(browser, provider):
     """In its form, so that it works without a script; the provider never sees it."""
     url = URL("/ui/login").with_query(return_to=REPORT)
     text = await (await browser.get(url, headers=HTML)).text()
@@ -84,7 +84,7 @@ async def test_the_login_page_carries_the_page_on(browser, provider):
     assert (303, "http://127.0.0.1:1135" + REPORT) == (done.status, done.headers["Location"])
 
 
-async def test_the_login_page_leads_to_no_evil(browser, provider):
+async def test_login_page_ignores_foreign_return_targets(browser, provider):
     """Neither its text nor its redirects."""
     urls = [URL("/ui/login").with_query(return_to=page) for page in EVIL]
     for url in urls:
@@ -98,7 +98,7 @@ async def test_the_login_page_leads_to_no_evil(browser, provider):
         assert "evil" not in await shown.text()
 
 
-async def test_the_login_page_lets_people_pass_who_are_logged_in(browser, provider):
+async def test_login_page_redirects_logged_in_users(browser, provider):
     """Others see it, and so do those whose request is none for a page: the way could lead back here, without an end."""
     url = URL("/ui/login").with_query(return_to=REPORT)
     assert 200 == (await browser.get(url, headers=HTML, allow_redirects=False)).status
@@ -112,7 +112,7 @@ async def test_the_login_page_lets_people_pass_who_are_logged_in(browser, provid
     assert f'href="{REPORT.replace("&", "&amp;")}">Go on</a>' in await shown.text()
 
 
-async def test_who_comes_from_another_site_is_led_on_once(browser, provider):
+async def test_cross_site_link_is_bounced_once(browser, provider):
     """Without the cookie nobody knows them; the second time they come from here."""
     await browser.log_in(provider)
     headers = {**HTML, "Sec-Fetch-Site": "cross-site"}
@@ -141,7 +141,7 @@ QUESTIONS = [
 
 
 @pytest.mark.parametrize("trusted", ["127.0.0.1/32", "192.0.2.1/32"])
-async def test_a_proxy_s_question_is_answered_with_the_way_back(start_server, open_browser, trusted):
+async def test_verify_login_url_contains_the_return_target(start_server, open_browser, trusted):
     """As it says it, and only if it is one that is trusted."""
     browser = await open_browser(await start_server(BODHI_TRUSTED_PROXIES=trusted))
 
@@ -171,7 +171,7 @@ async def test_many_logins_at_once_lead_to_their_own_pages(start_server, open_br
 
 
 @pytest.mark.parametrize("path", ["/ui/login", "/bodhi/v1/auth/initiate"])
-async def test_no_other_site_begins_a_login(browser, path):
+async def test_cross_site_login_start_is_refused(browser, path):
     """Nor chooses where it leads: a form there is refused, a link shows the page and stores nothing."""
     url = URL(path).with_query(return_to=REPORT)
     for site in ("cross-site", "same-site", "none"):

@@ -41,7 +41,7 @@ async def told_with(browser, token):
     return await response.json()
 
 
-async def test_a_change_of_role_ends_all_sessions(people, provider):
+async def test_role_change_ends_all_sessions(people, provider):
     """They have the old role in them."""
     response = await people["manager"].put(role_of(provider, "power"), json={"role": "resource_user"})
 
@@ -52,7 +52,7 @@ async def test_a_change_of_role_ends_all_sessions(people, provider):
     assert "resource_user" == told["role"]
 
 
-async def test_api_tokens_do_no_more_than_their_owner_may(people, provider):
+async def test_api_tokens_are_limited_to_their_owners_role(people, provider):
     """From the change on."""
     token = await api_token(people["power"])
     assert {"auth_status": "api_token", "role": "scope_token_power_user"} == await told_with(people["admin"], token)
@@ -74,7 +74,7 @@ async def test_a_removal_ends_sessions_and_tokens(people, provider):
     assert {"auth_status": "logged_out"} == await told_with(people["admin"], token)
 
 
-async def test_sessions_that_cannot_be_ended_are_told_and_a_repeat_ends_them(people, provider, server, monkeypatch):
+async def test_failed_revocation_by_a_role_change_can_be_repeated(people, provider, server, monkeypatch):
     """The role has changed by then, and is changed to the same once more."""
     with monkeypatch.context() as broken:
 
@@ -107,7 +107,7 @@ async def test_an_approval_ends_the_sessions_without_a_role(people, provider, se
     assert "resource_user" == (await nobody.log_in(provider, "nobody"))["role"]
 
 
-async def test_a_manager_raises_nobody_above_themselves(people, provider):
+async def test_manager_cannot_grant_a_role_above_their_own(people, provider):
     """Neither by a change of role nor by an approval."""
     response = await people["manager"].put(role_of(provider, "power"), json={"role": "resource_admin"})
 

@@ -96,7 +96,7 @@ ENDINGS = [refused_refresh, backchannel_logout, backchannel_logout_of_session]
 
 @pytest.mark.parametrize("end", ENDINGS)
 @pytest.mark.parametrize("role", [None, Role.USER, Role.POWER_USER, Role.ADMIN], ids=str)
-async def test_a_role_that_was_lost_stops_api_tokens(server, browser, provider, token, checks, end, role):
+async def test_lost_role_disables_api_tokens(server, browser, provider, token, checks, end, role):
     """An ordinary end of a session leaves them alone."""
     provider.set_role("power", role)
 
@@ -110,7 +110,7 @@ async def test_a_role_that_was_lost_stops_api_tokens(server, browser, provider, 
 
 
 @pytest.mark.parametrize("failure", ["refused", "no such call", "away", "another form", "no administrator in it"])
-async def test_a_provider_that_does_not_tell_stops_no_token(browser, provider, token, checks, failure):
+async def test_failed_role_check_disables_no_token(browser, provider, token, checks, failure):
     """Nobody's absence from a list means anything that is not known to be the whole one."""
     provider.set_role("power", None)
     if failure == "refused":
@@ -130,7 +130,7 @@ async def test_a_provider_that_does_not_tell_stops_no_token(browser, provider, t
 @pytest.mark.parametrize(
     "failure", ["away", "late", "another form", "unknown token", "no token for this server", "another secret"]
 )
-async def test_who_could_not_be_looked_up_is_looked_up_later(server, provider, checks, failure):
+async def test_failed_role_check_is_retried(server, provider, checks, failure):
     """Their session is over, so that nothing else would ask again."""
     people, user_id = server.app[PROFILES], provider.person("power").user_id
     notes = notes_of(server)
@@ -151,7 +151,7 @@ async def test_who_could_not_be_looked_up_is_looked_up_later(server, provider, c
 
 
 @pytest.mark.parametrize("status", [None, 403, 404, 405, 501])
-async def test_a_provider_that_has_no_list_for_us_is_not_asked_again(browser, provider, token, checks, server, status):
+async def test_unsupported_role_check_is_not_retried(browser, provider, token, checks, server, status):
     """Sessions end every day."""
     notes_of(server)
     if status is None:
@@ -166,7 +166,7 @@ async def test_a_provider_that_has_no_list_for_us_is_not_asked_again(browser, pr
     assert 1 == provider.counts["users"]
 
 
-async def test_a_failure_that_repeats_itself_is_told_once(server, provider, checks, caplog):
+async def test_repeated_role_check_failure_is_logged_once(server, provider, checks, caplog):
     """It may last until somebody comes to work."""
     notes = notes_of(server)
     user_id = provider.person("power").user_id
@@ -180,7 +180,7 @@ async def test_a_failure_that_repeats_itself_is_told_once(server, provider, chec
     assert 1 == len([message for message in caplog.messages if message.startswith("role check failed")])
 
 
-async def test_a_login_that_comes_first_counts_more(browser, provider, token, checks, server):
+async def test_newer_login_overrides_a_role_check(browser, provider, token, checks, server):
     """The list was read before."""
     user_id = provider.person("power").user_id
     provider.set_role("power", None)
@@ -195,7 +195,7 @@ async def test_a_login_that_comes_first_counts_more(browser, provider, token, ch
     assert (WORKS, Role.POWER_USER) == (await used(browser, token), await server.app[PROFILES].role_of(user_id))
 
 
-async def test_who_waits_is_looked_up_together(provider, server, browser, checks, monkeypatch):
+async def test_pending_role_checks_share_one_lookup(provider, server, browser, checks, monkeypatch):
     """One list for all of them."""
     people = server.app[PROFILES]
     for number in range(20):

@@ -7,7 +7,7 @@ from bodhi.session import SESSIONS
 CAP = 5
 
 
-async def test_of_twenty_logins_at_once_as_many_stay_as_the_cap(start_server, open_browser, provider):
+async def test_twenty_concurrent_logins_respect_the_cap(start_server, open_browser, provider):
     """On two nodes, in one moment: who logged in last is logged in, and the oldest are not."""
     nodes = [await start_server(BODHI_SESSION_MAX_PER_USER=str(CAP)) for _ in range(2)]
     browsers = [await open_browser(nodes[number % 2]) for number in range(20)]
@@ -24,7 +24,7 @@ async def test_of_twenty_logins_at_once_as_many_stay_as_the_cap(start_server, op
     assert CAP == told.count("logged_in")
 
 
-async def test_without_a_cap_all_stay(server, open_browser, provider):
+async def test_all_sessions_stay_without_a_cap(server, open_browser, provider):
     """That is the default."""
     for _ in range(3):
         await (await open_browser(server)).log_in(provider)

@@ -22,7 +22,7 @@ async def status_of(browser):
     return (await (await browser.get("/bodhi/v1/info")).json())["status"]
 
 
-async def test_from_setup_to_the_first_administrator(browser, provider, open_browser, server):
+async def test_setup_and_first_login_make_an_administrator(browser, provider, open_browser, server):
     """Whoever logs in first is it, whatever they were before; the second is not."""
     assert "setup" == await status_of(browser)
     response = await browser.post(SETUP, json=NAME)
@@ -36,7 +36,7 @@ async def test_from_setup_to_the_first_administrator(browser, provider, open_bro
     assert 1 == provider.counts["make_resource_admin"]
 
 
-async def test_of_two_first_logins_one_is_the_administrator(browser, provider, open_browser, server):
+async def test_of_two_concurrent_first_logins_one_is_the_administrator(browser, provider, open_browser, server):
     """However close together they come."""
     await browser.post(SETUP, json=NAME)
     other = await open_browser(server)
@@ -51,7 +51,7 @@ async def test_of_two_first_logins_one_is_the_administrator(browser, provider, o
     assert 1 == roles.count("resource_admin")
 
 
-async def test_a_failure_leaves_the_place_free(browser, provider):
+async def test_failed_first_login_can_be_repeated(browser, provider):
     """Nobody is the administrator then, and the next who logs in becomes it."""
     await browser.post(SETUP, json=NAME)
     provider.fail("make_resource_admin", status=403, body={"error": "forbidden"})

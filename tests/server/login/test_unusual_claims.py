@@ -49,7 +49,7 @@ def replaced(token):
 
 
 @pytest.mark.parametrize("claims", ODD, ids=repr)
-async def test_odd_claims_log_in(browser, provider, odd_token, claims):
+async def test_unusual_claims_are_accepted_at_login(browser, provider, odd_token, claims):
     """And are of no hindrance to the next requests, nor to a refresh."""
 
     def odd(answer):
@@ -78,7 +78,7 @@ async def test_a_stored_session_with_odd_claims_works(browser, server, provider,
     assert 1 == provider.counts["refresh"]
 
 
-async def test_names_are_read_where_that_is_clear(browser, provider, odd_token):
+async def test_unambiguous_names_are_read_from_unusual_claims(browser, provider, odd_token):
     """A number as its digits, a list as its names."""
     assert 200 == (await log_in(browser, provider)).status
     token = odd_token({"preferred_username": 4711, "given_name": ["Ann"], "family_name": ["von", "Hof"]})
@@ -108,7 +108,7 @@ async def test_another_application_s_scopes_may_be_a_list(browser, provider, sco
 
 
 @pytest.mark.parametrize("claims", [{"nonce": 5}, {"aud": {}}, {"exp": "soon"}, {"sub": 4711}], ids=repr)
-async def test_a_claim_that_a_login_needs_is_named(browser, provider, claims, caplog):
+async def test_missing_required_claim_is_named(browser, provider, claims, caplog):
     """In the log, without its value; the login is refused as a client's error."""
 
     def odd(answer):

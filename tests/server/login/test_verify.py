@@ -23,7 +23,7 @@ def asked(method="GET", **headers):
     return {"X-Forwarded-Method": method, **{name.replace("_", "-"): value for name, value in headers.items()}}
 
 
-async def test_who_it_is(browser, provider):
+async def test_verify_returns_the_user_in_headers(browser, provider):
     """In headers, without a body, for nobody's cache."""
     user = await browser.log_in(provider)
 
@@ -35,7 +35,7 @@ async def test_who_it_is(browser, provider):
     ]
 
 
-async def test_nobody_is_told_where_to_log_in(browser):
+async def test_verify_without_a_session_points_to_the_login(browser):
     """Always in Location: as 401, which is all that nginx takes, and as a redirect for pages, where it is asked for."""
     origin = str(browser.make_url("")).rstrip("/")
     for query, headers, status in [
@@ -48,7 +48,7 @@ async def test_nobody_is_told_where_to_log_in(browser):
         assert (status, f"{origin}/ui/login") == (response.status, response.headers["Location"])
 
 
-async def test_who_may_not_pass_is_told_on_a_page(browser, provider):
+async def test_forbidden_page_request_gets_a_page(browser, provider):
     """With the way to where a role can be asked for; where a page is asked for, and the proxy hands it on."""
     await browser.log_in(provider, "nobody")
     for query, headers, is_page in [
@@ -62,7 +62,7 @@ async def test_who_may_not_pass_is_told_on_a_page(browser, provider):
         assert ("text/html" if is_page else "application/json") == response.content_type
 
 
-async def test_a_page_on_another_host_has_everything_from_here(browser, provider):
+async def test_forbidden_page_on_another_host_uses_absolute_urls(browser, provider):
     """Each address names bodhi's own origin, and the policy lets it in; nothing runs there."""
     origin = str(browser.make_url("")).rstrip("/")
     await browser.log_in(provider)
@@ -79,7 +79,7 @@ async def test_a_page_on_another_host_has_everything_from_here(browser, provider
     assert policy.startswith(f"default-src 'none'; style-src {origin}; img-src {origin} data:; form-action 'none'; ")
 
 
-async def test_a_program_that_may_not_pass_gets_no_page(browser, provider, open_browser, server):
+async def test_forbidden_api_client_gets_no_page(browser, provider, open_browser, server):
     """Nobody is logged in with an API token."""
     await browser.log_in(provider, "admin")
     made = await browser.post("/bodhi/v1/tokens", json={"name": "for a script", "scope": "scope_token_user"})
@@ -105,14 +105,14 @@ async def test_a_program_that_may_not_pass_gets_no_page(browser, provider, open_
         ("role=resource_user&role=resource_admin", "user", 400),
     ],
 )
-async def test_gates(browser, provider, query, user, status):
+async def test_verify_enforces_the_requested_role(browser, provider, query, user, status):
     """Sessions pass by their role alone; a gate for tokens keeps them out."""
     await browser.log_in(provider, user)
 
     assert status == (await browser.get(f"{VERIFY}?{query}", headers=asked())).status
 
 
-async def test_api_tokens(browser, provider, open_browser, server):
+async def test_verify_accepts_api_tokens(browser, provider, open_browser, server):
     """They pass by their scope alone, and have no name."""
     await browser.log_in(provider, "admin")
     made = await browser.post("/bodhi/v1/tokens", json={"name": "for a script", "scope": "scope_token_user"})
@@ -171,14 +171,14 @@ FOREIGN_ORIGIN = {"Origin": "http://evil.test"}
         ({"X-Original-Method": "GET", **PAGE, **FOREIGN}, 200),
     ],
 )
-async def test_other_sites(browser, provider, headers, status):
+async def test_verify_refuses_unsafe_cross_site_requests(browser, provider, headers, status):
     """They may lead here, and that is all: the method is the browser's, not that of the proxy's question."""
     await browser.log_in(provider)
 
     assert status == (await browser.get(VERIFY, headers=headers)).status
 
 
-async def test_who_is_no_proxy_says_nothing_of_the_method(start_server, open_browser, provider):
+async def test_original_method_header_is_trusted_from_proxies_only(start_server, open_browser, provider):
     """Then the request counts as an unsafe one."""
     browser = await open_browser(await start_server())
     await browser.log_in(provider)
@@ -196,14 +196,14 @@ async def stored(browser):
     return (await browser.server.app[SESSIONS].load(browser.session_cookie)).data
 
 
-async def test_no_token_unless_somebody_asked_for_it(browser, provider):
+async def test_verify_returns_no_access_token_by_default(browser, provider):
     """The browser could ask here, too."""
     await browser.log_in(provider)
 
     assert TOKEN not in (await browser.get(VERIFY, headers=asked())).headers
 
 
-async def test_the_access_token(start_server, open_browser, provider):
+async def test_verify_returns_the_access_token_on_request(start_server, open_browser, provider):
     """The one that is stored, in a header that nobody keeps; nothing of it is logged, which every test looks at."""
     browser = await open_browser(await start_server(**TOKENS))
     await browser.log_in(provider)
@@ -215,7 +215,7 @@ async def test_the_access_token(start_server, open_browser, provider):
     assert {"Cookie"} <= set(response.headers["Vary"].replace(" ", "").split(","))
 
 
-async def test_a_token_that_has_run_out_is_refreshed(start_server, open_browser, provider):
+async def test_verify_refreshes_an_expired_access_token(start_server, open_browser, provider):
     """As for any other request; while the provider is away nobody passes, and nobody is logged out."""
     browser = await open_browser(await start_server(**TOKENS))
     await browser.log_in(provider)
@@ -233,7 +233,7 @@ async def test_a_token_that_has_run_out_is_refreshed(start_server, open_browser,
     assert (await stored(browser))["access_token"] == response.headers[TOKEN]
 
 
-async def test_a_large_token(start_server, open_browser, provider):
+async def test_verify_returns_a_large_access_token(start_server, open_browser, provider):
     """Keycloak makes them as large as it has roles to tell."""
     browser = await open_browser(await start_server(**TOKENS))
     provider.add_person(Person("large", "x" * 4_200), Role.USER)
@@ -245,7 +245,7 @@ async def test_a_large_token(start_server, open_browser, provider):
     assert (await stored(browser))["access_token"] == response.headers[TOKEN]
 
 
-async def test_tokens_are_for_trusted_proxies(start_server, open_browser, provider):
+async def test_access_token_is_returned_to_trusted_proxies_only(start_server, open_browser, provider):
     """Others get it empty, so that it still replaces what a client made up."""
     browser = await open_browser(await start_server(**{**TOKENS, "BODHI_TRUSTED_PROXIES": "192.0.2.1/32"}))
     await browser.log_in(provider)
@@ -255,7 +255,7 @@ async def test_tokens_are_for_trusted_proxies(start_server, open_browser, provid
     assert (200, "") == (response.status, response.headers[TOKEN])
 
 
-async def test_an_api_token_is_never_handed_on(start_server, open_browser, provider):
+async def test_api_token_is_never_forwarded(start_server, open_browser, provider):
     """Whoever sees it can use bodhi with it."""
     server = await start_server(**TOKENS)
     browser, program = await open_browser(server), await open_browser(server)
@@ -268,7 +268,7 @@ async def test_an_api_token_is_never_handed_on(start_server, open_browser, provi
     assert (200, "") == (response.status, response.headers[TOKEN])
 
 
-async def test_another_application_s_token_is_exchanged(start_server, open_browser, provider):
+async def test_external_app_token_is_exchanged_for_the_proxy(start_server, open_browser, provider):
     """What is handed on is for bodhi's client, like that of a session; not the one that was presented."""
     server = await start_server(**TOKENS)
     program = await open_browser(server)
@@ -286,7 +286,7 @@ async def test_another_application_s_token_is_exchanged(start_server, open_brows
 
 
 @pytest.mark.parametrize("setting", ["capped", "provider"])
-async def test_another_application_passes_as_far_as_its_user(start_server, open_browser, provider, setting):
+async def test_external_app_is_limited_to_its_users_role(start_server, open_browser, provider, setting):
     """And no token with more scope than that is handed on; unless the provider alone decides."""
     server = await start_server(**TOKENS, BODHI_AUTH_APP_ROLES=setting)
     program = await open_browser(server)
@@ -320,7 +320,7 @@ QUERIES = [
 ]
 
 
-async def test_a_proxy_that_asks_wrongly_is_told_how(browser):
+async def test_malformed_verify_query_is_explained(browser):
     """Before anybody is let in or sent away, so that whoever sets it up sees it."""
     for query, code in QUERIES:
         response = await browser.get(f"{VERIFY}?{query}", headers=asked())
@@ -339,7 +339,7 @@ async def test_head_is_answered_like_get_and_nothing_else(browser, provider):
 SPELLINGS = ["X-BodhiApp-Role", "x-bodhiapp-role", "X_BodhiApp_Role", "X-BODHIAPP_ROLE", TOKEN, "X-BodhiApp-User-Id"]
 
 
-async def test_what_a_client_says_of_itself_changes_nothing(browser, provider, open_browser, server):
+async def test_identity_headers_of_the_client_are_ignored(browser, provider, open_browser, server):
     """In any spelling, once or twice."""
     stranger = await open_browser(server)
     await browser.log_in(provider)
@@ -362,7 +362,7 @@ async def test_what_a_client_says_of_itself_changes_nothing(browser, provider, o
         (" admin ", "\ufffdadmin\ufffd"),
     ],
 )
-async def test_names_that_are_no_plain_text(browser, provider, username, told):
+async def test_user_names_beyond_ascii_are_encoded_in_headers(browser, provider, username, told):
     """Come as UTF-8 in one line, and as no other name."""
     provider.add_person(Person(username), Role.USER)
     await browser.finish(await provider.log_in_url(await browser.begin(), user=username))
@@ -394,7 +394,7 @@ async def test_cookies_that_another_host_may_have_planted(browser, provider, ope
     assert 200 == (await stranger.get(VERIFY, headers={**asked(), **twice})).status
 
 
-async def test_a_session_that_ended_lets_nobody_in(browser, provider, open_browser, server):
+async def test_verify_refuses_an_ended_session(browser, provider, open_browser, server):
     """From the next question on, wherever it was ended, and with its cookie replayed."""
     await browser.log_in(provider)
     cookie = {"Cookie": f"bodhiapp_session_id={browser.session_cookie}"}
@@ -406,7 +406,7 @@ async def test_a_session_that_ended_lets_nobody_in(browser, provider, open_brows
     assert 401 == (await thief.get(VERIFY, headers={**asked(), **cookie})).status
 
 
-async def test_methods_that_are_none_are_unsafe(browser, provider):
+async def test_unknown_methods_count_as_unsafe(browser, provider):
     """Only what a proxy says plainly lets another site's request pass as a link."""
     await browser.log_in(provider)
     for method, status in [("GET", 200), ("get", 403), ("GET, POST", 403), ("", 403), ("PROPFIND", 403)]:
@@ -414,7 +414,7 @@ async def test_methods_that_are_none_are_unsafe(browser, provider):
         assert status == (await browser.get(VERIFY, headers=headers)).status
 
 
-async def test_a_host_that_is_not_the_public_one(start_server, open_browser, provider):
+async def test_verify_on_another_host_redirects_to_the_public_login(start_server, open_browser, provider):
     """Is sent to the login at the public one, and from there to the same page; never to the question itself."""
     server = await start_server(
         BODHI_TRUSTED_PROXIES="127.0.0.1/32",

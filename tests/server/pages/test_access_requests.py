@@ -25,7 +25,7 @@ async def manager(server, provider, new_browser):
     return await browser.log_in(provider, "manager")
 
 
-async def test_home_of_a_manager_says_who_waits(asked, manager):
+async def test_home_of_a_manager_shows_pending_requests(asked, manager):
     """With a count and a way there."""
     await manager.open("/ui")
     assert "Access requests 1" == manager.page.one("h2", id="waiting-title").text
@@ -51,7 +51,7 @@ async def test_approving_gives_the_role_and_ends_the_session(asked, manager, pro
     assert "Power user" in [value.text for value in asked.page.all("dd")]
 
 
-async def test_rejecting_lets_ask_again(asked, manager):
+async def test_rejected_user_can_request_again(asked, manager):
     """The session goes on, without a role."""
     await manager.open(PATH)
 
@@ -62,7 +62,7 @@ async def test_rejecting_lets_ask_again(asked, manager):
     assert "Ask for access" == asked.page.one("h2", id="access-title").text
 
 
-async def test_htmx_puts_the_decision_in_the_form_s_place(asked, manager):
+async def test_htmx_replaces_the_form_by_the_decision(asked, manager):
     """And the focus on it."""
     await manager.open(PATH)
     button = next(button for button in manager.page.all("button") if button.text == "Approve")
@@ -77,7 +77,7 @@ async def test_htmx_puts_the_decision_in_the_form_s_place(asked, manager):
 
 
 @pytest.mark.parametrize("user", ["manager", "admin"])
-async def test_nobody_can_give_more_than_they_have(server, new_browser, provider, asked, user):
+async def test_role_choices_end_at_ones_own_role(server, new_browser, provider, asked, user):
     """The choice ends at one's own role."""
     browser = await new_browser(server)
     await browser.log_in(provider, user)
@@ -90,7 +90,7 @@ async def test_nobody_can_give_more_than_they_have(server, new_browser, provider
     assert (400 if user == "manager" else 200) == browser.status
 
 
-async def test_second_decision_is_told_so(asked, manager):
+async def test_second_decision_shows_an_error(asked, manager):
     """On a page without a script, and in place with one."""
     await manager.open(PATH)
     other_tab = manager.page
@@ -108,7 +108,7 @@ async def test_second_decision_is_told_so(asked, manager):
     assert "The request was decided already." in part.text
 
 
-async def test_name_is_text_whatever_it_holds(server, new_browser, manager, provider):
+async def test_user_name_is_escaped(server, new_browser, manager, provider):
     """Managers see what other people call themselves."""
     provider.add_person(Person(HOSTILE))
     browser = await new_browser(server)
@@ -120,7 +120,7 @@ async def test_name_is_text_whatever_it_holds(server, new_browser, manager, prov
     assert HOSTILE == manager.page.one("article").one("h2").text
 
 
-async def test_list_says_how_many_are_left(server, manager):
+async def test_list_shows_the_number_of_further_requests(server, manager):
     """Thirty fit on the page."""
     for number in range(31):
         await server.app[ACCESS_REQUESTS].create(f"id-{number}", f"person-{number:02}")
@@ -131,7 +131,7 @@ async def test_list_says_how_many_are_left(server, manager):
     assert "These 30 of 31 have waited longest." in manager.page.one("main").text
 
 
-async def test_nobody_waits(manager):
+async def test_empty_list_is_shown(manager):
     """The page says so."""
     await manager.open(PATH)
 
@@ -153,7 +153,7 @@ async def test_page_is_for_managers(browser, provider, user, status, title):
         assert status == response.status
 
 
-async def test_link_on_another_site_leads_on_to_the_page(manager):
+async def test_cross_site_link_reaches_the_page(manager):
     """A colleague's message has the link; the cookie comes with the next step."""
     await manager.open(PATH, site="cross-site")
     assert "One moment" == manager.page.one("h1").text
@@ -163,7 +163,7 @@ async def test_link_on_another_site_leads_on_to_the_page(manager):
     assert (PATH, 200) == (manager.path, manager.status)
 
 
-async def test_nonsense_is_refused(manager):
+async def test_malformed_parameters_are_refused(manager):
     """As the API does, on a page."""
     for path, data, status in (
         ("1/approve", {"role": "resource_owner"}, 400),

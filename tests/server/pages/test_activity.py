@@ -3,7 +3,7 @@ import pytest
 TITLES = ["Live sessions", "Logins a minute", "Saves a minute", "Conflicts a minute", "Ended sessions a minute"]
 
 
-async def test_administrators_see_what_the_server_does(browser, provider):
+async def test_administrators_see_the_activity_plots(browser, provider):
     """Each series has a picture that says in words what it shows."""
     await browser.log_in(provider, "admin")
     await browser.open("/ui/admin/activity")
@@ -14,7 +14,7 @@ async def test_administrators_see_what_the_server_does(browser, provider):
 
 
 @pytest.mark.parametrize("hours", [1, 24])
-async def test_one_may_look_back_further(browser, provider, hours):
+async def test_activity_span_can_be_chosen(browser, provider, hours):
     """The way that is shown is marked."""
     await browser.log_in(provider, "admin")
     await browser.open(f"/ui/admin/activity?hours={hours}")
@@ -25,7 +25,7 @@ async def test_one_may_look_back_further(browser, provider, hours):
 
 
 @pytest.mark.parametrize("hours", ["0", "25", "x", "1&hours=2"])
-async def test_no_other_span_is_taken(browser, provider, hours):
+async def test_invalid_activity_span_is_refused(browser, provider, hours):
     """A page of an error, and no more."""
     await browser.log_in(provider, "admin")
 

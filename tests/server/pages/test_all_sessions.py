@@ -22,7 +22,7 @@ def sessions(server):
     return server.app[SESSIONS]
 
 
-async def test_administrators_see_everybody_s_sessions(admin, sessions, server, provider, new_browser):
+async def test_administrators_see_all_sessions(admin, sessions, server, provider, new_browser):
     """Each with whose it is, and a way to the person; also those of nobody, and of who was never seen."""
     await (await new_browser(server)).log_in(provider, "user")
     handle = (await sessions.create({"user_id": "<a>&/b"}, device=FIREFOX))[1].handle
@@ -45,7 +45,7 @@ async def test_administrators_see_everybody_s_sessions(admin, sessions, server, 
     )
 
 
-async def test_one_session_is_ended(admin, sessions):
+async def test_administrator_revokes_one_session(admin, sessions):
     """With htmx in its place, and without; whoever's it is."""
     own = await sessions.get_session_ids_for_user("ann")
     handles = [(await sessions.create(data))[1].handle for data in ({"user_id": "ann"}, {"cart": 1}, {"cart": 2})]
@@ -63,14 +63,14 @@ async def test_one_session_is_ended(admin, sessions):
     assert (own, 1) == ([], await sessions.count_sessions())
 
 
-async def test_the_own_session_is_ended_like_a_logout(admin):
+async def test_revoking_the_current_session_is_a_logout(admin):
     """The cookie goes, and the login page comes."""
     await admin.open(PATH)
     await admin.press("End this session")
     assert "/ui/login" == admin.path
 
 
-async def test_all_sessions_are_ended(admin, sessions, provider):
+async def test_administrator_revokes_all_sessions(admin, sessions, provider):
     """The own one too: that is said before, and the login page comes."""
     for user_id in ("ann", "bob"):
         await sessions.create({"user_id": user_id})
@@ -98,7 +98,7 @@ async def test_many_sessions_are_on_several_pages(admin, sessions):
 
 
 @pytest.mark.parametrize("path", [f"{PATH}?after=x", f"{PATH}?done=all", f"{PATH}?after=%00"])
-async def test_nonsense_is_refused(admin, path):
+async def test_malformed_parameters_are_refused(admin, path):
     """On a page."""
     await admin.open(path)
 

@@ -33,7 +33,7 @@ async def status_of(browser, request_id):
         return (await response.json())["status"]
 
 
-async def test_review_says_who_asks_for_what(browser, provider, ask):
+async def test_review_shows_application_and_requested_access(browser, provider, ask):
     """Names are text, the wish is readable, and the host to which one goes back is named."""
     await browser.log_in(provider)
     browser.form_targets.append("https://calendar.example.org")
@@ -57,7 +57,7 @@ async def test_review_says_who_asks_for_what(browser, provider, ask):
 
 
 @pytest.mark.parametrize(("button", "status"), [("Approve", "approved"), ("Deny", "denied")])
-async def test_decision_leads_back_to_the_application(browser, provider, ask, button, status):
+async def test_decision_redirects_to_the_application(browser, provider, ask, button, status):
     """With the id of the request at the end of the address."""
     await browser.log_in(provider)
     request_id = await ask()
@@ -71,7 +71,7 @@ async def test_decision_leads_back_to_the_application(browser, provider, ask, bu
 
 
 @pytest.mark.parametrize(("button", "title"), [("Approve", "Access approved"), ("Deny", "Access denied")])
-async def test_decision_in_a_window_of_its_own_stays_there(browser, provider, ask, button, title):
+async def test_decision_in_a_popup_stays_there(browser, provider, ask, button, title):
     """The person may close it."""
     await browser.log_in(provider)
     await browser.open(f"{REVIEW}?id={await ask('popup', redirect_url=None)}")
@@ -84,7 +84,7 @@ async def test_decision_in_a_window_of_its_own_stays_there(browser, provider, as
     assert ["Log out"] == [one.text for one in browser.page.all("button")]
 
 
-async def test_approval_holds_what_was_asked_for(server, browser, provider, ask):
+async def test_approval_contains_the_requested_access(server, browser, provider, ask):
     """Nothing less, as the page says."""
     await browser.log_in(provider)
     request_id = await ask("popup", redirect_url=None)
@@ -96,7 +96,7 @@ async def test_approval_holds_what_was_asked_for(server, browser, provider, ask)
     assert (request.requested, provider.person("user").user_id) == (request.approved, request.user_id)
 
 
-async def test_second_decision_is_told_so(browser, provider, ask):
+async def test_second_decision_shows_an_error(browser, provider, ask):
     """The first one stands."""
     await browser.log_in(provider)
     request_id = await ask("popup", redirect_url=None)
@@ -111,7 +111,7 @@ async def test_second_decision_is_told_so(browser, provider, ask):
     assert "denied" == await status_of(browser, request_id)
 
 
-async def test_who_is_not_logged_in_comes_back_after_the_login(browser, provider, ask):
+async def test_anonymous_reviewer_returns_after_the_login(browser, provider, ask):
     """From the application, over the login, to the decision."""
     request_id = await ask("popup", redirect_url=None)
 
@@ -133,7 +133,7 @@ async def test_who_is_not_logged_in_comes_back_after_the_login(browser, provider
 COOP = "Cross-Origin-Opener-Policy"
 
 
-async def test_window_of_an_application_stays_in_its_hands(browser, provider, ask):
+async def test_popup_keeps_its_opener(browser, provider, ask):
     """On the whole way, the login as well: with another policy its handle would say that the window is closed."""
     request_id = await ask("popup", redirect_url=None)
     policies = []
@@ -155,7 +155,7 @@ async def test_window_of_an_application_stays_in_its_hands(browser, provider, as
     assert 10 == len(policies)
 
 
-async def test_no_other_page_stays_in_somebody_else_s_hands(browser, provider, ask):
+async def test_other_pages_drop_their_opener(browser, provider, ask):
     """Nor does the same page, where the application's own window leads here."""
     await browser.open("/ui/login")
     assert "same-origin" == browser.headers[COOP]
@@ -181,7 +181,7 @@ class _Noting:
         await self.request.__aexit__(*error)
 
 
-async def test_cookie_that_leads_back_is_for_this_site_alone(client):
+async def test_resume_cookie_is_same_site(client):
     """It holds the id, for as long as the request lives."""
     request_id = str(uuid4())
 
@@ -194,7 +194,7 @@ async def test_cookie_that_leads_back_is_for_this_site_alone(client):
     assert request_id == cookie.value
 
 
-async def test_cookie_that_leads_back_cannot_be_planted_under_https(serve, new_browser):
+async def test_resume_cookie_cannot_be_planted_under_https(serve, new_browser):
     """No other host of the domain can set a __Host- cookie."""
     server = await serve(BODHI_PUBLIC_SCHEME="https", BODHI_PUBLIC_HOST="example.org", BODHI_CANONICAL_REDIRECT="false")
     client = (await new_browser(server)).client
@@ -205,7 +205,7 @@ async def test_cookie_that_leads_back_cannot_be_planted_under_https(serve, new_b
 
 
 @pytest.mark.parametrize("value", ["https://evil.example", "//evil.example", "x", "../../bodhi/v1/logout", '"<script>'])
-async def test_cookie_of_another_form_leads_nowhere(browser, provider, value):
+async def test_malformed_resume_cookie_is_ignored(browser, provider, value):
     """An id, or nothing."""
     await browser.log_in(provider)
 
@@ -214,7 +214,7 @@ async def test_cookie_of_another_form_leads_nowhere(browser, provider, value):
     assert ("/ui/chat", "Hello, Uma") == (browser.path, browser.page.one("h1").text)
 
 
-async def test_who_has_no_role_learns_what_to_do(browser, provider, ask):
+async def test_reviewer_without_a_role_gets_instructions(browser, provider, ask):
     """An application cannot act for somebody who may do nothing."""
     await browser.log_in(provider, "nobody")
     request_id = await ask()
@@ -228,7 +228,7 @@ async def test_who_has_no_role_learns_what_to_do(browser, provider, ask):
     assert "draft" == await status_of(browser, request_id)
 
 
-async def test_request_that_there_is_not(browser, provider):
+async def test_unknown_request_is_a_404_page(browser, provider):
     """A page says so, and repeats nothing."""
     await browser.log_in(provider)
     for query, status in ((f"id={uuid4()}", 404), ("id=x", 400), ("", 400), ("id=%3Cscript%3E", 400)):
@@ -238,7 +238,7 @@ async def test_request_that_there_is_not(browser, provider):
         assert "script" not in browser.page.one("main").text
 
 
-async def test_name_of_an_application_is_text_whatever_it_holds(browser, provider, ask):
+async def test_application_name_is_escaped(browser, provider, ask):
     """It comes from whoever registered it."""
     provider.add_client(APP, name=HOSTILE, description=HOSTILE)
     await browser.log_in(provider)

@@ -37,7 +37,7 @@ async def test_error_is_a_page(client, method, path, status, title):
     assert "text/html; charset=utf-8" == response.headers["Content-Type"]
 
 
-async def test_head_of_an_error_is_that_of_the_page(client):
+async def test_head_of_an_error_has_the_headers_of_the_page(client):
     """Without the page."""
     response = await client.head("/ui/nowhere", headers=HTML)
 
@@ -45,7 +45,7 @@ async def test_head_of_an_error_is_that_of_the_page(client):
     assert "text/html; charset=utf-8" == response.headers["Content-Type"]
 
 
-async def test_program_gets_the_envelope(client):
+async def test_api_client_gets_a_json_error(client):
     """And so does a browser outside of the pages."""
     for path, accept in (
         ("/ui/nowhere", "*/*"),
@@ -60,7 +60,7 @@ async def test_program_gets_the_envelope(client):
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "none"])
-async def test_form_of_another_site_is_refused_on_a_page(client, site):
+async def test_cross_site_form_gets_an_error_page(client, site):
     """It logs nobody out, and nobody in."""
     for path in ("/ui/login", "/ui/logout", "/ui/request-access", "/ui/auth/callback"):
         response = await client.post(path, headers={**HTML, "Sec-Fetch-Site": site}, allow_redirects=False)
@@ -75,7 +75,7 @@ async def test_form_of_another_site_is_refused_on_a_page(client, site):
         )
 
 
-async def test_failure_names_nothing_but_a_reference(serve):
+async def test_error_page_shows_only_a_reference(serve):
     """What failed stands in the log, under the same reference."""
 
     async def fails(_):
@@ -111,7 +111,7 @@ async def test_outage_of_the_sessions_is_a_page(serve, new_browser, provider, sq
     assert "Hello, Uma" == browser.page.one("h1").text
 
 
-async def test_htmx_gets_a_note_for_the_top_of_the_page(client):
+async def test_htmx_error_is_a_notice_at_the_top(client):
     """What the form wanted to change stays as it is."""
     headers = {"HX-Request": "true", "Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
 

@@ -16,7 +16,7 @@ ROLES = {
 HOSTILE_NAME = "<script>alert(1)</script>\"'&{{ 7 * 7 }}"
 
 
-async def test_home_of_nobody_is_the_login_page(browser):
+async def test_home_without_a_session_redirects_to_login(browser):
     """There is nothing to see before."""
     for path in ("/", "/ui", "/ui/", "/ui/chat"):
         await browser.open(path)
@@ -24,7 +24,7 @@ async def test_home_of_nobody_is_the_login_page(browser):
         assert "/ui/login" == browser.path
 
 
-async def test_home_says_who_i_am_and_what_i_may_do(server, new_browser, provider):
+async def test_home_shows_the_user_and_the_role(server, new_browser, provider):
     """Name, username, id and role in plain words."""
     for user, role in ROLES.items():
         browser = await new_browser(server)
@@ -44,7 +44,7 @@ async def test_home_says_who_i_am_and_what_i_may_do(server, new_browser, provide
         assert (user in {"admin", "manager"}) == bool(browser.page.all("a", href="/ui/admin"))
 
 
-async def test_bar_says_where_i_am(browser, provider):
+async def test_navigation_marks_the_current_page(browser, provider):
     """To screen readers as well."""
     await browser.log_in(provider, "manager")
 
@@ -58,7 +58,7 @@ async def test_bar_says_where_i_am(browser, provider):
     assert ("Admin", "Access requests") == (area.text, current.text)
 
 
-async def test_name_is_text_whatever_it_holds(browser, provider):
+async def test_user_name_is_escaped(browser, provider):
     """No markup of the page's comes from the provider."""
     provider.add_person(Person("hostile", HOSTILE_NAME, "O'Neill & Söhne"), Role.USER)
 
@@ -68,7 +68,7 @@ async def test_name_is_text_whatever_it_holds(browser, provider):
     assert f"{HOSTILE_NAME} O'Neill & Söhne" == browser.page.all("dd")[0].text
 
 
-async def test_long_name_stays_on_the_page(browser, provider):
+async def test_long_name_does_not_overflow_the_page(browser, provider):
     """Nothing is cut off."""
     provider.add_person(Person("x" * 200), Role.USER)
 
@@ -77,7 +77,7 @@ async def test_long_name_stays_on_the_page(browser, provider):
     assert "Hello, " + "x" * 200 == browser.page.one("h1").text
 
 
-async def test_who_has_no_role_asks_for_access(browser, provider):
+async def test_user_without_a_role_requests_access(browser, provider):
     """Once; from then on the page says that it was asked for."""
     await browser.log_in(provider, "nobody")
 
@@ -110,7 +110,7 @@ async def test_second_click_changes_nothing(browser, provider, database_url):
     assert "Access requested" == browser.page.one("h2", id="access-title").text
 
 
-async def test_htmx_gets_the_part_that_changes(browser, provider):
+async def test_htmx_request_returns_only_the_changed_part(browser, provider):
     """The part takes the place of the old one, and the focus with it."""
     await browser.log_in(provider, "nobody")
     htmx = {"HX-Request": "true", "Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
@@ -125,7 +125,7 @@ async def test_htmx_gets_the_part_that_changes(browser, provider):
     assert "no-store" == response.headers["Cache-Control"]
 
 
-async def test_who_has_a_role_cannot_ask(browser, provider):
+async def test_user_with_a_role_gets_no_request_form(browser, provider):
     """There is no button, and none that is made up works."""
     await browser.log_in(provider, "user")
     assert ["Log out"] == [button.text for button in browser.page.all("button")]
@@ -136,7 +136,7 @@ async def test_who_has_a_role_cannot_ask(browser, provider):
     assert "You have access already." in await response.text()
 
 
-async def test_nobody_known_cannot_ask(browser):
+async def test_anonymous_user_cannot_request_access(browser):
     """A page that was left open, after the session has ended, leads to the login."""
     response = await browser.client.post("/ui/request-access", headers={**HTML, "Sec-Fetch-Site": "same-origin"})
 
@@ -144,7 +144,7 @@ async def test_nobody_known_cannot_ask(browser):
     assert 'href="/ui/login"' in await response.text()
 
 
-async def test_api_token_is_no_person(browser, provider):
+async def test_api_token_cannot_request_access(browser, provider):
     """Pages are for browsers: whoever sends a token is sent to log in."""
     token = provider.issue_access_token("user", client_id="another")
 
@@ -155,7 +155,7 @@ async def test_api_token_is_no_person(browser, provider):
     assert (303, "/ui/login") == (response.status, response.headers["Location"])
 
 
-async def test_link_on_another_site_does_not_look_like_a_logout(browser, provider):
+async def test_cross_site_link_keeps_the_login(browser, provider):
     """The cookie stays away from such a request; the next step, from here, brings it."""
     await browser.log_in(provider)
 
@@ -169,7 +169,7 @@ async def test_link_on_another_site_does_not_look_like_a_logout(browser, provide
     assert [] == browser.page.all("meta", **{"http-equiv": "refresh"})
 
 
-async def test_nobody_is_led_on_twice(browser):
+async def test_cross_site_bounce_happens_once(browser):
     """Who is not logged in ends at the login page."""
     await browser.open("/ui", site="cross-site")
     await browser.open("/ui?arrived=1", site="cross-site")

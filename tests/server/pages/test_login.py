@@ -47,7 +47,7 @@ async def test_login_without_javascript_ends_at_home(browser, provider):
     assert "Hello, Uma" == browser.page.one("h1").text
 
 
-async def test_who_is_logged_in_sees_so(browser, provider):
+async def test_login_page_shows_that_the_user_is_logged_in(browser, provider):
     """On the login page, with a way on; its button in another tab leads home."""
     await browser.open("/ui/login")
     other_tab = browser.page
@@ -64,7 +64,7 @@ async def test_who_is_logged_in_sees_so(browser, provider):
     assert "/ui/chat" == browser.path
 
 
-async def test_logout_ends_here_and_at_the_provider(browser, provider, monkeypatch):
+async def test_logout_ends_both_sessions(browser, provider, monkeypatch):
     """The button leads through the provider back to the login page."""
     monkeypatch.setattr("bodhi.server.login.api.REVOCATION_SECONDS", 10)  # on a busy machine, too
     await browser.log_in(provider)
@@ -87,7 +87,7 @@ async def test_logout_clears_the_cache(server, browser, provider):
     assert (303, '"cache"') == (response.status, response.headers["Clear-Site-Data"])
 
 
-async def test_htmx_is_told_where_to_go(browser, provider):
+async def test_htmx_login_redirects_to_the_provider(browser, provider):
     """It could not follow a redirect to another site; the browser itself can."""
     htmx = {"HX-Request": "true", "Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
 
@@ -98,7 +98,7 @@ async def test_htmx_is_told_where_to_go(browser, provider):
     assert "no-store" == response.headers["Cache-Control"]
 
 
-async def test_without_a_provider_the_operator_is_told_what_to_do(serve, new_browser):
+async def test_login_page_without_a_provider_explains_the_setup(serve, new_browser):
     """In words that can be copied."""
     browser = await new_browser(await serve())
 
@@ -112,7 +112,7 @@ async def test_without_a_provider_the_operator_is_told_what_to_do(serve, new_bro
     assert [] == browser.page.all("form")
 
 
-async def test_without_a_registration_the_operator_is_told_what_to_do(serve, new_browser, provider, sqlite_url):
+async def test_login_page_without_a_registration_explains_the_setup(serve, new_browser, provider, sqlite_url):
     """There is a provider, but it does not know this server."""
     environ = {**environment(provider, sqlite_url), "BODHI_CLIENT_ID": None, "BODHI_CLIENT_SECRET": None}
     server = await serve(**{name: value for name, value in environ.items() if value is not None})
@@ -144,7 +144,7 @@ async def test_login_page_does_not_wait_for_a_silent_provider(browser, provider)
     assert 200 == browser.status
 
 
-async def test_provider_that_is_away_is_a_page(browser, provider):
+async def test_provider_outage_is_a_page(browser, provider):
     """With the time to come back, a reference for the operator, and a way on."""
     provider.fail("discovery", times=None)
 
@@ -183,7 +183,7 @@ async def test_callback_page_reflects_nothing_hostile(client):
         assert "form-action 'self';" in response.headers["Content-Security-Policy"]
 
 
-async def test_incomplete_answer_is_told_at_once(serve, new_browser):
+async def test_incomplete_callback_shows_an_error(serve, new_browser):
     """With a way back, and without a button that could not work."""
     browser = await new_browser(await serve())
 
@@ -204,7 +204,7 @@ async def test_incomplete_answer_is_told_at_once(serve, new_browser):
 
 
 @pytest.mark.parametrize("answer", [{"code": "c0de"}, {"error": "access_denied"}])
-async def test_answer_to_no_login_logs_nobody_in(browser, answer):
+async def test_callback_without_a_login_is_refused(browser, answer):
     """A fixed text and a way back."""
     await browser.open(str(URL("/ui/auth/callback").with_query(state=STATE, **answer)), site="cross-site")
 
@@ -216,7 +216,7 @@ async def test_answer_to_no_login_logs_nobody_in(browser, answer):
     assert "/ui/login" == browser.path
 
 
-async def test_a_page_that_needs_a_login_is_shown_after_it(browser, provider):
+async def test_requested_page_is_shown_after_the_login(browser, provider):
     """Its error leads to the login, and that back to the page."""
     await browser.open("/ui/sessions?done=ended")
     assert (401, "Log in first") == (browser.status, browser.page.one("h1").text)
@@ -227,7 +227,7 @@ async def test_a_page_that_needs_a_login_is_shown_after_it(browser, provider):
     assert "/ui/sessions?done=ended" == URL(browser.page.one("form").attributes["action"]).query["return_to"]
 
 
-async def test_refusal_of_the_provider_is_told_in_our_words(browser, provider):
+async def test_provider_error_is_shown_with_our_own_text(browser, provider):
     """Not in those that came along."""
     await browser.open("/ui/login")
     await browser.press("Log in")
@@ -245,7 +245,7 @@ async def test_refusal_of_the_provider_is_told_in_our_words(browser, provider):
     assert 400 == browser.status  # the state was used up
 
 
-async def test_malformed_answer_is_refused_without_a_script(client):
+async def test_malformed_callback_without_scripts_is_refused(client):
     """As the API does."""
     headers = {**HTML, "Sec-Fetch-Site": "same-origin"}
     for data in ({}, {"state": STATE}, {"state": "<", "code": "c"}, {"state": STATE, "code": "c" * 5_000}):
@@ -255,7 +255,7 @@ async def test_malformed_answer_is_refused_without_a_script(client):
         assert "The request does not have the form" in await response.text()
 
 
-async def test_policy_names_where_the_provider_s_pages_are(browser, provider):
+async def test_content_security_policy_allows_the_provider_s_origin(browser, provider):
     """They may be on another host than the issuer."""
     pages = {
         "authorization_endpoint": "https://login.example.org/a",
@@ -270,6 +270,6 @@ async def test_policy_names_where_the_provider_s_pages_are(browser, provider):
 
 
 @pytest.mark.parametrize("url", ["https://a;script-src *", "https://a, b/", "https://\u00fc;/", "https://a:b/", "x"])
-def test_policy_cannot_be_written_by_a_url(url):
+def test_content_security_policy_cannot_be_injected_by_a_url(url):
     """Whoever names it."""
     assert origin_of(url) is None

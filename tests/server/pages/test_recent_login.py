@@ -49,7 +49,7 @@ async def sign_in_again(browser, provider, user, *, drops=()):
     return await browser.press("Continue")
 
 
-async def test_a_form_that_needs_it(old, provider):
+async def test_form_that_requires_a_recent_login_redirects_to_it(old, provider):
     """Refused on a page that leads to the provider and back; the form is sent again by the person."""
     browser = await old("power")
     await browser.open("/ui/tokens")
@@ -65,7 +65,7 @@ async def test_a_form_that_needs_it(old, provider):
     assert 201 == browser.status
 
 
-async def test_the_way_back_leads_to_the_person(server, old, provider, new_browser):
+async def test_recent_login_returns_to_the_user_page(server, old, provider, new_browser):
     """With the query that says who it is, and nothing of what was done before."""
     await (await new_browser(server)).log_in(provider, "user")
     manager, user_id = await old("manager"), provider.person("user").user_id
@@ -86,7 +86,7 @@ async def test_the_way_back_leads_to_the_person(server, old, provider, new_brows
 @pytest.mark.parametrize(
     "referer", [None, "", "https://evil.test/ui/tokens", "http://[", "/ui/tokens", "{}/bodhi/v1/x"]
 )
-async def test_a_browser_that_does_not_say_where_it_was(old, server, referer):
+async def test_recent_login_without_a_referer_returns_home(old, server, referer):
     """The login leads home then."""
     browser = await old("power")
     headers = {} if referer is None else {"Referer": referer.format(server.make_url("").origin())}
@@ -98,7 +98,7 @@ async def test_a_browser_that_does_not_say_where_it_was(old, server, referer):
     assert "/ui/login?recent=true" == browser.page.one("main").one("form").attributes["action"]
 
 
-async def test_with_htmx_it_is_said_at_the_top(old):
+async def test_htmx_shows_the_recent_login_notice_at_the_top(old):
     """What the form wanted to change stays, and so does the page."""
     browser = await old("power")
     headers = {**HTMX, "Referer": str(browser.client.make_url("/ui/tokens?page=1"))}
@@ -114,7 +114,7 @@ async def test_with_htmx_it_is_said_at_the_top(old):
         assert "900" == URL(response.headers["HX-Redirect"]).query["max_age"]
 
 
-async def test_the_address_in_the_refusal_is_a_page(old, provider):
+async def test_recent_login_url_is_a_page(old, provider):
     """For programs that show it to people: with the button, though somebody is logged in."""
     browser = await old("power")
 
@@ -125,7 +125,7 @@ async def test_the_address_in_the_refusal_is_a_page(old, provider):
     assert "/ui/tokens" == browser.path
 
 
-async def test_who_comes_to_it_from_another_site(old):
+async def test_recent_login_page_from_another_site_is_bounced(old):
     """Is led on once, and is known then."""
     browser = await old("power")
 
@@ -141,7 +141,7 @@ async def test_who_comes_to_it_from_another_site(old):
     assert TITLE == browser.page.one("h1").text
 
 
-async def test_a_provider_that_does_not_ask_again(server, provider, old):
+async def test_provider_that_ignores_prompt_login_is_explained(server, provider, old):
     """One page says so; nothing leads round and round, and the person is still logged in."""
     browser = await old("power")
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as at_provider:
@@ -163,7 +163,7 @@ async def test_a_provider_that_does_not_ask_again(server, provider, old):
     assert "power" in browser.page.text
 
 
-async def test_a_login_is_recent_for_as_long_as_the_setting_says(server, provider, new_browser):
+async def test_recent_login_setting_applies_to_pages(server, provider, new_browser):
     """And not asked for before."""
     browser = await (await new_browser(server)).log_in(provider, "power")
     await browser.open("/ui/tokens")
@@ -177,7 +177,7 @@ async def test_a_login_is_recent_for_as_long_as_the_setting_says(server, provide
     assert (403, TITLE) == (browser.status, browser.page.one("h1").text)
 
 
-async def test_where_it_is_off_nobody_is_asked(database_url, serve, provider, new_browser):
+async def test_pages_need_no_recent_login_if_disabled(database_url, serve, provider, new_browser):
     """And the page to sign in again is the usual one."""
     server = await serve(**environment(provider, database_url), BODHI_AUTH_RECENT_SECONDS="0")
     browser = await (await new_browser(server)).log_in(provider, "power")
@@ -191,7 +191,7 @@ async def test_where_it_is_off_nobody_is_asked(database_url, serve, provider, ne
 
 
 @pytest.mark.parametrize("decision", ["approve", "deny"])
-async def test_the_window_of_an_application_stays_its_own(old, decision):
+async def test_popup_keeps_its_opener_through_a_recent_login(old, decision):
     """A manager who decides in a popup: without the application's handle on it, that would take it for closed."""
     manager = await old("manager")
     request_id = "00000000-0000-0000-0000-000000000000"

@@ -33,7 +33,7 @@ async def handles(server, provider):
     return await server.app[SESSIONS].get_session_ids_for_user(provider.person("user").user_id)
 
 
-async def test_page_lists_where_somebody_is_logged_in(user, other_session):
+async def test_page_lists_the_user_s_sessions(user, other_session):
     """This one first; nobody else's."""
     await other_session()
     await other_session("manager")
@@ -49,7 +49,7 @@ async def test_page_lists_where_somebody_is_logged_in(user, other_session):
     assert "One other session ends at once." in user.page.one("main").text
 
 
-async def test_one_session_is_ended_after_a_second_step(server, user, other_session, provider):
+async def test_session_is_revoked_after_confirmation(server, user, other_session, provider):
     """Which is folded away until the first."""
     handle = await other_session()
     await user.open(PATH)
@@ -64,7 +64,7 @@ async def test_one_session_is_ended_after_a_second_step(server, user, other_sess
     assert 1 == len(await handles(server, provider))
 
 
-async def test_the_own_session_is_ended_like_a_logout(user):
+async def test_revoking_the_current_session_is_a_logout(user):
     """The cookie goes, and the login page comes."""
     await user.open(PATH)
 
@@ -75,7 +75,7 @@ async def test_the_own_session_is_ended_like_a_logout(user):
     assert "/ui/login" == user.path
 
 
-async def test_all_others_are_ended(server, user, other_session, provider):
+async def test_other_sessions_are_revoked(server, user, other_session, provider):
     """The page says so, and offers it no more."""
     for _ in range(3):
         await other_session()
@@ -90,7 +90,7 @@ async def test_all_others_are_ended(server, user, other_session, provider):
     assert 1 == len(await handles(server, provider))
 
 
-async def test_htmx_puts_what_was_done_in_its_place(server, user, other_session, provider):
+async def test_htmx_shows_the_outcome_in_place(server, user, other_session, provider):
     """One session's card, or the whole list, with the focus on the words."""
     first, _ = await other_session(), await other_session()
     await user.open(PATH)
@@ -129,7 +129,7 @@ async def test_many_sessions_are_on_several_pages(user, other_session):
     assert 1 == len(user.page.all("article"))
 
 
-async def test_the_own_session_comes_first_however_many_are_older(server, provider, new_browser, other_session):
+async def test_current_session_is_listed_first(server, provider, new_browser, other_session):
     """Its place in the list is on the second page, which shows it as well."""
     for _ in range(31):
         await other_session()
@@ -143,7 +143,7 @@ async def test_the_own_session_comes_first_however_many_are_older(server, provid
 
 
 @pytest.mark.parametrize("handle", [HANDLE, "x", "%00"])
-async def test_a_session_that_is_not_ones_own_is_not_found(server, user, other_session, handle):
+async def test_other_user_s_session_is_not_found(server, user, other_session, handle):
     """Whether it exists or not."""
     foreign = await other_session("manager")
     for one in (handle, foreign):
@@ -152,7 +152,7 @@ async def test_a_session_that_is_not_ones_own_is_not_found(server, user, other_s
             assert (404, True) == (response.status, "There is no such session." in await response.text())
 
 
-async def test_page_is_for_those_who_are_logged_in(browser, provider):
+async def test_page_requires_a_login(browser, provider):
     """With a role or without."""
     await browser.open(PATH)
     assert (401, "Log in first") == (browser.status, browser.page.one("h1").text)
@@ -162,7 +162,7 @@ async def test_page_is_for_those_who_are_logged_in(browser, provider):
     assert (200, "Your sessions") == (browser.status, browser.page.one("h1").text)
 
 
-async def test_link_on_another_site_leads_on_to_the_page(user):
+async def test_cross_site_link_reaches_the_page(user):
     """A message has the link; the cookie comes with the next step."""
     await user.open(PATH, site="cross-site")
     assert "One moment" == user.page.one("h1").text

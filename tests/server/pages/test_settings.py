@@ -4,7 +4,7 @@ from server.pages.conftest import environment
 PATH = "/ui/admin/settings"
 
 
-async def test_administrators_see_the_settings_with_their_sources(database_url, serve, provider, new_browser):
+async def test_settings_page_shows_values_and_sources(database_url, serve, provider, new_browser):
     """All of them, first those that somebody set; nothing secret."""
     settings = {
         **environment(provider, database_url),
@@ -34,7 +34,7 @@ async def test_administrators_see_the_settings_with_their_sources(database_url, 
     assert rows["BODHI_SETUP_SECRET"] == ["*** Default: none", "Environment"]
 
 
-async def test_what_is_changed_in_service_is_said(browser, provider):
+async def test_settings_page_marks_overridden_settings(browser, provider):
     """That is a source of its own."""
     await browser.log_in(provider, "admin")
     headers = {"Sec-Fetch-Site": "same-origin"}

@@ -22,7 +22,7 @@ def on_disk(name):
     return path.read_bytes()
 
 
-async def test_static_file_is_kept_for_good(client):
+async def test_static_file_is_cached_permanently(client):
     """Its address has the hash of its content, so that it never changes."""
     for name in FILES:
         await see(client, name)
@@ -44,7 +44,7 @@ async def see(client, name):
     assert "Accept-Encoding" == response.headers["Vary"]
 
 
-async def test_static_file_is_packed_for_those_who_take_it(client):
+async def test_static_file_is_compressed_if_accepted(client):
     """A tenth of Pico's style sheet goes over the wire."""
     response = await client.get(static_url("pico.classless.jade.min.css"), headers={"Accept-Encoding": "br, gzip"})
 
@@ -69,7 +69,7 @@ async def test_nothing_else_is_served(client):
             assert "public" not in response.headers["Cache-Control"]
 
 
-def test_files_of_others_are_what_their_readme_says():
+def test_third_party_files_match_their_checksums():
     """Byte for byte what the package brings."""
     rows = re.findall(r"^\| `(\S+)` \|.*`([0-9a-f]{64})`", (FOLDER / "vendor" / "README.md").read_text(), re.MULTILINE)
 

@@ -75,7 +75,7 @@ async def test_a_token_is_made_and_shown_once(power, caplog):
     assert (200, False) == (power.status, token in power.page.text)
 
 
-async def test_a_token_lives_as_long_as_the_server_says(database_url, serve, provider, new_browser):
+async def test_token_gets_the_configured_lifetime(database_url, serve, provider, new_browser):
     """Unless another time is chosen; the form tells which it is."""
     settings = {**environment(provider, database_url), "BODHI_API_TOKEN_LIFETIME": "3600"}
     power = await (await new_browser(await serve(**settings))).log_in(provider, "power")
@@ -90,7 +90,7 @@ async def test_a_token_lives_as_long_as_the_server_says(database_url, serve, pro
     assert timedelta(hours=1) == expires - made
 
 
-async def test_htmx_puts_a_new_token_above_the_others(power):
+async def test_htmx_inserts_a_new_token_above_the_list(power):
     """With the focus on it, and a button that copies it where there are scripts."""
     await power.open(PATH)
     form = power.page.one("form", **{"class": "fields"}).attributes
@@ -105,7 +105,7 @@ async def test_htmx_puts_a_new_token_above_the_others(power):
     assert await is_accepted(power, part.one(id="made").text)
 
 
-async def test_an_own_token_is_made_inactive(power):
+async def test_own_token_is_disabled(power):
     """At once, and said in its place; then there is nothing more to do."""
     await power.open(PATH)
     await power.press("Make the token", name="first")
@@ -123,7 +123,7 @@ async def test_an_own_token_is_made_inactive(power):
     assert 404 == (await power.client.post(button["hx-post"], headers=HTMX)).status
 
 
-async def test_nobody_s_tokens_but_ones_own(power, make):
+async def test_tokens_of_other_users_cannot_be_disabled(power, make):
     """They are not listed, and an id alone ends none."""
     foreign = await make("ann", name="foreign")
     await power.open(PATH)
@@ -158,7 +158,7 @@ async def test_many_own_tokens_are_on_several_pages(power, make, provider):
         {},
     ],
 )
-async def test_nonsense_is_refused(power, data):
+async def test_malformed_parameters_are_refused(power, data):
     """And no token is made."""
     headers = {**HTML, "Sec-Fetch-Site": "same-origin"}
     assert 400 == (await power.client.post(PATH, headers=headers, data=data)).status
@@ -176,7 +176,7 @@ async def test_own_tokens_are_for_power_users(browser, provider, user, status):
     assert status == browser.status
 
 
-async def test_administrators_see_everybody_s_tokens(admin, make, database_url):
+async def test_administrators_see_all_tokens(admin, make, database_url):
     """With whose they are, what they may do, and how they stand; the name is text whatever it holds."""
     await make("ann", name=HOSTILE)
     async with open_database(database_url) as database:
@@ -194,7 +194,7 @@ async def test_administrators_see_everybody_s_tokens(admin, make, database_url):
     assert (200, "<b>&/") == (admin.status, admin.page.one("h1").text)
 
 
-async def test_administrators_make_tokens_inactive(admin, make, caplog, provider):
+async def test_administrators_disable_tokens(admin, make, caplog, provider):
     """Whoever's it is; the log says who did it."""
     token_id, other = await make("ann"), await make("bob")
     await admin.open(ALL)

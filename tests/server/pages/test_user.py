@@ -49,7 +49,7 @@ async def open_person(browser, name):
     await browser.follow(name)
 
 
-async def test_a_person_is_shown_with_their_sessions(server, provider, manager, user):
+async def test_user_page_shows_the_sessions(server, provider, manager, user):
     """Who they are, and where they are logged in."""
     user_id = provider.person("user").user_id
     await server.app[SESSIONS].create({"user_id": user_id}, device=FIREFOX)
@@ -65,7 +65,7 @@ async def test_a_person_is_shown_with_their_sessions(server, provider, manager, 
     assert "2 sessions end at once, and they have to log in again." in manager.page.one("main").text
 
 
-async def test_one_session_is_ended_after_a_second_step(server, provider, manager, user, caplog):
+async def test_session_is_revoked_after_confirmation(server, provider, manager, user, caplog):
     """That browser is logged out; the log says who did it, to whom and why."""
     user_id = provider.person("user").user_id
     other = (await server.app[SESSIONS].create({"user_id": user_id}, device=FIREFOX))[1].handle
@@ -88,7 +88,7 @@ async def test_one_session_is_ended_after_a_second_step(server, provider, manage
     ]
 
 
-async def test_all_sessions_of_somebody_are_ended(server, provider, manager, user):
+async def test_all_sessions_of_a_user_are_revoked(server, provider, manager, user):
     """And nobody else's."""
     user_id = provider.person("user").user_id
     for _ in range(3):
@@ -105,7 +105,7 @@ async def test_all_sessions_of_somebody_are_ended(server, provider, manager, use
     assert "/ui/login" == user.path
 
 
-async def test_htmx_puts_what_was_done_in_its_place(server, provider, manager, user):
+async def test_htmx_shows_the_outcome_in_place(server, provider, manager, user):
     """Together with the sessions that are left, and the focus on the words."""
     user_id = provider.person("user").user_id
     for _ in range(2):
@@ -130,7 +130,7 @@ async def test_htmx_puts_what_was_done_in_its_place(server, provider, manager, u
     assert ([], []) == (part.all("article"), await handles(server, user_id))
 
 
-async def test_who_ends_their_own_sessions_logs_in_again(server, provider, manager):
+async def test_revoking_ones_own_sessions_redirects_to_login(server, provider, manager):
     """One says which it is; both lead to the login page, with htmx as well."""
     manager_id = provider.person("manager").user_id
     await open_person(manager, "manager")
@@ -170,7 +170,7 @@ async def test_a_role_is_changed(server, provider, manager, user):
     assert [] == manager.page.all("select")
 
 
-async def test_administrators_remove_people(server, provider, new_browser, user):
+async def test_administrators_remove_users(server, provider, new_browser, user):
     """With everything that they have here."""
     admin = await (await new_browser(server)).log_in(provider, "admin")
     user_id = provider.person("user").user_id
@@ -184,7 +184,7 @@ async def test_administrators_remove_people(server, provider, new_browser, user)
     assert f"{PATH}?id={user_id}&done=removed" == response.headers["HX-Redirect"]
 
 
-async def test_what_the_provider_cannot_do_is_not_offered(database_url, serve, provider, new_browser):
+async def test_unsupported_role_changes_are_not_offered(database_url, serve, provider, new_browser):
     """Roles are changed there."""
     server = await serve(**{**environment(provider, database_url), "BODHI_AUTH_MANAGEMENT": "false"})
     await server.app[PROFILES].note("ann", "ann", None)
@@ -195,7 +195,7 @@ async def test_what_the_provider_cannot_do_is_not_offered(database_url, serve, p
     assert "Remove" not in admin.page.text
 
 
-async def test_administrators_see_somebody_s_api_tokens(server, provider, new_browser, manager):
+async def test_administrators_see_a_user_s_api_tokens(server, provider, new_browser, manager):
     """A few, with a way to the others; managers see none."""
     tokens, owner = server.app[API_TOKENS], SessionUser("a&b", "ann", Role.USER, "token")
     for number in range(11):
@@ -218,7 +218,7 @@ async def test_administrators_see_somebody_s_api_tokens(server, provider, new_br
     assert 11 == len(admin.page.all("article"))
 
 
-async def test_nobody_reaches_above_themselves(server, provider, new_browser, manager):
+async def test_page_of_a_user_above_oneself_is_refused(server, provider, new_browser, manager):
     """A manager does not see an administrator's sessions, and ends none."""
     admin = await (await new_browser(server)).log_in(provider, "admin")
     admin_id = provider.person("admin").user_id
@@ -242,7 +242,7 @@ async def test_nobody_reaches_above_themselves(server, provider, new_browser, ma
     assert "/ui/login" == manager.path
 
 
-async def test_a_session_is_its_owner_s_alone(server, provider, new_browser, manager, user):
+async def test_session_of_another_user_is_not_found(server, provider, new_browser, manager, user):
     """An administrator's is not ended as somebody else's, whose name a manager may give."""
     await (await new_browser(server)).log_in(provider, "admin")
     (handle,) = await handles(server, provider.person("admin").user_id)
@@ -255,7 +255,7 @@ async def test_a_session_is_its_owner_s_alone(server, provider, new_browser, man
     assert [handle] == await handles(server, provider.person("admin").user_id)
 
 
-async def test_who_was_never_seen_may_have_sessions(server, manager):
+async def test_unknown_user_with_sessions_has_a_page(server, manager):
     """Those that were brought along from elsewhere, say."""
     await server.app[SESSIONS].create({"user_id": "a/b ../%2F"})
 
@@ -268,7 +268,7 @@ async def test_who_was_never_seen_may_have_sessions(server, manager):
 
 
 @pytest.mark.parametrize("path", [PATH, f"{PATH}/end-all", f"{PATH}/sessions/{HANDLE}/end"])
-async def test_somebody_unknown_is_not_looked_for_at_the_provider(provider, manager, path):
+async def test_unknown_user_is_not_looked_up_at_the_provider(provider, manager, path):
     """Whom there is nothing of here has no page."""
     before = provider.counts["users"]
     send = manager.client.get if path == PATH else manager.client.post
@@ -291,7 +291,7 @@ async def test_many_sessions_are_on_several_pages(server, manager):
 
 
 @pytest.mark.parametrize("query", ["", "?id=", "?id=%00", "?id=a&id=b", "?id=a&after=nonsense", "?id=a&done=what"])
-async def test_nonsense_is_refused(server, manager, query):
+async def test_malformed_parameters_are_refused(server, manager, query):
     """On a page."""
     await server.app[PROFILES].note("a", "ann", None)
     await manager.open(PATH + query)
@@ -299,7 +299,7 @@ async def test_nonsense_is_refused(server, manager, query):
     assert (400, "That did not work") == (manager.status, manager.page.one("h1").text)
 
 
-async def test_link_on_another_site_leads_on_to_the_page(provider, manager, user):
+async def test_cross_site_link_reaches_the_page(provider, manager, user):
     """A colleague's message has the link; the cookie comes with the next step."""
     user_id = provider.person("user").user_id
     await manager.open(address(PATH, user_id, done="all"), site="cross-site")

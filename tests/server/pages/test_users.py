@@ -31,7 +31,7 @@ def rows(page):
     return [[cell.text for cell in row] for row in cells]
 
 
-async def test_managers_see_who_was_here(server, provider, new_browser, manager, people):
+async def test_managers_list_known_users(server, provider, new_browser, manager, people):
     """By name, with their role and how many sessions they have; of those above them not how many."""
     for username in ("user", "user", "admin", "nobody"):
         await (await new_browser(server)).log_in(provider, username)
@@ -56,7 +56,7 @@ async def test_managers_see_who_was_here(server, provider, new_browser, manager,
     ]
 
 
-async def test_somebody_is_looked_for(manager, people):
+async def test_users_can_be_searched(manager, people):
     """By a form that works without a script; the text stays in it."""
     await people.note("id-1", "Ann", Role.USER)
     await manager.open(PATH)
@@ -77,7 +77,7 @@ async def test_somebody_is_looked_for(manager, people):
     assert "Nobody has such a username or user ID." in manager.page.one("main").text
 
 
-async def test_htmx_gets_the_list_alone(manager, people):
+async def test_htmx_search_returns_only_the_list(manager, people):
     """In the place of the old one, with the focus on how many there are."""
     await people.note("id-1", "Ann", Role.USER)
     await manager.open(PATH)
@@ -92,7 +92,7 @@ async def test_htmx_gets_the_list_alone(manager, people):
     assert {"tabindex": "-1", "autofocus": ""}.items() <= part.all("p")[0].attributes.items()
 
 
-async def test_many_people_are_on_several_pages(manager, people):
+async def test_user_list_has_several_pages(manager, people):
     """What is looked for is looked for on the next one, too; nobody is there twice."""
     for number in range(35):
         await people.note(f"a&b {number:02}", f"ann {number:02}", None)
@@ -107,7 +107,7 @@ async def test_many_people_are_on_several_pages(manager, people):
     assert [f"ann & bob {number:02}" for number in range(35)] == [row[0] for row in first + rows(manager.page)]
 
 
-async def test_names_and_ids_are_text_whatever_they_hold(manager, people):
+async def test_names_and_ids_are_escaped(manager, people):
     """Each for itself: no letter of a name changes how what comes after it is read."""
     await people.note(HOSTILE_ID, HOSTILE, Role.USER)
 
@@ -121,7 +121,7 @@ async def test_names_and_ids_are_text_whatever_they_hold(manager, people):
 
 
 @pytest.mark.parametrize("query", ["q=%00", f"q={'x' * 101}", "q=a&q=b", "after=", "after=%0A"])
-async def test_nonsense_is_refused(manager, query):
+async def test_malformed_parameters_are_refused(manager, query):
     """On a page."""
     await manager.open(f"{PATH}?{query}")
 
@@ -147,7 +147,7 @@ async def test_pages_are_for_managers(browser, provider, user, status, title):
         assert status == (await browser.client.post(f"{PATH}/{path}", headers=headers)).status
 
 
-async def test_every_role_has_its_pages(server, provider, new_browser):
+async def test_navigation_depends_on_the_role(server, provider, new_browser):
     """Managers decide about people; the server is the administrators'."""
     for user, titles in {
         "manager": ["People", "Access requests"],

@@ -38,7 +38,7 @@ async def asked(api):
     return (await ids_of(api))[-1]
 
 
-async def test_who_has_no_role_asks_for_one(api):
+async def test_user_without_a_role_requests_one(api):
     """Once; until it is decided they see how it stands."""
     assert (404, "access_request_error-pending_request_not_found") == await api("nobody", *LOOK)
     assert (201, None) == await api("nobody", *ASK)
@@ -48,7 +48,7 @@ async def test_who_has_no_role_asks_for_one(api):
     assert (200, status) == await api("nobody", *LOOK)
 
 
-async def test_asking_twice_at_once_makes_one_request(api):
+async def test_concurrent_requests_of_a_user_create_one(api):
     """A double click."""
     answers = await asyncio.gather(*(api("nobody", *ASK) for _ in range(5)))
 
@@ -56,7 +56,7 @@ async def test_asking_twice_at_once_makes_one_request(api):
     assert 1 == len(await ids_of(api))
 
 
-async def test_who_has_access_need_not_ask(api, authenticator):
+async def test_user_with_a_role_cannot_request_one(api, authenticator):
     """Neither people with a role nor what acts for somebody."""
     authenticator.callers["token"] = ApiToken("id-nobody", TokenScope.USER, "t")
     authenticator.callers["app"] = ExternalApp("id-nobody", "nobody", UserScope.USER, "t", "t", "app")
@@ -65,13 +65,13 @@ async def test_who_has_access_need_not_ask(api, authenticator):
         assert (422, "access_request_error-already_has_access") == await api(caller, *ASK)
 
 
-async def test_strangers_cannot_ask(api):
+async def test_anonymous_callers_cannot_request_a_role(api):
     """Nor do they have a request."""
     assert (401, "api_auth_error-missing_auth") == await api("", *ASK)
     assert (404, "access_request_error-pending_request_not_found") == await api("", *LOOK)
 
 
-async def test_nobody_sees_the_request_of_somebody_else(api):
+async def test_request_status_is_the_callers_own(api):
     """Only managers do."""
     await asked(api)
 
@@ -151,7 +151,7 @@ async def test_lists_have_pages(api, authenticator, path):
     assert ([], 3, 1_000_000_000, 30) == await page_of("page=1000000000")
 
 
-async def test_pages_that_cannot_be_are_refused(api):
+async def test_invalid_page_numbers_are_refused(api):
     """One 400 for all of them."""
     queries = ("page=0", "page=-1", "page_size=0", "page_size=-5", "page=x", "page=", "page=1.5", "page=1&page=2")
 
@@ -160,7 +160,7 @@ async def test_pages_that_cannot_be_are_refused(api):
         assert dict.fromkeys(queries, MALFORMED) == answers
 
 
-async def test_an_approval_gives_a_role_and_ends_sessions(api, people, provider, sessions):
+async def test_approval_assigns_the_role_and_revokes_sessions(api, people, provider, sessions):
     """All of the requester's, and nobody else's."""
     await people.note("id-nobody", "nobody", None)
     for user_id in ("id-nobody", "id-nobody", "id-nobody", "id-user"):
@@ -190,7 +190,7 @@ async def test_a_rejection_changes_nothing_else(api, provider, sessions):
     assert (201, None) == await api("nobody", *ASK)
 
 
-async def test_a_manager_makes_no_administrator(api, provider):
+async def test_manager_cannot_approve_an_administrator(api, provider):
     """Nobody gives more than they have."""
     number = await asked(api)
     path = f"/access-requests/{number}/approve"
@@ -210,7 +210,7 @@ async def test_an_unknown_request_is_not_found(api):
         assert unknown == await api("manager", "POST", f"/access-requests/{number}/reject")
 
 
-async def test_what_is_no_number_is_no_request(api):
+async def test_malformed_request_id_is_refused(api):
     """It is a malformed path, not an unknown request."""
     for number in ("x", "1.5", "%20", 2**63, "9" * 400, "%00"):
         path = f"/access-requests/{number}"
@@ -270,7 +270,7 @@ async def test_a_malformed_approval_is_refused(api, provider):
     assert [] == provider.calls
 
 
-async def test_a_role_that_does_not_exist_is_not_given(api, provider):
+async def test_unknown_role_is_refused(api, provider):
     """Names are exact."""
     path = f"/access-requests/{await asked(api)}/approve"
 
@@ -279,7 +279,7 @@ async def test_a_role_that_does_not_exist_is_not_given(api, provider):
     assert [] == provider.calls
 
 
-async def test_a_role_that_the_provider_does_not_give_leaves_the_request_pending(api, provider):
+async def test_role_refused_by_the_provider_leaves_the_request_pending(api, provider):
     """It can be approved again."""
     number = await asked(api)
     approve = ("manager", "POST", f"/access-requests/{number}/approve", {"role": "resource_user"})
@@ -295,7 +295,7 @@ async def test_a_role_that_the_provider_does_not_give_leaves_the_request_pending
     assert (200, None) == await api(*approve)
 
 
-async def test_sessions_that_cannot_be_ended_are_told(api, sessions, monkeypatch):
+async def test_failed_session_revocation_is_an_error(api, sessions, monkeypatch):
     """And approving again ends them."""
     await sessions.create({"user_id": "id-nobody"})
     number = await asked(api)
@@ -313,7 +313,7 @@ async def test_sessions_that_cannot_be_ended_are_told(api, sessions, monkeypatch
     assert 0 == await sessions.count_sessions_for_user("id-nobody")
 
 
-async def test_an_outage_of_the_database_is_told(api, application):
+async def test_database_outage_is_an_error(api, application):
     """503, whatever is asked; a database that answers nonsense is 500."""
     await application.script("DROP TABLE bodhi_access_request;")
     assert (500, "access_request_error-fetch_failed") == await api("manager", "GET", "/access-requests")

@@ -94,7 +94,7 @@ async def status_of(requests, number=0):
     return listed[number].status, listed[number].reviewer
 
 
-async def test_a_request_is_pending_first(requests):
+async def test_new_request_is_pending(requests):
     """With its times in UTC."""
     made = await requests.create("u-1", "alice")
 
@@ -112,7 +112,7 @@ async def test_a_user_has_one_pending_request(requests, other_node):
     await requests.create("u-2", "bob")
 
 
-async def test_who_was_refused_may_ask_again(requests):
+async def test_rejected_user_may_request_again(requests):
     """The request of before stays in the list."""
     made = await requests.create("u-1", "alice")
     await requests.reject(made.id, MANAGER)
@@ -143,7 +143,7 @@ async def test_lists_are_oldest_first_and_have_pages(requests, clock):
     assert ([], 5) == await users(size=100, skip=100 * 2**31)
 
 
-async def test_an_approval_gives_the_role_and_ends_the_sessions(requests, people, provider, sessions, clock):
+async def test_approval_assigns_the_role_and_ends_the_sessions(requests, people, provider, sessions, clock):
     """By the right of the reviewer, whose name stays."""
     await people.note("u-1", "alice", None)
     made = await requests.create("u-1", "alice")
@@ -162,7 +162,7 @@ async def test_an_approval_gives_the_role_and_ends_the_sessions(requests, people
     )
 
 
-async def test_an_approval_is_noted_before_it_ends_the_sessions(application, people, provider, clock):
+async def test_approval_stores_the_role_before_it_revokes_sessions(application, people, provider, clock):
     """A login that is under way is refused, or its session ends with the others."""
     await people.note("u-1", "alice", None)
     noted = []
@@ -176,7 +176,7 @@ async def test_an_approval_is_noted_before_it_ends_the_sessions(application, peo
     assert [Role.USER] == noted
 
 
-async def test_nobody_gives_more_than_they_have(requests, provider):
+async def test_granting_more_than_ones_own_role_is_refused(requests, provider):
     """Whether the request exists is not looked at before."""
     made = await requests.create("u-1", "alice")
     too_much = [(NOBODY, role) for role in Role] + [(MANAGER, Role.ADMIN)]
@@ -212,7 +212,7 @@ async def test_a_request_is_decided_once(requests, provider, sessions, first):
     assert "manager" == (await status_of(requests))[1]
 
 
-async def test_of_approvals_at_once_one_gives_a_role(requests, other_node, provider, sessions):
+async def test_of_concurrent_approvals_one_assigns_a_role(requests, other_node, provider, sessions):
     """The others are told that it was decided."""
     made = await requests.create("u-1", "alice")
     approvals = [
@@ -251,9 +251,7 @@ async def test_a_rejection_waits_for_an_approval_that_is_under_way(requests, oth
         (ProviderLacks(), "auth_service_error-not_supported", 501),
     ],
 )
-async def test_a_role_that_was_not_given_leaves_the_request_pending(
-    requests, provider, sessions, failure, code, status
-):
+async def test_failed_role_assignment_leaves_the_request_pending(requests, provider, sessions, failure, code, status):
     """And it can be approved again."""
     made = await requests.create("u-1", "alice")
     provider.failures["assign_role"] = [failure]
@@ -267,7 +265,7 @@ async def test_a_role_that_was_not_given_leaves_the_request_pending(
     assert ("approved", "admin") == await status_of(requests)
 
 
-async def test_sessions_that_were_not_ended_leave_the_request_pending(requests, provider, sessions):
+async def test_failed_session_revocation_leaves_the_request_pending(requests, provider, sessions):
     """The failure is told, and approving again ends them."""
     made = await requests.create("u-1", "alice")
     sessions.failures = [BodhiError("the session database does not answer")]
@@ -279,7 +277,7 @@ async def test_sessions_that_were_not_ended_leave_the_request_pending(requests, 
     assert (["u-1"], ("approved", "manager")) == (sessions.ended, await status_of(requests))
 
 
-async def test_an_old_request_takes_no_role_away(requests, people, provider):
+async def test_approving_an_old_request_does_not_lower_a_role(requests, people, provider):
     """Who has a higher role by now keeps it; the request can be rejected."""
     await people.note("u-1", "alice", None)
     made = await requests.create("u-1", "alice")
@@ -291,7 +289,7 @@ async def test_an_old_request_takes_no_role_away(requests, people, provider):
 
 
 @pytest.mark.parametrize("known", [None, Role.USER], ids=["without a role here", "with an older role here"])
-async def test_the_providers_list_says_how_somebody_stands_by_now(requests, people, provider, known):
+async def test_current_role_comes_from_the_providers_list(requests, people, provider, known):
     """Promoted at the provider itself, which was not seen here yet."""
     await people.note("u-1", "alice", known)
     made = await requests.create("u-1", "alice")
@@ -305,7 +303,7 @@ async def test_the_providers_list_says_how_somebody_stands_by_now(requests, peop
     assert ("pending", None) == await status_of(requests)
 
 
-async def test_an_equal_or_lower_role_by_now_is_no_obstacle(requests, people, provider):
+async def test_equal_or_lower_current_role_allows_the_approval(requests, people, provider):
     """The list counts, though more was seen here once."""
     await people.note("u-1", "alice", Role.ADMIN)
     for role in ("resource_user", "resource_power_user"):
@@ -315,7 +313,7 @@ async def test_an_equal_or_lower_role_by_now_is_no_obstacle(requests, people, pr
     assert ["resource_power_user"] * 2 == [role for _, _, role in provider.calls_of("assign_role")]
 
 
-async def test_a_role_that_is_changed_beside_an_approval_stays(requests, application, people, provider, sessions):
+async def test_role_changed_during_an_approval_stays(requests, application, people, provider, sessions):
     """The approval waits, and looks then: in both orders the higher role is the one that stays."""
     await people.note("u-1", "alice", None)
     users = Users(
@@ -341,7 +339,7 @@ async def test_a_role_that_is_changed_beside_an_approval_stays(requests, applica
 
 @pytest.mark.parametrize("loss", ["removed", "demoted by an administrator", "lost at the provider"])
 @pytest.mark.parametrize("request_of_the_manager", ["approve", "reject", "change a role", "remove"])
-async def test_a_role_that_was_lost_beside_it_decides_nothing(
+async def test_reviewer_who_loses_their_role_meanwhile_decides_nothing(
     requests, application, people, provider, sessions, clock, loss, request_of_the_manager
 ):
     """A request that waited for its turn: whoever made it is no manager by now."""
@@ -378,7 +376,7 @@ async def test_a_role_that_was_lost_beside_it_decides_nothing(
     assert ("pending", None) == await status_of(requests)
 
 
-async def test_a_provider_without_a_list_leaves_what_was_seen_last(requests, people, provider, clock):
+async def test_without_a_provider_list_the_last_known_role_counts(requests, people, provider, clock):
     """However long ago that was confirmed."""
     await people.note("u-1", "alice", Role.MANAGER)
     made = await requests.create("u-1", "alice")
@@ -388,7 +386,7 @@ async def test_a_provider_without_a_list_leaves_what_was_seen_last(requests, peo
 
 
 @pytest.mark.parametrize("decision", ["approved", "rejected"])
-async def test_the_log_says_who_decided(requests, caplog, decision):
+async def test_decision_log_names_the_reviewer(requests, caplog, decision):
     """By id, since names may be anything and change."""
     caplog.set_level("INFO", "bodhi.server.roles.service")
     made = await requests.create("u-1", "alice")
@@ -404,7 +402,7 @@ async def test_the_log_says_who_decided(requests, caplog, decision):
     assert record.getMessage().endswith(" by=m-1")
 
 
-async def test_an_outage_and_a_fault_are_told_apart(requests, application):
+async def test_outage_and_database_fault_are_different_errors(requests, application):
     """503 when the database does not answer, 500 when it refuses the question."""
     await application.script("DROP TABLE bodhi_access_request;")
     assert "access_request_error-fetch_failed" == await code_of(requests.list_page(size=1))

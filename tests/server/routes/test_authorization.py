@@ -255,7 +255,7 @@ def test_an_operation_without_a_gate_cannot_be_written():
         Operation("GET", "/open", tells, summary="For whom?")  # type: ignore[call-arg]
 
 
-async def test_every_route_by_every_caller(start_client, provider, database_url):
+async def test_every_route_has_the_specified_result_for_every_caller(start_client, provider, database_url):
     """Who may pass does, and nobody else; HEAD is GET."""
     client = await start_client(FURTHER)
     wrong, passed = [], 0
@@ -293,7 +293,7 @@ async def test_contexts_are_printed_without_their_credentials(start_client, prov
     assert {"SessionUser", "ApiToken", "ExternalApp"} == kinds
 
 
-async def test_a_server_that_is_not_set_up_knows_nobody(start_client, provider, database_url):
+async def test_before_the_setup_every_caller_is_anonymous(start_client, provider, database_url):
     """500 where somebody is needed; who could be anybody is nobody."""
     callers = await every_caller((await start_client()).app, provider, database_url)
     client = await start_client(FURTHER, is_registered=False)
@@ -313,7 +313,7 @@ async def test_a_server_that_is_not_set_up_knows_nobody(start_client, provider, 
     assert [] == wrong
 
 
-async def test_credentials_open_nothing_on_another_host(start_client, provider, database_url):
+async def test_credentials_are_refused_on_a_foreign_host(start_client, provider, database_url):
     """Not even those of an administrator: it may be a page of somebody else that asks."""
     client = await start_client(FURTHER)
     callers = await every_caller(client.app, provider, database_url)
@@ -327,7 +327,7 @@ async def test_credentials_open_nothing_on_another_host(start_client, provider, 
     assert [] == wrong
 
 
-async def test_pages_of_every_list(start_client, provider):
+async def test_every_list_has_the_same_paging(start_client, provider):
     """A page past the end is empty; one that cannot be is an error of the caller."""
     client = await start_client()
     admin = await session(client.app, provider, "admin", ["resource_admin"])
@@ -341,7 +341,7 @@ async def test_pages_of_every_list(start_client, provider):
             assert (200 if wanted else 400, wanted or "json_rejection_error") == (response.status, shown), (path, query)
 
 
-def test_queries_cannot_be_changed():
+def test_shared_default_queries_are_immutable():
     """Requests without one share it."""
     queries = {operation.query for operation in OPERATIONS if operation.query is not None}
 

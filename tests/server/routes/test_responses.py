@@ -280,7 +280,7 @@ def with_cookie_of(response):
     return Caller("session", "user", {**SAME_ORIGIN, "Cookie": cookie}, cookie.partition("=")[2])
 
 
-async def test_every_refusal(checked, provider, database_url):
+async def test_every_documented_error_occurs(checked, provider, database_url):
     """Of whoever has no credential, too small a one, a wrong host or another site, and of nonsense."""
     callers = await every_caller(checked.client.app, provider, database_url)
     chosen = [one for one in callers if (one.kind, one.level) in REFUSED]

@@ -105,7 +105,7 @@ def known_parameters(operation, app_access_request):
     return {name: value for name, value in found.items() if f"{{{name}}}" in operation.path}
 
 
-def test_answers_are_those_of_the_description(database_url, tmp_path, http):
+def test_responses_match_the_openapi_document(database_url, tmp_path, http):
     """Of all operations, whoever asks: nobody, an API token or an administrator."""
     with live_server(database_url, tmp_path / "bodhi") as live:
         prober = Prober(live, http)
@@ -120,7 +120,7 @@ def test_answers_are_those_of_the_description(database_url, tmp_path, http):
                 prober.probe(operation, callers, **known_parameters(operation, app_access_request))
 
 
-def test_answers_of_what_ends_something(database_url, tmp_path, http):
+def test_responses_of_deleting_operations_match_the_openapi_document(database_url, tmp_path, http):
     """A server is set up once, and a session ends once."""
     with live_server(database_url, tmp_path / "bodhi", is_registered=False) as live:
         prober = Prober(live, http)

@@ -64,7 +64,7 @@ async def desk(serve, sessions, people, application, provider):
     return Desk(await serve(operations, services, lambda app: setup(app, sessions)), sessions)
 
 
-async def test_people_see_where_they_are_logged_in(desk):
+async def test_users_list_their_own_sessions(desk):
     """With and without a role; others' sessions are not among them."""
     await desk.log_in("manager")
     for caller in ("user", "nobody"):
@@ -83,7 +83,7 @@ async def test_people_see_where_they_are_logged_in(desk):
         assert all(time.endswith("Z") for time in times)
 
 
-async def test_nothing_that_authenticates_is_told(desk):
+async def test_session_lists_contain_no_credentials(desk):
     """Neither to the user nor to an administrator; and no cache may keep it."""
     await desk.log_in("admin")
     cookie = {**desk.cookie_of("admin"), "Test-Caller": "admin"}
@@ -96,7 +96,7 @@ async def test_nothing_that_authenticates_is_told(desk):
         assert 16 == len(json.loads(text)["sessions"][0]["handle"])
 
 
-async def test_a_session_is_ended_by_its_handle(desk):
+async def test_session_is_revoked_by_its_handle(desk):
     """At once; the one that asks stays."""
     other, this = await desk.log_in("user"), await desk.log_in("user")
 
@@ -128,7 +128,7 @@ async def test_ending_the_own_session_removes_the_cookie(desk):
     assert [other] == await desk.handles("user")
 
 
-async def test_all_others_are_ended(desk):
+async def test_other_sessions_are_revoked(desk):
     """The answer says how many."""
     for _ in range(3):
         await desk.log_in("user")
@@ -140,7 +140,7 @@ async def test_all_others_are_ended(desk):
     assert ([this], [foreign]) == (await desk.handles("user"), await desk.handles("manager"))
 
 
-async def test_who_is_no_person_is_refused(desk, authenticator):
+async def test_callers_without_a_session_are_refused(desk, authenticator):
     """Neither nobody nor the holder of a token has sessions to see."""
     authenticator.callers["token"] = ApiToken("id-user", TokenScope.ADMIN, "token")
     authenticator.callers["app"] = ExternalApp("id-user", "user", UserScope.ADMIN, "t", "e", "another-app")
@@ -152,7 +152,7 @@ async def test_who_is_no_person_is_refused(desk, authenticator):
     assert [handle] == await desk.handles("user")
 
 
-async def test_managers_see_and_end_the_sessions_of_those_not_above_them(desk):
+async def test_managers_list_and_revoke_sessions_of_users_up_to_their_role(desk):
     """By the role that the provider tells."""
     manager = await desk.log_in("manager")
     for user in ("user", "power_user"):
@@ -166,7 +166,7 @@ async def test_managers_see_and_end_the_sessions_of_those_not_above_them(desk):
     assert [manager] == await desk.handles("manager")
 
 
-async def test_managers_end_one_session_of_somebody(desk, people):
+async def test_managers_revoke_one_session_of_a_user(desk, people):
     """Nobody else's under their name; the own one takes its cookie along."""
     await people.note("id-user", "user", Role.USER)
     handle, foreign, manager = await desk.log_in("user"), await desk.log_in("power_user"), await desk.log_in("manager")
@@ -187,7 +187,7 @@ UNKNOWN_USER = (404, "user_route_error-user_not_found")
 
 
 @pytest.mark.parametrize("caller", ["manager", "admin"])
-async def test_somebody_unknown_is_not_looked_for_at_the_provider(desk, provider, caller):
+async def test_unknown_user_is_not_looked_up_at_the_provider(desk, provider, caller):
     """Neither who has no account nor who has one that was never used here."""
     provider.roles |= {f"id-{number}": "resource_user" for number in range(250)}
     await desk.log_in(caller)
@@ -200,7 +200,7 @@ async def test_somebody_unknown_is_not_looked_for_at_the_provider(desk, provider
 
 
 @pytest.mark.parametrize("known_by", ["a session", "a row", "a removal", "a role that was given"])
-async def test_somebody_is_known_by_whatever_they_have_here(desk, people, known_by):
+async def test_user_with_any_local_data_is_known(desk, people, known_by):
     """Then the provider says who may look."""
     if known_by == "a session":
         await desk.log_in("user")
@@ -215,7 +215,7 @@ async def test_somebody_is_known_by_whatever_they_have_here(desk, people, known_
     assert 200 == (await desk("manager", "DELETE", "/users/id-user/sessions"))[0]
 
 
-async def test_managers_do_not_reach_above_themselves(desk):
+async def test_managers_cannot_access_users_above_them(desk):
     """Nothing is listed and nothing ends; administrators reach everybody."""
     admin = await desk.log_in("admin")
     for method in ("GET", "DELETE"):
@@ -229,7 +229,7 @@ async def test_managers_do_not_reach_above_themselves(desk):
     assert (200, {"ended": 1}) == await desk("admin", "DELETE", "/users/id-manager/sessions")
 
 
-async def test_a_provider_that_lists_nobody_leaves_what_was_seen_last(desk, people: Profiles, provider):
+async def test_without_a_user_list_the_last_known_role_counts(desk, people: Profiles, provider):
     """Sessions can be ended there, too; while it is away, nobody knows."""
     await people.note("id-boss", "boss", Role.ADMIN)
     await people.note("id-away", "away", Role.USER)
@@ -241,7 +241,7 @@ async def test_a_provider_that_lists_nobody_leaves_what_was_seen_last(desk, peop
     assert (503, "auth_error-idp_unavailable") == await desk("manager", "DELETE", "/users/id-user/sessions")
 
 
-async def test_nobody_acts_on_somebody_above_them_whose_role_was_not_confirmed_lately(desk, people, provider, clock):
+async def test_stale_higher_role_still_protects_a_user(desk, people, provider, clock):
     """A role that counts no longer for API tokens still says who stands above whom."""
     await people.note("id-boss", "boss", Role.ADMIN)
     clock.advance(366 * 86_400_000)
@@ -250,7 +250,7 @@ async def test_nobody_acts_on_somebody_above_them_whose_role_was_not_confirmed_l
     assert FORBIDDEN == await desk("manager", "DELETE", "/users/id-boss/sessions")
 
 
-async def test_administrators_see_and_end_everything(desk):
+async def test_administrators_list_and_revoke_all_sessions(desk):
     """All or one user's; the own session ends with the others, and its cookie goes."""
     handles = {await desk.log_in(caller) for caller in ("nobody", "user", "manager", "admin")}
     without_user = (await desk.sessions.create({"cart": 1}))[1].handle
@@ -271,7 +271,7 @@ async def test_administrators_see_and_end_everything(desk):
     assert 0 == await desk.sessions.count_sessions()
 
 
-async def test_ends_by_others_are_told_with_who_did_it(desk, caplog):
+async def test_revocation_log_names_the_acting_user(desk, caplog):
     """One record each; nothing that authenticates."""
     caplog.set_level("INFO", "bodhi.session.endings")
     await desk.log_in("user")
@@ -287,7 +287,7 @@ async def test_ends_by_others_are_told_with_who_did_it(desk, caplog):
 
 
 @pytest.mark.parametrize(("path", "query"), [(OWN, {}), ("/sessions", {}), ("/sessions", {"user_id": "id-admin"})])
-async def test_pages_are_complete_and_without_doubles(desk, path, query):
+async def test_session_pages_have_each_session_once(desk, path, query):
     """Also when the session that a page ended with is gone by the next."""
     handles = {await desk.log_in("admin") for _ in range(7)}
     seen, after = [], {}
@@ -305,7 +305,7 @@ async def test_pages_are_complete_and_without_doubles(desk, path, query):
     assert (7, handles) == (len(seen), set(seen))
 
 
-async def test_a_page_that_is_full_is_the_last_one_when_nothing_follows(desk):
+async def test_full_last_page_has_no_cursor(desk):
     """Nobody asks for an empty page."""
     for _ in range(3):
         await desk.log_in("admin")
@@ -313,7 +313,7 @@ async def test_a_page_that_is_full_is_the_last_one_when_nothing_follows(desk):
     assert (await desk("admin", "GET", OWN, params={"limit": "3"}))[1]["after"] is None
 
 
-async def test_nonsense_is_refused(desk):
+async def test_malformed_parameters_are_refused(desk):
     """Limits, cursors and users alike."""
     await desk.log_in("admin")
     for path in (OWN, "/users/id-admin/sessions", "/sessions"):

@@ -128,7 +128,7 @@ async def test_values_have_their_types(bare, name, current, default, source, met
     assert expected == await entry(bare, name)
 
 
-async def test_sources_are_told(serve, load, tmp_path):
+async def test_setting_sources_are_listed(serve, load, tmp_path):
     """Where each value came from."""
     (tmp_path / ".env").write_text("BODHI_PORT=4000\n")
     settings = load({"BODHI_WORKERS": "2"}, "BODHI_LOG_FORMAT: json\n", BODHI_LOG_LEVEL="warning")
@@ -188,12 +188,12 @@ async def test_a_setting_is_changed_and_changed_back(api, tokens):
     assert None is tokens.default_lifetime_seconds
 
 
-def test_what_can_be_changed_is_said():
+def test_editable_settings_are_documented():
     """On the page about settings."""
     assert [] == [name for name in editable(ApiTokens(None)) if f"`{name}`" not in INTRODUCTION]
 
 
-async def test_the_log_is_made_to_tell_more(api):
+async def test_log_level_can_be_changed_at_run_time(api):
     """The word may be written in any case."""
     logs.set_level("INFO")
     status, changed = await api("admin", "PUT", LEVEL, {"value": "debug"})
@@ -205,7 +205,7 @@ async def test_the_log_is_made_to_tell_more(api):
     assert logging.INFO == logging.getLogger("bodhi").level
 
 
-async def test_remembered_tokens_are_asked_for_sooner(api, tokens):
+async def test_token_cache_lifetime_can_be_changed_at_run_time(api, tokens):
     """A float without a fraction is a whole number."""
     assert 200 == (await api("admin", "PUT", MEMORY, {"value": 0.0}))[0]
     assert 0 == tokens.memory_seconds
@@ -236,7 +236,7 @@ async def test_remembered_tokens_are_asked_for_sooner(api, tokens):
         (MEMORY, 301, NOT_ALLOWED),
     ],
 )
-async def test_a_value_is_checked(bare, path, value, refused):
+async def test_changed_value_is_validated(bare, path, value, refused):
     """Before anything is stored."""
     assert refused == await bare("admin", "PUT", path, {"value": value})
 
@@ -253,7 +253,7 @@ async def test_a_value_is_checked(bare, path, value, refused):
         ("BODHI_ENCRYPTION_KEY", (400, "settings_error-unsupported")),
     ],
 )
-async def test_most_settings_are_not_changed_here(bare, name, refused):
+async def test_non_editable_settings_are_refused(bare, name, refused):
     """Whatever the value would be: the setting is looked at first."""
     for value in ("x", None, 1):
         assert refused == await bare("admin", "PUT", f"/settings/{name}", {"value": value})
@@ -277,7 +277,7 @@ CALLERS = {
 }
 
 
-async def test_administrators_in_sessions_see_settings(bare, authenticator):
+async def test_settings_are_for_administrators_with_a_session(bare, authenticator):
     """Nobody else."""
     authenticator.callers["token"] = ApiToken("id-admin", TokenScope.ADMIN, "t")
     authenticator.callers["app"] = ExternalApp("id-admin", "a", UserScope.ADMIN, "t", "t", "app")
@@ -290,7 +290,7 @@ async def test_administrators_in_sessions_see_settings(bare, authenticator):
         assert [refused] * 3 == answers
 
 
-async def test_the_command_line_and_the_environment_come_first(serve, open_book, load, tokens):
+async def test_command_line_and_environment_take_precedence(serve, open_book, load, tokens):
     """The change is kept, and in force in processes that have neither; settings.yaml comes after it."""
     settings = load({"BODHI_TOKEN_MEMORY": "7"}, "BODHI_API_TOKEN_LIFETIME: 1h\n", BODHI_LOG_LEVEL="ERROR")
     async with open_book(settings) as book:
@@ -310,7 +310,7 @@ async def test_the_command_line_and_the_environment_come_first(serve, open_book,
     assert logging.DEBUG == logging.getLogger("bodhi").level
 
 
-async def test_what_another_version_stored_is_passed_over(open_book, load, application, clock, caplog):
+async def test_invalid_stored_value_is_ignored(open_book, load, application, clock, caplog):
     """Said once, and nothing of the value."""
     for key, value in (("BODHI_TOKEN_MEMORY", "hunter2"), ("BODHI_PORT", "1"), ("BODHI_GONE", "x")):
         await application.count("put_setting", key=key, value=value, type="string", now=clock())

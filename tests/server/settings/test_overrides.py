@@ -25,7 +25,7 @@ class Applied:
         return self.all[-1]
 
 
-async def test_what_was_changed_is_applied_at_the_start(application, clock):
+async def test_stored_overrides_are_applied_at_startup(application, clock):
     """By the next process, too."""
     first, second = Applied(), Applied()
     async with SettingsOverrides(application, apply=first, clock=clock) as overrides:
@@ -42,7 +42,7 @@ async def test_what_was_changed_is_applied_at_the_start(application, clock):
     assert [{"BODHI_LOG_LEVEL": "ERROR"}] == second.all
 
 
-async def test_other_processes_follow(application):
+async def test_other_processes_apply_changed_settings(application):
     """Without being told: they look every so often."""
     followed = Applied()
     async with SettingsOverrides(application, apply=followed, every_seconds=0.01):
@@ -55,7 +55,7 @@ async def test_other_processes_follow(application):
             pass
 
 
-async def test_changes_at_once_end_with_one_of_them_everywhere(application):
+async def test_concurrent_changes_converge_in_all_processes(application):
     """Nobody applies last what was read first."""
     applied = Applied()
     async with SettingsOverrides(application, apply=applied) as overrides:
@@ -85,7 +85,7 @@ async def test_an_outage_does_not_stop_following(application, caplog):
     assert [f"{failed}: {DatabaseUnavailable()}", failed] == [record.message for record in caplog.records]
 
 
-async def test_an_outage_at_the_start_is_told():
+async def test_outage_at_startup_is_reported():
     """A server that does not know its settings does not start."""
 
     class Away:

@@ -90,7 +90,7 @@ async def test_a_setup_registers_this_server(api, instances, provider):
     assert (registered, "resource-admin") == (await instances.current(), await status_of(api))
 
 
-async def test_a_setup_happens_once(api, instances, provider):
+async def test_setup_succeeds_once(api, instances, provider):
     """While there is no administrator yet, and afterwards."""
     await set_up(api)
     assert ALREADY == await set_up(api)
@@ -118,7 +118,7 @@ async def test_of_setups_at_once_one_succeeds(api, serve_setup, make_instances, 
     assert 1 == len(provider.calls)
 
 
-async def test_a_name_has_ten_bytes(api, provider):
+async def test_name_shorter_than_ten_bytes_is_refused(api, provider):
     """Bytes, not characters; a description may be left out."""
     short = (400, "app_service_error-server_name_too_short")
 
@@ -164,7 +164,7 @@ async def test_a_provider_that_does_not_register_leaves_the_status(api, provider
     assert DONE == await set_up(api)
 
 
-async def test_without_a_provider_there_is_nothing_to_register_at(serve_setup):
+async def test_setup_without_a_provider_is_refused(serve_setup):
     """It says so."""
     api = await serve_setup(provider=None)
 
@@ -196,7 +196,7 @@ async def test_an_outage_never_opens_the_setup(api, application, provider, damag
     assert 1 == len(provider.calls)
 
 
-async def test_a_setup_may_need_a_secret(serve_setup, provider):
+async def test_setup_secret_is_required_if_configured(serve_setup, provider):
     """Exactly that one."""
     api = await serve_setup(secret=SECRET)
     wrong = (403, "app_service_error-wrong_setup_secret")
@@ -230,7 +230,7 @@ def redirect_uris(application, provider):
     return redirect_uris
 
 
-async def test_an_explicit_host_is_the_only_one(serve_setup, redirect_uris):
+async def test_explicit_host_is_the_only_redirect_uri(serve_setup, redirect_uris):
     """Whichever the request came by; without a port that the scheme implies."""
     for public, origin in (
         (PublicUrl("https", "bodhi.example.org", 443), "https://bodhi.example.org"),
@@ -241,7 +241,7 @@ async def test_an_explicit_host_is_the_only_one(serve_setup, redirect_uris):
         assert callback(origin) == await redirect_uris(api, Host="localhost:1135")
 
 
-async def test_without_one_several_are_registered(serve_setup, redirect_uris):
+async def test_without_an_explicit_host_several_redirect_uris_are_registered(serve_setup, redirect_uris):
     """Loopback names, the request's host and the machine's address, with the public scheme and port, each once."""
     api = await serve_setup(allowed=["bodhi.test"])
     ours = ["http://localhost:1135", "http://127.0.0.1:1135"]
@@ -257,7 +257,7 @@ async def test_without_one_several_are_registered(serve_setup, redirect_uris):
         assert callback(*ours, *further, f"http://{HERE}:1135") == await redirect_uris(api, Host=host)
 
 
-async def test_an_address_that_is_none_or_is_there_already_is_left_out(serve_setup, redirect_uris):
+async def test_missing_or_duplicate_addresses_are_left_out(serve_setup, redirect_uris):
     """A machine may have no network; every address (0.0.0.0) is nobody's."""
     for here in (None, "127.0.0.1", "0.0.0.0"):
         api = await serve_setup(here=here)
@@ -270,7 +270,7 @@ async def test_a_foreign_host_is_never_registered(api, provider):
     assert [] == provider.calls
 
 
-def test_the_machines_address_is_one():
+def test_machine_address_is_a_redirect_uri():
     """Or there is none."""
     address = own_address()
 

@@ -22,14 +22,14 @@ async def client(aiohttp_client, database_url, tmp_path):
 
 
 @pytest.mark.parametrize("path", ["/ping", "/health"])
-async def test_alive_and_healthy_server_answers_pong(client, path):
+async def test_ping_and_health_return_pong(client, path):
     """On both databases."""
     response = await client.get(path)
 
     assert (200, {"message": "pong"}) == (response.status, await response.json())
 
 
-async def test_info_tells_version_commit_and_that_nothing_is_registered(client):
+async def test_info_returns_version_commit_and_setup_status(client):
     """These three and nothing else."""
     response = await client.get("/bodhi/v1/info")
 
@@ -79,7 +79,7 @@ async def test_health_follows_a_real_outage(aiohttp_client, postgres_url, tmp_pa
         await client.close()
 
 
-async def test_health_is_503_when_the_server_ends(client):
+async def test_health_is_503_during_shutdown(client):
     """Before anything else is closed; the connection ends with the answer."""
     client.app[SHUTDOWN].start_draining()
 

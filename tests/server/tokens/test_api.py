@@ -40,7 +40,7 @@ async def made(api, caller="power_user", **body):
     return f"/tokens/{page['data'][0]['id']}"
 
 
-async def test_a_token_is_told_once(api, tokens, people):
+async def test_token_value_is_returned_once(api, tokens, people):
     """The answer is for nobody else to keep."""
     await people.note("id-power_user", "power_user", Role.POWER_USER)
     async with api.client.post(
@@ -113,14 +113,14 @@ async def test_power_users_in_sessions_have_tokens(serve, authenticator, caller)
         (ExternalApp("id", "p", UserScope.ADMIN, "t", "t", "app"), "Tokens of applications are not accepted here."),
     ],
 )
-def test_the_holder_of_a_token_is_told_that_none_is_taken(token, message):
+def test_token_routes_refuse_bearer_tokens(token, message):
     """Rather than that something else would be."""
     with pytest.raises(ApiError, match=message):
         SESSION_POWER_USER.check(token)
 
 
 @pytest.mark.parametrize("caller", ["power_user", "manager", "admin"])
-async def test_no_token_is_more_than_a_power_user(serve, caller):
+async def test_scope_above_power_user_is_refused(serve, caller):
     """Whoever makes it."""
     api = await serve(OPERATIONS, {API_TOKENS: ApiTokens(None)})
 
@@ -186,7 +186,7 @@ async def test_bad_bodies_are_one_400(serve):
     assert {MALFORMED} == {*creations, *changes, *raw}
 
 
-async def test_a_body_that_is_not_packed_as_it_says_is_one_too(serve):
+async def test_undecodable_compressed_body_is_400(serve):
     """It fails while it is read, which is not a failure of the server."""
     api = await serve(OPERATIONS, {API_TOKENS: ApiTokens(None)})
     packed = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
@@ -196,14 +196,14 @@ async def test_a_body_that_is_not_packed_as_it_says_is_one_too(serve):
     )
 
 
-async def test_an_expiry_lies_ahead(api):
+async def test_expiry_must_be_in_the_future(api):
     """By the clock of the database."""
     assert MALFORMED == await api("power_user", "POST", "/tokens", {**SCOPE, "expires_at": NOW})
     assert 201 == (await api("power_user", "POST", "/tokens", {**SCOPE, "expires_at": "2027-01-15T08:00:00.001Z"}))[0]
 
 
 @pytest.mark.parametrize("name", ["x" * 100, "", None, "Ü\U0001f5a8 <b>"])
-async def test_names_are_a_hundred_characters(api, name):
+async def test_token_names_have_at_most_a_hundred_characters(api, name):
     """A name that is missing is empty."""
     await made(api, name=name)
 
@@ -215,14 +215,14 @@ async def test_names_are_a_hundred_characters(api, name):
     "query",
     ["page=0", "page=-1", "page_size=0", "page=x", "page_size=1.5", "page=1&page=2", "page=99999999999999999999"],
 )
-async def test_pages_begin_with_one(serve, query):
+async def test_page_numbers_start_at_one(serve, query):
     """What is no page is malformed."""
     api = await serve(OPERATIONS, {API_TOKENS: ApiTokens(None)})
 
     assert MALFORMED == await api("power_user", "GET", f"/tokens?{query}")
 
 
-async def test_pages(api, clock):
+async def test_token_list_has_pages(api, clock):
     """Newest first, a hundred at most; a page beyond the last is empty."""
     for name in "abc":
         clock.advance(1_000)
@@ -238,7 +238,7 @@ async def test_pages(api, clock):
     assert ("", 3, 1_000_000_000, 30) == await page("page=1000000000")
 
 
-async def test_tokens_are_ones_own(api):
+async def test_tokens_of_other_users_are_not_found(api):
     """Others' are not listed, changed or deleted, and look like those that never were."""
     address = await made(api, "admin", name="admin's")
 
@@ -250,7 +250,7 @@ async def test_tokens_are_ones_own(api):
     assert [("admin's", "active")] == [(token["name"], token["status"]) for token in page["data"]]
 
 
-async def test_a_token_is_renamed_and_stopped(api, clock):
+async def test_token_is_renamed_and_disabled(api, clock):
     """The answer is the token as it is now."""
     address = await made(api)
     clock.advance(1_000)
@@ -272,7 +272,7 @@ async def test_a_token_is_deleted_once(api):
 
 
 @pytest.mark.parametrize("token_id", ["1", "x", "%00", "0" * 37, "00000000-0000-0000-0000-00000000000g"])
-async def test_an_id_is_a_uuid(serve, token_id):
+async def test_token_id_must_be_a_uuid(serve, token_id):
     """Any other is malformed."""
     api = await serve(OPERATIONS, {API_TOKENS: ApiTokens(None)})
 

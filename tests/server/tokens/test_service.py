@@ -104,7 +104,7 @@ async def test_a_token_works_while_its_owners_role_is_confirmed(tokens, token, p
     assert "alice" == (await tokens.authenticate(token)).user_id
 
 
-async def test_how_long_a_role_counts_is_set(database, token, people, clock):
+async def test_role_max_age_is_configurable(database, token, people, clock):
     """From two hours on."""
     tokens = ApiTokens(database, role_max_age_seconds=7_200, clock=clock, wall_clock=lambda: clock.now_ms / 1000)
     clock.advance(7_199_999)
@@ -115,7 +115,7 @@ async def test_how_long_a_role_counts_is_set(database, token, people, clock):
 
 
 @pytest.mark.parametrize("loss", ["a role that is too low", "no role", "a removal"])
-async def test_a_loss_that_is_confirmed_holds_at_once(tokens, token, people, loss):
+async def test_confirmed_loss_of_a_role_disables_tokens_at_once(tokens, token, people, loss):
     """Though the token is remembered here."""
     people.forget_user = (tokens.forget_owner,)
     await tokens.authenticate(token)
@@ -128,7 +128,7 @@ async def test_a_loss_that_is_confirmed_holds_at_once(tokens, token, people, los
     assert "auth_error-token_inactive" == await refusal(tokens.authenticate(token))
 
 
-async def test_nobody_who_was_removed_makes_a_token(tokens, people):
+async def test_removed_user_cannot_create_a_token(tokens, people):
     """Their request was let in before."""
     await people.remove("alice")
 
@@ -140,7 +140,7 @@ async def test_a_token_is_43_characters_behind_its_prefix(token):
     assert re.fullmatch("bodhiapp_[A-Za-z0-9_-]{43}", token)
 
 
-async def test_the_database_has_the_hash_alone(application, token, clock):
+async def test_database_stores_only_the_hash(application, token, clock):
     """Of the token itself there are the 8 characters that it is looked up by."""
     row = await application.maybe("find_api_token", token_prefix=token[:LOOKUP_LENGTH], now=clock())
     [listed] = await application.many("list_api_tokens", user_id="alice", size=9, skip=0)
@@ -150,7 +150,7 @@ async def test_the_database_has_the_hash_alone(application, token, clock):
     assert hmac.compare_digest(row["token_hash"], hashlib.sha256(token.encode()).hexdigest())
 
 
-async def test_what_is_printed_shows_no_token(tokens):
+async def test_repr_shows_no_token(tokens):
     """Neither a new token nor a context."""
     new = await tokens.create(ALICE, scope=TokenScope.USER)
 
@@ -175,7 +175,7 @@ CREATIONS: dict[tuple[Role | None, TokenScope], str | None] = {
 
 
 @pytest.mark.parametrize(("role", "scope"), CREATIONS, ids=str)
-async def test_nobody_gives_more_than_they_have(role, scope):
+async def test_granting_more_than_ones_own_role_is_refused(role, scope):
     """And nobody a token of managers or administrators."""
     tokens = ApiTokens(NoDatabase())
     owner = SessionUser("alice", "Alice", role, "access-token")
@@ -196,14 +196,14 @@ async def test_nobody_gives_more_than_they_have(role, scope):
     ],
     ids=lambda context: context.type,
 )
-async def test_tokens_are_made_in_sessions_alone(context):
+async def test_creating_tokens_requires_a_session(context):
     """Else a token could make itself a successor."""
     assert "api_token_error-access_token_missing" == await refusal(
         ApiTokens(NoDatabase()).create(context, scope=TokenScope.USER)
     )
 
 
-async def test_a_lookup_key_that_is_taken_is_no_error(tokens, token, people, monkeypatch):
+async def test_lookup_key_collision_is_retried(tokens, token, people, monkeypatch):
     """Another token is made in its place."""
     random_parts = [token[9:], with_another_rest(token)[9:], "x" * 43]
     monkeypatch.setattr(secrets, "token_urlsafe", lambda _: random_parts.pop(0))
@@ -211,7 +211,7 @@ async def test_a_lookup_key_that_is_taken_is_no_error(tokens, token, people, mon
     assert "bodhiapp_" + "x" * 43 == (await tokens.create(ALICE, scope=TokenScope.USER)).token
 
 
-async def test_tokens_made_at_once_are_all_there(tokens):
+async def test_concurrently_created_tokens_all_exist(tokens):
     """Twenty submits of one form are twenty tokens."""
     made = await asyncio.gather(*(tokens.create(ALICE, scope=TokenScope.USER) for _ in range(20)))
 
@@ -234,7 +234,7 @@ async def test_tokens_are_listed_newest_first(tokens, clock):
     assert (5, 5) == (total, total_beyond)
 
 
-async def test_a_token_makes_a_request_its_owners(tokens, token):
+async def test_token_authenticates_as_its_owner(tokens, token):
     """With the scope that it was made with."""
     assert ApiToken("alice", TokenScope.POWER_USER, token) == await tokens.authenticate(token)
 
@@ -257,12 +257,12 @@ async def test_a_token_makes_a_request_its_owners(tokens, token):
     ],
     ids=lambda text: text[:20].encode(errors="replace"),
 )
-async def test_what_can_be_no_token_asks_nothing(presented):
+async def test_malformed_token_causes_no_query(presented):
     """Nothing that is not 43 characters of base64url has the hash of a token."""
     assert "token_error-invalid_token" == await refusal(ApiTokens(NoDatabase()).authenticate(presented))
 
 
-async def test_a_wrong_token_is_told_nothing(tokens, token, token_id):
+async def test_wrong_token_gets_a_generic_error(tokens, token, token_id):
     """Unknown, wrong and, of an inactive token, wrong are one and the same answer."""
     unknown = "bodhiapp_" + "x" * 43
     answers = [await refusal(tokens.authenticate(one)) for one in (unknown, with_another_rest(token))]
@@ -272,7 +272,7 @@ async def test_a_wrong_token_is_told_nothing(tokens, token, token_id):
     assert ["token_error-invalid_token"] * 3 == answers
 
 
-async def test_the_holder_of_an_inactive_token_is_told_so(tokens, token, token_id):
+async def test_genuine_inactive_token_gets_its_own_error(tokens, token, token_id):
     """And it works again once it is active again."""
     await tokens.update(token_id, user_id="alice", name="", status="inactive")
     assert "auth_error-token_inactive" == await refusal(tokens.authenticate(token))
@@ -281,7 +281,7 @@ async def test_the_holder_of_an_inactive_token_is_told_so(tokens, token, token_i
     assert await tokens.authenticate(token)
 
 
-async def test_hashes_are_compared_in_constant_time_before_all_else(tokens, token, token_id, monkeypatch):
+async def test_hash_is_compared_first_in_constant_time(tokens, token, token_id, monkeypatch):
     """As bytes: compare_digest takes texts of ASCII alone. It is called for tokens that do not exist, too."""
     compared = []
 
@@ -326,7 +326,7 @@ async def test_tokens_live_as_long_as_is_configured(tokens, clock, people):
 
 
 @pytest.mark.parametrize("seconds", [0, -1, -1e9])
-async def test_a_token_does_not_begin_expired(tokens, clock, seconds):
+async def test_expiry_in_the_past_is_refused(tokens, clock, seconds):
     """By the clock of the database."""
     at = datetime.fromtimestamp(clock.now_ms / 1000 + seconds, UTC)
 
@@ -348,7 +348,7 @@ async def test_the_owner_needs_the_role_that_the_token_is_for(tokens, token, peo
     assert inactive == await refusal(tokens.authenticate(token))
 
 
-async def test_an_owner_who_is_not_known_has_nothing(tokens):
+async def test_unknown_owner_has_no_role(tokens):
     """Nor has one with a role that this version does not know."""
     token = (await tokens.create(ALICE, scope=TokenScope.USER)).token
     assert "auth_error-token_inactive" == await refusal(tokens.authenticate(token))
@@ -362,14 +362,14 @@ async def test_an_owner_who_is_not_known_has_nothing(tokens):
     ],
     ids=["role", "scope"],
 )
-async def test_names_that_are_not_known_give_nothing(tokens, token, application, change, code):
+async def test_unknown_role_and_scope_names_grant_nothing(tokens, token, application, change, code):
     """Another version may have stored them."""
     await application.script(change)
 
     assert code == await refusal(tokens.authenticate(token))
 
 
-async def test_one_statement_finds_out_about_a_token(database, tokens, token):
+async def test_verification_needs_one_statement(database, tokens, token):
     """And none does while it is remembered."""
     before = database.asked
     await tokens.authenticate(token)
@@ -379,7 +379,7 @@ async def test_one_statement_finds_out_about_a_token(database, tokens, token):
     assert 1 == database.asked - before
 
 
-async def test_what_another_process_changed_is_noticed_in_time(application, tokens, token, token_id, clock):
+async def test_changes_by_other_processes_apply_within_the_cache_lifetime(application, tokens, token, token_id, clock):
     """Within memory_seconds, for they share no memory."""
     other = ApiTokens(application, clock=clock)
     assert await tokens.authenticate(token)
@@ -391,7 +391,7 @@ async def test_what_another_process_changed_is_noticed_in_time(application, toke
     assert "auth_error-token_inactive" == await refusal(tokens.authenticate(token))
 
 
-async def test_a_change_here_is_noticed_at_once(tokens, token, token_id):
+async def test_change_in_this_process_applies_at_once(tokens, token, token_id):
     """Whatever was remembered: an update, a deletion, the end of all of a user's tokens."""
     assert await tokens.authenticate(token)
     await tokens.update(token_id, user_id="alice", name="", status="inactive")
@@ -431,7 +431,7 @@ async def _disable_all(tokens, _):
     ],
     ids=["its owner", "an administrator", "the command line", "with all of them"],
 )
-async def test_what_others_made_inactive_its_owner_cannot_undo(tokens, token, token_id, disable, is_final):
+async def test_owner_cannot_enable_a_token_disabled_by_others(tokens, token, token_id, disable, is_final):
     """It has expired, too, and no change of an owner's touches that."""
     await disable(tokens, token_id)
     assert "auth_error-token_inactive" == await refusal(tokens.authenticate(token))
@@ -444,7 +444,7 @@ async def test_what_others_made_inactive_its_owner_cannot_undo(tokens, token, to
         assert await tokens.authenticate(token)
 
 
-async def test_a_changed_role_is_asked_for_again(tokens, token, people):
+async def test_role_change_drops_cached_tokens(tokens, token, people):
     """As soon as somebody says that it changed."""
     assert await tokens.authenticate(token)
     await people.set_role("alice", Role.USER)
@@ -454,7 +454,7 @@ async def test_a_changed_role_is_asked_for_again(tokens, token, people):
     assert "auth_error-token_inactive" == await refusal(tokens.authenticate(token))
 
 
-async def test_an_own_token_is_changed(tokens, token_id, clock):
+async def test_owner_changes_a_token(tokens, token_id, clock):
     """Name and status, and when it was."""
     clock.advance(MINUTE)
 
@@ -487,7 +487,7 @@ async def test_a_deleted_token_is_deleted_once(tokens, token, token_id):
     assert ([], 0) == await tokens.list_of("alice", size=9)
 
 
-async def test_an_outage_is_no_verdict_on_a_token(database, tokens, token):
+async def test_outage_is_not_an_invalid_token(database, tokens, token):
     """Nor is it remembered as one."""
     database.is_away = True
     assert "auth_error-database_unavailable" == await refusal(tokens.authenticate(token))
@@ -499,7 +499,7 @@ async def test_an_outage_is_no_verdict_on_a_token(database, tokens, token):
     assert await tokens.authenticate(token)
 
 
-async def test_a_removal_finds_a_token_that_is_just_being_made(application, database_url, dialect, people):
+async def test_removal_disables_a_token_being_created(application, database_url, dialect, people):
     """It waits for what let the owner in before."""
     await people.note(ALICE.user_id, "alice", ALICE.role)
     values: dict[str, str | None] = {

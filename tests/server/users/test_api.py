@@ -80,7 +80,7 @@ def delete(user_id):
     return "DELETE", f"/users/{user_id}"
 
 
-async def test_people_are_listed_as_the_provider_shows_them_to_the_caller(api, provider):
+async def test_users_are_listed_as_the_provider_returns_them_to_the_caller(api, provider):
     """With the caller's token; what else the provider says stays here."""
     provider.roles["id-plain"] = None
 
@@ -137,7 +137,7 @@ FAILURES = (
 CODES = {503: "auth_error-idp_unavailable", 501: "auth_service_error-not_supported"}
 
 
-async def test_a_list_that_the_provider_does_not_give_is_told(api, provider, monkeypatch):
+async def test_refused_user_list_is_an_error(api, provider, monkeypatch):
     """Nothing of its own words is."""
     for failure, status in FAILURES:
         provider.failures["list_users"] = [failure]
@@ -150,7 +150,7 @@ async def test_a_list_that_the_provider_does_not_give_is_told(api, provider, mon
     assert (500, "user_route_error-list_failed") == await api("manager", "GET", "/users")
 
 
-async def test_a_removal_is_noted_before_what_it_ends_is_looked_for(serve, application, people, provider, sessions):
+async def test_removal_marks_the_user_before_it_revokes_anything(serve, application, people, provider, sessions):
     """So that an approval which its user gives meanwhile is not missed; and it is looked for though noting it fails."""
     noted = []
 
@@ -180,7 +180,7 @@ async def test_a_removal_is_noted_before_what_it_ends_is_looked_for(serve, appli
     assert [False, True] == noted
 
 
-async def test_only_managers_see_and_change_people_and_only_administrators_remove_them(api, authenticator, provider):
+async def test_managers_list_and_change_users_and_only_administrators_remove_them(api, authenticator, provider):
     """In a session; a token is not enough, however strong."""
     authenticator.callers["token"] = ApiToken("id-admin", TokenScope.ADMIN, "t")
     authenticator.callers["app"] = ExternalApp("id-admin", "admin", UserScope.ADMIN, "t", "t", "app")
@@ -195,7 +195,7 @@ async def test_only_managers_see_and_change_people_and_only_administrators_remov
     assert [] == provider.calls
 
 
-async def test_a_change_of_role_ends_sessions(api, people, provider, sessions, tokens):
+async def test_role_change_revokes_the_users_sessions(api, people, provider, sessions, tokens):
     """All of that user's, and nobody else's; API tokens stay, and may do what the new role allows."""
     await people.note("id-user", "user", Role.USER)
     for user_id in ("id-user", "id-user", "id-user", "id-manager"):
@@ -209,7 +209,7 @@ async def test_a_change_of_role_ends_sessions(api, people, provider, sessions, t
     assert (Role.POWER_USER, [], ["id-user"]) == (await people.role_of("id-user"), tokens.disabled, tokens.forgotten)
 
 
-async def test_only_roles_up_to_the_callers_own_are_given(api, provider):
+async def test_role_above_the_callers_own_is_refused(api, provider):
     """Names are exact."""
     invalid = (400, "user_route_error-invalid_role")
 
@@ -222,7 +222,7 @@ async def test_only_roles_up_to_the_callers_own_are_given(api, provider):
     assert OK == await api("admin", *put("id-user", "resource_admin"))
 
 
-async def test_nobody_above_the_caller_is_changed(api, provider):
+async def test_user_above_the_caller_cannot_be_changed(api, provider):
     """Wherever in the list they stand."""
     provider.roles |= {f"id-{number}": "resource_user" for number in range(250)} | {"id-last": "resource_admin"}
 
@@ -233,7 +233,7 @@ async def test_nobody_above_the_caller_is_changed(api, provider):
     assert OK == await api("admin", *put("id-last", "resource_user"))
 
 
-async def test_the_role_of_somebody_the_provider_does_not_list_is_what_was_seen_last(api, people, provider):
+async def test_role_of_an_unlisted_user_is_the_last_known(api, people, provider):
     """Who was never seen has none."""
     del provider.roles["id-admin"]
     await people.note("id-admin", "admin", Role.ADMIN)
@@ -243,14 +243,14 @@ async def test_the_role_of_somebody_the_provider_does_not_list_is_what_was_seen_
     assert "resource_user" == provider.roles["id-newcomer"]
 
 
-async def test_a_role_name_of_the_provider_that_means_nothing_here_is_no_role(api, provider):
+async def test_unknown_role_name_of_the_provider_is_no_role(api, provider):
     """It gives nothing here, so nobody is kept from changing it."""
     provider.roles["id-odd"] = "uma_authorization"
 
     assert OK == await api("manager", *put("id-odd", "resource_user"))
 
 
-async def test_the_last_administrator_stays(api, provider):
+async def test_last_administrator_cannot_be_removed_or_demoted(api, provider):
     """Neither demoted nor removed, by nobody, themselves included."""
     last = (409, "user_route_error-last_admin")
 
@@ -278,7 +278,7 @@ async def test_of_two_administrators_who_demote_each_other_one_stays(api, authen
     assert 1 == list(provider.roles.values()).count("resource_admin")
 
 
-async def test_a_removal_ends_everything(api, people, provider, sessions, tokens):
+async def test_removal_revokes_sessions_tokens_and_cached_exchanges(api, people, provider, sessions, tokens):
     """Sessions, API tokens, and what is remembered of other tokens."""
     await people.note("id-user", "user", Role.USER)
     for user_id in ("id-user", "id-user", "id-admin"):
@@ -293,7 +293,7 @@ async def test_a_removal_ends_everything(api, people, provider, sessions, tokens
     assert (["id-user"], ["id-user"], None) == (tokens.disabled, tokens.forgotten, await people.role_of("id-user"))
 
 
-async def test_what_the_provider_refuses_is_not_done_here(api, people, provider, sessions, tokens):
+async def test_refusal_of_the_provider_changes_nothing_locally(api, people, provider, sessions, tokens):
     """Nobody is logged out for it."""
     await people.note("id-user", "user", Role.USER)
     await sessions.create({"user_id": "id-user"})
@@ -320,7 +320,7 @@ async def test_a_user_the_provider_does_not_know_is_not_found(api, provider):
 
 
 @pytest.mark.parametrize("call", [put("id-user", "resource_manager"), delete("id-user")], ids=["change", "removal"])
-async def test_sessions_that_cannot_be_ended_are_told_and_ended_by_a_repetition(
+async def test_failed_session_revocation_is_an_error_and_can_be_repeated(
     api, people, sessions, tokens, monkeypatch, call
 ):
     """What could be ended is ended the first time."""
@@ -341,7 +341,7 @@ async def test_sessions_that_cannot_be_ended_are_told_and_ended_by_a_repetition(
     assert 0 == await sessions.count_sessions_for_user("id-user")
 
 
-async def test_tokens_that_cannot_be_disabled_are_told_and_disabled_by_a_repetition(api, sessions, tokens):
+async def test_failed_token_revocation_is_an_error_and_can_be_repeated(api, sessions, tokens):
     """Also of somebody who was never seen here, and whom the provider does not have any more."""
     await sessions.create({"user_id": "id-user"})
     tokens.failures = [DatabaseUnavailable()]
@@ -364,7 +364,7 @@ async def test_a_removal_whose_answer_was_lost_is_finished_by_a_repetition(api, 
     assert (["id-user"], None) == (tokens.disabled, await people.role_of("id-user"))
 
 
-async def test_removing_twice_at_once_is_well(api, people, provider):
+async def test_concurrent_removals_both_succeed(api, people, provider):
     """A double click."""
     await people.note("id-user", "user", Role.USER)
 
@@ -396,7 +396,7 @@ async def test_malformed_changes_are_refused(api, provider):
     assert [] == provider.calls
 
 
-async def test_ids_are_taken_as_they_are(api, people, provider):
+async def test_user_ids_may_contain_any_characters(api, people, provider):
     """Providers name people as they like."""
     for user_id, quoted in {"a b": "a%20b", "ü|1/2": "%C3%BC%7C1%2F2", "x" * 255: "x" * 255}.items():
         assert OK == await api("admin", *put(quoted, "resource_user"))
@@ -405,7 +405,7 @@ async def test_ids_are_taken_as_they_are(api, people, provider):
         assert (await people.find(user_id)).is_removed
 
 
-async def test_a_list_that_does_not_end_is_none(api, provider, monkeypatch):
+async def test_endless_user_list_is_abandoned(api, provider, monkeypatch):
     """Nobody waits for ever."""
     page = await provider.list_users("t", page=1, page_size=100)
     monkeypatch.setattr("bodhi.server.access.directory.MAX_PAGES", 3)
