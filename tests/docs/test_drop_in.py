@@ -136,7 +136,7 @@ async def test_test_in_the_how_to_passes(pages, aiohttp_client):
     await names["test_visits_are_counted"](aiohttp_client)
 
 
-async def test_documented_operator_queries_work(pages, dialect, database_url):
+async def test_queries_for_operators_run(pages, dialect, database_url):
     """Each SELECT of the page about the database runs, on SQLite as the page says to write it there."""
     queries = re.findall(r"(?:^    .+\n)+", pages["docs/reference/database.md"], re.MULTILINE)
     queries = [query for query in queries if "SELECT" in query]
