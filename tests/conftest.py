@@ -1,7 +1,7 @@
-"""The databases that tests run on, and a surrounding that holds nothing of the machine's.
+"""Test databases, and an environment isolated from the machine's.
 
-A test that takes ``database_url`` runs once on each database; ``postgres_url`` and ``sqlite_url`` are for what only one
-of them has. Every database is empty, and its test's alone. ``--database`` chooses; ``make test`` takes both.
+A test that takes ``database_url`` runs once on each database; ``postgres_url`` and ``sqlite_url`` are for features of
+one database. Each test gets an empty database. ``--database`` selects the databases; ``make test`` uses both.
 """
 
 import asyncio
@@ -21,8 +21,8 @@ from support.postgres import PostgresServer
 from support.replication import ReplicationPair
 
 DIALECTS = ("sqlite", "postgres")
-# The fixtures that need one database. A test that names one of them runs only where that database is chosen; one that
-# names some of both runs only with both.
+# The fixtures that need a specific database. A test that uses one runs only if that database is selected; a test that
+# uses fixtures of both runs only with both.
 FIXTURES_OF = {
     "sqlite": {"sqlite_url"},
     "postgres": {
@@ -34,22 +34,22 @@ FIXTURES_OF = {
         "start_postgres",
     },
 }
-# Set where the tests are about an installed wheel.
+# Set if the tests run against an installed wheel.
 _WHEEL_VARIABLE = "BODHI_TEST_WHEEL"
 _CHECKOUT = Path(__file__).resolve().parents[1]
 _SERVER = pytest.StashKey[RunningPostgres | NoPostgres]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds ``--database`` and ``--event-loop``."""
+    """Add ``--database`` and ``--event-loop``."""
     parser.addoption("--database", choices=(*DIALECTS, "both"), default="both", help="databases to test on")
     parser.addoption("--event-loop", choices=("asyncio", "uvloop"), default="asyncio", help="event loop of async tests")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Makes sure that the right bodhi is tested, without the settings of whoever runs the tests."""
+    """Check that the right bodhi is tested, and remove the settings of the user's environment."""
     if _WHEEL_VARIABLE in os.environ and Path(bodhi.__file__).parent == _CHECKOUT / "bodhi":
-        raise pytest.UsageError(f"{_WHEEL_VARIABLE} asks for an installed bodhi, but {bodhi.__file__} is in the way")
+        raise pytest.UsageError(f"{_WHEEL_VARIABLE} requires an installed bodhi, but {bodhi.__file__} shadows it")
     for name in [name for name in os.environ if name.startswith("BODHI_") and not name.startswith("BODHI_TEST_")]:
         del os.environ[name]
     be_patient()
@@ -57,32 +57,32 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: object) -> None:
-    """Tells a new worker which PostgreSQL server to use, after starting it for the first worker."""
+    """Pass the PostgreSQL server to a new worker, and start it for the first worker."""
     server = _server(node.config)  # type: ignore[attr-defined]
-    told = [server.url, server.origin] if isinstance(server, RunningPostgres) else str(server)
-    node.workerinput["postgres"] = told  # type: ignore[attr-defined]
+    address = [server.url, server.origin] if isinstance(server, RunningPostgres) else str(server)
+    node.workerinput["postgres"] = address  # type: ignore[attr-defined]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Ends the PostgreSQL server if it was started here."""
+    """Stop the PostgreSQL server if it was started here."""
     if isinstance(server := config.stash.get(_SERVER, None), RunningPostgres):
         server.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Says which PostgreSQL the tests ran on."""
+    """Print which PostgreSQL server the tests used."""
     if isinstance(server := config.stash.get(_SERVER, None), RunningPostgres):
         terminalreporter.write_line(f"PostgreSQL: {server.origin}")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out what only another database has, and marks what needs PgBouncer (before ``-m`` looks at marks)."""
-    chosen = _chosen(config)
+    """Deselect tests of other databases, and mark tests that need PgBouncer (before ``-m`` is evaluated)."""
+    chosen = _selected_dialects(config)
     unwanted = {name for dialect in DIALECTS if dialect not in chosen for name in FIXTURES_OF[dialect]}
-    left_out = [item for item in items if unwanted.intersection(_fixtures_of(item))]
+    left_out = [item for item in items if unwanted.intersection(_fixture_names(item))]
     for item in items:
-        if "pgbouncer_url" in _fixtures_of(item):
+        if "pgbouncer_url" in _fixture_names(item):
             item.add_marker("pgbouncer")
     if left_out:
         config.hook.pytest_deselected(items=left_out)
@@ -90,37 +90,37 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Runs a test that asks for ``dialect``, itself or through a fixture, once on each chosen database."""
+    """Run a test that uses ``dialect``, directly or through a fixture, once on each selected database."""
     if "dialect" in metafunc.fixturenames:
-        metafunc.parametrize("dialect", _chosen(metafunc.config))
+        metafunc.parametrize("dialect", _selected_dialects(metafunc.config))
 
 
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
-    """Fail a test that gets a database by `getfixturevalue` which neither its fixtures nor its `dialect` announce.
+    """Fail a test that requests a database by `getfixturevalue` without declaring it as a fixture or by `dialect`.
 
-    A run on the other database alone would collect that test, and have no such database for it.
+    A run on the other database only would collect that test without having its database.
     """
     item, name = request.node, fixturedef.argname
     dialect = next((dialect for dialect in DIALECTS if name in FIXTURES_OF[dialect]), None)
-    # Fixtures of a wider scope are no single test's.
-    if dialect is None or not isinstance(item, pytest.Item) or name in _fixtures_of(item):
+    # Fixtures with a wider scope belong to no single test.
+    if dialect is None or not isinstance(item, pytest.Item) or name in _fixture_names(item):
         return
     if getattr(item, "callspec", None) is None or item.callspec.params.get("dialect") != dialect:  # type: ignore[attr-defined]
-        pytest.fail(f"{name} is needed only where this test runs on {dialect}: name it as a parameter", pytrace=False)
+        pytest.fail(f"{name} is used only if this test runs on {dialect}: declare it as a parameter", pytrace=False)
 
 
 @pytest.fixture(autouse=True)
 def leaks() -> Iterator[Leaks]:
-    """What the test logs, in which there must be no secret."""
+    """Fail the test if it logs a secret."""
     with watched() as leaks:
         yield leaks
-    if found := leaks.found():
-        pytest.fail("secrets were logged:\n" + "\n".join(found), pytrace=False)
+    if leaked := leaks.found():
+        pytest.fail("secrets were logged:\n" + "\n".join(leaked), pytrace=False)
 
 
 @pytest.fixture(autouse=True)
-def surrounding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty home and working directory: no ``~/.bodhi`` and no ``.env`` but the test's own."""
+def isolated_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use an empty home and working directory, without the user's ``~/.bodhi`` and ``.env``."""
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
@@ -129,7 +129,7 @@ def surrounding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def database_url(dialect: str, request: pytest.FixtureRequest) -> str:
-    """The URL of an empty database on SQLite, then of one on PostgreSQL."""
+    """The URL of an empty database; the test runs on SQLite and on PostgreSQL."""
     url: str = request.getfixturevalue(f"{dialect}_url")
     return url
 
@@ -142,7 +142,7 @@ def sqlite_url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def postgres_template() -> str:
-    """What a test's PostgreSQL database is a copy of; a folder whose tests all need the tables overrides it."""
+    """The template of a test's PostgreSQL database; overridden in folders whose tests need the tables."""
     return EMPTY
 
 
@@ -156,7 +156,7 @@ def postgres_url(postgres_databases: Databases, postgres_template: str) -> Itera
 
 @pytest.fixture(scope="session")
 def postgres_databases(pytestconfig: pytest.Config) -> Iterator[Databases]:
-    """What makes databases on the PostgreSQL server of this run."""
+    """Creates databases on the PostgreSQL server of this run."""
     server = _server(pytestconfig)
     if isinstance(server, NoPostgres):
         pytest.fail(str(server), pytrace=False)
@@ -167,20 +167,20 @@ def postgres_databases(pytestconfig: pytest.Config) -> Iterator[Databases]:
 
 @pytest.fixture
 def start_postgres() -> Callable[..., PostgresServer]:
-    """What starts PostgreSQL servers of the test's own, for the test to end."""
+    """Starts separate PostgreSQL servers, which the test must stop."""
     return PostgresServer.start
 
 
 @pytest.fixture
 def postgres_server(start_postgres: Callable[..., PostgresServer]) -> Iterator[PostgresServer]:
-    """A PostgreSQL server of the test's own, to be stopped, killed and restarted."""
+    """A separate PostgreSQL server, which the test may stop, kill and restart."""
     with start_postgres() as server:
         yield server
 
 
 @pytest.fixture
 def replication_pair() -> Iterator[ReplicationPair]:
-    """A primary and its streaming standby, of the test's own."""
+    """A separate primary and its streaming standby."""
     with ReplicationPair.start() as pair:
         yield pair
 
@@ -192,25 +192,25 @@ def pgbouncer_url(postgres_url: str) -> Iterator[str]:
         yield pgbouncer.url
 
 
-def _chosen(config: pytest.Config) -> tuple[str, ...]:
+def _selected_dialects(config: pytest.Config) -> tuple[str, ...]:
     chosen: str = config.getoption("--database")
     return DIALECTS if chosen == "both" else (chosen,)
 
 
-def _fixtures_of(item: pytest.Item) -> list[str]:
+def _fixture_names(item: pytest.Item) -> list[str]:
     return getattr(item, "fixturenames", [])
 
 
 def _server(config: pytest.Config) -> RunningPostgres | NoPostgres:
-    """The server of this run, looked for or started on the first call; a worker takes what it was told."""
+    """Return the server of this run, found or started on the first call; workers get it from the controller."""
     if _SERVER not in config.stash:
-        told = getattr(config, "workerinput", {}).get("postgres")
-        if "postgres" not in _chosen(config):
-            told = "--database sqlite leaves it out"
-        if isinstance(told, str):
-            config.stash[_SERVER] = NoPostgres(told)
-        elif told:
-            config.stash[_SERVER] = RunningPostgres(*told)
+        address = getattr(config, "workerinput", {}).get("postgres")
+        if "postgres" not in _selected_dialects(config):
+            address = "not available with --database sqlite"
+        if isinstance(address, str):
+            config.stash[_SERVER] = NoPostgres(address)
+        elif address:
+            config.stash[_SERVER] = RunningPostgres(*address)
         else:
             try:
                 config.stash[_SERVER] = find_postgres()
@@ -222,7 +222,7 @@ def _server(config: pytest.Config) -> RunningPostgres | NoPostgres:
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """The event loop that async tests run on."""
+    """Return the event loop of async tests."""
     if config.getoption("--event-loop") == "uvloop" and item.get_closest_marker("asyncio_loop") is None:
         import uvloop
 

@@ -8,9 +8,9 @@ ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
-def running(*words: str) -> Iterator[str]:
-    """The address of a module of the bench that serves, with its command line; it runs in the checkout."""
-    command = [sys.executable, "-m", *words]
+def running(*arguments: str) -> Iterator[str]:
+    """Run a server module of bench in the checkout; return its URL."""
+    command = [sys.executable, "-m", *arguments]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         try:
             yield f"http://127.0.0.1:{int(server.stdout.readline())}"

@@ -1,4 +1,4 @@
-"""Commands as processes, beside databases with something in them."""
+"""Run commands as processes."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ KEY = "a-key-for-tests-of-at-least-thirty-two-characters"
 
 @pytest.fixture
 def process_environ(tmp_path):
-    """The environment of a process of an operator: a home of its own, and one key."""
+    """The environment of a command: an empty home and an encryption key."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("BODHI_")}
     return {
         **inherited,
@@ -27,7 +27,7 @@ def process_environ(tmp_path):
 
 @pytest.fixture
 def bodhi_process(process_environ, tmp_path):
-    """Runs ``python -m bodhi``: exit status, stdout and stderr. Nobody is there to be asked."""
+    """Runs ``python -m bodhi`` without a terminal; returns exit status, stdout and stderr."""
 
     def run(*arguments, **environ):
         command = [sys.executable, "-m", "bodhi", *arguments]

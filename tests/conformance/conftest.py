@@ -1,4 +1,4 @@
-"""A migrated database for the stores of bodhi, whose pages and batches are small enough to fill several."""
+"""A migrated database for bodhi's stores, with small pages and batches."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -13,7 +13,7 @@ from support.databases import Databases
 
 @pytest.fixture(scope="module")
 def migrated_postgres_url(postgres_databases: Databases) -> Iterator[str]:
-    """A database for all tests of a file, one after the other: to make one for each would cost more than the tests."""
+    """A database shared by the tests of a file: creating one per test would take longer than the tests."""
     url = postgres_databases.create()
     asyncio.run(_migrate(url))
     yield url
@@ -22,14 +22,14 @@ def migrated_postgres_url(postgres_databases: Databases) -> Iterator[str]:
 
 @pytest.fixture
 def database_url(dialect: str, request: pytest.FixtureRequest) -> str:
-    """The URL of a database that holds nothing on SQLite, and maybe the last test's sessions on PostgreSQL."""
+    """The URL of an empty SQLite file, or of the shared PostgreSQL database, which may contain sessions."""
     url: str = request.getfixturevalue("sqlite_url" if dialect == "sqlite" else "migrated_postgres_url")
     return url
 
 
 @pytest.fixture
 async def database(dialect: str, database_url: str) -> AsyncIterator[Database]:
-    """A database with the tables of sessions, empty."""
+    """An empty database with the session tables."""
     # Nothing here has to survive a power cut: synchronous="normal" spares the disk.
     async with open_database(database_url, synchronous="normal") as database:
         if dialect == "sqlite":

@@ -1,4 +1,4 @@
-"""A database of each kind, with the tables of sessions, and rows to put into it."""
+"""A database of each kind with the session tables, and rows to insert."""
 
 from collections.abc import AsyncIterator
 
@@ -9,7 +9,7 @@ from bodhi.database import Database, Schema, open_database
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    """The test's own database, with the tables of sessions."""
+    """The test's database, with the session tables."""
     async with open_database(database_url, limit_seconds=60) as database:
         await Schema(database, "session").migrate()
         yield database

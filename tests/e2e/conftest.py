@@ -1,4 +1,4 @@
-"""A realm, bodhi as its client, and people with browsers."""
+"""A realm, bodhi as its client, and users with browsers."""
 
 import os
 import re
@@ -37,7 +37,7 @@ _ARGUMENTS = [
 
 @dataclass(frozen=True)
 class Site:
-    """bodhi, and the realm that it sends people to."""
+    """bodhi and its realm."""
 
     bodhi: Bodhi
     realm: Realm
@@ -45,19 +45,19 @@ class Site:
 
     @property
     def url(self) -> str:
-        """Where bodhi is, without a slash at the end."""
+        """The URL of bodhi, without a trailing slash."""
         return self.bodhi.url
 
 
 @pytest.fixture
 def project(dialect: str) -> str:
-    """The name of this browser with this database; a test with a browser runs once on each chosen one."""
+    """The name of the browser and database; a browser test runs once on each selected database."""
     return PROJECTS[dialect]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """One browser for all tests; each person has a window of their own in it."""
+    """One browser for all tests; each user has a separate context."""
     program = os.environ.get(CHROMIUM_VARIABLE) or shutil.which("chromium")
     if program is None:
         pytest.fail("Chromium is not installed: apt-get install chromium", pytrace=False)
@@ -70,7 +70,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 def realm(tmp_path: Path) -> Iterator[Realm]:
-    """The realm, with nobody logged in and no client registered."""
+    """The realm, without sessions and registered clients."""
     with Realm(tmp_path) as realm:
         yield realm
 
@@ -87,7 +87,7 @@ def databases(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> d
 
 @pytest.fixture
 def serve(realm: Realm, databases: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Bodhi]]:
-    """Starts bodhi on *port* with the realm for an identity provider."""
+    """Starts bodhi on *port* with the realm as identity provider."""
     started: list[Bodhi] = []
 
     def serve(port: int, **settings: str) -> Bodhi:
@@ -104,7 +104,7 @@ def serve(realm: Realm, databases: dict[str, str], tmp_path: Path) -> Iterator[C
 
 @pytest.fixture
 def site(realm: Realm, serve: Callable[..., Bodhi]) -> Iterator[Site]:
-    """Bodhi on http://localhost, and the realm on http://127.0.0.1: to a browser these are two sites."""
+    """Bodhi on http://localhost and the realm on http://127.0.0.1, which are different sites to a browser."""
     port = free_port()
     client = realm.new_resource([f"http://localhost:{port}/ui/auth/callback"])
     bodhi = serve(port, BODHI_CLIENT_ID=client["client_id"], BODHI_CLIENT_SECRET=client["client_secret"])
@@ -114,7 +114,7 @@ def site(realm: Realm, serve: Callable[..., Bodhi]) -> Iterator[Site]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def new_person(browser: Browser, project: str) -> AsyncIterator[Callable[..., Awaitable[Person]]]:
-    """Makes people, each with cookies of their own; what went wrong in their browsers fails the test."""
+    """Creates users with separate cookies; errors in their browsers fail the test."""
     people: list[Person] = []
 
     async def new_person(url: str, **options: Any) -> Person:
@@ -132,13 +132,13 @@ async def new_person(browser: Browser, project: str) -> AsyncIterator[Callable[.
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def person(new_person: Callable[..., Awaitable[Person]], site: Site) -> Person:
-    """Somebody at bodhi who is not logged in."""
+    """A user at bodhi without a login."""
     return await new_person(site.url)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def notes(site: Site) -> AsyncIterator[Notes]:
-    """An application of somebody else."""
+    """An external application."""
     port = free_port()
     description = "Keeps what you jot down."
     client = site.realm.new_app([f"http://127.0.0.1:{port}/callback"], name="Notes", description=description)

@@ -1,4 +1,4 @@
-"""The examples as a reader runs them: processes of their own, found through a port."""
+"""Run the examples as separate processes, like a reader would."""
 
 import asyncio
 import os
@@ -19,14 +19,14 @@ DEADLINE_SECONDS = 300
 
 @dataclass(frozen=True)
 class Example:
-    """A running example; what it printed is in *log*."""
+    """A running example; its output is in *log*."""
 
     url: str
     process: subprocess.Popen[bytes]
     log: Path
 
     def stop(self) -> int:
-        """The exit status after SIGTERM, as systemd or Docker sends it."""
+        """Send SIGTERM, like systemd and Docker, and return the exit status."""
         self.process.terminate()
         return self.process.wait(DEADLINE_SECONDS)
 
@@ -42,7 +42,7 @@ def key() -> str:
 
 @pytest.fixture
 def run_to_the_end(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
-    """Runs an example that is expected to end by itself."""
+    """Runs an example that ends by itself."""
 
     def run(path: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
@@ -87,7 +87,7 @@ async def run(tmp_path: Path) -> AsyncIterator[Run]:
 
 
 def _environment() -> dict[str, str]:
-    """What a process needs to find Python, and an empty home."""
+    """Return an environment with PATH and an empty home."""
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
 
 

@@ -1,4 +1,4 @@
-"""A running provider with a clock that stands still, and a client that talks to it over HTTP."""
+"""A running provider with a manual clock, and an HTTP client."""
 
 import aiohttp
 import pytest
@@ -29,7 +29,7 @@ async def http():
 
 @pytest.fixture
 def post(provider, http):
-    """Posts a form in the client's name; answers the status and the JSON, or None for an empty answer."""
+    """Posts a form as the client; returns the status and the JSON, None for an empty body."""
 
     async def post(endpoint, **form):
         credentials = {"client_id": provider.client_id, "client_secret": provider.client_secret}
@@ -42,7 +42,7 @@ def post(provider, http):
 
 @pytest.fixture
 def redeem(post):
-    """Redeems a code as its client would, but for *changes*."""
+    """Redeems a code as the client, with *changes* to the form."""
 
     async def redeem(code, **changes):
         sound = {"grant_type": "authorization_code", "redirect_uri": CALLBACK, "code_verifier": VERIFIER}
@@ -63,7 +63,7 @@ def refresh(post):
 
 @pytest.fixture
 def manage(provider, http):
-    """Makes a management call with a bearer; answers the status and the JSON."""
+    """Makes a management call with a bearer token; returns the status and the JSON."""
 
     async def manage(method, path, token=None, body=None):
         headers = {"Authorization": f"Bearer {token}"} if token else {}

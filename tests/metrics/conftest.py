@@ -1,4 +1,4 @@
-"""What several of these tests need."""
+"""Fixtures shared by the tests of metrics."""
 
 import re
 
@@ -11,19 +11,19 @@ _SAMPLE = re.compile(r"^(?P<name>[a-z_]+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)$
 
 
 def samples_of(text):
-    """The values of an exposition, by name and labels as they are written."""
+    """Return the values of an exposition by name and labels."""
     return {(match["name"], match["labels"] or ""): float(match["value"]) for match in _SAMPLE.finditer(text)}
 
 
 @pytest.fixture
 def read_samples():
-    """Reads an exposition."""
+    """Parses an exposition."""
     return samples_of
 
 
 @pytest.fixture
 def clock():
-    """The time of what is tested."""
+    """A manual clock."""
     return Clock()
 
 

@@ -1,4 +1,4 @@
-"""A scripted provider, keys made once, and a client of the provider that never waits."""
+"""A scripted provider, keys generated once, and a provider client that never sleeps."""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ MakeProvider = Callable[..., IdentityProvider]
 
 @dataclass(frozen=True)
 class Keys:
-    """Key pairs: two of the kind that providers use most, and one of each other kind."""
+    """Key pairs: two RSA keys, and one of each other kind."""
 
     rsa: RSAKey
     other_rsa: RSAKey
@@ -26,7 +26,7 @@ class Keys:
 
 @pytest.fixture(scope="session")
 def keys() -> Keys:
-    """The keys of this run; making them is slow."""
+    """The keys of this run; generating them is slow."""
     return Keys(
         rsa=RSAKey.generate_key(2048, {"kid": "rsa-1"}),
         other_rsa=RSAKey.generate_key(2048, {"kid": "rsa-2"}),
@@ -43,7 +43,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def scripted(keys: Keys) -> AsyncIterator[ScriptedProvider]:
-    """A provider that describes itself and publishes one RSA key."""
+    """A provider with discovery and one published RSA key."""
     provider = ScriptedProvider()
     await provider.start()
     provider.describe()
@@ -54,14 +54,14 @@ async def scripted(keys: Keys) -> AsyncIterator[ScriptedProvider]:
 
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    """The session of the client."""
+    """The client's HTTP session."""
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         yield session
 
 
 @pytest.fixture
 def slept() -> list[float]:
-    """How long the client would have waited between attempts."""
+    """The pauses that the client would have made between attempts."""
     return []
 
 
@@ -69,7 +69,7 @@ def slept() -> list[float]:
 async def make_provider(
     scripted: ScriptedProvider, http: aiohttp.ClientSession, clock: Clock, slept: list[float]
 ) -> AsyncIterator[MakeProvider]:
-    """What makes clients of the scripted provider."""
+    """Creates clients of the scripted provider."""
     made: list[IdentityProvider] = []
 
     async def sleep(seconds: float) -> None:
@@ -88,11 +88,11 @@ async def make_provider(
 
 @pytest.fixture
 def provider(make_provider: MakeProvider) -> IdentityProvider:
-    """A client with the usual limits."""
+    """A client with default limits."""
     return make_provider()
 
 
 @pytest.fixture
 def client() -> ClientCredentials:
-    """What bodhi authenticates with; its characters have to be encoded."""
+    """Client credentials with characters that must be encoded."""
     return ClientCredentials("resource-bodhi", "p:s %&+ä")

@@ -1,4 +1,4 @@
-"""A proxy in front of bodhi and of an application of somebody's, and browsers that know the proxy only."""
+"""A proxy in front of bodhi and of a protected application, and browsers that access them through it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,17 +17,19 @@ from support.provider import provider as provider  # noqa: PLC0414 - a fixture, 
 
 
 async def headers_seen(request: web.Request) -> web.Response:
-    """What the application is told, in the spelling that it came in; nothing is as good as an empty header."""
-    told = [(name.decode(), value.decode()) for name, value in request.raw_headers if value and _is_told(name.lower())]
+    """Return the identity headers that arrived, as spelled; empty ones are left out."""
+    told = [
+        (name.decode(), value.decode()) for name, value in request.raw_headers if value and _is_identity(name.lower())
+    ]
     return web.json_response(told)
 
 
-def _is_told(name: bytes) -> bool:
+def _is_identity(name: bytes) -> bool:
     return b"bodhi" in name or name in {b"cookie", b"authorization", b"upgrade"}
 
 
 async def echo(request: web.Request) -> web.WebSocketResponse:
-    """Whose websocket it is, and what is sent."""
+    """Send the user of the WebSocket, then echo messages."""
     socket = web.WebSocketResponse()
     await socket.prepare(request)
     await socket.send_str(request.headers["X-BodhiApp-Username"])
@@ -38,17 +40,17 @@ async def echo(request: web.Request) -> web.WebSocketResponse:
 
 
 async def instruct(request: web.Request) -> web.Response:
-    """Headers of the test's choice, from its query: for the browser, or for the proxy to obey."""
+    """Respond with the headers in the query, for the browser or the proxy."""
     return web.Response(headers=CIMultiDict(request.query), text="from here")
 
 
 async def refuse(_: web.Request) -> web.Response:
-    """What the application itself does not allow."""
+    """Respond with the application's own error."""
     return web.Response(status=403, text="Not at this time of the day")
 
 
 class Upstream:
-    """An application that knows nothing of bodhi, and the requests that reach it: their targets and headers' names."""
+    """An application without bodhi, which records the targets and header names of requests."""
 
     def __init__(self) -> None:
         self.targets: list[str] = []
@@ -70,7 +72,7 @@ class Upstream:
 
 @pytest.fixture
 async def application() -> AsyncIterator[Upstream]:
-    """What the proxy protects."""
+    """The protected application."""
     upstream = Upstream()
     async with upstream.server:
         yield upstream
@@ -78,7 +80,7 @@ async def application() -> AsyncIterator[Upstream]:
 
 @pytest.fixture
 async def static_files() -> AsyncIterator[Upstream]:
-    """What the proxy lets everybody read; it shows the same as the application."""
+    """The public static files, served by the same handlers."""
     upstream = Upstream()
     async with upstream.server:
         yield upstream
@@ -86,13 +88,13 @@ async def static_files() -> AsyncIterator[Upstream]:
 
 @pytest.fixture
 def gives_tokens() -> bool:
-    """Whether the application is to have access tokens; tests say otherwise where it is."""
+    """Whether the proxy forwards access tokens; overridden by tests."""
     return False
 
 
 @pytest.fixture
 def additions() -> tuple[str, ...]:
-    """What the proxy has beside the plain configuration; tests with rules by path or static files say so."""
+    """Options in addition to the plain configuration; overridden by tests."""
     return ()
 
 
@@ -105,7 +107,7 @@ async def proxy(
     gives_tokens: bool,
     additions: tuple[str, ...],
 ) -> AsyncIterator[str]:
-    """The URL of a proxy, as browsers know it."""
+    """The URL of the proxy."""
     bodhi = await start_server(
         BODHI_TRUSTED_PROXIES="127.0.0.1/32", BODHI_VERIFY_ACCESS_TOKEN=str(gives_tokens).lower()
     )
@@ -119,18 +121,18 @@ async def proxy(
 
 @pytest.fixture
 def proxy_name(request: pytest.FixtureRequest, proxy: str) -> str:
-    """Which of the proxies it is."""
+    """The name of the proxy."""
     return str(request.node.callspec.params["proxy"])
 
 
 class RawClient:
-    """Requests as they are written, which a library would put right or refuse."""
+    """Sends raw requests that a library would correct or refuse."""
 
     def __init__(self, url: str) -> None:
         self._address = URL(url)
 
     async def get(self, target: str, *lines: str) -> tuple[int, list[tuple[str, str]], str]:
-        """Status, headers with names in lower case, and body of the answer to ``GET`` *target* with header *lines*."""
+        """Send ``GET`` *target* with header *lines*; return status, lower-case headers, and body."""
         request = [f"GET {target} HTTP/1.1", f"Host: {self._address.authority}", *lines]
         if not any(line.lower().startswith("connection:") for line in lines):
             request.append("Connection: close")
@@ -149,12 +151,12 @@ class RawClient:
 
 @pytest.fixture
 def raw(proxy: str) -> RawClient:
-    """A client at the proxy that sends what a test writes."""
+    """A raw client of the proxy."""
     return RawClient(proxy)
 
 
 class Visitor(Browser):
-    """A browser at the proxy: the methods of one at bodhi, through it."""
+    """A browser that accesses bodhi through the proxy."""
 
     def __init__(self, url: str, session: ClientSession) -> None:
         self._url = url
@@ -176,7 +178,7 @@ class Visitor(Browser):
         return await self.request("POST", path, headers=headers, **options)
 
     def connect(self, path: str, **options: Any) -> Any:
-        """A websocket."""
+        """Open a WebSocket."""
         return self._visitor.ws_connect(self._url + path, **options)
 
 
@@ -189,6 +191,6 @@ async def visitor(proxy: str) -> AsyncIterator[Visitor]:
 
 @pytest.fixture
 async def stranger(proxy: str) -> AsyncIterator[Visitor]:
-    """A client at the proxy that has no cookies but those that a test gives it."""
+    """A client of the proxy without a cookie jar."""
     async with ClientSession(cookie_jar=DummyCookieJar()) as session:
         yield Visitor(proxy, session)

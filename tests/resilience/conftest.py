@@ -1,4 +1,4 @@
-"""Starting the test application, as a process or here."""
+"""Start the test application, as a process or in this process."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -19,13 +19,13 @@ ServeHere = Callable[..., Awaitable[tuple[str, DefaultSessionService]]]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Knows the mark of tests that take their time."""
+    """Register the mark of slow tests."""
     config.addinivalue_line("markers", "slow: lets a real outage last its full 10 seconds")
 
 
 @pytest.fixture
 async def start_app(tmp_path: Path, leaks: Leaks) -> AsyncIterator[StartApp]:
-    """Starts the application as a process; all of them end with the test, and none may have written a secret."""
+    """Starts the application as a process, stopped with the test; fails if it writes a secret."""
     log = tmp_path / "app.log"
     note(KEY)
     async with AsyncExitStack() as stack:
@@ -47,7 +47,7 @@ def write_lock(sqlite_url: str) -> Iterator[WriteLock]:
 
 @pytest.fixture
 async def serve_here() -> AsyncIterator[ServeHere]:
-    """Serves the application in the test's own loop: its address and its service."""
+    """Serves the application in the test's event loop; returns its URL and service."""
     async with AsyncExitStack() as stack:
 
         async def serve(url: str, **options: Any) -> tuple[str, DefaultSessionService]:

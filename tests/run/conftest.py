@@ -1,4 +1,4 @@
-"""The server as real processes, and in this process with routes of a test's own."""
+"""The server as separate processes, and in this process with additional routes."""
 
 import socket
 
@@ -15,13 +15,13 @@ from support.server_process import serve as serve  # noqa: PLC0414
 
 @pytest.fixture
 def make_settings(tmp_path):
-    """Makes settings of *environ* alone."""
+    """Creates settings from *environ* only."""
     return lambda **environ: load_settings(environ={"BODHI_HOME": str(tmp_path / "bodhi"), **environ}, cwd=tmp_path)
 
 
 @pytest.fixture
 async def run_app(make_settings):
-    """Runs the application in this process, with *routes* beside its own; answers the runner and the port."""
+    """Runs the application in this process with additional *routes*; returns the runner and the port."""
     runners = []
 
     async def run_app(*routes, grace_seconds=10.0, limits=DEFAULT_LIMITS, bound=None):

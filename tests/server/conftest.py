@@ -1,4 +1,4 @@
-"""Handlers behind their gates on each database, with callers that a test chooses and a provider that it scripts."""
+"""Handlers with their gates on each database, with fake callers and a scripted provider."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -30,12 +30,12 @@ Serve = Callable[..., Awaitable["Api"]]
 
 
 def session_user(name: str, role: Role) -> SessionUser:
-    """Somebody who signed in just now."""
+    """Return a user who just logged in."""
     return SessionUser(f"id-{name}", name, role, f"token of {role}", signed_in_at=NOW)
 
 
 class FakeAuthenticator:
-    """Believes what a test says about who calls."""
+    """Authenticates as the caller named in a request header."""
 
     def __init__(self) -> None:
         self.callers: dict[str, AuthContext] = {
@@ -54,7 +54,7 @@ class FakeAuthenticator:
 
 
 class Api:
-    """A client of the handlers."""
+    """An HTTP client of the handlers."""
 
     def __init__(self, client: TestClient) -> None:
         self.client = client
@@ -62,7 +62,7 @@ class Api:
     async def __call__(
         self, caller: str, method: str, path: str, body: object = None, **options: Any
     ) -> tuple[int, Any]:
-        """The status, and the answer: None where it is empty, the code alone where it is an error."""
+        """Send a request; return the status and the JSON, None for an empty body, the code of an error."""
         headers = {**options.pop("headers", {}), CALLER: caller}
         given = options if body is None else {"json": body, **options}
         async with self.client.request(method, f"/bodhi/v1{path}", headers=headers, **given) as response:
@@ -73,19 +73,19 @@ class Api:
 
 @pytest.fixture
 def postgres_template(postgres_databases: Databases) -> str:
-    """Databases with all tables: that they are created is tested elsewhere."""
+    """Databases with all tables; creating them is tested elsewhere."""
     return postgres_databases.migrated
 
 
 @pytest.fixture
 def clock() -> Clock:
-    """The time of every service of this test."""
+    """The clock of all services of the test."""
     return Clock()
 
 
 @pytest.fixture
 async def application(database_url: str) -> AsyncIterator[Database]:
-    """The test's own database, with the application's tables."""
+    """The test's database, with the application's tables."""
     async with open_database(database_url, limit_seconds=60) as database:
         await Schema(database, "application").migrate()
         yield database
@@ -93,7 +93,7 @@ async def application(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def sessions(database_url: str) -> AsyncIterator[DefaultSessionService]:
-    """Sessions in the same database."""
+    """A session service on the same database."""
     keys = ["a key for tests, of at least thirty-two characters"]
     async with await DefaultSessionService.connect(database_url, keys=keys, sweep_seconds=None) as service:
         yield service
@@ -101,25 +101,25 @@ async def sessions(database_url: str) -> AsyncIterator[DefaultSessionService]:
 
 @pytest.fixture
 def people(application: Database, clock: Clock) -> Profiles:
-    """Who was seen."""
+    """The stored profiles."""
     return Profiles(application, clock=clock)
 
 
 @pytest.fixture
 def provider() -> ScriptedProvider:
-    """The identity provider, with nobody in it."""
+    """The identity provider, without users."""
     return ScriptedProvider()
 
 
 @pytest.fixture
 def authenticator() -> FakeAuthenticator:
-    """Knows nobody, somebody without a role, and one of each role; a test may add others."""
+    """Knows an anonymous caller, a user without a role, and a user of each role; tests may add others."""
     return FakeAuthenticator()
 
 
 @pytest.fixture
 def serve(aiohttp_client: Callable[..., Awaitable[TestClient]], authenticator: FakeAuthenticator) -> Serve:
-    """Serves operations, with *services* under their keys, after a test has prepared the application further."""
+    """Serves operations with *services* under their app keys; *prepare* may modify the application."""
 
     async def serve(
         operations: Iterable[Operation],

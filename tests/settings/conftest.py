@@ -1,4 +1,4 @@
-"""Settings read in a folder of the test's own: no source but those that the test writes."""
+"""Read settings only from sources written by the test."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,23 +20,23 @@ class Machine:
     command_line: dict[str, str] = field(default_factory=dict)
 
     def write_dotenv(self, text: str | bytes) -> Path:
-        """The path of ``.env`` in the working directory, which now says *text*."""
+        """Write ``.env`` in the working directory; return its path."""
         return self._write(self.cwd / ".env", text)
 
     def write_yaml(self, text: str | bytes) -> Path:
-        """The path of ``settings.yaml`` in ``$BODHI_HOME``, which now says *text*."""
+        """Write ``settings.yaml`` in ``$BODHI_HOME``; return its path."""
         return self._write(self.home / "settings.yaml", text)
 
     def resolve(self, **environ: str) -> Resolution:
-        """What the settings come to, with *environ* in the environment as well."""
+        """Resolve the settings, with *environ* added to the environment."""
         return resolve_settings(self.command_line, self._environ(environ), self.cwd)
 
     def load(self, **environ: str) -> Settings:
-        """The settings that a server on this machine has."""
+        """Load the settings of a server on this machine."""
         return load_settings(self.command_line, self._environ(environ), self.cwd)
 
     def faults(self, **environ: str) -> list[str]:
-        """The lines of the error that reading the settings ends with."""
+        """Return the lines of the error raised by reading the settings."""
         with pytest.raises(ConfigurationError) as caught:
             self.load(**environ)
         return str(caught.value).splitlines()
@@ -53,6 +53,6 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path):
-    """A machine on which nothing is set but ``BODHI_HOME``."""
+    """A machine with only ``BODHI_HOME`` set."""
     (tmp_path / "cwd").mkdir()
     return Machine(cwd=tmp_path / "cwd", home=tmp_path / "bodhi")

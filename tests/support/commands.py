@@ -1,4 +1,4 @@
-"""What commands there are."""
+"""List the commands."""
 
 import click
 
@@ -6,7 +6,7 @@ from bodhi.cli import cli
 
 
 def all_commands(command: click.Command = cli, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], click.Command]:
-    """Every command by its path, such as ``("db", "status")``, groups left out."""
+    """Return all commands, without groups, by path, such as ``("db", "status")``."""
     if not isinstance(command, click.Group):
         return {path: command}
     context = click.Context(command)

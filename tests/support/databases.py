@@ -1,4 +1,4 @@
-"""The PostgreSQL server of a test run, and a database of its own for every test."""
+"""The PostgreSQL server of a test run, and a separate database for each test."""
 
 import asyncio
 import functools
@@ -20,17 +20,17 @@ from support.postgres import PASSWORD, USER, PostgresServer
 
 URL_VARIABLE = "BODHI_TEST_SESSION_PG_URL"
 COMPOSE_URL = f"postgresql://{USER}:{PASSWORD}@127.0.0.1:54320/bodhi_sessions"
-# Nobody is ever connected to it, and template1 of a server of yours may hold anything.
+# It has no connections; template1 of a user's server may contain anything.
 EMPTY = "template0"
 T = TypeVar("T")
-# What a server that is absent, is not ours, or is something else altogether answers with.
+# Raised for a server that is absent, foreign, or not a PostgreSQL.
 _UNUSABLE = (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
 class RunningPostgres:
-    """A server to make databases on; *origin* says where it came from."""
+    """A server to create databases on; *origin* describes how it was found."""
 
     url: str
     origin: str
@@ -38,7 +38,7 @@ class RunningPostgres:
 
 
 def find_postgres() -> RunningPostgres:
-    """The server to test on: the one that a variable names, else the compose service, else one of our own.
+    """Return the server to test on: from a variable, else the compose service, else a newly started one.
 
     Raises :exc:`NoPostgres`, with what to do, where none can be had. A server that is named but does not answer is
     such a fault too: to go on with another one would test something else than was asked for.
@@ -50,7 +50,7 @@ def find_postgres() -> RunningPostgres:
             cause = f"{type(error).__name__}: {error}"
             raise NoPostgres(f"the server that {URL_VARIABLE} names cannot be used: {cause}") from error
     try:
-        # Ours is what takes our user and password.
+        # The compose service accepts our user and password.
         return RunningPostgres(COMPOSE_URL, f"compose service bodhi_session_db, PostgreSQL {_version_of(COMPOSE_URL)}")
     except _UNUSABLE:
         return _own_server()
@@ -68,12 +68,12 @@ def _own_server() -> RunningPostgres:
 
 
 def with_database(url: str, database: str) -> str:
-    """*url* with another database's name in it."""
+    """Return *url* with another database name."""
     return urlsplit(url)._replace(path=f"/{database}").geturl()
 
 
 class Databases:
-    """Makes and drops databases on one server, over one connection that stays open.
+    """Creates and drops databases on a server, over one permanent connection.
 
     The connection lives in a thread with a loop of its own, so that plain fixtures work in coroutine tests as well.
     """
@@ -85,25 +85,25 @@ class Databases:
         self._connection: asyncpg.Connection = self._run(asyncpg.connect(url, timeout=300))
 
     def create(self, template: str = EMPTY) -> str:
-        """The URL of a new database, a copy of *template*."""
+        """Create a copy of *template* and return its URL."""
         name = f"bodhi_test_{uuid.uuid4().hex}"
         self._run(self._connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}"))
         return with_database(self._url, name)
 
     @functools.cached_property
     def migrated(self) -> str:
-        """A template with all tables of bodhi; copying it costs half of what creating them does."""
+        """A template with all tables of bodhi; copying it takes half the time of creating them."""
         url = self.create()
         self._run(_migrate(url))
         return urlsplit(url).path.lstrip("/")
 
     def drop(self, url: str) -> None:
-        """Drops the database of *url*, along with whatever is still connected to it."""
+        """Drop the database of *url* and close its connections."""
         name = urlsplit(url).path.lstrip("/")
         self._run(self._connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
 
     def close(self) -> None:
-        """Drops the template, closes the connection and ends the thread."""
+        """Drop the template, close the connection and end the thread."""
         if "migrated" in self.__dict__:
             self.drop(with_database(self._url, self.migrated))
         self._run(self._connection.close())

@@ -1,4 +1,4 @@
-"""Secrets that got into the log: every test looks, at the level of DEBUG, and fails if there is one.
+"""Detect secrets in the log: every test checks its DEBUG log and fails if it finds one.
 
 What counts is what :mod:`bodhi.logs` would write at that level: our own records, and those of libraries from INFO on.
 Secrets are noted where they are made; any piece of :data:`PIECE` characters of one is a leak.
@@ -23,17 +23,17 @@ _formatter = logging.Formatter()
 
 
 class Leaks:
-    """What was logged during one test, and by processes that it started."""
+    """The log of one test, and of the processes that it started."""
 
     def __init__(self) -> None:
         self.texts: set[str] = set()
 
     def look_at(self, output: str) -> None:
-        """Counts what a process wrote as logged."""
+        """Add the output of a process."""
         self.texts.update(output.splitlines())
 
     def found(self) -> list[str]:
-        """The texts that hold a secret, or a piece of one."""
+        """Return the log texts that contain a secret or a part of one."""
         if not self.texts:
             return []
         whole = [secret for secret in _known if _is_words(secret)]
@@ -43,7 +43,7 @@ class Leaks:
 
 @contextmanager
 def watched() -> Iterator[Leaks]:
-    """What is logged inside, whatever the levels and handlers are; secrets from before are forgotten."""
+    """Capture everything logged inside, independent of levels and handlers; forget earlier secrets."""
     _hook_in()
     _known.clear()
     leaks = Leaks()
@@ -66,7 +66,7 @@ def watched() -> Iterator[Leaks]:
 
 
 def _level_of(logger: logging.Logger) -> float:
-    """From where on :mod:`bodhi.logs` writes its records, at DEBUG."""
+    """Return the level from which :mod:`bodhi.logs` writes records, when set to DEBUG."""
     if logger.name == "aiohttp.access":  # the server has an access log of its own, without queries
         return math.inf
     return logging.DEBUG if logger.name.partition(".")[0] == "bodhi" else logging.INFO
@@ -80,14 +80,14 @@ def _text_of(record: logging.LogRecord) -> str:
 
 
 def note(secret: str) -> str:
-    """The same text, which belongs into no log."""
+    """Record *secret* as a text that must not be logged, and return it."""
     if len(secret) >= PIECE:
         _known.add(secret)
     return secret
 
 
 def note_settings(settings: Mapping[str, str]) -> None:
-    """The secrets in the environment of a process, which makes further ones that nobody here knows."""
+    """Record the secrets in the environment of a process."""
     for name, value in settings.items():
         if name.endswith("_URL"):
             _known.update(_password_in(value))
@@ -96,7 +96,7 @@ def note_settings(settings: Mapping[str, str]) -> None:
 
 
 def _pieces_of(secret: str) -> Iterable[str]:
-    """All pieces of a secret; of a token, those of its payload and its signature: everybody may see its header."""
+    """Return all parts of a secret; of a token, those of payload and signature: its header is public."""
     parts = secret.split(".")[1:] if secret.count(".") >= 2 else [secret]
     return {piece for part in parts for piece in _windows(part)}
 
@@ -106,7 +106,7 @@ def _windows(text: str) -> set[str]:
 
 
 def _is_words(secret: str) -> bool:
-    """Whether it is in plain words, pieces of which are anywhere."""
+    """Return whether it consists of plain words, whose parts occur anywhere."""
     return _WORDS.fullmatch(secret) is not None
 
 
@@ -115,7 +115,7 @@ def _password_in(url: str) -> list[str]:
     return [f":{password}@"] if password else []
 
 
-# Where secrets are made, or come from a test: module, what is called, and which of its arguments and results are some.
+# Where secrets are created or passed in: module, function, and which of its arguments and results are secrets.
 _SOURCES: dict[tuple[str, str], Callable[..., Iterable[str | None]]] = {
     ("secrets", "token_urlsafe"): lambda made, *_: [made],
     ("bodhi.server.login.service", "_random"): lambda made, *_: [made],
@@ -133,7 +133,7 @@ _SOURCES: dict[tuple[str, str], Callable[..., Iterable[str | None]]] = {
 
 
 def _hook_in() -> None:
-    """Listen to the sources that have been imported; those that a test imports are heard from the next one on."""
+    """Hook the sources imported so far; sources imported by a test are hooked from the next test on."""
     for source in [source for source in _SOURCES if source[0] in sys.modules]:
         module, path = source
         owner: Any = sys.modules[module]

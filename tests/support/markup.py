@@ -1,4 +1,4 @@
-"""A page as a strict reader finds it: what it says, where its links and forms lead, and every fault in its markup."""
+"""A strict HTML parser: texts, links and forms of a page, and every fault in its markup."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ URLS = ("href", "src", "action", "formaction", "hx-get", "hx-post", "hx-put", "h
 
 @dataclass
 class Element:
-    """One element with all that is below it."""
+    """An element and its descendants."""
 
     tag: str
     attributes: dict[str, str]
@@ -19,12 +19,12 @@ class Element:
 
     @property
     def text(self) -> str:
-        """All text in it, with single spaces."""
+        """The text content, with single spaces."""
         parts = [child if isinstance(child, str) else child.text for child in self.children]
         return " ".join(" ".join(parts).split())
 
     def all(self, tag: str | None = None, **attributes: str) -> "list[Element]":
-        """The elements below it of that tag and with those attributes, in their order."""
+        """Return the descendants with this tag and these attributes, in document order."""
         found: list[Element] = []
         for child in self.children:
             if isinstance(child, Element):
@@ -34,13 +34,13 @@ class Element:
         return found
 
     def one(self, tag: str | None = None, **attributes: str) -> "Element":
-        """The only such element."""
+        """Return the only such descendant."""
         (found,) = self.all(tag, **attributes)
         return found
 
 
 class Reader(HTMLParser):
-    """Builds the tree, and refuses what browsers would put right in their own ways."""
+    """Builds the tree, and rejects markup that browsers would repair."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -67,7 +67,7 @@ class Reader(HTMLParser):
 
 
 def read(text: str) -> Element:
-    """The tree of a page or a part of one, whose markup has to be without a fault."""
+    """Parse a page or fragment; fail if its markup is faulty."""
     reader = Reader()
     reader.feed(text)
     reader.close()
@@ -78,7 +78,7 @@ def read(text: str) -> Element:
 
 
 def read_page(text: str) -> Element:
-    """The tree of a whole page, which has to have what screen readers and keyboards go by."""
+    """Parse a page; fail if it lacks what screen readers and keyboard users need."""
     root = read(text)
     assert text.startswith("<!doctype html>\n")
     assert "en-GB" == root.one("html").attributes["lang"]
@@ -94,7 +94,7 @@ def read_page(text: str) -> Element:
 
 
 def _inline(root: Element) -> list[str]:
-    """Scripts and styles of the page's own, which its Content-Security-Policy forbids."""
+    """Return inline scripts and styles, which the Content-Security-Policy forbids."""
     faults = []
     for element in root.all():
         if element.tag == "style" or (
@@ -110,7 +110,7 @@ def _inline(root: Element) -> list[str]:
 
 
 def _names(root: Element) -> list[str]:
-    """Controls and pictures that a screen reader cannot tell apart."""
+    """Return controls and pictures without a unique accessible name."""
     faults = [f"<img {element.attributes}>" for element in root.all("img") if "alt" not in element.attributes]
     labelled = {id(control) for label in root.all("label") if label.text for control in label.all()}
     for element in root.all():

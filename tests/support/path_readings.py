@@ -1,11 +1,11 @@
-"""The paths that applications may take one request target for."""
+"""The paths as which applications may interpret a request target."""
 
 import re
 from urllib.parse import unquote, urlsplit
 
 
 def readings(target: str) -> set[str]:
-    """Return what applications make of *target*, in lower case.
+    """Return the interpretations of *target* by applications, in lower case.
 
     They read it as a path or as an address, decode it up to three times, drop parameters behind ``;``, take a backslash
     for a slash, end it at ``?``, ``#`` or a null character, merge slashes, and resolve dots; or they do none of it.
@@ -21,7 +21,7 @@ def readings(target: str) -> set[str]:
 
 
 def _resolve(path: str) -> str:
-    """*path* without dots and empty segments."""
+    """Return *path* without dot segments and empty segments."""
     segments: list[str] = []
     for segment in path.split("/"):
         if segment == "..":

@@ -1,10 +1,10 @@
-"""Time for databases on a busy machine: a test that gives no time limit is not about one."""
+"""Long database timeouts for busy machines, in tests without a time limit of their own."""
 
 from bodhi.database import open_database
 from bodhi.session import DefaultSessionService
 
 SECONDS = 60.0
-# As the program has it, for tests of what it says of its own defaults.
+# The program's default, for tests of its documented defaults.
 DEFAULT_SECONDS = 5.0
 
 

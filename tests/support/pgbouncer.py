@@ -29,7 +29,7 @@ server_fast_close = 1
 
 
 class PgBouncer:
-    """A PgBouncer with a port of its own.
+    """A PgBouncer on a free port.
 
     Debian 12 has 1.18, which knows nothing of prepared statements in transaction mode: clients have to turn their
     statement cache off (``BODHI_PG_STATEMENT_CACHE_SIZE=0``).
@@ -42,7 +42,7 @@ class PgBouncer:
 
     @classmethod
     def start(cls, url: str) -> Self:
-        """A running PgBouncer; its ``url`` leads to the same database as *url*, with the same user and password."""
+        """Start a PgBouncer; its ``url`` has the database, user and password of *url*."""
         program = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
         if program is None:
             raise FileNotFoundError("pgbouncer is not installed: apt-get install pgbouncer")
@@ -68,7 +68,7 @@ class PgBouncer:
         return cls(supervisor, server._replace(netloc=address).geturl(), port)
 
     def close(self) -> None:
-        """Ends PgBouncer."""
+        """Stop PgBouncer."""
         self._supervisor.close()
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Ports that stay free for as long as a test needs them."""
+"""Reserve free ports for tests."""
 
 import random
 import socket
@@ -7,7 +7,7 @@ from functools import cache
 from itertools import cycle
 
 # Below the ranges from which Linux (32768 up) and macOS (49152 up) take the ports of outgoing connections: a server
-# that is stopped for a while must not lose its port to somebody's client socket.
+# that is stopped for a while must not lose its port to a client socket.
 _FIRST, _LAST = 20_000, 32_000
 # Each process of the tests has a block to itself, which it holds by its first port: between the choice of a port and
 # the moment when a server listens there, no other worker or run takes the same one.
@@ -15,7 +15,7 @@ _BLOCK = 100
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody listens on, and that no other process of the tests is given."""
+    """Return a free TCP port on 127.0.0.1 that no other test process gets."""
     for _ in range(_BLOCK - 1):
         port = next(_own_ports())
         with socket.socket() as candidate:
@@ -26,7 +26,7 @@ def free_port() -> int:
 
 @cache
 def _own_ports() -> Iterator[int]:
-    """The ports of this process, round and round, so that one that was given back rests for a while."""
+    """Cycle through the ports of this process, so that a released port is reused late."""
     for first in random.sample(range(_FIRST, _LAST, _BLOCK), (_LAST - _FIRST) // _BLOCK):
         holder = socket.socket()
         if _takes(holder, first):

@@ -1,4 +1,4 @@
-"""A PostgreSQL server that a test starts, stops, kills and promotes as it likes."""
+"""A PostgreSQL server that tests start, stop, kill and promote."""
 
 import atexit
 import functools
@@ -42,7 +42,7 @@ _STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": si
 
 
 class PostgresServer:
-    """One server with a data folder and a port of its own; both stay the same over :meth:`stop` and :meth:`restart`.
+    """A server with its own data folder and port, which survive :meth:`stop` and :meth:`restart`.
 
     The methods block (half a second at most, as a rule): in a coroutine that shares its loop with an application
     under test, call them as ``await asyncio.to_thread(server.stop)``.
@@ -63,7 +63,7 @@ class PostgresServer:
         settings: Mapping[str, str] | None = None,
         standby_of: "PostgresServer | None" = None,
     ) -> Self:
-        """A running server, empty or a streaming standby of another one.
+        """Start a server, empty or as a streaming standby of another one.
 
         *data_dir* (absent or empty) is for data that must lie at a certain place, such as a small file system; left
         out, the data goes away with the server. *settings* are PostgreSQL's own, by name.
@@ -88,7 +88,7 @@ class PostgresServer:
         return server
 
     def url(self, database: str = "postgres") -> str:
-        """The URL of one of its databases."""
+        """Return the URL of one of its databases."""
         return f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{database}"
 
     @property
@@ -102,12 +102,12 @@ class PostgresServer:
         return self._supervisor.log
 
     def stop(self, mode: Literal["smart", "fast", "immediate"] = "fast") -> None:
-        """Stops the server as `pg_ctl stop -m` does; its data stays."""
+        """Stop the server like `pg_ctl stop -m`; its data stays."""
         os.kill(self._pid, _STOP_SIGNALS[mode])
         self._supervisor.wait()
 
     def kill(self) -> None:
-        """Kills all of the server's processes with SIGKILL, as a lost machine would; its data stays."""
+        """Kill all processes of the server with SIGKILL, like a machine failure; its data stays."""
         main = psutil.Process(self._pid)
         main.suspend()  # no new children while they are listed
         for process in (*main.children(recursive=True), main):
@@ -115,17 +115,17 @@ class PostgresServer:
         self._supervisor.wait()
 
     def restart(self) -> None:
-        """Starts the server again on its port, after stopping it if it runs."""
+        """Restart the server on its port."""
         if self._supervisor.pid is not None:
             self.stop()
         self._launch()
 
     def promote(self) -> None:
-        """Makes a standby the primary; returns when it takes writes."""
+        """Promote a standby; return when it accepts writes."""
         self._supervisor.run(self.binaries / "pg_ctl", "promote", "--wait", "-D", self.data_dir)
 
     def close(self) -> None:
-        """Ends the server and removes what it had."""
+        """Stop the server and remove its files."""
         self._supervisor.close()
 
     def __enter__(self) -> Self:
@@ -152,7 +152,7 @@ class PostgresServer:
         self._supervisor.run(pg_basebackup, "-d", primary.url(), "-D", self.data_dir, *options)
 
     def _launch_on_a_free_port(self) -> None:
-        """Launches; on another port if somebody took the chosen one in the meantime."""
+        """Launch; on another port if the selected one was taken meanwhile."""
         for _ in range(3):
             try:
                 return self._launch()
@@ -169,7 +169,7 @@ class PostgresServer:
         _wait_until(self._is_ready, lambda: self.is_running, describe=lambda: self.log)
 
     def _is_ready(self) -> bool:
-        """Whether the server says so itself: the eighth line of its pid file, which pg_ctl reads as well."""
+        """Return whether the server reports ready, in the eighth line of its pid file, as pg_ctl checks."""
         try:
             lines = (self.data_dir / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
@@ -179,7 +179,7 @@ class PostgresServer:
 
 @functools.cache
 def _pristine_data(binaries: Path) -> Path:
-    """The data folder of a new server, made once per process: to copy it is ten times as fast as to make it."""
+    """Return the data folder of a new server, created once per process: copying it is ten times as fast."""
     owner = Supervisor("pristine")
     atexit.register(owner.close)
     password = owner.write("password", PASSWORD)

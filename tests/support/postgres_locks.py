@@ -1,4 +1,4 @@
-"""Rows that somebody keeps locked, and PostgreSQL's own view of who waits for them."""
+"""Hold row locks, and query which connections wait for them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ _OTHERS = "datname = current_database() AND pid <> pg_backend_pid() AND backend_
 
 
 async def ask(url: str, question: str, *values: object) -> object:
-    """The first value that PostgreSQL answers."""
+    """Return the first value of the query result."""
     connection = await asyncpg.connect(url)
     try:
         return await connection.fetchval(question, *values)
@@ -20,26 +20,26 @@ async def ask(url: str, question: str, *values: object) -> object:
 
 
 async def becomes(answer: object, url: str, question: str, *values: object) -> None:
-    """Returns once PostgreSQL answers so."""
+    """Return once the query has this result."""
     async with asyncio.timeout(LONGEST_WAIT_SECONDS):
         while answer != await ask(url, question, *values):
             await asyncio.sleep(0.005)
 
 
 async def blocked(url: str, *, count: int) -> None:
-    """Returns once as many of the database's connections wait for a lock."""
+    """Return once *count* connections of the database wait for a lock."""
     await becomes(count, url, f"SELECT count(*) FROM pg_stat_activity WHERE {_OTHERS} AND wait_event_type = 'Lock'")
 
 
 async def pids_on(url: str) -> list[int]:
-    """The process ids of the server's side of all connections to the database, in order."""
+    """Return the backend process ids of all connections to the database, in order."""
     pids = await ask(url, f"SELECT array_agg(pid ORDER BY pid) FROM pg_stat_activity WHERE {_OTHERS}")
     assert isinstance(pids, list)
     return pids
 
 
 async def tidy(url: str, *, most: int) -> None:
-    """Returns once the database has no more connections than that, and all of them are idle."""
+    """Return once the database has at most *most* connections, all idle."""
     await becomes(
         True,
         url,
@@ -50,7 +50,7 @@ async def tidy(url: str, *, most: int) -> None:
 
 @asynccontextmanager
 async def locked(url: str, *digests: bytes) -> AsyncIterator[None]:
-    """Sessions whose rows another connection keeps locked; all of them where none is named."""
+    """Lock the rows of these sessions, or of all, from another connection."""
     connection = await asyncpg.connect(url)
     try:
         async with connection.transaction():
@@ -64,7 +64,7 @@ async def locked(url: str, *digests: bytes) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def table_locked(url: str) -> AsyncIterator[None]:
-    """No session can be read or written."""
+    """Lock the table, so that no session can be read or written."""
     connection = await asyncpg.connect(url)
     try:
         async with connection.transaction():

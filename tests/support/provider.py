@@ -1,4 +1,4 @@
-"""An identity provider of the test's own, and the part of a client that tests play."""
+"""The provider fixture, and helpers for tests that act as an OAuth client."""
 
 import base64
 import hashlib
@@ -15,18 +15,18 @@ CALLBACK = "http://localhost:1135/ui/auth/callback"
 
 @pytest.fixture
 async def provider() -> AsyncIterator[DevelopmentProvider]:
-    """A running provider; a conftest imports this fixture to have it."""
+    """A running provider; conftests import this fixture."""
     async with DevelopmentProvider() as provider:
         yield provider
 
 
 def challenge_of(verifier: str) -> str:
-    """The S256 challenge of a PKCE verifier."""
+    """Return the S256 challenge of a PKCE verifier."""
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
 def authorization_url(provider: DevelopmentProvider, **changes: str | None) -> str:
-    """A sound authorization request with VERIFIER's challenge and to CALLBACK, but for *changes*; None leaves out."""
+    """Return a valid authorization URL for VERIFIER and CALLBACK, with *changes*; None removes a parameter."""
     parameters = {
         "response_type": "code",
         "client_id": provider.client_id,
@@ -43,5 +43,5 @@ def authorization_url(provider: DevelopmentProvider, **changes: str | None) -> s
 
 
 def answer_in(url: str) -> dict[str, str]:
-    """The parameters with which a browser is sent back."""
+    """Return the parameters of a redirect URL."""
     return dict(parse_qsl(urlsplit(url).query))

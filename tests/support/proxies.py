@@ -1,4 +1,4 @@
-"""The real nginx, Caddy and Traefik, each in front of bodhi and of another application that it protects.
+"""Run nginx, Caddy and Traefik in front of bodhi and of a protected application.
 
 Their configurations are those of the how-to page, word for word but for addresses, and TLS that nobody needs here.
 """
@@ -24,7 +24,7 @@ _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 _PORT = re.compile(r"127\.0\.0\.1:(1135|8000|8001)")
 
-# With folders for whoever runs the tests.
+# With folders writable by the user of the tests.
 _NGINX = """
 daemon off;
 pid {folder}/nginx.pid;
@@ -52,7 +52,7 @@ _TOKEN_FOR_CADDY = {
 }
 _CADDY = "{ \n admin off \n auto_https off \n }\n"
 
-# What the page offers beside the plain configuration.
+# Options of the how-to page in addition to the plain configuration.
 RULES_BY_PATH, STATIC_FILES = "rules by path", "static files"
 
 Start = Callable[..., AbstractContextManager[str]]
@@ -62,7 +62,7 @@ Start = Callable[..., AbstractContextManager[str]]
 def nginx(
     *, bodhi: int, application: int, static: int = 0, additions: Collection[str] = (), gives_tokens: bool = False
 ) -> Iterator[str]:
-    """The URL of an nginx in front of *bodhi*, the *application* and the *static* files, all on those ports."""
+    """Run nginx in front of *bodhi*, the *application* and the *static* files on these ports; return its URL."""
     with _proxy("nginx") as (supervisor, port):
         page = _blocks("nginx", bodhi, application, static)
         server = page["bodhi-paths.conf"] * (RULES_BY_PATH in additions)
@@ -77,7 +77,7 @@ def nginx(
 
 @contextmanager
 def nginx_for_bodhi_alone(*, bodhi: int) -> Iterator[str]:
-    """The URL of an nginx as the page about deployment has it."""
+    """Run nginx with the configuration of the deployment page; return its URL."""
     with _proxy("nginx") as (supervisor, port):
         (block,) = [text for name, text in _BLOCK.findall(DEPLOY_PAGE.read_text("utf-8")) if name == "nginx"]
         block = block.replace("127.0.0.1:1135", f"127.0.0.1:{bodhi}")
@@ -149,7 +149,7 @@ def _start_nginx(supervisor: Supervisor, port: int) -> None:
 
 
 def _blocks(language: str, bodhi: int, application: int, static: int) -> dict[str, str]:
-    """The page's blocks in a language, with the ports of here, by the file that a block's first line names."""
+    """Return the page's code blocks in a language, with our ports, by the file named in their first line."""
     ports = {"1135": bodhi, "8000": application, "8001": static}
     texts = [text for name, text in _BLOCK.findall(PAGE.read_text("utf-8")) if name == language]
     return {_file_of(text): _PORT.sub(lambda port: f"127.0.0.1:{ports[port[1]]}", text) for text in texts}
@@ -161,7 +161,7 @@ def _file_of(block: str) -> str:
 
 
 def _with(text: str, changes: dict[str, str]) -> str:
-    """*text* with *changes*, each of which there has to be a place for."""
+    """Return *text* with *changes*, each of which must match."""
     for old, new in changes.items():
         assert old in text, f"{PAGE} has no {old}"
         text = text.replace(old, new)
@@ -176,7 +176,7 @@ def _program(name: str, advice: str) -> str:
 
 
 def _reachable(supervisor: Supervisor, program: str) -> str:
-    """The program, or a copy of it where the process's user may not enter its folder."""
+    """Return the program, or a copy if the process's user cannot access its folder."""
     if unprivileged_user() is None or is_open_to_all(Path(program).resolve().parent):
         return program
     copy = supervisor.folder / Path(program).name
@@ -186,7 +186,7 @@ def _reachable(supervisor: Supervisor, program: str) -> str:
 
 
 def _wait_for(port: int, supervisor: Supervisor, *, timeout_seconds: float = 300) -> None:
-    """The proxy itself listens: somebody else who has the port would answer, too, for as long as they are there."""
+    """Wait until the proxy itself listens: another process on the port would accept connections too."""
     deadline = time.monotonic() + timeout_seconds
     while not supervisor.listens_on(port):
         if not supervisor.is_alive or time.monotonic() > deadline:
@@ -195,7 +195,7 @@ def _wait_for(port: int, supervisor: Supervisor, *, timeout_seconds: float = 300
 
 
 def _wait_for_routes(port: int, *, timeout_seconds: float = 300) -> None:
-    """Traefik listens before it knows where to, and answers 404 for so long."""
+    """Wait until Traefik has its routes: it listens earlier and answers 404."""
     deadline = time.monotonic() + timeout_seconds
     connection = HTTPConnection("127.0.0.1", port, timeout=timeout_seconds)
     with closing(connection):

@@ -1,4 +1,4 @@
-"""A test's database past bodhi: as an intruder, an operator or a broken disk gets at it."""
+"""Direct access to a test's database, bypassing bodhi, as by an attacker or an operator."""
 
 import re
 import sqlite3
@@ -11,7 +11,7 @@ from bodhi.database import dialect_of, sqlite_path
 
 
 class RawDatabase:
-    """Any SQL on the database that *url* names, with ``$1`` for parameters on both kinds; leaving it disconnects."""
+    """Runs any SQL on the database of *url*, with ``$1`` parameters on both databases."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -26,7 +26,7 @@ class RawDatabase:
             await self._postgres.close()
 
     async def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
-        """The rows of the answer, committed."""
+        """Run *sql*, commit, and return the rows."""
         if self.dialect == "sqlite":
             with closing(sqlite3.connect(sqlite_path(self._url))) as connection, connection:
                 connection.row_factory = sqlite3.Row
@@ -36,19 +36,19 @@ class RawDatabase:
         return [dict(row) for row in await self._postgres.fetch(sql, *values)]
 
     async def sessions(self) -> list[dict[str, Any]]:
-        """Every row of the session table, expired ones too."""
+        """Return all rows of the session table, expired ones included."""
         return await self.rows("SELECT * FROM bodhi_session ORDER BY created_at, digest")
 
     async def set_aside(self) -> list[dict[str, Any]]:
-        """Every row that was set aside."""
+        """Return all rows in quarantine."""
         return await self.rows("SELECT * FROM bodhi_session_set_aside")
 
     async def write_data(self, digest: bytes, data: bytes) -> None:
-        """Puts other bytes where a session's data is."""
+        """Overwrite the data of a session."""
         await self.rows("UPDATE bodhi_session SET data = $1 WHERE digest = $2", data, digest)
 
     async def everything(self) -> bytes:
-        """Every column of every table of ours, one after the other, as bytes."""
+        """Return all columns of all our tables, concatenated as bytes."""
         if self.dialect == "sqlite":
             found = await self.rows("SELECT name FROM sqlite_master WHERE type = 'table'")
         else:

@@ -1,4 +1,4 @@
-"""Two PostgreSQL servers, of which the second follows the first and can take its place."""
+"""A PostgreSQL primary and a standby that can replace it."""
 
 from types import TracebackType
 from typing import Self
@@ -7,7 +7,7 @@ from support.postgres import PASSWORD, USER, PostgresServer
 
 
 class ReplicationPair:
-    """A primary and its streaming standby; what was committed on the one is on the other."""
+    """A primary and its synchronous streaming standby."""
 
     def __init__(self, primary: PostgresServer, standby: PostgresServer) -> None:
         self.primary = primary
@@ -15,11 +15,11 @@ class ReplicationPair:
 
     @classmethod
     def start(cls) -> Self:
-        """A running pair. Replication is synchronous, so that no answered commit is lost with the primary."""
+        """Start a pair. Replication is synchronous, so a failover loses no confirmed commit."""
         primary = PostgresServer.start()
         try:
             standby = PostgresServer.start(standby_of=primary)
-            # Only now: without a standby, a synchronous primary would wait for ever.
+            # Only now: without a standby, a synchronous primary would block.
             primary.settings["synchronous_standby_names"] = "*"
             primary.restart()
         except BaseException:
@@ -28,18 +28,18 @@ class ReplicationPair:
         return cls(primary, standby)
 
     def url(self, database: str = "postgres") -> str:
-        """A URL that names both servers and asks for the one that takes writes."""
+        """Return a URL with both servers that selects the writable one."""
         hosts = f"127.0.0.1:{self.primary.port},127.0.0.1:{self.standby.port}"
         return f"postgresql://{USER}:{PASSWORD}@{hosts}/{database}?target_session_attrs=read-write"
 
     def fail_over(self) -> None:
-        """Kills the primary as a lost machine would go, and promotes the standby."""
+        """Kill the primary, like a machine failure, and promote the standby."""
         self.primary.kill()
-        # The new primary has no standby: it must not wait for one.
+        # The new primary has no standby to wait for.
         self.standby.promote()
 
     def close(self) -> None:
-        """Ends both servers."""
+        """Stop both servers."""
         self.standby.close()
         self.primary.close()
 

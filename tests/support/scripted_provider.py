@@ -1,4 +1,4 @@
-"""An identity provider's management calls in this process: people with roles, and failures where a test wants them."""
+"""A scripted in-process identity provider for management calls, with injectable failures."""
 
 import asyncio
 from collections import defaultdict
@@ -10,11 +10,11 @@ from bodhi.oidc.responses import RegisteredClient
 
 
 class ScriptedProvider:
-    """Keeps *roles* by user id, and remembers every call with what it was told.
+    """Stores *roles* by user id, and records every call with its arguments.
 
-    ``failures["assign_role"]`` are raised by the next calls of that name, before they do anything; those in
-    ``late_failures`` afterwards, as when an answer is lost. ``gate`` holds calls that change something back
-    until it is set.
+    ``failures["assign_role"]`` are raised by the next calls of that name before they take effect; those in
+    ``late_failures`` afterwards, as if the response were lost. Calls that change something wait until ``gate``
+    is set.
     """
 
     def __init__(self, **roles: str | None) -> None:
@@ -26,32 +26,32 @@ class ScriptedProvider:
         self.gate.set()
 
     def calls_of(self, name: str) -> list[tuple[Any, ...]]:
-        """What the calls of one name were told."""
-        return [told for call, *told in self.calls if call == name]  # type: ignore[misc]
+        """Return the arguments of the calls of one name."""
+        return [arguments for call, *arguments in self.calls if call == name]  # type: ignore[misc]
 
     async def register_client(self, *, name: str, description: str, redirect_uris: Sequence[str]) -> RegisteredClient:
-        """Client 1, 2, and so on."""
-        await self._called("register_client", name, description, list(redirect_uris))
+        """Register client 1, 2, and so on."""
+        await self._record("register_client", name, description, list(redirect_uris))
         number = len(self.calls_of("register_client"))
         return RegisteredClient(f"client-{number}", f"the secret of client {number}", f"scope_resource-{number}")
 
     async def assign_role(self, token: str, user_id: str, role: str) -> None:
-        """Anybody may have a role."""
-        await self._called("assign_role", token, user_id, role)
+        """Set the role of any user id."""
+        await self._record("assign_role", token, user_id, role)
         self.roles[user_id] = role
         self._fail(self.late_failures, "assign_role")
 
     async def remove_user(self, token: str, user_id: str) -> None:
-        """Refused for who is not there."""
-        await self._called("remove_user", token, user_id)
+        """Remove a user; refuse unknown ones."""
+        await self._record("remove_user", token, user_id)
         if user_id not in self.roles:
             raise ProviderRefused(404, "user_not_found")
         del self.roles[user_id]
         self._fail(self.late_failures, "remove_user")
 
     async def list_users(self, token: str, *, page: int, page_size: int) -> Mapping[str, Any]:
-        """In the order in which they came."""
-        await self._called("list_users", token, page, page_size)
+        """Return a page of users in insertion order."""
+        await self._record("list_users", token, page, page_size)
         users = [
             {
                 "user_id": user_id,
@@ -74,8 +74,8 @@ class ScriptedProvider:
             "has_previous": page > 1,
         }
 
-    async def _called(self, name: str, *told: object) -> None:
-        self.calls.append((name, *told))
+    async def _record(self, name: str, *arguments: object) -> None:
+        self.calls.append((name, *arguments))
         if name != "list_users":
             await self.gate.wait()
         await asyncio.sleep(0)

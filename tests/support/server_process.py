@@ -32,21 +32,21 @@ class Process:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The server's URL."""
         return self._ready["url"]
 
     @property
     def port(self) -> int:
-        """Its port."""
+        """The server's port."""
         return int(self._ready["port"])
 
     @property
     def stderr(self) -> str:
-        """All that it wrote to stderr."""
+        """Everything written to stderr."""
         return self.stderr_path.read_text()
 
     def wait_until_ready(self) -> None:
-        """Returns when the ready line came; fails when something else happened."""
+        """Return after the ready line; fail on anything else."""
         assert self.popen.stdout is not None
         output = bytearray()
         deadline = time.monotonic() + DEADLINE_SECONDS
@@ -60,21 +60,21 @@ class Process:
         assert READY.fullmatch(self.ready_line), self.ready_line
 
     def workers(self) -> list[psutil.Process]:
-        """Its worker processes."""
+        """Return the worker processes."""
         return psutil.Process(self.popen.pid).children()
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """The exit status after a signal."""
+        """Send a signal and return the exit status."""
         self.popen.send_signal(number)
         return self.popen.wait(DEADLINE_SECONDS)
 
     def rest_of_stdout(self) -> bytes:
-        """What it wrote after the ready line; it must have ended."""
+        """Return the output after the ready line; the process must have ended."""
         assert self.popen.stdout is not None
         return self.further_output + self.popen.stdout.read()
 
     def close(self) -> None:
-        """End it and all its workers, whatever state they are in."""
+        """Kill the process and all its workers."""
         assert self.popen.stdout is not None
         if self.popen.poll() is None:
             for process in self.workers():
@@ -95,16 +95,16 @@ Start = Callable[..., Process]
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    """The environment of a process that has a home, and time for its databases on a busy machine."""
+    """The environment of a server process: a home, and long database timeouts for busy machines."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("BODHI_")}
-    # Beside the working directory there may be no installed package.
+    # The package may not be installed, only present in the working directory.
     ours = {"BODHI_HOME": str(tmp_path / "bodhi"), "BODHI_DB_TIMEOUT": "60"}
     return {**inherited, **ours, "PYTHONPATH": str(Path(bodhi.__file__).parents[1])}
 
 
 @pytest.fixture
 def launch(environ: dict[str, str], tmp_path: Path, leaks: Leaks) -> Iterator[Start]:
-    """Starts servers on free ports, and ends them after the test; none of them may write a secret."""
+    """Starts servers on free ports and stops them after the test; fails if one writes a secret."""
     launched: list[Process] = []
 
     def launch(*arguments: str, program: Sequence[str] = ("-m", "bodhi"), **settings: str) -> Process:

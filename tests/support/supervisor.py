@@ -1,4 +1,4 @@
-"""A process and its folder that go away with the tests, whatever ends them."""
+"""A process and its folder, which are removed with the test process however it ends."""
 
 import os
 import pwd
@@ -60,7 +60,7 @@ class Supervisor:
 
     @property
     def log(self) -> str:
-        """The last lines that the process wrote."""
+        """The last lines of the process's output."""
         path = self.folder / "log"
         return "\n".join(path.read_text(errors="replace").splitlines()[-25:]) if path.exists() else ""
 
@@ -73,7 +73,7 @@ class Supervisor:
             return False
 
     def listens_on(self, port: int) -> bool:
-        """Whether the process itself has a TCP socket that listens on *port*."""
+        """Return whether the process itself listens on TCP *port*."""
         try:
             sockets = [] if self.pid is None else psutil.Process(self.pid).net_connections("tcp")
         except psutil.Error:
@@ -81,13 +81,13 @@ class Supervisor:
         return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in sockets)
 
     def own(self, path: Path) -> None:
-        """Gives *path*, and all that is in it, to the user that the process runs as."""
+        """Change the owner of *path*, recursively, to the user of the process."""
         if self._user is not None:
             for one in (path, *path.rglob("*")):
                 os.chown(one, self._user, _group_of(self._user) or -1, follow_symlinks=False)
 
     def write(self, name: str, text: str) -> Path:
-        """A file in the folder with *text* in it, readable by the process alone."""
+        """Write a file in the folder that only the process can read; return its path."""
         path = self.folder / name
         path.touch(mode=0o600)
         path.write_text(text)
@@ -95,7 +95,7 @@ class Supervisor:
         return path
 
     def run(self, *command: str | Path, timeout_seconds: float = 300, **environment: str) -> str:
-        """What *command* prints, run to its end by the same user; :exc:`RuntimeError` with its output if it fails."""
+        """Run *command* as the same user and return its output; raise :exc:`RuntimeError` with it on failure."""
         done = subprocess.run(
             [str(word) for word in command],
             check=False,
@@ -115,20 +115,20 @@ class Supervisor:
         return done.stdout
 
     def start(self, *command: str | Path) -> int:
-        """The process id of *command*, started."""
-        self._say("start " + shlex.join(str(word) for word in command))
-        self.pid = int(self._hear(timeout_seconds=300))
+        """Start *command* and return its process id."""
+        self._send("start " + shlex.join(str(word) for word in command))
+        self.pid = int(self._receive(timeout_seconds=300))
         return self.pid
 
     def wait(self, *, timeout_seconds: float = 300) -> int:
-        """The exit status of the process, once it has ended."""
-        self._say("wait")
-        status = int(self._hear(timeout_seconds=timeout_seconds))
+        """Wait for the process to end and return its exit status."""
+        self._send("wait")
+        status = int(self._receive(timeout_seconds=timeout_seconds))
         self.pid = None
         return status
 
     def close(self) -> None:
-        """Ends the process if it still runs and removes the folder."""
+        """Stop the process and remove the folder."""
         assert self._shell.stdin is not None
         assert self._shell.stdout is not None
         self._shell.stdin.close()
@@ -143,11 +143,11 @@ class Supervisor:
     ) -> None:
         self.close()
 
-    def _say(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         assert self._shell.stdin is not None
         self._shell.stdin.write(line.encode() + b"\n")
 
-    def _hear(self, *, timeout_seconds: float) -> bytes:
+    def _receive(self, *, timeout_seconds: float) -> bytes:
         assert self._shell.stdout is not None
         deadline = time.monotonic() + timeout_seconds
         line = b""
@@ -162,12 +162,12 @@ class Supervisor:
 
 
 def unprivileged_user() -> int | None:
-    """The user id of `nobody` for root, whom PostgreSQL and PgBouncer refuse; None (stay as you are) for others."""
+    """Return the user id of `nobody` for root, which PostgreSQL and PgBouncer refuse; None for other users."""
     return pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
 
 
 def is_open_to_all(folder: Path) -> bool:
-    """Whether every user may enter *folder*."""
+    """Return whether every user can access *folder*."""
     return all(one.stat().st_mode & 0o001 for one in (folder, *folder.parents))
 
 
@@ -176,13 +176,13 @@ def _group_of(user: int | None) -> int | None:
 
 
 def _environment() -> dict[str, str]:
-    """The environment without libpq's variables, which would redirect the PostgreSQL tools, and in English."""
+    """Return an English environment without libpq's variables, which would redirect the PostgreSQL tools."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_"))}
     return kept | {"LC_ALL": "C", "TZ": "UTC"}
 
 
 def _place_for_folders() -> str:
-    """Memory where it is plentiful (a new database takes 15 ms there, and up to 250 ms on a slow disk), else the disk.
+    """Return an in-memory folder if large enough (a new database takes 15 ms, up to 250 ms on disk), else the disk.
 
     As root not below a folder for temporary files that `nobody` may not enter, but in /tmp.
     """

@@ -1,4 +1,4 @@
-"""A TCP proxy that plays a network or a server with something wrong."""
+"""A TCP proxy that simulates network and server failures."""
 
 import asyncio
 import socket
@@ -14,7 +14,7 @@ Mode = Literal["forward", "drop", "hang", "reset"]
 
 
 class TcpProxy:
-    """Forwards connections to *host* and *port* until its :attr:`mode` says otherwise.
+    """Forwards connections to *host* and *port*, depending on :attr:`mode`.
 
     - ``forward``: passes everything on.
     - ``drop``: refuses new connections and closes those that are open, like a server that stopped.
@@ -35,19 +35,19 @@ class TcpProxy:
 
     @classmethod
     def to(cls, url: str) -> Self:
-        """A proxy to the server of *url*."""
+        """Return a proxy to the server of *url*."""
         server = urlsplit(url)
         return cls(server.hostname or "127.0.0.1", server.port or 5432)
 
     def url_for(self, url: str) -> str:
-        """*url* with the proxy in place of its server."""
+        """Return *url* with the proxy's host and port."""
         server = urlsplit(url)
         credentials, at, _ = server.netloc.rpartition("@")
         return server._replace(netloc=f"{credentials}{at}127.0.0.1:{self.port}").geturl()
 
     @property
     def mode(self) -> Mode:
-        """What happens to connections and bytes now."""
+        """The current treatment of connections and bytes."""
         return self._mode
 
     @mode.setter
@@ -55,7 +55,7 @@ class TcpProxy:
         if mode == self._mode:
             return
         leaving, self._mode = self._mode, mode
-        # Bytes swallowed while hanging are missing from a connection, which cannot go on after that.
+        # Connections that lost bytes while hanging cannot continue.
         if mode in ("drop", "reset") or leaving == "hang":
             self._end_connections(reset=mode == "reset")
         if mode == "drop":
@@ -85,7 +85,7 @@ class TcpProxy:
     def _stop_listening(self) -> None:
         if self._listener is not None and self._accepting is not None:
             self._accepting.cancel()
-            # Now, not when the task ends: by then the number of this file may belong to another socket.
+            # Now, not when the task ends: by then this file descriptor may belong to another socket.
             asyncio.get_running_loop().remove_reader(self._listener)
             self._listener.close()
             self._listener = self._accepting = None
@@ -109,7 +109,7 @@ class TcpProxy:
             one.close()
 
     async def _serve(self, client: socket.socket, sockets: list[socket.socket]) -> None:
-        """Carries one connection both ways until either side ends it; keeps its *sockets* listed."""
+        """Forward a connection in both directions until either side closes it; register its *sockets*."""
         loop = asyncio.get_running_loop()
         server = socket.socket()
         sockets.append(server)
@@ -140,7 +140,7 @@ class TcpProxy:
                 await loop.sock_sendall(target, data)
 
     def _end_connections(self, *, reset: bool) -> list[asyncio.Task[None]]:
-        """Cancels the tasks of what is open, which close their sockets."""
+        """Cancel the tasks of open connections, which close their sockets."""
         ending = list(self._connections.items())
         for task, sockets in ending:
             if reset:
@@ -151,5 +151,5 @@ class TcpProxy:
 
 
 def _reset_on_close(connection: socket.socket) -> None:
-    """Lets the socket linger for 0 seconds: closing it sends RST rather than FIN."""
+    """Set linger to 0 seconds, so that closing sends RST instead of FIN."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -1,4 +1,4 @@
-"""Two databases of different kinds, and the program that moves sessions from one to the other."""
+"""Two databases of different kinds, and the commands that copy sessions between them."""
 
 import asyncio
 import os
@@ -21,13 +21,13 @@ Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
 
 @pytest.fixture
 def source_url(database_url: str) -> str:
-    """Where the sessions are: on each database in turn."""
+    """The source; the test runs once on each database."""
     return database_url
 
 
 @pytest.fixture
 def target_url(dialect: str, sqlite_url: str, postgres_url: str) -> str:
-    """Where they go: the other kind. Tests that take it run only where both databases are chosen."""
+    """The target, of the other kind. Tests that use it run only if both databases are selected."""
     return postgres_url if dialect == "sqlite" else sqlite_url
 
 
@@ -65,7 +65,7 @@ def start(tmp_path: Path) -> Start:
 
 @pytest.fixture
 def run(start: Start) -> Run:
-    """The same until it has ended: exit status, stdout, stderr."""
+    """Runs ``python -m bodhi sessions …``; returns exit status, stdout and stderr."""
 
     async def run(*arguments: str, **settings: str) -> tuple[int, str, str]:
         process = await start(*arguments, **settings)

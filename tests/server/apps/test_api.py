@@ -87,7 +87,7 @@ async def test_request_with_content_gets_a_review_url(api, provider):
 
     page = f"http://localhost:1135/ui/apps/access-requests/review?id={created['id']}"
     assert (201, {"status": "draft", "id": created["id"], "review_url": page}) == (status, created)
-    assert [] == provider.asked
+    assert [] == provider.calls
 
 
 @pytest.mark.parametrize("nothing", [{}, {"requested": None}, {"requested": {"devices": []}}])
@@ -98,7 +98,7 @@ async def test_request_without_content_gets_a_scope(api, provider, nothing):
     assert (201, {"status": "approved", "id": created["id"], "resource_scope": SCOPE}) == (status, created)
     polled = {"id": created["id"], "status": "approved", "resource_scope": SCOPE, "access_request_scope": None}
     assert (200, polled) == await api("", "GET", f"/apps/access-requests/{created['id']}?app_client_id=app")
-    assert [("register", "bodhi", "app")] == provider.asked
+    assert [("register", "bodhi", "app")] == provider.calls
 
 
 REFUSED = [
@@ -225,7 +225,7 @@ async def test_user_approves_a_request(api, provider):
     }
     assert (200, decided) == await api("user", "PUT", f"/access-requests/{request_id}/approve", {"approved": WISHES})
 
-    assert [("consent", "token of resource_user", "app", request_id)] == provider.asked
+    assert [("consent", "token of resource_user", "app", request_id)] == provider.calls
     polled = {
         "id": request_id,
         "status": "approved",
@@ -242,7 +242,7 @@ async def test_user_denies_a_request(api, provider):
     assert (200, {"status": "denied", "flow_type": "popup"}) == await api(
         "user", "POST", f"/access-requests/{request_id}/deny"
     )
-    assert [] == provider.asked
+    assert [] == provider.calls
 
 
 async def test_decided_request_cannot_be_decided_again(api):

@@ -78,7 +78,7 @@ async def test_request_with_content_is_a_draft(requests, provider):
     assert ("draft", "popup", None, None) == (draft.status, draft.flow_type, draft.user_id, draft.access_request_scope)
     assert '{"devices":["x"],"any":[1,{"b":null}]}' == draft.requested
     assert f"https://bodhi.example/ui/apps/access-requests/review?id={draft.id}" == requests.review_url(draft)
-    assert [] == provider.asked
+    assert [] == provider.calls
 
 
 @pytest.mark.parametrize("wishes", [None, {}, [], {"devices": []}, {"devices": [], "more": {"cameras": None}}])
@@ -92,7 +92,7 @@ async def test_request_without_content_is_approved_at_once(requests, provider):
     made = await ask(requests, wishes={"devices": []})
 
     assert ("approved", "scope_resource-bodhi", None) == (made.status, made.resource_scope, made.access_request_scope)
-    assert [("register", "bodhi", "app")] == provider.asked
+    assert [("register", "bodhi", "app")] == provider.calls
     assert "approved" == (await requests.poll(made.id, "app")).status
 
 
@@ -245,7 +245,7 @@ async def test_requests_without_content_are_limited_too(application, provider, i
         assert "access_request_error-kc_registration_failed" == await refusal(ask(requests, wishes=None))
 
     assert "access_request_error-too_many_drafts" == await refusal(ask(requests, wishes=None))
-    assert 2 == len(provider.asked)
+    assert 2 == len(provider.calls)
 
 
 async def test_limit_holds_for_concurrent_requests(application, provider, instances, clock):
@@ -263,14 +263,14 @@ async def test_approval_in_progress_is_withdrawn_by_a_removal(requests, applicat
     people = Profiles(application)
     await people.note("alice", "Alice", Role.USER)
     draft = await ask(requests)
-    provider.is_answering.clear()
+    provider.is_responding.clear()
     approving = asyncio.create_task(requests.approve(draft.id, SOMETHING, ALICE))
-    await provider.was_asked.wait()
+    await provider.was_called.wait()
 
     await people.remove("alice")
     if withdraws_first:
         assert 0 == await requests.withdraw_all_of("alice")
-    provider.is_answering.set()
+    provider.is_responding.set()
 
     assert "withdrawn" == (await approving).status
     assert ("withdrawn", [draft.id]) == ((await requests.by_id(draft.id)).status, ended)
@@ -385,7 +385,7 @@ async def test_review_shows_the_applications_name(requests, provider):
     seen = [await requests.review(draft.id, "alices-token") for _ in range(2)]
 
     assert [("The App", "Prints.")] * 2 == [(one.app_name, one.app_description) for one in seen]
-    assert [("info", "alices-token", "app")] == provider.asked
+    assert [("info", "alices-token", "app")] == provider.calls
 
 
 @pytest.mark.parametrize(
@@ -413,7 +413,7 @@ async def test_approval_registers_a_consent_at_the_provider(requests, provider):
 
     approved = await requests.approve(draft.id, {"devices": ["printer"], "é": "\0"}, ALICE)
 
-    assert [("consent", "alices-token", "app", draft.id)] == provider.asked
+    assert [("consent", "alices-token", "app", draft.id)] == provider.calls
     assert ("approved", "alice", "scope_resource-bodhi", '{"devices":["printer"],"é":"\\u0000"}') == (
         approved.status,
         approved.user_id,
@@ -456,31 +456,31 @@ async def test_a_double_submit_is_one_approval(requests, provider):
     decided = [one.status for one in outcomes if not isinstance(one, ApiError)]
     assert 1 == len(decided)
     assert ["access_request_error-already_processed"] * 9 == [one.code for one in outcomes if isinstance(one, ApiError)]
-    assert (1 if decided == ["approved"] else 0) == len(provider.asked)
+    assert (1 if decided == ["approved"] else 0) == len(provider.calls)
 
 
 async def test_request_is_locked_while_the_provider_is_called(requests, provider):
     """But what asks may die: its claim runs out."""
     draft = await ask(requests)
-    provider.is_answering.clear()
+    provider.is_responding.clear()
     approval = asyncio.create_task(requests.approve(draft.id, {}, ALICE))
-    await provider.was_asked.wait()
+    await provider.was_called.wait()
 
     assert "access_request_error-already_processed" == await refusal(requests.deny(draft.id, "bob"))
-    provider.is_answering.set()
+    provider.is_responding.set()
     assert "approved" == (await approval).status
 
 
 async def test_claim_of_a_crashed_process_expires(requests, provider, clock):
     """Who comes too late after all changes nothing."""
     draft = await ask(requests)
-    provider.is_answering.clear()
+    provider.is_responding.clear()
     late = asyncio.create_task(requests.approve(draft.id, {}, ALICE))
-    await provider.was_asked.wait()
+    await provider.was_called.wait()
     clock.advance(CLAIM_MS)
 
     assert "denied" == (await requests.deny(draft.id, "bob")).status
-    provider.is_answering.set()
+    provider.is_responding.set()
     assert "access_request_error-already_processed" == await refusal(late)
     assert "denied" == (await requests.by_id(draft.id)).status
 
@@ -503,7 +503,7 @@ async def test_failed_consent_can_be_approved_again(requests, provider):
 async def test_consent_with_another_request_id_is_an_error(requests, provider):
     """What the provider noted under another id was not approved here."""
     draft = await ask(requests)
-    provider.noted_id = UNKNOWN_ID
+    provider.consent_id = UNKNOWN_ID
 
     assert "access_request_error-kc_registration_failed" == await refusal(requests.approve(draft.id, {}, ALICE))
     assert "draft" == (await requests.by_id(draft.id)).status

@@ -1,4 +1,4 @@
-"""The application in this process, with routes beside its own that do what a test wants to see answered."""
+"""The application in this process, with additional routes."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from bodhi.settings import load_settings
 
 @pytest.fixture
 def make_app(sqlite_url, tmp_path):
-    """Makes the application, with *environ* in its environment and *routes* beside its own."""
+    """Creates the application with the settings *environ* and additional *routes*."""
 
     def make(*routes, **environ):
         base = {"BODHI_HOME": str(tmp_path / "bodhi"), "BODHI_SESSION_DB_URL": sqlite_url, "BODHI_DB_TIMEOUT": "60"}

@@ -1,4 +1,4 @@
-"""The whole application in this process, on each database, beside a provider that runs: and browsers that log in."""
+"""The whole application in this process on each database, a running provider, and browsers that log in."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -25,7 +25,7 @@ StartServer = Callable[..., Awaitable[TestServer]]
 
 
 class Browser(TestClient):
-    """A client that keeps cookies and sends unsafe requests as a page of the server would."""
+    """A client with a cookie jar that sends unsafe requests like a page of the server."""
 
     async def post(self, path: str, **options: Any) -> Any:  # type: ignore[override]
         """A POST from a page of this server."""
@@ -40,37 +40,37 @@ class Browser(TestClient):
         return await super().delete(path, **{**options, "headers": {**SAME_ORIGIN, **options.get("headers", {})}})
 
     async def begin(self) -> str:
-        """The provider's address for a login that is begun."""
+        """Start a login; return the authorization URL."""
         response = await self.post("/bodhi/v1/auth/initiate")
         assert 201 == response.status, await response.text()
         return str((await response.json())["location"])
 
     async def finish(self, callback: str | dict[str, str]) -> Any:
-        """The response to the provider's answer: an address to which it sent the browser, or its parameters."""
+        """Complete a login with the provider's redirect URL or its parameters; return the response."""
         answer = dict(parse_qsl(urlsplit(callback).query)) if isinstance(callback, str) else callback
         return await self.post("/bodhi/v1/auth/callback", json=answer)
 
     async def log_in(self, provider: DevelopmentProvider, user: str = "user") -> dict[str, Any]:
-        """Logs *user* in; what ``GET /bodhi/v1/user`` tells afterwards."""
+        """Log in as *user*; return the result of ``GET /bodhi/v1/user``."""
         response = await self.finish(await provider.log_in_url(await self.begin(), user=user))
         assert 200 == response.status, await response.text()
         return await self.user()
 
     async def user(self) -> dict[str, Any]:
-        """What ``GET /bodhi/v1/user`` tells."""
+        """Return the result of ``GET /bodhi/v1/user``."""
         response = await self.get("/bodhi/v1/user")
         assert 200 == response.status, await response.text()
         return dict(await response.json())
 
     @property
     def session_cookie(self) -> str | None:
-        """The session's id, as the browser has it."""
+        """The session id in the browser's cookie."""
         return next((cookie.value for cookie in self.session.cookie_jar if "session_id" in cookie.key), None)
 
 
 @pytest.fixture
 async def start_server(database_url: str, provider: DevelopmentProvider, tmp_path: Path) -> AsyncIterator[StartServer]:
-    """Starts nodes of one cluster: applications, with *routes* of a test's own, on the same database and provider."""
+    """Starts nodes of one cluster, with additional *routes*, on the same database and provider."""
     async with AsyncExitStack() as stack:
 
         async def start(*routes: AbstractRouteDef, **environ: str | None) -> TestServer:
@@ -102,13 +102,13 @@ async def start_server(database_url: str, provider: DevelopmentProvider, tmp_pat
 
 @pytest.fixture
 async def server(start_server: StartServer) -> TestServer:
-    """One node."""
+    """A node."""
     return await start_server()
 
 
 @pytest.fixture
 async def open_browser() -> AsyncIterator[Callable[[TestServer], Awaitable[Browser]]]:
-    """Opens browsers, each with cookies of its own."""
+    """Opens browsers with separate cookies."""
     async with AsyncExitStack() as stack:
 
         async def open_browser(server: TestServer) -> Browser:
@@ -122,5 +122,5 @@ async def open_browser() -> AsyncIterator[Callable[[TestServer], Awaitable[Brows
 
 @pytest.fixture
 async def browser(server: TestServer, open_browser: Callable[[TestServer], Awaitable[Browser]]) -> Browser:
-    """A browser at the one node."""
+    """A browser at the node."""
     return await open_browser(server)

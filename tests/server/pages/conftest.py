@@ -1,4 +1,4 @@
-"""The application with its pages, in this process, beside a provider at which anybody can log in."""
+"""The application with its pages in this process, and a development provider."""
 
 from contextlib import AsyncExitStack
 
@@ -16,14 +16,14 @@ from support.ports import free_port
 
 @pytest.fixture
 async def provider():
-    """A provider with the people admin, manager, power, user and nobody."""
+    """A provider with the users admin, manager, power, user and nobody."""
     async with DevelopmentProvider() as provider:
         yield provider
 
 
 @pytest.fixture
 async def serve(tmp_path):
-    """Serves the application with *routes* beside its own and *environ* in its environment."""
+    """Serves the application with additional *routes* and the settings *environ*."""
     async with AsyncExitStack() as stack:
 
         async def serve(*routes, **environ):
@@ -41,13 +41,13 @@ async def serve(tmp_path):
 
 @pytest.fixture
 async def server(database_url, serve, provider):  # in this order: the database outlives the server
-    """The application on each database, a client of the provider."""
+    """The application on each database, as a client of the provider."""
     return await serve(**environment(provider, database_url))
 
 
 @pytest.fixture
 async def new_browser(provider):
-    """Opens browsers, each with cookies of its own."""
+    """Opens browsers with separate cookies."""
     async with AsyncExitStack() as stack:
 
         async def new_browser(server):
@@ -60,7 +60,7 @@ async def new_browser(provider):
 
 @pytest.fixture
 async def browser(server, new_browser):
-    """The browser of somebody who is not logged in."""
+    """A browser without a login."""
     return await new_browser(server)
 
 
@@ -72,7 +72,7 @@ async def client(serve):
 
 
 def environment(provider, database_url):
-    """What makes the application a client of *provider*, with all its data in one database."""
+    """Return settings for an application that is a client of *provider*, with all data in one database."""
     return {
         "BODHI_SESSION_DB_URL": database_url,
         "BODHI_DATABASE_URL": database_url,

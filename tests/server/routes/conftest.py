@@ -1,4 +1,4 @@
-"""The whole application on each database, with one caller of every kind that there is."""
+"""The whole application on each database, with a caller of every kind."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
@@ -21,7 +21,7 @@ StartClient = Callable[..., Awaitable[TestClient]]
 
 @pytest.fixture
 async def start_client(database_url: str, provider: DevelopmentProvider, tmp_path: Path) -> AsyncIterator[StartClient]:
-    """Serves the application, with *operations* beside its own; what it gives has no cookies but those it is told."""
+    """Serves the application with additional *operations*; returns a client without a cookie jar."""
     async with AsyncExitStack() as stack:
 
         async def start(operations: Iterable[Operation] = (), *, is_registered: bool = True) -> TestClient:
