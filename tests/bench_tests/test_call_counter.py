@@ -24,7 +24,7 @@ def numbers():
 
 
 def imported(path, name):
-    """The module in the file at *path*."""
+    """Import and return the module in the file *path*."""
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -33,13 +33,13 @@ def imported(path, name):
 
 @pytest.fixture(scope="module")
 def call_counter():
-    """The module that counts."""
+    """The call counter module."""
     return imported(ROOT / "bench" / "call_counter.py", "bench_call_counter")
 
 
 @pytest.fixture
 def counted(call_counter, tmp_path):
-    """A package with one file, one beside it, and what the calls in the block were."""
+    """Counts the calls in a package with one file; another package must not be counted."""
     (tmp_path / "package").mkdir()
     for folder in (tmp_path / "package", tmp_path):
         (folder / "some.py").write_text(SOURCE)

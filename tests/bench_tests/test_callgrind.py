@@ -7,7 +7,7 @@ from bench_tests.conftest import ROOT
 
 @pytest.fixture(scope="module")
 def callgrind():
-    """The module that reads the counts."""
+    """The callgrind module."""
     spec = importlib.util.spec_from_file_location("bench_callgrind", ROOT / "bench" / "callgrind.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -11,7 +11,7 @@ KEY = "a key for measurements and nothing else"
 
 
 async def ask(client, path, cookie=None):
-    """The answer, which was 200, and the cookie that came with it."""
+    """Send a GET request; return the text of the 200 response and its cookie."""
     async with client.get(path, headers={"Cookie": cookie} if cookie else {}) as response:
         assert response.status == 200, await response.text()
         return await response.text(), response.headers.get("Set-Cookie", "").partition(";")[0]

@@ -1,4 +1,4 @@
-"""Settings that commands take as options of their own, and what commands have in common."""
+"""Settings as command options, and common behaviour of commands."""
 
 import os
 
@@ -19,14 +19,14 @@ from support.commands import all_commands
 @setting_option("--host", BODHI_HOST)
 @click.pass_obj
 def command(command_line):
-    """Print what a server would have."""
+    """Print the settings of a server."""
     settings = command_line.settings()
     click.echo(f"{settings.host} {settings.port} {settings.sources[BODHI_PORT]} {len(settings.encryption_keys)}")
 
 
 @pytest.fixture
 def invoke(tmp_path, monkeypatch):
-    """Runs the command with these arguments, after ``--set`` gave what *given* says."""
+    """Runs the command with these arguments, after ``--set`` options from *given*."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BODHI_HOME", str(tmp_path / "bodhi"))
     monkeypatch.setenv("BODHI_PORT", "2")

@@ -1,4 +1,4 @@
-"""``bodhi config`` and the frame of all commands, as processes."""
+"""``bodhi config`` and the common command-line behaviour, as processes."""
 
 import json
 import os
@@ -17,7 +17,7 @@ SECRET = "hunter2-correct-horse"
 
 @pytest.fixture
 def run(tmp_path):
-    """Runs ``python -m bodhi`` in a folder of the test's own, with nothing set but what is passed."""
+    """Runs ``python -m bodhi`` in a temporary folder, with only the given settings."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("BODHI_")}
     home = tmp_path / "bodhi"
     # Beside the working directory there may be no installed package.

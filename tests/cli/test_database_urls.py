@@ -1,4 +1,4 @@
-"""No command shows a part of a password, or asks a name server for it, where a database's URL cannot be read."""
+"""Commands with an unreadable database URL neither show a part of its password nor look it up in DNS."""
 
 import logging
 import socket
@@ -32,7 +32,7 @@ COMMANDS = [
 
 @pytest.fixture
 def run(monkeypatch, tmp_path, capfd, caplog):
-    """Runs a command in this process; gives its exit status, and all that it prints and logs."""
+    """Runs a command in this process; returns its exit status, output and log."""
     caplog.set_level(logging.DEBUG)
 
     def getaddrinfo(*arguments, **_):

@@ -38,7 +38,7 @@ def run(monkeypatch, tmp_path, capsys):
 
 @pytest.fixture
 def application_url(tmp_path):
-    """The URL of the application's database where nothing is said about it."""
+    """The default URL of the application's database."""
     return f"sqlite:{tmp_path}/bodhi/bodhi.sqlite"
 
 
@@ -144,7 +144,7 @@ def test_status_creates_no_file(run, tmp_path):
 
 @pytest.fixture(params=["session", "application"])
 def newer(run, request, sqlite_url):
-    """The part and the URL of a database that a newer program has migrated."""
+    """The part and URL of a database migrated by a newer version."""
     name = {"session": "BODHI_SESSION_DB_URL", "application": "BODHI_DATABASE_URL"}[request.param]
     run("migrate", **{name: sqlite_url})
     database = sqlite3.connect(sqlite_url.removeprefix("sqlite:"))

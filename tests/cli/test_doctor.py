@@ -1,4 +1,4 @@
-"""What ``bodhi doctor`` finds, as a process."""
+"""The findings of ``bodhi doctor``, run as a process."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ OTHER_KEY = "another-key-for-tests-of-at-least-thirty-two-characters"
 
 @pytest.fixture
 def ready(database_url, process_environ):
-    """Databases that are up to date, with a session under each of two keys."""
+    """Up-to-date databases with a session under each of two keys."""
     process_environ["BODHI_SESSION_DB_URL"] = process_environ["BODHI_DATABASE_URL"] = database_url
 
     async def fill():
@@ -38,7 +38,7 @@ def ready(database_url, process_environ):
 
 
 def examined(ended):
-    """Exit status, and what was found by its check: the worst state, and all messages and advice."""
+    """Return the exit status and the findings by check: worst state, messages and advice."""
     status, out, _ = ended
     found = {}
     for finding in json.loads(out):

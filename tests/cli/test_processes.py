@@ -1,4 +1,4 @@
-"""Every command as a process: it ends with status 0, and tells that it did its work."""
+"""Every command as a process: it exits with status 0 and reports its work."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ OLD_KEY = "an-old-key-for-tests-of-at-least-thirty-two-characters"
 
 @dataclass(frozen=True)
 class Run:
-    """Arguments with places for what is prepared, and what stdout has: a line of JSON that is equal, or a pattern."""
+    """Arguments with placeholders, and the expected output: equal JSON or a pattern."""
 
     arguments: str
     told: object
@@ -67,7 +67,7 @@ UNTIL_A_SIGNAL = {"serve"}
 
 @pytest.fixture
 def prepared(database_url, process_environ, tmp_path):
-    """What arguments may name: both databases in one, a Rust server's, a session, a token."""
+    """The values of placeholders: databases, a session and a token."""
     process_environ |= {
         "BODHI_SESSION_DB_URL": database_url,
         "BODHI_DATABASE_URL": database_url,
@@ -90,14 +90,14 @@ def prepared(database_url, process_environ, tmp_path):
 
 
 async def create(url, key, **options):
-    """The handle of a new session of ann."""
+    """Create a session of ann; return its handle."""
     async with DefaultSessionService.from_url(url, keys=[key], sweep_seconds=None, **options) as service:
         _, session = await service.create({"user_id": "ann"})
     return session.handle
 
 
 def check(ended, run, names):
-    """Fails unless the process ended and told as it should."""
+    """Check exit status and output."""
     status, out, err = ended
     assert 0 == status, err
     if isinstance(run.told, str):

@@ -24,13 +24,13 @@ PROFILES = 40
 
 @pytest.fixture
 def environ(tmp_path):
-    """The settings of an operator whose server has two keys."""
+    """Settings with two encryption keys."""
     return {"BODHI_HOME": str(tmp_path / "bodhi"), "BODHI_ENCRYPTION_KEY": f"{NEW},{OLD}"}
 
 
 @pytest.fixture
 def filled_url(database_url, environ):
-    """The URL of a database with three live sessions under the old key, and two that ended long ago."""
+    """The URL of a database with three live sessions under the old key and two expired ones."""
 
     async def fill():
         for sessions, clock in ((3, lambda: None), (2, lambda: 1_000_000_000_000)):
@@ -104,7 +104,7 @@ def test_rekey_reports_sessions_that_no_key_decrypts(bodhi_process, filled_url, 
 
 @pytest.fixture
 def upgraded_url(database_url, environ):
-    """The URL of a database that version 0.1.0 made, brought up to date, with two sessions."""
+    """The URL of a migrated database of version 0.1.0 with two sessions."""
 
     async def fill():
         async with open_database(database_url) as database:
@@ -195,7 +195,7 @@ def test_file_that_is_not_there_is_refused(run, sqlite_url, environ, tmp_path):
 
 @asynccontextmanager
 async def people_with_sessions(aiohttp_client, url):
-    """Clients of an application that knows both keys, each logged in under the old one."""
+    """Clients of an application with both keys, logged in under the old one."""
 
     async def visit(request):
         session = await aiohttp_session.get_session(request)

@@ -1,4 +1,4 @@
-"""Listing and ending sessions from the command line, as processes."""
+"""Listing and revoking sessions on the command line, as processes."""
 
 import asyncio
 import hashlib
@@ -22,7 +22,7 @@ FIREFOX = Device("192.0.2.7", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/2
 
 @pytest.fixture
 def database(database_url, process_environ):
-    """The session database of the processes: two sessions of Ann, one of Bob, one of nobody, one that has expired."""
+    """The session database: two sessions of Ann, one of Bob, an anonymous one, an expired one."""
     process_environ["BODHI_SESSION_DB_URL"] = process_environ["BODHI_DATABASE_URL"] = database_url
 
     async def fill():
@@ -42,7 +42,7 @@ def service_on(url, **options):
 
 
 def handles_of(url, user):
-    """The user's live sessions, oldest first."""
+    """Return the handles of the user's live sessions, oldest first."""
 
     async def ask():
         async with service_on(url) as service:
@@ -52,7 +52,7 @@ def handles_of(url, user):
 
 
 def lines_of(out):
-    """What is on each line of JSON."""
+    """Return the JSON values, one per line."""
     return [json.loads(line) for line in out.splitlines()]
 
 
@@ -239,7 +239,7 @@ def test_a_full_disk_is_one_line(process_environ, database, tmp_path, command):
 
 
 async def fill(url, numbers):
-    """Stores a session, which nobody can read, for each of *numbers*."""
+    """Store an undecryptable session for each of *numbers*."""
     times = {"idle_ms": 3_600_000, "longest_ms": 86_400_000, "now": None}
     common = {"data": b"data", "user_id": "ann", "ip": None, "user_agent": None, **times}
     rows = [{**common, "digest": hashlib.sha256(b"%d" % number).digest()} for number in numbers]
@@ -261,7 +261,7 @@ async def test_a_dump_takes_constant_memory(database_url, tmp_path, monkeypatch)
 
 
 async def measured(service, tmp_path, monkeypatch):
-    """The most bytes that a dump holds at a time."""
+    """Return the peak memory of a dump in bytes."""
     with (tmp_path / "dumped").open("w") as file:
         monkeypatch.setattr("sys.stdout", file)
         tracemalloc.start()
@@ -285,11 +285,11 @@ def test_dump_prints_before_it_has_read_everything(process_environ, database_url
 
 
 def only_json(ended):
-    """Exit status and what is on stdout."""
+    """Return exit status and stdout."""
     return ended[0], json.loads(ended[1])
 
 
 def told_in(err):
-    """Reason, number and author of the one record about sessions that ended."""
+    """Return reason, number and author of the single record about ended sessions."""
     (record,) = [one for one in lines_of(err) if one.get("event") == "sessions_ended"]
     return record["reason"], record["ended"], record["by"]

@@ -1,4 +1,4 @@
-"""API tokens and people from the command line, as processes."""
+"""API tokens and users on the command line, as processes."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from cli.conftest import KEY
 
 @pytest.fixture
 def made(database_url, process_environ):
-    """The tokens by their names: two of Ann, who has two sessions, and one of Bob, who was removed."""
+    """Tokens by name: two of Ann, who has two sessions, and one of Bob, who was removed."""
     process_environ["BODHI_SESSION_DB_URL"] = process_environ["BODHI_DATABASE_URL"] = database_url
     made = {}
 

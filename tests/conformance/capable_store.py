@@ -1,4 +1,4 @@
-"""The minimal store with every capability that a store may have."""
+"""The minimal store with all capabilities."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -134,7 +134,7 @@ class CapableStore(MinimalStore):  # type: ignore[misc]
 
 
 class CappedRow(LockedRow):  # type: ignore[misc]
-    """A row that becomes one of a user with a cap."""
+    """A row whose user has a cap."""
 
     def __init__(self, store, record, cap):
         super().__init__(store, record)
@@ -152,17 +152,17 @@ class CappedRow(LockedRow):  # type: ignore[misc]
 
 
 def started(record):
-    """The order of a user's list."""
+    """Return the sort key of a user's list."""
     return record.created_at, record.digest
 
 
 def stored_data(record):
-    """What a re-encryption needs."""
+    """Return the data that re-encryption needs."""
     return StoredData(record.digest, record.version, record.data, record.user_id, record.created_at, record.ends_at)
 
 
 def listing(record):
-    """What a list shows."""
+    """Return the listing of a record."""
     return SessionListing(
         record.digest, record.user_id, record.created_at, record.last_seen_at, record.expires_at, record.device
     )

@@ -1,4 +1,4 @@
-"""The table of mutants: one classic fault each, and the promise of the kit that has to catch it."""
+"""The table of mutants: each has a typical fault, and the test of the kit that must catch it."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from conformance import faulty_stores as stores
 
 @dataclass(frozen=True)
 class Fault:
-    """A store with something wrong: in its steps (*kind*), or in its SQL, where *sql* says what to put for what."""
+    """A faulty store: a faulty class (*kind*), or replacements in its SQL (*sql*)."""
 
     name: str
     caught_by: str
@@ -19,7 +19,7 @@ class Fault:
     sql: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def store(self, database: Database, clock: Callable[[], int]) -> SqlSessionStore:
-        """Bodhi's store for *database* with the fault in it."""
+        """Return bodhi's store for *database* with the fault."""
         statements = dict(database._statements)  # type: ignore[attr-defined]
         for name, replacements in self.sql.items():
             sql = statements[name].sql
@@ -40,12 +40,12 @@ ANY_VERSION = {r"AND version = \$2": "AND CAST($2 AS bigint) > 0"}
 
 
 def whenever(parameter: str) -> dict[str, str]:
-    """The clause about the expiry, where *parameter* is the time, always true."""
+    """Return the replacement that makes the expiry condition always true."""
     return {rf"expires_at > now_ms\({re.escape(parameter)}\)": f"now_ms({parameter}) > 0"}
 
 
 def a_millisecond_longer(parameter: str) -> dict[str, str]:
-    """The clause about the expiry, where *parameter* is the time, off by one."""
+    """Return the replacement that makes the expiry condition off by one."""
     return {rf"expires_at > now_ms\({re.escape(parameter)}\)": f"expires_at >= now_ms({parameter})"}
 
 

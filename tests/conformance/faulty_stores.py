@@ -1,4 +1,4 @@
-"""Stores that do something in the wrong steps, as their authors often do at first."""
+"""Stores with typical implementation faults."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -14,7 +14,7 @@ PAGE = 10
 
 
 class Together:
-    """A stretch that calls enter at the same time, and that none of them leaves before all have been through."""
+    """A barrier that all concurrent calls pass before any continues."""
 
     def __init__(self) -> None:
         self._inside = 0
@@ -32,7 +32,7 @@ class Together:
 
 
 class LooksFirst(SqlSessionStore):
-    """Looks, and acts then: calls at once have all looked before the first acts."""
+    """Checks first, then acts; concurrent calls all check before the first acts."""
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
@@ -40,7 +40,7 @@ class LooksFirst(SqlSessionStore):
 
 
 class OtherRow:
-    """A row that does what the store's own does."""
+    """A row that delegates to the store's own."""
 
     def __init__(self, row, store):
         self.row = row
@@ -58,7 +58,7 @@ class OtherRow:
 
 
 class WithOtherRow(SqlSessionStore):
-    """Locks as it should, but what is locked is a *Row*."""
+    """Locks correctly, but yields a *Row*."""
 
     Row = OtherRow
 
@@ -69,7 +69,7 @@ class WithOtherRow(SqlSessionStore):
 
 
 class UnlockedRow:
-    """A row that was loaded, and that nobody holds."""
+    """A loaded row without a lock."""
 
     def __init__(self, store, record):
         self.store = store
@@ -88,7 +88,7 @@ class UnlockedRow:
 
 
 class WithoutLock(SqlSessionStore):
-    """Loads where it should lock."""
+    """Loads instead of locking."""
 
     Row = UnlockedRow
 
@@ -99,7 +99,7 @@ class WithoutLock(SqlSessionStore):
 
 
 class CreateThatLooksFirst(LooksFirst):
-    """Asks whether the digest is free, and inserts then."""
+    """Checks that the digest is free before it inserts."""
 
     async def create(self, new, **options):
         async with self.looking:
@@ -109,7 +109,7 @@ class CreateThatLooksFirst(LooksFirst):
 
 
 class CreateThatSealsForTheTimeouts(SqlSessionStore):
-    """Encrypts for the absolute timeout where max_age ends the session earlier."""
+    """Encrypts for the absolute timeout although max_age ends the session earlier."""
 
     async def create(self, new, **options):
         now = self._clock()
@@ -118,7 +118,7 @@ class CreateThatSealsForTheTimeouts(SqlSessionStore):
 
 
 class RotationThatSealsForTheOldTimes(WithOtherRow):
-    """Encrypts for when the session began and ended before it moved."""
+    """Encrypts for the times before the rotation."""
 
     class Row(OtherRow):
         async def rotate(self, new, *, renewed):
@@ -127,7 +127,7 @@ class RotationThatSealsForTheOldTimes(WithOtherRow):
 
 
 class RotationOfWhatIsGone(WithoutLock):
-    """Begins a session where there is none to move."""
+    """Creates a session if there is none to rotate."""
 
     class Row(UnlockedRow):
         async def rotate(self, new, *, renewed):
@@ -139,7 +139,7 @@ class RotationOfWhatIsGone(WithoutLock):
 
 
 class CapThatIsMadeRoomFor(LooksFirst):
-    """Ends the oldest sessions so that there is a place, and logs in then."""
+    """Ends the oldest sessions before it creates the new one."""
 
     async def create(self, new, *, cap=None, **options):
         if cap is not None:
@@ -151,7 +151,7 @@ class CapThatIsMadeRoomFor(LooksFirst):
 
 
 class LoadThatRemembers(SqlSessionStore):
-    """Keeps what was loaded until it is saved or deleted, but forgets about the other ways to end."""
+    """Caches loaded sessions until they are saved or deleted, but not until they end otherwise."""
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
@@ -172,7 +172,7 @@ class LoadThatRemembers(SqlSessionStore):
 
 
 class SaveThatUpserts(SqlSessionStore):
-    """Stores the session anew where it is gone."""
+    """Inserts the session if it is gone."""
 
     async def save(self, save):
         if await self.load(save.digest) is None:
@@ -182,7 +182,7 @@ class SaveThatUpserts(SqlSessionStore):
 
 
 class UpdateThatDoesNotLock(LooksFirst):
-    """Loads, changes and saves, with others in between."""
+    """Loads, changes and saves without a lock."""
 
     @asynccontextmanager
     async def locked(self, digest, **_):
@@ -192,7 +192,7 @@ class UpdateThatDoesNotLock(LooksFirst):
 
 
 class UpdateThatOverwrites(WithoutLock):
-    """Saves over whatever is there by then."""
+    """Overwrites concurrent changes."""
 
     class Row(UnlockedRow):
         async def save(self, save):
@@ -201,7 +201,7 @@ class UpdateThatOverwrites(WithoutLock):
 
 
 class UpdateThatKeepsTheEmptied(WithOtherRow):
-    """Stores nothing rather than ending the session."""
+    """Keeps the session instead of deleting it."""
 
     class Row(OtherRow):
         async def delete(self):
@@ -209,7 +209,7 @@ class UpdateThatKeepsTheEmptied(WithOtherRow):
 
 
 class RotationThatDeletesFirst(WithoutLock):
-    """Deletes the old row and inserts the new one: where that fails, both are gone."""
+    """Deletes the old row before it inserts the new one: a failure loses both."""
 
     class Row(UnlockedRow):
         async def rotate(self, new, *, renewed):
@@ -218,7 +218,7 @@ class RotationThatDeletesFirst(WithoutLock):
 
 
 class RotationThatInsertsFirst(WithoutLock):
-    """Inserts the new row and deletes the old one, not in one transaction: whoever looks in between sees both."""
+    """Inserts the new row and deletes the old one in two transactions: both are visible in between."""
 
     looks = asyncio.Semaphore(0)
 
@@ -238,7 +238,7 @@ class RotationThatInsertsFirst(WithoutLock):
 
 
 class RotationThatLeavesTheOldRow(WithoutLock):
-    """Inserts the new row only: a stolen id goes on working."""
+    """Keeps the old row: a stolen id remains valid."""
 
     class Row(UnlockedRow):
         async def rotate(self, new, *, renewed):
@@ -246,7 +246,7 @@ class RotationThatLeavesTheOldRow(WithoutLock):
 
 
 class RotationThatRenews(WithOtherRow):
-    """Starts the absolute timeout anew whenever the session moves."""
+    """Restarts the absolute timeout with every rotation."""
 
     class Row(OtherRow):
         async def rotate(self, new, *, renewed):
@@ -254,27 +254,27 @@ class RotationThatRenews(WithOtherRow):
 
 
 class CreateWithoutCap(SqlSessionStore):
-    """Takes the cap, and does not mind it."""
+    """Ignores the cap."""
 
     async def create(self, new, *, cap=None):
         return await super().create(new)
 
 
 class RotationWithoutCap(SqlSessionStore):
-    """Takes the cap, and does not mind it."""
+    """Ignores the cap."""
 
     def locked(self, digest, *, cap=None):
         return super().locked(digest)
 
 
 class ClearWithoutRevoke(SqlSessionStore):
-    """Has some methods of a capability."""
+    """Implements a capability partially."""
 
     revoke = None  # type: ignore[assignment]
 
 
 class ClearOfSome(SqlSessionStore):
-    """Ends a batch of all sessions."""
+    """Ends only the first batch of all sessions."""
 
     async def clear_all(self):
         page = await self.list_page(limit=PAGE)
@@ -282,14 +282,14 @@ class ClearOfSome(SqlSessionStore):
 
 
 class ListenThatEnds(SqlSessionStore):
-    """Has nothing to listen to, and says so by returning."""
+    """Returns at once instead of listening."""
 
     async def listen(self, told):
         return None
 
 
 class SetAsideThatCopies(SqlSessionStore):
-    """Keeps the row for inspection, and where it was."""
+    """Copies the row to the quarantine instead of moving it."""
 
     async def set_aside(self, record, reason):
         current = await self.load(record.digest)
@@ -297,7 +297,7 @@ class SetAsideThatCopies(SqlSessionStore):
 
 
 class ClearOfOnePage(SqlSessionStore):
-    """Ends the sessions on the first page of the user's list."""
+    """Ends only the sessions on the first page of the user's list."""
 
     async def clear_user(self, user_id, *, keep=None):
         digests = [listing.digest for listing in await self.list_user_page(user_id, limit=PAGE)]
@@ -305,7 +305,7 @@ class ClearOfOnePage(SqlSessionStore):
 
 
 class ClearOfAList(SqlSessionStore):
-    """Lists the user's sessions, and ends those then."""
+    """Ends the sessions of an earlier list."""
 
     async def clear_user(self, user_id, *, keep=None):
         digests = [listing.digest for listing in await self.list_user_page(user_id, limit=1000)]
@@ -315,7 +315,7 @@ class ClearOfAList(SqlSessionStore):
 
 
 class ListByOffset(SqlSessionStore):
-    """Takes pages by their number rather than by a key."""
+    """Uses offset pagination instead of a key."""
 
     offset = 0
 

@@ -60,7 +60,7 @@ class MinimalStore:
 
 
 class LockedRow:
-    """It locks nothing: it compares versions, and raises where somebody else was faster."""
+    """Compares versions instead of locking, and raises after a concurrent change."""
 
     def __init__(self, store, record):
         self.store = store

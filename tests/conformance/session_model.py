@@ -1,4 +1,4 @@
-"""Sessions as a dict: what the service has to do, said as simply as it can be."""
+"""A model of the session service: sessions in a dict."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -15,7 +15,7 @@ CAP = 3
 
 @dataclass
 class ModelSession:
-    """One row: live, or expired and not swept yet."""
+    """A row: live, or expired and not swept yet."""
 
     digest: bytes
     data: dict[str, Any]
@@ -31,29 +31,29 @@ class ModelSession:
 
 @dataclass
 class Model:
-    """All rows by session id, the touches that are noted, and the time."""
+    """All rows by session id, pending touches, and the time."""
 
     now: int = 1_800_000_000_000
     rows: dict[str, ModelSession] = field(default_factory=dict)
     noted: dict[str, int] = field(default_factory=dict)
 
     def live(self, session_id: str) -> ModelSession | None:
-        """The session, unless it is gone or has expired."""
+        """Return the live session, or None."""
         row = self.rows.get(session_id)
         return row if row is not None and row.expires_at > self.now else None
 
     def all_live(self, user_id: str | None = None) -> list[ModelSession]:
-        """The live sessions, of everybody or of one user."""
+        """Return the live sessions, of all users or of one."""
         live = [row for row in self.rows.values() if row.expires_at > self.now]
         return [row for row in live if user_id is None or row.user_id == user_id]
 
     def owner(self, session_id: str) -> str | None:
-        """Whose row it is, live or not."""
+        """Return the user of a row, live or not."""
         row = self.rows.get(session_id)
         return None if row is None else row.user_id
 
     def load(self, session_id: str) -> dict[str, Any] | None:
-        """The session's data; the session is in use."""
+        """Load and touch the session; return its data."""
         row = self.live(session_id)
         if row is None:
             return None
@@ -62,14 +62,14 @@ class Model:
         return deepcopy(row.data)
 
     def create(self, session_id: str, data: Mapping[str, Any]) -> None:
-        """A new session; of the user's others the oldest end."""
+        """Create a session; the oldest ones beyond the cap end."""
         now = self.now
         row = ModelSession(digest_of(session_id), deepcopy(dict(data)), now, now, now + IDLE_MS, now + LIFETIME_MS)
         self.rows[session_id] = row
         self._trim(row.user_id, keep=row)
 
     def save(self, session_id: str, base: Mapping[str, Any], mine: Mapping[str, Any]) -> dict[str, Any] | None:
-        """What is stored when the changes from *base* to *mine* are; None where the session is gone."""
+        """Save the changes from *base* to *mine*; return the stored data, None if the session is gone."""
         row = self.live(session_id)
         if row is None:
             return None
@@ -79,7 +79,7 @@ class Model:
         return deepcopy(row.data)
 
     def limit(self, session_id: str, max_age_seconds: int | None) -> None:
-        """The session ends *max_age_seconds* from now, within the timeouts."""
+        """Limit the session to *max_age_seconds* from now."""
         row = self.rows.get(session_id)
         if row is not None:
             longest = row.created_at + LIFETIME_MS
@@ -89,7 +89,7 @@ class Model:
     def rotate(
         self, old_id: str, new_id: str, base: Mapping[str, Any], mine: Mapping[str, Any], *, renewed: bool
     ) -> dict[str, Any]:
-        """What is stored when the live session moves to a new id with the changes from *base* to *mine*."""
+        """Rotate the live session with the changes from *base* to *mine*; return the stored data."""
         row = self.rows.pop(old_id)
         row.digest, row.data = digest_of(new_id), merged(base, mine, row.data)
         if renewed:
@@ -100,13 +100,13 @@ class Model:
         return deepcopy(row.data)
 
     def delete(self, session_id: str) -> bool:
-        """Whether there was a live one."""
+        """Delete a session; return whether it was live."""
         live = self.live(session_id) is not None
         self.rows.pop(session_id, None)
         return live
 
     def clear(self, user_id: str | None, *, keep: str | None = None) -> int:
-        """How many live sessions ended."""
+        """Clear sessions; return how many were live."""
         chosen = [
             session_id
             for session_id, row in self.rows.items()
@@ -115,7 +115,7 @@ class Model:
         return sum([self.delete(session_id) for session_id in chosen])
 
     def flush(self) -> int:
-        """How many of the noted touches extended a session."""
+        """Write the pending touches; return how many extended a session."""
         extended = 0
         for session_id, seen_at in self.noted.items():
             row = self.live(session_id)
@@ -127,7 +127,7 @@ class Model:
         return extended
 
     def sweep(self) -> int:
-        """How many rows had expired."""
+        """Sweep; return how many rows had expired."""
         expired = [session_id for session_id in self.rows if self.live(session_id) is None]
         for session_id in expired:
             del self.rows[session_id]

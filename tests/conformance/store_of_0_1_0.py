@@ -1,4 +1,4 @@
-"""A store as version 0.1.0 asked for it: 23 methods, two of which take callables. It has to go on working."""
+"""A store for the protocol of version 0.1.0, which must keep working: 23 methods, two with callables."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Sequence

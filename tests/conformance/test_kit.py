@@ -1,4 +1,4 @@
-"""The kit as its users meet it: a file of their own, one fixture, any pytest."""
+"""The kit from its users' perspective: a test file with one fixture."""
 
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class TestFaultyStore(TestStore):
 
 @pytest.fixture
 def elsewhere(pytester: pytest.Pytester) -> pytest.Pytester:
-    """A project of somebody else's with a store in it, and with pytest-asyncio in its strict mode."""
+    """A separate project with a store, and with pytest-asyncio in strict mode."""
     pytester.makeini(THEIR_SETTINGS)
     for name in ("minimal_store", "capable_store"):
         pytester.makepyfile(**{name: (HERE / f"{name}.py").read_text()})

@@ -1,4 +1,4 @@
-"""The service on a store that is not bodhi's own, as the guide to writing one has it."""
+"""The service on a custom store, as in the guide to writing one."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -26,7 +26,7 @@ async def visit(request: web.Request) -> web.Response:
 
 
 async def login(request: web.Request) -> web.Response:
-    """Begins a session of a user."""
+    """Start a session of a user."""
     (await new_session(request))["user_id"] = "ann"
     return web.Response()
 
@@ -38,7 +38,7 @@ async def logout(request: web.Request) -> web.Response:
 
 
 async def merge(request: web.Request) -> web.Response:
-    """Adds one key to the session, with a pause in which others do."""
+    """Add a key to the session, with a pause for concurrent changes."""
     session = await get_session(request)
     await asyncio.sleep(0)
     session[request.match_info["key"]] = 1
@@ -46,7 +46,7 @@ async def merge(request: web.Request) -> web.Response:
 
 
 async def read(request: web.Request) -> web.Response:
-    """Shows what is in the session."""
+    """Return the session's data."""
     return web.json_response(dict(await get_session(request)))
 
 
@@ -177,11 +177,11 @@ def test_a_store_of_version_0_1_0_still_works():
 
 
 class TestStoreOfVersion010(StoreConformance):
-    """What the service makes of a store of version 0.1.0 keeps every promise."""
+    """The adapter for stores of version 0.1.0 keeps every promise."""
 
     @pytest.fixture
     def store_and_clock(self) -> tuple[SessionStore, Clock]:
-        """The old store as the service sees it."""
+        """The old store behind the service's adapter."""
         clock = Clock()
         with pytest.warns(DeprecationWarning, match="OldStore"):
             service = DefaultSessionService(OldStore(clock), keys=KEYS)

@@ -6,7 +6,7 @@ from bodhi.testing import Clock, StoreConformance
 
 
 class TestSqlSessionStore(StoreConformance):
-    """Bodhi's own stores keep what the kit checks, on SQLite and on PostgreSQL."""
+    """Bodhi's stores pass the kit on SQLite and PostgreSQL."""
 
     @pytest.fixture
     def store_and_clock(self, database):

@@ -1,10 +1,10 @@
-"""The clock of the running event loop, to be moved forward."""
+"""A manual clock for the running event loop."""
 
 import asyncio
 
 
 class LoopClock:
-    """What timers go by, from now on."""
+    """Replaces the time of the event loop's timers."""
 
     def __init__(self, ahead_seconds: float = 0.0) -> None:
         loop = asyncio.get_running_loop()
@@ -16,7 +16,7 @@ class LoopClock:
         return self._time() + self._ahead_seconds
 
     async def move(self, seconds: float) -> None:
-        """Let what has begun take its place, and then so much time pass: what is due by then has been done."""
+        """Advance the clock, after pending callbacks ran; due timers have run afterwards."""
         await _turns()
         self._ahead_seconds += seconds
         await _turns()

@@ -1,4 +1,4 @@
-"""Python processes that begin their work at the same moment."""
+"""Run Python processes that start their work simultaneously."""
 
 import asyncio
 import sys
@@ -8,7 +8,7 @@ DEADLINE_SECONDS = 300
 
 
 async def outputs_of(count: int, script: str, *arguments: str) -> list[str]:
-    """What *count* processes print that run *script*; each waits after ``ready()`` until all of them have come so far.
+    """Run *script* in *count* processes that synchronize at ``ready()``; return their outputs.
 
     A process that fails fails the test with what it said.
     """

@@ -1,4 +1,4 @@
-"""Rows for the tests of the drivers: sessions with a letter for a digest, since their table is there."""
+"""Rows for driver tests: sessions with a letter as digest."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from bodhi.database import Executor
 
 
 def row(letter: str, **values: Any) -> dict[str, Any]:
-    """The parameters of ``create_session`` for the row *letter*."""
+    """Return the parameters of ``create_session`` for the row *letter*."""
     return {
         "digest": letter.encode() * 32,
         "data": b"data",
@@ -26,6 +26,6 @@ async def insert(executor: Executor, letter: str) -> None:
 
 
 async def letters(executor: Executor) -> str:
-    """The rows that are stored, in the order of the alphabet."""
+    """Return the letters of the stored rows, sorted."""
     rows = await executor.many("list_sessions", after=b"", batch=1000, now=None)
     return "".join(row["digest"].decode()[0] for row in rows)

@@ -1,4 +1,4 @@
-"""A connection that is given up on while it is opened: nothing of it gets into the log later."""
+"""A connection abandoned while opening logs nothing later."""
 
 import asyncio
 import gc
@@ -13,13 +13,13 @@ STEPS = 12  # turns of the event loop; opening a connection on loopback takes fe
 
 
 async def _silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """A server that takes connections and says nothing."""
+    """A server that accepts connections and sends nothing."""
     await reader.read()
     writer.close()
 
 
 async def _resetting(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """A server, or a proxy without one, that closes every connection at once."""
+    """A server that closes every connection at once."""
     writer.close()
 
 

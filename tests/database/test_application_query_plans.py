@@ -1,4 +1,4 @@
-"""What runs with requests on the tables of people, tokens and applications finds its rows by an index."""
+"""Statements of requests on profiles, tokens and applications use an index."""
 
 import sqlite3
 
@@ -93,5 +93,5 @@ async def test_postgres_scans_no_table(postgres_url):
 
 
 def steps_of(plan):
-    """A plan's steps, from the outside in."""
+    """Return a plan's steps, outermost first."""
     return [plan, *(step for inner in plan.get("Plans", []) for step in steps_of(inner))]

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.asyncio_loop
 
 
 class Queries:
-    """What a batcher runs: queries that wait until they may return."""
+    """Queries that wait until they are released."""
 
     def __init__(self) -> None:
         self.sent: list[list[str]] = []  # the items of each
@@ -37,7 +37,7 @@ class Queries:
 
 @pytest.fixture
 def queries() -> Queries:
-    """The queries that a batcher runs."""
+    """The queries run by the batcher."""
     return Queries()
 
 
@@ -48,7 +48,7 @@ def batcher(queries: Queries, **options: object) -> Batcher[str, str]:
 
 
 async def begun(batch: Batcher[str, str], *items: str) -> list["asyncio.Task[str | None]"]:
-    """A call for each of *items*, in flight or waiting."""
+    """Start a call for each of *items*."""
     tasks = [asyncio.create_task(batch(item.encode(), item)) for item in items]
     for _ in range(5):  # turns of the loop: to enqueue, to end the wait, to start a batch, to send it
         await asyncio.sleep(0)
@@ -56,7 +56,7 @@ async def begun(batch: Batcher[str, str], *items: str) -> list["asyncio.Task[str
 
 
 async def answers(tasks: list["asyncio.Task[str | None]"]) -> list[object]:
-    """What the calls answered or raised."""
+    """Return the results or exceptions of the calls."""
     return await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), DEADLINE_SECONDS)
 
 

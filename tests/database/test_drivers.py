@@ -1,4 +1,4 @@
-"""What both drivers do with a single statement."""
+"""Single statements on both drivers."""
 
 import asyncio
 import sqlite3
@@ -135,7 +135,7 @@ async def test_a_lock_that_is_held_too_long_makes_the_database_unavailable(datab
 
 
 class _table_locked:  # noqa: N801 - used as a context
-    """Somebody else has locked the table of sessions for writing."""
+    """Another connection has locked the session table for writing."""
 
     def __init__(self, url: str, dialect: str) -> None:
         self._url, self._dialect = url, dialect

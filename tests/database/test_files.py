@@ -1,4 +1,4 @@
-"""A SQLite database as files: whose they are, and two processes on them."""
+"""The files of a SQLite database: permissions, and access by two processes."""
 
 import os
 import sqlite3
@@ -41,14 +41,14 @@ connection.close()
 
 @pytest.fixture
 def open_umask():
-    """A umask that takes nothing away: what protects the files is not the user's habit."""
+    """An empty umask, so that the files are protected by bodhi only."""
     before = os.umask(0)
     yield
     os.umask(before)
 
 
 def mode_of(path: Path) -> int:
-    """The permissions of *path*."""
+    """Return the permissions of *path*."""
     return stat.S_IMODE(path.stat().st_mode)
 
 

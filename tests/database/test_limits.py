@@ -1,4 +1,4 @@
-"""One timer that bounds many waits as if each had its own."""
+"""A shared timer that limits many waits individually."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.asyncio_loop
 
 
 async def answered(limit: TimeLimit, *, by: asyncio.Event) -> str:
-    """Waits for the event, within the limit."""
+    """Wait for the event within the limit."""
     wait = limit.start()
     try:
         await by.wait()
@@ -24,7 +24,7 @@ async def answered(limit: TimeLimit, *, by: asyncio.Event) -> str:
 
 
 def ends(tasks: "list[asyncio.Task[str]]") -> list[object]:
-    """What has become of each task."""
+    """Return the outcome of each task."""
     return [(type(task.exception()) if task.exception() else task.result()) if task.done() else None for task in tasks]
 
 

@@ -1,4 +1,4 @@
-"""The two folders of SQL: the same statements, with the same parameters and the same answers."""
+"""The two SQL folders have the same statements, parameters and result columns."""
 
 import re
 import sqlite3
@@ -25,18 +25,18 @@ TEXTS = {"user_id", "ip", "user_agent", "reason", "part", "name"}
 
 
 async def migrate(database: Database) -> None:
-    """Make all tables, of both parts."""
+    """Create all tables of both parts."""
     for part in ("session", "application"):
         await Schema(database, part).migrate()
 
 
 def value_for(param: str) -> object:
-    """A value of the right type for any statement's parameter *param*."""
+    """Return a value of the right type for a statement's parameter *param*."""
     return b"x" * 32 if param in BYTES else "text" if param in TEXTS else 1_000
 
 
 def files_of(dialect: str) -> list[str]:
-    """The SQL files of *dialect*, by their paths in its folder."""
+    """Return the SQL files of *dialect* by relative path."""
     folder = Path(str(sql_folder(dialect)))
     return sorted(str(file.relative_to(folder)) for file in folder.rglob("*.sql"))
 
@@ -57,7 +57,7 @@ def test_both_folders_hold_the_same_signatures():
 
 @pytest.fixture
 async def columns_on_sqlite(sqlite_url):
-    """Answers the columns of a statement on SQLite."""
+    """Returns the columns of a statement on SQLite."""
     async with open_database(sqlite_url) as database:
         await migrate(database)
     with sqlite3.connect(sqlite_path(sqlite_url), isolation_level=None) as connection:
@@ -77,7 +77,7 @@ async def columns_on_sqlite(sqlite_url):
 
 @pytest.fixture
 async def columns_on_postgres(postgres_url):
-    """Answers the columns of a statement on PostgreSQL."""
+    """Returns the columns of a statement on PostgreSQL."""
     async with open_database(postgres_url) as database:
         await migrate(database)
     connection = await asyncpg.connect(postgres_url)

@@ -1,4 +1,4 @@
-"""PostgreSQL URLs are read once, by bodhi: the driver, name servers and errors get nothing of a user or password."""
+"""PostgreSQL URLs are parsed by bodhi only: driver, DNS and errors never see user or password."""
 
 import asyncio
 import logging
@@ -53,7 +53,7 @@ REFUSED = [
 
 @pytest.fixture
 def asked(monkeypatch):
-    """The names that name servers are asked for; none is known."""
+    """The host names that are looked up; none resolves."""
     names = []
 
     async def getaddrinfo(_, host, *__, **___):
@@ -65,7 +65,7 @@ def asked(monkeypatch):
 
 
 async def _open_each_way(url):
-    """What every entry point of the library raises for *url*."""
+    """Return the errors that the library's entry points raise for *url*."""
     for connect in (
         DefaultSessionService.connect,
         DefaultSessionService.connect_postgres,

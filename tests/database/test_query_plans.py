@@ -1,4 +1,4 @@
-"""Every statement that runs in a request, or again and again, finds its rows by an index."""
+"""Statements of requests and of repeated tasks use an index."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -87,7 +87,7 @@ async def test_postgres_searches_by_index(name, index, postgres_plans):
 
 @pytest.fixture
 async def postgres_plans(postgres_url):
-    """Answers the plan of a statement."""
+    """Returns the plan of a statement."""
     async with open_database(postgres_url) as database:
         await Schema(database, "session").migrate()
     connection = await asyncpg.connect(postgres_url)

@@ -1,4 +1,4 @@
-"""Migrations: all of them once, whoever comes first, and a database that does not fit is refused."""
+"""Migrations run once, and incompatible databases are refused."""
 
 from urllib.parse import urlencode
 

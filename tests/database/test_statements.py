@@ -18,7 +18,7 @@ DELETE FROM thing;
 
 
 def parsed(text: str) -> list[Statement]:
-    """The statements in *text*."""
+    """Parse the statements in *text*."""
     return list(parse(text, source="sqlite/thing.sql"))
 
 

@@ -1,4 +1,4 @@
-"""Statements that happen together or not at all, whatever becomes of who began them."""
+"""Transactions are atomic, whatever happens to the calling task."""
 
 import asyncio
 

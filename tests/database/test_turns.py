@@ -1,4 +1,4 @@
-"""Turns: one at a time for each key, in the order of arrival, and nobody waits for ever."""
+"""Turns: one at a time per key, first come first served, with a bounded wait."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""The description of the API: the same as what is served, and written down as it is."""
+"""The committed API description matches the served API."""
 
 import json
 

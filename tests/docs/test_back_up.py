@@ -1,4 +1,4 @@
-"""The page about backups does what it says, and what it says of restored sessions is so."""
+"""The commands on the backup page work, and its statements about restored sessions are true."""
 
 import os
 import re
@@ -23,7 +23,7 @@ ANN = SessionUser("ann", "Ann", Role.POWER_USER, "access-token")
 
 @pytest.fixture
 def place(dialect, request, tmp_path):
-    """Where a server keeps what it keeps: its URLs before and after a restore, and the environment of commands."""
+    """A server's database URLs before and after a restore, and the environment of commands."""
     home, backups = tmp_path / "bodhi", tmp_path / "backups"
     home.mkdir(mode=0o700)
     environ = {
@@ -57,12 +57,12 @@ def place(dialect, request, tmp_path):
 
 
 def blocks_of(page, section):
-    """The commands of a section of the page, block by block."""
+    """Return the commands of a section of the page, by code block."""
     return re.findall(r"(?:^    .+\n)+", page.split(f"## {section}\n", 1)[1].split("\n## ", 1)[0], re.MULTILINE)
 
 
 def run(place, commands, **changes):
-    """Runs commands of the page as a shell does, at the place; *changes* are words to write otherwise."""
+    """Run commands of the page in a shell, with *changes* to the text."""
     for there, here in (place.words | changes).items():
         commands = commands.replace(there, here)
     ended = subprocess.run(["sh", "-ec", commands], env=place.environ, check=False, capture_output=True, text=True)
@@ -71,12 +71,12 @@ def run(place, commands, **changes):
 
 
 def sessions_at(urls):
-    """The sessions there."""
+    """Open the sessions."""
     return DefaultSessionService.from_url(urls["session"], keys=[KEY], sweep_seconds=None)
 
 
 def application_at(urls):
-    """The application's database there."""
+    """Open the application's database."""
     return open_database(urls["application"])
 
 

@@ -1,4 +1,4 @@
-"""The page about the command line: what it shows is what the commands print."""
+"""The output shown on the command-line page is current."""
 
 import re
 
@@ -12,7 +12,7 @@ HOME = "/home/ann/.bodhi"
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """Runs a command of somebody who has no database yet; what it prints, with the home of the page."""
+    """Run a command without databases; return its output with the home path of the page."""
     monkeypatch.chdir(tmp_path)
     home = tmp_path / "bodhi"
 
@@ -24,7 +24,7 @@ def run(tmp_path, monkeypatch):
 
 
 def shown(page, command):
-    """The lines that the page shows under the heading of a command."""
+    """Return the output that the page shows for a command."""
     section = page.split(f"## `bodhi {command}`\n", 1)[1].split("\n## ", 1)[0]
     return "".join(line + "\n" for line in re.findall(r"^    (.+)$", section, re.MULTILINE))
 

@@ -9,7 +9,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def blocks_of(pages, language):
-    """Every block of code in a language, with the place where it stands."""
+    """Return every code block in a language with its location."""
     for page, text in pages.items():
         for match in BLOCK.finditer(text):
             if match[1] == language:

@@ -18,7 +18,7 @@ COMMANDS = {("bodhi", *path): command for path, command in all_commands().items(
 
 
 def options_of(*callables):
-    """Parameters with their defaults, as :func:`inspect.signature` has them."""
+    """Return parameters with their defaults, from :func:`inspect.signature`."""
     parameters = {}
     for each in callables:
         parameters |= inspect.signature(each).parameters
@@ -26,7 +26,7 @@ def options_of(*callables):
 
 
 def table_of(text):
-    """The rows of all tables on a page, each a list of cells."""
+    """Return the rows of all tables on a page as lists of cells."""
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
 
 
@@ -141,7 +141,7 @@ def test_errors_of_the_library_are_described(pages):
 
 
 def issubclass_of(value, base):
-    """Whether *value* is a class below *base*."""
+    """Return whether *value* is a subclass of *base*."""
     return isinstance(value, type) and issubclass(value, base)
 
 

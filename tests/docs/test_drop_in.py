@@ -1,4 +1,4 @@
-"""The programs in the documentation run as a reader runs them."""
+"""The programs in the documentation work when run as printed."""
 
 import asyncio
 import os
@@ -30,13 +30,13 @@ exec(compile(open(sys.argv[1]).read(), sys.argv[1], "exec"), {"__name__": "__mai
 
 
 def block_of(text):
-    """The program on a page."""
+    """Return the program on a page."""
     return text.split(MARK, 1)[1].split("\n```", 1)[0]
 
 
 @pytest.fixture
 async def start(tmp_path):
-    """Starts a program, and gives its URL once it listens."""
+    """Starts a program; returns its URL when it listens."""
     processes = []
 
     async def start(code, **environment):
@@ -82,13 +82,13 @@ async def start(tmp_path):
 
 @pytest.fixture
 async def browser():
-    """A browser, as far as cookies go."""
+    """A client with a cookie jar."""
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
         yield session
 
 
 async def text_of(answer):
-    """The body of an answer that is no error."""
+    """Return the body of a successful response."""
     async with answer as response:
         assert 200 == response.status
         return await response.text()

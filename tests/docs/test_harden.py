@@ -1,4 +1,4 @@
-"""The page about hardening: settings that fit together, and roles that can do what the server does and no more."""
+"""The hardening page: its settings are compatible, and its roles have exactly the required privileges."""
 
 import asyncio
 import os
@@ -67,7 +67,7 @@ def test_documented_defaults_are_current(page):
 
 @pytest.fixture
 async def roles(page, postgres_server):
-    """A database with the roles of the page, migrated by its owner: the URL of any role there."""
+    """A database with the roles of the page, migrated by its owner; returns the URL for a role."""
     as_administrator, in_database, once = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
     await execute(postgres_server.url(), as_administrator)
     for role in ("bodhi_owner", "bodhi_server"):
@@ -86,7 +86,7 @@ async def roles(page, postgres_server):
 
 
 async def execute(url, commands):
-    """Runs commands, each by itself."""
+    """Run commands one by one."""
     async with connected(url) as connection:
         for command in filter(str.strip, commands.split(";")):
             await connection.execute(command)
@@ -94,7 +94,7 @@ async def execute(url, commands):
 
 @asynccontextmanager
 async def connected(url):
-    """A connection to the database."""
+    """Connect to the database."""
     connection = await asyncpg.connect(url)
     try:
         yield connection

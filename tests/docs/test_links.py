@@ -17,12 +17,12 @@ TESTS = re.compile(r"tests/session/(test_promise_\d\d_\w+\.py)")
 
 
 def links_of(text):
-    """The targets of the links in a page."""
+    """Return the link targets in a page."""
     return [match["target"] for match in LINK.finditer(CODE.sub("", text))]
 
 
 def anchors_of(text):
-    """The fragments that headings of a page can be linked by."""
+    """Return the anchors of the headings in a page."""
     headings = HEADING.findall(re.sub(r"```.*?```", "", text, flags=re.DOTALL))
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

@@ -1,4 +1,4 @@
-"""The page about sessions: a program that sends what it shows is served."""
+"""The requests shown on the sessions page work."""
 
 import argparse
 import re
@@ -9,7 +9,7 @@ from support.provider import provider  # noqa: F401 - a fixture
 
 
 def curl(command):
-    """What a command for curl sends: method, path and headers."""
+    """Parse a curl command into method, path and headers."""
     parser = argparse.ArgumentParser(prog="curl")
     parser.add_argument("-X", dest="method")
     parser.add_argument("-b", dest="cookie")

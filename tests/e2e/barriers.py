@@ -1,4 +1,4 @@
-"""What keeps people with disabilities out of a page, as axe-core finds it."""
+"""Accessibility checks with axe-core."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,7 @@ _UNFOLD = "document.querySelectorAll('details').forEach((details) => { details.o
 
 
 async def expect_no_barriers(page: Page) -> None:
-    """The page has none, in light and in dark colours, with all unfolded that can be."""
+    """Check the page in light and dark colours, with all details expanded."""
     await page.evaluate(_UNFOLD)
     await page.evaluate(_AXE.read_text())
     for scheme, rules in _RULES.items():
@@ -25,6 +25,6 @@ async def expect_no_barriers(page: Page) -> None:
 
 
 def told_of(violation: dict[str, Any]) -> str:
-    """The rule that is broken, and where."""
+    """Return the violated rule and its location."""
     places = [f"{node['html']}: {node['failureSummary']}" for node in violation["nodes"]]
     return "\n".join([f"{violation['id']} ({violation['impact']}): {violation['help']}", *places])

@@ -1,4 +1,4 @@
-"""What a person does in a browser."""
+"""User actions in a browser."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ SMALL_PHONE = {**PHONE, "viewport": {"width": 360, "height": 740}}
 
 
 class Person:
-    """Somebody with a browser, whose windows share cookies; *problems* is what its console complained of."""
+    """A user with a browser context; *problems* are the console errors."""
 
     def __init__(self, context: BrowserContext, url: str, screenshots: Path, *, has_scripts: bool = True) -> None:
         self.context = context
@@ -23,20 +23,20 @@ class Person:
         context.on("weberror", lambda error: self.problems.append(str(error.error)))
 
     async def open(self, path: str = "/ui") -> Page:
-        """A new tab with one of bodhi's pages."""
+        """Open a page of bodhi in a new tab."""
         page = await self.context.new_page()
         await page.goto(self.url + path)
         return page
 
     async def begin_login(self) -> Page:
-        """A new tab that has come as far as the realm."""
+        """Start a login in a new tab, up to the realm."""
         page = await self.open("/ui/login")
         await page.get_by_role("button", name="Log in").click()
         await expect_realm_asks(page)
         return page
 
     async def log_in(self, username: str) -> Page:
-        """A new tab in which *username* has logged in."""
+        """Log in as *username* in a new tab."""
         page = await self.begin_login()
         await sign_in(page, username)
         if not self._has_scripts:
@@ -45,30 +45,30 @@ class Person:
         return page
 
     async def expect_home(self, page: Page, username: str) -> None:
-        """The page greets *username*."""
+        """Check that this is the home page of *username*."""
         await expect(page.get_by_role("heading", level=1)).to_have_text(f"Hello, {FIRST_NAMES[username]}")
 
     async def who(self) -> dict[str, Any]:
-        """What bodhi's API says of whoever has this browser's cookies."""
+        """Return the user from bodhi's API, with this browser's cookies."""
         answer = await self.context.request.get(f"{self.url}/bodhi/v1/user")
         assert answer.status == 200, await answer.text()
         found: dict[str, Any] = await answer.json()
         return found
 
     async def cookie(self) -> dict[str, Any] | None:
-        """The session's cookie, with its attributes."""
+        """Return the session cookie with its attributes."""
         cookies = await self.context.cookies(self.url)
         return next((dict(cookie) for cookie in cookies if cookie["name"] == "bodhiapp_session_id"), None)
 
     async def screenshot(self, page: Page, name: str) -> None:
-        """Keeps what the page looks like, to be looked at.
+        """Save a screenshot of the page.
 
         Expect what it shows first: a browser on its way to another page has none to take a picture of.
         """
         await page.screenshot(path=self._screenshots / f"{name}.png", full_page=True)
 
     def expect_problems(self, *parts: str) -> None:
-        """The console complained of exactly these: each contains its part."""
+        """Check that the console errors contain exactly these texts."""
         assert len(parts) == len(self.problems), self.problems
         assert all(part in problem for part, problem in zip(parts, self.problems, strict=True)), self.problems
         self.problems.clear()
@@ -79,17 +79,17 @@ class Person:
 
 
 async def sign_in(page: Page, username: str) -> None:
-    """Fills in the realm's form."""
+    """Fill in the realm's login form."""
     await page.get_by_label("User name").fill(username)
     await page.get_by_role("button", name="Sign in").click()
 
 
 async def expect_login_page(page: Page) -> None:
-    """The page asks to log in."""
+    """Check that this is the login page."""
     await expect(page.get_by_role("heading", level=1)).to_have_text("Log in to bodhi")
     await expect(page.get_by_role("button", name="Log in")).to_be_visible()
 
 
 async def expect_realm_asks(page: Page) -> None:
-    """The realm wants to know who it is."""
+    """Check that the realm shows its login form."""
     await expect(page.get_by_label("User name")).to_be_visible()

@@ -1,4 +1,4 @@
-"""The processes that the tests run beside each other: the realm and bodhi."""
+"""Run the realm and bodhi as processes."""
 
 import json
 import os
@@ -21,7 +21,7 @@ _DEADLINE_SECONDS = 30
 
 
 class Program:
-    """One process that says on a line of its own when it is ready, and where."""
+    """A process that prints a ready line with its URL."""
 
     def __init__(self, command: list[str], log: Path, ready: re.Pattern[str], environ: Mapping[str, str]) -> None:
         self._log = log
@@ -45,12 +45,12 @@ class Program:
 
     @property
     def log(self) -> str:
-        """All that it wrote to its log."""
+        """The log of the process."""
         return self._log.read_text()
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
-        """Inside, it answers nobody, as a machine in trouble does."""
+        """Suspend the process inside the block."""
         self._process.send_signal(signal.SIGSTOP)
         try:
             yield
@@ -58,7 +58,7 @@ class Program:
             self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
-        """Ends it."""
+        """Stop the process."""
         self._process.terminate()
         try:
             self._process.wait(_DEADLINE_SECONDS)
@@ -88,7 +88,7 @@ class Program:
 
 
 class Realm(Program):
-    """The Keycloak-shaped realm, with nobody logged in and no client registered."""
+    """The Keycloak-like realm, without sessions and registered clients."""
 
     def __init__(self, folder: Path, *, host: str = "127.0.0.1", access_token_seconds: int = 300) -> None:
         environ = {"REALM_HOST": host, "REALM_ACCESS_TOKEN_SECONDS": str(access_token_seconds)}
@@ -97,64 +97,64 @@ class Realm(Program):
 
     @property
     def issuer(self) -> str:
-        """Its issuer identifier, below which everything lies."""
+        """The issuer identifier, a prefix of all URLs."""
         return self.url
 
     @property
     def auth_url(self) -> str:
-        """What bodhi calls BODHI_AUTH_URL."""
+        """The value of BODHI_AUTH_URL."""
         return self.url.removesuffix("/realms/bodhi")
 
     def new_resource(self, redirect_uris: list[str], *, name: str = "bodhi") -> dict[str, str]:
-        """``client_id`` and ``client_secret`` of a new resource server at which people have their usual roles."""
+        """Register a resource server with the default roles; return ``client_id`` and ``client_secret``."""
         client: dict[str, str] = self._control("POST", "resources", {"name": name, "redirect_uris": redirect_uris})
         return client
 
     def new_app(self, redirect_uris: list[str], *, name: str, description: str = "") -> dict[str, str]:
-        """``client_id`` and ``client_secret`` of a new application."""
+        """Register an application; return ``client_id`` and ``client_secret``."""
         body = {"name": name, "description": description, "redirect_uris": redirect_uris}
         client: dict[str, str] = self._control("POST", "apps", body)
         return client
 
     def set_access_token_seconds(self, seconds: int) -> None:
-        """Lets access tokens that are issued from now on live that long."""
+        """Set the lifetime of access tokens issued from now on."""
         self._control("PUT", "lifetimes", {"accessTokenSeconds": seconds})
 
     def end_sessions(self, username: str) -> list[dict[str, Any]]:
-        """Logs somebody out from the realm's side; each client that was told, with its ``error`` or None."""
+        """End a user's sessions at the realm; return the notified clients with their ``error`` or None."""
         answers: list[dict[str, Any]] = self._control("POST", "end-sessions", {"username": username})
         return answers
 
     def roles(self, client_id: str) -> dict[str, str | None]:
-        """Each person's role at a resource server."""
+        """Return the users' roles at a resource server."""
         roles: dict[str, str | None] = self._control("GET", f"resources/{client_id}/roles")
         return roles
 
     @property
     def now(self) -> float:
-        """The time by its clock, in seconds since 1970."""
+        """Return the realm's time, in seconds since 1970."""
         return float(self._control()["now"])
 
     def granted(self, grant_type: str) -> int:
-        """How often that grant succeeded."""
+        """Return how often the grant succeeded."""
         return int(self._control()["granted"].get(grant_type, 0))
 
     def refused(self, grant_type: str) -> int:
-        """How often that grant was refused."""
+        """Return how often the grant was refused."""
         return int(self._control()["refused"].get(grant_type, 0))
 
     @property
     def told(self) -> list[dict[str, Any]]:
-        """The clients that were told of a logout that began in a browser, each with its ``error`` or None."""
+        """Return the clients notified of a browser logout, with their ``error`` or None."""
         told: list[dict[str, Any]] = self._control()["backchannel"]
         return told
 
     def sessions_of(self, username: str) -> int:
-        """How many sessions somebody has at the realm."""
+        """Return the number of a user's sessions at the realm."""
         return int(self._person(username)["sessions"])
 
     def id_of(self, username: str) -> str:
-        """The ``sub`` of somebody's tokens."""
+        """Return the ``sub`` of a user's tokens."""
         return str(self._person(username)["id"])
 
     def _person(self, username: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How people come to a role."""
+"""How users get a role."""
 
 import asyncio
 

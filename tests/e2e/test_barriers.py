@@ -1,4 +1,4 @@
-"""Everybody can use the pages: what axe-core knows of contrast, names, labels, headings and landmarks."""
+"""The pages are accessible: contrast, names, labels, headings and landmarks, checked by axe-core."""
 
 import pytest
 from playwright.async_api import expect

@@ -19,7 +19,7 @@ def development(databases, tmp_path):
 
 
 async def choose(page, username):
-    """Presses the button of somebody at the development provider."""
+    """Press the button of a user at the development provider."""
     await page.get_by_role("button", name=username, exact=True).click()
 
 

@@ -1,4 +1,4 @@
-"""Where am I logged in, and how do I end it: one person with several browsers, and an administrator."""
+"""List and revoke sessions: a user with several browsers, and an administrator."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ DEVICES = {
 
 @pytest.fixture
 def log_in_with(site, new_person):
-    """Logs one person in with each of these devices; each browser with the page that it shows then, in their order."""
+    """Log in a user on each of these devices; return the browsers with their pages."""
 
     async def log_in_with(*devices, username="user", **options):
         people = [await new_person(site.url, **DEVICES[name], **options) for name in devices]
@@ -33,24 +33,24 @@ def log_in_with(site, new_person):
 
 
 async def open_sessions(page):
-    """Follows the link in the bar."""
+    """Follow the link in the navigation bar."""
     await page.get_by_role("link", name="Sessions", exact=True).click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("Your sessions")
 
 
 def device(page, name):
-    """The session of that browser, as the page shows it."""
+    """Return the page's entry for the session of that browser."""
     return page.get_by_role("article", name=name)
 
 
 async def end(card):
-    """Asks to end the session, and says yes."""
+    """Revoke the session and confirm."""
     await card.get_by_text("End", exact=True).click()
     await card.get_by_role("button", name="End this session").click()
 
 
 async def expect_devices(page, this, *others):
-    """The page lists exactly these, in any order; *this* is the one that shows it."""
+    """Check that the page lists exactly these devices; *this* is the current one."""
     await expect(page.get_by_role("heading", level=2)).to_have_count(1 + len(others))
     await expect(page.get_by_role("heading", level=2).first).to_have_text(f"{this} This one")
     for name in others:
@@ -58,17 +58,17 @@ async def expect_devices(page, this, *others):
 
 
 async def mark(page):
-    """Marks the page, which a reload forgets."""
+    """Mark the page; a reload removes the mark."""
     await page.evaluate("window.isMarked = true")
 
 
 async def expect_no_reload(page):
-    """The page is still the one that *mark* marked."""
+    """Check that the page was not reloaded since *mark*."""
     assert await page.evaluate("window.isMarked"), "the page was loaded again"
 
 
 async def expect_logged_out(page):
-    """Whatever is clicked next leads to the login page."""
+    """Check that the next click leads to the login page."""
     await page.get_by_role("link", name="Home").click()
     await expect_login_page(page)
 

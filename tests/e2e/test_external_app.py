@@ -1,4 +1,4 @@
-"""An application of somebody else asks to use bodhi for a person, and gets what that person allows."""
+"""An external application requests access for a user, and gets what the user approves."""
 
 import json
 
@@ -11,13 +11,13 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def said(page):
-    """What bodhi told the application of the person."""
+    """Return what bodhi reported to the application about the user."""
     await expect(page.get_by_role("heading", level=1)).to_have_text("Connected")
     return json.loads(await page.get_by_role("status").inner_text())
 
 
 def expected_of(site, role):
-    """What bodhi says of the user to an application with that scope."""
+    """Return what bodhi should report to an application with that scope."""
     return {
         "auth_status": "logged_in",
         "user_id": site.realm.id_of("user"),

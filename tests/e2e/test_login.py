@@ -1,4 +1,4 @@
-"""People log in through a provider that we did not write."""
+"""Log in through an independent provider."""
 
 import asyncio
 from urllib.parse import parse_qs, urlsplit
@@ -204,7 +204,7 @@ async def test_callback_works_only_in_the_browser_that_started_the_login(site, n
 
 
 async def _authorization_url(page, person):
-    """An authorization request, as the API gives it."""
+    """Return an authorization URL from the API."""
     answer = await person.context.request.post(
         f"{person.url}/bodhi/v1/auth/initiate", headers={"Sec-Fetch-Site": "same-origin"}
     )

@@ -1,4 +1,4 @@
-"""bodhi's client of identity providers understands one that we did not write."""
+"""bodhi's provider client works with an independent provider."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ VERIFIER = "v" * 43
 
 @pytest.fixture(scope="module")
 def realm(tmp_path_factory):
-    """One realm for all of these tests: each has clients and cookies of its own."""
+    """One realm for all tests; each has separate clients and cookies."""
     with Realm(tmp_path_factory.mktemp("realm")) as realm:
         yield realm
 
@@ -34,20 +34,20 @@ async def provider(realm):
 
 @pytest.fixture
 async def visitor(realm):
-    """A person with no session at the realm."""
+    """A user without a session at the realm."""
     async with Visitor(realm.issuer) as visitor:
         yield visitor
 
 
 @pytest.fixture
 def bodhi(realm):
-    """A resource server at which people have their usual roles."""
+    """A resource server with the default roles."""
     registered = realm.new_resource([REDIRECT_URI])
     return ClientCredentials(registered["client_id"], registered["client_secret"])
 
 
 async def log_in(provider, visitor, bodhi, username, redirect_uri=REDIRECT_URI):
-    """The tokens of a login with the client under test."""
+    """Log in with the client under test; return the tokens."""
     url = await provider.authorization_url(
         bodhi.client_id,
         redirect_uri=redirect_uri,

@@ -1,4 +1,4 @@
-"""The realm is what it has to be before anything is tested against it."""
+"""The realm behaves as the other tests require."""
 
 import asyncio
 import base64
@@ -16,14 +16,14 @@ APP = "http://localhost:2/callback"
 
 @pytest.fixture(scope="module")
 def realm(tmp_path_factory):
-    """One realm for all of these tests: each has clients and cookies of its own."""
+    """One realm for all tests; each has separate clients and cookies."""
     with Realm(tmp_path_factory.mktemp("realm")) as realm:
         yield realm
 
 
 @pytest.fixture
 async def visitor(realm):
-    """A person with no session at the realm."""
+    """A user without a session at the realm."""
     async with Visitor(realm.issuer) as visitor:
         yield visitor
 
@@ -36,22 +36,22 @@ def bodhi(realm):
 
 @pytest.fixture
 def app(realm):
-    """An application of somebody else."""
+    """An external application."""
     return Client(realm.issuer, redirect_uri=APP, **realm.new_app([APP], name="Notes"))
 
 
 def without_scope(registered):
-    """What makes a client of the answer of a registration."""
+    """Return a client from a registration response."""
     return {name: registered[name] for name in ("client_id", "client_secret")}
 
 
 def audience_scope(client):
-    """The scope that widens the audience of an application's token."""
+    """Return the scope that adds a client to the audience of an application's token."""
     return f"openid profile scope_resource_{client.client_id}"
 
 
 def with_claims(token, **claims):
-    """*token* with other claims and its old signature."""
+    """Return *token* with other claims and its old signature."""
     header, payload, signature = token.split(".")
     changed = {**json.loads(base64.urlsafe_b64decode(payload + "==")), **claims}
     return f"{header}.{base64.urlsafe_b64encode(json.dumps(changed).encode()).decode().rstrip('=')}.{signature}"
@@ -321,7 +321,7 @@ async def test_an_application_has_a_name(visitor, bodhi, app):
 
 @pytest.fixture
 async def told(realm):
-    """A resource server that listens for logouts: the client, and the tokens that it is told with."""
+    """A resource server that receives logouts: the client, and the received logout tokens."""
     tokens = []
 
     async def listen(request):

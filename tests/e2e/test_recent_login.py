@@ -1,4 +1,4 @@
-"""Somebody who signed in long ago makes a change that needs a recent sign-in."""
+"""A user with an old login makes a change that requires a recent one."""
 
 import pytest
 from playwright.async_api import expect
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def sign_in_long_ago(person, databases, folder):
-    """Lets a day pass since this browser's login, in the database that bodhi has open."""
+    """Backdate this browser's login by a day, in bodhi's database."""
     settings = load_settings(environ={"BODHI_HOME": str(folder / "bodhi"), **databases}, cwd=folder)
     cookie = await person.cookie()
 

@@ -1,4 +1,4 @@
-"""What keeps people logged in, and what ends that."""
+"""What keeps a login alive, and what ends it."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def token_has_expired(realm):
-    """Returns when an access token that was issued before with a lifetime of a second has expired."""
+    """Return when an access token with a lifetime of a second has expired."""
     issued_by = realm.now
     while realm.now <= issued_by + 1:
         await asyncio.sleep(0.05)

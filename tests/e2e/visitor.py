@@ -1,4 +1,4 @@
-"""A person at the realm without a browser, and a client that they log in to."""
+"""A user of the realm without a browser, and a client to log in to."""
 
 import hashlib
 import re
@@ -27,7 +27,7 @@ class Client:
     verifier: str = field(default_factory=lambda: secrets.token_urlsafe(32))
 
     def authorization(self, **more: str) -> dict[str, str]:
-        """The parameters of an authorization request; what is empty in *more* is left out."""
+        """Return the parameters of an authorization request; empty values in *more* remove a parameter."""
         challenge = urlsafe_b64encode(hashlib.sha256(self.verifier.encode()).digest()).rstrip(b"=").decode()
         parameters = {
             "response_type": "code",
@@ -43,28 +43,28 @@ class Client:
         return {name: value for name, value in parameters.items() if value}
 
     def code(self, code: str, **more: str) -> dict[str, str]:
-        """The form that redeems a code."""
+        """Return the form that redeems a code."""
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": self.redirect_uri}
         return {**form, "code_verifier": self.verifier, **self.credentials, **more}
 
     def refresh(self, refresh_token: str) -> dict[str, str]:
-        """The form that refreshes."""
+        """Return the form of a refresh."""
         return {"grant_type": "refresh_token", "refresh_token": refresh_token, **self.credentials}
 
     def exchange(self, token: str, scope: str) -> dict[str, str]:
-        """The form that exchanges somebody else's token for one of the client's own."""
+        """Return the form that exchanges another client's token."""
         grant_type = "urn:ietf:params:oauth:grant-type:token-exchange"
         form = {"grant_type": grant_type, "subject_token": token, "audience": self.client_id, "scope": scope}
         return {**form, **self.credentials}
 
     @property
     def credentials(self) -> dict[str, str]:
-        """What every form carries."""
+        """Return the credentials for a form."""
         return {"client_id": self.client_id, "client_secret": self.client_secret}
 
 
 class Visitor:
-    """A person with cookies of their own, who fills in the realm's forms."""
+    """A user with a cookie jar, who submits the realm's forms."""
 
     def __init__(self, issuer: str) -> None:
         self.issuer = issuer
@@ -80,12 +80,12 @@ class Visitor:
         await self._http.close()
 
     async def authorize(self, client: Client, username: str = "", **more: str) -> dict[str, str]:
-        """What the client's redirect URI gets; *username* goes into the login form, if one is shown."""
+        """Authorize and return the parameters for the redirect URI; log in as *username* if asked."""
         url = f"{self.issuer}/protocol/openid-connect/auth?{urlencode(client.authorization(**more))}"
         return await self.follow(url, client.redirect_uri, username)
 
     async def follow(self, place: str, redirect_uri: str, username: str = "") -> dict[str, str]:
-        """What *redirect_uri* gets of an authorization request, or the page that is shown instead."""
+        """Return the parameters for *redirect_uri*, or the page shown instead."""
         for _ in range(6):
             if place.startswith(redirect_uri):
                 return {name: values[0] for name, values in parse_qs(urlsplit(place).query).items()}
@@ -101,13 +101,13 @@ class Visitor:
         raise AssertionError(f"redirected in circles: {place}")
 
     async def log_in(self, client: Client, username: str = "", **more: str) -> dict[str, Any]:
-        """The tokens of a login."""
+        """Log in and return the tokens."""
         status, tokens = await self.token(client.code((await self.authorize(client, username, **more))["code"]))
         assert status == 200, tokens
         return tokens
 
     async def token(self, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
-        """What the token endpoint answers."""
+        """Return the response of the token endpoint."""
         async with self._http.post(f"{self.issuer}/protocol/openid-connect/token", data=form) as answer:
             return answer.status, await answer.json()
 
@@ -117,7 +117,7 @@ class Visitor:
             return answer.status, await answer.text()
 
     async def log_out(self, id_token: str, return_to: str) -> tuple[int, str]:
-        """Where the realm's logout leads: its form sends itself in a browser."""
+        """Log out at the realm, and return the redirect URL."""
         url = f"{self.issuer}/protocol/openid-connect/logout"
         status, page = await self.get(url, id_token_hint=id_token, post_logout_redirect_uri=return_to)
         assert status == 200, page
@@ -128,13 +128,13 @@ class Visitor:
             return answer.status, answer.headers.get("Location", "")
 
     async def call(self, method: str, path: str, token: str = "", body: object = None) -> tuple[int, Any]:
-        """What a management call answers."""
+        """Return the response of a management call."""
         headers = {"x-bodhi-app-version": "test"} | ({"Authorization": f"Bearer {token}"} if token else {})
         async with self._http.request(method, f"{self.issuer}/bodhi/{path}", json=body, headers=headers) as answer:
             return answer.status, await answer.json()
 
     async def claims(self, token: str) -> dict[str, Any]:
-        """The claims of a token that the realm signed."""
+        """Return the verified claims of a token."""
         async with self._http.get(f"{self.issuer}/protocol/openid-connect/certs") as answer:
             keys = jwk.KeySet.import_key_set(await answer.json())
         return jwt.decode(token, keys, algorithms=["RS256"]).claims

@@ -10,7 +10,7 @@ COOKIE = "cart_session_id"
 
 
 class Shopper:
-    """One browser whose requests go to the shop's processes in turn, as behind a proxy."""
+    """A browser whose requests are distributed over the shop's processes."""
 
     def __init__(self, http, examples):
         self._http = http
@@ -18,7 +18,7 @@ class Shopper:
         self._urls = itertools.cycle(example.url for example in examples)
 
     def ask(self, method, path, **options):
-        """The answer of the next process, redirects not followed."""
+        """Send a request to the next process, without following redirects."""
         return self._http.request(method, next(self._urls) + path, allow_redirects=False, **options)
 
     async def page(self):
@@ -27,7 +27,7 @@ class Shopper:
             return await response.text()
 
     async def post(self, path, **form):
-        """Send a form; the page comes from the process whose turn it is then."""
+        """Submit a form; return the page from the next process."""
         async with self.ask("POST", path, data=form) as response:
             assert 303 == response.status, await response.text()
             assert "/" == response.headers["Location"]
@@ -43,7 +43,7 @@ class Shopper:
 
 @pytest.fixture
 async def open_shop(run, dialect, database_url, key):
-    """Opens the shop: one process on SQLite, two on PostgreSQL."""
+    """Starts the shop: one process on SQLite, two on PostgreSQL."""
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
 
         async def start(packing_seconds=0):
@@ -57,7 +57,7 @@ async def open_shop(run, dialect, database_url, key):
 
 
 def cart_on(page):
-    """What the page shows as the cart."""
+    """Return the cart shown on a page."""
     return {article: int(quantity) for article, quantity in re.findall(r"<span>(\w+): (\d+)</span>", page)}
 
 

@@ -6,13 +6,13 @@ import pytest
 
 @pytest.fixture
 async def visitor():
-    """A browser, as far as cookies go."""
+    """A client with a cookie jar."""
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
         yield session
 
 
 async def visit(visitor, url):
-    """The page that the visitor sees."""
+    """Return the page that the visitor gets."""
     async with visitor.get(url) as response:
         assert 200 == response.status
         return await response.text()

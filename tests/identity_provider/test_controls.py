@@ -1,4 +1,4 @@
-"""What a test can see and disturb."""
+"""Call recording and fault injection."""
 
 import asyncio
 

@@ -9,7 +9,7 @@ EXCHANGED = "openid email profile roles scope_user_user scope_user_admin"
 
 @pytest.fixture
 def exchange(provider, post):
-    """Exchanges a token as bodhi does, but for *changes*."""
+    """Exchanges a token like bodhi, with *changes* to the form."""
     provider.add_client("app", name="An application")
 
     async def exchange(subject_token, *, scope=EXCHANGED, **changes):

@@ -1,4 +1,4 @@
-"""What the provider signs, sound or not."""
+"""Signing keys and signed tokens."""
 
 import base64
 import json
@@ -11,7 +11,7 @@ from joserfc.jwk import KeySet, RSAKey
 
 @pytest.fixture
 def published(provider, http):
-    """The keys as they are published now."""
+    """Returns the published keys."""
 
     async def published():
         async with http.get(f"{provider.issuer}/protocol/openid-connect/certs") as response:

@@ -1,4 +1,4 @@
-"""The end of a session at the provider, and who is told."""
+"""Logout at the provider, and back-channel logout of clients."""
 
 import pytest
 from aiohttp import web
@@ -12,7 +12,7 @@ BACK = "http://localhost:1135/ui/login"
 
 @pytest.fixture
 def log_out(provider, http):
-    """Sends the browser to the logout endpoint; answers the status and where it is sent then."""
+    """Requests the logout endpoint; returns the status and the redirect URL."""
 
     async def log_out(**query):
         url = f"{provider.issuer}/protocol/openid-connect/logout"
@@ -59,7 +59,7 @@ async def test_a_logout_leads_to_registered_places_alone(provider, log_out):
 
 @pytest.fixture
 async def backchannel(provider):
-    """A client's URL for logout tokens, and those that came."""
+    """A client's back-channel logout URL, and the received logout tokens."""
     tokens = []
 
     async def take(request):

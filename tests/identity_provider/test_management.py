@@ -1,4 +1,4 @@
-"""bodhi's own calls: clients, roles, people, consents."""
+"""The management API: clients, roles, users, consents."""
 
 import pytest
 
@@ -7,13 +7,13 @@ from bodhi.server.access.scopes import Role
 
 @pytest.fixture
 def token(provider):
-    """The access token of somebody."""
+    """Returns a user's access token."""
     return lambda username: provider.issue_tokens(username)["access_token"]
 
 
 @pytest.fixture
 async def service(post):
-    """The access token of the client itself."""
+    """Returns the access token of the client's service account."""
     _, answer = await post("token", grant_type="client_credentials", scope="service_account")
     return answer["access_token"]
 

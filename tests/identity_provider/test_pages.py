@@ -1,4 +1,4 @@
-"""What a person sees."""
+"""The provider's pages."""
 
 from html.parser import HTMLParser
 
@@ -28,7 +28,7 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def visit(http):
-    """Fetches a page; answers it and its headers."""
+    """Fetches a page; returns it with its headers."""
 
     async def visit(url):
         async with http.get(url, allow_redirects=False) as response:

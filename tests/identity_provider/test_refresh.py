@@ -1,4 +1,4 @@
-"""Refresh tokens: rotated, good once, and gone with their session."""
+"""Refresh tokens: rotated, single-use, and invalid after the session ends."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The provider's own session: who is known is not asked again."""
+"""The provider's session: single sign-on."""
 
 from support.provider import answer_in, authorization_url
 

@@ -1,4 +1,4 @@
-"""Notes: an application of somebody else, which wants to use bodhi on behalf of the people who use it.
+"""Notes: an external application that uses bodhi on behalf of its users.
 
 It knows nothing of bodhi but its API, and nothing of the realm but its discovery document.
 """
@@ -19,7 +19,7 @@ from aiohttp import web
 
 @dataclass
 class Notes:
-    """The application: *bodhi_url* is whose API it wants to use, *issuer* where both log people in."""
+    """The application: it uses the API at *bodhi_url*; both log users in at *issuer*."""
 
     own_url: str
     bodhi_url: str
@@ -35,7 +35,7 @@ class Notes:
 
     @property
     def redirect_uri(self) -> str:
-        """Where the realm sends people back to."""
+        """The redirect URI."""
         return f"{self.own_url}/callback"
 
     async def start(self, _: web.Request) -> web.Response:
@@ -50,7 +50,7 @@ class Notes:
         )
 
     async def connect(self, request: web.Request) -> web.Response:
-        """Asks bodhi for access, and sends the person to the page on which they decide."""
+        """Request access from bodhi, and redirect the user to the review page."""
         asked = {
             "app_client_id": self.client_id,
             "flow_type": "redirect",
@@ -62,7 +62,7 @@ class Notes:
         raise web.HTTPSeeOther(made["review_url"])
 
     async def decided(self, request: web.Request) -> web.Response:
-        """The person comes back from bodhi: on to the realm if they approved."""
+        """Handle the return from bodhi: redirect to the realm after an approval."""
         request_id = request.query["id"]
         url = f"{self.bodhi_url}/bodhi/v1/apps/access-requests/{request_id}"
         found = await self._json("GET", url, params={"app_client_id": self.client_id})
@@ -72,7 +72,7 @@ class Notes:
         raise web.HTTPSeeOther(await self._authorization_url(" ".join(scope for scope in scopes if scope)))
 
     async def callback(self, request: web.Request) -> web.Response:
-        """The person comes back from the realm: who they are, in bodhi's words."""
+        """Handle the return from the realm: show the user as reported by bodhi."""
         verifier = self._verifiers.pop(request.query.get("state", ""), None)
         if verifier is None or "code" not in request.query:
             return _page("Not connected", f"<p>{escape(request.query.get('error', 'That was not expected'))}</p>")
@@ -117,7 +117,7 @@ class Notes:
 
 
 async def serve_notes(port: int, *, bodhi_url: str, issuer: str, client: dict[str, str]) -> AsyncIterator[Notes]:
-    """Serves the application on *port* until the iterator is left."""
+    """Serve the application on *port* until the iterator ends."""
     async with aiohttp.ClientSession() as http:
         own_url = f"http://127.0.0.1:{port}"
         notes = Notes(own_url, bodhi_url, issuer, client["client_id"], client["client_secret"], http)
