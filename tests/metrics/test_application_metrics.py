@@ -1,4 +1,4 @@
-"""The numbers of a process, read when somebody asks."""
+"""The metrics of a process, read on demand."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ from bodhi.session.counters import SessionCounters
 
 
 class LiveSessions:
-    """How many there are, and how often somebody asked."""
+    """A count of live sessions that records its calls."""
 
     def __init__(self):
         self.asked = 0
@@ -31,19 +31,19 @@ class LiveSessions:
 
 @pytest.fixture
 def live():
-    """The live sessions."""
+    """The live session count."""
     return LiveSessions()
 
 
 @pytest.fixture
 def now():
-    """The time, in seconds; a test moves it."""
+    """A manual clock, in seconds."""
     return [1_000.0]
 
 
 @pytest.fixture
 def watch(live, now):
-    """What is watched."""
+    """The metrics under test."""
     return ApplicationMetrics(
         sessions=SessionCounters(saves=3, endings={"logout": 2}),
         count_live=live.count,

@@ -1,4 +1,4 @@
-"""What waits for a database, and what it refuses, is counted."""
+"""Database waits and errors are counted."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from bodhi.database import Conflict, DatabaseError, DatabaseUnavailable, Schema,
 
 @pytest.fixture
 async def database(database_url):
-    """A database of which one connection at a time can write."""
+    """A database with a single writing connection."""
     async with open_database(database_url, pool_size=1, limit_seconds=5) as database:
         await Schema(database, "application").migrate()
         yield database

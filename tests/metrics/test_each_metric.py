@@ -1,4 +1,4 @@
-"""Each number of the sessions moves when what it counts really happens, as Prometheus would read it."""
+"""Each session metric increases with the real event, as Prometheus reads it."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ DAY_MS = 86_400_000
 
 @pytest.fixture
 async def service(database_url, clock):
-    """A service with one connection for each database, so that two calls at once have to wait."""
+    """A service with one connection per database, so that concurrent calls wait."""
     options = {"pool_size": 1, "clock": clock, "sweep_seconds": None, "touch_seconds": 60}
     async with DefaultSessionService.from_url(database_url, keys=[KEY], **options) as service:
         yield service
@@ -24,7 +24,7 @@ async def service(database_url, clock):
 
 @pytest.fixture
 def scrape(service, clock, read_samples):
-    """What is read of the service: values by name and labels."""
+    """Return the metrics of the service by name and labels."""
     watch = ApplicationMetrics(
         sessions=service.counters,
         count_live=service.count_sessions,
@@ -43,55 +43,55 @@ def scrape(service, clock, read_samples):
 
 
 async def load(service, clock, session_id, session):
-    """A request asks for its session."""
+    """Load a session."""
     assert await service.load(session_id)
 
 
 async def save(service, clock, session_id, session):
-    """It changes it."""
+    """Save a session."""
     await service.save(session, {**session.data, "color": "red"})
 
 
 async def touch(service, clock, session_id, session):
-    """It comes after a while."""
+    """Touch a session."""
     clock.advance(61_000)
     await service.load(session_id)
     assert 1 == await service.flush()
 
 
 async def conflict(service, clock, session_id, session):
-    """Two change the same key at once."""
+    """Change the same key concurrently."""
     for color in ("red", "blue"):
         await service.save(session, {**session.data, "color": color})
 
 
 async def resurrection(service, clock, session_id, session):
-    """A request outlives its session."""
+    """Save a session after its end."""
     await service.revoke_session(session.handle)
     with pytest.raises(SessionGone):
         await service.save(session, {**session.data, "color": "red"})
 
 
 async def corruption(service, clock, session_id, session):
-    """Somebody has written into the table."""
+    """Damage a row."""
     record = session.record
     await service.get_session_store().save(Save(record.digest, record.version, b"\x01garbage", record.user_id))
     assert await service.load(session_id) is None
 
 
 async def sweep(service, clock, session_id, session):
-    """It expires, and is cleared away."""
+    """Let a session expire, and sweep it."""
     clock.advance(30 * DAY_MS)
     assert 1 == await service.sweep()
 
 
 async def login(service, clock, session_id, session):
-    """Another session begins."""
+    """Create another session."""
     await service.create({"user_id": "bob"})
 
 
 async def crowd(service, clock, session_id, session):
-    """Something has to wait for the one connection, or for the writer."""
+    """Make calls wait for the connection or the writer."""
     database = service.get_session_store().database
     async with database.transaction():
         waiting = asyncio.create_task(service.revoke_session(session.handle))

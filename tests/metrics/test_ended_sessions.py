@@ -1,4 +1,4 @@
-"""Whatever ends a session is told once: in the log, and in the counter of its reason."""
+"""Every end of a session is logged and counted once, by reason."""
 
 import asyncio
 import logging
@@ -15,13 +15,13 @@ KEY = "k" * 32
 
 @pytest.fixture
 def clock():
-    """The time of the sessions."""
+    """The clock of the sessions."""
     return Clock()
 
 
 @pytest.fixture
 async def make_service(database_url, clock):
-    """Opens services on the test's database; *policy* goes to each."""
+    """Opens services on the test's database with the options *policy*."""
     opened = []
 
     async def make(**policy):
@@ -44,7 +44,7 @@ async def service(make_service):
 
 @pytest.fixture
 def told(caplog):
-    """What the log's records say about ended sessions, so far."""
+    """Return the log records about ended sessions so far."""
     caplog.set_level(logging.INFO, logger="bodhi.session.endings")
 
     def told():

@@ -1,4 +1,4 @@
-"""The dashboard, the how-to and the metrics are about the same names."""
+"""The dashboard, the how-to and the metrics use the same names."""
 
 import json
 import re
@@ -21,7 +21,7 @@ _BY = re.compile(r"\bby \(([^)]*)\)")
 
 @pytest.fixture
 def names():
-    """The names that a query may use, of all metrics, also of those that have no value yet."""
+    """Return the names of all metrics, with or without a value."""
     text = exposition(Snapshot(), {"version": "1"}).decode()
     found = set()
     for name, kind in _TYPE.findall(text):
@@ -36,7 +36,7 @@ def dashboard():
 
 
 def queries_of(dashboard):
-    """All queries of its panels."""
+    """Return all queries of a dashboard's panels."""
     return [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
 
 

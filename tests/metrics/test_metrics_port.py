@@ -1,4 +1,4 @@
-"""``/metrics`` of servers that run as processes."""
+"""``/metrics`` of server processes."""
 
 import http.client
 import json
@@ -22,7 +22,7 @@ PINGS = ("bodhi_http_request_duration_seconds_count", 'method="GET",route="/ping
 
 @pytest.fixture
 def scrape(read_samples):
-    """What a server tells: the samples."""
+    """Return the samples of a server."""
 
     def scrape(server):
         port = re.search(r"metrics are on http://127\.0\.0\.1:(\d+)/metrics", server.stderr)[1]
@@ -34,12 +34,12 @@ def scrape(read_samples):
 
 
 def start(serve, *arguments, **settings):
-    """A server that tells its numbers on some port."""
+    """Starts a server with a metrics port."""
     return serve(*arguments, BODHI_METRICS_HOST="127.0.0.1", BODHI_METRICS_PORT="0", **settings)
 
 
 def wait_for(condition):
-    """What *condition* gives, when it gives something."""
+    """Wait until *condition* returns a true value, and return it."""
     until = time.monotonic() + 300
     while not (result := condition()):
         assert time.monotonic() < until
@@ -48,7 +48,7 @@ def wait_for(condition):
 
 
 def ping(server, times):
-    """Have as many answers, each on a connection of its own, so that any worker may give it."""
+    """Send *count* requests on separate connections, which any worker may answer."""
 
     def answered():
         try:
@@ -88,7 +88,7 @@ def test_public_port_serves_no_metrics(serve, scrape):
 
 
 def answer_for(server, host, path="/metrics"):
-    """Status, headers and body of the answer to a request for *host*; None: HTTP/1.0 without a Host."""
+    """Return status, headers and body of a request with *host*; None means HTTP/1.0 without Host."""
     port = int(re.search(r"metrics are on http://127\.0\.0\.1:(\d+)/metrics", server.stderr)[1])
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
     connection.putrequest("GET", path, skip_host=True)

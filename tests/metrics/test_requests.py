@@ -1,4 +1,4 @@
-"""The time of requests, by their routes."""
+"""Request durations by route."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ from bodhi.server.http.instrumentation import UNMATCHED
 
 @pytest.fixture
 def times():
-    """What is noted."""
+    """The recorded durations."""
     return RequestTimes()
 
 

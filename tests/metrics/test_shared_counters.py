@@ -1,4 +1,4 @@
-"""Processes that put their numbers together, and die."""
+"""Shared counters of processes, which may crash."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ TIMES = ("bodhi_http_request_duration_seconds", "/ping", "GET", "2xx")
 
 
 def snapshot(saves, at=1_000.0, **others):
-    """The numbers of a process that has saved so often, and uses one connection."""
+    """Return the metrics of a process with this number of saves and one connection in use."""
     return Snapshot(taken_at=at, counts={SAVES: saves}, levels={IN_USE: 1}, **others)
 
 

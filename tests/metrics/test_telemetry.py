@@ -1,4 +1,4 @@
-"""Spans of OpenTelemetry: what is in them, what is not, and that they cost nothing where it is not installed."""
+"""OpenTelemetry spans: their content, and no overhead if it is not installed."""
 
 import asyncio
 import runpy
@@ -23,7 +23,7 @@ from bodhi.server.http import instrumentation as watching
 
 @pytest.fixture
 def spans(monkeypatch):
-    """The spans that have ended so far."""
+    """The finished spans."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -34,7 +34,7 @@ def spans(monkeypatch):
 
 
 def attributes_of(span):
-    """What a span says."""
+    """Return the attributes of a span."""
     return dict(span.attributes)
 
 
@@ -76,7 +76,7 @@ async def answer(request):
 
 @pytest.fixture
 async def client(aiohttp_client):
-    """A client of an application that is watched."""
+    """A client of an instrumented application."""
     app = web.Application()
     watching.setup(app, RequestTimes())
     app.add_routes([web.get("/things/{id}", answer)])

@@ -1,4 +1,4 @@
-"""Waiting for what the client of the provider does behind the calls."""
+"""Wait for background work of the provider client."""
 
 import asyncio
 
@@ -6,6 +6,6 @@ from bodhi.oidc import IdentityProvider
 
 
 async def settled(provider: IdentityProvider) -> None:
-    """Nothing is under way in the background any more."""
+    """Wait until no background work remains."""
     for fetching in (provider._discovery._fetching, provider._keys._fetching):
         await asyncio.gather(*fetching._tasks, return_exceptions=True)

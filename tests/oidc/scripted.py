@@ -1,4 +1,4 @@
-"""A provider on loopback that answers what a test wrote down, and keeps what it was asked."""
+"""A scripted provider on loopback that records its requests."""
 
 import asyncio
 import json
@@ -15,8 +15,8 @@ TOKEN = "/protocol/openid-connect/token"
 
 
 @dataclass
-class Asked:
-    """One request that came."""
+class ReceivedRequest:
+    """A received request."""
 
     method: str
     path: str  # without the realm's
@@ -32,7 +32,7 @@ class Asked:
 
 @dataclass
 class Reply:
-    """An answer: JSON unless *body* is bytes; with *hangs* it never comes, with *resets* the connection breaks."""
+    """A response: JSON unless *body* is bytes; *hangs* never responds, *resets* resets the connection."""
 
     status: int = 200
     body: Any = b""
@@ -46,10 +46,10 @@ RESETS = Reply(resets=True)
 
 
 class ScriptedProvider:
-    """Replies by path, in turn; the last of a path stays. Paths without any are 404."""
+    """Replies by path in turn; the last one repeats. Paths without replies are 404."""
 
     def __init__(self) -> None:
-        self.asked: list[Asked] = []
+        self.requests: list[ReceivedRequest] = []
         self.came = asyncio.Event()  # a request, since it was cleared
         self._replies: dict[str, list[Reply]] = {}
         self._held = asyncio.Event()
@@ -73,7 +73,7 @@ class ScriptedProvider:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What it says of itself unless a test says otherwise."""
+        """The default metadata."""
         base = f"{self.issuer}/protocol/openid-connect"
         return {
             "issuer": self.issuer,
@@ -90,30 +90,32 @@ class ScriptedProvider:
         self._replies[path] = list(replies)
 
     def describe(self, **changes: Any) -> None:
-        """Answer discovery with the usual metadata and these *changes*."""
+        """Answer discovery with the default metadata and these *changes*."""
         self.reply(DISCOVERY, Reply(body={**self.metadata, **changes}))
 
     def publish(self, *jwks: Any) -> None:
-        """Answer with these keys."""
+        """Publish these keys."""
         self.reply(KEYS, Reply(body={"keys": list(jwks)}))
 
     def hold(self) -> None:
-        """Keep every answer back until :meth:`release`."""
+        """Hold every response until :meth:`release`."""
         self._open.clear()
 
     def release(self) -> None:
         self._open.set()
 
     def count(self, path: str) -> int:
-        """How often *path* was asked for."""
-        return sum(asked.path == path for asked in self.asked)
+        """Return how often *path* was requested."""
+        return sum(request.path == path for request in self.requests)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         path = request.path.removeprefix(REALM)
         is_form = request.content_type == "application/x-www-form-urlencoded"
         form = {name: str(value) for name, value in (await request.post()).items()} if is_form else {}
         body = b"" if is_form else await request.read()
-        self.asked.append(Asked(request.method, path, dict(request.query), dict(request.headers), body, form))
+        self.requests.append(
+            ReceivedRequest(request.method, path, dict(request.query), dict(request.headers), body, form)
+        )
         self.came.set()
         replies = self._replies.get(path, [Reply(404, {"error": "HTTP 404 Not Found"})])
         reply = replies.pop(0) if len(replies) > 1 else replies[0]

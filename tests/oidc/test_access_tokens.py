@@ -66,7 +66,7 @@ WRONG_CLAIMS = [
 
 @pytest.fixture
 def token(scripted, keys):
-    """What makes access tokens of the provider, with these claims changed."""
+    """Creates access tokens of the provider with changed claims."""
     return lambda header=None, **changes: signed(access_claims(scripted.issuer, **changes), keys.rsa, **(header or {}))
 
 
@@ -91,7 +91,7 @@ async def test_valid_token_returns_its_claims(provider, scripted, token):
 async def test_malformed_token_is_refused_without_a_request_to_the_provider(provider, scripted, shapeless):
     """Step 1: 401, and nothing of it reaches the provider."""
     assert MALFORMED == await refused(provider, shapeless)
-    assert not scripted.asked
+    assert not scripted.requests
 
 
 @pytest.mark.parametrize("changes", WRONG_CLAIMS, ids=repr)
@@ -102,7 +102,7 @@ async def test_missing_and_mistyped_claims_are_refused_without_a_request_to_the_
     caplog.set_level("INFO")
 
     assert MALFORMED == await refused(provider, token(**changes))
-    assert not scripted.asked
+    assert not scripted.requests
     (name,) = changes
     assert f"claim {name} is missing or has the wrong type" in caplog.text
 
@@ -141,7 +141,7 @@ async def test_numbers_out_of_range_are_refused(provider, token, keys, number):
 async def test_overlong_token_is_refused(provider, scripted, token):
     """SR-37: a genuine one of 100 kB is refused without asking anybody; one of 40 kB is not."""
     assert MALFORMED == await refused(provider, token(more="x" * 75_000))
-    assert not scripted.asked
+    assert not scripted.requests
     await provider.verifier.access_token(token(more="x" * 30_000))
 
 
@@ -162,7 +162,7 @@ async def test_other_algorithms_are_refused_without_a_request_to_the_provider(pr
 
     for ending in (signature, ""):
         assert NOT_GENUINE == await refused(provider, f"{header}.{payload}.{ending}")
-    assert not scripted.asked
+    assert not scripted.requests
 
 
 @pytest.mark.parametrize("form", ["pem", "pem-stripped", "der", "jwk", "n"])
@@ -189,7 +189,7 @@ async def test_critical_extensions_are_refused_without_a_request_to_the_provider
     _, payload, signature = token().split(".")
 
     assert NOT_GENUINE == await refused(provider, f"{encoded(header)}.{payload}.{signature}")
-    assert not scripted.asked
+    assert not scripted.requests
 
 
 async def test_an_unencoded_payload_is_refused(provider, scripted, token):
@@ -198,7 +198,7 @@ async def test_an_unencoded_payload_is_refused(provider, scripted, token):
     for header in ({"alg": "RS256", "b64": False}, {"alg": "RS256", "b64": False, "crit": ["b64"]}):
         error = await refused(provider, f"{encoded(header)}.{payload}.{signature}")
         assert error in {MALFORMED, NOT_GENUINE}
-    assert not scripted.asked
+    assert not scripted.requests
 
 
 async def test_a_key_in_the_header_is_not_used(provider, scripted, keys):
@@ -228,7 +228,7 @@ async def test_urls_in_the_header_are_not_fetched(provider, scripted, keys, memb
 
     assert NOT_GENUINE == await refused(provider, signed(claims, keys.other_rsa, kid="rsa-1", **{member: url}))
     await provider.verifier.access_token(signed(claims, keys.rsa, **{member: url}))
-    assert {DISCOVERY, KEYS} == {asked.path for asked in scripted.asked}
+    assert {DISCOVERY, KEYS} == {request.path for request in scripted.requests}
 
 
 @pytest.mark.parametrize(
@@ -238,14 +238,14 @@ async def test_urls_in_the_header_are_not_fetched(provider, scripted, keys, memb
 async def test_kid_is_only_compared(provider, scripted, token, kid):
     """SR-37: no path, no query, no address."""
     assert NOT_GENUINE == await refused(provider, token({"kid": kid}))
-    assert {DISCOVERY, KEYS} == {asked.path for asked in scripted.asked}
+    assert {DISCOVERY, KEYS} == {request.path for request in scripted.requests}
 
 
 @pytest.mark.parametrize("kid", [5, [], {}, True])
 async def test_kid_that_is_no_string_is_refused(provider, scripted, token, kid):
     """Anything else is refused without asking anybody."""
     assert NOT_GENUINE == await refused(provider, token({"kid": kid}))
-    assert not scripted.asked
+    assert not scripted.requests
 
 
 async def test_a_changed_token_is_refused(provider, scripted, token):
@@ -314,7 +314,7 @@ async def test_the_types_of_access_tokens_are_accepted(provider, token, typ):
 async def test_other_types_are_refused_without_a_request_to_the_provider(provider, scripted, token, typ):
     """SR-37: a token that was made for something else."""
     assert NOT_GENUINE == await refused(provider, token({"typ": typ}))
-    assert not scripted.asked
+    assert not scripted.requests
 
 
 @pytest.mark.parametrize(
@@ -334,7 +334,7 @@ async def test_claims_of_other_token_types_are_refused_without_a_request_to_the_
 ):
     """SR-37: what Keycloak's ``typ`` says, and what only other tokens have, or what a bearer may not present."""
     assert NOT_GENUINE == await refused(provider, token(**changes))
-    assert not scripted.asked
+    assert not scripted.requests
 
 
 @pytest.mark.parametrize("claims", [id_claims, logout_claims])

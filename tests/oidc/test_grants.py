@@ -27,7 +27,7 @@ GARBAGE = {
 
 
 async def ask(name, provider, client):
-    """One of the calls that end at the token endpoint."""
+    """A call that uses the token endpoint."""
     calls = {
         "code": lambda: provider.grants.redeem_code(client, code="c", redirect_uri="http://b/", verifier="v"),
         "exchange": lambda: provider.grants.exchange(client, "subject", scope="openid"),
@@ -47,7 +47,7 @@ async def test_a_code_is_redeemed(provider, scripted, client):
     tokens = await provider.grants.redeem_code(client, code="a b&c", redirect_uri="http://b/cb?x=1", verifier="v")
 
     assert Tokens("at", "rt", "it", 300) == tokens
-    asked = scripted.asked[-1]
+    asked = scripted.requests[-1]
     assert "POST" == asked.method
     assert "1.2.3" == asked.headers["x-bodhi-app-version"]
     assert "Authorization" not in asked.headers
@@ -74,7 +74,7 @@ async def test_a_token_is_exchanged(provider, scripted, client):
         "scope": "openid scope_user_user",
         "client_id": client.client_id,
         "client_secret": client.client_secret,
-    } == scripted.asked[-1].form
+    } == scripted.requests[-1].form
 
 
 async def test_a_service_account_has_a_token(provider, scripted, client):
@@ -82,7 +82,7 @@ async def test_a_service_account_has_a_token(provider, scripted, client):
     scripted.reply(TOKEN, Reply(200, {"access_token": "service"}))
 
     assert "service" == await provider.grants.service_token(client)
-    form = scripted.asked[-1].form
+    form = scripted.requests[-1].form
     assert ("client_credentials", "service_account") == (form["grant_type"], form["scope"])
 
 
@@ -92,7 +92,7 @@ async def test_a_refresh_token_is_revoked(provider, scripted, client):
 
     await provider.grants.revoke(client, "rt")
 
-    form = scripted.asked[-1].form
+    form = scripted.requests[-1].form
     assert ("rt", "refresh_token", client.client_id) == (form["token"], form["token_type_hint"], form["client_id"])
 
 
@@ -102,7 +102,7 @@ async def test_provider_without_revocation_gets_no_request(provider, scripted, c
 
     await provider.grants.revoke(client, "rt")
 
-    assert 1 == len(scripted.asked)
+    assert 1 == len(scripted.requests)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ async def test_client_authentication_follows_the_metadata(provider, scripted, cl
 
     await provider.grants.service_token(client)
 
-    asked = scripted.asked[-1]
+    asked = scripted.requests[-1]
     assert in_header == ("Authorization" in asked.headers)
     assert in_header == ("client_secret" not in asked.form)
 
@@ -138,7 +138,7 @@ async def test_the_header_is_form_encoded(provider, scripted):
 
     await provider.grants.service_token(client)
 
-    scheme, credentials = scripted.asked[-1].headers["Authorization"].split()
+    scheme, credentials = scripted.requests[-1].headers["Authorization"].split()
     halves = base64.b64decode(credentials).decode("ascii").split(":")
     assert "Basic" == scheme
     assert ["a:b c", "p:s %&+ä"] == [unquote_plus(half) for half in halves]
@@ -152,9 +152,9 @@ async def test_a_public_client_sends_no_secret(provider, scripted):
 
         await provider.grants.service_token(ClientCredentials("bodhi", ""))
 
-        assert "bodhi" == scripted.asked[-1].form["client_id"]
-        assert "client_secret" not in scripted.asked[-1].form
-        assert "Authorization" not in scripted.asked[-1].headers
+        assert "bodhi" == scripted.requests[-1].form["client_id"]
+        assert "client_secret" not in scripted.requests[-1].form
+        assert "Authorization" not in scripted.requests[-1].headers
 
 
 @pytest.mark.parametrize(

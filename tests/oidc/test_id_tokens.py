@@ -30,13 +30,13 @@ BAD_CLAIMS = [
 
 @pytest.fixture
 def access_token(scripted, keys):
-    """The access token that came with the ID token."""
+    """The access token of the same response."""
     return signed(access_claims(scripted.issuer), keys.rsa)
 
 
 @pytest.fixture
 def check(provider, access_token):
-    """Checks an ID token as a login does."""
+    """Checks an ID token like a login."""
 
     async def verify(id_token, **changes):
         options = {"client_id": CLIENT_ID, "nonce": NONCE, "access_token": access_token, **changes}

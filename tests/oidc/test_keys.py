@@ -29,7 +29,7 @@ UNUSABLE = {
 
 @pytest.fixture
 def token(scripted, keys):
-    """What makes access tokens of the provider."""
+    """Creates access tokens of the provider."""
     return lambda key=keys.rsa, **header: signed(access_claims(scripted.issuer), key, **header)
 
 

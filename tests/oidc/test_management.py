@@ -51,7 +51,7 @@ async def test_a_client_is_registered(provider, managed):
     assert RegisteredClient("id", "se:cret", "s") == found
     assert ClientCredentials("id", "se:cret") == found.credentials
     assert "se:cret" not in repr(found)
-    asked = managed.asked[-1]
+    asked = managed.requests[-1]
     assert {"name": "My server", "description": "", "redirect_uris": ["http://b/cb"]} == asked.json
     assert "Authorization" not in asked.headers
     assert "1.2.3" == asked.headers["x-bodhi-app-version"]
@@ -63,8 +63,8 @@ async def test_first_administrator_is_assigned_by_the_service_account(provider, 
 
     await provider.management.make_resource_admin(client, "u-1")
 
-    assert {"user_id": "u-1"} == managed.asked[-1].json
-    assert "Bearer service-token" == managed.asked[-1].headers["Authorization"]
+    assert {"user_id": "u-1"} == managed.requests[-1].json
+    assert "Bearer service-token" == managed.requests[-1].headers["Authorization"]
 
 
 async def test_roles_are_assigned_and_removed_with_the_caller_s_token(provider, managed):
@@ -75,7 +75,7 @@ async def test_roles_are_assigned_and_removed_with_the_caller_s_token(provider, 
     await provider.management.assign_role("caller", "u-1", "resource_manager")
     await provider.management.remove_user("caller", "u-1")
 
-    assigned, removed = managed.asked[-2:]
+    assigned, removed = managed.requests[-2:]
     assert {"user_id": "u-1", "role": "resource_manager"} == assigned.json
     assert {"user_id": "u-1"} == removed.json
     assert "Bearer caller" == assigned.headers["Authorization"] == removed.headers["Authorization"]
@@ -87,8 +87,8 @@ async def test_users_are_listed_as_the_provider_returns_them(provider, managed):
     managed.reply("/bodhi/resources/users", Reply(200, page))
 
     assert page == await provider.management.list_users("caller", page=2, page_size=10)
-    assert {"page": "2", "page_size": "10"} == managed.asked[-1].query
-    assert "Bearer caller" == managed.asked[-1].headers["Authorization"]
+    assert {"page": "2", "page_size": "10"} == managed.requests[-1].query
+    assert "Bearer caller" == managed.requests[-1].headers["Authorization"]
 
 
 async def test_consent_is_registered(provider, managed):
@@ -103,7 +103,7 @@ async def test_consent_is_registered(provider, managed):
     found = await provider.management.consent("caller", app_client_id="app", access_request_id="r-1", description="d")
 
     assert Consent("scope_resource-x", "r-1", "scope_access_request:r-1") == found
-    assert {"app_client_id": "app", "access_request_id": "r-1", "description": "d"} == managed.asked[-1].json
+    assert {"app_client_id": "app", "access_request_id": "r-1", "description": "d"} == managed.requests[-1].json
 
 
 async def test_application_access_is_registered_by_the_service_account(provider, managed, client):
@@ -111,8 +111,8 @@ async def test_application_access_is_registered_by_the_service_account(provider,
     managed.reply("/bodhi/resources/apps/request-access", Reply(200, {"scope": "scope_resource-x"}))
 
     assert "scope_resource-x" == await provider.management.register_app_access(client, app_client_id="app")
-    assert {"app_client_id": "app"} == managed.asked[-1].json
-    assert "Bearer service-token" == managed.asked[-1].headers["Authorization"]
+    assert {"app_client_id": "app"} == managed.requests[-1].json
+    assert "Bearer service-token" == managed.requests[-1].headers["Authorization"]
 
 
 async def test_an_application_is_described(provider, managed):
@@ -135,7 +135,7 @@ async def test_dot_segment_as_an_id_is_refused(provider, managed, app_client_id)
     """It is refused without asking."""
     with pytest.raises(ProviderRefused):
         await provider.management.app_info("caller", app_client_id)
-    assert not managed.asked
+    assert not managed.requests
 
 
 @EVERY_CALL
@@ -156,7 +156,7 @@ async def test_missing_management_call_is_reported_as_unsupported(provider, mana
 
     with pytest.raises(ProviderLacks):
         await call(provider, client)
-    assert path == managed.asked[-1].path
+    assert path == managed.requests[-1].path
 
 
 @EVERY_CALL
@@ -164,7 +164,7 @@ async def test_without_management_no_request_is_sent(make_provider, managed, cli
     """Not even for a token of the service account."""
     with pytest.raises(ProviderLacks):
         await call(make_provider(management=False), client)
-    assert not managed.asked
+    assert not managed.requests
 
 
 @EVERY_CALL

@@ -105,7 +105,7 @@ async def test_outage_does_not_trigger_the_keycloak_fallback(provider, scripted,
     with pytest.raises(ProviderUnavailable):
         await provider.announces_issuer()
 
-    assert {DISCOVERY} == {asked.path for asked in scripted.asked}
+    assert {DISCOVERY} == {request.path for request in scripted.requests}
 
 
 async def test_a_provider_that_hangs_is_an_outage(make_provider, scripted):
@@ -219,7 +219,7 @@ async def test_failed_metadata_refresh_is_retried_after_a_pause(scripted, make_p
 
 @pytest.fixture
 async def untrusted_issuer(tmp_path):
-    """An issuer with a certificate that it has signed itself."""
+    """An issuer with a self-signed certificate."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(write_certificate(tmp_path / "certificate.pem"))
     async with await asyncio.start_server(lambda *_: None, "localhost", 0, ssl=context) as server:

@@ -22,7 +22,7 @@ async def test_tokens_are_refreshed(provider, scripted, client):
         "refresh_token": "rt-1",
         "client_id": client.client_id,
         "client_secret": client.client_secret,
-    } == scripted.asked[-1].form
+    } == scripted.requests[-1].form
 
 
 @pytest.mark.parametrize("failures", [1, 2, 3])

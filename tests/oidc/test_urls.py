@@ -7,7 +7,7 @@ from bodhi.oidc import pkce_challenge
 
 
 async def authorization_url(provider, **changes):
-    """An authorization URL with the usual parameters and *changes*."""
+    """Return an authorization URL with default parameters and *changes*."""
     parameters = {"redirect_uri": "http://b/ui/auth/callback", "state": "s", "nonce": "n", "challenge": "c", **changes}
     return await provider.authorization_url(parameters.pop("client_id", "resource-bodhi"), **parameters)
 

@@ -1,4 +1,4 @@
-"""Tokens as a provider makes them, and as somebody else might."""
+"""Create valid and forged tokens."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ Key = RSAKey | ECKey | OKPKey
 
 
 class Clock:
-    """The seconds since 1970; they stand still until they are moved."""
+    """A manual clock, in seconds since 1970."""
 
     def __init__(self) -> None:
         self.now: float = NOW
@@ -28,12 +28,12 @@ class Clock:
 
 
 def public(key: Key, **members: Any) -> dict[str, Any]:
-    """The public half of *key* as providers publish it."""
+    """Return the public JWK of *key*."""
     return {"use": "sig", **key.as_dict(private=False), **members}
 
 
 def signed(payload: Any, key: Key, *, alg: str = "RS256", **header: Any) -> str:
-    """*payload* signed with *key*, with its kid unless the header has one; None leaves a member out."""
+    """Sign *payload* with *key* and its kid; None removes a header member."""
     members = {"alg": alg, "typ": "JWT", "kid": key.kid, **header}
     members = {name: value for name, value in members.items() if value is not None}
     signing_input = f"{encoded(members)}.{encoded(payload)}"
@@ -42,13 +42,13 @@ def signed(payload: Any, key: Key, *, alg: str = "RS256", **header: Any) -> str:
 
 
 def encoded(part: Any) -> str:
-    """A segment of a token: bytes as they are, everything else as JSON."""
+    """Encode a segment of a token: bytes unchanged, other values as JSON."""
     data = part if isinstance(part, bytes) else json.dumps(part).encode()
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def access_claims(issuer: str, **changes: Any) -> dict[str, Any]:
-    """The claims of an access token that another client got; None leaves one out."""
+    """Return the claims of another client's access token; None removes one."""
     claims = {
         "exp": NOW + 300,
         "iat": NOW - 10,
@@ -66,7 +66,7 @@ def access_claims(issuer: str, **changes: Any) -> dict[str, Any]:
 
 
 def id_claims(issuer: str, **changes: Any) -> dict[str, Any]:
-    """The claims of an ID token for us; None leaves one out."""
+    """Return the claims of our ID token; None removes one."""
     claims = {
         "exp": NOW + 300,
         "iat": NOW - 1,
@@ -82,7 +82,7 @@ def id_claims(issuer: str, **changes: Any) -> dict[str, Any]:
 
 
 def logout_claims(issuer: str, **changes: Any) -> dict[str, Any]:
-    """The claims of a logout token for us; None leaves one out."""
+    """Return the claims of our logout token; None removes one."""
     claims = {
         "iat": NOW,
         "exp": NOW + 120,

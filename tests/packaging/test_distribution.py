@@ -1,4 +1,4 @@
-"""What is built holds what the tree holds; package lists and file patterns forget silently."""
+"""The built distribution contains all files of the tree."""
 
 import configparser
 import subprocess
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def shipped(tmp_path: Path) -> set[str]:
-    """The files that are installed, as paths below site-packages: of the wheel under test, else of one built now."""
+    """The installed files below site-packages, of the wheel under test or of a newly built one."""
     wheel = distribution("bodhi-sessions")
     installed = {str(file) for file in wheel.files or []}
     # An editable install lists what was there when it was made, and lies in the checkout.

@@ -1,4 +1,4 @@
-"""``bodhi.session`` alone: what it needs, and what says so where more is needed."""
+"""The library alone: its requirements, and errors of commands that need more."""
 
 import subprocess
 import sys

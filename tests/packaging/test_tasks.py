@@ -1,4 +1,4 @@
-"""The Makefile, the compose file and the tests' own rules agree with each other."""
+"""The Makefile, the compose file and the tests are consistent."""
 
 import configparser
 import re
@@ -23,7 +23,7 @@ def test_help_lists_every_task() -> None:
 
 
 def ci_steps() -> dict[str, str]:
-    """What `.ci/run` makes, with the arguments for each."""
+    """Return the make targets of `.ci/run` with their arguments."""
     return dict(re.findall(r'^ *step (\S+)(?: "(.*)")?$', (ROOT / ".ci" / "run").read_text(), re.MULTILINE))
 
 

@@ -1,4 +1,4 @@
-"""The distribution has another name than in 0.1.0: the notes say how to replace one by the other."""
+"""The distribution was renamed after 0.1.0; the upgrade notes replace the old one."""
 
 import re
 import shutil
@@ -24,7 +24,7 @@ OLD = {
 
 @pytest.fixture
 def old_wheel(tmp_path: Path) -> Path:
-    """A wheel as 0.1.0 was, under its name."""
+    """A wheel with the name and version of 0.1.0."""
     wheel = tmp_path / "bodhi-0.1.0-py3-none-any.whl"
     names = [*OLD, "bodhi-0.1.0.dist-info/RECORD"]
     with zipfile.ZipFile(wheel, "w") as archive:
@@ -35,7 +35,7 @@ def old_wheel(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def new_wheel(tmp_path: Path) -> Path:
-    """This version's wheel, built of a copy: what a build leaves in the checkout gets into the next."""
+    """This version's wheel, built from a copy, because builds leave files in the checkout."""
     source = tmp_path / "source"
     for name in ("bodhi", "sql"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))

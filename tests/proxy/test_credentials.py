@@ -1,4 +1,4 @@
-"""What passes between browser and application besides the page: cookies, identity, and headers that a proxy obeys."""
+"""Cookies, identity headers and proxy control headers between browser and application."""
 
 import json
 
@@ -17,7 +17,7 @@ NAME, OTHER_NAME = (
 
 
 def told(answer):
-    """What the application was told, without empty headers, by name in lower case; several lines of cookies as one."""
+    """Return the headers that reached the application, by lower-case name, without empty ones; cookies joined."""
     status, _, body = answer
     assert 200 == status, body
     lines = [(name.lower(), value) for name, value in json.loads(body)]
@@ -28,13 +28,13 @@ def told(answer):
 
 
 def pairs(cookies):
-    """The cookies of a line, without the spaces between them."""
+    """Split a cookie line."""
     return [pair.strip() for pair in cookies.split(";") if pair.strip()]
 
 
 @pytest.fixture
 async def session(visitor, provider):
-    """The session cookie of somebody who is logged in."""
+    """The session cookie of a logged-in user."""
     await visitor.log_in(provider)
     return f"{NAME}={visitor.session_cookie}"
 

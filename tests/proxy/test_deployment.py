@@ -1,4 +1,4 @@
-"""nginx in front of bodhi alone, as the page about deployment has it."""
+"""nginx in front of bodhi, configured as on the deployment page."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Rules by path: no spelling of a path passes by a weaker rule than the application's own reading of it asks for."""
+"""Access rules by path: no spelling of a path bypasses the rule that the application's reading requires."""
 
 import re
 
@@ -130,13 +130,13 @@ PLAIN = ["/a%2Fb", "/a%2fb/c", "/a;b=1/c", "/a;/b", "/a%3Bb", "/a%25b", "/a%23b%
 
 
 def is_for_managers(target):
-    """Whether an application may take *target* for a page below /managers."""
+    """Return whether an application may interpret *target* as a page below /managers."""
     return any(re.match(r"/managers(?![\w-])", path) for path in readings(target))
 
 
 @pytest.fixture
 async def session(visitor, provider):
-    """The Cookie line of somebody with the weaker role."""
+    """The Cookie line of a user with the weaker role."""
     await visitor.log_in(provider)
     return f"Cookie: bodhiapp_session_id={visitor.session_cookie}"
 

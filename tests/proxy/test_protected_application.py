@@ -1,4 +1,4 @@
-"""Forward authentication with the proxies that people have, in front of an application that knows nothing of bodhi."""
+"""Forward authentication with common proxies, in front of an application without bodhi."""
 
 from itertools import product
 
@@ -28,7 +28,7 @@ TOKEN = "x-bodhiapp-access-token"
 
 
 async def told_by(response):
-    """What the application was told, with names in lower case."""
+    """Return the headers that reached the application, by lower-case name."""
     assert 200 == response.status, await response.text()
     told = [(name.lower(), value) for name, value in await response.json()]
     assert len(told) == len(dict(told)), told
@@ -36,7 +36,7 @@ async def told_by(response):
 
 
 async def said_to(response):
-    """The same without the cookies."""
+    """Return the headers that reached the application, without cookies."""
     return {name: value for name, value in (await told_by(response)).items() if name != "cookie"}
 
 

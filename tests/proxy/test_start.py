@@ -1,4 +1,4 @@
-"""A proxy is ready when it listens itself: at its port nobody else is taken for it."""
+"""A proxy is ready when it listens itself; another process on its port is detected."""
 
 import socket
 

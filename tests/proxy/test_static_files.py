@@ -1,4 +1,4 @@
-"""What everybody may read: nothing tells it who asks, and no spelling of a path leads from there to anything else."""
+"""Public static files: no identity headers reach them, and no path spelling escapes them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A small application with sessions, run by tests as a process or inside their own.
+"""A small application with sessions, run as a process or in the test process.
 
 As a process: ``python app.py '{"url": ..., "limit_seconds": ...}'``; it prints its port when it is ready and ends in
 order on SIGTERM, or when its standard input ends, as it does when the tests are gone.
@@ -21,18 +21,18 @@ ATTEMPTS = 30  # to open a database within a short limit
 
 
 async def plain(request: web.Request) -> web.Response:
-    """Asks for no session."""
+    """Respond without a session."""
     return web.json_response({})
 
 
 async def read(request: web.Request) -> web.Response:
-    """The session's data."""
+    """Return the session's data."""
     session = await aiohttp_session.get_session(request)
     return web.json_response(dict(session))
 
 
 async def write(request: web.Request) -> web.Response:
-    """Sets one key of the session to a number, and the session's size to as many bytes as asked for."""
+    """Set a key of the session to a number, and pad the session to the requested size."""
     session = await aiohttp_session.get_session(request)
     session[request.match_info["key"]] = int(request.query["value"])
     if "bytes" in request.query:
@@ -41,21 +41,21 @@ async def write(request: web.Request) -> web.Response:
 
 
 async def login(request: web.Request) -> web.Response:
-    """Gives the session a user, which moves it to a new id."""
+    """Set the session's user, which rotates it."""
     session = await aiohttp_session.get_session(request)
     session["user_id"] = request.query["user"]
     return web.json_response({})
 
 
 async def logout(request: web.Request) -> web.Response:
-    """Ends the session."""
+    """End the session."""
     session = await aiohttp_session.get_session(request)
     session.invalidate()
     return web.json_response({})
 
 
 async def slow(request: web.Request) -> web.Response:
-    """Takes its time between loading and saving the session."""
+    """Pause between loading and saving the session."""
     session = await aiohttp_session.get_session(request)
     await asyncio.sleep(float(request.query["seconds"]))
     session["slow"] = int(request.query["value"])
@@ -63,7 +63,7 @@ async def slow(request: web.Request) -> web.Response:
 
 
 def create_app(service: DefaultSessionService) -> web.Application:
-    """The application on *service*, which it opens and closes."""
+    """Return an application that opens and closes *service*."""
     app = web.Application()
     setup(app, service)
     app.add_routes(
@@ -102,7 +102,7 @@ async def started(url: str, **options: object) -> web.AppRunner:
 
 
 async def main(options: dict[str, object]) -> None:
-    """Serves until told to stop."""
+    """Serve until stopped."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stopping.set)

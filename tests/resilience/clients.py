@@ -1,4 +1,4 @@
-"""Browsers that use the test application, and remember every answer."""
+"""Browsers that use the test application and record every response."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ PAUSE_SECONDS = 0.02  # between two requests of a visitor: the load stays bounde
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back for one request; *status* 0 stands for no answer at all."""
+    """The response to a request; *status* 0 means no response."""
 
     path: str
     status: int
@@ -30,7 +30,7 @@ class Answer:
 
 
 class Visitor:
-    """One browser with its cookie, that counts up one key of its session."""
+    """A browser that increments a key of its session."""
 
     def __init__(self, client: aiohttp.ClientSession, base_url: str, name: str) -> None:
         self._client = client
@@ -50,7 +50,7 @@ class Visitor:
         return await self._ask("GET", "/read")
 
     async def write(self, *, size: int = 0) -> Answer:
-        """POST the next number to the visitor's key, with *size* bytes of other data."""
+        """POST the next number to the visitor's key, with *size* bytes of padding."""
         self.tried += 1
         padding = f"&bytes={size}" if size else ""
         answer = await self._ask("POST", f"/write/{self.name}?value={self.tried}{padding}")
@@ -71,7 +71,7 @@ class Visitor:
         return await self._ask("POST", f"/slow?seconds={seconds}&value=1")
 
     def was_answered(self, path: str, status: int, *, since: float) -> bool:
-        """Whether a request whose path begins so was made after *since* and answered *status*."""
+        """Return whether a request with this path prefix after *since* got *status*."""
         for answer in reversed(self.answers):
             if answer.started_at < since:
                 return False
@@ -80,7 +80,7 @@ class Visitor:
         return False
 
     async def expect_kept(self) -> None:
-        """Fails unless the session holds what was answered 200, or what was tried after it."""
+        """Check that the session contains the last confirmed value, or a later attempted one."""
         answer = await self.read()
         assert 200 == answer.status
         assert self.kept <= answer.body.get(self.name, 0) <= self.tried
@@ -112,7 +112,7 @@ class Visitor:
 
 @asynccontextmanager
 async def visitors(base_url: str, count: int) -> AsyncIterator[list[Visitor]]:
-    """*count* visitors without a session yet."""
+    """Create *count* visitors without a session."""
     timeout = aiohttp.ClientTimeout(total=PATIENCE_SECONDS)
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(
@@ -127,7 +127,7 @@ ROUND: Sequence[Step] = (Visitor.plain, Visitor.read, Visitor.write)
 
 @asynccontextmanager
 async def under_load(crowd: Sequence[Visitor], steps: Sequence[Step] = ROUND) -> AsyncIterator[None]:
-    """Every visitor takes the *steps* over and over, one after the other, until the block is left."""
+    """Repeat the *steps* of every visitor until the block ends."""
     leaving = asyncio.Event()
 
     async def visit(visitor: Visitor) -> None:
@@ -152,7 +152,7 @@ async def answered(
     paths: Sequence[str] = ("/read", "/write"),
     within_seconds: float = 120,
 ) -> None:
-    """Returns once every visitor under load was answered *status* on all *paths*, asked after *since*."""
+    """Return once every visitor got *status* on all *paths*, for requests after *since*."""
     deadline = time.monotonic() + within_seconds
     waiting = {(visitor, path) for visitor in crowd for path in paths}
     while waiting:
@@ -165,7 +165,7 @@ async def answered(
 
 
 async def go_round(crowd: Sequence[Visitor], base_urls: Sequence[str]) -> None:
-    """Has all visitors, at once, write at each address, and read at the next what they wrote at the one before."""
+    """Let all visitors write at each address and read at the next what they wrote."""
 
     async def visit(visitor: Visitor) -> None:
         for base_url in (*base_urls, *base_urls):
@@ -177,5 +177,5 @@ async def go_round(crowd: Sequence[Visitor], base_urls: Sequence[str]) -> None:
 
 
 def all_answers(crowd: Sequence[Visitor]) -> list[Answer]:
-    """Every answer to every visitor."""
+    """Return all responses of all visitors."""
     return [answer for visitor in crowd for answer in visitor.answers]

@@ -1,4 +1,4 @@
-"""A process that locks a session's row in a transaction of the application's, and stands still: URL, digest, limit."""
+"""A process that locks a session's row in a transaction and freezes. Arguments: URL, digest, limit."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ from bodhi.database import open_database
 
 
 async def main(url: str, digest: str, limit_seconds: str) -> None:
-    """Never comes to the end."""
+    """Lock the row and wait forever."""
     async with (
         open_database(url, limit_seconds=float(limit_seconds)) as database,
         database.transaction() as transaction,

@@ -1,4 +1,4 @@
-"""One outage under load, and how it has to look from outside."""
+"""An outage under load, and the required behaviour."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ Switch = Callable[[], Awaitable[object]]
 
 
 class Lateness:
-    """By how much the machine was late with timers inside the block: bounds of time under test allow for that."""
+    """Measures the delay of timers inside the block, which is added to tested time limits."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -39,7 +39,7 @@ class Lateness:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """What was measured: *gap_seconds* from the end of the outage to the last visitor's first 200."""
+    """The measurements: *gap_seconds* from the end of the outage to the last visitor's first 200."""
 
     gap_seconds: float
     p99_seconds: float

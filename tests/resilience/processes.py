@@ -1,4 +1,4 @@
-"""The test application as a process that may be killed."""
+"""Run the test application as a process that can be killed."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ START_SECONDS = 300.0
 
 
 class AppProcess:
-    """The application on a database, serving on a port of its own; *options* are the session service's."""
+    """The application on a database, on a free port; *options* go to the session service."""
 
     def __init__(self, url: str, log: Path, **options: Any) -> None:
         self._log = log
@@ -28,7 +28,7 @@ class AppProcess:
             )
 
     async def ready(self) -> Self:
-        """Returns once it serves; :exc:`RuntimeError` with its log if it ends instead."""
+        """Return once it serves; raise :exc:`RuntimeError` with its log if it exits."""
         assert self._process.stdout is not None
         line = await asyncio.wait_for(asyncio.to_thread(self._process.stdout.readline), START_SECONDS)
         if not line:
@@ -39,30 +39,30 @@ class AppProcess:
 
     @property
     def log(self) -> str:
-        """What it wrote to standard error."""
+        """The process's standard error."""
         return self._log.read_text(errors="replace")
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process id."""
         return self._process.pid
 
     def signal(self, number: signal.Signals) -> None:
-        """Sends it a signal."""
+        """Send a signal."""
         os.kill(self._process.pid, number)
 
     def kill(self) -> None:
-        """Ends it as kill -9 does."""
+        """Kill the process."""
         self._process.kill()
         self._process.wait()
 
     async def stop(self) -> int:
-        """Ends it in order; its exit status."""
+        """Stop the process; return its exit status."""
         self._process.terminate()
         return await asyncio.to_thread(self._process.wait, 300)
 
     def close(self) -> None:
-        """Ends it if it still runs."""
+        """Stop the process if it runs."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):

@@ -1,4 +1,4 @@
-"""Disks that tests fill up."""
+"""Small disks that tests can fill."""
 
 import os
 import shutil
@@ -20,14 +20,14 @@ class SmallDisk(Protocol):
     folder: Path
 
     def fill(self, pids: Iterable[int], *, largest_file_bytes: int = 4096) -> None:
-        """Leaves no space; where only files can be limited, none to these processes in files of that size."""
+        """Fill the disk, or limit the file size of these processes."""
 
     def free(self, pids: Iterable[int]) -> None:
-        """Gives the space back."""
+        """Free the space."""
 
 
 class MountedDisk:
-    """A file system in memory, filled up by a file; to mount one takes root."""
+    """An in-memory file system that is filled by a file; mounting requires root."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -45,7 +45,7 @@ class MountedDisk:
 
 
 class LimitedDisk:
-    """A folder where the processes may not let files grow: what is nearest to a full disk and takes no root."""
+    """A folder with a file size limit for the processes, the closest to a full disk without root."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -72,7 +72,7 @@ class LimitedDisk:
 
 @contextmanager
 def small_disk() -> Iterator[SmallDisk]:
-    """A small disk: a real one where it can be mounted, else a folder with a limit on its files."""
+    """Return a mounted disk if possible, else a folder with a file size limit."""
     # In /tmp, where `nobody` may enter, as whom PostgreSQL runs when the tests are root's.
     folder = Path(tempfile.mkdtemp(prefix="bodhi-disk-", dir="/tmp"))
     mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MEBIBYTES}m,mode=755", "bodhi-tests", str(folder)]

@@ -1,4 +1,4 @@
-"""Nobody waits beyond the limit, whatever holds the database up, and whoever leaves early leaves nothing behind."""
+"""Waits are bounded whatever blocks the database, and cancelled calls leak nothing."""
 
 import asyncio
 import os
@@ -32,7 +32,7 @@ CANCELLATIONS = 500
 async def opened(
     url: str, *, limit_seconds: float = LIMIT_SECONDS
 ) -> AsyncIterator[tuple[DefaultSessionService, Database]]:
-    """A service with a small pool and a short limit, and its database; opening may take a few attempts."""
+    """Open a service with a small pool and a short limit, with a few attempts."""
     async with AsyncExitStack() as stack:
         for attempt in range(ATTEMPTS):
             database = open_database(url, pool_size=POOL_SIZE, limit_seconds=limit_seconds)
@@ -47,7 +47,7 @@ async def opened(
 
 
 async def works_again(service: DefaultSessionService, session_id: str) -> None:
-    """Returns once the session is found; a connection may still be about to end when the outage is over."""
+    """Return once the session loads; connections may still fail right after the outage."""
     async with asyncio.timeout(300):
         while True:
             with suppress(SessionUnavailable):
@@ -56,14 +56,14 @@ async def works_again(service: DefaultSessionService, session_id: str) -> None:
 
 
 async def data_of(service: DefaultSessionService, session_id: str) -> dict[str, object]:
-    """What a session holds."""
+    """Return the data of a session."""
     stored = await service.load(session_id)
     assert stored is not None
     return stored.data
 
 
 async def refused_in_time(calls: Sequence[Awaitable[object]], *, since: float | None = None) -> None:
-    """Fails unless every call ends with :exc:`SessionUnavailable` within the limit."""
+    """Check that every call raises :exc:`SessionUnavailable` within the limit."""
     begun_at = time.monotonic() if since is None else since
     async with Lateness() as late:
         outcomes = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 60)
@@ -224,7 +224,7 @@ async def test_calls_that_are_cancelled_leak_nothing(database_url: str, dialect:
 
 
 async def cancelled(calls: Sequence[asyncio.Future[object]], chance: random.Random) -> None:
-    """Cancels each of the calls, at a moment of chance; fails if one fails by itself."""
+    """Cancel each call at a random moment; fail if one raises another error."""
     for call in calls:
         for _ in range(chance.randrange(10)):
             await asyncio.sleep(0)
@@ -254,7 +254,7 @@ async def test_clients_that_hang_up_leak_nothing(database_url: str, serve_here: 
 
 
 async def at_once(database: Database, count: int) -> None:
-    """Returns once as many transactions have been open at the same time."""
+    """Return once this number of transactions was open at the same time."""
     barrier = asyncio.Barrier(count)
 
     async def one() -> None:

@@ -1,4 +1,4 @@
-"""The disk is full: writes are refused, nothing is lost, and all works when there is space again."""
+"""Full disk: writes fail, nothing is lost, and everything works when space is available."""
 
 import asyncio
 import time
@@ -23,13 +23,13 @@ LOG_FILE_BYTES = 16 * 1024**2
 
 @pytest.fixture
 def disk() -> Iterator[SmallDisk]:
-    """A disk that nobody else uses."""
+    """A separate disk."""
     with small_disk() as disk:
         yield disk
 
 
 async def write_much(visitor: Visitor) -> None:
-    """Saves a session that takes several pages."""
+    """Save a session of several database pages."""
     await visitor.write(size=MUCH_BYTES)
 
 
@@ -137,7 +137,7 @@ async def crash_at_the_end_of_the_log(server: PostgresServer) -> None:
 
 
 async def accepts_connections(server: PostgresServer) -> bool:
-    """Whether the server is there, and has recovered."""
+    """Return whether the server runs and has recovered."""
     try:
         await (await asyncpg.connect(server.url())).close()
     except (OSError, asyncpg.PostgresError):
@@ -146,7 +146,7 @@ async def accepts_connections(server: PostgresServer) -> bool:
 
 
 def pids_of(server: PostgresServer) -> list[int]:
-    """The process ids of the server, none where it has ended."""
+    """Return the server's process ids, empty after its end."""
     try:
         main = psutil.Process(int((server.data_dir / "postmaster.pid").read_text().split()[0]))
         return [process.pid for process in (main, *main.children(recursive=True))]

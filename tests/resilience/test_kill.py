@@ -1,4 +1,4 @@
-"""kill -9 during writes, again and again: what was answered 200 is there, and starting needs no help."""
+"""Repeated kill -9 during writes loses no confirmed change, and restarting needs no repair."""
 
 import asyncio
 import random
@@ -36,7 +36,7 @@ async def test_confirmed_changes_survive_every_kill(database_url: str, dialect: 
 
 
 def expect_sound(url: str) -> None:
-    """Fails unless SQLite finds nothing wrong with the file."""
+    """Check the integrity of the SQLite file."""
     file = sqlite3.connect(url.removeprefix("sqlite:"))
     assert [("ok",)] == file.execute("PRAGMA integrity_check").fetchall()
     file.close()

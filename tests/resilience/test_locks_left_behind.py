@@ -1,4 +1,4 @@
-"""Somebody locked a session's row and does not let go: that is this one session's trouble and nobody else's."""
+"""A row lock that is not released affects only its own session."""
 
 import asyncio
 import os

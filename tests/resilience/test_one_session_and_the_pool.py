@@ -1,4 +1,4 @@
-"""However many requests change one session, they take one connection: others find the pool as if they were alone."""
+"""Requests that change one session use one connection, and leave the rest of the pool to others."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -52,7 +52,7 @@ async def _held(url, *, session=None, advisory=None):
 
 
 async def _waiting(url, database, tasks):
-    """Returns once the changes wait: one of them in the database, and all others before they take a connection."""
+    """Return once the changes wait: one in the database, all others for their turn without a connection."""
     if dialect_of(url) == "postgres":
         await blocked(url, count=1)
     for _ in range(100):  # every task has gone as far as it can without the database
@@ -63,7 +63,7 @@ async def _waiting(url, database, tasks):
 
 
 async def _beside(service, changes, held):
-    """Runs *changes* while *held*, and a stranger beside them; gives what became of the changes."""
+    """Run *changes* while *held*, and another session's change beside them; return the results of *changes*."""
     url, database = held.pop("url"), service.get_session_store().database
     stranger_id, _ = await service.create({"stranger": True})
     async with _held(url, **held):

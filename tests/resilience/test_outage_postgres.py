@@ -1,4 +1,4 @@
-"""PostgreSQL goes away under load and comes back: nobody is logged out, and nobody waits beyond the limit."""
+"""A PostgreSQL outage under load logs out no user, and waits are bounded."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,7 +18,7 @@ VISITORS = 8
 
 
 async def live_through_a_network(mode: Mode, postgres_url: str, start_app: StartApp, **outage: float) -> None:
-    """The outage that a proxy plays between the application and its database."""
+    """Simulate a network outage by a proxy between the application and its database."""
     async with TcpProxy.to(postgres_url) as proxy:
 
         async def switch(to: Mode) -> None:

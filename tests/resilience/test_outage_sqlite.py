@@ -1,4 +1,4 @@
-"""Another process keeps the write lock of the SQLite file: reads go on, writes are refused in time."""
+"""Another process holds the SQLite write lock: reads succeed, writes are refused in time."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ ARRIVAL_SECONDS = 0.005  # requests come one by one, as they do from outside
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A call that was refused after so many seconds, while the lock was still held or after that."""
+    """A refused call: its duration, and whether the lock was still held."""
 
     number: int
     seconds: float
@@ -54,7 +54,7 @@ async def test_a_write_lock_held_for_ten_seconds_is_no_logout(
 
 
 async def ask_behind_the_lock(service: DefaultSessionService, write_lock: WriteLock, call: Call) -> list[Refusal]:
-    """The refusals of many calls that came while the lock was held."""
+    """Return the refusals of many calls made while the lock was held."""
     refusals: list[Refusal] = []
     is_held = True
 

@@ -20,7 +20,7 @@ WRITERS = 50
 
 @asynccontextmanager
 async def services(url: str, **options: object) -> AsyncIterator[list[DefaultSessionService]]:
-    """Nodes of one cluster, started at once."""
+    """Nodes of one cluster, started simultaneously."""
     async with AsyncExitStack() as stack:
         nodes = [
             DefaultSessionService.from_url(url, keys=[KEY], statement_cache_size=0, **options) for _ in range(SERVICES)

@@ -1,4 +1,4 @@
-"""What becomes of single requests when the database goes away around them."""
+"""Single requests around a database outage."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ SLOW_SECONDS = 0.3
 
 @pytest.fixture
 async def breakable(database_url: str, dialect: str) -> AsyncIterator[tuple[str, Outage]]:
-    """The URL of a database, and what makes it refuse all writes for a while."""
+    """The URL of a database, and a context manager that blocks its writes."""
     if dialect == "postgres":
         async with TcpProxy.to(database_url) as proxy:
 
@@ -44,7 +44,7 @@ async def breakable(database_url: str, dialect: str) -> AsyncIterator[tuple[str,
 
 
 def expect_refused(answer: Answer) -> None:
-    """Fails unless the client is told to come back, and nothing about its cookie."""
+    """Check for a 503 with Retry-After and without Set-Cookie."""
     assert 503 == answer.status
     assert answer.retry_after
     assert not answer.set_cookie
@@ -105,7 +105,7 @@ async def test_login_and_logout_in_an_outage_leave_the_cookie_unchanged(
 
 
 async def loaded(service: DefaultSessionService) -> None:
-    """Returns once a request has loaded its session."""
+    """Return once a request has loaded its session."""
     async with asyncio.timeout(300):
         while not service.counters.loads:
             await asyncio.sleep(0.005)

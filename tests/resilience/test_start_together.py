@@ -1,4 +1,4 @@
-"""Several processes start at the same moment on an empty database: one makes the tables, all of them serve."""
+"""Processes that start simultaneously on an empty database all serve; one creates the tables."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Touches that fail: no request notices, and they are caught up."""
+"""Failed touches affect no request, and are retried."""
 
 import asyncio
 import sqlite3
@@ -16,7 +16,7 @@ LONGEST_WAIT_SECONDS = 10
 
 
 class Clock:
-    """Milliseconds since 1970, as the test says."""
+    """A manual clock, in milliseconds since 1970."""
 
     now_ms = 1_800_000_000_000
 
@@ -26,7 +26,7 @@ class Clock:
 
 @asynccontextmanager
 async def writes_blocked(url: str) -> AsyncIterator[None]:
-    """Reads go on, writes wait for somebody's lock."""
+    """Block writes with a lock; reads succeed."""
     if url.startswith("sqlite:"):
         file = sqlite3.connect(url.removeprefix("sqlite:"), isolation_level=None)
         file.execute("BEGIN IMMEDIATE")
@@ -41,7 +41,7 @@ async def writes_blocked(url: str) -> AsyncIterator[None]:
 
 
 async def execute(url: str, statement: str) -> None:
-    """Runs one statement past the application."""
+    """Run a statement directly on the database."""
     if url.startswith("sqlite:"):
         file = sqlite3.connect(url.removeprefix("sqlite:"), isolation_level=None, timeout=300)
         file.execute(statement)
@@ -53,7 +53,7 @@ async def execute(url: str, statement: str) -> None:
 
 
 async def counted(service: DefaultSessionService, counter: str) -> None:
-    """Returns once the counter is no longer at 0."""
+    """Return once the counter is above 0."""
     async with asyncio.timeout(LONGEST_WAIT_SECONDS):
         while not getattr(service.counters, counter):
             await asyncio.sleep(0.005)

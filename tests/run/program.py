@@ -1,4 +1,4 @@
-"""``bodhi serve`` with further routes: run as a program, in place of ``python -m bodhi``."""
+"""``bodhi serve`` with additional routes, run instead of ``python -m bodhi``."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from bodhi.server import app
 
 
 async def upload(request: web.Request) -> web.StreamResponse:
-    """How many bytes came; the first line goes out before they are read."""
+    """Return the size of the body; the first line is sent before it is read."""
     response = web.StreamResponse()
     await response.prepare(request)
     await response.write(b"begun\n")
@@ -32,7 +32,7 @@ async def forever(request: web.Request) -> web.StreamResponse:
 
 
 async def stuck(request: web.Request) -> web.StreamResponse:
-    """A handler that keeps the event loop from doing anything else."""
+    """A handler that blocks the event loop."""
     response = web.StreamResponse()
     await response.prepare(request)
     await response.write(b"begun\n")
@@ -41,13 +41,13 @@ async def stuck(request: web.Request) -> web.StreamResponse:
 
 
 async def kill(_: web.Request) -> web.Response:
-    """The end of this process."""
+    """Kill this process."""
     os.kill(os.getpid(), signal.SIGKILL)
     return web.Response()
 
 
 async def pid(_: web.Request) -> web.Response:
-    """Which process answers."""
+    """Return the process id."""
     return web.Response(text=str(os.getpid()))
 
 

@@ -1,4 +1,4 @@
-"""Clients that send half requests keep nobody out: requests arrive in time, and idle connections make room."""
+"""Incomplete requests block no other clients: requests have deadlines, idle connections are closed."""
 
 import asyncio
 import errno
@@ -32,7 +32,7 @@ HALVES = {
 
 @pytest.fixture
 def sockets():
-    """Opens connections to a port of this machine, and closes them after the test; it may open as many as it needs."""
+    """Opens any number of local connections, and closes them after the test."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = max(soft, HALF_REQUESTS + 500)
     if hard != resource.RLIM_INFINITY and hard < wanted:
@@ -51,7 +51,7 @@ def sockets():
 
 
 def status_of(port, path="/ping"):
-    """The status that a connection of its own is answered with."""
+    """Return the status of a request on a new connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_SECONDS)
     try:
         connection.request("GET", path)
@@ -155,13 +155,13 @@ def test_the_defaults_are_those_of_the_settings(make_settings, monkeypatch):
 
 
 async def upload(request):
-    """How long the body is."""
+    """Return the length of the body."""
     return web.Response(text=str(len(await request.read())))
 
 
 @pytest.fixture
 async def open_to():
-    """Opens connections to a port and sends something on them; they are closed after the test."""
+    """Opens connections to a port, sends data on them, and closes them after the test."""
     writers = []
 
     async def open_to(port, first=b""):
@@ -176,7 +176,7 @@ async def open_to():
 
 
 async def answered(reader):
-    """Wait for an answer to WHOLE."""
+    """Wait for the response to WHOLE."""
     async with asyncio.timeout(DEADLINE_SECONDS):
         assert b"HTTP/1.1 200 OK\r\n" == await reader.readline()
         while not (await reader.readline()).startswith(b"Content-Length:"):
@@ -185,7 +185,7 @@ async def answered(reader):
 
 
 async def closed(reader):
-    """Wait until the server has closed the connection, without an answer."""
+    """Wait until the server closes the connection without a response."""
     async with asyncio.timeout(DEADLINE_SECONDS):
         try:
             return b"" == await reader.read()

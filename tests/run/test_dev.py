@@ -1,4 +1,4 @@
-"""``bodhi serve --dev`` as a real process: a provider beside the server that lets anybody in."""
+"""``bodhi serve --dev`` as a process: the server with a development provider."""
 
 import json
 import re
@@ -19,14 +19,14 @@ LINE = re.compile(
 
 
 def get(url):
-    """The JSON of an answer."""
+    """Return the JSON of a response."""
     with urllib.request.urlopen(url, timeout=300) as response:
         return json.load(response)
 
 
 @pytest.fixture
 def serve_dev(serve):
-    """Starts a server with its provider on a free port; answers it and the provider's URL."""
+    """Starts a server with its provider; returns it and the provider's URL."""
 
     def serve_dev(*arguments, **settings):
         server = serve(*arguments, **{"BODHI_DEV_PORT": "0", **settings})
@@ -99,7 +99,7 @@ def test_a_taken_port_is_one_line_and_status_2(launch):
 
 @pytest.fixture
 def development(make_settings):
-    """Makes the provider of a server that has these settings; nothing listens."""
+    """Creates the provider for a server with these settings, without listening."""
     opened = []
 
     def development(**environ):

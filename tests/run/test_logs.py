@@ -15,7 +15,7 @@ TIME = 1_800_000_000.123
 
 @pytest.fixture
 def configured(monkeypatch):
-    """Configures the log as a process does, and returns what it writes."""
+    """Configures logging like a process; returns the output."""
     root, ours = logging.getLogger(), logging.getLogger("bodhi")
     kept = root.handlers[:], root.level, ours.level
     written = io.StringIO()
@@ -33,14 +33,14 @@ def configured(monkeypatch):
 
 @pytest.fixture
 def request_id():
-    """The id of the request that is handled."""
+    """The id of the current request."""
     token = REQUEST_ID.set("0123456789abcdef")
     yield "0123456789abcdef"
     REQUEST_ID.reset(token)
 
 
 def record_of(message, *arguments, exc_info=None, **extra):
-    """A record of the logger ``bodhi.test``, of a certain time."""
+    """Return a record of the logger ``bodhi.test`` with a fixed time."""
     record = logging.LogRecord("bodhi.test", logging.WARNING, __file__, 1, message, arguments, exc_info)
     record.created = TIME
     record.__dict__.update(extra)
@@ -49,7 +49,7 @@ def record_of(message, *arguments, exc_info=None, **extra):
 
 
 def failure():
-    """What an ``except`` block knows."""
+    """Return the exception info of a caught exception."""
     try:
         raise ZeroDivisionError("division")
     except ZeroDivisionError:

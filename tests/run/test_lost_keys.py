@@ -1,4 +1,4 @@
-"""The key file of a server, and what it says when the keys open nothing that is stored."""
+"""The key file, and the warning if the keys decrypt no stored session."""
 
 import asyncio
 from pathlib import Path
@@ -15,13 +15,13 @@ LOST = "NO STORED SESSION OPENS: all 2 in the sample"
 
 @pytest.fixture
 def key_file(environ):
-    """Where the server keeps its key."""
+    """Return the path of the key file."""
     return Path(environ["BODHI_HOME"]) / "encryption.key"
 
 
 @pytest.fixture
 def log_of(serve, database_url):
-    """What a server says from its start to its end."""
+    """Return the log of a server from start to shutdown."""
 
     def log_of(**settings):
         server = serve(BODHI_SESSION_DB_URL=database_url, **settings)
@@ -32,7 +32,7 @@ def log_of(serve, database_url):
 
 
 async def fill(database_url, key):
-    """Two sessions under *key*."""
+    """Create two sessions under *key*."""
     async with DefaultSessionService.from_url(database_url, keys=[key], sweep_seconds=None) as service:
         for user_id in ("ann", "bob"):
             await service.create({"user_id": user_id})

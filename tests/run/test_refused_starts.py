@@ -1,4 +1,4 @@
-"""What keeps a server from starting: one line that names the setting and the cause, status 2, no traceback."""
+"""Startup errors: one line with setting and cause, status 2, no traceback."""
 
 import socket
 import sqlite3
@@ -18,7 +18,7 @@ PASSWORD = "hunter2-correct-horse"
 
 @pytest.fixture
 def refused(launch):
-    """The one line on stderr of a server that does not start."""
+    """Return the single stderr line of a server that does not start."""
 
     def refused(*arguments, **settings):
         # With a key of its own it makes no key file, which would be a line in the log.
@@ -34,7 +34,7 @@ def refused(launch):
 
 @pytest.fixture
 def refusal_of(make_settings):
-    """The error that an application's start ends with."""
+    """Return the error raised by an application's startup."""
 
     async def refusal_of(**environ):
         runner = Runner(create_app(make_settings(**environ)), grace_seconds=1)
@@ -51,7 +51,7 @@ def refusal_of(make_settings):
 
 @pytest.fixture
 def taken_port():
-    """A port that somebody else listens on."""
+    """An occupied port."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()

@@ -1,4 +1,4 @@
-"""What aiohttp does before and after the application, mended."""
+"""The runner: behaviour of aiohttp before and after the application, corrected."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from bodhi.server.http.lifecycle import SHUTDOWN
 
 
 async def answer_to(port, request):
-    """Everything that comes back on one connection, as head and body."""
+    """Send raw data on a connection; return head and body of the response."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request)
     head, _, body = (await asyncio.wait_for(reader.read(), 300)).decode().partition("\r\n\r\n")
@@ -21,7 +21,7 @@ async def answer_to(port, request):
 
 
 async def ended(reader):
-    """Whether the server has closed the connection, with nothing more to say."""
+    """Return whether the server closed the connection without further data."""
     return await asyncio.wait_for(reader.read(), 10) == b""
 
 

@@ -14,7 +14,7 @@ SECRET_KEY = "correct-horse-battery-staple-and-more-of-it"
 
 
 def get(url):
-    """Status and JSON of an answer."""
+    """Return status and JSON of a response."""
     with urllib.request.urlopen(url, timeout=300) as response:
         return response.status, json.load(response)
 
@@ -135,7 +135,7 @@ def test_log_holds_no_secret(serve, postgres_url):
 
 @pytest.fixture
 def imported(environ, tmp_path):
-    """Those of *modules* that a server imports before it serves, when it has these settings."""
+    """Return which of *modules* a server with these settings imports before it serves."""
 
     def imported(*modules, **settings):
         program = (

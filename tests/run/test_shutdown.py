@@ -1,4 +1,4 @@
-"""The end of a serving process: within its time, whatever goes on."""
+"""Shutdown ends within its timeout, whatever requests run."""
 
 import signal
 import socket
@@ -12,7 +12,7 @@ PROGRAM = (str(Path(__file__).with_name("program.py")),)
 
 @pytest.fixture
 def server(serve, request):
-    """A server with routes that take their time."""
+    """A server with slow routes."""
     settings = getattr(request, "param", {})
     return serve(program=PROGRAM, **settings)
 
@@ -25,7 +25,7 @@ def event_loop_kind(request, environ, tmp_path):
 
 
 def begun(server, path, *, method="GET", length=0):
-    """A connection on which a request has been begun to be answered."""
+    """Open a connection with a started response."""
     client = socket.create_connection(("127.0.0.1", server.port), timeout=300)
     client.sendall(f"{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n".encode())
     received = b""
@@ -37,7 +37,7 @@ def begun(server, path, *, method="GET", length=0):
 
 
 def is_refused(port):
-    """Whether nobody listens any more."""
+    """Return whether connections are refused."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except ConnectionRefusedError:
@@ -46,7 +46,7 @@ def is_refused(port):
 
 
 def wait_for(condition, *, deadline_seconds=30):
-    """Returns when *condition* holds."""
+    """Wait until *condition* holds."""
     deadline = time.monotonic() + deadline_seconds
     while not condition():
         assert time.monotonic() < deadline

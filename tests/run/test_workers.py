@@ -25,7 +25,7 @@ def server(serve):
 
 
 def wait_for(condition, *, deadline_seconds=30):
-    """What *condition* gives, when it gives something."""
+    """Wait until *condition* returns a true value, and return it."""
     deadline = time.monotonic() + deadline_seconds
     while not (result := condition()):
         assert time.monotonic() < deadline
@@ -34,7 +34,7 @@ def wait_for(condition, *, deadline_seconds=30):
 
 
 def pids_that_answer(server):
-    """The processes that answer 40 connections; one that is refused or cut counts for nothing."""
+    """Return the process ids that answer 40 connections; failed ones are ignored."""
     pids = set()
     for _ in range(40):
         try:

@@ -1,4 +1,4 @@
-"""What version 0.1.0 documented under other names still works, with a warning."""
+"""Names documented in 0.1.0 still work, with a deprecation warning."""
 
 import importlib
 import subprocess

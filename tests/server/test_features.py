@@ -1,4 +1,4 @@
-"""A feature is a package and its line in ``app.py``: without them the server starts, and has all else."""
+"""A feature is a package and its line in ``app.py``; the server works without them."""
 
 import json
 import os

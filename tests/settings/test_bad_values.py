@@ -1,4 +1,4 @@
-"""Each setting, tried with values that it has to refuse."""
+"""Invalid values of each setting."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The values of settings when nothing is said, and the form that values have."""
+"""Default values, and parsing of values."""
 
 import pickle
 import types

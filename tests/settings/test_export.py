@@ -1,4 +1,4 @@
-"""The description of all settings in other forms."""
+"""Exports of the settings: documentation page, JSON, dotenv and TypeScript."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What a person sees when settings are wrong, and what nobody may see."""
+"""Error messages for invalid settings, without secrets."""
 
 import traceback
 

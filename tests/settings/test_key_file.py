@@ -24,7 +24,7 @@ print(load_settings({}, {"BODHI_HOME": sys.argv[1]}, Path(sys.argv[1]).parent).e
 
 
 def names_in(folder):
-    """The names of all files there, hidden ones too."""
+    """Return the names of all files, hidden ones included."""
     return [path.name for path in folder.iterdir()]
 
 

@@ -1,4 +1,4 @@
-"""Where settings are read from, and which source wins."""
+"""Sources of settings, and their precedence."""
 
 import errno
 import logging

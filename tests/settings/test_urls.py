@@ -1,4 +1,4 @@
-"""URLs without their passwords, and hosts that are this machine."""
+"""Masked URLs, and loopback hosts."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""PostgreSQL's programs have to be found, and run by whoever the server runs as."""
+"""PostgreSQL's programs are found, and can be run by the server's user."""
 
 import shutil
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def _no_memory() -> Iterator[None]:
 
 @pytest.fixture
 def programs(tmp_path: Path) -> Path:
-    """A folder of programs that do nothing, where only the owner of the tests may go."""
+    """A folder of dummy programs that only the user of the tests can access."""
     folder = tmp_path / "closed" / "installation" / "bin"
     folder.mkdir(parents=True)
     (tmp_path / "closed").chmod(0o700)

@@ -1,4 +1,4 @@
-"""A run on one database asks for no other one, whichever tests it collects."""
+"""A run on one database uses no other database."""
 
 import ast
 import os
@@ -50,7 +50,7 @@ HIDDEN = {f"test_hidden_in_the_test[{name}]" for name in ("sqlite_url", "postgre
 
 
 def outcomes(folder: Path, database: str, **environ: str) -> tuple[set[str], set[str]]:
-    """The examples that passed in a run on *database*, and those that failed."""
+    """Run the examples on *database*; return the passed and the failed ones."""
     (folder / "test_examples.py").write_text(EXAMPLES)
     options = [
         "-c",

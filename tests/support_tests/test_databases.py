@@ -1,4 +1,4 @@
-"""The order in which a PostgreSQL server is looked for, and what is said when there is none."""
+"""The search order for a PostgreSQL server, and the error without one."""
 
 import socketserver
 import threading
@@ -16,7 +16,7 @@ from support.postgres import PostgresServer
 
 @pytest.fixture(autouse=True)
 def _no_choice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is named and no compose service runs."""
+    """Without a configured server and without a compose service."""
     monkeypatch.delenv(URL_VARIABLE, raising=False)
     monkeypatch.setattr(databases, "dotenv_values", lambda _: {})
     monkeypatch.setattr(databases, "COMPOSE_URL", f"postgresql://bodhi_test:kx7-password@127.0.0.1:{free_port()}/x")
@@ -30,7 +30,7 @@ class SpeaksHttp(socketserver.BaseRequestHandler):
 
 @pytest.fixture
 def something_else() -> Iterator[int]:
-    """The port of a server that is no PostgreSQL."""
+    """The port of a server other than PostgreSQL."""
     with socketserver.TCPServer(("127.0.0.1", 0), SpeaksHttp) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()

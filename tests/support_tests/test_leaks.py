@@ -1,4 +1,4 @@
-"""What catches secrets in the log, on secrets that are logged on purpose."""
+"""The detection of logged secrets, with secrets logged on purpose."""
 
 import logging
 import secrets
@@ -25,13 +25,13 @@ def of_a_provider():
 
 
 def of_settings():
-    """A setting that is masked wherever it is shown."""
+    """A masked setting."""
     environ = {"BODHI_CLIENT_ID": "me", "BODHI_CLIENT_SECRET": f"setting-{PASSWORD}"}
     return load_settings(environ={**environ, "BODHI_AUTH_ISSUER": "https://idp.example"}).client_secret
 
 
 def of_credentials():
-    """What a registration answered, or a test made up."""
+    """Client credentials from a registration or a test."""
     return ClientCredentials("me", f"registered-{PASSWORD}").client_secret
 
 
@@ -42,7 +42,7 @@ def of_a_url():
 
 
 def of_an_environment():
-    """What a process is started with."""
+    """The environment of a process."""
     note_settings({"BODHI_ENCRYPTION_KEY": f"environment-{PASSWORD}"})
     return f"environment-{PASSWORD}"
 
@@ -62,7 +62,7 @@ SECRETS = [
 
 @pytest.fixture
 def caught(leaks):
-    """What is caught; the test's own secrets are no fault of it."""
+    """The detected leaks, which do not fail the test."""
     yield leaks
     leaks.texts.clear()
 

@@ -1,4 +1,4 @@
-"""Ports for servers of the tests: whoever is given one is the one who listens there."""
+"""Reserved ports for test servers."""
 
 import socket
 import subprocess

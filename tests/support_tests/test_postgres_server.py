@@ -1,4 +1,4 @@
-"""The servers of the tests: they come up, obey, and leave nothing behind."""
+"""PostgreSQL test servers: start, control and cleanup."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ StartPostgres = Callable[..., PostgresServer]
 
 
 async def run(url: str, statement: str) -> object:
-    """The first value that *statement* returns."""
+    """Run *statement*; return the first value."""
     connection = await asyncpg.connect(url, timeout=300)
     try:
         return await connection.fetchval(statement)

@@ -1,4 +1,4 @@
-"""The proxy that plays outages has to play the right one, or the tests that use it prove nothing."""
+"""The failure modes of the TCP proxy, on which other tests rely."""
 
 import asyncio
 import socket
@@ -13,7 +13,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @pytest.fixture
 async def proxy() -> AsyncIterator[TcpProxy]:
-    """A proxy in front of a server that echoes."""
+    """A proxy in front of an echo server."""
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -32,7 +32,7 @@ async def proxy() -> AsyncIterator[TcpProxy]:
 
 @pytest.fixture
 async def streams(proxy: TcpProxy) -> AsyncIterator[Streams]:
-    """A connection through the proxy that has carried something."""
+    """A used connection through the proxy."""
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     assert b"ready" == await echoed(reader, writer, b"ready")
     yield reader, writer
@@ -40,13 +40,13 @@ async def streams(proxy: TcpProxy) -> AsyncIterator[Streams]:
 
 
 async def echoed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes) -> bytes:
-    """What comes back for *data*."""
+    """Send *data* and return the response."""
     writer.write(data)
     return await asyncio.wait_for(reader.read(1024), 300)
 
 
 async def reconnected(proxy: TcpProxy) -> bytes:
-    """What a new connection through the proxy brings back for b"again"."""
+    """Return the echo of b"again" on a new connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     try:
         return await echoed(reader, writer, b"again")

@@ -17,7 +17,7 @@ COLUMNS = (
 
 @pytest.fixture
 def copy(run, source_url, target_url):
-    """Copies, and gives what the command counted."""
+    """Runs the copy; returns the printed counts."""
 
     async def copy(*options, **settings):
         status, out, err = await run("copy", "--from", source_url, "--to", target_url, "--json", *options, **settings)
@@ -30,7 +30,7 @@ def copy(run, source_url, target_url):
 
 
 async def rows_of(url):
-    """The sessions in a database, as they are stored."""
+    """Return the stored sessions of a database."""
     async with open_database(url) as database:
         rows = await database.many("read_sessions", low=bytes(32), high=b"\xff" * 32, now=0)
         return [{name: row[name] for name in COLUMNS} for row in rows]

@@ -1,4 +1,4 @@
-"""The end of ``copy --follow``, where a real server would make it a matter of luck."""
+"""The end of ``copy --follow``, with scripted passes."""
 
 import asyncio
 from types import SimpleNamespace
@@ -12,7 +12,7 @@ from bodhi.transfer.copy import Tally
 
 
 class Passes:
-    """A transfer whose passes do what they are told, and then nothing."""
+    """A transfer with scripted passes."""
 
     def __init__(self, *passes):
         self._passes = list(passes)
@@ -27,7 +27,7 @@ class Passes:
 
 @pytest.fixture
 def told(monkeypatch):
-    """The signal to end, given already."""
+    """The stop signal, already set."""
     told = asyncio.Event()
     told.set()
     monkeypatch.setattr(sessions_move, "_interrupted", lambda: told)

@@ -22,7 +22,7 @@ NOTHING = {"read": 0, "written": 0, "kept": 0, "expired": 0, "empty": 0, "failed
 
 @pytest.fixture
 async def table_in(target_url, tmp_path):
-    """Makes the table: in SQLite where the sessions go to PostgreSQL, else the other way round."""
+    """Creates the source table, on the database that is not the target."""
     async with AsyncExitStack() as stack:
 
         async def table_in(**options):
@@ -36,7 +36,7 @@ async def table_in(target_url, tmp_path):
 
 @pytest.fixture
 def bring(run, database_url):
-    """Imports, and gives what was counted, and stderr."""
+    """Runs the import; returns the counts and stderr."""
 
     async def bring(table, *options):
         arguments = ("import", "tower-sessions", "--from", table.url, "--json", *options)

@@ -1,4 +1,4 @@
-"""Passes of a transfer: page by page, broken off, with rows that cannot be written, and what is remembered of them."""
+"""Passes of a transfer: paging, interruption, unwritable rows, and records of copied sessions."""
 
 import sqlite3
 from contextlib import AsyncExitStack, closing
@@ -16,7 +16,7 @@ DAY_MS = 86_400_000
 
 @pytest.fixture
 async def between(service_on):
-    """Makes transfers between two databases, and remembers what they leave out."""
+    """Creates transfers between two databases, and records failed rows."""
     failures = []
     async with AsyncExitStack() as stack:
 
@@ -32,19 +32,19 @@ async def between(service_on):
 
 
 async def tally_of(transfer):
-    """What a whole pass did."""
+    """Run a pass; return its tally."""
     return [tally async for tally in transfer.run()][-1]
 
 
 async def broken_off(transfer):
-    """A pass ends after its first page."""
+    """Interrupt a pass after its first page."""
     passing = transfer.run()
     await anext(passing)
     await passing.aclose()
 
 
 async def numbers_in(service):
-    """The numbers in all live sessions."""
+    """Return the numbers in all live sessions."""
     digests = [listing.digest for listing in await service.get_session_store().list_page(limit=1000)]
     records = [await service.get_session_store().load(digest) for digest in digests]
     return sorted(service._changes.opened(record).data["n"] for record in records)

@@ -1,4 +1,4 @@
-"""Records of tower-sessions: what that server's libraries wrote, and all else that the format allows."""
+"""Records of tower-sessions: as written by its libraries, and everything the format allows."""
 
 import json
 from pathlib import Path

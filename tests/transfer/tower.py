@@ -1,4 +1,4 @@
-"""The table of a Rust server with tower-sessions, and records as that server writes them."""
+"""The table and records of a Rust server with tower-sessions."""
 
 import base64
 import secrets
@@ -14,12 +14,12 @@ FAR_SECONDS = 4_102_444_800
 
 
 def cookie_of(number: int) -> str:
-    """The cookie of the session *number*."""
+    """Return the cookie of the session *number*."""
     return base64.urlsafe_b64encode(number.to_bytes(16, "little")).rstrip(b"=").decode()
 
 
 def record(number: int, data: object, expiry: object = FAR) -> bytes:
-    """A record as rmp_serde writes it."""
+    """Return a record as written by rmp_serde."""
     return msgspec.msgpack.encode([number.to_bytes(16, "big"), data, expiry])
 
 
@@ -33,7 +33,7 @@ class TowerTable:
 
     @classmethod
     def in_sqlite(cls, path: Any, *, user_id: bool = True) -> Self:
-        """In a file, with the column that BodhiApp adds, or without."""
+        """Create the table in a SQLite file, with or without BodhiApp's column."""
         database = sqlite3.connect(path, isolation_level=None)
         extra = ", user_id TEXT" if user_id else ""
         database.execute(
@@ -44,7 +44,7 @@ class TowerTable:
 
     @classmethod
     async def in_postgres(cls, url: str, *, table: str = "tower_sessions", user_id: bool = True) -> Self:
-        """In a database, in the schema that *table* names."""
+        """Create the table in PostgreSQL, in the schema of *table*."""
         database = await asyncpg.connect(url)
         if "." in table:
             await database.execute(f"CREATE SCHEMA {table.partition('.')[0]}")
@@ -64,7 +64,7 @@ class TowerTable:
             await closing
 
     async def add(self, data: object, *, number: int | None = None, seconds: int = FAR_SECONDS) -> str:
-        """A session with *data* that ends then; its cookie."""
+        """Add a session with *data* and this expiry; return its cookie."""
         number = secrets.randbits(128) if number is None else number
         moment = datetime.fromtimestamp(seconds, UTC)
         expiry = (moment.year, moment.timetuple().tm_yday, moment.hour, moment.minute, moment.second, 0, 0, 0, 0)
@@ -72,7 +72,7 @@ class TowerTable:
         return cookie_of(number)
 
     async def put(self, session_id: str, data: bytes, moment: datetime) -> None:
-        """A row as it is given, in the place of one with this id."""
+        """Insert or replace a raw row."""
         if isinstance(self._database, sqlite3.Connection):
             sql = "INSERT OR REPLACE INTO tower_sessions (id, data, expiry_date) VALUES (?, ?, ?)"
             self._database.execute(sql, (session_id, data, moment.isoformat().replace("+00:00", "Z")))
@@ -88,7 +88,7 @@ class TowerTable:
     def put_bytes(
         self, session_id: bytes, data: bytes, moment: bytes = b"2100-01-01", *, is_text: bool = False
     ) -> None:
-        """A row in SQLite whose texts are these bytes, its data among them if it *is_text*."""
+        """Insert a SQLite row with raw bytes as text, including its data if *is_text*."""
         data_type = "TEXT" if is_text else "BLOB"
         sql = f"INSERT INTO tower_sessions VALUES (CAST(? AS TEXT), CAST(? AS {data_type}), CAST(? AS TEXT), NULL)"
         self._database.execute(sql, (session_id, data, moment))

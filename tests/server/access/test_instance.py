@@ -1,4 +1,4 @@
-"""The registration of this server: at most one, never guessed, and ready once."""
+"""The registration of this server: at most one, never guessed; it becomes ready once."""
 
 import asyncio
 
@@ -19,30 +19,30 @@ REGISTERED = Instance("client-1", SECRET, "scope_resource-1")
 
 
 def keyring(*keys):
-    """The keys of instances."""
+    """The keyring of instances."""
     return Keyring(keys or (KEY,), purpose=b"bodhi instance")
 
 
 def service_on(database, *keys, **options):
-    """A node's service."""
+    """Return the service of a node."""
     return InstanceService(database, keyring=keyring(*keys), **options)
 
 
 @pytest.fixture
 def instances(application, clock):
-    """The service of one node."""
+    """The service of a node."""
     return service_on(application, clock=clock)
 
 
 @pytest.fixture
 async def other_node(application, database_url, clock):
-    """The service of another node, on connections of its own."""
+    """The service of another node, with separate connections."""
     async with open_database(database_url, limit_seconds=60) as database:
         yield service_on(database, clock=clock)
 
 
 class Provider:
-    """Makes administrators, or fails as it is told to."""
+    """Promotes administrators, or raises the given errors."""
 
     def __init__(self, *failures):
         self.appointed = []
@@ -56,7 +56,7 @@ class Provider:
 
 
 async def refusal_of(awaitable):
-    """The code and status with which it is refused."""
+    """Return the code and status of the raised error."""
     with pytest.raises(BodhiError) as refused:
         await awaitable
     error = api_error_of(refused.value)
@@ -152,33 +152,33 @@ async def test_the_database_makes_a_second_row_impossible(instances, application
 
 
 async def nobody_is_asked():
-    """What a setup must not do."""
+    """Fail if a setup calls the provider."""
     pytest.fail("a client was registered")
 
 
 async def close(database, _):
-    """The connection is gone."""
+    """Close the database."""
     await database.__aexit__()
 
 
 async def drop_table(database, _):
-    """The schema is damaged."""
+    """Drop the table."""
     await database.script("DROP TABLE bodhi_instance;")
 
 
 async def spoil_secret(database, _):
-    """The ciphertext is damaged."""
+    """Damage the ciphertext."""
     row = await database.maybe("find_instance")
     await database.count("reseal_instance", client_secret=row["client_secret"], resealed=b"\1" * 80)
 
 
 async def move_secret_to_another_client(database, _):
-    """The ciphertext belongs to another row."""
+    """Move the ciphertext to another row."""
     await database.script("UPDATE bodhi_instance SET client_id = 'client-2';")
 
 
 async def allow_and_write_another_status(database, dialect):
-    """The status is none that is known."""
+    """Store an unknown status."""
     if dialect == "sqlite":
         await database.script("PRAGMA ignore_check_constraints = ON;")
     else:

@@ -1,4 +1,4 @@
-"""The application's own tables, where the database makes another isolation level the default; SQLite has none."""
+"""The application's tables with other default isolation levels; PostgreSQL only."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ from bodhi.server.apps.service import AppAccessRequests
 
 @pytest.fixture(params=["serializable", "repeatable read"])
 async def database_url(request, dialect):
-    """The URL of an empty database with that default."""
+    """The URL of an empty database with that default level."""
     url = request.getfixturevalue(f"{dialect}_url")
     if dialect == "postgres":
         connection = await asyncpg.connect(url)
@@ -25,7 +25,7 @@ async def database_url(request, dialect):
 
 @pytest.fixture
 async def nodes(application, database_url):
-    """Two processes' connections to it."""
+    """Separate connections of two processes."""
     async with open_database(database_url, limit_seconds=60) as other:
         yield application, other
 

@@ -1,4 +1,4 @@
-"""Turns that span processes: one at a time, and none lasts for ever."""
+"""Leases across processes: one holder at a time, with expiry."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ HOLD_SECONDS = 60
 
 @pytest.fixture
 def leases(application, clock):
-    """Leases as every process has them, with little patience."""
+    """Leases with a short wait."""
     return Leases(application, hold_seconds=HOLD_SECONDS, wait_seconds=0.1, clock=clock)
 
 

@@ -1,4 +1,4 @@
-"""Everybody who logged in, with the role they had last."""
+"""Stored profiles with the last known roles."""
 
 import asyncio
 import time
@@ -38,7 +38,7 @@ FOUND = {
 
 
 class Counting:
-    """A database that counts what is written."""
+    """A database that counts writes."""
 
     def __init__(self, database):
         self._database = database
@@ -57,19 +57,19 @@ class Counting:
 
 @pytest.fixture
 def postgres_template():
-    """Nothing: some of these tests migrate from older versions."""
+    """An empty template: some of these tests migrate from older versions."""
     return EMPTY
 
 
 @pytest.fixture
 def database(application):
-    """The database, and what is written to it."""
+    """The database, with counted writes."""
     return Counting(application)
 
 
 @pytest.fixture
 def people(database, clock):
-    """The people of one node."""
+    """The profiles on one node."""
     return Profiles(database, clock=clock)
 
 
@@ -123,13 +123,13 @@ async def test_user_known_only_by_a_role_has_no_last_visit(people):
 
 
 async def found(people, text="", **options):
-    """The ids of those who are found."""
+    """Return the ids of the search results."""
     return [person.user_id for person in await people.search(text, size=10, **options)]
 
 
 @pytest.fixture
 async def known(people):
-    """Some people, noted in another order than that of their names."""
+    """Store some users, not in the order of their names."""
     for user_id, username in {
         "id-3": "Zoë Ångström",
         "ID-1": "ann%lee",

@@ -1,4 +1,4 @@
-"""When somebody signed in, by what a login leaves in the session; and how long that is recent."""
+"""The login time in a session, and how long a login is recent."""
 
 import base64
 import json
@@ -17,13 +17,13 @@ NO_TIMES = ["1800000000", True, [NOW], {}, -1, float("nan"), float("inf"), 2**60
 
 
 def logged_in(**claims):
-    """What a login at NOW leaves, with *claims* in its ID token."""
+    """Return the session data of a login at NOW with *claims* in its ID token."""
     id_token = IdToken("ann", None, {"sub": "ann", **claims})
     return login_data(Tokens("access", "refresh", jwt(sub="ann", **claims), 300), id_token, NOW + 0.9)
 
 
 def jwt(**claims):
-    """A token that says this, signed by nobody."""
+    """Return an unsigned token with these claims."""
     payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
     return f"e30.{payload}.sig"
 

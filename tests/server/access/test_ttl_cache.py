@@ -13,7 +13,7 @@ SECONDS = 300
 
 
 class Maker:
-    """Makes values in turn, as slowly as a test wants."""
+    """Computes values, and waits until a test releases them."""
 
     def __init__(self, expires_at=math.inf, error=None):
         self.made = 0
@@ -39,7 +39,7 @@ def clock():
 
 @pytest.fixture
 def memory(clock):
-    """A memory with five minutes and ten entries."""
+    """A cache of ten entries with five minutes' lifetime."""
     return TtlCache(seconds=SECONDS, max_entries=10, clock=clock)
 
 
@@ -214,7 +214,7 @@ async def test_token_that_cannot_be_encoded_is_cached(memory):
 
 
 def _with_the_same_beginning():
-    """Two tokens whose digests begin alike, as far as some would have looked."""
+    """Find two tokens whose digests have a common prefix."""
     seen = {}
     for number in range(100_000):
         token = f"token {number}"

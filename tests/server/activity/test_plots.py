@@ -1,4 +1,4 @@
-"""Plots: pictures that a strict page can show, and that nobody has to see."""
+"""Plots: SVG for a strict Content-Security-Policy, with text for screen readers."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -15,12 +15,12 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def series(*values, skipped=()):
-    """One value a minute from noon on, without the minutes that are *skipped*."""
+    """Return one value per minute from noon on, without the *skipped* minutes."""
     return [(NOON + timedelta(minutes=number), value) for number, value in enumerate(values) if number not in skipped]
 
 
 def drawn(markup):
-    """The picture, read as XML, and the points of its lines."""
+    """Return the parsed SVG and the points of its lines."""
     root = ET.fromstring(str(markup))
     lines = [
         [tuple(map(float, point.split(","))) for point in line.get("points").split()]

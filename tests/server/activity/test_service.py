@@ -1,4 +1,4 @@
-"""The last day, minute by minute."""
+"""Activity of the last day by minute."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -13,19 +13,19 @@ MINUTE_MS = 60_000
 
 @pytest.fixture
 def activity(application, clock):
-    """The activity of one node."""
+    """The activity service of a node."""
     return Activity(application, clock=clock)
 
 
 @pytest.fixture
 def happened():
-    """What has happened in a process so far."""
+    """The totals of a process."""
     return {"logins": 0, "saves": 0}
 
 
 @pytest.fixture
 def make_recorder(happened):
-    """Makes what writes it down; live sessions are 7."""
+    """Creates recorders; there are 7 live sessions."""
 
     async def count_live():
         return 7
@@ -34,7 +34,7 @@ def make_recorder(happened):
 
 
 async def busy_minutes(activity, name, hours=1):
-    """The minutes in which something happened, counted back from now."""
+    """Return the minutes with activity, counted back from now."""
     return {
         (NOW - minute) // timedelta(minutes=1): value for minute, value in await activity.series(name, hours) if value
     }

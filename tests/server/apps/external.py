@@ -1,4 +1,4 @@
-"""A server to which another application comes with tokens of a provider that runs."""
+"""A server with external applications and a running provider."""
 
 import base64
 import json
@@ -24,7 +24,7 @@ MEMORY_SECONDS = 300
 
 
 class Wall:
-    """The time in seconds since 1970; it stands still until it is moved."""
+    """A manual clock, in seconds since 1970."""
 
     def __init__(self):
         self.now = 1_800_000_000.0
@@ -34,7 +34,7 @@ class Wall:
 
 
 class World:
-    """The provider, and what of this server deals with tokens of other applications."""
+    """The provider, and the services that handle tokens of external applications."""
 
     def __init__(self, idp, wall, http, database):
         self.idp = idp
@@ -55,22 +55,22 @@ class World:
         self.apps = self.apps_with()
 
     def withdrawn(self, request_id):
-        """What happens as an approval ends."""
+        """Handle the withdrawal of an approval."""
         self.apps.forget_access_request(request_id)
 
     def client_of(self, issuer):
-        """A client of the provider that never tries again."""
+        """Return a client of the provider without retries."""
         return IdentityProvider(
             issuer, http=lambda: self.http, version="1", limit_seconds=2, clock=self.wall, retry_delays=()
         )
 
     def instances(self, *, is_set_up=True):
-        """Who knows how this server is registered, if it is."""
+        """Return the instance service, registered or not."""
         keyring = Keyring([b"a key for tests, of at least 32 bytes"])
         return InstanceService(self.database, keyring=keyring, configured=self.instance if is_set_up else None)
 
     def apps_with(self, *, is_set_up=True, memory=None, **options):
-        """What is under test, in another process or in another state."""
+        """Return the service under test, with other options."""
         return ExternalApps(
             self.client,
             instances=self.instances(is_set_up=is_set_up),
@@ -81,17 +81,17 @@ class World:
         )
 
     def token(self, username="user", *, client_id=APP, audience=None, scope=SCOPE, **claims):
-        """A token that the provider gave to another application."""
+        """Return a token issued to an external application."""
         audience = [client_id, self.idp.client_id] if audience is None else audience
         return self.idp.issue_access_token(username, client_id=client_id, audience=audience, scope=scope, **claims)
 
     def altered(self, **claims):
-        """Such a token with other claims, signed all the same; None leaves one out."""
+        """Return such a token with other claims, validly signed; None removes one."""
         payload = {**payload_of(self.token()), **claims}
         return self.idp.sign({name: value for name, value in payload.items() if value is not None})
 
     async def approved(self, username="user", app=APP):
-        """An app access request that the person approved."""
+        """Create an approved app access request."""
         person = self.idp.person(username)
         draft = await self.requests.create(
             app, flow_type="popup", redirect_url=None, requested={"things": ["one"]}, source="test"
@@ -102,23 +102,23 @@ class World:
         )
 
     def answer_exchange_with(self, token, *, times=1):
-        """Let the provider give *token* for whatever it is asked for."""
+        """Let the provider return *token* for every exchange."""
         self.idp.alter("exchange", lambda answer: answer.update(access_token=token), times=times)
 
     def exchanged(self, username="user", **claims):
-        """A token as the provider gives it in an exchange."""
+        """Return an exchanged token."""
         given = {"client_id": self.idp.client_id, "audience": [self.idp.client_id], "scope": SCOPE, **claims}
         return self.idp.issue_access_token(username, **given)
 
     @property
     def exchanges(self):
-        """How often the provider was asked for one."""
+        """Return the number of exchanges."""
         return self.idp.counts["exchange"]
 
 
 @asynccontextmanager
 async def world_in(database):
-    """A world with everything in it, on *database*."""
+    """Return a complete world on *database*."""
     wall = Wall()
     async with (
         DevelopmentProvider(now=wall) as idp,
@@ -134,7 +134,7 @@ async def world_in(database):
 
 
 async def refused(waiting):
-    """Status and code of the refusal that *waiting* ends with, or None."""
+    """Return status and code of the error raised by *waiting*, or None."""
     try:
         await waiting
     except ApiError as refusal:
@@ -143,15 +143,15 @@ async def refused(waiting):
 
 
 def payload_of(token):
-    """The claims in a token."""
+    """Return the claims of a token."""
     return json.loads(decoded(token.split(".")[1]))
 
 
 def decoded(part):
-    """The bytes of a part of a token."""
+    """Decode a part of a token."""
     return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
 
 def encoded(data):
-    """The part of a token that stands for *data*."""
+    """Encode *data* as a part of a token."""
     return base64.urlsafe_b64encode(data if isinstance(data, bytes) else json.dumps(data).encode()).decode().rstrip("=")

@@ -1,4 +1,4 @@
-"""App access requests, row by row: what applications are answered, and the people who decide."""
+"""The app access request API, for applications and for users."""
 
 import asyncio
 
@@ -55,7 +55,7 @@ def requests(application, provider, clock, ended):
 
 @only_approved(ids_in("devices"))
 async def device(request):
-    """Something that one approves for an application."""
+    """An entity that can be approved."""
     return json_response({"device": parameter_of(request, "id")})
 
 
@@ -64,18 +64,18 @@ DEVICE = Operation("GET", "/bodhi/v1/devices/{id}", device, USER_OR_APP, "A devi
 
 @pytest.fixture
 async def api(serve, requests):
-    """The handlers, and one behind the entity gate."""
+    """The handlers, and a handler behind the entity gate."""
     return await serve((*OPERATIONS, DEVICE), {APP_ACCESS_REQUESTS: requests})
 
 
 @pytest.fixture
 async def bare(serve):
-    """The handlers without anything behind them: what they refuse, they refuse by themselves."""
+    """The handlers without services, for errors before any call."""
     return await serve(OPERATIONS, {APP_ACCESS_REQUESTS: AppAccessRequests(None, None, None, public_url="x")})
 
 
 async def asked(api, body=POPUP):
-    """The id of a draft."""
+    """Create a draft; return its id."""
     status, created = await api("", "POST", ASK, body)
     assert (201, "draft") == (status, created["status"])
     return created["id"]

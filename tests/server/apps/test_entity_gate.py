@@ -33,7 +33,7 @@ APP = ExternalApp("alice", "Alice", UserScope.USER, "exchanged", "presented", "a
 
 
 class Requests:
-    """One app access request, under its id."""
+    """Returns a single app access request by id."""
 
     def __init__(self, request):
         self._request = request
@@ -43,13 +43,13 @@ class Requests:
 
 
 def changed(value, **changes):
-    """*value* with other members."""
+    """Return *value* with other members."""
     fields = {name: getattr(value, name) for name in value.__slots__}
     return type(value)(**{**fields, **changes})
 
 
 async def code_of(context, entity_id=PRINTER, request=REQUEST, extract=None):
-    """What the gate says, None where it lets pass."""
+    """Return the error code of the gate, or None."""
     try:
         await EntityGate(Requests(request), extract or ids_in("devices")).check(context, entity_id)
     except ApiError as refusal:
@@ -82,7 +82,7 @@ async def test_only_applications_pass_the_entity_gate(context):
 
 
 def request(**changes):
-    """The request with other members."""
+    """Return the request with other members."""
     return changed(REQUEST, **changes)
 
 

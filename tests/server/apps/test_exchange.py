@@ -1,4 +1,4 @@
-"""What the provider gives for another application's token, what is believed of it, and how long it is remembered."""
+"""Token exchange: validation of exchanged tokens, and caching."""
 
 import asyncio
 from typing import Any
@@ -17,7 +17,7 @@ WITH_ADMIN = f"{SCOPE} scope_user_admin"
 
 @pytest.fixture
 async def world(sqlite_url):
-    """A world on SQLite, since no database has to do with it."""
+    """A world on SQLite, for tests independent of the database."""
     async with open_database(sqlite_url) as database:
         await Schema(database, "application").migrate()
         async with world_in(database) as world:

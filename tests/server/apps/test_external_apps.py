@@ -1,4 +1,4 @@
-"""The checks of another application's token, in their order, and what comes out of them."""
+"""The checks of external application tokens, in order, and their results."""
 
 from functools import cache
 
@@ -20,13 +20,13 @@ NO_INSTANCE = (500, "app_instance_error-not_found")
 
 
 def request_error(detail):
-    """Of the checks of app access requests."""
+    """Return the error of an app access request check."""
     return 403, f"access_request_validation_error-{detail}"
 
 
 @cache
 def attacker():
-    """A key that is none of the provider's; it takes a while to make."""
+    """A key that is not the provider's; slow to generate."""
     return RSAKey.generate_key(2048, {"kid": "attacker"})
 
 
@@ -39,7 +39,7 @@ async def world(application):
 
 @pytest.fixture
 async def small_world(sqlite_url):
-    """The same on SQLite alone, for what no database has to do with."""
+    """A world on SQLite, for tests independent of the database."""
     async with open_database(sqlite_url) as database:
         await Schema(database, "application").migrate()
         async with world_in(database) as world:
@@ -47,7 +47,7 @@ async def small_world(sqlite_url):
 
 
 def parts(token, header=None, payload=None, signature=None):
-    """*token* with other parts, not signed again."""
+    """Return *token* with other parts and its old signature."""
     own = token.split(".")
     replaced = [
         part if new is None else encoded(new) for part, new in zip(own, (header, payload, signature), strict=True)
@@ -56,7 +56,7 @@ def parts(token, header=None, payload=None, signature=None):
 
 
 def changed(token, **claims):
-    """*token* with other claims under its old signature."""
+    """Return *token* with other claims and its old signature."""
     return parts(token, payload={**payload_of(token), **claims})
 
 
@@ -390,5 +390,5 @@ async def test_exchanged_token_has_to_be_for_the_same_access_request(world):
 
 
 async def change_row(world, change):
-    """Change the only app access request as nothing here would."""
+    """Change the only app access request directly in the database."""
     await world.database.script(f"UPDATE bodhi_app_access_request SET {change}")

@@ -41,7 +41,7 @@ def provider():
 
 @pytest.fixture
 def instances():
-    """Where this server's registration is found."""
+    """The registration of this server."""
     return Instances()
 
 
@@ -53,19 +53,19 @@ def ended():
 
 @pytest.fixture
 def requests(application, provider, instances, clock, ended):
-    """The service, by the test's clock."""
+    """The service, with the test's clock."""
     return AppAccessRequests(
         application, provider, instances, public_url="https://bodhi.example", on_withdrawal=ended.append, clock=clock
     )
 
 
 async def ask(requests, client="app", *, flow="popup", url=None, wishes=SOMETHING, source="192.0.2.1"):
-    """A request of an application."""
+    """Create a request of an application."""
     return await requests.create(client, flow_type=flow, redirect_url=url, requested=wishes, source=source)
 
 
 async def refusal(awaitable):
-    """The code that *awaitable* is refused with."""
+    """Return the error code raised by *awaitable*."""
     with pytest.raises(BodhiError) as caught:
         await awaitable
     return api_error_of(caught.value).code
@@ -230,7 +230,7 @@ async def test_open_requests_of_one_source_are_bounded_in_the_database(applicati
 
 
 async def made_by(awaitable):
-    """The request, or None where there were too many."""
+    """Create a request; return it, or None if there were too many."""
     try:
         return await awaitable
     except ApiError:

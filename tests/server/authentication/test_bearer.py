@@ -1,4 +1,4 @@
-"""What an Authorization header has to look like, and who is asked about the token in it."""
+"""Parsing of the Authorization header, and selection of the authenticator."""
 
 import pytest
 
@@ -24,7 +24,7 @@ class ExternalApps:
 
 
 def bearer_authenticator(external_apps=None):
-    """Asks about API tokens, and about those of other applications where there is a provider."""
+    """Returns an authenticator for API tokens, and with a provider for external applications."""
     bearer = BearerAuthenticator()
     if external_apps is not None:
         bearer.add(external_apps.authenticate)

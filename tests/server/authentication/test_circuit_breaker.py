@@ -1,4 +1,4 @@
-"""When calls to a server that hangs are not made."""
+"""The circuit breaker for hanging calls."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from bodhi.server.authentication.circuit_breaker import CircuitBreaker
 
 
 class Clock:
-    """Seconds that stand still until they are moved."""
+    """A manual clock, in seconds."""
 
     def __init__(self):
         self.now = 100.0
@@ -23,7 +23,7 @@ def clock():
 
 @pytest.fixture
 def breaker(clock):
-    """Opens for everybody after the third call that hangs."""
+    """A breaker that opens for all keys after three hanging calls."""
     return CircuitBreaker(threshold=3, pause_seconds=5, clock=clock)
 
 

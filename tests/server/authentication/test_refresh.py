@@ -1,4 +1,4 @@
-"""One refresh for each session: who asks, who waits, and what becomes of failures."""
+"""One refresh per session: grants, waiting requests, and failures."""
 
 import asyncio
 import base64
@@ -18,18 +18,18 @@ INSTANCE = Instance("bodhi", "a secret that nobody guesses")
 
 
 def jwt(expires_in, subject="alice"):
-    """An access token that nobody checks."""
+    """Return an access token without a valid signature."""
     payload = base64.urlsafe_b64encode(json.dumps({"sub": subject, "exp": NOW + expires_in}).encode())
     return f"e30.{payload.decode().rstrip('=')}.c2ln"
 
 
 def expired(**more):
-    """A session whose access token has run out."""
+    """Return session data with an expired access token."""
     return {"user_id": "alice", "access_token": jwt(0), "refresh_token": "rt-1", **more}
 
 
 class Row:
-    """A session's row in memory, for any number of processes."""
+    """A session's row in memory, shared by processes."""
 
     key = b"row"
 
@@ -55,7 +55,7 @@ class Row:
 
 
 class Provider:
-    """Gives new tokens once for each refresh token, when it may."""
+    """Issues new tokens once per refresh token, when released."""
 
     def __init__(self, *, error=None, subject="alice", rotates=True):
         self.calls = []
@@ -245,7 +245,7 @@ async def test_failed_store_of_new_tokens_is_retried(monkeypatch):
 
 
 class Notes:
-    """What was noted of refreshed sessions, and whether the provider was asked before the last change was read."""
+    """Records role notes, and checks that the role version was read before the provider call."""
 
     def __init__(self, provider):
         self.noted = []
@@ -305,14 +305,14 @@ async def test_other_refusals_keep_the_session_and_have_their_own_error(status, 
 
 
 async def until(condition):
-    """Returns once *condition* holds; nothing but the event loop has to turn for that."""
+    """Wait until *condition* holds, by running the event loop."""
     while not condition():
         await asyncio.sleep(0)
 
 
 @pytest.fixture
 def hasty(monkeypatch):
-    """Without pauses between attempts, and before a lease that was not given back is used."""
+    """Remove the pauses between attempts."""
     monkeypatch.setattr("bodhi.server.authentication.refresh.POLL_SECONDS", (0.0,))
     monkeypatch.setattr("bodhi.server.authentication.refresh.SETTLE_SECONDS", 0.0)
     monkeypatch.setattr("bodhi.server.authentication.unstored_tokens.RETRY_SECONDS", 0.0)
@@ -392,7 +392,7 @@ async def test_a_request_after_the_outage_stores_what_was_kept(hasty, monkeypatc
 
 
 async def lose_the_database_during(one, row, provider):
-    """A refresh whose answer cannot be stored; afterwards the database is there again."""
+    """Refresh during an outage, so that the new tokens cannot be stored."""
     provider.may_answer.clear()
     request = asyncio.create_task(one.refresh(row, INSTANCE))
     await provider.was_asked.wait()

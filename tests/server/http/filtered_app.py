@@ -1,4 +1,4 @@
-"""An application that is nothing but an edge, and requests that a well-behaved client would not send."""
+"""An application of middlewares only, and a client for malformed requests."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ LOCAL = PublicUrl("http", "localhost", 1135, is_explicit=False)
 
 
 async def tells(request):
-    """Answers with what a handler sees of the request."""
+    """Return the request as seen by a handler."""
     told = request.get(FORWARDED)
     return web.json_response(
         {
@@ -34,12 +34,12 @@ async def tells(request):
 
 
 async def where(request):
-    """Answers with what is taken for the origin of the server's pages, and for where a login comes back to."""
+    """Return the server's origin and the redirect URI."""
     return web.json_response([hosts.origin_for(request), hosts.callback_base(request)])
 
 
 def edge(*middlewares, guards=(), public=LOCAL):
-    """An application with *middlewares* behind the one for errors, in this order, and *guards* within."""
+    """Return an application with the error middleware, these *middlewares*, and *guards* inside."""
     app = web.Application(middlewares=[error_middleware, *middlewares])
     app[hosts.PUBLIC_URL] = public
     if guards:

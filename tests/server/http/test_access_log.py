@@ -5,13 +5,13 @@ from aiohttp import web
 
 
 async def fails(_):
-    """Raises what nobody expects."""
+    """Raise an unexpected error."""
     raise ZeroDivisionError
 
 
 @pytest.fixture
 def lines(caplog):
-    """The records of the access log so far."""
+    """Return the access log records so far."""
     caplog.set_level(logging.INFO, "bodhi.access")
     return lambda: [record for record in caplog.records if record.name == "bodhi.access"]
 

@@ -20,12 +20,12 @@ BY_CODE = {error.code: error for error in ERRORS}
 
 
 def behind_guard(handler):
-    """*handler* as a public operation has it."""
+    """Wrap *handler* like a public operation."""
     return guarded(Operation("GET", "/", handler, PUBLIC, "refuses"))
 
 
 def refusing(refusal, place=lambda handler: handler):
-    """An application whose only route refuses."""
+    """Return an application whose only route raises *error*."""
 
     async def handler(_):
         raise refusal

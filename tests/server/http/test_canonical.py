@@ -12,7 +12,7 @@ BASE = str(PUBLIC)
 
 
 def redirecting(public=PUBLIC, *, enabled=True, trusted=("127.0.0.1",)):
-    """An application that trusts its proxy, and sends browsers to its public URL."""
+    """Return an application with a trusted proxy and canonical redirects."""
     guards = [
         forwarded_filter(trusted),
         canonical_filter(public, enabled=enabled),
@@ -22,7 +22,7 @@ def redirecting(public=PUBLIC, *, enabled=True, trusted=("127.0.0.1",)):
 
 
 async def location(host, *lines, target="/where/a", method="GET", app=None):
-    """Where a request is sent to; None when it is answered."""
+    """Return the redirect target of a request, or None."""
     status, headers, _ = await ask(app or redirecting(), f"{method} {target} HTTP/1.1", f"Host: {host}", *lines)
     assert ("location" in headers) == (status == 301)
     return headers.get("location")

@@ -29,7 +29,7 @@ def app():
 
 
 def permissions(headers):
-    """What is allowed to other origins."""
+    """Return the CORS headers of a response."""
     return [name for name in headers if name.startswith("access-control-")]
 
 

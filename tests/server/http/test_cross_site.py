@@ -36,19 +36,19 @@ CREDENTIALS = {
 
 
 def guarded(public=GUESSED, exempt=()):
-    """An application behind the check."""
+    """Return an application with the check."""
     guards = [host_filter(public, own_host="localhost"), cross_site_filter(COOKIE, exempt=exempt)]
     return edge(guards=guards, public=public)
 
 
 def origins(own):
-    """Origins that a request may name, by whether they are the page's own."""
+    """Return Origin headers, by whether they are same-origin."""
     foreign = ["http://evil.example", "null", "", own.upper(), f"{own}/", own.replace("http", "https"), f"{own}0"]
     return {own: True, **dict.fromkeys(foreign, False), None: None}
 
 
 def passes(site, origin_is_own, has_cookie):
-    """The rule, for a request without a bearer."""
+    """Return whether a request without a bearer token must pass."""
     if site is not None:
         return site == "same-origin"
     if origin_is_own is not None:

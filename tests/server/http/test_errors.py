@@ -17,7 +17,7 @@ SECRET = "hunter2-correct-horse"
 
 
 def raising(error):
-    """A handler that fails with *error*."""
+    """Return a handler that raises *error*."""
 
     async def handler(_):
         raise error
@@ -26,7 +26,7 @@ def raising(error):
 
 
 def error_of(status, text):
-    """Type and code in the envelope *text*, which holds nothing that it should not."""
+    """Return type and code of the error envelope *text*, and check its members."""
     assert SECRET not in text
     assert "Traceback" not in text
     body = json.loads(text)

@@ -9,7 +9,7 @@ CLIENT = "192.0.2.7"
 
 
 async def told(*lines, trusted=(LOOPBACK,), target="/", host="bodhi.example.org"):
-    """Client, scheme and host of a request with *lines*, as a handler is told them."""
+    """Return client, scheme and host of a request with *lines*, as seen by a handler."""
     app = edge(guards=[forwarded_filter(trusted)])
     status, _, seen = await ask(app, f"GET {target} HTTP/1.1", f"Host: {host}", *lines)
     assert 200 == status

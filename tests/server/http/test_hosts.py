@@ -13,13 +13,13 @@ LONG = ".".join(["a" * 50] * 6)
 
 
 def guarded(public=LOCAL, own_host="localhost", allowed_hosts=(), *, outside=()):
-    """An application behind the check."""
+    """Return an application with the check."""
     check = host_filter(public, own_host=own_host, allowed_hosts=allowed_hosts)
     return edge(guards=[*outside, check], public=public)
 
 
 def get(host, target="/", method="GET"):
-    """The lines of a request for *host*."""
+    """Return the request lines for *host*."""
     return f"{method} {target} HTTP/1.1", f"Host: {host}"
 
 

@@ -1,4 +1,4 @@
-"""The edge around every route that is served, taken from the table of them."""
+"""The request filters on every route."""
 
 import pytest
 from aiohttp import web
@@ -15,7 +15,7 @@ FOREIGN = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
 
 @pytest.fixture
 def seen():
-    """The headers of requests that got to a handler."""
+    """The headers of requests that reached a handler."""
     return []
 
 

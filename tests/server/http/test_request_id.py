@@ -11,13 +11,13 @@ ID = "0123456789abcdef"
 
 
 async def tells(_):
-    """Answers with the id in its context."""
+    """Return the request id of the context."""
     return web.Response(text=REQUEST_ID.get())
 
 
 @pytest.fixture
 async def client(aiohttp_client, make_app):
-    """A client of an application that answers with the id it found."""
+    """A client of an application that returns its request id."""
     return await aiohttp_client(make_app(web.get("/try", tells)))
 
 

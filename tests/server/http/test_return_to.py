@@ -1,4 +1,4 @@
-"""Pages to which a login leads: of this site, or none."""
+"""Return targets of logins: paths on this site only."""
 
 from urllib.parse import parse_qs, urljoin, urlsplit
 

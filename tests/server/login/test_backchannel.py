@@ -14,7 +14,7 @@ EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 @pytest.fixture
 def logout_token(provider):
-    """Makes logout tokens, sound ones unless told otherwise."""
+    """Creates logout tokens, valid by default."""
 
     def make(**changes):
         now = int(provider.realm.now())
@@ -34,13 +34,13 @@ def logout_token(provider):
 
 
 async def post(client, token):
-    """Status and code of the answer to a logout token, which no browser brings."""
+    """Post a logout token; return status and code."""
     response = await client.session.post(client.make_url(PATH), data={"logout_token": token})
     return response.status, (await response.json())["error"]["code"] if response.status >= 400 else None
 
 
 async def sid_of(server, browser):
-    """The provider's session that the browser's belongs to."""
+    """Return the provider session id of the browser's login."""
     return (await server.app[SESSIONS].load(browser.session_cookie)).data["id_claims"]["sid"]
 
 

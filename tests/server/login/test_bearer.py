@@ -10,7 +10,7 @@ GATED = "/bodhi/v1/tokens"  # sessions alone
 
 @pytest.fixture
 def ask(browser, provider):
-    """Asks as another application, with a token of its own for a person."""
+    """Send a request as an external application."""
     provider.add_client("notes", secret="a secret of the notes")
 
     async def ask(path="/bodhi/v1/user", *, scope="openid profile scope_user_user", user="user", token=None, **claims):
@@ -123,7 +123,7 @@ async def test_repeated_removal_withdraws_application_approvals(ask, provider, o
 
 
 async def approve(browser):
-    """The scope of a request of the notes that the person in *browser* approved."""
+    """Approve an access request in *browser*; return its scope."""
     asked = {"app_client_id": "notes", "flow_type": "popup", "requested": {"notes": ["read"]}}
     request_id = (await (await browser.post("/bodhi/v1/apps/request-access", json=asked)).json())["id"]
     path = f"/bodhi/v1/access-requests/{request_id}/approve"

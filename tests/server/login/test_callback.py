@@ -31,17 +31,17 @@ PUT = web.get("/put", put)
 
 
 def answer_in(url):
-    """The parameters with which the provider sends the browser back."""
+    """Return the parameters of the provider's redirect."""
     return dict(parse_qsl(urlsplit(url).query))
 
 
 async def answered(browser, provider, user="user"):
-    """A begun login, and the provider's answer to it."""
+    """Start a login; return the provider's redirect."""
     return answer_in(await provider.log_in_url(await browser.begin(), user=user))
 
 
 async def code_of(response):
-    """Status and code of an error."""
+    """Return status and code of an error response."""
     return response.status, (await response.json())["error"]["code"]
 
 

@@ -1,4 +1,4 @@
-"""What people may do changes while they log in or are refreshed: nothing that is older wins, on any node."""
+"""Role changes during logins and refreshes: older roles never win, on any node."""
 
 import asyncio
 
@@ -19,12 +19,12 @@ LOGGED_OUT = {"auth_status": "logged_out"}
 
 @pytest.fixture
 async def server(start_server):
-    """A node that remembers no API tokens: what other nodes decide about them holds at once."""
+    """A node without an API token cache, so that changes by other nodes apply at once."""
     return await start_server(BODHI_TOKEN_MEMORY="0")
 
 
 class Stop:
-    """A point at which a call waits until it may go on."""
+    """A point at which a call waits until it is released."""
 
     def __init__(self):
         self.reached, self.may_go_on = asyncio.Event(), asyncio.Event()
@@ -42,7 +42,7 @@ class Stop:
 
 @pytest.fixture
 def stop_at(provider, server, monkeypatch):
-    """Stops the next login on *server* at a point of its way."""
+    """Stop the next login on *server* at a given call."""
 
     def stop_at(point):
         if point in ("before the code is redeemed", "after the code is redeemed"):
@@ -74,37 +74,37 @@ POINTS = [
 
 @pytest.fixture
 async def admin(start_server, open_browser, provider):
-    """An administrator, at another node."""
+    """An administrator on another node."""
     browser = await open_browser(await start_server())
     await browser.log_in(provider, "admin")
     return browser
 
 
 async def code_of(response):
-    """Status and code of an answer."""
+    """Return status and code of a response."""
     return response.status, (await response.json())["error"]["code"] if response.status >= 400 else None
 
 
 async def removed(admin, user_id):
-    """The user is removed."""
+    """Remove the user."""
     assert 200 == (await admin.delete(f"/bodhi/v1/users/{user_id}")).status
 
 
 async def demoted(admin, user_id):
-    """The user has the lowest role."""
+    """Demote the user to the lowest role."""
     response = await admin.put(f"/bodhi/v1/users/{user_id}/role", json={"role": "resource_user"})
     assert 200 == response.status
 
 
 async def api_token_of(browser):
-    """A new API token of who is logged in."""
+    """Create an API token of the logged-in user."""
     response = await browser.post("/bodhi/v1/tokens", json={"scope": "scope_token_power_user"})
     assert 201 == response.status
     return (await response.json())["token"]
 
 
 async def used(browser, token):
-    """Status and code of an answer to the API token, which no cookie comes with."""
+    """Use the API token without a cookie; return status and code."""
     url = browser.make_url("/bodhi/v1/auth/verify?scope=scope_token_power_user")
     async with browser.session.get(url, headers={"Authorization": f"Bearer {token}", "Cookie": ""}) as response:
         return await code_of(response)

@@ -1,4 +1,4 @@
-"""From a server that nobody knows to its first administrator, through the whole application."""
+"""From an unregistered server to its first administrator, in the whole application."""
 
 import asyncio
 
@@ -13,19 +13,19 @@ SETUP = {"name": "a server for tests"}
 
 @pytest.fixture
 async def server(start_server):
-    """A node without a client of its own."""
+    """A node without a configured client."""
     return await start_server(**UNREGISTERED)
 
 
 async def status_of(browser):
-    """How far the server's registration has come."""
+    """Return the registration status."""
     response = await browser.get("/bodhi/v1/info")
     return (await response.json())["status"]
 
 
 @pytest.fixture
 async def registered(browser):
-    """A browser at the node after its setup."""
+    """A browser at the registered node."""
     response = await browser.post("/bodhi/v1/setup", json=SETUP)
     assert (200, {"status": "resource-admin"}) == (response.status, await response.json())
     return browser

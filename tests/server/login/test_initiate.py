@@ -1,4 +1,4 @@
-"""``POST /bodhi/v1/auth/initiate``: the way to the provider."""
+"""``POST /bodhi/v1/auth/initiate``: the start of a login."""
 
 import re
 from urllib.parse import parse_qs, urlsplit
@@ -11,7 +11,7 @@ from support.raw_database import RawDatabase
 
 
 def parameters_of(location):
-    """The query of an address, in which nothing stands twice."""
+    """Return the query of a URL, without duplicates."""
     query = parse_qs(urlsplit(location).query, strict_parsing=True, keep_blank_values=True)
     assert all(len(values) == 1 for values in query.values()), query
     return {name: values[0] for name, values in query.items()}

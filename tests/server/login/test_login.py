@@ -1,4 +1,4 @@
-"""Logging in, from the first click to the first answer that knows who it is."""
+"""Login, from the first click to the first authenticated response."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a node knows of a login spares decrypting it again, and nothing else: the database is asked in every request."""
+"""The login cache saves only the decryption: every request still queries the database."""
 
 import pickle
 import time
@@ -18,7 +18,7 @@ PATHS = [VERIFY, "/bodhi/v1/tokens"]  # an optional and a strict route
 
 @pytest.fixture
 async def known(browser, provider):
-    """A browser whose login the node has read."""
+    """A browser whose login is cached on the node."""
     await browser.log_in(provider, "power")
     for path in PATHS:
         assert 200 == (await browser.get(path)).status
@@ -27,7 +27,7 @@ async def known(browser, provider):
 
 @pytest.fixture
 def opened(monkeypatch):
-    """The digests of what is decrypted from now on."""
+    """Records the digests of sessions decrypted from now on."""
     digests = []
     genuine = Keyring.open
 
@@ -41,7 +41,7 @@ def opened(monkeypatch):
 
 @pytest.fixture
 def asked(server, monkeypatch):
-    """The digests of the rows that the database is asked for from now on."""
+    """Records the digests of rows loaded from now on."""
     store = server.app[SESSIONS]._store
     digests = []
     genuine = store.load

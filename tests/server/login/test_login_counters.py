@@ -1,4 +1,4 @@
-"""What logins come to, in numbers."""
+"""Metrics of logins."""
 
 import logging
 
@@ -14,7 +14,7 @@ PROTECTED = "/bodhi/v1/tokens"
 
 @pytest.fixture
 def counts(server):
-    """What the server has counted of a metric so far: the number, or the numbers by label."""
+    """Return the current value of a metric, or its values by label."""
 
     def told(metric):
         snapshot = server.app[METRICS].snapshot().counts
@@ -27,7 +27,7 @@ def counts(server):
 
 @pytest.fixture
 def endings(caplog):
-    """Why sessions ended, whose, and by whom."""
+    """Return reason, user and acting user of ended sessions."""
     caplog.set_level(logging.INFO, logger="bodhi.session.endings")
 
     def endings():
@@ -38,7 +38,7 @@ def endings(caplog):
 
 
 async def wear_out(server, browser, provider):
-    """Have the browser's access token expire."""
+    """Let the browser's access token expire."""
     expired = provider.issue_access_token("power", expires_in=-5)
     service = server.app[SESSIONS]
     await service.atomically(digest_of(browser.session_cookie), lambda data, _: data.update(access_token=expired))

@@ -1,4 +1,4 @@
-"""``POST /bodhi/v1/logout``: the session ends here, and its tokens at the provider."""
+"""``POST /bodhi/v1/logout``: end the session and revoke its tokens."""
 
 import pytest
 

@@ -12,7 +12,7 @@ LOGOUT_EXPIRES_AT = 1_800_000_120  # seconds since 1970
 
 @pytest.fixture
 def sessions(application, clock):
-    """The service, by the test's clock."""
+    """The service, with the test's clock."""
     return ProviderSessions(application, clock=clock)
 
 

@@ -1,4 +1,4 @@
-"""Changes that need a recent sign-in, by the API; ``tests/server/routes/test_authorization.py`` lists them."""
+"""API changes that require a recent login; ``tests/server/routes/test_authorization.py`` lists them."""
 
 import base64
 import json
@@ -19,12 +19,12 @@ LONG = 901
 
 
 async def code_of(response):
-    """Status and code of an answer; None where it is no error."""
+    """Return status and code of a response, None without an error."""
     return response.status, (await response.json())["error"]["code"] if response.status >= 400 else None
 
 
 async def make_token(browser):
-    """What making an API token answers."""
+    """Create an API token; return the response."""
     return await code_of(await browser.post("/bodhi/v1/tokens", json=TOKEN))
 
 
@@ -38,7 +38,7 @@ async def log_in(browser, provider, user, at_provider=None, *, start="/bodhi/v1/
 
 @pytest.fixture
 def passes(server, provider):
-    """Lets seconds pass since everybody signed in, here and at the provider."""
+    """Advance the time since all logins, here and at the provider."""
 
     async def passes(browser, seconds=LONG):
         def change(data, _):
@@ -54,13 +54,13 @@ def passes(server, provider):
 
 @pytest.fixture
 async def at_provider():
-    """A browser that the provider knows again."""
+    """A browser with a session at the provider."""
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
         yield browser
 
 
 def telling(auth_time):
-    """Changes the provider's answer: its ID token says *auth_time*, or nothing of it."""
+    """Change *auth_time* in the provider's ID tokens, or remove it."""
 
     def change(content, provider):
         payload = content["id_token"].split(".")[1]

@@ -1,4 +1,4 @@
-"""Sessions whose access token has run out: refreshed once, whoever asks, and never ended by an outage."""
+"""Sessions with an expired access token: refreshed once, and not ended by an outage."""
 
 import asyncio
 from urllib.parse import urlsplit
@@ -19,7 +19,7 @@ PROTECTED = "/bodhi/v1/tokens"  # needs a power user
 
 @pytest.fixture
 def worn_out(provider):
-    """Logs browsers in, whose access token has expired by the time of the next request."""
+    """Logs browsers in whose access token expires before the next request."""
 
     async def log_in(browser, user="power"):
         response = await browser.finish(await provider.log_in_url(await browser.begin(), user=user))
@@ -32,13 +32,13 @@ def worn_out(provider):
 
 
 async def stored(server, browser):
-    """The data of the browser's session, as it is stored now."""
+    """Return the stored data of the browser's session."""
     session = await server.app[SESSIONS].load(browser.session_cookie)
     return None if session is None else session.data
 
 
 async def code_of(response):
-    """Status and code of an answer."""
+    """Return status and code of a response."""
     return response.status, (await response.json())["error"]["code"]
 
 
@@ -355,7 +355,7 @@ async def test_cancelled_request_loses_no_refreshed_tokens(browser, server, prov
 
 
 async def _request(server, browser):
-    """A request with the browser's session, outside of any connection."""
+    """Return a request with the browser's session, without a connection."""
     headers = {"Cookie": f"bodhiapp_session_id={browser.session_cookie}"}
     request = make_mocked_request("GET", PROTECTED, headers=headers, app=server.app)
     request[REQUEST_SESSION] = RequestSession(SetupOptions(server.app[SESSIONS], supports_save=True), request)

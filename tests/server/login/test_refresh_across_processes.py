@@ -1,4 +1,4 @@
-"""One refresh for each session among processes that share a database, whatever happens to the one that refreshes."""
+"""One refresh per session across processes, even if the refreshing process fails."""
 
 import asyncio
 import itertools
@@ -22,7 +22,7 @@ LOGGED_OUT = {"auth_status": "logged_out"}
 
 
 class Login:
-    """A session whose access token has expired, as it is stored."""
+    """A stored session with an expired access token."""
 
     def __init__(self, service, session_id):
         self.service = service
@@ -31,11 +31,11 @@ class Login:
         self._session_id = session_id
 
     async def data(self):
-        """What is stored in it now."""
+        """Return the stored data."""
         return (await self.service.load(self._session_id)).data
 
     async def hold_lease(self, *, ms):
-        """Let the lease that somebody holds, or nobody, end that long from now, by the database's clock."""
+        """Set the expiry of the refresh lease, relative to the database's clock."""
 
         def change(data, now_ms):
             held = data.setdefault(LEASE, {"id": "somebody's"})
@@ -55,7 +55,7 @@ class Cluster:
         self._http = http
 
     async def get(self, process, path, login):
-        """The status of an answer; in words, that nobody is logged in, or that there was no answer."""
+        """Return the status, or a text for an anonymous or missing response."""
         try:
             async with self._http.get(process.url + path, headers=login.headers) as response:
                 return "logged out" if LOGGED_OUT == await response.json() else response.status
@@ -63,7 +63,7 @@ class Cluster:
             return type(error).__name__
 
     def requests(self, login, count):
-        """So many requests at once, spread over the processes and over both kinds of routes; with their process."""
+        """Send concurrent requests to all processes and both kinds of routes; return results with processes."""
         pairs = itertools.cycle(itertools.product((PROTECTED, OPTIONAL), self.processes))
         return [
             (process, asyncio.create_task(self.get(process, path, login)))
@@ -71,7 +71,7 @@ class Cluster:
         ]
 
     def that_calls(self, url):
-        """The process that is connected to the server at *url*; there is one."""
+        """Return the only process connected to the server at *url*."""
 
         def is_connected(process):
             connections = psutil.Process(process.popen.pid).net_connections("tcp4")
@@ -83,7 +83,7 @@ class Cluster:
 
 @pytest.fixture
 async def start_cluster(launch, provider):
-    """Starts the processes on a database, all at once."""
+    """Starts processes on a database simultaneously."""
     async with AsyncExitStack() as stack:
 
         async def start_cluster(url, *, nodes=3):
@@ -99,7 +99,7 @@ async def start_cluster(launch, provider):
 
 @pytest.fixture
 async def log_in(provider):
-    """Puts a session with an expired access token into a database that has the schema."""
+    """Stores a session with an expired access token in a migrated database."""
     async with AsyncExitStack() as stack:
 
         async def log_in(url):
@@ -118,7 +118,7 @@ async def log_in(provider):
 
 
 def environment(provider, url):
-    """What makes a server one of the cluster."""
+    """Return the settings of a node of the cluster."""
     return {
         "BODHI_SESSION_DB_URL": url,
         "BODHI_DATABASE_URL": url,
@@ -170,7 +170,7 @@ async def test_refresh_lease_of_a_killed_process_behind_pgbouncer_is_taken_over(
 
 
 async def dead_holder(cluster, login, provider):
-    """Killed as it waits for the provider, who has not done anything yet."""
+    """Kill the lease holder while it waits for the provider."""
     provider.hang("refresh")
     requests = cluster.requests(login, 12)
     await provider.wait_for_calls("refresh")
@@ -214,7 +214,7 @@ async def test_database_timeout_during_refresh_is_no_logout(start_server, databa
 
 @asynccontextmanager
 async def kept_from_others(url, login):
-    """Inside, nobody else can write the session."""
+    """Block writes of the session inside the block."""
     if dialect_of(url) == "postgres":
         async with locked(url, login.digest):
             yield
@@ -226,7 +226,7 @@ async def kept_from_others(url, login):
 
 @pytest.fixture
 async def get():
-    """Sends requests with a login's cookie; status and error code."""
+    """Sends requests with a login's cookie; returns status and error code."""
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
 
         async def get(server, path, login):

@@ -1,4 +1,4 @@
-"""Many sessions are refreshed while the database goes away: none of them ends, whatever happens to the process."""
+"""Refreshes during a database outage end no session, whatever happens to the process."""
 
 import asyncio
 import signal
@@ -21,7 +21,7 @@ SESSIONS = 12
 
 
 class Network:
-    """The way to the database, which can be closed: no connections to PostgreSQL, no writes to a SQLite file."""
+    """The connection to the database, which can be interrupted."""
 
     def __init__(self, url, proxy=None):
         self.direct_url = url
@@ -30,7 +30,7 @@ class Network:
 
     @asynccontextmanager
     async def closed(self):
-        """Inside, the database takes nothing."""
+        """Interrupt the database inside the block."""
         if self._proxy is None:
             with closing(WriteLock(self.url)) as lock:
                 await lock.take()
@@ -45,7 +45,7 @@ class Network:
 
 @pytest.fixture
 async def network(database_url):
-    """The way to the test's database."""
+    """The connection to the test's database."""
     if dialect_of(database_url) == "sqlite":
         yield Network(database_url)
         return
@@ -55,14 +55,14 @@ async def network(database_url):
 
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch):
-    """The attempts that requests wait for are few."""
+    """Reduce the number of attempts that requests wait for."""
     monkeypatch.setattr("bodhi.server.authentication.refresh.STORE_SECONDS", 0.0)
     monkeypatch.setattr("bodhi.server.authentication.unstored_tokens.RETRY_SECONDS", 0.05)
 
 
 @pytest.fixture
 async def ids(network, provider):
-    """The ids of sessions whose access token has expired."""
+    """The ids of sessions with expired access tokens."""
     async with session_service(load_settings(environ=environment(provider, network.direct_url))) as service:
         found = []
         for _ in range(SESSIONS):
@@ -79,7 +79,7 @@ async def ids(network, provider):
 
 @pytest.fixture
 def ask(open_browser):
-    """Sends one request for each session; the statuses."""
+    """Send one request per session; return the statuses."""
 
     async def ask(server, ids, path=PROTECTED):
         browser = await open_browser(server)
@@ -90,7 +90,7 @@ def ask(open_browser):
 
 
 def settings_for(provider, network):
-    """The settings of a node that connects through *network*.
+    """Return the settings of a node that connects through *network*.
 
     The database's time limit is the one that requests wait for in the outage. Before it, twelve requests at once have
     to reach the provider within the same limit, on a machine that is busy with other tests.
@@ -100,7 +100,7 @@ def settings_for(provider, network):
 
 @asynccontextmanager
 async def outage_during_refreshes(network, server, ids, provider, ask):
-    """Inside, the database is away, and the provider has answered: the new tokens are in memory alone."""
+    """Interrupt the database inside the block, with refreshed tokens only in memory."""
     hold = provider.hold("refresh", after=True, times=None)
     requests = asyncio.create_task(ask(server, ids))
     await provider.wait_for_calls("refresh", SESSIONS)
@@ -113,7 +113,7 @@ async def outage_during_refreshes(network, server, ids, provider, ask):
 
 
 async def alive(network, ids, provider):
-    """How many of the sessions are stored, and with new tokens."""
+    """Return how many sessions are stored, and how many with new tokens."""
     async with session_service(load_settings(environ=environment(provider, network.direct_url))) as service:
         found = [await service.load(session_id) for session_id in ids]
     known = provider.realm.grants

@@ -1,4 +1,4 @@
-"""Logins that lead to the page that was asked for; what counts as one: ``tests/server/http/test_return_to.py``."""
+"""Logins that return to the requested page; validation: ``tests/server/http/test_return_to.py``."""
 
 import asyncio
 
@@ -14,17 +14,17 @@ PROXIED = {"X-Forwarded-Method": "GET", "Accept": "text/html"}
 
 
 def initiate(*pages):
-    """The address of the API for logins that lead to *pages*."""
+    """Return the API URL for logins with these return targets."""
     return URL("/bodhi/v1/auth/initiate").with_query([("return_to", page) for page in pages])
 
 
 async def location_of(response):
-    """Where an answer of the API says to go."""
+    """Return the location in an API response."""
     return (await response.json())["location"]
 
 
 async def logged_in(browser, provider, start):
-    """The answer to a login that was begun at *start*."""
+    """Complete a login started at *start*; return the response."""
     begun = await browser.post(start)
     assert 201 == begun.status
     return await browser.finish(await provider.log_in_url(await location_of(begun)))

@@ -1,4 +1,4 @@
-"""What ends sessions and tokens, through the whole server: approval, change of role, removal."""
+"""Approval, role change and removal revoke sessions and tokens, in the whole server."""
 
 import pytest
 
@@ -16,25 +16,25 @@ async def people(server, open_browser, provider):
 
 
 async def code_of(response):
-    """Status and code of an answer."""
+    """Return status and code of a response."""
     text = await response.text()
     return response.status, (await response.json())["error"]["code"] if '"error"' in text else None
 
 
 def role_of(provider, user):
-    """Where a user's role is changed."""
+    """Return the URL for a user's role."""
     return f"/bodhi/v1/users/{provider.person(user).user_id}/role"
 
 
 async def api_token(browser, scope="scope_token_power_user"):
-    """A new API token of whoever is logged in."""
+    """Create an API token of the logged-in user."""
     response = await browser.post("/bodhi/v1/tokens", json={"name": "mine", "scope": scope})
     assert 201 == response.status, await response.text()
     return (await response.json())["token"]
 
 
 async def told_with(browser, token):
-    """What ``GET /bodhi/v1/user`` tells the holder of a token."""
+    """Return the result of ``GET /bodhi/v1/user`` with a token."""
     response = await browser.session.get(
         browser.make_url("/bodhi/v1/user"), headers={"Authorization": f"Bearer {token}"}
     )

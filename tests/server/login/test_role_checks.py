@@ -1,4 +1,4 @@
-"""When the provider ends a session it is asked whether its user still has a role, where it answers that."""
+"""After the provider ends a session, the user's role is checked at the provider if supported."""
 
 import asyncio
 import secrets
@@ -18,14 +18,14 @@ EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 @pytest.fixture
 async def server(start_server, provider):
-    """A node whose provider lists users for it."""
+    """A node whose provider lists users for clients."""
     provider.realm.clients_may_list_users = True
     return await start_server(BODHI_TOKEN_MEMORY="300")
 
 
 @pytest.fixture
 def checks(monkeypatch):
-    """Whom each check was about, as it is over."""
+    """Records the users of finished checks."""
     done = asyncio.Queue()
     genuine = RoleChecks._check
 
@@ -41,7 +41,7 @@ def checks(monkeypatch):
 
 @pytest.fixture
 async def token(browser, provider):
-    """An API token of somebody with powers, who is logged in."""
+    """An API token of a logged-in power user."""
     await browser.log_in(provider, "power")
     response = await browser.post("/bodhi/v1/tokens", json={"scope": "scope_token_power_user"})
     token = (await response.json())["token"]
@@ -50,21 +50,21 @@ async def token(browser, provider):
 
 
 def notes_of(server):
-    """Where a look-up is asked for, without a pause between two of them."""
+    """Return the role checks, without pauses."""
     notes = server.app[LOGIN].notes
     notes._role_checks._pause_seconds = 0
     return notes
 
 
 async def used(browser, token):
-    """The status of an answer to the API token."""
+    """Use the API token; return the status."""
     url = browser.make_url("/bodhi/v1/auth/verify?scope=scope_token_power_user")
     async with browser.session.get(url, headers={"Authorization": f"Bearer {token}", "Cookie": ""}) as response:
         return response.status
 
 
 async def refused_refresh(browser, provider):
-    """The provider does not take the refresh token any more."""
+    """Let the provider refuse the refresh token."""
     expired = provider.issue_access_token("power", expires_in=-5)
     await browser.server.app[SESSIONS].atomically(
         digest_of(browser.session_cookie), lambda data, _: data.update(access_token=expired)
@@ -74,7 +74,7 @@ async def refused_refresh(browser, provider):
 
 
 async def backchannel_logout(browser, provider, **claims):
-    """The provider says that the user's sessions are over."""
+    """Send a logout token for the user."""
     now = int(provider.realm.now())
     payload = {"iss": provider.issuer, "aud": provider.client_id, "iat": now, "exp": now + 120, "events": {EVENT: {}}}
     if not claims:
@@ -86,7 +86,7 @@ async def backchannel_logout(browser, provider, **claims):
 
 
 async def backchannel_logout_of_session(browser, provider):
-    """The same by the provider's session alone."""
+    """Send a logout token for the provider session."""
     data = (await browser.server.app[SESSIONS].load(browser.session_cookie)).data
     await backchannel_logout(browser, provider, sid=data["id_claims"]["sid"])
 

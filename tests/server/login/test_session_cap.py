@@ -1,4 +1,4 @@
-"""How many sessions a person may have, enforced as they log in."""
+"""The limit of sessions per user, enforced at login."""
 
 import asyncio
 

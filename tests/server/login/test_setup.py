@@ -13,12 +13,12 @@ NAME = {"name": "Sessions of a shop"}
 
 @pytest.fixture
 async def server(start_server):
-    """A server that is not registered at its provider yet."""
+    """A server that is not registered at its provider."""
     return await start_server(BODHI_CLIENT_ID=None, BODHI_CLIENT_SECRET=None)
 
 
 async def status_of(browser):
-    """How far the registration is, as everybody may know."""
+    """Return the public registration status."""
     return (await (await browser.get("/bodhi/v1/info")).json())["status"]
 
 

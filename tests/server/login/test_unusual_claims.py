@@ -1,4 +1,4 @@
-"""Logins at providers whose claims have other types than bodhi's own provider sends."""
+"""Logins with claims of unusual types."""
 
 import base64
 import json
@@ -25,7 +25,7 @@ ODD = [
 
 @pytest.fixture
 def odd_token(provider):
-    """An access token of a power user with these claims changed."""
+    """Return an access token of a power user with changed claims."""
 
     def make(claims, **options):
         return provider.issue_access_token("power", **options, **claims)
@@ -34,12 +34,12 @@ def odd_token(provider):
 
 
 async def log_in(browser, provider):
-    """The response to a login of a power user, completed."""
+    """Log in a power user; return the response."""
     return await browser.finish(await provider.log_in_url(await browser.begin(), user="power"))
 
 
 def replaced(token):
-    """Puts another access token into an answer; the ID token is not bound to it any more."""
+    """Replace the access token in a token response, and unbind the ID token."""
 
     def change(answer):
         answer["access_token"] = token
@@ -128,7 +128,7 @@ def _claims_in(token):
 
 
 def _for_id_tokens(claims):
-    """Those of *claims* that an ID token may have in any form; and nulls, which say nothing."""
+    """Return the *claims* that are optional in an ID token, and nulls."""
     nulls = dict.fromkeys(("at_hash", "azp", "nbf", "typ", "acr"))
     needed = {"exp", "sub", "iat", "nbf", "azp", "iss", "aud"}
     return {**{name: value for name, value in claims.items() if name not in needed}, **nulls}

@@ -1,4 +1,4 @@
-"""``GET /bodhi/v1/auth/verify``: what proxies ask. What they do with the answer: ``tests/proxy``."""
+"""``GET /bodhi/v1/auth/verify``, as sent by proxies. With real proxies: ``tests/proxy``."""
 
 import pytest
 
@@ -14,12 +14,12 @@ PAGE = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "
 
 @pytest.fixture
 async def server(start_server):
-    """One node, which believes the proxy that asks it."""
+    """A node that trusts its proxy."""
     return await start_server(BODHI_TRUSTED_PROXIES="127.0.0.1/32")
 
 
 def asked(method="GET", **headers):
-    """The headers that a proxy sends for a request with *method*."""
+    """Return the headers that a proxy sends for a request with *method*."""
     return {"X-Forwarded-Method": method, **{name.replace("_", "-"): value for name, value in headers.items()}}
 
 
@@ -192,7 +192,7 @@ TOKEN = "X-BodhiApp-Access-Token"
 
 
 async def stored(browser):
-    """The data of the browser's session, as it is stored now."""
+    """Return the stored data of the browser's session."""
     return (await browser.server.app[SESSIONS].load(browser.session_cookie)).data
 
 

@@ -1,4 +1,4 @@
-"""Whatever ends a login closes its websockets, also those of another node."""
+"""Every end of a login closes its WebSockets, on other nodes too."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ DEADLINE_SECONDS = 20
 
 
 async def chat(request):
-    """A websocket that says what it hears, for as long as its session lives."""
+    """An echo WebSocket that is closed with its session."""
     session = await get_session(request)
     socket = web.WebSocketResponse()
     await socket.prepare(request)
@@ -28,7 +28,7 @@ async def chat(request):
 
 
 class Node:
-    """The other node, with an administrator's browser at it, and the command line of its operator."""
+    """The other node, with an administrator's browser and the command line."""
 
     def __init__(self, admin, provider, environ):
         self.admin = admin
@@ -36,7 +36,7 @@ class Node:
         self._environ = environ
 
     async def command(self, *arguments):
-        """Runs ``python -m bodhi``, which succeeds."""
+        """Run ``python -m bodhi`` successfully."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "bodhi", *arguments),
             env=self._environ,
@@ -48,7 +48,7 @@ class Node:
 
 
 async def back_channel(node, user_id, handle):
-    """The provider says that the user has logged out."""
+    """Send a logout token for the user."""
     now = int(node.provider.realm.now())
     token = {
         "iss": node.provider.issuer,
@@ -64,7 +64,7 @@ async def back_channel(node, user_id, handle):
 
 
 async def change_of_role(node, user_id, handle):
-    """An administrator gives the user another role."""
+    """Change the user's role as an administrator."""
     role = {"role": "resource_power_user"}
     assert 200 == (await node.admin.put(f"/bodhi/v1/users/{user_id}/role", json=role)).status
 
@@ -75,12 +75,12 @@ async def removal(node, user_id, handle):
 
 
 async def revocation_by_command(node, user_id, handle):
-    """An operator ends the one session."""
+    """Revoke the session on the command line."""
     await node.command("sessions", "revoke", "--yes", "--", handle)
 
 
 async def clearing_by_command(node, user_id, handle):
-    """An operator ends all of the user's."""
+    """Clear the user's sessions on the command line."""
     await node.command("sessions", "clear", "--user", user_id, "--yes")
 
 
@@ -89,7 +89,7 @@ ENDINGS = (back_channel, change_of_role, removal, revocation_by_command, clearin
 
 @pytest.fixture
 async def other_node(start_server, open_browser, provider, database_url, tmp_path):
-    """Another node, at which an administrator is logged in."""
+    """Another node with a logged-in administrator."""
     admin = await open_browser(await start_server())
     await admin.log_in(provider, "admin")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("BODHI_")}

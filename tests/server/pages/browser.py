@@ -1,4 +1,4 @@
-"""A browser without JavaScript, for one person: it follows redirects within the site, and checks each page it shows."""
+"""A browser without JavaScript that follows redirects within the site and checks every page."""
 
 from urllib.parse import urljoin, urlsplit
 
@@ -12,7 +12,7 @@ POLICY = (
 
 
 class Browser:
-    """One tab with the cookies of *client*.
+    """A tab with the cookies of *client*.
 
     After each step *page* is what is shown, with its *status*, *headers* and *path*; *left_for* is the address on
     another site to which the last step led, where nothing is shown.
@@ -26,11 +26,11 @@ class Browser:
         self.page: Element
 
     async def open(self, path, *, site="none", **headers):
-        """Opens an address that was typed, or, with *site*, a link on another one."""
+        """Open a typed URL, or with *site* a link on another site."""
         return await self._go("GET", path, {**HTML, "Sec-Fetch-Site": site, **headers})
 
     async def press(self, name, /, **fields):
-        """Presses the button of that name, the first one, after filling in *fields*."""
+        """Fill in *fields* and press the first button of that name."""
         forms = [form for form in self.page.all("form") if name in [button.text for button in form.all("button")]]
         assert forms, f"no button {name!r} in: {self.page.text}"
         button = next(button for button in forms[0].all("button") if button.text == name)
@@ -40,12 +40,12 @@ class Browser:
         return await self._go("POST", target, headers, data={**filled_in(forms[0]), **fields})
 
     async def follow(self, name):
-        """Follows the link of that name."""
+        """Follow the link of that name."""
         (link,) = [link for link in self.page.all("a") if link.text == name]
         return await self.open(link.attributes["href"], site="same-origin")
 
     async def log_in(self, provider, user="user"):
-        """Logs *user* in, from the login page on."""
+        """Log in as *user*, from the login page."""
         await self.open("/ui/login")
         await self.press("Log in")
         await self.open(path_of(await provider.log_in_url(self.left_for, user)), site="cross-site")
@@ -83,7 +83,7 @@ class Browser:
 
 
 def filled_in(form):
-    """The fields of a form as they are sent when nobody changes one."""
+    """Return the default field values of a form."""
     fields = {field.attributes["name"]: field.attributes["value"] for field in form.all("input")}
     for field in form.all("select"):
         fields[field.attributes["name"]] = field.all("option")[0].attributes["value"]
@@ -91,6 +91,6 @@ def filled_in(form):
 
 
 def path_of(url):
-    """Path and query of an address of this site."""
+    """Return path and query of a URL of this site."""
     parts = urlsplit(url)
     return f"{parts.path}?{parts.query}" if parts.query else parts.path

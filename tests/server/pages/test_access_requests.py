@@ -12,7 +12,7 @@ HOSTILE = "<img src=x onerror=alert(1)>\"'"
 
 @pytest.fixture
 async def asked(server, provider, new_browser):
-    """The browser of somebody who has asked for access."""
+    """The browser of a user with a pending role request."""
     browser = await new_browser(server)
     await browser.log_in(provider, "nobody")
     return await browser.press("Request access")

@@ -15,7 +15,7 @@ HOSTILE = "<img src=x onerror=alert(1)>\"'"
 
 @pytest.fixture
 def ask(server, provider):
-    """Asks as an application; the id of its request."""
+    """Create a request as an application; return its id."""
     provider.add_client(APP, name="Team calendar", description="Shows who is where.")
 
     async def ask(flow_type="redirect", **changes):
@@ -26,7 +26,7 @@ def ask(server, provider):
 
 
 async def status_of(browser, request_id):
-    """What the application hears."""
+    """Return the status of the request, as polled by the application."""
     query = {"app_client_id": APP}
     async with browser.client.get(f"/bodhi/v1/apps/access-requests/{request_id}", params=query) as response:
         assert 200 == response.status
@@ -167,7 +167,7 @@ async def test_other_pages_drop_their_opener(browser, provider, ask):
 
 
 class _Noting:
-    """A request that notes the policy of its answer."""
+    """A request that records the policy of its response."""
 
     def __init__(self, request, policies):
         self.request, self.policies = request, policies

@@ -1,4 +1,4 @@
-"""Pages of somebody who is to sign in again before a change: the way there, and back to where they were."""
+"""Pages that require a new login before a change: the redirect to it and back."""
 
 import time
 
@@ -20,7 +20,7 @@ REVIEW = "/ui/apps/access-requests"
 
 @pytest.fixture
 async def old(server, provider, new_browser):
-    """Opens browsers of people who signed in long ago, at the provider as well."""
+    """Opens browsers of users with an old login, also at the provider."""
 
     async def old(user):
         browser = await (await new_browser(server)).log_in(provider, user)
@@ -31,17 +31,17 @@ async def old(server, provider, new_browser):
 
 
 def make_old(data):
-    """Of somebody who signed in a day ago."""
+    """Open a browser with a login of a day ago."""
     data["signed_in_at"] -= 86_400
 
 
 def session_id(browser):
-    """The id in the session's cookie."""
+    """Return the session id in the cookie."""
     return next(cookie.value for cookie in browser.client.session.cookie_jar if "session_id" in cookie.key)
 
 
 async def sign_in_again(browser, provider, user, *, drops=()):
-    """From the button on the page to where the login leads."""
+    """Follow the login button; return where the login leads."""
     await browser.press("Sign in again")
     assert "900" == URL(browser.left_for).query["max_age"]
     url = str(URL(browser.left_for).without_query_params(*drops))

@@ -13,13 +13,13 @@ HANDLE = "A" * 16
 
 @pytest.fixture
 async def user(server, provider, new_browser):
-    """A browser of somebody who is logged in."""
+    """The browser of a logged-in user."""
     return await (await new_browser(server)).log_in(provider, "user")
 
 
 @pytest.fixture
 def other_session(server, provider):
-    """Makes another session of the same person, or of another one; its handle."""
+    """Creates another session of the same or another user; returns its handle."""
 
     async def make(username="user", device=FIREFOX):
         data = {"user_id": provider.person(username).user_id}
@@ -29,7 +29,7 @@ def other_session(server, provider):
 
 
 async def handles(server, provider):
-    """The person's live sessions."""
+    """Return the handles of the user's live sessions."""
     return await server.app[SESSIONS].get_session_ids_for_user(provider.person("user").user_id)
 
 
@@ -173,6 +173,6 @@ async def test_cross_site_link_reaches_the_page(user):
 
 
 async def press(browser, form):
-    """Sends the form as its one button would."""
+    """Submit the form with its only button."""
     headers = {**HTML, "Sec-Fetch-Site": "same-origin"}
     await browser._go("POST", form.attributes["action"], headers, data={})

@@ -17,7 +17,7 @@ FILES = ["pico.classless.jade.min.css", "htmx.min.js", "bodhi.css", "callback.js
 
 
 def on_disk(name):
-    """The file's content in the tree."""
+    """Return the file's content in the source tree."""
     (path,) = FOLDER.rglob(name)
     return path.read_bytes()
 
@@ -29,7 +29,7 @@ async def test_static_file_is_cached_permanently(client):
 
 
 async def see(client, name):
-    """Fetches the file of that name and looks at it."""
+    """Fetch a file and check its headers."""
     url = static_url(name)
 
     response = await client.get(url, headers={"Accept-Encoding": "identity"})

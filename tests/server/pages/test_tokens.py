@@ -18,7 +18,7 @@ HOSTILE = "<img src=x onerror=alert(1)>\"' \N{RIGHT-TO-LEFT OVERRIDE}\n" + "x" *
 
 @pytest.fixture
 async def power(server, provider, new_browser):
-    """The browser of somebody who may make tokens."""
+    """The browser of a power user."""
     return await (await new_browser(server)).log_in(provider, "power")
 
 
@@ -30,7 +30,7 @@ async def admin(server, provider, new_browser):
 
 @pytest.fixture
 def make(server):
-    """Makes a token of somebody; its id."""
+    """Create a token of a user; return its id."""
 
     async def make(user_id, **options):
         owner = SessionUser(user_id, user_id, Role.ADMIN, "token")
@@ -40,13 +40,13 @@ def make(server):
 
 
 async def is_accepted(browser, token):
-    """Whether the API knows whose *token* is."""
+    """Return whether the API accepts *token*."""
     async with browser.client.get("/bodhi/v1/user", headers={"Authorization": f"Bearer {token}"}) as response:
         return (await response.json())["auth_status"] != "logged_out"
 
 
 def cards(page):
-    """Name, status, scope and expiry of each token."""
+    """Return name, status, scope and expiry of each token."""
     return [
         [card.one("h2").text, *(card.all("dd")[number].text for number in (0, 1))]
         for card in page.all("article")

@@ -28,22 +28,22 @@ async def manager(server, provider, new_browser):
 
 @pytest.fixture
 async def user(server, provider, new_browser):
-    """The browser of somebody without powers."""
+    """The browser of a plain user."""
     return await (await new_browser(server)).log_in(provider, "user")
 
 
 def address(path, user_id, **values):
-    """The address of something about that person."""
+    """Return a URL about that user."""
     return str(URL.build(path=path, query={"id": user_id, **values}))
 
 
 async def handles(server, user_id):
-    """The person's live sessions."""
+    """Return the handles of the user's live sessions."""
     return await server.app[SESSIONS].get_session_ids_for_user(user_id)
 
 
 async def open_person(browser, name):
-    """Goes the way that leads there from the start."""
+    """Navigate to the user's page from the home page."""
     await browser.open("/ui")
     await browser.follow("Admin")
     await browser.follow(name)

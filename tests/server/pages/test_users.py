@@ -19,12 +19,12 @@ async def manager(server, provider, new_browser):
 
 @pytest.fixture
 def people(server):
-    """The people this server has seen."""
+    """Stores some known users."""
     return server.app[PROFILES]
 
 
 def rows(page):
-    """The table as it is read, without the ids below the names."""
+    """Return the table rows, without the ids below the names."""
     (table,) = page.all("table")
     assert ["Username", "Role", "Sessions", "Last seen"] == [cell.text for cell in table.one("thead").all("th")]
     cells = ([row.one("th").all("bdi")[0], *row.all("td")[:2]] for row in table.one("tbody").all("tr"))

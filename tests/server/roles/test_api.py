@@ -1,4 +1,4 @@
-"""Section by section what people who ask for a role, and managers who decide, are answered."""
+"""The role request API, for users and managers."""
 
 import asyncio
 
@@ -27,13 +27,13 @@ async def api(serve, application, people, provider, sessions, clock):
 
 
 async def ids_of(api):
-    """The ids of all requests."""
+    """Return the ids of all requests."""
     _, page = await api("manager", "GET", "/access-requests")
     return [request["id"] for request in page["requests"]]
 
 
 async def asked(api):
-    """The id of a pending request of the user ``id-nobody``."""
+    """Create a request of the user ``id-nobody``; return its id."""
     assert (201, None) == await api("nobody", *ASK)
     return (await ids_of(api))[-1]
 

@@ -1,4 +1,4 @@
-"""Requests for a role: one pending each, decided once, and decided only when all of it was done."""
+"""Role requests: one pending per user, decided once, and only after all effects succeeded."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ NOW = datetime(2027, 1, 15, 8, 0, tzinfo=UTC)
 
 
 class Sessions:
-    """Whose sessions were ended; and failures."""
+    """Records the users whose sessions were ended, and raises injected failures."""
 
     def __init__(self):
         self.ended = []
@@ -53,13 +53,13 @@ def sessions():
 
 @pytest.fixture
 def people(application):
-    """Who was seen."""
+    """The stored profiles."""
     return Profiles(application)
 
 
 @pytest.fixture
 def make_requests(provider, sessions, clock):
-    """Makes the service of a node."""
+    """Creates the service of a node."""
 
     def make(database):
         people = Profiles(database)
@@ -70,26 +70,26 @@ def make_requests(provider, sessions, clock):
 
 @pytest.fixture
 def requests(make_requests, application):
-    """The service of one node."""
+    """The service of a node."""
     return make_requests(application)
 
 
 @pytest.fixture
 async def other_node(make_requests, database_url):
-    """The service of another one."""
+    """The service of another node."""
     async with open_database(database_url, limit_seconds=60) as database:
         yield make_requests(database)
 
 
 async def code_of(awaitable):
-    """The code with which it is refused."""
+    """Return the raised error code."""
     with pytest.raises(BodhiError) as refused:
         await awaitable
     return api_error_of(refused.value).code
 
 
 async def status_of(requests, number=0):
-    """How a request stands, and who decided."""
+    """Return the status and reviewer of a request."""
     listed, _ = await requests.list_page(size=100)
     return listed[number].status, listed[number].reviewer
 

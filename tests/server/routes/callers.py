@@ -1,4 +1,4 @@
-"""Whoever can make a request: nobody, sessions, API tokens and other applications, at each level and at none."""
+"""All kinds of callers: anonymous, sessions, API tokens and external applications, at each level."""
 
 import hashlib
 import secrets
@@ -23,7 +23,7 @@ SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody with a credential of one *kind*; *level* is one of :data:`LEVELS`, ``none`` or ``unknown``.
+    """A caller with a credential of one *kind*; *level* is one of :data:`LEVELS`, ``none`` or ``unknown``.
 
     An ``old_session`` is a session whose sign-in is not recent.
     """
@@ -35,7 +35,7 @@ class Caller:
 
 
 async def every_caller(app: web.Application, provider: DevelopmentProvider, database_url: str) -> list[Caller]:
-    """All kinds at all levels; *app* has been started."""
+    """Return callers of all kinds and levels; *app* must be started."""
     return [
         Caller("anonymous", "none", SAME_ORIGIN),
         *[caller async for caller in _sessions(app, provider)],
@@ -55,7 +55,7 @@ async def _sessions(app, provider):
 async def session(
     app: web.Application, provider: DevelopmentProvider, level: str, roles: list[str] | None, *, is_recent: bool = True
 ) -> Caller:
-    """A person who has logged in, with *roles* in the access token; None leaves the list out."""
+    """Create a login session with *roles* in the access token; None omits the list."""
     access = None if roles is None else {provider.client_id: {"roles": roles}}
     username = {"none": "nobody", "unknown": "stranger", "power_user": "power"}.get(level, level)
     if not is_recent:

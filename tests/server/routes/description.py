@@ -1,4 +1,4 @@
-"""The described answers, to hold real ones against."""
+"""Compare responses with the API description."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -11,7 +11,7 @@ from bodhi.server.http.openapi import document
 
 
 def faults_of(name: str, status: int, content_type: str, content: Any) -> Iterator[str]:
-    """How an answer to the operation of that method and path is another one than its description announces.
+    """Return how a response deviates from the description of its operation.
 
     *content* is its JSON, or None where it has no body.
     """

@@ -1,4 +1,4 @@
-"""The application and its provider in a thread of their own, for clients that block."""
+"""Run the application and its provider in a thread, for blocking clients."""
 
 import asyncio
 import threading
@@ -17,7 +17,7 @@ from server.routes.callers import Caller, every_caller
 
 
 def environment(provider: DevelopmentProvider, url: str, home: Path, *, is_registered: bool = True) -> dict[str, str]:
-    """The environment of a server at *provider*, with all its data in one database."""
+    """Return the settings of a server at *provider*, with all data in one database."""
     registration = {"BODHI_CLIENT_ID": provider.client_id, "BODHI_CLIENT_SECRET": provider.client_secret}
     return {
         "BODHI_HOME": str(home),
@@ -32,7 +32,7 @@ def environment(provider: DevelopmentProvider, url: str, home: Path, *, is_regis
 
 @dataclass
 class Live:
-    """A server in service; ``callers`` are known to it."""
+    """A running server with its ``callers``."""
 
     url: str
     callers: list[Caller]
@@ -40,7 +40,7 @@ class Live:
 
 @contextmanager
 def live_server(database_url: str, home: Path, *, is_registered: bool = True) -> Iterator[Live]:
-    """A server in service; leaving ends it."""
+    """Run a server until the block ends."""
     started: Future[Live] = Future()
     end = threading.Event()
 

@@ -1,4 +1,4 @@
-"""The authorization matrix: every route of the table by every caller, against what the specification says of both."""
+"""The authorization matrix: every route with every caller, compared with the specification."""
 
 import re
 from uuid import UUID
@@ -172,7 +172,7 @@ PAGES = {
 
 
 async def tells(request):
-    """Answers with the context as a log would show it."""
+    """Return the context's repr."""
     return web.Response(text=repr(context_of(request)))
 
 
@@ -192,12 +192,12 @@ FURTHER = (
 
 
 def name_of(operation):
-    """Method and path."""
+    """Return method and path."""
     return f"{operation.method} {operation.path}"
 
 
 def expected(operation, caller):
-    """Status and code of the refusal, or None for who may pass."""
+    """Return status and code of the expected error, or None if the caller may pass."""
     if name_of(operation) == VERIFY and caller.kind != "anonymous":
         return None if caller.level in LEVELS else (403, "api_auth_error-forbidden")
     if operation.access in (PUBLIC, OPTIONAL):
@@ -219,22 +219,22 @@ def expected(operation, caller):
 
 
 def level_of(least):
-    """Where in LEVELS a role or a scope stands."""
+    """Return the position of a role or scope in LEVELS."""
     return LEVELS.index(re.fullmatch("(?:resource|scope_token|scope_user)_(.*)", str(least))[1])
 
 
 def address_of(operation):
-    """The operation's path, to what there is not."""
+    """Return the operation's path with parameters that match nothing."""
     return re.sub(r"\{(\w+)\}", lambda match: unknown(operation.parameters.get(match[1])), operation.path)
 
 
 def unknown(kind):
-    """What a parameter of this kind finds nothing with."""
+    """Return a parameter value that matches nothing."""
     return str(UUID(int=0)) if kind is UUID else "4711"
 
 
 async def answer_to(client, method, operation, headers):
-    """Status and error code; None where there is no error, or no envelope to say it."""
+    """Return status and error code, None without an error envelope."""
     async with client.request(method, address_of(operation), headers=headers, allow_redirects=False) as response:
         is_envelope = response.status >= 400 and response.content_type == "application/json" and method != "HEAD"
         return response.status, (await response.json())["error"]["code"] if is_envelope else None

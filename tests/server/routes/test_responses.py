@@ -1,4 +1,4 @@
-"""What every answer of every operation has to say to browsers and caches, and what none of them may hold."""
+"""Required headers and forbidden content of the responses of every operation."""
 
 import re
 from collections import Counter
@@ -35,7 +35,7 @@ HANDS_ON_A_CODE = {"GET /ui/auth/callback"}
 
 
 class Checked:
-    """A client that looks at every answer; ``done`` counts the operations that succeeded."""
+    """A client that checks every response; ``done`` counts successful operations."""
 
     def __init__(self, client, provider):
         self.client = client
@@ -44,7 +44,7 @@ class Checked:
         self.json = None  # what is in the last answer
 
     async def __call__(self, name, caller=NOBODY, /, *, headers=None, query="", data=None, json=None, **parameters):
-        """The answer to the operation with this method and path."""
+        """Send a request to an operation; return the response."""
         path = re.sub(r"\{(\w+)\}", lambda match: str(parameters.get(match[1], "4711")), BY_NAME[name].path)
         sent = {**caller.headers, **(headers or {})}
         options = {"headers": sent, "data": data, "json": json, "allow_redirects": False}
@@ -57,7 +57,7 @@ class Checked:
         return response
 
     def faults(self, name, response, text, sent):
-        """What is wrong with an answer."""
+        """Return the faults of a response."""
         headers = response.headers
         policy = headers.getall("Content-Security-Policy", [])
         is_data = response.content_type in {"application/json", "application/octet-stream"}
@@ -76,13 +76,13 @@ class Checked:
         yield from self.leaks(name, headers, text, sent)
 
     def undescribed(self, name, response, text):
-        """What is not in the description of the API."""
+        """Return deviations from the API description."""
         content = self.json if response.content_type == "application/json" else text or None
         return faults_of(name, response.status, response.content_type, content)
 
     @staticmethod
     def reads_session(name, sent):
-        """Whether the answer depends on the cookie."""
+        """Return whether the response depends on the cookie."""
         is_asked = BY_NAME[name].access is not PUBLIC or name in READ_SESSIONS
         return is_asked and "Authorization" not in sent and EVIL not in repr(sent)
 
@@ -105,14 +105,14 @@ class Checked:
 
 @pytest.fixture
 async def checked(start_client, provider):
-    """Looks at every answer of a server that is registered."""
+    """Checks every response of a registered server."""
     provider.add_client(ANOTHER_APP, name="Another application")
     return Checked(await start_client(), provider)
 
 
 @pytest.fixture
 async def people(checked, provider):
-    """Logs people in, each anew."""
+    """Logs users in."""
 
     async def log_in(name):
         role = {"nobody": None, "power": ["resource_power_user"]}.get(name, [f"resource_{name}"])
@@ -138,14 +138,14 @@ async def test_every_operation_succeeds(start_client, checked, people, provider)
 
 
 async def open_to_everybody(checked):
-    """What needs nobody."""
+    """Request the public routes."""
     for path in ("/ping", "/health", "/bodhi/v1/info", "/bodhi/v1/openapi.json", "/", "/ui/", "/ui/login"):
         await checked(f"GET {path}")
     await checked("GET /ui/static/{name}", name=static_url("bodhi.css").rpartition("/")[2])
 
 
 async def set_up(unregistered, checked):
-    """What is done once."""
+    """Set the server up."""
     registered, checked.client = checked.client, unregistered
     await checked("POST /bodhi/v1/setup", json={"name": "A server of ours"})
     assert {"status": "resource-admin"} == checked.json
@@ -153,7 +153,7 @@ async def set_up(unregistered, checked):
 
 
 async def log_in(checked, provider):
-    """By the API and by the pages; and the provider ends it all."""
+    """Log in by the API and the pages; end the sessions by the provider."""
     begun = await checked("POST /bodhi/v1/auth/initiate")
     answered = urlsplit(await provider.log_in_url(checked.json["location"], "user")).query
     done = await checked("POST /bodhi/v1/auth/callback", with_cookie_of(begun), json=dict(parse_qsl(answered)))
@@ -174,7 +174,7 @@ async def log_in(checked, provider):
 
 
 async def ask_for_roles(checked, people):
-    """Refused, refused again, given twice, changed and taken away."""
+    """Request, reject, approve, change and remove roles."""
     admin, nobody = await people("admin"), await people("nobody")
     await checked("POST /ui/request-access", nobody)
     await checked("GET /ui/admin/access-requests", admin)
@@ -197,7 +197,7 @@ async def ask_for_roles(checked, people):
 
 
 async def let_applications_in(checked, people):
-    """Four of them: two by the API and two by the pages."""
+    """Approve four applications: two by the API and two by the pages."""
     user = await people("user")
     ids = []
     for _ in range(4):
@@ -216,7 +216,7 @@ async def let_applications_in(checked, people):
 
 
 async def keep_own_things(checked, people):
-    """API tokens and settings."""
+    """Use API tokens and settings."""
     admin = await people("admin")
     await checked("POST /bodhi/v1/tokens", admin, json={"scope": "scope_token_user"})
     await checked("GET /bodhi/v1/tokens", admin)
@@ -238,7 +238,7 @@ async def keep_own_things(checked, people):
 
 
 async def see_and_end_sessions(checked, people):
-    """One's own, by the API and by the pages, and everybody's."""
+    """List and revoke sessions by the API and the pages."""
     user = await people("user")
     await checked("GET /ui/sessions", user)
     for end_one, end_others in (
@@ -275,7 +275,7 @@ async def see_and_end_sessions(checked, people):
 
 
 def with_cookie_of(response):
-    """Whoever was given a session by this answer."""
+    """Return a client with the session cookie of this response."""
     cookie = response.headers["Set-Cookie"].partition(";")[0]
     return Caller("session", "user", {**SAME_ORIGIN, "Cookie": cookie}, cookie.partition("=")[2])
 

@@ -1,4 +1,4 @@
-"""Schemathesis against a live server: every answer is one that the served description announces."""
+"""Schemathesis against a live server: every response matches the served API description."""
 
 from http.cookiejar import DefaultCookiePolicy
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module i
 
 @pytest.fixture
 def http():
-    """A client that keeps its connections, but no cookies."""
+    """A client with keep-alive and without cookies."""
     import requests  # here, as below: every process collects every test, and few run this one
 
     with requests.Session() as session:
@@ -28,7 +28,7 @@ def http():
 
 
 class Prober:
-    """Sends what schemathesis makes of the description of one server."""
+    """Sends the requests that schemathesis generates for a server."""
 
     def __init__(self, live, http):
         from schemathesis import openapi
@@ -47,17 +47,17 @@ class Prober:
         self.operations = [found.ok() for found in openapi.from_dict(description).get_all_operations()]
 
     def caller(self, kind, level):
-        """The headers of that caller."""
+        """Return the headers of a caller."""
         return next(one.headers for one in self._live.callers if (one.kind, one.level) == (kind, level))
 
     def post(self, path, caller, body=None):
-        """What a POST answered, which makes something that can be asked for."""
+        """Create data by a POST; return the response."""
         response = self._http.post(self._live.url + path, json=body, headers=caller, timeout=300)
         assert 201 == response.status_code, response.text
         return response.json() if response.content else None
 
     def probe(self, operation, callers, **known):
-        """Sends requests for *operation*, each with the headers of all *callers*."""
+        """Send generated requests for *operation* as all *callers*."""
         from schemathesis import GenerationMode
 
         takes_something = bool(operation.body) or any(operation.iter_parameters())
@@ -88,12 +88,12 @@ class Prober:
 
 
 def answers_at_all(_, response, case):
-    """A check: no answer is a failure of the server."""
+    """A check: no response is a server error."""
     assert response.status_code < 500, f"{case.operation.label}: {response.text}"
 
 
 def known_parameters(operation, app_access_request):
-    """Parameters with which the operation finds something."""
+    """Return parameters that match existing data."""
     found: dict[str, object] = {
         "user_id": Person("user").user_id,
         "key": "BODHI_TOKEN_MEMORY",

@@ -1,4 +1,4 @@
-"""``/bodhi/v1/settings``: what is shown, and what may be changed in service."""
+"""``/bodhi/v1/settings``: list settings and change them at run time."""
 
 import logging
 
@@ -25,13 +25,13 @@ LEVEL, LIFETIME, MEMORY = (
 
 
 def editable(tokens):
-    """What may be changed in service."""
+    """Return the editable settings."""
     return {BODHI_LOG_LEVEL: logs.set_level, **editable_settings(tokens)}
 
 
 @pytest.fixture(autouse=True)
 def same_log_levels():
-    """Whatever a test does to them."""
+    """Restore the log levels after the test."""
     before = logging.getLogger().level, logging.getLogger("bodhi").level
     yield
     logging.getLogger().setLevel(before[0])
@@ -52,36 +52,36 @@ def load(tmp_path):
 
 @pytest.fixture
 def tokens(application):
-    """What some settings are about."""
+    """The API tokens service that some settings affect."""
     return ApiTokens(application)
 
 
 @pytest.fixture
-def open_book(application, tokens, clock):
-    """The book of settings, to be entered."""
+def make_service(application, tokens, clock):
+    """Creates the settings service."""
 
-    def open_book(settings, **options):
+    def make_service(settings, **options):
         return SettingsService(settings, application, editable=editable(tokens), clock=clock, **options)
 
-    return open_book
+    return make_service
 
 
 @pytest.fixture
-async def api(serve, open_book, load):
-    """The handlers, on settings of which none was set."""
-    async with open_book(load()) as book:
+async def api(serve, make_service, load):
+    """The handlers, with default settings."""
+    async with make_service(load()) as book:
         yield await serve(OPERATIONS, {SETTINGS_SERVICE: book})
 
 
 @pytest.fixture
 async def bare(serve, load):
-    """The handlers on settings that are stored nowhere."""
+    """The handlers without a database."""
     book = SettingsService(load(), None, editable=editable(ApiTokens(None)))
     return await serve(OPERATIONS, {SETTINGS_SERVICE: book})
 
 
 async def entry(api, name):
-    """One setting of the list."""
+    """Return a setting from the list."""
     _, entries = await api("admin", "GET", "/settings")
     [found] = [one for one in entries if one["key"] == name]
     return found
@@ -290,10 +290,10 @@ async def test_settings_are_for_administrators_with_a_session(bare, authenticato
         assert [refused] * 3 == answers
 
 
-async def test_command_line_and_environment_take_precedence(serve, open_book, load, tokens):
+async def test_command_line_and_environment_take_precedence(serve, make_service, load, tokens):
     """The change is kept, and in force in processes that have neither; settings.yaml comes after it."""
     settings = load({"BODHI_TOKEN_MEMORY": "7"}, "BODHI_API_TOKEN_LIFETIME: 1h\n", BODHI_LOG_LEVEL="ERROR")
-    async with open_book(settings) as book:
+    async with make_service(settings) as book:
         api = await serve(OPERATIONS, {SETTINGS_SERVICE: book})
         changed = [
             await api("admin", "PUT", path, {"value": value})
@@ -304,19 +304,19 @@ async def test_command_line_and_environment_take_precedence(serve, open_book, lo
         (one["current_value"], one["source"]) for _, one in changed
     ]
     assert 60 == tokens.default_lifetime_seconds
-    async with open_book(load()) as book:
+    async with make_service(load()) as book:
         found = {one.key: (one.current_value, one.source) for one in book.entries()}
     assert (1, "database") == found["BODHI_TOKEN_MEMORY"]
     assert logging.DEBUG == logging.getLogger("bodhi").level
 
 
-async def test_invalid_stored_value_is_ignored(open_book, load, application, clock, caplog):
+async def test_invalid_stored_value_is_ignored(make_service, load, application, clock, caplog):
     """Said once, and nothing of the value."""
     for key, value in (("BODHI_TOKEN_MEMORY", "hunter2"), ("BODHI_PORT", "1"), ("BODHI_GONE", "x")):
         await application.count("put_setting", key=key, value=value, type="string", now=clock())
 
     with caplog.at_level(logging.WARNING):
-        async with open_book(load()) as book:
+        async with make_service(load()) as book:
             await book.change("BODHI_LOG_LEVEL", "ERROR")
             found = {one.key: (one.current_value, one.source) for one in book.entries()}
 

@@ -8,7 +8,7 @@ from bodhi.server.settings.overrides import SettingsOverrides
 
 
 class Applied:
-    """What was applied, in order, and a way to wait for the next."""
+    """Records applied overrides in order."""
 
     def __init__(self):
         self.all = []
@@ -19,7 +19,7 @@ class Applied:
         self._news.set()
 
     async def next(self):
-        """What is applied next."""
+        """Wait for the next applied overrides and return them."""
         self._news.clear()
         await asyncio.wait_for(self._news.wait(), 300)
         return self.all[-1]

@@ -1,4 +1,4 @@
-"""The setup: this server is registered at its provider once, by whoever may, and never because of an outage."""
+"""The setup: the server is registered once, by authorized callers, and never due to an outage."""
 
 import asyncio
 import ipaddress
@@ -26,7 +26,7 @@ HERE = "192.168.7.7"  # the machine's own address
 
 @pytest.fixture
 def make_instances(clock):
-    """Makes the service of a node."""
+    """Creates the service of a node."""
 
     def make(database, **options):
         keyring = Keyring(["a key for tests, of at least thirty-two characters"], purpose=b"bodhi instance")
@@ -37,13 +37,13 @@ def make_instances(clock):
 
 @pytest.fixture
 def instances(make_instances, application):
-    """The service of one node."""
+    """The service of a node."""
     return make_instances(application)
 
 
 @pytest.fixture
 def serve_setup(serve, instances, provider):
-    """Serves the setup and the info of a node."""
+    """Serves setup and info of a node."""
 
     async def serve_setup(
         *, instances=instances, provider=provider, secret=None, public_url=IMPLICIT, here=HERE, allowed=()
@@ -63,17 +63,17 @@ def serve_setup(serve, instances, provider):
 
 @pytest.fixture
 async def api(serve_setup):
-    """A node with nothing configured."""
+    """A node without configuration."""
     return await serve_setup()
 
 
 async def set_up(api, body=GOOD, **headers):
-    """What a setup is answered."""
+    """Send a setup request; return the response."""
     return await api("", "POST", "/setup", body, headers=headers)
 
 
 async def status_of(api):
-    """The status that is told, or the code of the refusal."""
+    """Return the status, or the error code."""
     told, answer = await api("", "GET", "/info")
     return answer["status"] if told == 200 else answer
 
@@ -214,13 +214,13 @@ async def test_setup_secret_is_required_if_configured(serve_setup, provider):
 
 
 def callback(*origins):
-    """The callback pages of these origins."""
+    """Return the callback URLs of these origins."""
     return [f"{origin}/ui/auth/callback" for origin in origins]
 
 
 @pytest.fixture
 def redirect_uris(application, provider):
-    """What a setup registers; it leaves the server as it was."""
+    """Return the redirect URIs that a setup registers."""
 
     async def redirect_uris(api, **headers):
         assert DONE == await set_up(api, **headers)

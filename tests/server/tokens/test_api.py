@@ -1,4 +1,4 @@
-"""``/bodhi/v1/tokens``, row by row."""
+"""The API ``/bodhi/v1/tokens``."""
 
 import asyncio
 import re
@@ -33,7 +33,7 @@ async def api(serve, tokens):
 
 
 async def made(api, caller="power_user", **body):
-    """The address of a token that the caller made."""
+    """Create a token; return its URL."""
     status, _ = await api(caller, "POST", "/tokens", {**SCOPE, **body})
     assert 201 == status
     _, page = await api(caller, "GET", "/tokens")

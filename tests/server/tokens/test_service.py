@@ -24,7 +24,7 @@ DAY_MS = 86_400_000
 
 
 class CountingDatabase:
-    """A database that counts the statements it is asked to run, and is away when told to."""
+    """A database that counts statements and can simulate an outage."""
 
     def __init__(self, database):
         self._database = database
@@ -39,10 +39,10 @@ class CountingDatabase:
 
 
 class NoDatabase:
-    """Where there is nothing to be asked."""
+    """A database that must not be used."""
 
     class Asked(Exception):
-        """It was asked all the same."""
+        """The database was used."""
 
     def __getattr__(self, name):
         raise self.Asked
@@ -50,19 +50,19 @@ class NoDatabase:
 
 @pytest.fixture
 def people(application, clock):
-    """Who is known, on the same database."""
+    """The stored profiles, on the same database."""
     return Profiles(application, clock=clock)
 
 
 @pytest.fixture
 def database(application):
-    """The test's database, which counts."""
+    """The test's database, with a statement counter."""
     return CountingDatabase(application)
 
 
 @pytest.fixture
 def tokens(database, clock):
-    """The service, by the test's clock."""
+    """The service, with the test's clock."""
     return ApiTokens(database, clock=clock, wall_clock=lambda: clock.now_ms / 1000)
 
 
@@ -81,14 +81,14 @@ async def token_id(tokens, token):
 
 
 async def refusal(awaitable):
-    """The code that *awaitable* is refused with."""
+    """Return the error code raised by *awaitable*."""
     with pytest.raises(BodhiError) as caught:
         await awaitable
     return api_error_of(caught.value).code
 
 
 def with_another_rest(token):
-    """A token with the lookup key of *token*, which is another one all the same."""
+    """Return another token with the lookup key of *token*."""
     return token[:-1] + ("A" if token[-1] != "A" else "B")
 
 

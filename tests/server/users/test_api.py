@@ -1,4 +1,4 @@
-"""Section by section what managers are answered about people with a role."""
+"""The user management API."""
 
 import asyncio
 
@@ -26,7 +26,7 @@ EVERYBODY = {
 
 
 class Tokens:
-    """Whose API tokens were disabled, and whose exchanged ones were forgotten."""
+    """Records whose API tokens were disabled, and whose exchanges were dropped."""
 
     def __init__(self):
         self.disabled = []
@@ -41,13 +41,13 @@ class Tokens:
 
 @pytest.fixture
 def tokens():
-    """What else than sessions ends."""
+    """The tokens that a removal ends."""
     return Tokens()
 
 
 @pytest.fixture
 def make_users(provider, sessions, tokens):
-    """Makes the service of a node."""
+    """Creates the service of a node."""
 
     def make(people, leases):
         people.forget_user.append(tokens.forgotten.append)
@@ -65,18 +65,18 @@ def make_users(provider, sessions, tokens):
 
 @pytest.fixture
 async def api(serve, make_users, application, people, provider):
-    """The handlers; there is one person of each role."""
+    """The handlers, with a user of each role."""
     provider.roles.update(EVERYBODY)
     return await serve(OPERATIONS, {USERS: make_users(people, Leases(application))})
 
 
 def put(user_id, role):
-    """A change of a role."""
+    """Change a role."""
     return "PUT", f"/users/{user_id}/role", {"role": role}
 
 
 def delete(user_id):
-    """A removal."""
+    """Remove a user."""
     return "DELETE", f"/users/{user_id}"
 
 
