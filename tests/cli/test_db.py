@@ -46,12 +46,12 @@ def test_migrate_brings_both_schemas_up_to_date(run, database_url, application_u
     """Once; then there is nothing to do."""
     masked = mask_url(database_url)
 
-    def told(sessions, application):
+    def status_of(sessions, application):
         return f"{masked}: session schema: {sessions}\n{application_url}: application schema: {application}\n"
 
-    first = told(APPLIED["session"], APPLIED["application"])
+    first = status_of(APPLIED["session"], APPLIED["application"])
     assert (0, first, "") == run("migrate", BODHI_SESSION_DB_URL=database_url)
-    assert (0, told("nothing to do", "nothing to do"), "") == run("migrate")
+    assert (0, status_of("nothing to do", "nothing to do"), "") == run("migrate")
 
 
 def test_both_schemas_may_share_a_database(run, database_url):
@@ -59,8 +59,8 @@ def test_both_schemas_may_share_a_database(run, database_url):
     masked = mask_url(database_url)
     run("migrate", BODHI_SESSION_DB_URL=database_url, BODHI_DATABASE_URL=database_url)
 
-    told = [f"{masked}: {part} schema is at version {KNOWN[part]} of {KNOWN[part]}: current\n" for part in KNOWN]
-    assert (0, "".join(told), "") == run("status")
+    status_of = [f"{masked}: {part} schema is at version {KNOWN[part]} of {KNOWN[part]}: current\n" for part in KNOWN]
+    assert (0, "".join(status_of), "") == run("status")
 
 
 @pytest.mark.parametrize("parts", [("session", "application"), ("application", "session")], ids="-".join)
@@ -98,7 +98,7 @@ def test_status_shows_the_schema_versions(run, database_url, application_url):
     """For people and for programs; the exit status says whether the server can work with both."""
     masked = mask_url(database_url)
 
-    def told(versions, state):
+    def status_of(versions, state):
         return "".join(
             f"{url}: {part} schema is at version {versions[part]} of {KNOWN[part]}: {state}\n"
             for url, part in ((masked, "session"), (application_url, "application"))
@@ -109,8 +109,8 @@ def test_status_shows_the_schema_versions(run, database_url, application_url):
     after = run("status")
     status, out, _ = run("status", "--json")
 
-    assert (1, told(dict.fromkeys(KNOWN, 0), "outdated"), "") == before
-    assert (0, told(KNOWN, "current"), "") == after
+    assert (1, status_of(dict.fromkeys(KNOWN, 0), "outdated"), "") == before
+    assert (0, status_of(KNOWN, "current"), "") == after
     assert 0 == status
     assert [
         {"database": url, "part": part, "applied": KNOWN[part], "known": KNOWN[part], "state": "current"}
@@ -167,8 +167,8 @@ def test_status_works_on_a_newer_database(run, newer):
     """It can still be looked at."""
     status, out, _ = run("status", "--json")
 
-    told = {part["part"]: (part["state"], part["applied"]) for part in json.loads(out)}
-    assert (1, ("newer", 99)) == (status, told[newer[0]])
+    status_of = {part["part"]: (part["state"], part["applied"]) for part in json.loads(out)}
+    assert (1, ("newer", 99)) == (status, status_of[newer[0]])
 
 
 @pytest.mark.parametrize("name", ["BODHI_SESSION_DB_URL", "BODHI_DATABASE_URL"])

@@ -113,7 +113,7 @@ def test_a_session_is_revoked(bodhi_process, database):
     status, out, err = bodhi_process("sessions", "revoke", first, "--yes", "--json", BODHI_LOG_FORMAT="json")
 
     assert (0, {"ended": 1}) == (status, json.loads(out))
-    assert ("revoked", 1, "the command line") == told_in(err)
+    assert ("revoked", 1, "the command line") == end_record_in(err)
     assert [second] == handles_of(database, "ann")
     assert (1, "0 live sessions ended\n") == bodhi_process("sessions", "revoke", first, "--yes")[:2]
 
@@ -128,7 +128,7 @@ def test_sessions_of_a_user_are_cleared(bodhi_process, database):
     status, out, err = bodhi_process("sessions", "clear", "--user", "ann", "--yes", BODHI_LOG_FORMAT="json")
 
     assert (0, "2 live sessions ended\n") == (status, out)
-    assert ("cleared", 2, "the command line") == told_in(err)
+    assert ("cleared", 2, "the command line") == end_record_in(err)
     assert ([], 1) == (handles_of(database, "ann"), len(handles_of(database, "bob")))
 
 
@@ -289,7 +289,7 @@ def only_json(ended):
     return ended[0], json.loads(ended[1])
 
 
-def told_in(err):
+def end_record_in(err):
     """Return reason, number and author of the single record about ended sessions."""
     (record,) = [one for one in lines_of(err) if one.get("event") == "sessions_ended"]
     return record["reason"], record["ended"], record["by"]

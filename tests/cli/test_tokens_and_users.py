@@ -15,10 +15,10 @@ from cli.conftest import KEY
 
 
 @pytest.fixture
-def made(database_url, process_environ):
+def tokens_by_name(database_url, process_environ):
     """Tokens by name: two of Ann, who has two sessions, and one of Bob, who was removed."""
     process_environ["BODHI_SESSION_DB_URL"] = process_environ["BODHI_DATABASE_URL"] = database_url
-    made = {}
+    tokens_by_name = {}
 
     async def fill():
         async with open_database(database_url) as database:
@@ -27,44 +27,44 @@ def made(database_url, process_environ):
             for name, user_id in (("first", "ann"), ("second", "ann"), ("third", "bob")):
                 await people.note(user_id, user_id.title(), Role.USER)
                 owner = SessionUser(user_id, user_id.title(), Role.USER, "token")
-                made[name] = await tokens.create(owner, scope=TokenScope.USER, name=name)
+                tokens_by_name[name] = await tokens.create(owner, scope=TokenScope.USER, name=name)
             await people.remove("bob")
         async with DefaultSessionService.from_url(database_url, keys=[KEY], sweep_seconds=None) as service:
             for _ in range(2):
                 await service.create({"user_id": "ann"})
 
     asyncio.run(fill())
-    return made
+    return tokens_by_name
 
 
-def test_tokens_are_listed(bodhi_process, made):
+def test_tokens_are_listed(bodhi_process, tokens_by_name):
     """Oldest first; neither themselves nor their hashes."""
     status, out, err = bodhi_process("tokens", "list", "--json")
     entries = [json.loads(line) for line in out.splitlines()]
 
     assert (0, "") == (status, err)
     assert ["first", "second", "third"] == [entry["name"] for entry in entries]
-    assert [made[name].record.id for name in made] == [entry["id"] for entry in entries]
-    assert not [one for one in made.values() if one.token in out]
+    assert [tokens_by_name[name].record.id for name in tokens_by_name] == [entry["id"] for entry in entries]
+    assert not [one for one in tokens_by_name.values() if one.token in out]
     plain = bodhi_process("tokens", "list", "--user", "bob")[1].splitlines()
     assert 2 == len(plain)
-    assert plain[1].startswith(f"{made['third'].record.id}  bob   third  bodhiapp_")
+    assert plain[1].startswith(f"{tokens_by_name['third'].record.id}  bob   third  bodhiapp_")
 
 
-def test_token_list_continues_after_its_cursor(bodhi_process, made):
+def test_token_list_continues_after_its_cursor(bodhi_process, tokens_by_name):
     """After the one that stderr names."""
     _, out, err = bodhi_process("tokens", "list", "--limit", "2", "--json")
     assert 2 == len(out.splitlines())
-    last = made["second"].record.id
+    last = tokens_by_name["second"].record.id
     assert f"there are more: --after {last}\n" == err
 
     _, out, err = bodhi_process("tokens", "list", "--after", last, "--json")
     assert (["third"], "") == ([json.loads(line)["name"] for line in out.splitlines()], err)
 
 
-def test_a_token_is_revoked(bodhi_process, made):
+def test_a_token_is_revoked(bodhi_process, tokens_by_name):
     """Whoever's it is, once, and the others stay; the log says who did it."""
-    token_id = made["first"].record.id
+    token_id = tokens_by_name["first"].record.id
 
     assert (2, "") == bodhi_process("tokens", "revoke", token_id)[:2]
     status, out, err = bodhi_process("tokens", "revoke", token_id, "--yes")
@@ -78,7 +78,7 @@ def test_a_token_is_revoked(bodhi_process, made):
     assert ["inactive", "active", "active"] == statuses
 
 
-def test_users_are_listed(bodhi_process, made):
+def test_users_are_listed(bodhi_process, tokens_by_name):
     """With the role they had last, and how many sessions they have."""
     status, out, err = bodhi_process("users", "list", "--json")
     ann, bob = (json.loads(line) for line in out.splitlines())
@@ -92,7 +92,7 @@ def test_users_are_listed(bodhi_process, made):
     assert ["bob"] == [line.split()[0] for line in bodhi_process("users", "list", "--after", "ann")[1].splitlines()[1:]]
 
 
-def test_control_characters_in_a_cursor_are_escaped(bodhi_process, made, database_url):
+def test_control_characters_in_a_cursor_are_escaped(bodhi_process, tokens_by_name, database_url):
     """It is part of a command there; a shell takes it as one word."""
 
     async def note():

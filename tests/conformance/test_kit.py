@@ -47,7 +47,7 @@ class TestFaultyStore(TestStore):
 
 
 @pytest.fixture
-def elsewhere(pytester: pytest.Pytester) -> pytest.Pytester:
+def separate_project(pytester: pytest.Pytester) -> pytest.Pytester:
     """A separate project with a store, and with pytest-asyncio in strict mode."""
     pytester.makeini(THEIR_SETTINGS)
     for name in ("minimal_store", "capable_store"):
@@ -55,20 +55,20 @@ def elsewhere(pytester: pytest.Pytester) -> pytest.Pytester:
     return pytester
 
 
-def test_correct_store_passes_in_a_separate_project(elsewhere):
+def test_correct_store_passes_in_a_separate_project(separate_project):
     """One class and one fixture are enough; nothing of bodhi's own tests is needed."""
-    elsewhere.makepyfile(THEIR_TESTS)
+    separate_project.makepyfile(THEIR_TESTS)
 
-    result = elsewhere.runpytest_subprocess("-q", "-W", "error")
+    result = separate_project.runpytest_subprocess("-q", "-W", "error")
 
     result.assert_outcomes(passed=len(_tests(StoreConformance)))
 
 
-def test_a_store_without_capabilities_passes_what_every_store_promises(elsewhere):
+def test_a_store_without_capabilities_passes_what_every_store_promises(separate_project):
     """The rest is skipped, and the report names the capability."""
-    elsewhere.makepyfile(THEIR_TESTS + MINIMAL)
+    separate_project.makepyfile(THEIR_TESTS + MINIMAL)
 
-    result = elsewhere.runpytest_subprocess("-q", "-rs", "-W", "error", "-k", "TestMinimalStore")
+    result = separate_project.runpytest_subprocess("-q", "-rs", "-W", "error", "-k", "TestMinimalStore")
 
     outcomes = result.parseoutcomes()
     assert {"passed", "skipped", "deselected"} == set(outcomes)
@@ -78,11 +78,11 @@ def test_a_store_without_capabilities_passes_what_every_store_promises(elsewhere
         result.stdout.fnmatch_lines([f"SKIPPED*the store does not declare {capability.__name__}"])
 
 
-def test_failed_assertion_shows_the_compared_values(elsewhere):
+def test_failed_assertion_shows_the_compared_values(separate_project):
     """The test's name is the promise; pytest shows the values although the kit is no test module."""
-    elsewhere.makepyfile(THEIR_TESTS + FAULT)
+    separate_project.makepyfile(THEIR_TESTS + FAULT)
 
-    result = elsewhere.runpytest_subprocess(
+    result = separate_project.runpytest_subprocess(
         "-q", "-k", "TestFaultyStore and test_an_empty_store_has_no_sessions_of_a_user"
     )
 

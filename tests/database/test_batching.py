@@ -47,7 +47,7 @@ def batcher(queries: Queries, **options: object) -> Batcher[str, str]:
     return Batcher(queries.one, queries, **{**usual, **options})
 
 
-async def begun(batch: Batcher[str, str], *items: str) -> list["asyncio.Task[str | None]"]:
+async def start_calls(batch: Batcher[str, str], *items: str) -> list["asyncio.Task[str | None]"]:
     """Start a call for each of *items*."""
     tasks = [asyncio.create_task(batch(item.encode(), item)) for item in items]
     for _ in range(5):  # turns of the loop: to enqueue, to end the wait, to start a batch, to send it
@@ -69,7 +69,7 @@ async def test_a_lone_call_runs_at_once(queries):
 
 async def test_calls_that_arrive_meanwhile_share_a_batch(queries):
     """One query for all that waited, sorted by key; each gets its own answer, or None where there is none."""
-    tasks = await begun(batcher(queries), "first", "c", "a", "unknown", "b")
+    tasks = await start_calls(batcher(queries), "first", "c", "a", "unknown", "b")
     queries.may_return.set()
 
     assert ["FIRST", "C", "A", None, "B"] == await answers(tasks)
@@ -78,7 +78,7 @@ async def test_calls_that_arrive_meanwhile_share_a_batch(queries):
 
 async def test_calls_of_one_loop_iteration_share_a_batch(queries):
     """The first of them runs by itself, and the others together."""
-    tasks = await begun(batcher(queries, max_in_flight=3), "a", "b", "c", "d", "e")
+    tasks = await start_calls(batcher(queries, max_in_flight=3), "a", "b", "c", "d", "e")
 
     assert [["a"], ["b", "c", "d", "e"]] == queries.sent
     queries.may_return.set()
@@ -90,7 +90,7 @@ async def test_no_more_queries_than_allowed_are_in_flight(queries):
     batch = batcher(queries, max_in_flight=2)
     tasks = []
     for item in ("a", "b", "c", "d"):
-        tasks += await begun(batch, item)
+        tasks += await start_calls(batch, item)
 
     assert [["a"], ["b"]] == queries.sent
     queries.may_return.set()
@@ -101,7 +101,7 @@ async def test_no_more_queries_than_allowed_are_in_flight(queries):
 async def test_quick_query_runs_alone(queries):
     """A round trip costs more than what it carries."""
     patient = batcher(queries, max_in_flight=2, max_wait_seconds=60)
-    tasks = [task for item in ("a", "b") for task in await begun(patient, item)]
+    tasks = [task for item in ("a", "b") for task in await start_calls(patient, item)]
     assert [["a"]] == queries.sent
     queries.may_return.set()
     await answers(tasks)
@@ -111,7 +111,7 @@ async def test_quick_query_runs_alone(queries):
 async def test_batch_waits_for_a_slow_query_up_to_the_limit(queries):
     """After the longest wait a batch runs beside it, though no other call arrives."""
     clock = LoopClock()
-    tasks = await begun(batcher(queries, max_in_flight=2, max_wait_seconds=5), "a", "b", "c")
+    tasks = await start_calls(batcher(queries, max_in_flight=2, max_wait_seconds=5), "a", "b", "c")
     assert [["a"]] == queries.sent
 
     await clock.move(6)
@@ -122,7 +122,7 @@ async def test_batch_waits_for_a_slow_query_up_to_the_limit(queries):
 
 async def test_a_batch_is_no_larger_than_allowed(queries):
     """The other calls wait for the next one."""
-    tasks = await begun(batcher(queries, max_batch=2), "first", "a", "b", "c")
+    tasks = await start_calls(batcher(queries, max_batch=2), "first", "a", "b", "c")
     queries.may_return.set()
     await answers(tasks)
 
@@ -131,7 +131,7 @@ async def test_a_batch_is_no_larger_than_allowed(queries):
 
 async def test_calls_of_one_key_share_an_answer(queries):
     """Where answers may be shared, a batch asks for each key once."""
-    tasks = await begun(batcher(queries), "first", "a", "a", "a")
+    tasks = await start_calls(batcher(queries), "first", "a", "a", "a")
     queries.may_return.set()
 
     assert ["FIRST", "A", "A", "A"] == await answers(tasks)
@@ -140,7 +140,7 @@ async def test_calls_of_one_key_share_an_answer(queries):
 
 async def test_an_answer_is_never_older_than_the_call(queries):
     """A load in flight may not see what has been saved since: the same key is asked for again."""
-    tasks = await begun(batcher(queries), "a", "a")
+    tasks = await start_calls(batcher(queries), "a", "a")
     queries.may_return.set()
     await answers(tasks)
 
@@ -149,7 +149,7 @@ async def test_an_answer_is_never_older_than_the_call(queries):
 
 async def test_two_saves_of_one_session_take_two_batches(queries):
     """Where answers may not be shared, no batch holds a key twice, and the order stays."""
-    tasks = await begun(batcher(queries, shared=False), "first", "a", "a", "b", "a")
+    tasks = await start_calls(batcher(queries, shared=False), "first", "a", "a", "b", "a")
     queries.may_return.set()
 
     assert ["FIRST", "A", "A", "B", "A"] == await answers(tasks)
@@ -160,7 +160,7 @@ async def test_an_error_goes_to_every_call_of_the_batch(queries):
     """And to no other: the next batch is another attempt."""
     batch = batcher(queries)
     queries.error = DatabaseUnavailable("gone")
-    tasks = await begun(batch, "first", "a", "b")
+    tasks = await start_calls(batch, "first", "a", "b")
     queries.may_return.set()
 
     assert [DatabaseUnavailable] * 3 == [type(answer) for answer in await answers(tasks)]
@@ -170,7 +170,7 @@ async def test_an_error_goes_to_every_call_of_the_batch(queries):
 
 async def test_a_cancelled_call_is_left_out_of_the_batch(queries):
     """Its item is not asked for, and no other call notices."""
-    tasks = await begun(batcher(queries), "first", "a", "b")
+    tasks = await start_calls(batcher(queries), "first", "a", "b")
     tasks[1].cancel()
     await asyncio.sleep(0)
     queries.may_return.set()
@@ -185,7 +185,7 @@ async def test_a_cancelled_call_is_left_out_of_the_batch(queries):
 async def test_a_cancelled_call_cancels_no_other_of_its_batch(queries):
     """The query belongs to all of its calls."""
     batch = batcher(queries, max_in_flight=2)
-    tasks = await begun(batch, "one", "two", "a", "b", "b")
+    tasks = await start_calls(batch, "one", "two", "a", "b", "b")
     assert ["a", "b", "two"] == queries.sent[-1]
     tasks[0].cancel()
     tasks[3].cancel()
@@ -200,7 +200,7 @@ async def test_a_cancelled_call_cancels_no_other_of_its_batch(queries):
 async def test_a_lone_query_is_cancelled_with_its_call(queries):
     """And another may run in its place."""
     batch = batcher(queries)
-    (task,) = await begun(batch, "a")
+    (task,) = await start_calls(batch, "a")
     task.cancel()
     assert [asyncio.CancelledError] == [type(answer) for answer in await answers([task])]
     queries.may_return.set()
@@ -212,7 +212,7 @@ async def test_waiting_for_a_batch_times_out(queries):
     """For a batch and for its answer alike; the lone query is bounded by the database itself."""
     batch = batcher(queries, limit_seconds=0.05)
     began = monotonic()
-    tasks = await begun(batch, "first", "a", "b")
+    tasks = await start_calls(batch, "first", "a", "b")
 
     late = await answers(tasks[1:])
 
@@ -228,7 +228,7 @@ async def test_every_call_is_answered_under_load(queries):
     """Many calls, few queries at once, some calls are cancelled: none waits for ever."""
     queries.may_return.set()
     batch = batcher(queries, max_in_flight=2, max_batch=7, shared=False)
-    tasks = await begun(batch, *[f"item {number % 50}" for number in range(500)])
+    tasks = await start_calls(batch, *[f"item {number % 50}" for number in range(500)])
     for task in tasks[::9]:
         task.cancel()
 

@@ -13,7 +13,7 @@ SECONDS = 60
 pytestmark = pytest.mark.asyncio_loop
 
 
-async def answered(limit: TimeLimit, *, by: asyncio.Event) -> str:
+async def wait_for(limit: TimeLimit, *, by: asyncio.Event) -> str:
     """Wait for the event within the limit."""
     wait = limit.start()
     try:
@@ -32,9 +32,9 @@ async def test_each_wait_has_its_own_deadline():
     """What begins later ends later, though one timer watches over both; what is quick is not touched."""
     clock, limit = LoopClock(), TimeLimit(SECONDS)
     quick, never = asyncio.Event(), asyncio.Event()
-    tasks = [asyncio.create_task(answered(limit, by=event)) for event in (never, quick)]
+    tasks = [asyncio.create_task(wait_for(limit, by=event)) for event in (never, quick)]
     await clock.move(SECONDS / 2)
-    tasks.append(asyncio.create_task(answered(limit, by=never)))
+    tasks.append(asyncio.create_task(wait_for(limit, by=never)))
     quick.set()
 
     await clock.move(SECONDS / 2 - 1)
@@ -50,10 +50,10 @@ async def test_timer_is_rescheduled_after_firing_for_a_finished_wait():
     clock, limit = LoopClock(), TimeLimit(SECONDS)
     quick = asyncio.Event()
     quick.set()
-    assert "answered" == await answered(limit, by=quick)
+    assert "answered" == await wait_for(limit, by=quick)
     await clock.move(SECONDS * 2)
 
-    task = asyncio.create_task(answered(limit, by=asyncio.Event()))
+    task = asyncio.create_task(wait_for(limit, by=asyncio.Event()))
     await clock.move(SECONDS - 1)
     assert not task.done()
     await clock.move(2)
@@ -62,7 +62,7 @@ async def test_timer_is_rescheduled_after_firing_for_a_finished_wait():
 
 async def test_outside_cancellation_is_not_a_timeout():
     """A cancellation from outside stays one."""
-    task = asyncio.create_task(answered(TimeLimit(SECONDS), by=asyncio.Event()))
+    task = asyncio.create_task(wait_for(TimeLimit(SECONDS), by=asyncio.Event()))
     await asyncio.sleep(0)
     task.cancel()
 
@@ -77,7 +77,7 @@ async def test_task_continues_after_a_timeout():
     async def twice() -> str:
         for _ in range(2):
             with pytest.raises(TimeoutError):
-                await answered(limit, by=asyncio.Event())
+                await wait_for(limit, by=asyncio.Event())
         return str(asyncio.current_task().cancelling())
 
     task = asyncio.create_task(twice())
@@ -93,11 +93,11 @@ def test_each_event_loop_has_its_own_timer():
     async def quick() -> None:
         event = asyncio.Event()
         event.set()
-        await answered(limit, by=event)
+        await wait_for(limit, by=event)
 
     async def later() -> list[object]:
         clock = LoopClock(ahead_seconds=SECONDS * 2)
-        task = asyncio.create_task(answered(limit, by=asyncio.Event()))
+        task = asyncio.create_task(wait_for(limit, by=asyncio.Event()))
         await clock.move(SECONDS + 1)
         return ends([task])
 

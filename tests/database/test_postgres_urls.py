@@ -52,7 +52,7 @@ REFUSED = [
 
 
 @pytest.fixture
-def asked(monkeypatch):
+def looked_up(monkeypatch):
     """The host names that are looked up; none resolves."""
     names = []
 
@@ -81,7 +81,7 @@ async def _open_each_way(url):
 
 
 @pytest.mark.parametrize(("url", "said"), REFUSED, ids=[url for url, _ in REFUSED])
-async def test_unreadable_url_is_refused_without_showing_its_password(url, said, asked, caplog):
+async def test_unreadable_url_is_refused_without_showing_its_password(url, said, looked_up, caplog):
     """The error says what to encode, and neither it nor what caused it shows any of it; nobody is asked for a name."""
     async for error in _open_each_way(url):
         assert said in str(error)
@@ -89,7 +89,7 @@ async def test_unreadable_url_is_refused_without_showing_its_password(url, said,
         for text in (str(error), repr(error), "".join(traceback.format_exception(error)), caplog.text):
             assert "SECRET" not in text
             assert "TAIL" not in text
-    assert [] == asked
+    assert [] == looked_up
 
 
 @pytest.mark.asyncio_loop  # whose name lookups are watched
@@ -106,7 +106,7 @@ async def test_unreadable_url_is_refused_without_showing_its_password(url, said,
         ("postgres://name.example/db?user=u:SECRET&pwd=SECRET&pasword=SECRET", ["name.example"]),
     ],
 )
-async def test_readable_url_shows_no_password(url, hosts, asked, caplog):
+async def test_readable_url_shows_no_password(url, hosts, looked_up, caplog):
     """In the error of a server that is not there, what caused it, the log and the reprs; hosts alone are looked up."""
     caplog.set_level(logging.DEBUG)
     service = DefaultSessionService.from_url(url, keys=[KEY])
@@ -119,7 +119,7 @@ async def test_readable_url_shows_no_password(url, hosts, asked, caplog):
     shown = [repr(service), repr(database), database.address, repr(read_postgres_url(url)), caplog.text]
     for text in (str(caught.value), "".join(traceback.format_exception(caught.value)), *shown):
         assert "SECRET" not in text
-    assert hosts == list(dict.fromkeys(asked))
+    assert hosts == list(dict.fromkeys(looked_up))
 
 
 @pytest.mark.parametrize("user", ["u%3ASECRET", "u%3aSECRET%3aSECRET", "u%253ASECRET"])

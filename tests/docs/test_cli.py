@@ -23,7 +23,7 @@ def run(tmp_path, monkeypatch):
     return run
 
 
-def shown(page, command):
+def output_on_page(page, command):
     """Return the output that the page shows for a command."""
     section = page.split(f"## `bodhi {command}`\n", 1)[1].split("\n## ", 1)[0]
     return "".join(line + "\n" for line in re.findall(r"^    (.+)$", section, re.MULTILINE))
@@ -34,4 +34,4 @@ def test_examples_show_the_current_migrations(pages, run):
     page = pages["docs/reference/cli.md"]
 
     for command in ("db migrate", "db status"):
-        assert shown(page, command) == run(*command.split())
+        assert output_on_page(page, command) == run(*command.split())

@@ -20,11 +20,11 @@ async def expect_no_barriers(page: Page) -> None:
         # Colours that are still changing from one scheme to the other are no colours to judge.
         await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         found = await page.evaluate(_RUN, rules)
-        told = [told_of(violation) for violation in found["violations"]]
+        told = [describe(violation) for violation in found["violations"]]
         assert not told, "\n".join([f"{page.url}, {scheme}", *told])
 
 
-def told_of(violation: dict[str, Any]) -> str:
+def describe(violation: dict[str, Any]) -> str:
     """Return the violated rule and its location."""
     places = [f"{node['html']}: {node['failureSummary']}" for node in violation["nodes"]]
     return "\n".join([f"{violation['id']} ({violation['impact']}): {violation['help']}", *places])

@@ -10,7 +10,7 @@ from e2e.browsing import PHONE, sign_in
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def said(page):
+async def reported_user(page):
     """Return what bodhi reported to the application about the user."""
     await expect(page.get_by_role("heading", level=1)).to_have_text("Connected")
     return json.loads(await page.get_by_role("status").inner_text())
@@ -43,7 +43,7 @@ async def test_an_approved_application_calls_the_api(site, person, notes, acts_a
     await person.screenshot(page, "app-review")
     await page.get_by_role("button", name="Approve").click()
 
-    assert expected_of(site, role) == await said(page)
+    assert expected_of(site, role) == await reported_user(page)
     # The gates: it may be known who somebody is, without their being let in.
     gated = await person.context.request.get(
         f"{site.url}/bodhi/v1/tokens", headers={"Authorization": f"Bearer {notes.tokens[-1]}"}
@@ -63,7 +63,7 @@ async def test_user_without_a_session_logs_in_first_and_returns_to_the_review(si
     await expect(page.get_by_role("heading", level=1)).to_have_text("Notes asks for access")
     await person.screenshot(page, "app-review-phone")
     await page.get_by_role("button", name="Approve").tap()
-    assert expected_of(site, None) == await said(page)
+    assert expected_of(site, None) == await reported_user(page)
 
 
 async def test_an_application_keeps_its_handle_on_the_window_that_it_opened(site, new_person, notes):
@@ -109,7 +109,7 @@ async def test_a_withdrawn_approval_ends_at_once(site, person, notes):
     await page.goto(notes.own_url)
     await page.get_by_role("button", name="Connect to bodhi").click()
     await page.get_by_role("button", name="Approve").click()
-    await said(page)
+    await reported_user(page)
 
     api, here = person.context.request, {"Sec-Fetch-Site": "same-origin"}
     listed = await (await api.get(f"{site.url}/bodhi/v1/user/app-access-requests")).json()

@@ -320,7 +320,7 @@ async def test_an_application_has_a_name(visitor, bodhi, app):
 
 
 @pytest.fixture
-async def told(realm):
+async def logout_receiver(realm):
     """A resource server that receives logouts: the client, and the received logout tokens."""
     tokens = []
 
@@ -340,16 +340,16 @@ async def told(realm):
     await runner.cleanup()
 
 
-async def test_logout_ends_the_session_and_notifies_the_client(realm, visitor, told):
+async def test_logout_ends_the_session_and_notifies_the_client(realm, visitor, logout_receiver):
     """RP-initiated logout: back where the client wants, and asked again at the next login."""
-    client, logout_tokens = told
+    client, logout_tokens = logout_receiver
     before = realm.sessions_of("user")
     tokens = await visitor.log_in(client, "user")
     return_to = client.redirect_uri.replace("/ui/auth/callback", "/ui/login")
 
     assert (303, return_to) == await visitor.log_out(tokens["id_token"], return_to)
     assert before == realm.sessions_of("user")
-    assert {"client_id": client.client_id, "error": None} in realm.told
+    assert {"client_id": client.client_id, "error": None} in realm.logout_receiver
     claims = await visitor.claims(logout_tokens[0])
     signed_in = await visitor.claims(tokens["id_token"])
     assert [(client.client_id, signed_in["sub"], signed_in["sid"])] == [(claims["aud"], claims["sub"], claims["sid"])]
@@ -358,9 +358,9 @@ async def test_logout_ends_the_session_and_notifies_the_client(realm, visitor, t
         await visitor.authorize(client)
 
 
-async def test_realm_ends_sessions_by_backchannel_logout(realm, visitor, told):
+async def test_realm_ends_sessions_by_backchannel_logout(realm, visitor, logout_receiver):
     """The client is told; its refresh token is worth nothing any more."""
-    client, logout_tokens = told
+    client, logout_tokens = logout_receiver
     tokens = await visitor.log_in(client, "user")
 
     ended = await asyncio.to_thread(realm.end_sessions, "user")

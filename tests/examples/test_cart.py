@@ -17,18 +17,18 @@ class Shopper:
         self.examples = examples
         self._urls = itertools.cycle(example.url for example in examples)
 
-    def ask(self, method, path, **options):
+    def send(self, method, path, **options):
         """Send a request to the next process, without following redirects."""
         return self._http.request(method, next(self._urls) + path, allow_redirects=False, **options)
 
     async def page(self):
-        async with self.ask("GET", "/") as response:
+        async with self.send("GET", "/") as response:
             assert 200 == response.status
             return await response.text()
 
     async def post(self, path, **form):
         """Submit a form; return the page from the next process."""
-        async with self.ask("POST", path, data=form) as response:
+        async with self.send("POST", path, data=form) as response:
             assert 303 == response.status, await response.text()
             assert "/" == response.headers["Location"]
         return await self.page()
@@ -121,7 +121,7 @@ async def test_two_tabs_that_add_at_once_both_win(open_shop):
     await shopper.post("/login", name="Ann")
 
     async def add(article):
-        async with shopper.ask("POST", "/add", data={"article": article}) as response:
+        async with shopper.send("POST", "/add", data={"article": article}) as response:
             assert 303 == response.status
 
     await asyncio.gather(*(add(article) for article in ARTICLES))
@@ -135,7 +135,7 @@ async def test_changes_during_a_stream_are_saved_before_it_ends(open_shop):
     await shopper.post("/add", article="Tea")
     await shopper.post("/add", article="Cake")
 
-    async with shopper.ask("POST", "/checkout") as order:
+    async with shopper.send("POST", "/checkout") as order:
         await order.content.readuntil(b"Tea: 1 packed")
         page = await shopper.page()
 
@@ -149,7 +149,7 @@ async def test_order_streams_to_its_end_and_empties_the_cart(open_shop):
     await shopper.post("/add", article="Tea")
     await shopper.post("/add", article="Cake")
 
-    async with shopper.ask("POST", "/checkout") as order:
+    async with shopper.send("POST", "/checkout") as order:
         text = await order.text()
 
     assert text.index("Tea: 1 packed") < text.index("Cake: 1 packed") < text.index("on its way")
@@ -182,7 +182,7 @@ async def test_unknown_items_are_refused(open_shop):
     shopper = await open_shop()
 
     for path, form in [("/add", {"article": "Gold"}), ("/add", {}), ("/remove", {}), ("/login", {"name": " "})]:
-        async with shopper.ask("POST", path, data=form) as response:
+        async with shopper.send("POST", path, data=form) as response:
             assert 400 == response.status
 
 

@@ -18,15 +18,15 @@ class LiveSessions:
     """A count of live sessions that records its calls."""
 
     def __init__(self):
-        self.asked = 0
+        self.calls = 0
         self.is_away = False
 
     async def count(self):
-        self.asked += 1
+        self.calls += 1
         await asyncio.sleep(0)
         if self.is_away:
             raise SessionUnavailable
-        return 40 + self.asked
+        return 40 + self.calls
 
 
 @pytest.fixture
@@ -79,13 +79,13 @@ async def test_live_sessions_are_counted_at_most_every_fifteen_seconds(watch, li
     await asyncio.gather(*(watch.refresh_live_count(None) for _ in range(5)))
     now[0] += 14
     await watch.refresh_live_count(None)
-    assert (1, Live(1_000.0, 41)) == (live.asked, watch.live)
+    assert (1, Live(1_000.0, 41)) == (live.calls, watch.live)
 
     now[0] += 1
     await watch.refresh_live_count(Live(now[0] - 2, 50))
-    assert 1 == live.asked
+    assert 1 == live.calls
     await watch.refresh_live_count(Live(now[0] - 15, 50))
-    assert (2, Live(1_015.0, 42)) == (live.asked, watch.live)
+    assert (2, Live(1_015.0, 42)) == (live.calls, watch.live)
 
 
 async def test_database_outage_fails_no_scrape(watch, live, caplog):

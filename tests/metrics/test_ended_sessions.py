@@ -43,19 +43,19 @@ async def service(make_service):
 
 
 @pytest.fixture
-def told(caplog):
+def end_records(caplog):
     """Return the log records about ended sessions so far."""
     caplog.set_level(logging.INFO, logger="bodhi.session.endings")
 
-    def told():
+    def end_records():
         fields = [record.fields for record in caplog.records if record.name == "bodhi.session.endings"]
         assert all(one["event"] == "sessions_ended" for one in fields)
         return [(one["reason"], one["ended"], one["user_id"], one["by"]) for one in fields]
 
-    return told
+    return end_records
 
 
-async def test_revoking_and_clearing_is_logged_and_counted(service, told, caplog):
+async def test_revoking_and_clearing_is_logged_and_counted(service, end_records, caplog):
     """With who did it, and not where nothing ended."""
     handles = [(await service.create({"user_id": "ann"}))[1].handle for _ in range(4)]
 
@@ -71,7 +71,7 @@ async def test_revoking_and_clearing_is_logged_and_counted(service, told, caplog
         ("revoked", 2, "ann", "ann"),
         ("role_change", 1, "ann", "root"),
         ("cleared", 1, None, "operator"),
-    ] == told()
+    ] == end_records()
     assert [
         "1 session of ann ended: revoked",
         "2 sessions of ann ended: revoked, by ann",
@@ -81,7 +81,7 @@ async def test_revoking_and_clearing_is_logged_and_counted(service, told, caplog
     assert {"revoked": 3, "role_change": 1, "cleared": 1} == service.counters.endings
 
 
-async def test_revoking_several_sessions_of_a_user_is_one_event(service, told, monkeypatch):
+async def test_revoking_several_sessions_of_a_user_is_one_event(service, end_records, monkeypatch):
     """How many were live, and the user's; what an outage cuts short is told as far as it came."""
     handles = [(await service.create({"user_id": user}))[1].handle for user in ("ann", "ann", "bob", "ann", "ann")]
     await service.revoke_session(handles[0])
@@ -100,13 +100,13 @@ async def test_revoking_several_sessions_of_a_user_is_one_event(service, told, m
         await service.revoke_sessions("ann", handles[3:])
 
     expected = [("revoked", 1, "ann", None), ("backchannel_logout", 1, "ann", "root"), ("revoked", 1, "ann", None)]
-    assert expected == told()
+    assert expected == end_records()
     assert {"revoked": 2, "backchannel_logout": 1} == service.counters.endings
     assert [1, 1] == [await service.count_sessions_for_user(user) for user in ("ann", "bob")]
 
 
 @pytest.mark.parametrize("whose", ["ann", None])
-async def test_sessions_ended_before_an_outage_are_logged(service, told, monkeypatch, whose):
+async def test_sessions_ended_before_an_outage_are_logged(service, end_records, monkeypatch, whose):
     """The rest ends when it is tried again."""
     store = service.get_session_store()
     monkeypatch.setattr(type(store), "clear_batch", 2)
@@ -127,11 +127,11 @@ async def test_sessions_ended_before_an_outage_are_logged(service, told, monkeyp
 
     ended = 5 - await service.count_sessions()
     assert 2 <= ended  # PostgreSQL ends those of a user in one statement
-    assert [("cleared", ended, whose, None)] == told()
+    assert [("cleared", ended, whose, None)] == end_records()
     assert {"cleared": ended} == service.counters.endings
 
 
-async def test_logout_is_logged_and_counted(service, told):
+async def test_logout_is_logged_and_counted(service, end_records):
     """Also by taking everything out of a session; once, though the request is repeated."""
     _, session = await service.create({"user_id": "ann"})
     _, emptied = await service.create({"user_id": "ann"})
@@ -140,19 +140,19 @@ async def test_logout_is_logged_and_counted(service, told):
     await service.delete(session.record.digest, user_id="ann")
     await service.save(emptied, {})
 
-    assert [("logout", 1, "ann", None)] * 2 == told()
+    assert [("logout", 1, "ann", None)] * 2 == end_records()
 
 
-async def test_replaced_session_is_logged_and_counted(service, told):
+async def test_replaced_session_is_logged_and_counted(service, end_records):
     """The one that was seen live has ended."""
     _, session = await service.create({"user_id": "ann"})
 
     await service.create({"user_id": "bob"}, replaces=session.record.digest, must_replace=True)
 
-    assert [("replaced", 1, "ann", None)] == told()
+    assert [("replaced", 1, "ann", None)] == end_records()
 
 
-async def test_replacing_an_unread_session_is_logged(service, told, clock):
+async def test_replacing_an_unread_session_is_logged(service, end_records, clock):
     """Once, and not where none was live: a login with new_session() reads nothing before."""
     _, session = await service.create({"user_id": "ann"})
     _, expired = await service.create({"user_id": "cy"}, max_age_seconds=1)
@@ -161,31 +161,31 @@ async def test_replacing_an_unread_session_is_logged(service, told, clock):
     for replaced in (session, session, expired):
         await service.create({"user_id": "bob"}, replaces=replaced.record.digest)
 
-    assert [("replaced", 1, "ann", None)] == told()
+    assert [("replaced", 1, "ann", None)] == end_records()
     assert 3 == await service.count_sessions_for_user("bob")
 
 
-async def test_concurrent_replacements_are_logged_once(service, told):
+async def test_concurrent_replacements_are_logged_once(service, end_records):
     """Whoever has ended it."""
     _, session = await service.create({"user_id": "ann"})
 
     creations = (service.create({"user_id": "bob"}, replaces=session.record.digest) for _ in range(8))
     await asyncio.gather(*creations)
 
-    assert [("replaced", 1, "ann", None)] == told()
+    assert [("replaced", 1, "ann", None)] == end_records()
     assert 8 == await service.count_sessions()
 
 
-async def test_change_of_user_is_logged_and_counted(service, told):
+async def test_change_of_user_is_logged_and_counted(service, end_records):
     """Whose it was is logged in there no more; nothing ends where they log in again."""
     _, session = await service.create({"cart": 1})
     for owner in ("ann", "ann", "bob", None):
         _, session = await service.rotate(session, {"user_id": owner, "cart": 1}, renewed=True)
 
-    assert [("replaced", 1, "ann", None), ("logout", 1, "bob", None)] == told()
+    assert [("replaced", 1, "ann", None), ("logout", 1, "bob", None)] == end_records()
 
 
-async def test_unreadable_session_is_logged_and_counted(service, told):
+async def test_unreadable_session_is_logged_and_counted(service, end_records):
     """Nobody ended it on purpose; its user is logged out all the same."""
     session_id, session = await service.create({"user_id": "ann"})
     record = session.record
@@ -195,7 +195,7 @@ async def test_unreadable_session_is_logged_and_counted(service, told):
     assert await service.load(session_id) is None
     assert await service.load(session_id) is None
 
-    assert [("unreadable", 1, "ann", None)] == told()
+    assert [("unreadable", 1, "ann", None)] == end_records()
     assert (1, 0) == (service.counters.unreadable, service.counters.deletions)
 
 
@@ -215,7 +215,7 @@ async def test_reason_of_a_revocation_is_counted(make_service, clock):
     assert 3 == service.counters.deletions
 
 
-async def test_sessions_ended_by_the_cap_are_logged_and_counted(make_service, told):
+async def test_sessions_ended_by_the_cap_are_logged_and_counted(make_service, end_records):
     """At logins by creation and by rotation; nothing while the user is below it."""
     service = await make_service(max_per_user=2)
     _, visitor = await service.create({"cart": 1})
@@ -224,10 +224,10 @@ async def test_sessions_ended_by_the_cap_are_logged_and_counted(make_service, to
 
     await service.rotate(visitor, {"user_id": "ann"}, renewed=True)
 
-    assert [("cap", 1, "ann", None)] * 2 == told()
+    assert [("cap", 1, "ann", None)] * 2 == end_records()
 
 
-async def test_swept_sessions_are_logged_and_counted(service, told, clock):
+async def test_swept_sessions_are_logged_and_counted(service, end_records, clock):
     """How many, in one record."""
     for _ in range(3):
         await service.create({"user_id": "ann"})
@@ -236,7 +236,7 @@ async def test_swept_sessions_are_logged_and_counted(service, told, clock):
     assert 3 == await service.sweep()
     assert 0 == await service.sweep()
 
-    assert [("expired", 3, None, None)] == told()
+    assert [("expired", 3, None, None)] == end_records()
 
 
 async def test_log_records_contain_no_credentials(service, caplog):

@@ -50,7 +50,7 @@ def wait_for(condition):
 def ping(server, times):
     """Send *count* requests on separate connections, which any worker may answer."""
 
-    def answered():
+    def answered_all():
         try:
             urllib.request.urlopen(f"{server.url}/ping", timeout=300).close()
         except urllib.error.URLError:  # refused: nobody listens yet
@@ -58,7 +58,7 @@ def ping(server, times):
         return True
 
     for _ in range(times):
-        wait_for(answered)
+        wait_for(answered_all)
 
 
 def test_server_exposes_its_metrics(serve, scrape, database_url):
@@ -171,13 +171,13 @@ def test_counts_of_a_crashed_worker_remain(serve, scrape):
         os.kill(pid, signal.SIGKILL)
     wait_for(lambda: 2 == len({worker.pid for worker in server.workers()} - before))
 
-    def told():
+    def samples_of_all():
         try:
             return scrape(server)
         except (OSError, http.client.HTTPException):
             return None
 
-    assert 40 == wait_for(told)[PINGS]
+    assert 40 == wait_for(samples_of_all)[PINGS]
     ping(server, 5)
     assert wait_for(lambda: 45 == scrape(server)[PINGS])
     assert not [worker for worker in server.workers() if worker.status() == psutil.STATUS_ZOMBIE]

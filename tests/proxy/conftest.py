@@ -190,7 +190,7 @@ async def visitor(proxy: str) -> AsyncIterator[Visitor]:
 
 
 @pytest.fixture
-async def stranger(proxy: str) -> AsyncIterator[Visitor]:
+async def cookieless_client(proxy: str) -> AsyncIterator[Visitor]:
     """A client of the proxy without a cookie jar."""
     async with ClientSession(cookie_jar=DummyCookieJar()) as session:
         yield Visitor(proxy, session)

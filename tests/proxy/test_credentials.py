@@ -16,7 +16,7 @@ NAME, OTHER_NAME = (
 )  # the tests speak http; under https they change places
 
 
-def told(answer):
+def received_headers(answer):
     """Return the headers that reached the application, by lower-case name, without empty ones; cookies joined."""
     status, _, body = answer
     assert 200 == status, body
@@ -79,7 +79,7 @@ async def test_the_session_cookie_never_arrives(raw, session, proxy_name):
     secret = session.partition("=")[2]
     for lines, kept in COOKIES:
         answer = await raw.get("/page", *[f"Cookie: {line.format(session)}" for line in lines])
-        cookies = told(answer).get("cookie", "")
+        cookies = received_headers(answer).get("cookie", "")
         assert secret not in cookies, lines
         assert "decoy" not in cookies, lines
         assert pairs("" if proxy_name == "traefik" else kept) == pairs(cookies), lines
@@ -94,10 +94,12 @@ async def test_the_session_cookie_many_times_never_arrives(raw, session, proxy_n
     for times, between in [(2, "; "), (3, "; a=1; "), (50, "; "), (50, "; a=1; "), (50, ";")]:
         for name in (NAME, OTHER_NAME):
             sent = between.join([f"{name}=secret"] * times)
-            cookies = told(await raw.get("/page", f"Cookie: {sent}", bearer)).get("cookie", "")
+            cookies = received_headers(await raw.get("/page", f"Cookie: {sent}", bearer)).get("cookie", "")
             assert "session_id" not in cookies, sent
             assert "secret" not in cookies, sent
-    cookies = told(await raw.get("/page", *[f"Cookie: {NAME}=secret"] * 20, "Cookie: a=1", bearer)).get("cookie", "")
+    cookies = received_headers(await raw.get("/page", *[f"Cookie: {NAME}=secret"] * 20, "Cookie: a=1", bearer)).get(
+        "cookie", ""
+    )
     assert ("" if proxy_name == "traefik" else "a=1") == cookies
 
 
@@ -119,7 +121,7 @@ async def test_identity_headers_arrive_whatever_the_connection_header_lists(raw,
     session = f"Cookie: {NAME}={visitor.session_cookie}"
     for path in ("/page", "/managers/page"):
         for lines in CONNECTIONS:
-            headers = told(await raw.get(path, session, *lines))
+            headers = received_headers(await raw.get(path, session, *lines))
             assert provider.person("manager").user_id == headers["x-bodhiapp-user-id"], lines
             assert provider.person("manager").username == headers["x-bodhiapp-username"], lines
             assert "resource_manager" == headers["x-bodhiapp-role"], lines
@@ -160,7 +162,9 @@ async def test_identity_cannot_be_forged(raw, session, provider):
         "X-BodhiApp-Access-Token",
         "X_BodhiApp_Access-Token",
     ]:
-        headers = told(await raw.get("/page", f"Cookie: {session}", f"{name}: mallory", f"{name.lower()}: mallory"))
+        headers = received_headers(
+            await raw.get("/page", f"Cookie: {session}", f"{name}: mallory", f"{name.lower()}: mallory")
+        )
         assert {*IDENTITY, "x-bodhiapp-access-token"} == set(headers), name
         assert "mallory" not in headers.values(), name
         assert provider.person("user").user_id == headers["x-bodhiapp-user-id"]
@@ -213,7 +217,7 @@ async def test_upgrade_to_another_http_version_is_refused(raw, visitor, provider
     for path in ("/page", "/managers/page"):
         for lines in [*UPGRADES, *to_others]:
             answer = await raw.get(path, session, *lines)
-            assert told(answer).get("upgrade", "websocket") == "websocket", lines
+            assert received_headers(answer).get("upgrade", "websocket") == "websocket", lines
 
 
 @pytest.mark.parametrize(

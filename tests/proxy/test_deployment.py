@@ -20,7 +20,7 @@ async def proxy(start_server):
     await asyncio.to_thread(start.__exit__, None, None, None)
 
 
-async def test_forwarded_headers_from_the_client_are_ignored(stranger: Visitor, proxy):
+async def test_forwarded_headers_from_the_client_are_ignored(cookieless_client: Visitor, proxy):
     """Neither its host nor its scheme: bodhi takes its own pages for its own, and those of another host for foreign."""
     for claims in [
         {"X-Forwarded-Host": "evil.test"},
@@ -31,7 +31,7 @@ async def test_forwarded_headers_from_the_client_are_ignored(stranger: Visitor, 
         foreign = f"{claims.get('X-Forwarded-Proto', 'http')}://{claims['X-Forwarded-Host']}"
         for origin, status in [(proxy, 201), (foreign, 403)]:
             headers = {**claims, "Origin": origin}
-            answer = await stranger.request("POST", "/bodhi/v1/auth/initiate", headers=headers)
+            answer = await cookieless_client.request("POST", "/bodhi/v1/auth/initiate", headers=headers)
             assert status == answer.status, headers
 
 

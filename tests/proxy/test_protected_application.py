@@ -27,7 +27,7 @@ FORGED = (
 TOKEN = "x-bodhiapp-access-token"
 
 
-async def told_by(response):
+async def received_headers(response):
     """Return the headers that reached the application, by lower-case name."""
     assert 200 == response.status, await response.text()
     told = [(name.lower(), value) for name, value in await response.json()]
@@ -35,9 +35,9 @@ async def told_by(response):
     return dict(told)
 
 
-async def said_to(response):
+async def received_headers_without_cookies(response):
     """Return the headers that reached the application, without cookies."""
-    return {name: value for name, value in (await told_by(response)).items() if name != "cookie"}
+    return {name: value for name, value in (await received_headers(response)).items() if name != "cookie"}
 
 
 async def test_anonymous_request_is_redirected_to_login_and_back(visitor, proxy, provider):
@@ -55,7 +55,7 @@ async def test_anonymous_request_is_redirected_to_login_and_back(visitor, proxy,
         "x-bodhiapp-user-id": provider.person("manager").user_id,
         "x-bodhiapp-username": provider.person("manager").username,
         "x-bodhiapp-role": "resource_manager",
-    } == await said_to(shown)
+    } == await received_headers_without_cookies(shown)
 
 
 @pytest.mark.parametrize("additions", [(RULES_BY_PATH,)])
@@ -68,7 +68,7 @@ async def test_identity_headers_from_the_client_are_dropped(visitor, provider):
     for path, name in product(["/page", "/managers/page"], FORGED):
         response = await visitor.get(path, headers=[(name, "mallory"), (name, "mallory")])
         if response.status != 403:
-            told = await said_to(response)
+            told = await received_headers_without_cookies(response)
             assert 3 == len(told), name
             assert "mallory" not in told.values(), name
 
@@ -80,7 +80,7 @@ async def test_the_application_gets_the_access_token(visitor, provider):
     await visitor.log_in(provider, "large")
 
     for headers in ({}, {"X-BodhiApp-Access-Token": "mallory"}):
-        token = (await told_by(await visitor.get("/page", headers=headers)))[TOKEN]
+        token = (await received_headers(await visitor.get("/page", headers=headers)))[TOKEN]
         assert 6_000 < len(token)
         assert token in provider.issued_secrets
 
@@ -98,7 +98,7 @@ async def test_verify_endpoint_is_not_reachable_from_outside(visitor, provider):
         assert not {TOKEN, "x-bodhiapp-user-id"} & {name.lower() for name in response.headers}, question
 
 
-async def test_session_cookie_and_token_are_not_forwarded(visitor, stranger, provider, proxy_name):
+async def test_session_cookie_and_token_are_not_forwarded(visitor, cookieless_client, provider, proxy_name):
     """Its own cookies are; Traefik cannot tell them apart, and gives it none."""
     await visitor.log_in(provider, "admin")
     session = f"bodhiapp_session_id={visitor.session_cookie}"
@@ -108,12 +108,12 @@ async def test_session_cookie_and_token_are_not_forwarded(visitor, stranger, pro
         (f"{session}; b=2", "b=2"),
         (f"a=1; {session}; b=2; xbodhiapp_session_id=3", "a=1; b=2; xbodhiapp_session_id=3"),
     ]:
-        told = await told_by(await stranger.get("/page", headers={"Cookie": sent}))
+        told = await received_headers(await cookieless_client.get("/page", headers={"Cookie": sent}))
         assert (None if proxy_name == "traefik" else kept) == (told.get("cookie", "").rstrip("; ") or None)
 
     made = await visitor.post("/bodhi/v1/tokens", json={"name": "for a script", "scope": "scope_token_user"})
     bearer = {"Authorization": f"Bearer {(await made.json())['token']}"}
-    told = await told_by(await visitor.post("/page", headers=bearer))
+    told = await received_headers(await visitor.post("/page", headers=bearer))
     assert ("", "scope_token_user") == (told.get("x-bodhiapp-username", ""), told["x-bodhiapp-role"])
     assert not {"authorization", TOKEN} & set(told)
 
@@ -123,16 +123,16 @@ async def test_user_names_beyond_ascii_are_encoded_in_headers(visitor, provider)
     provider.add_person(Person("J\u00fcrgen\r\nX-BodhiApp-Role: resource_admin"), Role.USER)
     await visitor.log_in(provider, "J\u00fcrgen\r\nX-BodhiApp-Role: resource_admin")
 
-    told = await told_by(await visitor.get("/page"))
+    told = await received_headers(await visitor.get("/page"))
 
     assert "J\u00fcrgen\ufffd\ufffdX-BodhiApp-Role: resource_admin" == told["x-bodhiapp-username"]
     assert "resource_user" == told["x-bodhiapp-role"]
 
 
-async def test_bodhi_s_own_pages_are_reached(visitor, stranger, provider):
+async def test_bodhi_s_own_pages_are_reached(visitor, cookieless_client, provider):
     """In one step or two, whether somebody is logged in or not."""
     await visitor.log_in(provider)
-    for browser, path in product([visitor, stranger], ["/ui", "/ui/", "/ui/login", "/bodhi/v1/user"]):
+    for browser, path in product([visitor, cookieless_client], ["/ui", "/ui/", "/ui/login", "/bodhi/v1/user"]):
         response = await browser.get(path, headers={"Accept": "text/html"}, allow_redirects=True, max_redirects=3)
         assert 200 == response.status
         assert "X-BodhiApp-User-Id" not in response.headers

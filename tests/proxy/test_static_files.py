@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.test_credentials import told
+from proxy.test_credentials import received_headers
 from support.path_readings import readings
 from support.proxies import RULES_BY_PATH, STATIC_FILES
 
@@ -63,13 +63,13 @@ http://{host}/static/../managers/page
 ELSEWHERE = _ELSEWHERE.split()
 
 
-async def test_static_files_need_no_login(stranger, raw, static_files, application):
+async def test_static_files_need_no_login(cookieless_client, raw, static_files, application):
     """Without a question, and without a login; the application has no part in it."""
     for target in ("/static/a.css", "/static/a/b.js?v=1", "/static/", "/static/a%20b..c.png"):
         assert 200 == (await raw.get(target))[0], target
     assert ["/static/a.css", "/static/a/b.js?v=1", "/static/", "/static/a%20b..c.png"] == static_files.targets
     assert [] == application.targets
-    assert (await stranger.get("/staticx")).status in {302, 401}
+    assert (await cookieless_client.get("/staticx")).status in {302, 401}
 
 
 async def test_static_files_get_no_identity_headers(raw, visitor, provider):
@@ -80,9 +80,9 @@ async def test_static_files_get_no_identity_headers(raw, visitor, provider):
     bearer = "Authorization: Bearer secret"
     tunnel = ["Connection: Upgrade", "Upgrade: h2c"]
     for lines in [forged, [*forged, *forged], [cookies, cookies], [bearer], [cookies, bearer, *forged], tunnel]:
-        assert {} == told(await raw.get("/static/page", *lines)), lines
+        assert {} == received_headers(await raw.get("/static/page", *lines)), lines
     for line in forged:
-        assert {} == told(await raw.get("/static/page", line, "Connection: close, Cookie")), line
+        assert {} == received_headers(await raw.get("/static/page", line, "Connection: close, Cookie")), line
 
 
 async def test_no_path_spelling_escapes_the_static_folder(raw, static_files, application, proxy):

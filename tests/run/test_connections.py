@@ -175,7 +175,7 @@ async def open_to():
         writer.transport.abort()
 
 
-async def answered(reader):
+async def wait_for_response(reader):
     """Wait for the response to WHOLE."""
     async with asyncio.timeout(DEADLINE_SECONDS):
         assert b"HTTP/1.1 200 OK\r\n" == await reader.readline()
@@ -244,7 +244,7 @@ async def test_a_request_that_arrives_byte_by_byte_is_closed(run_app, open_to, f
     runner, port = await run_app(web.post("/upload", upload))
     reader, writer = await open_to(port, first)
     if first.startswith(WHOLE):
-        await answered(reader)
+        await wait_for_response(reader)
     await until(lambda: runner.server.open == 1)
     clock = LoopClock()
 
@@ -260,12 +260,12 @@ async def test_each_request_of_a_connection_has_its_own_deadline(run_app, open_t
     """A connection that is kept alive may wait for longer than a head may take, until the next one begins."""
     runner, port = await run_app()
     kept, writer = await open_to(port, WHOLE)
-    await answered(kept)
+    await wait_for_response(kept)
     clock = LoopClock()
 
     await clock.move(DEFAULT_LIMITS.head_seconds * 10)
     writer.write(WHOLE)
-    await answered(kept)
+    await wait_for_response(kept)
     (connection,) = runner.server.connections
     writer.write(HALVES["half a head"])
     await until(lambda: connection.rank)
@@ -300,7 +300,7 @@ async def test_a_handler_may_take_longer_than_a_request(run_app, open_to, length
     assert 1 == runner.server.open
     late.set()
 
-    await answered(reader)
+    await wait_for_response(reader)
 
 
 async def test_connection_whose_response_is_still_being_sent_is_not_closed(run_app, open_to):
@@ -357,7 +357,7 @@ async def test_idle_connections_are_closed_first(run_app, caplog, open_to):
         half_body, _ = await open_to(port, HALVES["half a body"])
         kept = [await open_to(port, WHOLE) for _ in range(2)]
         for reader, _ in kept:
-            await answered(reader)
+            await wait_for_response(reader)
 
         newcomers = []
         for victim in (kept[0][0], kept[1][0], half_head, half_body):  # all were there before the newcomers
@@ -371,8 +371,8 @@ async def test_idle_connections_are_closed_first(run_app, caplog, open_to):
         assert (WSMsgType.TEXT, "still there") == (await talking.receive(DEADLINE_SECONDS))[:2]
         release.set()
         for reader in (waiting, *newcomers):
-            await answered(reader)
-        await answered(one_more)
+            await wait_for_response(reader)
+        await wait_for_response(one_more)
     assert 1 == len([line for line in caplog.messages if "6 connections are open (BODHI_MAX_CONNECTIONS)" in line])
 
 
@@ -389,13 +389,13 @@ async def test_running_out_of_files_is_one_log_line(run_app, caplog, open_to):
     armed = False
     _, port = await run_app(bound=Bound())
     kept, _ = await open_to(port, WHOLE)
-    await answered(kept)
+    await wait_for_response(kept)
     armed = True
 
     reader, _ = await open_to(port, WHOLE)
 
     assert await closed(kept)
-    await answered(reader)
+    await wait_for_response(reader)
     assert not failures
     told = [line for line in caplog.messages if "a connection cannot be accepted: Too many open files" in line]
     assert 1 == len(told)

@@ -24,7 +24,7 @@ def event_loop_kind(request, environ, tmp_path):
         environ["BODHI_EVENT_LOOP"] = "asyncio"
 
 
-def begun(server, path, *, method="GET", length=0):
+def start_request(server, path, *, method="GET", length=0):
     """Open a connection with a started response."""
     client = socket.create_connection(("127.0.0.1", server.port), timeout=300)
     client.sendall(f"{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n".encode())
@@ -55,7 +55,7 @@ def wait_for(condition, *, deadline_seconds=30):
 
 def test_request_under_way_is_finished(server):
     """Its body still comes in after the signal, and then the process ends with status 0."""
-    with begun(server, "/upload", method="POST", length=4) as client:
+    with start_request(server, "/upload", method="POST", length=4) as client:
         server.popen.send_signal(signal.SIGTERM)
         wait_for(lambda: is_refused(server.port))
         client.sendall(b"1234")
@@ -69,7 +69,7 @@ def test_request_under_way_is_finished(server):
 @pytest.mark.parametrize("server", [{"BODHI_SHUTDOWN_TIMEOUT": "1"}], indirect=True)
 def test_shutdown_ends_within_its_timeout(server, path):
     """Whether a stream has no end, or a handler blocks the event loop."""
-    with begun(server, path):
+    with start_request(server, path):
         asked_at = time.monotonic()
 
         assert 0 == server.stop()
@@ -80,7 +80,7 @@ def test_shutdown_ends_within_its_timeout(server, path):
 @pytest.mark.parametrize("server", [{"BODHI_SHUTDOWN_TIMEOUT": "60"}], indirect=True)
 def test_second_signal_ends_the_server_at_once(server):
     """For somebody who does not want to wait."""
-    with begun(server, "/forever"):
+    with start_request(server, "/forever"):
         server.popen.send_signal(signal.SIGTERM)
         wait_for(lambda: is_refused(server.port))
 

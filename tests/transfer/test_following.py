@@ -26,12 +26,12 @@ class Passes:
 
 
 @pytest.fixture
-def told(monkeypatch):
+def stop_signal(monkeypatch):
     """The stop signal, already set."""
-    told = asyncio.Event()
-    told.set()
-    monkeypatch.setattr(sessions_move, "_interrupted", lambda: told)
-    return told
+    stop_signal = asyncio.Event()
+    stop_signal.set()
+    monkeypatch.setattr(sessions_move, "_interrupted", lambda: stop_signal)
+    return stop_signal
 
 
 @pytest.mark.usefixtures("told")
@@ -49,14 +49,14 @@ async def test_following_continues_while_the_source_changes():
         await sessions_move._follow(Passes(*(Tally(read=1, written=1) for _ in range(20))))
 
 
-async def test_following_waits_for_an_outage_to_end(told, monkeypatch):
+async def test_following_waits_for_an_outage_to_end(stop_signal, monkeypatch):
     """A database that restarts does not end the copy; after the signal it does."""
     monkeypatch.setattr(sessions_move, "PAUSE_SECONDS", 0)
-    told.clear()
+    stop_signal.clear()
     following = asyncio.create_task(sessions_move._follow(Passes(DatabaseUnavailable(), Tally(read=1, written=1))))
     while not following.done():
         await asyncio.sleep(0)
-        told.set()
+        stop_signal.set()
     tally = await following
     assert (2, 1) == (tally.written, tally.ended)  # what the pass that broke off did is told as well
 

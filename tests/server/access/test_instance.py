@@ -107,20 +107,20 @@ async def test_of_two_concurrent_registrations_one_is_stored(instances, other_no
 
 async def test_of_two_setups_at_once_one_asks_the_provider(instances, other_node):
     """So that no second client stays behind there."""
-    asked = []
+    calls = []
 
     async def obtain():
-        asked.append(None)
+        calls.append(None)
         await asyncio.sleep(0)
         return REGISTERED
 
     results = await asyncio.gather(instances.set_up(obtain), other_node.set_up(obtain), return_exceptions=True)
 
-    assert 1 == len(asked)
+    assert 1 == len(calls)
     assert [REGISTERED] == [result for result in results if isinstance(result, Instance)]
     assert [ALREADY_SETUP] == [(result.code, result.status) for result in results if isinstance(result, ApiError)]
     assert ALREADY_SETUP == await refusal_of(instances.set_up(obtain))
-    assert 1 == len(asked)
+    assert 1 == len(calls)
 
 
 async def test_a_setup_that_fails_leaves_the_status(instances):
@@ -151,7 +151,7 @@ async def test_the_database_makes_a_second_row_impossible(instances, application
         await application.script(copy.format(2))
 
 
-async def nobody_is_asked():
+async def fail_if_called():
     """Fail if a setup calls the provider."""
     pytest.fail("a client was registered")
 
@@ -196,7 +196,7 @@ async def test_unreadable_row_is_not_the_setup_status(instances, application, di
 
     assert UNAVAILABLE == await refusal_of(instances.current())
     assert UNAVAILABLE == await refusal_of(instances.status())
-    assert UNAVAILABLE == await refusal_of(instances.set_up(nobody_is_asked))
+    assert UNAVAILABLE == await refusal_of(instances.set_up(fail_if_called))
 
 
 async def test_secret_under_an_unknown_key_is_not_the_setup_status(instances, application):
@@ -319,7 +319,7 @@ async def test_a_configured_client_that_is_ready_needs_no_database(database_url)
         instances = service_on(database, configured=CONFIGURED)
 
     assert (CONFIGURED, "ready") == (await instances.current(), await instances.status())
-    assert ALREADY_SETUP == await refusal_of(instances.set_up(nobody_is_asked))
+    assert ALREADY_SETUP == await refusal_of(instances.set_up(fail_if_called))
     assert ALREADY_SETUP == await refusal_of(instances.register(REGISTERED))
 
 
@@ -340,7 +340,7 @@ async def test_configured_client_is_not_in_the_setup_status(application):
     """There is a client already."""
     instances = service_on(application, configured=UNFINISHED)
 
-    assert ALREADY_SETUP == await refusal_of(instances.set_up(nobody_is_asked))
+    assert ALREADY_SETUP == await refusal_of(instances.set_up(fail_if_called))
 
 
 async def test_row_of_another_client_does_not_affect_a_configured_one(instances, application):

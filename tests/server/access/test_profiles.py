@@ -128,7 +128,7 @@ async def found(people, text="", **options):
 
 
 @pytest.fixture
-async def known(people):
+async def store_users(people):
     """Store some users, not in the order of their names."""
     for user_id, username in {
         "id-3": "Zoë Ångström",
@@ -141,7 +141,7 @@ async def known(people):
         await people.note(user_id, username, Role.USER)
 
 
-async def test_users_are_found_by_a_part_of_their_name_or_id(people, known):
+async def test_users_are_found_by_a_part_of_their_name_or_id(people, store_users):
     """In the order of their names, whatever letters are capital, and literally."""
     assert FOUND == {text: await found(people, text) for text in FOUND}
 

@@ -19,7 +19,7 @@ def series(*values, skipped=()):
     return [(NOON + timedelta(minutes=number), value) for number, value in enumerate(values) if number not in skipped]
 
 
-def drawn(markup):
+def parse_plot(markup):
     """Return the parsed SVG and the points of its lines."""
     root = ET.fromstring(str(markup))
     lines = [
@@ -31,7 +31,7 @@ def drawn(markup):
 
 def test_a_line_goes_from_the_left_to_the_right_and_up_with_the_values():
     """Within the picture."""
-    _, [points] = drawn(plot("saves", "Saves", series(0, 10, 5)))
+    _, [points] = parse_plot(plot("saves", "Saves", series(0, 10, 5)))
 
     xs, ys = [x for x, _ in points], [y for _, y in points]
     assert sorted(xs) == xs
@@ -51,7 +51,7 @@ def test_a_line_goes_from_the_left_to_the_right_and_up_with_the_values():
 )
 def test_plot_has_a_summary_for_screen_readers(values, is_level, facts):
     """By a title and a description that belong to this plot alone."""
-    root, _ = drawn(plot("saves", "Saves in the last hour", series(*values), is_level=is_level))
+    root, _ = parse_plot(plot("saves", "Saves in the last hour", series(*values), is_level=is_level))
 
     names = root.get("aria-labelledby").split()
     texts = {part.get("id"): part.text for part in root.iter() if part.get("id")}
@@ -62,7 +62,7 @@ def test_plot_has_a_summary_for_screen_readers(values, is_level, facts):
 
 def test_plot_line_is_broken_at_gaps():
     """A level that is not known is not drawn; one that is known for a moment is a dot."""
-    _, lines = drawn(plot("live", "Live", series(*range(9), skipped=(2, 3, 5, 6, 7)), is_level=True))
+    _, lines = parse_plot(plot("live", "Live", series(*range(9), skipped=(2, 3, 5, 6, 7)), is_level=True))
 
     assert [2, 2, 2] == [len(points) for points in lines]
     assert [False, True, True] == [len(set(points)) == 1 for points in lines]
@@ -73,14 +73,14 @@ def test_plot_satisfies_a_strict_content_security_policy():
     markup = plot("saves", '<script>alert("1")</script>', series(1, 2))
 
     assert not re.search(r"<script|style=|<style|href=|\son\w+=", str(markup))
-    root, _ = drawn(markup)
+    root, _ = parse_plot(markup)
     assert '<script>alert("1")</script>' == root.find(f"{SVG}title").text
 
 
 def test_plot_classes_are_styled():
     """Those of the page's style sheet, which knows light and dark."""
     css = (Path(bodhi.server.http.__file__).parent / "static" / "bodhi.css").read_text()
-    root, _ = drawn(plot("saves", "Saves", series(1, 2)))
+    root, _ = parse_plot(plot("saves", "Saves", series(1, 2)))
 
     classes = {part.get("class") for part in root.iter() if part.get("class")}
     assert {"plot", "plot-line", "plot-axis", "plot-label"} == classes

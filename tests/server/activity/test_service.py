@@ -18,19 +18,19 @@ def activity(application, clock):
 
 
 @pytest.fixture
-def happened():
+def totals():
     """The totals of a process."""
     return {"logins": 0, "saves": 0}
 
 
 @pytest.fixture
-def make_recorder(happened):
+def make_recorder(totals):
     """Creates recorders; there are 7 live sessions."""
 
     async def count_live():
         return 7
 
-    return lambda activity: ActivityRecorder(activity, amounts=lambda: happened, count_live=count_live)
+    return lambda activity: ActivityRecorder(activity, amounts=lambda: totals, count_live=count_live)
 
 
 async def busy_minutes(activity, name, hours=1):
@@ -112,13 +112,13 @@ async def test_activity_older_than_a_day_is_deleted(activity, clock, application
     assert [None] == [row["minute"] for row in rows]
 
 
-async def test_recorder_writes_increases_only(make_recorder, activity, happened):
+async def test_recorder_writes_increases_only(make_recorder, activity, totals):
     """Not what it has written before, and not what happened before it was there."""
-    happened["saves"] = 100
+    totals["saves"] = 100
     recorder = make_recorder(activity)
-    happened.update(saves=103, logins=1)
+    totals.update(saves=103, logins=1)
     await recorder.write()
-    happened["saves"] = 105
+    totals["saves"] = 105
     await recorder.write()
     await recorder.close()
 
@@ -126,11 +126,11 @@ async def test_recorder_writes_increases_only(make_recorder, activity, happened)
     assert {0: 1} == await busy_minutes(activity, "logins")
 
 
-async def test_failed_activity_write_is_retried(make_recorder, happened, database_url, application, clock):
+async def test_failed_activity_write_is_retried(make_recorder, totals, database_url, application, clock):
     """An outage of the database loses nothing, and closing in it fails nothing."""
     away = open_database(database_url)  # not connected
     recorder = make_recorder(Activity(away, clock=clock))
-    happened["saves"] = 3
+    totals["saves"] = 3
     with pytest.raises(DatabaseUnavailable):
         await recorder.write()
     await recorder.close()

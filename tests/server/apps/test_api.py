@@ -74,7 +74,7 @@ async def bare(serve):
     return await serve(OPERATIONS, {APP_ACCESS_REQUESTS: AppAccessRequests(None, None, None, public_url="x")})
 
 
-async def asked(api, body=POPUP):
+async def create_draft(api, body=POPUP):
     """Create a draft; return its id."""
     status, created = await api("", "POST", ASK, body)
     assert (201, "draft") == (status, created["status"])
@@ -159,7 +159,7 @@ async def test_error_message_names_the_problem(bare, body, named):
 async def test_number_of_app_access_requests_is_limited(api):
     """Each address may have ten open requests of one client."""
     for _ in range(10):
-        await asked(api)
+        await create_draft(api)
 
     assert (429, "access_request_error-too_many_drafts") == await api("", "POST", ASK, POPUP)
     assert 201 == (await api("", "POST", ASK, {**POPUP, "app_client_id": "other"}))[0]
@@ -167,7 +167,7 @@ async def test_number_of_app_access_requests_is_limited(api):
 
 async def test_only_the_requesting_application_can_poll(bare, api):
     """Others are told that there is nothing."""
-    request_id = await asked(api)
+    request_id = await create_draft(api)
     poll = f"/apps/access-requests/{request_id}"
 
     draft = {"id": request_id, "status": "draft", "resource_scope": None, "access_request_scope": None}
@@ -185,7 +185,7 @@ async def test_only_the_requesting_application_can_poll(bare, api):
 
 async def test_a_draft_expires(api, clock):
     """For everybody."""
-    request_id = await asked(api)
+    request_id = await create_draft(api)
     clock.advance(DRAFT_MS)
 
     expired = (404, "access_request_error-expired")
@@ -199,7 +199,7 @@ async def test_a_draft_expires(api, clock):
 async def test_user_reviews_a_request(api):
     """What is asked for, word for word, and by whom."""
     wishes = {"devices": [1, 2.50, "é", 123456789012345678901234567890], "deep": {"a": [None, True]}}
-    request_id = await asked(api, {**REDIRECT, "requested": wishes})
+    request_id = await create_draft(api, {**REDIRECT, "requested": wishes})
 
     seen = {
         "id": request_id,
@@ -216,7 +216,7 @@ async def test_user_reviews_a_request(api):
 
 async def test_user_approves_a_request(api, provider):
     """The application goes on with the scope; the person is sent back to it."""
-    request_id = await asked(api, REDIRECT)
+    request_id = await create_draft(api, REDIRECT)
 
     decided = {
         "status": "approved",
@@ -237,7 +237,7 @@ async def test_user_approves_a_request(api, provider):
 
 async def test_user_denies_a_request(api, provider):
     """The provider hears nothing of it."""
-    request_id = await asked(api)
+    request_id = await create_draft(api)
 
     assert (200, {"status": "denied", "flow_type": "popup"}) == await api(
         "user", "POST", f"/access-requests/{request_id}/deny"
@@ -247,7 +247,7 @@ async def test_user_denies_a_request(api, provider):
 
 async def test_decided_request_cannot_be_decided_again(api):
     """Also when two decide at once."""
-    request_id = await asked(api)
+    request_id = await create_draft(api)
     path = f"/access-requests/{request_id}"
 
     answers = await asyncio.gather(
@@ -284,7 +284,7 @@ async def test_an_approval_is_an_object(bare):
 
 async def test_provider_failures_have_their_own_errors(api, provider):
     """A collision is an outcome; all else can be tried again."""
-    request_id = await asked(api)
+    request_id = await create_draft(api)
     path = f"/access-requests/{request_id}/approve"
     failed = (500, "access_request_error-kc_registration_failed")
     for failure in (ProviderUnavailable(), ProviderRefused(403, "access_denied")):
@@ -299,7 +299,7 @@ async def test_provider_failures_have_their_own_errors(api, provider):
 
 async def test_an_approval_is_withdrawn(api, ended):
     """By who gave it; what was exchanged by it is forgotten."""
-    request_id = await asked(api)
+    request_id = await create_draft(api)
     path = f"/access-requests/{request_id}"
     await api("user", "PUT", f"{path}/approve", {"approved": WISHES})
     assert (404, "access_request_error-not_found") == await api("admin", "DELETE", path)
@@ -315,7 +315,7 @@ async def test_an_approval_is_withdrawn(api, ended):
 
 async def test_own_approvals_are_listed(api, bare):
     """With what they are for; others' are not."""
-    request_id = await asked(api)
+    request_id = await create_draft(api)
     await api("user", "GET", f"/access-requests/{request_id}/review")
     await api("user", "PUT", f"/access-requests/{request_id}/approve", {"approved": WISHES})
     own = {
@@ -361,7 +361,7 @@ async def test_decisions_require_a_session(bare, authenticator):
 
 async def test_entity_gate_decorates_a_handler(api, authenticator):
     """What was approved, for whom and as long as it is; sessions pass."""
-    request_id = await asked(api)
+    request_id = await create_draft(api)
     [printer] = WISHES["devices"]
     authenticator.callers["app"] = ExternalApp("id-user", "user", UserScope.USER, "t", "t", "app", request_id)
     path = f"/devices/{printer}"

@@ -59,9 +59,9 @@ def requests(application, provider, instances, clock, ended):
     )
 
 
-async def ask(requests, client="app", *, flow="popup", url=None, wishes=SOMETHING, source="192.0.2.1"):
+async def create_request(requests, client="app", *, flow="popup", url=None, requested=SOMETHING, source="192.0.2.1"):
     """Create a request of an application."""
-    return await requests.create(client, flow_type=flow, redirect_url=url, requested=wishes, source=source)
+    return await requests.create(client, flow_type=flow, redirect_url=url, requested=requested, source=source)
 
 
 async def refusal(awaitable):
@@ -73,7 +73,7 @@ async def refusal(awaitable):
 
 async def test_request_with_content_is_a_draft(requests, provider):
     """The provider is told of nothing yet."""
-    draft = await ask(requests, wishes={"devices": ["x"], "any": [1, {"b": None}]})
+    draft = await create_request(requests, requested={"devices": ["x"], "any": [1, {"b": None}]})
 
     assert ("draft", "popup", None, None) == (draft.status, draft.flow_type, draft.user_id, draft.access_request_scope)
     assert '{"devices":["x"],"any":[1,{"b":null}]}' == draft.requested
@@ -82,14 +82,14 @@ async def test_request_with_content_is_a_draft(requests, provider):
 
 
 @pytest.mark.parametrize("wishes", [None, {}, [], {"devices": []}, {"devices": [], "more": {"cameras": None}}])
-def test_empty_lists_are_nothing(wishes):
+def test_empty_lists_are_nothing(requested):
     """Nobody has to approve them."""
-    assert is_empty_request(wishes)
+    assert is_empty_request(requested)
 
 
 async def test_request_without_content_is_approved_at_once(requests, provider):
     """The provider is told with the server's own account; the scope does not reach anybody's things."""
-    made = await ask(requests, wishes={"devices": []})
+    made = await create_request(requests, requested={"devices": []})
 
     assert ("approved", "scope_resource-bodhi", None) == (made.status, made.resource_scope, made.access_request_scope)
     assert [("register", "bodhi", "app")] == provider.calls
@@ -97,9 +97,9 @@ async def test_request_without_content_is_approved_at_once(requests, provider):
 
 
 @pytest.mark.parametrize("wishes", [0, False, "", [[]], {"devices": [None]}, {"devices": {"a": 1}}])
-def test_what_is_not_an_empty_list_is_something(wishes):
+def test_what_is_not_an_empty_list_is_something(requested):
     """In doubt a person is asked."""
-    assert not is_empty_request(wishes)
+    assert not is_empty_request(requested)
 
 
 @pytest.mark.parametrize(
@@ -117,13 +117,13 @@ async def test_redirect_url_is_validated_first(flow, url, code):
     """Also where nothing is requested."""
     requests = AppAccessRequests(None, None, None, public_url="x")
 
-    assert code == await refusal(ask(requests, flow=flow, url=url))
-    assert code == await refusal(ask(requests, flow=flow, url=url, wishes=None))
+    assert code == await refusal(create_request(requests, flow=flow, url=url))
+    assert code == await refusal(create_request(requests, flow=flow, url=url, requested=None))
 
 
 async def test_redirect_url_contains_the_request_id(requests):
     """So that the application knows which of its requests was decided."""
-    draft = await ask(requests, flow="redirect", url="https://app.example/done?a=b")
+    draft = await create_request(requests, flow="redirect", url="https://app.example/done?a=b")
 
     assert f"https://app.example/done?a=b&id={draft.id}" == draft.redirect_url
 
@@ -131,11 +131,11 @@ async def test_redirect_url_contains_the_request_id(requests):
 @pytest.mark.parametrize(
     "wishes", [["x" * 16_384], {"a": "é" * 9_000}, json.loads("[" * 34 + "]" * 34)], ids=["long", "bytes", "deep"]
 )
-async def test_requested_json_is_limited(wishes):
+async def test_requested_json_is_limited(requested):
     """Anybody may ask, and it is stored."""
     requests = AppAccessRequests(None, None, None, public_url="x")
 
-    assert "json_rejection_error" == await refusal(ask(requests, wishes=wishes))
+    assert "json_rejection_error" == await refusal(create_request(requests, requested=requested))
 
 
 async def test_the_number_of_open_requests_is_limited(application, provider, instances, clock):
@@ -144,18 +144,18 @@ async def test_the_number_of_open_requests_is_limited(application, provider, ins
         application, provider, instances, public_url="x", per_client=2, per_source=3, clock=clock
     )
     too_many = "access_request_error-too_many_drafts"
-    first, _ = await ask(requests), await ask(requests)
+    first, _ = await create_request(requests), await create_request(requests)
 
-    assert too_many == await refusal(ask(requests))
-    assert await ask(requests, "other")
-    assert too_many == await refusal(ask(requests, "third"))
-    assert await ask(requests, source="192.0.2.2")
+    assert too_many == await refusal(create_request(requests))
+    assert await create_request(requests, "other")
+    assert too_many == await refusal(create_request(requests, "third"))
+    assert await create_request(requests, source="192.0.2.2")
 
     await requests.deny(first.id, "alice")
-    assert await ask(requests)
-    assert too_many == await refusal(ask(requests))
+    assert await create_request(requests)
+    assert too_many == await refusal(create_request(requests))
     clock.advance(DRAFT_MS)
-    assert await ask(requests)
+    assert await create_request(requests)
 
 
 @pytest.mark.parametrize(
@@ -170,40 +170,40 @@ async def test_sources_of_one_network_share_a_limit(application, provider, insta
     """A customer with a /48 has 65,536 sources, and does not take what there is for other networks."""
     requests = AppAccessRequests(application, provider, instances, public_url="x", per_network=2, clock=clock)
     first, second, third = sources
-    await ask(requests, source=first)
-    await ask(requests, source=second)
+    await create_request(requests, source=first)
+    await create_request(requests, source=second)
 
-    assert "access_request_error-too_many_drafts" == await refusal(ask(requests, source=third))
-    assert "access_request_error-too_many_drafts" == await refusal(ask(requests, source=first))
+    assert "access_request_error-too_many_drafts" == await refusal(create_request(requests, source=third))
+    assert "access_request_error-too_many_drafts" == await refusal(create_request(requests, source=first))
     for other in others:
-        assert await ask(requests, source=other)
+        assert await create_request(requests, source=other)
     clock.advance(DRAFT_MS)
-    assert await ask(requests, source=third)
+    assert await create_request(requests, source=third)
 
 
 async def test_the_total_of_open_requests_is_limited(application, provider, instances, clock, caplog):
     """Holds for sources that have nothing in common; the log says so once a minute."""
     requests = AppAccessRequests(application, provider, instances, public_url="x", max_open=3, clock=clock)
     too_many = "access_request_error-too_many_drafts"
-    first = await ask(requests, source="192.0.2.1")
-    await ask(requests, source="2001:db8::/64")
-    await ask(requests, source="", wishes=None)
+    first = await create_request(requests, source="192.0.2.1")
+    await create_request(requests, source="2001:db8::/64")
+    await create_request(requests, source="", requested=None)
 
     def warnings():
         return [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
 
     for number in range(3):
-        assert too_many == await refusal(ask(requests, source=f"198.51.{number}.1"))
+        assert too_many == await refusal(create_request(requests, source=f"198.51.{number}.1"))
     assert ["app access requests refused reason=too_many_open limit=3"] == warnings()
     clock.advance(60_000)
-    assert too_many == await refusal(ask(requests, source="198.51.100.1"))
+    assert too_many == await refusal(create_request(requests, source="198.51.100.1"))
     assert 2 == len(warnings())
 
     await requests.deny(first.id, "alice")
-    assert await ask(requests, source="198.51.100.1")
-    assert too_many == await refusal(ask(requests, source="198.51.100.2"))
+    assert await create_request(requests, source="198.51.100.1")
+    assert too_many == await refusal(create_request(requests, source="198.51.100.2"))
     clock.advance(DRAFT_MS)
-    assert await ask(requests, source="198.51.100.2")
+    assert await create_request(requests, source="198.51.100.2")
 
 
 async def test_default_limits_of_one_source_leave_room_for_others():
@@ -219,7 +219,9 @@ async def test_open_requests_of_one_source_are_bounded_in_the_database(applicati
     stored, most = [], 0
     for number in range(36):
         # Of every three, two wait for a person and one for nobody.
-        while (made := await made_by(ask(requests, wishes=SOMETHING if number % 3 else None))) is not None:
+        while (
+            made := await created_or_none(create_request(requests, requested=SOMETHING if number % 3 else None))
+        ) is not None:
             stored.append(made)
         clock.advance(300_000)
         stored = [one for one in stored if await requests.by_id(one.id) is not None]
@@ -229,7 +231,7 @@ async def test_open_requests_of_one_source_are_bounded_in_the_database(applicati
     assert 2 <= most <= 2 * 3
 
 
-async def made_by(awaitable):
+async def created_or_none(awaitable):
     """Create a request; return it, or None if there were too many."""
     try:
         return await awaitable
@@ -242,9 +244,9 @@ async def test_requests_without_content_are_limited_too(application, provider, i
     requests = AppAccessRequests(application, provider, instances, public_url="x", per_client=2, clock=clock)
     provider.failure = ProviderUnavailable()
     for _ in range(2):
-        assert "access_request_error-kc_registration_failed" == await refusal(ask(requests, wishes=None))
+        assert "access_request_error-kc_registration_failed" == await refusal(create_request(requests, requested=None))
 
-    assert "access_request_error-too_many_drafts" == await refusal(ask(requests, wishes=None))
+    assert "access_request_error-too_many_drafts" == await refusal(create_request(requests, requested=None))
     assert 2 == len(provider.calls)
 
 
@@ -252,7 +254,7 @@ async def test_limit_holds_for_concurrent_requests(application, provider, instan
     """They are counted one after the other."""
     requests = AppAccessRequests(application, provider, instances, public_url="x", per_client=3, clock=clock)
 
-    outcomes = await asyncio.gather(*(ask(requests) for _ in range(12)), return_exceptions=True)
+    outcomes = await asyncio.gather(*(create_request(requests) for _ in range(12)), return_exceptions=True)
 
     assert 3 == len([one for one in outcomes if not isinstance(one, ApiError)])
 
@@ -262,7 +264,7 @@ async def test_approval_in_progress_is_withdrawn_by_a_removal(requests, applicat
     """Whether the removal looked for approvals before this one was stored or finds it: it is withdrawn."""
     people = Profiles(application)
     await people.note("alice", "Alice", Role.USER)
-    draft = await ask(requests)
+    draft = await create_request(requests)
     provider.is_responding.clear()
     approving = asyncio.create_task(requests.approve(draft.id, SOMETHING, ALICE))
     await provider.was_called.wait()
@@ -283,7 +285,7 @@ async def test_removal_of_another_user_does_not_affect_an_approval(requests, app
     await people.remove("alice")
     await people.note("alice", "Alice", Role.USER)
 
-    approved = await requests.approve((await ask(requests)).id, SOMETHING, ALICE)
+    approved = await requests.approve((await create_request(requests)).id, SOMETHING, ALICE)
 
     assert ("approved", []) == (approved.status, ended)
 
@@ -326,10 +328,10 @@ async def test_a_redirect_url_has_a_longest_length(requests, flow):
     """In both flows, also where nothing is requested; the message says which length."""
     url = "https://app.example/" + "x" * 2_028
 
-    assert await ask(requests, flow=flow, url=url)
-    for wishes in (SOMETHING, None):
+    assert await create_request(requests, flow=flow, url=url)
+    for requested in (SOMETHING, None):
         with pytest.raises(ApiError, match="longer than 2048 characters") as caught:
-            await ask(requests, flow=flow, url=f"{url}x", wishes=wishes)
+            await create_request(requests, flow=flow, url=f"{url}x", requested=requested)
         assert "app_access_request_error-invalid_redirect_url" == caught.value.code
 
 
@@ -337,16 +339,16 @@ async def test_a_redirect_url_has_a_longest_length(requests, flow):
     ("wishes", "message"),
     [("x" * 16_383, "longer than 16384 bytes"), (json.loads("[" * 34 + "]" * 34), "more than 32 levels")],
 )
-async def test_oversized_json_error_names_the_limit(wishes, message):
+async def test_oversized_json_error_names_the_limit(requested, message):
     """What the client has to change is in the message."""
     with pytest.raises(ApiError, match=message) as caught:
-        await ask(AppAccessRequests(None, None, None, public_url="x"), wishes=wishes)
+        await create_request(AppAccessRequests(None, None, None, public_url="x"), requested=requested)
     assert "json_rejection_error" == caught.value.code
 
 
 async def test_draft_expires_after_ten_minutes(requests, clock):
     """Then nobody can decide any more."""
-    draft = await ask(requests)
+    draft = await create_request(requests)
     clock.advance(DRAFT_MS - 1)
     assert "draft" == (await requests.poll(draft.id, "app")).status
     clock.advance(1)
@@ -360,7 +362,7 @@ async def test_draft_expires_after_ten_minutes(requests, clock):
 
 async def test_decided_request_does_not_expire(requests, clock):
     """The ten minutes are for deciding."""
-    approved, denied = await ask(requests), await ask(requests)
+    approved, denied = await create_request(requests), await create_request(requests)
     await requests.approve(approved.id, SOMETHING, ALICE)
     await requests.deny(denied.id, "alice")
     clock.advance(DRAFT_MS * 1_000)
@@ -371,7 +373,7 @@ async def test_decided_request_does_not_expire(requests, clock):
 
 async def test_only_the_requesting_application_can_poll(requests):
     """To others there is no such request."""
-    draft = await ask(requests)
+    draft = await create_request(requests)
 
     assert "app_access_request_error-not_found" == await refusal(requests.poll(draft.id, "other"))
     assert "app_access_request_error-not_found" == await refusal(requests.poll(UNKNOWN_ID, "app"))
@@ -380,7 +382,7 @@ async def test_only_the_requesting_application_can_poll(requests):
 
 async def test_review_shows_the_applications_name(requests, provider):
     """As the provider tells it to them; it is asked once."""
-    draft = await ask(requests)
+    draft = await create_request(requests)
 
     seen = [await requests.review(draft.id, "alices-token") for _ in range(2)]
 
@@ -399,7 +401,7 @@ def test_application_name_is_truncated_to_what_can_be_stored(told, name):
 
 async def test_request_without_an_application_name_can_be_decided(requests, provider):
     """The client's id is there."""
-    draft = await ask(requests)
+    draft = await create_request(requests)
     for failure in (ProviderUnavailable(), ProviderRefused(404, ""), ProviderLacks()):
         provider.failure = failure
         seen = await requests.review(draft.id, "token")
@@ -409,7 +411,7 @@ async def test_request_without_an_application_name_can_be_decided(requests, prov
 
 async def test_approval_registers_a_consent_at_the_provider(requests, provider):
     """In the person's name; the scope that it gives finds the request."""
-    draft = await ask(requests)
+    draft = await create_request(requests)
 
     approved = await requests.approve(draft.id, {"devices": ["printer"], "é": "\0"}, ALICE)
 
@@ -428,7 +430,7 @@ async def test_approval_registers_a_consent_at_the_provider(requests, provider):
 @pytest.mark.parametrize("decide", ["approve", "deny"])
 async def test_a_draft_is_decided_once(requests, provider, decide):
     """By whoever comes first; the rest is told so."""
-    draft = await ask(requests)
+    draft = await create_request(requests)
     await (requests.approve(draft.id, {}, ALICE) if decide == "approve" else requests.deny(draft.id, "alice"))
 
     processed = "access_request_error-already_processed"
@@ -445,7 +447,7 @@ async def test_an_unknown_request_is_not_decided(requests):
 
 async def test_a_double_submit_is_one_approval(requests, provider):
     """The provider is asked once, and nothing is a collision of the request with itself."""
-    draft = await ask(requests)
+    draft = await create_request(requests)
 
     outcomes = await asyncio.gather(
         *(requests.approve(draft.id, {}, ALICE) for _ in range(5)),
@@ -461,7 +463,7 @@ async def test_a_double_submit_is_one_approval(requests, provider):
 
 async def test_request_is_locked_while_the_provider_is_called(requests, provider):
     """But what asks may die: its claim runs out."""
-    draft = await ask(requests)
+    draft = await create_request(requests)
     provider.is_responding.clear()
     approval = asyncio.create_task(requests.approve(draft.id, {}, ALICE))
     await provider.was_called.wait()
@@ -473,7 +475,7 @@ async def test_request_is_locked_while_the_provider_is_called(requests, provider
 
 async def test_claim_of_a_crashed_process_expires(requests, provider, clock):
     """Who comes too late after all changes nothing."""
-    draft = await ask(requests)
+    draft = await create_request(requests)
     provider.is_responding.clear()
     late = asyncio.create_task(requests.approve(draft.id, {}, ALICE))
     await provider.was_called.wait()
@@ -487,14 +489,14 @@ async def test_claim_of_a_crashed_process_expires(requests, provider, clock):
 
 async def test_failed_consent_can_be_approved_again(requests, provider):
     """The draft stays one."""
-    draft = await ask(requests)
+    draft = await create_request(requests)
     for failure in (ProviderUnavailable(), ProviderRefused(400, "invalid_request"), ProviderRefused(401, "")):
         provider.failure = failure
         assert "access_request_error-kc_registration_failed" == await refusal(requests.approve(draft.id, {}, ALICE))
-        assert "access_request_error-kc_registration_failed" == await refusal(ask(requests, wishes=None))
+        assert "access_request_error-kc_registration_failed" == await refusal(create_request(requests, requested=None))
     provider.failure = ProviderLacks()
     assert "auth_service_error-not_supported" == await refusal(requests.approve(draft.id, {}, ALICE))
-    assert "auth_service_error-not_supported" == await refusal(ask(requests, wishes=None))
+    assert "auth_service_error-not_supported" == await refusal(create_request(requests, requested=None))
 
     provider.failure = None
     assert "approved" == (await requests.approve(draft.id, {}, ALICE)).status
@@ -502,7 +504,7 @@ async def test_failed_consent_can_be_approved_again(requests, provider):
 
 async def test_consent_with_another_request_id_is_an_error(requests, provider):
     """What the provider noted under another id was not approved here."""
-    draft = await ask(requests)
+    draft = await create_request(requests)
     provider.consent_id = UNKNOWN_ID
 
     assert "access_request_error-kc_registration_failed" == await refusal(requests.approve(draft.id, {}, ALICE))
@@ -511,7 +513,7 @@ async def test_consent_with_another_request_id_is_an_error(requests, provider):
 
 async def test_a_collision_at_the_provider_fails_the_request(requests, provider):
     """It knows the id as somebody else's: nothing can be done with it any more, which is no error."""
-    draft = await ask(requests)
+    draft = await create_request(requests)
     provider.failure = ProviderRefused(409, "conflict")
 
     failed = await requests.approve(draft.id, {}, ALICE)
@@ -524,7 +526,7 @@ async def test_a_collision_at_the_provider_fails_the_request(requests, provider)
 async def test_scope_belongs_to_one_request(requests, provider):
     """A provider that gives one twice gives away what was approved for another."""
     provider.scope = "scope_access_request:1"
-    first, second = await ask(requests), await ask(requests)
+    first, second = await create_request(requests), await create_request(requests)
     await requests.approve(first.id, {}, ALICE)
 
     assert "failed" == (await requests.approve(second.id, {}, BOB)).status
@@ -535,12 +537,12 @@ async def test_without_an_instance_nothing_is_registered(requests, instances):
     """The server itself is no client yet."""
     instances.instance = None
 
-    assert "app_instance_error-not_found" == await refusal(ask(requests, wishes=None))
+    assert "app_instance_error-not_found" == await refusal(create_request(requests, requested=None))
 
 
 async def test_approval_is_withdrawn_by_its_user(requests, ended):
     """What was exchanged by it is forgotten; tokens with its scope find a request that is not approved."""
-    request = await requests.approve((await ask(requests)).id, SOMETHING, ALICE)
+    request = await requests.approve((await create_request(requests)).id, SOMETHING, ALICE)
 
     assert "access_request_error-not_found" == await refusal(requests.withdraw(request.id, "bob"))
     assert "access_request_error-not_found" == await refusal(requests.withdraw(UNKNOWN_ID, "alice"))
@@ -555,7 +557,7 @@ async def test_approval_is_withdrawn_by_its_user(requests, ended):
 
 async def test_only_approvals_can_be_withdrawn(requests):
     """A draft belongs to nobody yet; what was denied stays denied."""
-    draft, denied = await ask(requests), await requests.deny((await ask(requests)).id, "alice")
+    draft, denied = await create_request(requests), await requests.deny((await create_request(requests)).id, "alice")
 
     assert "access_request_error-not_found" == await refusal(requests.withdraw(draft.id, "alice"))
     assert "access_request_error-already_processed" == await refusal(requests.withdraw(denied.id, "alice"))
@@ -563,7 +565,7 @@ async def test_only_approvals_can_be_withdrawn(requests):
 
 async def test_all_approvals_of_a_user_end_together(requests, ended):
     """Those of others stay."""
-    ids = [(await requests.approve((await ask(requests)).id, {}, user)).id for user in (ALICE, ALICE, BOB)]
+    ids = [(await requests.approve((await create_request(requests)).id, {}, user)).id for user in (ALICE, ALICE, BOB)]
 
     assert 2 == await requests.withdraw_all_of("alice")
     assert 0 == await requests.withdraw_all_of("alice")
@@ -577,8 +579,8 @@ async def test_own_approvals_are_listed(requests, clock):
     ids = []
     for user in (ALICE, ALICE, ALICE, BOB):
         clock.advance(1_000)
-        ids.append((await requests.approve((await ask(requests)).id, {}, user)).id)
-    await requests.deny((await ask(requests)).id, "alice")
+        ids.append((await requests.approve((await create_request(requests)).id, {}, user)).id)
+    await requests.deny((await create_request(requests)).id, "alice")
     await requests.withdraw(ids[0], "alice")
 
     pages = [await requests.list_of("alice", size=1, skip=skip) for skip in range(3)]
@@ -588,8 +590,8 @@ async def test_own_approvals_are_listed(requests, clock):
 
 async def test_undecided_requests_are_swept(requests, clock):
     """Who asks late is told that it expired; what somebody decided is kept."""
-    draft, alone = await ask(requests), await ask(requests, wishes=None)
-    denied = await requests.deny((await ask(requests)).id, "alice")
+    draft, alone = await create_request(requests), await create_request(requests, requested=None)
+    denied = await requests.deny((await create_request(requests)).id, "alice")
     clock.advance(DRAFT_MS + UNDECIDED_MS - 1)
     assert 0 == await requests.sweep()
 
@@ -602,7 +604,7 @@ async def test_undecided_requests_are_swept(requests, clock):
 
 async def test_outage_during_a_decision_is_reported(requests, application, clock, monkeypatch):
     """The draft can be decided when the claim has run out."""
-    draft = await ask(requests)
+    draft = await create_request(requests)
     asked = application.maybe
 
     async def maybe(name, /, **values):

@@ -16,7 +16,7 @@ PUBLIC = PublicUrl("https", "bodhi.example.org", 443)
 LOCAL = PublicUrl("http", "localhost", 1135, is_explicit=False)
 
 
-async def tells(request):
+async def show_request(request):
     """Return the request as seen by a handler."""
     told = request.get(FORWARDED)
     return web.json_response(
@@ -45,11 +45,11 @@ def edge(*middlewares, guards=(), public=LOCAL):
     if guards:
         app.middlewares.append(request_filter_middleware(guards))
     for path in ("/", "/ping", "/health", "/where/{name}"):
-        app.router.add_route("*", path, where if path.startswith("/where") else tells)
+        app.router.add_route("*", path, where if path.startswith("/where") else show_request)
     return app
 
 
-async def ask(app, *head, body=b""):
+async def send(app, *head, body=b""):
     """Status, headers (names in lower case) and body of the answer to a request, whose lines are sent as they are."""
     async with TestServer(app) as server:
         reader, writer = await asyncio.open_connection(server.host, server.port)

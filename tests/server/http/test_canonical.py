@@ -6,7 +6,7 @@ from bodhi.server.http.canonical import canonical_filter
 from bodhi.server.http.forwarded import forwarded_filter
 from bodhi.server.http.hosts import host_filter
 from bodhi.server.http.public_url import PublicUrl
-from server.http.filtered_app import LOCAL, PUBLIC, ask, edge
+from server.http.filtered_app import LOCAL, PUBLIC, edge, send
 
 BASE = str(PUBLIC)
 
@@ -23,7 +23,7 @@ def redirecting(public=PUBLIC, *, enabled=True, trusted=("127.0.0.1",)):
 
 async def location(host, *lines, target="/where/a", method="GET", app=None):
     """Return the redirect target of a request, or None."""
-    status, headers, _ = await ask(app or redirecting(), f"{method} {target} HTTP/1.1", f"Host: {host}", *lines)
+    status, headers, _ = await send(app or redirecting(), f"{method} {target} HTTP/1.1", f"Host: {host}", *lines)
     assert ("location" in headers) == (status == 301)
     return headers.get("location")
 
@@ -79,7 +79,7 @@ async def test_no_redirect_if_disabled_or_without_an_explicit_host():
 
 async def test_http_1_0_request_without_host_is_answered_in_place():
     """It cannot be told where it should have gone."""
-    assert 200 == (await ask(redirecting(), "GET / HTTP/1.0"))[0]
+    assert 200 == (await send(redirecting(), "GET / HTTP/1.0"))[0]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ async def test_redirect_keeps_path_and_query_on_the_public_host(target, expected
 @pytest.mark.parametrize("target", ["/a\tb", "/a\u00e4", "/a\x00", "/a b"])
 async def test_invalid_bytes_in_the_url_are_refused(target):
     """Before anything is redirected."""
-    status, headers, _ = await ask(redirecting(), f"GET {target} HTTP/1.1", "Host: localhost")
+    status, headers, _ = await send(redirecting(), f"GET {target} HTTP/1.1", "Host: localhost")
 
     assert (400, False) == (status, "location" in headers)
 

@@ -1,7 +1,7 @@
 import pytest
 from aiohttp import web
 
-from server.http.filtered_app import ask, edge
+from server.http.filtered_app import edge, send
 
 PREFLIGHT = [
     "Host: localhost",
@@ -35,7 +35,7 @@ def permissions(headers):
 
 async def test_preflight_is_answered_without_permission():
     """Only with the methods that the address takes."""
-    status, headers, body = await ask(app(), "OPTIONS /route HTTP/1.1", *PREFLIGHT)
+    status, headers, body = await send(app(), "OPTIONS /route HTTP/1.1", *PREFLIGHT)
 
     assert (204, "GET,HEAD,OPTIONS,PUT", []) == (status, headers["allow"], permissions(headers))
     assert b"" == body
@@ -47,13 +47,13 @@ async def test_preflight_is_answered_without_permission():
 )
 async def test_no_response_has_cors_headers(method, target, expected):
     """For any origin, with and without credentials."""
-    status, headers, _ = await ask(app(), f"{method} {target} HTTP/1.1", *PREFLIGHT, "Cookie: a=b")
+    status, headers, _ = await send(app(), f"{method} {target} HTTP/1.1", *PREFLIGHT, "Cookie: a=b")
 
     assert (expected, []) == (status, permissions(headers))
 
 
 async def test_route_may_handle_options_itself():
     """One for bearer tokens alone may be open to all."""
-    _, headers, _ = await ask(app(), "OPTIONS /open HTTP/1.1", *PREFLIGHT)
+    _, headers, _ = await send(app(), "OPTIONS /open HTTP/1.1", *PREFLIGHT)
 
     assert ["access-control-allow-origin"] == permissions(headers)

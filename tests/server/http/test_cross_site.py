@@ -6,7 +6,7 @@ from aiohttp import web
 from bodhi.server.http.cross_site import cross_site_filter, is_cross_site_read
 from bodhi.server.http.hosts import host_filter
 from bodhi.server.http.public_url import PublicUrl
-from server.http.filtered_app import ask, code_of, edge
+from server.http.filtered_app import code_of, edge, send
 
 COOKIE = "__Host-sid"
 REFUSED = (403, "auth_error-cross_site_request")
@@ -47,7 +47,7 @@ def origins(own):
     return {own: True, **dict.fromkeys(foreign, False), None: None}
 
 
-def passes(site, origin_is_own, has_cookie):
+def must_pass(site, origin_is_own, has_cookie):
     """Return whether a request without a bearer token must pass."""
     if site is not None:
         return site == "same-origin"
@@ -74,7 +74,7 @@ async def test_unsafe_requests_require_a_same_origin_header(aiohttp_client, publ
                 is_refused = response.status == 403
                 if is_refused:
                     assert REFUSED == (response.status, (await response.json())["error"]["code"])
-            if is_refused is (is_bearer or passes(site, is_own, "Cookie" in own_headers)):
+            if is_refused is (is_bearer or must_pass(site, is_own, "Cookie" in own_headers)):
                 wrong.append((method, target, sent))
 
     assert [] == wrong
@@ -111,7 +111,7 @@ async def test_safe_requests_pass(aiohttp_client):
 )
 async def test_duplicate_or_malformed_origin_headers_are_refused(lines):
     """Nobody can tell which one is meant."""
-    answer = await ask(guarded(), "POST / HTTP/1.1", "Host: localhost:1135", "Content-Length: 0", *lines)
+    answer = await send(guarded(), "POST / HTTP/1.1", "Host: localhost:1135", "Content-Length: 0", *lines)
 
     assert REFUSED == code_of(answer)
 
@@ -119,7 +119,7 @@ async def test_duplicate_or_malformed_origin_headers_are_refused(lines):
 async def test_program_without_a_session_needs_no_origin():
     """It carries nothing that a browser would have added."""
     for line in ("Cookie: other=1", "X-Other: 1"):
-        assert 200 == (await ask(guarded(), "POST / HTTP/1.1", "Host: localhost:1135", line))[0]
+        assert 200 == (await send(guarded(), "POST / HTTP/1.1", "Host: localhost:1135", line))[0]
 
 
 async def test_route_may_be_exempt():
@@ -127,8 +127,8 @@ async def test_route_may_be_exempt():
     app = guarded(exempt=["/where/{name}"])
     lines = ["Host: localhost:1135", "Sec-Fetch-Site: cross-site", "Origin: http://evil.example"]
 
-    assert 200 == (await ask(app, "POST /where/a HTTP/1.1", *lines))[0]
-    assert REFUSED == code_of(await ask(guarded(exempt=["/where/{name}"]), "POST / HTTP/1.1", *lines))
+    assert 200 == (await send(app, "POST /where/a HTTP/1.1", *lines))[0]
+    assert REFUSED == code_of(await send(guarded(exempt=["/where/{name}"]), "POST / HTTP/1.1", *lines))
 
 
 async def test_refused_request_reaches_no_handler():
@@ -141,7 +141,7 @@ async def test_refused_request_reaches_no_handler():
 
     app = guarded()
     app.router.add_post("/change", handler)
-    await ask(app, "POST /change HTTP/1.1", "Host: localhost:1135", "Sec-Fetch-Site: cross-site")
+    await send(app, "POST /change HTTP/1.1", "Host: localhost:1135", "Sec-Fetch-Site: cross-site")
 
     assert [] == seen
 
@@ -171,6 +171,6 @@ async def test_safe_cross_site_request_gets_no_session(method, lines, expected):
     app = guarded()
     app.router.add_route("*", "/read", handler)
 
-    _, headers, _ = await ask(app, f"{method} /read HTTP/1.1", "Host: localhost:1135", *lines)
+    _, headers, _ = await send(app, f"{method} /read HTTP/1.1", "Host: localhost:1135", *lines)
 
     assert str(expected) == headers["x-cross-site"]

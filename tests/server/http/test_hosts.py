@@ -4,7 +4,7 @@ from bodhi.server.http.canonical import canonical_filter
 from bodhi.server.http.forwarded import HOST, forwarded_filter
 from bodhi.server.http.hosts import host_filter
 from bodhi.server.http.public_url import PublicUrl
-from server.http.filtered_app import LOCAL, PUBLIC, ask, code_of, edge
+from server.http.filtered_app import LOCAL, PUBLIC, code_of, edge, send
 
 UNKNOWN = (421, "route_error-misdirected_request")
 MALFORMED = (400, "route_error-bad_request")
@@ -41,7 +41,7 @@ def get(host, target="/", method="GET"):
 )
 async def test_loopback_host_is_always_allowed(host):
     """Nobody else is behind it."""
-    assert 200 == (await ask(guarded(PUBLIC), *get(host)))[0]
+    assert 200 == (await send(guarded(PUBLIC), *get(host)))[0]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ async def test_loopback_host_is_always_allowed(host):
 )
 async def test_hosts_in_the_settings_are_allowed(host, options):
     """By the same name, on any port: a proxy or a container may map it."""
-    assert 200 == (await ask(guarded(**options), *get(host)))[0]
+    assert 200 == (await send(guarded(**options), *get(host)))[0]
 
 
 @pytest.mark.parametrize(
@@ -84,13 +84,13 @@ async def test_hosts_in_the_settings_are_allowed(host, options):
 async def test_other_hosts_are_misdirected(host, target):
     """Also where every address is listened on, and where there is nothing at the address."""
     for method in ("GET", "POST"):
-        assert UNKNOWN == code_of(await ask(guarded(PUBLIC, own_host="0.0.0.0"), *get(host, target, method)))
+        assert UNKNOWN == code_of(await send(guarded(PUBLIC, own_host="0.0.0.0"), *get(host, target, method)))
 
 
 @pytest.mark.parametrize("path", ["/ping", "/health", "/ping?a=b"])
 async def test_liveness_routes_accept_any_host(path):
     """Load balancers ask by address."""
-    assert 200 == (await ask(guarded(), *get("10.1.2.3:1135", path)))[0]
+    assert 200 == (await send(guarded(), *get("10.1.2.3:1135", path)))[0]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ async def test_liveness_routes_accept_any_host(path):
 async def test_malformed_hosts_are_refused(host):
     """Everywhere, and by no guess of what may be meant."""
     for target in ("/", "/ping"):
-        assert MALFORMED == code_of(await ask(guarded(), *get(host, target)))
+        assert MALFORMED == code_of(await send(guarded(), *get(host, target)))
 
 
 @pytest.mark.parametrize(
@@ -146,14 +146,14 @@ async def test_malformed_hosts_are_refused(host):
 )
 async def test_two_hosts_or_none_are_refused(lines):
     """Whichever program looks first would decide."""
-    assert 400 == (await ask(guarded(), "GET /ping HTTP/1.1", *lines))[0]
+    assert 400 == (await send(guarded(), "GET /ping HTTP/1.1", *lines))[0]
 
 
 async def test_http_1_0_needs_no_host():
     """It is no browser."""
-    status, _, told = await ask(guarded(), "GET /where/a HTTP/1.0")
+    status, _, body = await send(guarded(), "GET /where/a HTTP/1.0")
 
-    assert (200, [str(LOCAL)] * 2) == (status, told)
+    assert (200, [str(LOCAL)] * 2) == (status, body)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ async def test_http_1_0_needs_no_host():
 )
 async def test_target_in_absolute_form_names_the_same_host(target, host, expected):
     """Or the request is refused."""
-    assert expected == (await ask(guarded(), *get(host, target)))[0]
+    assert expected == (await send(guarded(), *get(host, target)))[0]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ async def test_reads_for_other_hosts_are_sent_to_the_public_one(method, target, 
     redirects = canonical_filter(public, enabled=True, exempt=["/where/exempt"])
     for lines in (get("evil.example", target, method), (*get("localhost", target, method), f"{HOST}: evil.example")):
         app = guarded(public, outside=[forwarded_filter(["127.0.0.1"]), redirects])
-        assert status == (await ask(app, *lines))[0]
+        assert status == (await send(app, *lines))[0]
 
 
 @pytest.mark.parametrize(
@@ -216,22 +216,22 @@ async def test_origin_and_redirect_uri_follow_the_request_host(host, expected):
     """Where nobody said which host browsers see."""
     app = guarded(allowed_hosts=["other.example", "my_service"])
 
-    assert expected == (await ask(app, *get(host, "/where/a")))[2]
+    assert expected == (await send(app, *get(host, "/where/a")))[2]
 
 
 @pytest.mark.parametrize("host", ["localhost:1135", "bodhi.example.org", "[::1]"])
 async def test_origin_and_redirect_uri_are_the_explicit_public_url(host):
     """Whatever a request says."""
-    assert [str(PUBLIC)] * 2 == (await ask(guarded(PUBLIC), *get(host, "/where/a")))[2]
+    assert [str(PUBLIC)] * 2 == (await send(guarded(PUBLIC), *get(host, "/where/a")))[2]
 
 
 async def test_unknown_host_never_gets_into_a_url():
     """Not even where a request for it is answered."""
-    status, headers, told = await ask(guarded(LOCAL), *get("evil.example", "/where/a"))
-    assert (421, False) == (status, "evil" in f"{headers}{told}")
+    status, headers, body = await send(guarded(LOCAL), *get("evil.example", "/where/a"))
+    assert (421, False) == (status, "evil" in f"{headers}{body}")
 
     redirects = canonical_filter(PUBLIC, enabled=True)
-    status, headers, _ = await ask(guarded(PUBLIC, outside=[redirects]), *get("evil.example", "/where/a"))
+    status, headers, _ = await send(guarded(PUBLIC, outside=[redirects]), *get("evil.example", "/where/a"))
     assert (301, f"{PUBLIC}/where/a") == (status, headers["location"])
 
 
@@ -241,9 +241,9 @@ async def test_forwarded_host_and_scheme_are_those_of_the_request():
     app = {"allowed_hosts": ["a.example"], "outside": outside}
     lines = get("10.0.0.1:1135", "/where/a")
 
-    answer = await ask(guarded(**app), *lines, "X-Forwarded-Host: a.example:8443", "X-Forwarded-Proto: https")
-    foreign = await ask(guarded(**app), *lines, "X-Forwarded-Host: evil.example")
-    malformed = await ask(guarded(**app), *lines, "X-Forwarded-Host: a.example@evil.example")
+    answer = await send(guarded(**app), *lines, "X-Forwarded-Host: a.example:8443", "X-Forwarded-Proto: https")
+    foreign = await send(guarded(**app), *lines, "X-Forwarded-Host: evil.example")
+    malformed = await send(guarded(**app), *lines, "X-Forwarded-Host: a.example@evil.example")
 
     assert ["https://a.example:8443", "http://a.example:1135"] == answer[2]
     assert (UNKNOWN, MALFORMED) == (code_of(foreign), code_of(malformed))

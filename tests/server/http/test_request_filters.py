@@ -14,18 +14,18 @@ FOREIGN = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
 
 
 @pytest.fixture
-def seen():
+def received_headers():
     """The headers of requests that reached a handler."""
     return []
 
 
 @pytest.fixture
-async def client(aiohttp_client, make_app, seen):
+async def client(aiohttp_client, make_app, received_headers):
     """A client of the whole application."""
 
     @web.middleware
     async def innermost(request, handler):
-        seen.append(dict(request.headers))
+        received_headers.append(dict(request.headers))
         return await handler(request)
 
     app = make_app()
@@ -33,7 +33,7 @@ async def client(aiohttp_client, make_app, seen):
     return await aiohttp_client(app)
 
 
-async def test_unsafe_cross_site_request_is_refused_on_every_route(client, seen):
+async def test_unsafe_cross_site_request_is_refused_on_every_route(client, received_headers):
     """With a session's cookie or without; what the provider posts comes from no browser."""
     for cookie in ({}, {"Cookie": "bodhiapp_session_id=x"}):
         for method, path in ADDRESSES:
@@ -42,7 +42,7 @@ async def test_unsafe_cross_site_request_is_refused_on_every_route(client, seen)
                     error = (await response.json())["error"]
                     assert (403, "auth_error-cross_site_request") == (response.status, error["code"]), (method, path)
 
-    assert [] == seen
+    assert [] == received_headers
 
 
 async def test_no_route_permits_other_origins(client):
@@ -55,22 +55,22 @@ async def test_no_route_permits_other_origins(client):
                 assert [] == permissions, (used, path)
 
 
-async def test_internal_headers_reach_no_handler(client, seen):
+async def test_internal_headers_reach_no_handler(client, received_headers):
     """Of any route."""
     for method, path in ADDRESSES:
         headers = {"x_bodhiapp_role": "made up", "X-BodhiApp-User-Id": "made up", "Authorization": "Bearer x"}
         async with client.request(method, path, headers=headers, allow_redirects=False):
             pass
 
-    assert len(ADDRESSES) == len(seen)
-    assert "made up" not in repr(seen)
+    assert len(ADDRESSES) == len(received_headers)
+    assert "made up" not in repr(received_headers)
 
 
-async def test_foreign_host_is_refused_on_every_route(client, seen):
+async def test_foreign_host_is_refused_on_every_route(client, received_headers):
     """Except for a sign of life."""
     for method, path in ADDRESSES:
         if path not in {"/ping", "/health"}:
             async with client.request(method, path, headers={"Host": "evil.example"}) as response:
                 assert 421 == response.status, (method, path)
 
-    assert [] == seen
+    assert [] == received_headers

@@ -10,7 +10,7 @@ log = logging.getLogger("bodhi.test")
 ID = "0123456789abcdef"
 
 
-async def tells(_):
+async def show_request_id(_):
     """Return the request id of the context."""
     return web.Response(text=REQUEST_ID.get())
 
@@ -18,7 +18,7 @@ async def tells(_):
 @pytest.fixture
 async def client(aiohttp_client, make_app):
     """A client of an application that returns its request id."""
-    return await aiohttp_client(make_app(web.get("/try", tells)))
+    return await aiohttp_client(make_app(web.get("/try", show_request_id)))
 
 
 async def test_request_id_is_generated_and_returned(client):

@@ -4,7 +4,7 @@ from aiohttp import web
 from bodhi import session
 from bodhi.server.http.request_filters import request_filter_middleware
 from bodhi.session import DefaultSessionService
-from server.http.filtered_app import ask, edge
+from server.http.filtered_app import edge, send
 
 KEY = "a key for tests, of at least thirty-two characters"
 SECRET = "made-up-by-a-client"
@@ -31,7 +31,7 @@ async def test_internal_headers_are_removed_from_requests(spelling, method, targ
         return await handler(request)
 
     caplog.set_level("DEBUG")
-    await ask(
+    await send(
         edge(request_filter_middleware(), inner), f"{method} {target} HTTP/1.1", "Host: a", f"{spelling}: {SECRET}"
     )
 
@@ -42,7 +42,7 @@ async def test_internal_headers_are_removed_from_requests(spelling, method, targ
 
 async def test_every_internal_header_line_is_removed_and_others_are_kept():
     """In their order, with those that come twice."""
-    status, _, told = await ask(
+    status, _, body = await send(
         edge(request_filter_middleware()),
         "GET / HTTP/1.1",
         "Host: a",
@@ -62,17 +62,17 @@ async def test_every_internal_header_line_is_removed_and_others_are_kept():
         ["Cookie", "b=2"],
         ["Connection", "close"],
     ]
-    assert (200, expected) == (status, told["headers"])
-    assert "\n".join(f"{name}:{value}" for name, value in expected) == told["raw"]
+    assert (200, expected) == (status, body["headers"])
+    assert "\n".join(f"{name}:{value}" for name, value in expected) == body["raw"]
 
 
 async def test_non_utf_8_header_bytes_are_kept():
     """Such a header is no reason to fail."""
-    status, _, told = await ask(
+    status, _, body = await send(
         edge(request_filter_middleware()), "GET / HTTP/1.1", "Host: a", "X-BodhiApp-Role: 1", b"Cookie: \xff\xc3\xa4"
     )
 
-    assert (200, "?\u00e4") == (status, dict(told["headers"])["Cookie"])
+    assert (200, "?\u00e4") == (status, dict(body["headers"])["Cookie"])
 
 
 async def test_rest_of_the_request_is_unchanged():
@@ -84,11 +84,11 @@ async def test_rest_of_the_request_is_unchanged():
     app = edge(request_filter_middleware())
     app.router.add_post("/echo/{name}", echoes)
 
-    status, _, told = await ask(
+    status, _, body = await send(
         app, "POST /echo/a HTTP/1.1", "Host: a", "X-BodhiApp-Role: 1", "Content-Length: 4", body=b"body"
     )
 
-    assert (200, [{"name": "a"}, "127.0.0.1", "body"]) == (status, told)
+    assert (200, [{"name": "a"}, "127.0.0.1", "body"]) == (status, body)
 
 
 async def test_session_works_with_headers_removed(aiohttp_client, sqlite_url):

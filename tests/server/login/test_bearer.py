@@ -9,23 +9,23 @@ GATED = "/bodhi/v1/tokens"  # sessions alone
 
 
 @pytest.fixture
-def ask(browser, provider):
+def send(browser, provider):
     """Send a request as an external application."""
     provider.add_client("notes", secret="a secret of the notes")
 
-    async def ask(path="/bodhi/v1/user", *, scope="openid profile scope_user_user", user="user", token=None, **claims):
+    async def send(path="/bodhi/v1/user", *, scope="openid profile scope_user_user", user="user", token=None, **claims):
         token = token or provider.issue_access_token(
             user, client_id="notes", audience=["notes", "bodhi"], scope=scope, **claims
         )
         return await browser.session.get(browser.make_url(path), headers={"Authorization": f"Bearer {token}"})
 
-    return ask
+    return send
 
 
-async def test_external_app_acts_for_its_user(ask, provider, open_browser, server):
+async def test_external_app_acts_for_its_user(send, provider, open_browser, server):
     """With the scope that the person gave it."""
     await (await open_browser(server)).log_in(provider)
-    response = await ask()
+    response = await send()
 
     told = await response.json()
     assert ("logged_in", provider.person("user").user_id, "user", "scope_user_user") == (
@@ -37,42 +37,42 @@ async def test_external_app_acts_for_its_user(ask, provider, open_browser, serve
     assert {"Cookie", "Authorization"} == set(response.headers["Vary"].replace(" ", "").split(","))
 
 
-async def test_external_app_without_a_user_scope_only_identifies_its_user(ask, provider):
+async def test_external_app_without_a_user_scope_only_identifies_its_user(send, provider):
     """Who it acts for is known; what it may do is nothing, which is 401 and not 403."""
-    told = await (await ask(scope="openid profile")).json()
-    gated = await ask(GATED, scope="openid profile")
+    told = await (await send(scope="openid profile")).json()
+    gated = await send(GATED, scope="openid profile")
 
     assert ("logged_in", provider.person("user").user_id, None) == (told["auth_status"], told["user_id"], told["role"])
     assert (401, "api_auth_error-missing_auth") == (gated.status, (await gated.json())["error"]["code"])
 
 
-async def test_one_exchange_serves_many_requests(ask, provider):
+async def test_one_exchange_serves_many_requests(send, provider):
     """Until the token, or what it was exchanged for, expires."""
     token = provider.issue_access_token("user", client_id="notes", audience=["bodhi"], scope="scope_user_user")
 
     for _ in range(3):
-        assert 200 == (await ask(token=token)).status
+        assert 200 == (await send(token=token)).status
 
     assert 1 == provider.counts["exchange"]
 
 
-async def test_external_app_of_a_removed_user_is_refused(ask, provider, open_browser, server):
+async def test_external_app_of_a_removed_user_is_refused(send, provider, open_browser, server):
     """Nor is what was remembered of them."""
     admin = await open_browser(server)
     await admin.log_in(provider, "admin")
     await (await open_browser(server)).log_in(provider, "user")
     token = provider.issue_access_token("user", client_id="notes", audience=["bodhi"], scope="scope_user_user")
-    assert "logged_in" == (await (await ask(token=token)).json())["auth_status"]
+    assert "logged_in" == (await (await send(token=token)).json())["auth_status"]
 
     assert 200 == (await admin.delete(f"/bodhi/v1/users/{provider.person('user').user_id}")).status
 
-    assert {"auth_status": "logged_out"} == await (await ask(token=token)).json()
+    assert {"auth_status": "logged_out"} == await (await send(token=token)).json()
 
 
 @pytest.mark.parametrize(
     "paths", [("/bodhi/v1/users/{id}", ""), ("/ui/admin/person/remove", "id={id}")], ids=["api", "page"]
 )
-async def test_re_added_user_has_no_approved_applications(ask, provider, open_browser, server, paths):
+async def test_re_added_user_has_no_approved_applications(send, provider, open_browser, server, paths):
     """By logging in again: they have no role to hand on, and their approvals are withdrawn."""
     admin, user = await open_browser(server), await open_browser(server)
     await admin.log_in(provider, "admin")
@@ -80,24 +80,24 @@ async def test_re_added_user_has_no_approved_applications(ask, provider, open_br
     user_id = provider.person("user").user_id
     scope = await approve(user)
     approved = {"scope": f"openid scope_user_user {scope}"}
-    assert "scope_user_user" == (await (await ask(**approved)).json())["role"]
+    assert "scope_user_user" == (await (await send(**approved)).json())["role"]
 
     path, query = (part.format(id=user_id) for part in paths)
     removed = await (admin.post(f"{path}?{query}", allow_redirects=False) if query else admin.delete(path))
     assert removed.status in {200, 303}
-    assert {"auth_status": "logged_out"} == await (await ask()).json()
+    assert {"auth_status": "logged_out"} == await (await send()).json()
     await user.log_in(provider, "user")
 
-    told = await (await ask()).json()
+    told = await (await send()).json()
     assert ("logged_in", None) == (told["auth_status"], told["role"])
-    gated = await ask(GATED, **approved)
+    gated = await send(GATED, **approved)
     assert (403, "access_request_validation_error-not_approved") == (
         gated.status,
         (await gated.json())["error"]["code"],
     )
 
 
-async def test_repeated_removal_withdraws_application_approvals(ask, provider, open_browser, server):
+async def test_repeated_removal_withdraws_application_approvals(send, provider, open_browser, server):
     """Whatever of it failed before."""
     admin, user = await open_browser(server), await open_browser(server)
     await admin.log_in(provider, "admin")
@@ -115,7 +115,7 @@ async def test_repeated_removal_withdraws_application_approvals(ask, provider, o
     assert [500, 200] == [(await admin.delete(path)).status for _ in range(2)]
     await user.log_in(provider, "user")
 
-    gated = await ask(GATED, scope=f"scope_user_user {scope}")
+    gated = await send(GATED, scope=f"scope_user_user {scope}")
     assert (403, "access_request_validation_error-not_approved") == (
         gated.status,
         (await gated.json())["error"]["code"],
@@ -124,15 +124,15 @@ async def test_repeated_removal_withdraws_application_approvals(ask, provider, o
 
 async def approve(browser):
     """Approve an access request in *browser*; return its scope."""
-    asked = {"app_client_id": "notes", "flow_type": "popup", "requested": {"notes": ["read"]}}
-    request_id = (await (await browser.post("/bodhi/v1/apps/request-access", json=asked)).json())["id"]
+    requested = {"app_client_id": "notes", "flow_type": "popup", "requested": {"notes": ["read"]}}
+    request_id = (await (await browser.post("/bodhi/v1/apps/request-access", json=requested)).json())["id"]
     path = f"/bodhi/v1/access-requests/{request_id}/approve"
-    assert 200 == (await browser.put(path, json={"approved": asked["requested"]})).status
+    assert 200 == (await browser.put(path, json={"approved": requested["requested"]})).status
     found = await browser.get(f"/bodhi/v1/apps/access-requests/{request_id}?app_client_id=notes")
     return (await found.json())["access_request_scope"]
 
 
-async def test_role_change_applies_to_external_apps_at_once(ask, provider, open_browser, server, start_server):
+async def test_role_change_applies_to_external_apps_at_once(send, provider, open_browser, server, start_server):
     """What is remembered of their tokens as well, on this node and on others."""
     admin, other = await open_browser(server), await open_browser(await start_server())
     await admin.log_in(provider, "admin")
@@ -143,7 +143,7 @@ async def test_role_change_applies_to_external_apps_at_once(ask, provider, open_
     async def roles():
         bearer = {"Authorization": f"Bearer {token}"}
         elsewhere = await other.session.get(other.make_url("/bodhi/v1/user"), headers=bearer)
-        return [(await response.json())["role"] for response in (await ask(token=token), elsewhere)]
+        return [(await response.json())["role"] for response in (await send(token=token), elsewhere)]
 
     assert ["scope_user_manager"] * 2 == await roles()
     path = f"/bodhi/v1/users/{provider.person('manager').user_id}/role"
@@ -152,15 +152,15 @@ async def test_role_change_applies_to_external_apps_at_once(ask, provider, open_
         assert [expected] * 2 == await roles()
 
 
-async def test_bodhi_s_own_access_token_is_no_credential(browser, provider, ask):
+async def test_bodhi_s_own_access_token_is_no_credential(browser, provider, send):
     """Whoever gets hold of one has nothing to present here."""
     await browser.log_in(provider, "admin")
     for audience in (["bodhi"], ["account", "notes", "bodhi"]):
         token = provider.issue_access_token("admin", audience=audience, scope="openid scope_user_admin")
-        gated = await ask(GATED, token=token)
+        gated = await send(GATED, token=token)
 
         assert (401, "token_error-invalid_token") == (gated.status, (await gated.json())["error"]["code"])
-        assert {"auth_status": "logged_out"} == await (await ask(token=token)).json()
+        assert {"auth_status": "logged_out"} == await (await send(token=token)).json()
     assert 0 == provider.counts["exchange"]
 
 
@@ -176,7 +176,7 @@ async def test_bearer_token_takes_precedence_over_the_session(browser, provider)
     assert "power" == (await browser.user())["username"]
 
 
-async def test_an_api_token_acts_for_its_owner(browser, provider, ask):
+async def test_an_api_token_acts_for_its_owner(browser, provider, send):
     """From its making to its end."""
     await browser.log_in(provider, "power")
     made = await browser.post(GATED, json={"name": "mine", "scope": "scope_token_user"})
@@ -184,11 +184,11 @@ async def test_an_api_token_acts_for_its_owner(browser, provider, ask):
     assert "no-store" == made.headers["Cache-Control"]
     (listed,) = (await (await browser.get(GATED)).json())["data"]
 
-    assert {"auth_status": "api_token", "role": "scope_token_user"} == await (await ask(token=token)).json()
+    assert {"auth_status": "api_token", "role": "scope_token_user"} == await (await send(token=token)).json()
     assert "token_hash" not in listed
     assert token not in str(listed)
     assert 204 == (await browser.delete(f"{GATED}/{listed['id']}")).status
-    assert {"auth_status": "logged_out"} == await (await ask(token=token)).json()
+    assert {"auth_status": "logged_out"} == await (await send(token=token)).json()
 
 
 @pytest.mark.parametrize(
@@ -202,20 +202,20 @@ async def test_an_api_token_acts_for_its_owner(browser, provider, ask):
     ],
     ids=str,
 )
-async def test_invalid_bearer_token_is_refused_despite_a_session(ask, provider, changes, code):
+async def test_invalid_bearer_token_is_refused_despite_a_session(send, provider, changes, code):
     """And the provider is not asked about it."""
     options = {"client_id": "notes", "audience": ["bodhi"], "scope": "scope_user_user", **changes}
-    response = await ask(GATED, token=provider.issue_access_token("user", **options))
+    response = await send(GATED, token=provider.issue_access_token("user", **options))
 
     assert (401, code) == (response.status, (await response.json())["error"]["code"])
     assert 0 == provider.counts["exchange"]
 
 
-async def test_provider_outage_is_503_for_bearer_tokens(ask, provider):
+async def test_provider_outage_is_503_for_bearer_tokens(send, provider):
     """Where the token needs an exchange: 503, and later it works."""
     token = provider.issue_access_token("user", client_id="notes", audience=["bodhi"], scope="scope_user_user")
     provider.fail("exchange", status=503)
-    gated = await ask(GATED, token=token)
+    gated = await send(GATED, token=token)
 
     assert (503, "auth_error-idp_unavailable") == (gated.status, (await gated.json())["error"]["code"])
-    assert "logged_in" == (await (await ask(token=token)).json())["auth_status"]
+    assert "logged_in" == (await (await send(token=token)).json())["auth_status"]

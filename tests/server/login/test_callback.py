@@ -35,7 +35,7 @@ def answer_in(url):
     return dict(parse_qsl(urlsplit(url).query))
 
 
-async def answered(browser, provider, user="user"):
+async def start_login(browser, provider, user="user"):
     """Start a login; return the provider's redirect."""
     return answer_in(await provider.log_in_url(await browser.begin(), user=user))
 
@@ -47,7 +47,7 @@ async def code_of(response):
 
 async def test_a_login_moves_the_session_to_a_new_id(browser, provider, open_browser, server):
     """The old one, which somebody may have planted, is nobody's any more."""
-    answer = await answered(browser, provider)
+    answer = await start_login(browser, provider)
     before = browser.session_cookie
     response = await browser.finish(answer)
 
@@ -69,7 +69,7 @@ async def test_login_stores_tokens_and_claims(browser, provider, database_url):
 
 async def test_callback_is_accepted_once(browser, provider):
     """The same again leads home who is logged in by then, and changes nothing."""
-    answer = await answered(browser, provider)
+    answer = await start_login(browser, provider)
     assert 200 == (await browser.finish(answer)).status
     cookie = browser.session_cookie
 
@@ -81,7 +81,7 @@ async def test_callback_is_accepted_once(browser, provider):
 
 async def test_of_concurrent_callbacks_one_exchanges_the_code(browser, provider):
     """Whichever comes first; the code is sent to the provider once."""
-    answer = await answered(browser, provider)
+    answer = await start_login(browser, provider)
 
     responses = await asyncio.gather(*(browser.finish(answer) for _ in range(10)))
 
@@ -91,7 +91,7 @@ async def test_of_concurrent_callbacks_one_exchanges_the_code(browser, provider)
 
 async def test_a_failed_exchange_is_not_tried_again(browser, provider):
     """One attempt for each state, even where the provider had a bad moment."""
-    answer = await answered(browser, provider)
+    answer = await start_login(browser, provider)
     provider.fail("code", status=503)
 
     assert (503, "auth_error-idp_unavailable") == await code_of(await browser.finish(answer))
@@ -101,7 +101,7 @@ async def test_a_failed_exchange_is_not_tried_again(browser, provider):
 
 async def test_callback_in_another_browser_is_refused(browser, provider, open_browser, server):
     """Neither one without a login of its own, nor one with."""
-    answer = await answered(browser, provider)
+    answer = await start_login(browser, provider)
     other = await open_browser(server)
 
     assert (400, "login_error-session_info_not_found") == await code_of(await other.finish(answer))
@@ -129,7 +129,7 @@ async def test_callback_in_another_browser_is_refused(browser, provider, open_br
 )
 async def test_invalid_callback_logs_in_no_user(browser, provider, changes, code):
     """Always 400, with a text of our own."""
-    answer = await answered(browser, provider)
+    answer = await start_login(browser, provider)
     wrong = {name: value for name, value in {**answer, **changes}.items() if value is not None}
 
     response = await browser.post("/bodhi/v1/auth/callback", json=wrong)
@@ -142,7 +142,7 @@ async def test_invalid_callback_logs_in_no_user(browser, provider, changes, code
 
 async def test_error_callback_consumes_only_its_own_login(browser, provider):
     """One with another state, which anybody may send the browser, leaves it."""
-    answer = await answered(browser, provider)
+    answer = await start_login(browser, provider)
     for state in ("x" * 32, "y" * 32):
         await browser.finish({"error": "access_denied", "state": state})
     assert 200 == (await browser.finish(answer)).status
@@ -150,7 +150,7 @@ async def test_error_callback_consumes_only_its_own_login(browser, provider):
 
 async def test_an_error_with_the_state_ends_the_login(browser, provider):
     """What comes for it later is nobody's."""
-    answer = await answered(browser, provider)
+    answer = await start_login(browser, provider)
     await browser.finish({"error": "access_denied", "state": answer["state"]})
 
     assert (400, "login_error-session_info_not_found") == await code_of(await browser.finish(answer))
@@ -170,7 +170,7 @@ async def test_login_expires_after_ten_minutes(
     browser = await open_browser(server)
     if has_session:
         await browser.get("/put")
-    answer = await answered(browser, provider)
+    answer = await start_login(browser, provider)
     now_ms = time.time_ns() // 1_000_000
     monkeypatch.setattr(server.app[SESSIONS].get_session_store(), "_clock", lambda: now_ms + seconds * 1000)
     monkeypatch.setattr(server.app[LOGIN].begun, "_clock", lambda: now_ms / 1000 + seconds)
@@ -205,7 +205,7 @@ def test_states_are_compared_in_constant_time(monkeypatch, given):
 @pytest.mark.parametrize("first", [0, 1])
 async def test_two_tabs_both_finish(browser, provider, first):
     """In either order."""
-    answers = [await answered(browser, provider) for _ in range(2)]
+    answers = [await start_login(browser, provider) for _ in range(2)]
 
     one = await browser.finish(answers[first])
     other = await browser.finish(answers[1 - first])
@@ -216,7 +216,7 @@ async def test_two_tabs_both_finish(browser, provider, first):
 
 async def test_five_logins_are_open_at_most(browser, provider):
     """The oldest make place."""
-    answers = [await answered(browser, provider) for _ in range(7)]
+    answers = [await start_login(browser, provider) for _ in range(7)]
 
     statuses = [(await browser.finish(answer)).status for answer in answers]
 
@@ -225,7 +225,7 @@ async def test_five_logins_are_open_at_most(browser, provider):
 
 async def test_unknown_callback_parameters_are_ignored(browser, provider):
     """Providers add their own, such as ``session_state``."""
-    answer = await answered(browser, provider)
+    answer = await start_login(browser, provider)
 
     assert 200 == (await browser.finish({**answer, "session_state": "abc", "foo": "bar"})).status
 
@@ -242,7 +242,7 @@ async def test_malformed_callback_body_is_refused(browser, body):
 @pytest.mark.parametrize("error", [False, True], ids=["a code", "an error"])
 async def test_completed_login_ends_all_pending_ones(browser, provider, path, error):
     """What somebody planted before does not swap who is logged in: its answer leads home, as they are."""
-    planted = await answered(browser, provider, "power")
+    planted = await start_login(browser, provider, "power")
     await browser.begin()
     await browser.log_in(provider, "user")
     cookie = browser.session_cookie
@@ -307,7 +307,7 @@ async def test_logged_in_user_may_log_in_again(browser, provider, begin_logged_i
 
 async def test_login_started_during_another_ends_with_it(browser, provider, server, monkeypatch):
     """Though another request stored it after the answer was taken."""
-    answer = await answered(browser, provider)
+    answer = await start_login(browser, provider)
     logins, genuine = server.app[LOGIN].logins, server.app[LOGIN].logins.complete
     late = []
 
@@ -365,7 +365,7 @@ async def test_login_fails_if_its_provider_session_cannot_be_stored(
     browser, provider, server, monkeypatch, database_url
 ):
     """What back-channel logout needs is stored, or nobody is logged in."""
-    answer = await answered(browser, provider)
+    answer = await start_login(browser, provider)
 
     async def fail(*_, **__):
         raise DatabaseUnavailable

@@ -17,7 +17,7 @@ PATHS = [VERIFY, "/bodhi/v1/tokens"]  # an optional and a strict route
 
 
 @pytest.fixture
-async def known(browser, provider):
+async def cached_browser(browser, provider):
     """A browser whose login is cached on the node."""
     await browser.log_in(provider, "power")
     for path in PATHS:
@@ -26,7 +26,7 @@ async def known(browser, provider):
 
 
 @pytest.fixture
-def opened(monkeypatch):
+def decrypted_digests(monkeypatch):
     """Records the digests of sessions decrypted from now on."""
     digests = []
     genuine = Keyring.open
@@ -40,7 +40,7 @@ def opened(monkeypatch):
 
 
 @pytest.fixture
-def asked(server, monkeypatch):
+def loaded_digests(server, monkeypatch):
     """Records the digests of rows loaded from now on."""
     store = server.app[SESSIONS]._store
     digests = []
@@ -55,30 +55,32 @@ def asked(server, monkeypatch):
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_cached_login_is_looked_up_but_not_decrypted(known, path, opened, asked):
+async def test_cached_login_is_looked_up_but_not_decrypted(cached_browser, path, decrypted_digests, loaded_digests):
     """In one statement, as before."""
-    digest = digest_of(known.session_cookie)
+    digest = digest_of(cached_browser.session_cookie)
 
-    statuses = [(await known.get(path)).status for _ in range(3)]
+    statuses = [(await cached_browser.get(path)).status for _ in range(3)]
 
-    assert ([200] * 3, [], [digest] * 3) == (statuses, opened, asked)
+    assert ([200] * 3, [], [digest] * 3) == (statuses, decrypted_digests, loaded_digests)
 
 
-async def test_handler_that_reads_the_session_gets_the_stored_row(known, opened, asked):
+async def test_handler_that_reads_the_session_gets_the_stored_row(cached_browser, decrypted_digests, loaded_digests):
     """Who it is does not need the session, the list of sessions does; the row is read once all the same."""
-    digest = digest_of(known.session_cookie)
+    digest = digest_of(cached_browser.session_cookie)
 
-    response = await known.get("/bodhi/v1/user/sessions")
+    response = await cached_browser.get("/bodhi/v1/user/sessions")
 
     assert [True] == [one["is_current"] for one in (await response.json())["sessions"]]
-    assert ([digest], [digest]) == (opened, asked)
+    assert ([digest], [digest]) == (decrypted_digests, loaded_digests)
 
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("ending", ["here", "on another node", "by nobody"])
-async def test_ended_session_is_no_login_despite_the_cache(known, server, start_server, database_url, path, ending):
+async def test_ended_session_is_no_login_despite_the_cache(
+    cached_browser, server, start_server, database_url, path, ending
+):
     """From the next request on, however it ended."""
-    digest = digest_of(known.session_cookie)
+    digest = digest_of(cached_browser.session_cookie)
     if ending == "by nobody":
         async with RawDatabase(database_url) as raw:
             await raw.rows("UPDATE bodhi_session SET expires_at = 1 WHERE digest = $1", digest)
@@ -86,58 +88,62 @@ async def test_ended_session_is_no_login_despite_the_cache(known, server, start_
         node = server if ending == "here" else await start_server()
         assert await node.app[SESSIONS].delete(digest)
 
-    assert 401 == (await known.get(path)).status
+    assert 401 == (await cached_browser.get(path)).status
 
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("forgery", ["user_id = 'admin'", "user_id = NULL", "ends_at = ends_at + 1", "created_at = 1"])
-async def test_a_forged_row_is_no_login(known, database_url, path, forgery):
+async def test_a_forged_row_is_no_login(cached_browser, database_url, path, forgery):
     """Though its data is what it was: that belongs to its user and its times."""
     async with RawDatabase(database_url) as raw:
-        await raw.rows(f"UPDATE bodhi_session SET {forgery} WHERE digest = $1", digest_of(known.session_cookie))
+        await raw.rows(
+            f"UPDATE bodhi_session SET {forgery} WHERE digest = $1", digest_of(cached_browser.session_cookie)
+        )
 
-    assert 401 == (await known.get(path)).status
+    assert 401 == (await cached_browser.get(path)).status
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_changed_login_in_the_row_replaces_the_cached_one(known, server, provider, path, opened):
+async def test_changed_login_in_the_row_replaces_the_cached_one(
+    cached_browser, server, provider, path, decrypted_digests
+):
     """Somebody else's tokens, saved by another node, or by another request of this one."""
-    digest = digest_of(known.session_cookie)
+    digest = digest_of(cached_browser.session_cookie)
     other = provider.issue_access_token("admin")
     await server.app[SESSIONS].atomically(digest, lambda data, _: data.update(access_token=other))
-    opened.clear()
+    decrypted_digests.clear()
 
-    response = await known.get(path)
+    response = await cached_browser.get(path)
 
-    assert (200, [digest]) == (response.status, opened)
-    assert "admin" == (await known.user())["username"]
+    assert (200, [digest]) == (response.status, decrypted_digests)
+    assert "admin" == (await cached_browser.user())["username"]
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_garbage_in_the_row_is_no_login(known, database_url, path):
+async def test_garbage_in_the_row_is_no_login(cached_browser, database_url, path):
     """Though its version says that nothing has changed."""
-    digest = digest_of(known.session_cookie)
+    digest = digest_of(cached_browser.session_cookie)
     async with RawDatabase(database_url) as raw:
         await raw.write_data(digest, b"garbage")
 
-        assert 401 == (await known.get(path)).status
+        assert 401 == (await cached_browser.get(path)).status
         assert [digest] == [row["digest"] for row in await raw.set_aside()]
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_an_access_token_that_runs_out_is_refreshed(known, server, provider, path):
+async def test_an_access_token_that_runs_out_is_refreshed(cached_browser, server, provider, path):
     """A login is known until then."""
     expired = provider.issue_access_token("power", expires_in=-5)
-    digest = digest_of(known.session_cookie)
+    digest = digest_of(cached_browser.session_cookie)
     await server.app[SESSIONS].atomically(digest, lambda data, _: data.update(access_token=expired))
     before = provider.counts["refresh"]
 
-    assert [200, 200] == [(await known.get(path)).status for _ in range(2)]
+    assert [200, 200] == [(await cached_browser.get(path)).status for _ in range(2)]
     assert before + 1 == provider.counts["refresh"]
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_cached_login_touches_the_session(known, server, database_url, path):
+async def test_cached_login_touches_the_session(cached_browser, server, database_url, path):
     """Or somebody who only reads would be logged out by the idle timeout."""
     async with RawDatabase(database_url) as raw:
         # An hour ago, beyond the interval of touches.
@@ -145,33 +151,35 @@ async def test_cached_login_touches_the_session(known, server, database_url, pat
         before = (await raw.sessions())[0]["last_seen_at"]
         service = server.app[SESSIONS]
 
-        await known.get(path)
+        await cached_browser.get(path)
         await service.flush()
 
         assert before < (await raw.sessions())[0]["last_seen_at"]
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_response_with_a_cached_login_varies_by_cookie(known, path):
+async def test_response_with_a_cached_login_varies_by_cookie(cached_browser, path):
     """No cache between may give it to somebody else."""
-    response = await known.get(path)
+    response = await cached_browser.get(path)
 
     assert ("Cookie", "no-store") == (response.headers["Vary"], response.headers["Cache-Control"])
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/bodhi/v1/user"])
-async def test_unknown_cookie_is_looked_up_once(known, server, path, asked):
+async def test_unknown_cookie_is_looked_up_once(cached_browser, server, path, loaded_digests):
     """That there is no row is an answer too."""
-    await server.app[SESSIONS].delete(digest_of(known.session_cookie))
-    asked.clear()
+    await server.app[SESSIONS].delete(digest_of(cached_browser.session_cookie))
+    loaded_digests.clear()
 
-    await known.get(path)
+    await cached_browser.get(path)
 
-    assert 1 == len(asked)
+    assert 1 == len(loaded_digests)
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_known_login_is_refreshed_when_its_access_token_runs_out(known, server, provider, path, monkeypatch):
+async def test_a_known_login_is_refreshed_when_its_access_token_runs_out(
+    cached_browser, server, provider, path, monkeypatch
+):
     """Nothing in the row has changed by then."""
     later = time.time() + 86_400
     authenticator = server.app[AUTHENTICATOR]
@@ -179,7 +187,7 @@ async def test_a_known_login_is_refreshed_when_its_access_token_runs_out(known, 
         monkeypatch.setattr(keeper_of_time, "_clock", lambda: later)
     before = provider.counts["refresh"]
 
-    await known.get(path)
+    await cached_browser.get(path)
 
     assert before + 1 == provider.counts["refresh"]
 
@@ -231,11 +239,11 @@ async def test_request_sees_its_own_login_change_only(start_server, open_browser
     assert (expected, "power") == (await response.json(), (await browser.user())["username"])
 
 
-async def test_login_cache_holds_no_other_session_data(known, server):
+async def test_login_cache_holds_no_other_session_data(cached_browser, server):
     """The login, not all that an application keeps beside it."""
-    digest = digest_of(known.session_cookie)
+    digest = digest_of(cached_browser.session_cookie)
     await server.app[SESSIONS].atomically(digest, lambda data, _: data.update(cart="x" * 100_000))
-    await known.get(VERIFY)
+    await cached_browser.get(VERIFY)
 
     assert len(pickle.dumps(server.app[AUTHENTICATOR]._cache[digest])) < 10_000
 

@@ -16,13 +16,13 @@ PROTECTED = "/bodhi/v1/tokens"
 def counts(server):
     """Return the current value of a metric, or its values by label."""
 
-    def told(metric):
+    def value_of(metric):
         snapshot = server.app[METRICS].snapshot().counts
         if (metric,) in snapshot:
             return snapshot[metric,]
         return {labels[1]: value for labels, value in snapshot.items() if labels[0] == metric}
 
-    return told
+    return value_of
 
 
 @pytest.fixture
@@ -92,8 +92,8 @@ async def test_request_durations_are_recorded(browser, server):
         await browser.get(path)
 
     times = server.app[METRICS].snapshot().times
-    told = {labels[1:]: (sum(row[:-1]), row[-1] > 0) for labels, row in times.items()}
-    assert {("/bodhi/v1/user", "GET", "2xx"): (2, True), (PROTECTED, "GET", "4xx"): (1, True)} == told
+    value_of = {labels[1:]: (sum(row[:-1]), row[-1] > 0) for labels, row in times.items()}
+    assert {("/bodhi/v1/user", "GET", "2xx"): (2, True), (PROTECTED, "GET", "4xx"): (1, True)} == value_of
 
 
 async def test_a_logout_is_one_ended_session(browser, provider, server, endings):

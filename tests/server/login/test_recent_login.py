@@ -37,10 +37,10 @@ async def log_in(browser, provider, user, at_provider=None, *, start="/bodhi/v1/
 
 
 @pytest.fixture
-def passes(server, provider):
+def advance(server, provider):
     """Advance the time since all logins, here and at the provider."""
 
-    async def passes(browser, seconds=LONG):
+    async def advance(browser, seconds=LONG):
         def change(data, _):
             data["signed_in_at"] -= seconds
 
@@ -49,7 +49,7 @@ def passes(server, provider):
             for session in provider.realm.sessions.of_person(provider.person(one).user_id):
                 session.auth_time -= seconds
 
-    return passes
+    return advance
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ async def at_provider():
         yield browser
 
 
-def telling(auth_time):
+def with_auth_time(auth_time):
     """Change *auth_time* in the provider's ID tokens, or remove it."""
 
     def change(content, provider):
@@ -81,10 +81,10 @@ async def test_login_is_recent_for_fifteen_minutes(browser, server, provider):
         assert wanted == await make_token(browser), seconds
 
 
-async def test_recent_login_error_contains_the_login_url(browser, provider, passes):
+async def test_recent_login_error_contains_the_login_url(browser, provider, advance):
     """As a page; and nobody is logged out by it."""
     await browser.log_in(provider, "admin")
-    await passes(browser)
+    await advance(browser)
 
     response = await browser.put("/bodhi/v1/users/x/role", json={"role": "resource_user"})
 
@@ -97,30 +97,30 @@ async def test_recent_login_error_contains_the_login_url(browser, provider, pass
 
 
 @pytest.mark.parametrize("path", ["/bodhi/v1/users", "/bodhi/v1/settings", "/bodhi/v1/sessions", "/bodhi/v1/tokens"])
-async def test_reading_needs_no_recent_login(browser, provider, passes, path):
+async def test_reading_needs_no_recent_login(browser, provider, advance, path):
     """However long ago they signed in."""
     await browser.log_in(provider, "admin")
-    await passes(browser, 10**6)
+    await advance(browser, 10**6)
 
     assert 200 == (await browser.get(path)).status
 
 
-async def test_giving_up_ones_own_access_needs_no_recent_login(browser, provider, passes):
+async def test_giving_up_ones_own_access_needs_no_recent_login(browser, provider, advance):
     """A token of one's own, and one's own sessions."""
     await browser.log_in(provider, "admin")
     await browser.post("/bodhi/v1/tokens", json=TOKEN)
     token = (await (await browser.get("/bodhi/v1/tokens")).json())["data"][0]["id"]
-    await passes(browser)
+    await advance(browser)
 
     assert 204 == (await browser.delete(f"/bodhi/v1/tokens/{token}")).status
     assert 200 == (await browser.delete("/bodhi/v1/user/sessions")).status
     assert 200 == (await browser.post("/bodhi/v1/logout")).status
 
 
-async def test_new_login_is_recent(browser, provider, passes, at_provider):
+async def test_new_login_is_recent(browser, provider, advance, at_provider):
     """The provider is told how old a sign-in may be, and asks for it again."""
     assert 200 == (await log_in(browser, provider, "power", at_provider)).status
-    await passes(browser)
+    await advance(browser)
     assert REFUSED == await make_token(browser)
     before, asked = browser.session_cookie, provider.counts["log_in"]
 
@@ -134,10 +134,10 @@ async def test_new_login_is_recent(browser, provider, passes, at_provider):
     assert before != browser.session_cookie
 
 
-async def test_single_sign_on_is_not_a_recent_login(browser, provider, passes, at_provider):
+async def test_single_sign_on_is_not_a_recent_login(browser, provider, advance, at_provider):
     """A login that the provider answers at once is as old as the sign-in there."""
     await log_in(browser, provider, "power", at_provider)
-    await passes(browser)
+    await advance(browser)
     await browser.post("/bodhi/v1/logout")
     asked = provider.counts["log_in"]
 
@@ -147,10 +147,10 @@ async def test_single_sign_on_is_not_a_recent_login(browser, provider, passes, a
     assert REFUSED == await make_token(browser)
 
 
-async def test_provider_without_prompt_login_is_reported(browser, provider, passes, at_provider, caplog):
+async def test_provider_without_prompt_login_is_reported(browser, provider, advance, at_provider, caplog):
     """It would answer the next login alike. The session stays what it was."""
     await log_in(browser, provider, "power", at_provider)
-    await passes(browser, 2_000)
+    await advance(browser, 2_000)
     before = browser.session_cookie
 
     response = await log_in(browser, provider, "power", at_provider, start=AGAIN, drops=("max_age",))
@@ -166,7 +166,7 @@ async def test_provider_without_prompt_login_is_reported(browser, provider, pass
 @pytest.mark.parametrize("start", ["/bodhi/v1/auth/initiate", AGAIN])
 async def test_provider_without_auth_time_is_supported(browser, provider, server, start):
     """The login's own counts, for as long."""
-    provider.alter("code", lambda content: telling(None)(content, provider))
+    provider.alter("code", lambda content: with_auth_time(None)(content, provider))
     assert 200 == (await log_in(browser, provider, "power", start=start)).status
 
     assert (201, None) == await make_token(browser)
@@ -177,7 +177,7 @@ async def test_provider_without_auth_time_is_supported(browser, provider, server
 @pytest.mark.parametrize("auth_time", ["soon", 2**40, True])
 async def test_provider_with_malformed_auth_time_is_supported(browser, provider, server, auth_time):
     """Nothing is recent for longer by it."""
-    provider.alter("code", lambda content: telling(auth_time)(content, provider))
+    provider.alter("code", lambda content: with_auth_time(auth_time)(content, provider))
     await log_in(browser, provider, "power")
 
     assert (201, None) == await make_token(browser)
@@ -185,10 +185,10 @@ async def test_provider_with_malformed_auth_time_is_supported(browser, provider,
     assert REFUSED == await make_token(browser)
 
 
-async def test_refresh_keeps_the_login_time(browser, provider, server, passes):
+async def test_refresh_keeps_the_login_time(browser, provider, server, advance):
     """Though the provider signed the person in meanwhile, for another application."""
     await browser.log_in(provider, "power")
-    await passes(browser)
+    await advance(browser)
     for session in provider.realm.sessions.of_person(provider.person("power").user_id):
         session.auth_time += LONG
     expired = provider.issue_access_token("power", expires_in=-5)
@@ -255,22 +255,22 @@ async def test_malformed_query_starts_no_login(browser):
     assert (400, "json_rejection_error") == await code_of(await browser.post("/bodhi/v1/auth/initiate?recent=soon"))
 
 
-async def test_plain_user_decides_about_applications_without_a_recent_login(browser, provider, passes, server):
+async def test_plain_user_decides_about_applications_without_a_recent_login(browser, provider, advance, server):
     """Managers are: an application may do as much as they."""
     address = "/bodhi/v1/access-requests/00000000-0000-0000-0000-000000000000/deny"
     for user, wanted in {"power": (404, "access_request_error-not_found"), "manager": REFUSED}.items():
         await browser.log_in(provider, user)
-        await passes(browser)
+        await advance(browser)
 
         assert wanted == await code_of(await browser.post(address)), user
         await browser.post("/bodhi/v1/logout")
 
 
-async def test_bearer_tokens_need_no_recent_login(browser, provider, server, passes):
+async def test_bearer_tokens_need_no_recent_login(browser, provider, server, advance):
     """An API token says nothing of a sign-in, and begins no login; what it may do, it may."""
     await browser.log_in(provider, "power")
     token = (await (await browser.post("/bodhi/v1/tokens", json=TOKEN)).json())["token"]
-    await passes(browser)
+    await advance(browser)
     bearer = {"Authorization": f"Bearer {token}"}
 
     assert (401, "api_auth_error-missing_auth") == await code_of(
@@ -280,10 +280,10 @@ async def test_bearer_tokens_need_no_recent_login(browser, provider, server, pas
     assert 200 == (await browser.post(AGAIN, headers=bearer)).status
 
 
-async def test_recent_login_as_another_user_is_refused(browser, provider, passes):
+async def test_recent_login_as_another_user_is_refused(browser, provider, advance):
     """Is told who is logged in, as ever."""
     await browser.log_in(provider, "power")
-    await passes(browser)
+    await advance(browser)
 
     response = await log_in(browser, provider, "admin", start=AGAIN)
 

@@ -18,7 +18,7 @@ PROTECTED = "/bodhi/v1/tokens"  # needs a power user
 
 
 @pytest.fixture
-def worn_out(provider):
+def log_in_expired(provider):
     """Logs browsers in whose access token expires before the next request."""
 
     async def log_in(browser, user="power"):
@@ -42,9 +42,9 @@ async def code_of(response):
     return response.status, (await response.json())["error"]["code"]
 
 
-async def test_fifty_requests_cause_one_refresh(browser, server, provider, worn_out):
+async def test_fifty_requests_cause_one_refresh(browser, server, provider, log_in_expired):
     """At a provider whose refresh tokens are good for one use, and who takes its time."""
-    await worn_out(browser)
+    await log_in_expired(browser)
     before = await stored(server, browser)
     hold = provider.hold("refresh")
     requests = [asyncio.create_task(browser.get(path)) for path in (PROTECTED, "/bodhi/v1/user") for _ in range(25)]
@@ -60,11 +60,11 @@ async def test_fifty_requests_cause_one_refresh(browser, server, provider, worn_
     assert 1 == provider.counts["refresh"]
 
 
-async def test_two_nodes_cause_one_refresh(start_server, open_browser, provider, worn_out):
+async def test_two_nodes_cause_one_refresh(start_server, open_browser, provider, log_in_expired):
     """The lease is in the database that they share."""
     nodes = [await start_server() for _ in range(2)]
     browsers = [await open_browser(node) for node in nodes]
-    await worn_out(browsers[0])
+    await log_in_expired(browsers[0])
     cookie = {"Cookie": f"bodhiapp_session_id={browsers[0].session_cookie}"}
     hold = provider.hold("refresh")
     requests = [asyncio.create_task(one.get(PROTECTED, headers=cookie)) for one in browsers for _ in range(25)]
@@ -76,9 +76,9 @@ async def test_two_nodes_cause_one_refresh(start_server, open_browser, provider,
     assert 1 == provider.counts["refresh"]
 
 
-async def test_a_change_beside_a_refresh_is_kept(browser, server, provider, worn_out):
+async def test_a_change_beside_a_refresh_is_kept(browser, server, provider, log_in_expired):
     """A request with an old copy writes another key: the newest tokens survive, and so does the key."""
-    await worn_out(browser)
+    await log_in_expired(browser)
     service = server.app[SESSIONS]
     old = await service.load(browser.session_cookie)
     assert 200 == (await browser.get(PROTECTED)).status
@@ -110,9 +110,9 @@ async def test_a_change_beside_a_refresh_is_kept(browser, server, provider, worn
     ],
     ids=lambda failure: f"{failure['status']} {failure.get('body', '')}",
 )
-async def test_failing_provider_is_no_logout(browser, server, provider, worn_out, failure):
+async def test_failing_provider_is_no_logout(browser, server, provider, log_in_expired, failure):
     """503 where a login is needed; the session stays as it was, and goes on when the provider does."""
-    await worn_out(browser)
+    await log_in_expired(browser)
     before = await stored(server, browser)
     provider.fail("refresh", times=None, **failure)
 
@@ -136,10 +136,10 @@ async def test_failing_provider_is_no_logout(browser, server, provider, worn_out
 )
 @pytest.mark.parametrize("path", ["/bodhi/v1/user", "/bodhi/v1/user/sessions", "/bodhi/v1/user/request-status"])
 async def test_optional_route_does_not_treat_an_outage_as_anonymous(
-    browser, server, provider, worn_out, path, failure, expected
+    browser, server, provider, log_in_expired, path, failure, expected
 ):
     """A single-page application would show a logout; the session stays."""
-    await worn_out(browser)
+    await log_in_expired(browser)
     before = await stored(server, browser)
     provider.fail("refresh", times=None, **failure)
 
@@ -150,9 +150,9 @@ async def test_optional_route_does_not_treat_an_outage_as_anonymous(
 
 
 @pytest.mark.parametrize("path", ["/ui", "/ui/login"])
-async def test_page_reports_a_provider_outage(browser, server, provider, worn_out, path):
+async def test_page_reports_a_provider_outage(browser, server, provider, log_in_expired, path):
     """It does not show somebody who is logged in the way to log in."""
-    await worn_out(browser)
+    await log_in_expired(browser)
     before = await stored(server, browser)
     provider.fail("refresh", status=503, times=None)
 
@@ -174,9 +174,11 @@ REFUSALS = [
 
 @pytest.mark.parametrize("failure", REFUSALS, ids=repr)
 @pytest.mark.parametrize("path", ["/ui", "/ui/tokens", "/ui/login", "/ui/login?return_to=%2Freports"])
-async def test_page_reports_a_refused_refresh_and_offers_logout(browser, server, provider, worn_out, path, failure):
+async def test_page_reports_a_refused_refresh_and_offers_logout(
+    browser, server, provider, log_in_expired, path, failure
+):
     """With Sign in again and Sign out, both of which work though the tokens cannot be refreshed."""
-    await worn_out(browser)
+    await log_in_expired(browser)
     before = await stored(server, browser)
     provider.fail("refresh", times=None, **failure)
 
@@ -199,9 +201,9 @@ async def test_page_reports_a_refused_refresh_and_offers_logout(browser, server,
 
 
 @pytest.mark.parametrize("failure", [*REFUSALS, {"status": 503}], ids=repr)
-async def test_user_with_a_failing_refresh_can_log_out(browser, server, provider, worn_out, failure):
+async def test_user_with_a_failing_refresh_can_log_out(browser, server, provider, log_in_expired, failure):
     """A logout needs no valid token."""
-    await worn_out(browser)
+    await log_in_expired(browser)
     provider.fail("refresh", times=None, **failure)
     page = read_page(await (await browser.get("/ui", headers={"Accept": "text/html"})).text())
     (out,) = [form for form in page.one("main").all("form") if form.one("button").text == "Sign out"]
@@ -215,9 +217,11 @@ async def test_user_with_a_failing_refresh_can_log_out(browser, server, provider
     [*zip(REFUSALS, (401, 401, 401, 503, 503), strict=True), ({"status": 502}, 503)],
     ids=repr,
 )
-async def test_refresh_errors_distinguish_whether_a_login_helps(browser, server, provider, worn_out, failure, status):
+async def test_refresh_errors_distinguish_whether_a_login_helps(
+    browser, server, provider, log_in_expired, failure, status
+):
     """401 with the way to log in where it does, 503 where only waiting does."""
-    await worn_out(browser)
+    await log_in_expired(browser)
     before = await stored(server, browser)
     provider.fail("refresh", times=None, **failure)
 
@@ -241,9 +245,9 @@ async def test_refresh_errors_distinguish_whether_a_login_helps(browser, server,
     ],
     ids=repr,
 )
-async def test_a_code_that_asks_for_a_new_login_ends_the_session(browser, server, provider, worn_out, failure):
+async def test_a_code_that_asks_for_a_new_login_ends_the_session(browser, server, provider, log_in_expired, failure):
     """As invalid_grant does: otherwise every page would be a dead end."""
-    await worn_out(browser)
+    await log_in_expired(browser)
     provider.fail("refresh", times=None, **failure)
 
     assert (401, "auth_error-refresh_token_not_found") == await code_of(await browser.get(PROTECTED))
@@ -251,11 +255,11 @@ async def test_a_code_that_asks_for_a_new_login_ends_the_session(browser, server
     assert 401 == (await browser.get("/bodhi/v1/auth/verify")).status
 
 
-async def test_a_slow_refresh_is_no_logout(start_server, open_browser, provider, worn_out):
+async def test_a_slow_refresh_is_no_logout(start_server, open_browser, provider, log_in_expired):
     """Who waits gets 503 after the limit, the next ones at once; the late answer is stored."""
     server = await start_server(BODHI_AUTH_TIMEOUT="0.3")
     browser = await open_browser(server)
-    await worn_out(browser)
+    await log_in_expired(browser)
     before = await stored(server, browser)
     hold = provider.hold("refresh", after=True)  # the provider has replaced the refresh token already
 
@@ -271,10 +275,10 @@ async def test_a_slow_refresh_is_no_logout(start_server, open_browser, provider,
     assert before["refresh_token"] != (await stored(server, browser))["refresh_token"]
 
 
-async def test_new_tokens_are_served_before_they_can_be_stored(browser, server, provider, worn_out, monkeypatch):
+async def test_new_tokens_are_served_before_they_can_be_stored(browser, server, provider, log_in_expired, monkeypatch):
     """The database lets sessions be read, and not written: a standby, or a full disk."""
     monkeypatch.setattr("bodhi.server.authentication.refresh.STORE_SECONDS", 0.0)
-    await worn_out(browser)
+    await log_in_expired(browser)
     before = await stored(server, browser)
     hold = provider.hold("refresh", after=True)
     request = asyncio.create_task(browser.get(PROTECTED))
@@ -299,9 +303,9 @@ async def _not_now(*_, **__):
 
 
 @pytest.mark.parametrize("path", [PROTECTED, "/bodhi/v1/user"])
-async def test_invalid_grant_ends_the_session(browser, server, provider, worn_out, path):
+async def test_invalid_grant_ends_the_session(browser, server, provider, log_in_expired, path):
     """On both kinds of routes."""
-    await worn_out(browser)
+    await log_in_expired(browser)
     provider.fail("refresh", status=400, body={"error": "invalid_grant"})
 
     response = await browser.get(path)
@@ -315,9 +319,11 @@ async def test_invalid_grant_ends_the_session(browser, server, provider, worn_ou
 
 
 @pytest.mark.parametrize("missing", ["refresh_token", "id_token"])
-async def test_refresh_without_a_new_refresh_token_keeps_the_old_one(browser, server, provider, worn_out, missing):
+async def test_refresh_without_a_new_refresh_token_keeps_the_old_one(
+    browser, server, provider, log_in_expired, missing
+):
     """A refresh token that does not come stays the old one; an ID token is not needed."""
-    await worn_out(browser)
+    await log_in_expired(browser)
     before = await stored(server, browser)
     provider.alter("refresh", lambda answer: answer.pop(missing))
 
@@ -326,19 +332,19 @@ async def test_refresh_without_a_new_refresh_token_keeps_the_old_one(browser, se
     assert (before["refresh_token"] == after["refresh_token"]) == (missing == "refresh_token")
 
 
-async def test_a_login_without_a_refresh_token_ends_with_its_access_token(browser, server, provider, worn_out):
+async def test_a_login_without_a_refresh_token_ends_with_its_access_token(browser, server, provider, log_in_expired):
     """It is legal, and there is nothing to ask for more with."""
     provider.alter("code", lambda answer: answer.pop("refresh_token"))
-    await worn_out(browser)
+    await log_in_expired(browser)
 
     assert (401, "auth_error-refresh_token_not_found") == await code_of(await browser.get(PROTECTED))
     assert 0 == provider.counts["refresh"]
     assert await stored(server, browser) is None
 
 
-async def test_cancelled_request_loses_no_refreshed_tokens(browser, server, provider, worn_out):
+async def test_cancelled_request_loses_no_refreshed_tokens(browser, server, provider, log_in_expired):
     """The provider has answered; its new tokens are stored all the same."""
-    await worn_out(browser)
+    await log_in_expired(browser)
     before = await stored(server, browser)
     hold = provider.hold("refresh", after=True)
     task = asyncio.create_task(server.app[AUTHENTICATOR].strict(await _request(server, browser)))
@@ -362,9 +368,9 @@ async def _request(server, browser):
     return request
 
 
-async def test_session_revoked_during_its_refresh_stays_ended(browser, server, provider, worn_out):
+async def test_session_revoked_during_its_refresh_stays_ended(browser, server, provider, log_in_expired):
     """A role change, or a logout in another tab."""
-    await worn_out(browser)
+    await log_in_expired(browser)
     hold = provider.hold("refresh")
     request = asyncio.create_task(browser.get(PROTECTED))
     await hold.wait_until_reached()
@@ -375,9 +381,9 @@ async def test_session_revoked_during_its_refresh_stays_ended(browser, server, p
     assert await stored(server, browser) is None
 
 
-async def test_refresh_updates_the_role(browser, provider, worn_out):
+async def test_refresh_updates_the_role(browser, provider, log_in_expired):
     """What the provider says now counts, for the gate and for what is shown."""
-    await worn_out(browser)
+    await log_in_expired(browser)
     provider.set_role("power", None)
 
     response = await browser.get(PROTECTED)

@@ -78,15 +78,15 @@ async def ids(network, provider):
 
 
 @pytest.fixture
-def ask(open_browser):
+def request_each(open_browser):
     """Send one request per session; return the statuses."""
 
-    async def ask(server, ids, path=PROTECTED):
+    async def request_each(server, ids, path=PROTECTED):
         browser = await open_browser(server)
         headers = [{"Cookie": f"bodhiapp_session_id={one}"} for one in ids]
         return [answer.status for answer in await asyncio.gather(*(browser.get(path, headers=h) for h in headers))]
 
-    return ask
+    return request_each
 
 
 def settings_for(provider, network):
@@ -99,10 +99,10 @@ def settings_for(provider, network):
 
 
 @asynccontextmanager
-async def outage_during_refreshes(network, server, ids, provider, ask):
+async def outage_during_refreshes(network, server, ids, provider, request_each):
     """Interrupt the database inside the block, with refreshed tokens only in memory."""
     hold = provider.hold("refresh", after=True, times=None)
-    requests = asyncio.create_task(ask(server, ids))
+    requests = asyncio.create_task(request_each(server, ids))
     await provider.wait_for_calls("refresh", SESSIONS)
     refresher = server.app[REFRESHER]
     async with network.closed():
@@ -124,23 +124,25 @@ async def alive(network, ids, provider):
     )
 
 
-async def test_an_outage_of_the_database_ends_no_session(network, start_server, ids, provider, ask):
+async def test_an_outage_of_the_database_ends_no_session(network, start_server, ids, provider, request_each):
     """All are stored when it is back, and go on."""
     server = await start_server(**settings_for(provider, network))
-    async with outage_during_refreshes(network, server, ids, provider, ask):
+    async with outage_during_refreshes(network, server, ids, provider, request_each):
         pass
 
     await server.app[REFRESHER].close(30)
 
-    assert [200] * SESSIONS == await ask(server, ids)
+    assert [200] * SESSIONS == await request_each(server, ids)
     assert SESSIONS == provider.counts["refresh"]
     assert SESSIONS == await alive(network, ids, provider)
 
 
-async def test_shutdown_during_an_outage_stores_refreshed_tokens_first(network, start_server, ids, provider, ask):
+async def test_shutdown_during_an_outage_stores_refreshed_tokens_first(
+    network, start_server, ids, provider, request_each
+):
     """As long as its time for the end allows."""
     server = await start_server(**settings_for(provider, network), BODHI_SHUTDOWN_TIMEOUT="60")
-    async with outage_during_refreshes(network, server, ids, provider, ask):
+    async with outage_during_refreshes(network, server, ids, provider, request_each):
         closing_down = asyncio.create_task(server.close())
         await asyncio.sleep(0)
 
@@ -156,13 +158,13 @@ async def test_shutdown_signal_during_an_outage_loses_no_tokens(network, launch,
     await asyncio.to_thread(process.wait_until_ready)
     hold = provider.hold("refresh", after=True, times=None)
 
-    async def ask(session_id):
+    async def request_each(session_id):
         headers = {"Cookie": f"bodhiapp_session_id={session_id}"}
         async with http.get(process.url + PROTECTED, headers=headers) as response:
             return response.status
 
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
-        requests = [asyncio.create_task(ask(session_id)) for session_id in ids]
+        requests = [asyncio.create_task(request_each(session_id)) for session_id in ids]
         await provider.wait_for_calls("refresh", SESSIONS)
         async with network.closed():
             process.popen.send_signal(signal.SIGTERM)
@@ -174,22 +176,24 @@ async def test_shutdown_signal_during_an_outage_loses_no_tokens(network, launch,
     assert SESSIONS == await alive(network, ids, provider)
 
 
-async def test_other_node_ends_no_session_with_unstored_tokens(network, start_server, ids, provider, ask, monkeypatch):
+async def test_other_node_ends_no_session_with_unstored_tokens(
+    network, start_server, ids, provider, request_each, monkeypatch
+):
     """The first node's leases have run out, and the other one takes them over while the first keeps the tokens."""
     monkeypatch.setattr("bodhi.server.authentication.refresh.SETTLE_SECONDS", 2.0)
     first = await start_server(**settings_for(provider, network))
     second = await start_server(**{**settings_for(provider, network), **environment(provider, network.direct_url)})
-    async with outage_during_refreshes(network, first, ids, provider, ask):
+    async with outage_during_refreshes(network, first, ids, provider, request_each):
         pass
     service = session_service(load_settings(environ=environment(provider, network.direct_url)))
     async with service:
         for session_id in ids:
             await service.atomically(digest_of(session_id), _end_lease)
 
-    assert set(await ask(second, ids)) <= {200, 503}
+    assert set(await request_each(second, ids)) <= {200, 503}
     await first.app[REFRESHER].close(30)
 
-    assert [200] * SESSIONS == await ask(second, ids)
+    assert [200] * SESSIONS == await request_each(second, ids)
     assert SESSIONS == provider.counts["refresh"]
     assert SESSIONS == await alive(network, ids, provider)
 
@@ -199,10 +203,12 @@ def _end_lease(data, now_ms):
         lease["until"] = now_ms
 
 
-async def test_unstored_tokens_at_shutdown_are_logged_by_session(network, start_server, ids, provider, ask, caplog):
+async def test_unstored_tokens_at_shutdown_are_logged_by_session(
+    network, start_server, ids, provider, request_each, caplog
+):
     """When its time for the end is over."""
     server = await start_server(**settings_for(provider, network), BODHI_SHUTDOWN_TIMEOUT="0.2")
-    async with outage_during_refreshes(network, server, ids, provider, ask):
+    async with outage_during_refreshes(network, server, ids, provider, request_each):
         await server.close()
 
     (line,) = [record.getMessage() for record in caplog.records if "are lost" in record.getMessage()]

@@ -33,7 +33,7 @@ async def api_token(browser, scope="scope_token_power_user"):
     return (await response.json())["token"]
 
 
-async def told_with(browser, token):
+async def user_of_token(browser, token):
     """Return the result of ``GET /bodhi/v1/user`` with a token."""
     response = await browser.session.get(
         browser.make_url("/bodhi/v1/user"), headers={"Authorization": f"Bearer {token}"}
@@ -55,11 +55,11 @@ async def test_role_change_ends_all_sessions(people, provider):
 async def test_api_tokens_are_limited_to_their_owners_role(people, provider):
     """From the change on."""
     token = await api_token(people["power"])
-    assert {"auth_status": "api_token", "role": "scope_token_power_user"} == await told_with(people["admin"], token)
+    assert {"auth_status": "api_token", "role": "scope_token_power_user"} == await user_of_token(people["admin"], token)
 
     await people["manager"].put(role_of(provider, "power"), json={"role": "resource_user"})
 
-    assert {"auth_status": "logged_out"} == await told_with(people["admin"], token)
+    assert {"auth_status": "logged_out"} == await user_of_token(people["admin"], token)
 
 
 async def test_a_removal_ends_sessions_and_tokens(people, provider):
@@ -71,7 +71,7 @@ async def test_a_removal_ends_sessions_and_tokens(people, provider):
     assert (200, None) == await code_of(await people["admin"].delete(path))
 
     assert {"auth_status": "logged_out"} == await people["power"].user() == await people["phone"].user()
-    assert {"auth_status": "logged_out"} == await told_with(people["admin"], token)
+    assert {"auth_status": "logged_out"} == await user_of_token(people["admin"], token)
 
 
 async def test_failed_revocation_by_a_role_change_can_be_repeated(people, provider, server, monkeypatch):

@@ -18,7 +18,7 @@ async def server(start_server):
     return await start_server(BODHI_TRUSTED_PROXIES="127.0.0.1/32")
 
 
-def asked(method="GET", **headers):
+def proxy_headers(method="GET", **headers):
     """Return the headers that a proxy sends for a request with *method*."""
     return {"X-Forwarded-Method": method, **{name.replace("_", "-"): value for name, value in headers.items()}}
 
@@ -27,7 +27,7 @@ async def test_verify_returns_the_user_in_headers(browser, provider):
     """In headers, without a body, for nobody's cache."""
     user = await browser.log_in(provider)
 
-    response = await browser.get(VERIFY, headers=asked())
+    response = await browser.get(VERIFY, headers=proxy_headers())
 
     assert (200, b"", "no-store") == (response.status, await response.read(), response.headers["Cache-Control"])
     assert [user["user_id"], user["username"], "resource_user"] == [
@@ -39,10 +39,10 @@ async def test_verify_without_a_session_points_to_the_login(browser):
     """Always in Location: as 401, which is all that nginx takes, and as a redirect for pages, where it is asked for."""
     origin = str(browser.make_url("")).rstrip("/")
     for query, headers, status in [
-        ("", {**asked(), **PAGE}, 401),
-        ("?redirect=true", {**asked(), **PAGE}, 302),
-        ("?redirect=true", asked(Accept="application/json"), 401),
-        ("?redirect=true", {**asked("POST"), **PAGE}, 401),
+        ("", {**proxy_headers(), **PAGE}, 401),
+        ("?redirect=true", {**proxy_headers(), **PAGE}, 302),
+        ("?redirect=true", proxy_headers(Accept="application/json"), 401),
+        ("?redirect=true", {**proxy_headers("POST"), **PAGE}, 401),
     ]:
         response = await browser.get(VERIFY + query, headers=headers, allow_redirects=False)
         assert (status, f"{origin}/ui/login") == (response.status, response.headers["Location"])
@@ -52,10 +52,10 @@ async def test_forbidden_page_request_gets_a_page(browser, provider):
     """With the way to where a role can be asked for; where a page is asked for, and the proxy hands it on."""
     await browser.log_in(provider, "nobody")
     for query, headers, is_page in [
-        ("?redirect=true", {**asked(), **PAGE}, True),
-        ("", {**asked(), **PAGE}, False),
-        ("?redirect=true", asked(Accept="application/json"), False),
-        ("?redirect=true", {**asked("POST"), **PAGE}, False),
+        ("?redirect=true", {**proxy_headers(), **PAGE}, True),
+        ("", {**proxy_headers(), **PAGE}, False),
+        ("?redirect=true", proxy_headers(Accept="application/json"), False),
+        ("?redirect=true", {**proxy_headers("POST"), **PAGE}, False),
     ]:
         response = await browser.get(VERIFY + query, headers=headers)
         assert (403, "no-store") == (response.status, response.headers["Cache-Control"])
@@ -67,7 +67,7 @@ async def test_forbidden_page_on_another_host_uses_absolute_urls(browser, provid
     origin = str(browser.make_url("")).rstrip("/")
     await browser.log_in(provider)
 
-    response = await browser.get(f"{VERIFY}?redirect=true&role=resource_manager", headers={**asked(), **PAGE})
+    response = await browser.get(f"{VERIFY}?redirect=true&role=resource_manager", headers={**proxy_headers(), **PAGE})
     text = await response.text()
     page = read_page(text.replace(f'"{origin}/', '"/'))
 
@@ -85,7 +85,7 @@ async def test_forbidden_api_client_gets_no_page(browser, provider, open_browser
     made = await browser.post("/bodhi/v1/tokens", json={"name": "for a script", "scope": "scope_token_user"})
     program = await open_browser(server)
 
-    headers = {**asked(), **PAGE, "Authorization": f"Bearer {(await made.json())['token']}"}
+    headers = {**proxy_headers(), **PAGE, "Authorization": f"Bearer {(await made.json())['token']}"}
     response = await program.get(f"{VERIFY}?redirect=true&role=resource_user", headers=headers)
 
     assert (403, "application/json") == (response.status, response.content_type)
@@ -109,7 +109,7 @@ async def test_verify_enforces_the_requested_role(browser, provider, query, user
     """Sessions pass by their role alone; a gate for tokens keeps them out."""
     await browser.log_in(provider, user)
 
-    assert status == (await browser.get(f"{VERIFY}?{query}", headers=asked())).status
+    assert status == (await browser.get(f"{VERIFY}?{query}", headers=proxy_headers())).status
 
 
 async def test_verify_accepts_api_tokens(browser, provider, open_browser, server):
@@ -126,8 +126,8 @@ async def test_verify_accepts_api_tokens(browser, provider, open_browser, server
         ("?scope=scope_user_user", 403),
         ("?role=resource_user", 403),
     ]:
-        assert status == (await program.get(VERIFY + query, headers={**asked("POST"), **bearer})).status
-    response = await program.get(VERIFY, headers={**asked(), **bearer})
+        assert status == (await program.get(VERIFY + query, headers={**proxy_headers("POST"), **bearer})).status
+    response = await program.get(VERIFY, headers={**proxy_headers(), **bearer})
     assert ["", "scope_token_user"] == [response.headers[f"X-BodhiApp-{name}"] for name in ("Username", "Role")]
 
 
@@ -142,10 +142,12 @@ async def test_unknown_hosts_are_refused(start_server, open_browser, provider, p
     if is_logged_in:
         browser.session.headers["X-Forwarded-Host"] = "localhost:1135"
         await browser.log_in(provider)
-        assert 200 == (await browser.get(VERIFY, headers=asked())).status
+        assert 200 == (await browser.get(VERIFY, headers=proxy_headers())).status
         del browser.session.headers["X-Forwarded-Host"]
 
-    response = await browser.request(method, VERIFY, headers={**asked(), name: "evil.test"}, allow_redirects=False)
+    response = await browser.request(
+        method, VERIFY, headers={**proxy_headers(), name: "evil.test"}, allow_redirects=False
+    )
 
     assert (421, False) == (response.status, "Location" in response.headers)
     assert [] == [header for header in response.headers if header.startswith("X-BodhiApp-")]
@@ -158,16 +160,16 @@ FOREIGN_ORIGIN = {"Origin": "http://evil.test"}
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
-        ({**asked("GET"), **PAGE, **FOREIGN}, 200),  # a link
-        ({**asked("GET"), **FOREIGN}, 401),  # a script, an image
-        ({**asked("GET"), **PAGE, **FOREIGN, "Sec-Fetch-Dest": "iframe"}, 401),
-        ({**asked("GET"), **FOREIGN_ORIGIN}, 401),  # a websocket
-        ({**asked("POST"), **PAGE, **FOREIGN}, 403),  # a form
-        ({**asked("POST"), **PAGE, "Sec-Fetch-Site": "same-site"}, 403),
-        ({**asked("POST"), **FOREIGN_ORIGIN}, 403),
-        ({**asked("POST"), "Sec-Fetch-Site": "same-origin"}, 200),
+        ({**proxy_headers("GET"), **PAGE, **FOREIGN}, 200),  # a link
+        ({**proxy_headers("GET"), **FOREIGN}, 401),  # a script, an image
+        ({**proxy_headers("GET"), **PAGE, **FOREIGN, "Sec-Fetch-Dest": "iframe"}, 401),
+        ({**proxy_headers("GET"), **FOREIGN_ORIGIN}, 401),  # a websocket
+        ({**proxy_headers("POST"), **PAGE, **FOREIGN}, 403),  # a form
+        ({**proxy_headers("POST"), **PAGE, "Sec-Fetch-Site": "same-site"}, 403),
+        ({**proxy_headers("POST"), **FOREIGN_ORIGIN}, 403),
+        ({**proxy_headers("POST"), "Sec-Fetch-Site": "same-origin"}, 200),
         ({**PAGE, **FOREIGN}, 403),  # nobody says that it is a link
-        ({**asked("GET"), "X-Original-Method": "POST", **PAGE, **FOREIGN}, 403),
+        ({**proxy_headers("GET"), "X-Original-Method": "POST", **PAGE, **FOREIGN}, 403),
         ({"X-Original-Method": "GET", **PAGE, **FOREIGN}, 200),
     ],
 )
@@ -183,8 +185,8 @@ async def test_original_method_header_is_trusted_from_proxies_only(start_server,
     browser = await open_browser(await start_server())
     await browser.log_in(provider)
 
-    assert 403 == (await browser.get(VERIFY, headers={**asked("GET"), **PAGE, **FOREIGN})).status
-    assert 200 == (await browser.get(VERIFY, headers={**asked("GET"), "Sec-Fetch-Site": "none"})).status
+    assert 403 == (await browser.get(VERIFY, headers={**proxy_headers("GET"), **PAGE, **FOREIGN})).status
+    assert 200 == (await browser.get(VERIFY, headers={**proxy_headers("GET"), "Sec-Fetch-Site": "none"})).status
 
 
 TOKENS = {"BODHI_TRUSTED_PROXIES": "127.0.0.1/32", "BODHI_VERIFY_ACCESS_TOKEN": "true"}
@@ -200,7 +202,7 @@ async def test_verify_returns_no_access_token_by_default(browser, provider):
     """The browser could ask here, too."""
     await browser.log_in(provider)
 
-    assert TOKEN not in (await browser.get(VERIFY, headers=asked())).headers
+    assert TOKEN not in (await browser.get(VERIFY, headers=proxy_headers())).headers
 
 
 async def test_verify_returns_the_access_token_on_request(start_server, open_browser, provider):
@@ -208,7 +210,7 @@ async def test_verify_returns_the_access_token_on_request(start_server, open_bro
     browser = await open_browser(await start_server(**TOKENS))
     await browser.log_in(provider)
 
-    response = await browser.get(VERIFY, headers={**asked(), TOKEN: "forged"})
+    response = await browser.get(VERIFY, headers={**proxy_headers(), TOKEN: "forged"})
 
     assert [(await stored(browser))["access_token"]] == response.headers.getall(TOKEN)
     assert ("no-store", b"") == (response.headers["Cache-Control"], await response.read())
@@ -224,9 +226,9 @@ async def test_verify_refreshes_an_expired_access_token(start_server, open_brows
     await service.atomically(digest_of(browser.session_cookie), lambda data, _: data.update(access_token=expired))
     provider.fail("refresh", status=503)
 
-    away = await browser.get(VERIFY, headers=asked())
+    away = await browser.get(VERIFY, headers=proxy_headers())
     assert (503, False) == (away.status, TOKEN in away.headers)
-    response = await browser.get(VERIFY, headers=asked())
+    response = await browser.get(VERIFY, headers=proxy_headers())
 
     assert (200, 2) == (response.status, provider.counts["refresh"])
     assert expired != response.headers[TOKEN]
@@ -239,7 +241,7 @@ async def test_verify_returns_a_large_access_token(start_server, open_browser, p
     provider.add_person(Person("large", "x" * 4_200), Role.USER)
     await browser.log_in(provider, "large")
 
-    response = await browser.get(VERIFY, headers=asked())
+    response = await browser.get(VERIFY, headers=proxy_headers())
 
     assert 6_000 < len(response.headers[TOKEN])
     assert (await stored(browser))["access_token"] == response.headers[TOKEN]
@@ -250,7 +252,7 @@ async def test_access_token_is_returned_to_trusted_proxies_only(start_server, op
     browser = await open_browser(await start_server(**{**TOKENS, "BODHI_TRUSTED_PROXIES": "192.0.2.1/32"}))
     await browser.log_in(provider)
 
-    response = await browser.get(VERIFY, headers=asked())
+    response = await browser.get(VERIFY, headers=proxy_headers())
 
     assert (200, "") == (response.status, response.headers[TOKEN])
 
@@ -263,7 +265,7 @@ async def test_api_token_is_never_forwarded(start_server, open_browser, provider
     made = await browser.post("/bodhi/v1/tokens", json={"name": "for a script", "scope": "scope_token_user"})
     bearer = {"Authorization": f"Bearer {(await made.json())['token']}"}
 
-    response = await program.get(VERIFY, headers={**asked(), **bearer})
+    response = await program.get(VERIFY, headers={**proxy_headers(), **bearer})
 
     assert (200, "") == (response.status, response.headers[TOKEN])
 
@@ -278,7 +280,7 @@ async def test_external_app_token_is_exchanged_for_the_proxy(start_server, open_
         "user", client_id="notes", audience=["notes", "bodhi"], scope="openid profile scope_user_user"
     )
 
-    response = await program.get(VERIFY, headers={**asked(), "Authorization": f"Bearer {presented}"})
+    response = await program.get(VERIFY, headers={**proxy_headers(), "Authorization": f"Bearer {presented}"})
 
     assert (200, "scope_user_user") == (response.status, response.headers["X-BodhiApp-Role"])
     assert response.headers[TOKEN] not in {"", presented}
@@ -297,7 +299,7 @@ async def test_external_app_is_limited_to_its_users_role(start_server, open_brow
     for user in ("user", "manager"):  # of whom the manager was never here
         token = provider.issue_access_token(user, client_id="notes", audience=["bodhi"], scope=scope)
         for query in ("", "?scope=scope_user_admin"):
-            headers = {**asked(), "Authorization": f"Bearer {token}"}
+            headers = {**proxy_headers(), "Authorization": f"Bearer {token}"}
             response = await program.get(VERIFY + query, headers=headers)
             answers.append(
                 (response.status, response.headers.get("X-BodhiApp-Role"), bool(response.headers.get(TOKEN)))
@@ -323,17 +325,17 @@ QUERIES = [
 async def test_malformed_verify_query_is_explained(browser):
     """Before anybody is let in or sent away, so that whoever sets it up sees it."""
     for query, code in QUERIES:
-        response = await browser.get(f"{VERIFY}?{query}", headers=asked())
+        response = await browser.get(f"{VERIFY}?{query}", headers=proxy_headers())
         assert (400, code) == (response.status, (await response.json())["error"]["code"])
 
 
 async def test_head_is_answered_like_get_and_nothing_else(browser, provider):
     """A proxy that sends the browser's own method asks for something else."""
     await browser.log_in(provider)
-    head = await browser.head(VERIFY, headers=asked())
+    head = await browser.head(VERIFY, headers=proxy_headers())
 
     assert (200, "resource_user") == (head.status, head.headers["X-BodhiApp-Role"])
-    assert 405 == (await browser.post(VERIFY, headers=asked("POST"))).status
+    assert 405 == (await browser.post(VERIFY, headers=proxy_headers("POST"))).status
 
 
 SPELLINGS = ["X-BodhiApp-Role", "x-bodhiapp-role", "X_BodhiApp_Role", "X-BODHIAPP_ROLE", TOKEN, "X-BodhiApp-User-Id"]
@@ -344,7 +346,7 @@ async def test_identity_headers_of_the_client_are_ignored(browser, provider, ope
     stranger = await open_browser(server)
     await browser.log_in(provider)
     for name in SPELLINGS:
-        forged = [*asked().items(), (name, "resource_admin"), (name, "resource_admin")]
+        forged = [*proxy_headers().items(), (name, "resource_admin"), (name, "resource_admin")]
         assert 401 == (await stranger.get(VERIFY, headers=forged)).status
 
         response = await browser.get(VERIFY, headers=forged)
@@ -367,7 +369,7 @@ async def test_user_names_beyond_ascii_are_encoded_in_headers(browser, provider,
     provider.add_person(Person(username), Role.USER)
     await browser.finish(await provider.log_in_url(await browser.begin(), user=username))
 
-    response = await browser.get(VERIFY, headers=asked())
+    response = await browser.get(VERIFY, headers=proxy_headers())
 
     assert (200, ["resource_user"]) == (response.status, response.headers.getall("X-BodhiApp-Role"))
     assert told == dict(response.raw_headers)[b"X-BodhiApp-Username"].decode()
@@ -399,11 +401,11 @@ async def test_verify_refuses_an_ended_session(browser, provider, open_browser, 
     await browser.log_in(provider)
     cookie = {"Cookie": f"bodhiapp_session_id={browser.session_cookie}"}
     thief = await open_browser(server)
-    assert 200 == (await thief.get(VERIFY, headers={**asked(), **cookie})).status
+    assert 200 == (await thief.get(VERIFY, headers={**proxy_headers(), **cookie})).status
 
     await browser.post("/bodhi/v1/logout")
 
-    assert 401 == (await thief.get(VERIFY, headers={**asked(), **cookie})).status
+    assert 401 == (await thief.get(VERIFY, headers={**proxy_headers(), **cookie})).status
 
 
 async def test_unknown_methods_count_as_unsafe(browser, provider):
@@ -424,7 +426,7 @@ async def test_verify_on_another_host_redirects_to_the_public_login(start_server
     )
     browser = await open_browser(server)
     for told in ({"X-Forwarded-Host": "www.here.test"}, {"X-Forwarded-Host": "here.test:1135"}):
-        headers = {**asked(), **PAGE, "X-Forwarded-Uri": "/a?b", "X-Forwarded-Proto": "http", **told}
+        headers = {**proxy_headers(), **PAGE, "X-Forwarded-Uri": "/a?b", "X-Forwarded-Proto": "http", **told}
         response = await browser.get(f"{VERIFY}?redirect=true", headers=headers, allow_redirects=False)
 
         location = "https://here.test/ui/login?return_to=/a?b"
@@ -436,9 +438,9 @@ async def test_several_hosts_each_have_their_own_login(start_server, open_browse
     server = await start_server(BODHI_TRUSTED_PROXIES="127.0.0.1/32", BODHI_ALLOWED_HOSTS="a.test,b.test")
     browser = await open_browser(server)
     for host in ("a.test", "b.test"):
-        headers = {**asked(), "X-Forwarded-Host": host, "X-Forwarded-Proto": "https"}
+        headers = {**proxy_headers(), "X-Forwarded-Host": host, "X-Forwarded-Proto": "https"}
         response = await browser.get(VERIFY, headers=headers)
         assert (401, f"https://{host}/ui/login") == (response.status, response.headers["Location"])
 
-    foreign = await browser.get(VERIFY, headers={**asked(), "X-Forwarded-Host": "evil.test"})
+    foreign = await browser.get(VERIFY, headers={**proxy_headers(), "X-Forwarded-Host": "evil.test"})
     assert (421, False) == (foreign.status, "Location" in foreign.headers)

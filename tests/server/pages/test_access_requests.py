@@ -11,7 +11,7 @@ HOSTILE = "<img src=x onerror=alert(1)>\"'"
 
 
 @pytest.fixture
-async def asked(server, provider, new_browser):
+async def requesting_browser(server, provider, new_browser):
     """The browser of a user with a pending role request."""
     browser = await new_browser(server)
     await browser.log_in(provider, "nobody")
@@ -25,7 +25,7 @@ async def manager(server, provider, new_browser):
     return await browser.log_in(provider, "manager")
 
 
-async def test_home_of_a_manager_shows_pending_requests(asked, manager):
+async def test_home_of_a_manager_shows_pending_requests(requesting_browser, manager):
     """With a count and a way there."""
     await manager.open("/ui")
     assert "Access requests 1" == manager.page.one("h2", id="waiting-title").text
@@ -36,7 +36,7 @@ async def test_home_of_a_manager_shows_pending_requests(asked, manager):
     assert "nobody" == manager.page.one("article").one("h2").text
 
 
-async def test_approving_gives_the_role_and_ends_the_session(asked, manager, provider):
+async def test_approving_gives_the_role_and_ends_the_session(requesting_browser, manager, provider):
     """The person logs in again, and has it."""
     await manager.open(PATH)
 
@@ -45,24 +45,24 @@ async def test_approving_gives_the_role_and_ends_the_session(asked, manager, pro
     assert (PATH, 200) == (manager.path, manager.status)
     assert "Approved" in manager.page.one(id="notice").text
     assert [] == manager.page.all("article")
-    await asked.open("/ui")
-    assert "/ui/login" == asked.path
-    await asked.log_in(provider, "nobody")
-    assert "Power user" in [value.text for value in asked.page.all("dd")]
+    await requesting_browser.open("/ui")
+    assert "/ui/login" == requesting_browser.path
+    await requesting_browser.log_in(provider, "nobody")
+    assert "Power user" in [value.text for value in requesting_browser.page.all("dd")]
 
 
-async def test_rejected_user_can_request_again(asked, manager):
+async def test_rejected_user_can_request_again(requesting_browser, manager):
     """The session goes on, without a role."""
     await manager.open(PATH)
 
     await manager.press("Reject")
 
     assert "Rejected" in manager.page.one(id="notice").text
-    await asked.open("/ui")
-    assert "Ask for access" == asked.page.one("h2", id="access-title").text
+    await requesting_browser.open("/ui")
+    assert "Ask for access" == requesting_browser.page.one("h2", id="access-title").text
 
 
-async def test_htmx_replaces_the_form_by_the_decision(asked, manager):
+async def test_htmx_replaces_the_form_by_the_decision(requesting_browser, manager):
     """And the focus on it."""
     await manager.open(PATH)
     button = next(button for button in manager.page.all("button") if button.text == "Approve")
@@ -77,7 +77,7 @@ async def test_htmx_replaces_the_form_by_the_decision(asked, manager):
 
 
 @pytest.mark.parametrize("user", ["manager", "admin"])
-async def test_role_choices_end_at_ones_own_role(server, new_browser, provider, asked, user):
+async def test_role_choices_end_at_ones_own_role(server, new_browser, provider, requesting_browser, user):
     """The choice ends at one's own role."""
     browser = await new_browser(server)
     await browser.log_in(provider, user)
@@ -90,7 +90,7 @@ async def test_role_choices_end_at_ones_own_role(server, new_browser, provider, 
     assert (400 if user == "manager" else 200) == browser.status
 
 
-async def test_second_decision_shows_an_error(asked, manager):
+async def test_second_decision_shows_an_error(requesting_browser, manager):
     """On a page without a script, and in place with one."""
     await manager.open(PATH)
     other_tab = manager.page

@@ -14,15 +14,15 @@ HOSTILE = "<img src=x onerror=alert(1)>\"'"
 
 
 @pytest.fixture
-def ask(server, provider):
+def create_request(server, provider):
     """Create a request as an application; return its id."""
     provider.add_client(APP, name="Team calendar", description="Shows who is where.")
 
-    async def ask(flow_type="redirect", **changes):
+    async def create_request(flow_type="redirect", **changes):
         asked = {"flow_type": flow_type, "redirect_url": BACK, "requested": WISH, "source": "test", **changes}
         return (await server.app[APP_ACCESS_REQUESTS].create(APP, **asked)).id
 
-    return ask
+    return create_request
 
 
 async def status_of(browser, request_id):
@@ -33,12 +33,12 @@ async def status_of(browser, request_id):
         return (await response.json())["status"]
 
 
-async def test_review_shows_application_and_requested_access(browser, provider, ask):
+async def test_review_shows_application_and_requested_access(browser, provider, create_request):
     """Names are text, the wish is readable, and the host to which one goes back is named."""
     await browser.log_in(provider)
     browser.form_targets.append("https://calendar.example.org")
 
-    await browser.open(f"{REVIEW}?id={await ask()}")
+    await browser.open(f"{REVIEW}?id={await create_request()}")
 
     assert 200 == browser.status
     assert "Team calendar asks for access" == browser.page.one("h1").text
@@ -57,10 +57,10 @@ async def test_review_shows_application_and_requested_access(browser, provider, 
 
 
 @pytest.mark.parametrize(("button", "status"), [("Approve", "approved"), ("Deny", "denied")])
-async def test_decision_redirects_to_the_application(browser, provider, ask, button, status):
+async def test_decision_redirects_to_the_application(browser, provider, create_request, button, status):
     """With the id of the request at the end of the address."""
     await browser.log_in(provider)
-    request_id = await ask()
+    request_id = await create_request()
     browser.form_targets.append("https://calendar.example.org")
     await browser.open(f"{REVIEW}?id={request_id}")
 
@@ -71,10 +71,10 @@ async def test_decision_redirects_to_the_application(browser, provider, ask, but
 
 
 @pytest.mark.parametrize(("button", "title"), [("Approve", "Access approved"), ("Deny", "Access denied")])
-async def test_decision_in_a_popup_stays_there(browser, provider, ask, button, title):
+async def test_decision_in_a_popup_stays_there(browser, provider, create_request, button, title):
     """The person may close it."""
     await browser.log_in(provider)
-    await browser.open(f"{REVIEW}?id={await ask('popup', redirect_url=None)}")
+    await browser.open(f"{REVIEW}?id={await create_request('popup', redirect_url=None)}")
     assert "You can close this window" in browser.page.one("main").text
 
     await browser.press(button)
@@ -84,10 +84,10 @@ async def test_decision_in_a_popup_stays_there(browser, provider, ask, button, t
     assert ["Log out"] == [one.text for one in browser.page.all("button")]
 
 
-async def test_approval_contains_the_requested_access(server, browser, provider, ask):
+async def test_approval_contains_the_requested_access(server, browser, provider, create_request):
     """Nothing less, as the page says."""
     await browser.log_in(provider)
-    request_id = await ask("popup", redirect_url=None)
+    request_id = await create_request("popup", redirect_url=None)
     await browser.open(f"{REVIEW}?id={request_id}")
 
     await browser.press("Approve")
@@ -96,10 +96,10 @@ async def test_approval_contains_the_requested_access(server, browser, provider,
     assert (request.requested, provider.person("user").user_id) == (request.approved, request.user_id)
 
 
-async def test_second_decision_shows_an_error(browser, provider, ask):
+async def test_second_decision_shows_an_error(browser, provider, create_request):
     """The first one stands."""
     await browser.log_in(provider)
-    request_id = await ask("popup", redirect_url=None)
+    request_id = await create_request("popup", redirect_url=None)
     await browser.open(f"{REVIEW}?id={request_id}")
     other_tab = browser.page
     await browser.press("Deny")
@@ -111,9 +111,9 @@ async def test_second_decision_shows_an_error(browser, provider, ask):
     assert "denied" == await status_of(browser, request_id)
 
 
-async def test_anonymous_reviewer_returns_after_the_login(browser, provider, ask):
+async def test_anonymous_reviewer_returns_after_the_login(browser, provider, create_request):
     """From the application, over the login, to the decision."""
-    request_id = await ask("popup", redirect_url=None)
+    request_id = await create_request("popup", redirect_url=None)
 
     await browser.open(f"{REVIEW}?id={request_id}", site="cross-site")
     assert "One moment" == browser.page.one("h1").text
@@ -133,9 +133,9 @@ async def test_anonymous_reviewer_returns_after_the_login(browser, provider, ask
 COOP = "Cross-Origin-Opener-Policy"
 
 
-async def test_popup_keeps_its_opener(browser, provider, ask):
+async def test_popup_keeps_its_opener(browser, provider, create_request):
     """On the whole way, the login as well: with another policy its handle would say that the window is closed."""
-    request_id = await ask("popup", redirect_url=None)
+    request_id = await create_request("popup", redirect_url=None)
     policies = []
     answer = browser.client.request
 
@@ -155,14 +155,14 @@ async def test_popup_keeps_its_opener(browser, provider, ask):
     assert 10 == len(policies)
 
 
-async def test_other_pages_drop_their_opener(browser, provider, ask):
+async def test_other_pages_drop_their_opener(browser, provider, create_request):
     """Nor does the same page, where the application's own window leads here."""
     await browser.open("/ui/login")
     assert "same-origin" == browser.headers[COOP]
     await browser.log_in(provider)
     assert "same-origin" == browser.headers[COOP]
     browser.form_targets.append("https://calendar.example.org")
-    await browser.open(f"{REVIEW}?id={await ask()}")
+    await browser.open(f"{REVIEW}?id={await create_request()}")
     assert "same-origin" == browser.headers[COOP]
 
 
@@ -214,10 +214,10 @@ async def test_malformed_resume_cookie_is_ignored(browser, provider, value):
     assert ("/ui/chat", "Hello, Uma") == (browser.path, browser.page.one("h1").text)
 
 
-async def test_reviewer_without_a_role_gets_instructions(browser, provider, ask):
+async def test_reviewer_without_a_role_gets_instructions(browser, provider, create_request):
     """An application cannot act for somebody who may do nothing."""
     await browser.log_in(provider, "nobody")
-    request_id = await ask()
+    request_id = await create_request()
 
     await browser.open(f"{REVIEW}?id={request_id}")
     assert (403, "You need a role first") == (browser.status, browser.page.one("h1").text)
@@ -238,12 +238,12 @@ async def test_unknown_request_is_a_404_page(browser, provider):
         assert "script" not in browser.page.one("main").text
 
 
-async def test_application_name_is_escaped(browser, provider, ask):
+async def test_application_name_is_escaped(browser, provider, create_request):
     """It comes from whoever registered it."""
     provider.add_client(APP, name=HOSTILE, description=HOSTILE)
     await browser.log_in(provider)
 
-    await browser.open(f"{REVIEW}?id={await ask('popup', redirect_url=None)}")
+    await browser.open(f"{REVIEW}?id={await create_request('popup', redirect_url=None)}")
 
     assert f"{HOSTILE} asks for access" == browser.page.one("h1").text
 

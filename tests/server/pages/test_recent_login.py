@@ -19,18 +19,18 @@ REVIEW = "/ui/apps/access-requests"
 
 
 @pytest.fixture
-async def old(server, provider, new_browser):
+async def open_old_browser(server, provider, new_browser):
     """Opens browsers of users with an old login, also at the provider."""
 
-    async def old(user):
+    async def open_old_browser(user):
         browser = await (await new_browser(server)).log_in(provider, user)
-        await server.app[SESSIONS].atomically(digest_of(session_id(browser)), lambda data, _: make_old(data))
+        await server.app[SESSIONS].atomically(digest_of(session_id(browser)), lambda data, _: age_login(data))
         return browser
 
-    return old
+    return open_old_browser
 
 
-def make_old(data):
+def age_login(data):
     """Open a browser with a login of a day ago."""
     data["signed_in_at"] -= 86_400
 
@@ -49,9 +49,9 @@ async def sign_in_again(browser, provider, user, *, drops=()):
     return await browser.press("Continue")
 
 
-async def test_form_that_requires_a_recent_login_redirects_to_it(old, provider):
+async def test_form_that_requires_a_recent_login_redirects_to_it(open_old_browser, provider):
     """Refused on a page that leads to the provider and back; the form is sent again by the person."""
-    browser = await old("power")
+    browser = await open_old_browser("power")
     await browser.open("/ui/tokens")
     await browser.press("Make the token", scope="scope_token_user")
 
@@ -65,10 +65,10 @@ async def test_form_that_requires_a_recent_login_redirects_to_it(old, provider):
     assert 201 == browser.status
 
 
-async def test_recent_login_returns_to_the_user_page(server, old, provider, new_browser):
+async def test_recent_login_returns_to_the_user_page(server, open_old_browser, provider, new_browser):
     """With the query that says who it is, and nothing of what was done before."""
     await (await new_browser(server)).log_in(provider, "user")
-    manager, user_id = await old("manager"), provider.person("user").user_id
+    manager, user_id = await open_old_browser("manager"), provider.person("user").user_id
     await manager.open(f"/ui/admin/person?id={user_id}&done=role")
     assert "Changed." in manager.page.text
     (form,) = [one for one in manager.page.all("form") if one.attributes["action"].startswith("/ui/admin/person/role")]
@@ -86,9 +86,9 @@ async def test_recent_login_returns_to_the_user_page(server, old, provider, new_
 @pytest.mark.parametrize(
     "referer", [None, "", "https://evil.test/ui/tokens", "http://[", "/ui/tokens", "{}/bodhi/v1/x"]
 )
-async def test_recent_login_without_a_referer_returns_home(old, server, referer):
+async def test_recent_login_without_a_referer_returns_home(open_old_browser, server, referer):
     """The login leads home then."""
-    browser = await old("power")
+    browser = await open_old_browser("power")
     headers = {} if referer is None else {"Referer": referer.format(server.make_url("").origin())}
 
     await browser._go(
@@ -98,9 +98,9 @@ async def test_recent_login_without_a_referer_returns_home(old, server, referer)
     assert "/ui/login?recent=true" == browser.page.one("main").one("form").attributes["action"]
 
 
-async def test_htmx_shows_the_recent_login_notice_at_the_top(old):
+async def test_htmx_shows_the_recent_login_notice_at_the_top(open_old_browser):
     """What the form wanted to change stays, and so does the page."""
-    browser = await old("power")
+    browser = await open_old_browser("power")
     headers = {**HTMX, "Referer": str(browser.client.make_url("/ui/tokens?page=1"))}
 
     async with browser.client.post("/ui/tokens", data={"scope": "scope_token_user"}, headers=headers) as response:
@@ -114,9 +114,9 @@ async def test_htmx_shows_the_recent_login_notice_at_the_top(old):
         assert "900" == URL(response.headers["HX-Redirect"]).query["max_age"]
 
 
-async def test_recent_login_url_is_a_page(old, provider):
+async def test_recent_login_url_is_a_page(open_old_browser, provider):
     """For programs that show it to people: with the button, though somebody is logged in."""
-    browser = await old("power")
+    browser = await open_old_browser("power")
 
     await browser.open("/ui/login?recent=true&return_to=/ui/tokens", site="same-origin")
     assert (200, TITLE) == (browser.status, browser.page.one("h1").text)
@@ -125,9 +125,9 @@ async def test_recent_login_url_is_a_page(old, provider):
     assert "/ui/tokens" == browser.path
 
 
-async def test_recent_login_page_from_another_site_is_bounced(old):
+async def test_recent_login_page_from_another_site_is_bounced(open_old_browser):
     """Is led on once, and is known then."""
-    browser = await old("power")
+    browser = await open_old_browser("power")
 
     async with browser.client.get(
         "/ui/login?recent=true&return_to=/ui/tokens", headers=HTML | {"Sec-Fetch-Site": "cross-site"}
@@ -141,9 +141,9 @@ async def test_recent_login_page_from_another_site_is_bounced(old):
     assert TITLE == browser.page.one("h1").text
 
 
-async def test_provider_that_ignores_prompt_login_is_explained(server, provider, old):
+async def test_provider_that_ignores_prompt_login_is_explained(server, provider, open_old_browser):
     """One page says so; nothing leads round and round, and the person is still logged in."""
-    browser = await old("power")
+    browser = await open_old_browser("power")
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as at_provider:
         await browser.open("/ui/tokens")
         await browser.press("Make the token", scope="scope_token_user")
@@ -191,9 +191,9 @@ async def test_pages_need_no_recent_login_if_disabled(database_url, serve, provi
 
 
 @pytest.mark.parametrize("decision", ["approve", "deny"])
-async def test_popup_keeps_its_opener_through_a_recent_login(old, decision):
+async def test_popup_keeps_its_opener_through_a_recent_login(open_old_browser, decision):
     """A manager who decides in a popup: without the application's handle on it, that would take it for closed."""
-    manager = await old("manager")
+    manager = await open_old_browser("manager")
     request_id = "00000000-0000-0000-0000-000000000000"
     referer = str(manager.client.make_url(f"{REVIEW}/review?id={request_id}"))
     headers = {**HTML, "Sec-Fetch-Site": "same-origin", "Referer": referer}

@@ -32,7 +32,7 @@ async def ids_of(api):
     return [request["id"] for request in page["requests"]]
 
 
-async def asked(api):
+async def pending_request(api):
     """Create a request of the user ``id-nobody``; return its id."""
     assert (201, None) == await api("nobody", *ASK)
     return (await ids_of(api))[-1]
@@ -73,7 +73,7 @@ async def test_anonymous_callers_cannot_request_a_role(api):
 
 async def test_request_status_is_the_callers_own(api):
     """Only managers do."""
-    await asked(api)
+    await pending_request(api)
 
     for caller in ("user", "manager"):
         assert (404, "access_request_error-pending_request_not_found") == await api(caller, *LOOK)
@@ -105,7 +105,7 @@ async def test_lists_show_requests_oldest_first(api, authenticator, clock):
     """Those that wait, or all of them, with who decided."""
     for number in range(3):
         authenticator.callers["nobody"] = SessionUser(f"u-{number}", f"user {number}", None, "t")
-        await asked(api)
+        await pending_request(api)
         clock.advance(1_500)
     first, second, third = await ids_of(api)
     assert (200, None) == await api("manager", "POST", f"/access-requests/{second}/reject")
@@ -165,7 +165,7 @@ async def test_approval_assigns_the_role_and_revokes_sessions(api, people, provi
     await people.note("id-nobody", "nobody", None)
     for user_id in ("id-nobody", "id-nobody", "id-nobody", "id-user"):
         await sessions.create({"user_id": user_id})
-    number = await asked(api)
+    number = await pending_request(api)
 
     assert (200, None) == await api("manager", "POST", f"/access-requests/{number}/approve", {"role": "resource_user"})
 
@@ -181,7 +181,7 @@ async def test_approval_assigns_the_role_and_revokes_sessions(api, people, provi
 async def test_a_rejection_changes_nothing_else(api, provider, sessions):
     """Who was refused may ask again."""
     await sessions.create({"user_id": "id-nobody"})
-    number = await asked(api)
+    number = await pending_request(api)
 
     assert (200, None) == await api("manager", "POST", f"/access-requests/{number}/reject")
 
@@ -192,7 +192,7 @@ async def test_a_rejection_changes_nothing_else(api, provider, sessions):
 
 async def test_manager_cannot_approve_an_administrator(api, provider):
     """Nobody gives more than they have."""
-    number = await asked(api)
+    number = await pending_request(api)
     path = f"/access-requests/{number}/approve"
 
     refusal = (400, "access_request_error-insufficient_privileges")
@@ -221,7 +221,7 @@ async def test_malformed_request_id_is_refused(api):
 @pytest.mark.parametrize("first", ["approve", "reject"])
 async def test_a_request_is_decided_once(api, provider, first):
     """Whatever was decided first."""
-    number = await asked(api)
+    number = await pending_request(api)
     body = {"role": "resource_user"}
     await api("manager", "POST", f"/access-requests/{number}/{first}", body if first == "approve" else None)
     calls = [*provider.calls]
@@ -234,7 +234,7 @@ async def test_a_request_is_decided_once(api, provider, first):
 
 async def test_approving_twice_at_once_gives_one_role(api, provider):
     """A double click, or two managers."""
-    number = await asked(api)
+    number = await pending_request(api)
     answers = await asyncio.gather(
         *(
             api(("manager", "admin")[each % 2], "POST", f"/access-requests/{number}/approve", {"role": "resource_user"})
@@ -262,7 +262,7 @@ BAD_BODIES = {
 
 async def test_a_malformed_approval_is_refused(api, provider):
     """By one rule."""
-    path = f"/access-requests/{await asked(api)}/approve"
+    path = f"/access-requests/{await pending_request(api)}/approve"
 
     answers = {name: await api("manager", "POST", path, **body) for name, body in BAD_BODIES.items()}
 
@@ -272,7 +272,7 @@ async def test_a_malformed_approval_is_refused(api, provider):
 
 async def test_unknown_role_is_refused(api, provider):
     """Names are exact."""
-    path = f"/access-requests/{await asked(api)}/approve"
+    path = f"/access-requests/{await pending_request(api)}/approve"
 
     for role in ("", "admin", "RESOURCE_USER", "resource_user ", "scope_token_user"):
         assert (400, "role_error-invalid_role_name") == await api("manager", "POST", path, {"role": role})
@@ -281,7 +281,7 @@ async def test_unknown_role_is_refused(api, provider):
 
 async def test_role_refused_by_the_provider_leaves_the_request_pending(api, provider):
     """It can be approved again."""
-    number = await asked(api)
+    number = await pending_request(api)
     approve = ("manager", "POST", f"/access-requests/{number}/approve", {"role": "resource_user"})
 
     for failure, told in (
@@ -298,7 +298,7 @@ async def test_role_refused_by_the_provider_leaves_the_request_pending(api, prov
 async def test_failed_session_revocation_is_an_error(api, sessions, monkeypatch):
     """And approving again ends them."""
     await sessions.create({"user_id": "id-nobody"})
-    number = await asked(api)
+    number = await pending_request(api)
     approve = ("manager", "POST", f"/access-requests/{number}/approve", {"role": "resource_user"})
 
     async def fail(_):

@@ -171,14 +171,14 @@ PAGES = {
 }
 
 
-async def tells(request):
+async def show_context(request):
     """Return the context's repr."""
     return web.Response(text=repr(context_of(request)))
 
 
 def own(path, gate):
     """An operation of a service that is built on bodhi."""
-    return Operation("GET", path, tells, gate, "Who asks, printed")
+    return Operation("GET", path, show_context, gate, "Who asks, printed")
 
 
 # Gates that no route has yet, for services built on this one.
@@ -252,7 +252,7 @@ def test_every_route_has_the_gate_of_the_specification():
 def test_an_operation_without_a_gate_cannot_be_written():
     """There is nothing that it would be by default."""
     with pytest.raises(TypeError, match="access"):
-        Operation("GET", "/open", tells, summary="For whom?")  # type: ignore[call-arg]
+        Operation("GET", "/open", show_context, summary="For whom?")  # type: ignore[call-arg]
 
 
 async def test_every_route_has_the_specified_result_for_every_caller(start_client, provider, database_url):

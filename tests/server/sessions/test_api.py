@@ -74,10 +74,10 @@ async def test_users_list_their_own_sessions(client):
         status, answer = await client(caller, "GET", OWN)
 
         assert (200, None) == (status, answer["after"])
-        told = [{name: one[name] for name in ("handle", "device", "ip", "is_current")} for one in answer["sessions"]]
+        listed = [{name: one[name] for name in ("handle", "device", "ip", "is_current")} for one in answer["sessions"]]
         other = {"handle": first, "device": "Unknown device", "ip": "198.51.100.9", "is_current": False}
         this = {"handle": second, "device": "Firefox on Linux", "ip": "192.0.2.7", "is_current": True}
-        assert [other, this] == sorted(told, key=lambda one: one["is_current"])
+        assert [other, this] == sorted(listed, key=lambda one: one["is_current"])
         times = [answer["sessions"][0][name] for name in ("created_at", "last_seen_at", "expires_at")]
         assert times[0] <= times[1] < times[2]
         assert all(time.endswith("Z") for time in times)
@@ -284,9 +284,9 @@ async def test_revocation_log_names_the_acting_user(client, caplog):
     await client("admin", "DELETE", "/users/id-user/sessions")
     await client("admin", "DELETE", "/sessions")
 
-    told = [record.fields for record in caplog.records if record.name == "bodhi.session.endings"]
+    listed = [record.fields for record in caplog.records if record.name == "bodhi.session.endings"]
     expected = [("revoked", 1, "id-user", "id-admin"), ("cleared", 1, None, "id-admin")]
-    assert expected == [(one["reason"], one["ended"], one["user_id"], one["by"]) for one in told]
+    assert expected == [(one["reason"], one["ended"], one["user_id"], one["by"]) for one in listed]
     assert not [cookie for cookie in client.cookies.values() if cookie in caplog.text]
 
 

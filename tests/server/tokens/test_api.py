@@ -32,7 +32,7 @@ async def api(serve, tokens):
     return await serve(OPERATIONS, {API_TOKENS: tokens})
 
 
-async def made(api, caller="power_user", **body):
+async def create_token(api, caller="power_user", **body):
     """Create a token; return its URL."""
     status, _ = await api(caller, "POST", "/tokens", {**SCOPE, **body})
     assert 201 == status
@@ -58,7 +58,7 @@ async def test_token_value_is_returned_once(api, tokens, people):
 
 async def test_a_token_is_described_without_its_hash(api):
     """All that a page about it needs."""
-    await made(api, name="printer", expires_at="2027-01-15T10:00:00.5+01:00")
+    await create_token(api, name="printer", expires_at="2027-01-15T10:00:00.5+01:00")
 
     _, page = await api("power_user", "GET", "/tokens")
 
@@ -205,7 +205,7 @@ async def test_expiry_must_be_in_the_future(api):
 @pytest.mark.parametrize("name", ["x" * 100, "", None, "Ü\U0001f5a8 <b>"])
 async def test_token_names_have_at_most_a_hundred_characters(api, name):
     """A name that is missing is empty."""
-    await made(api, name=name)
+    await create_token(api, name=name)
 
     _, page = await api("power_user", "GET", "/tokens")
     assert [name or ""] == [token["name"] for token in page["data"]]
@@ -226,7 +226,7 @@ async def test_token_list_has_pages(api, clock):
     """Newest first, a hundred at most; a page beyond the last is empty."""
     for name in "abc":
         clock.advance(1_000)
-        await made(api, name=name)
+        await create_token(api, name=name)
 
     async def page(query):
         _, answer = await api("power_user", "GET", f"/tokens?{query}")
@@ -240,7 +240,7 @@ async def test_token_list_has_pages(api, clock):
 
 async def test_tokens_of_other_users_are_not_found(api):
     """Others' are not listed, changed or deleted, and look like those that never were."""
-    address = await made(api, "admin", name="admin's")
+    address = await create_token(api, "admin", name="admin's")
 
     assert (200, {"data": [], "total": 0, "page": 1, "page_size": 30}) == await api("power_user", "GET", "/tokens")
     for path in (address, UNKNOWN):
@@ -252,7 +252,7 @@ async def test_tokens_of_other_users_are_not_found(api):
 
 async def test_token_is_renamed_and_disabled(api, clock):
     """The answer is the token as it is now."""
-    address = await made(api)
+    address = await create_token(api)
     clock.advance(1_000)
 
     status, token = await api("power_user", "PUT", address, CHANGE)
@@ -264,7 +264,7 @@ async def test_token_is_renamed_and_disabled(api, clock):
 
 async def test_a_token_is_deleted_once(api):
     """Of two clicks one finds it."""
-    address = await made(api)
+    address = await create_token(api)
 
     answers = await asyncio.gather(*(api("power_user", "DELETE", address) for _ in range(2)))
 

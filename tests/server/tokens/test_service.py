@@ -28,11 +28,11 @@ class CountingDatabase:
 
     def __init__(self, database):
         self._database = database
-        self.asked = 0
+        self.statements = 0
         self.is_away = False
 
     def __getattr__(self, name):
-        self.asked += 1
+        self.statements += 1
         if self.is_away:
             raise DatabaseUnavailable
         return getattr(self._database, name)
@@ -41,11 +41,11 @@ class CountingDatabase:
 class NoDatabase:
     """A database that must not be used."""
 
-    class Asked(Exception):
+    class DatabaseUsed(Exception):
         """The database was used."""
 
     def __getattr__(self, name):
-        raise self.Asked
+        raise self.DatabaseUsed
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ async def test_granting_more_than_ones_own_role_is_refused(role, scope):
     owner = SessionUser("alice", "Alice", role, "access-token")
 
     if CREATIONS[role, scope] is MADE:
-        with pytest.raises(NoDatabase.Asked):
+        with pytest.raises(NoDatabase.DatabaseUsed):
             await tokens.create(owner, scope=scope)
     else:
         assert CREATIONS[role, scope] == await refusal(tokens.create(owner, scope=scope))
@@ -371,12 +371,12 @@ async def test_unknown_role_and_scope_names_grant_nothing(tokens, token, applica
 
 async def test_verification_needs_one_statement(database, tokens, token):
     """And none does while it is remembered."""
-    before = database.asked
+    before = database.statements
     await tokens.authenticate(token)
-    assert 1 == database.asked - before
+    assert 1 == database.statements - before
 
     await asyncio.gather(*(tokens.authenticate(token) for _ in range(50)))
-    assert 1 == database.asked - before
+    assert 1 == database.statements - before
 
 
 async def test_changes_by_other_processes_apply_within_the_cache_lifetime(application, tokens, token, token_id, clock):

@@ -117,9 +117,13 @@ async def test_users_are_listed_as_the_provider_returns_them_to_the_caller(api, 
 
 async def test_lists_have_limits(api, provider):
     """30 people unless asked for otherwise, 100 at most, and no pages that cannot be."""
-    for query, told in {"": (1, 30), "?page_size=1000": (1, 100), "?page=3&page_size=7&sort=role": (3, 7)}.items():
+    for query, expected_paging in {
+        "": (1, 30),
+        "?page_size=1000": (1, 100),
+        "?page=3&page_size=7&sort=role": (3, 7),
+    }.items():
         assert 200 == (await api("admin", "GET", f"/users{query}"))[0]
-        assert ("list_users", "token of resource_admin", *told) == provider.calls[-1]
+        assert ("list_users", "token of resource_admin", *expected_paging) == provider.calls[-1]
     calls = len(provider.calls)
 
     queries = ["page=0", "page=-1", "page_size=0", "page_size=x", "page=1.5", "page=1&page=2", "page=9999999999"]
@@ -409,13 +413,13 @@ async def test_endless_user_list_is_abandoned(api, provider, monkeypatch):
     """Nobody waits for ever."""
     page = await provider.list_users("t", page=1, page_size=100)
     monkeypatch.setattr("bodhi.server.access.directory.MAX_PAGES", 3)
-    asked = []
+    calls = []
 
     async def endless(*_, **__):
-        asked.append(None)
+        calls.append(None)
         return {**page, "has_next": True}
 
     monkeypatch.setattr(provider, "list_users", endless)
 
     assert (500, "user_route_error-role_change_failed") == await api("admin", *put("id-nowhere", "resource_user"))
-    assert 3 == len(asked)
+    assert 3 == len(calls)
