@@ -197,7 +197,7 @@ def test_clear_on_a_terminal_asks_for_confirmation(process_environ, database, tm
 HOSTILE = "eve\x1b[2J\nline\x9b2J\x7f\u202e\u2028"  # clears the screen in two ways, turns around what follows
 
 
-def test_control_characters_in_user_names_are_escaped(bodhi_process, database):
+def test_user_names_cannot_move_the_cursor(bodhi_process, database):
     """Users are called what a provider likes; programs get the name as it is."""
 
     async def add():

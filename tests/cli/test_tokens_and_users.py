@@ -92,7 +92,7 @@ def test_users_are_listed(bodhi_process, tokens_by_name):
     assert ["bob"] == [line.split()[0] for line in bodhi_process("users", "list", "--after", "ann")[1].splitlines()[1:]]
 
 
-def test_control_characters_in_a_cursor_are_escaped(bodhi_process, tokens_by_name, database_url):
+def test_cursor_of_a_list_is_shell_quoted(bodhi_process, tokens_by_name, database_url):
     """It is part of a command there; a shell takes it as one word."""
 
     async def note():

@@ -55,7 +55,7 @@ def test_hardened_settings_are_valid(page):
     assert (3_600, 86_400, 10) == (settings.idle_seconds, settings.lifetime_seconds, settings.max_per_user)
 
 
-def test_documented_defaults_are_current(page):
+def test_defaults_on_the_page_are_current(page):
     """Where a default is a value, it is written as one may write it."""
     written = {name: default.strip("`") for name, default, _ in ROW.findall(page) if default.startswith("`")}
     plain = {name: BY_NAME[name] for name in written if isinstance(BY_NAME[name].default, str)}

@@ -34,7 +34,7 @@ def stop_signal(monkeypatch):
     return stop_signal
 
 
-@pytest.mark.usefixtures("told")
+@pytest.mark.usefixtures("stop_signal")
 async def test_following_ends_after_a_pass_without_a_change():
     """What all passes wrote is told, beside what the last one saw."""
     tally = await sessions_move._follow(Passes(Tally(read=3, written=2, kept=1), Tally(read=3, written=1, kept=2)))
@@ -42,7 +42,7 @@ async def test_following_ends_after_a_pass_without_a_change():
     assert Tally(read=3, written=3, kept=3) == tally
 
 
-@pytest.mark.usefixtures("told")
+@pytest.mark.usefixtures("stop_signal")
 async def test_following_continues_while_the_source_changes():
     """Some of what it writes would be lost."""
     with pytest.raises(StillChanging):

@@ -81,7 +81,7 @@ async def test_request_with_content_is_a_draft(requests, provider):
     assert [] == provider.calls
 
 
-@pytest.mark.parametrize("wishes", [None, {}, [], {"devices": []}, {"devices": [], "more": {"cameras": None}}])
+@pytest.mark.parametrize("requested", [None, {}, [], {"devices": []}, {"devices": [], "more": {"cameras": None}}])
 def test_empty_lists_are_nothing(requested):
     """Nobody has to approve them."""
     assert is_empty_request(requested)
@@ -96,7 +96,7 @@ async def test_request_without_content_is_approved_at_once(requests, provider):
     assert "approved" == (await requests.poll(made.id, "app")).status
 
 
-@pytest.mark.parametrize("wishes", [0, False, "", [[]], {"devices": [None]}, {"devices": {"a": 1}}])
+@pytest.mark.parametrize("requested", [0, False, "", [[]], {"devices": [None]}, {"devices": {"a": 1}}])
 def test_what_is_not_an_empty_list_is_something(requested):
     """In doubt a person is asked."""
     assert not is_empty_request(requested)
@@ -129,7 +129,7 @@ async def test_redirect_url_contains_the_request_id(requests):
 
 
 @pytest.mark.parametrize(
-    "wishes", [["x" * 16_384], {"a": "é" * 9_000}, json.loads("[" * 34 + "]" * 34)], ids=["long", "bytes", "deep"]
+    "requested", [["x" * 16_384], {"a": "é" * 9_000}, json.loads("[" * 34 + "]" * 34)], ids=["long", "bytes", "deep"]
 )
 async def test_requested_json_is_limited(requested):
     """Anybody may ask, and it is stored."""
@@ -336,7 +336,7 @@ async def test_a_redirect_url_has_a_longest_length(requests, flow):
 
 
 @pytest.mark.parametrize(
-    ("wishes", "message"),
+    ("requested", "message"),
     [("x" * 16_383, "longer than 16384 bytes"), (json.loads("[" * 34 + "]" * 34), "more than 32 levels")],
 )
 async def test_oversized_json_error_names_the_limit(requested, message):
