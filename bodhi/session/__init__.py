@@ -1,6 +1,6 @@
-"""Server-side sessions: the service, what an aiohttp application calls, and what can go wrong.
+"""Server-side sessions for aiohttp: the service, the functions an application calls, and the errors.
 
-What is here is public, the records that a store exchanges included; nobody imports the modules below.
+All names here are public, including the records that a store exchanges; the modules below are internal.
 """
 
 from bodhi.keyring import NEWEST_FORMAT

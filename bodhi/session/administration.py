@@ -1,4 +1,4 @@
-"""What users and operators do with sessions: count, list, revoke and clear them."""
+"""Session administration for users and operators: count, list, revoke and clear sessions."""
 
 from collections.abc import AsyncIterator, Awaitable, Iterable
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ PAGE = 1000  # sessions in one query of a list
 
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
-    """One session as its user or an operator may see it: nothing in it authenticates."""
+    """A session as shown to its user or an operator. It contains no credential."""
 
     handle: str
     user_id: str | None
-    created_at: datetime  # UTC, as the two below
+    created_at: datetime  # UTC, like the two below
     last_seen_at: datetime
     expires_at: datetime
     ip: str | None
@@ -32,32 +32,32 @@ class SessionInfo:
 
 @dataclass(frozen=True, slots=True)
 class SessionPage:
-    """Some of the live sessions, and where the next page begins: None when there is none."""
+    """A page of live sessions, and the cursor of the next page: None on the last one."""
 
     sessions: list[SessionInfo]
     after: str | None
 
 
 class SessionAdministration:
-    """The methods of a service that are about many sessions, or about those of other requests."""
+    """The methods of a service that act on sessions other than the request's own."""
 
     _store: SessionStore
     counters: SessionCounters
 
     async def count_sessions(self) -> int:
-        """How many live sessions there are."""
+        """Return the number of live sessions."""
         return await require(self._store, AllSessions).count()
 
     async def count_sessions_for_user(self, user_id: object) -> int:
-        """How many live sessions the user has."""
+        """Return the number of the user's live sessions."""
         return await require(self._store, UserSessions).count_user(user_text(user_id))
 
     async def get_session_ids_for_user(self, user_id: object) -> list[str]:
-        """The handles of the user's live sessions, oldest first."""
+        """Return the handles of the user's live sessions, oldest first."""
         return [handle_of(listing.digest) async for listing in self._list_user(user_text(user_id))]
 
     async def list_sessions_for_user(self, user_id: object, *, current: str | None = None) -> list[SessionInfo]:
-        """The user's live sessions, oldest first; *current* is the handle of the one that asks."""
+        """Return the user's live sessions, oldest first; *current* is the handle of the request's session."""
         return [info_of(listing, current) async for listing in self._list_user(user_text(user_id))]
 
     async def _list_user(self, user_id: str) -> AsyncIterator[SessionListing]:
@@ -74,10 +74,10 @@ class SessionAdministration:
     async def list_page(
         self, *, user_id: object = None, after: str | None = None, limit: int = 100, current: str | None = None
     ) -> SessionPage:
-        """At most *limit* live sessions: the user's, oldest first, or without *user_id* everybody's in no order.
+        """Return at most *limit* live sessions: the user's, oldest first, or without *user_id* all, unordered.
 
-        *after* is that of the page before; a text that is none raises ValueError. The cost of a page does not depend
-        on how many come before it.
+        *after* is the cursor of the previous page; an invalid one raises ValueError. The cost of a page does not depend
+        on its position.
         """
         if user_id is None:
             everybody = require(self._store, AllSessions)
@@ -92,7 +92,7 @@ class SessionAdministration:
         return SessionPage(page, cursor_of(handle_of(last.digest), None if user_id is None else last.created_at))
 
     async def dump_all_sessions(self) -> AsyncIterator[tuple[str, str | None]]:
-        """The handle and user_id of every live session, streamed in constant memory."""
+        """Stream handle and user_id of every live session, in constant memory."""
         store = require(self._store, AllSessions)
         page = await store.list_page(limit=PAGE)
         while page:
@@ -102,12 +102,12 @@ class SessionAdministration:
                 return
             page = await store.list_page(after=page[-1].digest, limit=PAGE)
 
-    # What ends sessions takes why, and by whom if not by their owner: for the log and the counters.
+    # Methods that end sessions take a reason, and the acting user if not the owner, for the log and the counters.
 
     async def revoke_session(
         self, handle: str, *, user_id: object = None, reason: Reason = "revoked", by: str | None = None
     ) -> bool:
-        """End the session with this handle; with *user_id*, somebody else's reads as unknown. Whether it was live."""
+        """End the session with this handle, only if it is *user_id*'s where given; return whether it was live."""
         owner = None if user_id is None else user_text(user_id)
         revoked = await require(self._store, UserSessions).revoke(handle, user_id=owner)
         if revoked is not None:
@@ -117,7 +117,7 @@ class SessionAdministration:
     async def revoke_sessions(
         self, user_id: object, handles: Iterable[str], *, reason: Reason = "revoked", by: str | None = None
     ) -> int:
-        """End those sessions of the user that have one of these handles; how many live ones there were."""
+        """End the user's sessions with these handles; return how many were live."""
         owner = user_text(user_id)
         store = require(self._store, UserSessions)
         ended = 0
@@ -131,19 +131,19 @@ class SessionAdministration:
     async def revoke_other_sessions(
         self, user_id: object, keep: str, *, reason: Reason = "revoked", by: str | None = None
     ) -> int:
-        """End all sessions of the user but the one with the handle *keep*; how many."""
+        """End all sessions of the user except the one with the handle *keep*; return how many."""
         owner = user_text(user_id)
         return await self._end(require(self._store, UserSessions).clear_user(owner, keep=keep), reason, owner, by)
 
     async def clear_sessions_for_user(
         self, user_id: object, *, reason: Reason = "cleared", by: str | None = None
     ) -> int:
-        """End all sessions of the user; how many live ones there were."""
+        """End all sessions of the user; return how many were live."""
         owner = user_text(user_id)
         return await self._end(require(self._store, UserSessions).clear_user(owner), reason, owner, by)
 
     async def clear_all_sessions(self, *, reason: Reason = "cleared", by: str | None = None) -> int:
-        """End every session; how many live ones there were."""
+        """End every session; return how many were live."""
         return await self._end(require(self._store, AllSessions).clear_all(), reason, None, by)
 
     async def _end(self, clearing: Awaitable[int], reason: Reason, user_id: str | None, by: str | None) -> int:
@@ -159,7 +159,7 @@ class SessionAdministration:
 
 
 def info_of(listing: SessionListing | SessionRecord, current: str | None) -> SessionInfo:
-    """The session without what is not to be told; *current* is the handle of the one that asks."""
+    """Return the public fields of the session; *current* is the handle of the request's session."""
     handle = handle_of(listing.digest)
     return SessionInfo(
         handle,

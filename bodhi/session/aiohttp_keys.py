@@ -1,7 +1,7 @@
-"""Where a request keeps its session and its storage.
+"""The request keys of the session and its storage.
 
 aiohttp-session 2.12 uses plain strings as request keys, which aiohttp 3.14 warns about; it looks them up by these two
-module names at each use, so typed keys can take their place. This has to run before the first request.
+module names at each use, so typed keys can replace them. This must run before the first request.
 """
 
 import aiohttp_session

@@ -1,4 +1,4 @@
-"""What requests change, as what a store stores: merged with what others changed, encoded, encrypted."""
+"""Turn a request's changes into records for the store: merge, encode and encrypt them."""
 
 import logging
 from functools import partial
@@ -21,36 +21,36 @@ log = logging.getLogger(__name__)
 
 
 class StoredSession(Struct, frozen=True):
-    """A stored session as a request holds it: the row, and its data as it was stored then."""
+    """A session as a request loaded it: the row and its decoded data."""
 
     record: SessionRecord
     plaintext: bytes
-    data: dict[str, Any]  # the caller's to change
+    data: dict[str, Any]  # may be modified by the caller
 
     def __repr__(self) -> str:
         return f"<StoredSession {self.handle}>"
 
     @property
     def handle(self) -> str:
-        """The session's public name."""
+        """The session's public identifier."""
         return handle_of(self.record.digest)
 
 
 class Content(Record, frozen=True, gc=True):
-    """What a session holds, encoded once: the same bytes are compared, encrypted and stored."""
+    """Session data, encoded once: the same bytes are compared, encrypted and stored."""
 
     data: dict[str, Any]  # the caller's own
     plaintext: bytes
-    user_id: str | None  # whose session it is, as the column holds it
+    user_id: str | None  # the value of the user_id column
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> "Content":
-        """*data*, encoded; raises :exc:`SessionDataError` for what cannot be stored."""
+        """Encode *data*; raise :exc:`SessionDataError` for values that cannot be stored."""
         return cls(data, encode(data), owner_of(data))
 
 
 class Changes:
-    """Makes records of data and data of records, by the keys and the timeouts of one service."""
+    """Converts between session data and records, with the keys and timeouts of a service."""
 
     def __init__(self, keyring: Keyring, counters: SessionCounters, *, idle_ms: int, lifetime_ms: int) -> None:
         self.keyring = keyring
@@ -59,12 +59,12 @@ class Changes:
         self._lifetime_ms = lifetime_ms
 
     def opened(self, record: SessionRecord) -> StoredSession:
-        """The session in *record*; raises :exc:`Unreadable` or :exc:`UnknownKey`."""
+        """Decrypt the session in *record*; raise :exc:`Unreadable` or :exc:`UnknownKey`."""
         plaintext = open_data(self.keyring, record)
         return StoredSession(record, plaintext, decode(plaintext))
 
     def new(self, session_id: str, content: Content, device: Device, max_age: float | None) -> NewSession:
-        """A session for *session_id*; *max_age* in seconds. Unless the store says otherwise, in the newest format."""
+        """Return a new session for *session_id*; *max_age* in seconds. The store selects the data format."""
         digest = digest_of(session_id)
         max_age = whole_max_age("max_age_seconds", max_age)
         max_age_ms = None if max_age is None else max_age * 1000
@@ -83,11 +83,11 @@ class Changes:
         return NewSession(digest, seal, content.user_id, self._idle_ms, self._lifetime_ms, max_age_ms, device)
 
     def moved(self, new: NewSession, current: SessionRecord) -> NewSession:
-        """*new*, to be encrypted in the format of *current*: ``rekey`` alone changes that."""
+        """Return *new*, encrypted in the format of *current*, which only ``rekey`` changes."""
         return replace(new, seal=partial(new.seal, data_format=format_of(current.data)))
 
     def ages(self, current: SessionRecord, max_age: float | None) -> NewExpiry:
-        """Times that end *current* *max_age* seconds from its ``now``; with None the timeouts alone decide."""
+        """Return times that end *current* *max_age* seconds from its ``now``; None means the timeouts only."""
         max_age = whole_max_age("max_age_seconds", max_age)
         longest = current.created_at + self._lifetime_ms
         return NewExpiry(self._idle_ms, longest if max_age is None else min(longest, current.now + max_age * 1000))
@@ -95,7 +95,7 @@ class Changes:
     def update(
         self, current: SessionRecord, content: Content, ages: NewExpiry | None = None
     ) -> tuple[Save, StoredSession]:
-        """A save of *content* over *current* and in its format; and the session after it."""
+        """Return a save of *content* over *current*, in its format; and the session after it."""
         sealed = seal_data(
             self.keyring,
             content.plaintext,
@@ -109,9 +109,9 @@ class Changes:
         return save, StoredSession(save.applied(current), content.plaintext, content.data)
 
     def merged(self, session: StoredSession, content: Content, current: SessionRecord) -> Content:
-        """*content*, with what other requests saved in *current* since *session* was loaded.
+        """Merge *content* with changes saved in *current* by other requests since *session* was loaded.
 
-        Raises :exc:`Unreadable` or :exc:`UnknownKey`: nothing is encrypted anew for columns that somebody forged.
+        Raises :exc:`Unreadable` or :exc:`UnknownKey`: data with forged columns is never re-encrypted.
         """
         theirs = decode(open_data(self.keyring, current))
         if current.version == session.record.version:

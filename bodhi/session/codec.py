@@ -1,4 +1,4 @@
-"""Session data to bytes and back: JSON, with a first byte that says who wrote it."""
+"""Encode and decode session data: JSON, with a first byte that names the encoder."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -9,7 +9,7 @@ import msgspec
 from bodhi.keyring import Unreadable
 from bodhi.session.errors import SessionDataError
 
-# msgspec, or the json module where the two would differ.
+# msgspec, or the json module for values that the two encode differently.
 _MSGSPEC, _JSON = b"\x01", b"\x02"
 
 DEEPEST = 200  # levels of nesting
@@ -21,16 +21,16 @@ _decode = msgspec.json.Decoder().decode
 
 
 def encode(data: Mapping[str, Any], *, base: bytes = b"", changed: Collection[str] = ()) -> bytes:
-    """*data* as the bytes that are encrypted; equal data in equal order gives equal bytes.
+    """Encode *data*; equal data in equal order gives equal bytes.
 
-    It means what ``json.dumps`` and ``json.loads`` mean, at msgspec's speed: what comes back different from
-    msgspec (big integers, NaN, keys that are no strings) is left to json. With *base*, *data* is what it decodes to but
-    for the keys in *changed*, and only these are examined. Raises :exc:`SessionDataError`.
+    Equivalent to ``json.dumps`` and ``json.loads``, at msgspec's speed: values that do not round-trip through
+    msgspec (big integers, NaN, non-string keys) are left to json. With *base*, *data* is what it decodes to except
+    for the keys in *changed*; only these are examined. Raises :exc:`SessionDataError`.
     """
     try:
         fast = encoded = _encode(data)
         examined = data
-        if base[:1] == _MSGSPEC:  # what msgspec wrote comes back from it
+        if base[:1] == _MSGSPEC:  # data written by msgspec round-trips
             examined = {}
             for key in changed:
                 if key in data:
@@ -51,15 +51,15 @@ def encode(data: Mapping[str, Any], *, base: bytes = b"", changed: Collection[st
 
 
 def same_data(one: bytes, other: bytes) -> bool:
-    """Whether two results of :func:`encode` hold the same data, in the same order."""
+    """Return whether two results of :func:`encode` hold the same data, in the same order."""
     if one[:1] == other[:1]:
         return one == other
-    # Equal data may be written by either: json takes what msgspec would read back as something else, such as a tuple.
+    # Either may have written equal data: json writes values that msgspec would decode differently, such as tuples.
     return _json_bytes(decode(one)) == _json_bytes(decode(other))
 
 
 def decode(plaintext: bytes) -> dict[str, Any]:
-    """The data in *plaintext*; raises :exc:`Unreadable`."""
+    """Decode *plaintext*; raise :exc:`Unreadable`."""
     encoding = plaintext[:1]
     if encoding not in (_MSGSPEC, _JSON):
         raise Unreadable("the data is in an unknown encoding")
@@ -73,7 +73,7 @@ def decode(plaintext: bytes) -> dict[str, Any]:
 
 
 def json_text(value: object) -> str:
-    """*value* as compact JSON text; raises :exc:`SessionDataError`."""
+    """Return *value* as compact JSON text; raise :exc:`SessionDataError`."""
     try:
         return json.dumps(value, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:
@@ -85,7 +85,7 @@ def _json_bytes(data: Mapping[str, Any]) -> bytes:
 
 
 def _refuse_too_deep(encoded: bytes, data: Mapping[str, Any]) -> None:
-    # What can be written here must be readable from any depth of any stack. Few data have brackets enough to ask.
+    # Data written here must be decodable at any stack depth. Only data with many brackets needs the check.
     if encoded.count(b"[") + encoded.count(b"{") <= DEEPEST:
         return
     level: list[object] = [data]

@@ -32,7 +32,7 @@ class CookiePolicy:
     secure: bool = False
     samesite: str = "Strict"
     host_prefix: bool = True
-    full_name: str = field(init=False, repr=False, compare=False)  # as the browser knows it
+    full_name: str = field(init=False, repr=False, compare=False)  # the name in the browser
     _values: Callable[[str], list[str]] = field(init=False, repr=False, compare=False)
     _marker: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
@@ -53,17 +53,17 @@ class CookiePolicy:
         object.__setattr__(self, "_marker", marker)
 
     def read(self, headers: Iterable[str]) -> str | None:
-        """The cookie's value in the ``Cookie`` header lines, or None where it is absent.
+        """Return the cookie's value from the ``Cookie`` header lines, or None.
 
-        Two different values are no cookie either: one of them was planted, and nobody can tell which.
+        Two different values count as none: one of them was planted, and it is unknown which.
         """
         values = self.values(headers)
         return values.pop() if len(values) == 1 else None
 
     def values(self, headers: Iterable[str]) -> set[str]:
-        """The different values that the ``Cookie`` header lines have for the cookie."""
+        """Return the distinct values of the cookie in the ``Cookie`` header lines."""
         found = self._values(";".join(headers))
-        if len(found) == 1:  # as for nearly every request: a comprehension would take as long as the search
+        if len(found) == 1:  # nearly every request: a comprehension would take as long as the search
             return {found[0].strip(" \t")}
         return {value.strip(" \t") for value in found}
 
@@ -108,6 +108,6 @@ def _age(max_age: int | None) -> str:
 
 
 def claims_https(headers: Mapping[str, str]) -> bool:
-    """Whether the headers of a proxy say that the browser came over https. A client can send them as well."""
+    """Return whether proxy headers indicate https. Clients can forge them."""
     forwarded_proto = headers.get("X-Forwarded-Proto", "")
     return "https" in forwarded_proto.lower() or bool(_FORWARDED_HTTPS.search(headers.get("Forwarded", "")))

@@ -1,4 +1,4 @@
-"""Where a page of a list of sessions ends, as a text that says nothing more than the page itself does."""
+"""Opaque cursors of session lists, which reveal nothing beyond the page itself."""
 
 import re
 
@@ -9,17 +9,17 @@ _OF_USER = re.compile(r"([0-9]{1,15})\.([A-Za-z0-9_-]{16})")
 
 
 def cursor_of(handle: str, created_at: int | None) -> str:
-    """The end of a page whose last session has *handle*; *created_at* (ms) in lists that are ordered by it."""
+    """Return the cursor after the session with *handle*; *created_at* (ms) in lists ordered by it."""
     return handle if created_at is None else f"{created_at}.{handle}"
 
 
 def end_of_page(cursor: str | None) -> bytes:
-    """The digest that a page of all sessions begins after; ValueError for a text that is no cursor."""
+    """Return the digest after which a page of all sessions starts; raise ValueError for an invalid cursor."""
     return b"" if cursor is None else _last_digest(cursor)
 
 
 def end_of_user_page(cursor: str | None) -> tuple[int, bytes]:
-    """What a page of a user's sessions begins after; ValueError for a text that is no cursor."""
+    """Return the position after which a page of a user's sessions starts; raise ValueError for an invalid cursor."""
     if cursor is None:
         return BEGINNING
     match = _OF_USER.fullmatch(cursor)

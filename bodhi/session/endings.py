@@ -1,4 +1,4 @@
-"""The one place where it is told that sessions ended: a record in the log, and a count by reason."""
+"""Audit: log and count every ended session, by reason."""
 
 import logging
 from typing import Literal
@@ -7,17 +7,17 @@ from bodhi.session.counters import SessionCounters
 
 Reason = Literal[
     "logout",
-    "replaced",  # by a new session, or another user's login, in the same browser
+    "replaced",  # by a new session or another user's login in the same browser
     "revoked",
     "cleared",
     "role_change",
-    "approval",  # of a request for a role
+    "approval",  # of a role request
     "removal",  # of the user
     "backchannel_logout",
-    "invalid_grant",  # the provider does not refresh the login any more
-    "cap",  # of sessions a user may have
+    "invalid_grant",  # the provider refused to refresh the login
+    "cap",  # of sessions per user
     "expired",
-    "unreadable",  # nobody can read what is stored: set aside
+    "unreadable",  # the stored data is unreadable: set aside
 ]
 
 NOBODYS_PURPOSE = frozenset({"expired", "unreadable"})
@@ -28,10 +28,10 @@ log = logging.getLogger(__name__)
 def note_ended(
     counters: SessionCounters, reason: Reason, sessions: int = 1, *, user_id: str | None = None, by: str | None = None
 ) -> None:
-    """Tell that *sessions* ended; nothing where none did.
+    """Log and count *sessions* ended sessions, if any.
 
-    *user_id* is whose they were, where that is one user's and known, *by* the one who ended them, if not the owner.
-    Which sessions they were is told to nobody: an id would let its reader in, while it lives.
+    *user_id* is their user, if single and known, and *by* the acting user, if not the owner. Session ids are not
+    logged: while a session lives, its id authenticates.
     """
     if sessions < 1:
         return

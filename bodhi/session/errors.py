@@ -1,4 +1,4 @@
-"""What goes wrong with a session, told by what the caller can do about it."""
+"""Session errors, by what the caller can do about them."""
 
 from bodhi.errors import BodhiError
 
@@ -10,7 +10,7 @@ class SessionError(BodhiError):
 class SessionUnavailable(SessionError):
     """The session database does not answer: say 503, keep the cookie, try later."""
 
-    ended = 0  # how many sessions had ended by then, of those that were to end together
+    ended = 0  # sessions that had ended before the failure of a bulk operation
 
 
 class SessionGone(SessionError):

@@ -1,4 +1,4 @@
-"""What version 0.1.0 had in the place of ``locked``: ``update`` and ``rotate``, which took callables."""
+"""Compatibility with stores of version 0.1.0: ``update`` and ``rotate`` with callables instead of ``locked``."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,7 +16,7 @@ Answer = TypeVar("Answer")
 
 
 def adapt_store(store: Any) -> SessionStore:
-    """*store* itself, or around one that was written for version 0.1.0 what makes it a :class:`SessionStore`."""
+    """Return *store*, wrapped as a :class:`SessionStore` if it was written for version 0.1.0."""
     if hasattr(store, "locked"):
         return cast("SessionStore", store)
     if not hasattr(store, "update"):
@@ -27,12 +27,12 @@ def adapt_store(store: Any) -> SessionStore:
         DeprecationWarning,
         stacklevel=3,
     )
-    adapted: Any = _AdaptedStore(store)  # its methods are attributes, which no type checker sees
+    adapted: Any = _AdaptedStore(store)  # its methods are delegated, invisible to type checkers
     return cast("SessionStore", adapted)
 
 
 class _AdaptedStore:
-    """All that *store* has, and ``locked``."""
+    """Delegates to *store*, and adds ``locked``."""
 
     def __init__(self, store: Any) -> None:
         self._store = store
@@ -48,7 +48,7 @@ class _AdaptedStore:
 
 
 class _AdaptedRow:
-    """A session that was loaded: it is changed as long as it has the version that it had then."""
+    """A loaded session, changed only if its version is still the same."""
 
     def __init__(self, store: Any, record: SessionRecord, cap: UserCap | None) -> None:
         self.record = record
@@ -81,10 +81,10 @@ class _AdaptedRow:
 
 
 class DeprecatedMethods:
-    """What the stores of version 0.1.0 had beyond what bodhi's have now."""
+    """The methods that bodhi's stores had in version 0.1.0."""
 
     async def update(self: UserSessions, digest: bytes, change: Callable[[SessionRecord], Save | None]) -> bool:
-        """Save what *change* makes of the session, or end it for None; deprecated: use ``locked``."""
+        """Save the result of *change*, or end the session for None; deprecated: use ``locked``."""
         _warn("update", "locked")
         async with self.locked(digest) as row:
             if row is None:
@@ -101,13 +101,13 @@ class DeprecatedMethods:
         renewed: bool,
         cap: UserCap | None = None,
     ) -> SessionRecord | None:
-        """Move the session to what *change* makes of it; deprecated: use ``locked``."""
+        """Rotate the session to the result of *change*; deprecated: use ``locked``."""
         _warn("rotate", "locked")
         async with self.locked(digest, cap=cap) as row:
             return None if row is None else await row.rotate(change(row.record), renewed=renewed)
 
     async def list_user(self: UserSessions, user_id: str) -> AsyncIterator[SessionListing]:
-        """The user's live sessions, oldest first; deprecated: use ``list_user_page``."""
+        """Iterate over the user's live sessions, oldest first; deprecated: use ``list_user_page``."""
         _warn("list_user", "list_user_page")
         after = BEGINNING
         while page := await self.list_user_page(user_id, after=after, limit=PAGE):
@@ -116,7 +116,7 @@ class DeprecatedMethods:
             after = (page[-1].created_at, page[-1].digest)
 
     async def list_all(self: AllSessions) -> AsyncIterator[SessionListing]:
-        """Every live session, by digest; deprecated: use ``list_page``."""
+        """Iterate over every live session, by digest; deprecated: use ``list_page``."""
         _warn("list_all", "list_page")
         after = b""
         while page := await self.list_page(after=after, limit=PAGE):

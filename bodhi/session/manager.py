@@ -1,4 +1,4 @@
-"""What a request does with its session: the policy of ids, encryption, merging and rotation, on any store."""
+"""The policy of ids, encryption, merging and rotation for requests, on any store."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -50,10 +50,10 @@ class SessionManager:
         max_per_user: int | None = None,
         cookie: CookiePolicy | None = None,
     ) -> None:
-        """*keys* encrypt the data, newest first; *max_per_user* ends a user's oldest sessions as they log in.
+        """*keys* encrypt the data, newest first; *max_per_user* ends a user's oldest sessions at login.
 
-        Raises :exc:`ConfigurationError` for what is no such option, and :exc:`CapabilityMissing` where *max_per_user*
-        is more than the store can do.
+        Raises :exc:`ConfigurationError` for an invalid option, and :exc:`CapabilityMissing` if the store does not
+        support *max_per_user*.
         """
         idle_ms = round(options.seconds("idle_seconds", idle_seconds, 1) * 1000)
         lifetime_ms = round(options.seconds("lifetime_seconds", lifetime_seconds, 1) * 1000)
@@ -76,7 +76,7 @@ class SessionManager:
         self._touches = Touches(store, self.counters, idle_ms=idle_ms, interval_ms=self._touch_ms)
 
     def read_cookie(self, headers: Iterable[str]) -> str | None:
-        """The session id in the ``Cookie`` header lines; None, and a line in the log, where there are several."""
+        """Return the session id from the ``Cookie`` header lines; None, with a log line, if there are several."""
         values = self.cookie.values(headers)
         if len(values) > 1:
             self.counters.ambiguous_cookies += 1
@@ -86,25 +86,25 @@ class SessionManager:
         return values.pop() if values else None
 
     async def load(self, session_id: str) -> StoredSession | None:
-        """The live session with this id, or None."""
+        """Return the live session with this id, or None."""
         record = await self.find(session_id)
         return await self.open_found(record) if record is not None else None
 
     async def find(self, session_id: str) -> SessionRecord | None:
-        """The row of the live session with this id, or None; a malformed id costs no query.
+        """Return the row of the live session with this id, or None; a malformed id causes no query.
 
-        It is for :meth:`open_found`, or for :meth:`note_use` where what it holds is known.
+        Pass it to :meth:`open_found`, or to :meth:`note_use` if its content is known.
         """
         digest = parse_session_id(session_id)
         if digest is None:
             return None
         self.counters.loads += 1
         record = await self._store.load(digest)
-        # No statement moves expires_at beyond ends_at; whoever else does so, the session ends in time.
+        # Our statements keep expires_at within ends_at; if others do not, the session ends in time all the same.
         return record if record is None or record.ends_at > record.now else None
 
     async def open_found(self, record: SessionRecord) -> StoredSession | None:
-        """The session in *record*, which somebody uses.
+        """Decrypt the session in *record* and mark it as used.
 
         Unreadable data is set aside and reads as None; data under an unknown key reads as None and stays.
         """
@@ -125,7 +125,7 @@ class SessionManager:
         return await self._store.recent_end(digest)
 
     def note_use(self, record: SessionRecord) -> None:
-        """Somebody uses the session in *record*, and knows what is in it."""
+        """Mark the session in *record*, whose content is known, as used."""
         self._touches.note(record)
 
     async def create(
@@ -137,9 +137,9 @@ class SessionManager:
         replaces: bytes | None = None,
         must_replace: bool = False,
     ) -> tuple[str, StoredSession]:
-        """A new session and the id for its cookie; *replaces* is the digest of the session that it ends.
+        """Create a session; return its id for the cookie and the session. *replaces* is the digest of a session to end.
 
-        With *must_replace*, raises :exc:`SessionGone` when that session has ended already.
+        With *must_replace*, raises :exc:`SessionGone` if that session has already ended.
         """
         content = data if isinstance(data, Content) else Content.of(data)
         for _ in range(ID_ATTEMPTS):
@@ -166,7 +166,7 @@ class SessionManager:
 
     @retry_conflicts
     async def _replace(self, digest: bytes, new: NewSession) -> SessionRecord | None:
-        """The session *new*, in the place of the one stored under *digest*; None where that has ended."""
+        """Replace the session under *digest* by *new*; None if it has ended."""
         async with self._locked(digest, new.user_id) as row:
             if row is None:
                 return None
@@ -175,7 +175,7 @@ class SessionManager:
         return record
 
     def _locked(self, digest: bytes, user_id: str | None) -> AbstractAsyncContextManager[LockedSession | None]:
-        """The block of one session, in which it may become *user_id*'s."""
+        """Lock a session, which may become *user_id*'s."""
         cap = self._cap(user_id)
         if self._user_store is None or cap is None:
             return self._store.locked(digest)
@@ -191,11 +191,11 @@ class SessionManager:
     ) -> StoredSession | None:
         """Store *data*, merged with what other requests saved since *session* was loaded.
 
-        None where nothing is left in the session: then its row is deleted. With *ages* the session ends
-        *max_age_seconds* from now, within the timeouts. Raises :exc:`SessionGone` when the session has ended meanwhile.
+        Returns None if nothing is left in the session, and deletes its row. With *ages* the session ends
+        *max_age_seconds* from now, within the timeouts. Raises :exc:`SessionGone` if the session has ended.
         """
         content = data if isinstance(data, Content) else Content.of(data)
-        # New times are counted from the database's clock at the time of the save, which only a lock brings.
+        # New times count from the database's clock at the save, which only a lock provides.
         if content.data and not ages:
             save, saved = self._changes.update(session.record, content)
             if await self._store.save(save):
@@ -241,10 +241,10 @@ class SessionManager:
         *,
         max_age_seconds: int | None = None,
     ) -> tuple[StoredSession, Answer]:
-        """What *change* answers on the data as it is stored now, with nobody else in between, and the session after it.
+        """Run *change* on the stored data, exclusively; return its result and the session after it.
 
-        *change* is given the data, to change in place, and the database's time in milliseconds; it may run more than
-        once, and the last run counts. Whose session it is must stay the same: that takes a rotation. With
+        *change* gets the data, to modify in place, and the database's time in milliseconds; it may run more than
+        once, and the last run counts. The user must not change, which requires a rotation. With
         *max_age_seconds* the session ends that long from now, within the timeouts. Raises :exc:`SessionGone`.
         """
         try:
@@ -275,9 +275,9 @@ class SessionManager:
         device: Device | None = None,
         max_age_seconds: int | None = None,
     ) -> tuple[str, StoredSession]:
-        """Save *data* under a new id and end the old one, in one transaction; the new id comes back.
+        """Save *data* under a new id and end the old one, in one transaction; return the new id.
 
-        With *renewed* (a login) the absolute timeout starts anew. Raises :exc:`SessionGone` when the session has ended.
+        With *renewed* (a login) the absolute timeout restarts. Raises :exc:`SessionGone` if the session has ended.
         """
         content = data if isinstance(data, Content) else Content.of(data)
         for _ in range(ID_ATTEMPTS):
@@ -295,7 +295,7 @@ class SessionManager:
         raise SessionError("no unused session id was found")
 
     @retry_conflicts
-    async def _rotate(  # noqa: PLR0917 - as rotate() was given them
+    async def _rotate(  # noqa: PLR0917 - the parameters of rotate()
         self,
         session: StoredSession,
         content: Content,
@@ -313,12 +313,12 @@ class SessionManager:
             return StoredSession(record, merged.plaintext, merged.data)
 
     def note_unavailable(self, error: BodhiError) -> None:
-        """Count a request that the database did not answer, and log its words now and then."""
+        """Count a failed database request, and log its error at intervals."""
         self.counters.unavailable += 1
         self._outages.note(error.__cause__ or error)
 
     def warn_of_insecure_cookie(self) -> None:
-        """Log, once, that a cookie without Secure was set in answer to an https request."""
+        """Log, once, that a cookie without Secure was set for an https request."""
         if not self._has_warned_of_insecure_cookie:
             self._has_warned_of_insecure_cookie = True
             log.warning(
@@ -328,7 +328,7 @@ class SessionManager:
             )
 
     async def delete(self, digest: bytes, *, reason: Reason = "logout", user_id: str | None = None) -> bool:
-        """End the session stored under *digest*, *user_id*'s if that is known; whether there was a live one."""
+        """End the session under *digest*, of *user_id* if known; return whether it was live."""
         was_live = await self._store.delete(digest)
         note_ended(self.counters, reason, int(was_live), user_id=user_id)
         return was_live
@@ -346,11 +346,11 @@ class SessionManager:
         try:
             if await self._store.set_aside(record, str(error)):
                 note_ended(self.counters, "unreadable", user_id=record.user_id)
-        except Exception as failure:  # noqa: BLE001 - the row is bad already, the visit shall not be
+        except Exception as failure:  # noqa: BLE001 - a bad row must not fail the request
             log.warning("session %s could not be set aside yet: %r", handle_of(record.digest), failure)
 
     def _note_other_owner(self, before: str | None, after: str | None) -> None:
-        """The session moved on, but no longer as that of the one who was logged in."""
+        """Record the end of the previous user's session after a rotation to another user."""
         if before is not None and before != after:
             note_ended(self.counters, "logout" if after is None else "replaced", user_id=before)
 

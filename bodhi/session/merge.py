@@ -11,18 +11,18 @@ _ABSENT = object()
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What both requests made of a session together."""
+    """The result of a merge."""
 
     data: dict[str, Any]
-    overwritten: tuple[str, ...]  # keys that both changed: the later save won
+    overwritten: tuple[str, ...]  # keys changed by both: the later save won
 
 
 def merge(base: Mapping[str, Any], mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Merged:
-    """*theirs* with the changes that lead from *base* to *mine*.
+    """Apply the changes from *base* to *mine* to *theirs*.
 
-    A key that only one side set, changed or removed has that side's value; of one that both changed, *mine* wins.
+    A key changed by one side takes that side's value; of one changed by both, *mine* wins.
     """
-    # Where both hold the same, mine: the handler may have kept a reference into it.
+    # Equal values are taken from mine: the handler may hold references to them.
     data = {key: mine[key] if key in mine and _same(mine[key], value) else value for key, value in theirs.items()}
     overwritten = []
     for key in changed_keys(base, mine):
@@ -36,12 +36,12 @@ def merge(base: Mapping[str, Any], mine: Mapping[str, Any], theirs: Mapping[str,
 
 
 def changed_keys(base: Mapping[str, Any], mine: Mapping[str, Any]) -> list[str]:
-    """The keys that were set, changed or removed on the way from *base* to *mine*."""
+    """Return the keys that were set, changed or removed from *base* to *mine*."""
     return [key for key in {**base, **mine} if not _same(base.get(key, _ABSENT), mine.get(key, _ABSENT))]
 
 
 def _same(one: object, other: object) -> bool:
     if one is _ABSENT or other is _ABSENT:
         return one is other
-    # By their stored form: to Python 1, 1.0 and True are equal.
+    # Compare the stored form: to Python, 1, 1.0 and True are equal.
     return encode({"": one}) == encode({"": other})

@@ -1,4 +1,4 @@
-"""``bodhi.session.setup``: sessions for an aiohttp application, kept whatever the response is."""
+"""``bodhi.session.setup``: sessions for an aiohttp application, saved for every kind of response."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import cast
@@ -16,8 +16,8 @@ from bodhi.session.request_session import REQUEST_SESSION, RequestSession, Setup
 from bodhi.session.service import DefaultSessionService
 from bodhi.session.session import Session
 
-# By the writer of the response, which a request shares with its clones; each clone has request keys of its own.
-# An entry goes with its writer: a WeakKeyDictionary does the same at four times the cost.
+# Keyed by the payload writer, which a request shares with its clones; each clone has its own request keys.
+# Entries are removed with their writer; a WeakKeyDictionary would cost four times as much.
 Registry = dict["ref[AbstractStreamWriter]", RequestSession]
 
 SESSIONS = web.AppKey("SESSIONS", DefaultSessionService)
@@ -34,16 +34,16 @@ def setup(
 
     Beyond what ``aiohttp_session.setup(app, service.storage)`` does, changes are saved before the headers of streams,
     files and websockets go out, and ``await session.save()`` works. A *service* that is not open when *app* starts is
-    opened then, and closed as *app* ends; one that is open stays its opener's to close. With *max_age* (seconds)
-    cookies say Max-Age, and a session ends that long after its last save. *client_of* tells the address that people see
-    in the list of their devices; behind a proxy that is not who is connected.
+    opened then and closed with *app*; an open one must be closed by its opener. With *max_age* (seconds)
+    cookies have Max-Age, and a session ends that long after its last save. *client_of* returns the address shown
+    in session lists; behind a proxy it is not the peer's.
     """
     if not isinstance(service, DefaultSessionService):
         raise refusal("service", service, "a DefaultSessionService")
     if not callable(client_of):
         raise refusal("client_of", client_of, "a function of a request")
     max_age = whole_max_age("max_age", max_age)
-    hide_malformed_requests()  # or cookies would get into the log
+    hide_malformed_requests()  # or cookies would be logged
     app[SESSIONS] = service
     app.cleanup_ctx.append(_opened)
     registry: Registry = {}
@@ -54,7 +54,7 @@ def setup(
         current = registry.get(ref(request.writer))
         if current is None:
             return
-        # Here too, since a middleware may have put another response in the place of the handler's.
+        # Here too, because a middleware may have replaced the handler's response.
         if current.is_used:
             session = current.session
             if session is not None and session.is_touched:
@@ -66,7 +66,7 @@ def setup(
 
 
 async def get_session(request: web.Request) -> Session:
-    """The visitor's session: what ``aiohttp_session.get_session`` gives under :func:`setup`, typed, and sooner."""
+    """Return the request's session, like ``aiohttp_session.get_session`` under :func:`setup`, but typed and faster."""
     current = request.get(REQUEST_SESSION)
     if type(current) is RequestSession:
         return await current.load_session(request)
@@ -74,7 +74,7 @@ async def get_session(request: web.Request) -> Session:
 
 
 async def new_session(request: web.Request) -> Session:
-    """A new session in place of the visitor's: ``aiohttp_session.new_session``, typed as what it gives."""
+    """Replace the request's session by a new one: a typed ``aiohttp_session.new_session``."""
     return cast("Session", await aiohttp_session.new_session(request))
 
 
@@ -88,7 +88,7 @@ async def _opened(app: web.Application) -> AsyncIterator[None]:
 
 
 def session_middleware(options: SetupOptions, registry: Registry) -> Middleware:
-    """The middleware that :func:`setup` installs; the session of each request is found in *registry*."""
+    """Return the middleware that :func:`setup` installs; *registry* holds the session of each request."""
     forget = registry.pop
 
     @web.middleware
@@ -118,29 +118,29 @@ def session_middleware(options: SetupOptions, registry: Registry) -> Middleware:
 
 
 async def _commit_after_handler(current: RequestSession, session: Session, response: web.StreamResponse) -> None:
-    """Save what the handler changed, while an error can still take the place of *response*."""
-    status = getattr(response, "status", 500)  # what is no response at all becomes one of 500
+    """Save the handler's changes while an error can still replace *response*."""
+    status = getattr(response, "status", 500)  # anything but a response becomes a 500
     if status >= 500:
         current.lose(f"the response is {status}")
         return
     try:
         await current.commit(session)
     except Exception as error:
-        current.lose(str(error))  # whatever is shown instead, it is not tried again behind it
+        current.lose(str(error))  # whatever replaces the response, do not retry the save
         if not response.prepared or not isinstance(error, SessionError):
             raise
 
 
 async def _commit_before_headers(current: RequestSession, session: Session, response: web.StreamResponse) -> None:
-    """Save what a stream's handler changed, or a middleware around :func:`setup`'s."""
+    """Save changes by a stream's handler or an outer middleware before the headers are sent."""
     if response.status >= 500:
         current.lose(f"the response is {response.status}")
         return
     try:
         await current.commit(session)
     except SessionError as error:
-        # The handler of a stream can still answer with the error. After the handler aiohttp has laid out the response
-        # already: the connection ends without one, rather than with a success that is none.
+        # A stream's handler can still respond with the error. After the handler, aiohttp has prepared the response
+        # already: close the connection without a response, rather than with a false success.
         if current.is_finished:
             current.lose(str(error))
         raise

@@ -1,4 +1,4 @@
-"""The options of a service, as its constructors take them; ``docs/reference/library.md`` describes each."""
+"""The options of a service's constructors, described in ``docs/reference/library.md``."""
 
 from typing import TypedDict
 
@@ -7,7 +7,7 @@ from bodhi.session.sql_store import Clock
 
 
 class PolicyOptions(TypedDict, total=False):
-    """How long sessions live, how many a user has, and what the cookie is."""
+    """Session lifetimes, sessions per user, and the cookie."""
 
     idle_seconds: float
     lifetime_seconds: float
@@ -17,14 +17,14 @@ class PolicyOptions(TypedDict, total=False):
 
 
 class ServiceOptions(PolicyOptions, total=False):
-    """What the service does beside requests."""
+    """Options of background work."""
 
     auto_migrate: bool
     sweep_seconds: float | None
 
 
 class UrlOptions(ServiceOptions, total=False):
-    """How the database of a URL is used."""
+    """Options of the database connection."""
 
     pool_size: int
     limit_seconds: float

@@ -1,4 +1,4 @@
-"""Whose session it is: ``session["user_id"]``, as the indexed column holds it."""
+"""The user of a session: ``session["user_id"]`` as stored in the indexed column."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 from bodhi.session.codec import json_text
 from bodhi.session.errors import SessionDataError
 
-LONGEST_USER_ID_BYTES = 1_024  # PostgreSQL indexes no more than 2,700
+LONGEST_USER_ID_BYTES = 1_024  # PostgreSQL can index at most 2,700
 
 
 def owner_of(data: Mapping[str, Any]) -> str | None:
-    """The ``user_id`` column for *data*, or None where it names no user.
+    """Return the ``user_id`` column for *data*, or None without a user.
 
-    Raises :exc:`SessionDataError` for what PostgreSQL cannot hold or index, on SQLite as well.
+    Raises :exc:`SessionDataError` for values that PostgreSQL cannot store or index, on SQLite too.
     """
     user_id = data.get("user_id")
     if user_id is None:
@@ -24,9 +24,9 @@ def owner_of(data: Mapping[str, Any]) -> str | None:
 
 
 def user_text(user_id: object) -> str:
-    """*user_id* as the column holds it: a text as it is, and anything else as JSON (7 is "7").
+    """Return *user_id* as stored: strings unchanged, other values as JSON (7 becomes "7").
 
-    Raises :exc:`SessionDataError` for a text that PostgreSQL cannot hold.
+    Raises :exc:`SessionDataError` for a string that PostgreSQL cannot store.
     """
     text = user_id if isinstance(user_id, str) else json_text(user_id)
     if "\0" in text or (not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)):

@@ -1,4 +1,4 @@
-"""What a request still has to write of its session: one value, decided in one place."""
+"""The pending write of a request's session, decided in one place."""
 
 from collections.abc import Mapping, Set
 from enum import Enum, auto
@@ -9,26 +9,26 @@ from bodhi.session.codec import same_data
 
 
 class Pending(Enum):
-    """What is still to be written."""
+    """The kind of pending write."""
 
     NOTHING = auto()
-    CREATE = auto()  # a new session; one that it replaces ends in the same transaction
-    UPDATE = auto()  # the data, merged with what other requests saved; the row ends where nothing is left
-    ROTATE = auto()  # the data, under a new id
-    DELETE = auto()  # end the session, and begin none
-    LOST = auto()  # it takes a cookie, and the response's headers are out
+    CREATE = auto()  # create a session; a replaced one ends in the same transaction
+    UPDATE = auto()  # save the data, merged with other requests' saves; delete the row if nothing is left
+    ROTATE = auto()  # save the data under a new id
+    DELETE = auto()  # end the session without a new one
+    LOST = auto()  # a cookie would be needed, but the headers have been sent
 
 
 class Change(Content, frozen=True, gc=True):
-    """What a request made of its session, and what it asked for."""
+    """A request's changes of its session, and its requests for it."""
 
-    dirty: Set[str] = frozenset()  # keys that were set or deleted
+    dirty: Set[str] = frozenset()  # keys set or deleted
     max_age: int | None = None
     has_new_max_age: bool = False
     is_forced: bool = False  # by changed()
     is_invalidated: bool = False
     is_rotated: bool = False
-    is_renewed: bool = False  # the absolute timeout is to start anew with the rotation
+    is_renewed: bool = False  # the rotation restarts the absolute timeout
 
     @property
     def begins_by_itself(self) -> bool:
@@ -37,12 +37,12 @@ class Change(Content, frozen=True, gc=True):
 
 
 def holds_nothing(data: Mapping[str, Any]) -> bool:
-    """Whether nobody would miss *data*: empty lists, objects and texts, as a reader's default leaves them."""
+    """Return whether *data* has no content: only empty lists, objects and strings, such as defaults of reads."""
     return not any(value or isinstance(value, int | float) for value in data.values())
 
 
 def decide(loaded: StoredSession | None, change: Change, *, headers_sent: bool) -> Pending:
-    """What *change* still needs, made by a request on the session that it *loaded*; None: it had none."""
+    """Return the pending write for *change* on the session that was *loaded*, or None without one."""
     if loaded is None or change.is_invalidated:
         if change.data and not headers_sent:
             return Pending.CREATE

@@ -1,7 +1,7 @@
-"""The records that the service and a store exchange, and what becomes of one by another.
+"""The records exchanged by the service and a store, and their transitions.
 
-Times are milliseconds since 1970, UTC, by the database's clock. They are structs rather than dataclasses, since every
-request makes some, and a frozen dataclass takes ten times as long to make.
+Times are milliseconds since 1970, UTC, by the database's clock. Records are structs, not dataclasses: every
+request creates some, and creating a frozen dataclass takes ten times as long.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 
 class Record(Struct, frozen=True, gc=False):
-    """An immutable value; :func:`msgspec.structs.replace` makes another. Its ``repr`` shows no data."""
+    """An immutable value; use :func:`msgspec.structs.replace` for changes. Its ``repr`` shows no data."""
 
     def __repr__(self) -> str:
         shown = (
@@ -24,7 +24,7 @@ class Record(Struct, frozen=True, gc=False):
 
 
 class Device(Record, frozen=True, gc=False):
-    """Where a session was started: for the list that its user sees."""
+    """The client that started a session, for the user's session list."""
 
     ip: str | None = None
     user_agent: str | None = None
@@ -34,17 +34,17 @@ NOWHERE = Device()
 
 
 class Seal(Protocol):
-    """Encrypts the data of a session that is being created or moved."""
+    """Encrypts the data of a session being created or rotated."""
 
     def __call__(self, created_at: int, ends_at: int, *, data_format: int = ...) -> bytes:
-        """The encrypted data, which opens only in a row that has exactly these times.
+        """Return the encrypted data, which decrypts only in a row with exactly these times.
 
-        A store that serves nodes of an older version too names the newest *data_format* that all of them read.
+        A store shared with nodes of an older version passes the newest *data_format* that all nodes can read.
         """
 
 
 class SessionRecord(Record, frozen=True, gc=False):
-    """One live session, as it is stored."""
+    """A live session as stored."""
 
     digest: bytes
     data: bytes
@@ -58,33 +58,33 @@ class SessionRecord(Record, frozen=True, gc=False):
     device: Device
 
     def is_live(self, now: int) -> bool:
-        """Whether the session has not expired at *now*."""
+        """Return whether the session has not expired at *now*."""
         return self.expires_at > now
 
 
 class NewSession(Record, frozen=True, gc=False):
-    """What a store needs to create a session, or to move one to a new id."""
+    """The data to create a session, or to rotate one to a new id."""
 
     digest: bytes  # SHA-256 of the session id, 32 bytes
-    seal: Seal  # gives the data for the times that the store found; a store never looks inside
+    seal: Seal  # returns the data for the times chosen by the store, to which the data is opaque
     user_id: str | None
     idle_ms: int
     lifetime_ms: int  # the absolute timeout, counted from the creation
-    max_age_ms: int | None = None  # what the application allows at most, counted from now
+    max_age_ms: int | None = None  # the application's limit, counted from now
     device: Device = NOWHERE
 
     @property
     def longest_ms(self) -> int:
-        """How long the session lives at most if it starts now."""
+        """The maximum lifetime of the session if it starts now."""
         return self.lifetime_ms if self.max_age_ms is None else min(self.lifetime_ms, self.max_age_ms)
 
     def started(self, now: int) -> SessionRecord:
-        """The record of the session if it starts at *now*."""
+        """Return the record of the session if it starts at *now*."""
         ends_at = now + self.longest_ms
         return self._record(version=1, created_at=now, ends_at=ends_at, now=now)
 
     def moved(self, current: SessionRecord, *, renewed: bool) -> SessionRecord:
-        """The record that takes the place of *current* at its ``now``; *renewed* starts the absolute timeout anew."""
+        """Return the record that replaces *current* at its ``now``; *renewed* restarts the absolute timeout."""
         created_at = current.now if renewed else current.created_at
         if self.max_age_ms is not None:
             ends_at = min(created_at + self.lifetime_ms, current.now + self.max_age_ms)
@@ -108,15 +108,15 @@ class NewSession(Record, frozen=True, gc=False):
 
 
 class UserCap(Record, frozen=True, gc=False):
-    """How many live sessions a user may have: enforced as one of them logs in."""
+    """The maximum number of a user's live sessions, enforced at login."""
 
     user_id: str
     sessions: int  # at least 1
-    told: Callable[[int], object] | None = None  # how many others ended, once that is certain
+    told: Callable[[int], object] | None = None  # number of other sessions that ended, set after the commit
 
 
 class SessionListing(Record, frozen=True, gc=False):
-    """One live session, as it is listed: no data."""
+    """A live session in a list, without data."""
 
     digest: bytes
     user_id: str | None
@@ -134,29 +134,29 @@ class End(Record, frozen=True, gc=False):
 
 
 class Revoked(Record, frozen=True, gc=False):
-    """A session that was ended by its handle: whose it was, None for nobody's."""
+    """A session ended by its handle: its user, or None."""
 
     user_id: str | None
 
 
 class NewExpiry(Record, frozen=True, gc=False):
-    """New times for a session: it ends at ``ends_at``, or ``idle_ms`` after its last use."""
+    """New times of a session: it ends at ``ends_at``, or ``idle_ms`` after its last use."""
 
     idle_ms: int
     ends_at: int
 
 
 class Save(Record, frozen=True, gc=False):
-    """New data for a session, for as long as it still has this version."""
+    """New data for a session, stored only if it still has this version."""
 
     digest: bytes
     version: int
     data: bytes
     user_id: str | None
-    ages: NewExpiry | None = None  # None: times stay as they are
+    ages: NewExpiry | None = None  # None: times are unchanged
 
     def applied(self, current: SessionRecord) -> SessionRecord:
-        """*current* as it is after this save."""
+        """Return *current* after this save."""
         ends_at, expires_at = current.ends_at, current.expires_at
         if self.ages is not None:
             ends_at = self.ages.ends_at
@@ -172,15 +172,15 @@ class Save(Record, frozen=True, gc=False):
 
 
 class Touch(Record, frozen=True, gc=False):
-    """A session was in use at ``seen_at``."""
+    """The use of a session at ``seen_at``."""
 
     digest: bytes
     seen_at: int
     idle_ms: int
-    interval_ms: int  # the touch interval: written at most this often
+    interval_ms: int  # the touch interval: the minimum time between writes
 
     def applied(self, current: SessionRecord) -> SessionRecord | None:
-        """*current* as it is after this touch; None where it was touched less than an interval before."""
+        """Return *current* after this touch; None within an interval of the last one."""
         if current.last_seen_at > self.seen_at - self.interval_ms:
             return None
         expires_at = max(current.expires_at, min(self.seen_at + self.idle_ms, current.ends_at))
@@ -188,7 +188,7 @@ class Touch(Record, frozen=True, gc=False):
 
 
 class StoredData(Record, frozen=True, gc=False):
-    """One session's data on its way through a re-encryption, and what it is bound to."""
+    """A session's data during re-encryption, with the columns that it is bound to."""
 
     digest: bytes
     version: int

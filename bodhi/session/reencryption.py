@@ -1,4 +1,4 @@
-"""Re-encryption of stored sessions, when a key or the format of the data is replaced."""
+"""Re-encryption of stored sessions after a change of key or data format."""
 
 import logging
 from collections import Counter
@@ -19,28 +19,28 @@ log = logging.getLogger(__name__)
 
 
 class SessionReencryption:
-    """The methods of a service that are about keys and formats."""
+    """The methods of a service for keys and data formats."""
 
     _store: SessionStore
     _changes: Changes
 
     async def data_format(self) -> int:
-        """The newest format of data that every node reads, and writes."""
+        """Return the newest data format that every node reads and writes."""
         return await require(self._store, Reencryption).data_format()
 
     async def write_newest_format(self) -> bool:
-        """Encrypt new sessions in the newest format from now on, on every node; False where that is so already.
+        """Use the newest format for new sessions on every node from now on; False if already in use.
 
-        Nodes of version 0.1.0 set sessions in it aside: none may run any more. :meth:`rekey` does the others.
+        No node of version 0.1.0 may run: it would set such sessions aside. :meth:`rekey` converts existing ones.
         """
         store = self._store
         return isinstance(store, SqlSessionStore) and await store.write_newest_format()
 
     async def rekey(self) -> AsyncIterator[tuple[int, int, int]]:
-        """Re-encrypt with the newest key what an older one encrypted, or an older format, while requests go on.
+        """Re-encrypt sessions of older keys or formats with the newest key, while requests are served.
 
-        After each page: how many sessions were re-encrypted, how many seen, and how many kept as they are since no
-        key opens them. What a request saves meanwhile is encrypted with the newest key anyway.
+        Yields after each page how many sessions were re-encrypted, how many seen, and how many unchanged because no
+        key decrypts them. Sessions saved by requests meanwhile use the newest key anyway.
         """
         rekeyed = seen = kept = 0
         store = require(self._store, Reencryption)
@@ -61,10 +61,10 @@ class SessionReencryption:
             return None
 
     async def sample_keys(self, most: int) -> Counter[OpenedBy]:
-        """At most *most* of the live sessions, in one query, by the key that opens them.
+        """Count at most *most* live sessions, in one query, by the key that decrypts them.
 
-        That is the newest, an older or an unknown one; a session that is damaged opens under none. Of those that the
-        newest key opens, the ones in an older format than the newest are counted apart.
+        The key is the newest, an older or an unknown one; damaged sessions count as unknown. Sessions of the
+        newest key in an older format are counted separately.
         """
         some_data = await require(self._store, Reencryption).some_data(most)
         return Counter([self._opened_by(stored) for stored in some_data])

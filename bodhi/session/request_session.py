@@ -1,6 +1,6 @@
-"""The session of one request: load it, commit what changed, and set the headers that this takes.
+"""The session of a request: load it, commit its changes, and set the required headers.
 
-Committing and setting headers are apart, since ``session.save()`` commits before there is a response.
+Committing and setting headers are separate, because ``session.save()`` commits before there is a response.
 """
 
 import asyncio
@@ -36,29 +36,29 @@ log = logging.getLogger(__name__)
 
 
 def remote_of(request: web.Request) -> str | None:
-    """The address of who is at the other end of the connection."""
+    """Return the peer's address."""
     return request.remote
 
 
 @dataclass(frozen=True, slots=True)
 class SetupOptions:
-    """What the sessions of all requests of an application share."""
+    """Options shared by the sessions of all requests of an application."""
 
     manager: SessionManager
-    supports_save: bool = False  # ``session.save()`` needs somebody who sets the headers later
+    supports_save: bool = False  # ``session.save()`` requires that the headers are set later
     max_age: int | None = None
-    client_of: Callable[[web.Request], str | None] = remote_of  # gives the client's address
+    client_of: Callable[[web.Request], str | None] = remote_of  # returns the client's address
 
 
 class RequestSession(aiohttp_session.AbstractStorage):
-    """What aiohttp-session calls a storage, for one request: so it knows the request also in ``new_session()``.
+    """A storage in aiohttp-session's terms, but for a single request, which it also knows in ``new_session()``.
 
-    It does not hold the request, which holds it: such a cycle would keep both, with the session's data, until the
-    garbage collector comes by, and make it come by often.
+    It has no reference to its request: such a cycle would keep both, with the session's data, until the next
+    garbage collection, and cause frequent collections.
     """
 
     def __init__(self, options: SetupOptions, request: web.Request) -> None:
-        # Not super().__init__: what it prepares for every request is never used here.
+        # Without super().__init__, whose per-request work is not needed here.
         self._options = options
         self._manager = options.manager
         self._request = ref(request)
@@ -79,18 +79,18 @@ class RequestSession(aiohttp_session.AbstractStorage):
         self._committed: asyncio.Event | None = None  # where another task waits for the end of a commit
 
     async def load_session(self, request: web.Request) -> Session:
-        """The visitor's session, or a new one; raises :exc:`SessionUnavailable`, never a new one in its place."""
+        """Return the request's session, or a new one if it has none; an outage raises :exc:`SessionUnavailable`."""
         if self.session is None:
             found = await self.find()
             stored = await self._manager.open_found(found) if found is not None else None
-            if self.session is None:  # or two tasks of one handler asked at once: they share the first answer
+            if self.session is None:  # or two tasks of a handler load it concurrently and share the first result
                 backend = ref(self) if self._options.supports_save else None
                 self.session = Session(stored, max_age=self._options.max_age, backend=backend)
                 self._live_digest = None if stored is None else stored.record.digest
         return self.session
 
     async def new_session(self) -> Session:
-        """A new session that takes the place of the visitor's present one when it is saved."""
+        """Return a new session, which replaces the request's current one when saved."""
         self.is_used = True
         backend = ref(self) if self._options.supports_save else None
         self.session = Session(None, max_age=self._options.max_age, backend=backend, replaces=True)
@@ -99,7 +99,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
     async def find(self) -> SessionRecord | None:
         """The stored record, not decrypted, or None; for callers that cache its content.
 
-        It is loaded once, and is what is decrypted when somebody asks for the session itself.
+        It is loaded once per request, and decrypted when the session itself is requested.
         """
         if self._is_found:
             return self._found
@@ -115,13 +115,13 @@ class RequestSession(aiohttp_session.AbstractStorage):
         return found
 
     def note_use(self, record: SessionRecord) -> None:
-        """The visitor uses the session in *record*, though nobody decrypted it."""
+        """Mark the session in *record* as used without decrypting it."""
         self._manager.note_use(record)
 
     async def save_session(
         self, request: web.Request, response: web.StreamResponse, session: aiohttp_session.Session
     ) -> None:
-        """Save the session, and set the headers that this takes."""
+        """Save the session and set the required headers."""
         if not isinstance(session, Session):
             raise TypeError(f"this storage keeps its own sessions, not {type(session).__name__}")
         await self.commit(session)
@@ -146,18 +146,18 @@ class RequestSession(aiohttp_session.AbstractStorage):
         self._carried_cookies = self.new_cookies
 
     def lose(self, reason: str) -> None:
-        """Drop what was not saved, and log it loudly."""
+        """Discard unsaved changes and log the loss."""
         session = self.session
         if session is None or session.is_dropped or (session.new and holds_nothing(session)):
             return
         if session.is_changed:
             self._manager.counters.lost_changes += 1
             log.warning("a change of session %s is lost: %s", session.identity or "(new)", reason)
-            session.is_dropped = True  # nothing later may keep half of it
+            session.is_dropped = True  # no later save may store a part of it
 
     async def commit(self, session: Session) -> None:
-        """Store what changed, at once. Of a session that has ended meanwhile nothing is stored, and nothing raised."""
-        while self._is_committing:  # another task of the handler saves: what it left to save comes after it
+        """Store the changes now. If the session has ended meanwhile, store nothing and raise no error."""
+        while self._is_committing:  # another task of the handler is saving: save the remaining changes after it
             await self._end_of_commit()
         if session.is_dropped or not session.is_touched:
             return
@@ -172,7 +172,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
             session.put_back(change)
             self._manager.note_unavailable(error)
             if self.headers_sent:
-                raise  # a stream fails as a stream: no second response can be written into it
+                raise  # a started stream cannot be followed by an error response
             raise SessionUnavailableResponse from error
         except BaseException:
             session.put_back(change)
@@ -186,7 +186,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
     async def atomically(
         self, session: Session, change: Callable[[dict[str, Any], int], Answer], max_age_seconds: int | None
     ) -> Answer:
-        """What *change* answers on the session's row as it is now; see :meth:`Session.atomically`."""
+        """Run *change* on the stored session; see :meth:`Session.atomically`."""
         if session.stored is None:
             raise SessionGone
         try:
@@ -200,14 +200,14 @@ class RequestSession(aiohttp_session.AbstractStorage):
         return answer
 
     def require_revocation(self) -> None:
-        """Raise :exc:`CapabilityMissing` where the store cannot tell that a session has ended."""
+        """Raise :exc:`CapabilityMissing` if the store cannot report ended sessions."""
         self._manager.revocations.require()
 
     async def revoked(self, session: Session) -> None:
         """Return when the session has ended; see :meth:`Session.revoked`."""
         while (stored := session.stored) is not None:
             await self._manager.revocations.ended(stored.record.digest)
-            while self._is_committing:  # this request itself may just have moved it to another id
+            while self._is_committing:  # this request may just have rotated it
                 await self._end_of_commit()
             if session.stored is None or session.stored.record.digest == stored.record.digest:
                 return
@@ -227,7 +227,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
                 device=self._device(),
                 max_age_seconds=change.max_age if session.row_seconds is None else session.row_seconds,
                 replaces=replaces,
-                # What was read from a session that has ended since may be in this one: it would live on in it.
+                # Data of a session that has ended may have been copied into this one, and must not survive in it.
                 must_replace=replaces is not None and replaces == self._live_digest,
             )
         self._was_issued(session_id, session, stored, change)
@@ -265,7 +265,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
 
     async def _update(self, session: Session, change: Change) -> None:
         assert session.stored is not None
-        # aiohttp-session's max_age counts from the last save, for the cookie and for the row.
+        # As in aiohttp-session, max_age counts from the last save, for the cookie and the row.
         ages = change.max_age is not None or change.has_new_max_age
         try:
             saved = await self._manager.save(session.stored, change, ages=ages, max_age_seconds=change.max_age)
@@ -283,7 +283,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
             self.new_cookies = ()  # an id that this request made goes to nobody, even if its row cannot be deleted
         digest = self._replaced_digest(session)
         if digest is None and change.is_invalidated:
-            # There is no row; but a standby may have one still, which the store waits for.
+            # There is no row on the primary, but a standby may still have one; the store waits for it.
             digest = parse_session_id(self._cookie_value() or "")
         if digest is not None:
             owner = session.stored.record.user_id if session.stored is not None else None
@@ -293,7 +293,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
         elif change.is_invalidated:
             self._forget()
         session.was_stored(None, change)
-        if change.data:  # the headers are out, or it would have been created
+        if change.data:  # the headers have been sent, or it would have been created
             await self._refuse(session, change)
 
     async def _refuse(self, _: Session, __: Change) -> None:
@@ -320,7 +320,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
                 self._manager.warn_of_insecure_cookie()
 
     def _is_https(self) -> bool:
-        """Whether the browser seems to have come over https; good enough for a warning, since anybody can say so."""
+        """Return whether the request seems to use https. Forgeable, so only used for a warning."""
         request = self._request()
         return (request is not None and request.secure) or claims_https(self._headers)
 
@@ -330,11 +330,11 @@ class RequestSession(aiohttp_session.AbstractStorage):
             self.new_cookies = self._manager.cookie.headers(None)
 
     def _replaced_digest(self, session: Session) -> bytes | None:
-        """The digest of the row that ends when *session*, a new one or one that was invalidated, is committed."""
+        """Return the digest of the row that ends when *session*, new or invalidated, is committed."""
         if session.stored is not None:
             return session.stored.record.digest
         session_id = self._session_id or self._cookie_value()
-        # Where it was looked for, there is no row: an unknown cookie costs no write.
+        # The lookup found no row: an unknown cookie causes no write.
         return parse_session_id(session_id) if session.replaces and session_id is not None else None
 
     def _cookie_value(self) -> str | None:
@@ -357,5 +357,5 @@ _WRITES = {
     Pending.LOST: RequestSession._refuse,
 }
 
-# Under bodhi.session.setup() the session of a request is what aiohttp-session takes for its storage.
+# Under bodhi.session.setup(), aiohttp-session uses the request's RequestSession as its storage.
 REQUEST_SESSION = cast("web.RequestKey[RequestSession]", aiohttp_keys.STORAGE)

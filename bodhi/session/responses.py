@@ -1,4 +1,4 @@
-"""Session errors as aiohttp answers with them where nobody catches them."""
+"""Session errors as aiohttp responses, for handlers that do not catch them."""
 
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
@@ -19,14 +19,14 @@ class SessionUnavailableResponse(web.HTTPServiceUnavailable, SessionUnavailable)
 
 
 def vary_by_cookie(headers: CIMultiDict[str]) -> None:
-    """Add the cookie to what the response varies by, according to its *headers*."""
+    """Add ``Cookie`` to the ``Vary`` header in *headers*."""
     fields = {field.strip().lower() for line in headers.getall(hdrs.VARY) for field in line.split(",")}
     if not fields & {"cookie", "*"}:
         headers.add(hdrs.VARY, "Cookie")
 
 
 class SessionGoneResponse(web.HTTPUnauthorized, SessionGone):
-    """401: a login, or another change of privilege, whose session ended meanwhile did not take place."""
+    """401: a login or other privilege change failed because its session ended meanwhile."""
 
     def __init__(self) -> None:
         super().__init__(

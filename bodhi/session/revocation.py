@@ -1,8 +1,8 @@
-"""Telling open websockets and streams that their session has ended, wherever it was ended.
+"""Notify open WebSockets and streams of the end of their session on any node.
 
-The store says when some may have ended; beside that, the sessions that somebody waits for are looked at every
-:data:`RECHECK_SECONDS`, since notifications may be lost and nobody notifies of expiry. While nobody waits nothing is
-asked, and soon nothing runs.
+The store notifies of ended sessions; in addition, watched sessions are checked every
+:data:`RECHECK_SECONDS`, because notifications may be lost, and expiry causes none. Without waiters there are no
+queries, and soon no task.
 """
 
 import asyncio
@@ -19,15 +19,15 @@ from bodhi.session.handles import handle_of
 from bodhi.session.store import ChangeNotification, SessionStore, require
 
 RECHECK_SECONDS = 0.5
-LINGER_SECONDS = 10.0  # after the last one left: connecting anew for each stream that comes and goes costs more
-PAUSE_SECONDS = 0.02  # after each look: what is told meanwhile shares the next one
+LINGER_SECONDS = 10.0  # after the last waiter: reconnecting for each stream would cost more
+PAUSE_SECONDS = 0.02  # after each check: notifications that arrive meanwhile share the next one
 LARGEST_LOOK = 1000  # sessions in one query
 
 log = logging.getLogger(__name__)
 
 
 class Revocations:
-    """Who waits for the end of which session, in this process."""
+    """The waiters for the end of sessions in this process."""
 
     def __init__(self, store: SessionStore) -> None:
         self._store = store
@@ -39,22 +39,22 @@ class Revocations:
 
     @property
     def watched(self) -> int:
-        """How many sessions somebody waits for."""
+        """The number of watched sessions."""
         return len(self._waiting)
 
     def require(self) -> ChangeNotification:
-        """The store as one that can tell; raises :exc:`CapabilityMissing`."""
+        """Return the store as a :class:`ChangeNotification`; raise :exc:`CapabilityMissing`."""
         return require(self._store, ChangeNotification)
 
     async def ended(self, digest: bytes) -> None:
-        """Returns when the session stored under *digest* has ended; an outage of the database ends nothing."""
+        """Return when the session under *digest* has ended. A database outage does not count as an end."""
         self.require()
         end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(digest, set()).add(end)
         self._handles[handle_of(digest)] = digest
-        self._look_at({digest})  # it may have ended before anybody waited
+        self._look_at({digest})  # it may have ended before the wait
         if self._task is None:
-            # Not in the request's context: its id and its spans are not those of whoever waits later.
+            # Not in the request's context, whose id and spans do not apply to later waiters.
             self._task = asyncio.get_running_loop().create_task(self._run(), context=Context())
         try:
             await end
@@ -68,14 +68,14 @@ class Revocations:
             del self._waiting[digest], self._handles[handle_of(digest)]
 
     async def close(self) -> None:
-        """Look at nothing any more; whoever still waits does so until cancelled."""
+        """Stop watching; remaining waiters wait until cancelled."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
     def _told(self, handle: str | None) -> None:
-        """The session with this *handle* may have ended; None: any of them."""
+        """Handle a notification: the session with this *handle*, or with None any session, may have ended."""
         if handle is None:
             self._look_at(self._waiting)
         elif handle in self._handles:
@@ -98,7 +98,7 @@ class Revocations:
                 if self._waiting:
                     last_waited_at = loop.time()
                 elif loop.time() - last_waited_at >= LINGER_SECONDS:
-                    self._task = None  # who comes from now on begins another one
+                    self._task = None  # later waiters start another task
                     return
                 if loop.time() >= recheck_at:
                     self._due.update(self._waiting)
@@ -115,7 +115,7 @@ class Revocations:
     async def _look(self, digests: list[bytes]) -> None:
         try:
             live = await self.require().live_among(digests)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next look is soon, and nothing ends by an outage
+        except Exception as error:  # noqa: BLE001 - the next check is soon, and an outage must end no session
             log.debug("cannot see which sessions have ended: %s", type(error).__name__)
             return
         for digest in set(digests).difference(live):
@@ -125,7 +125,7 @@ class Revocations:
 
 
 class UntilRevoked:
-    """A block that is left when its session ends: what is under way in it is cancelled, what follows it goes on."""
+    """A block that is cancelled when its session ends; the code after it continues."""
 
     def __init__(
         self, revoked: Callable[[], Coroutine[Any, Any, None]], socket: web.WebSocketResponse | None, code: int
@@ -149,12 +149,12 @@ class UntilRevoked:
         if not self.is_revoked:
             self._waiting.cancel()
             return False
-        # As asyncio.timeout does: somebody else may have cancelled the task too, and that goes on.
+        # Like asyncio.timeout: a cancellation from elsewhere must propagate.
         is_ours = self._task.uncancel() <= self._cancelling
         if kind is not None and not (is_ours and issubclass(kind, asyncio.CancelledError)):
             return False
         if self._socket is not None and not self._socket.closed:
-            # Without waiting for a client that does not read.
+            # Do not wait for a client that does not read.
             await self._socket.close(code=self._code, message=b"the session has ended", drain=False)
         return True
 

@@ -1,7 +1,7 @@
-"""Session data, encrypted for its row: whose session it is, when it began and when it ends are authenticated too.
+"""Encrypt session data bound to its row: user, creation time and end are authenticated too.
 
-So nobody who can write the table can give a session to another user, or let it live longer. Every statement that
-changes ``user_id``, ``created_at`` or ``ends_at`` has to store data that was encrypted for the new values.
+An attacker with write access cannot assign a session to another user or extend it. Every statement that
+changes ``user_id``, ``created_at`` or ``ends_at`` must store data encrypted for the new values.
 """
 
 from struct import Struct
@@ -15,16 +15,16 @@ _TIMES = Struct(">qq")
 
 
 def bound_columns(user_id: str | bytes | None, created_at: int, ends_at: int) -> bytes:
-    """The columns that a session's data is bound to, in one form for each of their values."""
+    """Return the columns that a session's data is bound to, in a canonical encoding."""
     times = _TIMES.pack(created_at, ends_at)
     if user_id is None:
         return times
-    # No user and the user "" differ. SQLite answers bytes for a text that is not UTF-8.
+    # None and "" are different users. SQLite returns bytes for text that is not UTF-8.
     return times + b"=" + (user_id if isinstance(user_id, bytes) else user_id.encode())
 
 
 def open_data(keyring: Keyring, row: SessionRecord | StoredData) -> bytes:
-    """The plaintext in *row*; raises :exc:`Unreadable` or :exc:`UnknownKey`."""
+    """Decrypt the data in *row*; raise :exc:`Unreadable` or :exc:`UnknownKey`."""
     return keyring.open(row.data, row.digest, bound_columns(row.user_id, row.created_at, row.ends_at))
 
 
@@ -38,13 +38,13 @@ def seal_data(
     ends_at: int,
     data_format: int,
 ) -> bytes:
-    """*plaintext* encrypted for the row with these columns, in the newest format up to *data_format*."""
+    """Encrypt *plaintext* for the row with these columns, in the newest format up to *data_format*."""
     is_bound = data_format >= NEWEST_FORMAT
     return keyring.seal(plaintext, digest, bound_columns(user_id, created_at, ends_at) if is_bound else None)
 
 
 def resealed(opens: Keyring, seals: Keyring, row: StoredData, data_format: int = 0) -> StoredData:
-    """*row*, opened with *opens* and encrypted with the newest key of *seals*; never in an older format than before.
+    """Decrypt *row* with *opens* and encrypt it with the newest key of *seals*, never in an older format.
 
     Raises :exc:`Unreadable` or :exc:`UnknownKey`.
     """
@@ -61,10 +61,10 @@ def resealed(opens: Keyring, seals: Keyring, row: StoredData, data_format: int =
 
 
 def written_format(stored: int | None) -> int:
-    """The format to write where the database says *stored*; a newer one than this program knows is for others."""
+    """Return the format to write if the database has *stored*, at most the newest that this version knows."""
     return min(stored or NEWEST_FORMAT, NEWEST_FORMAT)
 
 
 def format_of(data: bytes) -> int:
-    """The format of encrypted *data*, which its first byte says."""
+    """Return the format of encrypted *data*, from its first byte."""
     return int.from_bytes(data[:1])

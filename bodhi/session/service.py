@@ -1,4 +1,4 @@
-"""The service: what an application opens, calls and closes."""
+"""The session service, which an application opens, calls and closes."""
 
 import asyncio
 import logging
@@ -30,9 +30,9 @@ log = logging.getLogger(__name__)
 class DefaultSessionService(SessionManager, SessionAdministration, SessionReencryption):
     """Sessions in the database that a URL names.
 
-    ``await DefaultSessionService.connect(url, keys=[...])`` gives one that works, to be closed; a service from
+    ``await DefaultSessionService.connect(url, keys=[...])`` returns an open one, to be closed; a service from
     :meth:`from_url` is opened by ``async with``. Every method raises :exc:`SessionUnavailable` when the
-    database does not answer within its limit.
+    database does not answer within its time limit.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class DefaultSessionService(SessionManager, SessionAdministration, SessionReencr
         sweep_seconds: float | None = 300,
         **policy: Unpack[PolicyOptions],
     ) -> None:
-        """A service on any *store*; *database* is what :meth:`open` connects and migrates for it.
+        """Create a service on any *store*; :meth:`open` connects and migrates *database* for it.
 
         With *sweep_seconds* None expired sessions are deleted only when :meth:`sweep` is called. *policy* is
         :class:`SessionManager`'s.
@@ -76,7 +76,7 @@ class DefaultSessionService(SessionManager, SessionAdministration, SessionReencr
         clock: Clock = lambda: None,
         **options: Unpack[ServiceOptions],
     ) -> Self:
-        """A service on the database that *url* names, not opened yet.
+        """Return a service on the database of *url*, not opened.
 
         The options up to *synchronous* are those of :func:`bodhi.database.open_database`, the others the constructor's.
         """
@@ -95,7 +95,7 @@ class DefaultSessionService(SessionManager, SessionAdministration, SessionReencr
 
     @classmethod
     async def connect(cls, url: str, *, keys: Sequence[str | bytes], **options: Unpack[UrlOptions]) -> Self:
-        """A service on the database that *url* names, connected and migrated; the options are :meth:`from_url`'s."""
+        """Return an open service on the database of *url*; the options are those of :meth:`from_url`."""
         return await cls.from_url(url, keys=keys, **options).open()
 
     @classmethod
@@ -117,7 +117,7 @@ class DefaultSessionService(SessionManager, SessionAdministration, SessionReencr
         return await cls.connect(url, keys=keys, **options)
 
     async def open(self) -> Self:
-        """Connect, migrate, and start touching and sweeping in the background; nothing when it is open."""
+        """Connect, migrate, and start background tasks; does nothing if open."""
         if self._opened is not None:
             return self
         async with AsyncExitStack() as stack:
@@ -153,11 +153,11 @@ class DefaultSessionService(SessionManager, SessionAdministration, SessionReencr
 
     @property
     def is_open(self) -> bool:
-        """Whether the service is connected and works in the background."""
+        """Whether the service is connected and its background tasks run."""
         return self._opened is not None
 
     async def close(self) -> None:
-        """Write what is noted and disconnect; nothing when it is closed."""
+        """Write pending touches and disconnect; does nothing if closed."""
         opened, self._opened = self._opened, None
         if opened is not None:
             await opened.aclose()
@@ -174,13 +174,13 @@ class DefaultSessionService(SessionManager, SessionAdministration, SessionReencr
         return SessionStorage(self)
 
     def get_session_store(self) -> SessionStore:
-        """The store beneath."""
+        """Return the underlying store."""
         return self._given_store
 
     async def sweep(self) -> int:
-        """Delete the expired sessions; how many."""
+        """Delete the expired sessions; return how many."""
         return await self._sweeper.sweep()
 
     async def flush(self) -> int:
-        """Write the touches that are noted; how many sessions were extended."""
+        """Write pending touches; return how many sessions were extended."""
         return await self._touches.flush()

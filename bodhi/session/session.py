@@ -1,4 +1,4 @@
-"""The session as a handler sees it: aiohttp-session's, with its faults mended."""
+"""The session as seen by handlers: aiohttp-session's, with its faults corrected."""
 
 from collections.abc import Callable
 from time import time
@@ -18,14 +18,14 @@ from bodhi.session.revocation import UntilRevoked
 
 Answer = TypeVar("Answer")
 
-_CONSTANT = frozenset((str, int, float, bool, type(None)))  # of what JSON knows
+_CONSTANT = frozenset((str, int, float, bool, type(None)))  # JSON types
 
 
 class Backend(Protocol):
-    """Where a session is kept: what its methods that wait for the database go through."""
+    """The asynchronous operations of a session on its storage."""
 
     async def commit(self, session: "Session", /) -> None:
-        """Save what changed."""
+        """Save the changes."""
 
     async def atomically(
         self, session: "Session", change: Callable[[dict[str, Any], int], Answer], max_age_seconds: int | None, /
@@ -36,7 +36,7 @@ class Backend(Protocol):
         """Return when the session has ended."""
 
     def require_revocation(self) -> None:
-        """Raise :exc:`~bodhi.session.errors.CapabilityMissing` where nobody hears that a session has ended."""
+        """Raise :exc:`~bodhi.session.errors.CapabilityMissing` if ends of sessions are not reported."""
 
 
 class Session(aiohttp_session.Session):
@@ -46,7 +46,7 @@ class Session(aiohttp_session.Session):
     was; ``identity`` is the public handle, never the id; ``repr`` shows no data; :meth:`save` and :meth:`rotate` exist.
     """
 
-    # How long its row lives at most, as it is begun; unlike max_age, the cookie says nothing of it.
+    # The maximum lifetime of its row at creation; unlike max_age, it does not affect the cookie.
     row_seconds: int | None = None
 
     def __init__(
@@ -57,8 +57,8 @@ class Session(aiohttp_session.Session):
         backend: Callable[[], Backend | None] | None = None,
         replaces: bool = False,
     ) -> None:
-        """*backend* is a weak reference; with *replaces* it takes the place of the visitor's present session."""
-        # Not super().__init__: what else it prepares for every request is never used here.
+        """*backend* is a weak reference; with *replaces* the session replaces the request's current one."""
+        # Without super().__init__, whose other per-request work is not needed here.
         self.stored = stored
         self.replaces = replaces
         self._max_age = self._stored_max_age = max_age
@@ -90,12 +90,12 @@ class Session(aiohttp_session.Session):
 
     @property
     def new(self) -> bool:
-        """Whether the session is not stored yet."""
+        """Whether the session is not yet stored."""
         return self.stored is None
 
     @property
     def is_changed(self) -> bool:
-        """Whether there is anything to save."""
+        """Whether there are changes to save."""
         if not self.is_touched:
             return False
         try:
@@ -105,12 +105,12 @@ class Session(aiohttp_session.Session):
 
     @property
     def _changed(self) -> bool:
-        # aiohttp-session's middleware asks this, and its Session sets it on every assignment.
+        # Read by aiohttp-session's middleware, and set by its Session on every assignment.
         return self.is_changed
 
     @_changed.setter
     def _changed(self, value: bool) -> None:
-        """Setting says nothing that comparing the data does not find out."""
+        """Ignore the assignment: changes are found by comparing the data."""
 
     @property
     def max_age(self) -> int | None:
@@ -124,7 +124,7 @@ class Session(aiohttp_session.Session):
 
     def __getitem__(self, key: str) -> Any:
         value = self._mapping[key]
-        # Whoever was given a text or a number cannot change the session with it: most requests are not compared.
+        # Immutable values cannot change the session, so most requests need no comparison.
         if type(value) not in _CONSTANT:
             self._lend(key)
         return value
@@ -147,25 +147,25 @@ class Session(aiohttp_session.Session):
             self._lent |= {key}
 
     def changed(self) -> None:
-        """Save the session even if its data is as it was."""
+        """Save the session even if its data is unchanged."""
         self.is_touched = self._is_forced = True
 
     def invalidate(self) -> None:
-        """End the session: its row and its cookie. What is stored afterwards begins a new one."""
+        """End the session: delete its row and cookie. Data stored afterwards starts a new one."""
         self._mapping = {}
         self.is_touched = self.is_invalidated = True
 
     def rotate(self, *, renewed: bool = False) -> None:
-        """Move the session to a new id as it is saved: call it whenever the visitor's privileges change.
+        """Rotate the session to a new id when it is saved: call it whenever the user's privileges change.
 
-        With *renewed* the absolute timeout starts anew: the visitor logged in again. A change of ``user_id`` does all
-        that by itself.
+        With *renewed* the absolute timeout restarts, as after a new login. A change of ``user_id`` does all
+        that automatically.
         """
         self.is_touched = self._is_rotated = True
         self._is_renewed |= renewed
 
     def set_new_identity(self, identity: object) -> None:
-        """Refused: ids are made by bodhi alone."""
+        """Not supported: only bodhi creates ids."""
         raise RuntimeError("bodhi makes session ids by itself; call session.rotate() for a new one")
 
     async def save(self) -> None:
@@ -178,31 +178,31 @@ class Session(aiohttp_session.Session):
     async def atomically(
         self, change: Callable[[dict[str, Any], int], Answer], *, max_age_seconds: int | None = None
     ) -> Answer:
-        """What *change* answers on the data as it is stored now, with no other request in between.
+        """Run *change* exclusively on the stored data, and return its result.
 
-        For what only one of several requests may have: *change* is given the stored data, to change in place, and the
-        database's time in milliseconds. It is saved at once; changes that this request has not saved yet stay to be
-        saved. Raises :exc:`~bodhi.session.errors.SessionGone` when the session is not stored, or has ended.
+        For data that only one of several requests may take: *change* gets the stored data, to modify in place, and the
+        database's time in milliseconds. It is saved at once; pending changes of this request are saved
+        later. Raises :exc:`~bodhi.session.errors.SessionGone` if the session is not stored, or has ended.
         """
         return await self._backend_for("atomically").atomically(self, change, max_age_seconds)
 
     async def revoked(self) -> None:
-        """Returns when the session has ended, here or on another node, within a second: for websockets and streams.
+        """Return within a second after the session ended, here or on another node: for WebSockets and streams.
 
-        However it ended: logout, revocation, expiry, the cap of a user's sessions, a login that moved it to a new id
-        (unless this very request did). What is not stored reads as ended. An outage of the database ends no session.
+        Ends are logout, revocation, expiry, the cap on a user's sessions, and a login that rotated it
+        (unless by this request). An unstored session counts as ended. A database outage ends no session.
         """
         await self._backend_for("revoked").revoked(self)
 
     def until_revoked(
         self, socket: web.WebSocketResponse | None = None, *, code: int = WSCloseCode.POLICY_VIOLATION
     ) -> UntilRevoked:
-        """``async with session.until_revoked(socket):`` leaves its block when the session has ended, as above.
+        """``async with session.until_revoked(socket):`` cancels its block when the session ends, as above.
 
-        What is under way in the block is cancelled; the code after it goes on, and ``is_revoked`` of what ``as`` names
-        says why. *socket* is closed with *code*, 1008 unless told otherwise.
+        The code after the block continues; the object bound by ``as`` has ``is_revoked``
+        for the reason. *socket* is closed with *code*, 1008 by default.
         """
-        # Raised here: nobody would hear why nothing is ever revoked.
+        # Raise here: otherwise missing revocation would go unnoticed.
         self._backend_for("until_revoked").require_revocation()
         return UntilRevoked(self.revoked, socket, code)
 
@@ -214,14 +214,14 @@ class Session(aiohttp_session.Session):
         return backend
 
     def adopt(self, stored: StoredSession) -> None:
-        """Go on from *stored*, which is newer than what this request loaded; its own changes stay to be saved."""
+        """Continue from *stored*, which is newer than the loaded session; pending changes are kept."""
         if self.stored is not None:
-            # Decoded anew: several requests may go on from the same one, and nested values are not to be shared.
+            # Decode again: requests that continue from the same one must not share nested values.
             self._mapping = merge(decode(self.stored.plaintext), self._mapping, decode(stored.plaintext)).data
             self.stored = stored
 
     def take(self) -> Change:
-        """What there is to save now; what changes from here on counts as changed after it.
+        """Return the changes to save; later changes count as made after this save.
 
         Raises :exc:`SessionDataError` for a value that cannot be stored.
         """
@@ -232,7 +232,7 @@ class Session(aiohttp_session.Session):
         return change
 
     def put_back(self, change: Change) -> None:
-        """*change* could not be saved: it stays to be saved."""
+        """Restore *change*, which could not be saved, as pending."""
         self.is_touched = True
         self._dirty |= change.dirty
         self.is_invalidated |= change.is_invalidated
@@ -241,7 +241,7 @@ class Session(aiohttp_session.Session):
         self._is_renewed |= change.is_renewed
 
     def was_stored(self, stored: StoredSession | None, change: Change) -> None:
-        """Go on from *stored*, which *change* became; None: the session has no row any more."""
+        """Continue from *stored*, the result of *change*; None if the session has no row any more."""
         self.stored = stored
         self._stored_max_age = self._max_age
         self.replaces = False
@@ -251,7 +251,7 @@ class Session(aiohttp_session.Session):
                 self._rebase(stored.data)  # other requests had saved, too
 
     def _rebase(self, data: dict[str, Any]) -> None:
-        """Go on from *data*, with what another task of the handler changed meanwhile."""
+        """Continue from *data*, with changes made meanwhile by another task of the handler."""
         for key in self._dirty:
             if key in self._mapping:
                 data[key] = self._mapping[key]

@@ -1,4 +1,4 @@
-"""The storage for ``aiohttp_session.setup``: each request has a `RequestSession` of its own."""
+"""The storage for ``aiohttp_session.setup``: each request gets its own `RequestSession`."""
 
 import aiohttp_session
 from aiohttp import web
@@ -14,7 +14,7 @@ _CURRENT = web.RequestKey("REQUEST_SESSION", RequestSession)
 class SessionStorage(aiohttp_session.AbstractStorage):
     """Sessions of a :class:`~bodhi.session.manager.SessionManager` for aiohttp-session's own middleware.
 
-    With *max_age* (seconds) cookies say Max-Age, and no session lives longer than that.
+    With *max_age* (seconds) cookies have Max-Age, and sessions live at most that long.
     """
 
     def __init__(self, manager: SessionManager, *, max_age: float | None = None) -> None:
@@ -22,17 +22,17 @@ class SessionStorage(aiohttp_session.AbstractStorage):
         self._options = SetupOptions(manager, max_age=self.max_age)
 
     async def load_session(self, request: web.Request) -> Session:
-        """The visitor's session, or a new one; raises :exc:`SessionUnavailable`, never a new one in its place."""
+        """Return the request's session, or a new one if it has none; an outage raises :exc:`SessionUnavailable`."""
         return await self._current(request).load_session(request)
 
     async def new_session(self) -> Session:
-        """A new session that takes the place of the visitor's present one when it is saved."""
+        """Return a new session, which replaces the request's current one when saved."""
         return Session(None, max_age=self.max_age, replaces=True)
 
     async def save_session(
         self, request: web.Request, response: web.StreamResponse, session: aiohttp_session.Session
     ) -> None:
-        """Save the session and tell the browser what that needs."""
+        """Save the session and set the required headers."""
         await self._current(request).save_session(request, response, session)
 
     def _current(self, request: web.Request) -> RequestSession:

@@ -1,6 +1,6 @@
-"""The protocol of a session store: what every store does, and the capabilities that one may have beyond that.
+"""The protocol of session stores: required methods, and optional capabilities.
 
-``bodhi.session.sql_store`` is bodhi's own; ``bodhi.testing`` has the kit that checks one.
+``bodhi.session.sql_store`` has bodhi's own stores; ``bodhi.testing`` has a conformance kit.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
@@ -21,8 +21,8 @@ from bodhi.session.records import (
     UserCap,
 )
 
-BEGINNING = (-1, b"")  # comes before every session of a user
-CONFLICTS = 100  # in a row, after which a change of one session gives up
+BEGINNING = (-1, b"")  # sorts before every session of a user
+CONFLICTS = 100  # in a row, before a change of a session fails
 
 Parameters = ParamSpec("Parameters")
 Answer = TypeVar("Answer")
@@ -30,24 +30,24 @@ Capability = TypeVar("Capability")
 
 
 class LockedSession(Protocol):
-    """A live session in the block of :meth:`SessionStore.locked`; one of the three methods ends it, if any is called.
+    """A live session in a :meth:`SessionStore.locked` block, in which at most one of the three methods is called.
 
-    Each raises :exc:`SessionGone` where the session has expired meanwhile. A store that cannot lock compares versions,
-    and raises :exc:`VersionConflict` where somebody else changed the session since: then the block starts anew.
+    Each raises :exc:`SessionGone` if the session has expired. A store without locks compares versions,
+    and raises :exc:`VersionConflict` after a concurrent change; the block is then retried.
     """
 
     @property
     def record(self) -> SessionRecord:
-        """The session as it is now."""
+        """The current session."""
 
     async def save(self, save: Save) -> None:
         """Store new data; see :meth:`SessionStore.save`."""
 
     async def rotate(self, new: NewSession, *, renewed: bool) -> SessionRecord:
-        """Move the session to the digest of *new* in one step, and return it; the old digest is unknown from then on.
+        """Rotate the session to the digest of *new* atomically, and return it; the old digest is unknown afterwards.
 
-        With *renewed* the absolute timeout starts anew, otherwise it counts from the creation: ``new.moved()`` gives
-        the record to store. Raises :exc:`DigestTaken`, and then nothing happened.
+        With *renewed* the absolute timeout restarts, otherwise it counts from the creation: ``new.moved()`` returns
+        the record to store. Raises :exc:`DigestTaken` without any effect.
         """
 
     async def delete(self) -> None:
@@ -55,47 +55,47 @@ class LockedSession(Protocol):
 
 
 class SessionStore(Protocol):
-    """What every store of sessions does.
+    """The required methods of a session store.
 
     An expired session reads as absent everywhere, swept or not. Digests are the 32-byte SHA-256 of session ids. Every
-    method raises :exc:`SessionUnavailable` when the database does not answer.
+    method raises :exc:`SessionUnavailable` if the database does not answer.
     """
 
     async def create(self, new: NewSession) -> SessionRecord:
-        """Store a new session and return it: ``new.started(now)``. Raises :exc:`DigestTaken`; then nothing happened."""
+        """Store a new session and return it: ``new.started(now)``. Raises :exc:`DigestTaken` without any effect."""
 
     async def load(self, digest: bytes) -> SessionRecord | None:
-        """The live session stored under *digest*, or None."""
+        """Return the live session stored under *digest*, or None."""
 
     async def save(self, save: Save) -> bool:
-        """Store new data, unless the session is gone or has another version by now: then False, and nothing happened.
+        """Store new data; False, without any effect, if the session is gone or has another version.
 
-        ``user_id`` is stored by the same statement. Success makes the version one higher. Times stay as they are
-        unless the save brings ages: then ``ends_at`` is theirs, and ``expires_at`` never later.
+        ``user_id`` is stored by the same statement. Success increments the version. Times are unchanged
+        unless the save has ages: then ``ends_at`` is set to theirs, and ``expires_at`` is never later.
         """
 
     def locked(self, digest: bytes) -> AbstractAsyncContextManager[LockedSession | None]:
-        """``async with store.locked(digest) as row:``: the live session, which nobody else changes in the block.
+        """``async with store.locked(digest) as row:`` locks the live session against other changes.
 
-        None where there is none. A block that raises, or calls none of the methods, leaves the session as it was.
+        The row is None without one. A block that raises, or calls no method, leaves the session unchanged.
         """
 
     async def touch(self, touches: Sequence[Touch]) -> int:
-        """Extend the idle time of sessions that were used; times only move forward. How many were extended.
+        """Extend the idle time of used sessions; times only move forward. Returns how many were extended.
 
-        A session that was touched less than the touch interval before is left alone.
+        A session touched less than the touch interval before is left unchanged.
         """
 
     async def delete(self, digest: bytes) -> bool:
-        """End the session; whether there was a live one."""
+        """End the session; return whether it was live."""
 
     async def sweep(self) -> int | None:
-        """Delete one batch of expired sessions; how many, or None when another sweeper is at work."""
+        """Delete a batch of expired sessions; return how many, or None while another sweeper runs."""
 
 
 @runtime_checkable
 class UserSessions(SessionStore, Protocol):
-    """Capability: count, list, limit and end the sessions of one user, exactly. Without it promise 6 lapses."""
+    """Capability: count, list, limit and end the sessions of a user, exactly. Without it promise 6 does not hold."""
 
     async def create(self, new: NewSession, *, cap: UserCap | None = None) -> SessionRecord:
         """As above; with *cap* the user's oldest sessions beyond it end in the same transaction."""
@@ -104,78 +104,78 @@ class UserSessions(SessionStore, Protocol):
         """As above; with *cap* a rotation ends the user's oldest sessions beyond it in the same transaction."""
 
     async def count_user(self, user_id: str) -> int:
-        """How many live sessions the user has."""
+        """Return the number of the user's live sessions."""
 
     async def list_user_page(
         self, user_id: str, *, after: tuple[int, bytes] = BEGINNING, limit: int
     ) -> Sequence[SessionListing]:
-        """At most *limit* of the user's live sessions, oldest first; *after* is ``created_at`` and digest of the last.
+        """Return at most *limit* live sessions of the user, oldest first, after (``created_at``, digest) *after*.
 
-        It need not be there any more.
+        That session need not exist any more.
         """
 
     async def revoke(self, handle: str, *, user_id: str | None = None) -> Revoked | None:
-        """End the session with this handle, if it is *user_id*'s where one is given; None if there was no live one."""
+        """End the session with this handle, only of *user_id* if given; None if there was no live one."""
 
     async def clear_user(self, user_id: str, *, keep: str | None = None) -> int:
-        """End all sessions of a user but the one with the handle *keep*; how many live ones there were."""
+        """End all sessions of a user except the one with the handle *keep*; return how many were live."""
 
 
 @runtime_checkable
 class AllSessions(Protocol):
-    """Capability: count, list and end all sessions. Operators need it; no promise lapses without it."""
+    """Capability: count, list and end all sessions, for operators. No promise depends on it."""
 
     async def count(self) -> int:
-        """How many live sessions there are."""
+        """Return the number of live sessions."""
 
     async def list_page(self, *, after: bytes = b"", limit: int) -> Sequence[SessionListing]:
-        """At most *limit* live sessions, by digest; *after* is the last digest, which need not be there any more."""
+        """Return at most *limit* live sessions, by digest, after the digest *after*, which need not exist."""
 
     async def clear_all(self) -> int:
-        """End every session; how many live ones there were."""
+        """End every session; return how many were live."""
 
 
 @runtime_checkable
 class Reencryption(Protocol):
-    """Capability: replace the data of stored sessions. Without it keys rotate only as sessions end: part of promise 4.
+    """Capability: replace the data of stored sessions. Without it, keys rotate only as sessions end (promise 4).
 
-    A key may be removed from the configuration once no live session needs it, after the absolute timeout.
+    A key may be removed from the configuration when no live session needs it, after the absolute timeout.
     """
 
     async def data_format(self) -> int:
-        """The newest format of data that every node on this store reads: ``NEWEST_FORMAT`` unless older nodes run."""
+        """Return the newest data format that all nodes on this store read: ``NEWEST_FORMAT`` without older nodes."""
 
     def list_data(self) -> AsyncIterator[Sequence[StoredData]]:
-        """The data of every live session, by digest, in pages."""
+        """Iterate over the data of every live session, by digest, in pages."""
 
     async def some_data(self, most: int) -> Sequence[StoredData]:
-        """The data of at most *most* live sessions, by digest; of those among a thousand stored ones."""
+        """Return the data of at most *most* live sessions, by digest, among a thousand stored ones."""
 
     async def rekey(self, page: Sequence[StoredData]) -> int:
-        """Replace the data of sessions that still have the version given, without a new version; how many."""
+        """Replace the data of sessions that still have the given version, keeping it; return how many."""
 
 
 @runtime_checkable
 class ChangeNotification(Protocol):
-    """Capability: tell open websockets and streams that their session has ended. Without it promise 9 lapses."""
+    """Capability: notify open WebSockets and streams of ended sessions. Without it promise 9 does not hold."""
 
     async def listen(self, told: Callable[[str | None], None]) -> None:
-        """Call *told* with the handle of each session that ended, wherever that happened, until cancelled.
+        """Call *told* with the handle of each session that ended on any node, until cancelled.
 
-        None stands for any of them: several ended, or what happened is not known. Too many calls only cost, and a
-        store that can notify of nothing waits: sessions that somebody watches are checked twice a second anyway.
+        None means any session: several ended, or it is unknown which. Superfluous calls only cost time; a
+        store without notifications just waits: watched sessions are checked twice a second anyway.
         """
 
     async def live_among(self, digests: Sequence[bytes]) -> Collection[bytes]:
-        """Those of *digests*, at most a thousand, under which a live session is stored."""
+        """Return those of *digests*, at most a thousand, that belong to live sessions."""
 
 
 @runtime_checkable
 class Quarantine(Protocol):
-    """Capability: keep unreadable rows for inspection. Without it they stay where they are, and read as absent."""
+    """Capability: keep unreadable rows for inspection. Without it they stay in place and read as absent."""
 
     async def set_aside(self, record: SessionRecord, reason: str) -> bool:
-        """Take an unreadable row out of the sessions and keep it for inspection; False when it is gone or changed."""
+        """Move an unreadable row to the quarantine for inspection; False if it is gone or changed."""
 
 
 @runtime_checkable
@@ -196,14 +196,14 @@ CAPABILITIES = (UserSessions, AllSessions, Reencryption, ChangeNotification, Qua
 
 
 def require(store: SessionStore, capability: type[Capability]) -> Capability:
-    """*store* as one with *capability*; raises :exc:`CapabilityMissing`."""
+    """Return *store* as one with *capability*; raise :exc:`CapabilityMissing`."""
     if isinstance(store, capability):
         return store
     raise CapabilityMissing(f"this needs a session store with {capability.__name__}: {type(store).__name__} has not")
 
 
 def retry_conflicts(change: Callable[Parameters, Awaitable[Answer]]) -> Callable[Parameters, Awaitable[Answer]]:
-    """*change*, started anew where a store without locks finds a :exc:`VersionConflict`."""
+    """Run *change*, retried after a :exc:`VersionConflict` of a store without locks."""
 
     @wraps(change)
     async def retried(*arguments: Parameters.args, **options: Parameters.kwargs) -> Answer:

@@ -1,4 +1,4 @@
-"""Deleting expired sessions, now and then, a little at a time."""
+"""Delete expired sessions periodically, in small batches."""
 
 import asyncio
 import logging
@@ -10,20 +10,20 @@ from bodhi.session.endings import note_ended
 from bodhi.session.errors import SessionError
 from bodhi.session.store import SessionStore
 
-PAUSE_SECONDS = 0.005  # between two batches, so that saves get their turn
+PAUSE_SECONDS = 0.005  # between batches, to let saves proceed
 
 log = logging.getLogger(__name__)
 
 
 class Sweeper:
-    """Deletes what has expired. In a cluster the store lets one sweeper work at a time."""
+    """Deletes expired sessions. In a cluster the store lets one sweeper run at a time."""
 
     def __init__(self, store: SessionStore, counters: SessionCounters) -> None:
         self._store = store
         self._counters = counters
 
     async def sweep(self) -> int:
-        """Delete every expired session, in batches with pauses; how many. Stops where another sweeper is at it."""
+        """Delete every expired session, in batches with pauses; return how many. Stops if another sweeper runs."""
         total = 0
         try:
             while swept := await self._store.sweep():
@@ -35,9 +35,9 @@ class Sweeper:
         return total
 
     async def run(self, every_seconds: float) -> None:
-        """Sweep every so often until cancelled, whatever goes wrong in between."""
+        """Sweep periodically until cancelled; errors are logged."""
         while True:
-            # Spread out, so that the processes of a cluster do not all knock at once.
+            # Random jitter, so that the processes of a cluster do not sweep at the same time.
             await asyncio.sleep(every_seconds * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
             try:
                 await self.sweep()

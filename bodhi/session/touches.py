@@ -1,4 +1,4 @@
-"""Noting that sessions are in use, and writing it behind the requests, in batches."""
+"""Record the use of sessions, and write it in batches after the requests."""
 
 import asyncio
 import logging
@@ -7,18 +7,18 @@ from bodhi.session.counters import SessionCounters
 from bodhi.session.records import SessionRecord, Touch
 from bodhi.session.store import SessionStore
 
-GATHER_SECONDS = 1.0  # how long touches wait for company before they are written
+GATHER_SECONDS = 1.0  # how long touches are collected before they are written
 RETRY_SECONDS = 5.0
-MOST_NOTED = 100_000  # in a long outage memory stays bounded; a session left out is noted again at its next request
+MOST_NOTED = 100_000  # bounds memory in a long outage; a dropped touch is recorded again at the next request
 BATCH = 200
 
 log = logging.getLogger(__name__)
 
 
 class Touches:
-    """The sessions whose idle time is due to be extended.
+    """The pending touches.
 
-    A touch carries the time of the request by the database's clock, so that writing it late extends nothing.
+    A touch has the time of its request by the database's clock, so a late write does not extend the session.
     """
 
     def __init__(self, store: SessionStore, counters: SessionCounters, *, idle_ms: int, interval_ms: int) -> None:
@@ -30,7 +30,7 @@ class Touches:
         self._some_noted = asyncio.Event()
 
     def note(self, record: SessionRecord) -> None:
-        """A request used this session: remember it if its last touch is an interval ago."""
+        """Record the use of a session if its last touch is an interval ago."""
         if record.now - record.last_seen_at < self._interval_ms:
             return
         if len(self._noted) < MOST_NOTED or record.digest in self._noted:
@@ -38,26 +38,26 @@ class Touches:
             self._some_noted.set()
 
     async def flush(self) -> int:
-        """Write what is noted; how many sessions were extended. What fails stays noted; it never raises."""
+        """Write pending touches; return how many sessions were extended. Never raises; failed touches stay pending."""
         extended = 0
         while self._noted:
             batch = [self._noted[digest] for digest in list(self._noted)[:BATCH]]
             try:
                 extended += await self._store.touch(batch)
-            except Exception as error:  # noqa: BLE001 - whatever it is, no request and no shutdown fails for it
+            except Exception as error:  # noqa: BLE001 - no request and no shutdown may fail because of it
                 self._counters.touch_failures += 1
                 log.warning(
                     "touching %d sessions failed and is tried again: %r", len(self._noted), error.__cause__ or error
                 )
                 break
             for touch in batch:
-                if self._noted.get(touch.digest) is touch:  # not noted anew meanwhile
+                if self._noted.get(touch.digest) is touch:  # not recorded again meanwhile
                     del self._noted[touch.digest]
         self._counters.touches += extended
         return extended
 
     async def run(self) -> None:
-        """Write touches as they come, until cancelled."""
+        """Write touches until cancelled."""
         while True:
             await self._some_noted.wait()
             self._some_noted.clear()

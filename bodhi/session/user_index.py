@@ -1,8 +1,8 @@
-"""The index of whose a session is, which a copy of many sessions into an empty SQLite file makes at its end.
+"""The index of sessions by user, which a bulk copy into an empty SQLite file creates at its end.
 
-Sessions are copied in the order of their digests, in which users come at random. With a million of them, each row would
-change another page of the index, and a copy would write it over and over. A copy that was broken off leaves a file that
-works, if slowly for lists: the next copy, or whoever migrates it, makes the index. PostgreSQL keeps its own meanwhile.
+Sessions are copied in the order of their digests, with users in random order. With a million sessions, each row would
+change another page of the index, and a copy would rewrite it over and over. An interrupted copy leaves a file that
+works, with slow lists: the next copy or migration creates the index. On PostgreSQL the index is kept.
 """
 
 from bodhi.database import Database
@@ -10,12 +10,12 @@ from bodhi.database.schema import LONGEST_MIGRATION_SECONDS
 
 
 async def drop_user_index(database: Database) -> None:
-    """Do without it, for now."""
+    """Drop the index."""
     await database.maybe("drop_user_index")
 
 
 async def make_user_index(database: Database) -> None:
-    """Make it where it is missing."""
+    """Create the index if it is missing."""
     if await database.maybe("find_user_index"):
         return
     async with database.transaction(limit_seconds=LONGEST_MIGRATION_SECONDS) as transaction:

@@ -1,4 +1,4 @@
-"""Sessions in a SQL database, records in and records out. The statements are in ``sql/<dialect>/session.sql``."""
+"""The session stores on SQL databases. The statements are in ``sql/<dialect>/session.sql``."""
 
 from bodhi.session.sql_store.calls import Clock, map_session_errors
 from bodhi.session.sql_store.dialects import PostgresSessionStore, SqliteSessionStore, open_store

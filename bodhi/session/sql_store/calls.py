@@ -1,4 +1,4 @@
-"""What the parts of the store share: the database and its clock, errors, turns, transactions and rows as records."""
+"""Shared parts of the store: database and clock, errors, turns, transactions, and records from rows."""
 
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -12,9 +12,9 @@ Clock = Callable[[], int | None]
 
 
 class SqlCalls:
-    """Statements on a database, in transactions and in turn.
+    """Runs statements on a database, in transactions and turns.
 
-    *clock* gives the time in milliseconds since 1970, or None for the database's own clock, which is the rule.
+    *clock* returns milliseconds since 1970, or None (the default) for the database's clock.
     """
 
     def __init__(self, database: Database, *, clock: Clock = lambda: None) -> None:
@@ -23,7 +23,7 @@ class SqlCalls:
 
     @property
     def database(self) -> Database:
-        """Where the sessions are."""
+        """The database of the sessions."""
         return self._database
 
     @asynccontextmanager
@@ -40,7 +40,7 @@ class SqlCalls:
             await transaction.maybe("lock_user", user_id=cap.user_id)
 
     async def _trim_user(self, transaction: Executor, cap: UserCap | None, *, keep: bytes) -> int:
-        """End the user's oldest sessions beyond *cap*, never the one with the digest *keep*; how many."""
+        """End the user's oldest sessions beyond *cap*, but never the digest *keep*; return how many."""
         if cap is None:
             return 0
         values = {"user_id": cap.user_id, "keep": keep, "cap": cap.sessions, "now": self._clock()}
@@ -49,7 +49,7 @@ class SqlCalls:
 
 @contextmanager
 def map_session_errors() -> Iterator[None]:
-    """Raise the session's errors in place of the database's."""
+    """Raise session errors instead of database errors."""
     try:
         yield
     except DatabaseUnavailable as error:
@@ -59,33 +59,33 @@ def map_session_errors() -> Iterator[None]:
 
 
 def turns_of(cap: UserCap | None, digest: bytes | None) -> list[Hashable]:
-    """What to take turns by, in the order in which the statements lock: the user, then the session by its handle."""
+    """Return the keys to take turns by, in locking order: the user, then the session by its handle."""
     user: list[Hashable] = [] if cap is None else [("user", cap.user_id)]
     return user if digest is None else [*user, handle_of(digest)]
 
 
 def report_trimmed(cap: UserCap | None, trimmed: int) -> None:
-    """Report how many sessions the cap ended, once that is certain."""
+    """Report how many sessions the cap ended, after the commit."""
     if cap is not None and cap.told is not None:
         cap.told(trimmed)
 
 
 def record_of(row: Row | None) -> SessionRecord:
-    """A whole session."""
-    assert row is not None  # a RETURNING clause answers or the statement fails
-    # In the one order that every statement with a whole session in its answer has: by name takes twice as long.
+    """Return the session in a row."""
+    assert row is not None  # a RETURNING clause returns a row or the statement fails
+    # By position, as every statement returns a whole session in this order: by name takes twice as long.
     digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent, now = row
     device = Device(ip, user_agent)
     return SessionRecord(digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, now, device)
 
 
 def stored_data_of(row: Row) -> StoredData:
-    """A session's data and what it is bound to."""
+    """Return a session's data with the columns that it is bound to."""
     return StoredData(row["digest"], row["version"], row["data"], row["user_id"], row["created_at"], row["ends_at"])
 
 
 def listing_of(row: Row) -> SessionListing:
-    """A session as it is listed."""
+    """Return the listing in a row."""
     return SessionListing(
         row["digest"],
         row["user_id"],

@@ -1,4 +1,4 @@
-"""The store of each database: the same statements, in batches that suit it."""
+"""The stores for each database: the same statements, with different batching."""
 
 from bodhi.database import Database
 from bodhi.session.sql_store.calls import Clock
@@ -6,7 +6,7 @@ from bodhi.session.sql_store.store import SqlSessionStore
 
 
 class SqliteSessionStore(SqlSessionStore):
-    """Sessions in a SQLite file. Its one writer makes saves that wait for it share a transaction."""
+    """Sessions in a SQLite file. Saves that wait for its single writer share a transaction."""
 
     saves_in_flight = 1
     sweep_batch = 250
@@ -18,6 +18,6 @@ class PostgresSessionStore(SqlSessionStore):
 
 
 def open_store(database: Database, *, clock: Clock = lambda: None) -> SqlSessionStore:
-    """The store for *database*."""
+    """Return the store for *database*."""
     kind = SqliteSessionStore if database.dialect == "sqlite" else PostgresSessionStore
     return kind(database, clock=clock)

@@ -1,4 +1,4 @@
-"""Sessions by user and all of them: counted, listed and ended."""
+"""Count, list and end the sessions of a user, or all."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -45,7 +45,7 @@ class ManySessions(SqlCalls):
             rows = await self._database.many("list_sessions", after=after, batch=limit, now=self._clock())
         return [listing_of(row) for row in rows]
 
-    # What ends sessions takes turns with its like alone: it is not to wait until everybody has changed the session.
+    # Ends of sessions take turns only among themselves: they must not queue behind all changes of a session.
 
     async def revoke(self, handle: str, *, user_id: str | None = None) -> Revoked | None:
         digests = digests_of(handle)
@@ -72,7 +72,7 @@ class ManySessions(SqlCalls):
         return live
 
     async def _clear(self, statement: str, **values: object) -> int:
-        # In batches, since one DELETE of everything would hold up every save meanwhile.
+        # In batches, because a single DELETE would block all saves.
         live: int = 0
         while True:
             with _counted(live):
@@ -84,7 +84,7 @@ class ManySessions(SqlCalls):
 
 @contextmanager
 def _counted(ended: int) -> Iterator[None]:
-    """Errors carry that *ended* live sessions have ended all the same."""
+    """Add to errors that *ended* live sessions have ended already."""
     try:
         with map_session_errors():
             yield
@@ -97,6 +97,6 @@ def _kept(handle: str | None) -> tuple[bytes, bytes] | tuple[None, None]:
     if handle is None:
         return None, None
     digests = digests_of(handle)
-    if digests is None:  # to keep nothing instead would end the very session that was to stay
+    if digests is None:  # ignoring it would end the session that was to be kept
         raise ValueError("the session to keep is named by its handle")
     return digests

@@ -1,4 +1,4 @@
-"""Changes of a session that nobody else may change meanwhile: one transaction each."""
+"""Exclusive changes of a session, each in a transaction."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +14,7 @@ class LockedRow:
 
     def __init__(self, store: "Locking", transaction: Executor, record: SessionRecord, cap: UserCap | None) -> None:
         self.record = record
-        self.trimmed = 0  # sessions that the cap ended
+        self.trimmed = 0  # sessions ended by the cap
         self._store = store
         self._transaction = transaction
         self._cap = cap
@@ -25,7 +25,7 @@ class LockedRow:
             raise SessionGone  # it expired between the two statements
 
     async def rotate(self, new: NewSession, *, renewed: bool) -> SessionRecord:
-        """Move the row to the digest of *new*."""
+        """Rotate the row to the digest of *new*."""
         moved = new.moved(self.record, renewed=renewed)
         row = await self._transaction.maybe(
             "rotate_session",
@@ -52,12 +52,12 @@ class LockedRow:
 
 
 class Locking(SqlCalls):
-    """Locks one session at a time."""
+    """Locks a session."""
 
     @asynccontextmanager
     async def locked(self, digest: bytes, *, cap: UserCap | None = None) -> AsyncIterator[LockedRow | None]:
         async with self._transaction(*turns_of(cap, digest)) as transaction:
-            # The user's lock before the row's: in another order two logins of one user could wait for each other.
+            # Lock the user before the row: otherwise two logins of one user could deadlock.
             await self._lock_user(transaction, cap)
             row = await transaction.maybe("lock_session", digest=digest, now=self._clock())
             locked = LockedRow(self, transaction, record_of(row), cap) if row is not None else None
@@ -66,7 +66,7 @@ class Locking(SqlCalls):
             report_trimmed(cap, locked.trimmed)
 
     async def _save(self, executor: Executor, save: Save) -> bool:
-        """Whether *save* fitted what is stored."""
+        """Save if the version matches; return whether it did."""
         values = self._saving(save)
         if save.ages is None:
             return await executor.maybe("save_session", **values) is not None

@@ -1,4 +1,4 @@
-"""One session at a time: created, loaded, saved, touched and deleted. Loads and saves at once share their trips."""
+"""Create, load, save, touch and delete a session. Concurrent loads and saves share round trips."""
 
 from collections.abc import Awaitable, Mapping, Sequence
 
@@ -20,10 +20,10 @@ from bodhi.session.sql_store.upkeep import Upkeep
 class SqlSessionStore(Locking, ManySessions, Upkeep, DeprecatedMethods):
     """A :class:`~bodhi.session.SessionStore` with every capability, on a :class:`~bodhi.database.Database`.
 
-    *clock* gives the time in milliseconds since 1970, or None for the database's own clock, which is the rule.
+    *clock* returns milliseconds since 1970, or None (the default) for the database's clock.
     """
 
-    max_in_flight = 2  # queries that load; calls that arrive meanwhile share the next one
+    max_in_flight = 2  # concurrent load queries; calls that arrive meanwhile share the next one
     saves_in_flight = 2
     max_batch = 64
     max_wait_seconds = MAX_WAIT_SECONDS
@@ -61,7 +61,7 @@ class SqlSessionStore(Locking, ManySessions, Upkeep, DeprecatedMethods):
         return record
 
     async def _insert(self, executor: Executor, new: NewSession) -> SessionRecord:
-        # The data is encrypted for the times of the session, and the database's clock gives them.
+        # The data is encrypted for the session's times, which come from the database's clock.
         beginning = await executor.maybe("read_beginning", now=self._clock())
         assert beginning is not None
         now, data_format = beginning["now"], written_format(beginning["data_format"])
@@ -79,7 +79,7 @@ class SqlSessionStore(Locking, ManySessions, Upkeep, DeprecatedMethods):
         return record_of(row)
 
     async def load(self, digest: bytes) -> SessionRecord | None:
-        try:  # what map_session_errors does, without the cost of a context manager
+        try:  # like map_session_errors, without the cost of a context manager
             row = await self._loads(digest, digest)
         except DatabaseUnavailable as error:
             raise SessionUnavailable from error
@@ -117,7 +117,7 @@ class SqlSessionStore(Locking, ManySessions, Upkeep, DeprecatedMethods):
         return {row["digest"]: row for row in rows}
 
     async def touch(self, touches: Sequence[Touch]) -> int:
-        # By digest, so that two processes lock the same rows in the same order.
+        # Sorted by digest, so that processes lock rows in the same order.
         ordered = sorted(touches, key=lambda touch: touch.digest)
         with map_session_errors():
             rows = await self._database.each(
@@ -126,7 +126,7 @@ class SqlSessionStore(Locking, ManySessions, Upkeep, DeprecatedMethods):
         return len(rows)
 
     async def delete(self, digest: bytes) -> bool:
-        # In turn with other ends of this session alone: it is not to wait until everybody has changed the session.
+        # Take turns only with other ends of this session: a deletion must not queue behind all its changes.
         with map_session_errors():
             async with self._database.turn(("end", handle_of(digest))):
                 row = await self._database.maybe("delete_session", digest=digest, now=self._clock())

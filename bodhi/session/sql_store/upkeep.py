@@ -1,4 +1,4 @@
-"""Upkeep while requests go on: formats and re-encryption, unreadable rows, expired rows, and who waits for an end."""
+"""Upkeep during service: data formats, re-encryption, unreadable rows, expired rows, and change notification."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from time import monotonic
@@ -10,16 +10,16 @@ from bodhi.session.sealing import written_format
 from bodhi.session.sql_store.calls import Clock, SqlCalls, map_session_errors, stored_data_of, turns_of
 
 SET_ASIDE_MS = 30 * 86_400_000  # how long unreadable rows are kept for inspection
-SWEEP_SECONDS = 0.01  # how long one batch of a sweep is to take: on SQLite so long may it hold up a save
+SWEEP_SECONDS = 0.01  # target time of a sweep batch, which on SQLite may block a save this long
 SMALLEST_SWEEP = 20
 ENDED_MS = 600_000  # how long ends are remembered: a request may be under way for minutes
 MOST_ENDED = 100_000
 PAGE = 1000
-ENDED_CHANNEL = "bodhi_session_ended"  # as the statements that end sessions name it
+ENDED_CHANNEL = "bodhi_session_ended"  # as named in the statements that end sessions
 
 
 class Upkeep(SqlCalls):
-    """Sweeping, and the methods of the capabilities that look after stored sessions."""
+    """Sweeping, and the capabilities for stored data."""
 
     sweep_batch = 1000  # at most
 
@@ -34,14 +34,14 @@ class Upkeep(SqlCalls):
             if not (lock and lock["mine"]):
                 return None
             await transaction.count("sweep_set_aside", keep_ms=SET_ASIDE_MS, now=self._clock())
-            # More at once, since a sweep that finds no session to delete does it only once.
+            # Larger batches, because a sweep that finds no session to delete does this only once.
             await transaction.count("sweep_copied", batch=self.sweep_batch * 5, now=self._clock())
             await transaction.count(
                 "sweep_ended", keep_ms=ENDED_MS, most=MOST_ENDED, batch=self.sweep_batch * 5, now=self._clock()
             )
             batch = min(self._sweep_batch, self.sweep_batch)
             swept = await transaction.count("sweep_sessions", batch=batch, now=self._clock())
-        # A slow disk, and saves that wait for their turn, make the next batch smaller.
+        # A slow disk or waiting saves reduce the size of the next batch.
         fitting = round(batch * SWEEP_SECONDS / (monotonic() - began))
         self._sweep_batch = max(SMALLEST_SWEEP, min(fitting, 2 * batch))
         return swept
@@ -66,7 +66,7 @@ class Upkeep(SqlCalls):
         return written_format(row["data_format"] if row else None)
 
     async def write_newest_format(self) -> bool:
-        """Let every node write the newest format from now on; whether an older one was written before."""
+        """Use the newest format on every node from now on; return whether an older one was used before."""
         with map_session_errors():
             return bool(await self._database.count("write_data_format", data_format=NEWEST_FORMAT))
 
@@ -99,5 +99,5 @@ class Upkeep(SqlCalls):
         return {row["digest"] for row in rows}
 
     async def listen(self, told: Callable[[str | None], None]) -> None:
-        # The payload is a handle, or nothing where several ended.
+        # The payload is a handle, or empty if several sessions ended.
         await self._database.listen(ENDED_CHANNEL, lambda payload: told(payload or None))
