@@ -3,6 +3,6 @@
 They are made anew rather than kept up: the same pages at the same moment, whenever it is done.
 """
 
-from screenshots import moment  # before all that reads the time
+from screenshots import fixed_clock  # before all that reads the time
 
-__all__ = ["moment"]
+__all__ = ["fixed_clock"]

@@ -3,9 +3,9 @@
 import asyncio
 from pathlib import Path
 
-from screenshots.album import take_login, take_pages
-from screenshots.camera import open_camera
-from screenshots.house import open_house
+from screenshots.pictures import take_login, take_pages
+from screenshots.browser import open_camera
+from screenshots.demo_server import open_house
 
 IMAGES = Path(__file__).resolve().parents[1] / "images"
 

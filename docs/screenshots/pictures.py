@@ -2,9 +2,9 @@
 
 from playwright.async_api import Page
 
-from screenshots.camera import PHONE, Camera, picture_of
-from screenshots.house import URL
-from screenshots.people import ANDROID, FIREFOX, Login
+from screenshots.browser import PHONE, Camera, picture_of
+from screenshots.demo_server import URL
+from screenshots.demo_users import ANDROID, FIREFOX, Login
 
 _LOGIN_SIZE = {"viewport": {"width": 400, "height": 620}, "is_mobile": True}
 

@@ -21,8 +21,8 @@ from bodhi.server.tokens.service import API_TOKENS
 from bodhi.session import SESSIONS, Device, Touch, digest_of
 from bodhi.settings import load_settings
 from bodhi.testing import DevelopmentProvider
-from screenshots.moment import NOW, ago, milliseconds_ago
-from screenshots.people import GUESTS, Guest, Login, Token
+from screenshots.fixed_clock import NOW, ago, milliseconds_ago
+from screenshots.demo_users import GUESTS, Guest, Login, Token
 
 # Those of `bodhi serve --dev`: the login page names the provider's.
 PORT, PROVIDER_PORT = 1135, 1136

@@ -10,9 +10,9 @@ from typing import Any
 
 from playwright.async_api import Browser, Page, async_playwright
 
-from screenshots.house import URL
-from screenshots.moment import ago
-from screenshots.people import Login
+from screenshots.demo_server import URL
+from screenshots.fixed_clock import ago
+from screenshots.demo_users import Login
 from screenshots.png import palette_png
 
 LOGIN = {"viewport": {"width": 1280, "height": 800}}
