@@ -1,8 +1,8 @@
-"""The pictures of the documentation, taken from a server with people and a history: ``make screenshots``.
+"""The screenshots of the documentation, taken of a demo server: ``make screenshots``.
 
-They are made anew rather than kept up: the same pages at the same moment, whenever it is done.
+They are reproducible: the same pages at the same fixed time.
 """
 
-from screenshots import fixed_clock  # before all that reads the time
+from screenshots import fixed_clock  # before all modules that read the time
 
 __all__ = ["fixed_clock"]

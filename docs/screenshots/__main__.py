@@ -1,24 +1,24 @@
-"""``python -m screenshots``: writes docs/images."""
+"""``python -m screenshots``: write docs/images."""
 
 import asyncio
 from pathlib import Path
 
+from screenshots.browser import open_browser
+from screenshots.demo_server import run_demo_server
 from screenshots.pictures import take_login, take_pages
-from screenshots.browser import open_camera
-from screenshots.demo_server import open_house
 
 IMAGES = Path(__file__).resolve().parents[1] / "images"
 
 
 async def main() -> None:
-    """Opens servers, and a browser that goes through their pages."""
-    async with open_camera(IMAGES) as camera:
-        async with open_house():
-            await take_login(camera)
-        async with open_house() as house:
-            await house.fill()
-            await house.work()
-            await take_pages(camera)
+    """Start demo servers and take all screenshots."""
+    async with open_browser(IMAGES) as browser:
+        async with run_demo_server():
+            await take_login(browser)
+        async with run_demo_server() as server:
+            await server.add_users()
+            await server.add_activity()
+            await take_pages(browser)
 
 
 asyncio.run(main())

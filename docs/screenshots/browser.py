@@ -1,4 +1,4 @@
-"""A browser that takes pictures of pages."""
+"""Take screenshots in a browser."""
 
 import base64
 import os
@@ -11,14 +11,14 @@ from typing import Any
 from playwright.async_api import Browser, Page, async_playwright
 
 from screenshots.demo_server import URL
-from screenshots.fixed_clock import ago
 from screenshots.demo_users import Login
+from screenshots.fixed_clock import ago
 from screenshots.png import palette_png
 
 LOGIN = {"viewport": {"width": 1280, "height": 800}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
-_CALM = {"color_scheme": "light", "reduced_motion": "reduce", "locale": "en-GB", "timezone_id": "UTC"}
-# Nothing of its own reaches out, root may start it, and text looks the same on every screen.
+_REPRODUCIBLE = {"color_scheme": "light", "reduced_motion": "reduce", "locale": "en-GB", "timezone_id": "UTC"}
+# No background network access, allowed for root, and identical text rendering everywhere.
 _ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -41,7 +41,7 @@ _DECODE = """async (png) => {
   }
   return [image.width, image.height, btoa(text)];
 }"""
-# What differs each time, and what is said in its place.
+# Texts that differ between runs, and their replacements.
 _REPLACED = {r"/\S*bodhi-screenshots-\w+": "/var/lib/bodhi", r"^bodhiapp_\S+": "bodhiapp_Q7zk4mXw"}
 _REPLACE = """(replaced) => {
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -51,21 +51,21 @@ _REPLACE = """(replaced) => {
     }
   }
 }"""
-_BESIDE_EACH_OTHER = """<!doctype html><style>
+_SIDE_BY_SIDE = """<!doctype html><style>
   body { display: flex; gap: 20px; margin: 0; padding: 16px; background: #fff }
   img { box-sizing: border-box; width: 400px; border: 1px solid #b8c0c8; border-radius: 10px }
 </style>"""
 
 
-class Camera:
-    """Takes pictures with *browser* and keeps them in *folder*."""
+class ScreenshotBrowser:
+    """Takes screenshots with *browser* and writes them to *folder*."""
 
     def __init__(self, browser: Browser, folder: Path) -> None:
         self._browser = browser
         self._folder = folder
 
     async def log_in(self, username: str, login: Login, **options: Any) -> Page:
-        """A window in which somebody has logged in, and looks at the page that follows."""
+        """Log in as a user in a new window."""
         headers = {"X-Forwarded-For": login.address}
         page = await self.window(user_agent=login.user_agent, extra_http_headers=headers, **options)
         with ago(hours=login.hours):
@@ -77,23 +77,23 @@ class Camera:
         return page
 
     async def window(self, **options: Any) -> Page:
-        """A window with cookies of its own."""
-        context = await self._browser.new_context(**{**LOGIN, **_CALM, **options})
+        """Open a window with separate cookies."""
+        context = await self._browser.new_context(**{**LOGIN, **_REPRODUCIBLE, **options})
         return await context.new_page()
 
     async def take(self, page: Page, name: str, *, height: int | None = None) -> None:
-        """Keeps the whole page, or its first *height* pixels, as a file of that name."""
-        await self._keep(await picture_of(page, height=height), name)
+        """Write a screenshot of the page, or its first *height* pixels."""
+        await self._write(await capture(page, height=height), name)
 
     async def take_row(self, pictures: list[bytes], name: str) -> None:
-        """Keeps several pictures beside each other."""
-        sources = [f'<img src="data:image/png;base64,{base64.b64encode(one).decode()}">' for one in pictures]
+        """Write several pictures side by side."""
+        sources = [f'<img src="data:image/png;base64,{base64.b64encode(picture).decode()}">' for picture in pictures]
         page = await self.window(viewport={"width": 420 * len(pictures) + 12, "height": 100})
-        await page.set_content(_BESIDE_EACH_OTHER + "".join(sources))
+        await page.set_content(_SIDE_BY_SIDE + "".join(sources))
         await page.evaluate("Promise.all([...document.images].map((image) => image.decode()))")
         await self.take(page, name)
 
-    async def _keep(self, picture: bytes, name: str) -> None:
+    async def _write(self, picture: bytes, name: str) -> None:
         page = await self._browser.new_page()
         width, height, pixels = await page.evaluate(_DECODE, base64.b64encode(picture).decode())
         await page.close()
@@ -102,8 +102,8 @@ class Camera:
         print(f"{file.name}: {width} x {height}, {file.stat().st_size / 1000:.0f} kB")
 
 
-async def picture_of(page: Page, *, height: int | None = None) -> bytes:
-    """What the page looks like when nothing points at anything."""
+async def capture(page: Page, *, height: int | None = None) -> bytes:
+    """Return a screenshot without hover and focus."""
     await page.mouse.move(0, 0)
     await page.evaluate("document.activeElement?.blur()")
     await page.evaluate(_REPLACE, _REPLACED)
@@ -114,10 +114,10 @@ async def picture_of(page: Page, *, height: int | None = None) -> bytes:
 
 
 @asynccontextmanager
-async def open_camera(folder: Path) -> AsyncIterator[Camera]:
-    """A camera with a browser of its own."""
+async def open_browser(folder: Path) -> AsyncIterator[ScreenshotBrowser]:
+    """Open a browser for screenshots."""
     program = os.environ.get("BODHI_TEST_CHROMIUM") or shutil.which("chromium")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=_ARGUMENTS)
-        yield Camera(browser, folder)
+        yield ScreenshotBrowser(browser, folder)
         await browser.close()

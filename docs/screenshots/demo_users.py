@@ -1,4 +1,4 @@
-"""Who uses the server of the pictures, with which browsers."""
+"""The users of the demo server, with their browsers."""
 
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ MAC = f"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) {_APPLE} Safari/605.1.15
 
 @dataclass(frozen=True)
 class Login:
-    """A session that began *hours* ago and was used last *used_hours* ago, or is in use."""
+    """A session created *hours* ago and last used *used_hours* ago."""
 
     user_agent: str
     address: str
@@ -26,7 +26,7 @@ class Login:
 
 @dataclass(frozen=True)
 class Token:
-    """An API token that was made *days* ago, for programs."""
+    """An API token created *days* ago."""
 
     name: str
     scope: TokenScope
@@ -36,30 +36,30 @@ class Token:
 
 
 @dataclass(frozen=True)
-class Guest:
-    """Somebody with an account, and what they have; *asked_hours* ago they asked for a role, if they did."""
+class DemoUser:
+    """A user with sessions and tokens, and a role request made *requested_hours* ago, if any."""
 
     username: str
     given_name: str
     family_name: str
     role: Role | None
     logins: list[Login] = field(default_factory=list)
-    asked_hours: float | None = None
+    requested_hours: float | None = None
     tokens: list[Token] = field(default_factory=list)
 
     @property
     def seen_hours(self) -> float:
-        """How long ago they were here; who is logged in nowhere has been away for days."""
+        """Hours since the last visit; days for users without a session."""
         return min((login.used_hours for login in self.logins), default=221)
 
     @property
     def person(self) -> Person:
-        """As the provider knows them."""
+        """The account at the provider."""
         return Person(self.username, self.given_name, self.family_name)
 
 
-GUESTS = (
-    Guest(
+DEMO_USERS = (
+    DemoUser(
         "ada",
         "Ada",
         "Byron",
@@ -70,8 +70,8 @@ GUESTS = (
             Token("Nightly backup", TokenScope.POWER_USER, 12, 78),
         ],
     ),
-    Guest("grace", "Grace", "Hopper", Role.MANAGER, [Login(EDGE, "203.0.113.80", 6.2, 0.1)]),
-    Guest(
+    DemoUser("grace", "Grace", "Hopper", Role.MANAGER, [Login(EDGE, "203.0.113.80", 6.2, 0.1)]),
+    DemoUser(
         "alan",
         "Alan",
         "Turing",
@@ -82,13 +82,13 @@ GUESTS = (
             Login(EDGE, "203.0.113.41", 20.3, 18.9),
         ],
     ),
-    Guest("emmy", "Emmy", "Noether", Role.POWER_USER, [Login(FIREFOX, "203.0.113.17", 3.3, 1.2)]),
-    Guest("george", "George", "Boole", Role.USER, [Login(IPHONE, "198.51.100.77", 80, 0.8)]),
-    Guest(
+    DemoUser("emmy", "Emmy", "Noether", Role.POWER_USER, [Login(FIREFOX, "203.0.113.17", 3.3, 1.2)]),
+    DemoUser("george", "George", "Boole", Role.USER, [Login(IPHONE, "198.51.100.77", 80, 0.8)]),
+    DemoUser(
         "hedy", "Hedy", "Lamarr", Role.USER, [Login(MAC, "2001:db8::19", 29, 2), Login(ANDROID, "198.51.100.6", 5, 1)]
     ),
-    Guest("katherine", "Katherine", "Johnson", Role.USER),
-    Guest("mary", "Mary", "Somerville", Role.USER, [Login(EDGE, "203.0.113.55", 7.5, 0.6)]),
-    Guest("charles", "Charles", "Babbage", None, [Login(MAC, "203.0.113.99", 21.4, 0.3)], asked_hours=21.4),
-    Guest("sofia", "Sofia", "Kovalevskaya", None, [Login(IPHONE, "198.51.100.31", 1.7, 1.6)], asked_hours=1.7),
+    DemoUser("katherine", "Katherine", "Johnson", Role.USER),
+    DemoUser("mary", "Mary", "Somerville", Role.USER, [Login(EDGE, "203.0.113.55", 7.5, 0.6)]),
+    DemoUser("charles", "Charles", "Babbage", None, [Login(MAC, "203.0.113.99", 21.4, 0.3)], requested_hours=21.4),
+    DemoUser("sofia", "Sofia", "Kovalevskaya", None, [Login(IPHONE, "198.51.100.31", 1.7, 1.6)], requested_hours=1.7),
 )

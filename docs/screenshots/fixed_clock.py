@@ -1,7 +1,7 @@
-"""The moment at which all pictures are taken, and that the server takes for now.
+"""A fixed current time for all screenshots and the demo server.
 
-When this is imported, it puts itself in the place of the functions of :mod:`time` that tell what time it is; what is
-imported afterwards reads this one. How much time passes is still measured as ever.
+Importing this replaces the functions of :mod:`time` that return the current time, for modules
+imported afterwards. Durations are measured as usual.
 """
 
 import time
@@ -16,7 +16,7 @@ _times = [NOW]
 
 @contextmanager
 def ago(**span: float) -> Iterator[None]:
-    """Inside, it is so much earlier: ``ago(hours=2)``."""
+    """Set the time back inside the block: ``ago(hours=2)``."""
     _times.append(NOW - timedelta(**span))
     try:
         yield
@@ -25,7 +25,7 @@ def ago(**span: float) -> Iterator[None]:
 
 
 def milliseconds_ago(**span: float) -> int:
-    """That moment, in milliseconds since 1970."""
+    """Return a past time in milliseconds since 1970."""
     return round((NOW - timedelta(**span)).timestamp() * 1000)
 
 

@@ -1,4 +1,4 @@
-"""Small PNG files: with a palette, which is enough for pages and takes a third of the room."""
+"""Write PNG files with a palette, which is enough for pages and a third of the size."""
 
 import struct
 import zlib
@@ -10,7 +10,7 @@ _COLOURS = 256
 
 
 def palette_png(width: int, height: int, rgba: bytes) -> bytes:
-    """The picture with its most frequent colours; the others become the nearest of these."""
+    """Encode the picture with its most frequent colours; map the others to the nearest of these."""
     pixels = memoryview(rgba).cast("I")
     counts = Counter(pixels)
     by_use = sorted(counts, key=lambda colour: (-counts[colour], colour))
