@@ -65,9 +65,11 @@ class RequestSession(aiohttp_session.AbstractStorage):
         self._headers = request.headers
         self._arrived_at = monotonic()
         # None of these is a default of the class: up to Python 3.11, that makes each use take five times as long.
-        self.session: Session | None = None  # what was asked for; not in the request, which a middleware may clone
-        self.is_used = False  # somebody asked for the session: the response depends on who asks
-        self.is_finished = False  # the handler has returned, and its change was committed
+        self.session: Session | None = (
+            None  # the loaded session; not stored in the request, which a middleware may clone
+        )
+        self.is_used = False  # the session was used: the response varies by cookie
+        self.is_finished = False  # the handler has returned, and its changes were committed
         self.headers_sent = False
         self.new_cookies: Sequence[str] = ()  # the Set-Cookie headers that the response has to carry
         self._carried_cookies: Sequence[str] = ()  # those that were put into a response
@@ -76,7 +78,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
         self._session_id: str | None = None  # what the browser holds, or will after this response
         self._live_digest: bytes | None = None  # the row that this request has seen live
         self._is_committing = False
-        self._committed: asyncio.Event | None = None  # where another task waits for the end of a commit
+        self._committed: asyncio.Event | None = None  # waiting for another task's commit
 
     async def load_session(self, request: web.Request) -> Session:
         """Return the request's session, or a new one if it has none; an outage raises :exc:`SessionUnavailable`."""

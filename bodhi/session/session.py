@@ -64,14 +64,14 @@ class Session(aiohttp_session.Session):
         self._max_age = self._stored_max_age = max_age
         self._backend = backend
         # None of these is a default of the class: up to Python 3.11, that makes each use take five times as long.
-        self.is_touched = False  # it may have to be saved: without it there is nothing to compare
+        self.is_touched = False  # it may need saving; otherwise the comparison is skipped
         self.is_dropped = False  # it ended while the request ran, or its change was lost: nothing more of it is saved
         self.is_invalidated = False
         self._is_forced = False
         self._is_rotated = False
         self._is_renewed = False
-        self._dirty: set[str] = set()  # keys that were set or deleted since it was loaded or last saved
-        self._lent: frozenset[str] = frozenset()  # keys whose values somebody holds that can change by themselves
+        self._dirty: set[str] = set()  # keys set or deleted since the load or last save
+        self._lent: frozenset[str] = frozenset()  # keys whose mutable values were handed out
         if stored is None:
             self._mapping: dict[str, Any] = {}
             self._created = int(time())

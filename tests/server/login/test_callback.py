@@ -345,7 +345,7 @@ async def test_a_login_whose_session_cannot_be_stored_fails(
     browser = await open_browser(server)
     if has_session:
         await browser.get("/put")
-    answer = await answered(browser, provider)
+    answer = await start_login(browser, provider)
 
     async def fail(*_, **__):
         raise SessionUnavailable
@@ -405,7 +405,7 @@ async def test_callback_reports_a_session_rotated_meanwhile(start_server, open_b
     """A program is told; a page leads to the start, which shows whoever that tab has logged in."""
     browser = await open_browser(await start_server(PUT))
     await browser.get("/put")
-    answer = await answered(browser, provider)
+    answer = await start_login(browser, provider)
 
     async def moved(*_, **__):
         raise SessionGone

@@ -106,9 +106,7 @@ async def test_unregistered_server_starts_no_login(start_server, open_browser, m
     assert (500, "login_error-app_instance_not_found") == (response.status, (await response.json())["error"]["code"])
 
 
-async def test_abandoned_logins_leave_expiring_rows_while_old_nodes_run(
-    browser, server, database_url, monkeypatch
-):
+async def test_abandoned_logins_leave_expiring_rows_while_old_nodes_run(browser, server, database_url, monkeypatch):
     """Nodes of version 0.1.0 do not read the cookie. Ten minutes after the last of them; it ends with the browser."""
 
     async def older():

@@ -391,9 +391,9 @@ async def test_cookies_that_another_host_may_have_planted(browser, provider, ope
     stranger = await open_browser(server)
     for cookie in COOKIES:
         sent = cookie.format(id=browser.session_cookie, other="A" * 43)
-        assert 401 == (await stranger.get(VERIFY, headers={**asked(), "Cookie": sent})).status, cookie
+        assert 401 == (await stranger.get(VERIFY, headers={**proxy_headers(), "Cookie": sent})).status, cookie
     twice = {"Cookie": "; ".join([f"bodhiapp_session_id={browser.session_cookie}"] * 2)}
-    assert 200 == (await stranger.get(VERIFY, headers={**asked(), **twice})).status
+    assert 200 == (await stranger.get(VERIFY, headers={**proxy_headers(), **twice})).status
 
 
 async def test_verify_refuses_an_ended_session(browser, provider, open_browser, server):
