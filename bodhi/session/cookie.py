@@ -68,11 +68,11 @@ class CookiePolicy:
         return {value.strip(" \t") for value in found}
 
     def set(self, value: str, max_age: int | None = None) -> str:
-        """A ``Set-Cookie`` header with *value*; it ends with the browser, or after *max_age* seconds."""
+        """Return a ``Set-Cookie`` header for a session cookie, or one that expires after *max_age* seconds."""
         return f"{self.full_name}={value}; {_age(max_age)}{self._attributes(self.samesite)}"
 
     def removal(self) -> str:
-        """A ``Set-Cookie`` header that makes the browser forget the cookie."""
+        """Return a ``Set-Cookie`` header that deletes the cookie."""
         return f"{self.full_name}={_REMOVED}{self._attributes(self.samesite)}"
 
     # A second cookie, the marker, says only that the browser holds a session. Browsers send it in requests from other

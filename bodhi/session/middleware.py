@@ -107,7 +107,7 @@ def session_middleware(options: SetupOptions, registry: Registry) -> Middleware:
         session = current.session
         if session is not None and session.is_touched:
             await _commit_after_handler(current, session, response)
-        # For the middlewares around this one: otherwise it would be early enough as the headers go out.
+        # Now, for the outer middlewares; otherwise it could wait until the headers are sent.
         if current.new_cookies and not current.headers_sent and isinstance(response, web.StreamResponse):
             current.set_cookies(response)
         if raised is not None:

@@ -73,10 +73,10 @@ class RequestSession(aiohttp_session.AbstractStorage):
         self.headers_sent = False
         self.new_cookies: Sequence[str] = ()  # the Set-Cookie headers that the response has to carry
         self._carried_cookies: Sequence[str] = ()  # those that were put into a response
-        self._found: SessionRecord | None = None  # the row of the visitor's session, not decrypted
-        self._is_found = False  # or it is known that there is none
-        self._session_id: str | None = None  # what the browser holds, or will after this response
-        self._live_digest: bytes | None = None  # the row that this request has seen live
+        self._found: SessionRecord | None = None  # the row of the request's session, not decrypted
+        self._is_found = False  # or None is known
+        self._session_id: str | None = None  # the browser's id, now or after this response
+        self._live_digest: bytes | None = None  # the row that this request found live
         self._is_committing = False
         self._committed: asyncio.Event | None = None  # waiting for another task's commit
 
@@ -130,7 +130,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
         self.set_headers(response)
 
     def set_headers(self, response: web.StreamResponse) -> None:
-        """Put into *response* what the browser has to know, and that it depends on a session, for caches between."""
+        """Set the cookie in *response*, and the headers that tell caches that it depends on the session."""
         if self.new_cookies or self._carried_cookies:
             self.set_cookies(response)
         headers = response.headers
@@ -282,7 +282,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
 
     async def _delete(self, session: Session, change: Change) -> None:
         if change.is_invalidated:
-            self.new_cookies = ()  # an id that this request made goes to nobody, even if its row cannot be deleted
+            self.new_cookies = ()  # an id created by this request is not sent, even if its row cannot be deleted
         digest = self._replaced_digest(session)
         if digest is None and change.is_invalidated:
             # There is no row on the primary, but a standby may still have one; the store waits for it.
@@ -291,7 +291,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
             owner = session.stored.record.user_id if session.stored is not None else None
             await self._manager.delete(digest, user_id=owner)
         if self._cookie_value() is None:
-            self._session_id, self.new_cookies = None, ()  # the browser never heard of it
+            self._session_id, self.new_cookies = None, ()  # the browser never received it
         elif change.is_invalidated:
             self._forget()
         session.was_stored(None, change)
