@@ -128,10 +128,10 @@ class BoundedServer(web.Server):
             settings = f"{BODHI_REQUEST_HEAD_TIMEOUT}, {BODHI_REQUEST_BODY_TIMEOUT}"
             log.info("closed %d connections whose request did not arrive in time (%s)", closed, settings)
 
-    def close_idle(self) -> None:
-        """Close connections without a request."""
+    def close_idle(self, *, keeps_expected: bool = False) -> None:
+        """Close connections without a request; with *keeps_expected* not those whose request may be on its way."""
         for connection in self._bounded():
-            if connection.is_idle:
+            if connection.is_idle and not (keeps_expected and connection.is_expected):
                 connection.force_close()  # close() alone would leave its transport open
 
     def _bounded(self) -> "list[BoundedConnection]":
@@ -153,6 +153,11 @@ class BoundedConnection(RequestHandler):
     def is_idle(self) -> bool:
         """Whether no request is being handled; a part of its head may have arrived."""
         return self._waiter is not None and not self._waiter.done()
+
+    @property
+    def is_expected(self) -> bool:
+        """Whether a request is to arrive: of a connection that is new, or the rest of one."""
+        return self._arrival is not None
 
     @property
     def rank(self) -> float | None:
@@ -249,17 +254,22 @@ class Site(web.BaseSite):
         self._resume()
 
     async def stop(self) -> None:
-        """Close the socket after all accepted connections are open."""
-        if self._retry is not None:
-            self._retry.cancel()
+        """Close the socket after all connections that wait for it are open: closing resets those that still wait."""
         if self._socket.fileno() >= 0:
             self._loop.remove_reader(self._socket)
+            self._accept_some(BACKLOG)
             self._socket.close()
+        if self._retry is not None:
+            self._retry.cancel()
         await asyncio.gather(*self._opening)
         await super().stop()
 
     def _accept(self) -> None:
-        for _ in range(ACCEPTS_PER_TURN):
+        self._accept_some(ACCEPTS_PER_TURN)
+
+    def _accept_some(self, most: int) -> None:
+        """Accept connections, at most so many, as far as some wait and there is room."""
+        for _ in range(most):
             if not self._bounded.has_room(len(self._opening)):
                 self._pause()
                 return

@@ -11,11 +11,14 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
+from aiohttp import web
+
 from bodhi.errors import ConfigurationError
 from bodhi.run.connections import Limits, Site
 from bodhi.run.metrics import MetricsPort, served_metrics
 from bodhi.run.runner import Runner
 from bodhi.server.app import create_app
+from bodhi.server.http.lifecycle import SHUTDOWN
 from bodhi.settings import BODHI_PORT, Settings
 
 SERVICE_SHARE = 0.8  # of the time for the end: what requests may take; the rest is for writing and closing
@@ -64,7 +67,8 @@ async def _serve(
     beside: AbstractAsyncContextManager[object],
     metrics: MetricsPort | None,
 ) -> None:
-    stop = _stop_signal(settings.shutdown_timeout_seconds, lifeline)
+    limit_seconds = settings.shutdown_timeout_seconds
+    stop = _stop_signal(settings.shutdown_delay_seconds + limit_seconds * LAST_SHARE, lifeline)
     async with beside:
         has_served = await _serve_until(stop, settings, bound, ready, metrics)
     if has_served:
@@ -89,10 +93,19 @@ async def _serve_until(
             gc.freeze()  # what is there now stays: looking for garbage in it would take longer than most requests
             ready()
             await stop.wait()
+            await _delay_end(app, settings.shutdown_delay_seconds)
             log.info("ending: no new connections, requests under way are finished")
             return True
         finally:
             await runner.cleanup()
+
+
+async def _delay_end(app: web.Application, seconds: float) -> None:
+    """Go on serving until load balancers have seen that ``/health`` is 503."""
+    if seconds:
+        app[SHUTDOWN].start_draining(delay_seconds=seconds)
+        log.info("draining: /health is 503, connections are accepted for %g s more", seconds)
+        await asyncio.sleep(seconds)
 
 
 def _stop_signal(limit_seconds: float, lifeline: int | None) -> asyncio.Event:
@@ -105,7 +118,7 @@ def _stop_signal(limit_seconds: float, lifeline: int | None) -> asyncio.Event:
         nonlocal is_stopping
         if not is_stopping:
             is_stopping = True
-            _end_after(limit_seconds * LAST_SHARE)
+            _end_after(limit_seconds)
             if not loop.is_closed():  # or this process ends already, since it could not start
                 loop.call_soon_threadsafe(stop.set)
         elif lifeline is None:

@@ -18,6 +18,7 @@ from bodhi.server.http.request_errors import MalformedRequest
 from bodhi.server.http.request_id import current_id
 
 POLL_SECONDS = 0.01
+ARRIVAL_SECONDS = 1.0  # at the end, for the request of a connection that was accepted last
 CUT_SECONDS = 0.05  # twice this long aiohttp itself waits, before it cancels what still runs
 
 log = logging.getLogger(__name__)
@@ -39,10 +40,12 @@ class Runner(BoundedRunner):
         await super().cleanup()
 
     async def _drain(self, server: "_Server") -> None:
-        deadline = asyncio.get_running_loop().time() + self._grace_seconds
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        arrival_seconds = min(ARRIVAL_SECONDS, self._grace_seconds / 2)
         self.app[SHUTDOWN].start_draining()
-        while server.connections and asyncio.get_running_loop().time() < deadline:
-            server.close_idle()
+        while server.connections and (spent := loop.time() - began) < self._grace_seconds:
+            server.close_idle(keeps_expected=spent < arrival_seconds)
             await asyncio.sleep(POLL_SECONDS)
         if server.connections:
             log.warning(

@@ -166,7 +166,8 @@ class Supervisor:
 
     def _end(self) -> None:
         """Terminate all workers; kill them after the time limit or at a second signal."""
-        deadline = time.monotonic() + self._settings.shutdown_timeout_seconds
+        settings = self._settings
+        deadline = time.monotonic() + settings.shutdown_delay_seconds + settings.shutdown_timeout_seconds
         signals_before = max(len(self._signals), 1)
         for process in self._processes():
             process.terminate()

@@ -147,13 +147,23 @@ class ServerSettings:
             "Time limit for the request body, counted from the end of the headers. Then the connection is closed.",
         ),
     ]
+    shutdown_delay_seconds: Annotated[
+        float,
+        Setting(
+            names.BODHI_SHUTDOWN_DELAY,
+            kinds.fine_seconds(0, 3_600),
+            "0",
+            "How long the server goes on taking requests after SIGTERM while /health is already 503, so that load "
+            "balancers send new requests elsewhere. BODHI_SHUTDOWN_TIMEOUT begins after it.",
+        ),
+    ]
     shutdown_timeout_seconds: Annotated[
         float,
         Setting(
             names.BODHI_SHUTDOWN_TIMEOUT,
             kinds.fine_seconds(0.1, 3_600),
             "10",
-            "Time limit for a graceful shutdown, from SIGTERM to the end of the process.",
+            "Time limit for a graceful shutdown, from SIGTERM and BODHI_SHUTDOWN_DELAY to the end of the process.",
         ),
     ]
     log_level: Annotated[

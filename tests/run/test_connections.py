@@ -28,6 +28,12 @@ HALVES = {
     "half a body": POST + b"Content-Length: 99\r\n\r\nhalf",
     "half a chunk": POST + b"Transfer-Encoding: chunked\r\n\r\n9\r\nhalf",
 }
+# What comes after a request that was answered, and what looks like much but is no whole request.
+FURTHER = {
+    "half a further head": WHOLE + HALVES["half a head"],
+    "half a further body": WHOLE + HALVES["half a body"],
+    "many header lines": b"GET /ping HTTP/1.1\r\nHost: localhost\r\n" + b"X-Line: 1\r\n" * 100,
+}
 
 
 @pytest.fixture
@@ -69,6 +75,9 @@ def status_of(port, path="/ping"):
         ("nothing", {}),
         ("half a body", {}),
         ("half a chunk", {"TEST_LOOP": "asyncio"}),
+        ("half a further head", {}),
+        ("half a further body", {"TEST_LOOP": "asyncio"}),
+        ("many header lines", {}),
     ],
 )
 def test_incomplete_requests_do_not_block_others(serve, database_url, sockets, half, settings):
@@ -76,7 +85,7 @@ def test_incomplete_requests_do_not_block_others(serve, database_url, sockets, h
     server = serve(program=PROGRAM, BODHI_SESSION_DB_URL=database_url, **{"TEST_FILES": str(FILES), **settings})
 
     for number in range(HALF_REQUESTS):
-        sockets(server.port, HALVES[half])
+        sockets(server.port, (HALVES | FURTHER)[half])
         if number % 100 == 0:
             assert (200, 200) == (status_of(server.port), status_of(server.port, "/health"))
     assert (200, 200) == (status_of(server.port), status_of(server.port, "/health"))

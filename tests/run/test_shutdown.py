@@ -3,6 +3,8 @@
 import signal
 import socket
 import time
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -102,3 +104,51 @@ def test_signal_during_startup_ends_the_server(launch):
         connection.close()
     assert b"" == server.rest_of_stdout()
     assert not [word for word in ("Traceback", "bodhi.run") if word in server.stderr]
+
+
+def status_of(server, path):
+    """The status of an answer on a new connection."""
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=300)
+    with closing(connection):
+        connection.request("GET", path)
+        return connection.getresponse().status
+
+
+@pytest.mark.parametrize(
+    "server", [{"BODHI_SHUTDOWN_DELAY": "5"}, {"BODHI_SHUTDOWN_DELAY": "5", "BODHI_WORKERS": "2"}], indirect=True
+)
+def test_health_is_503_before_the_socket_closes(server):
+    """So that load balancers send nothing any more when it does; all else is served until then."""
+    assert 200 == status_of(server, "/health")
+
+    server.popen.send_signal(signal.SIGTERM)
+    wait_for(lambda: status_of(server, "/health") == 503)
+
+    assert [200, 200] == [status_of(server, path) for path in ("/ping", "/bodhi/v1/user")]
+    assert server.popen.poll() is None
+    wait_for(lambda: is_refused(server.port))
+    assert 0 == server.popen.wait(300)
+
+
+@pytest.mark.parametrize("server", [{"BODHI_SHUTDOWN_DELAY": "1h"}], indirect=True)
+def test_a_second_signal_does_not_wait_for_the_delay(server):
+    """As for the rest of the end."""
+    server.popen.send_signal(signal.SIGTERM)
+    wait_for(lambda: status_of(server, "/health") == 503)
+
+    server.popen.send_signal(signal.SIGTERM)
+
+    assert 128 + signal.SIGTERM == server.popen.wait(300)
+
+
+@pytest.mark.parametrize("server", [{"BODHI_SHUTDOWN_DELAY": "2", "BODHI_SHUTDOWN_TIMEOUT": "5"}], indirect=True)
+def test_the_time_limit_begins_after_the_delay(server):
+    """A request that is begun during the delay has all of it."""
+    server.popen.send_signal(signal.SIGTERM)
+    wait_for(lambda: status_of(server, "/health") == 503)
+    with begun(server, "/upload", method="POST", length=4) as client:
+        wait_for(lambda: is_refused(server.port))
+        client.sendall(b"1234")
+
+        assert b"4" == client.recv(4096)
+    assert 0 == server.popen.wait(300)

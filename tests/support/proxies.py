@@ -7,7 +7,7 @@ import re
 import shutil
 import sysconfig
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -17,6 +17,7 @@ from support.supervisor import Supervisor, is_open_to_all, unprivileged_user
 
 _HOW_TO = Path(__file__).resolve().parents[2] / "docs/how-to"
 PAGE = _HOW_TO / "protect-other-applications.md"
+RESTART_PAGE = _HOW_TO / "restart-without-loss.md"
 DEPLOY_PAGE = _HOW_TO / "deploy.md"
 
 _PATH = "/usr/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin"
@@ -126,6 +127,30 @@ def traefik(
         supervisor.start(program, f"--configFile={configuration}")
         _wait_for(port, supervisor)
         _wait_for_routes(port)
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def balanced(kind: str, *, nodes: Sequence[int]) -> Iterator[str]:
+    """The URL of a load balancer in front of two nodes, as the page about restarts has it."""
+    with _proxy(kind) as (supervisor, port):
+        language = {"caddy": "caddyfile"}.get(kind, kind)
+        (block,) = [text for name, text in _BLOCK.findall(RESTART_PAGE.read_text("utf-8")) if name == language]
+        changes = {f"127.0.0.1:{given}": f"127.0.0.1:{node}" for given, node in zip((1135, 1136), nodes, strict=True)}
+        if kind == "nginx":
+            supervisor.write("site.conf", _with(block, {**changes, "443 ssl": f"127.0.0.1:{port}"}))
+            _start_nginx(supervisor, port)
+        elif kind == "caddy":
+            changes["example.com {"] = f"http://127.0.0.1:{port} {{\n bind 127.0.0.1"
+            configuration = supervisor.write("Caddyfile", _CADDY + _with(block, changes))
+            program = _program("caddy", "apt-get install caddy")
+            supervisor.start(program, "run", "--adapter", "caddyfile", "--config", configuration)
+        else:
+            configuration = supervisor.write(
+                "haproxy.cfg", _with(block, {**changes, "bind :443": f"bind 127.0.0.1:{port}"})
+            )
+            supervisor.start(_program("haproxy", "apt-get install haproxy"), "-db", "-f", configuration)
+        _wait_for(port, supervisor)
         yield f"http://127.0.0.1:{port}"
 
 

@@ -19,13 +19,16 @@ class ShutdownState:
 
     @property
     def seconds_draining(self) -> float:
-        """Seconds since draining started; 0 while the application is in service."""
-        return time.monotonic() - self._ending_since if self.is_draining else 0.0
+        """Seconds since draining started and its delay passed; 0 before that."""
+        return max(0.0, time.monotonic() - self._ending_since) if self.is_draining else 0.0
 
-    def start_draining(self) -> None:
-        """Mark the application as draining: it is not ready any more, and connections close after their response."""
+    def start_draining(self, *, delay_seconds: float = 0.0) -> None:
+        """Mark the application as draining: it is not ready any more, and connections close after their response.
+
+        During the delay it serves as before, until load balancers have noticed.
+        """
         if not self.is_draining:
-            self.is_draining, self._ending_since = True, time.monotonic()
+            self.is_draining, self._ending_since = True, time.monotonic() + delay_seconds
 
     async def before_headers(self, _: web.Request, response: web.StreamResponse) -> None:
         """Register an opened WebSocket; while draining, close the connection after the response."""
