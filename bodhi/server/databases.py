@@ -7,8 +7,10 @@ from typing import Any
 
 from bodhi.database import Database, open_database
 from bodhi.errors import BodhiError, ConfigurationError
+from bodhi.postgres_urls import read_postgres_url
 from bodhi.session import CookiePolicy, DefaultSessionService, SessionUnavailable
 from bodhi.settings import BODHI_DATABASE_URL, BODHI_ENCRYPTION_KEY, BODHI_SESSION_DB_URL, Settings
+from bodhi.urls import is_postgres
 
 SAMPLE = 20  # sessions; digests are random, so the first ones are a random sample
 
@@ -45,9 +47,21 @@ def session_database(settings: Settings) -> Database:
 
 def application_database(settings: Settings) -> Database:
     """Return the application's database, not connected."""
+    return open_database(settings.database_url, **_database_options(settings), schema=_application_schema(settings))
+
+
+def _application_schema(settings: Settings) -> str | None:
     # By default it is the session database, in the same schema.
-    schema = settings.session_db_schema if settings.database_url == settings.session_db_url else None
-    return open_database(settings.database_url, **_database_options(settings), schema=schema)
+    return settings.session_db_schema if settings.database_url == settings.session_db_url else None
+
+
+def shares_database(settings: Settings) -> bool:
+    """Whether sessions and application are in one schema of one PostgreSQL database: one pool serves both."""
+    urls = (settings.session_db_url, settings.database_url)
+    if not all(map(is_postgres, urls)) or _application_schema(settings) != settings.session_db_schema:
+        return False
+    session, application = map(read_postgres_url, urls)
+    return session == application
 
 
 @contextmanager

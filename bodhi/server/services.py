@@ -1,6 +1,7 @@
 """The services that features share: databases, identity provider, and registries that features add to."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -33,6 +34,7 @@ from bodhi.server.databases import (
     application_database_faults,
     session_database_faults,
     session_service,
+    shares_database,
     warn_of_lost_keys,
 )
 from bodhi.server.http.errors import REFUSALS
@@ -101,7 +103,8 @@ class HttpClient:
 
 def create_services(settings: Settings) -> Services:
     """Return services configured by *settings*; opens nothing."""
-    sessions, database, http = session_service(settings), application_database(settings), HttpClient()
+    sessions, http = session_service(settings), HttpClient()
+    database = _shared_database(sessions, settings) or application_database(settings)
     provider = _provider(settings, http)
     leases = Leases(database, hold_seconds=12 * settings.auth_timeout_seconds)
     keyring = Keyring(settings.encryption_keys, purpose=b"bodhi instance")
@@ -127,6 +130,11 @@ def create_services(settings: Settings) -> Services:
         refresher=refresher,
         metrics=_metrics(sessions, database, refresher),
     )
+
+
+def _shared_database(sessions: DefaultSessionService, settings: Settings) -> Database | None:
+    store = sessions.get_session_store()
+    return store.database if isinstance(store, SqlSessionStore) and shares_database(settings) else None
 
 
 def add_services(app: web.Application, services: Services) -> None:
@@ -157,6 +165,8 @@ def _sessions_opened(services: Services) -> Callable[[web.Application], AsyncIte
 
 def _database_opened(services: Services) -> Callable[[web.Application], AsyncIterator[None]]:
     settings, database = services.settings, services.database
+    # That of the sessions is opened before this, and closed after it.
+    connection = nullcontext() if shares_database(settings) else database
 
     async def sweep() -> None:
         for sweep in services.sweeps:
@@ -164,7 +174,7 @@ def _database_opened(services: Services) -> Callable[[web.Application], AsyncIte
 
     async def opened(app: web.Application) -> AsyncIterator[None]:
         with application_database_faults(settings):
-            await database.__aenter__()
+            await connection.__aenter__()
         try:
             with application_database_faults(settings), refusing_to_open(database):
                 schema = Schema(database, "application")
@@ -176,7 +186,7 @@ def _database_opened(services: Services) -> Callable[[web.Application], AsyncIte
             await services.role_checks.close()
             await services.provider.close()
         finally:
-            await database.__aexit__(None, None, None)
+            await connection.__aexit__(None, None, None)
 
     return opened
 
@@ -221,6 +231,8 @@ def _metrics(sessions: DefaultSessionService, database: Database, refresher: Ref
     databases = {"application": database.counters}
     store = sessions.get_session_store()
     if isinstance(store, SqlSessionStore):
+        if store.database is database:
+            databases.clear()  # one pool is counted once
         databases["session"] = store.database.counters
     return ApplicationMetrics(
         sessions=sessions.counters,

@@ -54,7 +54,8 @@ class DatabaseSettings:
             Derived(
                 "sqlite:$BODHI_HOME/bodhi.sqlite in standalone, BODHI_SESSION_DB_URL in cluster", _application_database
             ),
-            "Database of the application's own tables, with its own connection pool.",
+            "Database of the application's own tables. On PostgreSQL one connection pool serves both where it is the "
+            "session database.",
             mask=mask_url,
         ),
     ]
