@@ -132,6 +132,8 @@ def _parameters(query: str) -> dict[str, str]:
         name, equals, value = field.partition("=")
         if not equals or not name:
             raise ValueError(f"has a parameter without a name or a value: {_advice('?&', SOMEBODY)}")
+        if not re.fullmatch("[A-Za-z_][A-Za-z0-9_.]*", unquote(name)):
+            raise ValueError(f"has a parameter whose name cannot be one: {_advice('?&', SOMEBODY)}")
         if value:
             parameters[_decoded(name, "parameter", plus=True)] = _decoded(value, "parameter", plus=True)
     return parameters

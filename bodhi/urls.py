@@ -117,7 +117,9 @@ def _mask_parameter(parameter: str) -> str:
         return MASK
     decoded = unquote(name)
     is_shown = _SHOWN.fullmatch(decoded) or (decoded == "user" and not may_hold_password(unquote(value)))
-    return name + equals + (value if is_shown or not value else MASK)
+    if name and not value and not is_shown:
+        return MASK  # nothing is set by it: it may be the rest of a password with an & in it
+    return name + equals + (value if is_shown or not parameter else MASK)
 
 
 def _mask_fragment(text: str) -> str:

@@ -48,6 +48,16 @@ REFUSED = [
     ("postgres:///db?host=a,b&port=1,2,3&password=SECRET", "ports"),
     ("postgres:///db?host=a&port=SECRET", "65535"),
     ("postgres:u:SECRET@h/db", "no //"),
+    ("postgres:/u:SECRET@h/db", "no //"),
+    ("postgres://h/db?password=a&SECRET!=b", "%26"),
+    ("postgres://h/db?password=a&%53ECRET-TAIL=b", "%26"),
+    ("postgres://u:a@SECRET:5432/db?sslmode=x@TAIL", "%40"),
+    ("postgres://u:SECRET\u2028@TAIL@h/db", "%40"),
+    ("postgres://u:SECRET\tTAIL@h/db", "control character"),
+    ("postgres://u:SECRET%00TAIL%@h/db", "%25"),
+    ("postgres://u:SECRET\\/TAIL@h/db", "%2F"),
+    ("postgres://h/db?password=SECRET&channel_binding=require&sslpassword=TAIL", "channel_binding"),
+    ("postgres://u:SECRET@h/db?hostaddr=TAIL", "hostaddr"),
 ]
 
 

@@ -136,6 +136,8 @@ def test_a_sqlite_url_that_names_no_file_is_refused(url, said):
         ("postgres://ann@hidden@db/x", "postgres://***"),
         ("postgres://ann:hid[den@db/x", "postgres://ann:***@db/x"),
         ("postgres://db/x?hidden", "postgres://***"),
+        ("postgres://db/x?password=&hidden=", "postgres://db/x?***&***"),
+        ("postgres://db/x?password=hid&den!=x", "postgres://***"),
         ("sqlite:/path/session.db", "sqlite:/path/session.db"),
         ("sqlite:ann:hidden@db/x", "***"),
         ("sqlite:ann%3Ahidden%40db/x", "***"),
