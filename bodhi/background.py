@@ -1,13 +1,33 @@
-"""Periodic background work."""
+"""Background work, which goes on when something fails."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from contextvars import Context
 
 from bodhi.errors import BodhiError
 
+RESTART_SECONDS = 1.0  # until work that failed is started again
+
 log = logging.getLogger(__name__)
+
+
+def start(work: Callable[[], Coroutine[object, object, None]], what: str) -> asyncio.Task[None]:
+    """Return a task that runs *work* until it returns; log each failure as *what* and start it again.
+
+    The task's name is *what*. It does not run in the caller's context: the request id and the spans there are not its own.
+    """
+    return asyncio.get_running_loop().create_task(_restarted(work, what), name=what, context=Context())
+
+
+async def _restarted(work: Callable[[], Coroutine[object, object, None]], what: str) -> None:
+    while True:
+        try:
+            return await work()
+        except Exception:
+            log.exception("%s failed and is started again", what)
+        await asyncio.sleep(RESTART_SECONDS)
 
 
 @asynccontextmanager

@@ -9,12 +9,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from contextvars import Context
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import web
 
+from bodhi.background import start
 from bodhi.session.handles import handle_of
 from bodhi.session.store import ChangeNotification, SessionStore, require
 
@@ -54,8 +55,7 @@ class Revocations:
         self._handles[handle_of(digest)] = digest
         self._look_at({digest})  # it may have ended before the wait
         if self._task is None:
-            # Not in the request's context, whose id and spans do not apply to later waiters.
-            self._task = asyncio.get_running_loop().create_task(self._run(), context=Context())
+            self._task = start(self._run, "watching for sessions that end")
         try:
             await end
         finally:
@@ -87,7 +87,10 @@ class Revocations:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        listening = loop.create_task(self.require().listen(self._told))
+        self._wake = asyncio.Event()  # an event belongs to the loop in which it was waited for
+        self._due.update(self._waiting)
+        self._wake.set()
+        listening = start(partial(self.require().listen, self._told), "listening for sessions that end")
         try:
             recheck_at = loop.time() + RECHECK_SECONDS
             last_waited_at = loop.time()
@@ -105,8 +108,8 @@ class Revocations:
                     recheck_at = loop.time() + RECHECK_SECONDS
                 self._wake.clear()
                 due, self._due = [digest for digest in self._due if digest in self._waiting], set()
-                for start in range(0, len(due), LARGEST_LOOK):
-                    await self._look(due[start : start + LARGEST_LOOK])
+                for first in range(0, len(due), LARGEST_LOOK):
+                    await self._look(due[first : first + LARGEST_LOOK])
                 await asyncio.sleep(PAUSE_SECONDS)
         finally:
             listening.cancel()

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
-from functools import cached_property
-from typing import Any, Self, Unpack
+from functools import cached_property, partial
+from typing import Self, Unpack
 from weakref import finalize
 
+from bodhi.background import start
 from bodhi.database import BadDatabaseUrl, Database, Schema, dialect_of, open_database
 from bodhi.database.schema import refusing_to_open
 from bodhi.options import flag, optional_seconds, refusal
@@ -132,9 +133,9 @@ class DefaultSessionService(SessionManager, SessionAdministration, SessionReencr
                         await schema.check()
             stack.push_async_callback(self.revocations.close)
             stack.push_async_callback(self._touches.flush)
-            self._start(stack, self._touches.run())
+            self._start(stack, self._touches.run, "writing when sessions were last used")
             if self._sweep_seconds is not None:
-                self._start(stack, self._sweeper.run(self._sweep_seconds))
+                self._start(stack, partial(self._sweeper.run, self._sweep_seconds), "sweeping expired sessions")
             address = self._database.address if self._database is not None else "a store of your own"
             forgotten = finalize(self, log.warning, FORGOTTEN, address)
             stack.callback(forgotten.detach)
@@ -142,8 +143,8 @@ class DefaultSessionService(SessionManager, SessionAdministration, SessionReencr
         return self
 
     @staticmethod
-    def _start(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+    def _start(stack: AsyncExitStack, work: Callable[[], Coroutine[object, object, None]], what: str) -> None:
+        task = start(work, what)
 
         async def stop() -> None:
             task.cancel()

@@ -58,6 +58,9 @@ class Touches:
 
     async def run(self) -> None:
         """Write touches until cancelled."""
+        self._some_noted = asyncio.Event()  # an event belongs to the loop in which it was waited for
+        if self._noted:
+            self._some_noted.set()
         while True:
             await self._some_noted.wait()
             self._some_noted.clear()

@@ -289,7 +289,7 @@ async def test_an_outage_closes_nothing(watching, service, other_node):
 
 def watchers():
     """The tasks that look after open websockets."""
-    return [task for task in asyncio.all_tasks() if task.get_coro().__qualname__.startswith("Revocations")]
+    return [task for task in asyncio.all_tasks() if task.get_name() == "watching for sessions that end"]
 
 
 async def gone(*tasks):

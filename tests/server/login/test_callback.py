@@ -393,7 +393,8 @@ async def test_login_cookie_is_secure_under_https(start_server, open_browser, pr
 
     assert begun.startswith("__Host-bodhi_login=")
     assert ["Max-Age=600", "Path=/", "HttpOnly", "SameSite=Strict", "Secure"] == [attributes[0], *attributes[2:]]
-    cookie, removal = finished.headers.getall("Set-Cookie")
+    cookie, marker, removal = finished.headers.getall("Set-Cookie")
+    assert "__Host-bodhiapp_session_id_exists=1; Path=/; HttpOnly; SameSite=None; Secure" == marker
     assert removal.startswith('__Host-bodhi_login=""; Max-Age=0; ')
     assert removal.endswith("; Path=/; HttpOnly; SameSite=Strict; Secure")
     name, _, attributes = cookie.partition("=")
