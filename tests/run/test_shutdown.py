@@ -146,7 +146,7 @@ def test_the_time_limit_begins_after_the_delay(server):
     """A request that is begun during the delay has all of it."""
     server.popen.send_signal(signal.SIGTERM)
     wait_for(lambda: status_of(server, "/health") == 503)
-    with begun(server, "/upload", method="POST", length=4) as client:
+    with start_request(server, "/upload", method="POST", length=4) as client:
         wait_for(lambda: is_refused(server.port))
         client.sendall(b"1234")
 
