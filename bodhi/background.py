@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 def start(work: Callable[[], Coroutine[object, object, None]], what: str) -> asyncio.Task[None]:
     """Return a task that runs *work* until it returns; log each failure as *what* and start it again.
 
-    The task's name is *what*. It does not run in the caller's context: the request id and the spans there are not its own.
+    The task's name is *what*. It does not run in the caller's context, whose request id and spans are not its own.
     """
     return asyncio.get_running_loop().create_task(_restarted(work, what), name=what, context=Context())
 
