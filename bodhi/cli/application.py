@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 def in_application(settings: Settings, work: Callable[[Database], Awaitable[Result]]) -> Result:
     """Run *work* on the application's database and return its result. The schema is checked, not changed."""
-    from bodhi.server.app import application_database, application_database_faults
+    from bodhi.server.databases import application_database, application_database_faults
 
     async def run() -> Result:
         async with application_database(settings) as database:

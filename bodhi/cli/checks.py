@@ -156,7 +156,7 @@ def _keys(settings: Settings, *, is_usable: bool) -> Iterator[Finding]:
 
 
 async def _sample(settings: Settings) -> tuple[Counter[OpenedBy], int]:
-    from bodhi.server.app import session_service
+    from bodhi.server.databases import session_service
 
     async with session_service(settings, sweep_seconds=None, auto_migrate=False) as service:
         return await service.sample_keys(SAMPLE), await service.data_format()

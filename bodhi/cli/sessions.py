@@ -258,7 +258,7 @@ def _run(
 
     With *is_logged*, the log with the audit records of ended sessions goes to stderr, as a server's does.
     """
-    from bodhi.server.app import session_database_faults, session_service
+    from bodhi.server.databases import session_database_faults, session_service
 
     settings = command_line.settings()
     if is_logged:

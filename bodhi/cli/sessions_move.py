@@ -114,7 +114,7 @@ def tower_sessions(command_line: CommandLine, source_url: str, dry_run: bool, as
     Cookies stay valid if the cookie name is the same. Rows that cannot be decoded are reported by their handle and
     skipped.
     """
-    from bodhi.server.app import session_database, session_database_faults
+    from bodhi.server.databases import session_database, session_database_faults
 
     settings = command_line.settings()
     with session_database_faults(settings):
@@ -250,7 +250,7 @@ async def _pause(stop: asyncio.Event, seconds: float) -> None:
 
 async def _import(settings: Settings, source_url: str, target: Database, *, dry_run: bool) -> "ImportTally":
     from bodhi.keyring import Keyring
-    from bodhi.server.app import session_database_faults
+    from bodhi.server.databases import session_database_faults
     from bodhi.transfer.tower_sessions import TowerImport
 
     async with AsyncExitStack() as stack:

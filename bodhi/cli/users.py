@@ -53,7 +53,7 @@ def list_users(command_line: CommandLine, limit: int, after: str, as_json: bool)
 
 
 def _session_counts(settings: "Settings", user_ids: Sequence[str]) -> list[int]:
-    from bodhi.server.app import session_database_faults, session_service
+    from bodhi.server.databases import session_database_faults, session_service
 
     if is_absent_file(settings.session_db_url):
         return [0] * len(user_ids)
