@@ -130,7 +130,7 @@ async def test_a_lock_that_is_held_too_long_makes_the_database_unavailable(datab
                 await call
         waited_seconds = monotonic() - began
 
-    assert 5 > waited_seconds
+    assert 30 > waited_seconds
     assert "" == await letters(database)
 
 
@@ -159,7 +159,7 @@ async def test_readers_do_not_wait_for_a_writer(database_url, dialect, database)
     """Neither WAL nor PostgreSQL makes them wait."""
     await insert(database, "a")
 
-    async with open_database(database_url, limit_seconds=1) as reader, _table_locked(database_url, dialect):
+    async with open_database(database_url, limit_seconds=60) as reader, _table_locked(database_url, dialect):
         assert "a" == await letters(reader)
 
 

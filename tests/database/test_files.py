@@ -16,7 +16,7 @@ import asyncio
 from bodhi.session import DefaultSessionService
 
 async def main(url):
-    async with DefaultSessionService.from_url(url, keys=["k" * 32], limit_seconds=20) as service:
+    async with DefaultSessionService.from_url(url, keys=["k" * 32], limit_seconds=60) as service:
         ready()
         session_id, _ = await service.create({"own": 0})
         for number in range(50):

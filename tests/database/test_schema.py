@@ -31,7 +31,7 @@ import asyncio
 from bodhi.session import DefaultSessionService
 
 async def main(url):
-    service = DefaultSessionService.from_url(url, keys=["k" * 32], limit_seconds=20)
+    service = DefaultSessionService.from_url(url, keys=["k" * 32], limit_seconds=60)
     ready()
     async with service:
         await service.create({"a": 1})

@@ -132,7 +132,7 @@ async def test_a_call_of_the_provider_is_a_span_and_brings_the_requests_id(spans
     server = await aiohttp_server(app)
     url = str(server.make_url("/keys"))
     async with ClientSession() as http:
-        transport = Transport(lambda: http, version="1", limit_seconds=5)
+        transport = Transport(lambda: http, version="1", limit_seconds=60)
         await transport.get("keys", url, token="the-secret")
         given = REQUEST_ID.set("request-0001")
         await transport.get("keys", f"{url}?id=the-secret")

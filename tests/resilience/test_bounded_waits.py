@@ -162,7 +162,7 @@ async def test_a_server_that_takes_no_more_connections_keeps_those_it_has(postgr
     admin = postgres_server.url()
     await ask(admin, "CREATE ROLE few LOGIN PASSWORD 'few' CONNECTION LIMIT 2")
     await ask(admin, "GRANT ALL ON SCHEMA public TO few")
-    async with opened(admin.replace("bodhi_test:kx7-password", "few:few"), limit_seconds=5) as (service, database):
+    async with opened(admin.replace("bodhi_test:kx7-password", "few:few"), limit_seconds=60) as (service, database):
         session_ids = [(await service.create({"number": number}))[0] for number in range(8)]
         await at_once(database, 2)
         pids = await pids_on(admin)
@@ -201,7 +201,7 @@ async def test_exhausted_pool_refuses_in_time(database_url: str, dialect: str) -
 async def test_calls_that_are_cancelled_leak_nothing(database_url: str, dialect: str) -> None:
     """After hundreds of cancellations at any moment the whole pool still serves, and no transaction is left open."""
     chance = random.Random(1135)
-    async with opened(database_url, limit_seconds=5) as (service, database):
+    async with opened(database_url, limit_seconds=60) as (service, database):
         session_id, stored = await service.create({"number": 1})
 
         async def move() -> None:

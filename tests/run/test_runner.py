@@ -22,7 +22,7 @@ async def answer_to(port, request):
 
 async def ended(reader):
     """Return whether the server closed the connection without further data."""
-    return await asyncio.wait_for(reader.read(), 10) == b""
+    return await asyncio.wait_for(reader.read(), 60) == b""
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ async def test_shutdown_lets_a_request_finish(run_app):
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", port)
     upload_writer.write(b"34")
-    answer = await asyncio.wait_for(uploading.read(), 10)
+    answer = await asyncio.wait_for(uploading.read(), 60)
     await end
 
     assert b"HTTP/1.1 200 OK" in answer
@@ -188,11 +188,11 @@ async def test_shutdown_closes_websockets_as_going_away(run_app):
         finished.set()
         return websocket
 
-    runner, port = await run_app(web.get("/chat", chat), grace_seconds=30)
+    runner, port = await run_app(web.get("/chat", chat), grace_seconds=600)
     async with ClientSession() as client, client.ws_connect(f"http://127.0.0.1:{port}/chat") as websocket:
         end = asyncio.create_task(runner.cleanup())
         message = await websocket.receive()
-        await asyncio.wait_for(end, 10)
+        await asyncio.wait_for(end, 60)
 
     assert (WSMsgType.CLOSE, 1001) == (message.type, message.data)
     assert finished.is_set()
@@ -209,7 +209,7 @@ async def test_shutdown_does_not_wait_for_a_silent_websocket(run_app, monkeypatc
             pass
         return websocket
 
-    runner, port = await run_app(web.get("/chat", chat), grace_seconds=30)
+    runner, port = await run_app(web.get("/chat", chat), grace_seconds=600)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(
         b"GET /chat HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -217,7 +217,7 @@ async def test_shutdown_does_not_wait_for_a_silent_websocket(run_app, monkeypatc
     )
     assert b"101" in await reader.readline()
 
-    await asyncio.wait_for(runner.cleanup(), 10)
+    await asyncio.wait_for(runner.cleanup(), 60)
 
     writer.close()
     await writer.wait_closed()
@@ -241,7 +241,7 @@ async def test_shutdown_cancels_requests_that_do_not_end(run_app, caplog):
     writer.write(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await begun.wait()
 
-    await asyncio.wait_for(runner.cleanup(), 10)
+    await asyncio.wait_for(runner.cleanup(), 60)
 
     assert b"HTTP/1.1 200 OK\r\n" == await reader.readline()
     assert cancelled.is_set()

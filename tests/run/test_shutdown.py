@@ -47,7 +47,7 @@ def is_refused(port):
     return False
 
 
-def wait_for(condition, *, deadline_seconds=30):
+def wait_for(condition, *, deadline_seconds=300):
     """Wait until *condition* holds."""
     deadline = time.monotonic() + deadline_seconds
     while not condition():
@@ -75,7 +75,7 @@ def test_shutdown_ends_within_its_timeout(server, path):
         asked_at = time.monotonic()
 
         assert 0 == server.stop()
-        assert time.monotonic() - asked_at < 5  # on a busy machine the process may wait for its turn
+        assert time.monotonic() - asked_at < 30  # half of what the handler takes that blocks
     assert "Traceback" not in server.stderr
 
 

@@ -24,7 +24,7 @@ def server(serve):
     return serve(program=PROGRAM, BODHI_WORKERS=str(WORKERS))
 
 
-def wait_for(condition, *, deadline_seconds=30):
+def wait_for(condition, *, deadline_seconds=300):
     """Wait until *condition* returns a true value, and return it."""
     deadline = time.monotonic() + deadline_seconds
     while not (result := condition()):

@@ -1,4 +1,4 @@
-"""Long database timeouts for busy machines, in tests without a time limit of their own."""
+"""Long timeouts of databases and providers for busy machines, in tests without a time limit of their own."""
 
 from bodhi.database import open_database
 from bodhi.session import DefaultSessionService
@@ -6,6 +6,8 @@ from bodhi.session import DefaultSessionService
 SECONDS = 60.0
 # The program's default, for tests of its documented defaults.
 DEFAULT_SECONDS = 5.0
+# The same for a server that is configured by its environment.
+PATIENT_ENVIRON = {"BODHI_DB_TIMEOUT": f"{SECONDS:.0f}", "BODHI_AUTH_TIMEOUT": f"{SECONDS:.0f}"}
 
 
 def be_patient() -> None:

@@ -16,6 +16,7 @@ import pytest
 
 import bodhi
 from support.leaks import Leaks, note_settings
+from support.patience import PATIENT_ENVIRON
 
 DEADLINE_SECONDS = 300
 READY = re.compile(r"bodhi is ready on (?P<url>http://\S+:(?P<port>\d+)) \((?P<facts>.*)\)\n")
@@ -95,10 +96,10 @@ Start = Callable[..., Process]
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    """The environment of a server process: a home, and long database timeouts for busy machines."""
+    """The environment of a server process: a home, and long timeouts for busy machines."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("BODHI_")}
     # The package may not be installed, only present in the working directory.
-    ours = {"BODHI_HOME": str(tmp_path / "bodhi"), "BODHI_DB_TIMEOUT": "60"}
+    ours = {"BODHI_HOME": str(tmp_path / "bodhi"), **PATIENT_ENVIRON}
     return {**inherited, **ours, "PYTHONPATH": str(Path(bodhi.__file__).parents[1])}
 
 

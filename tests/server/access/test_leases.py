@@ -7,12 +7,19 @@ import pytest
 from bodhi.database import DatabaseUnavailable, Schema, open_database
 from bodhi.server.access.errors import ApiError, api_error_of
 from bodhi.server.access.leases import MARGIN_SECONDS, Leases
+from support.patience import SECONDS
 
 HOLD_SECONDS = 60
 
 
 @pytest.fixture
 def leases(application, clock):
+    """Leases with a long wait, for a busy machine."""
+    return Leases(application, hold_seconds=HOLD_SECONDS, wait_seconds=SECONDS, clock=clock)
+
+
+@pytest.fixture
+def impatient(application, clock):
     """Leases with a short wait."""
     return Leases(application, hold_seconds=HOLD_SECONDS, wait_seconds=0.1, clock=clock)
 
@@ -42,11 +49,11 @@ async def test_leases_of_different_names_do_not_wait_for_each_other(leases):
         pass
 
 
-async def test_waiting_for_a_lease_times_out(leases):
+async def test_waiting_for_a_lease_times_out(leases, impatient):
     """Then it is as if the provider did not answer: its holder waits for it."""
     async with leases.held("it"):
         with pytest.raises(ApiError) as refused:
-            async with leases.held("it"):
+            async with impatient.held("it"):
                 pytest.fail("two hold it")
 
     assert ("auth_error-idp_unavailable", 503) == (refused.value.code, refused.value.status)
@@ -54,12 +61,10 @@ async def test_waiting_for_a_lease_times_out(leases):
         pass
 
 
-async def test_work_in_a_lease_times_out(application):
+async def test_work_in_a_lease_times_out(application, leases):
     """Before the lease runs out, and the lease is free again at once."""
-    leases = Leases(application, hold_seconds=0.05)
-
     with pytest.raises(ApiError, match="identity provider"):
-        async with leases.held("it"):
+        async with Leases(application, hold_seconds=0.05).held("it"):
             await asyncio.Event().wait()
 
     async with leases.held("it"):
@@ -76,20 +81,20 @@ async def test_lease_is_released_when_its_work_fails(leases):
         pass
 
 
-async def test_lease_of_a_crashed_holder_expires(application, leases, clock):
+async def test_lease_of_a_crashed_holder_expires(application, leases, impatient, clock):
     """By the clock of the database, after its time and a margin; who comes back late ends nobody's turn."""
     hold_ms = (HOLD_SECONDS + MARGIN_SECONDS) * 1000
     await application.maybe("take_lease", name="it", holder="the dead", hold_ms=hold_ms, now=clock())
 
     clock.advance(hold_ms - 1)
     with pytest.raises(ApiError):
-        async with leases.held("it"):
+        async with impatient.held("it"):
             pytest.fail("it is still the dead one's")
     clock.advance(1)
     async with leases.held("it"):
         assert 0 == await application.count("give_back_lease", name="it", holder="the dead")
         with pytest.raises(ApiError):
-            async with leases.held("it"):
+            async with impatient.held("it"):
                 pytest.fail("two hold it")
 
 

@@ -61,7 +61,7 @@ class World:
     def client_of(self, issuer):
         """Return a client of the provider without retries."""
         return IdentityProvider(
-            issuer, http=lambda: self.http, version="1", limit_seconds=2, clock=self.wall, retry_delays=()
+            issuer, http=lambda: self.http, version="1", limit_seconds=60, clock=self.wall, retry_delays=()
         )
 
     def instances(self, *, is_set_up=True):

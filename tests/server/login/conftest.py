@@ -15,6 +15,7 @@ from bodhi.server.app import create_app
 from bodhi.server.login.api import LOGIN
 from bodhi.settings import load_settings
 from bodhi.testing import DevelopmentProvider
+from support.patience import PATIENT_ENVIRON
 from support.provider import provider as provider  # noqa: PLC0414 - fixtures, which a conftest has by importing them
 from support.server_process import environ as environ  # noqa: PLC0414
 from support.server_process import launch as launch  # noqa: PLC0414
@@ -78,7 +79,7 @@ async def start_server(database_url: str, provider: DevelopmentProvider, tmp_pat
                 "BODHI_HOME": str(tmp_path / "bodhi"),
                 "BODHI_SESSION_DB_URL": database_url,
                 "BODHI_DATABASE_URL": database_url,
-                "BODHI_DB_TIMEOUT": "60",
+                **PATIENT_ENVIRON,
                 "BODHI_AUTH_ISSUER": provider.issuer,
                 "BODHI_AUTH_MANAGEMENT": "true",
                 "BODHI_CLIENT_ID": provider.client_id,

@@ -13,7 +13,7 @@ import bodhi
 from bodhi.session import SESSIONS, get_session
 from bodhi.session.handles import digest_of, handle_of
 
-DEADLINE_SECONDS = 20
+DEADLINE_SECONDS = 300
 
 
 async def chat(request):

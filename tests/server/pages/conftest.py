@@ -11,6 +11,7 @@ from bodhi.server.app import create_app
 from bodhi.settings import load_settings
 from bodhi.testing import DevelopmentProvider
 from server.pages.browser import Browser
+from support.patience import PATIENT_ENVIRON
 from support.ports import free_port
 
 
@@ -28,7 +29,7 @@ async def serve(tmp_path):
 
         async def serve(*routes, **environ):
             port = free_port()
-            base = {"BODHI_HOME": str(tmp_path / "bodhi"), "BODHI_PORT": str(port), "BODHI_DB_TIMEOUT": "60"}
+            base = {"BODHI_HOME": str(tmp_path / "bodhi"), "BODHI_PORT": str(port), **PATIENT_ENVIRON}
             settings = load_settings(environ={**base, **environ}, cwd=tmp_path)
             app = create_app(settings)
             app.add_routes(routes)

@@ -14,6 +14,7 @@ from bodhi.server.app import create_app
 from bodhi.settings import load_settings
 from bodhi.testing import DevelopmentProvider
 from server.routes.callers import Caller, every_caller
+from support.patience import PATIENT_ENVIRON
 
 
 def environment(provider: DevelopmentProvider, url: str, home: Path, *, is_registered: bool = True) -> dict[str, str]:
@@ -21,6 +22,7 @@ def environment(provider: DevelopmentProvider, url: str, home: Path, *, is_regis
     registration = {"BODHI_CLIENT_ID": provider.client_id, "BODHI_CLIENT_SECRET": provider.client_secret}
     return {
         "BODHI_HOME": str(home),
+        **PATIENT_ENVIRON,
         "BODHI_SESSION_DB_URL": url,
         "BODHI_DATABASE_URL": url,
         "BODHI_AUTH_ISSUER": provider.issuer,
