@@ -1,4 +1,4 @@
-"""Run commands as processes."""
+"""Run commands, in this process and as processes."""
 
 import os
 import subprocess
@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 import bodhi
+from support.command_line import run_command
+from support.patience import PATIENT_ENVIRON
 
 KEY = "a-key-for-tests-of-at-least-thirty-two-characters"
 
@@ -20,7 +22,7 @@ def process_environ(tmp_path):
         **inherited,
         "BODHI_HOME": str(tmp_path / "bodhi"),
         "BODHI_ENCRYPTION_KEY": KEY,
-        "BODHI_DB_TIMEOUT": "60",
+        **PATIENT_ENVIRON,
         "PYTHONPATH": str(Path(bodhi.__file__).parents[1]),
     }
 
@@ -31,8 +33,18 @@ def bodhi_process(process_environ, tmp_path):
 
     def run(*arguments, **environ):
         command = [sys.executable, "-m", "bodhi", *arguments]
-        options = {"env": {**process_environ, **environ}, "cwd": tmp_path, "stdin": subprocess.DEVNULL, "timeout": 60}
+        options = {"env": {**process_environ, **environ}, "cwd": tmp_path, "stdin": subprocess.DEVNULL, "timeout": 300}
         ended = subprocess.run(command, capture_output=True, text=True, check=False, **options)
         return ended.returncode, ended.stdout, ended.stderr
+
+    return run
+
+
+@pytest.fixture
+def bodhi_command(process_environ, tmp_path):
+    """The same in this process, without what Python and all imports cost to start."""
+
+    def run(*arguments, **environ):
+        return run_command(*arguments, environ={**process_environ, **environ}, cwd=tmp_path)
 
     return run

@@ -1,11 +1,9 @@
-"""The findings of ``bodhi doctor``, run as a process."""
+"""The findings of ``bodhi doctor``."""
 
 import asyncio
 import json
 import re
 import sqlite3
-import subprocess
-import sys
 import time
 from collections import Counter
 
@@ -48,9 +46,9 @@ def examined(ended):
     return status, found
 
 
-def test_a_healthy_server_has_no_fault(bodhi_process, ready, database_url):
+def test_a_healthy_server_has_no_fault(bodhi_command, ready, database_url):
     """What is left to do is a warning."""
-    status, found = examined(bodhi_process("doctor", "--json"))
+    status, found = examined(bodhi_command("doctor", "--json"))
 
     assert 0 == status
     for check in ("settings", "files", "session database", "application database"):
@@ -61,20 +59,20 @@ def test_a_healthy_server_has_no_fault(bodhi_process, ready, database_url):
     assert "python -m bodhi --set BODHI_DEV=true doctor" in found["identity provider"][1]
 
 
-def test_development_provider_counts_as_a_provider(bodhi_process):
+def test_development_provider_counts_as_a_provider(bodhi_command):
     """With it people can log in, though no issuer is set; one that is set is not used, and not asked."""
     for more in ({}, {"BODHI_AUTH_ISSUER": "http://127.0.0.1:9"}):
-        status, found = examined(bodhi_process("--set", "BODHI_DEV=true", "doctor", "--json", **more))
+        status, found = examined(bodhi_command("--set", "BODHI_DEV=true", "doctor", "--json", **more))
 
         assert (0, "ok") == (status, found["identity provider"][0])
         assert "development provider" in found["identity provider"][1]
 
 
-def test_misspelt_settings_are_reported_with_the_faults(bodhi_process, tmp_path):
+def test_misspelt_settings_are_reported_with_the_faults(bodhi_command, tmp_path):
     """They may be the reason: what should have been set was not."""
     (tmp_path / ".env").write_text("BODHI_ENCRYPTION_KEYS=1\n")
 
-    status, out, _ = bodhi_process("doctor", BODHI_DEPLOYMENT="cluster", BODHI_SESION_DB_URL="postgres://db/bodhi")
+    status, out, _ = bodhi_command("doctor", BODHI_DEPLOYMENT="cluster", BODHI_SESION_DB_URL="postgres://db/bodhi")
 
     lines = out.splitlines()
     assert 1 == status
@@ -84,26 +82,26 @@ def test_misspelt_settings_are_reported_with_the_faults(bodhi_process, tmp_path)
     assert ["BODHI_SESSION_DB_URL?", "BODHI_ENCRYPTION_KEY?"] == [line.split()[-1] for line in warnings]
 
 
-def test_unreachable_issuer_is_reported_with_the_cause(bodhi_process):
+def test_unreachable_issuer_is_reported_with_the_cause(bodhi_command):
     """So that nobody has to find it out."""
-    status, found = examined(bodhi_process("doctor", "--json", BODHI_AUTH_ISSUER="http://localhost:1"))
+    status, found = examined(bodhi_command("doctor", "--json", BODHI_AUTH_ISSUER="http://localhost:1"))
 
     assert (1, "fault") == (status, found["identity provider"][0])
     assert "http://localhost:1: the identity provider cannot be reached: connection refused" in str(found)
 
 
-def test_text_output_has_a_line_per_finding(bodhi_process, ready):
+def test_text_output_has_a_line_per_finding(bodhi_command, ready):
     """State, check, what was found; and under it what to do."""
-    status, out, err = bodhi_process("doctor")
+    status, out, err = bodhi_command("doctor")
 
     assert (0, "") == (status, err)
     assert out.startswith("ok       settings              all are valid; BODHI_DEPLOYMENT is standalone\n")
     assert "\n                               -> set BODHI_AUTH_ISSUER" in out
 
 
-def test_missing_encryption_key_is_a_fault(bodhi_process, ready):
+def test_missing_encryption_key_is_a_fault(bodhi_command, ready):
     """With the way to bring it back."""
-    status, found = examined(bodhi_process("doctor", "--json", BODHI_ENCRYPTION_KEY=KEY))
+    status, found = examined(bodhi_command("doctor", "--json", BODHI_ENCRYPTION_KEY=KEY))
 
     assert (1, "fault") == (status, found["keys"][0])
     assert "1 of 2 sessions is encrypted with a key that is not configured" in found["keys"][1]
@@ -129,7 +127,7 @@ def test_key_counts_use_singular_and_plural(found, messages):
     assert messages == [finding.message for finding in checks._sampled(Counter(found))]
 
 
-def test_older_data_format_is_a_warning(bodhi_process, ready, database_url):
+def test_older_data_format_is_a_warning(bodhi_command, ready, database_url):
     """First that older nodes can still read what is written, then that some sessions have an old format."""
 
     async def write(written):
@@ -140,23 +138,23 @@ def test_older_data_format_is_a_warning(bodhi_process, ready, database_url):
         async with DefaultSessionService.from_url(database_url, keys=[KEY], sweep_seconds=None) as service:
             await service.create({"user_id": "ann"})
 
-    assert "format" not in examined(bodhi_process("doctor", "--json"))[1]["keys"][1]
+    assert "format" not in examined(bodhi_command("doctor", "--json"))[1]["keys"][1]
     asyncio.run(write(1))
     asyncio.run(create())
-    status, found = examined(bodhi_process("doctor", "--json"))
+    status, found = examined(bodhi_command("doctor", "--json"))
     assert (0, "warning") == (status, found["keys"][0])
     assert "the format of version 0.1.0" in found["keys"][1]
     assert "`python -m bodhi sessions rekey --newest-format`" in found["keys"][1]
 
     asyncio.run(write(2))
-    status, found = examined(bodhi_process("doctor", "--json"))
+    status, found = examined(bodhi_command("doctor", "--json"))
     assert (0, "warning") == (status, found["keys"][0])
     assert "1 of 3 sessions looked at have an older format" in found["keys"][1]
-    assert 0 == bodhi_process("sessions", "rekey")[0]
-    assert "format" not in examined(bodhi_process("doctor", "--json"))[1]["keys"][1]
+    assert 0 == bodhi_command("sessions", "rekey")[0]
+    assert "format" not in examined(bodhi_command("doctor", "--json"))[1]["keys"][1]
 
 
-async def test_keys_are_named_by_their_ids_in_the_log(bodhi_process, ready, database_url, caplog):
+async def test_keys_are_named_by_their_ids_in_the_log(bodhi_command, ready, database_url, caplog):
     """Newest first, so that the one that is missed can be told from those that are there."""
     async with DefaultSessionService.from_url(database_url, keys=[KEY], sweep_seconds=None) as service:
         session_id, _ = await service.create({})
@@ -164,8 +162,8 @@ async def test_keys_are_named_by_their_ids_in_the_log(bodhi_process, ready, data
         assert await service.load(session_id) is None
     [missed] = re.findall(r"the key ([0-9a-f]{8}), which is not configured", caplog.text)
 
-    _, both = examined(bodhi_process("doctor", "--json"))
-    _, other = examined(bodhi_process("doctor", "--json", BODHI_ENCRYPTION_KEY=OTHER_KEY))
+    _, both = examined(bodhi_command("doctor", "--json"))
+    _, other = examined(bodhi_command("doctor", "--json", BODHI_ENCRYPTION_KEY=OTHER_KEY))
 
     [newest, older] = re.search(r"newest first: (\w{8}), (\w{8}) ", both["keys"][1]).groups()
     assert missed == newest
@@ -173,7 +171,7 @@ async def test_keys_are_named_by_their_ids_in_the_log(bodhi_process, ready, data
     assert KEY not in str(both)
 
 
-def test_a_database_that_was_restored_in_parts_is_a_fault(bodhi_process, ready, database_url):
+def test_a_database_that_was_restored_in_parts_is_a_fault(bodhi_command, ready, database_url):
     """Whatever is missing; the keys are not to blame."""
 
     async def damage():
@@ -182,69 +180,69 @@ def test_a_database_that_was_restored_in_parts_is_a_fault(bodhi_process, ready, 
 
     asyncio.run(damage())
 
-    status, found = examined(bodhi_process("doctor", "--json"))
+    status, found = examined(bodhi_command("doctor", "--json"))
 
     assert (1, "fault") == (status, found["keys"][0])
     assert "no session could be looked at: " in found["keys"][1]
     assert "restore all of it" in found["keys"][1]
 
 
-def test_wrong_settings_are_faults(bodhi_process):
+def test_wrong_settings_are_faults(bodhi_command):
     """All of them, and nothing else is looked at."""
-    status, found = examined(bodhi_process("doctor", "--json", BODHI_PORT="x", BODHI_WORKERS="0"))
+    status, found = examined(bodhi_command("doctor", "--json", BODHI_PORT="x", BODHI_WORKERS="0"))
 
     assert (1, {"settings"}) == (status, set(found))
     assert "BODHI_PORT (environment)" in found["settings"][1]
     assert "BODHI_WORKERS (environment)" in found["settings"][1]
 
 
-def test_new_server_without_databases_has_no_fault(bodhi_process, process_environ, tmp_path):
+def test_new_server_without_databases_has_no_fault(bodhi_command, process_environ, tmp_path):
     """That is no fault, and nothing is made."""
     del process_environ["BODHI_ENCRYPTION_KEY"]
 
-    status, found = examined(bodhi_process("doctor", "--json"))
+    status, found = examined(bodhi_command("doctor", "--json"))
 
     assert (0, "warning") == (status, found["session database"][0])
     assert "is not there" in found["session database"][1]
     assert not (tmp_path / "bodhi").exists()
 
 
-def test_outdated_schema_without_auto_migrate_is_a_fault(bodhi_process, postgres_url):
+def test_outdated_schema_without_auto_migrate_is_a_fault(bodhi_command, postgres_url):
     """With the command that does."""
     environ = {"BODHI_SESSION_DB_URL": postgres_url, "BODHI_DATABASE_URL": postgres_url}
 
-    assert "warning" == examined(bodhi_process("doctor", "--json", **environ))[1]["session database"][0]
-    status, found = examined(bodhi_process("doctor", "--json", **environ, BODHI_DB_AUTO_MIGRATE="false"))
+    assert "warning" == examined(bodhi_command("doctor", "--json", **environ))[1]["session database"][0]
+    status, found = examined(bodhi_command("doctor", "--json", **environ, BODHI_DB_AUTO_MIGRATE="false"))
     assert (1, "fault") == (status, found["session database"][0])
     assert "python -m bodhi db migrate" in found["session database"][1]
 
 
-def test_a_database_that_does_not_answer_is_a_fault(bodhi_process):
+def test_a_database_that_does_not_answer_is_a_fault(bodhi_command):
     """Without its password."""
     url = "postgresql://ann:secret@127.0.0.1:9/bodhi"
 
-    status, found = examined(bodhi_process("doctor", "--json", BODHI_SESSION_DB_URL=url, BODHI_DB_TIMEOUT="1"))
+    status, found = examined(bodhi_command("doctor", "--json", BODHI_SESSION_DB_URL=url, BODHI_DB_TIMEOUT="1"))
 
     assert (1, "fault") == (status, found["session database"][0])
     assert "secret" not in str(found)
 
 
-def test_a_newer_schema_is_a_fault(bodhi_process, sqlite_url, process_environ):
+def test_a_newer_schema_is_a_fault(bodhi_command, sqlite_url, process_environ):
     """Nothing migrates back."""
     process_environ["BODHI_SESSION_DB_URL"] = sqlite_url
-    assert 0 == bodhi_process("db", "migrate")[0]
+    assert 0 == bodhi_command("db", "migrate")[0]
     connection = sqlite3.connect(sqlite_url.removeprefix("sqlite:"))
     connection.execute("INSERT INTO bodhi_schema VALUES ('session', 9999, 'later', 0)")
     connection.commit()
     connection.close()
 
-    status, found = examined(bodhi_process("doctor", "--json"))
+    status, found = examined(bodhi_command("doctor", "--json"))
 
     assert (1, "fault") == (status, found["session database"][0])
     assert "newer bodhi" in found["session database"][1]
 
 
-def test_files_that_others_can_read_are_faults(bodhi_process, tmp_path):
+def test_files_that_others_can_read_are_faults(bodhi_command, tmp_path):
     """With the command that closes them."""
     home = tmp_path / "bodhi"
     home.mkdir(mode=0o755)
@@ -252,14 +250,14 @@ def test_files_that_others_can_read_are_faults(bodhi_process, tmp_path):
     (home / "encryption.key").chmod(0o644)
     (home / "session.sqlite").touch(0o640)
 
-    status, found = examined(bodhi_process("doctor", "--json"))
+    status, found = examined(bodhi_command("doctor", "--json"))
 
     assert (1, "fault") == (status, found["files"][0])
     for command in (f"chmod 700 {home}", f"chmod 600 {home}/encryption.key", f"chmod 600 {home}/session.sqlite"):
         assert command in found["files"][1]
 
 
-async def test_provider_is_checked(process_environ, tmp_path):
+async def test_provider_is_checked(bodhi_command):
     """For what it says of itself, and for its keys."""
     async with DevelopmentProvider() as provider:
         for alter, state, told in (
@@ -268,15 +266,8 @@ async def test_provider_is_checked(process_environ, tmp_path):
         ):
             if alter:
                 provider.alter("discovery", alter)
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "bodhi", "doctor", "--json"),
-                env={**process_environ, "BODHI_AUTH_ISSUER": provider.issuer},
-                cwd=tmp_path,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
-            out, _ = await process.communicate()
-            status, found = examined((process.returncode, out, ""))
+            ended = await asyncio.to_thread(bodhi_command, "doctor", "--json", BODHI_AUTH_ISSUER=provider.issuer)
+            status, found = examined(ended)
             assert (state == "fault", state) == (bool(status), found["identity provider"][0])
             assert told in found["identity provider"][1]
 

@@ -70,12 +70,12 @@ def test_count_prints_the_number_of_live_sessions(run):
 
 
 @pytest.mark.usefixtures("filled_url")
-def test_sweep_deletes_what_has_expired(run, bodhi_process, environ):
+def test_sweep_deletes_what_has_expired(run, bodhi_command, environ):
     """And nothing else; the log tells of it."""
-    status, out, err = bodhi_process("sessions", "sweep", **environ)
+    status, out, err = bodhi_command("sessions", "sweep", **environ)
     assert (0, "2 expired sessions deleted\n") == (status, out)
     assert "2 sessions ended: expired" in err
-    assert {"swept": 0} == json.loads(bodhi_process("sessions", "sweep", "--json", **environ)[1])
+    assert {"swept": 0} == json.loads(bodhi_command("sessions", "sweep", "--json", **environ)[1])
     assert {"live": 3} == json.loads(run("count", "--json")[1])
 
 
@@ -86,7 +86,7 @@ def test_rekey_re_encrypts_what_an_old_key_encrypted(run):
     assert {"re-encrypted": 0, "seen": 3, "kept": 0} == json.loads(run("rekey", "--json")[1])
 
 
-def test_rekey_reports_sessions_that_no_key_decrypts(bodhi_process, filled_url, environ):
+def test_rekey_reports_sessions_that_no_key_decrypts(bodhi_command, filled_url, environ):
     """Its sum is not that of a run that found nothing to do: with another key they would be opened."""
 
     async def create():
@@ -96,9 +96,9 @@ def test_rekey_reports_sessions_that_no_key_decrypts(bodhi_process, filled_url, 
     asyncio.run(create())
     environ["BODHI_ENCRYPTION_KEY"] = NEW
 
-    status, out, err = bodhi_process("sessions", "rekey", **environ)
+    status, out, err = bodhi_command("sessions", "rekey", **environ)
     assert (1, "0 re-encrypted / 4 seen / 3 kept: no key opens them\n", 3) == (status, out, err.count("keeps its key"))
-    status, out, _ = bodhi_process("sessions", "rekey", "--json", **environ)
+    status, out, _ = bodhi_command("sessions", "rekey", "--json", **environ)
     assert (1, {"re-encrypted": 0, "seen": 4, "kept": 3}) == (status, json.loads(out))
 
 

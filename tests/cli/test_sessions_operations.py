@@ -1,4 +1,4 @@
-"""Listing and revoking sessions on the command line, as processes."""
+"""Listing and revoking sessions on the command line."""
 
 import asyncio
 import hashlib
@@ -56,9 +56,9 @@ def lines_of(out):
     return [json.loads(line) for line in out.splitlines()]
 
 
-def test_sessions_are_listed(bodhi_process, database):
+def test_sessions_are_listed(bodhi_command, database):
     """With what they are known by, and no more; expired ones are none."""
-    status, out, err = bodhi_process("sessions", "list", "--user", "ann")
+    status, out, err = bodhi_command("sessions", "list", "--user", "ann")
 
     head, *rows = out.splitlines()
     assert (0, "") == (status, err)
@@ -66,17 +66,17 @@ def test_sessions_are_listed(bodhi_process, database):
     assert handles_of(database, "ann") == [row.split()[0] for row in rows]
     assert all(" ann Firefox on Linux 192.0.2.7 " in " ".join(row.split()) for row in rows)
 
-    entries = lines_of(bodhi_process("sessions", "list", "--json")[1])
+    entries = lines_of(bodhi_command("sessions", "list", "--json")[1])
     assert {"ann", "bob", None} == {entry["user_id"] for entry in entries}
     assert 4 == len({entry["handle"] for entry in entries})
 
 
 @pytest.mark.parametrize("chosen", [(), ("--user", "ann")])
-def test_list_continues_after_its_cursor(bodhi_process, database, chosen):
+def test_list_continues_after_its_cursor(bodhi_command, database, chosen):
     """By the cursor on stderr, which is that of the last line too."""
     seen, after = [], []
     while True:
-        status, out, err = bodhi_process("sessions", "list", "--limit", "1", "--json", *chosen, *after)
+        status, out, err = bodhi_command("sessions", "list", "--limit", "1", "--json", *chosen, *after)
         seen += lines_of(out)
         assert 0 == status
         if not err:
@@ -87,84 +87,84 @@ def test_list_continues_after_its_cursor(bodhi_process, database, chosen):
     assert (2 if chosen else 4) == len(seen) == len({entry["handle"] for entry in seen})
 
 
-def test_invalid_cursor_is_refused(bodhi_process, database):
+def test_invalid_cursor_is_refused(bodhi_command, database):
     """As a fault of the command line."""
-    status, out, err = bodhi_process("sessions", "list", "--after", "x")
+    status, out, err = bodhi_command("sessions", "list", "--after", "x")
 
     assert (2, "", 1) == (status, out, len(err.splitlines()))
     assert "--after" in err
 
 
-def test_sessions_are_dumped(bodhi_process, database):
+def test_sessions_are_dumped(bodhi_command, database):
     """Handle and user of each."""
-    status, out, err = bodhi_process("sessions", "dump", "--json")
+    status, out, err = bodhi_command("sessions", "dump", "--json")
     entries = lines_of(out)
 
     assert (0, "") == (status, err)
     assert ["None", "ann", "ann", "bob"] == sorted(str(entry["user_id"]) for entry in entries)
-    plain = bodhi_process("sessions", "dump")[1].splitlines()
+    plain = bodhi_command("sessions", "dump")[1].splitlines()
     assert sorted(f"{entry['handle']}  {entry['user_id'] or '-'}" for entry in entries) == sorted(plain)
 
 
-def test_a_session_is_revoked(bodhi_process, database):
+def test_a_session_is_revoked(bodhi_command, database):
     """Once; the log says who did it, and has nothing that lets anybody in."""
     first, second = handles_of(database, "ann")
 
-    status, out, err = bodhi_process("sessions", "revoke", first, "--yes", "--json", BODHI_LOG_FORMAT="json")
+    status, out, err = bodhi_command("sessions", "revoke", first, "--yes", "--json", BODHI_LOG_FORMAT="json")
 
     assert (0, {"ended": 1}) == (status, json.loads(out))
     assert ("revoked", 1, "the command line") == end_record_in(err)
     assert [second] == handles_of(database, "ann")
-    assert (1, "0 live sessions ended\n") == bodhi_process("sessions", "revoke", first, "--yes")[:2]
+    assert (1, "0 live sessions ended\n") == bodhi_command("sessions", "revoke", first, "--yes")[:2]
 
 
-def test_handle_that_starts_with_a_dash_is_accepted(bodhi_process, database):
+def test_handle_that_starts_with_a_dash_is_accepted(bodhi_command, database):
     """One in 64 begins with a hyphen."""
-    assert (1, {"ended": 0}) == only_json(bodhi_process("sessions", "revoke", "--yes", "--json", "-h" + "a" * 14))
+    assert (1, {"ended": 0}) == only_json(bodhi_command("sessions", "revoke", "--yes", "--json", "-h" + "a" * 14))
 
 
-def test_sessions_of_a_user_are_cleared(bodhi_process, database):
+def test_sessions_of_a_user_are_cleared(bodhi_command, database):
     """Nobody else's."""
-    status, out, err = bodhi_process("sessions", "clear", "--user", "ann", "--yes", BODHI_LOG_FORMAT="json")
+    status, out, err = bodhi_command("sessions", "clear", "--user", "ann", "--yes", BODHI_LOG_FORMAT="json")
 
     assert (0, "2 live sessions ended\n") == (status, out)
     assert ("cleared", 2, "the command line") == end_record_in(err)
     assert ([], 1) == (handles_of(database, "ann"), len(handles_of(database, "bob")))
 
 
-def test_user_without_sessions_is_reported(bodhi_process, database):
+def test_user_without_sessions_is_reported(bodhi_command, database):
     """A name that is no user id ends nothing, and does not look as if it had."""
     told = "no live session of the user id 'An\\x1bn'; user ids are in the list that `users list` prints\n"
 
-    assert (1, "0 live sessions ended\n", told) == bodhi_process("sessions", "clear", "--user", "An\x1bn", "--yes")
-    ended = bodhi_process("sessions", "clear", "--user", "An\x1bn", "--yes", "--json")
+    assert (1, "0 live sessions ended\n", told) == bodhi_command("sessions", "clear", "--user", "An\x1bn", "--yes")
+    ended = bodhi_command("sessions", "clear", "--user", "An\x1bn", "--yes", "--json")
     assert (1, {"ended": 0}, told) == (*only_json(ended), ended[2])
-    status, out, err = bodhi_process("sessions", "list", "--user", "An\x1bn")
+    status, out, err = bodhi_command("sessions", "list", "--user", "An\x1bn")
     assert (0, 1, told) == (status, len(out.splitlines()), err)
-    last = lines_of(bodhi_process("sessions", "list", "--user", "ann", "--json")[1])[-1]["cursor"]
-    assert (0, "", "") == bodhi_process("sessions", "list", "--user", "ann", "--json", "--after", last)
+    last = lines_of(bodhi_command("sessions", "list", "--user", "ann", "--json")[1])[-1]["cursor"]
+    assert (0, "", "") == bodhi_command("sessions", "list", "--user", "ann", "--json", "--after", last)
 
 
-def test_all_sessions_are_cleared(bodhi_process, database):
+def test_all_sessions_are_cleared(bodhi_command, database):
     """Those of nobody as well; a second run finds none, which is what was wanted."""
-    assert (0, {"ended": 4}) == only_json(bodhi_process("sessions", "clear", "--all", "--yes", "--json"))
-    assert (0, {"ended": 0}) == only_json(bodhi_process("sessions", "clear", "--all", "--yes", "--json"))
-    assert (0, {"live": 0}) == only_json(bodhi_process("sessions", "count", "--json"))
+    assert (0, {"ended": 4}) == only_json(bodhi_command("sessions", "clear", "--all", "--yes", "--json"))
+    assert (0, {"ended": 0}) == only_json(bodhi_command("sessions", "clear", "--all", "--yes", "--json"))
+    assert (0, {"live": 0}) == only_json(bodhi_command("sessions", "count", "--json"))
 
 
 @pytest.mark.parametrize("arguments", [[], ["--user", "ann", "--all"]])
-def test_clear_requires_a_user_or_all(bodhi_process, database, arguments):
+def test_clear_requires_a_user_or_all(bodhi_command, database, arguments):
     """Nothing is cleared by leaving something out."""
-    status, out, err = bodhi_process("sessions", "clear", "--yes", *arguments)
+    status, out, err = bodhi_command("sessions", "clear", "--yes", *arguments)
 
     assert (2, "", 1) == (status, out, len(err.splitlines()))
     assert 2 == len(handles_of(database, "ann"))
 
 
-def test_clear_without_a_terminal_requires_confirmation_by_option(bodhi_process, database):
+def test_clear_without_a_terminal_requires_confirmation_by_option(bodhi_command, database):
     """One line says what is missing."""
     for command in (["clear", "--all"], ["clear", "--user", "ann"], ["revoke", handles_of(database, "bob")[0]]):
-        status, out, err = bodhi_process("sessions", *command)
+        status, out, err = bodhi_command("sessions", *command)
 
         assert (2, "", 1) == (status, out, len(err.splitlines()))
         assert "--yes" in err
@@ -197,7 +197,7 @@ def test_clear_on_a_terminal_asks_for_confirmation(process_environ, database, tm
 HOSTILE = "eve\x1b[2J\nline\x9b2J\x7f\u202e\u2028"  # clears the screen in two ways, turns around what follows
 
 
-def test_user_names_cannot_move_the_cursor(bodhi_process, database):
+def test_user_names_cannot_move_the_cursor(bodhi_command, database):
     """Users are called what a provider likes; programs get the name as it is."""
 
     async def add():
@@ -206,9 +206,9 @@ def test_user_names_cannot_move_the_cursor(bodhi_process, database):
 
     asyncio.run(add())
     for command in ("list", "dump"):
-        out = bodhi_process("sessions", command)[1]
+        out = bodhi_command("sessions", command)[1]
         assert "eve\\x1b[2J\\nline\\x9b2J\\x7f\\u202e\\u2028" in out
-        lines = bodhi_process("sessions", command, "--json")[1]
+        lines = bodhi_command("sessions", command, "--json")[1]
         assert HOSTILE in [entry["user_id"] for entry in lines_of(lines)]
         assert all(character.isprintable() or character == "\n" for character in out + lines)
 
@@ -231,7 +231,7 @@ def test_user_names_are_printed_in_any_output_encoding(bodhi_process, database):
 def test_a_full_disk_is_one_line(process_environ, database, tmp_path, command):
     """What is told does not fit where it should go."""
     arguments = [sys.executable, "-m", "bodhi", "sessions", command]
-    options = {"env": process_environ, "cwd": tmp_path, "text": True, "timeout": 60}
+    options = {"env": process_environ, "cwd": tmp_path, "text": True, "timeout": 300}
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run(arguments, check=False, stdout=full, stderr=subprocess.PIPE, **options)
 

@@ -1,4 +1,4 @@
-"""API tokens and users on the command line, as processes."""
+"""API tokens and users on the command line."""
 
 import asyncio
 import json
@@ -37,62 +37,62 @@ def tokens_by_name(database_url, process_environ):
     return tokens_by_name
 
 
-def test_tokens_are_listed(bodhi_process, tokens_by_name):
+def test_tokens_are_listed(bodhi_command, tokens_by_name):
     """Oldest first; neither themselves nor their hashes."""
-    status, out, err = bodhi_process("tokens", "list", "--json")
+    status, out, err = bodhi_command("tokens", "list", "--json")
     entries = [json.loads(line) for line in out.splitlines()]
 
     assert (0, "") == (status, err)
     assert ["first", "second", "third"] == [entry["name"] for entry in entries]
     assert [tokens_by_name[name].record.id for name in tokens_by_name] == [entry["id"] for entry in entries]
     assert not [one for one in tokens_by_name.values() if one.token in out]
-    plain = bodhi_process("tokens", "list", "--user", "bob")[1].splitlines()
+    plain = bodhi_command("tokens", "list", "--user", "bob")[1].splitlines()
     assert 2 == len(plain)
     assert plain[1].startswith(f"{tokens_by_name['third'].record.id}  bob   third  bodhiapp_")
 
 
-def test_token_list_continues_after_its_cursor(bodhi_process, tokens_by_name):
+def test_token_list_continues_after_its_cursor(bodhi_command, tokens_by_name):
     """After the one that stderr names."""
-    _, out, err = bodhi_process("tokens", "list", "--limit", "2", "--json")
+    _, out, err = bodhi_command("tokens", "list", "--limit", "2", "--json")
     assert 2 == len(out.splitlines())
     last = tokens_by_name["second"].record.id
     assert f"there are more: --after {last}\n" == err
 
-    _, out, err = bodhi_process("tokens", "list", "--after", last, "--json")
+    _, out, err = bodhi_command("tokens", "list", "--after", last, "--json")
     assert (["third"], "") == ([json.loads(line)["name"] for line in out.splitlines()], err)
 
 
-def test_a_token_is_revoked(bodhi_process, tokens_by_name):
+def test_a_token_is_revoked(bodhi_command, tokens_by_name):
     """Whoever's it is, once, and the others stay; the log says who did it."""
     token_id = tokens_by_name["first"].record.id
 
-    assert (2, "") == bodhi_process("tokens", "revoke", token_id)[:2]
-    status, out, err = bodhi_process("tokens", "revoke", token_id, "--yes")
+    assert (2, "") == bodhi_command("tokens", "revoke", token_id)[:2]
+    status, out, err = bodhi_command("tokens", "revoke", token_id, "--yes")
     assert (0, "the token is inactive\n") == (status, out)
     assert f"api token disabled token_id={token_id} by=the command line" in err
-    again = bodhi_process("tokens", "revoke", token_id, "--yes", "--json")
+    again = bodhi_command("tokens", "revoke", token_id, "--yes", "--json")
     assert (1, {"revoked": 0}) == (again[0], json.loads(again[1]))
 
-    out = bodhi_process("tokens", "list", "--json")[1]
+    out = bodhi_command("tokens", "list", "--json")[1]
     statuses = [json.loads(line)["status"] for line in out.splitlines()]
     assert ["inactive", "active", "active"] == statuses
 
 
-def test_users_are_listed(bodhi_process, tokens_by_name):
+def test_users_are_listed(bodhi_command, tokens_by_name):
     """With the role they had last, and how many sessions they have."""
-    status, out, err = bodhi_process("users", "list", "--json")
+    status, out, err = bodhi_command("users", "list", "--json")
     ann, bob = (json.loads(line) for line in out.splitlines())
 
     assert (0, "") == (status, err)
     assert ("ann", "Ann", "resource_user", False, 2) == tuple(ann.values())[:5]
     assert ("bob", None, True, 0) == (bob["user_id"], bob["role"], bob["is_removed"], bob["sessions"])
-    _, out, err = bodhi_process("users", "list", "--limit", "1")
+    _, out, err = bodhi_command("users", "list", "--limit", "1")
     assert ("USER", "ann", 2) == (out.split()[0], out.splitlines()[1].split()[0], len(out.splitlines()))
     assert "there are more: --after ann\n" == err
-    assert ["bob"] == [line.split()[0] for line in bodhi_process("users", "list", "--after", "ann")[1].splitlines()[1:]]
+    assert ["bob"] == [line.split()[0] for line in bodhi_command("users", "list", "--after", "ann")[1].splitlines()[1:]]
 
 
-def test_cursor_of_a_list_is_shell_quoted(bodhi_process, tokens_by_name, database_url):
+def test_cursor_of_a_list_is_shell_quoted(bodhi_command, tokens_by_name, database_url):
     """It is part of a command there; a shell takes it as one word."""
 
     async def note():
@@ -100,13 +100,13 @@ def test_cursor_of_a_list_is_shell_quoted(bodhi_process, tokens_by_name, databas
             await Profiles(database).note("a b\x1b[2J", "Eve", Role.USER)
 
     asyncio.run(note())
-    assert "there are more: --after 'a b\\x1b[2J'\n" == bodhi_process("users", "list", "--limit", "1")[2]
+    assert "there are more: --after 'a b\\x1b[2J'\n" == bodhi_command("users", "list", "--limit", "1")[2]
 
 
 @pytest.mark.parametrize("command", [("tokens", "list"), ("users", "list")])
-def test_missing_database_is_not_created(bodhi_process, tmp_path, command):
+def test_missing_database_is_not_created(bodhi_command, tmp_path, command):
     """One line names the setting."""
-    status, out, err = bodhi_process(*command, BODHI_DATABASE_URL=f"sqlite:{tmp_path / 'none.sqlite'}")
+    status, out, err = bodhi_command(*command, BODHI_DATABASE_URL=f"sqlite:{tmp_path / 'none.sqlite'}")
 
     assert (2, "", 1) == (status, out, len(err.splitlines()))
     assert err.startswith("bodhi: error: BODHI_DATABASE_URL (environment): ")

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -12,7 +13,8 @@ from aiohttp_session import get_session
 
 from bodhi.session import DefaultSessionService, setup
 from bodhi.session.handles import is_session_id
-from transfer.conftest import KEY, service_on, source_url, start, target_url  # noqa: F401 - fixtures
+from support.server_process import environ  # noqa: F401 - a fixture
+from transfer.conftest import KEY, run, service_on, source_url, target_url  # noqa: F401 - fixtures
 from transfer.tower import TowerTable
 
 DEADLINE_SECONDS = 300
@@ -99,6 +101,22 @@ async def line_from(copying, beginning):
     raise AssertionError(f"it ended without {beginning!r}")
 
 
+@pytest.fixture
+def start(environ, tmp_path):  # noqa: F811
+    """Starts ``bodhi sessions …`` as a process, which takes signals."""
+
+    async def start(*arguments):
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bodhi", "sessions", *arguments),
+            env={**environ, "BODHI_ENCRYPTION_KEY": KEY},
+            cwd=tmp_path,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+
+    return start
+
+
 async def test_a_running_server_is_switched_over(source_url, target_url, service_on, start, visitors):  # noqa: F811
     """Nobody is logged out, no answered write is lost, and who logged out stays so, from each database to the other."""
     async with server_on(source_url) as old:
@@ -139,12 +157,12 @@ async def until_copied(url, service_on, cookie):  # noqa: F811
             await asyncio.sleep(0.02)
 
 
-async def test_a_rust_servers_cookies_go_on_working(database_url, tmp_path, start, visitors):  # noqa: F811
+async def test_a_rust_servers_cookies_go_on_working(database_url, tmp_path, run, visitors):  # noqa: F811
     """Imported from its table, under the same cookie; the login gives the session an id of bodhi's own."""
     async with TowerTable.in_sqlite(tmp_path / "tower.sqlite") as table:
         cookie = await table.add({"visits": 5})
-    importing = await start("import", "tower-sessions", "--from", table.url, BODHI_SESSION_DB_URL=database_url)
-    assert b"1 read, 1 written, 0 kept, 0 expired, 0 empty, 0 failed\n" == (await importing.communicate())[0]
+    _, out, _ = await run("import", "tower-sessions", "--from", table.url, BODHI_SESSION_DB_URL=database_url)
+    assert "1 read, 1 written, 0 kept, 0 expired, 0 empty, 0 failed\n" == out
 
     visitor = visitors[0]
     visitor.visits = 5

@@ -1,22 +1,20 @@
 """Two databases of different kinds, and the commands that copy sessions between them."""
 
 import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
-import bodhi
 from bodhi.session import DefaultSessionService
+from support.command_line import Ended, run_command
+from support.server_process import environ as environ  # noqa: PLC0414 - a fixture, which a conftest has by importing it
 
 KEY = "a-key-for-moving-of-at-least-thirty-two-characters"
 
 MakeService = Callable[..., Awaitable[DefaultSessionService]]
-Run = Callable[..., Awaitable[tuple[int, str, str]]]
-Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
+Run = Callable[..., Awaitable[Ended]]
 
 
 @pytest.fixture
@@ -44,33 +42,11 @@ async def service_on() -> AsyncIterator[MakeService]:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Start:
-    """Starts ``python -m bodhi sessions …`` as a process."""
+def run(environ: dict[str, str], tmp_path: Path) -> Run:
+    """Runs ``bodhi sessions …``; returns exit status, stdout and stderr."""
 
-    async def start(*arguments: str, **settings: str) -> asyncio.subprocess.Process:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("BODHI_")}
-        own = {"BODHI_HOME": str(tmp_path / "bodhi"), "BODHI_ENCRYPTION_KEY": KEY, "BODHI_DB_TIMEOUT": "60"}
-        package = {"PYTHONPATH": str(Path(bodhi.__file__).parents[1])}
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "bodhi", "sessions", *arguments),
-            env={**inherited, **own, **package, **settings},
-            cwd=tmp_path,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-
-    return start
-
-
-@pytest.fixture
-def run(start: Start) -> Run:
-    """Runs ``python -m bodhi sessions …``; returns exit status, stdout and stderr."""
-
-    async def run(*arguments: str, **settings: str) -> tuple[int, str, str]:
-        process = await start(*arguments, **settings)
-        out, err = await process.communicate()
-        assert process.returncode is not None
-        return process.returncode, out.decode(), err.decode()
+    async def run(*arguments: str, **settings: str) -> Ended:
+        told = {**environ, "BODHI_ENCRYPTION_KEY": KEY, **settings}
+        return await asyncio.to_thread(run_command, "sessions", *arguments, environ=told, cwd=tmp_path)
 
     return run

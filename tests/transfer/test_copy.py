@@ -1,4 +1,4 @@
-"""``bodhi sessions copy`` as a process, from each database to the other."""
+"""``bodhi sessions copy``, from each database to the other."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""``bodhi sessions import tower-sessions`` as a process, from and to both databases."""
+"""``bodhi sessions import tower-sessions``, from and to both databases."""
 
 import json
 from contextlib import AsyncExitStack
