@@ -1,11 +1,10 @@
 """A migrated database for bodhi's stores, with small pages and batches."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from bodhi.database import Database, Schema, open_database
+from bodhi.database import Database, open_database
 from bodhi.session import PostgresSessionStore, SqliteSessionStore
 from bodhi.session.sql_store import upkeep
 from support.databases import Databases
@@ -14,10 +13,15 @@ from support.databases import Databases
 @pytest.fixture(scope="module")
 def migrated_postgres_url(postgres_databases: Databases) -> Iterator[str]:
     """A database shared by the tests of a file: creating one per test would take longer than the tests."""
-    url = postgres_databases.create()
-    asyncio.run(_migrate(url))
+    url = postgres_databases.create(postgres_databases.migrated)
     yield url
     postgres_databases.drop(url)
+
+
+@pytest.fixture
+def has_tables() -> bool:
+    """They are there: that they are created is tested elsewhere."""
+    return True
 
 
 @pytest.fixture
@@ -32,9 +36,7 @@ async def database(dialect: str, database_url: str) -> AsyncIterator[Database]:
     """An empty database with the session tables."""
     # Nothing here has to survive a power cut: synchronous="normal" spares the disk.
     async with open_database(database_url, synchronous="normal") as database:
-        if dialect == "sqlite":
-            await Schema(database, "session").migrate()
-        else:
+        if dialect == "postgres":
             await database.script("TRUNCATE bodhi_session, bodhi_session_set_aside, bodhi_session_ended")
         yield database
 
@@ -46,8 +48,3 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     for kind in (SqliteSessionStore, PostgresSessionStore):
         monkeypatch.setattr(kind, "sweep_batch", 10)
         monkeypatch.setattr(kind, "clear_batch", 10)
-
-
-async def _migrate(url: str) -> None:
-    async with open_database(url) as database:
-        await Schema(database, "session").migrate()

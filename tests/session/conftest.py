@@ -33,7 +33,7 @@ SETTINGS: dict[str, Any] = {
     "touch_seconds": TOUCH_SECONDS,
     "sweep_seconds": None,
 }
-DEADLINE_SECONDS = 20
+DEADLINE_SECONDS = 300
 
 MakeService = Callable[..., Awaitable[DefaultSessionService]]
 Serve = Callable[..., Awaitable[TestClient]]
@@ -51,6 +51,12 @@ class Clock:
     def advance(self, seconds: float) -> None:
         """Let *seconds* pass."""
         self.now_ms += round(seconds * 1000)
+
+
+@pytest.fixture
+def has_tables() -> bool:
+    """They are there: that they are created is tested elsewhere."""
+    return True
 
 
 @pytest.fixture

@@ -17,6 +17,12 @@ OLD_DATA = bytes.fromhex(
 
 
 @pytest.fixture
+def has_tables():
+    """None: the node of 0.1.0 makes its own."""
+    return False
+
+
+@pytest.fixture
 async def old_node(database_url, clock):
     """A node of 0.1.0, which was there first."""
     async with OldNode.on(database_url, clock) as node:

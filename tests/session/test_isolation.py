@@ -30,6 +30,12 @@ $$
 TRIGGER = "CREATE TRIGGER refuse AFTER INSERT OR UPDATE OR DELETE ON bodhi_session EXECUTE FUNCTION refuse()"
 
 
+@pytest.fixture
+def has_tables():
+    """None: to make them is done under each isolation level as well."""
+    return False
+
+
 @pytest.fixture(
     params=[
         ("database", "serializable"),

@@ -83,18 +83,20 @@ class Databases:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="test-databases")
         self._runner = asyncio.Runner()
         self._connection: asyncpg.Connection = self._run(asyncpg.connect(url, timeout=300))
+        # Before version 15 there is no other. It takes a third less than to log every page.
+        self._strategy = " STRATEGY FILE_COPY" if self._connection.get_server_version().major >= 15 else ""
 
     def create(self, template: str = EMPTY) -> str:
         """Create a copy of *template* and return its URL."""
         name = f"bodhi_test_{uuid.uuid4().hex}"
-        self._run(self._connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}"))
+        self._run(self._connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}{self._strategy}"))
         return with_database(self._url, name)
 
     @functools.cached_property
     def migrated(self) -> str:
         """A template with all tables of bodhi; copying it takes half the time of creating them."""
         url = self.create()
-        self._run(_migrate(url))
+        self._run(migrate(url))
         return urlsplit(url).path.lstrip("/")
 
     def drop(self, url: str) -> None:
@@ -114,7 +116,8 @@ class Databases:
         return self._thread.submit(self._runner.run, coroutine).result(timeout=300)
 
 
-async def _migrate(url: str) -> None:
+async def migrate(url: str) -> None:
+    """Makes all tables of bodhi."""
     async with open_database(url, limit_seconds=60) as database:
         for kind in ("session", "application"):
             await Schema(database, kind).migrate()
@@ -122,7 +125,7 @@ async def _migrate(url: str) -> None:
 
 def _version_of(url: str) -> str:
     async def ask() -> str:
-        connection = await asyncpg.connect(url, timeout=3)
+        connection = await asyncpg.connect(url, timeout=60)
         try:
             version: str = await connection.fetchval("SHOW server_version")
             return version
