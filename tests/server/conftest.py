@@ -18,6 +18,7 @@ from bodhi.server.authentication.authenticator import AUTHENTICATOR
 from bodhi.server.authentication.guard import routes_of
 from bodhi.server.http.errors import error_middleware
 from bodhi.server.http.operations import Operation
+from bodhi.server.http.rate_limits import RATE_LIMITS, RateLimits
 from bodhi.session import DefaultSessionService
 from bodhi.testing.clock import Clock
 from support.scripted_provider import ScriptedProvider
@@ -128,6 +129,7 @@ def serve(aiohttp_client: Callable[..., Awaitable[TestClient]], authenticator: F
         app = web.Application(middlewares=[error_middleware])
         prepare(app)
         app[AUTHENTICATOR] = authenticator  # type: ignore[misc]
+        app[RATE_LIMITS] = RateLimits(0)
         app[RECENT_LOGIN] = RecentLogin(900, clock=lambda: NOW)
         for key, service in services.items():
             app[key] = service
