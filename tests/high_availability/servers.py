@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -23,6 +23,8 @@ _PACKAGES = {"etcd": "etcd-server", "patroni": "patroni", "haproxy": "haproxy", 
 _PATH = "/usr/sbin:/usr/bin:/usr/local/bin"
 # Before it, a leader whose lock ran out takes it back from the next one: https://github.com/patroni/patroni/pull/2689
 _SAFE_WITH_ETCD3 = (3, 0, 3)
+# Its input ends with the block, and with the tests, even where they are killed.
+_RESUME = 'read -r _; kill -CONT "$@" 2>/dev/null'
 _START_SECONDS = 120  # on a machine that is busy with something else
 
 
@@ -111,16 +113,11 @@ class Member(Server):
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """Inside, nothing of it runs, Patroni included."""
-        suspended: list[psutil.Process] = []
-        try:
-            assert self._supervisor.pid is not None
-            suspended += _suspend(self._supervisor.pid)
-            suspended += _suspend(self._postgres_pid())
+        assert self._supervisor.pid is not None
+        suspended = [*_suspend(self._supervisor.pid), *_suspend(self._postgres_pid())]
+        command = ["/bin/sh", "-c", _RESUME, "resume", *(str(process.pid) for process in suspended)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True):
             yield
-        finally:
-            for process in suspended:
-                with suppress(psutil.NoSuchProcess):
-                    process.resume()
 
     def _postgres_pid(self) -> int:
         return int((self._data / "postmaster.pid").read_text().split()[0])

@@ -84,7 +84,7 @@ class Cluster:
 
     async def start(self, version: str) -> Node:
         """One more node, which serves."""
-        process, log = await self._spawn(version, _NODE, "serve", BODHI_PORT="0")
+        process, log = await self._spawn(version, _NODE, "serve", stdin=asyncio.subprocess.PIPE, BODHI_PORT="0")
         node = Node(version, process, log)
         assert process.stdout is not None
         line = (await asyncio.wait_for(process.stdout.readline(), _START_SECONDS)).decode()
@@ -166,7 +166,12 @@ class Cluster:
                 await node.process.wait()
 
     async def _spawn(
-        self, version: str, program: Path, *arguments: str, **settings: str
+        self,
+        version: str,
+        program: Path,
+        *arguments: str,
+        stdin: int = asyncio.subprocess.DEVNULL,
+        **settings: str,
     ) -> tuple[asyncio.subprocess.Process, Path]:
         log = self.folder / f"log-{len(self.logs)}-{version}"
         self.logs.append(log)
@@ -180,7 +185,7 @@ class Cluster:
                 *arguments,
                 cwd=self.folder,
                 env={**inherited, **self.environ, "BODHI_PUBLIC_PORT": str(self.public_port), **settings},
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=stderr,
             )
