@@ -21,7 +21,8 @@ from bodhi.session.errors import (
     VersionConflict,
 )
 from bodhi.session.handles import DIGEST_BYTES, digest_of, digests_of, handle_of, share_up_to
-from bodhi.session.middleware import SESSIONS, get_session, new_session, setup
+from bodhi.session.lifetime import SESSIONS
+from bodhi.session.middleware import get_session, new_session, setup
 from bodhi.session.owner import owner_of
 from bodhi.session.records import (
     Device,

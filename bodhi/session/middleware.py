@@ -1,6 +1,6 @@
 """``bodhi.session.setup``: sessions for an aiohttp application, saved for every kind of response."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import cast
 from weakref import ref
 
@@ -12,6 +12,7 @@ from aiohttp.typedefs import Handler, Middleware
 from bodhi.logs import hide_malformed_requests
 from bodhi.options import refusal, whole_max_age
 from bodhi.session.errors import SessionError
+from bodhi.session.lifetime import SESSIONS, opened, refuse_setup
 from bodhi.session.request_session import REQUEST_SESSION, RequestSession, SetupOptions, remote_of
 from bodhi.session.service import DefaultSessionService
 from bodhi.session.session import Session
@@ -19,8 +20,6 @@ from bodhi.session.session import Session
 # Keyed by the payload writer, which a request shares with its clones; each clone has its own request keys.
 # Entries are removed with their writer; a WeakKeyDictionary would cost four times as much.
 Registry = dict["ref[AbstractStreamWriter]", RequestSession]
-
-SESSIONS = web.AppKey("SESSIONS", DefaultSessionService)
 
 
 def setup(
@@ -34,18 +33,20 @@ def setup(
 
     Beyond what ``aiohttp_session.setup(app, service.storage)`` does, changes are saved before the headers of streams,
     files and websockets go out, and ``await session.save()`` works. A *service* that is not open when *app* starts is
-    opened then and closed with *app*; an open one must be closed by its opener. With *max_age* (seconds)
-    cookies have Max-Age, and a session ends that long after its last save. *client_of* returns the address shown
-    in session lists; behind a proxy it is not the peer's.
+    opened then and closed with *app*, after its ``on_cleanup`` handlers; an open one must be closed by its opener. With
+    *max_age* (seconds) cookies have Max-Age, and a session ends that long after its last save. *client_of* returns the
+    address shown in session lists; behind a proxy it is not the peer's. Raises :exc:`ConfigurationError` where *app*
+    was set up before, has started, or is part of another application.
     """
     if not isinstance(service, DefaultSessionService):
         raise refusal("service", service, "a DefaultSessionService")
     if not callable(client_of):
         raise refusal("client_of", client_of, "a function of a request")
     max_age = whole_max_age("max_age", max_age)
+    refuse_setup(app, service)
     hide_malformed_requests()  # or cookies would be logged
     app[SESSIONS] = service
-    app.cleanup_ctx.append(_opened)
+    app.cleanup_ctx.append(opened)
     registry: Registry = {}
     options = SetupOptions(service, supports_save=True, max_age=max_age, client_of=client_of)
     app.middlewares.append(session_middleware(options, registry))
@@ -76,15 +77,6 @@ async def get_session(request: web.Request) -> Session:
 async def new_session(request: web.Request) -> Session:
     """Replace the request's session by a new one: a typed ``aiohttp_session.new_session``."""
     return cast("Session", await aiohttp_session.new_session(request))
-
-
-async def _opened(app: web.Application) -> AsyncIterator[None]:
-    service = app[SESSIONS]
-    if service.is_open:
-        yield
-    else:
-        async with service:
-            yield
 
 
 def session_middleware(options: SetupOptions, registry: Registry) -> Middleware:

@@ -8,7 +8,8 @@ import pytest
 from aiohttp import web
 
 import bodhi.session
-from bodhi.session import DefaultSessionService, SessionUnavailable, middleware, setup
+from bodhi.errors import ConfigurationError
+from bodhi.session import SESSIONS, DefaultSessionService, SessionUnavailable, middleware, setup
 from bodhi.session.middleware import session_middleware
 from session.conftest import SETTINGS
 from session.pages import PAGES, cookie_of, sent
@@ -30,6 +31,159 @@ async def test_a_service_that_is_not_open_opens_and_closes_with_the_application(
     await client.close()
 
     assert before == asyncio.all_tasks()
+
+
+def _by_on_startup(app, set_up):
+    async def start(app):
+        set_up(app)
+
+    app.on_startup.append(start)
+
+
+def _by_a_context(app, set_up):
+    async def context(app):
+        set_up(app)
+        yield
+
+    app.cleanup_ctx.append(context)
+
+
+def _by_on_startup_of_a_part(app, set_up):
+    part = web.Application()
+    _by_on_startup(part, lambda _: set_up(app))
+    app.add_subapp("/part", part)
+
+
+STARTS = [_by_on_startup, _by_a_context, _by_on_startup_of_a_part]
+
+
+@pytest.mark.parametrize("start", STARTS)
+async def test_setup_comes_too_late_for_a_closed_service(start, closed_service):
+    """An application that is starting would not open it, and each request would be an outage."""
+    app = web.Application()
+    start(app, lambda app: setup(app, closed_service))
+    runner = web.AppRunner(app)
+
+    with pytest.raises(ConfigurationError, match=r"starting already.*open\(\)"):
+        await runner.setup()
+
+    await runner.cleanup()
+    assert SESSIONS not in app
+
+
+@pytest.mark.parametrize("start", STARTS)
+async def test_an_open_service_may_be_set_up_while_the_application_starts(start, service, serve):
+    """Its opener closes it."""
+    client = await serve(service, install=lambda app, service: start(app, lambda app: setup(app, service)))
+
+    assert cookie_of(await client.post("/set", json={"a": 1}))
+    assert {"a": 1} == await (await client.get("/read")).json()
+
+
+async def test_setup_comes_too_late_for_a_part_or_a_running_application(service):
+    """Neither takes a middleware any more, and the reason is said."""
+    whole, part = web.Application(), web.Application()
+    whole.add_subapp("/part", part)
+    runner = web.AppRunner(whole)
+    await runner.setup()
+
+    for app in (whole, part):
+        with pytest.raises(ConfigurationError, match=r"has started, or is part.*add_subapp"):
+            setup(app, service)
+
+    await runner.cleanup()
+
+
+async def test_one_application_has_one_setup(service, make_service):
+    """The second would take the visitors' sessions from the first."""
+    app = web.Application()
+    setup(app, service)
+
+    for other in (service, await make_service()):
+        with pytest.raises(ConfigurationError, match="once"):
+            setup(app, other)
+
+    assert app[SESSIONS] is service
+
+
+def _handlers_before_setup(app, service, handle):
+    app.on_cleanup.append(handle)
+    setup(app, service)
+
+
+def _handlers_after_setup(app, service, handle):
+    setup(app, service)
+    app.on_cleanup.append(handle)
+
+
+def _handlers_of_a_part(app, service, handle):
+    setup(app, service)
+    part = web.Application()
+    part.on_cleanup.append(handle)
+    app.add_subapp("/part", part)
+
+
+def _contexts(app, service, handle):
+    async def context(app):
+        yield
+        await handle(app)
+
+    app.cleanup_ctx.append(context)
+    setup(app, service)
+
+
+@pytest.mark.parametrize("install", [_handlers_before_setup, _handlers_after_setup, _handlers_of_a_part, _contexts])
+async def test_what_cleans_up_has_sessions_still(install, closed_service, serve):
+    """The service closes after it."""
+    counted = []
+
+    async def handle(_):
+        counted.append(await closed_service.count_sessions())
+
+    client = await serve(closed_service, install=lambda app, service: install(app, service, handle))
+    await client.post("/set", json={"a": 1})
+
+    await client.close()
+
+    assert [1] == counted
+    assert not closed_service.is_open
+
+
+async def test_a_cleanup_that_fails_leaves_no_service_open(closed_service):
+    """After a handler that failed, aiohttp calls no other."""
+
+    async def fail(_):
+        raise OSError("a bug")
+
+    app = web.Application()
+    setup(app, closed_service)
+    app.on_cleanup.append(fail)
+    runner = web.AppRunner(app)
+    await runner.setup()
+
+    with pytest.raises(OSError, match="a bug"):
+        await runner.cleanup()
+
+    assert not closed_service.is_open
+
+
+async def test_a_start_that_fails_leaves_no_service_open(closed_service):
+    """The contexts are ended then, and aiohttp calls no handler of ``on_cleanup``."""
+
+    async def fail(_):
+        raise OSError("a bug")
+
+    app = web.Application()
+    setup(app, closed_service)
+    app.on_startup.append(fail)
+    runner = web.AppRunner(app)
+
+    with pytest.raises(OSError, match="a bug"):
+        await runner.setup()
+    assert closed_service.is_open
+    await runner.cleanup()
+
+    assert not closed_service.is_open
 
 
 async def test_a_service_that_is_open_stays_open(service, serve):
