@@ -9,9 +9,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from bodhi.database.sqlite_errors import TooLate
+from bodhi.database.sqlite_errors import TooLate, is_busy
 from bodhi.database.statements import Statement
 
+# How long SQLite itself waits for another process's lock. It asks ever more seldom, ten times a second in the end, and
+# so misses the moments in which a process that writes all the time lets others in.
+ASK_MS = 3
 BUSY_SHARE = 0.8  # of the caller's time is for waiting for another process's lock: SQLite gives up before the caller
 
 # SQLite takes "$1" for a parameter named "1". There are more of them than of any statement's arguments.
@@ -50,7 +53,8 @@ class WorkConnection(sqlite3.Connection):
 
     def __init__(self, path: str, timeout: float, **options: Any) -> None:
         super().__init__(path, timeout=timeout, **options)
-        self._longest_busy = self._busy = timeout
+        self._longest_busy = timeout
+        self._is_patient = False
 
     def execute(self, sql: str, parameters: Any = (), /) -> Any:
         """Return a cursor; for a :class:`Work` something with its ``fetchall`` at least."""
@@ -59,10 +63,18 @@ class WorkConnection(sqlite3.Connection):
         left = parameters.until - monotonic()
         if left <= 0:
             raise TooLate("its time was up before it began")
-        busy = min(self._longest_busy, left * BUSY_SHARE)
-        if abs(busy - self._busy) > self._longest_busy / 20:  # setting it each time would cost as much as a statement
-            super().execute(f"PRAGMA busy_timeout = {round(busy * 1000)}")
-            self._busy = busy
+        if not self._is_patient:
+            super().execute(f"PRAGMA busy_timeout = {ASK_MS}")
+            self._is_patient = True
+        give_up_at = monotonic() + min(self._longest_busy, left * BUSY_SHARE)
+        while True:
+            try:
+                return self._execute(sql, parameters)
+            except sqlite3.OperationalError as error:  # nothing of it happened
+                if not is_busy(error) or monotonic() > give_up_at:
+                    raise
+
+    def _execute(self, sql: str, parameters: Work) -> Any:
         if parameters.begin is None:
             return self._run(sql, parameters)
         super().execute(parameters.begin)

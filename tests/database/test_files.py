@@ -1,16 +1,20 @@
 """The files of a SQLite database: permissions, and access by two processes."""
 
+import asyncio
 import os
 import sqlite3
 import stat
+import threading
 from pathlib import Path
 
 import pytest
 
-from bodhi.database import CannotOpen, Schema, open_database
+from bodhi.database import CannotOpen, Schema, open_database, sqlite_path
+from bodhi.session import DefaultSessionService
 from database.processes import outputs_of
 from database.rows import insert, row
 
+LIMIT_SECONDS = 2
 WRITE = """
 import asyncio
 from bodhi.session import DefaultSessionService
@@ -142,3 +146,36 @@ async def test_write_ahead_log_is_checkpointed_regularly(tmp_path):
 
         assert 2_400_000 < path.stat().st_size
         assert 1_500_000 > path.with_name("session.sqlite-wal").stat().st_size
+
+
+@pytest.mark.parametrize("writes", ["create", "save", "atomically"])
+async def test_a_process_that_writes_all_the_time_lets_others_in(sqlite_url, writes):
+    """It leaves the lock for moments only, and asking ever more seldom would miss them until the time is up."""
+    async with DefaultSessionService.from_url(sqlite_url, keys=["k" * 32], limit_seconds=LIMIT_SECONDS) as service:
+        _, session = await service.create({"n": 0})
+        attempts = {
+            "create": lambda: service.create({"n": 1}),
+            "save": lambda: service.save(session, {"n": os.urandom(4).hex()}),
+            "atomically": lambda: service.atomically(session.record.digest, lambda data, _: data.update(n=2)),
+        }
+        done = threading.Event()
+        writer = threading.Thread(target=_write_all_the_time, args=(sqlite_path(sqlite_url), done))
+        writer.start()
+        try:
+            for _ in range(30):
+                await attempts[writes]()
+        finally:
+            done.set()
+            await asyncio.to_thread(writer.join)
+
+
+def _write_all_the_time(path, done):
+    connection = sqlite3.connect(path, isolation_level=None, timeout=60)
+    connection.execute("CREATE TABLE other (n INTEGER)")
+    while not done.is_set():
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("INSERT INTO other VALUES (1)")
+        done.wait(0.1)
+        connection.execute("COMMIT")
+        done.wait(0.005)
+    connection.close()
