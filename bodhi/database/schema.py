@@ -73,7 +73,7 @@ class Schema:
 
     async def check(self) -> None:
         """Raise :exc:`SchemaTooNew`, :exc:`SchemaOutdated` or :exc:`DatabaseError` unless the program can use it."""
-        await self._check_connection()
+        await self._check_connection(writes=False)
         status = await self.status()
         self._refuse_newer(status.applied)
         if not status.is_current:
@@ -89,8 +89,8 @@ class Schema:
         Of several processes that start at once one migrates and the others wait for it and find nothing to do.
         Raises :exc:`SchemaTooNew`, or :exc:`DatabaseError` where the database is not fit for it.
         """
-        await self._check_connection()
         status = await self.status()
+        await self._check_connection(writes=not status.is_current)
         self._refuse_newer(status.applied)
         missing = [] if status.is_current else await self._migrate()
         await self._check_tables()
@@ -117,10 +117,14 @@ class Schema:
             log.info("created the %s tables in %s, which had none", self._part, self._database.address)
         return missing
 
-    async def _check_connection(self) -> None:
+    async def _check_connection(self, *, writes: bool) -> None:
+        """Refuse a standby, and what the schema cannot be made in; *writes*: it has to be made or migrated.
+
+        A primary that is read-only for a time, as hosting providers make it while a disk is full, serves reads.
+        """
         connection = await self._database.maybe("describe_connection")
         assert connection is not None
-        if connection["is_read_only"]:
+        if connection["is_standby"] or (writes and connection["is_read_only"]):
             raise DatabaseError(
                 "it is read-only: name the primary (target_session_attrs=read-write), or set "
                 "default_transaction_read_only = off for the role and the database"

@@ -9,9 +9,10 @@ SELECT 1 AS answer;
 
 -- name: describe_connection() -> maybe, read only
 -- What is in effect on the connection, whatever was asked for.
-SELECT current_setting('search_path')                AS search_path,
-       pg_encoding_to_char(encoding)                 AS encoding,
-       current_setting('transaction_read_only')::bool AS is_read_only
+SELECT current_setting('search_path')                 AS search_path,
+       pg_encoding_to_char(encoding)                  AS encoding,
+       current_setting('transaction_read_only')::bool AS is_read_only,
+       pg_is_in_recovery()                            AS is_standby
   FROM pg_database
  WHERE datname = current_database();
 

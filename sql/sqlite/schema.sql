@@ -8,7 +8,7 @@ SELECT 1 AS answer;
 
 -- name: describe_connection() -> maybe, read only
 -- SQLite has no search_path, every encoding of a file holds all of Unicode, and opening looks whether it is writable.
-SELECT NULL AS search_path, 'UTF8' AS encoding, FALSE AS is_read_only;
+SELECT NULL AS search_path, 'UTF8' AS encoding, FALSE AS is_read_only, FALSE AS is_standby;
 
 -- name: list_tables() -> many, read only
 SELECT name
