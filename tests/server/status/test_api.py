@@ -1,12 +1,15 @@
 import asyncio
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
+from bodhi.database import sqlite_path
 from bodhi.server.app import create_app
 from bodhi.server.http.lifecycle import SHUTDOWN
 from bodhi.session import SESSIONS, SessionUnavailable
 from bodhi.settings import load_settings
+from support.raw_database import RawDatabase
 from support.tcp_proxy import TcpProxy
 
 
@@ -52,6 +55,20 @@ async def test_health_is_503_while_the_session_database_does_not_answer(client, 
     assert "5" == response.headers["Retry-After"]
     assert 200 == alive.status
     assert 200 == (await client.get("/health")).status
+
+
+async def test_health_is_503_when_a_table_or_the_file_is_gone(client, database_url, dialect):
+    """From the next sweep on; a file that was deleted would take writes that nobody sees again."""
+    if dialect == "sqlite":
+        Path(sqlite_path(database_url)).unlink()
+    else:
+        async with RawDatabase(database_url) as raw:
+            await raw.rows("DROP TABLE bodhi_session")
+    with pytest.raises(SessionUnavailable):
+        await client.app[SESSIONS].sweep()
+
+    assert 503 == (await client.get("/health")).status
+    assert 200 == (await client.get("/ping")).status
 
 
 @pytest.mark.parametrize("mode", ["hang", "drop", "reset"])
