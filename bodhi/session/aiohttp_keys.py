@@ -1,14 +1,24 @@
-"""The request keys of the session and its storage.
+"""The request keys of aiohttp-session: under which a request has its session and its storage.
 
-aiohttp-session 2.12 uses plain strings as request keys, which aiohttp 3.14 warns about; it looks them up by these two
-module names at each use, so typed keys can replace them. This must run before the first request.
+They are plain strings, which aiohttp 3.14 warns about the first time that each is set in a process. The warning is
+addressed to aiohttp-session, so it is dropped here; nothing of aiohttp-session itself changes.
 """
 
-import aiohttp_session
+import warnings
+from typing import Any
+
 from aiohttp import web
+from aiohttp_session import SESSION_KEY, STORAGE_KEY
 
-SESSION = web.RequestKey("SESSION", aiohttp_session.Session)
-STORAGE = web.RequestKey("STORAGE", aiohttp_session.AbstractStorage)
+__all__ = ["SESSION_KEY", "STORAGE_KEY"]
 
-aiohttp_session.SESSION_KEY = SESSION  # type: ignore[assignment]
-aiohttp_session.STORAGE_KEY = STORAGE  # type: ignore[assignment]
+
+class _KeysOnly(web.BaseRequest):
+    def __init__(self) -> None:
+        # Not super().__init__(), which needs a connection.
+        self._state: dict[Any, Any] = {}
+
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", web.NotAppKeyWarning)
+    _KeysOnly().update({SESSION_KEY: None, STORAGE_KEY: None})

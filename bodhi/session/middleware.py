@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from bodhi.logs import hide_malformed_requests
 from bodhi.options import refusal, whole_max_age
+from bodhi.session.aiohttp_keys import SESSION_KEY
 from bodhi.session.errors import SessionError
 from bodhi.session.lifetime import SESSIONS, opened, refuse_setup
 from bodhi.session.request_session import REQUEST_SESSION, RequestSession, SetupOptions, remote_of
@@ -70,6 +71,8 @@ async def get_session(request: web.Request) -> Session:
     """Return the request's session, like ``aiohttp_session.get_session`` under :func:`setup`, but typed and faster."""
     current = request.get(REQUEST_SESSION)
     if type(current) is RequestSession:
+        if current.session is None:
+            request[SESSION_KEY] = await current.load_session(request)  # where others look for it
         return await current.load_session(request)
     return cast("Session", await aiohttp_session.get_session(request))
 

@@ -15,7 +15,7 @@ from weakref import ref
 import aiohttp_session
 from aiohttp import hdrs, web
 
-from bodhi.session import aiohttp_keys
+from bodhi.session.aiohttp_keys import STORAGE_KEY
 from bodhi.session.changes import StoredSession
 from bodhi.session.cookie import claims_https
 from bodhi.session.errors import SessionGone, SessionNotSaved, SessionUnavailable
@@ -360,4 +360,4 @@ _WRITES = {
 }
 
 # Under bodhi.session.setup(), aiohttp-session uses the request's RequestSession as its storage.
-REQUEST_SESSION = cast("web.RequestKey[RequestSession]", aiohttp_keys.STORAGE)
+REQUEST_SESSION = cast("web.RequestKey[RequestSession]", STORAGE_KEY)

@@ -1,6 +1,8 @@
 """``aiohttp_session.setup(app, service.storage)``: as aiohttp-session's documentation says, its faults mended."""
 
 import asyncio
+import subprocess
+import sys
 import time
 
 import aiohttp_session
@@ -8,6 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp_session import get_session, new_session
 
+import bodhi.session
 from bodhi.session import SESSIONS, CookiePolicy, Session, SessionStorage, setup
 from session.conftest import IDLE_SECONDS, LIFETIME_SECONDS
 from session.pages import cookie_of, sent
@@ -306,15 +309,62 @@ async def test_max_age_survives_a_rotation(serve, service, clock):
 # Its faults, mended.
 
 
-async def test_its_request_keys_warn_of_nothing(serve, service, recwarn):
-    """Since 3.14 aiohttp warns about the plain strings that aiohttp-session 2.12 uses."""
-    client = await serve(service, install=install)
+async def test_its_request_keys_warn_of_nothing(both_ways, serve, service, recwarn):
+    """Since 3.14 aiohttp warns about plain strings as request keys, such as aiohttp-session 2.12 uses."""
+    client = await serve(service, install=both_ways)
 
     await client.post("/set", json={"a": 1})
     await client.get("/read")
 
     assert [] == [warning for warning in recwarn if "NotAppKeyWarning" in repr(warning.category)]
-    assert isinstance(aiohttp_session.SESSION_KEY, web.RequestKey)  # type: ignore[unreachable]
+
+
+@pytest.mark.parametrize("get", [get_session, bodhi.session.get_session, new_session, bodhi.session.new_session])
+async def test_both_keys_find_the_session(get, both_ways, serve, service):
+    """Debug toolbars and tests look under the text; others import the name."""
+
+    async def handler(request):
+        session = await get(request)
+        assert session is request[aiohttp_session.SESSION_KEY] is request["aiohttp_session"]
+        return web.Response()
+
+    client = await serve(service, install=both_ways, page=handler)
+
+    assert 200 == (await client.get("/page")).status
+
+
+IMPORT_ORDERS = {
+    "before": "from aiohttp_session import SESSION_KEY\nimport bodhi.session",
+    "after": "import bodhi.session\nfrom aiohttp_session import SESSION_KEY",
+    "between": "from bodhi.database import Schema\nfrom aiohttp_session import SESSION_KEY\nimport bodhi.session",
+    "text": "import bodhi.session\nSESSION_KEY = 'aiohttp_session'",
+}
+FINDS_A_SESSION = """
+import asyncio, aiohttp_session
+from aiohttp.test_utils import make_mocked_request
+
+async def main():
+    for session in (bodhi.session.Session(None), aiohttp_session.Session(None, data=None, new=True)):
+        request = make_mocked_request("GET", "/")
+        request[SESSION_KEY] = session
+        for get in (aiohttp_session.get_session, bodhi.session.get_session):
+            assert session is await get(request)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("imports", IMPORT_ORDERS.values(), ids=IMPORT_ORDERS)
+def test_a_test_gives_a_handler_its_session_in_any_order_of_imports(imports):
+    """Without a warning, which is an error in many a test suite."""
+    subprocess.run([sys.executable, "-W", "error", "-c", imports + FINDS_A_SESSION], check=True)
+
+
+def test_an_import_changes_nothing_of_aiohttp_session():
+    """Its other users share the process."""
+    same = "before == vars(aiohttp_session)"
+    code = f"import aiohttp_session; before = dict(vars(aiohttp_session)); import bodhi.session; assert {same}"
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
 
 
 async def test_nested_changes_are_saved(both_ways, serve, service):

@@ -196,6 +196,29 @@ async def test_a_service_that_is_open_stays_open(service, serve):
     assert {"a": 1} == (await service.load(cookie)).data
 
 
+@pytest.mark.parametrize("depth", [0, 1, 2])
+async def test_the_service_is_found_at_any_depth(depth, serve, service):
+    """As the reference has it: ``request.app`` is the sub-application."""
+
+    async def count(request):
+        return web.json_response(await request.config_dict[SESSIONS].count_sessions())
+
+    def install(app, service):
+        part = web.Application()
+        part.router.add_get("/count", count)
+        for _ in range(depth):
+            whole = web.Application()
+            whole.add_subapp("/part", part)
+            part = whole
+        setup(app, service)
+        app.add_subapp("/part", part)
+
+    client = await serve(service, install=install)
+    await client.post("/set", json={"a": 1})
+
+    assert 1 == await (await client.get("/part" * (depth + 1) + "/count")).json()
+
+
 async def test_a_sub_application_shares_the_session(serve, service):
     """Its pages read and write the same session, its streams too."""
 
