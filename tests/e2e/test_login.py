@@ -52,14 +52,16 @@ async def test_browser_stores_only_the_session_id(person):
     assert "code=" not in page.url
 
 
-async def test_the_session_has_another_id_after_the_login(person):
-    """What somebody put into the browser before is worth nothing."""
+async def test_a_planted_session_id_is_not_used_by_the_login(person):
+    """A begun login has no session yet, and the login gets an id of the server's making."""
+    planted = "p" * 43
+    await person.context.add_cookies([{"name": "bodhiapp_session_id", "value": planted, "url": person.url}])
     page = await person.begin_login()
-    before = await person.cookie()
+    assert planted == (await person.cookie())["value"]
     await sign_in(page, "user")
     await person.expect_home(page, "user")
 
-    assert before["value"] != (await person.cookie())["value"]
+    assert planted != (await person.cookie())["value"]
 
 
 async def test_a_login_works_without_javascript(site, new_person):

@@ -349,7 +349,7 @@ async def test_logout_ends_the_session_and_notifies_the_client(realm, visitor, l
 
     assert (303, return_to) == await visitor.log_out(tokens["id_token"], return_to)
     assert before == realm.sessions_of("user")
-    assert {"client_id": client.client_id, "error": None} in realm.logout_receiver
+    assert {"client_id": client.client_id, "error": None} in realm.told
     claims = await visitor.claims(logout_tokens[0])
     signed_in = await visitor.claims(tokens["id_token"])
     assert [(client.client_id, signed_in["sub"], signed_in["sid"])] == [(claims["aud"], claims["sub"], claims["sid"])]
