@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from typing import cast
-from weakref import ref
+from weakref import WeakKeyDictionary, ref
 
 import aiohttp_session
 from aiohttp import web
@@ -14,6 +14,7 @@ from bodhi.options import refusal, whole_max_age
 from bodhi.session.aiohttp_keys import SESSION_KEY
 from bodhi.session.errors import SessionError
 from bodhi.session.lifetime import SESSIONS, opened, refuse_setup
+from bodhi.session.nested import with_own_keys
 from bodhi.session.request_session import REQUEST_SESSION, RequestSession, SetupOptions, remote_of
 from bodhi.session.service import DefaultSessionService
 from bodhi.session.session import Session
@@ -21,6 +22,9 @@ from bodhi.session.session import Session
 # Keyed by the payload writer, which a request shares with its clones; each clone has its own request keys.
 # Entries are removed with their writer; a WeakKeyDictionary would cost four times as much.
 Registry = dict["ref[AbstractStreamWriter]", RequestSession]
+
+# An application and its sub-applications may be set up with one service: they share the request's session.
+_REGISTRIES: WeakKeyDictionary[DefaultSessionService, Registry] = WeakKeyDictionary()
 
 
 def setup(
@@ -48,13 +52,13 @@ def setup(
     hide_malformed_requests()  # or cookies would be logged
     app[SESSIONS] = service
     app.cleanup_ctx.append(opened)
-    registry: Registry = {}
+    registry = _REGISTRIES.setdefault(service, {})
     options = SetupOptions(service, supports_save=True, max_age=max_age, client_of=client_of)
     app.middlewares.append(session_middleware(options, registry))
 
     async def before_headers(request: web.Request, response: web.StreamResponse) -> None:
         current = registry.get(ref(request.writer))
-        if current is None:
+        if current is None or current.headers_sent:  # or an application around this one was told before
             return
         # Here too, because a middleware may have replaced the handler's response.
         if current.is_used:
@@ -88,6 +92,11 @@ def session_middleware(options: SetupOptions, registry: Registry) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if len(request) and REQUEST_SESSION in request:  # of another setup, around this one
+            is_shared = ref(request.writer) in registry
+            return await (
+                handler(request) if is_shared else with_own_keys(middleware, request, handler, options.manager)
+            )
         request[REQUEST_SESSION] = current = RequestSession(options, request)
         registry[ref(request.writer, forget)] = current
         raised: web.HTTPException | None = None

@@ -80,6 +80,11 @@ class RequestSession(aiohttp_session.AbstractStorage):
         self._is_committing = False
         self._committed: asyncio.Event | None = None  # waiting for another task's commit
 
+    @property
+    def cookie_name(self) -> str:
+        """The name of the session cookie, prefix included."""
+        return self._manager.cookie.full_name
+
     async def load_session(self, request: web.Request) -> Session:
         """Return the request's session, or a new one if it has none; an outage raises :exc:`SessionUnavailable`."""
         if self.session is None:

@@ -9,7 +9,7 @@ from aiohttp import web
 
 import bodhi.session
 from bodhi.errors import ConfigurationError
-from bodhi.session import SESSIONS, DefaultSessionService, SessionUnavailable, middleware, setup
+from bodhi.session import SESSIONS, CookiePolicy, DefaultSessionService, SessionUnavailable, middleware, setup
 from bodhi.session.middleware import session_middleware
 from session.conftest import SETTINGS
 from session.pages import PAGES, cookie_of, sent
@@ -240,6 +240,127 @@ async def test_a_sub_application_shares_the_session(serve, service):
     await client.post("/set", json={"a": 1})
 
     assert {"sub": True, "a": 1} == (await service.load(first)).data
+
+
+async def _visited(request):
+    """Counts the visits in the session, and answers with what it holds."""
+    session = await aiohttp_session.get_session(request)
+    assert session is await bodhi.session.get_session(request)
+    session["visits"] = session.get("visits", 0) + 1
+    return web.json_response(dict(session))
+
+
+async def _streamed(request):
+    """The same in a stream."""
+    answer = await _visited(request)
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(answer.body)
+    return response
+
+
+async def _replaced(request):
+    """The same in a new session."""
+    await aiohttp_session.new_session(request)
+    return await _visited(request)
+
+
+@web.middleware
+async def _asking(request, handler):
+    """Asks for the session before and after the handler."""
+    session = await aiohttp_session.get_session(request)
+    session["outer"] = session.get("outer", 0) + 1
+    response = await handler(request)
+    assert "visits" in session or request.path == "/sub/replaced"
+    return response
+
+
+@web.middleware
+async def _cloning(request, handler):
+    return await handler(request.clone())
+
+
+def _add_part(app, service):
+    part = web.Application()
+    setup(part, service)
+    for name, handler in {"page": _visited, "stream": _streamed, "replaced": _replaced}.items():
+        part.router.add_get(f"/{name}", handler)
+    app.add_subapp("/sub", part)
+
+
+@pytest.mark.parametrize("between", [[], [_asking], [_cloning], [_asking, _cloning]])
+@pytest.mark.parametrize("page", ["page", "stream", "replaced"])
+async def test_setups_with_one_service_share_the_session(page, between, serve, service, raw):
+    """Of the application and of a part of it: one row, one cookie, and the same object."""
+
+    def install(app, service):
+        setup(app, service)
+        app.middlewares.extend(between)
+        _add_part(app, service)
+
+    client = await serve(service, install=install)
+
+    cookie = None
+    for visit in (1, 2):
+        response = await client.get(f"/sub/{page}")
+        cookie = cookie_of(response) or cookie
+        expected = 1 if page == "replaced" else visit
+        assert expected == (await response.json(content_type=None))["visits"]
+        stored = (await service.load(cookie)).data
+
+    assert expected == stored["visits"]
+    assert page == "replaced" or (_asking not in between) or stored["outer"] == 2
+    assert 1 == len(await raw.sessions())
+
+
+@pytest.mark.parametrize("page", ["page", "stream", "replaced"])
+async def test_a_service_of_its_own_has_sessions_of_its_own(page, serve, service, tmp_path):
+    """The application around it has asked for another, which is there again afterwards."""
+    seen = []
+
+    @web.middleware
+    async def around(request, handler):
+        session = await aiohttp_session.get_session(request)
+        session["outer"] = True
+        response = await handler(request)
+        seen.append(session is request["aiohttp_session"] is await aiohttp_session.get_session(request))
+        seen.append(session is await bodhi.session.get_session(request))
+        return response
+
+    own = DefaultSessionService.from_url(
+        f"sqlite:{tmp_path}/own.sqlite", **{**SETTINGS, "cookie": CookiePolicy(name="own")}
+    )
+
+    def install(app, service):
+        setup(app, service)
+        app.middlewares.append(around)
+        _add_part(app, own)
+
+    client = await serve(service, install=install)
+
+    response = await client.get(f"/sub/{page}")
+
+    assert {"visits": 1} == await response.json(content_type=None)
+    assert [True, True] == seen
+    ids = {name: cookie.value for name, cookie in response.cookies.items() if not name.endswith("_exists")}
+    assert {"outer": True} == (await service.load(ids["bodhiapp_session_id"])).data
+    assert {"visits": 1} == (await own.load(ids["own"])).data
+
+
+async def test_a_service_of_its_own_under_the_same_name_is_said(serve, service, tmp_path, caplog):
+    """Each would set its cookie in the place of the other's."""
+    own = DefaultSessionService.from_url(f"sqlite:{tmp_path}/own.sqlite", **SETTINGS)
+
+    def install(app, service):
+        setup(app, service)
+        _add_part(app, own)
+
+    client = await serve(service, install=install)
+
+    for _ in range(2):
+        assert 200 == (await client.get("/sub/page")).status
+
+    assert 1 == len([record for record in caplog.records if "CookiePolicy" in record.getMessage()])
 
 
 async def test_a_sub_application_may_have_the_sessions_alone(serve, service):
