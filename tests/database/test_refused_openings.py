@@ -11,6 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+import bodhi.database.sqlite  # noqa: F401 - imported here: nobody may not read the installation's files
 from bodhi.database import CannotOpen, Schema, mask_url, open_database
 from bodhi.errors import ConfigurationError
 from bodhi.postgres_urls import read_postgres_url
