@@ -1,6 +1,6 @@
 """Open and close the service with its application."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
 from aiohttp import web
@@ -41,6 +41,21 @@ async def opened(app: web.Application) -> AsyncIterator[None]:
         yield
         if closes_last and app.on_cleanup.frozen:  # otherwise the start has failed: aiohttp calls no handlers
             closing.pop_all()
+
+
+def prepares_last(
+    receiver: Callable[[web.Request, web.StreamResponse], Awaitable[None]],
+) -> Callable[[web.Application], AsyncIterator[None]]:
+    """Return a context for ``cleanup_ctx`` that calls *receiver* after all others of ``on_response_prepare``."""
+
+    async def context(app: web.Application) -> AsyncIterator[None]:
+        signal = app.on_response_prepare
+        if not signal.frozen:  # as a sub-application's is
+            signal.remove(receiver)
+            signal.append(receiver)
+        yield
+
+    return context
 
 
 def _close_after_handlers(app: web.Application, service: DefaultSessionService) -> None:

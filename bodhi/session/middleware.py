@@ -13,15 +13,24 @@ from bodhi.logs import hide_malformed_requests
 from bodhi.options import refusal, whole_max_age
 from bodhi.session.aiohttp_keys import SESSION_KEY
 from bodhi.session.errors import SessionError
-from bodhi.session.lifetime import SESSIONS, opened, refuse_setup
+from bodhi.session.lifetime import SESSIONS, opened, prepares_last, refuse_setup
 from bodhi.session.nested import with_own_keys
 from bodhi.session.request_session import REQUEST_SESSION, RequestSession, SetupOptions, remote_of
 from bodhi.session.service import DefaultSessionService
 from bodhi.session.session import Session
 
+
 # Keyed by the payload writer, which a request shares with its clones; each clone has its own request keys.
 # Entries are removed with their writer; a WeakKeyDictionary would cost four times as much.
-Registry = dict["ref[AbstractStreamWriter]", RequestSession]
+class Registry(dict["ref[AbstractStreamWriter]", RequestSession]):
+    """The sessions of the requests that are under way."""
+
+    def forget(self, writer: "ref[AbstractStreamWriter]") -> None:
+        """Drop the session of a request that is over; what was changed too late to be saved is logged as lost."""
+        current = self.pop(writer)
+        if current.session is not None and current.session.is_touched:
+            current.lose("it was made after the response's headers were sent, and not saved")
+
 
 # An application and its sub-applications may be set up with one service: they share the request's session.
 _REGISTRIES: WeakKeyDictionary[DefaultSessionService, Registry] = WeakKeyDictionary()
@@ -52,7 +61,7 @@ def setup(
     hide_malformed_requests()  # or cookies would be logged
     app[SESSIONS] = service
     app.cleanup_ctx.append(opened)
-    registry = _REGISTRIES.setdefault(service, {})
+    registry = _REGISTRIES.setdefault(service, Registry())
     options = SetupOptions(service, supports_save=True, max_age=max_age, client_of=client_of)
     app.middlewares.append(session_middleware(options, registry))
 
@@ -69,6 +78,7 @@ def setup(
         current.headers_sent = True
 
     app.on_response_prepare.append(before_headers)
+    app.cleanup_ctx.append(prepares_last(before_headers))
 
 
 async def get_session(request: web.Request) -> Session:
@@ -88,7 +98,7 @@ async def new_session(request: web.Request) -> Session:
 
 def session_middleware(options: SetupOptions, registry: Registry) -> Middleware:
     """Return the middleware that :func:`setup` installs; *registry* holds the session of each request."""
-    forget = registry.pop
+    forget = registry.forget
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -226,6 +226,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
     async def _create(self, session: Session, change: Change) -> None:
         if change.begins_by_itself and not session.replaces and await self._may_replace_another(session):
             log.info("a request begins no session, since its browser may hold one: its change is not stored")
+            session.is_touched = False  # nor lost: this line is all that is said of it
             return
         replaces = self._replaced_digest(session)
         with self._failing_closed(session):

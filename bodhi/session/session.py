@@ -207,9 +207,15 @@ class Session(aiohttp_session.Session):
         return UntilRevoked(self.revoked, socket, code)
 
     def _backend_for(self, call: str) -> Backend:
-        if self._backend is None or (backend := self._backend()) is None:
+        if self._backend is None:
             raise RuntimeError(
                 f"session.{call}() works in a request where bodhi.session.setup(app, service) was called"
+            )
+        backend = self._backend()
+        if backend is None:
+            raise RuntimeError(
+                f"session.{call}() comes too late, since the request is over: call it before the handler returns, "
+                "or keep the request as long"
             )
         return backend
 
