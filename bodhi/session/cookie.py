@@ -43,8 +43,7 @@ class CookiePolicy:
             raise options.refusal("name", self.name, "a cookie's name")
         if not _TOKEN.fullmatch(self.name) or self.name.lower().startswith(("__host-", "__secure-")):
             raise ConfigurationError(f"{self.name!r} is no cookie name, or holds a prefix that bodhi sets by itself")
-        if self.samesite not in ("Strict", "Lax"):
-            raise ConfigurationError(f"SameSite is Strict or Lax, not {self.samesite!r}")
+        object.__setattr__(self, "samesite", _samesite(self.samesite, secure=self.secure))
         full_name = HOST_PREFIX + self.name if self.secure and self.host_prefix else self.name
         object.__setattr__(self, "full_name", full_name)
         values = re.compile(rf"(?:^|;)[ \t]*{re.escape(full_name)}[ \t]*=([^;]*)").findall
@@ -89,7 +88,8 @@ class CookiePolicy:
 
     def is_marked(self, headers: Iterable[str]) -> bool:
         """Whether the ``Cookie`` header lines have the marker."""
-        return any(self._marker.search(header) for header in headers)
+        # Under None the session cookie itself is sent: a marker is left from another configuration.
+        return self.samesite != "None" and any(self._marker.search(header) for header in headers)
 
     @property
     def _marker_samesite(self) -> str:
@@ -99,6 +99,16 @@ class CookiePolicy:
     def _attributes(self, samesite: str) -> str:
         secure = "; Secure" if self.secure else ""
         return f"Path=/; HttpOnly; SameSite={samesite}{secure}"
+
+
+def _samesite(value: object, *, secure: bool) -> str:
+    """Return *value* in the case of the standard, or raise :exc:`ConfigurationError`."""
+    samesite = value.capitalize() if isinstance(value, str) else ""
+    if samesite not in {"Strict", "Lax", "None"}:
+        raise ConfigurationError(f"SameSite is Strict, Lax or None (a text), not {value!r}")
+    if samesite == "None" and not secure:
+        raise ConfigurationError("SameSite=None needs secure=True: browsers drop the cookie otherwise")
+    return samesite
 
 
 def _age(max_age: int | None) -> str:

@@ -30,11 +30,12 @@ def _attributes(response):
     [
         (CookiePolicy(), NAME, ["path=/", "httponly", "samesite=strict"]),
         (CookiePolicy(samesite="Lax"), NAME, ["path=/", "httponly", "samesite=lax"]),
+        (CookiePolicy(samesite="lAX"), NAME, ["path=/", "httponly", "samesite=lax"]),
         (CookiePolicy(name="sid"), "sid", ["path=/", "httponly", "samesite=strict"]),
         (CookiePolicy(secure=True), f"__Host-{NAME}", ["path=/", "httponly", "samesite=strict", "secure"]),
         (CookiePolicy(secure=True, host_prefix=False), NAME, ["path=/", "httponly", "samesite=strict", "secure"]),
     ],
-    ids=["http", "Lax", "another name", "https", "https without prefix"],
+    ids=["http", "Lax", "lAX", "another name", "https", "https without prefix"],
 )
 async def test_every_set_cookie_has_the_same_attributes(policy, name, attributes, serve, make_service):
     """At the beginning, at a login, at a rotation and at the end: no Domain, no Max-Age, one line."""
@@ -132,14 +133,36 @@ async def test_the_value_has_256_random_bits(service):
         {"name": "__host-x"},
         {"name": "__Secure-x"},
         {"samesite": "None"},
-        {"samesite": "strict"},
+        {"samesite": "NONE"},
         {"samesite": ""},
+        {"samesite": None, "secure": True},
+        {"samesite": "Lax ", "secure": True},
     ],
 )
 def test_a_policy_that_browsers_would_not_honour_is_refused(options):
     """One line for the operator."""
     with pytest.raises(ConfigurationError):
         CookiePolicy(**options)
+
+
+@pytest.mark.parametrize("samesite", ["None", "none", "NONE"])
+async def test_other_sites_may_have_the_cookie(samesite, serve, make_service):
+    """For `form_post` logins and embedded applications; nothing is withheld, so there is no marker beside it."""
+    service = await make_service(cookie=CookiePolicy(secure=True, samesite=samesite))
+    client = await serve(service, keeps_cookies=False)
+    name = f"__Host-{NAME}"
+
+    begun = await client.post("/set", json={"a": 1})
+
+    (line,) = begun.headers.getall("Set-Cookie")
+    assert line.endswith("; Path=/; HttpOnly; SameSite=None; Secure")
+    removed = await client.post("/logout", headers=sent(cookie_of(begun), name))
+    assert [True] == ["SameSite=None; Secure" in line for line in removed.headers.getall("Set-Cookie")]
+    # A marker of another configuration keeps nobody from a session.
+    again = await client.post(
+        "/set", json={"a": 1}, headers={"Cookie": f"{name}_exists=1", "Sec-Fetch-Site": "cross-site"}
+    )
+    assert cookie_of(again)
 
 
 # Caching.
