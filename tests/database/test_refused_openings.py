@@ -11,7 +11,6 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-import bodhi.database.sqlite  # noqa: F401 - imported here: nobody may not read the installation's files
 from bodhi.database import CannotOpen, Schema, mask_url, open_database
 from bodhi.errors import ConfigurationError
 from bodhi.postgres_urls import read_postgres_url
@@ -39,6 +38,8 @@ def without_privileges() -> Iterator[None]:
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder with a database that belong to whoever runs the block above."""
+    # What is read as a database is opened is read now: the block may not be allowed to read the installation.
+    open_database("sqlite::memory:")
     with without_privileges():
         folder = Path(tempfile.mkdtemp(dir="/tmp"))
         connection = sqlite3.connect(folder / "session.sqlite")
