@@ -42,6 +42,7 @@ class Content(Record, frozen=True, gc=True):
     data: dict[str, Any]  # the caller's own
     plaintext: bytes
     user_id: str | None  # the value of the user_id column
+    chosen_max_age: int | None = None  # see SessionRecord; None leaves the stored choice
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> "Content":
@@ -57,6 +58,7 @@ class Changes:
         self._counters = counters
         self._idle_ms = idle_ms
         self._lifetime_ms = lifetime_ms
+        self._has_warned_of_max_age = False
 
     def opened(self, record: SessionRecord) -> StoredSession:
         """Decrypt the session in *record*; raise :exc:`Unreadable` or :exc:`UnknownKey`."""
@@ -66,7 +68,7 @@ class Changes:
     def new(self, session_id: str, content: Content, device: Device, max_age: float | None) -> NewSession:
         """Return a new session for *session_id*; *max_age* in seconds. The store selects the data format."""
         digest = digest_of(session_id)
-        max_age = whole_max_age("max_age_seconds", max_age)
+        max_age = self._whole_max_age(max_age)
         max_age_ms = None if max_age is None else max_age * 1000
 
         def seal(created_at: int, ends_at: int, *, data_format: int = NEWEST_FORMAT) -> bytes:
@@ -80,17 +82,56 @@ class Changes:
                 data_format=data_format,
             )
 
-        return NewSession(digest, seal, content.user_id, self._idle_ms, self._lifetime_ms, max_age_ms, device)
+        return NewSession(
+            digest,
+            seal,
+            content.user_id,
+            self._idle_ms,
+            self._lifetime_ms,
+            max_age_ms,
+            device,
+            content.chosen_max_age,
+        )
 
     def moved(self, new: NewSession, current: SessionRecord) -> NewSession:
         """Return *new*, encrypted in the format of *current*, which only ``rekey`` changes."""
         return replace(new, seal=partial(new.seal, data_format=format_of(current.data)))
 
-    def ages(self, current: SessionRecord, max_age: float | None) -> NewExpiry:
+    def rotated(self, new: NewSession, current: SessionRecord, *, renewed: bool) -> NewSession:
+        """Return *new* as :meth:`moved`, with the ``max_age`` chosen for *current* unless it has one of its own.
+
+        The stored choice counts anew only from a renewal; otherwise the session's end stays where it is.
+        """
+        if new.chosen_max_age is None and current.chosen_max_age is not None:
+            max_age_ms = current.chosen_max_age * 1000 or None if renewed else None
+            new = replace(new, chosen_max_age=current.chosen_max_age, max_age_ms=max_age_ms)
+        return self.moved(new, current)
+
+    def ages(self, current: SessionRecord, content: Content, max_age: float | None) -> NewExpiry:
         """Return times that end *current* *max_age* seconds from its ``now``; None means the timeouts only."""
-        max_age = whole_max_age("max_age_seconds", max_age)
+        max_age = self._whole_max_age(max_age)
         longest = current.created_at + self._lifetime_ms
-        return NewExpiry(self._idle_ms, longest if max_age is None else min(longest, current.now + max_age * 1000))
+        ends_at = longest if max_age is None else min(longest, current.now + max_age * 1000)
+        chosen = current.chosen_max_age if content.chosen_max_age is None else content.chosen_max_age
+        return NewExpiry(self._idle_ms, ends_at, chosen)
+
+    def _whole_max_age(self, max_age: float | None) -> int | None:
+        """Return *max_age* in whole seconds; log, once, that it is beyond a timeout."""
+        max_age = whole_max_age("max_age_seconds", max_age)
+        if (
+            max_age is not None
+            and max_age * 1000 > min(self._idle_ms, self._lifetime_ms)
+            and not self._has_warned_of_max_age
+        ):
+            self._has_warned_of_max_age = True
+            log.warning(
+                "max_age %d is beyond a timeout of the session service, which ends the session earlier: "
+                "idle_seconds=%g lifetime_seconds=%g; see docs/reference/library.md",
+                max_age,
+                self._idle_ms / 1000,
+                self._lifetime_ms / 1000,
+            )
+        return max_age
 
     def update(
         self, current: SessionRecord, content: Content, ages: NewExpiry | None = None
@@ -121,4 +162,4 @@ class Changes:
         if both.overwritten:
             self._counters.overwrites += len(both.overwritten)
             log.info("session %s: two requests changed the same keys, the later won", session.handle)
-        return Content.of(both.data)
+        return replace(Content.of(both.data), chosen_max_age=content.chosen_max_age)

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from bodhi import options
 from bodhi.errors import BodhiError
 from bodhi.keyring import Keyring, UnknownKey, Unreadable
@@ -155,7 +157,7 @@ class SessionManager:
                 log.error("a new session id was taken already: is the random generator broken?")
                 continue
             self.counters.creations += 1
-            return session_id, StoredSession(record, content.plaintext, content.data)
+            return session_id, StoredSession(_with_choice_of(new, record), content.plaintext, content.data)
         raise SessionError("no unused session id was found")
 
     async def _insert(self, new: NewSession) -> SessionRecord:
@@ -225,7 +227,7 @@ class SessionManager:
                 if not merged.data:
                     await row.delete()
                     return None
-                expiry = self._changes.ages(row.record, max_age_seconds) if ages else None
+                expiry = self._changes.ages(row.record, merged, max_age_seconds) if ages else None
                 save, saved = self._changes.update(row.record, merged, expiry)
                 await row.save(save)
                 return saved
@@ -258,7 +260,7 @@ class SessionManager:
                     return session, answer
                 if not content.data or content.user_id != row.record.user_id:
                     raise SessionError("an atomic change neither empties a session nor makes it somebody else's")
-                expiry = self._changes.ages(row.record, max_age_seconds) if max_age_seconds else None
+                expiry = self._changes.ages(row.record, content, max_age_seconds) if max_age_seconds else None
                 save, session = self._changes.update(row.record, content, expiry)
                 await row.save(save)
         except (Unreadable, UnknownKey) as error:
@@ -309,8 +311,9 @@ class SessionManager:
                 raise SessionGone
             merged = self._changes.merged(session, content, row.record)
             new = self._changes.new(session_id, merged, device or row.record.device, max_age_seconds)
-            record = await row.rotate(self._changes.moved(new, row.record), renewed=renewed)
-            return StoredSession(record, merged.plaintext, merged.data)
+            new = self._changes.rotated(new, row.record, renewed=renewed)
+            record = await row.rotate(new, renewed=renewed)
+            return StoredSession(_with_choice_of(new, record), merged.plaintext, merged.data)
 
     def note_unavailable(self, error: BodhiError) -> None:
         """Count a failed database request, and log its error at intervals."""
@@ -358,3 +361,10 @@ class SessionManager:
         if owner is None or not self._max_per_user:
             return None
         return UserCap(owner, self._max_per_user, lambda ended: note_ended(self.counters, "cap", ended, user_id=owner))
+
+
+def _with_choice_of(new: NewSession, record: SessionRecord) -> SessionRecord:
+    # A store that was written before there were choices returns none.
+    if record.chosen_max_age == new.chosen_max_age:
+        return record
+    return replace(record, chosen_max_age=new.chosen_max_age)

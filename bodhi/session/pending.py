@@ -23,12 +23,16 @@ class Change(Content, frozen=True, gc=True):
     """A request's changes of its session, and its requests for it."""
 
     dirty: Set[str] = frozenset()  # keys set or deleted
-    max_age: int | None = None
-    has_new_max_age: bool = False
+    max_age: int | None = None  # seconds from this save to the session's end; None keeps its end
     is_forced: bool = False  # by changed()
     is_invalidated: bool = False
     is_rotated: bool = False
     is_renewed: bool = False  # the rotation restarts the absolute timeout
+
+    @property
+    def has_new_max_age(self) -> bool:
+        """Whether the request set ``max_age``."""
+        return self.chosen_max_age is not None
 
     @property
     def begins_by_itself(self) -> bool:

@@ -4,6 +4,7 @@ Times are milliseconds since 1970, UTC, by the database's clock. Records are str
 request creates some, and creating a frozen dataclass takes ten times as long.
 """
 
+import math
 from collections.abc import Callable
 from typing import Protocol
 
@@ -56,6 +57,19 @@ class SessionRecord(Record, frozen=True, gc=False):
     ends_at: int
     now: int  # the database's clock when the record was read
     device: Device
+    # Session.max_age as the application chose it for this session: 0 for None, and None if it chose nothing.
+    chosen_max_age: int | None = None
+
+    def max_age(self, default: int | None) -> int | None:
+        """Return the ``max_age`` that holds for the session, in seconds; *default* is the application's."""
+        return default if self.chosen_max_age is None else self.chosen_max_age or None
+
+    def cookie_seconds(self, default: int | None) -> int | None:
+        """Return the Max-Age of its cookie, up to the session's end; None for a cookie that ends with the browser."""
+        if self.ends_at <= self.now:
+            return 0
+        max_age = self.max_age(default)
+        return None if max_age is None else min(max_age, math.ceil((self.ends_at - self.now) / 1000))
 
     def is_live(self, now: int) -> bool:
         """Return whether the session has not expired at *now*."""
@@ -72,6 +86,7 @@ class NewSession(Record, frozen=True, gc=False):
     lifetime_ms: int  # the absolute timeout, counted from the creation
     max_age_ms: int | None = None  # the application's limit, counted from now
     device: Device = NOWHERE
+    chosen_max_age: int | None = None  # to store with the session, see SessionRecord
 
     @property
     def longest_ms(self) -> int:
@@ -104,6 +119,7 @@ class NewSession(Record, frozen=True, gc=False):
             ends_at=ends_at,
             now=now,
             device=self.device,
+            chosen_max_age=self.chosen_max_age,
         )
 
 
@@ -144,6 +160,7 @@ class NewExpiry(Record, frozen=True, gc=False):
 
     idle_ms: int
     ends_at: int
+    chosen_max_age: int | None = None  # to store with the session, see SessionRecord
 
 
 class Save(Record, frozen=True, gc=False):
@@ -157,10 +174,11 @@ class Save(Record, frozen=True, gc=False):
 
     def applied(self, current: SessionRecord) -> SessionRecord:
         """Return *current* after this save."""
-        ends_at, expires_at = current.ends_at, current.expires_at
+        ends_at, expires_at, chosen_max_age = current.ends_at, current.expires_at, current.chosen_max_age
         if self.ages is not None:
             ends_at = self.ages.ends_at
             expires_at = min(current.last_seen_at + self.ages.idle_ms, ends_at)
+            chosen_max_age = self.ages.chosen_max_age
         return replace(
             current,
             version=current.version + 1,
@@ -168,6 +186,7 @@ class Save(Record, frozen=True, gc=False):
             user_id=self.user_id,
             expires_at=expires_at,
             ends_at=ends_at,
+            chosen_max_age=chosen_max_age,
         )
 
 

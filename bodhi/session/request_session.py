@@ -273,7 +273,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
 
     async def _update(self, session: Session, change: Change) -> None:
         assert session.stored is not None
-        # As in aiohttp-session, max_age counts from the last save, for the cookie and the row.
+        # As in aiohttp-session, the application's max_age counts from the last save, for the cookie and the row.
         ages = change.max_age is not None or change.has_new_max_age
         try:
             saved = await self._manager.save(session.stored, change, ages=ages, max_age_seconds=change.max_age)
@@ -283,7 +283,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
         if saved is None:
             self._forget()
         elif ages and (session_id := self._session_id or self._cookie_value()) is not None:
-            self._remember(session_id, change.max_age)
+            self._remember(session_id, saved)
         session.was_stored(saved, change)
 
     async def _delete(self, session: Session, change: Change) -> None:
@@ -309,7 +309,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
 
     def _was_issued(self, session_id: str, session: Session, stored: StoredSession, change: Change) -> None:
         self._live_digest = stored.record.digest
-        self._remember(session_id, change.max_age)
+        self._remember(session_id, stored)
         session.was_stored(stored, change)
 
     @contextmanager
@@ -320,9 +320,10 @@ class RequestSession(aiohttp_session.AbstractStorage):
             session.is_dropped = True
             raise SessionGoneResponse from error
 
-    def _remember(self, session_id: str, max_age: int | None) -> None:
+    def _remember(self, session_id: str, stored: StoredSession) -> None:
         self._session_id = session_id
         if not self.headers_sent:
+            max_age = stored.record.cookie_seconds(self._options.max_age)
             self.new_cookies = self._manager.cookie.headers(session_id, max_age)
             if not self._manager.cookie.secure and self._is_https():
                 self._manager.warn_of_insecure_cookie()

@@ -14,6 +14,7 @@ from bodhi.session.errors import SessionDataError
 from bodhi.session.merge import merge
 from bodhi.session.owner import owner_of
 from bodhi.session.pending import Change, Pending, decide
+from bodhi.session.records import SessionRecord
 from bodhi.session.revocation import UntilRevoked
 
 Answer = TypeVar("Answer")
@@ -57,16 +58,21 @@ class Session(aiohttp_session.Session):
         backend: Callable[[], Backend | None] | None = None,
         replaces: bool = False,
     ) -> None:
-        """*backend* is a weak reference; with *replaces* the session replaces the request's current one."""
+        """*max_age* holds where none was chosen for the session; *backend* is a weak reference.
+
+        With *replaces* the session replaces the request's current one.
+        """
         # Without super().__init__, whose other per-request work is not needed here.
         self.stored = stored
         self.replaces = replaces
-        self._max_age = self._stored_max_age = max_age
+        self._default_max_age = max_age
         self._backend = backend
         # None of these is a default of the class: up to Python 3.11, that makes each use take five times as long.
         self.is_touched = False  # it may need saving; otherwise the comparison is skipped
         self.is_dropped = False  # it ended while the request ran, or its change was lost: nothing more of it is saved
         self.is_invalidated = False
+        self._max_age: int | None = None
+        self._sets_max_age = False
         self._is_forced = False
         self._is_rotated = False
         self._is_renewed = False
@@ -114,13 +120,19 @@ class Session(aiohttp_session.Session):
 
     @property
     def max_age(self) -> int | None:
-        """Seconds until the session ends, from the save that sets it; the cookie gets a Max-Age."""
-        return self._max_age
+        """Seconds until the session ends, from the save that sets it; the cookie gets a Max-Age.
+
+        A value that was set, None too, stays with the stored session until another is set.
+        """
+        if self._sets_max_age:
+            return self._max_age
+        record = self._continued_record
+        return self._default_max_age if record is None else record.max_age(self._default_max_age)
 
     @max_age.setter
     def max_age(self, seconds: float | None) -> None:
         self._max_age = whole_max_age("max_age", seconds)
-        self.is_touched = True
+        self.is_touched = self._sets_max_age = True
 
     def __getitem__(self, key: str) -> Any:
         value = self._mapping[key]
@@ -233,7 +245,7 @@ class Session(aiohttp_session.Session):
         """
         change = self._change()
         self.is_touched = bool(self._lent)
-        self.is_invalidated = self._is_forced = self._is_rotated = self._is_renewed = False
+        self.is_invalidated = self._is_forced = self._is_rotated = self._is_renewed = self._sets_max_age = False
         self._dirty = set()
         return change
 
@@ -245,11 +257,11 @@ class Session(aiohttp_session.Session):
         self._is_forced |= change.is_forced
         self._is_rotated |= change.is_rotated
         self._is_renewed |= change.is_renewed
+        self._sets_max_age |= change.has_new_max_age
 
     def was_stored(self, stored: StoredSession | None, change: Change) -> None:
         """Continue from *stored*, the result of *change*; None if the session has no row any more."""
         self.stored = stored
-        self._stored_max_age = self._max_age
         self.replaces = False
         if stored is not None:
             self._created = stored.record.created_at // 1000
@@ -265,17 +277,33 @@ class Session(aiohttp_session.Session):
                 data.pop(key, None)
         self._mapping = data
 
+    @property
+    def _continued_record(self) -> SessionRecord | None:
+        return None if self.stored is None or self.is_invalidated else self.stored.record
+
     def _change(self) -> Change:
         base = self.stored.plaintext if self.stored is not None else b""
         return Change(
             self._mapping,
             encode(self._mapping, base=base, changed=self._dirty | self._lent),
             owner_of(self._mapping),
+            self._newly_chosen_max_age(),
             self._dirty,
-            self._max_age,
-            self._max_age != self._stored_max_age,
+            self._counted_max_age(),
             self._is_forced,
             self.is_invalidated,
             self._is_rotated,
             self._is_renewed,
         )
+
+    def _newly_chosen_max_age(self) -> int | None:
+        """Return the choice to store, as in SessionRecord; None where there is no new one."""
+        record = self._continued_record
+        is_known = self._max_age is None and record is not None and record.chosen_max_age == 0
+        return self._max_age or 0 if self._sets_max_age and not is_known else None
+
+    def _counted_max_age(self) -> int | None:
+        """Return the seconds that count from this save: a stored choice has counted from the save that set it."""
+        record = self._continued_record
+        is_kept = record is not None and record.chosen_max_age is not None and not self._sets_max_age
+        return None if is_kept else self.max_age

@@ -33,7 +33,8 @@ LAST_DIGEST = b"\xff" * DIGEST_BYTES
 FEW = 4  # of less than every fourth row of a page each is fetched on its own
 SESSIONS_TABLE, COPIED_TABLE = "bodhi_session", "bodhi_session_copied"
 COLUMNS = (
-    "digest", "data", "user_id", "version", "created_at", "last_seen_at", "expires_at", "ends_at", "ip", "user_agent"
+    "digest", "data", "user_id", "version", "created_at", "last_seen_at", "expires_at", "ends_at", "ip", "user_agent",
+    "max_age",
 )  # fmt: skip
 TEXTS = tuple(COLUMNS.index(name) for name in ("user_id", "ip", "user_agent"))
 COPIED_COLUMNS = ("digest", "version", "last_seen_at", "kept_until")
@@ -204,7 +205,7 @@ class Transfer:
     def _resealed(self, rows: Sequence[SessionRow], reseal: Reseal) -> list[SessionRow]:
         written = []
         for row in rows:
-            digest, data, user_id, version, created_at, _, _, ends_at, _, _ = row
+            digest, data, user_id, version, created_at, _, _, ends_at, *_ = row
             try:
                 new = reseal(StoredData(digest, version, data, user_id, created_at, ends_at))
                 written.append((digest, new.data, *row[2:]))
@@ -275,7 +276,7 @@ def resealing(opens: Keyring, seals: Keyring) -> Reseal:
 
 def _memory(row: SessionRow) -> tuple[object, ...]:
     """Return what the target remembers of a session: COPIED_COLUMNS."""
-    digest, _, _, version, _, last_seen_at, _, ends_at, _, _ = row
+    digest, _, _, version, _, last_seen_at, _, ends_at, *_ = row
     return digest, version, last_seen_at, ends_at + REMEMBERED_MS
 
 

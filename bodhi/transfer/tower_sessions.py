@@ -187,6 +187,7 @@ class TowerImport:
             "ends_at": ends_at,
             "ip": None,
             "user_agent": None,
+            "max_age": None,
         }
         remembered = {
             "digest": one.digest,

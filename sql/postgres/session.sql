@@ -2,23 +2,23 @@
 -- The time and the data format that a new session is encrypted for.
 SELECT now_ms($1) AS now, (SELECT max(written) FROM bodhi_session_format) AS data_format;
 
--- name: create_session(digest, data, user_id, ip, user_agent, idle_ms, longest_ms, now) -> maybe
+-- name: create_session(digest, data, user_id, ip, user_agent, idle_ms, longest_ms, max_age, now) -> maybe
 -- INSERT, never upsert: a taken digest has to fail rather than hand over a stranger's session.
-INSERT INTO bodhi_session (digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent)
-SELECT $1, $2, $3, 1, clock.now, clock.now, clock.now + least($6::bigint, $7::bigint), clock.now + $7::bigint, $4, $5
-  FROM (SELECT now_ms($8) AS now) AS clock
-RETURNING digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent, last_seen_at AS now;
+INSERT INTO bodhi_session (digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent, max_age)
+SELECT $1, $2, $3, 1, clock.now, clock.now, clock.now + least($6::bigint, $7::bigint), clock.now + $7::bigint, $4, $5, $8
+  FROM (SELECT now_ms($9) AS now) AS clock
+RETURNING digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent, max_age, last_seen_at AS now;
 
 -- name: load_session(digest, now) -> maybe, read only
 -- An expired row reads as absent, whether or not it has been swept yet.
-SELECT digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent, now_ms($2) AS now
+SELECT digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent, max_age, now_ms($2) AS now
   FROM bodhi_session
  WHERE digest = $1
    AND expires_at > now_ms($2);
 
 -- name: lock_session(digest, now) -> maybe
 -- The session as it is now; no other transaction changes it before this one ends.
-SELECT digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent, now_ms($2) AS now
+SELECT digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent, max_age, now_ms($2) AS now
   FROM bodhi_session
  WHERE digest = $1
    AND expires_at > now_ms($2)
@@ -41,20 +41,21 @@ UPDATE bodhi_session
        )
 RETURNING digest, version;
 
--- name: save_session_ages(digest, version, data, user_id, idle_ms, ends_at, now) -> maybe
--- The same with new times, for applications that use max_age.
+-- name: save_session_ages(digest, version, data, user_id, idle_ms, ends_at, max_age, now) -> maybe
+-- The same with new times, and the max_age that the application chose.
 UPDATE bodhi_session
    SET data = $3,
        user_id = $4,
        version = version + 1,
        ends_at = $6,
+       max_age = $7,
        expires_at = least(last_seen_at + $5::bigint, $6::bigint)
  WHERE digest = $1
    AND version = $2
-   AND expires_at > now_ms($7)
+   AND expires_at > now_ms($8)
 RETURNING digest, version;
 
--- name: rotate_session(digest, version, new_digest, data, user_id, ip, user_agent, idle_ms, created_at, ends_at, now) -> maybe
+-- name: rotate_session(digest, version, new_digest, data, user_id, ip, user_agent, idle_ms, created_at, ends_at, max_age, now) -> maybe
 -- The row moves to its new id in one statement, so that there is no moment with two of it or none.
 -- Every statement that ends sessions notifies: with the handle, or with nothing where it ends many.
 WITH moved AS (
@@ -66,13 +67,14 @@ WITH moved AS (
            ip = $6,
            user_agent = $7,
            created_at = $9,
-           last_seen_at = greatest(last_seen_at, now_ms($11)),
+           last_seen_at = greatest(last_seen_at, now_ms($12)),
            ends_at = $10,
-           expires_at = least(now_ms($11) + $8::bigint, $10::bigint)
+       max_age = $11,
+           expires_at = least(now_ms($12) + $8::bigint, $10::bigint)
      WHERE digest = $1
        AND version = $2
-       AND expires_at > now_ms($11)
-    RETURNING digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent, now_ms($11) AS now
+       AND expires_at > now_ms($12)
+    RETURNING digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent, max_age, now_ms($12) AS now
 ), recorded AS (
     INSERT INTO bodhi_session_ended (digest, ended_at, moved)
     SELECT $1::bytea, now, true

@@ -55,9 +55,9 @@ SELECT copied.digest, copied.version, copied.last_seen_at, copied.kept_until, he
     ON held.digest = copied.digest
  WHERE copied.digest = $1;
 
--- name: import_session(digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent) -> maybe
+-- name: import_session(digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent, max_age) -> maybe
 -- What has this digest already stays as it is.
-INSERT INTO bodhi_session (digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+INSERT INTO bodhi_session (digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent, max_age)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
     ON CONFLICT (digest) DO NOTHING
 RETURNING digest;

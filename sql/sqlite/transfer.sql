@@ -24,13 +24,13 @@ SELECT digest, version, last_seen_at, kept_until
 
 -- name: read_sessions(low, high, now) -> many, read only
 -- Whole rows, live, of a range of digests.
-SELECT digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent
+SELECT digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent, max_age
   FROM bodhi_session
  WHERE digest BETWEEN $1 AND $2
    AND expires_at > now_ms($3)
  ORDER BY digest;
 
--- name: update_copied(digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent) -> maybe
+-- name: update_copied(digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent, max_age) -> maybe
 -- A newer row stays; times only move forward.
 UPDATE bodhi_session
    SET data = $2,
@@ -41,7 +41,8 @@ UPDATE bodhi_session
        expires_at = min(max(expires_at, $7), $8),
        ends_at = $8,
        ip = $9,
-       user_agent = $10
+       user_agent = $10,
+       max_age = coalesce($11, max_age)
  WHERE digest = $1
    AND version <= $4
 RETURNING digest;

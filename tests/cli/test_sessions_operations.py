@@ -240,7 +240,7 @@ def test_a_full_disk_is_one_line(process_environ, database, tmp_path, command):
 
 async def fill(url, numbers):
     """Store an undecryptable session for each of *numbers*."""
-    times = {"idle_ms": 3_600_000, "longest_ms": 86_400_000, "now": None}
+    times = {"idle_ms": 3_600_000, "longest_ms": 86_400_000, "max_age": None, "now": None}
     common = {"data": b"data", "user_id": "ann", "ip": None, "user_agent": None, **times}
     rows = [{**common, "digest": hashlib.sha256(b"%d" % number).digest()} for number in numbers]
     async with service_on(url) as service:

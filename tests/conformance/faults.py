@@ -140,6 +140,22 @@ FAULTS = (
         stores.RotationThatSealsForTheOldTimes,
     ),
     Fault("rotation renews", "test_rotation_keeps_the_absolute_end", stores.RotationThatRenews),
+    # Choosing
+    Fault(
+        "create takes nothing for a choice",
+        "test_a_choice_is_loaded_as_it_was_created",
+        sql={"create_session": {r"\$4, \$5, \$8": "$4, $5, coalesce($8, 0)"}},
+    ),
+    Fault(
+        "save leaves the choice as it was",
+        "test_a_save_with_ages_stores_their_choice",
+        sql={"save_session_ages": {r"max_age = \$7": "max_age = coalesce(max_age, $7)"}},
+    ),
+    Fault(
+        "rotation keeps a choice",
+        "test_a_rotation_stores_its_choice",
+        sql={"rotate_session": {r"max_age = \$11": "max_age = coalesce($11, max_age)"}},
+    ),
     # Touching
     Fault(
         "touch goes back in time",

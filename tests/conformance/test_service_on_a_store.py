@@ -164,6 +164,37 @@ async def test_without_quarantine_an_unreadable_row_stays(serve):
     assert 1 == service.counters.unreadable
 
 
+async def remember(request: web.Request) -> web.Response:
+    """Log in for an hour, and say it."""
+    session = await get_session(request)
+    session["user_id"], session.max_age = "ann", 3_600
+    await session.save()
+    return web.json_response(session.max_age)
+
+
+async def rotate(request: web.Request) -> web.Response:
+    """Moves the session to a new id."""
+    (await get_session(request)).rotate()
+    return web.Response()
+
+
+@pytest.mark.filterwarnings("ignore:OldStore has update:DeprecationWarning")
+@pytest.mark.parametrize(("kind", "kept"), [(MinimalStore, True), (OldStore, False)])
+async def test_a_store_that_keeps_no_choice_sends_it_with_the_login(kind, kept, aiohttp_client):
+    """As before there were choices; one that keeps it sends it with later cookies, too."""
+    app = web.Application()
+    setup(app, DefaultSessionService(kind(Clock()), keys=KEYS))
+    app.router.add_post("/remember", remember)
+    app.router.add_post("/rotate", rotate)
+    client = await aiohttp_client(app)
+
+    login = await client.post("/remember")
+
+    assert 3_600 == await login.json()
+    assert "; Max-Age=3600; " in login.headers["Set-Cookie"]
+    assert kept == ("; Max-Age=3600; " in (await client.post("/rotate")).headers["Set-Cookie"])
+
+
 def test_a_store_of_version_0_1_0_still_works():
     """A warning says what to change; all that it can do is used."""
     with pytest.warns(DeprecationWarning, match=r"OldStore has update\(\) and rotate\(\).*give it locked\(\)"):

@@ -15,6 +15,7 @@ def row(letter: str, **values: Any) -> dict[str, Any]:
         "user_agent": None,
         "idle_ms": 3_600_000,
         "longest_ms": 86_400_000,
+        "max_age": None,
         "now": None,
         **values,
     }

@@ -3,15 +3,18 @@
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from bodhi.database import open_database
+from bodhi.session.changes import Content
 from bodhi.session.handles import digest_of
 from bodhi.session.records import Device, Touch
 
 NEW_KEY = "a-new-key-for-moving-of-at-least-thirty-two-characters"
 LONG_AGO = 1_000_000_000_000
 COLUMNS = (
-    "digest", "data", "user_id", "version", "created_at", "last_seen_at", "expires_at", "ends_at", "ip", "user_agent"
+    "digest", "data", "user_id", "version", "created_at", "last_seen_at", "expires_at", "ends_at", "ip", "user_agent",
+    "max_age",
 )  # fmt: skip
 
 
@@ -51,6 +54,22 @@ async def test_live_sessions_are_copied_as_they_are(run, source_url, target_url,
     assert live == await rows_of(target_url)
     new = await service_on(target_url)
     assert [{"user_id": f"user {n}", "n": n} for n in range(7)] == [(await new.load(one)).data for one in cookies]
+
+
+async def test_a_chosen_max_age_comes_along(copy, source_url, target_url, service_on):
+    """With the session, and with a later choice."""
+    old, new = await service_on(source_url), await service_on(target_url)
+    choices = (None, 0, 600)
+    sessions = [await old.create(replace(Content.of({"n": 0}), chosen_max_age=choice)) for choice in choices]
+    await copy()
+    kept = [(await new.load(session_id)).record.chosen_max_age for session_id, _ in sessions]
+
+    session_id, session = sessions[-1]
+    await old.save(session, replace(Content.of({"n": 1}), chosen_max_age=0), ages=True)
+    await copy()
+
+    assert [*choices] == kept
+    assert 0 == (await new.load(session_id)).record.chosen_max_age
 
 
 async def test_a_dry_run_writes_nothing(copy, run, source_url, target_url, service_on):

@@ -74,9 +74,11 @@ def record_of(row: Row | None) -> SessionRecord:
     """Return the session in a row."""
     assert row is not None  # a RETURNING clause returns a row or the statement fails
     # By position, as every statement returns a whole session in this order: by name takes twice as long.
-    digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent, now = row
+    digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, ip, user_agent, max_age, now = row
     device = Device(ip, user_agent)
-    return SessionRecord(digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, now, device)
+    return SessionRecord(
+        digest, data, user_id, version, created_at, last_seen_at, expires_at, ends_at, now, device, max_age
+    )
 
 
 def stored_data_of(row: Row) -> StoredData:

@@ -39,6 +39,7 @@ class LockedRow:
             idle_ms=new.idle_ms,
             created_at=moved.created_at,
             ends_at=moved.ends_at,
+            max_age=moved.chosen_max_age,
             now=self._store._clock(),
         )
         if row is None:
@@ -70,8 +71,8 @@ class Locking(SqlCalls):
         values = self._saving(save)
         if save.ages is None:
             return await executor.maybe("save_session", **values) is not None
-        times = {"idle_ms": save.ages.idle_ms, "ends_at": save.ages.ends_at}
-        return await executor.maybe("save_session_ages", **values, **times) is not None
+        ages = {"idle_ms": save.ages.idle_ms, "ends_at": save.ages.ends_at, "max_age": save.ages.chosen_max_age}
+        return await executor.maybe("save_session_ages", **values, **ages) is not None
 
     def _saving(self, save: Save) -> dict[str, object]:
         return {

@@ -74,6 +74,7 @@ class SqlSessionStore(Locking, ManySessions, Upkeep, DeprecatedMethods):
             user_agent=new.device.user_agent,
             idle_ms=new.idle_ms,
             longest_ms=new.longest_ms,
+            max_age=new.chosen_max_age,
             now=now,
         )
         return record_of(row)

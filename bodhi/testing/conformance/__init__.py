@@ -1,6 +1,7 @@
 """The promises of every :class:`~bodhi.session.SessionStore` as tests, one base class per promise."""
 
 from bodhi.testing.conformance.capping import Capping
+from bodhi.testing.conformance.choosing import Choosing
 from bodhi.testing.conformance.creating import Creating
 from bodhi.testing.conformance.declaring import Declaring
 from bodhi.testing.conformance.ending import Ending
@@ -27,6 +28,7 @@ class StoreConformance(
     Expiring,
     Ending,
     Listing,
+    Choosing,
     Capping,
     Owning,
     Upkeep,

@@ -113,10 +113,18 @@ def new(
     idle_ms: int = IDLE_MS,
     lifetime_ms: int = LIFETIME_MS,
     max_age_ms: int | None = None,
+    chosen_max_age: int | None = None,
 ) -> NewSession:
     """Return a session to store under ``digest_for(name)``."""
     return NewSession(
-        digest_for(name), lambda *_times, **_format: data, user_id, idle_ms, lifetime_ms, max_age_ms, DEVICE
+        digest_for(name),
+        lambda *_times, **_format: data,
+        user_id,
+        idle_ms,
+        lifetime_ms,
+        max_age_ms,
+        DEVICE,
+        chosen_max_age,
     )
 
 

@@ -348,7 +348,7 @@ async def test_every_page_of_ten_thousand_sessions_costs_the_same(client, sessio
 
 async def fill(sessions, user_id, count):
     """Store *count* undecryptable sessions of the user."""
-    times = {"idle_ms": 3_600_000, "longest_ms": 86_400_000, "now": None}
+    times = {"idle_ms": 3_600_000, "longest_ms": 86_400_000, "max_age": None, "now": None}
     common = {"data": b"data", "user_id": user_id, "ip": FIREFOX.ip, "user_agent": FIREFOX.user_agent, **times}
     rows = [{**common, "digest": hashlib.sha256(b"%d" % number).digest()} for number in range(count)]
     for start in range(0, count, 1000):
