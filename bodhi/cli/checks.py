@@ -206,8 +206,8 @@ async def _check_provider(settings: Settings, issuer: str) -> AsyncIterator[Find
     import aiohttp
 
     import bodhi
+    from bodhi.oidc.algorithms import ASYMMETRIC
     from bodhi.oidc.errors import ProviderError
-    from bodhi.oidc.jose import ASYMMETRIC
     from bodhi.oidc.keys import SigningKeys
     from bodhi.oidc.metadata import Discovery
     from bodhi.oidc.transport import Transport

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 
-from bodhi.oidc.jose import ASYMMETRIC
+from bodhi.oidc.algorithms import ASYMMETRIC
 from bodhi.oidc.keys import MIN_INTERVAL_SECONDS, SigningKeys
 from bodhi.oidc.management import Management
 from bodhi.oidc.metadata import Discovery

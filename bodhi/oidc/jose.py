@@ -11,9 +11,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 from joserfc.jws import CompactSignature, JWSRegistry
 
-# RFC 7518, 8037 and 9864. No symmetric algorithm: an attacker could use the public key as the HMAC secret.
-ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
-
+from bodhi.oidc.algorithms import ASYMMETRIC
 
 PublicKey = RSAKey | ECKey | OKPKey
 

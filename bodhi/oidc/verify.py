@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from bodhi.oidc.algorithms import ASYMMETRIC
 from bodhi.oidc.checks import (
     check_issued,
     check_kind,
@@ -19,7 +20,6 @@ from bodhi.oidc.checks import (
 )
 from bodhi.oidc.claims import Claims, identifier
 from bodhi.oidc.errors import ExpiredToken, MalformedToken, TokenError, UntrustedToken
-from bodhi.oidc.jose import ASYMMETRIC
 from bodhi.oidc.keys import SigningKeys
 from bodhi.oidc.responses import IdToken, LogoutToken
 from bodhi.oidc.signed_token import SignedToken

@@ -193,7 +193,7 @@ async def test_the_cart_leaves_the_database_of_the_server_alone(run, tmp_path):
 
     async with aiohttp.request("POST", f"{example.url}/login", data={"name": "Ann"}, allow_redirects=False) as response:
         assert 303 == response.status
-        assert [COOKIE] == list(response.cookies)
+        assert [COOKIE, f"{COOKIE}_exists"] == list(response.cookies)
     assert (tmp_path / "cart.sqlite").exists()
     assert ["encryption.key"] == [file.name for file in home.iterdir()]
 

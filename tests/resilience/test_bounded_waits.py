@@ -139,7 +139,8 @@ async def test_connections_closed_by_the_server_fail_no_request(postgres_url: st
 
 async def test_silently_dead_connections_cost_a_single_timeout(postgres_server: PostgresServer) -> None:
     """Where a host vanished or a firewall forgot, every open connection is dead; that is found out only once."""
-    async with opened(postgres_server.url()) as (service, database):
+    limit_seconds = 5.0  # a busy machine opens a connection within it
+    async with opened(postgres_server.url(), limit_seconds=limit_seconds) as (service, database):
         session_id, _ = await service.create({"number": 1})
         await at_once(database, POOL_SIZE)
         pids = await pids_on(postgres_server.url())
@@ -151,7 +152,7 @@ async def test_silently_dead_connections_cost_a_single_timeout(postgres_server: 
             with pytest.raises(SessionUnavailable):
                 await service.load(session_id)
             assert await service.load(session_id) is not None
-            assert time.monotonic() - begun_at <= LIMIT_SECONDS + SLACK_SECONDS
+            assert time.monotonic() - begun_at < 2 * limit_seconds
         finally:
             for pid in pids:
                 os.kill(pid, signal.SIGCONT)  # or the server would wait for them when it is stopped

@@ -404,7 +404,7 @@ async def test_decision_log_names_the_reviewer(requests, caplog, decision):
 
 async def test_outage_and_database_fault_are_different_errors(requests, application):
     """503 when the database does not answer, 500 when it refuses the question."""
-    await application.script("DROP TABLE bodhi_access_request;")
+    await application.script("ALTER TABLE bodhi_access_request RENAME COLUMN status TO renamed;")
     assert "access_request_error-fetch_failed" == await code_of(requests.list_page(size=1))
 
     await application.__aexit__()
