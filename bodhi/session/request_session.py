@@ -148,6 +148,10 @@ class RequestSession(aiohttp_session.AbstractStorage):
     def set_cookies(self, response: web.StreamResponse) -> None:
         """Put the new cookies into *response*, in the place of those that an earlier commit put there."""
         headers = response.headers
+        if self.new_cookies == self._carried_cookies and set(self.new_cookies) <= set(
+            headers.getall(hdrs.SET_COOKIE, ())
+        ):
+            return
         lines = [line for line in headers.popall(hdrs.SET_COOKIE, ()) if line not in self._carried_cookies]
         headers.extend((hdrs.SET_COOKIE, line) for line in (*lines, *self.new_cookies))
         self._carried_cookies = self.new_cookies

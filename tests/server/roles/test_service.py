@@ -313,14 +313,14 @@ async def test_equal_or_lower_current_role_allows_the_approval(requests, people,
     assert ["resource_power_user"] * 2 == [role for _, _, role in provider.calls_of("assign_role")]
 
 
-async def test_role_changed_during_an_approval_stays(requests, application, people, provider, sessions):
+async def test_role_changed_during_an_approval_stays(requests, application, people, provider, sessions, clock):
     """The approval waits, and looks then: in both orders the higher role is the one that stays."""
     await people.note("u-1", "alice", None)
     users = Users(
         provider,
         directory=Directory(provider, people),
         profiles=people,
-        leases=Leases(application),
+        leases=Leases(application, clock=clock),
         end_sessions=lambda *_, **__: sessions.end("u-1", reason="approval", by="a-1"),
     )
     made = await requests.create("u-1", "alice")
