@@ -21,6 +21,13 @@ def start(work: Callable[[], Coroutine[object, object, None]], what: str) -> asy
     return asyncio.get_running_loop().create_task(_restarted(work, what), name=what, context=Context())
 
 
+@asynccontextmanager
+async def running(work: Callable[[], Coroutine[object, object, None]], what: str) -> AsyncIterator[None]:
+    """Run *work* inside the context, as :func:`start` does; leaving the context cancels it."""
+    async with _cancelled_at_exit(start(work, what)):
+        yield
+
+
 async def _restarted(work: Callable[[], Coroutine[object, object, None]], what: str) -> None:
     while True:
         try:
@@ -36,7 +43,12 @@ async def repeated(step: Callable[[], Awaitable[object]], pause: Callable[[], fl
 
     Leaving the context cancels a running step.
     """
-    task = asyncio.create_task(_repeat(step, pause, what))
+    async with _cancelled_at_exit(asyncio.create_task(_repeat(step, pause, what))):
+        yield
+
+
+@asynccontextmanager
+async def _cancelled_at_exit(task: asyncio.Task[None]) -> AsyncIterator[None]:
     try:
         yield
     finally:

@@ -1,14 +1,13 @@
 """The session service, which an application opens, calls and closes."""
 
-import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import cached_property, partial
 from typing import Self, Unpack
 from weakref import finalize
 
-from bodhi.background import start
+from bodhi.background import running
 from bodhi.database import BadDatabaseUrl, Database, Schema, dialect_of, open_database
 from bodhi.database.schema import refusing_to_open
 from bodhi.options import flag, optional_seconds, refusal
@@ -133,24 +132,15 @@ class DefaultSessionService(SessionManager, SessionAdministration, SessionReencr
                         await schema.check()
             stack.push_async_callback(self.revocations.close)
             stack.push_async_callback(self._touches.flush)
-            self._start(stack, self._touches.run, "writing when sessions were last used")
+            await stack.enter_async_context(running(self._touches.run, "writing when sessions were last used"))
             if self._sweep_seconds is not None:
-                self._start(stack, partial(self._sweeper.run, self._sweep_seconds), "sweeping expired sessions")
+                sweep = partial(self._sweeper.run, self._sweep_seconds)
+                await stack.enter_async_context(running(sweep, "sweeping expired sessions"))
             address = self._database.address if self._database is not None else "a store of your own"
             forgotten = finalize(self, log.warning, FORGOTTEN, address)
             stack.callback(forgotten.detach)
             self._opened = stack.pop_all()
         return self
-
-    @staticmethod
-    def _start(stack: AsyncExitStack, work: Callable[[], Coroutine[object, object, None]], what: str) -> None:
-        task = start(work, what)
-
-        async def stop() -> None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-        stack.push_async_callback(stop)
 
     @property
     def is_open(self) -> bool:
