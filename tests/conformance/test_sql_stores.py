@@ -3,6 +3,7 @@ import pytest
 from bodhi.session.sql_store import open_store
 from bodhi.session.store import CAPABILITIES
 from bodhi.testing import Clock, StoreConformance
+from bodhi.testing.conformance.kit import new
 
 
 class TestSqlSessionStore(StoreConformance):
@@ -18,3 +19,9 @@ class TestSqlSessionStore(StoreConformance):
         """Otherwise the kit would leave out what it checks of that capability."""
         for capability in CAPABILITIES:
             assert isinstance(store, capability)
+
+    async def test_a_chosen_max_age_is_stored(self, store):
+        """Otherwise the kit would leave out what it checks of remembered sessions."""
+        record = await store.create(new("remembered", chosen_max_age=60))
+
+        assert 60 == (await store.load(record.digest)).chosen_max_age
