@@ -90,11 +90,30 @@ async def stalled_replication(raw: RawDatabase) -> AsyncIterator[None]:
 
 
 async def _name_standbys(raw: RawDatabase, names: str) -> None:
+    """Set the standbys, and return when commits wait for them, or no longer do.
+
+    The processes of the server read the setting one after another, the checkpointer for all of those that commit.
+    """
     await raw.rows(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")
     await raw.rows("SELECT pg_reload_conf()")
     async with asyncio.timeout(60):
-        while [{"synchronous_standby_names": names}] != await raw.rows("SHOW synchronous_standby_names"):
-            await asyncio.sleep(0.01)
+        while bool(names) != await _a_commit_waits(raw):
+            pass
+
+
+async def _a_commit_waits(raw: RawDatabase) -> bool:
+    waiting = "SELECT FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'SyncRep'"
+    async with RawDatabase(raw.url) as other:
+        [process] = await other.rows("SELECT pg_backend_pid() AS pid")
+        commit = asyncio.create_task(other.rows("SELECT pg_logical_emit_message(true, 'test', '')"))
+        try:
+            while not commit.done():
+                if await raw.rows(waiting, process["pid"]):
+                    return True
+            return False
+        finally:
+            commit.cancel()
+            await asyncio.gather(commit, return_exceptions=True)
 
 
 async def _all_gone(raw: RawDatabase) -> None:

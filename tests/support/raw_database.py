@@ -14,7 +14,7 @@ class RawDatabase:
     """Runs any SQL on the database of *url*, with ``$1`` parameters on both databases."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
         self.dialect = dialect_of(url)
         self._postgres: asyncpg.Connection | None = None
 
@@ -28,11 +28,11 @@ class RawDatabase:
     async def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
         """Run *sql*, commit, and return the rows."""
         if self.dialect == "sqlite":
-            with closing(sqlite3.connect(sqlite_path(self._url))) as connection, connection:
+            with closing(sqlite3.connect(sqlite_path(self.url))) as connection, connection:
                 connection.row_factory = sqlite3.Row
                 return [dict(row) for row in connection.execute(re.sub(r"\$(\d)", r"?\1", sql), values)]
         if self._postgres is None:
-            self._postgres = await asyncpg.connect(self._url, statement_cache_size=0)
+            self._postgres = await asyncpg.connect(self.url, statement_cache_size=0)
         return [dict(row) for row in await self._postgres.fetch(sql, *values)]
 
     async def sessions(self) -> list[dict[str, Any]]:
