@@ -111,7 +111,11 @@ def _request_filters(app: web.Application, services: Services) -> Sequence[Reque
     """Return the request filters, which run before everything else."""
     settings = services.settings
     public_url = app[PUBLIC_URL] = PublicUrl(
-        settings.public_scheme, settings.public_host, settings.public_port, is_explicit=settings.has_explicit_host
+        settings.public_scheme,
+        settings.public_host,
+        settings.public_port,
+        is_explicit=settings.has_explicit_host,
+        is_port_explicit=settings.has_explicit_port,
     )
     any_base = [operation.path for operation in OPERATIONS if operation.allows_any_base]
     cross_site = [operation.path for operation in OPERATIONS if operation.allows_cross_site]

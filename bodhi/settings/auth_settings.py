@@ -249,7 +249,7 @@ class AuthSettings:
             names.BODHI_TRUSTED_PROXIES,
             kinds.networks(),
             Derived("none", lambda _: ()),
-            "Proxies whose X-Forwarded-For, -Proto, -Host, -Method and -Uri headers are trusted.",
+            "Proxies whose X-Forwarded-For, -Proto, -Host, -Port, -Method and -Uri headers are trusted.",
         ),
     ]
     rate_limit: Annotated[

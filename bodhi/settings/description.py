@@ -10,7 +10,7 @@ from typing import get_type_hints
 
 from bodhi.settings.auth_settings import AuthSettings
 from bodhi.settings.database_settings import DatabaseSettings
-from bodhi.settings.names import BODHI_PUBLIC_HOST
+from bodhi.settings.names import BODHI_PUBLIC_HOST, BODHI_PUBLIC_PORT
 from bodhi.settings.server_settings import ServerSettings
 from bodhi.settings.session_settings import SessionSettings
 from bodhi.settings.setting import Setting
@@ -29,6 +29,11 @@ class Settings(AuthSettings, SessionSettings, DatabaseSettings, ServerSettings):
     def has_explicit_host(self) -> bool:
         """Whether the public host is configured, not a default."""
         return self.sources.get(BODHI_PUBLIC_HOST, "default") != "default"
+
+    @property
+    def has_explicit_port(self) -> bool:
+        """Whether the public port is configured, not a default."""
+        return self.sources.get(BODHI_PUBLIC_PORT, "default") != "default"
 
     @property
     def public_url(self) -> str:

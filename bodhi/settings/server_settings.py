@@ -103,7 +103,8 @@ class ServerSettings:
             names.BODHI_PUBLIC_PORT,
             kinds.whole_number(1, 65_535),
             Derived("443 when BODHI_PUBLIC_SCHEME is https, else BODHI_PORT", _public_port),
-            "Port of the public URL, as browsers see it.",
+            "Port of the public URL, as browsers see it. Without it and BODHI_PUBLIC_HOST, a login returns to the port "
+            "that the browser used.",
         ),
     ]
     workers: Annotated[

@@ -1,4 +1,4 @@
-"""Client address, scheme and host from the ``X-Forwarded-*`` headers of trusted proxies; others are ignored.
+"""Client address, scheme, host and port from the ``X-Forwarded-*`` headers of trusted proxies; others are ignored.
 
 Each proxy appends the address of its peer to ``X-Forwarded-For``. The list is therefore read from the right, up to the
 first address that is not a trusted proxy: everything to its left may be forged by the client.
@@ -13,9 +13,11 @@ from aiohttp import web
 from msgspec import Struct
 from multidict import CIMultiDictProxy
 
+from bodhi.server.http.public_url import IMPLIED_PORTS
 from bodhi.server.http.request_filters import RequestFilter
 
-FOR, PROTO, SCHEME, HOST = "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Scheme", "X-Forwarded-Host"
+FOR, PROTO, SCHEME = "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Scheme"
+HOST, PORT = "X-Forwarded-Host", "X-Forwarded-Port"
 
 # Some proxies add the port to an address, and write IPv6 in brackets for that.
 _HOP = re.compile(r"\[([0-9A-Fa-f:.]{2,45})\](?::[0-9]+)?|([0-9.]{7,15}):[0-9]+|([0-9A-Fa-f:.]{2,45})")
@@ -27,6 +29,7 @@ class Forwarded(Struct, frozen=True, gc=False):
     remote: str
     scheme: str | None
     host: str | None
+    port: int | None = None  # of the host, if that has none itself
 
 
 FORWARDED = web.RequestKey("FORWARDED", Forwarded)
@@ -49,10 +52,14 @@ def forwarded_filter(trusted: Iterable[str]) -> RequestFilter | None:
         return parsed is not None and any(parsed in network for network in networks)
 
     @lru_cache(maxsize=256)  # a client's requests have the same headers
-    def parse_forwarded(peer: str, hops: str | None, schemes: Sequence[str | None], hosts: str | None) -> Forwarded:
+    def parse_forwarded(
+        peer: str, hops: str | None, schemes: Sequence[str | None], hosts: str | None, ports: str | None
+    ) -> Forwarded:
         remote, proxies = _client(peer, hops, is_trusted)
-        scheme = next((value for line in schemes if (value := _first_value(line, proxies))), "").lower()
-        return Forwarded(remote, scheme if scheme in {"http", "https"} else None, _first_value(hosts, proxies))
+        named = next((value for line in schemes if (value := _first_value(line, proxies))), "").lower()
+        scheme = named if named in IMPLIED_PORTS else None
+        port = _port(_first_value(ports, proxies), scheme)
+        return Forwarded(remote, scheme, _first_value(hosts, proxies), port)
 
     def read_headers(request: web.Request) -> None:
         peer, headers = request.remote, request.headers
@@ -61,7 +68,8 @@ def forwarded_filter(trusted: Iterable[str]) -> RequestFilter | None:
         # A target in absolute form names its host itself.
         hosts = _line(headers, HOST) if request.raw_path.startswith("/") else None
         schemes = (_line(headers, PROTO), _line(headers, SCHEME))
-        request[FORWARDED] = parse_forwarded(peer, _line(headers, FOR), schemes, hosts)
+        ports = _line(headers, PORT)
+        request[FORWARDED] = parse_forwarded(peer, _line(headers, FOR), schemes, hosts, ports)
 
     return read_headers
 
@@ -97,6 +105,16 @@ def _first_value(line: str | None, proxies: int) -> str | None:
     """Return the value set by the outermost of that many trusted proxies; values to its left come from the client."""
     values = _split(line)
     return values[-min(max(proxies, 1), len(values))] if values else None
+
+
+def _port(text: str | None, scheme: str | None) -> int | None:
+    """Return the port in *text*, or None without a valid one.
+
+    The implied port of the other scheme is that of an inner proxy, behind the one that terminates TLS.
+    """
+    port = int(text) if text is not None and re.fullmatch("[0-9]{1,5}", text) else 0
+    of_others = {implied for other, implied in IMPLIED_PORTS.items() if scheme is not None and other != scheme}
+    return port if 1 <= port <= 65_535 and port not in of_others else None
 
 
 def _line(headers: CIMultiDictProxy[str], name: str) -> str | None:

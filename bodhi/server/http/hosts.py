@@ -18,8 +18,6 @@ FOR_ANY_HOST = {"/ping", "/health"}  # load balancers send an IP address as Host
 PUBLIC_URL = web.AppKey("PUBLIC_URL", PublicUrl)
 AUTHORITY = web.RequestKey("AUTHORITY", Authority)  # the validated host of a request
 
-_HOST_NAME = re.compile(r"[a-z0-9.-]{1,253}")
-
 
 def host_filter(public_url: PublicUrl, *, own_host: str, allowed_hosts: Iterable[str] = ()) -> RequestFilter:
     """Return a filter that refuses malformed and unknown hosts, and stores the host of other requests.
@@ -87,6 +85,8 @@ def authority_of(request: web.Request) -> Authority | None:
     authority = parse_authority(hosts[0])
     if authority is None:
         raise web.HTTPBadRequest
+    if authority.port is None and forwarded is not None and forwarded.port is not None:
+        return Authority(authority.host, forwarded.port)
     return authority
 
 
@@ -99,14 +99,15 @@ def origin_for(request: web.Request) -> str:
 
 
 def callback_base(request: web.Request) -> str:
-    """Return the base URL, without a trailing slash, of redirect URIs for the identity provider.
+    """Return the base URL, without a trailing slash, under which a login or logout of *request* returns.
 
-    Without an explicit public host it has the host of *request*, if that is a name or an IPv4 address.
+    Without an explicit public host that is where the browser is, with the scheme and port that are configured.
     """
     public, authority = request.config_dict[PUBLIC_URL], request.get(AUTHORITY)
-    if public.is_explicit or authority is None or not _HOST_NAME.fullmatch(authority.host):
+    if public.is_explicit or authority is None:
         return str(public)
-    return base_of(public.scheme, authority.host, public.port)
+    scheme = "https" if public.scheme == "https" else forwarded_scheme(request) or "http"
+    return base_of(scheme, authority.host, public.port if public.is_port_explicit else authority.port)
 
 
 def _matches_host(target: str, hosts: Sequence[str]) -> bool:

@@ -14,12 +14,16 @@ _AUTHORITY = re.compile(r"(?P<name>[A-Za-z0-9._-]{1,253}|\[(?P<ipv6>[0-9A-Fa-f:.
 
 @dataclass(frozen=True, slots=True)
 class PublicUrl:
-    """The URL under which browsers reach this server; *is_explicit* if the host is configured."""
+    """The URL under which browsers reach this server.
+
+    *is_explicit* and *is_port_explicit*: the host or the port is configured, and not a default.
+    """
 
     scheme: str
     host: str
     port: int
     is_explicit: bool = True
+    is_port_explicit: bool = False
 
     def __str__(self) -> str:
         return base_of(self.scheme, self.host, self.port)

@@ -1,11 +1,13 @@
 """Validation of ``return_to``, the page that a login redirects to.
 
-The value is untrusted and ends up in a ``Location`` header. Only an ASCII path with its query is accepted, without
-anything that a browser or a proxy could read as another host or path. Other values are refused, never repaired.
-Source: OWASP ASVS 5.0, 3.7.2; RFC 9700, section 4.11.
+The value is untrusted and ends up in a ``Location`` header. A path is accepted with its query and fragment, without
+control characters and anything that a browser or a proxy could read as another host or path. Characters beyond ASCII
+are percent-encoded, as browsers do. Other values are refused, never repaired.
+Source: OWASP ASVS 5.0, 3.7.2; RFC 9700, section 4.11; RFC 3987, 3.1.
 """
 
 import re
+import string
 from collections.abc import Sequence
 from urllib.parse import quote, unquote
 
@@ -16,27 +18,27 @@ from bodhi.server.access.recent_login import RECENT_LOGIN
 RETURN_TO, RECENT = "return_to", "recent"  # in the query
 LONGEST = 2_000  # characters
 
-# Printable ASCII except # and \, which browsers treat as /.
-_FORM = re.compile(r"/[!-\"$-\[\]-~]*")
+# Everything except spaces, control characters, and \, which browsers treat as /. A byte that is not UTF-8 arrives as a
+# surrogate.
+_FORM = re.compile(r"/[!-\[\]-~\u00a0-\ud7ff\udc80-\udcff\ue000-\U0010ffff]*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SAFE = "/:?@!$'()*,;=~"  # characters that need no encoding in a query value
 
 
 def page_to_return_to(values: Sequence[str]) -> str | None:
-    """Return the page in *values* if it is the only value and safe to redirect to, or None.
+    """Return the page in *values*, in ASCII, if it is the only value and safe to redirect to, or None.
 
     API routes and the login's own steps are not accepted.
     """
-    if len(values) != 1 or len(values[0]) > LONGEST or not _FORM.fullmatch(values[0]):
+    if len(values) != 1 or not _FORM.fullmatch(values[0]):
         return None
-    path, mark, query = values[0].partition("?")
+    page = quote(values[0], safe=string.punctuation, errors="surrogateescape")
     # Decode once, as proxies do before they match a location.
-    decoded = unquote(path).casefold()
-    if decoded.startswith("//") or "\\" in decoded or not decoded.isprintable():
+    decoded = unquote(re.split("[?#]", page, maxsplit=1)[0]).casefold()
+    if len(page) > LONGEST or decoded.startswith("//") or "\\" in decoded or _CONTROL.search(decoded):
         return None
     segments = decoded.split("/")[1:]
-    if not {".", ".."}.isdisjoint(segments) or _is_own(segments):
-        return None
-    return path + mark + query
+    return page if {".", ".."}.isdisjoint(segments) and not _is_own(segments) else None
 
 
 def requested_page(request: web.Request) -> str | None:

@@ -41,7 +41,6 @@ def setup(app: web.Application, services: Services) -> None:
         provider=provider,
         provider_sessions=provider_sessions,
         begun=begun,
-        public_url=settings.public_url,
         remember_seconds=settings.lifetime_seconds,
         logs_out_at_provider=settings.auth_logout,
         counters=services.metrics.logins,

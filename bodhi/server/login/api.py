@@ -71,7 +71,6 @@ class LoginService:
     provider: IdentityProvider | None
     provider_sessions: ProviderSessions
     begun: BegunLogins
-    public_url: str
     remember_seconds: int  # how long the provider can end a session: the absolute timeout
     logs_out_at_provider: bool
     counters: LoginCounters
@@ -188,7 +187,7 @@ async def end_login(request: web.Request) -> str:
             if isinstance(refresh_token, str):
                 async with asyncio.timeout(REVOCATION_SECONDS):
                     await service.provider.grants.revoke(instance.credentials, refresh_token)
-    return location or service.public_url + LOGIN_PATH
+    return location or callback_base(request) + LOGIN_PATH
 
 
 @contextmanager
@@ -204,7 +203,7 @@ async def initiate(request: web.Request) -> web.Response:
     """Return 201 with the provider's URL, or 200 with the target of the login if the user is already logged in."""
     page = requested_page(request)
     url = await begin_login(request, return_to=page)
-    target = Location(request.app[LOGIN].public_url + (page or HOME_PATH))
+    target = Location(callback_base(request) + (page or HOME_PATH))
     response = json_response(target) if url is None else json_response(Location(url), 201)
     response.headers["Cache-Control"] = NOT_CACHED
     return response

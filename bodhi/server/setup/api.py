@@ -2,7 +2,6 @@
 
 import hmac
 import ipaddress
-import re
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from bodhi.server.access.errors import (
 )
 from bodhi.server.access.instance import Instance, InstanceService, Status
 from bodhi.server.access.provider_errors import provider_errors
-from bodhi.server.http.hosts import AUTHORITY, PUBLIC_URL
+from bodhi.server.http.hosts import AUTHORITY, PUBLIC_URL, WILDCARDS, callback_base
 from bodhi.server.http.input import body_of
 from bodhi.server.http.operations import PUBLIC, Operation
 from bodhi.server.http.paths import CALLBACK_PATH
@@ -32,7 +31,6 @@ SECRET_HEADER = "X-Setup-Secret"  # noqa: S105 - the header's name
 MIN_NAME_BYTES = 10  # bytes
 LOOPBACK = ("localhost", "127.0.0.1")
 
-_HOST_NAME = re.compile(r"[a-z0-9.-]{1,253}")
 _PROBE_ADDRESS = ("192.0.2.1", 9)  # reserved: connecting selects our outgoing address. Source: RFC 5737
 
 
@@ -98,16 +96,16 @@ async def set_up(request: web.Request) -> web.Response:
 def redirect_uris(request: web.Request, machine: str | None) -> list[str]:
     """Return the redirect URIs to register.
 
-    With an explicit public host there is one. Otherwise: the loopback names, the host of *request*, which has passed
-    the host check, and *machine*, this machine's address; never 0.0.0.0, which no browser can reach.
+    With an explicit public host there is one. Otherwise: where the browser of *request* is, whose host has passed the
+    host check, the loopback names, and *machine*, this machine's address; never 0.0.0.0, which no browser can reach.
     """
     public = request.config_dict[PUBLIC_URL]
     if public.is_explicit:
         return [f"{public}{CALLBACK_PATH}"]
     authority = request.get(AUTHORITY)
     hosts = [*LOOPBACK, authority.host if authority else None, machine]
-    usable = [host for host in hosts if host and _HOST_NAME.fullmatch(host) and host != "0.0.0.0"]  # noqa: S104
-    return [f"{base_of(public.scheme, host, public.port)}{CALLBACK_PATH}" for host in dict.fromkeys(usable)]
+    bases = [base_of(public.scheme, host, public.port) for host in hosts if host and host not in WILDCARDS]
+    return [f"{base}{CALLBACK_PATH}" for base in dict.fromkeys([*bases, callback_base(request)])]
 
 
 def _check_secret(request: web.Request, secret: str | None) -> None:

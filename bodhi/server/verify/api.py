@@ -52,6 +52,7 @@ ACCESS_TOKEN = "X-BodhiApp-Access-Token"  # noqa: S105 - a header, not a token
 GIVES_ACCESS_TOKENS = web.AppKey("GIVES_ACCESS_TOKENS", bool)  # to trusted proxies
 
 _OUTER_SPACES = re.compile(r"\A +| +\Z")
+_UNSENDABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, and what UTF-8 cannot encode
 _METHODS = ("X-Forwarded-Method", "X-Original-Method")
 _URIS = ("X-Forwarded-Uri", "X-Original-URI")
 _READS = {hdrs.METH_GET, hdrs.METH_HEAD}
@@ -167,7 +168,7 @@ def _wants_page(request: web.Request) -> bool:
 def _identity(context: AuthContext) -> dict[str, str]:
     """All three, whether known or not: a proxy that sets what it is given lets nobody's own header through."""
     username = context.username if isinstance(context, SessionUser | ExternalApp) else ""
-    return {USER_ID: _printable(context.user_id or ""), USERNAME: _printable(username), ROLE: str(context.role)}
+    return {USER_ID: _header_value(context.user_id or ""), USERNAME: _header_value(username), ROLE: str(context.role)}
 
 
 def _access_token(context: AuthContext) -> str:
@@ -175,12 +176,9 @@ def _access_token(context: AuthContext) -> str:
     return context.token if isinstance(context, SessionUser | ExternalApp) else ""
 
 
-def _printable(text: str) -> str:
-    """*text* as it can stand in a header, at whose ends spaces go lost: no name becomes another by that."""
-    if text.isprintable() and text.strip(" ") == text:
-        return text  # as nearly all of them are
-    shown = "".join(character if character.isprintable() else "\ufffd" for character in text)
-    return _OUTER_SPACES.sub(lambda spaces: "\ufffd" * len(spaces[0]), shown)
+def _header_value(text: str) -> str:
+    """Return *text* for a header, with U+FFFD for each control character and each space that would be stripped."""
+    return _OUTER_SPACES.sub(lambda spaces: "\ufffd" * len(spaces[0]), _UNSENDABLE.sub("\ufffd", text))
 
 
 OPERATIONS = (

@@ -35,6 +35,9 @@ async def location(host, *lines, target="/where/a", method="GET", app=None):
         ("BODHI.example.org:443", ["X-Forwarded-Proto: https"], True),
         ("bodhi.example.org", ["X-Forwarded-Scheme: https"], True),
         ("10.0.0.1", ["X-Forwarded-Proto: https", "X-Forwarded-Host: bodhi.example.org"], True),
+        ("bodhi.example.org", ["X-Forwarded-Proto: https", "X-Forwarded-Port: 443"], True),
+        ("bodhi.example.org", ["X-Forwarded-Proto: https", "X-Forwarded-Port: 80"], True),  # of an inner proxy
+        ("bodhi.example.org", ["X-Forwarded-Proto: https", "X-Forwarded-Port: 8443"], False),
         ("bodhi.example.org", ["X-Forwarded-Proto: http"], False),
         ("bodhi.example.org:8443", ["X-Forwarded-Proto: https"], False),
         ("bodhi.example.org:80", ["X-Forwarded-Proto: https"], False),
@@ -48,6 +51,19 @@ async def test_reads_go_to_the_public_scheme_host_and_port(host, lines, is_publi
     expected = None if is_public else f"{BASE}/where/a"
 
     assert [expected] * 2 == [await location(host, *lines, method=method) for method in ("GET", "HEAD")]
+
+
+@pytest.mark.parametrize("port", [8443, 80, 9999])
+@pytest.mark.parametrize("host", ["bodhi.example.org:{}", "bodhi.example.org"])
+async def test_other_port_is_recognized_in_the_host_or_beside_it(port, host):
+    """A request for the public URL is never redirected to it, whichever way a proxy passes its port on."""
+    app = redirecting(PublicUrl("https", "bodhi.example.org", port))
+    lines = ["X-Forwarded-Proto: https"]
+    lines += [] if ":" in host or port == 80 else [f"X-Forwarded-Port: {port}"]
+    host = host if port != 80 else "bodhi.example.org:{}"
+
+    assert await location(host.format(port), *lines, app=app) is None
+    assert f"https://bodhi.example.org:{port}/where/a" == await location("bodhi.example.org:1", *lines, app=app)
 
 
 async def test_unknown_scheme_causes_no_redirect():

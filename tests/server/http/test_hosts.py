@@ -201,22 +201,33 @@ async def test_reads_for_other_hosts_are_sent_to_the_public_one(method, target, 
 @pytest.mark.parametrize(
     ("host", "expected"),
     [
-        ("localhost", ["http://localhost", "http://localhost:1135"]),
-        ("localhost:1135", ["http://localhost:1135", "http://localhost:1135"]),
-        ("localhost:80", ["http://localhost", "http://localhost:1135"]),
-        ("LocalHost:8080", ["http://localhost:8080", "http://localhost:1135"]),
-        ("127.0.0.1:8080", ["http://127.0.0.1:8080", "http://127.0.0.1:1135"]),
-        ("other.example", ["http://other.example", "http://other.example:1135"]),
-        # No name that a login may come back to: the public URL is taken.
-        ("[::1]:1135", ["http://[::1]:1135", "http://localhost:1135"]),
-        ("my_service:1", ["http://my_service:1", "http://localhost:1135"]),
+        ("localhost", "http://localhost"),
+        ("localhost:1135", "http://localhost:1135"),
+        ("localhost:80", "http://localhost"),
+        ("LocalHost:8080", "http://localhost:8080"),  # a published port
+        ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("other.example", "http://other.example"),
+        ("[::1]:1135", "http://[::1]:1135"),
+        ("[2001:DB8::0:7]:8080", "http://[2001:db8::7]:8080"),
+        ("my_service:1", "http://my_service:1"),
     ],
 )
 async def test_origin_and_redirect_uri_follow_the_request_host(host, expected):
-    """Where nobody said which host browsers see."""
-    app = guarded(allowed_hosts=["other.example", "my_service"])
+    """Where nobody said which host browsers see: a login returns where it began."""
+    app = guarded(own_host="::", allowed_hosts=["other.example", "my_service", "2001:db8::7"])
 
-    assert expected == (await send(app, *get(host, "/where/a")))[2]
+    assert [expected] * 2 == (await send(app, *get(host, "/where/a")))[2]
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:8080", "my_service:1", "[::1]:8080"])
+@pytest.mark.parametrize(("scheme", "port", "origin"), [("http", 4711, "http://{}:4711"), ("https", 443, "https://{}")])
+async def test_configured_scheme_and_port_are_those_of_the_redirect_uri(host, scheme, port, origin):
+    """They are what several hosts have in common, whatever a proxy makes of the port."""
+    public = PublicUrl(scheme, "localhost", port, is_explicit=False, is_port_explicit=True)
+
+    answer = await send(guarded(public, allowed_hosts=["my_service"]), *get(host, "/where/a"))
+
+    assert origin.format(host.rpartition(":")[0] or host) == answer[2][1]
 
 
 @pytest.mark.parametrize("host", ["localhost:1135", "bodhi.example.org", "[::1]"])
@@ -245,8 +256,33 @@ async def test_forwarded_host_and_scheme_are_those_of_the_request():
     foreign = await send(guarded(**app), *lines, "X-Forwarded-Host: evil.example")
     malformed = await send(guarded(**app), *lines, "X-Forwarded-Host: a.example@evil.example")
 
-    assert ["https://a.example:8443", "http://a.example:1135"] == answer[2]
+    assert ["https://a.example:8443"] * 2 == answer[2]
     assert (UNKNOWN, MALFORMED) == (code_of(foreign), code_of(malformed))
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["X-Forwarded-Port: 8443", "X-Forwarded-Proto: https"], "https://a.example:8443"),
+        (["X-Forwarded-Port: 8080"], "http://a.example:8080"),
+        (["X-Forwarded-Port: 1, 8080"], "http://a.example:8080"),  # the client's own is to the left
+        (["X-Forwarded-Port: 443", "X-Forwarded-Proto: https"], "https://a.example"),
+        (["X-Forwarded-Port: 80", "X-Forwarded-Proto: https"], "https://a.example"),  # TLS ends further outside
+        (["X-Forwarded-Port: 443", "X-Forwarded-Proto: http"], "http://a.example"),
+        (["X-Forwarded-Port: 8080", "X-Forwarded-Host: a.example:9090"], "http://a.example:9090"),
+        (["X-Forwarded-Port: 8080", "X-Forwarded-Host: a_b.example"], "http://a_b.example:8080"),
+        *(([f"X-Forwarded-Port: {port}"], "http://a.example") for port in ("", "0", "65536", "-1", "x", "8080/x")),
+    ],
+)
+@pytest.mark.parametrize("is_trusted", [True, False])
+async def test_forwarded_port_completes_a_host_without_one(lines, expected, is_trusted):
+    """From a trusted proxy."""
+    outside = [forwarded_filter(["127.0.0.1" if is_trusted else "192.0.2.1"])]
+    app = guarded(allowed_hosts=["a.example", "a_b.example"], outside=outside)
+
+    answer = await send(app, *get("a.example", "/where/a"), *lines)
+
+    assert [expected if is_trusted else "http://a.example"] * 2 == answer[2]
 
 
 @pytest.mark.parametrize(

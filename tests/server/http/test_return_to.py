@@ -18,6 +18,15 @@ PAGES = [
     "/gr%C3%B6%C3%9Fe?q=%26%23%0A",
     "/caf%E9",  # not UTF-8
     "/a;b=c@d:e",
+    "/%D9%85%DB%8C%E2%80%8C%D8%B1%D9%88%D9%85",  # Persian, with a zero-width non-joiner
+    "/%E0%AE%95%E0%AF%8D%E2%80%8D%E0%AE%B7",  # Tamil, with a zero-width joiner
+    "/a%C2%A0b%C2%ADc",  # non-breaking space, soft hyphen
+    "/%F0%9F%91%A9%E2%80%8D%F0%9F%94%AC?q=%E2%80%8C",  # an emoji of several parts
+    "/%E2%80%AE%E2%80%A8%EF%BB%BF",  # right-to-left override, line separator, byte order mark
+    "/orders?x=1#/orders/7?tab=2",
+    "/#a",
+    "/a#//evil.test",
+    "/a#/../b%0A",
     "/ui",
     "/ui/sessions",
     "/ui/logins",
@@ -68,11 +77,17 @@ EVIL = [
     "/%00",
     "/a\x00",
     "/a\x7f",
-    "/a#b",
-    "/\N{FULLWIDTH SOLIDUS}evil.test",
-    "/\N{IDEOGRAPHIC FULL STOP}",
-    "/%E2%80%AE",  # right to left
-    "/gr\N{LATIN SMALL LETTER O WITH DIAERESIS}sse",
+    "/a\x85b",
+    "/a%C2%85b",
+    "/a%C2%9Fb",
+    "/a%1bb",
+    "/a#b c",
+    "/a#\nb",
+    "/..#a",
+    "//evil.test#a",
+    "/ui/login#a",
+    "/\ud800",
+    "/" + "\u00e4" * (LONGEST // 6 + 1),
     "/.",
     "/..",
     "/./a",
@@ -116,6 +131,23 @@ def test_return_path_on_this_site_is_accepted(page):
 def test_other_return_targets_are_refused(given):
     """Refused, rather than repaired."""
     assert page_to_return_to([given]) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "page"),
+    [
+        ("/gr\u00f6\u00dfe?q=\u00e4#\u00fc", "/gr%C3%B6%C3%9Fe?q=%C3%A4#%C3%BC"),
+        ("/\u0645\u06cc\u200c\u0631\u0648\u0645/%41", "/%D9%85%DB%8C%E2%80%8C%D8%B1%D9%88%D9%85/%41"),
+        ("/\U0001f469\u200d\U0001f52c\u00a0\u00ad", "/%F0%9F%91%A9%E2%80%8D%F0%9F%94%AC%C2%A0%C2%AD"),
+        ("/\N{FULLWIDTH SOLIDUS}evil.test", "/%EF%BC%8Fevil.test"),
+        ("/\N{IDEOGRAPHIC FULL STOP}", "/%E3%80%82"),
+        ("/caf\udce9", "/caf%E9"),  # a header's byte that is not UTF-8
+    ],
+)
+def test_characters_beyond_ascii_are_percent_encoded(given, page):
+    """As browsers encode them: a link to the login may contain them as they are."""
+    assert page == page_to_return_to([given])
+    assert "here.test" == urlsplit(urljoin("https://here.test/ui/login", page)).netloc
 
 
 @pytest.mark.parametrize("given", [[], ["/a", "/a"], ["/a", "/b"]])

@@ -18,7 +18,6 @@ from bodhi.session.sql_store.locking import LockedRow
 from support.raw_database import RawDatabase
 
 JSON = {"Content-Type": "application/json"}
-LOCATION = {"location": "http://127.0.0.1:1135/ui/chat"}
 
 
 async def put(request):
@@ -28,6 +27,11 @@ async def put(request):
 
 
 PUT = web.get("/put", put)
+
+
+def home_of(browser):
+    """Return the API's answer to a completed login: the home page, where the browser began."""
+    return {"location": str(browser.make_url("/ui/chat"))}
 
 
 def answer_in(url):
@@ -51,7 +55,7 @@ async def test_a_login_moves_the_session_to_a_new_id(browser, provider, open_bro
     before = browser.session_cookie
     response = await browser.finish(answer)
 
-    assert (200, LOCATION) == (response.status, await response.json())
+    assert (200, home_of(browser)) == (response.status, await response.json())
     assert before != browser.session_cookie
     stranger = await open_browser(server)
     old = await stranger.get("/bodhi/v1/user", headers={"Cookie": f"bodhiapp_session_id={before}"})
@@ -75,7 +79,7 @@ async def test_callback_is_accepted_once(browser, provider):
 
     again = await browser.finish(answer)
 
-    assert (200, LOCATION) == (again.status, await again.json())
+    assert (200, home_of(browser)) == (again.status, await again.json())
     assert (1, cookie) == (provider.counts["code"], browser.session_cookie)
 
 
@@ -252,10 +256,10 @@ async def test_completed_login_ends_all_pending_ones(browser, provider, path, er
     if path.startswith("/ui"):
         fields = {name: value for name, value in planted.items() if name != "session_state"}
         response = await browser.post(path, data=fields, allow_redirects=False)
-        assert (303, LOCATION["location"]) == (response.status, response.headers["Location"])
+        assert (303, home_of(browser)["location"]) == (response.status, response.headers["Location"])
     else:
         response = await browser.finish(planted)
-        assert (200, LOCATION) == (response.status, await response.json())
+        assert (200, home_of(browser)) == (response.status, await response.json())
     assert ("user", cookie, 1) == ((await browser.user())["username"], browser.session_cookie, provider.counts["code"])
 
 
@@ -300,7 +304,7 @@ async def test_logged_in_user_may_log_in_again(browser, provider, begin_logged_i
     answer = answer_in(await provider.log_in_url(await begin_logged_in("user"), user="user"))
     cookie = browser.session_cookie
 
-    assert (200, LOCATION) == ((response := await browser.finish(answer)).status, await response.json())
+    assert (200, home_of(browser)) == ((response := await browser.finish(answer)).status, await response.json())
     assert "user" == (await browser.user())["username"]
     assert cookie != browser.session_cookie
 
@@ -322,7 +326,7 @@ async def test_login_started_during_another_ends_with_it(browser, provider, serv
     assert "logins" not in data
 
     response = await browser.finish(await provider.log_in_url(late[0], user="power"))
-    assert (200, LOCATION) == (response.status, await response.json())
+    assert (200, home_of(browser)) == (response.status, await response.json())
     assert "user" == (await browser.user())["username"]
 
 

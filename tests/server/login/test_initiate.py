@@ -28,7 +28,7 @@ async def test_the_authorization_request(browser, provider):
     assert {
         "response_type": "code",
         "client_id": "bodhi",
-        "redirect_uri": "http://127.0.0.1:1135/ui/auth/callback",
+        "redirect_uri": str(browser.make_url("/ui/auth/callback")),
         "scope": "openid email profile roles",
         "code_challenge_method": "S256",
     } == {name: value for name, value in parameters.items() if name not in ("state", "nonce", "code_challenge")}
@@ -89,7 +89,7 @@ async def test_logged_in_user_is_sent_home(browser, provider):
 
     response = await browser.post("/bodhi/v1/auth/initiate")
 
-    assert (200, {"location": "http://localhost:1135/ui/chat"}) == (response.status, await response.json())
+    assert (200, {"location": str(browser.make_url("/ui/chat"))}) == (response.status, await response.json())
     assert before == browser.session_cookie
 
 

@@ -1,11 +1,15 @@
 """``POST /bodhi/v1/logout``: end the session and revoke its tokens."""
 
 import pytest
+from yarl import URL
 
 from bodhi.server.login.api import LOGIN
 from bodhi.session import SESSIONS, SessionUnavailable
 
-LOCATION = {"location": "http://localhost:1135/ui/login"}
+
+def login_page(browser):
+    """Return the API's answer to a logout: the login page, where the browser is."""
+    return {"location": str(browser.make_url("/ui/login"))}
 
 
 async def test_logout_deletes_session_and_cookie(browser, provider, server, open_browser):
@@ -14,7 +18,7 @@ async def test_logout_deletes_session_and_cookie(browser, provider, server, open
     copy = {"Cookie": f"bodhiapp_session_id={browser.session_cookie}"}
     response = await browser.post("/bodhi/v1/logout")
 
-    assert (200, LOCATION) == (response.status, await response.json())
+    assert (200, login_page(browser)) == (response.status, await response.json())
     assert 'bodhiapp_session_id=""; Max-Age=0' in response.headers["Set-Cookie"]
     assert response.headers["Set-Cookie"].endswith("; Path=/; HttpOnly; SameSite=Strict")
     assert ("no-store", '"cache"') == (response.headers["Cache-Control"], response.headers["Clear-Site-Data"])
@@ -100,5 +104,5 @@ async def test_logout_may_continue_at_the_provider(start_server, open_browser, p
     location = (await (await browser.post("/bodhi/v1/logout")).json())["location"]
 
     assert location.startswith(f"{provider.issuer}/protocol/openid-connect/logout?")
-    assert "post_logout_redirect_uri=http%3A%2F%2F127.0.0.1%3A1135%2Fui%2Flogin" in location
+    assert login_page(browser)["location"] == URL(location).query["post_logout_redirect_uri"]
     assert server.app[LOGIN].logs_out_at_provider

@@ -18,6 +18,11 @@ def initiate(*pages):
     return URL("/bodhi/v1/auth/initiate").with_query([("return_to", page) for page in pages])
 
 
+def url_of(browser, page):
+    """Return the URL of *page* where the browser is."""
+    return str(browser.make_url("/")).removesuffix("/") + page
+
+
 async def location_of(response):
     """Return the location in an API response."""
     return (await response.json())["location"]
@@ -34,16 +39,16 @@ async def test_login_redirects_to_the_requested_page(browser, provider):
     """Of this site, whatever the browser's address of it."""
     response = await logged_in(browser, provider, initiate(REPORT))
 
-    assert (200, "http://127.0.0.1:1135" + REPORT) == (response.status, await location_of(response))
+    assert (200, url_of(browser, REPORT)) == (response.status, await location_of(response))
 
 
 async def test_invalid_return_target_redirects_home(browser, provider):
     """As if nothing had been asked for, before the login and after it."""
     response = await logged_in(browser, provider, initiate("//evil.test"))
 
-    assert "http://127.0.0.1:1135/ui/chat" == await location_of(response)
+    assert url_of(browser, "/ui/chat") == await location_of(response)
     for page in EVIL:
-        assert "http://localhost:1135/ui/chat" == await location_of(await browser.post(initiate(page)))
+        assert url_of(browser, "/ui/chat") == await location_of(await browser.post(initiate(page)))
 
 
 async def test_logged_in_user_is_redirected_at_once(browser, provider):
@@ -52,7 +57,7 @@ async def test_logged_in_user_is_redirected_at_once(browser, provider):
 
     response = await browser.post(initiate(REPORT))
 
-    assert (200, "http://localhost:1135" + REPORT) == (response.status, await location_of(response))
+    assert (200, url_of(browser, REPORT)) == (response.status, await location_of(response))
 
 
 async def test_each_login_leads_to_its_own_page(browser, provider):
@@ -81,7 +86,7 @@ async def test_login_page_keeps_the_return_target(browser, provider):
     answer = URL(await provider.log_in_url(begun.headers["Location"]))
     done = await browser.post("/ui/auth/callback", data=dict(answer.query), allow_redirects=False)
 
-    assert (303, "http://127.0.0.1:1135" + REPORT) == (done.status, done.headers["Location"])
+    assert (303, url_of(browser, REPORT)) == (done.status, done.headers["Location"])
 
 
 async def test_login_page_ignores_foreign_return_targets(browser, provider):

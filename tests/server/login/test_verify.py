@@ -360,7 +360,12 @@ async def test_identity_headers_of_the_client_are_ignored(browser, provider, ope
     [
         ("J\u00fcrgen \u6f22\u5b57", "J\u00fcrgen \u6f22\u5b57"),
         ("eve\r\nX-BodhiApp-Role: resource_admin", "eve\ufffd\ufffdX-BodhiApp-Role: resource_admin"),
-        ("eve\u202e\x85\u2028", "eve\ufffd\ufffd\ufffd"),
+        ("eve\x1b\x7f\x85", "eve\ufffd\ufffd\ufffd"),
+        # Persian, Tamil, a non-breaking space and a soft hyphen, an emoji of several parts.
+        ("\u0645\u06cc\u200c\u0631\u0648\u0645", "\u0645\u06cc\u200c\u0631\u0648\u0645"),
+        ("\u0b95\u0bcd\u200d\u0bb7", "\u0b95\u0bcd\u200d\u0bb7"),
+        ("A.\u00a0B\u00ady\u202e\u2028", "A.\u00a0B\u00ady\u202e\u2028"),
+        ("\U0001f469\u200d\U0001f52c", "\U0001f469\u200d\U0001f52c"),
         (" admin ", "\ufffdadmin\ufffd"),
     ],
 )

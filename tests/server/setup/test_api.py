@@ -242,26 +242,29 @@ async def test_explicit_host_is_the_only_redirect_uri(serve_setup, redirect_uris
 
 
 async def test_without_an_explicit_host_several_redirect_uris_are_registered(serve_setup, redirect_uris):
-    """Loopback names, the request's host and the machine's address, with the public scheme and port, each once."""
-    api = await serve_setup(allowed=["bodhi.test"])
+    """Loopback names, the request's host and the machine's address, with the public port; and where the browser is."""
+    api = await serve_setup(allowed=["bodhi.test", "a_b.test"])
     ours = ["http://localhost:1135", "http://127.0.0.1:1135"]
 
-    for host, further in {
-        "localhost:1135": [],
-        "LOCALHOST": [],
-        "127.0.0.1:9999": [],
-        "bodhi.test:1135": ["http://bodhi.test:1135"],
-        "127.0.0.2": ["http://127.0.0.2:1135"],
-        "[::1]:1135": [],
-    }.items():
-        assert callback(*ours, *further, f"http://{HERE}:1135") == await redirect_uris(api, Host=host)
+    for host, further, own in [
+        ("localhost:1135", [], []),
+        ("LOCALHOST", [], ["http://localhost"]),
+        ("127.0.0.1:9999", [], ["http://127.0.0.1:9999"]),
+        ("bodhi.test:1135", ["http://bodhi.test:1135"], []),
+        ("127.0.0.2", ["http://127.0.0.2:1135"], ["http://127.0.0.2"]),
+        ("[::1]:1135", ["http://[::1]:1135"], []),
+        ("[::1]:8080", ["http://[::1]:1135"], ["http://[::1]:8080"]),
+        ("a_b.test:8080", ["http://a_b.test:1135"], ["http://a_b.test:8080"]),
+    ]:
+        assert callback(*ours, *further, f"http://{HERE}:1135", *own) == await redirect_uris(api, Host=host)
 
 
 async def test_missing_or_duplicate_addresses_are_left_out(serve_setup, redirect_uris):
     """A machine may have no network; every address (0.0.0.0) is nobody's."""
     for here in (None, "127.0.0.1", "0.0.0.0"):
         api = await serve_setup(here=here)
-        assert callback("http://localhost:1135", "http://127.0.0.1:1135") == await redirect_uris(api, Host="localhost")
+        ours = callback("http://localhost:1135", "http://127.0.0.1:1135")
+        assert ours == await redirect_uris(api, Host="localhost:1135")
 
 
 async def test_a_foreign_host_is_never_registered(api, provider):
