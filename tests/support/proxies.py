@@ -61,10 +61,20 @@ Start = Callable[..., AbstractContextManager[str]]
 
 @contextmanager
 def nginx(
-    *, bodhi: int, application: int, static: int = 0, additions: Collection[str] = (), gives_tokens: bool = False
+    *,
+    bodhi: int,
+    application: int,
+    static: int = 0,
+    additions: Collection[str] = (),
+    gives_tokens: bool = False,
+    port: int = 0,
 ) -> Iterator[str]:
-    """Run nginx in front of *bodhi*, the *application* and the *static* files on these ports; return its URL."""
-    with _proxy("nginx") as (supervisor, port):
+    """Run nginx in front of *bodhi*, the *application* and the *static* files on these ports; return its URL.
+
+    It listens on *port*, or on a free one.
+    """
+    port = port or free_port()
+    with _proxy("nginx") as supervisor:
         page = _blocks("nginx", bodhi, application, static)
         server = page["bodhi-paths.conf"] * (RULES_BY_PATH in additions)
         server += page["bodhi-static.conf"] * (STATIC_FILES in additions)
@@ -77,22 +87,34 @@ def nginx(
 
 
 @contextmanager
-def nginx_for_bodhi_alone(*, bodhi: int) -> Iterator[str]:
-    """Run nginx with the configuration of the deployment page; return its URL."""
-    with _proxy("nginx") as (supervisor, port):
+def nginx_for_bodhi_alone(*, bodhi: int, port: int = 0, certificate: Path | None = None) -> Iterator[str]:
+    """Run nginx with the configuration of the deployment page, with TLS if there is a *certificate*; return its URL."""
+    port = port or free_port()
+    with _proxy("nginx") as supervisor:
         (block,) = [text for name, text in _BLOCK.findall(DEPLOY_PAGE.read_text("utf-8")) if name == "nginx"]
         block = block.replace("127.0.0.1:1135", f"127.0.0.1:{bodhi}")
-        supervisor.write("site.conf", f"server {{ listen 127.0.0.1:{port}; {block} }}")
+        tls = ""
+        if certificate is not None:
+            file = supervisor.write("certificate.pem", certificate.read_text("ascii"))
+            tls = f"ssl; ssl_certificate {file}; ssl_certificate_key {file}"
+        supervisor.write("site.conf", f"server {{ listen 127.0.0.1:{port} {tls}; {block} }}")
         _start_nginx(supervisor, port)
-        yield f"http://127.0.0.1:{port}"
+        yield f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}"
 
 
 @contextmanager
 def caddy(
-    *, bodhi: int, application: int, static: int = 0, additions: Collection[str] = (), gives_tokens: bool = False
+    *,
+    bodhi: int,
+    application: int,
+    static: int = 0,
+    additions: Collection[str] = (),
+    gives_tokens: bool = False,
+    port: int = 0,
 ) -> Iterator[str]:
     """The same as :func:`nginx` with Caddy."""
-    with _proxy("caddy") as (supervisor, port):
+    port = port or free_port()
+    with _proxy("caddy") as supervisor:
         page = _blocks("caddyfile", bodhi, application, static)
         added = page["paths"] * (RULES_BY_PATH in additions) + page["static"] * (STATIC_FILES in additions)
         site = _with(page["Caddyfile"], {"example.com {": f"http://127.0.0.1:{port} {{\n bind 127.0.0.1\n{added}"})
@@ -107,10 +129,17 @@ def caddy(
 
 @contextmanager
 def traefik(
-    *, bodhi: int, application: int, static: int = 0, additions: Collection[str] = (), gives_tokens: bool = False
+    *,
+    bodhi: int,
+    application: int,
+    static: int = 0,
+    additions: Collection[str] = (),
+    gives_tokens: bool = False,
+    port: int = 0,
 ) -> Iterator[str]:
     """The same as :func:`nginx` with Traefik."""
-    with _proxy("traefik") as (supervisor, port):
+    port = port or free_port()
+    with _proxy("traefik") as supervisor:
         page = _blocks("yaml", bodhi, application, static)
         start = page["traefik.yml with rules by path" if RULES_BY_PATH in additions else "traefik.yml"]
         routes = ["bodhi.yml"]
@@ -131,9 +160,10 @@ def traefik(
 
 
 @contextmanager
-def balanced(kind: str, *, nodes: Sequence[int]) -> Iterator[str]:
+def balanced(kind: str, *, nodes: Sequence[int], port: int = 0) -> Iterator[str]:
     """The URL of a load balancer in front of two nodes, as the page about restarts has it."""
-    with _proxy(kind) as (supervisor, port):
+    port = port or free_port()
+    with _proxy(kind) as supervisor:
         language = {"caddy": "caddyfile"}.get(kind, kind)
         (block,) = [text for name, text in _BLOCK.findall(RESTART_PAGE.read_text("utf-8")) if name == language]
         changes = {f"127.0.0.1:{given}": f"127.0.0.1:{node}" for given, node in zip((1135, 1136), nodes, strict=True)}
@@ -158,10 +188,10 @@ PROXIES: dict[str, Start] = {"nginx": nginx, "caddy": caddy, "traefik": traefik}
 
 
 @contextmanager
-def _proxy(name: str) -> Iterator[tuple[Supervisor, int]]:
+def _proxy(name: str) -> Iterator[Supervisor]:
     supervisor = Supervisor(name)
     try:
-        yield supervisor, free_port()
+        yield supervisor
     finally:
         supervisor.close()
 
