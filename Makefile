@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test test.sqlite test.postgres test.pgbouncer test.proxies test.uvloop test.typescript test.e2e test.e2e.pg \
+.PHONY: help run test test.sqlite test.postgres test.pgbouncer test.proxies test.uvloop test.typescript test.e2e test.e2e.pg test.providers \
         test.upgrade test.ha test.deps.up test.deps.down test.session.all test.tox lint format screenshots bench wheel clean
 
 VENV := .venv
@@ -21,6 +21,8 @@ E2E := $(BIN)/pytest tests/e2e --numprocesses 2 --dist worksteal
 REALM := tests/e2e/realm
 # What looks for barriers in pages, for the browser.
 AXE := tests/e2e/axe
+# Real identity providers, each in an environment of its own: `tests/providers/NAME/requirements.txt` has the versions.
+PROVIDERS := build/providers/django/installed
 E2E_MODULES := $(REALM)/node_modules/installed $(AXE)/node_modules/installed
 # Version 0.1.0, whose nodes may run beside those of this one.
 PREVIOUS := 0e8565ae14ea46f73e706fda1251e8afc2654e4e
@@ -72,6 +74,9 @@ test.e2e: e2e-needs $(VENV)/installed-e2e $(E2E_MODULES) ## be people with brows
 
 test.e2e.pg: e2e-needs $(VENV)/installed-e2e $(E2E_MODULES) ## the same with sessions in PostgreSQL
 	$(E2E) --database postgres $(ARGS)
+
+test.providers: e2e-needs $(VENV)/installed-e2e $(PROVIDERS) ## log people in through real providers, in a browser
+	$(BIN)/pytest tests/providers --numprocesses 2 --dist loadgroup --database both $(ARGS)
 
 test.upgrade: $(VENV)/installed-test $(PREVIOUS_DIR)/installed ## replace nodes of 0.1.0 one by one while requests go on
 	PYTHONPATH=tests $(BIN)/python -m rolling_upgrade --old $(PREVIOUS_DIR) $(ARGS)
@@ -144,7 +149,7 @@ $(VENV)/installed: $(BIN)/python setup.cfg pyproject.toml
 .PHONY: e2e-needs chromium-needs
 e2e-needs: chromium-needs
 	@node -e 'process.exit(+(parseInt(process.versions.node) < 20))' 2>/dev/null && command -v npm >/dev/null || \
-	    { echo "make test.e2e: Node.js 20 or later with npm is not installed: apt-get install nodejs npm" >&2; exit 1; }
+	    { echo "make: Node.js 20 or later with npm is not installed: apt-get install nodejs npm" >&2; exit 1; }
 
 chromium-needs:
 	@command -v "$${BODHI_TEST_CHROMIUM:-chromium}" >/dev/null || \
@@ -154,6 +159,11 @@ $(VENV)/installed-e2e $(VENV)/installed-proxies: $(VENV)/installed-test
 
 $(E2E_MODULES): %/node_modules/installed: %/package.json %/package-lock.json
 	npm ci --prefix $* --no-fund --no-audit --silent
+	@touch $@
+
+build/providers/%/installed: tests/providers/%/requirements.txt | $(BIN)/python
+	$(BIN)/python -m venv --clear build/providers/$*
+	build/providers/$*/bin/pip install --quiet --requirement $<
 	@touch $@
 
 .PHONY: upgrade-needs

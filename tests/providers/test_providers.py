@@ -1,0 +1,94 @@
+"""People log in through real providers, with the settings that docs/how-to/providers.md gives for each."""
+
+import asyncio
+
+import pytest
+
+from e2e.browsing import expect_login_page
+from providers.instance import ANN, BOB, SHORT_TOKEN_SECONDS
+from providers.page import section_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+LOGGED_OUT = {"auth_status": "logged_out"}
+
+
+def shown(kind, account):
+    """Return what bodhi knows of an account: its names, and the role of its groups."""
+    role = "resource_admin" if "it" in account.groups else "resource_user"
+    return {
+        "auth_status": "logged_in",
+        "username": account.username,
+        "first_name": account.given_name,
+        "last_name": account.family_name,
+        "role": role,
+    }
+
+
+async def who(person):
+    """Return who bodhi says it is, without the subject."""
+    found = await person.who()
+    found.pop("user_id", None)
+    return found
+
+
+async def until_refreshed(site, person, count):
+    """Return when tokens were refreshed *count* times; every question for the user finds an expired token."""
+    while site.refreshes()[0] < count:
+        assert "logged_in" == (await person.who())["auth_status"]
+        await asyncio.sleep(0.1)
+
+
+async def test_login_gives_a_name_and_a_role(kind, start_site, visitor_at):
+    """With the settings of the page alone."""
+    site = start_site()
+    for account in (ANN, BOB):
+        person = await visitor_at(site)
+        page = await person.sign_in(account)
+        assert shown(kind, account) == await who(person)
+        await person.screenshot(page, f"{kind.__name__}-{account.username}")
+    assert (0, 0) == site.refreshes()
+
+
+async def test_logout_ends_the_provider_s_session(kind, start_site, visitor_at):
+    """Whoever logs in next in this browser is asked who they are."""
+    site = start_site()
+    person = await visitor_at(site)
+    await person.log_out(await person.sign_in(ANN))
+    assert LOGGED_OUT == await person.who()
+
+    await person.sign_in(BOB)
+    assert shown(kind, BOB) == await who(person)
+
+
+async def test_logout_at_the_provider_reaches_bodhi(kind, start_site, visitor_at):
+    """By back-channel logout; a provider without it says so on the page."""
+    if not kind.has_backchannel_logout:
+        assert "no back-channel logout" in section_of(kind.section)
+        return
+    site = start_site()
+    person = await visitor_at(site)
+    page = await person.sign_in(ANN)
+    await site.provider.end_session(await person.context.new_page())
+    while await person.who() != LOGGED_OUT:
+        await asyncio.sleep(0.1)
+    await page.reload()
+    await expect_login_page(page)
+
+
+async def test_tokens_are_refreshed_also_when_the_provider_comes_back_with_a_new_key(kind, start_site, visitor_at):
+    """A rotated refresh token is used as well; name and role stay, and people who come afterwards log in."""
+    site = start_site(token_seconds=SHORT_TOKEN_SECONDS)
+    first = await visitor_at(site)
+    await first.sign_in(BOB)
+    await until_refreshed(site, first, 2)
+    assert shown(kind, BOB) == await who(first)
+    assert 0 == site.refreshes()[1]
+
+    site.provider.restart_with_new_key()
+    await until_refreshed(site, first, site.refreshes()[0] + 1)
+    assert shown(kind, BOB) == await who(first)
+    second = await visitor_at(site)
+    await second.sign_in(ANN)
+    assert shown(kind, ANN) == await who(second)
+    assert 0 == site.refreshes()[1]
