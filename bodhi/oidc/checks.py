@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
-from bodhi.oidc.claims import identifier, nonempty_text, seconds
+from bodhi.oidc.claim_values import identifier, nonempty_text, seconds
 from bodhi.oidc.errors import UntrustedToken
 from bodhi.oidc.signed_token import SignedToken
 

@@ -9,16 +9,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from bodhi.oidc import claim_values as values
 from bodhi.oidc.errors import MalformedToken
-
-_LARGEST = 2**53  # larger numbers are not exact in JSON, and not a time
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """Claims of one access token, each with a fixed type; *raw* holds all of them as the provider sent them."""
+    """Claims of one access token, each with a fixed type.
+
+    *sources* are the token's payload and its fallbacks, as the provider sent them.
+    """
 
     subject: str
     expires_at: int  # seconds since 1970
@@ -29,11 +31,11 @@ class Claims:
     client_id: str | None = None  # the same, as RFC 9068 calls it
     scope: str = ""
     token_id: str | None = None  # ``jti``
-    username: str | None = None
+    username: str | None = None  # ``preferred_username``, else ``email``, else ``name``
     first_name: str | None = None
     last_name: str | None = None
     access_request_id: str | None = None
-    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    sources: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
 
     @classmethod
     def of(cls, payload: object, *fallbacks: Mapping[str, Any], required: Collection[str] = ()) -> Self:
@@ -60,82 +62,40 @@ class Claims:
             client_id=read["client_id"],
             scope=read["scope"] or "",
             token_id=read["jti"],
-            username=read["preferred_username"],
+            username=read["preferred_username"] or read["email"] or read["name"],
             first_name=read["given_name"],
             last_name=read["family_name"],
             access_request_id=read["access_request_id"],
-            raw=_merged(sources),
+            sources=sources,
         )
 
-    def roles(self, path: Sequence[str]) -> Sequence[str] | None:
-        """Return the names at *path* (``("resource_access", "bodhi", "roles")``), or None if there is no list."""
-        found: Any = self.raw
-        for key in path:
-            if not isinstance(found, dict) or key not in found:
-                return None
-            found = found[key]
-        if isinstance(found, str):
-            return found.split()
-        return [name for name in found if isinstance(name, str)] if isinstance(found, list) else None
+    @property
+    def shown_name(self) -> str:
+        """The username, or the subject if there is none."""
+        return self.username or self.subject
 
-
-def identifier(value: object) -> str | None:
-    """Return an identifier claim as text; a number becomes its digits, anything else None."""
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST:
-        return str(value)
-    return _text(value) or None
-
-
-def seconds(value: object) -> int | None:
-    """Return a time claim in seconds since 1970, or None if *value* is not a time."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LARGEST:
-        return None
-    return int(value)
-
-
-def _text(value: object) -> str | None:
-    # PostgreSQL cannot store a NUL character.
-    return value if isinstance(value, str) and "\0" not in value else None
-
-
-def nonempty_text(value: object) -> str | None:
-    """Return text that is not empty and that a database can store, or None."""
-    return _text(value) or None
-
-
-def _display_name(value: object) -> str | None:
-    parts = value if isinstance(value, list) else [value]
-    return " ".join(text for part in parts if (text := identifier(part)) is not None) or None
-
-
-def _scope(value: object) -> str | None:
-    """Return the scope, separated by spaces (RFC 8693, 4.2); Duende and Spring send a list."""
-    if isinstance(value, list):
-        return " ".join(name for name in value if _text(name)) or None
-    return _text(value)
-
-
-def _audience(value: object) -> tuple[str, ...] | None:
-    values = [value] if isinstance(value, str) else value
-    if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
-        return None
-    return tuple(values)
+    def at(self, path: Sequence[str]) -> Any:
+        """Return the value at *path* (``("resource_access", "bodhi", "roles")``) in the first source that has one."""
+        found = (values.value_at(source, path) for source in self.sources)
+        return next((value for value in found if value is not None), None)
 
 
 _READERS: Mapping[str, Callable[[object], Any]] = {
-    "sub": nonempty_text,
-    "exp": seconds,
-    "nbf": seconds,
-    "iss": _text,
-    "aud": _audience,
-    "azp": _text,
-    "client_id": _text,
-    "scope": _scope,
-    "jti": identifier,
-    "preferred_username": _display_name,
-    "given_name": _display_name,
-    "family_name": _display_name,
-    "access_request_id": _text,
+    "sub": values.nonempty_text,
+    "exp": values.seconds,
+    "nbf": values.seconds,
+    "iss": values.text,
+    "aud": values.audience,
+    "azp": values.text,
+    "client_id": values.text,
+    "scope": values.scope,
+    "jti": values.identifier,
+    "preferred_username": values.display_name,
+    "email": values.nonempty_text,
+    "name": values.display_name,
+    "given_name": values.display_name,
+    "family_name": values.display_name,
+    "access_request_id": values.text,
 }
 
 
@@ -144,9 +104,3 @@ def _first_usable(name: str, reader: Callable[[object], Any], sources: Sequence[
         if (value := reader(source.get(name))) is not None:
             return value
     return None
-
-
-def _merged(sources: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    if len(sources) == 1:
-        return sources[0]
-    return {name: value for source in reversed(sources) for name, value in source.items() if value is not None}

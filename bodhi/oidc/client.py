@@ -15,6 +15,7 @@ from bodhi.oidc.management import Management
 from bodhi.oidc.metadata import Discovery
 from bodhi.oidc.token_endpoint import RETRY_DELAYS, Sleep, TokenEndpoint
 from bodhi.oidc.transport import Transport
+from bodhi.oidc.userinfo import Userinfo
 from bodhi.oidc.verify import TokenVerifier
 
 DEFAULT_SCOPE = "openid email profile roles"
@@ -63,6 +64,7 @@ class IdentityProvider:
         self._discovery = discovery
         self._keys = SigningKeys(transport, discovery, min_interval_seconds=jwks_min_interval_seconds, clock=clock)
         self.verifier = TokenVerifier(issuer, self._keys, algorithms=algorithms, clock=clock)
+        self.userinfo = Userinfo(transport, discovery, self.verifier)
 
     async def close(self) -> None:
         """Cancel background fetches."""

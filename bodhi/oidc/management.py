@@ -71,7 +71,7 @@ class Management:
         return await self._grants.service_token(client)
 
     async def _get(self, path: str, token: str, **query: int) -> Mapping[str, Any]:
-        answer = await self._transport.get("management call", self._url(path), token=token, **query)
+        answer = await self._transport.get("management call", self._url(path), token=token, query=query)
         return _body(answer)
 
     async def _post_json(self, path: str, body: Mapping[str, Any], token: str | None) -> Answer:

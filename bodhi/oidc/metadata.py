@@ -25,6 +25,7 @@ class Metadata:
     authorization_endpoint: str
     token_endpoint: str
     jwks_uri: str
+    userinfo_endpoint: str | None = None
     end_session_endpoint: str | None = None
     revocation_endpoint: str | None = None
     wants_basic: bool = False  # clients authenticate with client_secret_basic, not client_secret_post
@@ -39,6 +40,7 @@ class Metadata:
             authorization_endpoint=_needed(issuer, body, "authorization_endpoint"),
             token_endpoint=_needed(issuer, body, "token_endpoint"),
             jwks_uri=_needed(issuer, body, "jwks_uri"),
+            userinfo_endpoint=_endpoint(issuer, body, "userinfo_endpoint"),
             end_session_endpoint=_endpoint(issuer, body, "end_session_endpoint"),
             revocation_endpoint=_endpoint(issuer, body, "revocation_endpoint"),
             wants_basic=_wants_basic(body.get("token_endpoint_auth_methods_supported")),
@@ -53,6 +55,7 @@ class Metadata:
             authorization_endpoint=f"{base}/auth",
             token_endpoint=f"{base}/token",
             jwks_uri=f"{base}/certs",
+            userinfo_endpoint=f"{base}/userinfo",
             end_session_endpoint=f"{base}/logout",
             revocation_endpoint=f"{base}/revoke",
         )

@@ -32,6 +32,7 @@ class Answer:
     what: str  # the call, for the log
     status: int
     body: Mapping[str, Any] | None = field(repr=False)
+    token: str | None = field(default=None, repr=False)  # a body of the type application/jwt
 
     @property
     def error(self) -> str:
@@ -72,9 +73,19 @@ class Transport:
         self._headers = {VERSION_HEADER: version, "Accept": "application/json", "Accept-Encoding": "identity"}
         self._limit_seconds = limit_seconds
 
-    async def get(self, what: str, url: str, *, token: str | None = None, **query: str | int) -> Answer:
-        """Send a GET; *what* names the call in the log."""
-        return await self._request(what, "GET", url, params=query, headers=_bearer(token))
+    async def get(
+        self,
+        what: str,
+        url: str,
+        *,
+        token: str | None = None,
+        accept: str = "application/json",
+        limit_seconds: float | None = None,
+        query: Mapping[str, str | int] | None = None,
+    ) -> Answer:
+        """Send a GET; *what* names the call in the log, *limit_seconds* replaces the usual time limit."""
+        headers = {"Accept": accept, **_bearer(token)}
+        return await self._request(what, "GET", url, params=query or {}, headers=headers, limit_seconds=limit_seconds)
 
     async def post_form(
         self,
@@ -124,6 +135,8 @@ class Transport:
                 ) as response,
             ):
                 data = await _limited(response.content)
+                if response.content_type == "application/jwt" and data is not None:
+                    return Answer(what, response.status, None, data.decode(errors="replace").strip())
                 return Answer(what, response.status, None if data is None else json_object(data))
         except TimeoutError as error:
             log.warning("identity provider call timed out: %s", what)

@@ -16,6 +16,7 @@ from bodhi.database.schema import refusing_to_open
 from bodhi.keyring import Keyring
 from bodhi.oidc.client import IdentityProvider
 from bodhi.oidc.errors import ProviderLacks
+from bodhi.server.access.claim_mapping import ClaimMapping
 from bodhi.server.access.directory import DIRECTORY, Directory
 from bodhi.server.access.ending import OnRemoval
 from bodhi.server.access.instance import INSTANCES, Instance, InstanceService, Status
@@ -23,12 +24,12 @@ from bodhi.server.access.leases import Leases
 from bodhi.server.access.profiles import PROFILES, Profiles
 from bodhi.server.access.recent_login import RECENT_LOGIN, RecentLogin
 from bodhi.server.access.role_checks import RoleChecks
-from bodhi.server.access.role_mapping import Roles
 from bodhi.server.application_metrics import METRICS, ApplicationMetrics, LoginCounters
 from bodhi.server.authentication.authenticator import AUTHENTICATOR, Authenticator
 from bodhi.server.authentication.bearer import BearerAuthenticator
 from bodhi.server.authentication.refresh import REFRESHER, Refresher
 from bodhi.server.authentication.role_notes import RoleNotes
+from bodhi.server.authentication.userinfo import UserinfoClaims
 from bodhi.server.databases import (
     application_database,
     application_database_faults,
@@ -62,9 +63,10 @@ class Services:
     instances: InstanceService
     profiles: Profiles
     directory: Directory
-    roles: Roles
+    mapping: ClaimMapping
     role_checks: RoleChecks
     role_notes: RoleNotes
+    userinfo: UserinfoClaims
     refresher: Refresher
     metrics: ApplicationMetrics
     bearer: BearerAuthenticator = field(default_factory=BearerAuthenticator)
@@ -110,10 +112,16 @@ def create_services(settings: Settings) -> Services:
     keyring = Keyring(settings.encryption_keys, purpose=b"bodhi instance")
     instances = InstanceService(database, keyring=keyring, configured=_configured(settings), leases=leases)
     profiles = Profiles(database, role_max_age_seconds=settings.auth_role_max_age_seconds)
-    roles = Roles(settings.auth_roles_claim, settings.auth_roles)
+    mapping = ClaimMapping(
+        settings.auth_roles_claim,
+        settings.auth_roles,
+        default_role=settings.auth_default_role,
+        name_claim=settings.auth_name_claim,
+    )
     role_checks = RoleChecks(provider, instances=instances, profiles=profiles)
-    role_notes = RoleNotes(instances=instances, profiles=profiles, roles=roles, role_checks=role_checks)
-    refresher = _refresher(settings, provider, role_notes)
+    role_notes = RoleNotes(instances=instances, profiles=profiles, mapping=mapping, role_checks=role_checks)
+    userinfo = UserinfoClaims(provider.userinfo, instances=instances, mapping=mapping, mode=settings.auth_userinfo)
+    refresher = _refresher(settings, provider, role_notes, userinfo)
     return Services(
         settings=settings,
         sessions=sessions,
@@ -124,9 +132,10 @@ def create_services(settings: Settings) -> Services:
         instances=instances,
         profiles=profiles,
         directory=Directory(provider.management, profiles),
-        roles=roles,
+        mapping=mapping,
         role_checks=role_checks,
         role_notes=role_notes,
+        userinfo=userinfo,
         refresher=refresher,
         metrics=_metrics(sessions, database, refresher),
     )
@@ -145,7 +154,7 @@ def add_services(app: web.Application, services: Services) -> None:
     app[REFRESHER] = services.refresher
     app[RECENT_LOGIN] = RecentLogin(services.settings.auth_recent_seconds)
     app[AUTHENTICATOR] = Authenticator(
-        instances=services.instances, bearer=services.bearer, refresher=services.refresher, roles=services.roles
+        instances=services.instances, bearer=services.bearer, refresher=services.refresher, mapping=services.mapping
     )
     app.cleanup_ctx.extend([_sessions_opened(services), services.http.opened, _database_opened(services)])
 
@@ -214,7 +223,7 @@ def _configured(settings: Settings) -> Instance | None:
     return Instance(settings.client_id, settings.client_secret, status=Status(settings.client_status))
 
 
-def _refresher(settings: Settings, provider: IdentityProvider, notes: RoleNotes) -> Refresher:
+def _refresher(settings: Settings, provider: IdentityProvider, notes: RoleNotes, userinfo: UserinfoClaims) -> Refresher:
     # Requests stop waiting at the limit, but the grant continues: a late answer may carry a new refresh token. A lease
     # shorter than the grant would allow a second, concurrent grant.
     lease_seconds = 3 * settings.auth_timeout_seconds + 5
@@ -223,6 +232,7 @@ def _refresher(settings: Settings, provider: IdentityProvider, notes: RoleNotes)
         lease_seconds=lease_seconds,
         wait_seconds=settings.auth_timeout_seconds,
         notes=notes,
+        userinfo=userinfo,
         name_of=handle_of,
     )
 

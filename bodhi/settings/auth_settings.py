@@ -9,6 +9,7 @@ from bodhi.settings.setting import Derived, Setting, Source
 from bodhi.urls import mask_http_url
 
 ROLES = ("resource_user", "resource_power_user", "resource_manager", "resource_admin")
+_CLAIM = "the name of a claim, a path of names separated by dots, or a JSON Pointer such as /app~1x/roles"
 
 
 def _issuer(values: Mapping[str, Any]) -> str | None:
@@ -102,11 +103,39 @@ class AuthSettings:
         str,
         Setting(
             names.BODHI_AUTH_ROLES_CLAIM,
-            kinds.pattern(
-                r"[^\s,]{1,255}", "names separated by dots, or a JSON Pointer such as /https:~1~1example.org~1roles"
-            ),
+            kinds.pattern(r"[^\s,]{1,255}", _CLAIM),
             "resource_access.<client_id>.roles",
-            "Claim that lists a user's roles: a path of names, where <client_id> stands for this client's id.",
+            "Claim that lists a user's roles or groups, where <client_id> stands for this client's id. It may hold a "
+            "list of names, a list of objects with a name, an object whose keys are the names, or one text.",
+        ),
+    ]
+    auth_name_claim: Annotated[
+        str | None,
+        Setting(
+            names.BODHI_AUTH_NAME_CLAIM,
+            kinds.pattern(r"[^\s,]{1,255}", _CLAIM),
+            Derived("preferred_username, else email, else name", lambda _: None),
+            "Claim with the name under which a user is shown. Without it in a login: the default, else the user id.",
+        ),
+    ]
+    auth_userinfo: Annotated[
+        str,
+        Setting(
+            names.BODHI_AUTH_USERINFO,
+            kinds.choice("auto", "always", "never"),
+            "auto",
+            "When the provider's userinfo endpoint is asked at logins and refreshes. auto: if the tokens lack the "
+            "claim of the roles or a name.",
+        ),
+    ]
+    auth_default_role: Annotated[
+        str | None,
+        Setting(
+            names.BODHI_AUTH_DEFAULT_ROLE,
+            kinds.choice(*ROLES),
+            None,
+            "Role of everybody who logs in and has no higher one. Not set: without a role, a user can only ask for "
+            "one.",
         ),
     ]
     auth_roles: Annotated[

@@ -71,8 +71,8 @@ async def test_the_client_logs_users_in(provider, visitor, bodhi, realm):
     assert await provider.announces_issuer()
     assert (realm.id_of("manager"), "manager", "Grace") == (claims.subject, claims.username, claims.first_name)
     assert (realm.issuer, bodhi.client_id) == (claims.issuer, claims.authorized_party)
-    assert "resource_manager" in claims.roles(("resource_access", bodhi.client_id, "roles"))
-    assert (claims.subject, claims.raw["sid"]) == (named.subject, named.sid)
+    assert "resource_manager" in claims.at(("resource_access", bodhi.client_id, "roles"))
+    assert (claims.subject, claims.at(["sid"])) == (named.subject, named.sid)
 
 
 async def test_the_client_distinguishes_the_kinds_of_tokens(provider, visitor, bodhi):

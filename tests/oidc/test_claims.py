@@ -6,28 +6,40 @@ from bodhi.oidc.errors import TokenError
 BASE = {"sub": "u", "exp": 1}
 
 
+@pytest.mark.parametrize("access", [None, 5, [], "bodhi", {}, {"other": {"roles": ["resource_admin"]}}, {"bodhi": []}])
+def test_a_claim_path_may_lead_nowhere(access):
+    """Nor are another client's roles ours."""
+    assert Claims.of({**BASE, "resource_access": access}).at(("resource_access", "bodhi", "roles")) is None
+
+
+def test_a_claim_path_is_looked_up_in_each_source():
+    """An access token with roles for other clients does not hide those in the ID token; the first one counts."""
+    elsewhere = {"resource_access": {"account": {"roles": ["view"]}}}
+    named = [{"resource_access": {"bodhi": {"roles": [name]}}} for name in ("first", "second")]
+
+    claims = Claims.of({**BASE, **elsewhere}, *named)
+
+    assert ["first"] == claims.at(("resource_access", "bodhi", "roles"))
+
+
 @pytest.mark.parametrize(
-    ("roles", "expected"),
+    ("given", "expected"),
     [
-        (["resource_user", 5, None, "other"], ["resource_user", "other"]),
-        ([], []),
-        ("resource_user other", ["resource_user", "other"]),
-        (5, None),
-        ({"resource_user": {}}, None),
-        (None, None),
+        ({"preferred_username": "ann", "email": "a@example.org", "name": "Ann B."}, "ann"),
+        ({"preferred_username": "", "email": "a@example.org", "name": "Ann B."}, "a@example.org"),
+        ({"preferred_username": None, "email": ["a"], "name": "Ann B."}, "Ann B."),
+        ({"name": ["Ann", "B."]}, "Ann B."),
+        ({}, "u"),
     ],
 )
-def test_roles_are_the_strings_at_the_claim_path(roles, expected):
-    """A list of names or a text of several; nothing else is one."""
-    claims = Claims.of({**BASE, "resource_access": {"bodhi": {"roles": roles}}})
-
-    assert expected == claims.roles(("resource_access", "bodhi", "roles"))
+def test_the_shown_name_is_the_best_that_there_is(given, expected):
+    """Dex, Auth0 and Google send no preferred_username."""
+    assert expected == Claims.of({**BASE, **given}).shown_name
 
 
-@pytest.mark.parametrize("access", [None, 5, [], "bodhi", {}, {"other": {"roles": ["resource_admin"]}}, {"bodhi": []}])
-def test_missing_claim_path_means_no_roles(access):
-    """Nor are another client's roles ours."""
-    assert Claims.of({**BASE, "resource_access": access}).roles(("resource_access", "bodhi", "roles")) is None
+def test_a_name_in_any_source_is_better_than_the_email_in_the_first():
+    """Userinfo completes the token."""
+    assert "ann" == Claims.of({**BASE, "email": "a@example.org"}, {"preferred_username": "ann"}).shown_name
 
 
 @pytest.mark.parametrize("payload", [None, [], "text", 5])

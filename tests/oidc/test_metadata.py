@@ -133,7 +133,7 @@ async def test_a_provider_without_discovery_has_the_paths_of_keycloak(provider, 
     assert "t" == await provider.grants.service_token(client)
     base = f"{scripted.issuer}/protocol/openid-connect"
     assert Metadata(
-        f"{base}/auth", f"{base}/token", f"{base}/certs", f"{base}/logout", f"{base}/revoke"
+        f"{base}/auth", f"{base}/token", f"{base}/certs", f"{base}/userinfo", f"{base}/logout", f"{base}/revoke"
     ) == Metadata.of_keycloak(scripted.issuer)
 
 

@@ -118,6 +118,9 @@ BAD_VALUES = {
         "staff=resource_user,",
         "staff=resource_user,staff=resource_admin",
     ],
+    "BODHI_AUTH_NAME_CLAIM": ["two words", "name,email", "a" * 256],
+    "BODHI_AUTH_USERINFO": ["sometimes", "auto,always", "true"],
+    "BODHI_AUTH_DEFAULT_ROLE": ["user", "resource_owner", "resource_user,resource_admin"],
     "BODHI_AUTH_SCOPES": [
         "email profile",
         "profile openid",

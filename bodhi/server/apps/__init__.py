@@ -35,6 +35,7 @@ def setup(app: web.Application, services: Services) -> None:
         profiles=services.profiles,
         cache=cache,
         caps_roles=services.settings.auth_app_roles == "capped",
+        name_of=services.mapping.name_of,
     )
     if services.configured_provider is not None:
         services.bearer.add(external_apps.authenticate)

@@ -5,7 +5,9 @@ provider only after its signature, times, issuer and audience were checked.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
+from operator import attrgetter
 
 from bodhi.oidc.claims import Claims
 from bodhi.oidc.client import IdentityProvider
@@ -56,6 +58,7 @@ class ExternalApps:
         profiles: Profiles,
         cache: TtlCache[ExternalApp],
         caps_roles: bool = True,
+        name_of: Callable[[Claims], str] = attrgetter("shown_name"),
     ) -> None:
         self._provider = provider
         self._instances = instances
@@ -63,6 +66,7 @@ class ExternalApps:
         self._profiles = profiles
         self._cache = cache
         self._caps_roles = caps_roles
+        self._name_of = name_of
 
     async def authenticate(self, token: str) -> ExternalApp:
         """Return the application and user that *token* authenticates; raise :exc:`ApiError` for a rejected token.
@@ -115,7 +119,7 @@ class ExternalApps:
         check_exchanged(claims, presented=presented, issuer=issuer, client_id=client_id, access_request=access_request)
         app = ExternalApp(
             user_id=claims.subject,
-            username=claims.username or claims.subject,
+            username=self._name_of(claims),
             role=user_scope_of(claims),
             token=exchanged,
             external_app_token=token,
@@ -153,7 +157,7 @@ def _check_addressed(presented: Claims, *, issuer: str, client_id: str) -> str:
         raise _claim_rejected("azp", InvalidToken)
     if presented.issuer != issuer:
         raise _claim_rejected("iss", InvalidIssuer)
-    if presented.raw.get("aud") is None:
+    if presented.at(["aud"]) is None:
         raise _claim_rejected("aud", InvalidToken)
     if client_id not in presented.audience:
         raise _claim_rejected("aud", InvalidAudience)

@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from bodhi.oidc.claims import Claims
+from bodhi.server.access.claim_mapping import ClaimMapping
 from bodhi.server.access.errors import (
     ApiError,
     DatabaseUnavailable,
@@ -22,7 +23,6 @@ from bodhi.server.access.errors import (
 )
 from bodhi.server.access.instance import Instance, InstanceService
 from bodhi.server.access.principal import ANONYMOUS, ApiToken, AuthContext, ExternalApp, SessionUser
-from bodhi.server.access.role_mapping import Roles
 from bodhi.server.access.scopes import Role
 from bodhi.server.authentication.bearer import BearerAuthenticator
 from bodhi.server.authentication.login_data import ACCESS_TOKEN, claims_in, signed_in_at
@@ -62,13 +62,13 @@ class Authenticator:
         instances: InstanceService,
         bearer: BearerAuthenticator,
         refresher: Refresher,
-        roles: Roles,
+        mapping: ClaimMapping,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._instances = instances
         self._bearer = bearer
         self._refresher = refresher
-        self._roles = roles
+        self._mapping = mapping
         self._clock = clock
         self._accepted: dict[bytes, None] = {}  # SHA-256 of bearer tokens, oldest first
         self._cache: dict[bytes, _Login] = {}  # by the digest of the session id, oldest first
@@ -199,7 +199,7 @@ class Authenticator:
         role, fault = self._role(claims, instance)
         user = SessionUser(
             user_id=claims.subject,
-            username=claims.username or claims.subject,
+            username=self._mapping.name_of(claims),
             role=role,
             token=session[ACCESS_TOKEN],
             first_name=claims.first_name,
@@ -210,7 +210,7 @@ class Authenticator:
 
     def _role(self, claims: Claims, instance: Instance) -> tuple[Role | None, type[ApiError] | None]:
         try:
-            role = self._roles.of(claims, instance.client_id)
+            role = self._mapping.role_of(claims, instance.client_id)
         except InvalidRoleName:
             return None, UnknownRole
         return role, NoRole if role is None else None

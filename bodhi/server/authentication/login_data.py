@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from bodhi.oidc.claims import Claims, identifier, seconds
+from bodhi.oidc.claim_values import identifier, seconds
+from bodhi.oidc.claims import Claims
 from bodhi.oidc.responses import IdToken, Tokens
 from bodhi.server.access.provider_errors import token_errors
 from bodhi.server.access.recent_login import LEEWAY_SECONDS
@@ -21,11 +22,14 @@ USER_ID, ACCESS_TOKEN, REFRESH_TOKEN, ID_TOKEN = "user_id", "access_token", "ref
 EXPIRES_AT = "access_expires_at"  # seconds since 1970, for access tokens without an expiry claim
 SIGNED_IN_AT = "signed_in_at"  # seconds since 1970; set by a login, unchanged by refreshes
 ID_CLAIMS = "id_claims"
+USERINFO = "userinfo"
 IS_OPAQUE = "access_token_is_opaque"  # its content, if any, is not read
 
 DEFAULT_LIFETIME_SECONDS = 300  # of an access token without expires_in
 
-# ID token claims that are not stored: they are not needed later, or would suggest that a refresh is a sign-in.
+LONGEST_TEXT = 2048  # characters of a stored claim; a picture may be written into a claim
+
+# Claims that are not stored: they are not needed later, or would suggest that a refresh is a sign-in.
 _DROPPED = frozenset(
     {"iss", "aud", "exp", "iat", "nonce", "at_hash", "c_hash", "auth_time", "acr", "amr", "azp", "typ"}
 )
@@ -55,7 +59,16 @@ def refreshed_data(data: dict[str, Any], tokens: Tokens, now: float) -> None:
         data[REFRESH_TOKEN] = tokens.refresh_token
     if tokens.id_token is not None and subject_of(tokens.id_token) == data[USER_ID]:
         data[ID_TOKEN] = tokens.id_token
-        data[ID_CLAIMS] = {name: value for name, value in _payload(tokens.id_token).items() if name not in _DROPPED}
+        data[ID_CLAIMS] = claims_to_store(_payload(tokens.id_token))
+
+
+def claims_to_store(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the *claims* of an ID token or of userinfo that a session keeps."""
+    return {name: value for name, value in claims.items() if name not in _DROPPED and not _is_too_long(value)}
+
+
+def _is_too_long(value: object) -> bool:
+    return isinstance(value, str) and len(value) > LONGEST_TEXT
 
 
 def signed_in_at(data: Mapping[str, Any]) -> int | None:
@@ -81,16 +94,17 @@ def is_for_another_user(data: Mapping[str, Any], tokens: Tokens) -> bool:
 
 
 def claims_in(data: Mapping[str, Any]) -> Claims:
-    """Return the claims of the session's access token, completed by those of its ID token.
+    """Return the claims of the session's access token, completed by those of userinfo and its ID token.
 
     Subject and expiry were stored at the login or refresh, for access tokens that lack these claims, use other types,
     or are opaque. Raises :exc:`InvalidToken` if they are missing everywhere.
     """
     own = {} if data.get(IS_OPAQUE) else _payload(data[ACCESS_TOKEN])
-    id_claims = data.get(ID_CLAIMS)
+    # Userinfo comes first: a refresh may return no ID token, and the claims are then those of the login.
+    further = [claims for name in (USERINFO, ID_CLAIMS) if isinstance(claims := data.get(name), dict)]
     stored = {"sub": data.get(USER_ID), "exp": data.get(EXPIRES_AT)}
     with token_errors():
-        return Claims.of(own, id_claims if isinstance(id_claims, dict) else {}, stored)
+        return Claims.of(own, *further, stored)
 
 
 def subject_of(token: str) -> str | None:

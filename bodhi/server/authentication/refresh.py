@@ -35,6 +35,7 @@ from bodhi.server.authentication.login_data import (
 from bodhi.server.authentication.role_notes import RoleNotes
 from bodhi.server.authentication.stored_login import SessionRow
 from bodhi.server.authentication.unstored_tokens import Renewal, UnstoredTokens
+from bodhi.server.authentication.userinfo import UserinfoClaims
 from bodhi.single_flight import SingleFlight
 
 LEASE = "refresh_lease"
@@ -88,18 +89,21 @@ class Refresher:
         wait_seconds: float = 10.0,
         clock: Callable[[], float] = time.time,
         notes: RoleNotes | None = None,
+        userinfo: UserinfoClaims | None = None,
         breaker: CircuitBreaker | None = None,
         name_of: Callable[[bytes], str] = bytes.hex,
     ) -> None:
         """Create a refresher; *lease_seconds* exceeds the provider's timeout, a request waits at most *wait_seconds*.
 
-        *notes* stores the roles in refreshed tokens; *name_of* returns the name of a session in the log, by its key.
+        *notes* stores the roles in refreshed tokens, *userinfo* completes them; *name_of* returns the name of a
+        session in the log, by its key.
         """
         self._grant = grant
         self._lease_ms = round(lease_seconds * 1000)
         self._wait_seconds = wait_seconds
         self._clock = clock
         self._notes = notes
+        self._userinfo = userinfo
         self._breaker = breaker or CircuitBreaker()
         self._name_of = name_of
         # A cancelled request must not lose tokens that the provider has already issued.
@@ -237,7 +241,7 @@ class Refresher:
         except BaseException:  # includes cancellation at shutdown: these tokens are the only copy
             self._unstored.keep(renewal)
             raise
-        await self._note(stored, since)
+        await self._note(renewal, stored)
 
     async def _request_tokens(self, key: bytes, instance: Instance, refresh_token: str) -> Tokens:
         self._in_flight.add(key)
@@ -319,11 +323,14 @@ class Refresher:
             self._unstored.discard(key)
             raise
         self._unstored.discard(key)
-        await self._note(stored, renewal.since)
+        await self._note(renewal, stored)
 
-    async def _note(self, stored: Mapping[str, Any] | None, since: int | None) -> None:
+    async def _note(self, renewal: Renewal, stored: dict[str, Any] | None) -> None:
+        """Complete the stored tokens, and store the role that the provider thereby confirmed."""
+        if stored is not None and self._userinfo is not None:
+            stored = await self._userinfo.update(renewal.session, stored)
         if stored is not None and self._notes is not None:
-            await self._notes.note_refresh(stored, since)
+            await self._notes.note_refresh(stored, renewal.since)
 
     @staticmethod
     async def _retry(step: Callable[[], Awaitable[Result]]) -> Result:

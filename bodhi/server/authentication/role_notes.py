@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from bodhi.database import DatabaseUnavailable
-from bodhi.server.access.errors import ApiError
+from bodhi.server.access.claim_mapping import ClaimMapping
 from bodhi.server.access.instance import InstanceService
 from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.role_checks import RoleChecks
-from bodhi.server.access.role_mapping import Roles
 from bodhi.server.authentication.login_data import claims_in
 
 log = logging.getLogger(__name__)
@@ -19,11 +18,16 @@ class RoleNotes:
     """Stores the role in new tokens, unless it changed after the request for them."""
 
     def __init__(
-        self, *, instances: InstanceService, profiles: Profiles, roles: Roles, role_checks: RoleChecks | None = None
+        self,
+        *,
+        instances: InstanceService,
+        profiles: Profiles,
+        mapping: ClaimMapping,
+        role_checks: RoleChecks | None = None,
     ) -> None:
         self._instances = instances
         self._profiles = profiles
-        self._roles = roles
+        self._mapping = mapping
         self._role_checks = role_checks
 
     async def last_change(self) -> int | None:
@@ -56,9 +60,7 @@ class RoleNotes:
         if instance is None:
             return True
         claims = claims_in(data)
-        try:
-            role = self._roles.of(claims, instance.client_id)
-        except ApiError:
-            role = None
-        name = claims.username or claims.subject
+        role, name = self._mapping.role_or_none(claims, instance.client_id), self._mapping.name_of(claims)
+        if role is None and is_login:
+            self._mapping.log_missing_role(claims, instance.client_id)
         return await self._profiles.note(claims.subject, name, role, since=since, is_login=is_login)

@@ -33,6 +33,7 @@ def setup(app: web.Application, services: Services) -> None:
             instances=services.instances,
             profiles=services.profiles,
             notes=services.role_notes,
+            userinfo=services.userinfo,
             scopes=settings.auth_scopes,
             reads_access_tokens=settings.auth_access_tokens == "jwt",
         ),

@@ -15,15 +15,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bodhi.oidc.client import IdentityProvider, pkce_challenge
-from bodhi.oidc.errors import TokenError
+from bodhi.oidc.errors import ProviderError, ProviderUnavailable, TokenError
 from bodhi.oidc.responses import IdToken, Tokens
+from bodhi.server.access.errors import ProviderUnavailable as ApiProviderUnavailable
 from bodhi.server.access.errors import RecentLoginRequired
 from bodhi.server.access.instance import Instance, InstanceService, Status
 from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.provider_errors import provider_errors
 from bodhi.server.access.recent_login import LEEWAY_SECONDS
-from bodhi.server.authentication.login_data import SIGNED_IN_AT, login_data
+from bodhi.server.authentication.login_data import SIGNED_IN_AT, USERINFO, login_data
 from bodhi.server.authentication.role_notes import RoleNotes
+from bodhi.server.authentication.userinfo import UserinfoClaims
 from bodhi.server.login.errors import AccessChanged, InvalidCallbackUrl, LoginFailed, LoginNotConfigured, MissingCode
 
 STATE_LENGTH = 32
@@ -93,6 +95,7 @@ class LoginFlow:
         instances: InstanceService,
         profiles: Profiles,
         notes: RoleNotes,
+        userinfo: UserinfoClaims,
         scopes: str = "openid email profile roles",
         reads_access_tokens: bool = True,
         clock: Callable[[], float] = time.time,
@@ -102,6 +105,7 @@ class LoginFlow:
         self._instances = instances
         self._profiles = profiles
         self._notes = notes
+        self._userinfo = userinfo
         self._scopes = scopes
         self._reads_access_tokens = reads_access_tokens
         self._clock = clock
@@ -159,6 +163,7 @@ class LoginFlow:
         now = self._clock()
         data = login_data(tokens, id_token, now, is_opaque=not self._reads_access_tokens)
         _check_age(data, transaction.get("max_age"), now)
+        await self._add_userinfo(data)
         return CompletedLogin(id_token.subject, id_token.sid, since, data)
 
     async def confirm(self, completed: CompletedLogin) -> None:
@@ -206,6 +211,21 @@ class LoginFlow:
         except TokenError as error:
             raise LoginFailed from error
         return tokens, id_token
+
+    async def _add_userinfo(self, data: dict[str, Any]) -> None:
+        """Add the userinfo claims that *data* lacks.
+
+        A provider that refuses them has no more to say about the user. In an outage the role may be unknown: the login
+        then fails, rather than taking the user for somebody without a role.
+        """
+        try:
+            data[USERINFO] = await self._userinfo.request(data)
+        except TokenError as error:
+            raise LoginFailed from error
+        except ProviderError as error:
+            if isinstance(error, ProviderUnavailable) and not await self._userinfo.knows_roles(data):
+                raise ApiProviderUnavailable from error
+            log.warning("login without userinfo (BODHI_AUTH_USERINFO): %s", error)
 
     async def _become_ready(self, instance: Instance, tokens: Tokens, id_token: IdToken) -> tuple[Tokens, IdToken]:
         """Make the first user the administrator, and refresh the tokens so that they contain the role."""

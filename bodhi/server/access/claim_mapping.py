@@ -1,0 +1,102 @@
+"""Mapping of a user's claims to a name and a role."""
+
+import logging
+from collections.abc import Iterable, Sequence
+
+from bodhi.oidc.claim_values import display_name, readings_of
+from bodhi.oidc.claims import Claims
+from bodhi.server.access.errors import InvalidRoleName
+from bodhi.server.access.scopes import Role, highest_role, parse_role
+
+CLIENT_ID = "<client_id>"
+
+_JSON_TYPES = {str: "text", list: "a list", dict: "an object", bool: "true or false"}
+
+log = logging.getLogger(__name__)
+
+
+class ClaimMapping:
+    """Reads the role and the name of a user from the claims that the settings name."""
+
+    def __init__(
+        self,
+        roles_claim: str,
+        roles: Iterable[tuple[str, str]] = (),
+        *,
+        default_role: str | None = None,
+        name_claim: str | None = None,
+    ) -> None:
+        """*roles* are pairs of a provider's role and a role, empty if they are equal.
+
+        *default_role* is the least role of everybody who logs in. Without *name_claim*, the usual claims are used.
+        """
+        self._roles_claim = roles_claim
+        self._roles_path = _path_of(roles_claim)
+        self._roles = {name: parse_role(role) for name, role in roles} or {str(role): role for role in Role}
+        self._default_role = None if default_role is None else parse_role(default_role)
+        self._name_path = None if name_claim is None else _path_of(name_claim)
+
+    def role_of(self, claims: Claims, client_id: str) -> Role | None:
+        """Return the highest role, or None if the claim is absent; raise :exc:`InvalidRoleName` if none is known."""
+        names = self._role_names(claims, client_id)
+        known = [self._roles[name] for name in names or () if name in self._roles]
+        if self._default_role is not None:
+            known.append(self._default_role)
+        if names is None and not known:
+            return None
+        return highest_role(str(role) for role in known)
+
+    def role_or_none(self, claims: Claims, client_id: str) -> Role | None:
+        """Return the highest role, or None if there is none."""
+        try:
+            return self.role_of(claims, client_id)
+        except InvalidRoleName:
+            return None
+
+    def name_of(self, claims: Claims) -> str:
+        """Return the name to show for the user; the subject if there is no other."""
+        return self._named(claims) or claims.shown_name
+
+    def has_roles(self, claims: Claims, client_id: str) -> bool:
+        """Whether *claims* contain the claim of the roles."""
+        return self._role_names(claims, client_id) is not None
+
+    def is_complete(self, claims: Claims, client_id: str) -> bool:
+        """Whether *claims* contain the claim of the roles and a name."""
+        has_name = claims.username is not None if self._name_path is None else self._named(claims) is not None
+        return has_name and self.has_roles(claims, client_id)
+
+    def log_missing_role(self, claims: Claims, client_id: str) -> None:
+        """Log why the user has no role; the values of the claim are logged only at the level DEBUG."""
+        fields = {"user_id": claims.subject, "reason": self._why_no_role(claims, client_id)}
+        log.info("login without a role user_id=%s: %s", *fields.values(), extra={"fields": fields})
+        log.debug("%s = %r", self._roles_claim, claims.at(self._path(client_id)))
+
+    def _why_no_role(self, claims: Claims, client_id: str) -> str:
+        value = claims.at(self._path(client_id))
+        if value is None:
+            return f"there is no claim {self._roles_claim} (BODHI_AUTH_ROLES_CLAIM)"
+        names = self._role_names(claims, client_id)
+        if names is None:
+            kind = _JSON_TYPES.get(type(value), "a number")
+            return f"the claim {self._roles_claim} (BODHI_AUTH_ROLES_CLAIM) holds no names, but {kind}"
+        return f"none of the {len(names)} names in {self._roles_claim} is known (BODHI_AUTH_ROLES)"
+
+    def _named(self, claims: Claims) -> str | None:
+        return None if self._name_path is None else display_name(claims.at(self._name_path))
+
+    def _role_names(self, claims: Claims, client_id: str) -> Sequence[str] | None:
+        """Return the names in the claim, in the first reading with a known one; None if the claim holds no names."""
+        readings = list(readings_of(claims.at(self._path(client_id))))
+        if not readings:
+            return None
+        return next((names for names in readings if any(name in self._roles for name in names)), readings[0])
+
+    def _path(self, client_id: str) -> Sequence[str]:
+        return [name.replace(CLIENT_ID, client_id) for name in self._roles_path]
+
+
+def _path_of(claim: str) -> Sequence[str]:
+    if claim.startswith("/"):  # a JSON Pointer. Source: RFC 6901
+        return [name.replace("~1", "/").replace("~0", "~") for name in claim[1:].split("/")]
+    return claim.split(".")

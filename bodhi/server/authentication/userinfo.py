@@ -1,0 +1,76 @@
+"""Claims of the userinfo endpoint in a session's data, requested where the tokens lack a role or a name."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from bodhi.oidc.errors import ProviderError, ProviderLacks, TokenError
+from bodhi.oidc.userinfo import Userinfo
+from bodhi.server.access.claim_mapping import ClaimMapping
+from bodhi.server.access.instance import InstanceService
+from bodhi.server.authentication.login_data import ACCESS_TOKEN, USER_ID, USERINFO, claims_in, claims_to_store
+from bodhi.server.authentication.stored_login import SessionRow
+
+REFRESH_SECONDS = 2.0  # requests wait for it, after the refresh itself
+
+log = logging.getLogger(__name__)
+
+
+class UserinfoClaims:
+    """Requests the userinfo claims of logins."""
+
+    def __init__(
+        self, endpoint: Userinfo, *, instances: InstanceService, mapping: ClaimMapping, mode: str = "auto"
+    ) -> None:
+        """*mode* is ``auto`` (where the tokens lack a role or a name), ``always`` or ``never``."""
+        self._endpoint = endpoint
+        self._instances = instances
+        self._mapping = mapping
+        self._mode = mode
+
+    async def request(self, data: Mapping[str, Any], *, limit_seconds: float | None = None) -> dict[str, Any] | None:
+        """Return the claims to store in a session with *data*; None if they are not needed, or there is no endpoint.
+
+        Raises :exc:`ProviderError` or :exc:`TokenError`.
+        """
+        instance = await self._instances.current()
+        if instance is None or not self._is_needed(data, instance.client_id):
+            return None
+        try:
+            claims = await self._endpoint.claims(
+                data[ACCESS_TOKEN], subject=data[USER_ID], client_id=instance.client_id, limit_seconds=limit_seconds
+            )
+        except ProviderLacks:
+            return None
+        return claims_to_store(claims)
+
+    async def knows_roles(self, data: Mapping[str, Any]) -> bool:
+        """Return whether the tokens in *data* contain the claim of the roles, so that userinfo is not needed for it."""
+        instance = await self._instances.current()
+        return instance is not None and self._mapping.has_roles(claims_in(data), instance.client_id)
+
+    async def update(self, session: SessionRow, data: dict[str, Any]) -> dict[str, Any] | None:
+        """Update the claims after a refresh; return the session's data, or None if the request failed.
+
+        The session then keeps the claims that it has, which the provider did not confirm.
+        """
+        try:
+            claims = await self.request(data, limit_seconds=REFRESH_SECONDS)
+        except (ProviderError, TokenError) as error:
+            log.warning("userinfo not updated, the session keeps the earlier claims: %s", error)
+            return None
+        if claims == data.get(USERINFO):
+            return data
+        return await session.atomically(lambda stored, _: _put(stored, data[ACCESS_TOKEN], claims))
+
+    def _is_needed(self, data: Mapping[str, Any], client_id: str) -> bool:
+        if self._mode == "auto":
+            return not self._mapping.is_complete(claims_in({**data, USERINFO: None}), client_id)
+        return self._mode == "always"
+
+
+def _put(data: dict[str, Any], access_token: str, claims: dict[str, Any] | None) -> dict[str, Any]:
+    """Store *claims* in *data*, unless a later refresh has replaced the tokens; return the result."""
+    if data.get(ACCESS_TOKEN) == access_token:
+        data[USERINFO] = claims
+    return dict(data)

@@ -1,0 +1,140 @@
+"""Roles and names from the claims that the settings name."""
+
+import logging
+
+import pytest
+
+from bodhi.oidc import Claims
+from bodhi.server.access.claim_mapping import ClaimMapping
+from bodhi.server.access.errors import InvalidRoleName
+from bodhi.server.access.scopes import Role
+
+ROLES = [
+    ("staff", "resource_user"),
+    ("the boss", "resource_admin"),
+    ("boss", "resource_manager"),
+    ("17", "resource_user"),
+]
+
+
+def claims(**members):
+    """Return the claims of the user ``u``."""
+    return Claims.of({"sub": "u", "exp": 1, **members})
+
+
+@pytest.mark.parametrize(
+    ("groups", "role"),
+    [
+        (["staff", "boss"], Role.MANAGER),
+        ([{"name": "boss"}], Role.MANAGER),
+        ([17], Role.USER),
+        ({"the boss": {"1": "example.org"}, "staff": False}, Role.ADMIN),
+        ("the boss", Role.ADMIN),
+        ("staff boss", Role.MANAGER),
+        ("everybody; the boss", Role.ADMIN),
+        ("staff,boss", Role.MANAGER),
+        # Once a reading has a known name, finer ones are not tried.
+        ("the boss; boss", Role.ADMIN),
+        ("staff; not the boss", Role.USER),
+    ],
+)
+def test_the_role_is_the_highest_of_the_mapped_names(groups, role):
+    """In every shape; a text is tried whole before it is split."""
+    assert role is ClaimMapping("groups", ROLES).role_of(claims(groups=groups), "bodhi")
+
+
+@pytest.mark.parametrize("groups", [["other"], [], {}, "other boss-like", "Staff", 18, ["resource_admin"]])
+def test_unknown_names_are_no_role(groups):
+    """Names are case-sensitive; with a mapping, only its names count."""
+    with pytest.raises(InvalidRoleName):
+        ClaimMapping("groups", ROLES).role_of(claims(groups=groups), "bodhi")
+
+
+@pytest.mark.parametrize("groups", [None, True, 1.5])
+def test_a_claim_without_names_is_absent(groups):
+    """As if there were none."""
+    assert ClaimMapping("groups", ROLES).role_of(claims(groups=groups), "bodhi") is None
+
+
+@pytest.mark.parametrize(
+    ("claim", "members"),
+    [
+        ("https://example.org/roles", {"https://example.org/roles": "resource_user"}),
+        ("/https:~1~1example.org~1roles", {"https://example.org/roles": "resource_user"}),
+        ("urn:zitadel:iam:org:project:roles", {"urn:zitadel:iam:org:project:roles": {"resource_user": {"1": "x"}}}),
+        ("urn:app:<client_id>:roles", {"urn:app:my.app:roles": ["resource_user"]}),
+        ("resource_access.<client_id>.roles", {"resource_access": {"my.app": {"roles": ["resource_user"]}}}),
+    ],
+)
+def test_the_claim_is_written_as_the_provider_names_it(claim, members):
+    """Or as a path, or as a JSON Pointer."""
+    assert Role.USER is ClaimMapping(claim).role_of(claims(**members), "my.app")
+
+
+@pytest.mark.parametrize(
+    ("groups", "role"),
+    [(None, Role.POWER_USER), (["other"], Role.POWER_USER), (["staff"], Role.POWER_USER), (["boss"], Role.MANAGER)],
+)
+def test_the_default_role_is_the_least(groups, role):
+    """Whatever the claim holds."""
+    mapping = ClaimMapping("groups", ROLES, default_role="resource_power_user")
+
+    assert role is mapping.role_of(claims(groups=groups), "bodhi")
+
+
+@pytest.mark.parametrize(
+    ("name_claim", "expected"),
+    [
+        (None, "ann"),
+        ("nickname", "Annie"),
+        ("https://example.org/name", "A."),
+        ("profile.login", "4711"),
+        ("no", "ann"),
+    ],
+)
+def test_the_name_is_that_of_the_claim_in_the_setting(name_claim, expected):
+    """Or the usual one."""
+    given = {"nickname": "Annie", "https://example.org/name": "A.", "profile": {"login": 4711}}
+
+    assert expected == ClaimMapping("g", name_claim=name_claim).name_of(claims(preferred_username="ann", **given))
+
+
+@pytest.mark.parametrize(
+    ("given", "is_complete"),
+    [
+        ({"name": "Ann", "groups": []}, True),
+        ({"name": "Ann"}, False),
+        ({"groups": ["a"]}, False),
+        ({"name": "Ann", "groups": True}, False),
+    ],
+)
+def test_claims_are_complete_with_a_name_and_the_roles(given, is_complete):
+    """Otherwise userinfo may have more."""
+    assert is_complete is ClaimMapping("groups").is_complete(claims(**given), "bodhi")
+
+
+def test_the_claim_of_the_name_setting_is_needed():
+    """Another name does not do."""
+    assert not ClaimMapping("groups", name_claim="nickname").is_complete(claims(name="Ann", groups=[]), "bodhi")
+
+
+@pytest.mark.parametrize(
+    ("groups", "reason"),
+    [
+        (None, "there is no claim groups (BODHI_AUTH_ROLES_CLAIM)"),
+        (True, "the claim groups (BODHI_AUTH_ROLES_CLAIM) holds no names, but true or false"),
+        (1.5, "the claim groups (BODHI_AUTH_ROLES_CLAIM) holds no names, but a number"),
+        (["secret club", "other"], "none of the 2 names in groups is known (BODHI_AUTH_ROLES)"),
+        ("secret club", "none of the 1 names in groups is known (BODHI_AUTH_ROLES)"),
+        ([], "none of the 0 names in groups is known (BODHI_AUTH_ROLES)"),
+    ],
+)
+def test_the_log_says_why_there_is_no_role(caplog, groups, reason):
+    """With the setting to change; what the claim holds is said at DEBUG alone."""
+    caplog.set_level(logging.DEBUG)
+
+    ClaimMapping("groups").log_missing_role(claims(groups=groups), "bodhi")
+
+    info, debug = caplog.records
+    assert (logging.INFO, f"login without a role user_id=u: {reason}") == (info.levelno, info.message)
+    assert (logging.DEBUG, f"groups = {groups!r}") == (debug.levelno, debug.message)
