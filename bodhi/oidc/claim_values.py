@@ -14,6 +14,13 @@ _NAME_MEMBERS = ("name", "displayName", "display", "role", "authority", "value",
 _SEPARATORS = (";", "[;,]", r"[;,\s]")
 
 
+def path_of(claim: str) -> Sequence[str]:
+    """Return the path that a setting names: names separated by dots, or a JSON Pointer (RFC 6901)."""
+    if claim.startswith("/"):
+        return [name.replace("~1", "/").replace("~0", "~") for name in claim[1:].split("/")]
+    return claim.split(".")
+
+
 def value_at(value: object, path: Sequence[str]) -> Any:
     """Return what *path* leads to in the object *value*, or None.
 

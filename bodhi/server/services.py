@@ -16,6 +16,7 @@ from bodhi.database.schema import refusing_to_open
 from bodhi.keyring import Keyring
 from bodhi.oidc.client import IdentityProvider
 from bodhi.oidc.errors import ProviderLacks
+from bodhi.server.access.admission import Admission
 from bodhi.server.access.claim_mapping import ClaimMapping
 from bodhi.server.access.directory import DIRECTORY, Directory
 from bodhi.server.access.ending import OnRemoval
@@ -117,6 +118,11 @@ def create_services(settings: Settings) -> Services:
         settings.auth_roles,
         default_role=settings.auth_default_role,
         name_claim=settings.auth_name_claim,
+        admission=Admission(
+            settings.auth_allow,
+            groups_claim=settings.auth_groups_claim,
+            trusts_email=settings.auth_allow_unverified_email,
+        ),
     )
     role_checks = RoleChecks(provider, instances=instances, profiles=profiles)
     role_notes = RoleNotes(instances=instances, profiles=profiles, mapping=mapping, role_checks=role_checks)

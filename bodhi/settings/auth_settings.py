@@ -147,6 +147,35 @@ class AuthSettings:
             "Maps the provider's role names to bodhi's, such as staff=resource_user,boss=resource_admin.",
         ),
     ]
+    auth_groups_claim: Annotated[
+        str,
+        Setting(
+            names.BODHI_AUTH_GROUPS_CLAIM,
+            kinds.pattern(r"[^\s,]{1,255}", _CLAIM),
+            "groups",
+            "Claim that lists a user's groups, in one of the shapes of BODHI_AUTH_ROLES_CLAIM.",
+        ),
+    ]
+    auth_allow: Annotated[
+        tuple[str, ...],
+        Setting(
+            names.BODHI_AUTH_ALLOW,
+            kinds.admissions(),
+            Derived("everybody", lambda _: ()),
+            "Who may log in, of those whom the provider lets in: users with one of these e-mail addresses, or in one "
+            "of these domains or groups. Checked at each login and refresh, and when the server starts again.",
+        ),
+    ]
+    auth_allow_unverified_email: Annotated[
+        bool,
+        Setting(
+            names.BODHI_AUTH_ALLOW_UNVERIFIED_EMAIL,
+            kinds.switch(),
+            "false",
+            "Whether BODHI_AUTH_ALLOW also accepts an e-mail address without the claim email_verified. Only for a "
+            "provider where users cannot choose their address.",
+        ),
+    ]
     auth_app_roles: Annotated[
         str,
         Setting(

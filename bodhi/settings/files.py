@@ -4,6 +4,8 @@ A file may hold secrets: a problem names the line and the setting, never the tex
 """
 
 import io
+import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,8 +35,11 @@ def read_dotenv(path: Path) -> Lines:
     return lines
 
 
-def read_yaml(path: Path) -> Lines:
-    """Read the pairs of a YAML file as text: nothing becomes a number, a date or an object."""
+def read_yaml(path: Path, *, structured: Collection[str] = ()) -> Lines:
+    """Read the pairs of a YAML file as text: nothing becomes a number, a date or an object.
+
+    The values of the *structured* names may be lists or mappings of text, which become JSON.
+    """
     lines = Lines()
     try:
         root = yaml.compose(_text(path, lines), Loader=yaml.SafeLoader)
@@ -46,22 +51,41 @@ def read_yaml(path: Path) -> Lines:
     else:
         if isinstance(root, yaml.MappingNode):
             for key, value in root.value:
-                _add_pair(lines, key, value)
+                _add_pair(lines, key, value, structured)
         elif root is not None and not _is_null(root):
             lines.problems.append(f"line {root.start_mark.line + 1}: not NAME: value")
     return lines
 
 
-def _add_pair(lines: Lines, key: yaml.Node, value: yaml.Node) -> None:
+def _add_pair(lines: Lines, key: yaml.Node, value: yaml.Node, structured: Collection[str]) -> None:
     number = key.start_mark.line + 1
     if not isinstance(key, yaml.ScalarNode):
         lines.problems.append(f"line {number}: not NAME: value")
-    elif not isinstance(value, yaml.ScalarNode):
-        lines.problems.append(f"line {number}: {key.value} takes one value, not a list or a mapping")
     elif key.value in lines.values:
         lines.problems.append(f"line {number}: {key.value} is set a second time")
+    elif (text := _text_of(value) if key.value in structured else _scalar(value)) is None:
+        lines.problems.append(f"line {number}: {key.value} takes one value, not a list or a mapping")
     else:
-        lines.values[key.value] = (number, "" if _is_null(value) else value.value)
+        lines.values[key.value] = (number, text)
+
+
+def _text_of(node: yaml.Node) -> str | None:
+    """Return the text of a value, or a list or mapping of texts as JSON; None for anything nested."""
+    if isinstance(node, yaml.SequenceNode):
+        items = [_scalar(item) for item in node.value]
+        return None if None in items else json.dumps(items)
+    if isinstance(node, yaml.MappingNode):
+        pairs = [(_scalar(key), _scalar(value)) for key, value in node.value]
+        # Spelled out, since json.dumps would drop a repeated key.
+        texts = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in pairs]
+        return None if None in {text for pair in pairs for text in pair} else f"{{{', '.join(texts)}}}"
+    return _scalar(node)
+
+
+def _scalar(node: yaml.Node) -> str | None:
+    if not isinstance(node, yaml.ScalarNode):
+        return None
+    return "" if _is_null(node) else str(node.value)
 
 
 def _is_null(node: yaml.Node) -> bool:

@@ -5,6 +5,7 @@ never repeats the value, which may be a secret.
 """
 
 import ipaddress
+import json
 import math
 import re
 from collections.abc import Callable, Collection
@@ -45,6 +46,8 @@ class SettingType(Generic[T_co]):
     least: float | None = None
     most: float | None = None
     options: tuple[str, ...] = ()
+    takes_json: bool = False
+    """Whether lists and mappings are accepted: as JSON, and in ``settings.yaml``."""
 
 
 def whole_number(least: int, most: int) -> SettingType[int]:
@@ -248,24 +251,80 @@ def hosts() -> SettingType[tuple[str, ...]]:
 
 
 def pairs(allowed: Collection[str]) -> SettingType[tuple[tuple[str, str], ...]]:
-    """``name=known`` pairs: the part after the last equals sign is one of *allowed*, and each name appears once."""
+    """``name=known`` pairs: the part after the last equals sign is one of *allowed*, and each name appears once.
+
+    A JSON object takes names with commas.
+    """
 
     def parse(text: str) -> tuple[tuple[str, str], ...]:
         found: dict[str, str] = {}
-        for part in text.split(","):
-            name, equals, known = (piece.strip() for piece in part.rpartition("="))
-            if not equals or not name:
+        for name, known in _json_pairs(text) if text.startswith("{") else _plain_pairs(text):
+            if not known or not name:
                 raise ValueError("is not a list of pairs")
             if known not in allowed:
                 raise ValueError("names an unknown role")
             if name in found:
                 raise ValueError("has two pairs with the same name")
             found[name] = known
+        if not found:
+            raise ValueError("is not a list of pairs")
         return tuple(found.items())
 
+    one = next(iter(allowed))
     return SettingType(
-        parse, f"pairs such as staff={next(iter(allowed))}, separated by commas; known are {', '.join(allowed)}"
+        parse,
+        f"pairs such as staff={one}, separated by commas, or as a JSON object, such as "
+        f'{{"CN=staff,OU=groups": "{one}"}}; known are {", ".join(allowed)}',
+        takes_json=True,
     )
+
+
+def _plain_pairs(text: str) -> list[tuple[str, str]]:
+    parts = [part.rpartition("=") for part in text.split(",")]
+    return [(name.strip(), known.strip()) for name, _, known in parts]
+
+
+def _json_pairs(text: str) -> list[tuple[str, str]]:
+    try:
+        found = json.loads(text, object_pairs_hook=list)  # a dict would drop repeated names
+    except (ValueError, RecursionError):
+        raise ValueError("is not a JSON object") from None
+    if not all(isinstance(known, str) for _, known in found):
+        raise ValueError("is not a JSON object of texts")
+    return [(name.strip(), known) for name, known in found]
+
+
+def admissions() -> SettingType[tuple[str, ...]]:
+    """Who may log in: e-mail addresses, domains and groups. A JSON list takes groups with commas."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        parts = _json_texts(text) if text.startswith("[") else text.split(",")
+        return tuple(_admission(part.strip()) for part in parts)
+
+    return SettingType(
+        parse,
+        "e-mail addresses (ann@example.org), domains (@example.org) and groups (group:staff), separated by commas, or "
+        'as a JSON list, such as ["group:CN=staff,OU=groups"]',
+        takes_json=True,
+    )
+
+
+def _json_texts(text: str) -> list[str]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError("is not a JSON list") from None
+    if not found or not all(isinstance(one, str) for one in found):
+        raise ValueError("is not a JSON list of texts")
+    return list(found)
+
+
+def _admission(text: str) -> str:
+    if re.fullmatch(r"group:\s*\S.*", text):
+        return "group:" + text.removeprefix("group:").strip()
+    if not re.fullmatch(r"[^@\s,:]*@[^@\s,:]*[^@\s,:.]", text):
+        raise ValueError("is not a list of e-mail addresses, domains and groups")
+    return text
 
 
 def _duration(text: str) -> float:

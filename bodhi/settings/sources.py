@@ -11,6 +11,7 @@ from bodhi.settings.names import BODHI_HOME
 from bodhi.settings.setting import Source
 
 PREFIX = "BODHI_"
+STRUCTURED = {name for name, setting in BY_NAME.items() if setting.kind.takes_json}
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def _read(findings: Findings, path: Path, source: Source) -> None:
     if os.path.isfile(path):  # noqa: PTH113 - Path's raises where the folder may not be entered
         from bodhi.settings import files
 
-        lines = files.read_dotenv(path) if source is Source.DOTENV else files.read_yaml(path)
+        lines = files.read_dotenv(path) if source is Source.DOTENV else files.read_yaml(path, structured=STRUCTURED)
         findings.faults += [f"{path}, {problem}" for problem in lines.problems]
         for name, (line, text) in lines.values.items():
             if _is_ours(name) or source is Source.YAML:

@@ -320,3 +320,57 @@ def test_secret_is_refused_on_the_command_line(machine, name):
 
     assert fault.startswith(f"{name} (command line): must not be set here")
     assert "kkk" not in fault
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "BODHI_AUTH_ROLES:\n  CN=staff,OU=groups: resource_user\n  boss: resource_admin\n",
+        'BODHI_AUTH_ROLES: {"CN=staff,OU=groups": resource_user, boss: resource_admin}\n',
+        'BODHI_AUTH_ROLES: \'{"CN=staff,OU=groups": "resource_user", "boss": "resource_admin"}\'\n',
+    ],
+)
+def test_names_with_commas_are_keys_of_a_mapping(machine, text):
+    """In settings.yaml as its own mapping, elsewhere as JSON."""
+    machine.write_yaml(text)
+    expected = (("CN=staff,OU=groups", "resource_user"), ("boss", "resource_admin"))
+
+    assert expected == machine.load().auth_roles
+    as_json = '{"CN=staff,OU=groups": "resource_user", "boss": "resource_admin"}'
+    assert expected == machine.load(BODHI_AUTH_ROLES=as_json).auth_roles
+    machine.write_dotenv(f"BODHI_AUTH_ROLES='{as_json}'\n")
+    assert expected == machine.load().auth_roles
+
+
+def test_names_with_commas_are_items_of_a_list(machine):
+    """Or are written as JSON."""
+    machine.write_yaml("BODHI_AUTH_ALLOW:\n  - group:CN=staff,OU=groups\n  - '@example.org'\n")
+    expected = ("group:CN=staff,OU=groups", "@example.org")
+
+    assert expected == machine.load().auth_allow
+    assert expected == machine.load(BODHI_AUTH_ALLOW='["group:CN=staff,OU=groups", "@example.org"]').auth_allow
+    assert ("ann@example.org", "@b.org", "group:a b") == machine.load(
+        BODHI_AUTH_ALLOW="ann@example.org, @b.org,group: a b"
+    ).auth_allow
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "BODHI_AUTH_ROLES:\n  a: resource_user\n  a: resource_admin\n",
+        "BODHI_AUTH_ROLES:\n  a: [resource_user]\n",
+        "BODHI_AUTH_ROLES: [a]\n",
+        "BODHI_AUTH_ROLES: {}\n",
+        "BODHI_AUTH_ROLES:\n  a:\n",
+        "BODHI_AUTH_ALLOW: {'@example.org': a}\n",
+        "BODHI_AUTH_ALLOW: [[a]]\n",
+        "BODHI_AUTH_ALLOW: []\n",
+    ],
+)
+def test_wrong_lists_and_mappings_are_faults(machine, text):
+    """Nothing of them is guessed."""
+    machine.write_yaml(text)
+
+    (fault,) = machine.faults()
+    assert text.split(":")[0] in fault
+    assert "line 1" in fault

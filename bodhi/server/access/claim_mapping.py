@@ -1,11 +1,12 @@
-"""Mapping of a user's claims to a name and a role."""
+"""Mapping of a user's claims to a name and a role, and whether the user may log in."""
 
 import logging
 from collections.abc import Iterable, Sequence
 
-from bodhi.oidc.claim_values import display_name, readings_of
+from bodhi.oidc.claim_values import display_name, path_of, readings_of
 from bodhi.oidc.claims import Claims
-from bodhi.server.access.errors import InvalidRoleName
+from bodhi.server.access.admission import EVERYBODY, Admission
+from bodhi.server.access.errors import InvalidRoleName, NotAllowed
 from bodhi.server.access.scopes import Role, highest_role, parse_role
 
 CLIENT_ID = "<client_id>"
@@ -25,19 +26,26 @@ class ClaimMapping:
         *,
         default_role: str | None = None,
         name_claim: str | None = None,
+        admission: Admission = EVERYBODY,
     ) -> None:
         """*roles* are pairs of a provider's role and a role, empty if they are equal.
 
         *default_role* is the least role of everybody who logs in. Without *name_claim*, the usual claims are used.
         """
         self._roles_claim = roles_claim
-        self._roles_path = _path_of(roles_claim)
+        self._roles_path = path_of(roles_claim)
         self._roles = {name: parse_role(role) for name, role in roles} or {str(role): role for role in Role}
         self._default_role = None if default_role is None else parse_role(default_role)
-        self._name_path = None if name_claim is None else _path_of(name_claim)
+        self._admission = admission
+        self._name_path = None if name_claim is None else path_of(name_claim)
 
     def role_of(self, claims: Claims, client_id: str) -> Role | None:
-        """Return the highest role, or None if the claim is absent; raise :exc:`InvalidRoleName` if none is known."""
+        """Return the highest role, or None if the claim is absent.
+
+        Raises :exc:`InvalidRoleName` if none is known, and :exc:`NotAllowed` if the user may not log in.
+        """
+        if not self._admission.admits(claims):
+            raise NotAllowed
         names = self._role_names(claims, client_id)
         known = [self._roles[name] for name in names or () if name in self._roles]
         if self._default_role is not None:
@@ -47,24 +55,34 @@ class ClaimMapping:
         return highest_role(str(role) for role in known)
 
     def role_or_none(self, claims: Claims, client_id: str) -> Role | None:
-        """Return the highest role, or None if there is none."""
+        """Return the highest role, or None if there is none or the user may not log in."""
         try:
             return self.role_of(claims, client_id)
-        except InvalidRoleName:
+        except (InvalidRoleName, NotAllowed):
             return None
 
     def name_of(self, claims: Claims) -> str:
         """Return the name to show for the user; the subject if there is no other."""
         return self._named(claims) or claims.shown_name
 
-    def has_roles(self, claims: Claims, client_id: str) -> bool:
-        """Whether *claims* contain the claim of the roles."""
-        return self._role_names(claims, client_id) is not None
+    def check_allowed(self, claims: Claims) -> None:
+        """Raise :exc:`NotAllowed` if the user may not log in."""
+        if not self._admission.admits(claims):
+            log.info(
+                "login refused: the user is not in BODHI_AUTH_ALLOW user_id=%s",
+                claims.subject,
+                extra={"fields": {"user_id": claims.subject}},
+            )
+            raise NotAllowed
+
+    def is_decided(self, claims: Claims, client_id: str) -> bool:
+        """Whether *claims* contain what decides what the user may do."""
+        return self._role_names(claims, client_id) is not None and self._admission.is_decided_by(claims)
 
     def is_complete(self, claims: Claims, client_id: str) -> bool:
-        """Whether *claims* contain the claim of the roles and a name."""
+        """Whether *claims* contain that and a name."""
         has_name = claims.username is not None if self._name_path is None else self._named(claims) is not None
-        return has_name and self.has_roles(claims, client_id)
+        return has_name and self.is_decided(claims, client_id)
 
     def log_missing_role(self, claims: Claims, client_id: str) -> None:
         """Log why the user has no role; the values of the claim are logged only at the level DEBUG."""
@@ -94,9 +112,3 @@ class ClaimMapping:
 
     def _path(self, client_id: str) -> Sequence[str]:
         return [name.replace(CLIENT_ID, client_id) for name in self._roles_path]
-
-
-def _path_of(claim: str) -> Sequence[str]:
-    if claim.startswith("/"):  # a JSON Pointer. Source: RFC 6901
-        return [name.replace("~1", "/").replace("~0", "~") for name in claim[1:].split("/")]
-    return claim.split(".")

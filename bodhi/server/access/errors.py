@@ -68,6 +68,14 @@ class NoRole(ApiError):
     leads_to_login = False
 
 
+class NotAllowed(ApiError):
+    """This account may not log in here. Log in with another one, or ask whoever runs this server."""
+
+    status = 403
+    code = "login_error-not_allowed"
+    leads_to_login = True
+
+
 class TokenInactive(ApiError):
     """This API token is not active."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from bodhi.database import DatabaseUnavailable
 from bodhi.server.access.claim_mapping import ClaimMapping
+from bodhi.server.access.errors import NotAllowed
 from bodhi.server.access.instance import InstanceService
 from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.role_checks import RoleChecks
@@ -49,6 +50,16 @@ class RoleNotes:
     async def note_login(self, data: Mapping[str, Any], since: int) -> bool:
         """Store the role in a new session's data; return False if it changed after the change *since*."""
         return await self._note(data, since=since, is_login=True)
+
+    async def check_allowed(self, data: Mapping[str, Any], since: int) -> None:
+        """Raise :exc:`NotAllowed` if the user of a new session's data may not log in; a role stored here is lost."""
+        claims = claims_in(data)
+        try:
+            self._mapping.check_allowed(claims)
+        except NotAllowed:
+            if await self._profiles.last_role_of(claims.subject) is not None:
+                await self._profiles.lower_role(claims.subject, None, since=since)
+            raise
 
     def check_role(self, user_id: str) -> None:
         """Schedule a role check, after the provider ended sessions of the user."""

@@ -1,4 +1,4 @@
-"""Claims of the userinfo endpoint in a session's data, requested where the tokens lack a role or a name."""
+"""Claims of the userinfo endpoint in a session's data, requested where the tokens lack what the settings ask for."""
 
 import logging
 from collections.abc import Mapping
@@ -44,10 +44,10 @@ class UserinfoClaims:
             return None
         return claims_to_store(claims)
 
-    async def knows_roles(self, data: Mapping[str, Any]) -> bool:
-        """Return whether the tokens in *data* contain the claim of the roles, so that userinfo is not needed for it."""
+    async def is_decided(self, data: Mapping[str, Any]) -> bool:
+        """Return whether *data* contains what decides what the user may do."""
         instance = await self._instances.current()
-        return instance is not None and self._mapping.has_roles(claims_in(data), instance.client_id)
+        return instance is not None and self._mapping.is_decided(claims_in(data), instance.client_id)
 
     async def update(self, session: SessionRow, data: dict[str, Any]) -> dict[str, Any] | None:
         """Update the claims after a refresh; return the session's data, or None if the request failed.

@@ -2,14 +2,14 @@
 
 from aiohttp import web
 
-from bodhi.server.access.errors import ApiError, ProviderUnavailable, RefreshRefused
+from bodhi.server.access.errors import ApiError, NotAllowed, ProviderUnavailable, RefreshRefused
 from bodhi.server.access.principal import ANONYMOUS, AuthContext, SessionUser
 
 CONTEXT: "web.RequestKey[AuthContext]" = web.RequestKey("CONTEXT", object)  # type: ignore[arg-type]
 
 # The error that kept a session's user from being identified: such a caller is not known to be anonymous.
 LOGIN_FAULT = web.RequestKey("LOGIN_FAULT", ApiError)
-LOGIN_FAULTS = (ProviderUnavailable, RefreshRefused)
+LOGIN_FAULTS = (ProviderUnavailable, RefreshRefused, NotAllowed)
 
 
 def context_of(request: web.Request) -> AuthContext:

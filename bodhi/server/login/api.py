@@ -11,7 +11,7 @@ from aiohttp import web
 
 from bodhi.oidc.client import IdentityProvider
 from bodhi.oidc.errors import ProviderError
-from bodhi.server.access.errors import ApiError, ProviderUnavailable, RecentLoginRequired
+from bodhi.server.access.errors import ApiError, NotAllowed, ProviderUnavailable, RecentLoginRequired
 from bodhi.server.access.instance import Instance, InstanceService
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.recent_login import RECENT_LOGIN
@@ -336,6 +336,7 @@ CALLBACK_ERRORS = (
     InvalidCallbackUrl,
     AccessChanged,
     OtherUserSignedIn,
+    NotAllowed,
 )
 
 OPERATIONS = (

@@ -5,9 +5,8 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
-from bodhi.server.access.errors import ProviderUnavailable, RefreshRefused
 from bodhi.server.access.principal import ApiToken, ExternalApp, SessionUser
-from bodhi.server.http.context import known_context_of
+from bodhi.server.http.context import LOGIN_FAULTS, known_context_of
 from bodhi.server.http.operations import OPTIONAL, Operation
 from bodhi.server.http.responses import json_response
 
@@ -55,6 +54,6 @@ OPERATIONS = (
         OPTIONAL,
         "Get the current user",
         responses={200: LoggedOut | LoggedIn | ByApiToken},
-        errors=(ProviderUnavailable, RefreshRefused),
+        errors=LOGIN_FAULTS,
     ),
 )

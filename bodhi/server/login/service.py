@@ -23,7 +23,14 @@ from bodhi.server.access.instance import Instance, InstanceService, Status
 from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.provider_errors import provider_errors
 from bodhi.server.access.recent_login import LEEWAY_SECONDS
-from bodhi.server.authentication.login_data import SIGNED_IN_AT, USERINFO, login_data
+from bodhi.server.authentication.login_data import (
+    REFRESH_TOKEN,
+    SIGNED_IN_AT,
+    USER_ID,
+    USERINFO,
+    login_data,
+    refreshed_data,
+)
 from bodhi.server.authentication.role_notes import RoleNotes
 from bodhi.server.authentication.userinfo import UserinfoClaims
 from bodhi.server.login.errors import AccessChanged, InvalidCallbackUrl, LoginFailed, LoginNotConfigured, MissingCode
@@ -158,12 +165,14 @@ class LoginFlow:
         with provider_errors(LoginFailed):
             await self._check_issuer(callback_query)
             tokens, id_token = await self._redeem(instance, transaction, code)
-            if instance.status is Status.RESOURCE_ADMIN:
-                tokens, id_token = await self._become_ready(instance, tokens, id_token)
         now = self._clock()
         data = login_data(tokens, id_token, now, is_opaque=not self._reads_access_tokens)
         _check_age(data, transaction.get("max_age"), now)
         await self._add_userinfo(data)
+        await self._notes.check_allowed(data, since)
+        if instance.status is Status.RESOURCE_ADMIN:
+            with provider_errors(LoginFailed):
+                await self._become_ready(instance, data)
         return CompletedLogin(id_token.subject, id_token.sid, since, data)
 
     async def confirm(self, completed: CompletedLogin) -> None:
@@ -223,11 +232,11 @@ class LoginFlow:
         except TokenError as error:
             raise LoginFailed from error
         except ProviderError as error:
-            if isinstance(error, ProviderUnavailable) and not await self._userinfo.knows_roles(data):
+            if isinstance(error, ProviderUnavailable) and not await self._userinfo.is_decided(data):
                 raise ApiProviderUnavailable from error
             log.warning("login without userinfo (BODHI_AUTH_USERINFO): %s", error)
 
-    async def _become_ready(self, instance: Instance, tokens: Tokens, id_token: IdToken) -> tuple[Tokens, IdToken]:
+    async def _become_ready(self, instance: Instance, data: dict[str, Any]) -> None:
         """Make the first user the administrator, and refresh the tokens so that they contain the role."""
         provider = self._provider
         assert provider is not None
@@ -235,11 +244,9 @@ class LoginFlow:
         async def appoint(user_id: str) -> None:
             await provider.management.make_resource_admin(instance.credentials, user_id)
 
-        if not await self._instances.become_ready(id_token.subject, appoint) or tokens.refresh_token is None:
-            return tokens, id_token
-        renewed = await provider.grants.refresh(instance.credentials, tokens.refresh_token)
-        refresh_token = renewed.refresh_token or tokens.refresh_token
-        return Tokens(renewed.access_token, refresh_token, tokens.id_token, renewed.expires_in), id_token
+        if await self._instances.become_ready(data[USER_ID], appoint) and REFRESH_TOKEN in data:
+            renewed = await provider.grants.refresh(instance.credentials, data[REFRESH_TOKEN])
+            refreshed_data(data, renewed, self._clock())
 
 
 def _check_age(data: Mapping[str, Any], max_age: int | None, now: float) -> None:

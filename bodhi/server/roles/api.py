@@ -13,13 +13,12 @@ from bodhi.server.access.errors import (
     ProviderCallNotSupported,
     ProviderRefused,
     ProviderUnavailable,
-    RefreshRefused,
     SessionsNotEnded,
 )
 from bodhi.server.access.gate import RECENT_MANAGER, SESSION_MANAGER
 from bodhi.server.access.principal import Anonymous, SessionUser
 from bodhi.server.access.scopes import parse_role
-from bodhi.server.http.context import known_context_of, session_user_of
+from bodhi.server.http.context import LOGIN_FAULTS, known_context_of, session_user_of
 from bodhi.server.http.input import Paging, body_of, parameter_of, query_of
 from bodhi.server.http.operations import OPTIONAL, Operation
 from bodhi.server.http.responses import empty_response, json_response
@@ -112,7 +111,6 @@ async def reject_access_request(request: web.Request) -> web.Response:
     return empty_response()
 
 
-_AUTHENTICATION_ERRORS = (ProviderUnavailable, RefreshRefused)
 _DECISION_ERRORS = (
     RoleRequestNotFound,
     AlreadyDecided,
@@ -131,7 +129,7 @@ OPERATIONS = (
             MissingAuthentication,
             AlreadyHasAccess,
             AlreadyPending,
-            *_AUTHENTICATION_ERRORS,
+            *LOGIN_FAULTS,
         ),
     ),
     Operation(
@@ -141,7 +139,7 @@ OPERATIONS = (
         OPTIONAL,
         "Get your pending role request",
         responses={200: RequestStatus},
-        errors=(NoPendingRequest, *_AUTHENTICATION_ERRORS),
+        errors=(NoPendingRequest, *LOGIN_FAULTS),
     ),
     Operation(
         "GET",

@@ -11,9 +11,9 @@ from typing import Annotated
 import msgspec
 from aiohttp import hdrs, web
 
-from bodhi.server.access.errors import MissingAuthentication, ProviderUnavailable, RefreshRefused
+from bodhi.server.access.errors import MissingAuthentication
 from bodhi.server.access.principal import SessionUser
-from bodhi.server.http.context import known_context_of
+from bodhi.server.http.context import LOGIN_FAULTS, known_context_of
 from bodhi.server.http.devices import device_of
 from bodhi.server.http.input import LARGEST_PAGE, Cursor, parameter_of, query_of
 from bodhi.server.http.operations import OPTIONAL, Operation
@@ -135,7 +135,7 @@ def _seconds(time: datetime) -> datetime:
     return time.replace(microsecond=0)
 
 
-_SESSION_ERRORS = (MissingAuthentication, ProviderUnavailable, RefreshRefused)
+_SESSION_ERRORS = (MissingAuthentication, *LOGIN_FAULTS)
 
 OPERATIONS = (
     Operation(

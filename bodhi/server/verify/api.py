@@ -20,6 +20,7 @@ from bodhi.server.access.errors import (
     InvalidTokenScope,
     InvalidUserScope,
     MissingAuthentication,
+    NotAllowed,
     ProviderUnavailable,
 )
 from bodhi.server.access.principal import ApiToken, AuthContext, ExternalApp, SessionUser
@@ -88,7 +89,8 @@ async def verify(request: web.Request) -> web.Response:
     sees_session = is_navigation or not origin_is_foreign
     context = await request.app[AUTHENTICATOR].optional(request, sees_session=sees_session)
     fault = request.get(LOGIN_FAULT)
-    if fault is not None and fault.status == 503:
+    if fault is not None and fault.status in {403, 503}:
+        request[SHOWS_REFUSAL] = fault.status == 403 and wanted.redirect and _wants_page(request)
         raise fault
     if not context.is_authenticated:
         return _to_login(request, redirects=wanted.redirect)
@@ -193,6 +195,7 @@ OPERATIONS = (
         errors=(
             MissingAuthentication,
             Forbidden,
+            NotAllowed,
             CrossSiteRequest,
             ProviderUnavailable,
             DatabaseUnavailable,
