@@ -22,7 +22,9 @@ REALM := tests/e2e/realm
 # What looks for barriers in pages, for the browser.
 AXE := tests/e2e/axe
 # Real identity providers, each in an environment of its own: `tests/providers/NAME/requirements.txt` has the versions.
-PROVIDERS := build/providers/django/installed
+LEMONLDAP := liblemonldap-ng-portal-perl libgd-securityimage-perl libimage-magick-perl libio-string-perl libstring-random-perl
+PROVIDERS_NODE := tests/providers/node
+PROVIDERS := build/providers/django/installed $(PROVIDERS_NODE)/node_modules/installed
 E2E_MODULES := $(REALM)/node_modules/installed $(AXE)/node_modules/installed
 # Version 0.1.0, whose nodes may run beside those of this one.
 PREVIOUS := 0e8565ae14ea46f73e706fda1251e8afc2654e4e
@@ -75,7 +77,7 @@ test.e2e: e2e-needs $(VENV)/installed-e2e $(E2E_MODULES) ## be people with brows
 test.e2e.pg: e2e-needs $(VENV)/installed-e2e $(E2E_MODULES) ## the same with sessions in PostgreSQL
 	$(E2E) --database postgres $(ARGS)
 
-test.providers: e2e-needs $(VENV)/installed-e2e $(PROVIDERS) ## log people in through real providers, in a browser
+test.providers: e2e-needs providers-needs $(VENV)/installed-e2e $(PROVIDERS) ## log people in through real providers, in a browser
 	$(BIN)/pytest tests/providers --numprocesses 2 --dist loadgroup --database both $(ARGS)
 
 test.upgrade: $(VENV)/installed-test $(PREVIOUS_DIR)/installed ## replace nodes of 0.1.0 one by one while requests go on
@@ -127,7 +129,7 @@ wheel: $(VENV)/installed ## build the wheel into dist/
 	@echo "built $$(ls -t dist/bodhi_sessions-*.whl | head -n 1)"
 
 clean: ## remove what was built, installed and cached
-	rm -rf $(VENV) .tox build dist bodhi.egg-info bodhi_sessions.egg-info tests/typescript/node_modules $(REALM)/node_modules $(AXE)/node_modules \
+	rm -rf $(VENV) .tox build dist bodhi.egg-info bodhi_sessions.egg-info tests/typescript/node_modules $(REALM)/node_modules $(AXE)/node_modules $(PROVIDERS_NODE)/node_modules \
 	    htmlcov .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -157,9 +159,14 @@ chromium-needs:
 
 $(VENV)/installed-e2e $(VENV)/installed-proxies: $(VENV)/installed-test
 
-$(E2E_MODULES): %/node_modules/installed: %/package.json %/package-lock.json
+$(E2E_MODULES) $(PROVIDERS_NODE)/node_modules/installed: %/node_modules/installed: %/package.json %/package-lock.json
 	npm ci --prefix $* --no-fund --no-audit --silent
 	@touch $@
+
+.PHONY: providers-needs
+providers-needs:
+	@perl -MLemonldap::NG::Portal::Issuer::OpenIDConnect -MLemonldap::NG::Portal::Captcha::SecurityImage -e 1 2>/dev/null || \
+	    { echo "make: LemonLDAP::NG is not installed: apt-get install $(LEMONLDAP)" >&2; exit 1; }
 
 build/providers/%/installed: tests/providers/%/requirements.txt | $(BIN)/python
 	$(BIN)/python -m venv --clear build/providers/$*

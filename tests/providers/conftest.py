@@ -15,12 +15,14 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 from e2e.browsing import Person, expect_login_page
 from e2e.conftest import browser, databases  # noqa: F401 - fixtures
 from e2e.running import Bodhi
+from providers.better_auth import BetterAuth
 from providers.django_oauth_toolkit import DjangoOAuthToolkit
 from providers.instance import ROOT, Account, RealProvider, Registration
+from providers.lemonldap_ng import LemonLDAP
 from providers.page import settings_of
 from support.ports import free_port
 
-PROVIDERS: tuple[type[RealProvider], ...] = (DjangoOAuthToolkit,)
+PROVIDERS: tuple[type[RealProvider], ...] = (DjangoOAuthToolkit, BetterAuth, LemonLDAP)
 SCREENSHOTS = ROOT / "build" / "providers" / "screenshots"
 _PATIENCE_MS = 60_000
 

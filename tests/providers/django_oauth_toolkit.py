@@ -2,11 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 
 from playwright.async_api import Page
 
-from providers.instance import ACCOUNTS, ENVIRONMENTS, ROOT, Account, RealProvider
+from providers.instance import ENVIRONMENTS, ROOT, Account, RealProvider, told_accounts, told_client
 from providers.page import code_of
 
 
@@ -15,22 +14,16 @@ class DjangoOAuthToolkit(RealProvider):
 
     section = "django-oauth-toolkit"
     path = "/o"
+    needs = ENVIRONMENTS / "django" / "bin" / "python"
 
     @property
     def command(self) -> list[str]:
         """Return the command that serves the project."""
-        python = ENVIRONMENTS / "django" / "bin" / "python"
-        return [str(python), str(ROOT / "tests" / "providers" / "django" / "server.py")]
+        return [str(self.needs), str(ROOT / "tests" / "providers" / "django" / "server.py")]
 
     def configure(self, key: str) -> Mapping[str, str]:
         """Write the validator that the page shows."""
         (self.folder / "validator.py").write_text(code_of(self.section, "python"))
-        client = {
-            "client_id": self.client.client_id,
-            "client_secret": self.client.client_secret,
-            "redirect_uri": self.client.redirect_uri,
-            "post_logout_redirect_uri": self.client.post_logout_redirect_uri,
-        }
         return {
             "DJANGO_SETTINGS_MODULE": "settings",
             "PYTHONPATH": str(self.folder),
@@ -38,8 +31,8 @@ class DjangoOAuthToolkit(RealProvider):
             "PROVIDER_KEY": key,
             "PROVIDER_TOKEN_SECONDS": str(self.token_seconds),
             "PROVIDER_DATABASE": str(self.folder / "provider.sqlite"),
-            "PROVIDER_CLIENT": json.dumps(client),
-            "PROVIDER_ACCOUNTS": json.dumps([{**asdict(account), "email": account.email} for account in ACCOUNTS]),
+            "PROVIDER_CLIENT": json.dumps(told_client(self.client)),
+            "PROVIDER_ACCOUNTS": json.dumps(told_accounts()),
         }
 
     async def sign_in(self, page: Page, account: Account) -> None:

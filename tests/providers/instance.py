@@ -8,10 +8,11 @@ import urllib.error
 import urllib.request
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from playwright.async_api import Page
@@ -19,6 +20,7 @@ from playwright.async_api import Page
 from support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
+NODE = ROOT / "tests" / "providers" / "node"
 # What `make test.providers` installs from PyPI, one environment for each provider.
 ENVIRONMENTS = ROOT / "build" / "providers"
 START_SECONDS = 120
@@ -81,9 +83,9 @@ class RealProvider(ABC):
     path: ClassVar[str] = ""  # of the issuer
     has_logout: ClassVar[bool] = True  # RP-initiated
     has_backchannel_logout: ClassVar[bool] = False
-    has_names: ClassVar[bool] = True  # else people are shown by their subject
-    has_groups: ClassVar[bool] = True  # else everybody has the default role
-    install: ClassVar[str] = "make test.providers"  # what installs it
+    has_claims: ClassVar[bool] = True  # else a subject and nothing else: the default role, and no names
+    needs: ClassVar[Path]  # what is there once it is installed
+    installation: ClassVar[str] = "make test.providers installs it"
 
     def __init__(self, folder: Path, client: Registration, *, token_seconds: int = 300) -> None:
         self.folder = folder
@@ -110,11 +112,15 @@ class RealProvider(ABC):
     @property
     @abstractmethod
     def command(self) -> list[str]:
-        """The command that serves the provider; its first word has to be there."""
+        """The command that serves the provider."""
 
     @abstractmethod
     def configure(self, key: str) -> Mapping[str, str]:
         """Write the configuration, with *key* as signing key (PEM); return the environment of the command."""
+
+    def username(self, account: Account) -> str:
+        """Return the name by which bodhi knows an account."""
+        return account.username
 
     @abstractmethod
     async def sign_in(self, page: Page, account: Account) -> None:
@@ -144,9 +150,8 @@ class RealProvider(ABC):
         return self.folder / "provider.log"
 
     def _start(self) -> None:
-        program = Path(self.command[0])
-        if program.is_absolute() and not program.exists():
-            raise RuntimeError(f"{self.section} is not installed, {program} is missing: {self.install}")
+        if not self.needs.exists():
+            pytest.fail(f"{self.section} is not installed, {self.needs} is missing: {self.installation}", pytrace=False)
         environ = {**os.environ, **self.configure(new_key())}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -171,11 +176,14 @@ class RealProvider(ABC):
         url = f"{self.issuer.removesuffix('/')}/.well-known/openid-configuration"
         try:
             with urllib.request.urlopen(url, timeout=10) as answer:
-                return bool(json.load(answer)["issuer"] == self.issuer)
+                found = json.load(answer)["issuer"]
         except urllib.error.HTTPError as error:
             raise RuntimeError(f"{self.section} answers {error.code} for {url}:\n{self.log}") from error
-        except (OSError, ValueError):
+        except OSError:
             return False
+        if found != self.issuer:
+            raise RuntimeError(f"{self.section} names the issuer {found} in place of {self.issuer}")
+        return True
 
     def _stop(self) -> None:
         if self._process is None:
@@ -195,3 +203,19 @@ def new_key() -> str:
     """Return a new RSA key as PEM."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def told_client(client: Registration) -> dict[str, str]:
+    """Return the client for a program that registers it."""
+    return {
+        "client_id": client.client_id,
+        "client_secret": client.client_secret,
+        "redirect_uri": client.redirect_uri,
+        "post_logout_redirect_uri": client.post_logout_redirect_uri,
+        "backchannel_logout_uri": client.backchannel_logout_uri,
+    }
+
+
+def told_accounts() -> list[dict[str, Any]]:
+    """Return the accounts for a program that creates them."""
+    return [{**asdict(account), "email": account.email} for account in ACCOUNTS]
