@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test test.sqlite test.postgres test.pgbouncer test.proxies test.uvloop test.typescript test.e2e test.e2e.pg test.providers \
+.PHONY: help run test test.processes test.sqlite test.postgres test.pgbouncer test.proxies test.uvloop test.typescript test.e2e test.e2e.pg test.providers \
         test.upgrade test.ha test.deps.up test.deps.down test.session.all test.tox lint format screenshots bench wheel clean
 
 VENV := .venv
@@ -15,6 +15,8 @@ ARGS :=
 # milliseconds, so a worker that runs out takes from the others.
 WORKERS := $$(($$(getconf _NPROCESSORS_ONLN) + 1))
 PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
+# They take a third of the time of all tests: servers start, wait for one another and time out.
+PROCESSES := tests/run tests/resilience tests/examples
 # A run of their own: Playwright wants one event loop for all tests of a process.
 E2E := $(BIN)/pytest tests/e2e --numprocesses 2 --dist worksteal
 # The identity provider of these tests, for Node.js.
@@ -39,10 +41,13 @@ help: ## list the tasks
 run: $(VENV)/installed ## install and serve on http://localhost:1135, with a provider that lets anybody log in
 	$(BIN)/python -m bodhi serve --dev
 
-test: $(VENV)/installed-test ## install and run every test on SQLite and PostgreSQL
-	@echo "Tests marked 'pgbouncer' and 'proxies' are left out here; they need Debian's pgbouncer, nginx and caddy, and Traefik:"
-	@echo "make test.pgbouncer test.proxies"
-	$(PYTEST) --database both -m "not pgbouncer and not proxies" $(ARGS)
+test: $(VENV)/installed-test ## install and run the tests on SQLite and PostgreSQL
+	@echo "Left out here: make test.processes; and make test.pgbouncer test.proxies, which need Debian's pgbouncer, nginx\
+	 and caddy"
+	$(PYTEST) --database both -m "not pgbouncer and not proxies" $(PROCESSES:%=--ignore=%) $(ARGS)
+
+test.processes: $(VENV)/installed-test ## run the tests that start servers, kill them and cut them off
+	$(PYTEST) --database both -m "not pgbouncer and not proxies" $(PROCESSES) $(ARGS)
 
 test.sqlite: $(VENV)/installed-test ## run the tests on SQLite only
 	$(PYTEST) --database sqlite -m "not pgbouncer and not proxies" $(ARGS)
