@@ -1,8 +1,12 @@
 """A PostgreSQL server that tests start, stop, kill and promote."""
 
 import atexit
+import base64
 import functools
+import hashlib
+import hmac
 import os
+import secrets
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -182,10 +186,20 @@ def _pristine_data(binaries: Path) -> Path:
     """Return the data folder of a new server, created once per process: copying it is ten times as fast."""
     owner = Supervisor("pristine")
     atexit.register(owner.close)
-    password = owner.write("password", PASSWORD)
+    password = owner.write("password", _stored_password())
     options = ("--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C", "--auth=password")
     owner.run(binaries / "initdb", "-D", owner.folder / "data", "-U", USER, f"--pwfile={password}", *options)
     return owner.folder / "data"
+
+
+def _stored_password() -> str:
+    """The password as the server keeps it, hashed once: checking 4,096 rounds takes half the time of a connection."""
+    salt = secrets.token_bytes(16)
+    salted = hashlib.pbkdf2_hmac("sha256", PASSWORD.encode(), salt, iterations := 1)
+    stored_key = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server_key = hmac.digest(salted, b"Server Key", "sha256")
+    encoded = [base64.b64encode(part).decode() for part in (salt, stored_key, server_key)]
+    return f"SCRAM-SHA-256${iterations}:{encoded[0]}${encoded[1]}:{encoded[2]}"
 
 
 def _wait_until(
