@@ -207,14 +207,14 @@ async def _check_provider(settings: Settings, issuer: str) -> AsyncIterator[Find
 
     import bodhi
     from bodhi.oidc.algorithms import ASYMMETRIC
+    from bodhi.oidc.discovery import Discovery, Issuer
     from bodhi.oidc.errors import ProviderError
     from bodhi.oidc.keys import SigningKeys
-    from bodhi.oidc.metadata import Discovery
     from bodhi.oidc.transport import Transport
 
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
         transport = Transport(lambda: http, version=bodhi.__version__, limit_seconds=settings.auth_timeout_seconds)
-        discovery = Discovery(issuer, transport)
+        discovery = Discovery(Issuer(issuer, settings.auth_metadata_url, settings.auth_url is not None), transport)
         keys = SigningKeys(transport, discovery)
         try:
             await discovery.metadata()

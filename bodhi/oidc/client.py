@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import hashlib
+import logging
 import time
 from collections.abc import Callable, Collection, Sequence
 from urllib.parse import quote, urlencode
@@ -10,15 +11,18 @@ from urllib.parse import quote, urlencode
 import aiohttp
 
 from bodhi.oidc.algorithms import ASYMMETRIC
+from bodhi.oidc.client_authentication import METHODS, ClientAuthentication
+from bodhi.oidc.discovery import Discovery, Issuer
 from bodhi.oidc.keys import MIN_INTERVAL_SECONDS, SigningKeys
 from bodhi.oidc.management import Management
-from bodhi.oidc.metadata import Discovery
+from bodhi.oidc.metadata import Metadata
+from bodhi.oidc.scopes import scopes_to_request, unsupported_scopes
 from bodhi.oidc.token_endpoint import RETRY_DELAYS, Sleep, TokenEndpoint
 from bodhi.oidc.transport import Transport
 from bodhi.oidc.userinfo import Userinfo
 from bodhi.oidc.verify import TokenVerifier
 
-DEFAULT_SCOPE = "openid email profile roles"
+log = logging.getLogger(__name__)
 
 
 class IdentityProvider:
@@ -35,6 +39,11 @@ class IdentityProvider:
         version: str,
         limit_seconds: float = 5.0,
         refresh_limit_seconds: float | None = None,
+        metadata_url: str | None = None,
+        is_keycloak: bool = False,
+        scopes: str | None = None,
+        client_authentication: str = "auto",
+        client_key: str | None = None,
         algorithms: Collection[str] = ASYMMETRIC,
         clock: Callable[[], float] = time.time,
         jwks_min_interval_seconds: float = MIN_INTERVAL_SECONDS,
@@ -46,14 +55,24 @@ class IdentityProvider:
         """Create a client that sends requests with the session returned by *http*.
 
         *limit_seconds* limits each request, *refresh_limit_seconds* (default: twice that) a refresh with all its
-        attempts. *clock* returns seconds since 1970. Without *management*, management calls raise
-        :exc:`ProviderLacks`. *refresh_reuse*: the provider accepts the same refresh token twice.
+        attempts. *metadata_url*: where the metadata are not below the issuer. *is_keycloak*: Keycloak's paths are used
+        if there are none. *scopes* are requested at login; None: the default, and what the provider needs for roles and
+        refresh tokens. *client_authentication* is ``auto`` or one of METHODS; *client_key* a private key as PEM or JWK.
+        *clock* returns seconds since 1970. Without *management*, management calls raise :exc:`ProviderLacks`.
+        *refresh_reuse*: the provider accepts the same refresh token twice.
         """
         self.issuer = issuer
+        self._configured_scopes = scopes
+        self._is_keycloak = is_keycloak
         transport = Transport(http, version=version, limit_seconds=limit_seconds)
-        discovery = Discovery(issuer, transport, clock=clock)
+        discovery = Discovery(
+            Issuer(issuer, metadata_url, is_keycloak), transport, clock=clock, on_change=self._check_scopes
+        )
+        authentication = ClientAuthentication(
+            transport, method=METHODS.get(client_authentication), key=client_key, clock=clock
+        )
         self.grants = TokenEndpoint(
-            transport,
+            authentication,
             discovery,
             refresh_limit_seconds=2 * limit_seconds if refresh_limit_seconds is None else refresh_limit_seconds,
             refresh_reuse=refresh_reuse,
@@ -65,6 +84,10 @@ class IdentityProvider:
         self._keys = SigningKeys(transport, discovery, min_interval_seconds=jwks_min_interval_seconds, clock=clock)
         self.verifier = TokenVerifier(issuer, self._keys, algorithms=algorithms, clock=clock)
         self.userinfo = Userinfo(transport, discovery, self.verifier)
+
+    def start(self) -> None:
+        """Fetch the metadata in the background, so that the log has what is wrong with them from the start."""
+        self._discovery.start()
 
     async def close(self) -> None:
         """Cancel background fetches."""
@@ -79,20 +102,20 @@ class IdentityProvider:
         state: str,
         nonce: str,
         challenge: str,
-        scope: str = DEFAULT_SCOPE,
         max_age: int | None = None,
     ) -> str:
         """Return the URL that starts a login; *challenge* is :func:`pkce_challenge` of the verifier.
 
         With *max_age*, the provider asks for credentials again if its own login is older than so many seconds.
         """
+        metadata = await self._discovery.metadata()
         further = {} if max_age is None else {"max_age": str(max_age)}
         return _with_query(
-            (await self._discovery.metadata()).authorization_endpoint,
+            metadata.authorization_endpoint,
             response_type="code",
             client_id=client_id,
             redirect_uri=redirect_uri,
-            scope=scope,
+            scope=self._scopes(metadata),
             state=state,
             nonce=nonce,
             code_challenge=challenge,
@@ -114,6 +137,15 @@ class IdentityProvider:
     async def announces_issuer(self) -> bool:
         """Return whether every authorization response must carry ``iss`` (RFC 9207)."""
         return (await self._discovery.metadata()).announces_issuer
+
+    def _scopes(self, metadata: Metadata) -> str:
+        return scopes_to_request(metadata, configured=self._configured_scopes, is_keycloak=self._is_keycloak)
+
+    def _check_scopes(self, metadata: Metadata) -> None:
+        unsupported = unsupported_scopes(metadata, self._scopes(metadata))
+        if unsupported:
+            names = " ".join(unsupported)
+            log.warning("BODHI_AUTH_SCOPES: the identity provider does not announce %s; logins may fail", names)
 
 
 def pkce_challenge(verifier: str) -> str:

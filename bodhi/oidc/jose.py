@@ -3,7 +3,9 @@
 Import this module inside functions: joserfc is slow to import, and a server without logins never needs it.
 """
 
+import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from joserfc import jws
@@ -61,3 +63,28 @@ def public_key(members: Mapping[str, Any]) -> PublicKey | None:
     except (JoseError, ValueError, TypeError, LookupError):
         return None
     return key if isinstance(key, RSAKey | ECKey | OKPKey) else None
+
+
+@lru_cache(maxsize=1)
+def private_key(text: str) -> PublicKey:
+    """Return the private key in *text*, PEM or a JWK; raise :exc:`ValueError` if there is none that can sign."""
+    for key_type in (RSAKey, ECKey, OKPKey):
+        try:
+            key: PublicKey = key_type.import_key(json.loads(text) if text.lstrip().startswith("{") else text)
+        except (JoseError, ValueError, TypeError, LookupError):
+            continue
+        if key.is_private and algorithm_of(key) is not None:
+            return key
+    raise ValueError("it is not a private key that can sign")
+
+
+def algorithm_of(key: PublicKey) -> str | None:
+    """Return the algorithm to sign with: that of the JWK, else the usual one for the key; None if there is none."""
+    return next((algorithm for algorithm in ASYMMETRIC if supports(algorithm, key)), None)
+
+
+def signed_by(key_text: str, claims: Mapping[str, Any]) -> str:
+    """Return a JWT with *claims*, signed by the private key in *key_text*, PEM or a JWK."""
+    key = private_key(key_text)
+    header = {"alg": algorithm_of(key), "kid": key.kid or key.thumbprint(), "typ": "JWT"}
+    return jws.serialize_compact(header, json.dumps(dict(claims)), key, registry=_REGISTRY)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from bodhi.oidc.discovery import Discovery
 from bodhi.oidc.errors import ProviderUnavailable
-from bodhi.oidc.metadata import Discovery
 from bodhi.oidc.transport import Transport
 from bodhi.single_flight import SingleFlight
 

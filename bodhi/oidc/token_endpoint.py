@@ -1,14 +1,13 @@
-"""OAuth calls authenticated with the client secret: grants at the token endpoint, and revocation."""
+"""OAuth calls that are authenticated as this client: grants at the token endpoint, and revocation."""
 
 import asyncio
-import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from urllib.parse import quote_plus
 
+from bodhi.oidc.client_authentication import ClientAuthentication
+from bodhi.oidc.discovery import Discovery
 from bodhi.oidc.errors import ProviderTimedOut, ProviderUnavailable
-from bodhi.oidc.metadata import Discovery
 from bodhi.oidc.responses import ClientCredentials, Tokens
-from bodhi.oidc.transport import Answer, Transport
+from bodhi.oidc.transport import Answer
 
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - a name
 ACCESS_TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a name
@@ -23,7 +22,7 @@ class TokenEndpoint:
 
     def __init__(
         self,
-        transport: Transport,
+        authentication: ClientAuthentication,
         discovery: Discovery,
         *,
         refresh_limit_seconds: float,
@@ -31,7 +30,7 @@ class TokenEndpoint:
         retry_delays: Sequence[float] = RETRY_DELAYS,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        self._transport = transport
+        self._authentication = authentication
         self._discovery = discovery
         self.refresh_limit_seconds = refresh_limit_seconds  # of a refresh with all its attempts
         self._refresh_reuse = refresh_reuse
@@ -86,34 +85,16 @@ class TokenEndpoint:
 
     async def revoke(self, client: ClientCredentials, refresh_token: str) -> None:
         """Revoke the refresh token (RFC 7009); do nothing if the provider has no revocation endpoint."""
-        metadata = await self._discovery.metadata()
-        if metadata.revocation_endpoint is not None:
+        endpoint = (await self._discovery.metadata()).revocation
+        if endpoint is not None:
             form = {"token": refresh_token, "token_type_hint": "refresh_token"}
-            answer = await self._post("revocation", metadata.revocation_endpoint, client, form, metadata.wants_basic)
-            answer.checked()
+            (await self._authentication.post("revocation", endpoint, client, form)).checked()
 
     async def _request_token(
         self, what: str, client: ClientCredentials, form: Mapping[str, str], *, limit_seconds: float | None = None
     ) -> Answer:
-        metadata = await self._discovery.metadata()
-        return await self._post(
-            what, metadata.token_endpoint, client, form, metadata.wants_basic, limit_seconds=limit_seconds
-        )
-
-    async def _post(
-        self,
-        what: str,
-        url: str,
-        client: ClientCredentials,
-        form: Mapping[str, str],
-        wants_basic: bool,
-        *,
-        limit_seconds: float | None = None,
-    ) -> Answer:
-        headers = {"Authorization": _basic(client)} if wants_basic and client.client_secret else {}
-        own = {} if headers else {"client_id": client.client_id, "client_secret": client.client_secret}
-        sent = {**form, **{name: value for name, value in own.items() if value}}
-        return await self._transport.post_form(what, url, sent, headers, limit_seconds=limit_seconds)
+        endpoint = (await self._discovery.metadata()).token
+        return await self._authentication.post(what, endpoint, client, form, limit_seconds=limit_seconds)
 
     async def _refresh_with_retries(
         self, client: ClientCredentials, form: Mapping[str, str], limit: asyncio.Timeout, attempt_seconds: float | None
@@ -141,9 +122,3 @@ def _tokens(answer: Answer) -> Tokens:
         # Some providers send errors with status 200.
         raise answer.failure() if answer.error else answer.unusable()
     return tokens
-
-
-def _basic(client: ClientCredentials) -> str:
-    # RFC 6749, 2.3.1: both halves are form-encoded first, so that a colon in the id stays part of the id.
-    pair = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
-    return "Basic " + base64.b64encode(pair.encode("ascii")).decode("ascii")

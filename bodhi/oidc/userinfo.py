@@ -6,7 +6,7 @@ from typing import Any
 
 from bodhi.oidc.claim_values import identifier
 from bodhi.oidc.errors import ProviderLacks, ProviderRefused, UntrustedToken
-from bodhi.oidc.metadata import Discovery
+from bodhi.oidc.discovery import Discovery
 from bodhi.oidc.transport import Transport
 from bodhi.oidc.verify import TokenVerifier
 

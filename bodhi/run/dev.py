@@ -51,6 +51,9 @@ class Development:
             auth_issuer=self._provider.issuer,
             client_id=client.client_id,
             client_secret=client.secret,
+            client_key=None,
+            auth_client_authentication="auto",
+            auth_metadata_url=None,
             auth_management=True,
         )
 

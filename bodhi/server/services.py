@@ -194,6 +194,8 @@ def _database_opened(services: Services) -> Callable[[web.Application], AsyncIte
             with application_database_faults(settings), refusing_to_open(database):
                 schema = Schema(database, "application")
                 await (schema.migrate() if settings.db_auto_migrate else schema.check())
+            if services.configured_provider is not None:
+                services.configured_provider.start()
             async with repeated(sweep, lambda: settings.sweep_seconds, "sweeping expired rows"):
                 yield  # requests are served here
             seconds_left = settings.shutdown_timeout_seconds * REFRESH_SHARE - app[SHUTDOWN].seconds_draining
@@ -214,6 +216,11 @@ def _provider(settings: Settings, http: HttpClient) -> IdentityProvider:
         http=http,
         version=bodhi.__version__,
         limit_seconds=settings.auth_timeout_seconds,
+        metadata_url=settings.auth_metadata_url,
+        is_keycloak=settings.auth_url is not None,
+        scopes=settings.auth_scopes,
+        client_authentication=settings.auth_client_authentication,
+        client_key=settings.client_key,
         management=settings.auth_management,
         refresh_reuse=settings.auth_refresh_reuse,
     )
@@ -224,9 +231,9 @@ def _no_http() -> aiohttp.ClientSession:
 
 
 def _configured(settings: Settings) -> Instance | None:
-    if settings.client_id is None or settings.client_secret is None:
+    if settings.client_id is None:
         return None
-    return Instance(settings.client_id, settings.client_secret, status=Status(settings.client_status))
+    return Instance(settings.client_id, settings.client_secret or "", status=Status(settings.client_status))
 
 
 def _refresher(settings: Settings, provider: IdentityProvider, notes: RoleNotes, userinfo: UserinfoClaims) -> Refresher:

@@ -70,6 +70,30 @@ class AuthSettings:
             mask=mask_http_url,
         ),
     ]
+    auth_metadata_url: Annotated[
+        str | None,
+        Setting(
+            names.BODHI_AUTH_METADATA_URL,
+            kinds.http_url(keeps_slash=True, takes_query=True),
+            Derived("BODHI_AUTH_ISSUER/.well-known/openid-configuration", lambda _: None),
+            "URL of the provider's metadata where it is another one: an address inside of the network, or a policy of "
+            "Azure AD B2C. The metadata still have to name BODHI_AUTH_ISSUER. If this URL has http, endpoints that "
+            "only bodhi calls may have it, too.",
+            mask=mask_http_url,
+        ),
+    ]
+    auth_client_authentication: Annotated[
+        str,
+        Setting(
+            names.BODHI_AUTH_CLIENT_AUTHENTICATION,
+            kinds.choice("auto", "basic", "post", "private_key_jwt"),
+            "auto",
+            "How bodhi authenticates at the provider, as its client is registered there. basic: client_secret_basic. "
+            "post: client_secret_post. private_key_jwt: signed by BODHI_CLIENT_KEY. auto: private_key_jwt if "
+            "BODHI_CLIENT_KEY is set; else basic first, or post where the provider announces only that, and the other "
+            "one where the first is refused.",
+        ),
+    ]
     auth_management: Annotated[
         bool,
         Setting(
@@ -187,12 +211,18 @@ class AuthSettings:
         ),
     ]
     auth_scopes: Annotated[
-        str,
+        str | None,
         Setting(
             names.BODHI_AUTH_SCOPES,
             kinds.pattern(r"openid( [!#-\[\]-~]+)*", "openid and further scopes, separated by spaces"),
-            "openid email profile roles",
-            "Scopes requested at login.",
+            Derived(
+                "openid email profile; with roles where BODHI_AUTH_URL is set or the provider announces that scope, "
+                "and with offline_access at Auth0, Authentik, better-auth, Dex, Entra ID and Zitadel if announced",
+                lambda _: None,
+            ),
+            "Scopes requested at login. Those that the provider does not announce are warned of at startup. Providers "
+            "other than those of the default may need offline_access, too, to give refresh tokens: set it where the "
+            "client is registered for it.",
         ),
     ]
     auth_access_tokens: Annotated[
@@ -250,6 +280,18 @@ class AuthSettings:
             kinds.pattern(r"[ -~]{1,1024}", "1 to 1024 characters of ASCII"),
             None,
             "Client secret of BODHI_CLIENT_ID.",
+            refused_in={Source.COMMAND_LINE: "other users of the machine can read it there"},
+            secret=True,
+        ),
+    ]
+    client_key: Annotated[
+        str | None,
+        Setting(
+            names.BODHI_CLIENT_KEY,
+            kinds.private_key(),
+            None,
+            "Private key of BODHI_CLIENT_ID, in place of BODHI_CLIENT_SECRET, for private_key_jwt. The provider needs "
+            "the public key; its key id is the kid of the JWK, else the key's thumbprint (RFC 7638).",
             refused_in={Source.COMMAND_LINE: "other users of the machine can read it there"},
             secret=True,
         ),

@@ -48,6 +48,7 @@ class SettingType(Generic[T_co]):
     options: tuple[str, ...] = ()
     takes_json: bool = False
     """Whether lists and mappings are accepted: as JSON, and in ``settings.yaml``."""
+    is_multiline: bool = False
 
 
 def whole_number(least: int, most: int) -> SettingType[int]:
@@ -211,21 +212,43 @@ def keys() -> SettingType[tuple[str, ...]]:
     )
 
 
-def http_url(*, keeps_slash: bool = False) -> SettingType[str]:
-    """An absolute http or https URL without credentials, query and fragment.
+def private_key() -> SettingType[str]:
+    """A private key for signatures, as it was written."""
+
+    def parse(text: str) -> str:
+        # Here, because it is slow to import.
+        from joserfc.errors import JoseError
+        from joserfc.jwk import ECKey, OKPKey, RSAKey
+
+        for key_type in (RSAKey, ECKey, OKPKey):
+            try:
+                key = key_type.import_key(json.loads(text) if text.startswith("{") else text)
+            except (JoseError, ValueError, TypeError, LookupError):
+                continue
+            if key.is_private:
+                return text
+        raise ValueError("is not such a key")
+
+    return SettingType(parse, "a private RSA, EC or Ed25519 key without password, as PEM or as JWK", is_multiline=True)
+
+
+def http_url(*, keeps_slash: bool = False, takes_query: bool = False) -> SettingType[str]:
+    """An absolute http or https URL without credentials and fragment, and without query unless *takes_query*.
 
     A trailing slash is dropped unless *keeps_slash*.
     """
     host_type = host()
+    query = r"(?:\?[^#\s\\]*)?" if takes_query else ""
 
     def parse(text: str) -> str:
-        match = re.fullmatch(r"https?://(\[[^/\]]*\]|[^/?#@\[\]:]+)(?::([0-9]{1,5}))?(/[^?#\s\\]*)?", text)
+        match = re.fullmatch(r"https?://(\[[^/\]]*\]|[^/?#@\[\]:]+)(?::([0-9]{1,5}))?(/[^?#\s\\]*)?" + query, text)
         if not match or not 1 <= int(match[2] or 1) <= 65_535:
             raise ValueError("is not such a URL")
         host_type.parse(match[1])
         return text if keeps_slash else text.rstrip("/")
 
-    return SettingType(parse, "an http:// or https:// URL without user, query and fragment")
+    without = "user and fragment" if takes_query else "user, query and fragment"
+    return SettingType(parse, f"an http:// or https:// URL without {without}")
 
 
 def networks() -> SettingType[tuple[str, ...]]:

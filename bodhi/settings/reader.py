@@ -117,7 +117,7 @@ def _parse(found: Mapping[str, Found]) -> tuple[dict[str, Any], dict[str, str]]:
 def _parse_one(text: str, setting: Setting) -> object:
     if not text:
         raise ValueError("is empty")
-    if not text.isprintable():
+    if not (text.replace("\n", "") if setting.kind.is_multiline else text).isprintable():
         raise ValueError("holds a control character or is not UTF-8")
     return setting.kind.parse(text)
 

@@ -48,9 +48,24 @@ FAULTS = (
         for attribute in ("session_db_url", "database_url")
     ),
     Rule(
-        ("client_id", "client_secret"),
-        lambda client_id, secret: client_id is None or secret is not None,
-        "{0} is a client without a secret: {1}",
+        ("client_id", "client_secret", "client_key"),
+        lambda client_id, secret, key: client_id is None or secret is not None or key is not None,
+        "{0} is a client without a secret: {1}, {2}",
+    ),
+    Rule(
+        ("auth_client_authentication", "client_key"),
+        lambda method, key: method != "private_key_jwt" or key is not None,
+        "{0} requires a key, but {1}",
+    ),
+    Rule(
+        ("auth_client_authentication", "client_id", "client_secret"),
+        lambda method, client_id, secret: method not in {"basic", "post"} or client_id is None or secret is not None,
+        "{0} requires a secret for {1}, but {2}",
+    ),
+    Rule(
+        ("auth_metadata_url", "auth_issuer"),
+        lambda url, issuer: url is None or issuer is not None,
+        "{0} needs the issuer that the metadata name: {1}",
     ),
     Rule(
         ("client_id", "auth_issuer"),

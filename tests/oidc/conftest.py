@@ -75,9 +75,9 @@ async def make_provider(
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    def make(**options: object) -> IdentityProvider:
+    def make(issuer: str | None = None, **options: object) -> IdentityProvider:
         defaults: dict[str, object] = {"http": lambda: http, "version": "1.2.3", "clock": clock, "sleep": sleep}
-        provider = IdentityProvider(scripted.issuer, **{**defaults, **options})
+        provider = IdentityProvider(issuer or scripted.issuer, **{**defaults, **options})
         made.append(provider)
         return provider
 

@@ -82,7 +82,7 @@ class ScriptedProvider:
             "jwks_uri": f"{base}/certs",
             "end_session_endpoint": f"{base}/logout",
             "revocation_endpoint": f"{base}/revoke",
-            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+            "token_endpoint_auth_methods_supported": ["client_secret_post"],
         }
 
     def reply(self, path: str, *replies: Reply) -> None:

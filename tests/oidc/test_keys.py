@@ -127,8 +127,9 @@ async def test_without_any_key_the_provider_is_unavailable(provider, scripted, t
     await provider.verifier.access_token(token())
 
 
-async def test_an_outage_of_discovery_is_one_of_the_keys(provider, scripted, token, clock):
-    """Without metadata there is no address of the keys; 404 tells another one."""
+async def test_an_outage_of_discovery_is_one_of_the_keys(make_provider, scripted, token, clock):
+    """Without metadata there is no address of the keys; at Keycloak a 404 tells another one."""
+    provider = make_provider(is_keycloak=True)
     scripted.reply(DISCOVERY, Reply(503), Reply(404))
 
     with pytest.raises(ProviderUnavailable):

@@ -5,6 +5,9 @@ import pytest
 from bodhi.settings import BY_NAME
 from bodhi.settings.setting import Source
 
+PUBLIC_KEY = (
+    "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----"
+)
 LONG_KEY = "k" * 32
 BAD_NUMBERS = ["many", "-1", "1.5", "1_0", "0x10", "٣", "9" * 5_000]
 BAD_SWITCHES = ["perhaps", "2", "tru"]
@@ -104,6 +107,8 @@ BAD_VALUES = {
     "BODHI_AUTH_URL": BAD_HTTP_URLS,
     "BODHI_AUTH_REALM": ["two words", "a/b", "../master", ".hidden", "ü", "a" * 129],
     "BODHI_AUTH_ISSUER": BAD_HTTP_URLS,
+    "BODHI_AUTH_METADATA_URL": [bad for bad in BAD_HTTP_URLS if "?" not in bad],
+    "BODHI_AUTH_CLIENT_AUTHENTICATION": ["client_secret_basic", "none", "basic,post"],
     "BODHI_AUTH_MANAGEMENT": BAD_SWITCHES,
     "BODHI_AUTH_TIMEOUT": [*BAD_DURATIONS, "0.01", "61"],
     "BODHI_AUTH_LOGOUT": BAD_SWITCHES,
@@ -164,6 +169,10 @@ BAD_VALUES = {
     "BODHI_AUTH_RECENT_SECONDS": [*(bad for bad in BAD_DURATIONS if bad != "0"), "0.5", "31d"],
     "BODHI_CLIENT_ID": ["two words", "ü", "a" * 256],
     "BODHI_CLIENT_SECRET": ["ü", "a" * 1_025],
+    "BODHI_CLIENT_KEY": [
+        *("secret", "{", "{}", '{"kty": "oct", "k": "c2VjcmV0"}', '{"kty": "OKP", "crv": "Ed25519", "x": "AAAA"}'),
+        PUBLIC_KEY,
+    ],
     "BODHI_CLIENT_STATUS": ["setup", "admin", "resource_admin"],
     "BODHI_SETUP_SECRET": ["fifteen-letters", "seventeen letters", "sixteen-lettersü", "a" * 256],
     "BODHI_API_TOKEN_LIFETIME": [*BAD_DURATIONS, "59", "60.5", "4000d"],

@@ -1,10 +1,12 @@
 """Default values, and parsing of values."""
 
+import json
 import pickle
 import types
 import typing
 
 import pytest
+from joserfc.jwk import ECKey
 
 import bodhi.settings
 from bodhi.database import dialect_of, sqlite_path
@@ -77,7 +79,12 @@ def test_login_settings_have_their_documented_defaults(machine):
     assert (settings.auth_management, settings.auth_logout, settings.auth_refresh_reuse) == (False, False, False)
     assert settings.auth_timeout_seconds == 5.0
     assert (settings.auth_roles_claim, settings.auth_roles) == ("resource_access.<client_id>.roles", ())
-    assert (settings.auth_scopes, settings.auth_access_tokens) == ("openid email profile roles", "jwt")
+    assert (settings.auth_scopes, settings.auth_access_tokens) == (None, "jwt")
+    assert (settings.auth_metadata_url, settings.auth_client_authentication, settings.client_key) == (
+        None,
+        "auto",
+        None,
+    )
     assert (settings.client_id, settings.client_secret, settings.client_status) == (None, None, "ready")
     assert settings.setup_secret is None
     assert settings.api_token_lifetime_seconds is None
@@ -203,6 +210,7 @@ def test_public_url_is_composed_from_its_parts(machine, environ, expected):
             "auth_roles",
             (("Domain Users", "resource_user"), ("ou=it", "resource_admin"), ("/ops", "resource_admin")),
         ),
+        ("BODHI_AUTH_CLIENT_AUTHENTICATION", "Basic", "auth_client_authentication", "basic"),
         ("BODHI_AUTH_SCOPES", "openid", "auth_scopes", "openid"),
         (
             "BODHI_AUTH_SCOPES",
@@ -283,3 +291,23 @@ def test_settings_cannot_be_changed(machine):
 def test_every_setting_is_an_attribute_of_its_own():
     """No two settings share a name."""
     assert len(BY_NAME) == len(SETTINGS)
+
+
+def test_metadata_url_may_have_a_query(machine):
+    """Azure AD B2C names its policy there; the slash at the end stays."""
+    for url in ("https://x.example/v2.0/.well-known/openid-configuration?p=B2C_1_signin", "http://keycloak:8080/a/"):
+        settings = machine.load(BODHI_AUTH_ISSUER="https://x.example/v2.0/", BODHI_AUTH_METADATA_URL=url)
+
+        assert url == settings.auth_metadata_url
+
+
+@pytest.mark.parametrize("is_jwk", [False, True])
+def test_client_key_takes_the_place_of_the_secret(machine, is_jwk):
+    """As PEM, which has several lines, or as JWK."""
+    key = ECKey.generate_key("P-256")
+    text = json.dumps(key.as_dict(private=True)) if is_jwk else key.as_pem(private=True).decode()
+
+    settings = machine.load(BODHI_AUTH_ISSUER="https://x.example", BODHI_CLIENT_ID="bodhi", BODHI_CLIENT_KEY=text)
+
+    assert (None, text.strip()) == (settings.client_secret, settings.client_key)
+    assert "client_key='***'" in repr(settings)

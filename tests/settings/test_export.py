@@ -58,6 +58,7 @@ def test_json_has_names_and_defaults():
     assert [name for name, fact in facts.items() if fact["secret"]] == [
         "BODHI_ENCRYPTION_KEY",
         "BODHI_CLIENT_SECRET",
+        "BODHI_CLIENT_KEY",
         "BODHI_SETUP_SECRET",
     ]
 

@@ -77,6 +77,8 @@ def test_sqlite_beside_a_cluster_is_a_warning(machine):
         ({"BODHI_DATABASE_URL": "sqlite:%3Amemory:", "BODHI_WORKERS": "2"}, "BODHI_DATABASE_URL"),
         ({"BODHI_CLIENT_ID": "bodhi", "BODHI_AUTH_ISSUER": ISSUER}, "BODHI_CLIENT_ID"),
         ({"BODHI_CLIENT_ID": "bodhi", "BODHI_CLIENT_SECRET": SECRET}, "BODHI_CLIENT_ID"),
+        ({"BODHI_AUTH_CLIENT_AUTHENTICATION": "private_key_jwt"}, "BODHI_AUTH_CLIENT_AUTHENTICATION"),
+        ({"BODHI_AUTH_METADATA_URL": ISSUER}, "BODHI_AUTH_METADATA_URL"),
         ({"BODHI_CLIENT_ID": "bodhi", "BODHI_CLIENT_SECRET": SECRET, "BODHI_AUTH_REALM": "bodhi"}, "BODHI_CLIENT_ID"),
         ({"BODHI_DEV": "true", "BODHI_ENV_TYPE": "production"}, "BODHI_DEV"),
         ({"BODHI_DEV": "true", "BODHI_HOST": "0.0.0.0"}, "BODHI_DEV"),
@@ -97,7 +99,7 @@ def test_fault_says_what_is_missing(machine):
     """What was never set has no value to be shown."""
     client = "BODHI_CLIENT_ID (environment): bodhi is a client"
     assert machine.faults(BODHI_CLIENT_ID="bodhi") == [
-        f"{client} without a secret: BODHI_CLIENT_SECRET is not set (default)",
+        f"{client} without a secret: BODHI_CLIENT_SECRET is not set (default), BODHI_CLIENT_KEY is not set (default)",
         f"{client} without a provider: BODHI_AUTH_ISSUER is not set (default)",
     ]
 

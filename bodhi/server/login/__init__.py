@@ -34,7 +34,6 @@ def setup(app: web.Application, services: Services) -> None:
             profiles=services.profiles,
             notes=services.role_notes,
             userinfo=services.userinfo,
-            scopes=settings.auth_scopes,
             reads_access_tokens=settings.auth_access_tokens == "jwt",
         ),
         notes=services.role_notes,

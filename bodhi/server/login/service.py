@@ -103,7 +103,6 @@ class LoginFlow:
         profiles: Profiles,
         notes: RoleNotes,
         userinfo: UserinfoClaims,
-        scopes: str = "openid email profile roles",
         reads_access_tokens: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -113,7 +112,6 @@ class LoginFlow:
         self._profiles = profiles
         self._notes = notes
         self._userinfo = userinfo
-        self._scopes = scopes
         self._reads_access_tokens = reads_access_tokens
         self._clock = clock
 
@@ -135,7 +133,6 @@ class LoginFlow:
                 state=state,
                 nonce=nonce,
                 challenge=pkce_challenge(verifier),
-                scope=self._scopes,
                 max_age=max_age,
             )
         transaction: dict[str, Any] = {

@@ -4,7 +4,8 @@ import ssl
 import pytest
 
 from bodhi.oidc import ProviderUnavailable
-from bodhi.oidc.metadata import REFRESH_SECONDS, RETRY_SECONDS, Discovery, Metadata
+from bodhi.oidc.discovery import REFRESH_SECONDS, RETRY_SECONDS, Discovery, Issuer
+from bodhi.oidc.metadata import Metadata
 from bodhi.oidc.transport import Transport
 from oidc.background import settled
 from oidc.scripted import DISCOVERY, HANGS, RESETS, Reply
@@ -125,16 +126,61 @@ async def test_after_an_outage_the_next_call_succeeds(provider, scripted):
     assert not await provider.announces_issuer()
 
 
-async def test_a_provider_without_discovery_has_the_paths_of_keycloak(provider, scripted, client):
+async def test_keycloak_without_discovery_has_known_paths(make_provider, scripted, client):
     """A 404 means Keycloak's endpoints, below the issuer."""
     scripted.reply(DISCOVERY, Reply(404))
     scripted.reply("/protocol/openid-connect/token", Reply(200, {"access_token": "t"}))
 
-    assert "t" == await provider.grants.service_token(client)
+    assert "t" == await make_provider(is_keycloak=True).grants.service_token(client)
     base = f"{scripted.issuer}/protocol/openid-connect"
     assert Metadata(
-        f"{base}/auth", f"{base}/token", f"{base}/certs", f"{base}/userinfo", f"{base}/logout", f"{base}/revoke"
+        scripted.issuer,
+        *(f"{base}/{end}" for end in ("auth", "token", "certs", "userinfo", "logout", "revoke")),
     ) == Metadata.of_keycloak(scripted.issuer)
+
+
+@pytest.mark.parametrize("has_url", [False, True])
+async def test_404_of_another_provider_is_an_error(make_provider, scripted, caplog, has_url):
+    """A mistyped issuer is no Keycloak; the address and the setting that it comes from are in the log."""
+    scripted.reply(DISCOVERY, Reply(404))
+    elsewhere = f"{scripted.issuer}/elsewhere"
+    more = {"is_keycloak": True, "metadata_url": elsewhere} if has_url else {}
+    address = f"{elsewhere} (from BODHI_AUTH_METADATA_URL)" if has_url else f"{DISCOVERY} (from BODHI_AUTH_ISSUER)"
+
+    with pytest.raises(ProviderUnavailable, match="status 404"):
+        await make_provider(**more).announces_issuer()
+
+    assert address in caplog.text
+
+
+async def test_metadata_come_from_another_address(make_provider, scripted):
+    """An inner address, or a policy in the query; they still have to name the issuer."""
+    scripted.reply("/inner", Reply(200, {**scripted.metadata, "issuer": "https://login.example"}))
+    provider = make_provider(issuer="https://login.example", metadata_url=f"{scripted.issuer}/inner?p=policy")
+
+    assert [f"{scripted.issuer}/protocol/openid-connect/auth"] == (await provider.page_urls())[:1]
+
+    assert {"p": "policy"} == scripted.requests[-1].query
+    strict = make_provider(issuer="https://other.example", metadata_url=f"{scripted.issuer}/inner")
+    with pytest.raises(ProviderUnavailable, match=r"https://login\.example, but BODHI_AUTH_ISSUER is https://other"):
+        await strict.announces_issuer()
+
+
+@pytest.mark.parametrize(
+    ("found", "configured"),
+    [
+        ("https://login.example/", "https://login.example"),
+        ("https://login.example", "https://login.example/"),
+        ("https://login.example/tenant/", "https://login.example/tenant"),
+    ],
+)
+def test_issuer_that_differs_by_its_slash_is_named_with_what_to_set(found, configured):
+    """Both values, and the setting as it has to be."""
+    with pytest.raises(ValueError, match="slash") as error:
+        Metadata.of(configured, {"issuer": found})
+
+    assert f"name the issuer {found}, but BODHI_AUTH_ISSUER is {configured}" in str(error.value)
+    assert str(error.value).endswith(f"set BODHI_AUTH_ISSUER={found}")
 
 
 @pytest.mark.parametrize("reply", [*UNUSABLE.values(), Reply(404)], ids=[*UNUSABLE.keys(), "not found"])
@@ -178,8 +224,9 @@ async def test_metadata_are_refetched_after_the_interval(scripted, make_provider
     assert 2 == scripted.count(DISCOVERY)
 
 
-async def test_discovery_that_appears_later_is_used(scripted, provider, clock):
+async def test_discovery_that_appears_later_is_used(scripted, make_provider, clock):
     """A provider without it is asked again after the usual interval, not after the short one."""
+    provider = make_provider(is_keycloak=True)
     scripted.reply(DISCOVERY, Reply(404))
     await provider.announces_issuer()
     for _ in range(2):
@@ -239,19 +286,20 @@ async def test_connection_error_names_the_cause(http, untrusted_issuer, issuer, 
     transport = Transport(lambda: http, version="1", limit_seconds=60)
 
     with pytest.raises(ProviderUnavailable, match=cause):
-        await Discovery(issuer or untrusted_issuer, transport).metadata()
+        await Discovery(Issuer(issuer or untrusted_issuer), transport).metadata()
 
 
 @pytest.mark.parametrize(
     ("reply", "cause"),
     [
-        (Reply(502, b"<html>"), "answered the discovery with status 502"),
-        (Reply(200, {"issuer": "https://other.example"}), "metadata names another issuer"),
-        (Reply(200, {}), "metadata names another issuer"),
+        (Reply(502, b"<html>"), "cannot be used: .*: status 502"),
+        (Reply(200, b"<html>"), "cannot be used: .*: no JSON object"),
+        (Reply(200, {"issuer": "https://other.example"}), "name the issuer https://other.example, but BODHI_AUTH_ISS"),
+        (Reply(200, {}), "name no issuer; BODHI_AUTH_ISSUER is http"),
     ],
 )
 async def test_invalid_metadata_error_names_the_problem(provider, scripted, reply, cause):
-    """Without any of it."""
+    """Both values, where it is about the issuer."""
     scripted.reply(DISCOVERY, reply)
 
     with pytest.raises(ProviderUnavailable, match=cause):
