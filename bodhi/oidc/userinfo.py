@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bodhi.oidc.claim_values import identifier
-from bodhi.oidc.errors import ProviderLacks, ProviderRefused, UntrustedToken
 from bodhi.oidc.discovery import Discovery
+from bodhi.oidc.errors import ProviderLacks, ProviderRefused, UntrustedToken
 from bodhi.oidc.transport import Transport
 from bodhi.oidc.verify import TokenVerifier
 

@@ -16,6 +16,7 @@ from bodhi.server.http.headers import DEFAULT_HEADERS, complete
 from bodhi.server.http.lifecycle import SHUTDOWN
 from bodhi.server.http.request_errors import MalformedRequest
 from bodhi.server.http.request_id import current_id
+from bodhi.server.services import IDENTITY_PROVIDER
 
 POLL_SECONDS = 0.01
 ARRIVAL_SECONDS = 1.0  # at the end, for the request of a connection that was accepted last
@@ -30,6 +31,13 @@ class Runner(BoundedRunner):
     def __init__(self, app: web.Application, limits: Limits = DEFAULT_LIMITS, *, grace_seconds: float) -> None:
         super().__init__(app, limits, shutdown_timeout=CUT_SECONDS)
         self._grace_seconds = grace_seconds
+
+    async def setup(self) -> None:
+        """Start the application, and fetch the identity provider's metadata in the background."""
+        await super().setup()
+        provider = self.app.get(IDENTITY_PROVIDER)
+        if provider is not None:
+            provider.start()
 
     async def cleanup(self) -> None:
         """Stop accepting, let requests finish, cancel the rest, and run the application's cleanup."""

@@ -57,6 +57,8 @@ class Feature(Protocol):
         """Add the feature to *app*."""
 
 
+LONGEST_REQUEST_LINE = 32_768  # bytes: an authorization code of 8,000 characters, three bytes each in a URL
+
 # A feature is a package and its line here. The order determines navigation entries and page sections.
 FEATURES: tuple[Feature, ...] = (
     status,
@@ -85,7 +87,9 @@ def create_app(settings: Settings) -> web.Application:
 
     Startup raises :exc:`ConfigurationError`, which names the setting, if a database cannot be used.
     """
-    app = web.Application(handler_args={"access_log_class": AccessLog, "access_log": LOGGER})
+    app = web.Application(
+        handler_args={"access_log_class": AccessLog, "access_log": LOGGER, "max_line_size": LONGEST_REQUEST_LINE}
+    )
     services = create_services(settings)
     add_services(app, services)
     _add_middlewares(app, services)

@@ -158,6 +158,8 @@ def add_services(app: web.Application, services: Services) -> None:
     app[NAVIGATION], app[METRICS], app[REFUSALS] = services.navigation, services.metrics, services.metrics.refusals
     app[RATE_LIMITS] = RateLimits(services.settings.rate_limit)
     app[REFRESHER] = services.refresher
+    if services.configured_provider is not None:
+        app[IDENTITY_PROVIDER] = services.configured_provider
     app[RECENT_LOGIN] = RecentLogin(services.settings.auth_recent_seconds)
     app[AUTHENTICATOR] = Authenticator(
         instances=services.instances, bearer=services.bearer, refresher=services.refresher, mapping=services.mapping
@@ -194,8 +196,6 @@ def _database_opened(services: Services) -> Callable[[web.Application], AsyncIte
             with application_database_faults(settings), refusing_to_open(database):
                 schema = Schema(database, "application")
                 await (schema.migrate() if settings.db_auto_migrate else schema.check())
-            if services.configured_provider is not None:
-                services.configured_provider.start()
             async with repeated(sweep, lambda: settings.sweep_seconds, "sweeping expired rows"):
                 yield  # requests are served here
             seconds_left = settings.shutdown_timeout_seconds * REFRESH_SHARE - app[SHUTDOWN].seconds_draining
@@ -264,3 +264,6 @@ def _metrics(sessions: DefaultSessionService, database: Database, refresher: Ref
         refresher=refresher,
         databases=databases,
     )
+
+
+IDENTITY_PROVIDER = web.AppKey("IDENTITY_PROVIDER", IdentityProvider)

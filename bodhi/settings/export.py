@@ -20,6 +20,10 @@ A setting is read from these sources; the first one that has it wins.
 4. The file `settings.yaml` in `$BODHI_HOME`, with lines such as `BODHI_PORT: 1135`.
 5. The default.
 
+Secrets, and database URLs, may be in files, such as those of Docker or Kubernetes: `BODHI_CLIENT_SECRET_FILE` and so on
+take the path of a file whose content is the value, without white space at both ends. It is an error to set a secret and
+its file in the same source. The file is read at startup.
+
 Administrators can change some settings while the server runs, under `/bodhi/v1/settings`: `BODHI_LOG_LEVEL`,
 `BODHI_API_TOKEN_LIFETIME` and `BODHI_TOKEN_MEMORY`. Changes are stored in the database of `BODHI_DATABASE_URL`, reach
 all nodes within half a minute, and come between 3 and 4: they have no effect if the command line, the environment or
@@ -47,7 +51,7 @@ DEFAULTS_HERE
 } as const;
 
 /** Settings to start a server with, as a part of its environment. */
-export type SettingsEnvironment = { [name in SettingName]?: string };"""
+export type SettingsEnvironment = { [name in SettingName | `${SettingName}_FILE`]?: string };"""
 
 
 def as_json() -> str:
@@ -106,6 +110,8 @@ def _facts_in_words(setting: Setting) -> Iterator[str]:
     else:
         yield f"- Default: `{setting.default}`." if setting.default is not None else "- Default: not set."
     yield f"- Allowed: {setting.kind.allowed}."
+    if setting.file_variant is not None:
+        yield f"- From a file: `{setting.file_variant}` takes its path."
     for source, reason in setting.refused_in.items():
         where = "on the command line" if source is Source.COMMAND_LINE else f"in {source}"
         yield f"- Not {where}: {reason}."

@@ -6,7 +6,9 @@ from enum import StrEnum
 from typing import Any
 
 from bodhi.settings.kinds import SettingType
-from bodhi.urls import MASK
+from bodhi.urls import MASK, mask_url
+
+FILE_SUFFIX = "_FILE"
 
 
 class Source(StrEnum):
@@ -43,6 +45,11 @@ class Setting:
     """Takes passwords out of a value that may have some."""
     refused_in: Mapping[Source, str] = field(default_factory=dict)
     """Sources that must not set it, each with the reason."""
+
+    @property
+    def file_variant(self) -> str | None:
+        """The name that takes the path of a file with the value instead, for secrets and URLs with passwords."""
+        return f"{self.name}{FILE_SUFFIX}" if self.secret or self.mask is mask_url else None
 
     def masked(self, text: str) -> str:
         """Return *text*, a value of this setting, with secrets masked."""

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from bodhi.settings.description import BY_NAME
 from bodhi.settings.names import BODHI_HOME
-from bodhi.settings.setting import Source
+from bodhi.settings.setting import FILE_SUFFIX, Source
 
 PREFIX = "BODHI_"
 STRUCTURED = {name for name, setting in BY_NAME.items() if setting.kind.takes_json}
+_IN_FILE = ", file "
+_FILE_VARIANTS = {setting.file_variant: name for name, setting in BY_NAME.items() if setting.file_variant is not None}
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Found:
 class Findings:
     """Result of reading all sources: the text of each setting by name, faults and warnings."""
 
+    directory: Path  # that relative paths of files with secrets start from
     found: dict[str, Found] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -34,12 +37,28 @@ class Findings:
     def add(self, name: str, found: Found) -> None:
         """Add *found* unless a source of higher precedence has set *name*; add sources in order of precedence."""
         setting = BY_NAME.get(name)
-        if setting is None:
+        if name in _FILE_VARIANTS:
+            self._add_from_file(_FILE_VARIANTS[name], found)
+        elif setting is None:
             self._unknown(name, found)
         elif found.source in setting.refused_in:
             self.faults.append(f"{name} ({found.place}): must not be set here: {setting.refused_in[found.source]}")
         else:
-            self.found.setdefault(name, found)
+            self._set(name, found)
+
+    def _add_from_file(self, name: str, found: Found) -> None:
+        """Add the content of the file at the path that was found, such as a secret of Docker or Kubernetes."""
+        path = self.directory / found.text.strip()
+        try:
+            self._set(name, Found(path.read_text("utf-8"), found.source, f"{found.place}{_IN_FILE}{path}"))
+        except (OSError, ValueError) as error:
+            reason = (error.strerror if isinstance(error, OSError) else None) or "it is not UTF-8 text"
+            self.faults.append(f"{name}{FILE_SUFFIX} ({found.place}): {path} cannot be read: {reason}")
+
+    def _set(self, name: str, found: Found) -> None:
+        known = self.found.setdefault(name, found)
+        if known is not found and known.source is found.source:
+            self.faults.append(f"{name} ({known.place}): set both {name} and {name}{FILE_SUFFIX}; allowed: one of them")
 
     def _unknown(self, name: str, found: Found) -> None:
         full_name = PREFIX + name.upper().removeprefix(PREFIX)
@@ -51,13 +70,14 @@ class Findings:
 
 def source_at(place: str) -> Source | None:
     """Return the source of *place*, as named in faults, or None for the key file."""
+    place = place.partition(_IN_FILE)[0]
     file = Path(place.rpartition(", line ")[0]).name
     return next((source for source in Source if source == (file or place)), None)
 
 
 def gather(command_line: Mapping[str, str], environ: Mapping[str, str], directory: Path) -> Findings:
     """Read the four sources; ``BODHI_HOME`` is always present, made absolute where possible."""
-    findings = Findings()
+    findings = Findings(directory)
     for name, text in command_line.items():
         findings.add(name, Found(text, Source.COMMAND_LINE, Source.COMMAND_LINE))
     for name in filter(_is_ours, environ):

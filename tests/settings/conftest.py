@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from joserfc.jwk import ECKey
 
 from bodhi.errors import ConfigurationError
 from bodhi.settings import Resolution, Settings, load_settings, resolve_settings
@@ -56,3 +57,9 @@ def machine(tmp_path):
     """A machine with only ``BODHI_HOME`` set."""
     (tmp_path / "cwd").mkdir()
     return Machine(cwd=tmp_path / "cwd", home=tmp_path / "bodhi")
+
+
+@pytest.fixture(scope="session")
+def private_key_pem() -> str:
+    """A private key as PEM."""
+    return ECKey.generate_key("P-256").as_pem(private=True).decode()

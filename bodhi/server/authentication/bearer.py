@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from bodhi.server.access.errors import InvalidAuthorizationHeader, InvalidSignature, InvalidToken
 from bodhi.server.access.principal import ApiToken, ExternalApp
 
-SCHEME = "Bearer"
+SCHEME = "bearer"  # in any case (RFC 9110, 11.1)
 LONGEST_TOKEN = 100_000  # characters
 
 # Returns the caller identified by a token; raises ApiError.
@@ -41,7 +41,7 @@ def token_in(header_values: Sequence[str]) -> str:
     if len(header_values) != 1:
         raise InvalidAuthorizationHeader
     scheme, _, token = header_values[0].partition(" ")
-    if scheme != SCHEME or not token.isascii():
+    if scheme.lower() != SCHEME or not token.isascii():
         raise InvalidAuthorizationHeader
     # HTTP parsers strip trailing white space, so "Bearer " without a token arrives as "Bearer".
     token = token.strip(" \t")

@@ -15,7 +15,7 @@ from bodhi.server.http.request_filters import RequestFilter
 
 SEC_FETCH_SITE = "Sec-Fetch-Site"
 SAFE_METHODS = {hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS}
-BEARER = "Bearer "
+BEARER = "bearer "  # in any case (RFC 9110, 11.1)
 _MARK = "arrived"  # prevents a second bounce
 
 
@@ -61,7 +61,7 @@ def is_cross_site_read(request: web.Request) -> bool:
 def is_bearer(request: web.Request) -> bool:
     """Whether *request* carries a bearer token, which browsers never add by themselves."""
     values = request.headers.getall(hdrs.AUTHORIZATION, ())
-    return len(values) == 1 and values[0].startswith(BEARER)
+    return len(values) == 1 and values[0].lower().startswith(BEARER)
 
 
 def same_site_bounce_target(request: web.Request, **query: str) -> str | None:

@@ -30,7 +30,7 @@ class CallbackQuery(msgspec.Struct, frozen=True):
     """The validated parameters of the provider's redirect; others are not copied into the page."""
 
     state: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9]{1,128}\Z")]
-    code: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._~+/=:|!*%,;@$-]{1,4096}\Z")] | None = None
+    code: Annotated[str, Meta(pattern=r"\A[ -~]{1,8000}\Z")] | None = None  # Source: RFC 6749, A.11
     error: Annotated[str, Meta(pattern=r"\A[a-z_]{1,64}\Z")] | None = None
     iss: Annotated[str, Meta(pattern=r"\Ahttps?://[A-Za-z0-9._~:/@%+,;=\[\]-]{1,512}\Z")] | None = None
 

@@ -171,16 +171,52 @@ async def test_callback_page_needs_no_cookie_and_sets_none(server, browser):
 
 async def test_callback_page_reflects_nothing_hostile(client):
     """What has not the form of an answer gets nowhere onto the page, escaped or not."""
-    for name, value in product(["state", "code", "error", "iss", "session_state", "anything"], HOSTILE):
+    for name, value in product(["state", "error", "iss", "session_state", "anything"], HOSTILE):
         query = {"state": STATE, "code": "c0de", name: value}
         async with client.get(URL("/ui/auth/callback").with_query(query), headers=HTML) as response:
             text = await response.text()
 
-        expected = 400 if name in {"state", "code", "error", "iss"} else 200
+        expected = 400 if name in {"state", "error", "iss"} else 200
         assert expected == response.status, (name, value)
         assert REFLECTED not in text.lower()
         assert REFLECTED not in str(response.headers).lower()
         assert "form-action 'self';" in response.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "".join(map(chr, range(0x20, 0x7F))),
+        "x" * 8_000,
+        "\"'><script>reflected</script>",
+        "0.AAAA{b}^c`d\\e#f&g",
+        "M.C507_BL2.2.U.-CqJ!(*)$$",
+    ],
+)
+async def test_code_is_any_visible_ascii(server, browser, code):
+    """RFC 6749, A.11, up to 8,000 characters; it arrives in the form as it was sent, and is no markup."""
+    url = URL("/ui/auth/callback").with_query(code=code, state=STATE)
+
+    await browser.open(str(url), site="cross-site")
+
+    assert 200 == browser.status
+    form = browser.page.one("form", id="answer")
+    assert {"state": STATE, "code": code} == {
+        field.attributes["name"]: field.attributes["value"] for field in form.all("input")
+    }
+    assert "<script>reflected" not in browser.page.text
+
+
+@pytest.mark.parametrize(
+    "code", ["", "x" * 8_001, "reflected\r\nSet-Cookie: a=b", "a\x00", "a\x7f", "\u00e4", "a\u202eb"]
+)
+async def test_code_of_other_characters_or_length_is_refused(client, code):
+    """It gets nowhere onto the page."""
+    url = URL("/ui/auth/callback").with_query(code=code, state=STATE)
+
+    async with client.get(url, headers=HTML) as response:
+        assert 400 == response.status
+        assert REFLECTED not in (await response.text()).lower()
 
 
 async def test_incomplete_callback_shows_an_error(serve, new_browser):
