@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from joserfc import jws
-from joserfc.errors import JoseError
+from joserfc.errors import ExceededSizeError, JoseError
 from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 from joserfc.jws import CompactSignature, JWSRegistry
 
@@ -35,8 +35,11 @@ def parts_of(token: str) -> CompactSignature:
     """Parse a compact JWS; raise :exc:`ValueError` if *token* is not one."""
     try:
         return jws.extract_compact(token.encode(), registry=_REGISTRY)
+    except ExceededSizeError as error:
+        limit = _Registry.max_payload_length // 1024
+        raise ValueError(f"its payload is larger than {limit} KiB; let the provider send fewer claims") from error
     except (JoseError, RecursionError) as error:
-        raise ValueError("it is not a compact JWS") from error
+        raise ValueError("it is no signed token") from error
 
 
 def is_signed_by(key: PublicKey, signed: CompactSignature) -> bool:

@@ -54,7 +54,7 @@ class SigningKey:
 
 
 class SigningKeys:
-    """Keys of one provider, fetched when a key id is unknown and refreshed periodically.
+    """Keys of one provider, fetched when a key id is unknown or a signature fails, and refreshed periodically.
 
     At most one fetch starts per *min_interval_seconds*, whatever tokens arrive. While the provider is unavailable or
     its response is invalid, the known keys stay in use.
@@ -83,12 +83,21 @@ class SigningKeys:
         """
         found = self._known(kid, algorithm)
         if not found:
-            await self._fetch_now()
-            found = self._known(kid, algorithm)
-            if not found and self._fetched_at != self._tried_at:
-                raise ProviderUnavailable("the identity provider's keys could not be fetched")
-        elif self._is_past(self._fetched_at, REFRESH_SECONDS) and self._may_fetch():
+            return await self.renewed(kid, algorithm)
+        if self._is_past(self._fetched_at, REFRESH_SECONDS) and self._may_fetch():
             self._fetching.start(None, self._fetch)  # in the background
+        return found
+
+    async def renewed(self, kid: str | None, algorithm: str) -> "Sequence[PublicKey]":
+        """Return the same after fetching the keys, unless they were fetched within the minimum interval.
+
+        Raises :exc:`ProviderUnavailable` if they could not be fetched, then or at the last attempt.
+        """
+        if self._fetching.is_busy or self._may_fetch():
+            await self._fetching(None, self._fetch)
+        found = self._known(kid, algorithm)
+        if self._fetched_at != self._tried_at:
+            raise ProviderUnavailable("the identity provider's keys could not be fetched")
         return found
 
     async def close(self) -> None:
@@ -104,10 +113,6 @@ class SigningKeys:
     def _is_past(self, since: float, seconds: float) -> bool:
         # A clock that was set back must not stop fetches until it catches up.
         return not 0 <= self._clock() - since < seconds
-
-    async def _fetch_now(self) -> None:
-        if self._fetching.is_busy or self._may_fetch():
-            await self._fetching(None, self._fetch)
 
     async def _fetch(self) -> None:
         self._tried_at = tried_at = self._clock()

@@ -1,6 +1,7 @@
 """Signed tokens (JWS in compact form): parsing and signature check, without their claims."""
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -8,9 +9,13 @@ from bodhi.oidc.errors import MalformedToken, UntrustedToken
 from bodhi.oidc.json_object import json_object
 from bodhi.oidc.keys import SigningKeys
 
+SET_ALGORITHM = "let the provider sign tokens of this client with RS256, ES256 or another asymmetric one"
+
 if TYPE_CHECKING:
     from joserfc.jws import CompactSignature
     from joserfc.registry import Header
+
+    from bodhi.oidc.jose import PublicKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,7 @@ class SignedToken:
         try:
             signed = jose.parts_of(token)
         except ValueError as error:
-            raise MalformedToken from error
+            raise MalformedToken(str(error)) from error
         payload = json_object(signed.payload)
         if payload is None or not isinstance(signed.protected, dict):
             raise MalformedToken
@@ -61,16 +66,26 @@ class SignedToken:
 
         Keys named by the token itself (``jwk``, ``jku``, ``x5u``, ``x5c``) are ignored.
         """
-        from bodhi.oidc import jose
-
         kid = self.header.get("kid")
         # No JWS extension is supported, so any critical one has to be refused (RFC 7515, 4.1.11).
-        if self.algorithm not in algorithms or "crit" in self.header or not isinstance(kid, str | None):
-            raise UntrustedToken("algorithm or header not accepted")
-        for key in await keys.matching(kid, self.algorithm):
-            try:
-                if jose.is_signed_by(key, self._signed):
-                    return
-            except ValueError as error:
-                raise UntrustedToken("header not accepted") from error
-        raise UntrustedToken("not signed by any of the provider's keys")
+        if self.algorithm not in algorithms:
+            raise UntrustedToken(f"algorithm {self._quoted_algorithm} is not accepted; {SET_ALGORITHM}")
+        if "crit" in self.header or not isinstance(kid, str | None):
+            raise UntrustedToken("header not accepted")
+        if self._is_signed_by(await keys.matching(kid, self.algorithm)):
+            return
+        # The provider may have a new key under an old id, or keys without ids.
+        if not self._is_signed_by(await keys.renewed(kid, self.algorithm)):
+            raise UntrustedToken("not signed by any of the provider's keys")
+
+    def _is_signed_by(self, keys: "Sequence[PublicKey]") -> bool:
+        from bodhi.oidc import jose
+
+        try:
+            return any(jose.is_signed_by(key, self._signed) for key in keys)
+        except ValueError as error:
+            raise UntrustedToken("header not accepted") from error
+
+    @property
+    def _quoted_algorithm(self) -> str:
+        return self.algorithm if re.fullmatch("[A-Za-z0-9-]{1,20}", self.algorithm) else "of the header"

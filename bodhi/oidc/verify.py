@@ -7,11 +7,14 @@ from typing import Any
 
 from bodhi.oidc.algorithms import ASYMMETRIC
 from bodhi.oidc.checks import (
+    CHECK_CLOCKS,
+    LEEWAY_SECONDS,
     check_issued,
     check_kind,
     check_nonce,
     check_party,
     check_token_hash,
+    check_unexpired,
     optional_identifier,
     optional_text,
     required_identifier,
@@ -72,7 +75,7 @@ class TokenVerifier:
             log.info("access token rejected: %s", error)
             raise
         now = int(self._clock())
-        if now > claims.expires_at or now < claims.not_before:
+        if not claims.not_before - LEEWAY_SECONDS <= now <= claims.expires_at + LEEWAY_SECONDS:
             raise ExpiredToken
         return claims
 
@@ -86,8 +89,7 @@ class TokenVerifier:
         """
         try:
             signed = await self._verified(id_token, client_id, headers=(), claimed=("id",))
-            if self._clock() > required_seconds(signed.payload, "exp"):
-                raise UntrustedToken("expired")
+            check_unexpired(signed.payload, self._clock())
             subject = required_text(signed.payload, "sub")
             check_nonce(signed.payload, nonce)
             if access_token is not None:
@@ -123,8 +125,8 @@ class TokenVerifier:
             await signed.check_signature(self._keys, self._algorithms)
             payload = {"iss": self._issuer, "aud": client_id, **signed.payload}
             check_party(payload, issuer=self._issuer, client_id=client_id)
-            if payload.get("exp") is not None and self._clock() > required_seconds(payload, "exp"):
-                raise UntrustedToken("expired")
+            if payload.get("exp") is not None:
+                check_unexpired(payload, self._clock())
             return signed.payload
         except TokenError as error:
             log.warning("userinfo token rejected: %s", error)
@@ -148,8 +150,8 @@ class TokenVerifier:
         expires_at = required_seconds(payload, "iat") + LONGEST_LOGOUT_SECONDS
         if payload.get("exp") is not None:
             expires_at = min(expires_at, required_seconds(payload, "exp"))
-        if self._clock() > expires_at:
-            raise UntrustedToken("expired")
+        if self._clock() > expires_at + LEEWAY_SECONDS:
+            raise UntrustedToken(f"expired: {CHECK_CLOCKS}")
         token = LogoutToken(
             subject=optional_text(payload, "sub"),
             sid=optional_identifier(payload, "sid"),
@@ -175,4 +177,4 @@ def _check_same_subject(payload: Mapping[str, Any], access_token: str) -> None:
     except MalformedToken:
         return  # opaque; code that needs its claims refuses it
     if subject is not None and subject != payload.get("sub"):
-        raise UntrustedToken("subject differs from that of the access token")
+        raise UntrustedToken("sub differs from that of the access token; set BODHI_AUTH_ACCESS_TOKENS=opaque")

@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import hmac
+import json
 import logging
 
 import pytest
@@ -14,9 +15,11 @@ BAD_CLAIMS = [
     *({"iss": value} for value in ("http://evil.example", "", 5, None, [])),
     *({"aud": value} for value in ("other", [], ["other"], None, 5, {CLIENT_ID: 1}, [[CLIENT_ID]], CLIENT_ID + "x")),
     *({"azp": value} for value in ("other", "", 5, [CLIENT_ID])),
-    {"aud": [CLIENT_ID, "other"], "azp": None},
     {"aud": [CLIENT_ID, "other"], "azp": "other"},
-    *({"exp": value} for value in (NOW - 1, 0, None, "1800000300", True, [])),
+    {"aud": [CLIENT_ID, "other"], "azp": ""},
+    {"aud": ["one", "other"]},
+    {"aud": [CLIENT_ID, "other"], "azp": "other"},
+    *({"exp": value} for value in (NOW - 61, 0, None, "1800000300", True, [])),
     *({"iat": value} for value in (NOW + 61, NOW + 86_400, None, "1800000000", True, -1)),
     *({"nbf": value} for value in (NOW + 61, "0", [])),
     *({"nonce": value} for value in (None, "", "other", NONCE + "x", NONCE[:-1], NONCE.upper(), 5, [NONCE], "\ud800")),
@@ -67,7 +70,10 @@ async def test_valid_id_token_returns_the_user(check, scripted, keys):
         {"azp": None},
         {"aud": [CLIENT_ID]},
         {"aud": [CLIENT_ID, "other"]},
+        {"aud": [CLIENT_ID, "other"], "azp": None},
+        {"aud": ["other", CLIENT_ID, 5], "azp": None},
         {"exp": NOW},
+        {"exp": NOW - 60},
         {"iat": NOW + 60},
         {"nbf": NOW + 60},
         {"iat": 0},
@@ -75,7 +81,7 @@ async def test_valid_id_token_returns_the_user(check, scripted, keys):
     ids=repr,
 )
 async def test_optional_claims_may_be_missing(check, scripted, keys, changes):
-    """Optional claims, several audiences with us as the authorized party, and clocks that differ a little."""
+    """Optional claims, several audiences with us among them, and clocks that differ by up to a minute."""
     await check(signed(id_claims(scripted.issuer, **changes), keys.rsa))
 
 
@@ -83,11 +89,11 @@ async def test_optional_claims_may_be_missing(check, scripted, keys, changes):
 async def test_a_wrong_claim_refuses_the_login(check, scripted, keys, changes, caplog):
     """SR-33: 400, whatever is wrong; the log names the claim."""
     await assert_rejected(check, signed(id_claims(scripted.issuer, **changes), keys.rsa))
-    names = {"sub": "subject differs", "nonce": "belongs to another login", "at_hash": "another access token"}
+    names = {"sub": "sub differs", "nonce": "belongs to another login", "at_hash": "another access token"}
     name = "azp" if "azp" in changes else next(iter(changes))
     if changes == {"nonce": "\ud800"}:
         return  # which is no JSON, so that there are no claims at all
-    about = {"exp": "expired", "iat": "future", "nbf": "not valid yet", **names}
+    about = {"exp": "expired", "iat": "future", "nbf": "future", **names}
     assert f" {name}" in caplog.text or about[name] in caplog.text
 
 
@@ -218,3 +224,61 @@ async def test_log_has_the_reason_and_no_secret(check, scripted, keys, caplog):
     assert "ID token rejected: nonce belongs to another login" in caplog.text
     for secret in (id_token, *id_token.split("."), "a-stranger-s-nonce", NONCE, "6ac3a51c"):
         assert secret not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"iss": "https://other.example/"},
+            "iss is https://other.example/, but BODHI_AUTH_ISSUER is http://127.0.0.1:",
+        ),
+        ({"iss": "a\nb"}, r"iss is 'a\nb', but"),
+        ({"aud": ["app", "api"]}, "aud is ['app', 'api'], without the client id resource-bodhi"),
+        ({"azp": "app"}, "azp is app, but the client id is resource-bodhi"),
+        ({"exp": NOW - 3_600}, "expired 3600 s ago: synchronize this server's clock"),
+        ({"iat": NOW + 300}, "iat is 300 s in the future: synchronize this server's clock"),
+        ({"nbf": NOW + 90}, "nbf is 90 s in the future: synchronize this server's clock"),
+    ],
+)
+async def test_log_has_both_values_and_what_to_do(check, scripted, keys, caplog, changes, expected):
+    """The value that was found, the one that was expected, and the setting."""
+    await assert_rejected(check, signed(id_claims(scripted.issuer, **changes), keys.rsa))
+
+    assert expected in caplog.text
+
+
+async def test_subject_that_differs_points_to_the_setting(check, scripted, keys, caplog):
+    """Entra ID names users in access tokens by another subject."""
+    access_token = signed(access_claims(scripted.issuer, sub="by another name"), keys.rsa)
+
+    await assert_rejected(check, signed(id_claims(scripted.issuer, at_hash=None), keys.rsa), access_token=access_token)
+
+    assert "set BODHI_AUTH_ACCESS_TOKENS=opaque" in caplog.text
+
+
+async def test_several_audiences_without_azp_are_logged(check, scripted, keys, caplog):
+    """They are accepted where bodhi is one of them (OpenID Connect Core 3.1.3.7: SHOULD)."""
+    caplog.set_level(logging.INFO)
+
+    await check(signed(id_claims(scripted.issuer, aud=[CLIENT_ID, "api"], azp=None), keys.rsa))
+
+    assert f"token accepted for several audiences without azp: ['{CLIENT_ID}', 'api']" in caplog.text
+
+
+@pytest.mark.parametrize("algorithm", ["HS512", "none", "ES256K"])
+async def test_algorithm_that_is_not_accepted_is_named(check, scripted, keys, caplog, algorithm):
+    """With what to change at the provider."""
+    header = base64.urlsafe_b64encode(json.dumps({"alg": algorithm}).encode()).rstrip(b"=").decode()
+    _, payload, signature = signed(id_claims(scripted.issuer), keys.rsa).split(".")
+
+    await assert_rejected(check, f"{header}.{payload}.{signature}")
+
+    assert f"algorithm {algorithm} is not accepted; let the provider sign" in caplog.text
+
+
+async def test_token_that_is_too_large_is_called_so(check, scripted, keys, caplog):
+    """It is no token without a signature."""
+    await assert_rejected(check, signed(id_claims(scripted.issuer, groups=["a group"] * 8_000), keys.rsa))
+
+    assert "larger than 64 KiB" in caplog.text

@@ -239,3 +239,58 @@ def test_a_published_private_key_is_used_as_a_public_one(keys):
 
     assert found is not None
     assert not found.key.is_private
+
+
+@pytest.mark.parametrize("kid", ["rsa-1", None, "shared"])
+async def test_new_key_under_an_old_kid_is_fetched(provider, scripted, token, keys, clock, kid):
+    """Or without a kid: the signature fails, the keys are fetched and tried again."""
+    scripted.publish({**public(keys.rsa), "kid": kid})
+    await provider.verifier.access_token(token(kid=kid))
+    scripted.publish({**public(keys.other_rsa), "kid": kid})
+    clock.now += MIN_INTERVAL_SECONDS
+
+    await provider.verifier.access_token(token(keys.other_rsa, kid=kid))
+
+    assert 2 == scripted.count(KEYS)
+    assert UntrustedToken == await refused(provider, token(kid=kid))
+
+
+async def test_new_key_beside_the_old_one_without_kids(provider, scripted, token, keys, clock):
+    """Both stay valid."""
+    scripted.publish({**public(keys.rsa), "kid": None})
+    await provider.verifier.access_token(token(kid=None))
+    scripted.publish({**public(keys.rsa), "kid": None}, {**public(keys.other_rsa), "kid": None})
+    clock.now += MIN_INTERVAL_SECONDS
+
+    await provider.verifier.access_token(token(keys.other_rsa, kid=None))
+    await provider.verifier.access_token(token(kid=None))
+
+    assert 2 == scripted.count(KEYS)
+
+
+async def test_forged_signatures_cause_one_fetch_in_an_interval(provider, scripted, token, keys, clock):
+    """A thousand of them, under a known kid and without one, together and one after the other."""
+    await provider.verifier.access_token(token())
+    assert UntrustedToken == await refused(provider, token(keys.other_rsa, kid="rsa-1"))
+    assert 1 == scripted.count(KEYS)
+    clock.now += MIN_INTERVAL_SECONDS
+
+    forged = [token(keys.other_rsa, kid="rsa-1"), token(keys.other_rsa, kid=None)] * 500
+    errors = await asyncio.gather(*(refused(provider, one) for one in forged))
+
+    assert {UntrustedToken} == set(errors)
+    assert 2 == scripted.count(KEYS)
+
+
+async def test_failed_signature_is_no_verdict_while_keys_cannot_be_fetched(provider, scripted, token, keys, clock):
+    """The key may be a new one; tokens of the known key are accepted meanwhile."""
+    await provider.verifier.access_token(token())
+    scripted.reply(KEYS, Reply(503))
+    clock.now += MIN_INTERVAL_SECONDS
+
+    for _ in range(2):
+        with pytest.raises(ProviderUnavailable):
+            await provider.verifier.access_token(token(keys.other_rsa, kid="rsa-1"))
+    await provider.verifier.access_token(token())
+
+    assert 2 == scripted.count(KEYS)
