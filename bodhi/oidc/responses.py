@@ -23,7 +23,7 @@ class Tokens:
     access_token: str = field(repr=False)
     refresh_token: str | None = field(repr=False)
     id_token: str | None = field(repr=False)
-    expires_in: int | None  # seconds; ``exp`` in the access token is more exact
+    expires_in: int | None  # seconds from the arrival
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self | None:
@@ -31,13 +31,11 @@ class Tokens:
         access_token = token_in(body, "access_token")
         if access_token is None:
             return None
-        expires_in = body.get("expires_in")
-        is_lifetime = type(expires_in) is int and 0 < expires_in < _LONGEST_LIFETIME
         return cls(
             access_token=access_token,
             refresh_token=token_in(body, "refresh_token"),
             id_token=token_in(body, "id_token"),
-            expires_in=expires_in if is_lifetime else None,
+            expires_in=_lifetime_in(body),
         )
 
 
@@ -100,6 +98,16 @@ def token_in(body: Mapping[str, Any], name: str) -> str | None:
     """Return the token under *name*, or None unless it is visible ASCII (RFC 6749, appendix A) and fits a header."""
     token = body.get(name)
     return token if isinstance(token, str) and re.fullmatch("[!-~]+", token) else None
+
+
+def _lifetime_in(body: Mapping[str, Any]) -> int | None:
+    """Return ``expires_in``, which some providers send as text or with a fraction; None if it is no lifetime."""
+    value = body.get("expires_in")
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,12})?", value.strip()):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _LONGEST_LIFETIME:
+        return None
+    return max(1, int(value))
 
 
 def _text_in(body: Mapping[str, Any], name: str) -> str | None:

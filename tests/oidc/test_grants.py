@@ -34,6 +34,7 @@ async def ask(name, provider, client):
     return await calls[name]()
 
 
+NOTHING, HOUR = (None, None, None), (None, None, 3_600)
 GRANTS = pytest.mark.parametrize("grant", ["code", "exchange", "service"])
 
 
@@ -108,7 +109,13 @@ async def test_provider_without_revocation_gets_no_request(provider, scripted, c
     [
         ({}, (None, None, None)),
         ({"refresh_token": None, "id_token": None, "expires_in": None}, (None, None, None)),
-        ({"refresh_token": "", "id_token": 5, "expires_in": "300"}, (None, None, None)),
+        ({"refresh_token": "", "id_token": 5, "expires_in": "soon"}, (None, None, None)),
+        *(
+            ({"expires_in": value}, (None, None, 3_600))
+            for value in (3_600, "3600", 3_600.0, "3600.0", 3_600.9, " 3600 ")
+        ),
+        ({"expires_in": 0.5}, (None, None, 1)),
+        *(({"expires_in": value}, NOTHING) for value in (0, "0", "-1", "", "1e3", "\u0663", [300], 10**400)),
         ({"expires_in": True}, (None, None, None)),
         ({"expires_in": -1}, (None, None, None)),
         ({"expires_in": 10**12}, (None, None, None)),

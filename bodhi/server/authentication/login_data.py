@@ -7,6 +7,7 @@ import base64
 import binascii
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -17,15 +18,15 @@ from bodhi.oidc.claims import Claims
 from bodhi.oidc.responses import IdToken, Tokens
 from bodhi.server.access.provider_errors import token_errors
 from bodhi.server.access.recent_login import LEEWAY_SECONDS
+from bodhi.server.authentication.token_expiry import expiry_of
 
 USER_ID, ACCESS_TOKEN, REFRESH_TOKEN, ID_TOKEN = "user_id", "access_token", "refresh_token", "id_token"
 EXPIRES_AT = "access_expires_at"  # seconds since 1970, for access tokens without an expiry claim
+CLOCK_OFFSET = "access_clock_offset"  # seconds to add to the access token's ``exp``; only where the clocks differ
 SIGNED_IN_AT = "signed_in_at"  # seconds since 1970; set by a login, unchanged by refreshes
 ID_CLAIMS = "id_claims"
 USERINFO = "userinfo"
 IS_OPAQUE = "access_token_is_opaque"  # its content, if any, is not read
-
-DEFAULT_LIFETIME_SECONDS = 300  # of an access token without expires_in
 
 LONGEST_TEXT = 2048  # characters of a stored claim; a picture may be written into a claim
 
@@ -54,7 +55,11 @@ def login_data(tokens: Tokens, id_token: IdToken, now: float, *, is_opaque: bool
 def refreshed_data(data: dict[str, Any], tokens: Tokens, now: float) -> None:
     """Store new *tokens* in *data*; the old refresh token stays if there is no new one."""
     data[ACCESS_TOKEN] = tokens.access_token
-    data[EXPIRES_AT] = int(now + (tokens.expires_in or DEFAULT_LIFETIME_SECONDS))
+    claims = {} if data.get(IS_OPAQUE) else _payload(tokens.access_token)
+    data[EXPIRES_AT], offset = expiry_of(tokens.expires_in, claims, now)
+    data.pop(CLOCK_OFFSET, None)
+    if offset:
+        data[CLOCK_OFFSET] = offset
     if tokens.refresh_token is not None:
         data[REFRESH_TOKEN] = tokens.refresh_token
     if tokens.id_token is not None and subject_of(tokens.id_token) == data[USER_ID]:
@@ -104,7 +109,9 @@ def claims_in(data: Mapping[str, Any]) -> Claims:
     further = [claims for name in (USERINFO, ID_CLAIMS) if isinstance(claims := data.get(name), dict)]
     stored = {"sub": data.get(USER_ID), "exp": data.get(EXPIRES_AT)}
     with token_errors():
-        return Claims.of(own, *further, stored)
+        claims = Claims.of(own, *further, stored)
+    offset = data.get(CLOCK_OFFSET)
+    return replace(claims, expires_at=claims.expires_at + offset) if offset else claims
 
 
 def subject_of(token: str) -> str | None:
