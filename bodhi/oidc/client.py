@@ -48,6 +48,7 @@ class IdentityProvider:
         clock: Callable[[], float] = time.time,
         jwks_min_interval_seconds: float = MIN_INTERVAL_SECONDS,
         management: bool = True,
+        uses_proxy: bool = True,
         refresh_reuse: bool = False,
         retry_delays: Sequence[float] = RETRY_DELAYS,
         sleep: Sleep = asyncio.sleep,
@@ -59,12 +60,13 @@ class IdentityProvider:
         if there are none. *scopes* are requested at login; None: the default, and what the provider needs for roles and
         refresh tokens. *client_authentication* is ``auto`` or one of METHODS; *client_key* a private key as PEM or JWK.
         *clock* returns seconds since 1970. Without *management*, management calls raise :exc:`ProviderLacks`.
-        *refresh_reuse*: the provider accepts the same refresh token twice.
+        *uses_proxy*: the proxy that the environment names is used. *refresh_reuse*: the provider accepts the same
+        refresh token twice.
         """
         self.issuer = issuer
         self._configured_scopes = scopes
         self._is_keycloak = is_keycloak
-        transport = Transport(http, version=version, limit_seconds=limit_seconds)
+        transport = Transport(http, version=version, limit_seconds=limit_seconds, uses_proxy=uses_proxy)
         discovery = Discovery(
             Issuer(issuer, metadata_url, is_keycloak), transport, clock=clock, on_change=self._check_scopes
         )

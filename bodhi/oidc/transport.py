@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,8 +10,10 @@ from typing import Any
 import aiohttp
 
 from bodhi.logs import REQUEST_ID
+from bodhi.oidc.connection_errors import cause_of
 from bodhi.oidc.errors import ProviderError, ProviderRefused, ProviderTimedOut, ProviderUnavailable
 from bodhi.oidc.json_object import json_object
+from bodhi.oidc.proxies import proxy_for
 from bodhi.telemetry import provider_span
 
 LARGEST_ANSWER = 512 * 1024  # bytes
@@ -67,8 +68,11 @@ class Answer:
 class Transport:
     """Sends requests to one provider, each with a total time limit; redirects are not followed."""
 
-    def __init__(self, http: Callable[[], aiohttp.ClientSession], *, version: str, limit_seconds: float) -> None:
+    def __init__(
+        self, http: Callable[[], aiohttp.ClientSession], *, version: str, limit_seconds: float, uses_proxy: bool = True
+    ) -> None:
         self._http = http
+        self._uses_proxy = uses_proxy
         # Small responses gain nothing from compression, and a compressed one may expand beyond the limit.
         self._headers = {VERSION_HEADER: version, "Accept": "application/json", "Accept-Encoding": "identity"}
         self._limit_seconds = limit_seconds
@@ -130,6 +134,7 @@ class Transport:
                     headers=headers,
                     allow_redirects=False,
                     raise_for_status=False,
+                    proxy=proxy_for(url) if self._uses_proxy else None,
                     timeout=aiohttp.ClientTimeout(total=None),
                     **options,
                 ) as response,
@@ -139,26 +144,12 @@ class Transport:
                     return Answer(what, response.status, None, data.decode(errors="replace").strip())
                 return Answer(what, response.status, None if data is None else json_object(data))
         except TimeoutError as error:
-            log.warning("identity provider call timed out: %s", what)
+            log.warning("identity provider call timed out: %s url=%s limit_seconds=%g", what, url, limit_seconds)
             raise ProviderTimedOut from error
         except (aiohttp.ClientError, OSError) as error:
-            cause = _cause(error)
-            log.warning("identity provider call failed: %s error=%s", what, cause)
-            raise ProviderUnavailable(f"the identity provider cannot be reached: {cause}") from error
-
-
-def _cause(error: aiohttp.ClientError | OSError) -> str:
-    """Return why no response arrived, without any part of the request or response."""
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "its host name cannot be resolved"
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        reason = getattr(error.certificate_error, "verify_message", "") or "unknown reason"
-        return f"its certificate is not trusted: {reason}"
-    if isinstance(error, aiohttp.ClientConnectorSSLError):
-        return "TLS handshake failed"
-    if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno).lower()
-    return type(error).__name__
+            cause = cause_of(error)
+            log.warning("identity provider call failed: %s url=%s error=%s", what, url, cause)
+            raise ProviderUnavailable(f"the identity provider cannot be reached: {cause} ({url})") from error
 
 
 def _request_id() -> Mapping[str, str]:

@@ -222,6 +222,7 @@ def _provider(settings: Settings, http: HttpClient) -> IdentityProvider:
         client_authentication=settings.auth_client_authentication,
         client_key=settings.client_key,
         management=settings.auth_management,
+        uses_proxy=not settings.dev,
         refresh_reuse=settings.auth_refresh_reuse,
     )
 

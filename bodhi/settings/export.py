@@ -33,6 +33,12 @@ All faults are reported at once, one line each, with the setting, its source and
 An empty value is a fault. An unknown name is a fault on the command line and a warning elsewhere; names that start with
 `BODHI_TEST_` are ignored. Words such as `cluster` and `true` are case-insensitive.
 
+Calls of the identity provider, those of `doctor` included, go through the proxy that `HTTP_PROXY` or `HTTPS_PROXY`
+names for the scheme of the address, as `http://[user:password@]host:port`. `NO_PROXY` lists hosts, with or without
+port, and suffixes to call directly, separated by commas; `*` is all of them. Names in lower case come first. Calls of
+the development provider are direct. Certificates are verified against the system's authorities, or those in the PEM
+file that `SSL_CERT_FILE` names; put an authority of your own there together with those that are needed otherwise.
+
 `python -m bodhi config list` shows each value and its source. Secrets, and passwords in URLs, are shown as `***`.
 In Python, `bodhi.settings.load_settings()` returns all of them, validated, and `bodhi.settings.BODHI_PORT` and so on
 are the names.
