@@ -30,7 +30,7 @@ async def ended(reader):
     [
         b"GARBAGE\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-        b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % (b"a" * 10_000),
+        b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % (b"a" * 40_000),
         b"GET / HTTP/1.1\r\nHost: localhost\r\nCookie: a=hunter2\0b\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: localhost\r\n%s\r\n" % b"".join(b"X-%d: 1\r\n" % number for number in range(200)),

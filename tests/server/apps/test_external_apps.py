@@ -139,8 +139,8 @@ FORGED = {
     "expired, and not signed": lambda world: changed(world.token(), exp=1),
 }
 WRONG = {
-    "expired": (lambda world: world.altered(exp=int(world.wall.now) - 1), EXPIRED),
-    "not valid yet": (lambda world: world.altered(nbf=int(world.wall.now) + 1), EXPIRED),
+    "expired": (lambda world: world.altered(exp=int(world.wall.now) - 61), EXPIRED),
+    "not valid yet": (lambda world: world.altered(nbf=int(world.wall.now) + 61), EXPIRED),
     "expired, and by another issuer": (lambda world: world.altered(exp=1, iss="http://evil.example"), EXPIRED),
     "another issuer": (lambda world: world.altered(iss="http://evil.example"), ISSUER),
     "no issuer": (lambda world: world.altered(iss=None), ISSUER),
