@@ -4,12 +4,12 @@ import asyncio
 import stat
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
 
 from bodhi.cli.db import Part, is_absent_file, parts_of
+from bodhi.cli.findings import Finding
+from bodhi.cli.provider_checks import provider_findings
 from bodhi.database import CannotOpen, Database, DatabaseError, Schema, SchemaStatus, dialect_of, sqlite_path
 from bodhi.errors import BodhiError, ConfigurationError
 from bodhi.keyring import NEWEST_FORMAT, Keyring
@@ -28,26 +28,9 @@ OLD_KEY = "put the old key behind the first one in BODHI_ENCRYPTION_KEY: the use
 NTP = "synchronize both clocks with NTP: sessions use the database's clock, tokens this machine's"
 KEY_FILE = "if there was one, restore it: the server creates a new one at startup, which decrypts no stored session"
 NOT_WHOLE = "the database is not what its schema says: restore all of it, or take an empty one"
-NO_ISSUER = (
-    "set BODHI_AUTH_ISSUER, or BODHI_AUTH_URL and BODHI_AUTH_REALM; for a server that runs with --dev,"
-    " ask `python -m bodhi --set BODHI_DEV=true doctor`"
-)
-CHECK_ISSUER = "open the issuer's /.well-known/openid-configuration from this machine: it has to name the same issuer"
 
 SAMPLE = 1000  # sessions
 CLOCK_WARNING_SECONDS, CLOCK_FAULT_SECONDS = 2.0, 30.0
-
-State = Literal["ok", "warning", "fault"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Result of a check, and what to do about it."""
-
-    check: str
-    state: State
-    message: str
-    advice: str | None = None
 
 
 def findings_about(given: Mapping[str, str]) -> Iterator[Finding]:
@@ -70,7 +53,7 @@ def findings_about(given: Mapping[str, str]) -> Iterator[Finding]:
         if part.name == "session":
             is_usable = findings[0].state == "ok"
     yield from _keys(settings, is_usable=is_usable)
-    yield from asyncio.run(_provider(settings))
+    yield from provider_findings(settings)
 
 
 def _files(settings: Settings) -> Iterator[Finding]:
@@ -191,42 +174,3 @@ def _format(counts: Counter[OpenedBy], data_format: int) -> Iterator[Finding]:
     elif counts["older_format"]:
         message = f"{counts['older_format']} of {sum(counts.values())} sessions looked at have an older format"
         yield Finding("keys", "warning", message, REKEY_FORMAT)
-
-
-async def _provider(settings: Settings) -> list[Finding]:
-    if settings.dev:
-        return [Finding("identity provider", "ok", "BODHI_DEV is set: the server starts the development provider")]
-    if settings.auth_issuer is None:
-        return [Finding("identity provider", "warning", "not configured: users cannot log in", NO_ISSUER)]
-    return [finding async for finding in _check_provider(settings, settings.auth_issuer)]
-
-
-async def _check_provider(settings: Settings, issuer: str) -> AsyncIterator[Finding]:
-    """Check the provider's discovery document and signing keys."""
-    import aiohttp
-
-    import bodhi
-    from bodhi.oidc.algorithms import ASYMMETRIC
-    from bodhi.oidc.discovery import Discovery, Issuer
-    from bodhi.oidc.errors import ProviderError
-    from bodhi.oidc.keys import SigningKeys
-    from bodhi.oidc.transport import Transport
-
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
-        transport = Transport(lambda: http, version=bodhi.__version__, limit_seconds=settings.auth_timeout_seconds)
-        discovery = Discovery(Issuer(issuer, settings.auth_metadata_url, settings.auth_url is not None), transport)
-        keys = SigningKeys(transport, discovery)
-        try:
-            await discovery.metadata()
-            yield Finding("identity provider", "ok", f"{issuer} describes itself")
-            suitable = [algorithm for algorithm in sorted(ASYMMETRIC) if await keys.matching(None, algorithm)]
-        except ProviderError as error:
-            yield Finding("identity provider", "fault", f"{issuer}: {error}", CHECK_ISSUER)
-            return
-        finally:
-            await keys.close()
-            await discovery.close()
-    if suitable:
-        yield Finding("identity provider", "ok", f"it has keys for {', '.join(suitable)}")
-    else:
-        yield Finding("identity provider", "fault", "it has no key that can verify tokens", CHECK_ISSUER)

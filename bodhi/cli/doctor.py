@@ -1,12 +1,16 @@
 """``bodhi doctor``: check the installation and suggest fixes."""
 
+import logging
 from dataclasses import asdict
 
 import click
 
-from bodhi.cli.checks import Finding, findings_about
+from bodhi.cli.checks import findings_about
 from bodhi.cli.command_line import CommandLine
+from bodhi.cli.findings import Finding
 from bodhi.cli.output import print_json
+
+_UNHANDLED = logging.NullHandler()
 
 
 @click.command()
@@ -18,6 +22,7 @@ def doctor(command_line: CommandLine, as_json: bool) -> int:
     Checks settings, files, databases, clocks, keys and the identity provider, without changing anything. The exit
     status is 1 if there is a fault, else 0, even with warnings.
     """
+    logging.getLogger("bodhi").addHandler(_UNHANDLED)  # findings say what warnings would
     findings: list[Finding] = []
     for finding in findings_about(command_line.given):
         findings.append(finding)

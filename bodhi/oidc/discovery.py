@@ -44,10 +44,14 @@ class Issuer:
 
     def read(self, answer: Answer) -> Metadata:
         """Return the metadata in *answer*; raise ValueError if there are none of this issuer."""
+        if 300 <= answer.status < 400:
+            target = answer.headers.get("Location", "")
+            raise ValueError(f"status {answer.status}, a redirect to {target[:200]!a}, which is not followed")
         if answer.status != 200:
             raise ValueError(f"status {answer.status}")
         if answer.body is None:
-            raise ValueError("no JSON object")
+            is_html = "html" in answer.headers.get("Content-Type", "")
+            raise ValueError("HTML in place of JSON" if is_html else "no JSON object")
         return Metadata.of(self.name, answer.body, allows_http=self.url.startswith("http:"))
 
 

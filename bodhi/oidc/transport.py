@@ -34,6 +34,7 @@ class Answer:
     status: int
     body: Mapping[str, Any] | None = field(repr=False)
     token: str | None = field(default=None, repr=False)  # a body of the type application/jwt
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def error(self) -> str:
@@ -141,8 +142,9 @@ class Transport:
             ):
                 data = await _limited(response.content)
                 if response.content_type == "application/jwt" and data is not None:
-                    return Answer(what, response.status, None, data.decode(errors="replace").strip())
-                return Answer(what, response.status, None if data is None else json_object(data))
+                    return Answer(what, response.status, None, data.decode(errors="replace").strip(), response.headers)
+                body = None if data is None else json_object(data)
+                return Answer(what, response.status, body, headers=response.headers)
         except TimeoutError as error:
             log.warning("identity provider call timed out: %s url=%s limit_seconds=%g", what, url, limit_seconds)
             raise ProviderTimedOut from error

@@ -108,10 +108,10 @@ def create_services(settings: Settings) -> Services:
     """Return services configured by *settings*; opens nothing."""
     sessions, http = session_service(settings), HttpClient()
     database = _shared_database(sessions, settings) or application_database(settings)
-    provider = _provider(settings, http)
+    provider = create_provider(settings, http)
     leases = Leases(database, hold_seconds=12 * settings.auth_timeout_seconds)
     keyring = Keyring(settings.encryption_keys, purpose=b"bodhi instance")
-    instances = InstanceService(database, keyring=keyring, configured=_configured(settings), leases=leases)
+    instances = InstanceService(database, keyring=keyring, configured=configured_client(settings), leases=leases)
     profiles = Profiles(database, role_max_age_seconds=settings.auth_role_max_age_seconds)
     mapping = ClaimMapping(
         settings.auth_roles_claim,
@@ -208,7 +208,8 @@ def _database_opened(services: Services) -> Callable[[web.Application], AsyncIte
     return opened
 
 
-def _provider(settings: Settings, http: HttpClient) -> IdentityProvider:
+def create_provider(settings: Settings, http: Callable[[], aiohttp.ClientSession]) -> IdentityProvider:
+    """Return a client of the provider in the settings."""
     if settings.auth_issuer is None:  # a placeholder; without the version, which is slow to look up
         return IdentityProvider("https://nobody.invalid", http=_no_http, version="", management=False)
     return IdentityProvider(
@@ -231,7 +232,8 @@ def _no_http() -> aiohttp.ClientSession:
     raise ProviderLacks("no identity provider is configured")
 
 
-def _configured(settings: Settings) -> Instance | None:
+def configured_client(settings: Settings) -> Instance | None:
+    """Return the client in the settings, or None if there is none."""
     if settings.client_id is None:
         return None
     return Instance(settings.client_id, settings.client_secret or "", status=Status(settings.client_status))

@@ -1,0 +1,85 @@
+"""Checks of settings against the lists in the provider's metadata."""
+
+from collections.abc import Collection, Iterator
+
+from bodhi.cli.findings import Finding
+from bodhi.cli.findings import provider_finding as finding
+from bodhi.oidc.client_authentication import BASIC, METHODS, POST, PRIVATE_KEY_JWT
+from bodhi.oidc.metadata import Metadata
+from bodhi.oidc.scopes import scopes_to_request, unsupported_scopes
+from bodhi.settings import Settings
+
+ISSUER = "BODHI_AUTH_ISSUER"  # for what no other setting can change
+SEVERAL = 20  # names of a list that are shown
+
+
+def metadata_findings(settings: Settings, metadata: Metadata) -> Iterator[Finding]:
+    """Yield what the provider lacks that the settings want, and the scopes of a login."""
+    yield _scopes(settings, metadata)
+    yield from _authentication(settings, metadata)
+    yield from _flow(metadata)
+    yield from _endpoints(settings, metadata)
+
+
+def _scopes(settings: Settings, metadata: Metadata) -> Finding:
+    setting = "BODHI_AUTH_SCOPES"
+    is_keycloak = settings.auth_url is not None
+    scopes = scopes_to_request(metadata, configured=settings.auth_scopes, is_keycloak=is_keycloak)
+    unsupported = unsupported_scopes(metadata, scopes)
+    supported = metadata.announced("scopes_supported") or ()
+    if unsupported:
+        message = f"the provider does not announce {' '.join(unsupported)}, but {_listed(supported)}"
+        return finding(setting, "warning", message, "leave it out, unless the provider has it without announcing it")
+    if "offline_access" in supported and "offline_access" not in scopes.split() and not is_keycloak:
+        advice = "if the provider gives no refresh tokens, request offline_access as well"
+        return finding(setting, "ok", f"a login requests {scopes}", advice)
+    return finding(setting, "ok", f"a login requests {scopes}")
+
+
+def _authentication(settings: Settings, metadata: Metadata) -> Iterator[Finding]:
+    setting = "BODHI_AUTH_CLIENT_AUTHENTICATION"
+    announced = metadata.token.methods
+    configured = METHODS.get(settings.auth_client_authentication)
+    if not announced:
+        return
+    if configured is None:
+        usable = {PRIVATE_KEY_JWT} if settings.client_key is not None else {BASIC, POST}
+    else:
+        usable = {configured}
+    if not usable & set(announced):
+        message = f"the provider announces {_listed(announced)}, not {' or '.join(sorted(usable))}"
+        advice = "private_key_jwt needs BODHI_CLIENT_KEY" if PRIVATE_KEY_JWT in announced else "set another method"
+        yield finding(setting, "warning", message, advice)
+
+
+def _flow(metadata: Metadata) -> Iterator[Finding]:
+    responses = metadata.announced("response_types_supported")
+    if responses and "code" not in responses:
+        yield finding(ISSUER, "fault", f"the provider has no code flow, but {_listed(responses)}")
+    grants = metadata.announced("grant_types_supported")
+    if grants and "authorization_code" not in grants:
+        yield finding(ISSUER, "fault", f"the provider has no grant authorization_code, but {_listed(grants)}")
+    if grants and "refresh_token" not in grants:
+        message = "the provider announces no refresh tokens: a login ends with its access token"
+        yield finding(ISSUER, "warning", message, "enable refresh tokens at the provider")
+    challenges = metadata.announced("code_challenge_methods_supported")
+    if challenges is not None and "S256" not in challenges:
+        message = f"the provider does not announce PKCE with S256, but {_listed(challenges)}"
+        yield finding(ISSUER, "warning", message, "enable it at the provider; a login sends it in any case")
+    if metadata.raw.get("require_pushed_authorization_requests") is True:
+        message = "the provider requires pushed authorization requests (PAR), which bodhi does not send"
+        yield finding(ISSUER, "fault", message, "switch this off at the provider, for this client at least")
+
+
+def _endpoints(settings: Settings, metadata: Metadata) -> Iterator[Finding]:
+    if settings.auth_logout and metadata.end_session_endpoint is None:
+        message = "is true, but the provider announces no end_session_endpoint: its own session stays"
+        yield finding("BODHI_AUTH_LOGOUT", "warning", message, "set it to false")
+    if settings.auth_userinfo == "always" and metadata.userinfo_endpoint is None:
+        message = "is always, but the provider announces no userinfo_endpoint"
+        yield finding("BODHI_AUTH_USERINFO", "warning", message, "set it to auto")
+
+
+def _listed(names: Collection[str]) -> str:
+    shown = [name if name.isprintable() else ascii(name) for name in names]
+    return ", ".join(shown[:SEVERAL]) + ("" if len(shown) <= SEVERAL else ", …") or "none"

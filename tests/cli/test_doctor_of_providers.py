@@ -1,0 +1,438 @@
+"""What ``bodhi doctor`` finds at the identity provider: each wrong setting, by name."""
+
+import asyncio
+import json
+import socket
+import ssl
+import time
+from contextlib import asynccontextmanager
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+from joserfc.jwk import RSAKey
+
+from bodhi.testing import DevelopmentProvider
+from oidc.scripted import DISCOVERY, KEYS, REALM, TOKEN, Reply, ScriptedProvider
+from oidc.tokens import public
+from support.certificates import write_certificate
+
+AUTHORIZATION = "/protocol/openid-connect/auth"
+CALLBACK = "https://app.example.org/ui/auth/callback"
+PUBLIC_URL = "BODHI_PUBLIC_SCHEME, BODHI_PUBLIC_HOST, BODHI_PUBLIC_PORT"
+PUBLIC = {"BODHI_PUBLIC_SCHEME": "https", "BODHI_PUBLIC_HOST": "app.example.org"}
+
+
+@pytest.fixture(scope="module")
+def key():
+    """A signing key."""
+    return RSAKey.generate_key(2048, {"kid": "k"})
+
+
+@pytest.fixture
+def examine(bodhi_command):
+    """Runs doctor; returns the exit status and the findings about the provider: state, message and advice."""
+
+    async def run(**environ):
+        status, out, err = await asyncio.to_thread(bodhi_command, "doctor", "--json", **environ)
+        assert "" == err
+        found = [one for one in json.loads(out) if one["check"] == "identity provider"]
+        assert all(one["message"].startswith("BODHI_") for one in found)
+        return status, [(one["state"], one["message"], one["advice"] or "") for one in found]
+
+    return run
+
+
+@pytest.fixture
+async def scripted(key):
+    """A provider that accepts the client, its redirect URI and its scopes."""
+    provider = ScriptedProvider()
+    await provider.start()
+    provider.describe(
+        scopes_supported=["openid", "email", "profile"],
+        id_token_signing_alg_values_supported=["RS256"],
+        code_challenge_methods_supported=["S256"],
+        token_endpoint_auth_methods_supported=["client_secret_basic"],
+    )
+    provider.publish(public(key))
+    provider.reply(AUTHORIZATION, redirect(f"{CALLBACK}?error=login_required&state=x"))
+    provider.reply(TOKEN, Reply(400, {"error": "invalid_grant"}))
+    yield provider
+    await provider.close()
+
+
+@pytest.fixture
+def environ(scripted):
+    """The right settings."""
+    return {
+        **PUBLIC,
+        "BODHI_AUTH_ISSUER": scripted.issuer,
+        "BODHI_CLIENT_ID": "bodhi",
+        "BODHI_CLIENT_SECRET": "hush-hush",
+        "BODHI_AUTH_TIMEOUT": "60",
+    }
+
+
+def redirect(location):
+    """Return a redirect."""
+    return Reply(302, headers={"Location": location})
+
+
+def bad(found):
+    """Return the findings that are not ok."""
+    return [one for one in found if one[0] != "ok"]
+
+
+async def test_right_settings_have_no_fault(examine, environ, scripted):
+    """Every check says what it looked at; nobody was logged in, and no secret is shown."""
+    status, found = await examine(**environ)
+
+    assert (0, []) == (status, bad(found))
+    messages = [message for _, message, _ in found]
+    assert [
+        f"BODHI_AUTH_ISSUER: {scripted.issuer}{DISCOVERY} names the issuer {scripted.issuer}",
+        "BODHI_AUTH_ISSUER: its clock and this machine's are 0 s apart",
+        "BODHI_AUTH_SCOPES: a login requests openid email profile",
+        "BODHI_AUTH_ISSUER: it has keys for RS256",
+        "BODHI_CLIENT_ID, BODHI_CLIENT_SECRET: the provider accepts the client bodhi",
+        f"{PUBLIC_URL}: the redirect URI {CALLBACK} is registered",
+    ] == messages
+    [request] = [request for request in scripted.requests if request.path == AUTHORIZATION]
+    assert ("none", CALLBACK) == (request.query["prompt"], request.query["redirect_uri"])
+    assert "hush-hush" not in str(found)
+
+
+METADATA: dict[str, tuple[dict[str, Any], dict[str, str], tuple[str, str]]] = {
+    "scope": (
+        {"scopes_supported": ["openid", "groups"]},
+        {"BODHI_AUTH_SCOPES": "openid roles groups"},
+        ("warning", "BODHI_AUTH_SCOPES: the provider does not announce roles, but openid, groups"),
+    ),
+    "default scopes": (
+        {"scopes_supported": ["openid"]},
+        {},
+        ("warning", "BODHI_AUTH_SCOPES: the provider does not announce email profile, but openid"),
+    ),
+    "algorithm": (
+        {"id_token_signing_alg_values_supported": ["HS256", "HS512"]},
+        {},
+        ("fault", "BODHI_AUTH_ISSUER: the provider signs ID tokens with HS256, HS512 only, which is not accepted"),
+    ),
+    "key of another kind": (
+        {"id_token_signing_alg_values_supported": ["ES256"]},
+        {},
+        ("fault", "/protocol/openid-connect/certs has no key for ES256"),
+    ),
+    "method": (
+        {"token_endpoint_auth_methods_supported": ["private_key_jwt", "none"]},
+        {},
+        ("warning", "announces private_key_jwt, none, not client_secret_basic or client_secret_post"),
+    ),
+    "configured method": (
+        {"token_endpoint_auth_methods_supported": ["client_secret_basic"]},
+        {"BODHI_AUTH_CLIENT_AUTHENTICATION": "post"},
+        (
+            "warning",
+            "BODHI_AUTH_CLIENT_AUTHENTICATION: the provider announces client_secret_basic, not client_secret_post",
+        ),
+    ),
+    "PKCE": (
+        {"code_challenge_methods_supported": ["plain"]},
+        {},
+        ("warning", "BODHI_AUTH_ISSUER: the provider does not announce PKCE with S256, but plain"),
+    ),
+    "PAR": (
+        {"require_pushed_authorization_requests": True},
+        {},
+        ("fault", "BODHI_AUTH_ISSUER: the provider requires pushed authorization requests (PAR)"),
+    ),
+    "response type": (
+        {"response_types_supported": ["id_token"]},
+        {},
+        ("fault", "BODHI_AUTH_ISSUER: the provider has no code flow, but id_token"),
+    ),
+    "code grant": (
+        {"grant_types_supported": ["implicit", "refresh_token"]},
+        {},
+        ("fault", "BODHI_AUTH_ISSUER: the provider has no grant authorization_code, but implicit, refresh_token"),
+    ),
+    "refresh grant": (
+        {"grant_types_supported": ["authorization_code"]},
+        {},
+        ("warning", "BODHI_AUTH_ISSUER: the provider announces no refresh tokens"),
+    ),
+    "logout": (
+        {"end_session_endpoint": None},
+        {"BODHI_AUTH_LOGOUT": "true"},
+        ("warning", "BODHI_AUTH_LOGOUT: is true, but the provider announces no end_session_endpoint"),
+    ),
+    "userinfo": (
+        {"userinfo_endpoint": None},
+        {"BODHI_AUTH_USERINFO": "always"},
+        ("warning", "BODHI_AUTH_USERINFO: is always, but the provider announces no userinfo_endpoint"),
+    ),
+    "slash": (
+        {"issuer": "{issuer}/"},
+        {},
+        ("fault", "they differ by the slash at the end; set BODHI_AUTH_ISSUER={issuer}/"),
+    ),
+    "another issuer": (
+        {"issuer": "https://other.example"},
+        {},
+        ("fault", "the metadata name the issuer https://other.example, but BODHI_AUTH_ISSUER is {issuer}"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", METADATA)
+async def test_settings_are_compared_with_the_metadata(examine, environ, scripted, name):
+    """Each finding names what was found and what was expected."""
+    changes, more, (state, expected) = METADATA[name]
+    changes = {k: v.format(issuer=scripted.issuer) if isinstance(v, str) else v for k, v in changes.items()}
+    scripted.describe(code_challenge_methods_supported=["S256"])
+    scripted.describe(**changes)
+
+    status, found = await examine(**environ, **more)
+
+    expected = expected.format(issuer=scripted.issuer)
+    assert [(state, True)] == [(one[0], expected in one[1]) for one in bad(found)], found
+    assert (state == "fault") == bool(status)
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (Reply(404, b"Not Found"), "status 404"),
+        (Reply(500), "status 500"),
+        (Reply(403, b"<html>"), "status 403"),
+        (redirect("https://login.example/x"), "status 302, a redirect to 'https://login.example/x'"),
+        (Reply(301, headers={"Location": "/\u00e4"}), "status 301, a redirect to "),
+        (Reply(200, b"<html>It works</html>", {"Content-Type": "text/html"}), "HTML in place of JSON"),
+        (Reply(200, b"[]"), "no JSON object"),
+        (Reply(200, {}), "the metadata name no issuer"),
+    ],
+)
+async def test_answer_that_is_no_metadata_is_described(examine, environ, scripted, reply, expected):
+    """With the setting and the address."""
+    scripted.reply(DISCOVERY, reply)
+
+    status, found = await examine(**environ)
+
+    [(state, message, _)] = bad(found)
+    assert (1, "fault") == (status, state)
+    assert message.startswith(f"BODHI_AUTH_ISSUER: {scripted.issuer}{DISCOVERY}: {expected}")
+
+
+async def test_metadata_url_is_the_setting_to_look_at(examine, environ, scripted):
+    """Where it is set."""
+    url = f"{scripted.issuer}/typo"
+
+    _, found = await examine(**environ, BODHI_AUTH_METADATA_URL=url)
+
+    assert f"BODHI_AUTH_METADATA_URL: {url}: status 404" == bad(found)[0][1]
+
+
+async def test_misspelt_realm_is_no_keycloak_without_metadata(examine, environ, scripted):
+    """Keycloak's paths are used, and lead nowhere."""
+    del environ["BODHI_AUTH_ISSUER"]
+    base = scripted.issuer.removesuffix(REALM)
+
+    status, found = await examine(**environ, BODHI_AUTH_URL=base, BODHI_AUTH_REALM="tpyo")
+
+    assert 1 == status
+    states = [(state, message.partition(": ")[0]) for state, message, _ in bad(found)]
+    assert ("warning", "BODHI_AUTH_URL and BODHI_AUTH_REALM") == states[0]
+    assert ("fault", "BODHI_AUTH_URL and BODHI_AUTH_REALM") == states[1]
+
+
+@asynccontextmanager
+async def tls_server(tmp_path):
+    """A server with a self-signed certificate; yields its port and its authority's file."""
+    file = write_certificate(tmp_path / "certificate.pem")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(file)
+    async with await asyncio.start_server(lambda *_: None, "localhost", 0, ssl=context) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def test_unreachable_provider_is_described(examine, tmp_path, scripted):
+    """By DNS, connection, OpenSSL's own words, and time; with what to do."""
+    port = scripted.issuer.split(":")[2].partition("/")[0]
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        async with tls_server(tmp_path) as tls_port:
+            cases = {
+                "http://login.invalid": ("its host name cannot be resolved", "resolve"),
+                "http://127.0.0.1:1": ("connection refused", "that the provider runs"),
+                f"https://localhost:{tls_port}": ("not trusted: self-signed certificate", "SSL_CERT_FILE"),
+                f"https://127.0.0.1:{port}": ("TLS handshake failed: ", "scheme"),
+                f"http://127.0.0.1:{silent.getsockname()[1]}": ("did not answer in time", "open this address"),
+            }
+            for issuer, (cause, advice) in cases.items():
+                status, found = await examine(BODHI_AUTH_ISSUER=issuer, BODHI_AUTH_TIMEOUT="1")
+
+                [(state, message, told)] = found
+                assert (1, "fault") == (status, state)
+                assert message.startswith(f"BODHI_AUTH_ISSUER: {issuer}/.well-known/openid-configuration: ")
+                assert cause in message
+                assert advice in told
+
+
+@pytest.mark.parametrize(
+    ("apart", "state"), [(0, "ok"), (-30, "warning"), (30, "warning"), (-3_600, "fault"), (300, "fault")]
+)
+async def test_clocks_are_compared(examine, environ, scripted, apart, state):
+    """By the header Date: tokens are accepted a minute apart."""
+    date = formatdate(time.time() + apart, usegmt=True)
+    scripted.reply(DISCOVERY, Reply(200, scripted.metadata, {"Date": date}))
+
+    _, found = await examine(**environ)
+
+    [(found_state, message, _)] = [one for one in found if "clock" in one[1]]
+    assert state == found_state, message
+    assert message.startswith("BODHI_AUTH_ISSUER: its clock and this machine's are ")
+
+
+CLIENT = {
+    "wrong secret": (
+        {TOKEN: Reply(401, {"error": "invalid_client"})},
+        {},
+        ["BODHI_CLIENT_SECRET: the provider knows the client bodhi, but refuses its secret or method (invalid_client)"],
+    ),
+    "wrong secret at an older Keycloak": (
+        {TOKEN: Reply(401, {"error": "unauthorized_client"})},
+        {},
+        ["BODHI_CLIENT_SECRET: the provider knows the client bodhi, but refuses its secret or method (unauth"],
+    ),
+    "wrong client id": (
+        {TOKEN: Reply(401, {"error": "invalid_client"}), AUTHORIZATION: Reply(400, b"<html>unknown client</html>")},
+        {},
+        ["BODHI_CLIENT_ID: the provider does not know the client bodhi (invalid_client; it refuses the authorization"],
+    ),
+    "wrong redirect URI": (
+        {AUTHORIZATION: Reply(400, b"<html>invalid redirect_uri</html>")},
+        {},
+        [f"{PUBLIC_URL}: the provider refuses the authorization request with status 400"],
+    ),
+    "wrong method": (
+        {TOKEN: Reply(401, {"error": "invalid_client"}), "then": Reply(400, {"error": "invalid_grant"})},
+        {"BODHI_AUTH_CLIENT_AUTHENTICATION": "basic"},
+        ["BODHI_AUTH_CLIENT_AUTHENTICATION: is basic, which the provider refuses for this client; the other works"],
+    ),
+    "refused scope": (
+        {AUTHORIZATION: redirect(f"{CALLBACK}?error=invalid_scope")},
+        {},
+        ["BODHI_AUTH_SCOPES: the provider answers the authorization request with invalid_scope"],
+    ),
+    "flow not allowed": (
+        {
+            TOKEN: Reply(400, {"error": "unauthorized_client"}),
+            AUTHORIZATION: redirect(f"{CALLBACK}?error=unauthorized_client"),
+        },
+        {},
+        [
+            "BODHI_CLIENT_ID: the provider answers a code grant of the client bodhi with unauthorized_client",
+            "BODHI_CLIENT_ID: the provider answers the authorization request with 'unauthorized_client'",
+        ],
+    ),
+    "made-up code accepted": (
+        {TOKEN: Reply(200, {"access_token": "t"})},
+        {},
+        ["BODHI_CLIENT_ID: the provider accepts a made-up code of the client bodhi"],
+    ),
+    "nothing to see": (
+        {AUTHORIZATION: redirect("/login?next=x")},
+        {},
+        [f"{PUBLIC_URL}: whether the redirect URI {CALLBACK} is registered cannot be seen from here"],
+    ),
+    "outage of the token endpoint": (
+        {TOKEN: Reply(503)},
+        {},
+        ["BODHI_CLIENT_ID: the client could not be checked: the identity provider answered the code with status 503"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CLIENT)
+async def test_client_is_checked_without_a_login(examine, environ, scripted, name):
+    """A code grant with a made-up code, and an authorization request without a login page."""
+    replies, more, expected = CLIENT[name]
+    replies = dict(replies)
+    if then := replies.pop("then", None):
+        replies[TOKEN] = [replies[TOKEN], replies[TOKEN], then]
+    for path, reply in replies.items():
+        scripted.reply(path, *(reply if isinstance(reply, list) else [reply]))
+
+    _, found = await examine(**environ, **more)
+
+    messages = [message for _, message, _ in bad(found)]
+    assert len(expected) == len(messages), found
+    for start, message in zip(expected, messages, strict=True):
+        assert message.startswith(start)
+    assert "hush-hush" not in str(found)
+
+
+async def test_login_page_that_only_the_right_redirect_uri_gets_is_a_proof(examine, environ, scripted):
+    """A provider that ignores prompt=none shows its login page, and an error page to others."""
+    scripted.reply(AUTHORIZATION, redirect("/login"), Reply(400))
+
+    status, found = await examine(**environ)
+
+    assert (0, []) == (status, bad(found))
+
+
+async def test_wrong_redirect_uri_is_told_with_what_to_register(examine, environ, scripted):
+    """As the provider wants it."""
+    scripted.reply(AUTHORIZATION, Reply(400))
+
+    status, found = await examine(**environ)
+
+    [(state, _, advice)] = bad(found)
+    assert (1, "fault") == (status, state)
+    assert f"register {CALLBACK} as a redirect URI of the client bodhi" == advice
+
+
+async def test_server_without_a_client_is_told_so(examine, scripted):
+    """It can be registered, or set."""
+    status, found = await examine(BODHI_AUTH_ISSUER=scripted.issuer)
+
+    assert ("warning", "BODHI_CLIENT_ID: is not set, and no client is registered") == bad(found)[-1][:2]
+    assert 0 == status
+
+
+async def test_keys_that_cannot_be_fetched_are_a_fault(examine, environ, scripted):
+    """With their address."""
+    scripted.reply(KEYS, Reply(404))
+
+    _, found = await examine(**environ)
+
+    [(state, message, _)] = bad(found)
+    assert "fault" == state
+    assert message.startswith(f"BODHI_AUTH_ISSUER: {scripted.metadata['jwks_uri']}: ")
+
+
+async def test_proxy_is_used_and_named(examine, environ):
+    """As by the server."""
+    _, found = await examine(**environ, HTTP_PROXY="http://127.0.0.1:1", NO_PROXY="")
+
+    [(_, message, advice)] = found
+    assert "the proxy of HTTP_PROXY or HTTPS_PROXY: connection refused" in message
+    assert "NO_PROXY" in advice
+
+
+@pytest.mark.parametrize(
+    ("wrong", "setting"),
+    [
+        ({}, None),
+        ({"BODHI_CLIENT_SECRET": "wrong"}, "BODHI_CLIENT_SECRET"),
+        ({"BODHI_CLIENT_ID": "somebody-else"}, "BODHI_CLIENT_ID"),
+        (PUBLIC, PUBLIC_URL),
+    ],
+)
+async def test_development_provider_shows_what_is_wrong(examine, wrong, setting):
+    """A provider that is none of a script's."""
+    async with DevelopmentProvider() as provider:
+        right = {"BODHI_CLIENT_ID": provider.client_id, "BODHI_CLIENT_SECRET": provider.client_secret}
+        status, found = await examine(BODHI_AUTH_ISSUER=provider.issuer, **{**right, **wrong})
+
+    assert (setting is not None) == bool(status)
+    assert ([] if setting is None else [setting]) == [message.partition(": ")[0] for _, message, _ in bad(found)]
