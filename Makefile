@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help run test test.processes test.sqlite test.postgres test.pgbouncer test.proxies test.uvloop test.typescript test.e2e test.e2e.pg test.providers \
-        test.upgrade test.ha test.deps.up test.deps.down test.session.all test.tox lint format screenshots bench wheel clean
+        test.upgrade test.ha test.deps.up test.deps.down test.session.all test.tox lint format screenshots bench wheel release-check clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -36,7 +36,7 @@ COMPOSE = $$(docker compose version >/dev/null 2>&1 && echo docker compose || ec
           -f docker-compose-test-deps.yml
 
 help: ## list the tasks
-	@awk -F ':.*## ' '/^[a-z0-9.]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/installed ## install and serve on http://localhost:1135, with a provider that lets anybody log in
 	$(BIN)/python -m bodhi serve --dev
@@ -132,6 +132,9 @@ wheel: $(VENV)/installed ## build the wheel into dist/
 	rm -rf build/lib # modules that are gone would come back from it
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 	@echo "built $$(ls -t dist/bodhi_sessions-*.whl | head -n 1)"
+
+release-check: $(VENV)/installed-release ## build wheel and sdist, and try each in an empty environment
+	$(BIN)/python tests/packaging/release_check.py
 
 clean: ## remove what was built, installed and cached
 	rm -rf $(VENV) .tox build dist bodhi.egg-info bodhi_sessions.egg-info tests/typescript/node_modules $(REALM)/node_modules $(AXE)/node_modules $(PROVIDERS_NODE)/node_modules \

@@ -106,8 +106,8 @@ def test_mentioned_settings_exist(pages):
 
 def test_mentioned_tasks_exist(root, pages):
     """`make …` in a page is a target of the Makefile."""
-    targets = set(re.findall(r"^([a-z][a-z0-9.]*):", (root / "Makefile").read_text("utf-8"), re.MULTILINE))
-    spoken_of = re.compile(r"(?:`| {4})make ([a-z0-9.]+)")
+    targets = set(re.findall(r"^([a-z][a-z0-9.-]*):", (root / "Makefile").read_text("utf-8"), re.MULTILINE))
+    spoken_of = re.compile(r"(?:`| {4})make ([a-z0-9.-]+)")
 
     assert [] == [
         f"{page}: {name}" for page, text in pages.items() for name in spoken_of.findall(text) if name not in targets

@@ -29,7 +29,9 @@ def ci_steps() -> dict[str, str]:
 
 def test_ci_starts_every_check() -> None:
     """One that it does not start may fail for as long as nobody tries it."""
-    targets = re.findall(r"^((?:test|lint|wheel)[a-z0-9.]*):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    targets = re.findall(
+        r"^((?:test|lint|wheel|release-check)[a-z0-9.]*):", (ROOT / "Makefile").read_text(), re.MULTILINE
+    )
 
     # They start and stop what Docker Compose runs, and check nothing.
     assert sorted(ci_steps()) == sorted(set(targets) - {"test.deps.up", "test.deps.down"})
@@ -49,7 +51,9 @@ def test_the_documentation_names_no_other_checks() -> None:
     """What it tells to run is what `.ci/run` runs; `tox` and `pytest` are run by the Makefile."""
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     named = {
-        name for page in pages for name in re.findall(r"\bmake ((?:test|lint|wheel)[a-z0-9.]*)\b", page.read_text())
+        name
+        for page in pages
+        for name in re.findall(r"\bmake ((?:test|lint|wheel|release-check)[a-z0-9.]*)\b", page.read_text())
     }
     by_hand = [
         command
