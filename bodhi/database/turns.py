@@ -11,7 +11,7 @@ SHORTEST_SECONDS = 0.01  # for the last in line: 0 would mean no limit
 
 
 class Turns:
-    """Locks by key, in the order of arrival. A lock exists while somebody holds it or waits for it."""
+    """Locks by key and event loop, in the order of arrival. A lock exists while somebody holds it or waits for it."""
 
     def __init__(self, limit_seconds: float) -> None:
         self._limit_seconds = limit_seconds
@@ -30,7 +30,8 @@ class Turns:
             try:
                 async with asyncio.timeout_at(until):
                     for key in keys:
-                        lock = self._locks.setdefault(key, asyncio.Lock())
+                        # What a loop left locked as it ended may outlive it, in the tracebacks of its tasks.
+                        lock = self._locks.setdefault((loop, key), asyncio.Lock())
                         await stack.enter_async_context(lock)
             except TimeoutError as error:
                 raise DatabaseUnavailable("other changes of the same row took longer than the time limit") from error

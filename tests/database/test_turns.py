@@ -124,3 +124,29 @@ def test_turns_belong_to_no_event_loop():
     asyncio.run(all_of_them())
 
     assert [3, 4, 5] == [number for number in served if number >= 3]
+
+
+@pytest.mark.parametrize("holders", [1, 3])
+def test_a_loop_that_stands_still_keeps_no_other_waiting(holders):
+    """Of two event loops each has turns of its own: nobody of one could wake who waits in the other."""
+    turns, halted, served = Turns(DEADLINE_SECONDS), asyncio.new_event_loop(), []
+    may_go_on = asyncio.Event()
+
+    async def come():
+        async with turns("key"):
+            await may_go_on.wait()
+            served.append("halted")
+
+    async def come_later():
+        async with turns("key") as seconds:
+            served.append("other")
+            return seconds
+
+    tasks = [halted.create_task(come()) for _ in range(holders)]
+    halted.run_until_complete(asyncio.sleep(0))
+    assert 0 < asyncio.run(come_later())
+    may_go_on.set()
+    halted.run_until_complete(asyncio.gather(*tasks))
+    halted.close()
+
+    assert ["other", *["halted"] * holders] == served
