@@ -174,7 +174,7 @@ async def test_a_websocket_reads_the_session_until_the_shop_closes(open_shop):
         await socket.close()
 
     for example in shopper.examples:
-        assert 0 == await asyncio.to_thread(example.process.wait, 10), example.log.read_text()
+        assert 0 == await asyncio.to_thread(example.process.wait, 300), example.log.read_text()
 
 
 async def test_unknown_items_are_refused(open_shop):

@@ -204,7 +204,7 @@ async def test_timeout_waiting_for_the_refresh_lease_is_no_logout(start_server, 
 
 async def test_database_timeout_during_refresh_is_no_logout(start_server, database_url, log_in, provider, get):
     """Another program keeps the session's row locked, or the file for itself."""
-    server = await start_server(**environment(provider, database_url), BODHI_DB_TIMEOUT="1")
+    server = await start_server(**environment(provider, database_url), BODHI_DB_TIMEOUT="5")
     login = await log_in(database_url)
     async with kept_from_others(database_url, login):
         answers = await asyncio.gather(*(get(server, path, login) for path in (PROTECTED, OPTIONAL)))

@@ -341,9 +341,10 @@ async def test_every_page_of_ten_thousand_sessions_costs_the_same(client, sessio
         pages, after = pages + 1, page.after
 
     assert 101 == pages
-    # The goal of 20 ms has a bench; here a busy machine may double it.
-    assert sorted(seconds)[len(seconds) // 2] < 0.02
-    assert sum(seconds[-10:]) < 3 * sum(seconds[:10]) + 0.1
+    # The fastest of ten, since a machine that is busy with something else delays the others. The last page is empty.
+    first, last = min(seconds[:10]), min(seconds[-11:-1])
+    assert last < 0.02
+    assert last < 3 * first + 0.01
 
 
 async def fill(sessions, user_id, count):
