@@ -19,6 +19,9 @@ PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
 PROCESSES := tests/run tests/resilience tests/examples
 # A run of their own: Playwright wants one event loop for all tests of a process.
 E2E := $(BIN)/pytest tests/e2e --numprocesses 2 --dist worksteal
+# Servers of other versions, for tests: make test POSTGRES=14. Empty: the server that the tests find by themselves.
+POSTGRES :=
+POSTGRES_VERSIONS := tests/postgres
 # The identity provider of these tests, for Node.js.
 REALM := tests/e2e/realm
 # What looks for barriers in pages, for the browser.
@@ -27,6 +30,7 @@ AXE := tests/e2e/axe
 LEMONLDAP := liblemonldap-ng-portal-perl libgd-securityimage-perl libimage-magick-perl libio-string-perl libstring-random-perl
 PROVIDERS_NODE := tests/providers/node
 PROVIDERS := build/providers/django/installed $(PROVIDERS_NODE)/node_modules/installed
+NODE_MODULES := $(addsuffix /node_modules/installed,$(REALM) $(AXE) $(PROVIDERS_NODE) $(POSTGRES_VERSIONS))
 E2E_MODULES := $(REALM)/node_modules/installed $(AXE)/node_modules/installed
 # Version 0.1.0, whose nodes may run beside those of this one.
 PREVIOUS := 0e8565ae14ea46f73e706fda1251e8afc2654e4e
@@ -137,23 +141,28 @@ release-check: $(VENV)/installed-release ## build wheel and sdist, and try each 
 	$(BIN)/python tests/packaging/release_check.py
 
 clean: ## remove what was built, installed and cached
-	rm -rf $(VENV) .tox build dist bodhi.egg-info bodhi_sessions.egg-info tests/typescript/node_modules $(REALM)/node_modules $(AXE)/node_modules $(PROVIDERS_NODE)/node_modules \
+	rm -rf $(VENV) .tox build dist bodhi.egg-info bodhi_sessions.egg-info tests/typescript/node_modules $(dir $(NODE_MODULES)) \
 	    htmlcov .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The newest Python that works: a name on PATH may be a version manager's shim for a version that is not chosen.
 $(BIN)/python:
-	@for python in $(PYTHON) python3.13 python3.12 python3.11 python3; do \
+	@for python in $(PYTHON) python3.14 python3.13 python3.12 python3.11 python3; do \
 	    "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
 	    echo "$$python -m venv $(VENV)"; exec "$$python" -m venv --clear $(VENV); \
 	done; \
-	echo "bodhi needs Python 3.11 or later with its venv module, and found neither as python3.13, python3.12,\
-	 python3.11 nor python3. Debian: apt-get install python3-venv. Elsewhere: make PYTHON=/path/to/python" >&2; exit 1
+	echo "bodhi needs Python 3.11 or later with its venv module, and found it under none of the names python3.14,\
+	 python3.13, python3.12, python3.11 and python3. Debian: apt-get install python3-venv. Elsewhere: make PYTHON=/path/to/python" >&2; exit 1
 
 # Installed again whenever the requirements change.
 $(VENV)/installed: $(BIN)/python setup.cfg pyproject.toml
 	$(BIN)/pip install --quiet --editable .
 	@touch $@
+
+ifneq ($(POSTGRES),)
+export BODHI_TEST_PG_BINARIES := $(abspath $(POSTGRES_VERSIONS)/node_modules/postgres-$(POSTGRES)/native/bin)
+$(VENV)/installed-test: | $(POSTGRES_VERSIONS)/node_modules/installed
+endif
 
 # What these tests need and no package brings along.
 .PHONY: e2e-needs chromium-needs
@@ -167,7 +176,7 @@ chromium-needs:
 
 $(VENV)/installed-e2e $(VENV)/installed-proxies: $(VENV)/installed-test
 
-$(E2E_MODULES) $(PROVIDERS_NODE)/node_modules/installed: %/node_modules/installed: %/package.json %/package-lock.json
+$(NODE_MODULES): %/node_modules/installed: %/package.json %/package-lock.json
 	npm ci --prefix $* --no-fund --no-audit --silent
 	@touch $@
 

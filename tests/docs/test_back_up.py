@@ -15,6 +15,7 @@ from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.scopes import Role, TokenScope
 from bodhi.server.tokens.service import ApiTokens
 from bodhi.session import DefaultSessionService
+from support.binaries import runnable_clients
 from support.postgres import PASSWORD, USER
 
 KEY = "a-key-for-the-documentation-that-is-at-least-32-characters-long"
@@ -37,10 +38,10 @@ def place(dialect, request, tmp_path):
     if dialect == "sqlite":
         urls = {"session": f"sqlite:{home}/session.sqlite", "application": f"sqlite:{home}/bodhi.sqlite"}
         return SimpleNamespace(before=urls, after=urls, environ=environ, words=words)
-    # Its programs are those of the server: others may not read what the server writes, or write what it reads.
+    # Its programs are those for the server: others may not read what the server writes, or write what it reads.
     server = request.getfixturevalue("postgres_server")
     environ |= {"PGHOST": "127.0.0.1", "PGPORT": str(server.port), "PGUSER": USER, "PGPASSWORD": PASSWORD}
-    environ["PATH"] = f"{server.binaries}:{environ['PATH']}"
+    environ["PATH"] = f"{runnable_clients()}:{environ['PATH']}"
     before, after = server.url("bodhi_sessions"), server.url("bodhi_restored")
     words |= {
         "postgresql://bodhi@db1.example/bodhi_sessions": before,

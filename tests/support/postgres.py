@@ -16,7 +16,7 @@ from typing import Literal, Self
 
 import psutil
 
-from support.binaries import runnable_binaries
+from support.binaries import runnable_binaries, runnable_clients
 from support.ports import free_port
 from support.supervisor import Supervisor
 
@@ -151,9 +151,8 @@ class PostgresServer:
         self._supervisor.run("cp", "-R", f"{_pristine_data(self.binaries)}/.", self.data_dir)
 
     def _copy(self, primary: "PostgresServer") -> None:
-        pg_basebackup = self.binaries / "pg_basebackup"
         options = ("--checkpoint=fast", "--no-sync", "--write-recovery-conf", "--wal-method=stream")
-        self._supervisor.run(pg_basebackup, "-d", primary.url(), "-D", self.data_dir, *options)
+        self._supervisor.run(runnable_clients() / "pg_basebackup", "-d", primary.url(), "-D", self.data_dir, *options)
 
     def _launch_on_a_free_port(self) -> None:
         """Launch; on another port if the selected one was taken meanwhile."""

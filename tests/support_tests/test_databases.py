@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from support import databases
-from support.binaries import NoPostgres
+from support.binaries import BINARIES_VARIABLE, NoPostgres, find_binaries
 from support.databases import URL_VARIABLE, Databases, find_postgres, with_database
 from support.ports import free_port
 from support.postgres import PostgresServer
@@ -17,7 +17,9 @@ from support.postgres import PostgresServer
 @pytest.fixture(autouse=True)
 def _no_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a configured server and without a compose service."""
-    monkeypatch.delenv(URL_VARIABLE, raising=False)
+    find_binaries()  # is remembered, so that the servers of this run stay the chosen ones
+    for variable in (URL_VARIABLE, BINARIES_VARIABLE):
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(databases, "dotenv_values", lambda _: {})
     monkeypatch.setattr(databases, "COMPOSE_URL", f"postgresql://bodhi_test:kx7-password@127.0.0.1:{free_port()}/x")
 
@@ -52,6 +54,19 @@ def test_the_compose_service_comes_second(postgres_server: PostgresServer, monke
     monkeypatch.setattr(databases, "COMPOSE_URL", postgres_server.url())
 
     assert postgres_server.url() == find_postgres().url
+
+
+def test_named_binaries_go_before_the_compose_service(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who chooses a version gets it, though another server runs."""
+    monkeypatch.setenv(BINARIES_VARIABLE, str(find_binaries()))
+    monkeypatch.setattr(databases, "COMPOSE_URL", postgres_server.url())
+
+    found = find_postgres()
+
+    assert found.origin.startswith("own server")
+    found.close()
 
 
 def test_foreign_postgres_on_the_compose_port_is_ignored(
