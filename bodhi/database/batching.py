@@ -55,9 +55,9 @@ class Batcher(Generic[Item, Answer]):
         self._in_flight = 0
         self._queue: list[_Request[Item, Answer]] = []
         self._batches: list[Batch[Item, Answer]] = []  # in flight
-        self._is_starting = False  # a batch, in the next turn of the loop
+        self._starting: asyncio.Task[None] | None = None  # a batch, in the next turn of the loop
         self._was_shared = False  # the last batch: its callers are likely to call together again
-        self._max_wait_timer: asyncio.TimerHandle | None = None
+        self._max_wait_ends_at = 0.0  # by the loop's clock; in the past where no batch is to start beside another
         self._limit_seconds = limit_seconds
         self._timer = SharedTimer(limit_seconds, self._expire)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -71,42 +71,53 @@ class Batcher(Generic[Item, Answer]):
             return await self._run_one(item)
         finally:
             self._in_flight -= 1
-            if self._queue and not self._is_starting:
+            if self._queue and self._starting is None:
                 self._start_flush()
 
     def _enqueue(self, key: bytes, item: Item) -> "asyncio.Future[Answer | None]":
         loop = asyncio.get_running_loop()
-        until = self._timer.start(loop, loop.time())
+        now = loop.time()
+        until = self._timer.start(loop, now)
         request: _Request[Item, Answer] = _Request(key, item, loop.create_future(), until)
         self._queue.append(request)
         if not self._in_flight:
             self._start_flush()
-        elif self._max_wait_timer is None and self._in_flight < self._max_in_flight:
-            self._max_wait_timer = loop.call_later(self._max_wait_seconds, self._end_wait)
+        # An overdue timer belongs to a loop that has ended, or to one that was held up: another one does no harm.
+        elif self._max_wait_ends_at < now and self._in_flight < self._max_in_flight:
+            self._set_max_wait(loop, now + self._max_wait_seconds)
         return request.answer
 
+    def _set_max_wait(self, loop: asyncio.AbstractEventLoop, ends_at: float) -> None:
+        self._max_wait_ends_at = ends_at
+        loop.call_at(ends_at, self._end_wait)
+
     def _end_wait(self) -> None:
-        self._max_wait_timer = None
-        if not self._queue or self._is_starting:
+        self._max_wait_ends_at = 0.0
+        if not self._queue or self._starting is not None:
             return
         loop = asyncio.get_running_loop()
         ends_at = self._queue[0].until - self._limit_seconds + self._max_wait_seconds
         if ends_at <= loop.time():
             self._start_flush()
         else:  # it arrived after the batch that the timer was for
-            self._max_wait_timer = loop.call_at(ends_at, self._end_wait)
+            self._set_max_wait(loop, ends_at)
 
     def _start_flush(self) -> None:
         if self._in_flight < self._max_in_flight:
             self._in_flight += 1
-            self._is_starting = True
-            task = asyncio.get_running_loop().create_task(self._flush())
+            self._starting = task = asyncio.get_running_loop().create_task(self._flush())
             self._tasks.add(task)  # the loop itself holds tasks only weakly
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(self._flush_ended)
+
+    def _flush_ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task is self._starting:  # cancelled before it began, as by a loop that ends: it ran none of its own code
+            self._starting = None
+            self._in_flight -= 1
 
     async def _flush(self) -> None:
         # A task begins in the next turn of the loop: calls of the same turn share the batch.
-        self._is_starting = False
+        self._starting = None
         try:
             while batch := self._next_batch():
                 self._was_shared = len(batch) > 1
@@ -117,7 +128,7 @@ class Batcher(Generic[Item, Answer]):
                     self._batches.remove(batch)
         finally:
             self._in_flight -= 1
-            if self._queue and not self._is_starting:  # this task was cancelled
+            if self._queue and self._starting is None:  # this task was cancelled
                 self._start_flush()
 
     def _next_batch(self) -> Batch[Item, Answer]:

@@ -21,18 +21,19 @@ class SharedTimer:
     def __init__(self, seconds: float, expire: Callable[[float], float | None]) -> None:
         self.seconds = seconds
         self.fires_at = 0.0  # by the loop's clock; in the past where no wait is watched
+        self.loop: asyncio.AbstractEventLoop | None = None  # the last one used: another may follow
         self._expire = expire
 
     def start(self, loop: asyncio.AbstractEventLoop, now: float) -> float:
         """Watch a wait that begins *now*; returns when it has to end."""
         until = now + self.seconds
-        # An overdue timer belongs to a loop that has ended, or to one that was held up: another one does no harm.
-        if self.fires_at < now:
+        # An overdue timer belongs to a loop that was held up: another one does no harm.
+        if self.fires_at < now or self.loop is not loop:
             self._set(loop, until)
         return until
 
     def _set(self, loop: asyncio.AbstractEventLoop, until: float) -> None:
-        self.fires_at = until
+        self.fires_at, self.loop = until, loop
         loop.call_at(until, self._fire, loop)
 
     def _fire(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -50,17 +51,16 @@ class TimeLimit:
     def __init__(self, seconds: float) -> None:
         self.timer = SharedTimer(seconds, self._expire)
         self.waits: dict[Wait, None] = {}  # in the order in which they have to end
-        self.loop: asyncio.AbstractEventLoop | None = None  # the last one used: another may follow
 
     def start(self) -> "Wait":
         """Limit what the task does until :meth:`Wait.stop`, which has to follow."""
         timer = self.timer
         # Up to Python 3.11, to ask for the running loop is a system call. A loop that has ended runs no task.
-        task = current_task(self.loop) or current_task()
+        task = current_task(timer.loop) or current_task()
         assert task is not None
-        self.loop = loop = task.get_loop()
+        loop = task.get_loop()
         now = loop.time()
-        if timer.fires_at < now:
+        if timer.fires_at < now or timer.loop is not loop:
             timer.start(loop, now)
         wait = Wait(self.waits, task, task.cancelling(), now + timer.seconds)
         self.waits[wait] = None

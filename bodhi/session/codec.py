@@ -14,8 +14,6 @@ _MSGSPEC, _JSON = b"\x01", b"\x02"
 
 DEEPEST = 200  # levels of nesting
 
-_MSGSPEC_REFUSES = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
-
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -40,11 +38,11 @@ def encode(data: Mapping[str, Any], *, base: bytes = b"", changed: Collection[st
             if len(encoded) > 2 * DEEPEST:
                 _refuse_too_deep(encoded, examined)
             return _MSGSPEC + fast
-    except _MSGSPEC_REFUSES:
+    except Exception:  # noqa: BLE001, S110 - what msgspec refuses; and values' own methods may raise anything
         pass
     try:
         slow = _json_bytes(data)
-    except (TypeError, ValueError, RecursionError) as error:
+    except Exception as error:
         raise SessionDataError(f"the session's {_culprit(data)} cannot be stored as JSON: {error}") from error
     _refuse_too_deep(slow, data)
     return _JSON + slow
@@ -76,7 +74,7 @@ def json_text(value: object) -> str:
     """Return *value* as compact JSON text; raise :exc:`SessionDataError`."""
     try:
         return json.dumps(value, separators=(",", ":"))
-    except (TypeError, ValueError, RecursionError) as error:
+    except Exception as error:
         raise SessionDataError(f"the session's user_id cannot be stored as JSON: {error}") from error
 
 
@@ -105,6 +103,6 @@ def _culprit(data: Mapping[str, Any]) -> str:
     for key, value in data.items():
         try:
             json.dumps({key: value})
-        except (TypeError, ValueError, RecursionError):
+        except Exception:  # noqa: BLE001 - as above
             return f"key {key!r}"
     return "data"

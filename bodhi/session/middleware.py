@@ -29,7 +29,11 @@ class Registry(dict["ref[AbstractStreamWriter]", RequestSession]):
         """Drop the session of a request that is over; what was changed too late to be saved is logged as lost."""
         current = self.pop(writer)
         if current.session is not None and current.session.is_touched:
-            current.lose("it was made after the response's headers were sent, and not saved")
+            current.lose(
+                "it was made after the response's headers were sent, and not saved"
+                if current.headers_sent
+                else "the request ended before it was saved"
+            )
 
 
 # An application and its sub-applications may be set up with one service: they share the request's session.

@@ -26,7 +26,7 @@ from bodhi.session.records import Device, SessionRecord
 from bodhi.session.responses import SessionGoneResponse, SessionUnavailableResponse, vary_by_cookie
 from bodhi.session.session import Session
 
-LONGEST_USER_AGENT = 512
+LONGEST_DEVICE = 512  # characters of the address or the user agent
 # How long requests that a browser sent before a login take to arrive here.
 ARRIVAL_SECONDS = 10.0
 
@@ -355,11 +355,15 @@ class RequestSession(aiohttp_session.AbstractStorage):
 
     def _device(self) -> Device:
         request = self._request()
-        agent = self._headers.get(hdrs.USER_AGENT)
-        if agent is not None:
-            agent = "".join(character if character.isprintable() else "\ufffd" for character in agent)
         remote = self._options.client_of(request) if request is not None else None
-        return Device(remote, agent[:LONGEST_USER_AGENT] if agent else None)
+        return Device(_legible(remote), _legible(self._headers.get(hdrs.USER_AGENT)))
+
+
+def _legible(header: str | None) -> str | None:
+    """Return the text of a header as databases can hold and lists can show it."""
+    if not header:
+        return None
+    return "".join(one if one.isprintable() else "\ufffd" for one in header[:LONGEST_DEVICE])
 
 
 _WRITES = {

@@ -86,8 +86,9 @@ async def test_task_continues_after_a_timeout():
     assert ["0"] == ends([task])
 
 
-def test_each_event_loop_has_its_own_timer():
-    """An object that is opened again in a second loop is not left to the timer of the first."""
+@pytest.mark.parametrize("seconds_between", [0, SECONDS / 2, SECONDS * 2])
+def test_each_event_loop_has_its_own_timer(seconds_between):
+    """An object that is opened again in a second loop is not left to the timer of the first, due or not."""
     limit = TimeLimit(SECONDS)
 
     async def quick() -> None:
@@ -96,7 +97,7 @@ def test_each_event_loop_has_its_own_timer():
         await wait_for(limit, by=event)
 
     async def later() -> list[object]:
-        clock = LoopClock(ahead_seconds=SECONDS * 2)
+        clock = LoopClock(ahead_seconds=seconds_between)
         task = asyncio.create_task(wait_for(limit, by=asyncio.Event()))
         await clock.move(SECONDS + 1)
         return ends([task])

@@ -131,7 +131,7 @@ async def _assert_nothing_is_held(service, raw):
     assert [] == list(database.turn._locks)
     assert {} == database._limit.waits
     for batcher in (store._loads, store._saves):
-        assert (0, [], [], False) == (batcher._in_flight, batcher._queue, batcher._batches, batcher._is_starting)
+        assert (0, [], [], None) == (batcher._in_flight, batcher._queue, batcher._batches, batcher._starting)
     if raw.dialect == "postgres":
         in_transaction = "datname = current_database() AND state LIKE 'idle in%'"
         assert [] == await raw.rows(f"SELECT query FROM pg_stat_activity WHERE {in_transaction}")

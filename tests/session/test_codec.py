@@ -231,6 +231,33 @@ def test_subclasses_of_text_and_numbers_are_stored_as_what_they_are(value):
     assert _meaning({"value": value}) == repr(decode(encode({"value": value})))
 
 
+class _Moody(dict):
+    def __eq__(self, other):
+        raise RuntimeError("not today")
+
+    __hash__ = None
+
+
+class _Closed(dict):
+    def items(self):
+        raise LookupError("closed")
+
+    __iter__ = keys = items
+
+
+@pytest.mark.parametrize("wrap", [lambda value: value, lambda value: [{"in": value}]], ids=["itself", "nested"])
+def test_objects_that_cannot_be_compared_are_stored_as_json_reads_them(wrap):
+    """A value's own methods may raise anything."""
+    assert {"moody": wrap({"a": 1})} == decode(encode({"moody": wrap(_Moody(a=1))}))
+
+
+@pytest.mark.parametrize("wrap", [lambda value: value, lambda value: [{"in": value}]], ids=["itself", "nested"])
+def test_objects_that_cannot_be_read_are_refused_by_name(wrap):
+    """As values that JSON cannot hold."""
+    with pytest.raises(SessionDataError, match="'closed'"):
+        encode({"closed": wrap(_Closed(a=float("nan")))})
+
+
 def test_what_contains_itself_is_refused_by_name():
     """There is no end to it."""
     loop = []

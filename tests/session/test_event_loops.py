@@ -14,6 +14,7 @@ from session.pages import PAGES
 
 LOOPS = 3
 VISITORS = 20
+SOON_SECONDS = 30  # below the time limit of the database
 
 
 @pytest.fixture
@@ -104,6 +105,29 @@ def test_requests_at_once_are_answered_in_every_loop(ends_in_a_hurry, module_ser
             return {answer.status for answer in (*answers, *again)}
 
     assert [{200}] * LOOPS == _in_loops(visit)
+
+
+@pytest.mark.parametrize("turns", range(5))
+def test_sessions_are_found_after_a_loop_that_ended_in_the_middle(module_service, turns):
+    """However far those got that looked for them together."""
+
+    async def load_and_leave(_):
+        async with module_service as service:
+            ids = [(await service.create({"a": number}))[0] for number in range(VISITORS)]
+            await asyncio.gather(*(service.load(one) for one in ids))
+            store = service.get_session_store()
+            async with asyncio.timeout(SOON_SECONDS):
+                found = await asyncio.gather(*(service.load(one) for one in ids))
+                saves = [await service.save(one, {"a": 1}) for one in found]
+            under_way = [asyncio.create_task(service.load(one)) for one in ids]
+            under_way += [asyncio.create_task(service.save(one, {"a": 2})) for one in saves]
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            for task in (*under_way, *store._loads._tasks, *store._saves._tasks):
+                task.cancel()
+            return len(saves)
+
+    assert [VISITORS] * LOOPS == _in_loops(load_and_leave)
 
 
 async def test_watching_goes_on_after_a_failure(module_service, caplog, monkeypatch):

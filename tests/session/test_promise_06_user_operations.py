@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from aiohttp_session import get_session, new_session
 
-from bodhi.session import DefaultSessionService
+from bodhi.session import DefaultSessionService, setup
 from bodhi.session.handles import digest_of, handle_of, is_session_id
 from session.conftest import IDLE_SECONDS, SETTINGS
 from session.pages import cookie_of, sent
@@ -319,6 +319,32 @@ async def test_raw_bytes_in_the_user_agent_are_no_fault(serve, service, bare_cli
 
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert ["\ufffd\ufffd"] == [info.user_agent for info in await service.list_sessions_for_user("alice")]
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (b"\xff\xfe", "\ufffd\ufffd"),
+        (b"203.0.113.7, \xc3\xa4\xff", "203.0.113.7, \u00e4\ufffd"),
+        (b"9" * 2000, "9" * 512),
+        (b"", None),
+    ],
+)
+async def test_an_address_from_a_header_is_no_fault(header, expected, serve, service):
+    """An application may take it from a proxy that passes on what clients write."""
+
+    def install(app, service):
+        setup(app, service, client_of=lambda request: request.headers["X-Forwarded-For"])
+
+    client = await serve(service, install=install)
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+    head = b"POST /login/alice HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Forwarded-For: "
+    writer.write(head + header + b"\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert [expected] == [info.ip for info in await service.list_sessions_for_user("alice")]
 
 
 async def test_the_device_of_a_session_is_that_of_its_login(bare_client, service):
