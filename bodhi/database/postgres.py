@@ -34,6 +34,7 @@ from bodhi.database.postgres_hosts import HostsInTurn
 from bodhi.database.protocol import DatabaseCounters, Executor
 from bodhi.database.statements import Statement, load_statements
 from bodhi.database.turns import Turns
+from bodhi.forks import REFUSAL, note_closed, note_opened
 from bodhi.postgres_urls import find_unusable_file, read_postgres_url
 from bodhi.urls import mask_url
 
@@ -68,6 +69,7 @@ class PostgresDatabase(DatabaseExecutor):
         self._connections = [Connection(prepares=statement_cache_size > 0) for _ in range(pool_size)]
         self._idle = Pool(self._connections, self.counters)
         self._pool: asyncpg.Pool | None = None
+        self._is_parents = False
 
     @property
     def address(self) -> str:
@@ -75,6 +77,9 @@ class PostgresDatabase(DatabaseExecutor):
         return self._address
 
     async def __aenter__(self) -> Self:
+        if self._is_parents:
+            raise CannotOpen(f"cannot open {self.address}: {REFUSAL}")
+        note_opened(self)
         try:
             async with asyncio.timeout(self.limit_seconds * 2):
                 self._pool = await asyncpg.create_pool(
@@ -114,12 +119,19 @@ class PostgresDatabase(DatabaseExecutor):
             )
 
     async def __aexit__(self, *_: object) -> None:
+        note_closed(self)
         pool, self._pool = self._pool, None
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await asyncio.gather(*(connection.close() for connection in self._idle))
         if pool is not None:
             pool.terminate()
+
+    def _leave_to_parent(self) -> object:
+        """Become closed, in a child process, and never open again."""
+        pool, self._pool = self._pool, None
+        self._is_parents = True
+        return pool, [connection.leave_to_parent() for connection in self._connections]
 
     @asynccontextmanager
     async def transaction(self, *, limit_seconds: float | None = None) -> AsyncIterator[Executor]:

@@ -76,6 +76,10 @@ class Connection:
         """Close it, and cancel what it runs."""
         return _close(self._detach())
 
+    def leave_to_parent(self) -> object:
+        """Forget what a child process must neither use nor close, and return it."""
+        return self._detach()
+
     def _detach(self) -> Any:
         raw, self._raw = self._raw, None
         self.is_sound = False

@@ -25,10 +25,13 @@ from bodhi.database.sqlite_files import OpenFile, check_file, make_file
 from bodhi.database.sqlite_thread import Work, work_of
 from bodhi.database.statements import Statement, load_statements
 from bodhi.database.turns import Turns
+from bodhi.forks import REFUSAL, note_closed, note_opened
 
 MEMORY = ":memory:"
 CHANGES_SECONDS = 0.1  # between two looks at the counter of changes
 OLDEST_SQLITE = (3, 37)  # STRICT tables; RETURNING came with 3.35
+
+_parents_files: set[tuple[int, int]] = set()  # the identities of those that this process's parent had open
 
 
 class SqliteDatabase(DatabaseExecutor):
@@ -71,6 +74,11 @@ class SqliteDatabase(DatabaseExecutor):
                 check_file(self._path, os.R_OK)
             elif self._path != MEMORY:
                 make_file(self._path)
+            self._file = OpenFile(self._path) if self._path != MEMORY else None
+            if self._file is not None:
+                self._stack.callback(self._file.close)
+                if self._file.identity in _parents_files:
+                    raise CannotOpen(f"cannot open {self.address}: {REFUSAL}")
             self._writer = Pool([await self._connect()], self.counters)
             readers = [await self._connect() for _ in range(self._reader_count)]
             self._readers = Pool(readers, DatabaseCounters()) if readers else self._writer
@@ -80,15 +88,21 @@ class SqliteDatabase(DatabaseExecutor):
         except BaseException:
             await self._stack.aclose()
             raise
-        self._file = OpenFile(self._path) if self._path != MEMORY else None
-        if self._file is not None:
-            self._stack.callback(self._file.close)
         self._is_open = True
+        note_opened(self)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._is_open = False
+        note_closed(self)
         await self._stack.aclose()
+
+    def _leave_to_parent(self) -> object:
+        """Become closed, in a child process, and never open again."""
+        self._is_open = False
+        if self._file is not None:
+            _parents_files.add(self._file.identity)
+        return self._stack.pop_all()
 
     async def _connect(self) -> aiosqlite.Connection:
         return await connect(

@@ -52,7 +52,7 @@ class OpenFile:
         self._path = Path(path)
         # Closing it leaves the locks of the process alone, unlike closing a file that can be read.
         self._descriptor = os.open(path, os.O_PATH) if hasattr(os, "O_PATH") else None
-        self._identity = _identity(self._path.stat())
+        self.identity = _identity(self._path.stat())
         self._is_lost = False
 
     def close(self) -> None:
@@ -78,7 +78,7 @@ class OpenFile:
 
     def _fault(self) -> str | None:
         try:
-            return None if _identity(self._path.stat()) == self._identity else "was replaced by another file"
+            return None if _identity(self._path.stat()) == self.identity else "was replaced by another file"
         except OSError:
             is_kept = self._descriptor is not None and os.fstat(self._descriptor).st_nlink > 0
             return None if is_kept else "was deleted"

@@ -10,6 +10,7 @@ from weakref import finalize
 from bodhi.background import running
 from bodhi.database import BadDatabaseUrl, Database, Schema, dialect_of, open_database
 from bodhi.database.schema import refusing_to_open
+from bodhi.forks import note_closed, note_opened
 from bodhi.options import flag, optional_seconds, refusal
 from bodhi.session.administration import SessionAdministration
 from bodhi.session.legacy import adapt_store
@@ -137,9 +138,10 @@ class DefaultSessionService(SessionManager, SessionAdministration, SessionReencr
                 sweep = partial(self._sweeper.run, self._sweep_seconds)
                 await stack.enter_async_context(running(sweep, "sweeping expired sessions"))
             address = self._database.address if self._database is not None else "a store of your own"
-            forgotten = finalize(self, log.warning, FORGOTTEN, address)
-            stack.callback(forgotten.detach)
+            self._forgotten = finalize(self, log.warning, FORGOTTEN, address)
+            stack.callback(self._forgotten.detach)
             self._opened = stack.pop_all()
+        note_opened(self)
         return self
 
     @property
@@ -151,7 +153,14 @@ class DefaultSessionService(SessionManager, SessionAdministration, SessionReencr
         """Write pending touches and disconnect; does nothing if closed."""
         opened, self._opened = self._opened, None
         if opened is not None:
+            note_closed(self)
             await opened.aclose()
+
+    def _leave_to_parent(self) -> object:
+        """Become closed, in a child process: see :mod:`bodhi.forks`."""
+        self._forgotten.detach()
+        opened, self._opened = self._opened, None
+        return opened
 
     async def __aenter__(self) -> Self:
         return await self.open()
