@@ -10,6 +10,8 @@ from msgspec import Struct
 
 TOLERANCE = 0.02  # of the length: waits that end within it of each other are ended together
 
+OTHER_LOOP = "this is in use in another event loop, which runs in another thread: open one in each thread"
+
 
 class SharedTimer:
     """Fires when the first of many waits has to end, and again for the others.
@@ -33,6 +35,8 @@ class SharedTimer:
         return until
 
     def _set(self, loop: asyncio.AbstractEventLoop, until: float) -> None:
+        if self.loop is not loop and self.loop is not None and self.loop.is_running():
+            raise RuntimeError(OTHER_LOOP)
         self.fires_at, self.loop = until, loop
         loop.call_at(until, self._fire, loop)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from functools import partial
 
 import pytest
 from aiohttp import web
@@ -128,6 +129,21 @@ def test_sessions_are_found_after_a_loop_that_ended_in_the_middle(module_service
             return len(saves)
 
     assert [VISITORS] * LOOPS == _in_loops(load_and_leave)
+
+
+async def test_a_second_thread_is_refused(module_service):
+    """Its calls would wait for answers that the first one's loop has; here they go on."""
+    async with module_service as service:
+        session_id, session = await service.create({"a": 1})
+        for call in (
+            partial(service.load, session_id),
+            partial(service.save, session, {"a": 2}),
+            service.count_sessions,
+        ):
+            with pytest.raises(RuntimeError, match="another event loop"):
+                await asyncio.to_thread(asyncio.run, call())
+            assert {"a": 1} == (await service.load(session_id)).data
+            await asyncio.gather(*(service.load(session_id) for _ in range(VISITORS)))
 
 
 async def test_watching_goes_on_after_a_failure(module_service, caplog, monkeypatch):
