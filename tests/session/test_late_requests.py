@@ -118,9 +118,15 @@ async def test_a_request_that_waited_for_long_begins_no_session(serve, service, 
     assert cookie_of(await poll) is None
 
 
-@pytest.mark.parametrize(("path", "seconds"), [("/logout", 1), ("/login/alice", 11)])
+@pytest.mark.parametrize(
+    ("path", "seconds"),
+    [("/logout", 1), ("/login/alice", 11), ("/logout", -3600), ("/login/alice", -3600), ("/login/alice", -11)],
+)
 async def test_a_request_of_later_begins_a_session(path, seconds, bare_client, clock):
-    """After an end at once, since the browser holds no other session; after a login some seconds later."""
+    """After an end at once, since the browser holds no other session; after a login some seconds later.
+
+    Also where the clock of the database was set back meanwhile.
+    """
     before = cookie_of(await bare_client.post("/set", json={"cart": 1}))
     await bare_client.post(path, headers=sent(before))
     clock.advance(seconds)
