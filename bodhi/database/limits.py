@@ -4,6 +4,7 @@ import asyncio
 import sys
 from asyncio import current_task
 from collections.abc import Callable
+from threading import get_ident
 from typing import Any
 
 from msgspec import Struct
@@ -24,6 +25,7 @@ class SharedTimer:
         self.seconds = seconds
         self.fires_at = 0.0  # by the loop's clock; in the past where no wait is watched
         self.loop: asyncio.AbstractEventLoop | None = None  # the last one used: another may follow
+        self.thread = 0  # in which it ran
         self._expire = expire
 
     def start(self, loop: asyncio.AbstractEventLoop, now: float) -> float:
@@ -37,7 +39,7 @@ class SharedTimer:
     def _set(self, loop: asyncio.AbstractEventLoop, until: float) -> None:
         if self.loop is not loop and self.loop is not None and self.loop.is_running():
             raise RuntimeError(OTHER_LOOP)
-        self.fires_at, self.loop = until, loop
+        self.fires_at, self.loop, self.thread = until, loop, get_ident()
         loop.call_at(until, self._fire, loop)
 
     def _fire(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -60,7 +62,8 @@ class TimeLimit:
         """Limit what the task does until :meth:`Wait.stop`, which has to follow."""
         timer = self.timer
         # Up to Python 3.11, to ask for the running loop is a system call. A loop that has ended runs no task.
-        task = current_task(timer.loop) or current_task()
+        # In another thread it may run one right now, which is not this one.
+        task = (timer.thread == get_ident() and current_task(timer.loop)) or current_task()
         assert task is not None
         loop = task.get_loop()
         now = loop.time()
