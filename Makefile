@@ -29,7 +29,7 @@ AXE := tests/e2e/axe
 # Real identity providers, each in an environment of its own: `tests/providers/NAME/requirements.txt` has the versions.
 LEMONLDAP := liblemonldap-ng-portal-perl libgd-securityimage-perl libimage-magick-perl libio-string-perl libstring-random-perl
 PROVIDERS_NODE := tests/providers/node
-PROVIDERS := build/providers/django/installed $(PROVIDERS_NODE)/node_modules/installed
+PROVIDERS := build/providers/django/installed build/providers/canaille/installed $(PROVIDERS_NODE)/node_modules/installed
 NODE_MODULES := $(addsuffix /node_modules/installed,$(REALM) $(AXE) $(PROVIDERS_NODE) $(POSTGRES_VERSIONS))
 E2E_MODULES := $(REALM)/node_modules/installed $(AXE)/node_modules/installed
 # Version 0.1.0, whose nodes may run beside those of this one.

@@ -16,13 +16,19 @@ from e2e.browsing import Person, expect_login_page
 from e2e.conftest import browser, databases  # noqa: F401 - fixtures
 from e2e.running import Bodhi
 from providers.better_auth import BetterAuth
+from providers.canaille_server import Canaille
 from providers.django_oauth_toolkit import DjangoOAuthToolkit
-from providers.instance import ROOT, Account, RealProvider, Registration
+from providers.instance import LONG_TOKEN_SECONDS, ROOT, Account, RealProvider, Registration
 from providers.lemonldap_ng import LemonLDAP
 from providers.page import settings_of
 from support.ports import free_port
 
-PROVIDERS: tuple[type[RealProvider], ...] = (DjangoOAuthToolkit, BetterAuth, LemonLDAP)
+PROVIDERS: tuple[type[RealProvider], ...] = (
+    DjangoOAuthToolkit,
+    Canaille,
+    LemonLDAP,
+    BetterAuth,
+)
 SCREENSHOTS = ROOT / "build" / "providers" / "screenshots"
 _PATIENCE_MS = 60_000
 
@@ -82,7 +88,7 @@ def start_site(
     """Starts bodhi with the settings of its provider's section."""
     started: list[Bodhi] = []
 
-    def start_site(*, token_seconds: int = 300) -> Site:
+    def start_site(*, token_seconds: int = LONG_TOKEN_SECONDS) -> Site:
         provider, metrics_port = start_provider(token_seconds), free_port()
         client = provider.client
         settings = {

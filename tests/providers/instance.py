@@ -24,8 +24,9 @@ NODE = ROOT / "tests" / "providers" / "node"
 # What `make test.providers` installs from PyPI, one environment for each provider.
 ENVIRONMENTS = ROOT / "build" / "providers"
 START_SECONDS = 120
-# So short that every request of the browser after the login finds an expired token.
-SHORT_TOKEN_SECONDS = 1
+# Short, so that the tests need not wait long for a refresh; but userinfo has to be asked with a token while it lives.
+SHORT_TOKEN_SECONDS = 3
+LONG_TOKEN_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,12 @@ class RealProvider(ABC):
     path: ClassVar[str] = ""  # of the issuer
     has_logout: ClassVar[bool] = True  # RP-initiated
     has_backchannel_logout: ClassVar[bool] = False
+    has_refresh: ClassVar[bool] = True  # else its refresh tokens live no longer than its access tokens
     has_claims: ClassVar[bool] = True  # else a subject and nothing else: the default role, and no names
     needs: ClassVar[Path]  # what is there once it is installed
     installation: ClassVar[str] = "make test.providers installs it"
 
-    def __init__(self, folder: Path, client: Registration, *, token_seconds: int = 300) -> None:
+    def __init__(self, folder: Path, client: Registration, *, token_seconds: int) -> None:
         self.folder = folder
         self.client = client
         self.token_seconds = token_seconds

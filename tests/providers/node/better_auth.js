@@ -81,7 +81,6 @@ if (isNew) {
       redirect_uris: ["https://app.example.org/ui/auth/callback"],
       post_logout_redirect_uris: ["https://app.example.org/ui/login"],
       grant_types: ["authorization_code", "refresh_token"],
-      token_endpoint_auth_method: "client_secret_post",
       skip_consent: true,
       enable_end_session: true,
     },
