@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help run test test.processes test.sqlite test.postgres test.pgbouncer test.proxies test.uvloop test.typescript test.e2e test.e2e.pg test.providers \
-        test.upgrade test.ha test.deps.up test.deps.down test.session.all test.tox lint format screenshots bench wheel release-check clean
+        test.upgrade test.ha test.deps.up test.deps.down test.session.all test.tox lint format screenshots bench wheel docs release-check clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -136,6 +136,10 @@ wheel: $(VENV)/installed ## build the wheel into dist/
 	rm -rf build/lib # modules that are gone would come back from it
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 	@echo "built $$(ls -t dist/bodhi_sessions-*.whl | head -n 1)"
+
+docs: $(VENV)/installed-docs ## build the documentation site into build/docs
+	$(BIN)/sphinx-build --builder html --fail-on-warning --keep-going --fresh-env --quiet docs build/docs
+	@echo "built build/docs/index.html"
 
 release-check: $(VENV)/installed-release ## build wheel and sdist, and try each in an empty environment
 	$(BIN)/python tests/packaging/release_check.py
