@@ -1,5 +1,7 @@
 """The documentation as it is in the tree."""
 
+import configparser
+import re
 from pathlib import Path
 
 import pytest
@@ -17,4 +19,14 @@ def root() -> Path:
 def pages() -> dict[str, str]:
     """Every page by its path, such as ``docs/quickstart.md``."""
     files = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
-    return {str(file.relative_to(ROOT)): file.read_text("utf-8") for file in sorted(files)}
+    texts = {str(file.relative_to(ROOT)): file.read_text("utf-8") for file in sorted(files)}
+    return {**texts, "README.md": texts["README.md"].replace(f"{source_address()}/", "")}
+
+
+def source_address() -> str:
+    """Return where the files of the project are published, a placeholder: the package index shows the README alone."""
+    metadata = configparser.ConfigParser(interpolation=None)
+    metadata.read(ROOT / "setup.cfg")
+    address = re.search(r"^Source = (\S+)$", metadata["metadata"]["project_urls"], re.MULTILINE)
+    assert address is not None
+    return address[1]

@@ -70,11 +70,20 @@ def test_every_page_is_found_from_the_readme(root, pages):
 
 
 def test_promises_name_their_tests(root, pages):
-    """The table of promises, the page about them, and the files of tests are one list."""
+    """The page about them and the files of tests are one list."""
     files = sorted(file.name for file in (root / "tests" / "session").glob("test_promise_*.py"))
 
-    for page in ("README.md", "docs/explanation/promises.md"):
-        assert files == sorted(set(TESTS.findall(pages[page]))), page
+    assert files == sorted(set(TESTS.findall(pages["docs/explanation/promises.md"])))
+
+
+def test_the_readme_leads_somewhere_from_everywhere(root, pages):
+    """The package index shows it without the files around it."""
+    text = (root / "README.md").read_text("utf-8")
+    relative = [link for link in links_of(text) if "://" not in link]
+    relative += [match["file"] for match in PICTURE.finditer(text) if "://" not in match["file"]]
+
+    assert [] == relative
+    assert len(text.splitlines()) <= 120
 
 
 def test_tests_that_are_spoken_of_exist(root, pages):
