@@ -5,7 +5,7 @@ import base64
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from urllib.parse import quote, urlencode
 
 import aiohttp
@@ -21,6 +21,9 @@ from bodhi.oidc.token_endpoint import RETRY_DELAYS, Sleep, TokenEndpoint
 from bodhi.oidc.transport import Transport
 from bodhi.oidc.userinfo import Userinfo
 from bodhi.oidc.verify import TokenVerifier
+
+# Characters; proxies answer longer URLs, such as those of users in many groups, with an error.
+LONGEST_LOGOUT_URL = 2_000
 
 log = logging.getLogger(__name__)
 
@@ -105,31 +108,42 @@ class IdentityProvider:
         nonce: str,
         challenge: str,
         max_age: int | None = None,
+        parameters: Iterable[tuple[str, str]] = (),
     ) -> str:
         """Return the URL that starts a login; *challenge* is :func:`pkce_challenge` of the verifier.
 
         With *max_age*, the provider asks for credentials again if its own login is older than so many seconds.
+        *parameters* are added as they are.
         """
         metadata = await self._discovery.metadata()
-        further = {} if max_age is None else {"max_age": str(max_age)}
-        return _with_query(
-            metadata.authorization_endpoint,
-            response_type="code",
-            client_id=client_id,
-            redirect_uri=redirect_uri,
-            scope=self._scopes(metadata),
-            state=state,
-            nonce=nonce,
-            code_challenge=challenge,
-            code_challenge_method="S256",
-            **further,
-        )
+        own = {
+            "response_type": "code",
+            "client_id": client_id,
+            "redirect_uri": redirect_uri,
+            "scope": self._scopes(metadata),
+            "state": state,
+            "nonce": nonce,
+            "code_challenge": challenge,
+            "code_challenge_method": "S256",
+            **({} if max_age is None else {"max_age": str(max_age)}),
+        }
+        further = [(name, value) for name, value in parameters if name not in own]
+        return _with_query(metadata.authorization_endpoint, [*own.items(), *further])
 
-    async def end_session_url(self, client_id: str, *, return_to: str, id_token: str | None = None) -> str | None:
-        """Return the URL of the provider's logout page, or None if it has none (RP-Initiated Logout 1.0)."""
+    async def end_session_url(
+        self, client_id: str, *, return_to: str, id_token: str | None = None, state: str | None = None
+    ) -> str | None:
+        """Return the URL of the provider's logout page, or None if it has none (RP-Initiated Logout 1.0).
+
+        The provider passes *state* back. *id_token* is left out where the URL would get too long for proxies.
+        """
         url = (await self._discovery.metadata()).end_session_endpoint
-        hint = {} if id_token is None else {"id_token_hint": id_token}
-        return url and _with_query(url, client_id=client_id, post_logout_redirect_uri=return_to, **hint)
+        if url is None:
+            return None
+        own = [("client_id", client_id), ("post_logout_redirect_uri", return_to)]
+        own += [] if state is None else [("state", state)]
+        with_hint = _with_query(url, [*own, ("id_token_hint", id_token or "")])
+        return with_hint if id_token and len(with_hint) <= LONGEST_LOGOUT_URL else _with_query(url, own)
 
     async def page_urls(self) -> list[str]:
         """Return the provider's pages that browsers are sent to: login and, if there is one, logout."""
@@ -155,6 +169,6 @@ def pkce_challenge(verifier: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
-def _with_query(url: str, **parameters: str) -> str:
+def _with_query(url: str, parameters: Iterable[tuple[str, str]]) -> str:
     # %20, not +: outside of forms, + is not a space.
-    return f"{url}{'&' if '?' in url else '?'}{urlencode(parameters, quote_via=quote, safe='')}"
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(list(parameters), quote_via=quote, safe='')}"

@@ -3,7 +3,13 @@
 The provider's own error text is never part of them, so it cannot reach a client.
 """
 
+import re
+
 from bodhi.errors import BodhiError
+
+LONGEST_DESCRIPTION = 200  # characters
+
+_LIKE_A_TOKEN = re.compile(r"[\w~+/=-]{24,}")
 
 
 class ProviderError(BodhiError):
@@ -26,6 +32,23 @@ class ProviderRefused(ProviderError):
         super().__init__(f"the identity provider refused with {status} {error}".rstrip())
         self.status = status
         self.error = error
+
+
+def error_code(value: object) -> str:
+    """Return an OAuth error code, or "" if *value* is not one that is safe to pass on."""
+    return value if isinstance(value, str) and re.fullmatch("[A-Za-z0-9_.-]{1,64}", value) else ""
+
+
+def error_description(value: object) -> str:
+    """Return the provider's description of an error for the log, in one line and cut.
+
+    Without control characters, and without what may be a code or token: some providers repeat those.
+    """
+    if not isinstance(value, str):
+        return ""
+    text = "".join(character if character.isprintable() else " " for character in value[: 4 * LONGEST_DESCRIPTION])
+    text = _LIKE_A_TOKEN.sub("***", " ".join(text.split()))
+    return text if len(text) <= LONGEST_DESCRIPTION else f"{text[:LONGEST_DESCRIPTION]}…"
 
 
 class ProviderLacks(ProviderError):

@@ -1,17 +1,25 @@
 """HTTP requests to the identity provider, limited in time and response size, without redirects."""
 
 import asyncio
+import json
 import logging
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiohttp
 
 from bodhi.logs import REQUEST_ID
 from bodhi.oidc.connection_errors import cause_of
-from bodhi.oidc.errors import ProviderError, ProviderRefused, ProviderTimedOut, ProviderUnavailable
+from bodhi.oidc.errors import (
+    ProviderError,
+    ProviderRefused,
+    ProviderTimedOut,
+    ProviderUnavailable,
+    error_code,
+    error_description,
+)
 from bodhi.oidc.json_object import json_object
 from bodhi.oidc.proxies import proxy_for
 from bodhi.telemetry import provider_span
@@ -22,6 +30,11 @@ REQUEST_ID_HEADER = "X-Request-ID"
 
 # Temporary errors, whatever the status. Source: RFC 6749, 4.1.2.1; RFC 8628, 3.5.
 _TEMPORARY = frozenset({"server_error", "temporarily_unavailable", "slow_down"})
+
+_SECRET_FIELDS = frozenset(
+    {"client_assertion", "client_secret", "code", "code_verifier", "refresh_token", "subject_token", "token"}
+)
+_ERROR_IN_CHALLENGE = re.compile(r'\berror="([^"]*)"')
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +48,22 @@ class Answer:
     body: Mapping[str, Any] | None = field(repr=False)
     token: str | None = field(default=None, repr=False)  # a body of the type application/jwt
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)  # sent with the request
 
     @property
     def error(self) -> str:
-        """The OAuth error code, or ""; the provider's free text is not trusted."""
-        code = (self.body or {}).get("error")
-        return code if isinstance(code, str) and re.fullmatch("[A-Za-z0-9_-]{1,64}", code) else ""
+        """The OAuth error code of the body, or else of the header (RFC 6750, 3), or ""; free text is not trusted."""
+        in_header = _ERROR_IN_CHALLENGE.search(self.headers.get("WWW-Authenticate", ""))
+        return error_code((self.body or {}).get("error")) or error_code(in_header and in_header[1])
+
+    @property
+    def described_error(self) -> str:
+        """The OAuth error code, and the provider's description of it, for the log."""
+        text = (self.body or {}).get("error_description")
+        for secret in self.secrets:  # some providers repeat them
+            text = text.replace(secret, "***") if isinstance(text, str) else text
+        description = error_description(text)
+        return self.error + (f" description={json.dumps(description, ensure_ascii=False)}" if description else "")
 
     def checked(self) -> Mapping[str, Any]:
         """Return the body of a 2xx response, or an empty mapping if it has none.
@@ -54,7 +77,9 @@ class Answer:
 
     def failure(self) -> ProviderError:
         """Log the failed response and return the error to raise for it."""
-        log.warning("identity provider call failed: %s status=%d error=%s", self.what, self.status, self.error)
+        log.warning(
+            "identity provider call failed: %s status=%d error=%s", self.what, self.status, self.described_error
+        )
         is_refusal = self.status < 300 or (400 <= self.status < 500 and self.status != 429)
         if is_refusal and self.error not in _TEMPORARY:
             return ProviderRefused(self.status, self.error)
@@ -102,7 +127,9 @@ class Transport:
         limit_seconds: float | None = None,
     ) -> Answer:
         """Send a form; *limit_seconds* replaces the usual time limit."""
-        return await self._request(what, "POST", url, data=dict(form), headers=headers, limit_seconds=limit_seconds)
+        secrets = tuple(value for name, value in form.items() if name in _SECRET_FIELDS and value)
+        answer = await self._request(what, "POST", url, data=dict(form), headers=headers, limit_seconds=limit_seconds)
+        return replace(answer, secrets=secrets)
 
     async def post_json(self, what: str, url: str, body: Mapping[str, Any], *, token: str | None = None) -> Answer:
         """Send a JSON object."""

@@ -13,7 +13,7 @@ from bodhi.session.codec import decode, encode
 from bodhi.session.counters import SessionCounters
 from bodhi.session.handles import digest_of, handle_of
 from bodhi.session.merge import merge
-from bodhi.session.owner import owner_of
+from bodhi.session.owner import is_another, owner_of
 from bodhi.session.records import Device, NewExpiry, NewSession, Record, Save, SessionRecord
 from bodhi.session.sealing import format_of, open_data, seal_data
 
@@ -100,9 +100,11 @@ class Changes:
     def rotated(self, new: NewSession, current: SessionRecord, *, renewed: bool) -> NewSession:
         """Return *new* as :meth:`moved`, with the ``max_age`` chosen for *current* unless it has one of its own.
 
-        The stored choice counts anew only from a renewal; otherwise the session's end stays where it is.
+        The stored choice counts anew only from a renewal; otherwise the session's end stays where it is. It does not
+        pass to another user.
         """
-        if new.chosen_max_age is None and current.chosen_max_age is not None:
+        is_kept = not is_another(current.user_id, new.user_id)
+        if new.chosen_max_age is None and current.chosen_max_age is not None and is_kept:
             max_age_ms = current.chosen_max_age * 1000 or None if renewed else None
             new = replace(new, chosen_max_age=current.chosen_max_age, max_age_ms=max_age_ms)
         return self.moved(new, current)

@@ -14,6 +14,7 @@ Reason = Literal[
     "approval",  # of a role request
     "removal",  # of the user
     "backchannel_logout",
+    "frontchannel_logout",
     "invalid_grant",  # the provider refused to refresh the login
     "cap",  # of sessions per user
     "expired",

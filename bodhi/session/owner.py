@@ -23,6 +23,11 @@ def owner_of(data: Mapping[str, Any]) -> str | None:
     return text
 
 
+def is_another(user_id: str | None, other: str | None) -> bool:
+    """Whether these are two users; None is nobody."""
+    return user_id is not None and other is not None and user_id != other
+
+
 def user_text(user_id: object) -> str:
     """Return *user_id* as stored: strings unchanged, other values as JSON (7 becomes "7").
 

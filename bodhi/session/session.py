@@ -12,7 +12,7 @@ from bodhi.session.changes import StoredSession
 from bodhi.session.codec import decode, encode
 from bodhi.session.errors import SessionDataError
 from bodhi.session.merge import merge
-from bodhi.session.owner import owner_of
+from bodhi.session.owner import is_another, owner_of
 from bodhi.session.pending import Change, Pending, decide
 from bodhi.session.records import SessionRecord
 from bodhi.session.revocation import UntilRevoked
@@ -279,7 +279,12 @@ class Session(aiohttp_session.Session):
 
     @property
     def _continued_record(self) -> SessionRecord | None:
-        return None if self.stored is None or self.is_invalidated else self.stored.record
+        if self.stored is None or self.is_invalidated:
+            return None
+        record = self.stored.record
+        # What a user chose for the session does not pass to another user.
+        has_chosen = record.chosen_max_age is not None
+        return None if has_chosen and is_another(record.user_id, owner_of(self._mapping)) else record
 
     def _change(self) -> Change:
         base = self.stored.plaintext if self.stored is not None else b""

@@ -8,6 +8,20 @@ from bodhi.settings import kinds, names
 from bodhi.settings.setting import Derived, Setting, Source
 from bodhi.urls import mask_http_url
 
+# Parameters of the authorization request that bodhi sets itself, or that would change what it can check.
+OWN_PARAMETERS = (
+    "client_id",
+    "code_challenge",
+    "code_challenge_method",
+    "nonce",
+    "redirect_uri",
+    "request",
+    "request_uri",
+    "response_mode",
+    "response_type",
+    "scope",
+    "state",
+)
 ROLES = ("resource_user", "resource_power_user", "resource_manager", "resource_admin")
 _CLAIM = "the name of a claim, a path of names separated by dots, or a JSON Pointer such as /app~1x/roles"
 
@@ -121,6 +135,47 @@ class AuthSettings:
             Derived("true when BODHI_DEV is true, else false", lambda values: values["dev"]),
             "Whether a logout continues to the provider's logout page, if it has one, so that its session ends too. "
             "Otherwise a user who logs in again may not be asked for credentials.",
+        ),
+    ]
+    auth_logged_out_url: Annotated[
+        str | None,
+        Setting(
+            names.BODHI_AUTH_LOGGED_OUT_URL,
+            kinds.http_url(keeps_slash=True),
+            Derived("the login page", lambda _: None),
+            "URL that a logout leads to. With BODHI_AUTH_LOGOUT the provider redirects there, so it has to be "
+            "registered as post-logout redirect URI.",
+            mask=mask_http_url,
+        ),
+    ]
+    auth_skip_login_page: Annotated[
+        bool,
+        Setting(
+            names.BODHI_AUTH_SKIP_LOGIN_PAGE,
+            kinds.switch(),
+            "false",
+            "Whether the login page redirects to the provider at once. It is still shown after a logout, and to users "
+            "who are logged in.",
+        ),
+    ]
+    auth_parameters: Annotated[
+        str | None,
+        Setting(
+            names.BODHI_AUTH_PARAMETERS,
+            kinds.query_parameters(OWN_PARAMETERS),
+            None,
+            "Further parameters of every authorization request, such as prompt=consent&access_type=offline. A link to "
+            "the login cannot change them.",
+        ),
+    ]
+    auth_link_parameters: Annotated[
+        str,
+        Setting(
+            names.BODHI_AUTH_LINK_PARAMETERS,
+            kinds.parameter_names(OWN_PARAMETERS),
+            "login_hint,kc_idp_hint,acr_values,prompt",
+            "Parameters of the authorization request that a link to the login may set, as in "
+            "/ui/login?login_hint=ann@example.org. none: no parameter.",
         ),
     ]
     auth_roles_claim: Annotated[
@@ -359,8 +414,8 @@ class AuthSettings:
             kinds.whole_number(0, 1_000_000),
             "60",
             "Requests per minute of one client address that each process accepts of each kind that costs something and "
-            "needs no login: begun logins, callbacks, back-channel logouts, unknown bearer tokens, setup. A burst of "
-            "twice as many may come at once. Others are answered 429; 0 turns this off. Behind a proxy it needs "
+            "needs no login: begun logins, callbacks, logouts by the provider, unknown bearer tokens, setup. A burst "
+            "of twice as many may come at once. Others are answered 429; 0 turns this off. Behind a proxy it needs "
             "BODHI_TRUSTED_PROXIES.",
         ),
     ]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
+from urllib.parse import parse_qsl
 
 from bodhi.urls import check_database_url
 
@@ -348,6 +349,41 @@ def _admission(text: str) -> str:
     if not re.fullmatch(r"[^@\s,:]*@[^@\s,:]*[^@\s,:.]", text):
         raise ValueError("is not a list of e-mail addresses, domains and groups")
     return text
+
+
+def query_parameters(reserved: Collection[str]) -> SettingType[str]:
+    """Parameters in the form of a URL's query, without the names in *reserved*; as they were written."""
+
+    def parse(text: str) -> str:
+        try:
+            found = parse_qsl(text, keep_blank_values=True, strict_parsing=True, errors="strict")
+        except ValueError:
+            raise ValueError("is not a list of parameters") from None
+        for name, value in found:
+            _check_parameter_name(name, reserved)
+            if not value.isprintable():
+                raise ValueError("has a control character in a value")
+        return text
+
+    return SettingType(parse, "parameters such as prompt=consent&access_type=offline, percent-encoded as in a URL")
+
+
+def parameter_names(reserved: Collection[str]) -> SettingType[str]:
+    """Names of parameters without those in *reserved*, or ``none``; as they were written."""
+
+    def parse(text: str) -> str:
+        for name in text.split(","):
+            _check_parameter_name(name.strip(), reserved)
+        return text
+
+    return SettingType(parse, "names such as login_hint, separated by commas, or none")
+
+
+def _check_parameter_name(name: str, reserved: Collection[str]) -> None:
+    if not re.fullmatch("[A-Za-z0-9_.-]{1,64}", name):
+        raise ValueError("has a name that is not made of letters, digits and any of _ . -")
+    if name in reserved:
+        raise ValueError("has a parameter that bodhi sets itself")
 
 
 def _duration(text: str) -> float:

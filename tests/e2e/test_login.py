@@ -37,6 +37,34 @@ async def test_login_leads_to_the_home_page_of_the_user(site, person):
     assert expected == await person.who()
 
 
+async def test_login_returns_to_the_fragment_of_the_page(site, person):
+    """Though a server never sees it: of an application's page, and again after an attempt that failed."""
+    page = await person.open("/ui/login?return_to=/ui/sessions?a%3Db#/orders/7?tab=%D9%85")
+    await page.get_by_role("button", name="Log in").click()
+    await expect_realm_asks(page)
+
+    await page.goto(f"{person.url}/ui/auth/callback?error=access_denied&error_description=No&state={'x' * 32}")
+    await expect(page.get_by_role("alert")).to_contain_text("You declined the login")
+    person.expect_problems("400 (Bad Request)")
+    await page.get_by_role("link", name="Begin again").click()
+    await expect_login_page(page)
+    await page.get_by_role("button", name="Log in").click()
+    await expect_realm_asks(page)
+    await sign_in(page, "user")
+
+    await expect(page).to_have_url(f"{person.url}/ui/sessions?a=b#/orders/7?tab=%D9%85")
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("sessions", ignore_case=True)
+
+
+async def test_logged_in_user_is_sent_on_to_the_fragment(person):
+    """The browser keeps it through the redirect."""
+    page = await person.log_in("user")
+
+    await page.goto(f"{person.url}/ui/login?return_to=/ui/sessions#/orders/7")
+
+    await expect(page).to_have_url(f"{person.url}/ui/sessions#/orders/7")
+
+
 async def test_browser_stores_only_the_session_id(person):
     """No script can read the cookie, other sites do not get it, and the code is gone from the address."""
     page = await person.log_in("user")

@@ -4,6 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from bodhi.oidc import pkce_challenge
+from bodhi.oidc.client import LONGEST_LOGOUT_URL
 
 
 async def authorization_url(provider, **changes):
@@ -58,6 +59,30 @@ async def test_the_logout_url_names_client_and_return(provider, scripted):
     base = f"{scripted.issuer}/protocol/openid-connect/logout"
     assert f"{base}?client_id=bodhi&post_logout_redirect_uri=http%3A%2F%2Fb%2Fui%2Flogin" == plain
     assert hinted.endswith("&id_token_hint=a.b.c")
+
+
+@pytest.mark.parametrize("length", [10, 1_700, 1_900, 4_000, 16_000])
+async def test_logout_url_is_never_too_long(provider, length):
+    """The hint of a user in many groups goes; what the provider needs to know where to return stays, and the state."""
+    url = await provider.end_session_url("bodhi", return_to="http://b/ui/login", id_token="a" * length, state="s")
+    query = parse_qs(urlsplit(url).query, strict_parsing=True)
+
+    assert len(url) <= LONGEST_LOGOUT_URL
+    assert (["bodhi"], ["http://b/ui/login"], ["s"]) == tuple(
+        query[name] for name in ("client_id", "post_logout_redirect_uri", "state")
+    )
+    assert (length < 1_800) == ("id_token_hint" in query)
+
+
+async def test_further_parameters_replace_none_of_bodhis_own(provider):
+    """They are encoded like the others, and may come several times."""
+    further = [("resource", "a&b"), ("resource", "c d"), ("state", "x"), ("scope", "all"), ("max_age", "9")]
+
+    url = await authorization_url(provider, parameters=further, max_age=3)
+
+    query = parse_qs(urlsplit(url).query, strict_parsing=True)
+    assert (["a&b", "c d"], ["s"], ["3"]) == (query["resource"], query["state"], query["max_age"])
+    assert ["openid email profile"] == query["scope"]
 
 
 async def test_a_provider_without_logout_page_has_no_url(provider, scripted):

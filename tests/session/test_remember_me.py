@@ -122,13 +122,44 @@ async def test_a_change_of_a_remembered_session_is_one_statement(browser, statem
     assert ["load_session", "save_session"] == statements
 
 
-@pytest.mark.parametrize("again", ["/rotate?renewed", "/login?user=bob"])
-async def test_a_renewal_counts_the_choice_anew(again, browser, clock):
+async def test_a_renewal_counts_the_choice_anew(browser, clock):
     """As the absolute timeout, from the login."""
     await browser.post(f"/login?max_age={10 * DAY}")
     clock.advance(DAY)
 
-    assert 10 * DAY == age_of(await browser.post(again))
+    assert 10 * DAY == age_of(await browser.post("/rotate?renewed"))
+
+
+@pytest.mark.parametrize("default", [None, DAY])
+@pytest.mark.parametrize("chosen", ["none", str(HOUR), str(MONTH)])
+async def test_a_login_of_another_user_does_not_inherit_the_choice(chosen, default, serve, service):
+    """It gets what the application gives to every session, and its own choice afterwards."""
+    browser = await serve(service, install=set_up_with(default)["setup"], **HANDLERS)
+    await browser.post(f"/login?max_age={chosen}")
+
+    response = await browser.post("/login?user=bob")
+
+    assert (default, {"max_age": default}) == (age_of(response), await response.json())
+    record = (await service.load(cookie_of(response))).record
+    assert (default * 1000 if default else 3 * MONTH * 1000) == record.ends_at - record.created_at
+    assert default == age_of(await browser.post("/rotate"))
+    assert HOUR == age_of(await browser.post(f"/login?user=cy&max_age={HOUR}"))
+    assert HOUR == age_of(await browser.post("/rotate"))
+
+
+async def test_a_choice_before_the_login_is_the_users_own(serve, service):
+    """A box was ticked before the way to a login server; and it holds while nobody is logged in afterwards."""
+
+    async def leave(request):
+        del (await get_session(request))["user_id"]
+        return web.Response()
+
+    browser = await serve(service, **HANDLERS, leave=leave)
+    await browser.post("/set", json={"n": 1})
+    await browser.post(f"/choose?max_age={DAY}")
+
+    assert DAY == age_of(await browser.post("/login"))
+    assert DAY == age_of(await browser.post("/leave"))
 
 
 @pytest.mark.parametrize("chosen", [HOUR, MONTH])
@@ -165,13 +196,13 @@ async def test_none_ends_it(browser, service):
 
 @pytest.mark.parametrize("how", ["setup", "storage"])
 async def test_a_login_that_is_not_to_be_remembered(how, serve, service):
-    """Where the application's own cookies last for a month: nor is it by a later change, rotation or login."""
+    """Where the application's own cookies last for a month: nor is it by a later change or rotation."""
     browser = await serve(service, install=set_up_with(MONTH)[how], **HANDLERS)
 
     assert MONTH == age_of(await browser.post("/set", json={"n": 0}))
     assert None is age_of(await browser.post("/login?max_age=none"))
     assert "" == age_of(await browser.post("/set", json={"n": 1}))
-    for page in ("/rotate", "/rotate?renewed", "/login?user=bob"):
+    for page in ("/rotate", "/rotate?renewed"):
         assert None is age_of(await browser.post(page))
 
 

@@ -95,12 +95,16 @@ def _sign_in_again_url(request: web.Request, error: ApiError) -> str | None:
 def _render_problem(request: web.Request, status: int, error: ApiError, sign_in_url: str | None) -> str:
     is_failure = status >= 500
     leads_to_login = status == 401 if error.leads_to_login is None else error.leads_to_login
+    # An outage during a login. After a sign-in that was not recent, another one would end the same way.
+    leads_to_login |= "login" in error.param and not isinstance(error, RecentLoginRequired)
     return render(
         "_problem.html" if is_partial(request) else "error.html",
         title=error.title or TITLES.get(status, TITLE_OF_FAILURE if is_failure else TITLES[400]),
         message=error.message,
         reference=current_id() if is_failure else None,
-        back=("Log in", _login_for(request)) if leads_to_login else ("Go to the start", "/ui"),
+        back=("Log in", error.param.get("login") or _login_for(request))
+        if leads_to_login
+        else ("Go to the start", "/ui"),
         sign_in_url=sign_in_url,
         # Signing out works without the tokens.
         sign_out_helps=LOGIN_FAULT in request,

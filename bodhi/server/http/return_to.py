@@ -8,7 +8,8 @@ Source: OWASP ASVS 5.0, 3.7.2; RFC 9700, section 4.11; RFC 3987, 3.1.
 
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from urllib.parse import quote, unquote
 
 from aiohttp import web
@@ -51,13 +52,16 @@ def is_recent_requested(request: web.Request) -> bool:
     return request.app[RECENT_LOGIN].is_required and request.query.get(RECENT, "").lower() in {"true", "1"}
 
 
-def with_return(url: str, page: str | None, *, is_recent: bool = False) -> str:
-    """Return *url*, which has no query yet, with ``return_to`` for *page*, if any.
+def with_return(
+    url: str, page: str | None, *, is_recent: bool = False, further: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """Return *url*, which has no query yet, with ``return_to`` for *page*, if any, and *further* parameters.
 
     With *is_recent* it requires a recent sign-in.
     """
     query = [f"{RECENT}=true"] if is_recent else []
     query += [] if page is None else [f"{RETURN_TO}={quote(page, safe=_SAFE)}"]
+    query += [f"{name}={quote(value, safe=_SAFE)}" for name, value in further.items()]
     return f"{url}?{'&'.join(query)}" if query else url
 
 

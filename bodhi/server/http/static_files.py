@@ -23,6 +23,7 @@ _FILES = (
     "vendor/htmx.min.js",
     "bodhi.css",
     "callback.js",
+    "fragment.js",
     "pages.js",
     "leaf.svg",
 )

@@ -2,19 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
 from bodhi.server.http.rendering import PROVIDER_ORIGINS
-from bodhi.server.login import api, backchannel, current_user, pages
+from bodhi.server.login import api, backchannel, current_user, frontchannel, pages
 from bodhi.server.login.api import LOGIN, LoginService
-from bodhi.server.login.begun_logins import BegunLogins
+from bodhi.server.login.begun_logins import BegunLogins, set_cookie
 from bodhi.server.login.provider_origins import provider_origins
 from bodhi.server.login.provider_sessions import ProviderSessions
 from bodhi.server.login.service import LoginFlow
 from bodhi.server.services import Services
 
-OPERATIONS = (*api.OPERATIONS, *backchannel.OPERATIONS, *current_user.OPERATIONS, *pages.OPERATIONS)
+OPERATIONS = (
+    *api.OPERATIONS,
+    *backchannel.OPERATIONS,
+    *frontchannel.OPERATIONS,
+    *current_user.OPERATIONS,
+    *pages.OPERATIONS,
+)
 
 
 def setup(app: web.Application, services: Services) -> None:
@@ -26,7 +33,7 @@ def setup(app: web.Application, services: Services) -> None:
         replace(services.sessions.cookie, name="bodhi_login"),
         data_format=services.sessions.data_format,
     )
-    app.on_response_prepare.append(begun.set_cookie)
+    app.on_response_prepare.append(set_cookie)
     app[LOGIN] = LoginService(
         logins=LoginFlow(
             provider,
@@ -35,6 +42,7 @@ def setup(app: web.Application, services: Services) -> None:
             notes=services.role_notes,
             userinfo=services.userinfo,
             reads_access_tokens=settings.auth_access_tokens == "jwt",
+            parameters=parse_qsl(settings.auth_parameters or "", keep_blank_values=True),
         ),
         notes=services.role_notes,
         instances=services.instances,
@@ -44,10 +52,13 @@ def setup(app: web.Application, services: Services) -> None:
         remember_seconds=settings.lifetime_seconds,
         logs_out_at_provider=settings.auth_logout,
         counters=services.metrics.logins,
+        link_parameters=[name.strip() for name in settings.auth_link_parameters.split(",") if name != "none"],
+        skips_page=settings.auth_skip_login_page,
+        logged_out_url=settings.auth_logged_out_url,
     )
     services.sweeps.append(provider_sessions.sweep)
 
     async def find_origins() -> Sequence[str]:
-        return await provider_origins(provider)
+        return await provider_origins(provider, settings.auth_logged_out_url)
 
     app[PROVIDER_ORIGINS] = find_origins

@@ -1,8 +1,9 @@
 """Login and logout, for the API and the pages."""
 
 import asyncio
+import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ import msgspec
 from aiohttp import web
 
 from bodhi.oidc.client import IdentityProvider
-from bodhi.oidc.errors import ProviderError
+from bodhi.oidc.errors import ProviderError, error_code, error_description
 from bodhi.server.access.errors import ApiError, NotAllowed, ProviderUnavailable, RecentLoginRequired
 from bodhi.server.access.instance import Instance, InstanceService
 from bodhi.server.access.principal import SessionUser
@@ -24,8 +25,9 @@ from bodhi.server.http.input import body_of
 from bodhi.server.http.operations import OPTIONAL, PUBLIC, Operation
 from bodhi.server.http.paths import CALLBACK_PATH, HOME_PATH, LOGIN_PATH
 from bodhi.server.http.responses import json_response
-from bodhi.server.http.return_to import is_recent_requested, requested_page
+from bodhi.server.http.return_to import is_recent_requested, requested_page, with_return
 from bodhi.server.login.begun_logins import BegunLogins, once_of
+from bodhi.server.login.browser_logins import RETURN_PATHS, TRANSACTIONS, FoundLogin, find_login, pages_of, store_login
 from bodhi.server.login.errors import (
     AccessChanged,
     InvalidCallbackUrl,
@@ -39,21 +41,12 @@ from bodhi.server.login.errors import (
     OtherUserSignedIn,
     StateMismatch,
 )
-from bodhi.server.login.provider_sessions import ProviderSessions
-from bodhi.server.login.service import (
-    SECONDS_TO_LOG_IN,
-    CompletedLogin,
-    LoginFlow,
-    StartedLogin,
-    Transactions,
-    open_transactions,
-    origin_of,
-    take_transaction,
-)
-from bodhi.session import Session, SessionGone, SessionUnavailable, get_session, new_session
+from bodhi.server.login.provider_sessions import ProviderSessions, without_sid
+from bodhi.server.login.service import CompletedLogin, LoginFlow, origin_of
+from bodhi.session import Session, SessionUnavailable, get_session
 
-TRANSACTIONS = "logins"  # the key in a session's data
-RETURN_PATHS = "return_paths"  # return_to by the state of dropped logins, for their browser tabs
+LONGEST_PARAMETER = 512  # characters of a parameter that a link to the login sets
+LOGGED_OUT = "logged_out"  # the state that a logout passes to the login page, with BODHI_AUTH_SKIP_LOGIN_PAGE
 
 REVOCATION_SECONDS = 0.9  # per request to the provider, at most two: a logout completes within 2 s
 NOT_CACHED = "no-cache, no-store, must-revalidate"
@@ -74,6 +67,9 @@ class LoginService:
     remember_seconds: int  # how long the provider can end a session: the absolute timeout
     logs_out_at_provider: bool
     counters: LoginCounters
+    link_parameters: Sequence[str] = ()  # of the authorization request, that a link to the login may set
+    skips_page: bool = False
+    logged_out_url: str | None = None
 
 
 LOGIN = web.AppKey("LOGIN", LoginService)
@@ -88,11 +84,16 @@ class Location(msgspec.Struct):
 class LoginQuery(msgspec.Struct, frozen=True):
     """Target of the login: a path of this site with its query; the home page if it is anything else.
 
-    With *recent* a logged-in user signs in again, as ``auth_error-recent_login_required`` requires.
+    With *recent* a logged-in user signs in again, as ``auth_error-recent_login_required`` requires. The other
+    parameters are passed on to the provider; ``BODHI_AUTH_LINK_PARAMETERS`` lists those that are.
     """
 
     return_to: str | None = None
     recent: bool = False
+    login_hint: str | None = None
+    kc_idp_hint: str | None = None
+    acr_values: str | None = None
+    prompt: str | None = None
 
 
 class CallbackBody(msgspec.Struct):
@@ -104,6 +105,16 @@ class CallbackBody(msgspec.Struct):
     error_description: str | None = None
     iss: str | None = None
     session_state: str | None = None
+
+
+def link_parameters(request: web.Request) -> dict[str, str]:
+    """Return the parameters in the query of *request* that are passed on to the provider."""
+    given = {name: request.query.get(name, "") for name in request.app[LOGIN].link_parameters}
+    return {
+        name: value
+        for name, value in given.items()
+        if value and value.isprintable() and len(value) <= LONGEST_PARAMETER
+    }
 
 
 async def begin_login(request: web.Request, *, return_to: str | None = None) -> str | None:
@@ -120,14 +131,9 @@ async def begin_login(request: web.Request, *, return_to: str | None = None) -> 
         callback_base(request) + CALLBACK_PATH,
         return_to=return_to,
         max_age=request.app[RECENT_LOGIN].seconds if is_recent else None,
+        parameters=link_parameters(request),
     )
-    session = await get_session(request)
-    if not await _add_to_stored(session, started) and not await service.begun.add(request, started):
-        session = await _new_if_ended(request, session)
-        transactions: Transactions = session.setdefault(TRANSACTIONS, {})
-        started.add_to(transactions)
-        session.row_seconds = SECONDS_TO_LOG_IN
-        await session.save()
+    await store_login(request, service.begun, started)
     return started.url
 
 
@@ -135,33 +141,25 @@ async def finish_login(request: web.Request, callback_query: Mapping[str, str]) 
     """Complete the login that *callback_query* belongs to, and return the URL to open next.
 
     The first completed login of a browser drops its other open ones. A logged-in user who returns from one of those is
-    redirected to its target, or to the home page if that is unknown.
+    redirected to its target, or to the home page if that is unknown. Errors name the URL of a login that leads to the
+    same page.
     """
-    service = request.app[LOGIN]
+    _log_provider_error(callback_query)
+    session, found = await get_session(request), FoundLogin()
     try:
-        with service.counters.login():
-            if await service.instances.current() is None:
-                raise LoginNotSetUp
-            session = await get_session(request)
-            in_cookie = service.begun.read(request)
-            any_open, transaction = await _take_transaction(session, callback_query)
-            if transaction is None:
-                any_open = any_open or bool(in_cookie)
-                transaction = service.begun.take(request, in_cookie, callback_query.get("state"))
-            if transaction is None:
-                if "state" in callback_query and isinstance(context_of(request), SessionUser):
-                    raise _LoggedInAlready(session.get(RETURN_PATHS, {}).get(callback_query["state"]))
-                raise _no_transaction(callback_query, any_open=any_open)
-            completed = await service.logins.complete(transaction, callback_query)
-            if not await service.provider_sessions.claim_once(*once_of(callback_query["state"])):
-                raise StateMismatch
-            await _log_in(session, service, completed, _return_paths(session.get(TRANSACTIONS, {}), in_cookie))
-            service.begun.write(request, {})
-    except _LoggedInAlready as stale:
-        return callback_base(request) + (stale.return_to or HOME_PATH)
-    fields = {"user_id": completed.user_id}
-    log.info("login completed user_id=%s", completed.user_id, extra={"fields": fields})
-    return origin_of(transaction["callback_url"]) + (transaction.get("return_to") or HOME_PATH)
+        with request.app[LOGIN].counters.login():
+            found = await find_login(request, request.app[LOGIN].begun, session, callback_query.get("state"))
+            user_id = await _complete(request, session, found, callback_query)
+    except _LoggedInAlready:
+        return callback_base(request) + (found.page or HOME_PATH)
+    except OtherUserSignedIn:
+        raise
+    except ApiError as error:
+        error.param.setdefault("login", with_return(LOGIN_PATH, found.page, is_recent=found.is_recent))
+        raise
+    log.info("login completed user_id=%s", user_id, extra={"fields": {"user_id": user_id}})
+    assert found.transaction is not None
+    return origin_of(found.transaction["callback_url"]) + (found.page or HOME_PATH)
 
 
 async def end_login(request: web.Request) -> str:
@@ -175,19 +173,22 @@ async def end_login(request: web.Request) -> str:
     except SessionUnavailable as error:
         raise LogoutFailed from error
     instance = await _instance_if_available(service)
+    return_to = service.logged_out_url or callback_base(request) + LOGIN_PATH
+    # Without it, the login page would log the user in again where the provider still knows them.
+    state = LOGGED_OUT if service.skips_page and service.logged_out_url is None else None
     location: str | None = None
     if service.provider is not None and instance is not None:
         with _provider_failures_logged():
             if service.logs_out_at_provider and isinstance(id_token, str):
                 async with asyncio.timeout(REVOCATION_SECONDS):
                     location = await service.provider.end_session_url(
-                        instance.client_id, return_to=callback_base(request) + LOGIN_PATH, id_token=id_token
+                        instance.client_id, return_to=return_to, id_token=id_token, state=state
                     )
         with _provider_failures_logged():
             if isinstance(refresh_token, str):
                 async with asyncio.timeout(REVOCATION_SECONDS):
                     await service.provider.grants.revoke(instance.credentials, refresh_token)
-    return location or callback_base(request) + LOGIN_PATH
+    return location or return_to + ("" if state is None else f"?state={state}")
 
 
 @contextmanager
@@ -220,73 +221,54 @@ async def logout(request: web.Request) -> web.Response:
     """End the session; returns 200 even without one."""
     response = json_response(Location(await end_login(request)))
     response.headers["Cache-Control"] = "no-store"
-    response.headers["Clear-Site-Data"] = '"cache"'
     return response
 
 
-async def _add_to_stored(session: Session, started: StartedLogin) -> bool:
-    """Add the login to the stored session, without losing concurrent ones; return False if there is no session."""
-
-    def add(data: dict[str, Transactions], now_ms: int) -> None:
-        started.add_to(data.setdefault(TRANSACTIONS, {}), now_ms)
-
-    if session.stored is None:
-        return False
-    try:
-        # A row with nothing but pending logins expires with the newest of them.
-        only_logins = set(session) <= {TRANSACTIONS}
-        await session.atomically(add, max_age_seconds=SECONDS_TO_LOG_IN if only_logins else None)
-    except SessionGone:
-        return False
-    return True
-
-
-async def _new_if_ended(request: web.Request, session: Session) -> Session:
-    return session if session.stored is None else await new_session(request)
-
-
-async def _take_transaction(session: Session, callback_query: Mapping[str, str]) -> tuple[bool, dict[str, str] | None]:
-    """Return whether any login is open, and remove and return the one with the state of *callback_query*."""
-    created_ms = session.created * 1000
-    state = callback_query.get("state")
-
-    def take(data: dict[str, Transactions], now_ms: int) -> tuple[bool, dict[str, str] | None]:
-        pending = open_transactions(data.get(TRANSACTIONS, {}), now_ms, created_ms)
-        any_open = bool(pending)
-        taken = take_transaction(pending, state) if state is not None else None
-        if TRANSACTIONS in data:
-            data[TRANSACTIONS] = pending
-        return any_open, taken
-
-    if session.stored is None:
-        return False, None
-    try:
-        return await session.atomically(take)
-    except SessionGone:
-        return False, None
+async def _complete(
+    request: web.Request, session: Session, found: FoundLogin, callback_query: Mapping[str, str]
+) -> str:
+    """Log in, and return the user id."""
+    service = request.app[LOGIN]
+    if await service.instances.current() is None:
+        raise LoginNotSetUp
+    if found.transaction is None:
+        if session.get(USER_ID) is not None:
+            raise _LoggedInAlready
+        raise _no_transaction(callback_query, any_open=found.any_open)
+    completed = await service.logins.complete(found.transaction, callback_query)
+    if not await service.provider_sessions.claim_once(*once_of(callback_query["state"])):
+        raise StateMismatch
+    late = session.get(TRANSACTIONS, {})
+    await _log_in(session, service, completed, {**found.pages, **pages_of(late)})
+    service.begun.write(request, {})
+    return completed.user_id
 
 
 class _LoggedInAlready(Exception):
-    """The callback belongs to a dropped login, and the user is already logged in."""
-
-    def __init__(self, return_to: str | None) -> None:
-        super().__init__()
-        self.return_to = return_to
+    """The callback belongs to no open login, and the user is already logged in."""
 
 
 def _no_transaction(callback_query: Mapping[str, str], *, any_open: bool) -> ApiError:
     if "error" in callback_query:
-        return LoginFailed()
+        return LoginFailed.by_provider(callback_query["error"])
     if not any_open:
         return LoginNotStarted()
     return StateMismatch() if "state" in callback_query else MissingState()
 
 
-def _return_paths(*pending: Transactions) -> dict[str, str]:
-    """Return the targets of logins in other tabs, by state. They are not enough to complete a login."""
-    return {
-        state: login["return_to"] for logins in pending for state, login in logins.items() if login.get("return_to")
+def _log_provider_error(callback_query: Mapping[str, str]) -> None:
+    if "error" not in callback_query:
+        return
+    fields = {
+        "error": error_code(callback_query["error"]) or "malformed",
+        "description": error_description(callback_query.get("error_description")),
     }
+    log.warning(
+        "login refused by the identity provider error=%s description=%s",
+        fields["error"],
+        json.dumps(fields["description"], ensure_ascii=False),
+        extra={"fields": fields},
+    )
 
 
 async def _log_in(
@@ -305,9 +287,12 @@ async def _log_in(
     session.rotate(renewed=True)
     await session.save()
     try:
-        if completed.sid is not None and session.identity is not None:
+        if session.identity is not None:
             await service.provider_sessions.remember(
-                completed.sid, session.identity, user_id=completed.user_id, lifetime_seconds=service.remember_seconds
+                completed.sid or without_sid(completed.user_id),
+                session.identity,
+                user_id=completed.user_id,
+                lifetime_seconds=service.remember_seconds,
             )
         await service.logins.confirm(completed)
     except BaseException:

@@ -1,6 +1,7 @@
 """Back-channel logout by the provider: OpenID Connect Back-Channel Logout 1.0."""
 
 import time
+from typing import Literal
 
 import msgspec
 from aiohttp import web
@@ -13,10 +14,13 @@ from bodhi.server.http.operations import PUBLIC, Operation
 from bodhi.server.http.responses import empty_response
 from bodhi.server.login.api import LOGIN, LoginService
 from bodhi.server.login.errors import InvalidLogoutToken
+from bodhi.server.login.provider_sessions import without_sid
 from bodhi.session import SESSIONS
 
 PATH = "/bodhi/v1/auth/backchannel-logout"
 BY = "the identity provider"
+
+Reason = Literal["backchannel_logout", "frontchannel_logout"]
 
 
 class LogoutForm(msgspec.Struct):
@@ -54,17 +58,27 @@ async def _verify(request: web.Request, service: LoginService) -> LogoutToken:
 
 
 async def _end_sessions(request: web.Request, service: LoginService, token: LogoutToken) -> None:
-    """End the sessions within the provider's session if they are known, or else all sessions of the user."""
-    sessions = request.app[SESSIONS]
-    known = await service.provider_sessions.handles_of(token.sid) if token.sid is not None else []
-    if known:
-        for user_id in {user_id for _, user_id in known}:
-            handles = [handle for handle, owner in known if owner == user_id]
-            await sessions.revoke_sessions(user_id, handles, reason="backchannel_logout", by=BY)
-            service.notes.check_role(user_id)
+    """End the sessions within the provider's session that the token names, or else all sessions of the user."""
+    if token.sid is not None:
+        await end_provider_session(request, token.sid, token.subject, reason="backchannel_logout")
     elif token.subject is not None:
+        sessions = request.app[SESSIONS]
         await sessions.clear_sessions_for_user(token.subject, reason="backchannel_logout", by=BY)
         service.notes.check_role(token.subject)
+
+
+async def end_provider_session(request: web.Request, sid: str, subject: str | None, *, reason: Reason) -> None:
+    """End the sessions within the provider's session *sid*, and those of its user that belong to none.
+
+    *subject* is the user, if known; otherwise those of the sessions found.
+    """
+    service, sessions = request.app[LOGIN], request.app[SESSIONS]
+    known = await service.provider_sessions.handles_of(sid)
+    for user_id in {owner for _, owner in known} | ({subject} if subject is not None else set()):
+        unrelated = await service.provider_sessions.handles_of(without_sid(user_id))
+        handles = [handle for handle, owner in [*known, *unrelated] if owner == user_id]
+        await sessions.revoke_sessions(user_id, handles, reason=reason, by=BY)
+        service.notes.check_role(user_id)
 
 
 OPERATIONS = (

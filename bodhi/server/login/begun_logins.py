@@ -1,45 +1,47 @@
-"""Logins that were begun in a browser without a session: they live in an encrypted cookie of it, and in no row.
+"""Logins begun in a browser without a session: they are in an encrypted cookie, and in no row.
 
-What the cookie keeps is worth nothing without the provider's answer to one of the logins in it, and the answer nothing
-without the cookie. Whoever copies the cookie can complete no login a second time: :class:`BegunLogins` takes each state
-once, and the provider takes a code once.
+The cookie is worth nothing without the provider's answer to one of its logins, and the answer nothing without the
+cookie. A copy of the cookie completes no login a second time: :class:`BegunLogins` takes each state once, and the
+provider takes a code once. The pages that logins lead to stay longer than the logins, for the next attempt.
 """
 
 import base64
 import binascii
 import os
 import time
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import msgspec
 from aiohttp import hdrs, web
-from aiohttp.abc import AbstractStreamWriter
 
 from bodhi.keyring import NEWEST_FORMAT, Keyring, UnknownKey, Unreadable
 from bodhi.server.login.service import (
     SECONDS_TO_LOG_IN,
     StartedLogin,
     Transactions,
-    open_transactions,
+    is_open,
     take_transaction,
+    without_expired,
 )
 from bodhi.session import CookiePolicy
 
 LONGEST = 3_072  # characters of the cookie's value
 MOST_TAKEN = 10_000  # states that a process remembers; they are of use for ten minutes
+COOKIE_SECONDS = 86_400  # people leave the provider's login page open for hours
+
+COOKIE = web.RequestKey("COOKIE", str)  # the Set-Cookie line for the response
 
 _SALT_BYTES = 16
 
 
 class _Begun(msgspec.Struct, array_like=True):
     state: str
-    verifier: str
-    nonce: str
-    callback_url: str
-    until: int  # milliseconds since 1970
+    verifier: str = ""  # empty: closed
+    nonce: str = ""
+    callback_url: str = ""
+    until: int = 0  # milliseconds since 1970
     return_to: str | None = None
     max_age: int | None = None
 
@@ -49,7 +51,7 @@ _decode = msgspec.msgpack.Decoder(list[_Begun]).decode
 
 
 class BegunLogins:
-    """The logins that are open in the cookie of a browser.
+    """The logins in the cookie of a browser.
 
     *data_format* gives the newest format of sessions that every node reads: nodes of version 0.1.0, which do not know
     the cookie either, may run until it is the newest one.
@@ -69,8 +71,6 @@ class BegunLogins:
         self._is_understood = False  # by every node; once it is, it stays so
         self._clock = clock
         self._taken: dict[bytes, None] = {}  # oldest first
-        # By the writer of the response, which a request shares with its clones.
-        self._set_cookies: MutableMapping[AbstractStreamWriter, str] = WeakKeyDictionary()
 
     async def add(self, request: web.Request, begun: StartedLogin) -> bool:
         """Put *begun* beside the logins in the browser's cookie; False where another node may not read it there."""
@@ -83,7 +83,7 @@ class BegunLogins:
         return True
 
     def read(self, request: web.Request) -> Transactions:
-        """The logins that are open in the browser of *request*; none where its cookie does not open."""
+        """Return the logins in the cookie of *request*, the expired ones closed; none if it cannot be decrypted."""
         value = self._policy.read(request.headers.getall(hdrs.COOKIE, ()))
         if value is None or len(value) > LONGEST:
             return {}
@@ -92,22 +92,22 @@ class BegunLogins:
             opened = _decode(self._keyring.open(sealed[_SALT_BYTES:], sealed[:_SALT_BYTES]))
         except (ValueError, binascii.Error, Unreadable, UnknownKey, msgspec.MsgspecError):
             return {}
-        return open_transactions({begun.state: _transaction(begun) for begun in opened}, self._now_ms(), 0)
+        return without_expired({begun.state: _transaction(begun) for begun in opened}, self._now_ms(), 0)
 
     def write(self, request: web.Request, logins: Transactions) -> None:
-        """Have the answer to *request* leave the browser with *logins*, or without the cookie where there are none."""
+        """Let the response to *request* set the cookie with *logins*, or remove it if there are none."""
         if logins:
-            self._set_cookies[request.writer] = self._policy.set(self._seal(logins), SECONDS_TO_LOG_IN)
+            request[COOKIE] = self._policy.set(self._seal(logins), COOKIE_SECONDS)
         elif hdrs.COOKIE in request.headers and self._policy.values(request.headers.getall(hdrs.COOKIE)):
-            self._set_cookies[request.writer] = self._policy.removal()
+            request[COOKIE] = self._policy.removal()
 
     def take(self, request: web.Request, logins: Transactions, state: str | None) -> dict[str, Any] | None:
-        """The one of *logins*, the browser's, with that *state*, which leaves its cookie with the answer.
+        """Close and return the login with that *state* in *logins*, which the response's cookie contains closed.
 
-        None where there is none, or where another request took it: there is one attempt for each.
+        None if there is none that is open, or if another request took it: there is one attempt for each.
         """
         login = take_transaction(logins, state) if state is not None else None
-        if login is None or state is None:
+        if state is None or not is_open(login):
             return None
         self.write(request, logins)
         digest = sha256(state.encode()).digest()
@@ -117,11 +117,6 @@ class BegunLogins:
             del self._taken[next(iter(self._taken))]
         self._taken[digest] = None
         return login
-
-    async def set_cookie(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Put the cookie into *response*, whatever it came to: for ``on_response_prepare``."""
-        if (line := self._set_cookies.pop(request.writer, None)) is not None:
-            response.headers.add(hdrs.SET_COOKIE, line)
 
     def _seal(self, logins: Transactions) -> str:
         begun = [_Begun(state, **login) for state, login in logins.items()]
@@ -142,12 +137,17 @@ class BegunLogins:
         return round(self._clock() * 1000)
 
 
+async def set_cookie(request: web.Request, response: web.StreamResponse) -> None:
+    """Add the cookie to *response*, whatever its status: for ``on_response_prepare``."""
+    if (line := request.get(COOKIE)) is not None:
+        response.headers.add(hdrs.SET_COOKIE, line)
+
+
 def once_of(state: str) -> tuple[str, int]:
-    """What says that *state* led to a login, and until when that has to be known (seconds since 1970)."""
+    """Return the mark of a *state* that led to a login, and until when it is needed (seconds since 1970)."""
     return f"login {sha256(state.encode()).hexdigest()}", int(time.time()) + SECONDS_TO_LOG_IN
 
 
 def _transaction(begun: _Begun) -> dict[str, Any]:
-    return {
-        name: value for name, value in msgspec.structs.asdict(begun).items() if name != "state" and value is not None
-    }
+    values = msgspec.structs.asdict(begun).items()
+    return {name: value for name, value in values if name != "state" and value not in (None, "")}

@@ -1,5 +1,8 @@
 """API errors of logins and logouts."""
 
+from typing import Self
+
+from bodhi.oidc.errors import error_code
 from bodhi.server.access.errors import ApiError
 
 
@@ -8,6 +11,13 @@ class InvalidLogoutToken(ApiError):
 
     status = 400
     code = "auth_error-invalid_logout_token"
+
+
+class UnknownIssuer(ApiError):
+    """This is not the issuer of the identity provider."""
+
+    status = 400
+    code = "auth_error-unknown_issuer"
 
 
 class LoginError(ApiError):
@@ -43,6 +53,18 @@ class LoginFailed(LoginError):
 
     status = 400
     code = "login_error-o_auth_error"
+
+    @classmethod
+    def by_provider(cls, error: str) -> Self:
+        """Return the error for the provider's OAuth error code, which the client is shown if it is well-formed."""
+        shown = error_code(error)
+        if not shown:
+            return cls()
+        if shown == "access_denied":
+            message = "You declined the login at the identity provider, or it denied you access (access_denied)."
+        else:
+            message = f"The identity provider did not log you in ({shown})."
+        return cls(f"{message} Begin again.", error=shown)
 
 
 class MissingState(LoginError):

@@ -7,73 +7,99 @@ import msgspec
 from aiohttp import hdrs, web
 from msgspec import Meta
 
+from bodhi.oidc.errors import error_description
 from bodhi.server.access.errors import ApiError
 from bodhi.server.access.instance import Status
+from bodhi.server.authentication.authenticator import AUTHENTICATOR
 from bodhi.server.http.cross_site import same_site_bounce_target
 from bodhi.server.http.headers import KEEPS_OPENER
 from bodhi.server.http.input import body_of, read_query
 from bodhi.server.http.operations import OPTIONAL, PUBLIC, Operation
 from bodhi.server.http.paths import CALLBACK_PATH, HOME_PATH, LOGIN_PATH
 from bodhi.server.http.public_url import host_of
+from bodhi.server.http.rate_limits import RATE_LIMITS
 from bodhi.server.http.rendering import current_user, page, provider_origins
 from bodhi.server.http.responses import see_other
 from bodhi.server.http.resume_after_login import opener_headers, pending_review
-from bodhi.server.http.return_to import RECENT, is_recent_requested, requested_page, with_return
-from bodhi.server.login.api import LOGIN, begin_login, end_login, finish_login
+from bodhi.server.http.return_to import RECENT, RETURN_TO, is_recent_requested, requested_page, with_return
+from bodhi.server.login.api import LOGGED_OUT, LOGIN, begin_login, end_login, finish_login, link_parameters
 from bodhi.server.login.errors import LogoutFailed, OtherUserSignedIn
 from bodhi.session import SessionGone
 
 LOGOUT_PATH = "/ui/logout"
+BEGUN_LOGINS = "begun logins"  # a rate limit
 
 
 class CallbackQuery(msgspec.Struct, frozen=True):
     """The validated parameters of the provider's redirect; others are not copied into the page."""
 
-    state: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9]{1,128}\Z")]
+    state: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9]{1,128}\Z")] | None = None
     code: Annotated[str, Meta(pattern=r"\A[ -~]{1,8000}\Z")] | None = None  # Source: RFC 6749, A.11
-    error: Annotated[str, Meta(pattern=r"\A[a-z_]{1,64}\Z")] | None = None
+    error: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_.-]{1,64}\Z")] | None = None
+    error_description: str | None = None
     iss: Annotated[str, Meta(pattern=r"\Ahttps?://[A-Za-z0-9._~:/@%+,;=\[\]-]{1,512}\Z")] | None = None
 
     def __post_init__(self) -> None:
         if (self.code is None) == (self.error is None):
             raise ValueError("exactly one of code and error is required")
+        if self.state is None and self.error is None:  # some providers leave it out of errors
+            raise ValueError("a code without state belongs to no login")
 
     @property
     def fields(self) -> dict[str, str]:
-        """The parameters that are set."""
-        return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
+        """The parameters that are set, the description for the log as it is logged."""
+        values = {**msgspec.structs.asdict(self), "error_description": error_description(self.error_description)}
+        return {name: value for name, value in values.items() if value}
 
 
 async def login_page(request: web.Request) -> web.Response:
     """Return the login page: the current user, the login form, or what the operator has to configure.
 
-    A logged-in user with a ``return_to`` is redirected there, unless a recent sign-in is required.
+    A logged-in user with a ``return_to`` is redirected there, unless a recent sign-in is required. Other users are
+    redirected to the provider if the page is to be skipped.
     """
-    return_to, is_recent = requested_page(request), is_recent_requested(request)
-    further = {RECENT: "true"} if is_recent else {}
-    if return_to is not None:
-        if target := same_site_bounce_target(request, return_to=return_to, **further):
-            return await page(request, "arrival.html", target=target)
-        # Browsers send Origin with requests other than navigation. The target might refuse those and redirect back
-        # here, in a loop.
-        if current_user(request) is not None and hdrs.ORIGIN not in request.headers and not is_recent:
-            return see_other(request, return_to)
+    return_to, is_recent, further = requested_page(request), is_recent_requested(request), link_parameters(request)
     service = request.app[LOGIN]
     status = await service.instances.status()
+    is_ready = service.provider is not None and status is not Status.SETUP
+    is_skipped = is_ready and service.skips_page and _is_navigation(request)
+    if return_to is not None or is_skipped:
+        query = {} if return_to is None else {RETURN_TO: return_to}
+        query |= {RECENT: "true"} if is_recent else {}
+        if target := same_site_bounce_target(request, **query, **further):
+            return await page(request, "arrival.html", target=target)
+    if is_skipped and current_user(request) is None:
+        request.app[RATE_LIMITS][BEGUN_LOGINS].take(request)
+        return await log_in(request)
+    # Browsers send Origin with requests other than navigation. The target might refuse those and redirect back here, in
+    # a loop.
+    if return_to is not None and not is_recent and hdrs.ORIGIN not in request.headers and current_user(request):
+        return see_other(request, return_to)
     response = await page(
         request,
         "login.html",
         form_targets=await provider_origins(request),
-        is_ready=service.provider is not None and status is not Status.SETUP,
+        is_ready=is_ready,
         is_first=status is Status.RESOURCE_ADMIN,
         app_waits=pending_review(request) is not None,
         provider_host=host_of(service.provider.issuer) if service.provider else None,
         signs_in_again=is_recent,
-        begin_url=with_return(LOGIN_PATH, return_to, is_recent=is_recent),
+        begin_url=with_return(LOGIN_PATH, return_to, is_recent=is_recent, further=further),
         next_url=return_to,
     )
     response.headers.update(opener_headers(request, return_to))
     return response
+
+
+def _is_navigation(request: web.Request) -> bool:
+    """Whether a user opens the login page, except after a logout."""
+    headers = request.headers
+    return (
+        request.method == hdrs.METH_GET
+        and headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
+        and hdrs.ORIGIN not in headers
+        and request.query.get("state") != LOGGED_OUT
+    )
 
 
 async def log_in(request: web.Request) -> web.Response:
@@ -87,11 +113,13 @@ async def callback_page(request: web.Request) -> web.Response:
     """Return the page that the provider redirects to.
 
     The request is cross-site and carries no SameSite=Strict cookie. The page's script, or its button, posts the
-    parameters again from this site.
+    parameters again from this site. A logged-in user without usable parameters, who reloads the page, is sent home.
     """
     try:
         fields = read_query(request, CallbackQuery).fields
     except ApiError:
+        if (await request.app[AUTHENTICATOR].optional(request)).is_authenticated:
+            return see_other(request, HOME_PATH)
         return await page(request, "callback.html", status=400, fields=None)
     response = await page(request, "callback.html", fields=fields)
     # Without SameSite=Strict cookies it is unknown whether a review is pending.
@@ -112,13 +140,12 @@ async def complete_login(request: web.Request) -> web.Response:
 
 async def log_out(request: web.Request) -> web.Response:
     """End the session and redirect to the provider's logout or the login page."""
-    location = await end_login(request)
-    return see_other(request, location, **{"Clear-Site-Data": '"cache"'})
+    return see_other(request, await end_login(request))
 
 
 OPERATIONS = (
     Operation("GET", LOGIN_PATH, login_page, OPTIONAL, "The login page", in_document=False),
-    Operation("POST", LOGIN_PATH, log_in, OPTIONAL, "Start a login", in_document=False, rate_limit="begun logins"),
+    Operation("POST", LOGIN_PATH, log_in, OPTIONAL, "Start a login", in_document=False, rate_limit=BEGUN_LOGINS),
     Operation("GET", CALLBACK_PATH, callback_page, PUBLIC, "The page the provider redirects to", in_document=False),
     Operation(
         "POST",

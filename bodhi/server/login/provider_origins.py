@@ -9,14 +9,14 @@ from bodhi.server.http.public_url import origin_of
 TIMEOUT_SECONDS = 0.5  # for the provider's metadata: pages must not wait longer for a slow provider
 
 
-async def provider_origins(provider: IdentityProvider | None) -> list[str]:
+async def provider_origins(provider: IdentityProvider | None, logged_out_url: str | None = None) -> list[str]:
     """Return the origins of the provider's pages: browsers check ``form-action`` for every redirect.
 
-    If the provider's metadata is not available, only the issuer's origin.
+    If the provider's metadata is not available, only the issuer's origin. A logout may also lead to *logged_out_url*.
     """
     if provider is None:
         return []
-    urls = [provider.issuer]
+    urls = [provider.issuer, *([] if logged_out_url is None else [logged_out_url])]
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             urls += await provider.page_urls()

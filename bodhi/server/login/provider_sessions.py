@@ -8,8 +8,13 @@ from bodhi.server.access.sweeping import sweep_in_batches
 CLOCK_SKEW_MS = 300_000  # logout tokens are remembered this long after their expiry
 
 
+def without_sid(user_id: str) -> str:
+    """Return the key in place of a provider's session id for sessions of *user_id* that have none."""
+    return f"none of {user_id}"
+
+
 class ProviderSessions:
-    """Short-lived records for back-channel logout."""
+    """Short-lived records for logouts by the provider."""
 
     def __init__(self, database: Database, *, clock: Callable[[], int | None] = lambda: None) -> None:
         self._database = database

@@ -9,13 +9,15 @@ import logging
 import secrets
 import string
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
 from bodhi.oidc.client import IdentityProvider, pkce_challenge
-from bodhi.oidc.errors import ProviderError, ProviderUnavailable, TokenError
+from bodhi.oidc.errors import ProviderError, ProviderRefused, ProviderUnavailable, TokenError
 from bodhi.oidc.responses import IdToken, Tokens
 from bodhi.server.access.errors import ProviderUnavailable as ApiProviderUnavailable
 from bodhi.server.access.errors import RecentLoginRequired
@@ -39,6 +41,9 @@ STATE_LENGTH = 32
 VERIFIER_LENGTH = 43
 MAX_OPEN = 5
 SECONDS_TO_LOG_IN = 600
+
+VERIFIER, RETURN_TO = "verifier", "return_to"  # in a transaction
+CLOSED = 1  # ms since 1970: earlier versions take the transaction for an expired one
 
 _LETTERS = string.ascii_letters + string.digits
 
@@ -76,20 +81,43 @@ class CompletedLogin:
     data: dict[str, Any] = field(repr=False)
 
 
-def open_transactions(transactions: Transactions, now_ms: int, created_ms: int) -> Transactions:
-    """Return the unexpired transactions; one without its own deadline started with its session, at *created_ms*."""
-    return {
-        state: transaction
-        for state, transaction in transactions.items()
-        if now_ms < (transaction.get("until") or created_ms + SECONDS_TO_LOG_IN * 1000)
-    }
+def is_open(transaction: Mapping[str, Any] | None) -> bool:
+    """Whether the login can be completed; of others only the page that they lead to is known."""
+    return transaction is not None and VERIFIER in transaction
+
+
+def without_expired(transactions: Transactions, now_ms: int, created_ms: int) -> Transactions:
+    """Return the transactions with the expired ones closed; one without its own deadline started at *created_ms*."""
+    current: Transactions = {}
+    for state, transaction in transactions.items():
+        if now_ms < (transaction.get("until") or created_ms + SECONDS_TO_LOG_IN * 1000) or not is_open(transaction):
+            current[state] = transaction
+        else:
+            _keep_page(current, state, transaction)
+    return current
 
 
 def take_transaction(transactions: Transactions, state: str) -> dict[str, Any] | None:
-    """Remove and return the transaction of *state*, or None. The comparison takes constant time."""
+    """Close and return the transaction of *state*, or None. The comparison takes constant time."""
     presented = state.encode("utf-8", "surrogatepass")
     matching = [stored for stored in transactions if hmac.compare_digest(stored.encode(), presented)]
-    return transactions.pop(matching[0]) if matching else None
+    if not matching:
+        return None
+    taken = transactions.pop(matching[0])
+    _keep_page(transactions, matching[0], taken)
+    return taken
+
+
+def latest_page(transactions: Transactions) -> str | None:
+    """Return the page that the latest login leads to, or None."""
+    return next((page for login in reversed(transactions.values()) if (page := login.get(RETURN_TO))), None)
+
+
+def _keep_page(transactions: Transactions, state: str, closed: Mapping[str, Any]) -> None:
+    """Keep the page of a closed login, before the open ones, so that it makes room first."""
+    if page := closed.get(RETURN_TO):
+        still_open = {other: transactions.pop(other) for other in list(transactions) if is_open(transactions[other])}
+        transactions.update({state: {"until": CLOSED, RETURN_TO: page}, **still_open})
 
 
 class LoginFlow:
@@ -104,28 +132,41 @@ class LoginFlow:
         notes: RoleNotes,
         userinfo: UserinfoClaims,
         reads_access_tokens: bool = True,
+        parameters: Sequence[tuple[str, str]] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Create the flow; *reads_access_tokens*: access tokens are JWTs for this server rather than opaque."""
+        """Create the flow; *reads_access_tokens*: access tokens are JWTs for this server rather than opaque.
+
+        *parameters* are added to every authorization request.
+        """
         self._provider = provider
         self._instances = instances
         self._profiles = profiles
         self._notes = notes
         self._userinfo = userinfo
         self._reads_access_tokens = reads_access_tokens
+        self._parameters = tuple(parameters)
         self._clock = clock
 
     async def begin(
-        self, callback_url: str, *, return_to: str | None = None, max_age: int | None = None
+        self,
+        callback_url: str,
+        *,
+        return_to: str | None = None,
+        max_age: int | None = None,
+        parameters: Mapping[str, str] = MappingProxyType({}),
     ) -> StartedLogin:
         """Start a login with *callback_url* as redirect URI; *return_to* is stored in the transaction.
 
-        With *max_age* the provider requires a sign-in that is at most that many seconds old.
+        With *max_age* the provider requires a sign-in that is at most that many seconds old. *parameters* are added to
+        the authorization request, unless they are configured.
         """
         instance = await self._instances.current()
         if instance is None or self._provider is None:
             raise LoginNotConfigured
         state, nonce, verifier = _random(STATE_LENGTH), _random(STATE_LENGTH), _random(VERIFIER_LENGTH)
+        configured = dict(self._parameters)
+        further = [(name, value) for name, value in parameters.items() if name not in configured]
         with provider_errors(LoginFailed):
             url = await self._provider.authorization_url(
                 instance.client_id,
@@ -134,12 +175,13 @@ class LoginFlow:
                 nonce=nonce,
                 challenge=pkce_challenge(verifier),
                 max_age=max_age,
+                parameters=[*self._parameters, *further],
             )
         transaction: dict[str, Any] = {
-            "verifier": verifier,
+            VERIFIER: verifier,
             "nonce": nonce,
             "callback_url": callback_url,
-            "return_to": return_to,
+            RETURN_TO: return_to,
         }
         if max_age is not None:
             transaction["max_age"] = max_age
@@ -151,7 +193,7 @@ class LoginFlow:
         Raises :exc:`RecentLoginRequired` if a recent sign-in was requested and the provider did not enforce it.
         """
         if "error" in callback_query:
-            raise LoginFailed
+            raise LoginFailed.by_provider(callback_query["error"])
         code = callback_query.get("code")
         if not code:
             raise MissingCode
@@ -159,7 +201,7 @@ class LoginFlow:
         if instance is None or self._provider is None:
             raise LoginNotConfigured
         since = await self._profiles.last_change()
-        with provider_errors(LoginFailed):
+        with _login_errors():
             await self._check_issuer(callback_query)
             tokens, id_token = await self._redeem(instance, transaction, code)
         now = self._clock()
@@ -202,9 +244,10 @@ class LoginFlow:
             instance.credentials,
             code=code,
             redirect_uri=transaction["callback_url"],
-            verifier=transaction["verifier"],
+            verifier=transaction[VERIFIER],
         )
         if tokens.id_token is None:
+            log.warning("login refused: the token response has no ID token; check that BODHI_AUTH_SCOPES has openid")
             raise LoginFailed
         try:
             id_token = await self._provider.verifier.id_token(
@@ -244,6 +287,18 @@ class LoginFlow:
         if await self._instances.become_ready(data[USER_ID], appoint) and REFRESH_TOKEN in data:
             renewed = await provider.grants.refresh(instance.credentials, data[REFRESH_TOKEN])
             refreshed_data(data, renewed, self._clock())
+
+
+@contextmanager
+def _login_errors() -> Iterator[None]:
+    """Map errors of the provider; :exc:`LoginFailed` names the provider's error code."""
+    try:
+        with provider_errors(LoginFailed):
+            yield
+    except LoginFailed as error:
+        if isinstance(error.__cause__, ProviderRefused):
+            raise LoginFailed.by_provider(error.__cause__.error) from error.__cause__
+        raise
 
 
 def _check_age(data: Mapping[str, Any], max_age: int | None, now: float) -> None:

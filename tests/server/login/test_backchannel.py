@@ -1,5 +1,7 @@
 """``POST /bodhi/v1/auth/backchannel-logout``: the provider ends sessions."""
 
+import base64
+import json
 import secrets
 
 import pytest
@@ -31,6 +33,12 @@ def logout_token(provider):
         return provider.sign({name: value for name, value in payload.items() if value is not None})
 
     return make
+
+
+def claims_of(token):
+    """Return the claims of a JWT."""
+    payload = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
 
 
 async def post(client, token):
@@ -69,6 +77,65 @@ async def test_logout_token_with_a_sid_ends_that_session(browser, server, provid
 
     assert {"auth_status": "logged_out"} == await browser.user()
     assert "user" == (await other_device.user())["username"]
+
+
+@pytest.fixture
+def without_sid(provider):
+    """Lets the provider leave the session's id out of ID tokens."""
+
+    def leave_out(body):
+        body["id_token"] = provider.sign(
+            {name: value for name, value in claims_of(body["id_token"]).items() if name != "sid"}
+        )
+
+    return lambda: provider.alter("code", leave_out)
+
+
+@pytest.mark.parametrize("sid", ["unknown", "", "none of somebody"])
+async def test_unknown_sid_beside_a_subject_ends_no_session_of_another_sid(
+    browser, server, provider, open_browser, logout_token, without_sid, sid
+):
+    """It is about a session that is not here; one that has no sid may be it, and ends."""
+    unknown, somebody_else = await open_browser(server), await open_browser(server)
+    await browser.log_in(provider)
+    for one, user in ((unknown, "user"), (somebody_else, "admin")):
+        without_sid()
+        await one.log_in(provider, user)
+
+    assert (200, None) == await post(browser, logout_token(sid=sid or "x" * 300))
+
+    assert {"auth_status": "logged_out"} == await unknown.user()
+    assert ["user", "admin"] == [(await one.user())["username"] for one in (browser, somebody_else)]
+
+
+@pytest.mark.parametrize("has_subject", [True, False])
+async def test_known_sid_ends_its_session_and_those_without_one(
+    browser, server, provider, open_browser, logout_token, without_sid, has_subject
+):
+    """With and without the subject beside it."""
+    other_device, unknown = await open_browser(server), await open_browser(server)
+    for one in (browser, other_device):
+        await one.log_in(provider)
+    without_sid()
+    await unknown.log_in(provider)
+    changes = {} if has_subject else {"sub": None}
+
+    assert (200, None) == await post(browser, logout_token(sid=await sid_of(server, browser), **changes))
+
+    assert {"auth_status": "logged_out"} == await browser.user() == await unknown.user()
+    assert "user" == (await other_device.user())["username"]
+
+
+async def test_sid_of_another_user_ends_none_of_the_subjects(browser, server, provider, open_browser, logout_token):
+    """Each session is its own user's."""
+    admin = await open_browser(server)
+    await browser.log_in(provider)
+    await admin.log_in(provider, "admin")
+
+    assert (200, None) == await post(browser, logout_token(sid=await sid_of(server, admin)))
+
+    assert "user" == (await browser.user())["username"]
+    assert {"auth_status": "logged_out"} == await admin.user()
 
 
 async def test_logout_token_after_a_local_logout_ends_nothing_else(

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from aiohttp import web
 from aiohttp_session import get_session
+from yarl import URL
 
 from bodhi.server.access.errors import DatabaseUnavailable
 from bodhi.server.login.api import LOGIN
@@ -140,7 +141,8 @@ async def test_invalid_callback_logs_in_no_user(browser, provider, changes, code
 
     assert (400, code) == await code_of(response)
     text = await response.text()
-    assert not any(value in text for value in wrong.values() if len(value) > 1)
+    # A well-formed error code of the provider is the only value that is repeated.
+    assert not any(value in text for value in wrong.values() if len(value) > 1 and value != "access_denied")
     assert {"auth_status": "logged_out"} == await browser.user()
 
 
@@ -261,6 +263,31 @@ async def test_completed_login_ends_all_pending_ones(browser, provider, path, er
         response = await browser.finish(planted)
         assert (200, home_of(browser)) == (response.status, await response.json())
     assert ("user", cookie, 1) == ((await browser.user())["username"], browser.session_cookie, provider.counts["code"])
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{}, {"code": "c"}, {"code": "c", "state": "s" * 32}, {"error": "access_denied"}, {"state": "", "code": "c"}],
+)
+@pytest.mark.parametrize("is_provider_away", [False, True])
+async def test_stale_callback_leads_a_logged_in_user_home(browser, provider, server, query, is_provider_away):
+    """Reloaded, bookmarked, or of another browser; also while the provider cannot renew the login."""
+    await browser.log_in(provider)
+    if is_provider_away:
+        expired = provider.issue_access_token("user", expires_in=-5)
+        digest = digest_of(browser.session_cookie)
+        await server.app[SESSIONS].atomically(digest, lambda data, _: data.update(access_token=expired))
+        provider.fail("refresh", status=503, times=None)
+
+    answered = await browser.finish(query)
+    assert (200, home_of(browser)) == (answered.status, await answered.json())
+    if "state" in query or "error" in query:
+        if query.get("state") != "":
+            posted = await browser.post("/ui/auth/callback", data=query, allow_redirects=False)
+            assert (303, home_of(browser)["location"]) == (posted.status, posted.headers["Location"])
+    elif not is_provider_away:
+        opened = await browser.get(URL("/ui/auth/callback").with_query(query), allow_redirects=False)
+        assert (303, "/ui/chat") == (opened.status, opened.headers["Location"])
 
 
 @pytest.fixture
@@ -384,7 +411,7 @@ async def test_login_fails_if_its_provider_session_cannot_be_stored(
 
 
 async def test_login_cookie_is_secure_under_https(start_server, open_browser, provider):
-    """Prefixed and Secure, without Domain: that of the begun login for ten minutes, the session's without Max-Age."""
+    """Prefixed and Secure, without Domain: that of the begun login for a day, the session's without Max-Age."""
     server = await start_server(
         BODHI_PUBLIC_SCHEME="https", BODHI_PUBLIC_HOST="127.0.0.1", BODHI_CANONICAL_REDIRECT="no"
     )
@@ -396,7 +423,7 @@ async def test_login_cookie_is_secure_under_https(start_server, open_browser, pr
     finished = await browser.post("/bodhi/v1/auth/callback", json=answer, headers={"Cookie": begun})
 
     assert begun.startswith("__Host-bodhi_login=")
-    assert ["Max-Age=600", "Path=/", "HttpOnly", "SameSite=Strict", "Secure"] == [attributes[0], *attributes[2:]]
+    assert ["Max-Age=86400", "Path=/", "HttpOnly", "SameSite=Strict", "Secure"] == [attributes[0], *attributes[2:]]
     cookie, marker, removal = finished.headers.getall("Set-Cookie")
     assert "__Host-bodhiapp_session_id_exists=1; Path=/; HttpOnly; SameSite=None; Secure" == marker
     assert removal.startswith('__Host-bodhi_login=""; Max-Age=0; ')

@@ -21,7 +21,8 @@ async def test_logout_deletes_session_and_cookie(browser, provider, server, open
     assert (200, login_page(browser)) == (response.status, await response.json())
     assert 'bodhiapp_session_id=""; Max-Age=0' in response.headers["Set-Cookie"]
     assert response.headers["Set-Cookie"].endswith("; Path=/; HttpOnly; SameSite=Strict")
-    assert ("no-store", '"cache"') == (response.headers["Cache-Control"], response.headers["Clear-Site-Data"])
+    assert "no-store" == response.headers["Cache-Control"]
+    assert "Clear-Site-Data" not in response.headers  # it would empty the caches of other applications on the host
     stranger = await open_browser(server)
     assert {"auth_status": "logged_out"} == await (await stranger.get("/bodhi/v1/user", headers=copy)).json()
 

@@ -242,6 +242,8 @@ async def test_refresh_errors_distinguish_whether_a_login_helps(
         {"status": 400, "body": {"error": "consent_required"}},
         {"status": 401, "body": {"error": "invalid_token"}},
         {"status": 200, "body": {"error": "invalid_grant"}},
+        {"status": 401, "headers": {"WWW-Authenticate": 'Bearer realm="x", error="invalid_token"'}},
+        {"status": 400, "body": "<p>no", "headers": {"WWW-Authenticate": 'Bearer error="invalid_grant", scope="a"'}},
     ],
     ids=repr,
 )

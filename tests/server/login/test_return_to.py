@@ -1,11 +1,17 @@
 """Logins that return to the requested page; validation: ``tests/server/http/test_return_to.py``."""
 
 import asyncio
+import string
+import time
+from urllib.parse import quote
 
 import pytest
 from aiohttp import web
 from aiohttp_session import get_session
 from yarl import URL
+
+from bodhi.server.login.api import LOGIN
+from bodhi.session import SESSIONS
 
 REPORT = "/reports/7?year=2026&q=a%26b"
 EVIL = ["//evil.test", "/\\evil.test", "https://evil.test", "/bodhi/v1/user", "/%2Fevil.test", "", "/" + "x" * 2_000]
@@ -132,6 +138,58 @@ async def test_cross_site_link_is_bounced_once(browser, provider):
     assert (200, True) == (still.status, "Log in to bodhi" in await still.text())
     from_here = await browser.get(onward, headers={**HTML, "Sec-Fetch-Site": "same-origin"}, allow_redirects=False)
     assert (303, REPORT) == (from_here.status, from_here.headers["Location"])
+
+
+@pytest.mark.parametrize(
+    "page", ["/%D9%85%DB%8C%E2%80%8C%D8%B1", "/a%C2%A0b%C2%AD", "/orders#/orders/7", "/\u0b95\u200d?q=\u00e9"]
+)
+async def test_unusual_page_survives_the_login(browser, provider, page):
+    """In the page's form, the answer to it, and for somebody who is logged in already."""
+    url = URL("/ui/login").with_query(return_to=page)
+    begun = await browser.post(url, allow_redirects=False)
+    answer = URL(await provider.log_in_url(begun.headers["Location"]))
+    done = await browser.post("/ui/auth/callback", data=dict(answer.query), allow_redirects=False)
+
+    expected = quote(page, safe=string.punctuation)
+    assert (303, url_of(browser, expected)) == (done.status, done.headers["Location"])
+    passed = await browser.get(url, headers=HTML, allow_redirects=False)
+    assert (303, expected) == (passed.status, passed.headers["Location"])
+
+
+@pytest.mark.parametrize("seconds", [601, 80_000])
+@pytest.mark.parametrize("has_session", [False, True])
+async def test_expired_login_keeps_its_page(start_server, open_browser, provider, monkeypatch, has_session, seconds):
+    """For the next attempt: people leave the provider's page open for hours."""
+
+    async def put(request):
+        (await get_session(request))["cart"] = ["tea"]
+        return web.Response()
+
+    server = await start_server(web.get("/put", put))
+    browser = await open_browser(server)
+    if has_session:
+        await browser.get("/put")
+    url = await provider.log_in_url(await location_of(await browser.post(initiate(REPORT))))
+    now_ms = time.time_ns() // 1_000_000
+    monkeypatch.setattr(server.app[SESSIONS].get_session_store(), "_clock", lambda: now_ms + seconds * 1000)
+    monkeypatch.setattr(server.app[LOGIN].begun, "_clock", lambda: now_ms / 1000 + seconds)
+
+    for _ in range(2):
+        error = (await (await browser.finish(url)).json())["error"]
+        assert "login_error-session_info_not_found" == error["code"]
+        assert REPORT == URL(error["param"]["login"]).query["return_to"]
+    response = await browser.finish(await provider.log_in_url(await location_of(await browser.post(initiate(REPORT)))))
+    assert url_of(browser, REPORT) == await location_of(response)
+
+
+async def test_dropped_login_is_replaced_by_the_latest_page(browser, provider):
+    """Where more were begun than are kept; and one in which nothing was begun leads home."""
+    first = await provider.log_in_url(await location_of(await browser.post(initiate("/first"))))
+    for number in range(5):
+        await browser.post(initiate(f"/{number}"))
+
+    error = (await (await browser.finish(first)).json())["error"]
+    assert ("login_error-state_digest_mismatch", "/ui/login?return_to=/4") == (error["code"], error["param"]["login"])
 
 
 QUESTIONS = [

@@ -84,7 +84,7 @@ async def test_logout_clears_the_cache(server, browser, provider):
     headers = {**HTML, "Sec-Fetch-Site": "same-origin"}
     response = await browser.client.post("/ui/logout", headers=headers, allow_redirects=False)
 
-    assert (303, '"cache"') == (response.status, response.headers["Clear-Site-Data"])
+    assert (303, False) == (response.status, "Clear-Site-Data" in response.headers)
 
 
 async def test_htmx_login_redirects_to_the_provider(browser, provider):
@@ -248,7 +248,7 @@ async def test_callback_without_a_login_is_refused(browser, answer):
     await browser.press("Continue")
 
     assert (400, "That did not work") == (browser.status, browser.page.one("h1").text)
-    assert "access_denied" not in browser.page.text
+    assert ("access_denied" in browser.page.text) == ("error" in answer)
     await browser.follow("Log in")
     assert "/ui/login" == browser.path
 
@@ -276,7 +276,8 @@ async def test_provider_error_is_shown_with_our_own_text(browser, provider):
     await browser.press("Continue")
 
     assert 400 == browser.status
-    assert "The identity provider did not log you in. Begin again." in browser.page.one("main").text
+    assert "You declined the login at the identity provider" in browser.page.one("main").text
+    assert REFLECTED not in browser.page.text
     await browser.open("/ui/auth/callback?" + URL("/").with_query(answer).query_string, site="cross-site")
     await browser.press("Continue")
     assert 400 == browser.status  # the state was used up

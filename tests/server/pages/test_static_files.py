@@ -13,7 +13,15 @@ TYPES = {
     "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml; charset=utf-8",
 }
-FILES = ["pico.classless.jade.min.css", "htmx.min.js", "bodhi.css", "callback.js", "pages.js", "leaf.svg"]
+FILES = [
+    "pico.classless.jade.min.css",
+    "htmx.min.js",
+    "bodhi.css",
+    "callback.js",
+    "fragment.js",
+    "pages.js",
+    "leaf.svg",
+]
 
 
 def on_disk(name):

@@ -24,6 +24,7 @@ GATES = {
         "POST /bodhi/v1/setup",
         "POST /bodhi/v1/logout",
         "POST /bodhi/v1/auth/backchannel-logout",
+        "GET /bodhi/v1/auth/frontchannel-logout",
         "GET /bodhi/v1/auth/verify",
         "POST /bodhi/v1/apps/request-access",
         "GET /bodhi/v1/apps/access-requests/{id}",

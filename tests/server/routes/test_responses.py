@@ -2,9 +2,10 @@
 
 import re
 from collections import Counter
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
+from yarl import URL
 
 from bodhi.server.app import OPERATIONS
 from bodhi.server.http.operations import PUBLIC
@@ -32,6 +33,9 @@ REFUSED = {
 }
 # The browser brought the code itself.
 HANDS_ON_A_CODE = {"GET /ui/auth/callback"}
+
+
+FRAMED = "GET /bodhi/v1/auth/frontchannel-logout"  # in the provider's logout page
 
 
 class Checked:
@@ -63,7 +67,8 @@ class Checked:
         is_data = response.content_type in {"application/json", "application/octet-stream"}
         if not (policy == [STRICTEST] if is_data else len(policy) == 1):
             yield "Content-Security-Policy"
-        if not all(part in policy[0] for part in ("default-src 'none'", "frame-ancestors 'none'")):
+        ancestors = URL(self.provider.issuer).origin() if name == FRAMED and response.status == 200 else "'none'"
+        if not all(part in policy[0] for part in ("default-src 'none'", f"frame-ancestors {ancestors}")):
             yield "Content-Security-Policy"
         if headers.getall("X-Content-Type-Options", []) != ["nosniff"]:
             yield "X-Content-Type-Options"
@@ -171,6 +176,9 @@ async def log_in(checked, provider):
     person = provider.realm.sessions.of_person(provider.person("user").user_id)[0]
     logout_token = provider.realm.logout_token(person, provider.client_id)
     await checked("POST /bodhi/v1/auth/backchannel-logout", data={"logout_token": logout_token})
+    await checked(
+        "GET /bodhi/v1/auth/frontchannel-logout", query=urlencode({"iss": provider.issuer, "sid": person.sid})
+    )
 
 
 async def ask_for_roles(checked, people):

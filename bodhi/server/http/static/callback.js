@@ -1,16 +1,18 @@
-// Completes a login: hands over what the identity provider's answer brought, and goes where the server says.
+// Completes a login: posts the parameters of the identity provider's redirect, and opens the page that the server names.
 "use strict";
 
 const form = document.getElementById("answer");
 
 if (form) {
   const fields = Object.fromEntries(new FormData(form));
+  // Redirects keep a fragment, up to this page if the provider asks for nothing. Some providers add one without meaning.
+  const fragment = ["#_=_", "#_"].includes(location.hash) ? "" : location.hash;
   // The code is not to stay in the address, nor in what the browser remembers.
   history.replaceState(null, "", location.pathname);
-  complete(form, fields);
+  complete(form, fields, fragment);
 }
 
-async function complete(form, fields) {
+async function complete(form, fields, fragment) {
   const button = form.querySelector("button");
   button.disabled = true; // the answer can be used once: by this script or by the button
   button.setAttribute("aria-busy", "true");
@@ -25,6 +27,7 @@ async function complete(form, fields) {
     const answer = await response.json();
     if (response.ok) {
       const next = new URL(answer.location, location.href);
+      next.hash ||= fragment;
       // Only ever to this site, and in the place of this page: "back" does not lead to a used answer.
       location.replace(next.origin === location.origin ? next.href : form.dataset.home);
       return;
@@ -40,6 +43,8 @@ async function complete(form, fields) {
       return;
     }
     problem = answer.error.message;
+    // The next attempt leads to the same page.
+    document.getElementById("again").href = answer.error.param?.login ?? form.dataset.login;
   } catch {
     // The connection broke, or something between answered in the server's place.
   }
