@@ -251,7 +251,13 @@ async def tls_server(tmp_path):
     file = write_certificate(tmp_path / "certificate.pem")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(file)
-    async with await asyncio.start_server(lambda *_: None, "localhost", 0, ssl=context) as server:
+
+    async def answer(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "localhost", 0, ssl=context) as server:
         yield server.sockets[0].getsockname()[1]
 
 
@@ -436,3 +442,16 @@ async def test_development_provider_shows_what_is_wrong(examine, wrong, setting)
 
     assert (setting is not None) == bool(status)
     assert ([] if setting is None else [setting]) == [message.partition(": ")[0] for _, message, _ in bad(found)]
+
+
+async def test_authority_of_ssl_cert_file_is_trusted(bodhi_process, tmp_path):
+    """That of the provider, which is not among the system's."""
+    async with tls_server(tmp_path) as port:
+        issuer = {"BODHI_AUTH_ISSUER": f"https://localhost:{port}", "BODHI_AUTH_TIMEOUT": "60"}
+        told = []
+        for more in ({}, {"SSL_CERT_FILE": str(tmp_path / "certificate.pem")}):
+            _, out, _ = await asyncio.to_thread(bodhi_process, "doctor", "--json", **issuer, **more)
+            told.append(next(one["message"] for one in json.loads(out) if one["check"] == "identity provider"))
+
+    assert "its certificate is not trusted: self-signed certificate" in told[0]
+    assert told[1].endswith("/.well-known/openid-configuration: status 404")

@@ -139,7 +139,8 @@ async def test_failed_role_check_is_retried(server, provider, checks, failure):
     if failure == "no token for this server":
         provider.fail("client_credentials", status=503)
     elif failure == "another secret":
-        provider.fail("client_credentials", status=401, body={"error": "invalid_client"})
+        # At both ways to authenticate.
+        provider.fail("client_credentials", times=2, status=401, body={"error": "invalid_client"})
     else:
         status = {"away": 503, "late": 504, "another form": 200, "unknown token": 401}[failure]
         provider.fail("users", status=status, body={} if status == 200 else "")
