@@ -20,6 +20,7 @@ NO_ISSUER = (
     " ask `python -m bodhi --set BODHI_DEV=true doctor`"
 )
 CHECK_ISSUER = "open this address from this machine: it has to be JSON that names the issuer"
+OTHER_ISSUER = "set the issuer that the metadata name, if this is your provider; else correct the address"
 # By a part of the cause.
 UNREACHABLE = {
     "resolved": "check the host name in the setting, and that this machine can resolve it",
@@ -27,6 +28,7 @@ UNREACHABLE = {
     "TLS": "check the scheme and the port in the setting",
     "proxy": "correct HTTP_PROXY or HTTPS_PROXY, or name the provider's host in NO_PROXY",
     "refused": "check host and port in the setting, and that the provider runs",
+    "did not answer": "see why the provider is slow; BODHI_AUTH_TIMEOUT is the limit for each call",
 }
 NTP = "synchronize both clocks with NTP"
 CLOCK_WARNING_SECONDS, CLOCK_FAULT_SECONDS = 5.0, 60.0  # tokens are accepted up to a minute apart
@@ -64,7 +66,7 @@ async def _check(settings: Settings, name: str) -> AsyncIterator[Finding]:
             answer = await transport.get("discovery", issuer.url)
         except ProviderError as error:
             advice = next((advice for part, advice in UNREACHABLE.items() if part in str(error)), CHECK_ISSUER)
-            yield finding(issuer.setting, "fault", f"{issuer.url}: {error}", advice)
+            yield finding(issuer.setting, "fault", str(error), advice)
             return
         found, metadata = _read(issuer, answer)
         yield found
@@ -73,7 +75,10 @@ async def _check(settings: Settings, name: str) -> AsyncIterator[Finding]:
             return
         for found in metadata_findings(settings, metadata):
             yield found
-        yield await _keys(issuer, metadata, transport)
+        keys = await _keys(issuer, metadata, transport)
+        yield keys
+        if keys.state == "fault" and metadata == issuer.fallback:
+            return  # there is no such realm
         async for found in client_findings(settings, http, transport):
             yield found
 
@@ -83,7 +88,8 @@ def _read(issuer: "Issuer", answer: "Answer") -> "tuple[Finding, Metadata | None
         metadata = issuer.read(answer)
     except ValueError as error:
         if answer.status != 404 or issuer.fallback is None:
-            return finding(issuer.setting, "fault", f"{issuer.url}: {error}", CHECK_ISSUER), None
+            advice = OTHER_ISSUER if "name the issuer" in str(error) else CHECK_ISSUER
+            return finding(issuer.setting, "fault", f"{issuer.url}: {error}", advice), None
         message = f"{issuer.url}: {error}; Keycloak's paths are used"
         advice = "check the name of the realm, unless its metadata are switched off"
         return finding(issuer.setting, "warning", message, advice), issuer.fallback

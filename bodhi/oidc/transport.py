@@ -174,7 +174,9 @@ class Transport:
                 return Answer(what, response.status, body, headers=response.headers)
         except TimeoutError as error:
             log.warning("identity provider call timed out: %s url=%s limit_seconds=%g", what, url, limit_seconds)
-            raise ProviderTimedOut from error
+            raise ProviderTimedOut(
+                f"the identity provider did not answer within {limit_seconds:g} s ({url})"
+            ) from error
         except (aiohttp.ClientError, OSError) as error:
             cause = cause_of(error)
             log.warning("identity provider call failed: %s url=%s error=%s", what, url, cause)
