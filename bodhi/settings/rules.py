@@ -53,6 +53,11 @@ FAULTS = (
         "{0} is a client without a secret: {1}, {2}",
     ),
     Rule(
+        ("client_key", "client_id"),
+        lambda key, client_id: key is None or client_id is not None,
+        "{0} is the key of no client: {1}",
+    ),
+    Rule(
         ("auth_client_authentication", "client_key"),
         lambda method, key: method != "private_key_jwt" or key is not None,
         "{0} requires a key, but {1}",

@@ -3,6 +3,7 @@
 import traceback
 
 import pytest
+from joserfc.jwk import ECKey
 
 from bodhi.errors import ConfigurationError
 from bodhi.settings import BY_NAME, SETTINGS
@@ -10,6 +11,7 @@ from bodhi.settings import BY_NAME, SETTINGS
 SECRET = "hunter2-correct-horse"
 KEY = SECRET * 2
 POSTGRES = "postgres://bodhi@db/bodhi"
+PRIVATE_KEY = ECKey.generate_key("P-256").as_pem(private=True).decode()
 ISSUER = "https://login.example.org"
 
 
@@ -78,6 +80,7 @@ def test_sqlite_beside_a_cluster_is_a_warning(machine):
         ({"BODHI_CLIENT_ID": "bodhi", "BODHI_AUTH_ISSUER": ISSUER}, "BODHI_CLIENT_ID"),
         ({"BODHI_CLIENT_ID": "bodhi", "BODHI_CLIENT_SECRET": SECRET}, "BODHI_CLIENT_ID"),
         ({"BODHI_AUTH_CLIENT_AUTHENTICATION": "private_key_jwt"}, "BODHI_AUTH_CLIENT_AUTHENTICATION"),
+        ({"BODHI_CLIENT_KEY": PRIVATE_KEY}, "BODHI_CLIENT_KEY"),
         ({"BODHI_AUTH_METADATA_URL": ISSUER}, "BODHI_AUTH_METADATA_URL"),
         ({"BODHI_CLIENT_ID": "bodhi", "BODHI_CLIENT_SECRET": SECRET, "BODHI_AUTH_REALM": "bodhi"}, "BODHI_CLIENT_ID"),
         ({"BODHI_DEV": "true", "BODHI_ENV_TYPE": "production"}, "BODHI_DEV"),

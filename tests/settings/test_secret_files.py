@@ -30,11 +30,13 @@ def test_secret_is_read_from_its_file(machine, tmp_path, private_key_pem, name, 
     attribute, text, expected = VALUES[name]
     file = tmp_path / "a secret"
     file.write_text(f"{text or private_key_pem}\n")
-    environ = {}
+    environ = (
+        {"BODHI_CLIENT_ID": "bodhi", "BODHI_AUTH_ISSUER": "https://x.example"} if name == "BODHI_CLIENT_KEY" else {}
+    )
     if source == "command line":
         machine.command_line = {f"{name}_FILE": str(file)}
     elif source == "environment":
-        environ = {f"{name}_FILE": str(file)}
+        environ[f"{name}_FILE"] = str(file)
     elif source == "dotenv":
         machine.write_dotenv(f"{name}_FILE='{file}'\n")
     else:
