@@ -7,10 +7,9 @@ A code grant with a made-up code is refused as ``invalid_grant`` only after the 
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import aiohttp
-from yarl import URL
 
 from bodhi.cli.db import is_absent_file
 from bodhi.cli.findings import Finding
@@ -89,6 +88,8 @@ async def _request_authorization(
     settings: Settings, provider: IdentityProvider, transport: Transport, instance: Instance
 ) -> _Outcome:
     """Return how the provider answers an authorization request; None as its error: it comes back as it should."""
+    configured = parse_qsl(settings.auth_parameters or "", keep_blank_values=True)
+    parameters = [*((name, value) for name, value in configured if name != "prompt"), ("prompt", "none")]
 
     async def ask(redirect_uri: str) -> Answer:
         url = await provider.authorization_url(
@@ -97,8 +98,9 @@ async def _request_authorization(
             state=secrets.token_hex(16),
             nonce=secrets.token_hex(16),
             challenge=pkce_challenge(secrets.token_urlsafe(32)),
+            parameters=parameters,
         )
-        return await transport.get("authorization", str(URL(url).update_query(prompt="none")), accept="text/html")
+        return await transport.get("authorization", url, accept="text/html")
 
     callback = _callback(settings)
     answer = await ask(callback)

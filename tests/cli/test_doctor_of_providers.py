@@ -387,6 +387,14 @@ async def test_login_page_that_only_the_right_redirect_uri_gets_is_a_proof(exami
     assert (0, []) == (status, bad(found))
 
 
+async def test_parameters_of_a_login_are_sent_as_well(examine, environ, scripted):
+    """But for the prompt, which would show a page."""
+    status, _ = await examine(**environ, BODHI_AUTH_PARAMETERS="prompt=consent&acr_values=gold")
+
+    [request] = [request for request in scripted.requests if request.path == AUTHORIZATION]
+    assert (0, "none", "gold") == (status, request.query["prompt"], request.query["acr_values"])
+
+
 async def test_wrong_redirect_uri_is_told_with_what_to_register(examine, environ, scripted):
     """As the provider wants it."""
     scripted.reply(AUTHORIZATION, Reply(400))

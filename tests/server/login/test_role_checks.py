@@ -172,7 +172,7 @@ async def test_repeated_role_check_failure_is_logged_once(server, provider, chec
     notes = notes_of(server)
     user_id = provider.person("power").user_id
     await server.app[PROFILES].note(user_id, "power", Role.POWER_USER)
-    provider.fail("client_credentials", times=5, status=401, body={"error": "invalid_client"})
+    provider.fail("client_credentials", times=2 * 5, status=401, body={"error": "invalid_client"})
 
     notes.check_role(user_id)
     for _ in range(6):
