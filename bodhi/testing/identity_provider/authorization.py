@@ -77,6 +77,9 @@ class Authorization:
         return None if too_old else session
 
     def _check(self, parameters: Mapping[str, str]) -> None:
+        shape = self._realm.shape
+        if shape.authorization_error:
+            raise OAuthError(shape.authorization_error, shape.authorization_error_description)
         if parameters.get("response_type") != "code":
             raise OAuthError("unsupported_response_type", "response_type must be code")
         if parameters.get("response_mode", "query") != "query":

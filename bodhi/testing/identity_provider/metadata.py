@@ -7,6 +7,7 @@ from aiohttp import web
 from bodhi.testing.identity_provider.authorization import STANDARD_SCOPES
 from bodhi.testing.identity_provider.parameters import bearer_of
 from bodhi.testing.identity_provider.realm import Realm
+from bodhi.testing.identity_provider.shape import shaped
 from bodhi.testing.identity_provider.signing import ALGORITHM
 from bodhi.testing.identity_provider.token_endpoint import GRANTS
 
@@ -25,13 +26,20 @@ class Metadata:
 
     async def certs(self, _: web.Request) -> web.Response:
         """Return the published keys."""
-        return web.json_response(self._realm.keys.jwks())
+        keys = self._realm.keys.jwks()["keys"]
+        has_ids = self._realm.shape.key_ids
+        return web.json_response({"keys": keys if has_ids else [{**key, "kid": None} for key in keys]})
 
     async def userinfo(self, request: web.Request) -> web.Response:
         """Return the claims of the access token's user."""
         claims = self._realm.read_access_token(bearer_of(request))
         person = self._realm.accounts.with_id(str(claims.get("sub")))
-        return web.json_response({"sub": claims["sub"], **(person.claims() if person else {})})
+        own, shape = {"sub": claims["sub"], **(person.claims() if person else {})}, self._realm.shape
+        told = shaped(own, shape.userinfo_claims, person)
+        if shape.userinfo_type == "json":
+            return web.json_response(told)
+        signed = self._realm.sign({**told, "iss": self._realm.issuer, "aud": claims.get("azp")})
+        return web.Response(text=signed, content_type="application/jwt")
 
     def _document(self) -> dict[str, Any]:
         base = f"{self._realm.issuer}{PROTOCOL}"
@@ -48,8 +56,8 @@ class Metadata:
             "grant_types_supported": list(GRANTS),
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": [ALGORITHM],
-            "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic", "none"],
-            "revocation_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic", "none"],
+            "token_endpoint_auth_methods_supported": list(self._realm.shape.client_authentication),
+            "revocation_endpoint_auth_methods_supported": list(self._realm.shape.client_authentication),
             "code_challenge_methods_supported": ["S256"],
             "prompt_values_supported": ["none", "login"],
             "scopes_supported": list(STANDARD_SCOPES),

@@ -20,16 +20,17 @@ async def parameters_of(request: web.Request) -> dict[str, str]:
     return {name: value for name, value in items if isinstance(value, str) and value}
 
 
-def credentials_of(request: web.Request, parameters: Mapping[str, str]) -> tuple[str, str | None]:
-    """Return the client id and secret from the header or the form."""
+def credentials_of(request: web.Request, parameters: Mapping[str, str]) -> tuple[str, str | None, str]:
+    """Return the client id, the secret and the method, from the header or the form."""
     scheme, _, encoded = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     if scheme.lower() != "basic":
-        return parameters.get("client_id", ""), parameters.get("client_secret")
+        secret = parameters.get("client_secret")
+        return parameters.get("client_id", ""), secret, "none" if secret is None else "client_secret_post"
     try:
         client_id, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         raise OAuthError("invalid_client", "the header cannot be read", status=401) from None
-    return unquote_plus(client_id), unquote_plus(secret)
+    return unquote_plus(client_id), unquote_plus(secret), "client_secret_basic"
 
 
 def bearer_of(request: web.Request) -> str:

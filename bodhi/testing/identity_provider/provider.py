@@ -22,6 +22,7 @@ from bodhi.testing.identity_provider.errors import error_middleware
 from bodhi.testing.identity_provider.grants import Family
 from bodhi.testing.identity_provider.realm import Realm
 from bodhi.testing.identity_provider.routes import local_host_only, routes
+from bodhi.testing.identity_provider.shape import Shape
 
 SHUTDOWN_SECONDS = 0.1  # grace period of running calls on exit
 LOGIN_SCOPES = "openid email profile roles"
@@ -90,6 +91,11 @@ class DevelopmentProvider(Controls):
     def issuer(self) -> str:
         """The issuer; without a ``base_url``, empty until the provider runs."""
         return self.realm.issuer
+
+    @property
+    def shape(self) -> Shape:
+        """What the provider's answers look like, which may be changed."""
+        return self.realm.shape
 
     @property
     def client(self) -> Client:

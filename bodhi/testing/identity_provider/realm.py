@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from bodhi.testing.identity_provider.consents import Consents
 from bodhi.testing.identity_provider.errors import OAuthError
 from bodhi.testing.identity_provider.grants import Family, Grants
 from bodhi.testing.identity_provider.sessions import ProviderSession, ProviderSessions
+from bodhi.testing.identity_provider.shape import Shape, shaped
 from bodhi.testing.identity_provider.signing import SigningKeys
 
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
@@ -37,6 +39,8 @@ class Realm:
     keys: SigningKeys = field(default_factory=SigningKeys)
     issued_secrets: set[str] = field(default_factory=set, repr=False)
     revoked_token_ids: set[str] = field(default_factory=set)
+    shape: Shape = field(default_factory=Shape)
+    _opaque_tokens: dict[str, str] = field(default_factory=dict, repr=False)
 
     def secret(self, text: str) -> str:
         """Record *text* as a secret that must not appear in logs, and return it."""
@@ -47,14 +51,17 @@ class Realm:
         self, payload: Mapping[str, Any] | bytes, header: Mapping[str, Any] | None = None, *, key: object = None
     ) -> str:
         """Return a JWT; see :meth:`SigningKeys.sign`."""
-        return self.secret(self.keys.sign(payload, header, key=key))
+        named = header or {} if self.shape.key_ids else {"kid": None, **(header or {})}
+        return self.secret(self.keys.sign(payload, named, key=key))
 
-    def tokens_of(self, family: Family) -> dict[str, Any]:
+    def tokens_of(self, family: Family, *, is_login: bool = True) -> dict[str, Any]:
         """Return the token response to a login or refresh, with a new refresh token."""
+        if not self.shape.refresh_tokens:
+            return self.tokens_without_refresh(family, is_login=is_login)
         refresh_token = self.secret(self.grants.new_refresh_token(family, self.now()))
-        return {**self.tokens_without_refresh(family), "refresh_token": refresh_token}
+        return {**self.tokens_without_refresh(family, is_login=is_login), "refresh_token": refresh_token}
 
-    def tokens_without_refresh(self, family: Family) -> dict[str, Any]:
+    def tokens_without_refresh(self, family: Family, *, is_login: bool = False) -> dict[str, Any]:
         """Return the token response without a refresh token."""
         session, scopes = family.session, family.scope.split()
         session.client_ids.add(family.client_id)
@@ -69,7 +76,7 @@ class Realm:
             "scope": family.scope,
             "session_state": session.sid,
         }
-        if "openid" in scopes:
+        if "openid" in scopes and (is_login or self.shape.id_token_after_refresh):
             response["id_token"] = self.id_token(family, access_token)
         return response
 
@@ -96,7 +103,8 @@ class Realm:
             "resource_access": self.accounts.resource_access(audience, person.user_id) or None,
             **claims,
         }
-        return self.sign({name: value for name, value in payload.items() if value is not None})
+        token = self.sign(shaped(payload, self.shape.access_token_claims, person))
+        return self._opaque(token) if self.shape.opaque_access_tokens else token
 
     def service_token(self, client: Client, scope: str) -> str:
         """Issue an access token for a client's service account."""
@@ -128,7 +136,7 @@ class Realm:
             "sid": session.sid,
             **session.person.claims(),
         }
-        return self.sign({name: value for name, value in payload.items() if value is not None})
+        return self.sign(shaped(payload, self.shape.id_token_claims, session.person))
 
     def logout_token(self, session: ProviderSession, client_id: str, **claims: Any) -> str:
         """Issue a logout token, which notifies a client of the end of a session."""
@@ -144,7 +152,7 @@ class Realm:
 
     def read_access_token(self, token: str) -> dict[str, Any]:
         """Return the claims of a valid access token, or raise ``invalid_token``."""
-        claims = self.keys.read(token)
+        claims = self.keys.read(self._opaque_tokens.get(token, token))
         if (
             claims is None
             or claims.get("iss") != self.issuer
@@ -158,12 +166,18 @@ class Realm:
             raise OAuthError("invalid_token", "Session not active", status=401)
         return claims
 
-    def client(self, client_id: str, secret: str | None) -> Client:
-        """Return the authenticated client, or raise ``invalid_client``."""
+    def client(self, client_id: str, secret: str | None, method: str) -> Client:
+        """Return the client that authenticated with this method, or raise ``invalid_client``."""
         client = self.clients.get(client_id)
-        if client is None or not client.has_secret(secret):
+        if client is None or not client.has_secret(secret) or method not in self.shape.client_authentication:
             raise OAuthError("invalid_client", "Invalid client or Invalid client credentials", status=401)
         return client
+
+    def _opaque(self, token: str) -> str:
+        """Return a name for a token, which tells nothing by itself."""
+        name = self.secret(secrets.token_urlsafe(32))
+        self._opaque_tokens[name] = token
+        return name
 
     def _common_claims(self, seconds: float) -> dict[str, Any]:
         now = self.now()

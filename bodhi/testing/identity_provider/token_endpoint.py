@@ -61,7 +61,7 @@ class TokenEndpoint:
     def _refresh(self, client: Client, form: Mapping[str, str]) -> dict[str, Any]:
         token, realm = _required(form, "refresh_token"), self._realm
         if realm.rotates_refresh_tokens:
-            return realm.tokens_of(realm.grants.refresh(token, client.client_id, realm.now()))
+            return realm.tokens_of(realm.grants.refresh(token, client.client_id, realm.now()), is_login=False)
         return realm.tokens_without_refresh(realm.grants.family_of(token, client.client_id, realm.now()))
 
     def _client_credentials(self, client: Client, form: Mapping[str, str]) -> dict[str, Any]:
