@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from contextvars import Context
 
-from bodhi.errors import BodhiError
+from bodhi.errors import BodhiError, root_cause
 
 RESTART_SECONDS = 1.0  # until work that failed is started again
 
@@ -62,6 +62,6 @@ async def _repeat(step: Callable[[], Awaitable[object]], pause: Callable[[], flo
         try:
             await step()
         except BodhiError as error:
-            log.warning("%s failed and is tried again: %s", what, error.__cause__ or error)
+            log.warning("%s failed and is tried again: %s", what, root_cause(error))
         except Exception:
             log.exception("%s failed and is tried again", what)

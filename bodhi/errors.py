@@ -12,7 +12,12 @@ class BodhiError(Exception):
     exit_status = 1
 
     def __init__(self, message: str | None = None) -> None:
-        super().__init__(message or (type(self).__doc__ or type(self).__name__).strip().splitlines()[0])
+        super().__init__(message or self.default_message())
+
+    @classmethod
+    def default_message(cls) -> str:
+        """Return the first line of the class's docstring."""
+        return (cls.__doc__ or cls.__name__).strip().splitlines()[0]
 
 
 class ConfigurationError(BodhiError):
@@ -29,3 +34,16 @@ class ConfigurationError(BodhiError):
         self.warnings = tuple(warnings)
         for warning in self.warnings:
             self.add_note(warning)  # for who sees the traceback alone, as under gunicorn
+
+
+def root_cause(error: BaseException) -> str:
+    """Return why *error* happened, in one line that is never empty, from the errors that it was raised from.
+
+    An error of bodhi that says only what its class says gives way to its cause, and one without a text is named.
+    """
+    lines, cause = str(error).strip().splitlines(), error.__cause__
+    if cause is not None and isinstance(error, BodhiError) and str(error) == error.default_message():
+        return root_cause(cause)
+    if lines:
+        return lines[0]
+    return type(error).__name__ + ("" if cause is None else f": {root_cause(cause)}")

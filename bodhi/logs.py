@@ -8,6 +8,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from time import monotonic
 
+from bodhi.errors import root_cause
+
 REQUEST_ID: ContextVar[str | None] = ContextVar("REQUEST_ID", default=None)
 """Id of the current request; None outside of requests."""
 
@@ -52,7 +54,7 @@ class FailureLog:
 
     def note(self, error: BaseException) -> None:
         """Count a failure by *error*."""
-        cause = str(error).strip() or type(error).__name__
+        cause = root_cause(error)
         key = cause if cause in self._limits or len(self._limits) < MOST_CAUSES else None
         count = self._limits.setdefault(key, LogLimit(clock=self._clock)).count()
         if count is not None:

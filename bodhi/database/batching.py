@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from bodhi.database.errors import DatabaseUnavailable
+from bodhi.database.errors import NO_ANSWER, DatabaseUnavailable
 from bodhi.database.limits import SharedTimer
 
 Item = TypeVar("Item")
@@ -173,7 +173,7 @@ class Batcher(Generic[Item, Answer]):
             if request.answer.done():
                 continue
             if request.until <= now:
-                request.answer.set_exception(DatabaseUnavailable())
+                request.answer.set_exception(DatabaseUnavailable(NO_ANSWER))
             elif following is None or request.until < following:
                 following = request.until
         return following

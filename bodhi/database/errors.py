@@ -2,6 +2,8 @@
 
 from bodhi.errors import BodhiError, ConfigurationError
 
+NO_ANSWER = "no answer in time"
+
 
 class DatabaseError(BodhiError):
     """The database refused a statement; trying again will not help."""

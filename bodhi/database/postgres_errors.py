@@ -5,7 +5,8 @@ from ssl import SSLError
 
 import asyncpg
 
-from bodhi.database.errors import Conflict, Damaged, DatabaseError, DatabaseUnavailable
+from bodhi.database.errors import NO_ANSWER, Conflict, Damaged, DatabaseError, DatabaseUnavailable
+from bodhi.errors import root_cause
 
 FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
@@ -82,6 +83,4 @@ def leaves_usable(error: BaseException) -> bool:
 
 def cause_of(error: BaseException) -> str:
     """Return the first line of the error's message, or its kind."""
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return NO_ANSWER if isinstance(error, TimeoutError) and not str(error) else root_cause(error)

@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 
+from bodhi.database.postgres_errors import cause_of
 from bodhi.database.postgres_tls import system_context
 from bodhi.postgres_urls import Host, PostgresUrl, may_hold_password
 from bodhi.urls import MASK
@@ -53,29 +54,32 @@ class HostsInTurn:
         self._share_seconds = min(limit_seconds / (len(self._hosts) + 1.5), url.connect_seconds)
 
     async def __call__(self, *_: object, **options: Any) -> Any:
-        """Return a connection; raises the error of the last host."""
-        failure: Exception | None = None
+        """Return a connection; raises the error of the last host, which names those of all where there are several."""
+        failures: dict[Host, Exception] = {}
         for host in list(self._hosts):
             try:
                 async with asyncio.timeout(self._share_seconds):
                     connection = await self._connect(host, options)
             except (OSError, asyncpg.PostgresError, asyncpg.InternalClientError) as error:
-                failure = error
+                failures[host] = error
             else:
                 if host != self._hosts[0]:
                     self._hosts.remove(host)
                     self._hosts.insert(0, host)
                     self._on_failover()
                 return connection
-        assert failure is not None  # there is one host at least
-        raise self._without_user(failure)
+        raise self._failure(failures)
 
-    def _without_user(self, error: Exception) -> Exception:
-        """*error* without the user name, which PostgreSQL repeats, where a password may be in it."""
-        user, text = self._url.user, str(error)
-        if user is None or user not in text or not may_hold_password(user):
-            return error
-        return type(error)(text.replace(user, MASK))
+    def _failure(self, failures: Mapping[Host, Exception]) -> Exception:
+        """The last host's error, naming those of all, without the user name where a password may be in it."""
+        *_, last = failures.values()  # there is one host at least
+        text = str(last)
+        if len(failures) > 1:
+            text = "; ".join(f"{_address(host)}: {cause_of(error)}" for host, error in failures.items())
+        user = self._url.user
+        if user is not None and may_hold_password(user):  # PostgreSQL repeats it
+            text = text.replace(user, MASK)
+        return last if text == str(last) else type(last)(text)
 
     async def _connect(self, host: Host, options: Mapping[str, Any]) -> Any:
         arguments = {**options, **self._url.arguments(host), "ssl": system_context(self._url.parameters)}
@@ -88,3 +92,8 @@ class HostsInTurn:
                     raise
             self._sets_isolation = False  # PgBouncer refuses the start-up parameters that it does not know
         return await asyncpg.connect(**arguments)
+
+
+def _address(host: Host) -> str:
+    name, port = host
+    return ":".join(str(part) for part in (name or "default host", port) if part is not None)

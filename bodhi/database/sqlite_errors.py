@@ -2,7 +2,8 @@
 
 import sqlite3
 
-from bodhi.database.errors import Conflict, Damaged, DatabaseError, DatabaseUnavailable
+from bodhi.database.errors import NO_ANSWER, Conflict, Damaged, DatabaseError, DatabaseUnavailable
+from bodhi.errors import root_cause
 
 # Of the statement or its values; any other is busy, full, read-only, input/output, malformed, cannot open.
 _REFUSALS = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_MISUSE)
@@ -17,7 +18,7 @@ class TooLate(sqlite3.OperationalError):
 def translate(error: TimeoutError | sqlite3.Error) -> DatabaseError:
     """Return what to raise in place of *error*."""
     if isinstance(error, TimeoutError):
-        return DatabaseUnavailable("SQLite: no answer in time")
+        return DatabaseUnavailable(f"SQLite: {NO_ANSWER}")
     if isinstance(error, sqlite3.IntegrityError) and "UNIQUE" in str(error):
         return Conflict(str(error))
     if str(error).startswith("no such table"):
@@ -35,10 +36,10 @@ def is_busy(error: sqlite3.Error) -> bool:
 def cause_of(error: OSError | sqlite3.Error) -> str:
     """Return what is wrong, for an operator who knows the file."""
     if isinstance(error, OSError):
-        return error.strerror or str(error)
+        return error.strerror or root_cause(error)
     if _code_of(error) == sqlite3.SQLITE_READONLY:
         return f"{error}: the file, its -wal and -shm and their folder have to be writable"
-    return str(error)
+    return root_cause(error)
 
 
 def _code_of(error: sqlite3.Error) -> int:

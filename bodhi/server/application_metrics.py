@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from bodhi.database import DatabaseCounters
-from bodhi.errors import BodhiError
+from bodhi.errors import BodhiError, root_cause
 from bodhi.metrics.exposition import SESSION_COUNTS
 from bodhi.metrics.requests import RequestTimes
 from bodhi.metrics.snapshot import LIVE_SECONDS, Labels, Live, Snapshot
@@ -91,7 +91,7 @@ class ApplicationMetrics:
             try:
                 self.live = Live(self.clock(), await self.count_live())
             except BodhiError as error:
-                log.warning("live session count failed: %s", error.__cause__ or error)
+                log.warning("live session count failed: %s", root_cause(error))
 
     def _session_counts(self) -> dict[Labels, float]:
         counts: dict[Labels, float] = {

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from bodhi.database import Database, open_database
-from bodhi.errors import BodhiError, ConfigurationError
+from bodhi.errors import BodhiError, ConfigurationError, root_cause
 from bodhi.postgres_urls import read_postgres_url
 from bodhi.session import CookiePolicy, DefaultSessionService, SessionUnavailable
 from bodhi.settings import BODHI_DATABASE_URL, BODHI_ENCRYPTION_KEY, BODHI_SESSION_DB_URL, Settings
@@ -105,8 +105,7 @@ async def warn_of_lost_keys(service: DefaultSessionService, settings: Settings) 
         counts = await service.sample_keys(SAMPLE)
     except BodhiError as error:
         # Not a reason to refuse the start: requests report the database error themselves.
-        cause = error.__cause__ if isinstance(error, SessionUnavailable) and error.__cause__ else error
-        log.warning("the keys could not be checked against stored sessions: %s", cause)
+        log.warning("the keys could not be checked against stored sessions: %s", root_cause(error))
         return
     if counts["unknown"] and not counts["newest"] + counts["older_format"] + counts["older"]:
         log.warning(

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from bodhi import options
-from bodhi.errors import BodhiError
+from bodhi.errors import BodhiError, root_cause
 from bodhi.keyring import Keyring, UnknownKey, Unreadable
 from bodhi.logs import FailureLog, LogLimit
 from bodhi.session.changes import Changes, Content, StoredSession
@@ -318,7 +318,7 @@ class SessionManager:
     def note_unavailable(self, error: BodhiError) -> None:
         """Count a failed database request, and log its error at intervals."""
         self.counters.unavailable += 1
-        self._outages.note(error.__cause__ or error)
+        self._outages.note(error)
 
     def warn_of_insecure_cookie(self) -> None:
         """Log, once, that a cookie without Secure was set for an https request."""
@@ -350,7 +350,7 @@ class SessionManager:
             if await self._store.set_aside(record, str(error)):
                 note_ended(self.counters, "unreadable", user_id=record.user_id)
         except Exception as failure:  # noqa: BLE001 - a bad row must not fail the request
-            log.warning("session %s could not be set aside yet: %r", handle_of(record.digest), failure)
+            log.warning("session %s could not be set aside yet: %s", handle_of(record.digest), root_cause(failure))
 
     def _note_other_owner(self, before: str | None, after: str | None) -> None:
         """Record the end of the previous user's session after a rotation to another user."""

@@ -5,6 +5,7 @@ import logging
 import random
 
 from bodhi.database import Damaged
+from bodhi.errors import root_cause
 from bodhi.session.counters import SessionCounters
 from bodhi.session.endings import note_ended
 from bodhi.session.errors import SessionError
@@ -43,9 +44,8 @@ class Sweeper:
                 await self.sweep()
             except SessionError as error:
                 self._counters.sweep_failures += 1
-                cause = error.__cause__ or error
-                level = logging.ERROR if isinstance(cause, Damaged) else logging.WARNING
-                log.log(level, "sweeping expired sessions failed and is tried again: %s", cause)
+                level = logging.ERROR if isinstance(error.__cause__, Damaged) else logging.WARNING
+                log.log(level, "sweeping expired sessions failed and is tried again: %s", root_cause(error))
             except Exception:
                 self._counters.sweep_failures += 1
                 log.exception("sweeping expired sessions failed and is tried again")

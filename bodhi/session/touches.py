@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+from bodhi.errors import root_cause
 from bodhi.session.counters import SessionCounters
 from bodhi.session.records import SessionRecord, Touch
 from bodhi.session.store import SessionStore
@@ -46,9 +47,7 @@ class Touches:
                 extended += await self._store.touch(batch)
             except Exception as error:  # noqa: BLE001 - no request and no shutdown may fail because of it
                 self._counters.touch_failures += 1
-                log.warning(
-                    "touching %d sessions failed and is tried again: %r", len(self._noted), error.__cause__ or error
-                )
+                log.warning("touching %d sessions failed and is tried again: %s", len(self._noted), root_cause(error))
                 break
             for touch in batch:
                 if self._noted.get(touch.digest) is touch:  # not recorded again meanwhile

@@ -255,3 +255,41 @@ async def test_a_tls_file_that_cannot_be_used_is_named(tmp_path, name, content, 
 
     assert str(caught.value).endswith(f": {name} {file}: {cause}")
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("errors", "said"),
+    [
+        (
+            [ConnectionRefusedError(111, "refused"), asyncpg.TargetServerAttributeNotMatched("no host matches")],
+            "one:1: [Errno 111] refused; two: no host matches",
+        ),
+        (
+            [asyncpg.CannotConnectNowError("starting up"), TimeoutError()],
+            "one:1: starting up; two: no answer in time",
+        ),
+        ([ConnectionResetError(), OSError()], "one:1: ConnectionResetError; two: OSError"),
+        ([asyncpg.InvalidPasswordError("not u:SECRET"), OSError("not u:SECRET")], "one:1: not ***; two: not ***"),
+    ],
+)
+async def test_the_error_of_several_hosts_names_each_and_its_cause(errors, said, monkeypatch):
+    """The last one alone would say that no host matches, where the one that would match is not there."""
+    causes = dict(zip(["one", "two"], errors, strict=True))
+
+    async def fail(**arguments):
+        raise causes[arguments["host"]]
+
+    monkeypatch.setattr(asyncpg, "connect", fail)
+
+    with pytest.raises(CannotOpen) as caught:
+        await open_database("postgres://u%3ASECRET:x@one:1,two/db").__aenter__()
+
+    assert str(caught.value).endswith(f"/db: {said}")
+
+
+async def test_the_error_of_one_host_is_its_own(postgres_url):
+    """Its address is there already."""
+    with pytest.raises(CannotOpen) as caught:
+        await open_database(f"{postgres_url}?target_session_attrs=standby").__aenter__()
+
+    assert "?target_session_attrs=standby: None of the hosts match the target" in str(caught.value)

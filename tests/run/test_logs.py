@@ -1,14 +1,18 @@
 """The forms of log lines."""
 
+import asyncio
 import io
 import json
 import logging
 import sys
+from itertools import pairwise
 
 import pytest
 
 from bodhi import logs
+from bodhi.database import DatabaseUnavailable
 from bodhi.logs import REQUEST_ID
+from bodhi.session import SessionUnavailable
 
 TIME = 1_800_000_000.123
 
@@ -147,6 +151,27 @@ def test_failures_are_logged_once_a_minute_for_each_cause(caplog):
     failures.note(OSError("refused"))
 
     assert [(1, "refused"), (1, "TimeoutError"), (1_000, "refused")] == causes_logged(caplog)
+
+
+@pytest.mark.parametrize(
+    ("chain", "cause"),
+    [
+        ([DatabaseUnavailable(), TimeoutError(), asyncio.CancelledError()], "TimeoutError: CancelledError"),
+        ([SessionUnavailable(), DatabaseUnavailable("disk full"), OSError("no space")], "disk full"),
+        ([SessionUnavailable(), ConnectionResetError()], "ConnectionResetError"),
+        ([TimeoutError(" \n"), OSError("refused\nDETAIL: a row")], "TimeoutError: refused"),
+        ([DatabaseUnavailable()], DatabaseUnavailable.__doc__),
+        ([KeyError()], "KeyError"),
+    ],
+)
+def test_the_cause_of_a_failure_is_never_empty(chain, cause, caplog):
+    """An error without a text is named, and one that says only what its class says gives way to its cause."""
+    for error, below in pairwise(chain):
+        error.__cause__ = below
+
+    logs.FailureLog(logging.getLogger("bodhi.test"), "gone").note(chain[0])
+
+    assert [(1, cause)] == causes_logged(caplog)
 
 
 def test_causes_that_always_differ_share_a_line(caplog):

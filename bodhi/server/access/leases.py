@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from bodhi.database import Database
-from bodhi.errors import BodhiError
+from bodhi.errors import BodhiError, root_cause
+from bodhi.oidc.errors import ProviderTimedOut
 from bodhi.server.access.errors import ProviderUnavailable
 
 POLL_SECONDS = 0.05
@@ -50,8 +51,9 @@ class Leases:
         try:
             async with asyncio.timeout(self._hold_seconds):
                 yield
-        except TimeoutError as error:
-            raise ProviderUnavailable from error
+        except TimeoutError:
+            reason = f"the holder of lease {name!r} waited for longer than {self._hold_seconds:g} s"
+            raise ProviderUnavailable from ProviderTimedOut(reason)
         finally:
             await self._release(name, holder)
 
@@ -60,9 +62,10 @@ class Leases:
             async with asyncio.timeout(self._wait_seconds):
                 while not await self._try_acquire(name, holder):  # noqa: ASYNC110 - the holder may be another process
                     await asyncio.sleep(POLL_SECONDS)
-        except TimeoutError as error:
+        except TimeoutError:
             await self._release(name, holder)  # it may have been acquired just before the timeout
-            raise ProviderUnavailable from error
+            reason = f"lease {name!r} was not free within {self._wait_seconds:g} s"
+            raise ProviderUnavailable from ProviderTimedOut(reason)
 
     async def _try_acquire(self, name: str, holder: str) -> bool:
         hold_ms = round((self._hold_seconds + MARGIN_SECONDS) * 1000)
@@ -73,4 +76,4 @@ class Leases:
         try:
             await self._database.count("give_back_lease", name=name, holder=holder)
         except BodhiError as error:  # the work is done; the lease expires by itself
-            log.warning("lease %r was not released: %s", name, error)
+            log.warning("lease %r was not released: %s", name, root_cause(error))

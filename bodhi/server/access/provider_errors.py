@@ -24,7 +24,6 @@ def provider_errors(refused: type[ApiError]) -> Iterator[None]:
     try:
         yield
     except ProviderUnavailable as error:
-        log.warning("identity provider unavailable: %s", error)
         raise ProviderUnavailableError from error
     except ProviderLacks as error:
         raise ProviderCallNotSupported from error

@@ -8,7 +8,7 @@ from typing import Literal
 from aiohttp import web
 
 from bodhi.database import Database
-from bodhi.errors import BodhiError
+from bodhi.errors import BodhiError, root_cause
 from bodhi.server.application_metrics import ApplicationMetrics
 
 MINUTE_MS = 60_000
@@ -106,7 +106,7 @@ class ActivityRecorder:
         try:
             await self.write()
         except BodhiError as error:
-            log.warning("activity of the last minute lost: %s", error.__cause__ or error)
+            log.warning("activity of the last minute lost: %s", root_cause(error))
 
 
 def _minute(milliseconds: int) -> datetime:

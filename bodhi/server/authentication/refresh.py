@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
+from bodhi.errors import root_cause
 from bodhi.oidc.errors import ProviderError, ProviderRefused, ProviderTimedOut
 from bodhi.oidc.responses import ClientCredentials, Tokens
 from bodhi.server.access.errors import ApiError, DatabaseUnavailable, LoginEnded, ProviderUnavailable, RefreshRefused
@@ -36,6 +37,7 @@ from bodhi.server.authentication.role_notes import RoleNotes
 from bodhi.server.authentication.stored_login import SessionRow
 from bodhi.server.authentication.unstored_tokens import Renewal, UnstoredTokens
 from bodhi.server.authentication.userinfo import UserinfoClaims
+from bodhi.session import SessionUnavailable
 from bodhi.single_flight import SingleFlight
 
 LEASE = "refresh_lease"
@@ -125,8 +127,9 @@ class Refresher:
         if not is_allowed and session.key in self._in_flight:
             wait_seconds = min(wait_seconds, LATE_SECONDS)
         elif not is_allowed:
-            log.info("refresh skipped: the provider, or another node waiting for it, did not answer recently")
-            raise ProviderUnavailable
+            reason = "refresh skipped: the provider, or another node waiting for it, did not answer recently"
+            log.info(reason)
+            raise ProviderUnavailable from ProviderTimedOut(reason)
         try:
             async with asyncio.timeout(wait_seconds):
                 await self._flights(session.key, lambda: self._run(session, instance))
@@ -135,8 +138,9 @@ class Refresher:
             if is_at_provider:
                 self._breaker.note_hanging(session.key)
             what = "the provider" if is_at_provider else "another node or the database"
-            log.warning("request timed out after %g s waiting for %s to refresh tokens", wait_seconds, what)
-            raise ProviderUnavailable from None
+            reason = f"request timed out after {wait_seconds:g} s waiting for {what} to refresh tokens"
+            log.warning(reason)
+            raise ProviderUnavailable from ProviderTimedOut(reason)
 
     def with_unstored_tokens(self, key: bytes, data: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the session's *data* with new tokens that are not stored yet, or None if there are none."""
@@ -160,7 +164,7 @@ class Refresher:
             if renewal is not None:
                 await self._store_kept(renewal)
             if self._unstored.is_full:  # new tokens might be lost
-                raise DatabaseUnavailable
+                raise DatabaseUnavailable from SessionUnavailable("too many new tokens wait to be stored")
             # Before the lease is acquired: an outage of the application's database must not leave it behind.
             since = None if self._notes is None else await self._notes.last_change()
             claimed = await self._claim(session)
@@ -177,7 +181,7 @@ class Refresher:
                 break
             if time.monotonic() > deadline:
                 self._breaker.pause(session.key)
-                raise ProviderUnavailable
+                raise ProviderUnavailable from ProviderTimedOut("another node did not complete its refresh in time")
             await asyncio.sleep(POLL_SECONDS[min(attempt, len(POLL_SECONDS) - 1)])
         if claimed is _ENDED:
             await session.end()
@@ -342,7 +346,7 @@ class Refresher:
             except ApiError:
                 raise
             except Exception as error:
-                log.warning("new tokens could not be stored, attempt %d: %s", attempt, type(error).__name__)
+                log.warning("new tokens could not be stored, attempt %d: %s", attempt, root_cause(error))
                 if time.monotonic() > deadline:
                     raise
                 await asyncio.sleep(POLL_SECONDS[-1] * attempt)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bodhi.errors import root_cause
 from bodhi.oidc.responses import Tokens
 from bodhi.server.authentication.login_data import REFRESH_TOKEN, is_for_another_user, refreshed_data
 from bodhi.server.authentication.stored_login import SessionRow
@@ -105,13 +106,15 @@ class UnstoredTokens:
 
     def _put_last(self, key: bytes, renewal: Renewal, until: float, error: Exception) -> None:
         if self._kept.pop(key, None) is None:  # the tokens are stored, a later step failed
-            log.warning("role in the new tokens of session %s could not be stored: %s", self._name_of(key), error)
+            log.warning(
+                "role in the new tokens of session %s could not be stored: %s", self._name_of(key), root_cause(error)
+            )
             return
         if self._clock() < until:
             self._kept[key] = renewal, until
         else:
             name = self._name_of(key)
-            log.error("new tokens of session %s could not be stored, and are lost: %s", name, type(error).__name__)
+            log.error("new tokens of session %s could not be stored, and are lost: %s", name, root_cause(error))
 
     def _names(self) -> str:
         return ", ".join(sorted(map(self._name_of, self._kept)))

@@ -14,7 +14,6 @@ from aiohttp.typedefs import Handler
 from bodhi.database import DatabaseUnavailable
 from bodhi.logs import FailureLog
 from bodhi.server.access.errors import ApiError, TooManyRequests, api_error_of
-from bodhi.server.access.errors import DatabaseUnavailable as DatabaseUnavailableError
 from bodhi.server.http.cors import preflight_response
 from bodhi.server.http.request_errors import SessionEnded, SessionStoreUnavailable
 from bodhi.session import (
@@ -78,8 +77,8 @@ ERROR = web.ResponseKey("ERROR", ApiError)
 # Number of refused requests, by error code.
 REFUSALS: web.AppKey[dict[str, int]] = web.AppKey("REFUSALS", dict)
 
-# Causes of outages of the application's database.
-OUTAGES = web.AppKey("OUTAGES", FailureLog)
+# Logs of the causes of outages, by the class of the error that clients get.
+OUTAGES: web.AppKey[dict[type[ApiError], FailureLog]] = web.AppKey("OUTAGES", dict)
 
 
 class StatusError(ApiError):
@@ -169,8 +168,8 @@ def refusal(error: ApiError | DatabaseUnavailable, request: web.Request) -> Erro
     assert api_error is not None  # by its type
     if (refusals := request.app.get(REFUSALS)) is not None:
         refusals[api_error.code] = refusals.get(api_error.code, 0) + 1
-    if isinstance(api_error, DatabaseUnavailableError) and (outages := request.app.get(OUTAGES)) is not None:
-        outages.note((error.__cause__ or error) if isinstance(error, ApiError) else error)
+    if (outage := request.app.get(OUTAGES, {}).get(type(api_error))) is not None:
+        outage.note(error)
     authorization = request.headers.get(hdrs.AUTHORIZATION, "")
     return ErrorResponse(api_error, presented_bearer=authorization[:6].lower() == "bearer")
 

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from bodhi.database import Database, DatabaseError, DatabaseUnavailable, Row
-from bodhi.errors import BodhiError
+from bodhi.errors import BodhiError, root_cause
 from bodhi.oidc.management import Management
 from bodhi.server.access.directory import ROLES_LEASE, Directory
 from bodhi.server.access.ending import EndSessions
@@ -165,7 +165,7 @@ async def revoke_sessions(end_sessions: EndSessions, user_id: str, *, by: str) -
     try:
         await end_sessions(user_id, reason="approval", by=by)
     except BodhiError as error:
-        log.warning("session revocation failed user_id=%s error=%s", user_id, error.__cause__ or error)
+        log.warning("session revocation failed user_id=%s error=%s", user_id, root_cause(error))
         raise SessionsNotEnded from error
 
 

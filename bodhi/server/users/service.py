@@ -6,6 +6,7 @@ from functools import partial
 
 from aiohttp import web
 
+from bodhi.errors import root_cause
 from bodhi.oidc.errors import ProviderRefused
 from bodhi.oidc.management import Management
 from bodhi.server.access.directory import ROLES_LEASE, Directory, UserPage, refuse_below
@@ -121,7 +122,7 @@ class Users:
             try:
                 await step()
             except Exception as error:  # noqa: BLE001 - the other steps revoke access and must run
-                log.warning("session or token revocation failed error=%s", error.__cause__ or error)
+                log.warning("session or token revocation failed error=%s", root_cause(error))
                 failures.append(error)
         if failures:
             raise SessionsNotEnded from failures[0]

@@ -8,6 +8,7 @@ import bodhi.server.app  # noqa: F401 - with the errors of every feature
 from bodhi import session
 from bodhi.database import DatabaseUnavailable
 from bodhi.logs import FailureLog
+from bodhi.oidc.errors import ProviderUnavailable
 from bodhi.server.access.errors import api_errors
 from bodhi.server.authentication.guard import guarded
 from bodhi.server.http.errors import OUTAGES, error_middleware
@@ -99,26 +100,41 @@ async def test_www_authenticate_is_sent_for_bearer_requests_only(aiohttp_client,
     assert expected == (await client.get("/", headers=headers)).headers.get("WWW-Authenticate")
 
 
+def raised_from(error, cause):
+    """Return *error* as ``raise error from cause`` leaves it."""
+    error.__cause__ = cause
+    return error
+
+
 @pytest.mark.parametrize("inside", [True, False])
-async def test_the_cause_of_a_database_outage_is_logged_once(inside, aiohttp_client, caplog):
-    """In the database's own words, however many requests fail, and whoever raised it from them."""
-    errors = [DatabaseUnavailable("PostgreSQL: too many connections"), BY_CODE["auth_error-database_unavailable"]()]
-    errors[1].__cause__ = DatabaseUnavailable("SQLite: database or disk is full")
+async def test_the_cause_of_an_outage_is_logged_once(inside, aiohttp_client, caplog):
+    """In the words of whatever failed, however many requests fail, and whoever raised it from them."""
+    database, provider = BY_CODE["auth_error-database_unavailable"], BY_CODE["auth_error-idp_unavailable"]
+    errors = [
+        DatabaseUnavailable("PostgreSQL: too many connections"),
+        raised_from(database(), DatabaseUnavailable("SQLite: database or disk is full")),
+        raised_from(provider(), raised_from(ProviderUnavailable(), ConnectionResetError("reset by peer"))),
+        raised_from(provider(), ConnectionResetError()),
+    ]
 
     async def handler(request):
         raise errors[int(request.query["error"])]
 
     app = web.Application(middlewares=[error_middleware])
-    app[OUTAGES] = FailureLog(logging.getLogger("bodhi.test"), "application database unavailable")
+    log = logging.getLogger("bodhi.test")
+    app[OUTAGES] = {database: FailureLog(log, "database gone"), provider: FailureLog(log, "provider gone")}
     app.router.add_get("/", behind_guard(handler) if inside else handler)
     client = await aiohttp_client(app)
 
-    for error in [0, 1] * 10:
+    for error in [0, 1, 2, 3] * 10:
         assert 503 == (await client.get("/", params={"error": error})).status
 
-    assert ["PostgreSQL: too many connections", "SQLite: database or disk is full"] == [
-        record.getMessage().partition("cause: ")[2] for record in caplog.records if record.name == "bodhi.test"
-    ]
+    assert [
+        "database gone failures=1 cause: PostgreSQL: too many connections",
+        "database gone failures=1 cause: SQLite: database or disk is full",
+        "provider gone failures=1 cause: reset by peer",
+        "provider gone failures=1 cause: ConnectionResetError",
+    ] == [record.getMessage() for record in caplog.records if record.name == "bodhi.test"]
 
 
 async def test_api_error_saves_session_changes(aiohttp_client, sqlite_url, caplog):
