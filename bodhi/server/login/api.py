@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import msgspec
 from aiohttp import web
 
+from bodhi.errors import root_cause
 from bodhi.oidc.client import IdentityProvider
 from bodhi.oidc.errors import ProviderError, error_code, error_description
 from bodhi.server.access.errors import ApiError, NotAllowed, ProviderUnavailable, RecentLoginRequired
@@ -197,7 +198,7 @@ def _provider_failures_logged() -> Iterator[None]:
     try:
         yield
     except (ProviderError, TimeoutError) as error:
-        log.warning("logout at the provider failed: %s", error)
+        log.warning("logout at the provider failed: %s", root_cause(error))
 
 
 async def initiate(request: web.Request) -> web.Response:

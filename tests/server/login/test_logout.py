@@ -27,6 +27,19 @@ async def test_logout_deletes_session_and_cookie(browser, provider, server, open
     assert {"auth_status": "logged_out"} == await (await stranger.get("/bodhi/v1/user", headers=copy)).json()
 
 
+@pytest.mark.parametrize("path", ["/bodhi/v1/logout", "/ui/logout"])
+@pytest.mark.parametrize("is_logged_in", [True, False])
+async def test_a_logout_leaves_the_caches_of_the_host_alone(browser, provider, path, is_logged_in):
+    """Clear-Site-Data would empty those of other applications on it, and hold up the browser."""
+    if is_logged_in:
+        await browser.log_in(provider)
+
+    response = await browser.post(path, allow_redirects=False)
+
+    assert response.status in {200, 303}
+    assert "Clear-Site-Data" not in response.headers
+
+
 async def test_logging_out_twice_is_no_error(browser, provider):
     """Nor is it without any session."""
     assert 200 == (await browser.post("/bodhi/v1/logout")).status

@@ -77,14 +77,17 @@ async def test_logout_ends_both_sessions(browser, provider, monkeypatch):
     assert "Log in to bodhi" == browser.page.one("h1").text
 
 
-async def test_logout_clears_the_cache(server, browser, provider):
-    """What was shown is not to be seen by going back."""
+async def test_pages_are_not_seen_by_going_back_after_a_logout(browser, provider):
+    """The browser keeps neither what was shown nor the redirect away from it."""
     await browser.log_in(provider)
+    pages = [await browser.client.get(path, headers=HTML) for path in ("/ui", "/ui/sessions", "/ui/login")]
 
     headers = {**HTML, "Sec-Fetch-Site": "same-origin"}
     response = await browser.client.post("/ui/logout", headers=headers, allow_redirects=False)
 
-    assert (303, False) == (response.status, "Clear-Site-Data" in response.headers)
+    assert 303 == response.status
+    assert ["no-store"] * 4 == [answer.headers["Cache-Control"] for answer in (*pages, response)]
+    assert "Clear-Site-Data" not in response.headers
 
 
 async def test_htmx_login_redirects_to_the_provider(browser, provider):
