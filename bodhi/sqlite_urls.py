@@ -35,9 +35,10 @@ def check_sqlite_url(url: str) -> None:
 
 
 def names_somebody(url: str) -> bool:
-    """Whether a ``sqlite:`` URL has a host, or something like ``user:password@`` in place of a folder."""
-    # Decoded, as the name of the file would be shown.
-    return re.match("sqlite:(?://[^/]|/{0,3}[^/?#]*:[^/?#]*@)", unquote(url), re.IGNORECASE) is not None
+    """Whether a ``sqlite:`` URL has a host, or something like ``user:password@`` in place of its first folder."""
+    # Decoded, as the name of the file would be shown. A password may hold any character, raw or encoded even twice.
+    decoded = unquote(unquote(url))
+    return re.match("sqlite:(?://[^/]|/{0,3}[^/?#]*:.*@)", decoded, re.IGNORECASE | re.DOTALL) is not None
 
 
 def _has(expression: str) -> Callable[[str], bool]:
