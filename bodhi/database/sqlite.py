@@ -124,6 +124,9 @@ class SqliteDatabase(DatabaseExecutor):
                 yield _Transaction(writer, self._statements, until)
         except (TimeoutError, sqlite3.Error) as error:
             raise self._failure(error) from error
+        except ValueError as error:
+            self._refuse_if_closed(error)
+            raise
 
     async def listen(self, _channel: str, notify: Callable[[str | None], None], /) -> None:
         """SQLite has no notifications: a counter, cheap to read, says whether anybody wrote anything."""
@@ -162,6 +165,9 @@ class SqliteDatabase(DatabaseExecutor):
                 wait.stop()
         except (TimeoutError, sqlite3.Error) as error:
             raise self._failure(error) from error
+        except ValueError as error:
+            self._refuse_if_closed(error)
+            raise
         return rows if work.result == "many" else next(iter(rows), None)
 
     def _check(self, *, for_write: bool) -> None:
@@ -170,6 +176,11 @@ class SqliteDatabase(DatabaseExecutor):
         if self._file is not None:
             # Of each write, next to which it costs nothing; the sweeper writes where nobody else does.
             self._file.check() if for_write else self._file.refuse()
+
+    def _refuse_if_closed(self, error: ValueError) -> None:
+        """Raise :exc:`NotOpen` where *error* is aiosqlite's, of a connection that was closed while the call waited."""
+        if not self._is_open:
+            raise NotOpen from error
 
     def _failure(self, error: TimeoutError | sqlite3.Error) -> DatabaseError:
         failure = translate(error)

@@ -9,13 +9,16 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.typedefs import Handler, Middleware
 
+from bodhi.errors import root_cause
 from bodhi.logs import hide_malformed_requests
 from bodhi.options import refusal, whole_max_age
 from bodhi.session.aiohttp_keys import SESSION_KEY
-from bodhi.session.errors import SessionError
+from bodhi.session.errors import SessionError, SessionUnavailable
 from bodhi.session.lifetime import SESSIONS, opened, prepares_last, refuse_setup
+from bodhi.session.manager import SessionManager
 from bodhi.session.nested import with_own_keys
 from bodhi.session.request_session import REQUEST_SESSION, RequestSession, SetupOptions, remote_of
+from bodhi.session.responses import SessionUnavailableResponse
 from bodhi.session.service import DefaultSessionService
 from bodhi.session.session import Session
 
@@ -119,7 +122,7 @@ def session_middleware(options: SetupOptions, registry: Registry) -> Middleware:
         except web.HTTPException as error:
             response = raised = error
         except BaseException as error:
-            current.lose(f"the handler failed with {type(error).__name__}")
+            _give_up(current, error, options.manager)
             raise
         current.is_finished = True
         session = current.session
@@ -135,6 +138,15 @@ def session_middleware(options: SetupOptions, registry: Registry) -> Middleware:
     return middleware
 
 
+def _give_up(current: RequestSession, error: BaseException, manager: SessionManager) -> None:
+    """Drop the changes of a handler that failed; raise the response to an outage."""
+    current.lose(f"the handler failed with {type(error).__name__}")
+    # From a call of the service: what the session itself raises is a response already.
+    if isinstance(error, SessionUnavailable) and not current.headers_sent:
+        manager.note_unavailable(error)
+        raise SessionUnavailableResponse from error
+
+
 async def _commit_after_handler(current: RequestSession, session: Session, response: web.StreamResponse) -> None:
     """Save the handler's changes while an error can still replace *response*."""
     status = getattr(response, "status", 500)  # anything but a response becomes a 500
@@ -144,7 +156,7 @@ async def _commit_after_handler(current: RequestSession, session: Session, respo
     try:
         await current.commit(session)
     except Exception as error:
-        current.lose(str(error))  # whatever replaces the response, do not retry the save
+        current.lose(root_cause(error.__cause__ or error))  # whatever replaces the response, do not retry the save
         if not response.prepared or not isinstance(error, SessionError):
             raise
 
@@ -160,5 +172,5 @@ async def _commit_before_headers(current: RequestSession, session: Session, resp
         # A stream's handler can still respond with the error. After the handler, aiohttp has prepared the response
         # already: close the connection without a response, rather than with a false success.
         if current.is_finished:
-            current.lose(str(error))
+            current.lose(root_cause(error.__cause__ or error))
         raise

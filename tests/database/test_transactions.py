@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bodhi.database import Conflict, DatabaseUnavailable
+from bodhi.database import Conflict, DatabaseUnavailable, Schema, open_database
 from database.rows import insert, letters
 
 DEADLINE_SECONDS = 300
@@ -179,3 +179,36 @@ async def test_every_statement_of_a_script_is_run(database, script):
     await database.script(script)
 
     await database.script("INSERT INTO one VALUES (1);\nINSERT INTO two VALUES (1);")
+
+
+async def test_whoever_waits_as_the_database_is_closed_is_refused(database_url):
+    """For a connection, or within a transaction: an outage like another, rather than an error of the driver."""
+    database = open_database(database_url, pool_size=1)
+    await database.__aenter__()
+    await Schema(database, "session").migrate()
+    is_closed, begun = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        async with database.transaction() as transaction:
+            await insert(transaction, "a")
+            begun.set()
+            await is_closed.wait()
+            await insert(transaction, "b")
+
+    async def transact() -> None:
+        async with database.transaction() as transaction:
+            await insert(transaction, "c")
+
+    holder = asyncio.create_task(hold())
+    await begun.wait()
+    waiting = [asyncio.create_task(insert(database, "d")), asyncio.create_task(transact())]
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while database.counters.waiting < len(waiting):
+            await asyncio.sleep(0)
+        await database.__aexit__(None, None, None)
+        is_closed.set()
+        errors = await asyncio.gather(holder, *waiting, return_exceptions=True)
+
+    assert [True] * 3 == [isinstance(error, DatabaseUnavailable) for error in errors], errors
+    async with open_database(database_url) as again:
+        assert "" == await letters(again)

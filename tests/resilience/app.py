@@ -14,7 +14,7 @@ import aiohttp_session
 from aiohttp import web
 
 from bodhi.database import CannotOpen
-from bodhi.session import DefaultSessionService, setup
+from bodhi.session import SESSIONS, DefaultSessionService, setup
 
 KEY = "a key for tests, of at least thirty-two characters"
 ATTEMPTS = 30  # to open a database within a short limit
@@ -54,6 +54,12 @@ async def logout(request: web.Request) -> web.Response:
     return web.json_response({})
 
 
+async def end(request: web.Request) -> web.Response:
+    """End all sessions of a user, by a call of the service."""
+    ended = await request.config_dict[SESSIONS].clear_sessions_for_user(request.query["user"])
+    return web.json_response(ended)
+
+
 async def slow(request: web.Request) -> web.Response:
     """Pause between loading and saving the session."""
     session = await aiohttp_session.get_session(request)
@@ -73,6 +79,7 @@ def create_app(service: DefaultSessionService) -> web.Application:
             web.post("/write/{key}", write),
             web.post("/login", login),
             web.post("/logout", logout),
+            web.post("/end", end),
             web.post("/slow", slow),
         ]
     )

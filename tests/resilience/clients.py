@@ -66,6 +66,10 @@ class Visitor:
         """POST /logout."""
         return await self._ask("POST", "/logout")
 
+    async def end(self) -> Answer:
+        """POST /end."""
+        return await self._ask("POST", f"/end?user={self.name}")
+
     async def slow(self, seconds: float) -> Answer:
         """POST /slow."""
         return await self._ask("POST", f"/slow?seconds={seconds}&value=1")

@@ -42,6 +42,32 @@ async def test_a_write_lock_held_too_long_is_no_logout(
     assert 0 == await app.stop()
 
 
+async def test_an_overload_of_two_processes_is_no_error(
+    sqlite_url: str, write_lock: WriteLock, start_app: StartApp
+) -> None:
+    """Whatever needs the lock says 503 and when to come back; as soon as it is free, both processes write again."""
+    apps = [await start_app(sqlite_url, limit_seconds=LIMIT_SECONDS) for _ in range(2)]
+    steps = [Visitor.write, Visitor.read, Visitor.login, Visitor.write, Visitor.end, Visitor.logout]
+    writes = ["/write", "/end"]
+    async with visitors(apps[0].base_url, 2 * VISITORS) as crowd:
+        for visitor in crowd[::2]:
+            visitor.base_url = apps[1].base_url
+        async with under_load(crowd, steps):
+            for _ in range(2):
+                await answered(crowd, since=time.monotonic(), status=200, paths=[*writes, "/logout"])
+                await write_lock.take()
+                await answered(crowd, since=time.monotonic(), status=503, paths=writes)
+                await write_lock.release()
+            await answered(crowd, since=time.monotonic(), status=200, paths=[*writes, "/logout"])
+
+    answers = [answer for visitor in crowd for answer in visitor.answers]
+    assert {200, 503} == {answer.status for answer in answers}
+    refused = {answer.path.partition("?")[0] for answer in answers if answer.status == 503}
+    assert {"/login", "/logout", "/end"} <= refused
+    assert [] == [answer for answer in answers if answer.status == 503 and not answer.retry_after]
+    assert [0, 0] == [await app.stop() for app in apps]
+
+
 @pytest.mark.slow
 async def test_a_write_lock_held_for_ten_seconds_is_no_logout(
     sqlite_url: str, write_lock: WriteLock, start_app: StartApp

@@ -10,7 +10,7 @@ import aiohttp_session
 import pytest
 from aiohttp import ClientError, ServerDisconnectedError, web
 
-from bodhi.session import DefaultSessionService, SessionUnavailable, get_session
+from bodhi.session import SESSIONS, DefaultSessionService, SessionUnavailable, get_session
 from session.conftest import SETTINGS
 from session.pages import cookie_of, sent
 
@@ -74,6 +74,55 @@ async def test_visitors_without_a_cookie_read_on(client, service, break_store):
     break_store(service, "load", "save", "create", "delete", "locked", "touch")
 
     assert 200 == (await client.get("/read")).status
+
+
+@pytest.mark.parametrize(
+    ("method", "call"),
+    [
+        ("count", lambda service: service.count_sessions()),
+        ("clear_user", lambda service: service.clear_sessions_for_user("ann")),
+        ("create", lambda service: service.create({"user_id": "ann"})),
+    ],
+)
+@pytest.mark.parametrize("asks", [True, False])
+async def test_a_call_of_the_service_in_a_handler_is_answered_503(
+    method, call, asks, serve, service, break_store, caplog
+):
+    """As what the session itself asks for, whether or not the handler asks for that as well."""
+
+    async def administer(request):
+        if asks:
+            (await get_session(request))["seen"] = True
+        await call(request.config_dict[SESSIONS])
+        return web.Response()
+
+    client = await serve(service, administer=administer)
+    await _begun(client)
+    break_store(service, method, error=SessionUnavailable("the disk is full"))
+
+    _assert_is_outage(await client.post("/administer"))
+    assert 1 == service.counters.unavailable
+    assert "cause: the disk is full" in caplog.text
+    assert {"a": 1} == await (await client.get("/read")).json()
+
+
+async def test_a_stream_that_calls_the_service_in_an_outage_is_cut(serve, service, break_store):
+    """Its head is out already, and a second one would be part of its content."""
+
+    async def export(request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"line")
+        await service.count_sessions()
+        return response
+
+    client = await serve(service, export=export)
+    break_store(service, "count")
+
+    response = await client.get("/export")
+    assert 200 == response.status
+    with pytest.raises(ClientError):
+        await response.read()
 
 
 async def test_a_handler_may_catch_the_outage(serve, service, break_store):
