@@ -102,7 +102,7 @@ def _aiohttp_session(storage: Any) -> Setup:
 def _add_handlers(app: web.Application, kind: str) -> None:
     """Add ``/seed``, ``/read`` and ``/write``; only ``/read`` without sessions; for the verifier, its own.
 
-    A floor adds its own handlers.
+    A floor adds its own handlers. bodhi has ``/plain``, ``/look`` and ``/again`` as well, which show what a read costs.
     """
     if kind in _FLOORS:
         return
@@ -118,6 +118,8 @@ def _add_handlers(app: web.Application, kind: str) -> None:
 
     if kind == "bodhi":
         from bodhi.session import get_session  # its own, which takes fewer steps
+
+        _add_parts_of_a_read(app)
 
     async def seed(request: web.Request) -> web.Response:
         session = await new_session(request)
@@ -136,6 +138,21 @@ def _add_handlers(app: web.Application, kind: str) -> None:
     app.router.add_get("/seed", seed)
     app.router.add_get("/read", read)
     app.router.add_get("/write", write)
+
+
+def _add_parts_of_a_read(app: web.Application) -> None:
+    from bodhi.session import get_session
+
+    async def look(request: web.Request) -> web.Response:
+        return web.Response(text=(await get_session(request)).get("user_id", "user-000000"))
+
+    async def again(request: web.Request) -> web.Response:
+        await get_session(request)
+        return await look(request)
+
+    app.router.add_get("/plain", _plain)
+    app.router.add_get("/look", look)
+    app.router.add_get("/again", again)
 
 
 async def _plain(_: web.Request) -> web.Response:

@@ -7,7 +7,8 @@ a busy machine, count instructions instead, which are reproducible::
         python -m bench.one_request bodhi --url sqlite:/tmp/one.sqlite --requests $n; done
 
 and divide the difference of the two ``I refs`` by 400. The KIND ``whole`` is the whole application on the database of
-the URL, with the headers of a proxy's verify request; compare it with ``verifier`` and ``--path /verify``.
+the URL, with the headers of a proxy's verify request; compare it with ``verifier`` and ``--path /verify``. Of a read,
+``--path /plain`` does not ask for the session, ``/look`` does (``--anonymous``: without cookie), ``/again`` does twice.
 """
 
 import argparse
@@ -81,12 +82,12 @@ class Client:
                 self._cookie = b"Cookie: %s\r\n" % value.partition(b";")[0]
 
 
-async def _client(kind: str, url: str, stack: AsyncExitStack) -> Client:
-    """Return a client with a session in an application that runs until *stack* closes."""
+async def _client(kind: str, url: str, stack: AsyncExitStack, *, anonymous: bool) -> Client:
+    """Return a client with a session, unless it is *anonymous*, in an application that runs until *stack* closes."""
     if kind == "whole":
         return await _client_of_the_whole(url, stack)
     client = Client(await start_candidate(kind, url, stack), _proxy_headers() if kind == "verifier" else ())
-    if kind != "none":
+    if kind != "none" and not anonymous:
         await client.get("/seed?number=1")
     return client
 
@@ -105,10 +106,10 @@ def _proxy_headers() -> list[str]:
     return [f"{name}: {value}" for name, value in PROXY_HEADERS.items()]
 
 
-async def measure(kind: str, url: str, path: str, requests: int) -> float:
+async def measure(kind: str, url: str, path: str, requests: int, *, anonymous: bool = False) -> float:
     """Return CPU microseconds per request: of exactly *requests*, or (0) the minimum of many rounds."""
     async with AsyncExitStack() as stack:
-        client = await _client(kind, url, stack)
+        client = await _client(kind, url, stack, anonymous=anonymous)
         minimum = float("inf")
         for _ in range(1 if requests else ROUNDS):
             started = time.process_time()
@@ -125,8 +126,10 @@ def main() -> None:
     parser.add_argument("--url", default="")
     parser.add_argument("--path", default="/read")
     parser.add_argument("--requests", type=int, default=0, help="send exactly this number, for instruction counts")
+    parser.add_argument("--anonymous", action="store_true", help="send no cookie")
     options = parser.parse_args()
-    print(f"{asyncio.run(measure(options.kind, options.url, options.path, options.requests)):.1f} µs of CPU")
+    measured = measure(options.kind, options.url, options.path, options.requests, anonymous=options.anonymous)
+    print(f"{asyncio.run(measured):.1f} µs of CPU")
 
 
 if __name__ == "__main__":
