@@ -66,6 +66,31 @@ async def test_anonymous_row_cannot_be_assigned_to_a_user(bare_client, service, 
         await _assert_opens_for_nobody(bare_client, service, raw, cookie)
 
 
+@pytest.mark.parametrize(
+    "forgery", ["max_age = 2000000000", "max_age = NULL", "max_age = 2000000000, expires_at = ends_at"]
+)
+async def test_a_forged_choice_of_max_age_extends_no_session(forgery, serve, service, raw, clock):
+    """It is not bound: the cookie lasts as long as the row at most, and the row ends when it ended before."""
+
+    async def rotate(request):
+        (await get_session(request)).rotate()
+        return web.Response()
+
+    client = await serve(service, rotate=rotate)
+    await client.post("/login/ann")
+    (end,) = [row["ends_at"] for row in await raw.sessions()]
+    await raw.rows(f"UPDATE bodhi_session SET {forgery}")
+
+    clock.advance(10)
+    response = await client.get("/rotate")
+    header = next(line for line in response.headers.getall("Set-Cookie") if "_exists" not in line)
+    ages = [int(part.partition("=")[2]) for part in header.split("; ") if part.startswith("Max-Age=")]
+    assert [] == [age for age in ages if age > LIFETIME_SECONDS]
+    assert [end] == [row["ends_at"] for row in await raw.sessions()]
+    clock.advance(LIFETIME_SECONDS - 10)
+    assert "{}" == await (await client.get("/read")).text()
+
+
 async def _created(service):
     return (await service.create({"user_id": "ann"}))[0]
 
