@@ -73,6 +73,29 @@ async def test_redirect_uri_is_on_the_public_url(start_server, open_browser, env
     assert expected == parameters_of((await response.json())["location"])["redirect_uri"]
 
 
+@pytest.mark.parametrize(
+    ("headers", "origin"),
+    [
+        ({"Host": "localhost:8080"}, "http://localhost:8080"),  # a published port
+        ({"Host": "[::1]:8080"}, "http://[::1]:8080"),
+        ({"Host": "my_service"}, "http://my_service"),
+        ({"Host": "[2001:db8::7]", "X-Forwarded-Proto": "https"}, "https://[2001:db8::7]"),
+        ({"Host": "my_service", "X-Forwarded-Port": "8443", "X-Forwarded-Proto": "https"}, "https://my_service:8443"),
+    ],
+)
+async def test_login_and_logout_return_where_they_began(start_server, open_browser, headers, origin):
+    """For every host that the settings take, on every port."""
+    server = await start_server(
+        BODHI_HOST="::", BODHI_ALLOWED_HOSTS="my_service,2001:db8::7", BODHI_TRUSTED_PROXIES="127.0.0.1"
+    )
+    browser = await open_browser(server)
+
+    begun = await browser.post("/bodhi/v1/auth/initiate", headers=headers)
+    assert f"{origin}/ui/auth/callback" == parameters_of((await begun.json())["location"])["redirect_uri"]
+    ended = await browser.post("/bodhi/v1/logout", headers=headers)
+    assert {"location": f"{origin}/ui/login"} == await ended.json()
+
+
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:1135", "127.0.0.1.evil.example"])
 async def test_foreign_host_starts_no_login(browser, host):
     """It would be sent back there with its code."""
