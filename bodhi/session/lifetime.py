@@ -30,6 +30,7 @@ async def opened(app: web.Application) -> AsyncIterator[None]:
     """Open the service of *app* unless it is open, and close what was opened; for ``cleanup_ctx``."""
     service = app[SESSIONS]
     if service.is_open:
+        await service.open()  # which logs it where that was in a loop that has ended
         yield
         return
     async with AsyncExitStack() as closing:

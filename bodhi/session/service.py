@@ -1,5 +1,6 @@
 """The session service, which an application opens, calls and closes."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -24,6 +25,10 @@ from bodhi.session.sweeper import Sweeper
 from bodhi.session.user_index import make_user_index
 
 FORGOTTEN = "the session service on %s was never closed: use `async with`, or `await service.close()`"
+ENDED_LOOP = (
+    "the session service on %s was opened in an event loop that has ended: uses of sessions are not written, so they "
+    "end at the idle timeout; open it in the loop that serves, or leave it to setup()"
+)
 
 log = logging.getLogger(__name__)
 
@@ -120,6 +125,8 @@ class DefaultSessionService(SessionManager, SessionAdministration, SessionReencr
     async def open(self) -> Self:
         """Connect, migrate, and start background tasks; does nothing if open."""
         if self._opened is not None:
+            if self._loop.is_closed():
+                log.error(ENDED_LOOP, self._address)
             return self
         async with AsyncExitStack() as stack:
             if self._database is not None:
@@ -137,12 +144,16 @@ class DefaultSessionService(SessionManager, SessionAdministration, SessionReencr
             if self._sweep_seconds is not None:
                 sweep = partial(self._sweeper.run, self._sweep_seconds)
                 await stack.enter_async_context(running(sweep, "sweeping expired sessions"))
-            address = self._database.address if self._database is not None else "a store of your own"
-            self._forgotten = finalize(self, log.warning, FORGOTTEN, address)
+            self._forgotten = finalize(self, log.warning, FORGOTTEN, self._address)
             stack.callback(self._forgotten.detach)
+            self._loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
             self._opened = stack.pop_all()
         note_opened(self)
         return self
+
+    @property
+    def _address(self) -> str:
+        return self._database.address if self._database is not None else "a store of your own"
 
     @property
     def is_open(self) -> bool:

@@ -131,6 +131,32 @@ def test_sessions_are_found_after_a_loop_that_ended_in_the_middle(module_service
     assert [VISITORS] * LOOPS == _in_loops(load_and_leave)
 
 
+def test_a_service_that_was_opened_in_a_loop_that_ended_is_an_error_in_the_log(module_service, caplog, monkeypatch):
+    """As one is that ``asyncio.run`` connects before the application runs."""
+
+    async def start():
+        app = web.Application()
+        setup(app, module_service)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await runner.cleanup()
+
+    def errors():
+        return [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+
+    with asyncio.Runner() as first:
+        first.run(module_service.open())
+        first.run(start())
+        assert [] == errors()
+        with monkeypatch.context() as ended:  # if it were, nothing could close the service afterwards
+            ended.setattr(first.get_loop(), "is_closed", lambda: True)
+            asyncio.run(start())
+        first.run(module_service.close())
+
+    (error,) = errors()
+    assert "was opened in an event loop that has ended" in error
+
+
 async def test_a_second_thread_is_refused(module_service):
     """Its calls would wait for answers that the first one's loop has; here they go on."""
     async with module_service as service:
