@@ -1,4 +1,4 @@
-"""``bodhi users``: users who have logged in here; their roles come from the identity provider."""
+"""``bodhi users``: users who have logged in here, and their roles."""
 
 import asyncio
 import shlex
@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bodhi import logs
 from bodhi.cli.application import in_application
-from bodhi.cli.command_line import CommandLine
+from bodhi.cli.command_line import BY, CommandLine
 from bodhi.cli.db import is_absent_file
 from bodhi.cli.output import json_time, plain, print_json_line, print_table, time_of
+from bodhi.errors import BodhiError
+from bodhi.settings.auth_settings import ROLES
 
 if TYPE_CHECKING:
+    from bodhi.database import Database
     from bodhi.server.access.profiles import StoredProfile
     from bodhi.settings import Settings
 
@@ -23,7 +27,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 @click.group()
 def users() -> None:
-    """List users who have logged in."""
+    """List users who have logged in, and give them roles."""
 
 
 @users.command("list", short_help="List users who have logged in.")
@@ -50,6 +54,52 @@ def list_users(command_line: CommandLine, limit: int, after: str, as_json: bool)
         print_table(("USER", "NAME", "ROLE", "SESSIONS", "CHANGED (UTC)"), rows)
     if len(profiles) > limit:
         click.echo(f"there are more: --after {shlex.quote(plain(page[-1].user_id))}", err=True)
+
+
+@users.command("set-role", short_help="Give a user a role.")
+@click.argument("user_id")
+@click.argument("role", type=click.Choice(ROLES))
+@click.pass_obj
+def set_role(command_line: CommandLine, user_id: str, role: str) -> None:
+    """Give a user who has logged in a role, and end their sessions, which have the old one.
+
+    Only without management calls of the identity provider (BODHI_AUTH_MANAGEMENT): otherwise roles are stored there.
+    """
+    settings = command_line.settings()
+    if settings.auth_management:
+        raise BodhiError("roles are stored at the identity provider, since BODHI_AUTH_MANAGEMENT is true")
+    logs.configure(settings.log_level, settings.log_format)
+    refusal = in_application(settings, lambda database: _set_role(settings, database, user_id, role))
+    if refusal is not None:
+        raise refusal
+    click.echo("the role is changed")
+
+
+async def _set_role(settings: "Settings", database: "Database", user_id: str, role: str) -> BodhiError | None:
+    """Change the role; return the error of a refused change, which is no fault of the database."""
+    from bodhi.server.access.errors import ApiError
+    from bodhi.server.access.leases import Leases
+    from bodhi.server.access.local_roles import LocalDirectory, LocalRoles
+    from bodhi.server.access.principal import SessionUser
+    from bodhi.server.access.profiles import Profiles
+    from bodhi.server.access.scopes import Role
+    from bodhi.server.databases import session_service
+    from bodhi.server.users.service import Users
+
+    roles, profiles = LocalRoles(database), Profiles(database)
+    async with session_service(settings, sweep_seconds=None, auto_migrate=False) as sessions:
+        service = Users(
+            roles,
+            directory=LocalDirectory(roles, profiles),
+            profiles=profiles,
+            leases=Leases(database),
+            end_sessions=sessions.clear_sessions_for_user,
+        )
+        try:
+            await service.change_role(SessionUser(BY, BY, Role.ADMIN, token=""), user_id, role)
+        except ApiError as error:
+            return error
+    return None
 
 
 def _session_counts(settings: "Settings", user_ids: Sequence[str]) -> list[int]:

@@ -18,10 +18,11 @@ from bodhi.oidc.client import IdentityProvider
 from bodhi.oidc.errors import ProviderLacks
 from bodhi.server.access.admission import Admission
 from bodhi.server.access.claim_mapping import ClaimMapping
-from bodhi.server.access.directory import DIRECTORY, Directory
+from bodhi.server.access.directory import DIRECTORY, Directory, RoleManagement
 from bodhi.server.access.ending import OnRemoval
 from bodhi.server.access.instance import INSTANCES, Instance, InstanceService, Status
 from bodhi.server.access.leases import Leases
+from bodhi.server.access.local_roles import LocalDirectory, LocalRoles
 from bodhi.server.access.profiles import PROFILES, Profiles
 from bodhi.server.access.recent_login import RECENT_LOGIN, RecentLogin
 from bodhi.server.access.role_checks import RoleChecks
@@ -63,6 +64,7 @@ class Services:
     leases: Leases
     instances: InstanceService
     profiles: Profiles
+    role_management: RoleManagement
     directory: Directory
     mapping: ClaimMapping
     role_checks: RoleChecks
@@ -123,11 +125,13 @@ def create_services(settings: Settings) -> Services:
             groups_claim=settings.auth_groups_claim,
             trusts_email=settings.auth_allow_unverified_email,
         ),
+        grants_here=not settings.auth_management,
     )
     role_checks = RoleChecks(provider, instances=instances, profiles=profiles)
     role_notes = RoleNotes(instances=instances, profiles=profiles, mapping=mapping, role_checks=role_checks)
     userinfo = UserinfoClaims(provider.userinfo, instances=instances, mapping=mapping, mode=settings.auth_userinfo)
     refresher = _refresher(settings, provider, role_notes, userinfo)
+    role_management, directory = _role_management(settings, database, provider, instances, profiles)
     return Services(
         settings=settings,
         sessions=sessions,
@@ -137,7 +141,8 @@ def create_services(settings: Settings) -> Services:
         leases=leases,
         instances=instances,
         profiles=profiles,
-        directory=Directory(provider.management, profiles),
+        role_management=role_management,
+        directory=directory,
         mapping=mapping,
         role_checks=role_checks,
         role_notes=role_notes,
@@ -145,6 +150,19 @@ def create_services(settings: Settings) -> Services:
         refresher=refresher,
         metrics=_metrics(sessions, database, refresher),
     )
+
+
+def _role_management(
+    settings: Settings,
+    database: Database,
+    provider: IdentityProvider,
+    instances: InstanceService,
+    profiles: Profiles,
+) -> tuple[RoleManagement, Directory]:
+    if settings.auth_management:
+        return provider.management, Directory(provider.management, profiles)
+    roles = LocalRoles(database, instances=instances, role_max_age_seconds=settings.auth_role_max_age_seconds)
+    return roles, LocalDirectory(roles, profiles)
 
 
 def _shared_database(sessions: DefaultSessionService, settings: Settings) -> Database | None:

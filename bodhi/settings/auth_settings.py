@@ -115,7 +115,8 @@ class AuthSettings:
             kinds.switch(),
             Derived("true when BODHI_AUTH_URL is set", lambda values: values["auth_url"] is not None),
             "Whether the provider supports bodhi's management calls (client registration, roles and users). Without "
-            "them, routes that need one answer 501.",
+            "them, bodhi stores the roles that managers give, which come before those in the user's claims; other "
+            "routes that need such a call answer 501.",
         ),
     ]
     auth_timeout_seconds: Annotated[

@@ -1,6 +1,6 @@
 -- name: find_person(user_id, now) -> maybe, read only
 SELECT username, role, removed, sought, seen_at, authority_seq, coalesce(confirmed_at, seen_at) AS confirmed_at,
-       now_ms($2) AS now
+       granted_role, change_open, now_ms($2) AS now
   FROM bodhi_person
  WHERE user_id = $1;
 
@@ -40,14 +40,57 @@ UPDATE bodhi_person
 -- name: change_person_role(user_id, role, sought, now) -> count
 -- For a user who never logged in, only the change is stored, for a login that may be in progress. A number that was
 -- drawn before a wait for the row must not replace a higher one.
-INSERT INTO bodhi_person (user_id, username, role, removed, updated_at, sought, authority_seq)
-VALUES ($1, '', NULL, 0, now_ms($4), $3,
+INSERT INTO bodhi_person (user_id, username, role, removed, updated_at, sought, change_open, authority_seq)
+VALUES ($1, '', NULL, 0, now_ms($4), $3, 1,
         (SELECT coalesce(max(authority_seq), 0) + 1 FROM bodhi_person WHERE authority_seq > 0))
     ON CONFLICT (user_id) DO UPDATE
    SET role = CASE WHEN bodhi_person.removed = 0 AND bodhi_person.seen_at IS NOT NULL THEN $2 END,
        confirmed_at = now_ms($4),
+       change_open = 1,
        updated_at = excluded.updated_at,
        authority_seq = max(excluded.authority_seq, bodhi_person.authority_seq);
+
+-- name: finish_role_change(user_id) -> count
+-- The sessions with the old role have ended.
+UPDATE bodhi_person
+   SET change_open = 0
+ WHERE user_id = $1
+   AND change_open = 1;
+
+-- name: grant_role(user_id, role) -> count
+-- Of a user who is known here; an empty role takes away what the provider gives, too.
+UPDATE bodhi_person
+   SET granted_role = $2
+ WHERE user_id = $1;
+
+-- name: grant_first_administrator(user_id, role, sought, now) -> count
+-- Before the user's first login is complete: there may be no row yet.
+INSERT INTO bodhi_person (user_id, username, role, removed, updated_at, sought, granted_role)
+VALUES ($1, '', NULL, 0, now_ms($4), $3, $2)
+    ON CONFLICT (user_id) DO UPDATE
+   SET granted_role = excluded.granted_role;
+
+-- name: list_role_holders(size, skip) -> many, read only
+SELECT user_id, username, role
+  FROM bodhi_person
+ WHERE role > ''
+ ORDER BY role, user_id
+ LIMIT $1
+OFFSET $2;
+
+-- name: count_role_holders() -> maybe, read only
+SELECT count(*) AS holders
+  FROM bodhi_person
+ WHERE role > '';
+
+-- name: find_other_role_holder(role, user_id, max_age, now) -> maybe, read only
+-- Somebody whose role was given here, or confirmed by the provider not too long ago.
+SELECT user_id
+  FROM bodhi_person
+ WHERE role = $1
+   AND user_id <> $2
+   AND (granted_role = $1 OR coalesce(confirmed_at, seen_at) > now_ms($4) - $3)
+ LIMIT 1;
 
 -- name: lower_person_role(user_id, role, since, now) -> count
 -- As the provider lists the user; nothing if the user's authority changed since the request.

@@ -111,3 +111,35 @@ def test_missing_database_is_not_created(bodhi_command, tmp_path, command):
     assert (2, "", 1) == (status, out, len(err.splitlines()))
     assert err.startswith("bodhi: error: BODHI_DATABASE_URL (environment): ")
     assert not (tmp_path / "none.sqlite").exists()
+
+
+def test_a_role_is_set(bodhi_command, tokens_by_name, database_url):
+    """The user's sessions end; the same role again ends none."""
+    status, out, _ = bodhi_command("users", "set-role", "ann", "resource_admin")
+
+    assert (0, "the role is changed\n") == (status, out)
+    (ann, bob) = [json.loads(line) for line in bodhi_command("users", "list", "--json")[1].splitlines()]
+    assert ("resource_admin", 0) == (ann["role"], ann["sessions"])
+    assert (None, True) == (bob["role"], bob["is_removed"])
+
+
+def test_a_role_is_not_set_of_somebody_unknown(bodhi_command, tokens_by_name):
+    """Nor is the last administrator demoted."""
+    no_such_user = (1, "", "bodhi: error: There is no such user.\n")
+    assert no_such_user == bodhi_command("users", "set-role", "eve", "resource_user")
+    bodhi_command("users", "set-role", "ann", "resource_admin")
+
+    status, _, err = bodhi_command("users", "set-role", "ann", "resource_user")
+
+    assert 1 == status
+    assert "The last administrator stays." in err
+
+
+def test_a_role_at_the_provider_is_not_set_here(bodhi_command, tokens_by_name, process_environ):
+    """It would not count."""
+    process_environ["BODHI_AUTH_MANAGEMENT"] = "true"
+
+    status, out, err = bodhi_command("users", "set-role", "ann", "resource_user")
+
+    assert (1, "") == (status, out)
+    assert "BODHI_AUTH_MANAGEMENT" in err

@@ -27,25 +27,31 @@ class ClaimMapping:
         default_role: str | None = None,
         name_claim: str | None = None,
         admission: Admission = EVERYBODY,
+        grants_here: bool = False,
     ) -> None:
         """*roles* are pairs of a provider's role and a role, empty if they are equal.
 
         *default_role* is the least role of everybody who logs in. Without *name_claim*, the usual claims are used.
+        With *grants_here*, a role that a manager gave here comes before the claims.
         """
         self._roles_claim = roles_claim
         self._roles_path = path_of(roles_claim)
         self._roles = {name: parse_role(role) for name, role in roles} or {str(role): role for role in Role}
         self._default_role = None if default_role is None else parse_role(default_role)
         self._admission = admission
+        self.grants_here = grants_here
         self._name_path = None if name_claim is None else path_of(name_claim)
 
-    def role_of(self, claims: Claims, client_id: str) -> Role | None:
+    def role_of(self, claims: Claims, client_id: str, granted: str | None = None) -> Role | None:
         """Return the highest role, or None if the claim is absent.
 
-        Raises :exc:`InvalidRoleName` if none is known, and :exc:`NotAllowed` if the user may not log in.
+        *granted* is the role that a manager gave here, empty if it was taken away. Raises :exc:`InvalidRoleName` if
+        none is known, and :exc:`NotAllowed` if the user may not log in.
         """
         if not self._admission.admits(claims):
             raise NotAllowed
+        if granted is not None and self.grants_here:
+            return parse_role(granted) if granted else None
         names = self._role_names(claims, client_id)
         known = [self._roles[name] for name in names or () if name in self._roles]
         if self._default_role is not None:
@@ -54,10 +60,10 @@ class ClaimMapping:
             return None
         return highest_role(str(role) for role in known)
 
-    def role_or_none(self, claims: Claims, client_id: str) -> Role | None:
+    def role_or_none(self, claims: Claims, client_id: str, granted: str | None = None) -> Role | None:
         """Return the highest role, or None if there is none or the user may not log in."""
         try:
-            return self.role_of(claims, client_id)
+            return self.role_of(claims, client_id, granted)
         except (InvalidRoleName, NotAllowed):
             return None
 
@@ -84,9 +90,10 @@ class ClaimMapping:
         has_name = claims.username is not None if self._name_path is None else self._named(claims) is not None
         return has_name and self.is_decided(claims, client_id)
 
-    def log_missing_role(self, claims: Claims, client_id: str) -> None:
+    def log_missing_role(self, claims: Claims, client_id: str, granted: str | None = None) -> None:
         """Log why the user has no role; the values of the claim are logged only at the level DEBUG."""
-        fields = {"user_id": claims.subject, "reason": self._why_no_role(claims, client_id)}
+        reason = "it was taken away here" if granted == "" else self._why_no_role(claims, client_id)
+        fields = {"user_id": claims.subject, "reason": reason}
         log.info("login without a role user_id=%s: %s", *fields.values(), extra={"fields": fields})
         log.debug("%s = %r", self._roles_claim, claims.at(self._path(client_id)))
 

@@ -1,12 +1,13 @@
 """The identity provider's list of users, and checks of rank between callers and users."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
 
 import msgspec
 from aiohttp import web
 
-from bodhi.oidc.management import Management
+from bodhi.oidc.responses import ClientCredentials
 from bodhi.server.access.errors import ApiError, Forbidden, ProviderCallNotSupported, UserNotFound, UsersNotListed
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.profiles import Profiles
@@ -45,10 +46,26 @@ class UserPage(msgspec.Struct, frozen=True):
     has_previous: bool
 
 
+class RoleManagement(Protocol):
+    """What gives and takes roles: the provider's management calls, or this server's own database."""
+
+    async def make_resource_admin(self, client: ClientCredentials, user_id: str, /) -> None:
+        """Make the user administrator."""
+
+    async def assign_role(self, token: str, user_id: str, role: str, /) -> None:
+        """Give the user the role, authorized by the caller's access token."""
+
+    async def remove_user(self, token: str, user_id: str, /) -> None:
+        """Take all roles of the user."""
+
+    async def list_users(self, token: str, /, *, page: int, page_size: int) -> Mapping[str, Any]:
+        """Return a page of users with a role."""
+
+
 class Directory:
     """The provider's list of users, read with the caller's access token."""
 
-    def __init__(self, management: Management, profiles: Profiles) -> None:
+    def __init__(self, management: RoleManagement, profiles: Profiles) -> None:
         self._management = management
         self._profiles = profiles
         # Whether a user without a profile has data here; features that store user data add a check.

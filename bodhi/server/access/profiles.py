@@ -152,7 +152,7 @@ class Profiles:
             return False
         if row is not None and row["removed"] and not is_login:
             return False
-        sought = _search_key(username, user_id)
+        sought = search_key(username, user_id)
         if row is None or row["removed"] or (row["username"], _role_in(row)) != (username, role):
             is_loss = row is not None and _is_lower(role, _role_in(row))
             noted = await self._database.count(
@@ -174,9 +174,28 @@ class Profiles:
         return True
 
     async def set_role(self, user_id: str, role: Role) -> None:
-        """Store the role that the provider has just granted; for an unknown user, only that it changed."""
-        sought = _search_key("", user_id)
+        """Store the role that was just granted; for an unknown user, only that it changed.
+
+        Call :meth:`finish_role_change` after the sessions with the old role have ended.
+        """
+        sought = search_key("", user_id)
         await self._change("change_person_role", user_id, role=str(role), sought=sought)
+
+    async def finish_role_change(self, user_id: str) -> None:
+        """Note that no session has the old role any more."""
+        await self._database.count("finish_role_change", user_id=user_id)
+
+    async def is_settled(self, user_id: str, role: Role) -> bool:
+        """Return whether the user has *role* and no session with another; true of users who never logged in."""
+        row = await self._row(user_id)
+        if row is None:
+            return True
+        return not row["change_open"] and (_role_in(row) is role or row["seen_at"] is None)
+
+    async def granted_role(self, user_id: str) -> str | None:
+        """Return the role that a manager gave here, "" if it was taken away, or None if nobody decided."""
+        row = await self._row(user_id)
+        return None if row is None else row["granted_role"]
 
     async def lower_role(self, user_id: str, role: Role | None, *, since: int) -> bool:
         """Store a lower role from the provider's list; return False if it is outdated."""
@@ -185,7 +204,7 @@ class Profiles:
 
     async def remove(self, user_id: str) -> None:
         """Mark the user as removed: without a role until the next login."""
-        await self._change("remove_person", user_id, sought=_search_key("", user_id))
+        await self._change("remove_person", user_id, sought=search_key("", user_id))
 
     async def _change(self, statement: str, user_id: str, **values: object) -> int:
         try:
@@ -223,7 +242,7 @@ def _summary(user_id: str, row: Row) -> ProfileSummary:
     return ProfileSummary(user_id, row["username"], _role_in(row), bool(row["removed"]), seen_at)
 
 
-def _search_key(username: str, user_id: str) -> str:
+def search_key(username: str, user_id: str) -> str:
     """Return the text that is searched and sorted by. No search text matches across the line feed."""
     return f"{_fold_case(username)[:_MAX_NAME_CHARACTERS]}\n{_fold_case(user_id)[:_MAX_ID_CHARACTERS]}"
 

@@ -25,7 +25,7 @@ from bodhi.server.access.instance import Instance, InstanceService
 from bodhi.server.access.principal import ANONYMOUS, ApiToken, AuthContext, ExternalApp, SessionUser
 from bodhi.server.access.scopes import Role
 from bodhi.server.authentication.bearer import BearerAuthenticator
-from bodhi.server.authentication.login_data import ACCESS_TOKEN, claims_in, signed_in_at
+from bodhi.server.authentication.login_data import ACCESS_TOKEN, GRANTED_ROLE, claims_in, signed_in_at
 from bodhi.server.authentication.refresh import Refresher
 from bodhi.server.authentication.stored_login import SessionRow
 from bodhi.server.http.context import LOGIN_FAULT, LOGIN_FAULTS
@@ -196,7 +196,7 @@ class Authenticator:
 
     def _login_in(self, session: Mapping[str, Any], row: tuple[object, ...], instance: Instance) -> _Login:
         claims = claims_in(session)
-        role, fault = self._role(claims, instance)
+        role, fault = self._role(claims, instance, session.get(GRANTED_ROLE))
         user = SessionUser(
             user_id=claims.subject,
             username=self._mapping.name_of(claims),
@@ -208,9 +208,11 @@ class Authenticator:
         )
         return _Login(row, claims.expires_at, user, fault)
 
-    def _role(self, claims: Claims, instance: Instance) -> tuple[Role | None, type[ApiError] | None]:
+    def _role(
+        self, claims: Claims, instance: Instance, granted: str | None
+    ) -> tuple[Role | None, type[ApiError] | None]:
         try:
-            role = self._mapping.role_of(claims, instance.client_id)
+            role = self._mapping.role_of(claims, instance.client_id, granted)
         except InvalidRoleName:
             return None, UnknownRole
         return role, NoRole if role is None else None

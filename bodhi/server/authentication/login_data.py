@@ -26,6 +26,7 @@ CLOCK_OFFSET = "access_clock_offset"  # seconds to add to the access token's ``e
 SIGNED_IN_AT = "signed_in_at"  # seconds since 1970; set by a login, unchanged by refreshes
 ID_CLAIMS = "id_claims"
 USERINFO = "userinfo"
+GRANTED_ROLE = "granted_role"  # as stored here at the login, if nobody but this server manages roles
 IS_OPAQUE = "access_token_is_opaque"  # its content, if any, is not read
 
 LONGEST_TEXT = 2048  # characters of a stored claim; a picture may be written into a claim

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from bodhi.oidc.client import IdentityProvider, pkce_challenge
 from bodhi.oidc.errors import ProviderError, ProviderRefused, ProviderUnavailable, TokenError
 from bodhi.oidc.responses import IdToken, Tokens
+from bodhi.server.access.directory import RoleManagement
 from bodhi.server.access.errors import ProviderUnavailable as ApiProviderUnavailable
 from bodhi.server.access.errors import RecentLoginRequired
 from bodhi.server.access.instance import Instance, InstanceService, Status
@@ -26,6 +27,7 @@ from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.provider_errors import provider_errors
 from bodhi.server.access.recent_login import LEEWAY_SECONDS
 from bodhi.server.authentication.login_data import (
+    GRANTED_ROLE,
     REFRESH_TOKEN,
     SIGNED_IN_AT,
     USER_ID,
@@ -131,6 +133,8 @@ class LoginFlow:
         profiles: Profiles,
         notes: RoleNotes,
         userinfo: UserinfoClaims,
+        role_management: RoleManagement,
+        grants_roles_here: bool = False,
         reads_access_tokens: bool = True,
         parameters: Sequence[tuple[str, str]] = (),
         clock: Callable[[], float] = time.time,
@@ -144,6 +148,8 @@ class LoginFlow:
         self._profiles = profiles
         self._notes = notes
         self._userinfo = userinfo
+        self._role_management = role_management
+        self._grants_roles_here = grants_roles_here
         self._reads_access_tokens = reads_access_tokens
         self._parameters = tuple(parameters)
         self._clock = clock
@@ -212,6 +218,8 @@ class LoginFlow:
         if instance.status is Status.RESOURCE_ADMIN:
             with provider_errors(LoginFailed):
                 await self._become_ready(instance, data)
+        if self._grants_roles_here:
+            data[GRANTED_ROLE] = await self._profiles.granted_role(id_token.subject)
         return CompletedLogin(id_token.subject, id_token.sid, since, data)
 
     async def confirm(self, completed: CompletedLogin) -> None:
@@ -282,9 +290,10 @@ class LoginFlow:
         assert provider is not None
 
         async def appoint(user_id: str) -> None:
-            await provider.management.make_resource_admin(instance.credentials, user_id)
+            await self._role_management.make_resource_admin(instance.credentials, user_id)
 
-        if await self._instances.become_ready(data[USER_ID], appoint) and REFRESH_TOKEN in data:
+        is_appointed = await self._instances.become_ready(data[USER_ID], appoint)
+        if is_appointed and not self._grants_roles_here and REFRESH_TOKEN in data:
             renewed = await provider.grants.refresh(instance.credentials, data[REFRESH_TOKEN])
             refreshed_data(data, renewed, self._clock())
 

@@ -14,7 +14,8 @@ def setup(app: web.Application, services: Services) -> None:
     requests = app[ACCESS_REQUESTS] = AccessRequests(
         services.database,
         profiles=services.profiles,
-        management=services.provider.management,
+        management=services.role_management,
+        directory=services.directory,
         end_sessions=services.sessions.clear_sessions_for_user,
         leases=services.leases,
     )

@@ -10,8 +10,7 @@ from aiohttp import web
 
 from bodhi.database import Database, DatabaseError, DatabaseUnavailable, Row
 from bodhi.errors import BodhiError, root_cause
-from bodhi.oidc.management import Management
-from bodhi.server.access.directory import ROLES_LEASE, Directory
+from bodhi.server.access.directory import ROLES_LEASE, Directory, RoleManagement
 from bodhi.server.access.ending import EndSessions
 from bodhi.server.access.errors import AlreadyDecided, ProviderCallNotSupported, ProviderRefused, SessionsNotEnded
 from bodhi.server.access.leases import Leases
@@ -52,15 +51,16 @@ class AccessRequests:
         database: Database,
         *,
         profiles: Profiles,
-        management: Management,
+        management: RoleManagement,
         end_sessions: EndSessions,
+        directory: Directory | None = None,
         leases: Leases | None = None,
         clock: Callable[[], int | None] = lambda: None,
     ) -> None:
         """*end_sessions* revokes all sessions of a user."""
         self._database = database
         self._profiles = profiles
-        self._directory = Directory(management, profiles)
+        self._directory = directory or Directory(management, profiles)
         self._management = management
         self._end_sessions = end_sessions
         self._leases = leases or Leases(database, clock=clock)
@@ -111,6 +111,7 @@ class AccessRequests:
             # In this order: a login in progress either fails on the new role or has its session revoked.
             await self._profiles.set_role(request.user_id, role)
             await revoke_sessions(self._end_sessions, request.user_id, by=reviewer.user_id)
+            await self._profiles.finish_role_change(request.user_id)
             await self._decide("approve_access_request", request, reviewer)
         _log_decision("approved", request, reviewer.user_id, role=str(role))
 

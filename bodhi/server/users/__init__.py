@@ -12,7 +12,7 @@ OPERATIONS = (*api.OPERATIONS, *pages.OPERATIONS, *user_page.OPERATIONS)
 def setup(app: web.Application, services: Services) -> None:
     """Add the feature to *app*."""
     app[USERS] = Users(
-        services.provider.management,
+        services.role_management,
         directory=services.directory,
         profiles=services.profiles,
         leases=services.leases,

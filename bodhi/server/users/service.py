@@ -1,4 +1,4 @@
-"""List users, change roles, remove users. The provider stores roles; this module also updates local data."""
+"""List users, change roles, remove users. What manages roles stores them; this module also updates local data."""
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -8,8 +8,7 @@ from aiohttp import web
 
 from bodhi.errors import root_cause
 from bodhi.oidc.errors import ProviderRefused
-from bodhi.oidc.management import Management
-from bodhi.server.access.directory import ROLES_LEASE, Directory, UserPage, refuse_below
+from bodhi.server.access.directory import ROLES_LEASE, Directory, RoleManagement, UserPage, refuse_below
 from bodhi.server.access.ending import EndSessions, OnRemoval
 from bodhi.server.access.errors import ApiError, SessionsNotEnded, UserNotFound, UsersNotListed
 from bodhi.server.access.leases import Leases
@@ -27,7 +26,7 @@ class Users:
 
     def __init__(
         self,
-        management: Management,
+        management: RoleManagement,
         *,
         directory: Directory,
         profiles: Profiles,
@@ -43,17 +42,12 @@ class Users:
         self._end_sessions = end_sessions
         self._on_removal = on_removal
 
-    @property
-    def are_managed(self) -> bool:
-        """Whether roles can be changed at the provider."""
-        return self._management.manages_people
-
     async def list_page(self, caller: SessionUser, *, page: int, page_size: int) -> UserPage:
         """Return a page of users, as the provider lists them for the caller."""
         return await self._directory.page(caller, page, page_size, refused=UsersNotListed)
 
     async def change_role(self, caller: SessionUser, user_id: str, role_name: str) -> None:
-        """Change the user's role and revoke their sessions, which carry the old one.
+        """Change the user's role and revoke their sessions, which carry the old one; nothing if they have the role.
 
         If the revocation fails (``user_route_error-session_clear_failed``), the role is changed nevertheless; repeat
         the call with the same role to revoke the sessions.
@@ -62,15 +56,18 @@ class Users:
         refused = RoleNotChanged
         # One change at a time: two administrators who demote each other concurrently must not both succeed.
         async with self._leases.held(ROLES_LEASE):
-            await self._check_allowed(caller, user_id, refused, stays_admin=role is Role.ADMIN)
+            current = await self._check_allowed(caller, user_id, refused, stays_admin=role is Role.ADMIN)
             await self._directory.check_caller(caller)
+            if current is role and await self._profiles.is_settled(user_id, role):
+                return
             with provider_errors(refused):
-                await self._assign_at_provider(caller, user_id, role)
+                await self._assign(caller, user_id, role)
             # In this order: a login in progress either fails on the new role or has its session revoked.
             await self._run_all(
                 lambda: self._profiles.set_role(user_id, role),
                 lambda: self._end_sessions(user_id, reason="role_change", by=caller.user_id),
             )
+            await self._profiles.finish_role_change(user_id)
 
     async def remove(self, caller: SessionUser, user_id: str) -> None:
         """Remove the user's roles, sessions, API tokens and cached tokens. Repeat it after a partial failure."""
@@ -79,14 +76,14 @@ class Users:
             await self._check_allowed(caller, user_id, refused, stays_admin=False)
             await self._directory.check_caller(caller)
             with provider_errors(refused):
-                await self._remove_at_provider(caller, user_id)
+                await self._remove_roles(caller, user_id)
             await self._run_all(
                 lambda: self._profiles.remove(user_id),
                 *(partial(remove, user_id, caller) for remove in self._on_removal),
                 lambda: self._end_sessions(user_id, reason="removal", by=caller.user_id),
             )
 
-    async def _assign_at_provider(self, caller: SessionUser, user_id: str, role: Role) -> None:
+    async def _assign(self, caller: SessionUser, user_id: str, role: Role) -> None:
         try:
             await self._management.assign_role(caller.token, user_id, str(role))
         except ProviderRefused as error:
@@ -94,7 +91,7 @@ class Users:
                 raise UserNotFound from error
             raise
 
-    async def _remove_at_provider(self, caller: SessionUser, user_id: str) -> None:
+    async def _remove_roles(self, caller: SessionUser, user_id: str) -> None:
         try:
             await self._management.remove_user(caller.token, user_id)
         except ProviderRefused as error:
@@ -107,12 +104,13 @@ class Users:
 
     async def _check_allowed(
         self, caller: SessionUser, user_id: str, refused: type[ApiError], *, stays_admin: bool
-    ) -> None:
-        """Raise if the user's role is above the caller's, or if no administrator would remain."""
+    ) -> Role | None:
+        """Return the user's role; raise if it is above the caller's, or if no administrator would remain."""
         role, has_equal = await self._directory.standing(caller, user_id, refused=refused)
         refuse_below(caller, role)
         if role is Role.ADMIN and not stays_admin and not has_equal:
             raise LastAdministrator
+        return role
 
     @staticmethod
     async def _run_all(*steps: Callable[[], Awaitable[object]]) -> None:

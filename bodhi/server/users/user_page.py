@@ -54,7 +54,7 @@ async def show(request: web.Request) -> web.Response:
         is_self=query.id == caller.user_id,
         notice=notices[query.done] if query.done else None,
         is_admin=caller.role is Role.ADMIN,
-        roles=labels.roles_up_to(caller.role) if request.app[USERS].are_managed else [],
+        roles=labels.roles_up_to(caller.role),
         **await section_values(sections, request),
     )
 

@@ -184,15 +184,22 @@ async def test_administrators_remove_users(server, provider, new_browser, user):
     assert f"{PATH}?id={user_id}&done=removed" == response.headers["HX-Redirect"]
 
 
-async def test_unsupported_role_changes_are_not_offered(database_url, serve, provider, new_browser):
-    """Roles are changed there."""
+async def test_roles_are_changed_without_management_calls(database_url, serve, provider, new_browser):
+    """They are stored here."""
     server = await serve(**{**environment(provider, database_url), "BODHI_AUTH_MANAGEMENT": "false"})
     await server.app[PROFILES].note("ann", "ann", None)
     admin = await (await new_browser(server)).log_in(provider, "admin")
     await admin.open(address(PATH, "ann"))
 
-    assert (200, []) == (admin.status, admin.page.all("select"))
-    assert "Remove" not in admin.page.text
+    await admin.press("Change role", role="resource_manager")
+
+    assert "Changed. They get the role when they log in again." == admin.page.one(id="notice").text
+    assert ("Manager", "resource_manager") == (
+        admin.page.all("dd")[0].text,
+        await server.app[PROFILES].granted_role("ann"),
+    )
+    await admin.press("Remove this person")
+    assert ("Removed", "") == (admin.page.all("dd")[0].text, await server.app[PROFILES].granted_role("ann"))
 
 
 async def test_administrators_see_a_user_s_api_tokens(server, provider, new_browser, manager):
