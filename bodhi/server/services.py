@@ -30,6 +30,7 @@ from bodhi.server.application_metrics import METRICS, ApplicationMetrics, LoginC
 from bodhi.server.authentication.authenticator import AUTHENTICATOR, Authenticator
 from bodhi.server.authentication.bearer import BearerAuthenticator
 from bodhi.server.authentication.refresh import REFRESHER, Refresher
+from bodhi.server.authentication.renewal_policy import RenewalPolicy
 from bodhi.server.authentication.role_notes import RoleNotes
 from bodhi.server.authentication.userinfo import UserinfoClaims
 from bodhi.server.databases import (
@@ -70,6 +71,7 @@ class Services:
     role_checks: RoleChecks
     role_notes: RoleNotes
     userinfo: UserinfoClaims
+    policy: RenewalPolicy
     refresher: Refresher
     metrics: ApplicationMetrics
     bearer: BearerAuthenticator = field(default_factory=BearerAuthenticator)
@@ -130,7 +132,10 @@ def create_services(settings: Settings) -> Services:
     role_checks = RoleChecks(provider, instances=instances, profiles=profiles)
     role_notes = RoleNotes(instances=instances, profiles=profiles, mapping=mapping, role_checks=role_checks)
     userinfo = UserinfoClaims(provider.userinfo, instances=instances, mapping=mapping, mode=settings.auth_userinfo)
-    refresher = _refresher(settings, provider, role_notes, userinfo)
+    policy = RenewalPolicy(
+        recheck_seconds=settings.auth_recheck_seconds, keeps_without_refresh=settings.auth_without_refresh == "keep"
+    )
+    refresher = _refresher(settings, provider, role_notes, userinfo, policy)
     role_management, directory = _role_management(settings, database, provider, instances, profiles)
     return Services(
         settings=settings,
@@ -147,6 +152,7 @@ def create_services(settings: Settings) -> Services:
         role_checks=role_checks,
         role_notes=role_notes,
         userinfo=userinfo,
+        policy=policy,
         refresher=refresher,
         metrics=_metrics(sessions, database, refresher),
     )
@@ -180,7 +186,11 @@ def add_services(app: web.Application, services: Services) -> None:
         app[IDENTITY_PROVIDER] = services.configured_provider
     app[RECENT_LOGIN] = RecentLogin(services.settings.auth_recent_seconds)
     app[AUTHENTICATOR] = Authenticator(
-        instances=services.instances, bearer=services.bearer, refresher=services.refresher, mapping=services.mapping
+        instances=services.instances,
+        bearer=services.bearer,
+        refresher=services.refresher,
+        mapping=services.mapping,
+        policy=services.policy,
     )
     app.cleanup_ctx.extend([_sessions_opened(services), services.http.opened, _database_opened(services)])
 
@@ -257,7 +267,9 @@ def configured_client(settings: Settings) -> Instance | None:
     return Instance(settings.client_id, settings.client_secret or "", status=Status(settings.client_status))
 
 
-def _refresher(settings: Settings, provider: IdentityProvider, notes: RoleNotes, userinfo: UserinfoClaims) -> Refresher:
+def _refresher(
+    settings: Settings, provider: IdentityProvider, notes: RoleNotes, userinfo: UserinfoClaims, policy: RenewalPolicy
+) -> Refresher:
     # Requests stop waiting at the limit, but the grant continues: a late answer may carry a new refresh token. A lease
     # shorter than the grant would allow a second, concurrent grant.
     lease_seconds = 3 * settings.auth_timeout_seconds + 5
@@ -267,6 +279,7 @@ def _refresher(settings: Settings, provider: IdentityProvider, notes: RoleNotes,
         wait_seconds=settings.auth_timeout_seconds,
         notes=notes,
         userinfo=userinfo,
+        policy=policy,
         name_of=handle_of,
     )
 

@@ -300,6 +300,26 @@ class AuthSettings:
             "Whether the provider accepts a refresh token twice, so that a refresh that timed out may be retried.",
         ),
     ]
+    auth_without_refresh: Annotated[
+        str,
+        Setting(
+            names.BODHI_AUTH_WITHOUT_REFRESH,
+            kinds.choice("end", "keep"),
+            "end",
+            "A login for which the provider sends no refresh token. end: the session ends with the access token. keep: "
+            "it lives by its own timeouts, and is checked at the userinfo endpoint as long as the access token lives.",
+        ),
+    ]
+    auth_recheck_seconds: Annotated[
+        int,
+        Setting(
+            names.BODHI_AUTH_RECHECK,
+            kinds.seconds(0, 2_592_000),
+            "1h",
+            "How often the provider is asked about a login whose access token lives longer than this: by a refresh, or "
+            "at the userinfo endpoint without a refresh token. In an outage the login goes on. 0 turns it off.",
+        ),
+    ]
     auth_role_max_age_seconds: Annotated[
         int,
         Setting(

@@ -189,6 +189,8 @@ BAD_VALUES = {
     "BODHI_AUTH_APP_ROLES": ["uncapped", "capped,provider"],
     "BODHI_AUTH_ACCESS_TOKENS": ["jws", "jwt,opaque"],
     "BODHI_AUTH_REFRESH_REUSE": BAD_SWITCHES,
+    "BODHI_AUTH_WITHOUT_REFRESH": ["continue", "end,keep", "true"],
+    "BODHI_AUTH_RECHECK": [*(bad for bad in BAD_DURATIONS if bad != "0"), "0.5", "31d"],
     "BODHI_AUTH_ROLE_MAX_AGE": [*BAD_DURATIONS, "119m", "4000d"],
     "BODHI_AUTH_RECENT_SECONDS": [*(bad for bad in BAD_DURATIONS if bad != "0"), "0.5", "31d"],
     "BODHI_CLIENT_ID": ["two words", "ü", "a" * 256],

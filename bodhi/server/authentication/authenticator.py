@@ -18,6 +18,7 @@ from bodhi.server.access.errors import (
     NoRole,
     NotSetUp,
     NotSignedIn,
+    ProviderUnavailable,
     TooManyRequests,
     UnknownRole,
 )
@@ -27,6 +28,7 @@ from bodhi.server.access.scopes import Role
 from bodhi.server.authentication.bearer import BearerAuthenticator
 from bodhi.server.authentication.login_data import ACCESS_TOKEN, GRANTED_ROLE, claims_in, signed_in_at
 from bodhi.server.authentication.refresh import Refresher
+from bodhi.server.authentication.renewal_policy import RenewalPolicy
 from bodhi.server.authentication.stored_login import SessionRow
 from bodhi.server.http.context import LOGIN_FAULT, LOGIN_FAULTS
 from bodhi.server.http.cross_site import is_cross_site_read
@@ -41,10 +43,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Login:
-    """The user of a session, read from its data; valid until the access token expires."""
+    """The user of a session, read from its data; valid until the provider has to be asked."""
 
     row: tuple[object, ...]  # SHA-256 of the row's encrypted data, and the columns it is bound to
-    expires_at: int  # seconds since 1970
+    expires_at: float  # seconds since 1970
     user: SessionUser
     fault: type[ApiError] | None  # the error for routes that need a role, if there is none
 
@@ -63,12 +65,14 @@ class Authenticator:
         bearer: BearerAuthenticator,
         refresher: Refresher,
         mapping: ClaimMapping,
+        policy: RenewalPolicy,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._instances = instances
         self._bearer = bearer
         self._refresher = refresher
         self._mapping = mapping
+        self._policy = policy
         self._clock = clock
         self._accepted: dict[bytes, None] = {}  # SHA-256 of bearer tokens, oldest first
         self._cache: dict[bytes, _Login] = {}  # by the digest of the session id, oldest first
@@ -175,7 +179,13 @@ class Authenticator:
             if self._clock() < login.expires_at:
                 return login
         row = SessionRow(request.app[SESSIONS], digest, user_id=session.stored.record.user_id)
-        await self._refresher.refresh(row, instance)
+        try:
+            await self._refresher.refresh(row, instance)
+        except ProviderUnavailable:
+            # It is only to be checked whether the login still holds: an outage does not end it.
+            if self._policy.outlives_token(session) or self._clock() < claims_in(session).expires_at:
+                return login
+            raise
         stored = await row.read()
         session.adopt(stored)
         return self._read_login(session, stored, instance)
@@ -206,7 +216,7 @@ class Authenticator:
             last_name=claims.last_name,
             signed_in_at=signed_in_at(session),
         )
-        return _Login(row, claims.expires_at, user, fault)
+        return _Login(row, self._policy.due_at(session), user, fault)
 
     def _role(
         self, claims: Claims, instance: Instance, granted: str | None

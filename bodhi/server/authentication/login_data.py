@@ -26,6 +26,8 @@ CLOCK_OFFSET = "access_clock_offset"  # seconds to add to the access token's ``e
 SIGNED_IN_AT = "signed_in_at"  # seconds since 1970; set by a login, unchanged by refreshes
 ID_CLAIMS = "id_claims"
 USERINFO = "userinfo"
+RECHECK_AT = "recheck_at"  # seconds since 1970: when the provider is asked again, though the access token is valid
+EXPIRY_UNKNOWN = "access_expiry_unknown"  # the provider told no lifetime of the access token
 GRANTED_ROLE = "granted_role"  # as stored here at the login, if nobody but this server manages roles
 IS_OPAQUE = "access_token_is_opaque"  # its content, if any, is not read
 
@@ -61,6 +63,8 @@ def refreshed_data(data: dict[str, Any], tokens: Tokens, now: float) -> None:
     data.pop(CLOCK_OFFSET, None)
     if offset:
         data[CLOCK_OFFSET] = offset
+    data[EXPIRY_UNKNOWN] = tokens.expires_in is None and claims.get("exp") is None
+    data.pop(RECHECK_AT, None)
     if tokens.refresh_token is not None:
         data[REFRESH_TOKEN] = tokens.refresh_token
     if tokens.id_token is not None and subject_of(tokens.id_token) == data[USER_ID]:

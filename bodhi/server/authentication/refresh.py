@@ -15,24 +15,27 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from aiohttp import web
 
 from bodhi.errors import root_cause
-from bodhi.oidc.errors import ProviderError, ProviderRefused, ProviderTimedOut
+from bodhi.oidc.errors import ProviderError, ProviderLacks, ProviderRefused, ProviderTimedOut, TokenError
 from bodhi.oidc.responses import ClientCredentials, Tokens
 from bodhi.server.access.errors import ApiError, DatabaseUnavailable, LoginEnded, ProviderUnavailable, RefreshRefused
 from bodhi.server.access.instance import Instance
 from bodhi.server.authentication.circuit_breaker import CircuitBreaker
 from bodhi.server.authentication.login_data import (
     ACCESS_TOKEN,
+    RECHECK_AT,
     REFRESH_TOKEN,
     USER_ID,
+    USERINFO,
     claims_in,
     is_for_another_user,
     refreshed_data,
 )
+from bodhi.server.authentication.renewal_policy import RenewalPolicy, postpone
 from bodhi.server.authentication.role_notes import RoleNotes
 from bodhi.server.authentication.stored_login import SessionRow
 from bodhi.server.authentication.unstored_tokens import Renewal, UnstoredTokens
@@ -75,9 +78,10 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class _Claimed:
     lease: str
-    refresh_token: str = field(repr=False)
+    refresh_token: str | None = field(repr=False)  # None: there is none, the access token can only be checked
     taken_over_at: int | None  # database time in ms, if a previous holder did not release its lease
     is_first_to_take_over: bool
+    data: dict[str, Any] = field(repr=False)  # of the session, at that moment
 
 
 class Refresher:
@@ -92,13 +96,14 @@ class Refresher:
         clock: Callable[[], float] = time.time,
         notes: RoleNotes | None = None,
         userinfo: UserinfoClaims | None = None,
+        policy: RenewalPolicy | None = None,
         breaker: CircuitBreaker | None = None,
         name_of: Callable[[bytes], str] = bytes.hex,
     ) -> None:
         """Create a refresher; *lease_seconds* exceeds the provider's timeout, a request waits at most *wait_seconds*.
 
-        *notes* stores the roles in refreshed tokens, *userinfo* completes them; *name_of* returns the name of a
-        session in the log, by its key.
+        *notes* stores the roles in refreshed tokens, *userinfo* completes them, *policy* says when
+        they are due; *name_of* returns the name of a session in the log, by its key.
         """
         self._grant = grant
         self._lease_ms = round(lease_seconds * 1000)
@@ -106,6 +111,7 @@ class Refresher:
         self._clock = clock
         self._notes = notes
         self._userinfo = userinfo
+        self._policy = policy or RenewalPolicy()
         self._breaker = breaker or CircuitBreaker()
         self._name_of = name_of
         # A cancelled request must not lose tokens that the provider has already issued.
@@ -117,7 +123,7 @@ class Refresher:
         self.failures: dict[str, int] = {}  # by reason
 
     async def refresh(self, session: SessionRow, instance: Instance) -> None:
-        """Return when the session's stored access token is valid.
+        """Return when the session's stored login is valid: its tokens are refreshed, or checked if they cannot be.
 
         Raises ``auth_error-refresh_token_not_found`` if the login has ended for good. The session is unchanged after
         :exc:`RefreshRefused`, where a new login may help, and after :exc:`ProviderUnavailable`, where a retry may.
@@ -168,7 +174,9 @@ class Refresher:
             # Before the lease is acquired: an outage of the application's database must not leave it behind.
             since = None if self._notes is None else await self._notes.last_change()
             claimed = await self._claim(session)
-            if claimed is not None:
+            if claimed is not None and claimed.refresh_token is None:
+                await self._check(session, claimed, since)
+            elif claimed is not None:
                 await self._renew(session, instance, claimed, since)
 
     async def _claim(self, session: SessionRow) -> _Claimed | None:
@@ -197,10 +205,10 @@ class Refresher:
     def _try_to_claim(self, data: dict[str, Any], now_ms: int, lease: str) -> "_Claimed | str | None":
         if not isinstance(data.get(ACCESS_TOKEN), str):
             raise LoginEnded
-        if self._clock() < claims_in(data).expires_at:
+        if self._clock() < self._policy.due_at(data):
             return None
         refresh_token = data.get(REFRESH_TOKEN)
-        if not isinstance(refresh_token, str):
+        if refresh_token is None and not self._policy.outlives_token(data) and self._has_expired(data):
             return _ENDED
         held = data.get(LEASE)
         if held and now_ms < held["until"]:
@@ -209,18 +217,58 @@ class Refresher:
         taken_over_at = held.get(_TAKEN_OVER_AT, now_ms) if held else None
         is_first = held is not None and _TAKEN_OVER_AT not in held
         data[LEASE] = _lease(lease, now_ms + self._lease_ms, taken_over_at)
-        return _Claimed(lease, refresh_token, taken_over_at, is_first)
+        return _Claimed(lease, refresh_token, taken_over_at, is_first, dict(data))
+
+    def _has_expired(self, data: dict[str, Any]) -> bool:
+        return self._clock() >= claims_in(data).expires_at
 
     def _is_still_needed(self, data: dict[str, Any], claimed: _Claimed) -> bool:
         """Whether the previous holder has not stored new tokens."""
         if not isinstance(data.get(ACCESS_TOKEN), str):
             raise LoginEnded
-        if data.get(REFRESH_TOKEN) == claimed.refresh_token and self._clock() >= claims_in(data).expires_at:
+        if data.get(REFRESH_TOKEN) == claimed.refresh_token and self._clock() >= self._policy.due_at(data):
             return True
         _release(data, claimed.lease)
         return False
 
+    async def _check(self, session: SessionRow, claimed: _Claimed, since: int | None) -> None:
+        """Ask userinfo whether a login without refresh token still holds; end the session if it does not."""
+        try:
+            if self._userinfo is None:
+                raise ProviderLacks
+            userinfo = await self._userinfo.check(claimed.data)
+        except ProviderLacks:
+            await self._put_check(session, claimed, {RECHECK_AT: None})
+        except (ProviderError, TokenError) as error:
+            is_refused = isinstance(error, ProviderRefused) and error.status == 401
+            if not is_refused:
+                log.warning("login not checked, the session is unchanged: %s", error)
+                await self._postpone(session, claimed)
+            elif self._policy.is_checkable(claimed.data, self._clock()):
+                log.info("login ended: the provider rejected the access token")
+                await self._end_for_good(session, claimed.data.get(USER_ID))
+            else:  # it has expired: nothing can be asked any more
+                await self._put_check(session, claimed, {RECHECK_AT: None})
+        else:
+            checked: dict[str, Any] = {USERINFO: userinfo, RECHECK_AT: None}
+            self._policy.schedule(checked, self._clock())
+            stored = await self._put_check(session, claimed, checked)
+            if self._notes is not None:
+                await self._notes.note_refresh(stored, since)
+
+    @staticmethod
+    async def _put_check(session: SessionRow, claimed: _Claimed, values: dict[str, Any]) -> dict[str, Any]:
+        """Store *values* and release the lease; return the session's data."""
+
+        def put(data: dict[str, Any], _: int) -> dict[str, Any]:
+            data.update(values)
+            _release(data, claimed.lease)
+            return dict(data)
+
+        return await session.atomically(put)
+
     async def _renew(self, session: SessionRow, instance: Instance, claimed: _Claimed, since: int | None) -> None:
+        assert claimed.refresh_token is not None
         try:
             tokens = await self._request_tokens(session.key, instance, claimed.refresh_token)
         except ProviderRefused as error:
@@ -230,12 +278,14 @@ class Refresher:
                 return
             self._count_failure("refused")
             log.error("the provider refuses to refresh tokens for this server: %s", error)
-            await self._release_lease(session, claimed)
+            if await self._postpone(session, claimed):
+                return
             raise _api_error_of(error) from error
         except ProviderError as error:
             self._count_failure("unavailable")
             log.warning("refresh failed, the session is unchanged: %s", error)
-            await self._release_lease(session, claimed)
+            if await self._postpone(session, claimed):
+                return
             raise ProviderUnavailable from error
         renewal = Renewal(session, claimed.lease, claimed.refresh_token, tokens, self._clock(), since)
         try:
@@ -290,13 +340,25 @@ class Refresher:
             raise ProviderUnavailable
         if result is _ENDED:
             log.info("login ended: the provider rejected the refresh token (%s)", error.error)
-            await session.end()
-            if self._notes is not None and isinstance(user_id, str):
-                self._notes.check_role(user_id)
-            raise LoginEnded
+            await self._end_for_good(session, user_id)
 
-    async def _release_lease(self, session: SessionRow, claimed: _Claimed) -> None:
-        await session.atomically(lambda data, _: _release(data, claimed.lease, taken_over_at=claimed.taken_over_at))
+    async def _end_for_good(self, session: SessionRow, user_id: object) -> NoReturn:
+        await session.end()
+        if self._notes is not None and isinstance(user_id, str):
+            self._notes.check_role(user_id)
+        raise LoginEnded
+
+    async def _postpone(self, session: SessionRow, claimed: _Claimed) -> bool:
+        """Release the lease; return whether the login is valid without the provider, which is asked again soon."""
+
+        def release(data: dict[str, Any], _: int) -> bool:
+            _release(data, claimed.lease, taken_over_at=claimed.taken_over_at)
+            is_valid = self._policy.outlives_token(data) or not self._has_expired(data)
+            if is_valid:
+                postpone(data, self._clock())
+            return is_valid
+
+        return await session.atomically(release)
 
     async def _store(self, renewal: Renewal) -> dict[str, Any] | None:
         """Store the new tokens and return the session's data, or None if a later holder has stored newer tokens."""
@@ -308,6 +370,7 @@ class Refresher:
             if is_for_another_user(data, renewal.tokens):
                 raise _OtherUser
             refreshed_data(data, renewal.tokens, renewal.received_at)
+            self._policy.schedule(data, renewal.received_at)
             data.pop(LEASE, None)  # even if it was taken over: there is nothing to refresh any more
             return dict(data)
 

@@ -49,6 +49,18 @@ class UserinfoClaims:
         instance = await self._instances.current()
         return instance is not None and self._mapping.is_decided(claims_in(data), instance.client_id)
 
+    async def check(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the claims to store, to check that the access token in *data* is still accepted.
+
+        Raises :exc:`ProviderLacks` if that cannot be asked, :exc:`ProviderError` and :exc:`TokenError`.
+        """
+        instance = await self._instances.current()
+        if instance is None or self._mode == "never":
+            raise ProviderLacks("userinfo is not asked (BODHI_AUTH_USERINFO)")
+        return claims_to_store(
+            await self._endpoint.claims(data[ACCESS_TOKEN], subject=data[USER_ID], client_id=instance.client_id)
+        )
+
     async def update(self, session: SessionRow, data: dict[str, Any]) -> dict[str, Any] | None:
         """Update the claims after a refresh; return the session's data, or None if the request failed.
 

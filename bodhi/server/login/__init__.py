@@ -41,6 +41,7 @@ def setup(app: web.Application, services: Services) -> None:
             profiles=services.profiles,
             notes=services.role_notes,
             userinfo=services.userinfo,
+            policy=services.policy,
             role_management=services.role_management,
             grants_roles_here=services.mapping.grants_here,
             reads_access_tokens=settings.auth_access_tokens == "jwt",

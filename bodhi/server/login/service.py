@@ -35,6 +35,7 @@ from bodhi.server.authentication.login_data import (
     login_data,
     refreshed_data,
 )
+from bodhi.server.authentication.renewal_policy import RenewalPolicy
 from bodhi.server.authentication.role_notes import RoleNotes
 from bodhi.server.authentication.userinfo import UserinfoClaims
 from bodhi.server.login.errors import AccessChanged, InvalidCallbackUrl, LoginFailed, LoginNotConfigured, MissingCode
@@ -133,6 +134,7 @@ class LoginFlow:
         profiles: Profiles,
         notes: RoleNotes,
         userinfo: UserinfoClaims,
+        policy: RenewalPolicy,
         role_management: RoleManagement,
         grants_roles_here: bool = False,
         reads_access_tokens: bool = True,
@@ -148,6 +150,7 @@ class LoginFlow:
         self._profiles = profiles
         self._notes = notes
         self._userinfo = userinfo
+        self._policy = policy
         self._role_management = role_management
         self._grants_roles_here = grants_roles_here
         self._reads_access_tokens = reads_access_tokens
@@ -215,9 +218,11 @@ class LoginFlow:
         _check_age(data, transaction.get("max_age"), now)
         await self._add_userinfo(data)
         await self._notes.check_allowed(data, since)
+        self._policy.warn_without_refresh(data)
         if instance.status is Status.RESOURCE_ADMIN:
             with provider_errors(LoginFailed):
                 await self._become_ready(instance, data)
+        self._policy.schedule(data, now)
         if self._grants_roles_here:
             data[GRANTED_ROLE] = await self._profiles.granted_role(id_token.subject)
         return CompletedLogin(id_token.subject, id_token.sid, since, data)
