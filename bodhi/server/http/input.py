@@ -52,7 +52,8 @@ async def read_body(request: web.Request, kind: type[Type]) -> Type:
     if request.content_type != "application/json":
         raise InvalidRequest
     try:
-        return msgspec.json.decode(await request.read(), type=kind)
+        # Decoded first: msgspec skips members that *kind* does not have without looking at their bytes.
+        return msgspec.json.decode((await request.read()).decode(), type=kind)
     except msgspec.ValidationError as error:  # names the field and its type
         raise InvalidRequest(message=f"The request's body is not accepted: {error}") from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, web.RequestPayloadError):

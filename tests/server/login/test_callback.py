@@ -236,6 +236,25 @@ async def test_unknown_callback_parameters_are_ignored(browser, provider):
     assert 200 == (await browser.finish({**answer, "session_state": "abc", "foo": "bar"})).status
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"state": "\xff", "code": "c"}',
+        b'{"state": "s", "code": "c", "session_state": "\xed\xa0\x80"}',
+        b'{"state": "s", "code": "c", "scope": "\xe9t\xe9"}',
+        b'{"state": "s", "code": "c", "\xc3": 1}',
+        b'{"state": "s", "code": "c", "other": {"a": ["\xf8\x88\x80\x80\x80"]}}',
+        '{"state": "s", "code": "c"}'.encode("utf-16"),
+    ],
+)
+async def test_a_body_that_is_not_utf_8_is_malformed(browser, body):
+    """Also where no member that is read has the bytes."""
+    await browser.begin()
+    response = await browser.post("/bodhi/v1/auth/callback", data=body, headers={"Content-Type": "application/json"})
+
+    assert (400, "json_rejection_error") == await code_of(response)
+
+
 @pytest.mark.parametrize("body", ["", "[]", "null", "{", '"code"', '{"code": 7}', '{"state": ["a"]}', "\xff"])
 async def test_malformed_callback_body_is_refused(browser, body):
     """The one 400 of all malformed bodies."""
