@@ -80,8 +80,9 @@ def test_server_exposes_its_metrics(serve, scrape, database_url):
 def test_public_port_serves_no_metrics(serve, scrape):
     """Nor is there a port for it unless it is asked for."""
     server = start(serve)
-    with pytest.raises(urllib.error.HTTPError, match="404"):
+    with pytest.raises(urllib.error.HTTPError, match="404") as refused:
         urllib.request.urlopen(f"{server.url}/metrics", timeout=300)
+    refused.value.close()
     assert scrape(server)
 
     assert "metrics are on" not in serve().stderr

@@ -30,7 +30,8 @@ class RawDatabase:
         if self.dialect == "sqlite":
             with closing(sqlite3.connect(sqlite_path(self.url))) as connection, connection:
                 connection.row_factory = sqlite3.Row
-                return [dict(row) for row in connection.execute(re.sub(r"\$(\d)", r"?\1", sql), values)]
+                named = {str(number): value for number, value in enumerate(values, 1)}
+                return [dict(row) for row in connection.execute(re.sub(r"\$(\d)", r":\1", sql), named)]
         if self._postgres is None:
             self._postgres = await asyncpg.connect(self.url, statement_cache_size=0)
         return [dict(row) for row in await self._postgres.fetch(sql, *values)]
