@@ -102,7 +102,7 @@ def test_tests_that_are_spoken_of_exist(root, pages):
 def test_mentioned_settings_exist(pages):
     """A setting that was renamed is renamed everywhere; those of the tests are described apart."""
     files = {setting.file_variant for setting in BY_NAME.values()}
-    known = {*BY_NAME, *files, "BODHI_TEST_SESSION_PG_URL", "BODHI_TEST_"}
+    known = {*BY_NAME, *files, "BODHI_TEST_SESSION_PG_URL", "BODHI_TEST_PG_BINARIES", "BODHI_TEST_"}
     unknown = [
         f"{page}: {name}"
         for page, text in pages.items()
