@@ -1,11 +1,13 @@
 """Checks of this server's client: requests to the provider that log nobody in.
 
-An authorization request without a login page (``prompt=none``) comes back to the redirect URI only if it is registered.
-A code grant with a made-up code is refused as ``invalid_grant`` only after the client was accepted.
+An authorization request without a login page (``prompt=none``) comes back to the redirect URI only if it is registered;
+where a provider does not know that, its login page differs from its answer to a redirect URI that nobody registered.
+A code grant with a made-up code is refused as ``invalid_grant`` only after the client was accepted, unless a made-up
+secret is answered so, too.
 """
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
@@ -28,6 +30,7 @@ from bodhi.settings.key_file import FILE_NAME
 
 PUBLIC_URL = "BODHI_PUBLIC_SCHEME, BODHI_PUBLIC_HOST, BODHI_PUBLIC_PORT"
 REGISTER = "POST /bodhi/v1/setup registers one where the provider can do that; else set BODHI_CLIENT_ID"
+KNOWN_ID = "set the client id as it is registered at the provider"
 OPEN_IT = "log in with a browser: the provider shows what is wrong, if anything"
 
 # Answers to prompt=none. Source: OpenID Connect Core 3.1.2.6.
@@ -41,6 +44,7 @@ class _Outcome:
     error: str | None
     status: int = 0
     is_clear: bool = True
+    is_shown_there: bool = False  # by the provider itself, rather than brought back to the redirect URI
 
 
 async def client_findings(
@@ -60,6 +64,11 @@ async def client_findings(
             if not _refuses_client(await _redeem(other, instance, settings)):
                 yield _wrong_method(settings)
                 return
+        if redeemed.error == "invalid_grant" and settings.client_key is None:
+            # Some providers look at the code before the client.
+            stranger = replace(instance, client_secret=f"made-up-{secrets.token_urlsafe(24)}")
+            if (await _redeem(provider, stranger, settings)).error == "invalid_grant":
+                redeemed = replace(redeemed, is_clear=False)
         yield _about_client(settings, instance, shown, redeemed)
         if not _refuses_client(redeemed) or shown.error is None:
             yield _about_redirect(settings, instance, shown)
@@ -88,32 +97,52 @@ async def _request_authorization(
     settings: Settings, provider: IdentityProvider, transport: Transport, instance: Instance
 ) -> _Outcome:
     """Return how the provider answers an authorization request; None as its error: it comes back as it should."""
-    configured = parse_qsl(settings.auth_parameters or "", keep_blank_values=True)
-    parameters = [*((name, value) for name, value in configured if name != "prompt"), ("prompt", "none")]
+    parameters = parse_qsl(settings.auth_parameters or "", keep_blank_values=True)
+    silent = [*((name, value) for name, value in parameters if name != "prompt"), ("prompt", "none")]
 
-    async def ask(redirect_uri: str) -> Answer:
+    async def ask(redirect_uri: str, further: Sequence[tuple[str, str]]) -> Answer:
         url = await provider.authorization_url(
             instance.client_id,
             redirect_uri=redirect_uri,
             state=secrets.token_hex(16),
             nonce=secrets.token_hex(16),
             challenge=pkce_challenge(secrets.token_urlsafe(32)),
-            parameters=parameters,
+            parameters=further,
         )
         return await transport.get("authorization", url, accept="text/html")
 
     callback = _callback(settings)
-    answer = await ask(callback)
-    location = answer.headers.get("Location", "")
-    if location.partition("?")[0].partition("#")[0] == callback:
-        [error] = parse_qs(urlsplit(location).query).get("error", [""])[:1]
-        return _Outcome(None if error in _NO_LOGIN or not error else error, answer.status)
-    if answer.status >= 400:
-        return _Outcome(answer.error, answer.status)
-    # A page or redirect of the provider's own is a login page, or an error page: that of a wrong redirect URI differs.
-    control = await ask(f"{settings.public_url}/{secrets.token_hex(8)}")
-    is_same = (answer.status, _page(answer)) == (control.status, _page(control))
-    return _Outcome(None, answer.status, is_clear=not is_same)
+    ours = []
+    for further in (silent, parameters):
+        ours.append(answer := await ask(callback, further))
+        if _page(answer) == callback:
+            error = _error_in(answer)
+            return _Outcome(None if error in _NO_LOGIN or not error else error, answer.status)
+    # Without a way back, the answers to a redirect URI that nobody registered show which of them is a refusal.
+    unregistered = f"{settings.public_url}/{secrets.token_hex(8)}"
+    others = [await ask(unregistered, further) for further in (silent, parameters)]
+    if any(_is_accepted(one, other) for one, other in zip(ours, others, strict=True)):
+        return _Outcome(None)
+    refused = [answer for answer in ours if _is_refusal(answer)]
+    if not refused:
+        return _Outcome(None, is_clear=False)
+    return _Outcome(refused[0].error or _error_in(refused[0]), refused[0].status, is_shown_there=True)
+
+
+def _is_accepted(ours: Answer, other: Answer) -> bool:
+    if _is_refusal(ours) or (ours.status, _page(ours)) == (other.status, _page(other)):
+        return False
+    return ours.status < 400 or _is_refusal(other)
+
+
+def _is_refusal(answer: Answer) -> bool:
+    # Some providers redirect to an error page of their own.
+    return 400 <= answer.status < 500 or (answer.status < 400 and _error_in(answer) != "")
+
+
+def _error_in(answer: Answer) -> str:
+    """Return the error code in the address that a response redirects to, or ""."""
+    return parse_qs(urlsplit(answer.headers.get("Location", "")).query).get("error", [""])[0]
 
 
 async def _redeem(provider: IdentityProvider, instance: Instance, settings: Settings) -> _Outcome:
@@ -134,6 +163,9 @@ def _about_client(settings: Settings, instance: Instance, shown: _Outcome, redee
     client = instance.client_id
     secret = "BODHI_CLIENT_KEY" if settings.client_key is not None else "BODHI_CLIENT_SECRET"
     code = redeemed.error or f"status {redeemed.status}"
+    if not redeemed.is_clear:
+        message = f"the provider answers {code} to any secret: whether that of the client {client} is right is not seen"
+        return finding(f"BODHI_CLIENT_ID, {secret}", "warning", message, OPEN_IT)
     if redeemed.error == "invalid_grant":
         return finding(f"BODHI_CLIENT_ID, {secret}", "ok", f"the provider accepts the client {client}")
     if redeemed.error is None:
@@ -146,7 +178,7 @@ def _about_client(settings: Settings, instance: Instance, shown: _Outcome, redee
         return finding("BODHI_CLIENT_ID", "fault" if is_forbidden else "warning", message, advice)
     if shown.error is not None and shown.is_clear:
         message = f"the provider does not know the client {client} ({code}; it refuses the authorization request, too)"
-        return finding("BODHI_CLIENT_ID", "fault", message, "set the client id as it is registered at the provider")
+        return finding("BODHI_CLIENT_ID", "fault", message, KNOWN_ID)
     if shown.is_clear:
         message = f"the provider knows the client {client}, but refuses its secret or method ({code})"
         return finding(secret, "fault", message, f"set {secret} as it is at the provider")
@@ -164,8 +196,11 @@ def _about_redirect(settings: Settings, instance: Instance, shown: _Outcome) -> 
     if shown.error == "invalid_scope":
         message = "the provider answers the authorization request with invalid_scope"
         return finding("BODHI_AUTH_SCOPES", "fault", message, "request scopes that the client may have")
-    if shown.status >= 400:
-        message = f"the provider refuses the authorization request with status {shown.status}"
+    if shown.is_shown_there:
+        reason = ascii(shown.error[:64]) if shown.error else f"status {shown.status}"
+        message = f"the provider refuses the authorization request with {reason}"
+        if shown.error == "invalid_client":
+            return finding("BODHI_CLIENT_ID", "fault", message, KNOWN_ID)
         advice = f"register {callback} as a redirect URI of the client {instance.client_id}"
         return finding(PUBLIC_URL, "fault", message, advice)
     is_forbidden = shown.error in {"unauthorized_client", "unsupported_response_type"}
@@ -187,4 +222,5 @@ def _callback(settings: Settings) -> str:
 
 
 def _page(answer: Answer) -> str:
-    return answer.headers.get("Location", "").partition("?")[0]
+    """Return the address that a response redirects to, without query and fragment, or ""."""
+    return answer.headers.get("Location", "").partition("?")[0].partition("#")[0]

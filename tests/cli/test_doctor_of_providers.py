@@ -56,7 +56,8 @@ async def scripted(key):
     )
     provider.publish(public(key))
     provider.reply(AUTHORIZATION, redirect(f"{CALLBACK}?error=login_required&state=x"))
-    provider.reply(TOKEN, Reply(400, {"error": "invalid_grant"}))
+    # Of the made-up code; then of the made-up secret, by both methods.
+    provider.reply(TOKEN, Reply(400, {"error": "invalid_grant"}), Reply(401, {"error": "invalid_client"}))
     yield provider
     await provider.close()
 
@@ -341,6 +342,24 @@ CLIENT = {
             "BODHI_CLIENT_ID: the provider answers the authorization request with 'unauthorized_client'",
         ],
     ),
+    "error page of the provider": (
+        {AUTHORIZATION: redirect("https://login.example/error?error=invalid_redirect")},
+        {},
+        [f"{PUBLIC_URL}: the provider refuses the authorization request with 'invalid_redirect'"],
+    ),
+    "error page about the client id": (
+        {AUTHORIZATION: redirect("/error?error=invalid_client"), TOKEN: Reply(400, {"error": "invalid_grant"})},
+        {},
+        [
+            "BODHI_CLIENT_ID, BODHI_CLIENT_SECRET: the provider answers invalid_grant to any secret",
+            "BODHI_CLIENT_ID: the provider refuses the authorization request with 'invalid_client'",
+        ],
+    ),
+    "code looked at before the client": (
+        {TOKEN: Reply(400, {"error": "invalid_grant"})},
+        {},
+        ["BODHI_CLIENT_ID, BODHI_CLIENT_SECRET: the provider answers invalid_grant to any secret: whether that of the"],
+    ),
     "made-up code accepted": (
         {TOKEN: Reply(200, {"access_token": "t"})},
         {},
@@ -378,13 +397,48 @@ async def test_client_is_checked_without_a_login(examine, environ, scripted, nam
     assert "hush-hush" not in str(found)
 
 
-async def test_login_page_that_only_the_right_redirect_uri_gets_is_a_proof(examine, environ, scripted):
-    """A provider that ignores prompt=none shows its login page, and an error page to others."""
-    scripted.reply(AUTHORIZATION, redirect("/login"), Reply(400))
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [redirect("/login"), redirect("/login"), Reply(400), Reply(400)],  # it does not know prompt=none
+        [Reply(400), redirect("/login"), Reply(400), Reply(400)],  # or refuses it
+        [Reply(500), redirect("/login"), Reply(400), redirect("/login")],  # or fails; people log in first
+        [Reply(200), Reply(200), redirect("/error"), redirect("/error")],
+    ],
+)
+async def test_difference_to_an_unregistered_redirect_uri_is_a_proof(examine, environ, scripted, answers):
+    """Asked without a login page, then as a login asks."""
+    scripted.reply(AUTHORIZATION, *answers)
+
+    status, found = await examine(**environ, BODHI_AUTH_PARAMETERS="prompt=consent")
+
+    assert (0, []) == (status, bad(found))
+    requests = [request.query for request in scripted.requests if request.path == AUTHORIZATION]
+    assert ["none", "consent", "none", "consent"] == [query["prompt"] for query in requests]
+    assert [True, True, False, False] == [query["redirect_uri"] == CALLBACK for query in requests]
+
+
+async def test_refusal_before_the_login_page_is_told(examine, environ, scripted):
+    """People log in first, whatever the redirect URI is."""
+    scripted.reply(AUTHORIZATION, Reply(400), redirect("/login"), Reply(400), redirect("/login"))
 
     status, found = await examine(**environ)
 
-    assert (0, []) == (status, bad(found))
+    assert (1, f"{PUBLIC_URL}: the provider refuses the authorization request with status 400") == (
+        status,
+        bad(found)[0][1],
+    )
+
+
+async def test_error_of_the_provider_is_no_refusal_of_the_redirect_uri(examine, environ, scripted):
+    """It says nothing about it."""
+    scripted.reply(AUTHORIZATION, Reply(500))
+
+    status, found = await examine(**environ)
+
+    [(state, message, _)] = bad(found)
+    assert (0, "warning") == (status, state)
+    assert message.endswith("cannot be seen from here")
 
 
 async def test_parameters_of_a_login_are_sent_as_well(examine, environ, scripted):
