@@ -12,17 +12,25 @@ import bodhi
 from bodhi.cli.command_line import CommandLine, warn
 from bodhi.errors import BodhiError, ConfigurationError
 
-# Name: location of the command and its line in the help; a command is imported when it is run.
-COMMANDS = {
-    "serve": ("bodhi.cli.serve:serve", "Run the server."),
-    "config": ("bodhi.cli.config:config", "Show and export settings, generate keys."),
-    "db": ("bodhi.cli.db:db", "Show and migrate the schemas of both databases."),
-    "openapi": ("bodhi.cli.openapi:openapi", "Print the OpenAPI 3.1 document or the API reference."),
-    "sessions": ("bodhi.cli.sessions:sessions", "List, end, sweep, re-encrypt and copy sessions."),
-    "tokens": ("bodhi.cli.tokens:tokens", "List and deactivate API tokens."),
-    "users": ("bodhi.cli.users:users", "List users who have logged in."),
-    "doctor": ("bodhi.cli.doctor:doctor", "Check the installation and suggest fixes."),
+# By task, in the order of the help. Name: location of the command and its line in the help; a command is imported when
+# it is run.
+TASKS = {
+    "Run the server": {
+        "serve": ("bodhi.cli.serve:serve", "Run the server."),
+        "doctor": ("bodhi.cli.doctor:doctor", "Check the installation and suggest fixes."),
+        "config": ("bodhi.cli.config:config", "Show and export settings, generate keys."),
+    },
+    "Manage what is stored": {
+        "sessions": ("bodhi.cli.sessions:sessions", "List, end, sweep, re-encrypt and copy sessions."),
+        "users": ("bodhi.cli.users:users", "List users who have logged in."),
+        "tokens": ("bodhi.cli.tokens:tokens", "List and deactivate API tokens."),
+        "db": ("bodhi.cli.db:db", "Show and migrate the schemas of both databases."),
+    },
+    "Develop": {
+        "openapi": ("bodhi.cli.openapi:openapi", "Print the OpenAPI 3.1 document or the API reference."),
+    },
 }
+COMMANDS = {name: command for commands in TASKS.values() for name, command in commands.items()}
 INTERRUPTED = 130  # what a shell reports for SIGINT
 
 
@@ -51,9 +59,11 @@ class LazyGroup(click.Group):
             raise click.NoSuchCommand(error.command_name, possibilities=COMMANDS, ctx=ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+        """Write the commands by task, without importing them."""
+        width = max(map(len, COMMANDS))
+        for task, commands in TASKS.items():
+            with formatter.section(task):
+                formatter.write_dl([(name.ljust(width), line) for name, (_, line) in commands.items()])
 
 
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:

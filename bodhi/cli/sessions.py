@@ -149,7 +149,11 @@ def revoke(command_line: CommandLine, handle: str, yes: bool, as_json: bool) -> 
     confirm(f"End the session {plain(handle)}?", is_confirmed=yes)
     revoked = _run(command_line, lambda service: service.revoke_session(handle, by=BY), is_logged=True)
     _print_ended(int(revoked), as_json)
-    return 0 if revoked else 1
+    if revoked:
+        return 0
+    hint = "handles are in the list that `sessions list` prints"
+    click.echo(f"no live session with the handle '{plain(handle)}'; {hint}", err=True)
+    return 1
 
 
 @sessions.command(short_help="End all sessions, or those of a user.")

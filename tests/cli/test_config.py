@@ -215,6 +215,20 @@ def test_command_table_shows_each_commands_own_summary(name):
     assert command.help.splitlines()[0] == COMMANDS[name][1]
 
 
+def test_a_shell_completes_commands_and_options(run):
+    """As docs/reference/cli.md sets it up."""
+    typed = {"sess": "sessions", "sessions rev": "revoke", "sessions revoke --y": "--yes"}
+
+    completed = {
+        words: run(
+            _BODHI_COMPLETE="bash_complete", COMP_WORDS=f"bodhi {words}", COMP_CWORD=str(len(words.split()))
+        ).stdout
+        for words in typed
+    }
+
+    assert {words: f"plain,{word}\n" for words, word in typed.items()} == completed
+
+
 def test_closed_output_pipe_is_no_error(tmp_path, run):
     """``bodhi config list | head -1`` ends quietly."""
     read_end, write_end = os.pipe()

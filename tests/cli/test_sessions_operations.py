@@ -115,7 +115,9 @@ def test_a_session_is_revoked(bodhi_command, database):
     assert (0, {"ended": 1}) == (status, json.loads(out))
     assert ("revoked", 1, "the command line") == end_record_in(err)
     assert [second] == handles_of(database, "ann")
-    assert (1, "0 live sessions ended\n") == bodhi_command("sessions", "revoke", first, "--yes")[:2]
+    status, out, err = bodhi_command("sessions", "revoke", first, "--yes")
+    assert (1, "0 live sessions ended\n") == (status, out)
+    assert f"no live session with the handle '{first}'" in err
 
 
 def test_handle_that_starts_with_a_dash_is_accepted(bodhi_command, database):
