@@ -20,6 +20,7 @@ from providers.canaille_server import Canaille
 from providers.django_oauth_toolkit import DjangoOAuthToolkit
 from providers.instance import LONG_TOKEN_SECONDS, ROOT, Account, RealProvider, Registration
 from providers.lemonldap_ng import LemonLDAP
+from providers.oidc_provider import OidcProvider, OidcProviderWithClaims
 from providers.page import settings_of
 from support.ports import free_port
 
@@ -28,6 +29,8 @@ PROVIDERS: tuple[type[RealProvider], ...] = (
     Canaille,
     LemonLDAP,
     BetterAuth,
+    OidcProvider,
+    OidcProviderWithClaims,
 )
 SCREENSHOTS = ROOT / "build" / "providers" / "screenshots"
 _PATIENCE_MS = 60_000
@@ -109,6 +112,7 @@ def start_site(
     yield start_site
     for bodhi in started:
         bodhi.stop()
+        print(bodhi.log)  # pytest shows it where a test failed
         assert not re.search(r"Traceback|ERROR|\beyJ", bodhi.log), bodhi.log
         assert Registration.client_secret not in bodhi.log
 
