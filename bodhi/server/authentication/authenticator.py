@@ -216,7 +216,7 @@ class Authenticator:
             last_name=claims.last_name,
             signed_in_at=signed_in_at(session),
         )
-        return _Login(row, self._policy.due_at(session), user, fault)
+        return _Login(row, self._policy.due_at(session, claims), user, fault)
 
     def _role(
         self, claims: Claims, instance: Instance, granted: str | None

@@ -205,7 +205,7 @@ class Refresher:
     def _try_to_claim(self, data: dict[str, Any], now_ms: int, lease: str) -> "_Claimed | str | None":
         if not isinstance(data.get(ACCESS_TOKEN), str):
             raise LoginEnded
-        if self._clock() < self._policy.due_at(data):
+        if self._clock() < self._policy.due_at(data, claims_in(data)):
             return None
         refresh_token = data.get(REFRESH_TOKEN)
         if refresh_token is None and not self._policy.outlives_token(data) and self._has_expired(data):
@@ -226,7 +226,9 @@ class Refresher:
         """Whether the previous holder has not stored new tokens."""
         if not isinstance(data.get(ACCESS_TOKEN), str):
             raise LoginEnded
-        if data.get(REFRESH_TOKEN) == claimed.refresh_token and self._clock() >= self._policy.due_at(data):
+        if data.get(REFRESH_TOKEN) == claimed.refresh_token and self._clock() >= self._policy.due_at(
+            data, claims_in(data)
+        ):
             return True
         _release(data, claimed.lease)
         return False

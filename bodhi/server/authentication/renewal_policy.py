@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bodhi.oidc.claim_values import seconds
+from bodhi.oidc.claims import Claims
 from bodhi.server.authentication.login_data import EXPIRY_UNKNOWN, RECHECK_AT, REFRESH_TOKEN, claims_in
 
 RECHECK_SECONDS = 3_600
@@ -26,11 +27,11 @@ class RenewalPolicy:
         self._keeps_without_refresh = keeps_without_refresh
         self._has_warned = False
 
-    def due_at(self, data: Mapping[str, Any]) -> float:
-        """Return when the login in *data* has to be renewed or checked, in seconds since 1970."""
+    def due_at(self, data: Mapping[str, Any], claims: Claims) -> float:
+        """Return when the login in *data*, with *claims*, has to be renewed or checked, in seconds since 1970."""
         recheck_at = seconds(data.get(RECHECK_AT))
         rechecked_at = math.inf if recheck_at is None else recheck_at
-        return rechecked_at if self.outlives_token(data) else min(rechecked_at, claims_in(data).expires_at)
+        return rechecked_at if self.outlives_token(data) else min(rechecked_at, claims.expires_at)
 
     def outlives_token(self, data: Mapping[str, Any]) -> bool:
         """Whether the login in *data* goes on after its access token has expired, without a refresh."""
