@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 from playwright.async_api import Page
 
-from providers.instance import ENVIRONMENTS, ROOT, Account, RealProvider, told_accounts, told_client
+from providers.instance import ENVIRONMENTS, Account, RealProvider, told_accounts, told_client
+from providers.page import ROOT
 
 
 class Canaille(RealProvider):

@@ -18,10 +18,10 @@ from e2e.running import Bodhi
 from providers.better_auth import BetterAuth
 from providers.canaille_server import Canaille
 from providers.django_oauth_toolkit import DjangoOAuthToolkit
-from providers.instance import LONG_TOKEN_SECONDS, ROOT, Account, RealProvider, Registration
+from providers.instance import LONG_TOKEN_SECONDS, Account, RealProvider, Registration
 from providers.lemonldap_ng import LemonLDAP
 from providers.oidc_provider import OidcProvider, OidcProviderWithClaims
-from providers.page import settings_of
+from providers.page import ROOT, settings_of
 from support.ports import free_port
 
 PROVIDERS: tuple[type[RealProvider], ...] = (

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from playwright.async_api import Page
 
-from providers.instance import ENVIRONMENTS, ROOT, Account, RealProvider, told_accounts, told_client
-from providers.page import code_of
+from providers.instance import ENVIRONMENTS, Account, RealProvider, told_accounts, told_client
+from providers.page import ROOT, code_of
 
 
 class DjangoOAuthToolkit(RealProvider):

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from playwright.async_api import Page
 
+from providers.page import ROOT
 from support.ports import free_port
 
-ROOT = Path(__file__).resolve().parents[2]
 NODE = ROOT / "tests" / "providers" / "node"
 # What `make test.providers` installs from PyPI, one environment for each provider.
 ENVIRONMENTS = ROOT / "build" / "providers"

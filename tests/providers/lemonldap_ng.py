@@ -7,7 +7,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from playwright.async_api import Page
 
-from providers.instance import ROOT, Account, RealProvider, told_accounts
+from providers.instance import Account, RealProvider, told_accounts
+from providers.page import ROOT
 
 INI = """\
 [all]

@@ -2,9 +2,9 @@
 
 import re
 import textwrap
+from pathlib import Path
 
-from providers.instance import ROOT
-
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = "docs/how-to/providers.md"
 
 
