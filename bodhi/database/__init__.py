@@ -8,6 +8,7 @@ from bodhi.database.errors import (
     Damaged,
     DatabaseError,
     DatabaseUnavailable,
+    RowMoved,
     SchemaOutdated,
     SchemaTooNew,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "DatabaseUnavailable",
     "Executor",
     "Row",
+    "RowMoved",
     "Schema",
     "SchemaOutdated",
     "SchemaStatus",

@@ -13,6 +13,14 @@ class DatabaseUnavailable(DatabaseError):
     """The database does not answer within its time limit, or cannot write now; trying later may help."""
 
 
+class Undone(DatabaseUnavailable):
+    """The server did nothing, for a passing reason: a deadlock, a plan made before a migration, a lost primary."""
+
+
+class RowMoved(Undone):
+    """A change by somebody else moved the row to another partition meanwhile: it was changed, so look again."""
+
+
 class NotOpen(DatabaseUnavailable):
     """Nobody opened the database, or it was closed: use `async with`, `open()`, or `setup` before the app starts."""
 

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import asyncpg
 
-from bodhi.database.errors import CannotOpen, DatabaseError
+from bodhi.database.errors import CannotOpen, DatabaseError, RowMoved, Undone
 from bodhi.database.executor import DatabaseExecutor, StatementExecutor
 from bodhi.database.limits import TimeLimit
 from bodhi.database.notifications import listen
@@ -24,7 +24,6 @@ from bodhi.database.pool import Pool
 from bodhi.database.postgres_connection import CLOSE_SECONDS, Connection
 from bodhi.database.postgres_errors import (
     FAILURES,
-    Undone,
     affects_all_connections,
     cause_of,
     is_about_files,
@@ -39,6 +38,7 @@ from bodhi.postgres_urls import find_unusable_file, read_postgres_url
 from bodhi.urls import mask_url
 
 ATTEMPTS = 3  # of a single statement that lost a deadlock or a stale plan: nothing of it happened
+MOVES = 100  # of a statement whose rows move to other partitions
 
 
 class PostgresDatabase(DatabaseExecutor):
@@ -190,9 +190,10 @@ class PostgresDatabase(DatabaseExecutor):
                     wait.stop()
             except FAILURES as error:
                 failure = self._failure(error)
-                if attempt == ATTEMPTS or not isinstance(failure, Undone):
+                has_moved = isinstance(failure, RowMoved)
+                if not isinstance(failure, Undone) or attempt == (MOVES if has_moved else ATTEMPTS):
                     raise failure from error
-                is_serialized = isinstance(error, asyncpg.SerializationError)
+                is_serialized = has_moved
 
     @asynccontextmanager
     async def _lend(self) -> AsyncIterator[Connection]:

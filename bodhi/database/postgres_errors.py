@@ -5,7 +5,15 @@ from ssl import SSLError
 
 import asyncpg
 
-from bodhi.database.errors import NO_ANSWER, Conflict, Damaged, DatabaseError, DatabaseUnavailable
+from bodhi.database.errors import (
+    NO_ANSWER,
+    Conflict,
+    Damaged,
+    DatabaseError,
+    DatabaseUnavailable,
+    RowMoved,
+    Undone,
+)
 from bodhi.errors import root_cause
 
 FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
@@ -14,24 +22,20 @@ FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Inte
 _OUTAGE_CLASSES = frozenset({"08", "28", "3D", "53", "57", "58", "XX"})
 _STANDBY_STATE = "25006"  # a primary that became a standby
 _OUTAGE_STATES = frozenset({_STANDBY_STATE, "55P03"})  # ... a lock that is held too long
-_RETRYABLE = (
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-    asyncpg.InvalidCachedStatementError,
-    asyncpg.ReadOnlySQLTransactionError,  # a primary that became a standby: the next connection finds the new one
-)
-
-
-class Undone(DatabaseUnavailable):
-    """The server did nothing, for a passing reason: a deadlock, a plan made before a migration, a lost primary."""
+_PASSING: dict[type[Exception], type[Undone]] = {
+    asyncpg.DeadlockDetectedError: Undone,
+    asyncpg.SerializationError: RowMoved,  # READ COMMITTED has no other cause of it
+    asyncpg.InvalidCachedStatementError: Undone,
+    asyncpg.ReadOnlySQLTransactionError: Undone,  # a primary became a standby: the next connection finds the new one
+}
 
 
 def translate(error: Exception) -> DatabaseError:
     """Return what to raise in place of one of ``FAILURES``."""
     if isinstance(error, asyncpg.UniqueViolationError):
         return Conflict(str(error))
-    if isinstance(error, _RETRYABLE):
-        return Undone(f"PostgreSQL: {cause_of(error)}")
+    if kind := _PASSING.get(type(error)):
+        return kind(f"PostgreSQL: {cause_of(error)}")
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         if isinstance(error, asyncpg.InsufficientPrivilegeError):

@@ -22,7 +22,7 @@ class DigestTaken(SessionError):
 
 
 class VersionConflict(SessionError):
-    """The session was changed since it was read: for stores that compare versions where others lock."""
+    """The session was changed since it was read, in a store that does not lock, or whose row moves elsewhere."""
 
 
 class CapabilityMissing(SessionError):

@@ -3,10 +3,10 @@
 ``bodhi.session.sql_store`` has bodhi's own stores; ``bodhi.testing`` has a conformance kit.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import wraps
-from typing import ParamSpec, Protocol, TypeVar, runtime_checkable
+from typing import Any, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 from bodhi.session.errors import CapabilityMissing, SessionUnavailable, VersionConflict
 from bodhi.session.records import (
@@ -202,8 +202,10 @@ def require(store: SessionStore, capability: type[Capability]) -> Capability:
     raise CapabilityMissing(f"this needs a session store with {capability.__name__}: {type(store).__name__} has not")
 
 
-def retry_conflicts(change: Callable[Parameters, Awaitable[Answer]]) -> Callable[Parameters, Awaitable[Answer]]:
-    """Run *change*, retried after a :exc:`VersionConflict` of a store without locks."""
+def retry_conflicts(
+    change: Callable[Parameters, Awaitable[Answer]],
+) -> Callable[Parameters, Coroutine[Any, Any, Answer]]:
+    """Run *change*, retried after a :exc:`VersionConflict`: nothing of it has happened."""
 
     @wraps(change)
     async def retried(*arguments: Parameters.args, **options: Parameters.kwargs) -> Answer:

@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from bodhi.database import Conflict, Database, DatabaseUnavailable, Executor, Row
-from bodhi.session.errors import DigestTaken, SessionUnavailable
+from bodhi.database import Conflict, Database, DatabaseUnavailable, Executor, Row, RowMoved
+from bodhi.session.errors import DigestTaken, SessionUnavailable, VersionConflict
 from bodhi.session.handles import handle_of
 from bodhi.session.records import Device, SessionListing, SessionRecord, StoredData, UserCap
 
@@ -29,11 +29,14 @@ class SqlCalls:
     @asynccontextmanager
     async def _transaction(self, *turns: Hashable) -> AsyncIterator[Executor]:
         with map_session_errors():
-            async with (
-                self._database.turn(*turns) as left_seconds,
-                self._database.transaction(limit_seconds=left_seconds) as transaction,
-            ):
-                yield transaction
+            try:
+                async with (
+                    self._database.turn(*turns) as left_seconds,
+                    self._database.transaction(limit_seconds=left_seconds) as transaction,
+                ):
+                    yield transaction
+            except RowMoved as error:
+                raise VersionConflict from error
 
     async def _lock_user(self, transaction: Executor, cap: UserCap | None) -> None:
         if cap is not None:

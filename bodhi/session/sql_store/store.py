@@ -15,6 +15,7 @@ from bodhi.session.sql_store.calls import Clock, map_session_errors, record_of, 
 from bodhi.session.sql_store.listing import ManySessions
 from bodhi.session.sql_store.locking import Locking
 from bodhi.session.sql_store.upkeep import Upkeep
+from bodhi.session.store import retry_conflicts
 
 
 class SqlSessionStore(Locking, ManySessions, Upkeep, DeprecatedMethods):
@@ -53,6 +54,10 @@ class SqlSessionStore(Locking, ManySessions, Upkeep, DeprecatedMethods):
         if cap is None:
             with map_session_errors():
                 return await self._insert(self._database, new)
+        return await self._insert_capped(new, cap)
+
+    @retry_conflicts
+    async def _insert_capped(self, new: NewSession, cap: UserCap) -> SessionRecord:
         async with self._transaction(*turns_of(cap, None)) as transaction:
             await self._lock_user(transaction, cap)
             record = await self._insert(transaction, new)

@@ -8,6 +8,7 @@ from bodhi.keyring import NEWEST_FORMAT
 from bodhi.session.records import End, SessionRecord, StoredData
 from bodhi.session.sealing import written_format
 from bodhi.session.sql_store.calls import Clock, SqlCalls, map_session_errors, stored_data_of, turns_of
+from bodhi.session.store import retry_conflicts
 
 SET_ASIDE_MS = 30 * 86_400_000  # how long unreadable rows are kept for inspection
 SWEEP_SECONDS = 0.01  # target time of a sweep batch, which on SQLite may block a save this long
@@ -27,6 +28,7 @@ class Upkeep(SqlCalls):
         super().__init__(database, clock=clock)
         self._sweep_batch = SMALLEST_SWEEP
 
+    @retry_conflicts
     async def sweep(self) -> int | None:
         began = monotonic()
         async with self._transaction() as transaction:
@@ -46,6 +48,7 @@ class Upkeep(SqlCalls):
         self._sweep_batch = max(SMALLEST_SWEEP, min(fitting, 2 * batch))
         return swept
 
+    @retry_conflicts
     async def set_aside(self, record: SessionRecord, reason: str) -> bool:
         async with self._transaction(*turns_of(None, record.digest)) as transaction:
             copied = await transaction.count(
