@@ -174,14 +174,16 @@ HAVING (SELECT count(*) FROM (SELECT pg_notify('bodhi_session_ended', '') FROM g
 
 -- name: clear_some(batch, now) -> many
 -- Some of all sessions: to delete millions at once takes longer than a call may. Locked rows are skipped.
-WITH gone AS (
+-- Where the table has partitions, each of them has a row in the same place.
+WITH found AS MATERIALIZED (
+    SELECT tableoid AS part, ctid AS place
+      FROM bodhi_session
+     LIMIT $1
+       FOR UPDATE SKIP LOCKED
+), gone AS (
     DELETE FROM bodhi_session
-     WHERE ctid = ANY (ARRAY(
-               SELECT ctid
-                 FROM bodhi_session
-                LIMIT $1
-                  FOR UPDATE SKIP LOCKED
-           ))
+     WHERE ctid = ANY (ARRAY(SELECT place FROM found))
+       AND (tableoid, ctid) IN (SELECT part, place FROM found)
     RETURNING digest, expires_at
 ), recorded AS (
     INSERT INTO bodhi_session_ended (digest, ended_at, moved)
@@ -247,9 +249,14 @@ SELECT count(*) AS sessions
    AND expires_at > now_ms($2);
 
 -- name: count_sessions(now) -> maybe, read only
-SELECT count(*) AS sessions
-  FROM bodhi_session
- WHERE expires_at > now_ms($1);
+-- By the index of coarse steps alone, and exactly in the step that is now: the table may have tens of gigabytes.
+SELECT (SELECT count(*)
+          FROM bodhi_session
+         WHERE expires_step > now_ms($1) / 300000)
+     + (SELECT count(*)
+          FROM bodhi_session
+         WHERE expires_step = now_ms($1) / 300000
+           AND expires_at > now_ms($1)) AS sessions;
 
 -- name: list_user(user_id, after_created_at, after_digest, batch, now) -> many, read only
 -- A keyset page of a user's live sessions, oldest first.
@@ -329,16 +336,19 @@ SELECT pg_try_advisory_xact_lock(hashtextextended('bodhi sweep', 0)) AS mine;
 
 -- name: sweep_sessions(batch, now) -> count
 -- By the index of coarse steps, then exactly. A row that a save has locked is left for the next sweep.
+-- Where the table has partitions, each of them has a row in the same place.
+WITH expired AS MATERIALIZED (
+    SELECT tableoid AS part, ctid AS place
+      FROM bodhi_session
+     WHERE expires_step <= now_ms($2) / 300000
+       AND expires_at <= now_ms($2)
+     ORDER BY expires_step
+     LIMIT $1
+       FOR UPDATE SKIP LOCKED
+)
 DELETE FROM bodhi_session
- WHERE ctid = ANY (ARRAY(
-           SELECT ctid
-             FROM bodhi_session
-            WHERE expires_step <= now_ms($2) / 300000
-              AND expires_at <= now_ms($2)
-            ORDER BY expires_step
-            LIMIT $1
-              FOR UPDATE SKIP LOCKED
-       ));
+ WHERE ctid = ANY (ARRAY(SELECT place FROM expired))
+   AND (tableoid, ctid) IN (SELECT part, place FROM expired);
 
 -- name: sweep_set_aside(keep_ms, now) -> count
 DELETE FROM bodhi_session_set_aside

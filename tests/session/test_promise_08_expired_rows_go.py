@@ -149,3 +149,16 @@ async def test_rows_set_aside_go_after_a_month(service, clock, raw):
     clock.advance(1)
     await service.sweep()
     assert [] == await raw.set_aside()
+
+
+@pytest.mark.parametrize("ahead_ms", [0, 1, 299_999], ids=["as a step begins", "within it", "as it ends"])
+async def test_the_count_of_live_sessions_is_exact(ahead_ms, service, raw, clock):
+    """Though it is taken from an index of steps of five minutes."""
+    clock.now_ms = 1_800_000_000_000 + ahead_ms
+    for late_ms in (-300_000, -1, 0, 1, 300_000):
+        _, session = await service.create({"a": 1})
+        await raw.rows(
+            "UPDATE bodhi_session SET expires_at = $1 WHERE digest = $2", clock.now_ms + late_ms, session.record.digest
+        )
+
+    assert 2 == await service.count_sessions()
