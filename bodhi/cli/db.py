@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from bodhi.cli.command_line import CommandLine
-from bodhi.cli.output import print_json
-from bodhi.database import Database, Schema, SchemaStatus, dialect_of, sqlite_path
+from bodhi.cli.output import Progress, print_json
+from bodhi.database import CannotOpen, Database, Schema, SchemaStatus, dialect_of, sqlite_path
 from bodhi.settings import Settings, mask_url
 
 
@@ -44,7 +44,7 @@ def parts_of(settings: Settings) -> Iterator[Part]:
 
 @click.group()
 def db() -> None:
-    """Show and migrate the schemas of both databases."""
+    """Show and migrate the schemas of both databases, and divide the session table."""
 
 
 @db.command()
@@ -66,6 +66,35 @@ async def _migrate(part: Part) -> list[str]:
         if part.name == "session":
             await make_user_index(database)  # missing after an interrupted copy
         return [f"{it.version:04} {it.name}" for it in migrations]
+
+
+@db.command()
+@click.argument("partitions", type=click.IntRange(1, 1024))
+@click.pass_obj
+def partition(command_line: CommandLine, partitions: int) -> None:
+    """Divide the sessions on PostgreSQL into PARTITIONS by digest, while requests go on; 1 undoes it."""
+    part = next(parts_of(command_line.resolve().settings))
+    with part.faults():
+        done = asyncio.run(_partition(part, partitions))
+    click.echo(f"{mask_url(part.url)}: {done}")
+
+
+async def _partition(part: Part, partitions: int) -> str:
+    from bodhi.session import count_partitions, partition_sessions
+
+    if dialect_of(part.url) == "sqlite":
+        raise CannotOpen("a SQLite file has no partitions: see docs/how-to/plan-capacity.md")
+    async with part.database as database:
+        await Schema(database, part.name).check()
+        if max(await count_partitions(database), 1) == partitions:
+            return f"{_divided(partitions)} already: nothing to do"
+        progress = Progress("{} sessions copied".format)
+        copied = await partition_sessions(database, partitions, progress.report)
+        return f"{_divided(partitions)} now; {copied} sessions were copied"
+
+
+def _divided(partitions: int) -> str:
+    return "the session table is undivided" if partitions == 1 else f"the session table has {partitions} partitions"
 
 
 @db.command()

@@ -24,6 +24,7 @@ from bodhi.session.handles import DIGEST_BYTES, digest_of, digests_of, handle_of
 from bodhi.session.lifetime import SESSIONS
 from bodhi.session.middleware import get_session, new_session, setup
 from bodhi.session.owner import owner_of
+from bodhi.session.partitioning import count_partitions, partition_sessions
 from bodhi.session.records import (
     Device,
     End,
@@ -109,6 +110,7 @@ __all__ = [
     "UserSessions",
     "VersionConflict",
     "bound_columns",
+    "count_partitions",
     "cursor_of",
     "digest_of",
     "digests_of",
@@ -120,6 +122,7 @@ __all__ = [
     "make_user_index",
     "new_session",
     "owner_of",
+    "partition_sessions",
     "resealed",
     "seal_data",
     "setup",

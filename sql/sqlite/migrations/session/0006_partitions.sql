@@ -1,0 +1,1 @@
+-- PostgreSQL alone has partitions. Version 0.1.0 runs on this schema, which is the same as the one before.
