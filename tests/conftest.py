@@ -19,7 +19,7 @@ from support.databases import EMPTY, Databases, RunningPostgres, find_postgres, 
 from support.leaks import Leaks, watched
 from support.patience import be_patient
 from support.pgbouncer import PgBouncer
-from support.postgres import PostgresServer
+from support.postgres import PARTITIONS_VARIABLE, PostgresServer
 from support.replication import ReplicationPair
 from support.time_limit import time_limit
 
@@ -44,8 +44,9 @@ _SERVER = pytest.StashKey[RunningPostgres | NoPostgres]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--database``, ``--event-loop`` and ``--time-limit``."""
+    """Add ``--database``, ``--partitions``, ``--event-loop`` and ``--time-limit``."""
     parser.addoption("--database", choices=(*DIALECTS, "both"), default="both", help="databases to test on")
+    parser.addoption("--partitions", type=int, help="hash partitions of every session table on PostgreSQL")
     parser.addoption("--event-loop", choices=("asyncio", "uvloop"), default="asyncio", help="event loop of async tests")
     parser.addoption("--time-limit", type=float, default=300.0, help="seconds that a test may take; 0 is no limit")
 
@@ -56,6 +57,8 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"{_WHEEL_VARIABLE} requires an installed bodhi, but {bodhi.__file__} shadows it")
     for name in [name for name in os.environ if name.startswith("BODHI_") and not name.startswith("BODHI_TEST_")]:
         del os.environ[name]
+    if partitions := config.getoption("--partitions"):
+        os.environ[PARTITIONS_VARIABLE] = str(partitions)
     be_patient()
 
 
@@ -81,10 +84,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect tests of other databases, and mark tests that need PgBouncer (before ``-m`` is evaluated)."""
+    """Deselect what is not asked for, and mark tests that need PgBouncer (before ``-m`` is evaluated)."""
     chosen = _selected_dialects(config)
     unwanted = {name for dialect in DIALECTS if dialect not in chosen for name in FIXTURES_OF[dialect]}
-    left_out = [item for item in items if unwanted.intersection(_fixture_names(item))]
+    partitions = config.getoption("--partitions")  # which change nothing for tests without PostgreSQL
+    left_out = [
+        item
+        for item in items
+        if unwanted.intersection(_fixture_names(item)) or (partitions and not _uses_postgres(item))
+    ]
     for item in items:
         if "pgbouncer_url" in _fixture_names(item):
             item.add_marker("pgbouncer")
@@ -233,6 +241,11 @@ def _selected_dialects(config: pytest.Config) -> tuple[str, ...]:
 
 def _fixture_names(item: pytest.Item) -> list[str]:
     return getattr(item, "fixturenames", [])
+
+
+def _uses_postgres(item: pytest.Item) -> bool:
+    names = _fixture_names(item)
+    return "dialect" in names or not FIXTURES_OF["postgres"].isdisjoint(names)
 
 
 def _server(config: pytest.Config) -> RunningPostgres | NoPostgres:

@@ -18,6 +18,14 @@ def migrated_postgres_url(postgres_databases: Databases) -> Iterator[str]:
     postgres_databases.drop(url)
 
 
+@pytest.fixture(scope="module")
+def partitioned_postgres_url(postgres_databases: Databases) -> Iterator[str]:
+    """A shared database whose session table has partitions."""
+    url = postgres_databases.create(postgres_databases.partitioned)
+    yield url
+    postgres_databases.drop(url)
+
+
 @pytest.fixture
 def has_tables() -> bool:
     """They are there: that they are created is tested elsewhere."""
@@ -38,6 +46,14 @@ async def database(dialect: str, database_url: str) -> AsyncIterator[Database]:
     async with open_database(database_url, synchronous="normal") as database:
         if dialect == "postgres":
             await database.script("TRUNCATE bodhi_session, bodhi_session_set_aside, bodhi_session_ended")
+        yield database
+
+
+@pytest.fixture
+async def partitioned_database(partitioned_postgres_url: str) -> AsyncIterator[Database]:
+    """An empty database whose session table has partitions."""
+    async with open_database(partitioned_postgres_url) as database:
+        await database.script("TRUNCATE bodhi_session, bodhi_session_set_aside, bodhi_session_ended")
         yield database
 
 

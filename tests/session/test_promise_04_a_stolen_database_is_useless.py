@@ -84,7 +84,7 @@ async def test_no_dump_of_postgres_holds_the_cookie_or_a_token(postgres_url, ser
 
     connection = await asyncpg.connect(postgres_url)
     for form in ("text", "binary"):
-        await connection.copy_from_table("bodhi_session", output=keep, format=form)
+        await connection.copy_from_query("SELECT * FROM bodhi_session", output=keep, format=form)
         await connection.copy_from_table("bodhi_session_set_aside", output=keep, format=form)
     await connection.close()
 

@@ -4,7 +4,7 @@ import asyncio
 import functools
 import os
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,13 @@ from dotenv import dotenv_values
 
 from bodhi.database import Schema, open_database
 from support.binaries import BINARIES_VARIABLE, NoPostgres
-from support.postgres import PASSWORD, USER, PostgresServer
+from support.postgres import PASSWORD, USER, PostgresServer, partitions_setting
 
 URL_VARIABLE = "BODHI_TEST_SESSION_PG_URL"
 COMPOSE_URL = f"postgresql://{USER}:{PASSWORD}@127.0.0.1:54320/bodhi_sessions"
 # It has no connections; template1 of a user's server may contain anything.
 EMPTY = "template0"
+PARTITIONS = 8  # of the tests that ask for them
 T = TypeVar("T")
 # Raised for a server that is absent, foreign, or not a PostgreSQL.
 _UNUSABLE = (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
@@ -89,16 +90,26 @@ class Databases:
         # Before version 15 there is no other. It takes a third less than to log every page.
         self._strategy = " STRATEGY FILE_COPY" if self._connection.get_server_version().major >= 15 else ""
 
-    def create(self, template: str = EMPTY) -> str:
-        """Create a copy of *template* and return its URL."""
+    def create(self, template: str = EMPTY, *, settings: Mapping[str, str] | None = None) -> str:
+        """Create a copy of *template*, with *settings* of its own, and return its URL."""
         name = f"bodhi_test_{uuid.uuid4().hex}"
         self._run(self._connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}{self._strategy}"))
+        for setting, value in (partitions_setting() if settings is None else settings).items():
+            self._run(self._connection.execute(f"ALTER DATABASE {name} SET {setting} = {value}"))
         return with_database(self._url, name)
 
     @functools.cached_property
     def migrated(self) -> str:
         """A template with all tables of bodhi; copying it takes half the time of creating them."""
-        url = self.create()
+        return self._migrated(partitions_setting())
+
+    @functools.cached_property
+    def partitioned(self) -> str:
+        """The same, whose session table has partitions."""
+        return self._migrated({"bodhi.session_partitions": str(PARTITIONS)})
+
+    def _migrated(self, settings: Mapping[str, str]) -> str:
+        url = self.create(settings=settings)
         self._run(migrate(url))
         return urlsplit(url).path.lstrip("/")
 
@@ -108,9 +119,9 @@ class Databases:
         self._run(self._connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
 
     def close(self) -> None:
-        """Drop the template, close the connection and end the thread."""
-        if "migrated" in self.__dict__:
-            self.drop(with_database(self._url, self.migrated))
+        """Drop the templates, close the connection and end the thread."""
+        for template in {"migrated", "partitioned"} & self.__dict__.keys():
+            self.drop(with_database(self._url, self.__dict__[template]))
         self._run(self._connection.close())
         self._thread.submit(self._runner.close).result(timeout=300)
         self._thread.shutdown()

@@ -21,6 +21,7 @@ from support.ports import free_port
 from support.supervisor import Supervisor
 
 USER = "bodhi_test"
+PARTITIONS_VARIABLE = "BODHI_TEST_PARTITIONS"  # of the session table in every database of the tests
 PASSWORD = "kx7-password"  # unlike every name, so that it is found wherever it is logged
 
 _SETTINGS = {
@@ -45,6 +46,12 @@ _HOST_RULES = "host all all 127.0.0.1/32 password\nhost replication all 127.0.0.
 _STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
 
+def partitions_setting() -> dict[str, str]:
+    """Return PostgreSQL's setting for the partitions that the tests were started with, if any."""
+    partitions = os.environ.get(PARTITIONS_VARIABLE)
+    return {"bodhi.session_partitions": partitions} if partitions else {}
+
+
 class PostgresServer:
     """A server with its own data folder and port, which survive :meth:`stop` and :meth:`restart`.
 
@@ -56,7 +63,7 @@ class PostgresServer:
         self._supervisor = supervisor
         self.binaries = binaries
         self.data_dir = data_dir
-        self.settings = {**_SETTINGS, **settings}
+        self.settings = {**_SETTINGS, **partitions_setting(), **settings}
         self.port = free_port()
 
     @classmethod
