@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from pathlib import Path
 
 from bench import (
@@ -43,6 +44,7 @@ MEASUREMENTS: dict[str, Callable[[Environment, Figures], None]] = {
     "rows": many_rows.measure,
     "moving": moving.measure,
 }
+LARGE_SERVER = {"shared_buffers": "2GB", "max_wal_size": "4GB"}  # a tenth of the rows, as where there are so many
 BUSY_LOAD = 0.5  # a higher load average means that other work is running
 
 
@@ -91,7 +93,7 @@ def _environment(stack: ExitStack, figures: Figures, *, quick: bool, large: bool
 
     return Environment(
         folder=folder,
-        postgres_url=start(servers.postgres),
+        postgres_url=start(partial(servers.postgres, settings=LARGE_SERVER if large else {})),
         redis_url=start(servers.redis),
         server_core=server_core,
         other_cores=frozenset(others),

@@ -1,34 +1,30 @@
 """Many sessions: load times, and the longest save while expired sessions are deleted."""
 
 import asyncio
-import hashlib
-import os
 import random
-import sqlite3
-from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from statistics import median
 from time import perf_counter, time_ns
+from typing import cast
 
 import asyncpg
 
+from bench import row_costs
 from bench.environment import Environment, Figures, Unavailable, log_progress, percentile
+from bench.filling import DAY_MS, digest_of_row, fill
+from bench.row_costs import PostgresMeter, SqliteMeter, load_average
 from bench.session_data import KEY, session_data
-from bodhi.session import DefaultSessionService
+from bodhi.session import DefaultSessionService, SqlSessionStore
 
 FEW = 10_000
-DAY_MS = 86_400_000
-SEALED_BYTES = 1056  # 1 KB of data, encrypted
-BLOCK = 10_000
-COLUMNS = (
-    "digest", "data", "user_id", "version", "created_at", "last_seen_at", "expires_at", "ends_at", "ip", "user_agent"
-)  # fmt: skip
 LIVE = 200
 SAVERS = 2
 SAVER_PAUSE_SECONDS = 0.001
-
-Row = tuple[object, ...]
+LONGEST_SWEEP_SECONDS = 120  # on a busy machine it gives way to the saves
+PARTITIONS = 8
+PARTITIONED = f"postgres, {PARTITIONS} partitions"
 
 
 class Clock:
@@ -42,97 +38,98 @@ class Clock:
 
 
 def measure(environment: Environment, figures: Figures) -> None:
-    """Measure the growth of the median load time, and the longest stall of a save."""
+    """Measure the growth of the median load time, the longest stall of a save, and what a session costs."""
     expiring = 100_000 if environment.quick else 1_000_000
     many = 10_000_000 if environment.large else expiring
-    hints = [] if environment.large else ["--large measures 10,000,000"]
+    expiring = min(expiring, many // 20) if environment.large else expiring
+    hints = [] if environment.large else ["--large measures 10,000,000, and partitions"]
     hints += ["without --quick 1,000,000"] if environment.quick else []
     figures.notes.append(f"many rows: {many:,}" + (f" ({', '.join(hints)})" if hints else ""))
     figures.notes.append(f"rows that expire: {expiring:,}")
     with environment.on_server_core():
-        for dialect in ("postgres", "sqlite"):
+        for target in ("postgres", *([PARTITIONED] if environment.large else []), "sqlite"):
             try:
-                asyncio.run(_measure(dialect, many, expiring, environment, figures))
+                asyncio.run(_measure(target, many, expiring, environment, figures))
             except Unavailable as error:
                 figures.skipped.append(f"many rows on PostgreSQL: not measured without {error}")
 
 
-async def _measure(dialect: str, many: int, expiring: int, environment: Environment, figures: Figures) -> None:
+async def _measure(target: str, many: int, expiring: int, environment: Environment, figures: Figures) -> None:
     clock = Clock()
-    few_url = await asyncio.to_thread(_url, dialect, "few", environment)
-    many_url = await asyncio.to_thread(_url, dialect, "many", environment)
+    few_url = await _url(target, "few", environment)
+    many_url = await _url(target, "many", environment)
+    for url, rows in ((few_url, FEW), (many_url, many)):
+        log_progress(f"  {target}: filling in {rows:,} rows")
+        started = perf_counter()
+        async with _service(url, clock):
+            pass  # it makes the tables
+        await fill(url, rows)
     async with AsyncExitStack() as stack:
         few = await stack.enter_async_context(_service(few_url, clock))
         grown = await stack.enter_async_context(_service(many_url, clock))
-        for url, rows in ((few_url, FEW), (many_url, many)):
-            log_progress(f"  {dialect}: filling in {rows:,} rows")
-            await fill(url, rows)
-        log_progress(f"  {dialect}: loading")
-        ratio, row = await _growth((few, FEW), (grown, many), rounds=5 if environment.quick else 15)
-        figures.values[f"growth {dialect}"] = ratio
-        log_progress(f"  {dialect}: deleting {expiring:,} expired rows")
+        row: dict[str, object] = {"filling s": round(perf_counter() - started)}
+        log_progress(f"  {target}: loading")
+        ratio, loads = await _growth((few, FEW), (grown, many), rounds=5 if environment.quick else 15)
+        figures.values[f"growth {target}"] = ratio
+        meter = await stack.enter_async_context(_meter(many_url))
+        log_progress(f"  {target}: what a session costs")
+        row |= loads | await row_costs.measure(cast("SqlSessionStore", grown.get_session_store()), meter, many)
+        log_progress(f"  {target}: deleting {expiring:,} expired rows")
         # Stop after *expiring* rows, even if there are more.
-        stall = await _stall(grown, clock, most=expiring)
-        figures.values[f"stall {dialect}"] = stall["longest save ms"]
-    figures.tables.setdefault("Many rows", []).append({"database": dialect, **row, **stall})
+        figures.values[f"stall {target}"], stall = await _stall(grown, clock, most=expiring)
+        log_progress(f"  {target}: vacuum")
+        row |= stall | await meter.vacuum() | {f"{size} after": value for size, value in (await meter.sizes()).items()}
+    _add(figures.tables.setdefault("Many rows", []), target, row)
+    await _remove(many_url)  # tens of gigabytes
 
 
-def _url(dialect: str, name: str, environment: Environment) -> str:
-    if dialect == "postgres":
-        return environment.postgres_database(f"rows_{name}")
-    return f"sqlite:{environment.sqlite_file(f'rows_{name}')}"
+def _add(table: list[dict[str, object]], target: str, row: dict[str, object]) -> None:
+    """Add a column to *table*, whose rows are the figures."""
+    by_name = {line["what"]: line for line in table}
+    for name, value in row.items():
+        if name in by_name:
+            by_name[name][target] = value
+        else:
+            table.append({"what": name, target: value})
 
 
-def _service(url: str, clock: Clock) -> DefaultSessionService:
-    return DefaultSessionService.from_url(url, keys=[KEY], sweep_seconds=None, clock=clock)
+async def _url(target: str, name: str, environment: Environment) -> str:
+    if target == "sqlite":
+        return f"sqlite:{environment.sqlite_file(f'rows_{name}')}"
+    url = await asyncio.to_thread(environment.postgres_database, f"rows_{name}")
+    if target == PARTITIONED:
+        # Otherwise PostgreSQL plans each statement anew, since it takes a plan for all partitions for dearer.
+        settings = {"bodhi.session_partitions": PARTITIONS, "plan_cache_mode": "force_generic_plan"}
+        connection = await asyncpg.connect(url)
+        for setting, value in settings.items():
+            await connection.execute(f"ALTER DATABASE rows_{name} SET {setting} = {value}")
+        await connection.close()
+    return url
 
 
-# Filling.
-
-
-def _digest(number: int) -> bytes:
-    return hashlib.sha256(number.to_bytes(8, "big")).digest()
-
-
-def _rows(numbers: range, now: int, user: str | None) -> Iterator[Row]:
-    sealed = os.urandom(SEALED_BYTES)
-    agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
-    for number in numbers:
-        expires_at = now + DAY_MS + number % 3_600_000  # within an hour, a day from now
-        owner = user or f"user-{number // 3:08}"
-        yield _digest(number), sealed, owner, 1, now, now, expires_at, now + 14 * DAY_MS, "192.0.2.1", agent
-
-
-async def fill(url: str, rows: int, *, user: str | None = None) -> None:
-    """Insert *rows* live sessions of 1 KB directly into a migrated database, all of *user* or three per user."""
-    now = time_ns() // 1_000_000
-    blocks = (_rows(range(first, min(rows, first + BLOCK)), now, user) for first in range(0, rows, BLOCK))
-    if not url.startswith("sqlite:"):
-        return await _fill_postgres(url, blocks)
-    return await asyncio.to_thread(_fill_sqlite, Path(url.removeprefix("sqlite:")), blocks)
-
-
-async def _fill_postgres(url: str, blocks: Iterator[Iterator[Row]]) -> None:
-    connection = await asyncpg.connect(url)
-    for block in blocks:
-        await connection.copy_records_to_table("bodhi_session", records=block, columns=COLUMNS)
-    await connection.execute("VACUUM (ANALYZE) bodhi_session", timeout=600)  # as autovacuum would do later
-    await connection.execute("CHECKPOINT", timeout=600)
+async def _remove(url: str) -> None:
+    if url.startswith("sqlite:"):
+        await asyncio.to_thread(Path(url.removeprefix("sqlite:")).unlink)
+        return
+    server, _, name = url.rpartition("/")
+    connection = await asyncpg.connect(f"{server}/postgres")
+    await connection.execute(f"DROP DATABASE {name} WITH (FORCE)", timeout=600)
     await connection.close()
 
 
-def _fill_sqlite(path: Path, blocks: Iterator[Iterator[Row]]) -> None:
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA synchronous = OFF")
-    connection.execute("PRAGMA cache_size = -1000000")
-    insert = f"INSERT INTO bodhi_session ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
-    for block in blocks:
-        with connection:
-            connection.executemany(insert, block)
-    # Write all rows to disk now, or the next checkpoint would have to.
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.close()
+@asynccontextmanager
+async def _meter(url: str) -> AsyncIterator[row_costs.Meter]:
+    if url.startswith("sqlite:"):
+        yield SqliteMeter(Path(url.removeprefix("sqlite:")))
+        return
+    connection = await asyncpg.connect(url)
+    yield PostgresMeter(connection)
+    await connection.close()
+
+
+def _service(url: str, clock: Clock) -> DefaultSessionService:
+    # Counting tens of gigabytes takes longer than a request may.
+    return DefaultSessionService.from_url(url, keys=[KEY], sweep_seconds=None, clock=clock, limit_seconds=3600)
 
 
 # Loading.
@@ -156,7 +153,7 @@ async def _growth(
 
 async def _median_load_ms(service: DefaultSessionService, rows: int, loads: int = 1000) -> float:
     store = service.get_session_store()
-    digests = [_digest(random.randrange(rows)) for _ in range(loads)]
+    digests = [digest_of_row(random.randrange(rows)) for _ in range(loads)]
     times = []
     for digest in digests:
         started = perf_counter()
@@ -168,7 +165,7 @@ async def _median_load_ms(service: DefaultSessionService, rows: int, loads: int 
 # Expiring.
 
 
-async def _stall(service: DefaultSessionService, clock: Clock, *, most: int) -> dict[str, float]:
+async def _stall(service: DefaultSessionService, clock: Clock, *, most: int) -> tuple[float, dict[str, object]]:
     """Return the longest save while expired rows are deleted in the same process, and before that for comparison."""
     clock.ahead_ms = 2 * DAY_MS
     sessions = [(await service.create(session_data(number)))[1] for number in range(LIVE)]
@@ -195,18 +192,21 @@ async def _stall(service: DefaultSessionService, clock: Clock, *, most: int) -> 
     taken = perf_counter() - started
     stopped.set()
     await asyncio.gather(*savers)
-    return {
-        "longest save ms": round(max(times) * 1000, 1),
+    longest_ms = round(max(times) * 1000, 1)
+    return longest_ms, {
+        "longest save ms": longest_ms,
         "save p99 ms": round(percentile(times, 0.99) * 1000, 1),
         "longest save ms before": round(max(before) * 1000, 1),
         "rows deleted/s": round(deleted / taken),
+        "load average as they expire": load_average(),
     }
 
 
 async def _sweep(service: DefaultSessionService, most: int) -> int:
-    """Sweep until all expired rows, or *most* of them, are deleted; return their number."""
+    """Sweep until all expired rows, or *most* of them, are deleted, or the time is over; return their number."""
     sweeping = asyncio.create_task(service.sweep())
-    while not sweeping.done() and service.counters.swept < most:
+    ends_at = perf_counter() + LONGEST_SWEEP_SECONDS
+    while not sweeping.done() and service.counters.swept < most and perf_counter() < ends_at:
         await asyncio.wait([sweeping], timeout=0.1)
     sweeping.cancel()
     await asyncio.gather(sweeping, return_exceptions=True)

@@ -10,7 +10,7 @@ from time import perf_counter
 
 from bench.dumping import dump
 from bench.environment import Environment, Figures, Unavailable, log_progress
-from bench.many_rows import fill
+from bench.filling import fill
 from bodhi.database import Schema, open_database
 from bodhi.transfer.copy import Tally, Transfer
 

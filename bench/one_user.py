@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from bench.environment import Environment, Figures, Unavailable, log_progress
-from bench.many_rows import fill
+from bench.filling import fill
 from bench.process import Process, running_module
 
 SESSIONS = 10_000

@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,8 +17,8 @@ _DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """Run a durable PostgreSQL server with default settings and return its URL; raise :exc:`Unavailable`."""
+def postgres(folder: Path, *, settings: Mapping[str, str]) -> Iterator[str]:
+    """Run a durable PostgreSQL server and return its URL; raise :exc:`Unavailable`. Other *settings* are defaults."""
     programs = postgres_programs()
     if programs is None:
         raise Unavailable("PostgreSQL: apt-get install postgresql")
@@ -28,7 +28,7 @@ def postgres(folder: Path) -> Iterator[str]:
     if user:
         os.chown(home, pwd.getpwnam(user).pw_uid, -1)
     data, port = home / "data", free_port()
-    options = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", **_DURABLE}
+    options = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", **_DURABLE, **settings}
 
     def run(program: str, *arguments: str | Path) -> None:
         done = subprocess.run(
@@ -43,8 +43,8 @@ def postgres(folder: Path) -> Iterator[str]:
     # Without passwords: SCRAM takes 33 million instructions, so that a connection which happens to be opened while
     # requests are counted would weigh as much as a hundred of them.
     run("initdb", "-U", "bench", "--auth=trust", "--encoding=UTF8")
-    settings = " ".join(f"-c {name}={value or chr(39) * 2}" for name, value in options.items())
-    run("pg_ctl", "start", "--wait", "--silent", "-t", str(_START_SECONDS), "-l", home / "log", "-o", settings)
+    arguments = " ".join(f"-c {name}={value or chr(39) * 2}" for name, value in options.items())
+    run("pg_ctl", "start", "--wait", "--silent", "-t", str(_START_SECONDS), "-l", home / "log", "-o", arguments)
     try:
         yield f"postgresql://bench@127.0.0.1:{port}/postgres"
     finally:
