@@ -132,7 +132,7 @@ async def test_login_in_progress_is_ended_by_a_role_change(
     stop.release()
 
     response = await login
-    assert (200, None) if point == "before the answer" else CHANGED == await code_of(response)
+    assert ((200, None) if point == "before the answer" else CHANGED) == await code_of(response)
     assert LOGGED_OUT == await browser.user()
     assert 0 == await server.app[SESSIONS].count_sessions_for_user(user_id)
     person = await server.app[PROFILES].find(user_id)
@@ -163,7 +163,7 @@ async def test_login_in_progress_is_ended_by_an_approval(
     stop.release()
 
     response = await login
-    assert (200, None) if point == "before the answer" else CHANGED == await code_of(response)
+    assert ((200, None) if point == "before the answer" else CHANGED) == await code_of(response)
     assert LOGGED_OUT == await browser.user() == await asking.user()
     assert Role.POWER_USER == await server.app[PROFILES].role_of(request["user_id"])
     assert "resource_power_user" == (await browser.log_in(provider, "nobody"))["role"]
