@@ -200,8 +200,9 @@ class SqliteMeter:
     def _sizes(self) -> Costs:
         with closing(sqlite3.connect(self._path)) as connection:
             sizes = connection.execute(
-                "SELECT name, pgsize FROM dbstat"
-                " WHERE aggregate = TRUE AND name GLOB '*bodhi_session*' AND pgsize > 1e6"
+                # The number of pages: pgsize, their sum, has 32 bits only.
+                "SELECT name, pageno * page_size AS bytes FROM dbstat, pragma_page_size"
+                " WHERE aggregate = TRUE AND name GLOB '*bodhi_session*' AND bytes > 1e6"
             )
             names = {
                 "bodhi_session": "table MB",
