@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -53,6 +54,12 @@ def readings_of(value: object) -> Iterator[Sequence[str]]:
         yield [name for name, details in value.items() if details or details == {}]
     elif (number := identifier(value)) is not None:
         yield [number]
+
+
+def names_in(value: object) -> Sequence[str]:
+    """Return the names that a claim holds; a text that is no list in JSON is split at semicolons alone."""
+    readings = [*islice(readings_of(value), 2)]  # the first one of a text is the text itself
+    return readings[-1] if readings else []
 
 
 def identifier(value: object) -> str | None:

@@ -20,6 +20,7 @@ from bodhi.server.access.admission import Admission
 from bodhi.server.access.claim_mapping import ClaimMapping
 from bodhi.server.access.directory import DIRECTORY, Directory, RoleManagement
 from bodhi.server.access.ending import OnRemoval
+from bodhi.server.access.identity import IdentityReader
 from bodhi.server.access.instance import INSTANCES, Instance, InstanceService, Status
 from bodhi.server.access.leases import Leases
 from bodhi.server.access.local_roles import LocalDirectory, LocalRoles
@@ -68,6 +69,7 @@ class Services:
     role_management: RoleManagement
     directory: Directory
     mapping: ClaimMapping
+    identities: IdentityReader
     role_checks: RoleChecks
     role_notes: RoleNotes
     userinfo: UserinfoClaims
@@ -117,21 +119,25 @@ def create_services(settings: Settings) -> Services:
     keyring = Keyring(settings.encryption_keys, purpose=b"bodhi instance")
     instances = InstanceService(database, keyring=keyring, configured=configured_client(settings), leases=leases)
     profiles = Profiles(database, role_max_age_seconds=settings.auth_role_max_age_seconds)
+    admission = Admission(
+        settings.auth_allow,
+        groups_claim=settings.auth_groups_claim,
+        trusts_email=settings.auth_allow_unverified_email,
+    )
     mapping = ClaimMapping(
         settings.auth_roles_claim,
         settings.auth_roles,
         default_role=settings.auth_default_role,
         name_claim=settings.auth_name_claim,
-        admission=Admission(
-            settings.auth_allow,
-            groups_claim=settings.auth_groups_claim,
-            trusts_email=settings.auth_allow_unverified_email,
-        ),
+        admission=admission,
         grants_here=not settings.auth_management,
     )
+    identities = IdentityReader(admission, settings.verify_claims)
     role_checks = RoleChecks(provider, instances=instances, profiles=profiles)
     role_notes = RoleNotes(instances=instances, profiles=profiles, mapping=mapping, role_checks=role_checks)
-    userinfo = UserinfoClaims(provider.userinfo, instances=instances, mapping=mapping, mode=settings.auth_userinfo)
+    userinfo = UserinfoClaims(
+        provider.userinfo, instances=instances, mapping=mapping, identities=identities, mode=settings.auth_userinfo
+    )
     policy = RenewalPolicy(
         recheck_seconds=settings.auth_recheck_seconds, keeps_without_refresh=settings.auth_without_refresh == "keep"
     )
@@ -149,6 +155,7 @@ def create_services(settings: Settings) -> Services:
         role_management=role_management,
         directory=directory,
         mapping=mapping,
+        identities=identities,
         role_checks=role_checks,
         role_notes=role_notes,
         userinfo=userinfo,
@@ -191,6 +198,7 @@ def add_services(app: web.Application, services: Services) -> None:
         refresher=services.refresher,
         mapping=services.mapping,
         policy=services.policy,
+        identities=services.identities,
     )
     app.cleanup_ctx.extend([_sessions_opened(services), services.http.opened, _database_opened(services)])
 

@@ -22,6 +22,8 @@ OWN_PARAMETERS = (
     "scope",
     "state",
 )
+# Headers of GET /bodhi/v1/auth/verify that have their content from elsewhere.
+VERIFY_HEADERS = ("User-Id", "Username", "Role", "Email", "Groups", "Access-Token", "Redirect")
 ROLES = ("resource_user", "resource_power_user", "resource_manager", "resource_admin")
 _CLAIM = "the name of a claim, a path of names separated by dots, or a JSON Pointer such as /app~1x/roles"
 
@@ -233,7 +235,8 @@ class AuthSettings:
             names.BODHI_AUTH_GROUPS_CLAIM,
             kinds.pattern(r"[^\s,]{1,255}", _CLAIM),
             "groups",
-            "Claim that lists a user's groups, in one of the shapes of BODHI_AUTH_ROLES_CLAIM.",
+            "Claim that lists a user's groups, in one of the shapes of BODHI_AUTH_ROLES_CLAIM: for BODHI_AUTH_ALLOW, "
+            "and for gates and headers of applications behind a proxy.",
         ),
     ]
     auth_allow: Annotated[
@@ -252,8 +255,8 @@ class AuthSettings:
             names.BODHI_AUTH_ALLOW_UNVERIFIED_EMAIL,
             kinds.switch(),
             "false",
-            "Whether BODHI_AUTH_ALLOW also accepts an e-mail address without the claim email_verified. Only for a "
-            "provider where users cannot choose their address.",
+            "Whether an e-mail address counts without the claim email_verified: for BODHI_AUTH_ALLOW, and for gates "
+            "and headers of applications behind a proxy. Only for a provider where users cannot choose their address.",
         ),
     ]
     auth_app_roles: Annotated[
@@ -448,6 +451,16 @@ class AuthSettings:
             "false",
             "Whether GET /bodhi/v1/auth/verify also returns the user's access token to trusted proxies, for the "
             "application behind them. Requires BODHI_TRUSTED_PROXIES, and a proxy that blocks other clients there.",
+        ),
+    ]
+    verify_claims: Annotated[
+        tuple[tuple[str, str], ...],
+        Setting(
+            names.BODHI_VERIFY_CLAIMS,
+            kinds.header_claims(VERIFY_HEADERS),
+            Derived("none", lambda _: ()),
+            "Further claims that GET /bodhi/v1/auth/verify returns, each in a header of its own. A claim is written as "
+            "in BODHI_AUTH_ROLES_CLAIM; where the tokens lack it, userinfo is asked.",
         ),
     ]
     allowed_hosts: Annotated[

@@ -303,6 +303,38 @@ def pairs(allowed: Collection[str]) -> SettingType[tuple[tuple[str, str], ...]]:
     )
 
 
+def header_claims(reserved: Collection[str]) -> SettingType[tuple[tuple[str, str], ...]]:
+    """``X-BodhiApp-Name=claim`` pairs, without the names in *reserved*. A JSON object takes claims with commas."""
+
+    def parse(text: str) -> tuple[tuple[str, str], ...]:
+        is_json = text.startswith("{")
+        found = _json_pairs(text) if is_json else [_split_once(part) for part in text.split(",")]
+        taken = {f"x-bodhiapp-{name.lower()}" for name in reserved}
+        for header, claim in found:
+            if not re.fullmatch("X-BodhiApp-[A-Za-z0-9]+(-[A-Za-z0-9]+)*", header, re.IGNORECASE) or len(header) > 64:
+                raise ValueError("has a header that is not X-BodhiApp- and letters and digits")
+            if header.lower() in taken:
+                raise ValueError("names a header twice, or one that has another content")
+            if not re.fullmatch(r"\S{1,255}", claim):
+                raise ValueError("has a header without a claim")
+            taken.add(header.lower())
+        if not found:
+            raise ValueError("is not a list of pairs")
+        return tuple(found)
+
+    return SettingType(
+        parse,
+        "pairs such as X-BodhiApp-Department=department, separated by commas, or as a JSON object; the header begins "
+        "with X-BodhiApp-, which proxies and bodhi remove from requests of clients",
+        takes_json=True,
+    )
+
+
+def _split_once(pair: str) -> tuple[str, str]:
+    name, _, value = pair.partition("=")
+    return name.strip(), value.strip()
+
+
 def _plain_pairs(text: str) -> list[tuple[str, str]]:
     parts = [part.rpartition("=") for part in text.split(",")]
     return [(name.strip(), known.strip()) for name, _, known in parts]

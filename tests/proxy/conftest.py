@@ -109,7 +109,9 @@ async def proxy(
 ) -> AsyncIterator[str]:
     """The URL of the proxy."""
     bodhi = await start_server(
-        BODHI_TRUSTED_PROXIES="127.0.0.1/32", BODHI_VERIFY_ACCESS_TOKEN=str(gives_tokens).lower()
+        BODHI_TRUSTED_PROXIES="127.0.0.1/32",
+        BODHI_VERIFY_ACCESS_TOKEN=str(gives_tokens).lower(),
+        BODHI_VERIFY_CLAIMS="X-BodhiApp-Department=department" if proxies.FURTHER_CLAIM in additions else None,
     )
     ports = {"bodhi": bodhi.port, "application": application.server.port, "static": static_files.server.port}
     start = proxies.PROXIES[request.param](**ports, additions=additions, gives_tokens=gives_tokens)

@@ -8,7 +8,8 @@ from yarl import URL
 
 from bodhi.server.access.scopes import Role
 from bodhi.testing.identity_provider.accounts import Person
-from support.proxies import RULES_BY_PATH
+from support.markup import read_page
+from support.proxies import FURTHER_CLAIM, RULES_BY_PATH
 
 pytestmark = pytest.mark.proxies
 
@@ -23,6 +24,10 @@ FORGED = (
     "X-BodhiApp_Access-Token",
     "X.BodhiApp.Role",
     "X_BodhiApp-Role",
+    "X-BodhiApp-Email",
+    "x_bodhiapp_email",
+    "X-BodhiApp-Groups",
+    "X-BodhiApp_Groups",
 )
 TOKEN = "x-bodhiapp-access-token"
 
@@ -127,6 +132,104 @@ async def test_user_names_beyond_ascii_are_encoded_in_headers(visitor, provider)
 
     assert "J\u00fcrgen\ufffd\ufffdX-BodhiApp-Role: resource_admin" == told["x-bodhiapp-username"]
     assert "resource_user" == told["x-bodhiapp-role"]
+
+
+async def test_email_and_groups_reach_the_application(visitor, provider):
+    """With what a client made up in their place, too; the names of groups stay apart."""
+    provider.shape.id_token_claims = {"email_verified": True, "groups": ["CN=J\u00fcrgen,OU=x", "ops"]}
+    await visitor.log_in(provider)
+
+    for headers in ({}, {"X-BodhiApp-Email": "mallory", "X-BodhiApp-Groups": "mallory"}):
+        told = await received_headers_without_cookies(await visitor.get("/page", headers=headers))
+        assert ("user@example.org", "CN=J\u00fcrgen%2COU=x,ops") == (
+            told["x-bodhiapp-email"],
+            told["x-bodhiapp-groups"],
+        )
+        assert 5 == len(told)
+
+
+@pytest.mark.parametrize("additions", [(FURTHER_CLAIM,)])
+async def test_a_further_claim_reaches_the_application(visitor, provider):
+    """As the provider says it; where it says nothing, too, nothing that a client made up arrives."""
+    for claims, told in [({"department": "R&D"}, "R&D"), ({}, None)]:
+        provider.shape.id_token_claims = claims
+        await visitor.log_in(provider)
+        for name in ("X-Other", "X-BodhiApp-Department", "x_bodhiapp_department"):
+            received = await received_headers_without_cookies(await visitor.get("/page", headers={name: "mallory"}))
+            assert told == received.get("x-bodhiapp-department")
+            assert "mallory" not in received.values()
+        await visitor.post("/bodhi/v1/logout")
+
+
+async def test_two_thousand_groups_pass(visitor, provider):
+    """Their header fits, with whatever else a request has."""
+    provider.shape.id_token_claims = {"groups": [f"group-{number:05}" for number in range(2_000)]}
+    await visitor.log_in(provider)
+
+    told = await received_headers_without_cookies(await visitor.get("/page"))
+
+    assert 3_900 < len(told["x-bodhiapp-groups"]) <= 4_000
+
+
+SCRIPTS = [
+    ("GET", {"Accept": "application/json", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}),
+    ("GET", {"Accept": "text/html", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}),
+    ("GET", {"Accept": "text/html", "X-Requested-With": "XMLHttpRequest"}),
+    ("GET", {"Accept": "image/avif,image/webp,*/*", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}),
+    ("GET", {}),
+    ("POST", {"Accept": "*/*", "Content-Type": "application/json", "Sec-Fetch-Mode": "cors"}),
+    ("POST", {"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}),
+    ("DELETE", {"Accept": "text/html"}),
+]
+
+
+@pytest.mark.parametrize(("method", "headers"), SCRIPTS)
+async def test_scripts_are_not_redirected(visitor, proxy, method, headers):
+    """But told where the login is; it leads back to what can be opened again."""
+    response = await visitor.request(method, "/data?page=2", headers=headers)
+
+    page = "?return_to=/data?page=2" if method == "GET" else ""
+    assert (401, f"{proxy}/ui/login{page}") == (response.status, response.headers.getone("Location"))
+    assert "no-store" == response.headers.getone("Cache-Control")
+
+
+async def test_pages_are_redirected_without_fetch_metadata(visitor, proxy):
+    """Browsers send it over HTTPS alone."""
+    for method in ("GET", "HEAD"):
+        response = await visitor.request(method, "/page", headers={"Accept": "text/html,*/*;q=0.8"})
+        assert (302, [f"{proxy}/ui/login?return_to=/page"]) == (response.status, response.headers.getall("Location"))
+
+
+# Words that need a joiner (Persian, Malayalam), an emoji of several parts, a no-break space, a soft hyphen.
+WAYS_BACK = [
+    "/%D9%85%DB%8C%E2%80%8C%D8%AE%D9%88%D8%A7%D9%87%D9%85",
+    "/%E0%B4%A8%E0%B5%8D%E2%80%8D?q=%E0%B4%A8%E0%B5%8D%E2%80%8D",
+    "/%F0%9F%91%A9%E2%80%8D%F0%9F%92%BB/x",
+    "/a%C2%A0b%C2%ADc?d=%C2%A0",
+    "/x%20y/a+b?c=%26&d=e%3Df",
+]
+
+
+@pytest.mark.parametrize("page", WAYS_BACK)
+async def test_the_way_back_is_kept(visitor, provider, page):
+    """Also where the provider refuses at first, and the person tries again."""
+    sent = await visitor.get(page, headers=PAGE)
+    login = URL(sent.headers["Location"], encoded=True).raw_path_qs
+    begun = await visitor.post(login)
+    state = URL(begun.headers["Location"]).query["state"]
+    refused = await visitor.post(
+        "/ui/auth/callback", data={"error": "server_error", "state": state}, headers={"Accept": "text/html"}
+    )
+    again = read_page(await refused.text()).one("main")
+    links = [link.attributes["href"] for link in again.all("a") if "return_to=" in link.attributes.get("href", "")]
+    assert 1 == len(links), await refused.text()
+
+    begun = await visitor.post(links[0])
+    answer = await provider.log_in_url(begun.headers["Location"], user="user")
+    ended = await visitor.post("/ui/auth/callback", data=dict(URL(answer).query))
+
+    assert (303, page) == (ended.status, URL(ended.headers["Location"], encoded=True).raw_path_qs)
+    assert 200 == (await visitor.get(page, headers=PAGE)).status
 
 
 async def test_bodhi_s_own_pages_are_reached(visitor, cookieless_client, provider):

@@ -46,15 +46,16 @@ _CERTIFICATE = (
     "    ssl_certificate_key /etc/ssl/private/example.com.key;\n",
 )
 _TOKEN_FOR_CADDY = {
-    "X-BodhiApp-Username X-BodhiApp-Role": "X-BodhiApp-Username X-BodhiApp-Role X-BodhiApp-Access-Token",
+    "copy_headers ": "copy_headers X-BodhiApp-Access-Token ",
     "header_up X-BodhiApp-User-Id": (
         "header_up X-BodhiApp-Access-Token {http.request.header.X-BodhiApp-Access-Token}\nheader_up X-BodhiApp-User-Id"
     ),
 }
+_CLAIM_FOR_CADDY = {old: new.replace("Access-Token", "Department") for old, new in _TOKEN_FOR_CADDY.items()}
 _CADDY = "{ \n admin off \n auto_https off \n }\n"
 
 # Options of the how-to page in addition to the plain configuration.
-RULES_BY_PATH, STATIC_FILES = "rules by path", "static files"
+RULES_BY_PATH, STATIC_FILES, FURTHER_CLAIM = "rules by path", "static files", "further claim"
 
 Start = Callable[..., AbstractContextManager[str]]
 
@@ -81,7 +82,8 @@ def nginx(
         site = page["bodhi.conf"].removesuffix("}\n") + server + "}\n" + page["bodhi-paths-map.conf"] * bool(additions)
         changes = {"443 ssl": f"127.0.0.1:{port}", "server_name example.com": "server_name 127.0.0.1"}
         supervisor.write("site.conf", _with(site, {**dict.fromkeys(_CERTIFICATE, ""), **changes}))
-        supervisor.write("bodhi-protected.conf", page["bodhi-protected.conf"])
+        further = page["bodhi-department.conf"] * (FURTHER_CLAIM in additions)
+        supervisor.write("bodhi-protected.conf", page["bodhi-protected.conf"] + further)
         _start_nginx(supervisor, port)
         yield f"http://127.0.0.1:{port}"
 
@@ -120,6 +122,8 @@ def caddy(
         site = _with(page["Caddyfile"], {"example.com {": f"http://127.0.0.1:{port} {{\n bind 127.0.0.1\n{added}"})
         if gives_tokens:
             site = _with(site, _TOKEN_FOR_CADDY)
+        if FURTHER_CLAIM in additions:
+            site = _with(site, _CLAIM_FOR_CADDY)
         configuration = supervisor.write("Caddyfile", _CADDY + site)
         program = _program("caddy", "apt-get install caddy")
         supervisor.start(program, "run", "--adapter", "caddyfile", "--config", configuration)

@@ -1,12 +1,30 @@
 """Who may log in, of those whom the provider lets in."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from bodhi.oidc.claim_values import nonempty_text, path_of, readings_of
+from bodhi.oidc.claim_values import names_in, nonempty_text, path_of, readings_of
 from bodhi.oidc.claims import Claims
 
 _GROUP = "group:"
+
+
+class AllowList:
+    """Users by e-mail address (``ann@example.org``), domain (``@example.org``) or group (``group:staff``)."""
+
+    def __init__(self, entries: Collection[str]) -> None:
+        self.groups = {text.removeprefix(_GROUP) for text in entries if text.startswith(_GROUP)}
+        self.emails = {_folded(text) for text in entries if not text.startswith(_GROUP)}  # and domains
+
+    def includes(self, email: str | None, groups: Iterable[str]) -> bool:
+        """Whether a user with the address *email*, if any, and in *groups* is listed."""
+        return self._lists_email(email) or not self.groups.isdisjoint(groups)
+
+    def _lists_email(self, email: str | None) -> bool:
+        if email is None or email.count("@") != 1:
+            return False
+        folded = _folded(email)
+        return folded in self.emails or folded[folded.index("@") :] in self.emails
 
 
 class Admission:
@@ -15,20 +33,19 @@ class Admission:
     def __init__(
         self, allowed: Collection[str] = (), *, groups_claim: str = "groups", trusts_email: bool = False
     ) -> None:
-        """*allowed*: ``ann@example.org``, ``@example.org`` or ``group:staff``.
+        """*allowed* are entries of an :class:`AllowList`.
 
         With *trusts_email* an e-mail address counts without ``email_verified``.
         """
-        self._groups = {text.removeprefix(_GROUP) for text in allowed if text.startswith(_GROUP)}
-        self._emails = {_folded(text) for text in allowed if not text.startswith(_GROUP)}
+        self._allowed = AllowList(allowed)
         self._groups_path = path_of(groups_claim)
         self._trusts_email = trusts_email
 
     def admits(self, claims: Claims) -> bool:
         """Whether the user with *claims* may log in."""
-        if not self._groups and not self._emails:
+        if not self._allowed.groups and not self._allowed.emails:
             return True
-        return self._admits_email(claims) or self._admits_group(claims)
+        return self._allowed.includes(self.email_of(claims), self.group_names(claims))
 
     def is_decided_by(self, claims: Claims) -> bool:
         """Whether *claims* contain all that the decision needs; otherwise userinfo may have more."""
@@ -37,17 +54,20 @@ class Admission:
         email, is_verified = _email_of(claims)
         lacks_email = email is None or (is_verified is None and not self._trusts_email)
         lacks_groups = claims.at(self._groups_path) is None
-        return not (self._emails and lacks_email) and not (self._groups and lacks_groups)
+        return not (self._allowed.emails and lacks_email) and not (self._allowed.groups and lacks_groups)
 
-    def _admits_email(self, claims: Claims) -> bool:
+    def email_of(self, claims: Claims) -> str | None:
+        """Return the e-mail address, or None if there is none that counts."""
         email, is_verified = _email_of(claims)
-        if email is None or email.count("@") != 1 or not (is_verified or self._trusts_email):
-            return False
-        folded = _folded(email)
-        return folded in self._emails or folded[folded.index("@") :] in self._emails
+        return email if is_verified or self._trusts_email else None
 
-    def _admits_group(self, claims: Claims) -> bool:
-        return any(self._groups.intersection(names) for names in readings_of(claims.at(self._groups_path)))
+    def groups_of(self, claims: Claims) -> Sequence[str]:
+        """Return the groups in order; a text is read as a list of names as far as that is certain."""
+        return names_in(claims.at(self._groups_path))
+
+    def group_names(self, claims: Claims) -> frozenset[str]:
+        """Return the groups in every reading of the claim."""
+        return frozenset(name for names in readings_of(claims.at(self._groups_path)) for name in names)
 
 
 def _email_of(claims: Claims) -> tuple[str | None, bool | None]:

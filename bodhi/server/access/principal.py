@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from bodhi.server.access.identity import UNKNOWN, Identity
 from bodhi.server.access.scopes import Role, TokenScope, UserScope
 
 
@@ -30,6 +31,7 @@ class SessionUser:
     first_name: str | None = None
     last_name: str | None = None
     signed_in_at: int | None = None  # seconds since 1970; None if not stored in the session
+    identity: Identity = field(default=UNKNOWN, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

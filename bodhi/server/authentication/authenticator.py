@@ -22,6 +22,7 @@ from bodhi.server.access.errors import (
     TooManyRequests,
     UnknownRole,
 )
+from bodhi.server.access.identity import IdentityReader
 from bodhi.server.access.instance import Instance, InstanceService
 from bodhi.server.access.principal import ANONYMOUS, ApiToken, AuthContext, ExternalApp, SessionUser
 from bodhi.server.access.scopes import Role
@@ -66,6 +67,7 @@ class Authenticator:
         refresher: Refresher,
         mapping: ClaimMapping,
         policy: RenewalPolicy,
+        identities: IdentityReader,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._instances = instances
@@ -73,6 +75,7 @@ class Authenticator:
         self._refresher = refresher
         self._mapping = mapping
         self._policy = policy
+        self._identities = identities
         self._clock = clock
         self._accepted: dict[bytes, None] = {}  # SHA-256 of bearer tokens, oldest first
         self._cache: dict[bytes, _Login] = {}  # by the digest of the session id, oldest first
@@ -215,6 +218,7 @@ class Authenticator:
             first_name=claims.first_name,
             last_name=claims.last_name,
             signed_in_at=signed_in_at(session),
+            identity=self._identities.read(claims),
         )
         return _Login(row, self._policy.due_at(session, claims), user, fault)
 

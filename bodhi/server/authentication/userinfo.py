@@ -7,6 +7,7 @@ from typing import Any
 from bodhi.oidc.errors import ProviderError, ProviderLacks, TokenError
 from bodhi.oidc.userinfo import Userinfo
 from bodhi.server.access.claim_mapping import ClaimMapping
+from bodhi.server.access.identity import IdentityReader
 from bodhi.server.access.instance import InstanceService
 from bodhi.server.authentication.login_data import ACCESS_TOKEN, USER_ID, USERINFO, claims_in, claims_to_store
 from bodhi.server.authentication.stored_login import SessionRow
@@ -20,12 +21,19 @@ class UserinfoClaims:
     """Requests the userinfo claims of logins."""
 
     def __init__(
-        self, endpoint: Userinfo, *, instances: InstanceService, mapping: ClaimMapping, mode: str = "auto"
+        self,
+        endpoint: Userinfo,
+        *,
+        instances: InstanceService,
+        mapping: ClaimMapping,
+        identities: IdentityReader,
+        mode: str = "auto",
     ) -> None:
-        """*mode* is ``auto`` (where the tokens lack a role or a name), ``always`` or ``never``."""
+        """*mode* is ``auto`` (where the tokens lack a role, a name or a claim for headers), ``always`` or ``never``."""
         self._endpoint = endpoint
         self._instances = instances
         self._mapping = mapping
+        self._identities = identities
         self._mode = mode
 
     async def request(self, data: Mapping[str, Any], *, limit_seconds: float | None = None) -> dict[str, Any] | None:
@@ -77,7 +85,8 @@ class UserinfoClaims:
 
     def _is_needed(self, data: Mapping[str, Any], client_id: str) -> bool:
         if self._mode == "auto":
-            return not self._mapping.is_complete(claims_in({**data, USERINFO: None}), client_id)
+            claims = claims_in({**data, USERINFO: None})
+            return not (self._mapping.is_complete(claims, client_id) and self._identities.is_complete(claims))
         return self._mode == "always"
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast, get_origin
 
 import msgspec
 from aiohttp import web
+from multidict import MultiDict, MultiMapping
 
 from bodhi.server.http.request_errors import InvalidRequest
 
@@ -72,7 +73,7 @@ async def read_form(request: web.Request, kind: type[Type]) -> Type:
 
 
 def read_query(request: web.Request, kind: Any) -> Any:
-    """Return the query as *kind*; repeated names are refused."""
+    """Return the query as *kind*; repeated names are refused, except of lists."""
     return _converted(request.query, kind) if request.query_string else _without_query(kind)
 
 
@@ -107,14 +108,23 @@ def parameter_of(request: web.Request, name: str) -> Any:
 
 @lru_cache  # queries are frozen, and most requests have none
 def _without_query(kind: Any) -> Any:
-    return _converted({}, kind)
+    return _converted(MultiDict(), kind)
 
 
-def _converted(fields: Mapping[str, object], kind: type[Type]) -> Type:
-    if len(fields) != len(set(fields)):
+@lru_cache
+def _lists_of(kind: Any) -> frozenset[str]:
+    """Return the names of a query that may be repeated."""
+    return frozenset(one.name for one in msgspec.structs.fields(kind) if get_origin(one.type) is tuple)
+
+
+def _converted(fields: MultiMapping[Any], kind: type[Type]) -> Type:
+    lists = _lists_of(cast(Any, kind))  # hashable, as every class is
+    names = [name for name, _ in fields.items() if name not in lists]
+    if len(names) != len(set(names)):
         raise InvalidRequest
+    values = {**fields, **{name: fields.getall(name) for name in lists & set(fields)}}
     try:
-        converted = msgspec.convert(dict(fields), kind, strict=False)
+        converted = msgspec.convert(values, kind, strict=False)
     except (msgspec.MsgspecError, ValueError):
         raise InvalidRequest from None
     # msgspec reads 1e2 and 100.0 as the integer 100.

@@ -351,7 +351,7 @@ async def test_identity_headers_of_the_client_are_ignored(browser, provider, ope
 
         response = await browser.get(VERIFY, headers=forged)
         said = [value for header, value in response.headers.items() if header.lower().startswith("x-bodhiapp-")]
-        assert [provider.person("user").user_id, "user", "resource_user"] == said
+        assert [provider.person("user").user_id, "user", "resource_user", "", ""] == said
         assert 403 == (await browser.get(f"{VERIFY}?role=resource_admin", headers=forged)).status
 
 
