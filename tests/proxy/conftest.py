@@ -1,7 +1,7 @@
 """A proxy in front of bodhi and of a protected application, and browsers that access them through it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
@@ -98,6 +98,12 @@ def additions() -> tuple[str, ...]:
     return ()
 
 
+@pytest.fixture
+def changes() -> Mapping[str, Mapping[str, str]]:
+    """Changes to the page's configuration, by proxy; overridden by tests."""
+    return {}
+
+
 @pytest.fixture(params=list(proxies.PROXIES))
 async def proxy(
     request: pytest.FixtureRequest,
@@ -106,6 +112,7 @@ async def proxy(
     static_files: Upstream,
     gives_tokens: bool,
     additions: tuple[str, ...],
+    changes: Mapping[str, Mapping[str, str]],
 ) -> AsyncIterator[str]:
     """The URL of the proxy."""
     bodhi = await start_server(
@@ -114,7 +121,9 @@ async def proxy(
         BODHI_VERIFY_CLAIMS="X-BodhiApp-Department=department" if proxies.FURTHER_CLAIM in additions else None,
     )
     ports = {"bodhi": bodhi.port, "application": application.server.port, "static": static_files.server.port}
-    start = proxies.PROXIES[request.param](**ports, additions=additions, gives_tokens=gives_tokens)
+    start = proxies.PROXIES[request.param](
+        **ports, additions=additions, gives_tokens=gives_tokens, changes=changes.get(request.param, {})
+    )
     url = await asyncio.to_thread(start.__enter__)
     application.targets.clear()
     yield url

@@ -7,10 +7,11 @@ import re
 import shutil
 import sysconfig
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
+from types import MappingProxyType
 
 from support.ports import free_port
 from support.supervisor import Supervisor, is_open_to_all, unprivileged_user
@@ -68,20 +69,21 @@ def nginx(
     static: int = 0,
     additions: Collection[str] = (),
     gives_tokens: bool = False,
+    changes: Mapping[str, str] = MappingProxyType({}),
     port: int = 0,
 ) -> Iterator[str]:
     """Run nginx in front of *bodhi*, the *application* and the *static* files on these ports; return its URL.
 
-    It listens on *port*, or on a free one.
+    It listens on *port*, or on a free one. *changes* are made to the page's configuration.
     """
     port = port or free_port()
     with _proxy("nginx") as supervisor:
-        page = _blocks("nginx", bodhi, application, static)
+        page = _blocks("nginx", bodhi, application, static, changes)
         server = page["bodhi-paths.conf"] * (RULES_BY_PATH in additions)
         server += page["bodhi-static.conf"] * (STATIC_FILES in additions)
         site = page["bodhi.conf"].removesuffix("}\n") + server + "}\n" + page["bodhi-paths-map.conf"] * bool(additions)
-        changes = {"443 ssl": f"127.0.0.1:{port}", "server_name example.com": "server_name 127.0.0.1"}
-        supervisor.write("site.conf", _with(site, {**dict.fromkeys(_CERTIFICATE, ""), **changes}))
+        here = {"443 ssl": f"127.0.0.1:{port}", "server_name example.com": "server_name 127.0.0.1"}
+        supervisor.write("site.conf", _with(site, {**dict.fromkeys(_CERTIFICATE, ""), **here}))
         further = page["bodhi-department.conf"] * (FURTHER_CLAIM in additions)
         supervisor.write("bodhi-protected.conf", page["bodhi-protected.conf"] + further)
         _start_nginx(supervisor, port)
@@ -112,12 +114,13 @@ def caddy(
     static: int = 0,
     additions: Collection[str] = (),
     gives_tokens: bool = False,
+    changes: Mapping[str, str] = MappingProxyType({}),
     port: int = 0,
 ) -> Iterator[str]:
     """The same as :func:`nginx` with Caddy."""
     port = port or free_port()
     with _proxy("caddy") as supervisor:
-        page = _blocks("caddyfile", bodhi, application, static)
+        page = _blocks("caddyfile", bodhi, application, static, changes)
         added = page["paths"] * (RULES_BY_PATH in additions) + page["static"] * (STATIC_FILES in additions)
         site = _with(page["Caddyfile"], {"example.com {": f"http://127.0.0.1:{port} {{\n bind 127.0.0.1\n{added}"})
         if gives_tokens:
@@ -139,12 +142,13 @@ def traefik(
     static: int = 0,
     additions: Collection[str] = (),
     gives_tokens: bool = False,
+    changes: Mapping[str, str] = MappingProxyType({}),
     port: int = 0,
 ) -> Iterator[str]:
     """The same as :func:`nginx` with Traefik."""
     port = port or free_port()
     with _proxy("traefik") as supervisor:
-        page = _blocks("yaml", bodhi, application, static)
+        page = _blocks("yaml", bodhi, application, static, changes)
         start = page["traefik.yml with rules by path" if RULES_BY_PATH in additions else "traefik.yml"]
         routes = ["bodhi.yml"]
         routes += ["paths.yml"] * (RULES_BY_PATH in additions) + ["static.yml"] * (STATIC_FILES in additions)
@@ -152,8 +156,8 @@ def traefik(
         folder.mkdir()
         supervisor.own(folder)
         for name in routes:
-            changes = {"      tls: {}\n": "", "Host(`example.com`)": "Host(`127.0.0.1`)"}
-            supervisor.write(f"dynamic/{name}", _with(page[name], changes))
+            here = {"      tls: {}\n": "", "Host(`example.com`)": "Host(`127.0.0.1`)"}
+            supervisor.write(f"dynamic/{name}", _with(page[name], here))
         start = _with(start, {'":443"': f'"127.0.0.1:{port}"', "/etc/traefik/dynamic": str(folder)})
         configuration = supervisor.write("traefik.yml", start)
         program = _reachable(supervisor, _program("traefik", "pip install '.[proxies]'"))
@@ -207,10 +211,10 @@ def _start_nginx(supervisor: Supervisor, port: int) -> None:
     _wait_for(port, supervisor)
 
 
-def _blocks(language: str, bodhi: int, application: int, static: int) -> dict[str, str]:
+def _blocks(language: str, bodhi: int, application: int, static: int, changes: Mapping[str, str]) -> dict[str, str]:
     """Return the page's code blocks in a language, with our ports, by the file named in their first line."""
     ports = {"1135": bodhi, "8000": application, "8001": static}
-    texts = [text for name, text in _BLOCK.findall(PAGE.read_text("utf-8")) if name == language]
+    texts = [text for name, text in _BLOCK.findall(_with(PAGE.read_text("utf-8"), changes)) if name == language]
     return {_file_of(text): _PORT.sub(lambda port: f"127.0.0.1:{ports[port[1]]}", text) for text in texts}
 
 
@@ -219,7 +223,7 @@ def _file_of(block: str) -> str:
     return comment.removeprefix("# ").partition(",")[0].rpartition("/")[2]
 
 
-def _with(text: str, changes: dict[str, str]) -> str:
+def _with(text: str, changes: Mapping[str, str]) -> str:
     """Return *text* with *changes*, each of which must match."""
     for old, new in changes.items():
         assert old in text, f"{PAGE} has no {old}"
