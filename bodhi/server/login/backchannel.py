@@ -14,7 +14,6 @@ from bodhi.server.http.operations import PUBLIC, Operation
 from bodhi.server.http.responses import empty_response
 from bodhi.server.login.api import LOGIN, LoginService
 from bodhi.server.login.errors import InvalidLogoutToken
-from bodhi.server.login.provider_sessions import without_sid
 from bodhi.session import SESSIONS
 
 PATH = "/bodhi/v1/auth/backchannel-logout"
@@ -75,9 +74,9 @@ async def end_provider_session(request: web.Request, sid: str, subject: str | No
     service, sessions = request.app[LOGIN], request.app[SESSIONS]
     known = await service.provider_sessions.handles_of(sid)
     for user_id in {owner for _, owner in known} | ({subject} if subject is not None else set()):
-        unrelated = await service.provider_sessions.handles_of(without_sid(user_id))
-        handles = [handle for handle, owner in [*known, *unrelated] if owner == user_id]
-        await sessions.revoke_sessions(user_id, handles, reason=reason, by=BY)
+        within = [handle for handle, owner in known if owner == user_id]
+        unrelated = await service.provider_sessions.handles_without_sid(user_id)
+        await sessions.revoke_sessions(user_id, [*within, *unrelated], reason=reason, by=BY)
         service.notes.check_role(user_id)
 
 

@@ -25,7 +25,7 @@ class LogoutQuery(msgspec.Struct, frozen=True):
     """The provider's issuer and the id of its session: register this address as one that requires the session."""
 
     iss: str
-    sid: Annotated[str, Meta(min_length=1, max_length=1_024)]
+    sid: Annotated[str, Meta(min_length=1, max_length=1_024, pattern=r"^[^\x00]*(?![\s\S])")]
 
 
 async def frontchannel_logout(request: web.Request) -> web.Response:

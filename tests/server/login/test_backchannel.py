@@ -173,6 +173,22 @@ async def test_backchannel_logout_token_is_accepted_once(browser, provider, logo
     assert "user" == (await browser.user())["username"]
 
 
+@pytest.mark.parametrize("length", [2_000, 2_001, 10_000])
+async def test_ids_of_any_length_are_found_again(browser, provider, logout_token, length):
+    """PostgreSQL limits what an index holds, after compression: the text is random."""
+    sid, jti = (secrets.token_hex(length)[:length] for _ in range(2))
+    provider.shape.id_token_claims = {"sid": sid}
+    await browser.log_in(provider)
+    assert (200, None) == await post(browser, logout_token(sid=f"{sid[:-1]}x", sub=None))
+    assert "user" == (await browser.user())["username"]
+
+    token = logout_token(sid=sid, sub=None, jti=jti)
+
+    assert (200, None) == await post(browser, token)
+    assert {"auth_status": "logged_out"} == await browser.user()
+    assert (400, "auth_error-invalid_logout_token") == await post(browser, token)
+
+
 async def test_failed_backchannel_logout_can_be_repeated(browser, provider, server, monkeypatch, logout_token):
     """The same token is good until it was heeded."""
     token = logout_token()

@@ -3,6 +3,7 @@
 import pytest
 from yarl import URL
 
+from bodhi.server.login.provider_sessions import without_sid
 from server.login.test_backchannel import sid_of
 
 PATH = "/bodhi/v1/auth/frontchannel-logout"
@@ -41,6 +42,8 @@ async def test_session_of_the_provider_ends(browser, server, provider, open_brow
         ({"sid": None}, 400, "json_rejection_error"),
         ({"sid": ""}, 400, "json_rejection_error"),
         ({"sid": "x" * 1_025}, 400, "json_rejection_error"),
+        ({"sid": "\0"}, 400, "json_rejection_error"),
+        ({"sid": "a\0b"}, 400, "json_rejection_error"),
         ({"sid": "guessed"}, 200, None),
     ],
 )
@@ -53,6 +56,20 @@ async def test_other_request_ends_nothing(browser, server, provider, changes, st
 
     assert (status, code) == answer[:2]
     assert "user" == (await browser.user())["username"]
+
+
+@pytest.mark.parametrize("has_others", [False, True])
+@pytest.mark.parametrize("key", [without_sid, lambda user_id: user_id, lambda user_id: f" {without_sid(user_id)}"])
+async def test_strangers_end_no_session_by_a_user_id(browser, server, provider, open_browser, key, has_others):
+    """User ids are no secrets: sessions without an id of the provider's are not found by what is stored instead."""
+    provider.shape.id_token_claims = {"sid": None}
+    if has_others:
+        await (await open_browser(server)).log_in(provider, "admin")
+    await browser.log_in(provider)
+
+    status, _, _ = await opened(browser, iss=provider.issuer, sid=key(provider.person("user").user_id))
+
+    assert (200, "user") == (status, (await browser.user())["username"])
 
 
 async def test_head_ends_nothing(browser, server, provider):
