@@ -207,7 +207,7 @@ class AuthSettings:
             kinds.choice("auto", "always", "never"),
             "auto",
             "When the provider's userinfo endpoint is asked at logins and refreshes. auto: if the tokens lack the "
-            "claim of the roles or a name.",
+            "claim of the roles or a name, as they may after a refresh without an ID token.",
         ),
     ]
     auth_default_role: Annotated[

@@ -397,7 +397,8 @@ class Refresher:
     async def _note(self, renewal: Renewal, stored: dict[str, Any] | None) -> None:
         """Complete the stored tokens, and store the role that the provider thereby confirmed."""
         if stored is not None and self._userinfo is not None:
-            stored = await self._userinfo.update(renewal.session, stored)
+            has_id_token = renewal.tokens.id_token is not None
+            stored = await self._userinfo.update(renewal.session, stored, has_id_token=has_id_token)
         if stored is not None and self._notes is not None:
             await self._notes.note_refresh(stored, renewal.since)
 

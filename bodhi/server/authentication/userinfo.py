@@ -9,7 +9,14 @@ from bodhi.oidc.userinfo import Userinfo
 from bodhi.server.access.claim_mapping import ClaimMapping
 from bodhi.server.access.identity import IdentityReader
 from bodhi.server.access.instance import InstanceService
-from bodhi.server.authentication.login_data import ACCESS_TOKEN, USER_ID, USERINFO, claims_in, claims_to_store
+from bodhi.server.authentication.login_data import (
+    ACCESS_TOKEN,
+    ID_CLAIMS,
+    USER_ID,
+    USERINFO,
+    claims_in,
+    claims_to_store,
+)
 from bodhi.server.authentication.stored_login import SessionRow
 
 REFRESH_SECONDS = 2.0  # requests wait for it, after the refresh itself
@@ -69,13 +76,15 @@ class UserinfoClaims:
             await self._endpoint.claims(data[ACCESS_TOKEN], subject=data[USER_ID], client_id=instance.client_id)
         )
 
-    async def update(self, session: SessionRow, data: dict[str, Any]) -> dict[str, Any] | None:
+    async def update(self, session: SessionRow, data: dict[str, Any], *, has_id_token: bool) -> dict[str, Any] | None:
         """Update the claims after a refresh; return the session's data, or None if the request failed.
 
-        The session then keeps the claims that it has, which the provider did not confirm.
+        The session then keeps the claims that it has, which the provider did not confirm. Those of the login's ID token
+        count as missing unless *has_id_token*: the refresh brought a new one.
         """
+        confirmed = data if has_id_token else {**data, ID_CLAIMS: None}
         try:
-            claims = await self.request(data, limit_seconds=REFRESH_SECONDS)
+            claims = await self.request(confirmed, limit_seconds=REFRESH_SECONDS)
         except (ProviderError, TokenError) as error:
             log.warning("userinfo not updated, the session keeps the earlier claims: %s", error)
             return None

@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from bodhi.server.access.profiles import PROFILES
+from bodhi.server.access.scopes import Role
 from bodhi.session import SESSIONS
 from bodhi.session.handles import digest_of
 
@@ -84,6 +86,34 @@ async def test_userinfo_is_asked_again_at_a_refresh(start_server, open_browser, 
 
     assert "resource_power_user" == (await browser.user())["role"]
     assert 2 == provider.counts["userinfo"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "lost"),
+    [
+        (GROUPS, {"groups": ["staff"]}),
+        (GROUPS, {"groups": []}),
+        ({**GROUPS, "BODHI_AUTH_ALLOW": "group:boss"}, {"groups": ["staff"]}),
+    ],
+)
+@pytest.mark.parametrize("is_opaque", [True, False])
+async def test_a_refresh_without_an_id_token_confirms_no_earlier_role(
+    start_server, open_browser, provider, settings, lost, is_opaque
+):
+    """The groups were in the login's ID token alone; userinfo tells those of today. API tokens stop, too."""
+    server = await start_server(**settings)
+    browser = await open_browser(server)
+    provider.shape.opaque_access_tokens, provider.shape.id_token_after_refresh = is_opaque, False
+    provider.shape.id_token_claims = provider.shape.userinfo_claims = {"groups": ["boss"]}
+    assert "resource_admin" == (await browser.log_in(provider, "power"))["role"]
+    assert (200, 0) == ((await browser.get("/bodhi/v1/settings")).status, provider.counts["userinfo"])
+
+    provider.shape.id_token_claims = provider.shape.userinfo_claims = lost
+    await expire(server, browser)
+
+    assert (await browser.get("/bodhi/v1/settings")).status in {401, 403}
+    assert Role.ADMIN is not await server.app[PROFILES].role_of(provider.person("power").user_id)
+    assert 1 == provider.counts["refresh"] == provider.counts["userinfo"]
 
 
 @pytest.mark.parametrize("status", [500, 503, 401, 403, 404, 429])
