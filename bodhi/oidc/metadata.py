@@ -27,12 +27,16 @@ class Metadata:
     def of(cls, issuer: str, body: Mapping[str, Any], *, allows_http: bool = False) -> Self:
         """Read *body*; raise ValueError if the issuer differs or an endpoint is missing.
 
-        Endpoints with http are accepted only with *allows_http*, or if the issuer has http, too.
+        Endpoints with http are accepted only if the issuer has http, too; with *allows_http* also those that no browser
+        is sent to.
         """
         if body.get("issuer") != issuer:
             raise ValueError(_other_issuer(body.get("issuer"), issuer))
-        schemes = {"https", "http"} if allows_http or issuer.startswith("http:") else {"https"}
-        found = {name: _endpoint(body.get(name), schemes) for name in (*_REQUIRED, *_OPTIONAL)}
+        is_http = issuer.startswith("http:")
+        found = {
+            name: _endpoint(body.get(name), allows_http=is_http or (allows_http and name not in _FOR_BROWSERS))
+            for name in (*_REQUIRED, *_OPTIONAL)
+        }
         for name in _REQUIRED:
             if found[name] is None:
                 raise ValueError(f"the metadata have no usable {name}")
@@ -83,6 +87,7 @@ class Metadata:
 
 _REQUIRED = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 _OPTIONAL = ("userinfo_endpoint", "end_session_endpoint", "revocation_endpoint")
+_FOR_BROWSERS = ("authorization_endpoint", "end_session_endpoint")
 
 
 def _other_issuer(found: object, issuer: str) -> str:
@@ -94,12 +99,13 @@ def _other_issuer(found: object, issuer: str) -> str:
     return text
 
 
-def _endpoint(url: object, schemes: set[str]) -> str | None:
+def _endpoint(url: object, *, allows_http: bool) -> str | None:
     """Return *url* if it is an absolute URL, or None."""
     if not isinstance(url, str) or not url.isprintable() or " " in url:
         return None
     try:
         parts = urlsplit(url)
-        return url if parts.scheme in schemes and parts.hostname and not parts.fragment else None
+        is_allowed = parts.scheme == "https" or (parts.scheme == "http" and allows_http)
+        return url if is_allowed and parts.hostname and not parts.fragment else None
     except ValueError:
         return None

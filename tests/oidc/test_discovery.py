@@ -155,15 +155,29 @@ async def test_404_of_another_provider_is_an_error(make_provider, scripted, capl
 
 async def test_metadata_come_from_another_address(make_provider, scripted):
     """An inner address, or a policy in the query; they still have to name the issuer."""
-    scripted.reply("/inner", Reply(200, {**scripted.metadata, "issuer": "https://login.example"}))
+    outer = {"issuer": "https://login.example", "authorization_endpoint": "https://login.example/auth"}
+    scripted.reply("/inner", Reply(200, {**scripted.metadata, **outer}))
     provider = make_provider(issuer="https://login.example", metadata_url=f"{scripted.issuer}/inner?p=policy")
 
-    assert [f"{scripted.issuer}/protocol/openid-connect/auth"] == (await provider.page_urls())[:1]
+    assert ["https://login.example/auth"] == (await provider.page_urls())[:1]
 
     assert {"p": "policy"} == scripted.requests[-1].query
     strict = make_provider(issuer="https://other.example", metadata_url=f"{scripted.issuer}/inner")
     with pytest.raises(ProviderUnavailable, match=r"https://login\.example, but BODHI_AUTH_ISSUER is https://other"):
         await strict.announces_issuer()
+
+
+@pytest.mark.parametrize("url", ["http://login.example/auth", "http://10.0.0.1/auth", "HTTP://login.example/auth"])
+async def test_browsers_are_not_sent_to_http_by_an_issuer_with_https(make_provider, scripted, caplog, url):
+    """An inner address with http is for bodhi's own calls; users type passwords into the others."""
+    outer = {"issuer": "https://login.example", "authorization_endpoint": "https://login.example/auth"}
+    provider = make_provider(issuer="https://login.example", metadata_url=f"{scripted.issuer}/inner")
+    scripted.reply("/inner", Reply(200, {**scripted.metadata, **outer, "authorization_endpoint": url}))
+    with pytest.raises(ProviderUnavailable, match="no usable authorization_endpoint"):
+        await provider.page_urls()
+
+    scripted.reply("/inner", Reply(200, {**scripted.metadata, **outer, "end_session_endpoint": url}))
+    assert ["https://login.example/auth"] == await provider.page_urls()
 
 
 @pytest.mark.parametrize(
