@@ -75,7 +75,12 @@ class ClientAuthentication:
         for way in self._ways(endpoint, client):
             own, headers = self._credentials(way, client)
             answer = await self._transport.post_form(
-                what, endpoint.url, {**form, **own}, headers, limit_seconds=limit_seconds
+                what,
+                endpoint.url,
+                {**form, **own},
+                headers,
+                limit_seconds=limit_seconds,
+                secret=client.client_secret,
             )
             if not _is_maybe_unauthenticated(answer):
                 if first is not None and answer.status < 500:

@@ -6,7 +6,7 @@ import ssl
 import aiohttp
 
 
-def cause_of(error: aiohttp.ClientError | OSError) -> str:
+def cause_of(error: aiohttp.ClientError | OSError | UnicodeError) -> str:
     """Return why no response arrived, without any part of the request or response."""
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"the proxy of HTTP_PROXY or HTTPS_PROXY answered with status {error.status}"
@@ -16,7 +16,9 @@ def cause_of(error: aiohttp.ClientError | OSError) -> str:
     return text
 
 
-def _cause_of(error: aiohttp.ClientError | OSError) -> str:
+def _cause_of(error: aiohttp.ClientError | OSError | UnicodeError) -> str:
+    if isinstance(error, aiohttp.InvalidURL | UnicodeError):
+        return "its URL is not valid"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "its host name cannot be resolved"
     if isinstance(error, aiohttp.ClientConnectorCertificateError):

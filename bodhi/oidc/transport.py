@@ -115,7 +115,8 @@ class Transport:
     ) -> Answer:
         """Send a GET; *what* names the call in the log, *limit_seconds* replaces the usual time limit."""
         headers = {"Accept": accept, **_bearer(token)}
-        return await self._request(what, "GET", url, params=query or {}, headers=headers, limit_seconds=limit_seconds)
+        answer = await self._request(what, "GET", url, params=query or {}, headers=headers, limit_seconds=limit_seconds)
+        return replace(answer, secrets=(token,) if token else ())
 
     async def post_form(
         self,
@@ -125,9 +126,10 @@ class Transport:
         headers: Mapping[str, str],
         *,
         limit_seconds: float | None = None,
+        secret: str = "",
     ) -> Answer:
-        """Send a form; *limit_seconds* replaces the usual time limit."""
-        secrets = tuple(value for name, value in form.items() if name in _SECRET_FIELDS and value)
+        """Send a form; *limit_seconds* replaces the usual time limit, *secret* is a further one, in *headers*."""
+        secrets = tuple(filter(None, [secret, *(form.get(name) for name in _SECRET_FIELDS)]))
         answer = await self._request(what, "POST", url, data=dict(form), headers=headers, limit_seconds=limit_seconds)
         return replace(answer, secrets=secrets)
 
@@ -177,7 +179,7 @@ class Transport:
             raise ProviderTimedOut(
                 f"the identity provider did not answer within {limit_seconds:g} s ({url})"
             ) from error
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, UnicodeError) as error:  # UnicodeError: no host name (IDNA)
             cause = cause_of(error)
             log.warning("identity provider call failed: %s url=%s error=%s", what, url, cause)
             raise ProviderUnavailable(f"the identity provider cannot be reached: {cause} ({url})") from error

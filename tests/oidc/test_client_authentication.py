@@ -104,6 +104,21 @@ async def test_registration_that_changes_is_followed(provider, scripted, client)
     assert [BASIC, POST, POST, POST, BASIC, BASIC] == sent(scripted)
 
 
+@pytest.mark.parametrize("text", ["wrong secret {}", "'{}' is no password", "{}"])
+async def test_secret_in_a_description_is_not_logged(provider, scripted, client, caplog, text):
+    """Some providers repeat it, however it was sent."""
+    description = text.format(client.client_secret)
+    scripted.describe(token_endpoint_auth_methods_supported=[BASIC])
+    scripted.reply(TOKEN, Reply(400, {"error": "invalid_grant", "error_description": description}))
+
+    with pytest.raises(ProviderRefused):
+        await provider.grants.refresh(client, "a refresh token")
+
+    assert [BASIC] == sent(scripted)
+    assert "description=" in caplog.text
+    assert client.client_secret not in caplog.text
+
+
 async def test_wrong_secret_is_refused_after_both_methods(provider, scripted, client, caplog):
     """The first answer counts, nothing is remembered, and the log names the settings."""
     scripted.describe(token_endpoint_auth_methods_supported=[BASIC])

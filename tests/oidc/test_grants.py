@@ -216,6 +216,17 @@ async def test_connection_refused_is_an_outage(make_provider, scripted, client):
         await provider.grants.service_token(client)
 
 
+@pytest.mark.parametrize("host", ["a..b", f"{'a' * 64}.example", f"{'ü' * 60}.example"])
+async def test_endpoint_without_a_valid_host_is_named(provider, scripted, client, caplog, host):
+    """It comes from the provider's metadata."""
+    scripted.describe(token_endpoint=f"http://{host}/token")
+
+    with pytest.raises(ProviderUnavailable, match="its URL is not valid"):
+        await provider.grants.service_token(client)
+
+    assert f"url=http://{host}/token error=its URL is not valid" in caplog.text
+
+
 async def test_the_log_has_status_and_code_and_nothing_secret(provider, scripted, client, caplog):
     """SR-44: no code, verifier, token or secret, though the provider's description repeats one."""
     caplog.set_level(logging.DEBUG)

@@ -108,6 +108,16 @@ async def test_failures_are_those_of_other_calls(ask, scripted, reply, error):
         await ask()
 
 
+async def test_access_token_in_a_description_is_not_logged(ask, scripted, caplog):
+    """Though it is not as long as those that are masked anywhere."""
+    scripted.reply(USERINFO, Reply(401, {"error": "invalid_token", "error_description": "the access token is unknown"}))
+
+    with pytest.raises(ProviderRefused):
+        await ask()
+
+    assert 'description="*** is unknown"' in caplog.text
+
+
 async def test_a_provider_may_have_no_userinfo(provider):
     """Nothing is asked."""
     with pytest.raises(ProviderLacks):
