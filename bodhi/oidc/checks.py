@@ -13,6 +13,7 @@ from bodhi.oidc.signed_token import SignedToken
 
 Value = TypeVar("Value")
 
+LONGEST_SUBJECT = 1_024  # bytes; OpenID Connect Core 2 allows 255
 LEEWAY_SECONDS = 60  # accepted difference between the provider's clock and ours
 CHECK_CLOCKS = "synchronize this server's clock and the provider's"
 
@@ -93,6 +94,14 @@ def required_text(payload: Mapping[str, Any], name: str) -> str:
 def optional_text(payload: Mapping[str, Any], name: str) -> str | None:
     """Return the text of a claim, or None if it is missing."""
     return None if payload.get(name) is None else required_text(payload, name)
+
+
+def required_subject(payload: Mapping[str, Any]) -> str:
+    """Return ``sub``, if it is not too long for the user of a session."""
+    subject = required_text(payload, "sub")
+    if len(subject.encode()) > LONGEST_SUBJECT:
+        raise UntrustedToken(f"sub is longer than {LONGEST_SUBJECT} bytes")
+    return subject
 
 
 def required_identifier(payload: Mapping[str, Any], name: str) -> str:

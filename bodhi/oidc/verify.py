@@ -19,7 +19,7 @@ from bodhi.oidc.checks import (
     optional_text,
     required_identifier,
     required_seconds,
-    required_text,
+    required_subject,
 )
 from bodhi.oidc.claim_values import identifier
 from bodhi.oidc.claims import Claims
@@ -90,7 +90,7 @@ class TokenVerifier:
         try:
             signed = await self._verified(id_token, client_id, headers=(), claimed=("id",))
             check_unexpired(signed.payload, self._clock())
-            subject = required_text(signed.payload, "sub")
+            subject = required_subject(signed.payload)
             check_nonce(signed.payload, nonce)
             if access_token is not None:
                 check_token_hash(signed, access_token)

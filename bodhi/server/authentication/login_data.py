@@ -32,6 +32,7 @@ GRANTED_ROLE = "granted_role"  # as stored here at the login, if nobody but this
 IS_OPAQUE = "access_token_is_opaque"  # its content, if any, is not read
 
 LONGEST_TEXT = 2048  # characters of a stored claim; a picture may be written into a claim
+DEEPEST = 20  # levels of lists and objects in a stored claim
 
 # Claims that are not stored: they are not needed later, or would suggest that a refresh is a sign-in.
 _DROPPED = frozenset(
@@ -74,11 +75,17 @@ def refreshed_data(data: dict[str, Any], tokens: Tokens, now: float) -> None:
 
 def claims_to_store(claims: Mapping[str, Any]) -> dict[str, Any]:
     """Return the *claims* of an ID token or of userinfo that a session keeps."""
-    return {name: value for name, value in claims.items() if name not in _DROPPED and not _is_too_long(value)}
+    return {name: value for name, value in claims.items() if name not in _DROPPED and _is_storable(value)}
 
 
-def _is_too_long(value: object) -> bool:
-    return isinstance(value, str) and len(value) > LONGEST_TEXT
+def _is_storable(value: object) -> bool:
+    return len(value) <= LONGEST_TEXT if isinstance(value, str) else not _is_deeper(value, DEEPEST)
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    """Whether *value* has more than so many levels of lists and objects."""
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return items is not None and (levels == 0 or any(_is_deeper(item, levels - 1) for item in items))
 
 
 def signed_in_at(data: Mapping[str, Any]) -> int | None:
@@ -132,6 +139,6 @@ def _payload(token: str) -> dict[str, Any]:
         return {}
     try:
         payload = _decode(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (binascii.Error, ValueError, msgspec.MsgspecError):
+    except (binascii.Error, ValueError, msgspec.MsgspecError, RecursionError):
         return {}
     return payload if isinstance(payload, dict) else {}

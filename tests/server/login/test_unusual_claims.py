@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from bodhi.server.authentication.login_data import DEEPEST
 from bodhi.session import SESSIONS
 from bodhi.session.handles import digest_of
 
@@ -89,6 +90,59 @@ async def test_unambiguous_names_are_read_from_unusual_claims(browser, provider,
     user = await browser.user()
 
     assert ("4711", "Ann", "von Hof") == (user["username"], user["first_name"], user["last_name"])
+
+
+def nested(levels, inner="x"):
+    """Return lists within lists."""
+    for _ in range(levels):
+        inner = [inner]
+    return inner
+
+
+@pytest.mark.parametrize("where", ["id_token_claims", "access_token_claims", "userinfo_claims"])
+@pytest.mark.parametrize("claim", [nested(900), {"a": nested(250)}, [{"b": {"c": nested(DEEPEST)}}]], ids=len)
+async def test_deeply_nested_claims_are_left_out(start_server, open_browser, provider, claim, where):
+    """A session stores fewer levels than JSON may have; nothing that is read from claims is so deep."""
+    setattr(provider.shape, where, {"org": claim, "teams": nested(DEEPEST)})
+    browser = await open_browser(await start_server(BODHI_AUTH_USERINFO="always"))
+
+    assert "power" == (await browser.log_in(provider, "power"))["username"]
+
+    data = (await browser.server.app[SESSIONS].load(browser.session_cookie)).data
+    stored = {**data["id_claims"], **data["userinfo"]}
+    assert "org" not in stored
+    assert ("teams" in stored) == (where != "access_token_claims")
+
+
+@pytest.mark.parametrize("payload", ["[" * 3_000, '{"sub":' + "[" * 3_000 + "]" * 3_000 + "}", "{" * 3_000])
+async def test_an_access_token_of_many_levels_is_opaque(browser, provider, payload):
+    """As is any other that cannot be read."""
+    token = f"e30.{base64.urlsafe_b64encode(payload.encode()).decode().rstrip('=')}.c2ln"
+
+    def odd(answer):
+        answer["access_token"] = token
+        answer["id_token"] = provider.sign({**_claims_in(answer["id_token"]), "at_hash": None})
+
+    provider.alter("code", odd)
+
+    assert 200 == (await log_in(browser, provider)).status
+    assert provider.person("power").user_id == (await browser.user())["user_id"]
+
+
+@pytest.mark.parametrize("subject", ["x" * 1_025, "ü" * 513, "x" * 30_000], ids=len)
+async def test_too_long_subject_is_named(browser, provider, caplog, subject):
+    """A login that no session can hold is refused, not broken."""
+
+    def odd(answer):
+        answer["access_token"] = "opaque"
+        answer["id_token"] = provider.sign({**_claims_in(answer["id_token"]), "sub": subject, "at_hash": None})
+
+    provider.alter("code", odd)
+
+    response = await log_in(browser, provider)
+
+    assert (400, "login_error-o_auth_error") == (response.status, (await response.json())["error"]["code"])
+    assert "ID token rejected: sub is longer than 1024 bytes" in caplog.text
 
 
 @pytest.mark.parametrize("scope", [["openid", "scope_user_user"], ["openid scope_user_user"], "openid scope_user_user"])
