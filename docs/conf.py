@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from pygments.lexers.special import TextLexer
+from pygments.lexers.sql import PostgresLexer
 from sphinx.application import Sphinx
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -57,4 +58,5 @@ def _link_to_source(app: Sphinx, page: str, text: list[str]) -> None:
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.add_lexer("haproxy", TextLexer)  # Pygments has none
+    app.add_lexer("sql", PostgresLexer)  # knows dollar quotes
     app.connect("source-read", _link_to_source)

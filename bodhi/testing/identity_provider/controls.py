@@ -27,6 +27,7 @@ class Call:
     headers: Mapping[str, str] = field(repr=False)
     parameters: Mapping[str, str] = field(repr=False)
     status: int | None = None  # of the response; None until there is one
+    client_port: int | None = None  # of the connection; tells which process called
 
 
 @dataclass(slots=True)
@@ -194,7 +195,8 @@ class Controls:
         name = request.match_info.route.name or "unknown"
         if name == "token":
             name = GRANTS.get(parameters.get("grant_type", ""), name)
-        call = Call(name, dict(request.headers), parameters)
+        client = request.transport.get_extra_info("peername") if request.transport is not None else None
+        call = Call(name, dict(request.headers), parameters, client_port=client[1] if client else None)
         self.calls.append(call)
         self.counts[name] += 1
         for waiting, count, event in self._waiters:

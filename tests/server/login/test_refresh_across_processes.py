@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, closing
 import aiohttp
 import psutil
 import pytest
-from yarl import URL
 
 from bodhi.database import dialect_of
 from bodhi.server.app import session_service
@@ -71,14 +70,14 @@ class Cluster:
             for path, process in itertools.islice(pairs, count)
         ]
 
-    def that_calls(self, url):
-        """Return the only process connected to the server at *url*."""
+    def that_made(self, call):
+        """Return the process that made the *call* to the provider."""
 
-        def is_connected(process):
+        def has_connection(process):
             connections = psutil.Process(process.popen.pid).net_connections("tcp4")
-            return URL(url).port in {one.raddr.port for one in connections if one.raddr}
+            return call.client_port in {one.laddr.port for one in connections if one.raddr}
 
-        (found,) = [process for process in self.processes if is_connected(process)]
+        (found,) = [process for process in self.processes if has_connection(process)]
         return found
 
 
@@ -175,7 +174,8 @@ async def dead_holder(cluster, login, provider):
     provider.hang("refresh")
     requests = cluster.requests(login, 12)
     await provider.wait_for_calls("refresh")
-    holder = cluster.that_calls(provider.issuer)
+    (call,) = [call for call in provider.calls if call.name == "refresh"]
+    holder = cluster.that_made(call)
     holder.popen.kill()
 
     longest_ms = (3 * SECONDS + 5) * 1000  # three times BODHI_AUTH_TIMEOUT, and five seconds
