@@ -20,6 +20,12 @@ class UnknownIssuer(ApiError):
     code = "auth_error-unknown_issuer"
 
 
+# What another attempt of the user does not change.
+MISCONFIGURATION = frozenset(
+    {"invalid_client", "unauthorized_client", "invalid_scope", "unsupported_response_type", "invalid_request"}
+)
+
+
 class LoginError(ApiError):
     """A login was not completed."""
 
@@ -60,6 +66,9 @@ class LoginFailed(LoginError):
         shown = error_code(error)
         if not shown:
             return cls()
+        if shown in MISCONFIGURATION:
+            message = f"The identity provider refuses this server ({shown}); whoever runs it has to correct its settings."
+            return cls(message, error=shown)
         if shown == "access_denied":
             message = "You declined the login at the identity provider, or it denied you access (access_denied)."
         else:

@@ -29,7 +29,10 @@ async def error_of(response, status=400):
     ("error", "message"),
     [
         ("access_denied", "You declined the login at the identity provider, or it denied you access (access_denied)."),
-        ("invalid_scope", "The identity provider did not log you in (invalid_scope)."),
+        (
+            "invalid_scope",
+            "The identity provider refuses this server (invalid_scope); whoever runs it has to correct its settings.",
+        ),
         ("login_required", "The identity provider did not log you in (login_required)."),
         ("AADSTS50105", "The identity provider did not log you in (AADSTS50105)."),
     ],
@@ -43,7 +46,8 @@ async def test_error_of_the_provider_is_named(browser, caplog, error, message, h
     told = await error_of(await browser.finish({**callback, **({"state": state} if has_state else {})}))
 
     assert ("login_error-o_auth_error", error) == (told["code"], told["param"]["error"])
-    assert f"{message} Begin again." == told["message"]
+    begin_again = "" if message.endswith("settings.") else " Begin again."
+    assert message + begin_again == told["message"]
     (line,) = [text for text in caplog.messages if text.startswith("login refused by the identity provider")]
     assert line.endswith(f"""error={error} description="The scope 'roles' is not [1mknown\"""")
 
