@@ -10,7 +10,7 @@ from bodhi.server.access.errors import NotAllowed
 from bodhi.server.access.instance import InstanceService
 from bodhi.server.access.profiles import Profiles
 from bodhi.server.access.role_checks import RoleChecks
-from bodhi.server.authentication.login_data import GRANTED_ROLE, claims_in
+from bodhi.server.authentication.login_data import claims_in
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,8 @@ class RoleNotes:
         if instance is None:
             return True
         claims = claims_in(data)
-        granted = data.get(GRANTED_ROLE)
+        # As it is now: a refresh may come between a change of the role and the end of the sessions with the old one.
+        granted = await self._profiles.granted_role(claims.subject) if self._mapping.grants_here else None
         role, name = self._mapping.role_or_none(claims, instance.client_id, granted), self._mapping.name_of(claims)
         if role is None and is_login:
             self._mapping.log_missing_role(claims, instance.client_id, granted)

@@ -95,6 +95,34 @@ async def test_a_given_role_outlives_a_refresh(server, open_browser, admin, prov
     assert Role.POWER_USER is await server.app[PROFILES].role_of(user["user_id"])
 
 
+@pytest.mark.parametrize("change", ["resource_user", "resource_power_user", "removal"])
+async def test_a_refresh_during_a_change_keeps_no_earlier_role(
+    server, open_browser, admin, provider, monkeypatch, change
+):
+    """The session with the old role is about to end; API tokens would have that role for longer."""
+    browser, user = await logged_in(open_browser, server, provider, "manager")
+    user_id, profiles = user["user_id"], server.app[PROFILES]
+    expired = provider.issue_access_token("manager", expires_in=-5)
+    await server.app[SESSIONS].atomically(
+        digest_of(browser.session_cookie), lambda data, _: data.update(access_token=expired)
+    )
+    name = "remove" if change == "removal" else "set_role"
+    genuine = getattr(profiles, name)
+
+    async def then_refresh(*args):
+        await genuine(*args)
+        await browser.user()
+        assert 1 == provider.counts["refresh"]
+
+    monkeypatch.setattr(profiles, name, then_refresh)
+
+    answer = await (delete(admin, user_id) if change == "removal" else put(admin, user_id, change))
+
+    assert 1 == provider.counts["refresh"]
+    assert ((200, None), "logged_out") == (answer, (await browser.user())["auth_status"])
+    assert (None if change == "removal" else Role(change)) is await profiles.role_of(user_id)
+
+
 async def test_it_comes_before_what_the_provider_says(server, open_browser, admin, provider):
     """A demotion too, for API tokens at once."""
     browser, user = await logged_in(open_browser, server, provider, "manager")
