@@ -86,7 +86,9 @@ async def _set_role(settings: "Settings", database: "Database", user_id: str, ro
     from bodhi.server.databases import session_service
     from bodhi.server.users.service import Users
 
-    roles, profiles = LocalRoles(database), Profiles(database)
+    max_age = settings.auth_role_max_age_seconds
+    roles = LocalRoles(database, role_max_age_seconds=max_age)
+    profiles = Profiles(database, role_max_age_seconds=max_age)
     async with session_service(settings, sweep_seconds=None, auto_migrate=False) as sessions:
         service = Users(
             roles,

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 
 import pytest
 
@@ -133,6 +134,29 @@ def test_a_role_is_not_set_of_somebody_unknown(bodhi_command, tokens_by_name):
 
     assert 1 == status
     assert "The last administrator stays." in err
+
+
+@pytest.mark.parametrize(
+    ("max_age", "hours", "status"),
+    [("2h", 3, 1), ("2h", 1, 0), ("60d", 31 * 24, 0)],
+    ids=["expired", "valid", "longer"],
+)
+def test_an_unconfirmed_administrator_is_not_another_one(
+    bodhi_command, tokens_by_name, database_url, max_age, hours, status
+):
+    """As on the pages: the setting decides how long the provider's word counts."""
+
+    async def note():
+        async with open_database(database_url) as database:
+            await Profiles(database).note("ann", "Ann", Role.ADMIN)
+            then = round(time.time() - hours * 3_600) * 1_000
+            await Profiles(database, clock=lambda: then).note("eve", "Eve", Role.ADMIN)
+
+    asyncio.run(note())
+
+    answer = bodhi_command("users", "set-role", "ann", "resource_user", BODHI_AUTH_ROLE_MAX_AGE=max_age)
+
+    assert (status, status == 1) == (answer[0], "The last administrator stays." in answer[2])
 
 
 def test_a_role_at_the_provider_is_not_set_here(bodhi_command, tokens_by_name, process_environ):
