@@ -242,7 +242,9 @@ class Refresher:
         except ProviderLacks:
             await self._put_check(session, claimed, {RECHECK_AT: None})
         except (ProviderError, TokenError) as error:
-            is_refused = isinstance(error, ProviderRefused) and error.status == 401
+            is_refused = isinstance(error, ProviderRefused) and (
+                error.status == 401 or error.error in LOGIN_ENDING_ERRORS
+            )
             if not is_refused:
                 log.warning("login not checked, the session is unchanged: %s", error)
                 await self._postpone(session, claimed)

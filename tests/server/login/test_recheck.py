@@ -109,14 +109,15 @@ async def test_it_is_checked_at_userinfo(start_server, open_browser, provider, n
 @pytest.mark.parametrize(
     ("setting", "values"), [("keep", {}), ("end", {}), ("keep", {"access_expiry_unknown": True, "expires_in": -5})]
 )
+@pytest.mark.parametrize(("status", "error"), [(401, ""), (403, "invalid_token"), (400, "token_inactive")])
 async def test_a_refused_check_ends_the_session(
-    start_server, open_browser, provider, due, no_refresh_token, setting, values
+    start_server, open_browser, provider, due, no_refresh_token, setting, values, status, error
 ):
     """The user was locked: the access token is refused before it expires, or nobody knows when it does."""
     server = await start_server(BODHI_AUTH_WITHOUT_REFRESH=setting)
     browser = await open_browser(server)
     await browser.log_in(provider, "power")
-    provider.fail("userinfo", status=401, times=None)
+    provider.fail("userinfo", status=status, body={"error": error}, times=None)
 
     await due(server, browser, **values)
 
