@@ -22,6 +22,7 @@ OWN_PARAMETERS = (
     "scope",
     "state",
 )
+OWN_LINK_PARAMETERS = ("arrived", "recent", "return_to")  # of a link to the login
 # Headers of GET /bodhi/v1/auth/verify that have their content from elsewhere.
 VERIFY_HEADERS = ("User-Id", "Username", "Role", "Email", "Groups", "Access-Token", "Redirect")
 ROLES = ("resource_user", "resource_power_user", "resource_manager", "resource_admin")
@@ -175,7 +176,7 @@ class AuthSettings:
         str,
         Setting(
             names.BODHI_AUTH_LINK_PARAMETERS,
-            kinds.parameter_names(OWN_PARAMETERS),
+            kinds.parameter_names((*OWN_PARAMETERS, *OWN_LINK_PARAMETERS)),
             "login_hint,kc_idp_hint,acr_values,prompt",
             "Parameters of the authorization request that a link to the login may set, as in "
             "/ui/login?login_hint=ann@example.org. none: no parameter.",
