@@ -67,8 +67,8 @@ class LoginFailed(LoginError):
         if not shown:
             return cls()
         if shown in MISCONFIGURATION:
-            message = f"The identity provider refuses this server ({shown}); whoever runs it has to correct its settings."
-            return cls(message, error=shown)
+            message = f"The identity provider refuses this server ({shown})"
+            return cls(f"{message}; whoever runs it has to correct its settings.", error=shown)
         if shown == "access_denied":
             message = "You declined the login at the identity provider, or it denied you access (access_denied)."
         else:
