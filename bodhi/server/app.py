@@ -44,8 +44,6 @@ __all__ = [
 ]
 
 
-LONGEST_REQUEST_LINE = 16_384  # bytes: a provider's redirect has a code of up to 8,000 characters, percent-encoded
-
 log = logging.getLogger(__name__)
 
 
