@@ -10,8 +10,9 @@ from bodhi.cli.client_probes import Outcome, callback_url, redeem_made_up_code, 
 from bodhi.cli.db import is_absent_file
 from bodhi.cli.findings import Finding
 from bodhi.cli.findings import provider_finding as finding
-from bodhi.errors import BodhiError
+from bodhi.errors import BodhiError, ConfigurationError
 from bodhi.keyring import Keyring
+from bodhi.oidc.client import IdentityProvider
 from bodhi.oidc.errors import ProviderError
 from bodhi.oidc.transport import Transport
 from bodhi.server.access.instance import Instance, InstanceService
@@ -34,27 +35,43 @@ async def client_findings(
     if instance is None:
         yield finding("BODHI_CLIENT_ID", "warning", "is not set, and no client is registered", REGISTER)
         return
-    provider = create_provider(settings, lambda: http)
     try:
-        shown = await request_authorization(settings, provider, transport, instance)
-        redeemed = await redeem_made_up_code(provider, instance, settings)
-        if refuses_client(redeemed) and settings.auth_client_authentication in {"basic", "post"}:
-            other = create_provider(replace(settings, auth_client_authentication="auto"), lambda: http)
-            if not refuses_client(await redeem_made_up_code(other, instance, settings)):
-                yield _wrong_method(settings)
-                return
-        if redeemed.error == "invalid_grant" and settings.client_key is None:
-            # Some providers look at the code before the client.
-            stranger = replace(instance, client_secret=f"made-up-{secrets.token_urlsafe(24)}")
-            if (await redeem_made_up_code(provider, stranger, settings)).error == "invalid_grant":
-                redeemed = replace(redeemed, is_clear=False)
-        yield _about_client(settings, instance, shown, redeemed)
-        if not refuses_client(redeemed) or shown.error is None:
-            yield _about_redirect(settings, instance, shown)
+        provider = create_provider(settings, lambda: http)
+    except ConfigurationError as error:
+        yield Finding("identity provider", "fault", str(error), "set it to a key that can sign, such as one for ES256")
+        return
+    try:
+        async for found in _proofs(settings, http, transport, provider, instance):
+            yield found
     except ProviderError as error:
         yield finding("BODHI_CLIENT_ID", "warning", f"the client could not be checked: {error}", "try again")
     finally:
         await provider.close()
+
+
+async def _proofs(
+    settings: Settings,
+    http: aiohttp.ClientSession,
+    transport: Transport,
+    provider: IdentityProvider,
+    instance: Instance,
+) -> AsyncIterator[Finding]:
+    """Yield what the provider's answers show."""
+    shown = await request_authorization(settings, provider, transport, instance)
+    redeemed = await redeem_made_up_code(provider, instance, settings)
+    if refuses_client(redeemed) and settings.auth_client_authentication in {"basic", "post"}:
+        other = create_provider(replace(settings, auth_client_authentication="auto"), lambda: http)
+        if not refuses_client(await redeem_made_up_code(other, instance, settings)):
+            yield _wrong_method(settings)
+            return
+    if redeemed.error == "invalid_grant" and settings.client_key is None:
+        # Some providers look at the code before the client.
+        stranger = replace(instance, client_secret=f"made-up-{secrets.token_urlsafe(24)}")
+        if (await redeem_made_up_code(provider, stranger, settings)).error == "invalid_grant":
+            redeemed = replace(redeemed, is_clear=False)
+    yield _about_client(settings, instance, shown, redeemed)
+    if not refuses_client(redeemed) or shown.error is None:
+        yield _about_redirect(settings, instance, shown)
 
 
 async def _instance(settings: Settings) -> Instance | None:

@@ -74,11 +74,12 @@ def private_key(text: str) -> PublicKey:
     for key_type in (RSAKey, ECKey, OKPKey):
         try:
             key: PublicKey = key_type.import_key(json.loads(text) if text.lstrip().startswith("{") else text)
+            if key.is_private:
+                _sign({}, key)  # its purpose, size or curve may forbid that
+                return key
         except (JoseError, ValueError, TypeError, LookupError):
             continue
-        if key.is_private and algorithm_of(key) is not None:
-            return key
-    raise ValueError("it is not a private key that can sign")
+    raise ValueError("it is not a private key that can sign; its curve, use or alg may forbid that")
 
 
 def algorithm_of(key: PublicKey) -> str | None:
@@ -88,6 +89,12 @@ def algorithm_of(key: PublicKey) -> str | None:
 
 def signed_by(key_text: str, claims: Mapping[str, Any]) -> str:
     """Return a JWT with *claims*, signed by the private key in *key_text*, PEM or a JWK."""
-    key = private_key(key_text)
-    header = {"alg": algorithm_of(key), "kid": key.kid or key.thumbprint(), "typ": "JWT"}
+    return _sign(claims, private_key(key_text))
+
+
+def _sign(claims: Mapping[str, Any], key: PublicKey) -> str:
+    algorithm = algorithm_of(key)
+    if algorithm is None:
+        raise ValueError("no algorithm for this key")
+    header = {"alg": algorithm, "kid": key.kid or key.thumbprint(), "typ": "JWT"}
     return jws.serialize_compact(header, json.dumps(dict(claims)), key, registry=_REGISTRY)

@@ -13,6 +13,7 @@ import bodhi
 from bodhi.background import repeated
 from bodhi.database import Database, Schema
 from bodhi.database.schema import refusing_to_open
+from bodhi.errors import ConfigurationError
 from bodhi.keyring import Keyring
 from bodhi.oidc.client import IdentityProvider
 from bodhi.oidc.errors import ProviderLacks
@@ -49,6 +50,7 @@ from bodhi.server.http.rate_limits import RATE_LIMITS, RateLimits
 from bodhi.server.http.sections import Section
 from bodhi.session import DefaultSessionService, SqlSessionStore, handle_of
 from bodhi.settings import Settings
+from bodhi.settings.names import BODHI_CLIENT_KEY
 
 SECONDS_TO_STORE = 2.0  # left of a refresh's lease at the provider's latest answer
 REFRESH_SHARE = 0.9  # of the shutdown time: until then refreshed tokens may still be stored
@@ -245,9 +247,11 @@ def _database_opened(services: Services) -> Callable[[web.Application], AsyncIte
 
 
 def create_provider(settings: Settings, http: Callable[[], aiohttp.ClientSession]) -> IdentityProvider:
-    """Return a client of the provider in the settings."""
+    """Return a client of the provider in the settings; raise :exc:`ConfigurationError` if its key cannot sign."""
     if settings.auth_issuer is None:  # a placeholder; without the version, which is slow to look up
         return IdentityProvider("https://nobody.invalid", http=_no_http, version="", management=False)
+    if settings.client_key is not None:
+        _check_client_key(settings.client_key, settings.sources[BODHI_CLIENT_KEY])
     return IdentityProvider(
         settings.auth_issuer,
         http=http,
@@ -262,6 +266,15 @@ def create_provider(settings: Settings, http: Callable[[], aiohttp.ClientSession
         uses_proxy=not settings.dev,
         refresh_reuse=settings.auth_refresh_reuse,
     )
+
+
+def _check_client_key(key: str, place: str) -> None:
+    from bodhi.oidc import jose
+
+    try:
+        jose.private_key(key)
+    except ValueError as error:
+        raise ConfigurationError(f"{BODHI_CLIENT_KEY} ({place}): {error}") from None
 
 
 def _no_http() -> aiohttp.ClientSession:

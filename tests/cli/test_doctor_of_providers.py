@@ -233,6 +233,18 @@ async def test_metadata_url_is_the_setting_to_look_at(examine, environ, scripted
     assert f"BODHI_AUTH_METADATA_URL: {url}: status 404" == bad(found)[0][1]
 
 
+@pytest.mark.parametrize("use", [{"use": "enc"}, {"key_ops": ["verify"]}, {"alg": "HS256"}], ids=str)
+async def test_client_key_that_cannot_sign_is_named(examine, environ, key, use):
+    """No server starts with it."""
+    del environ["BODHI_CLIENT_SECRET"]
+    text = json.dumps({**key.as_dict(private=True), **use})
+
+    status, found = await examine(**environ, BODHI_CLIENT_KEY=text)
+
+    expected = "BODHI_CLIENT_KEY (environment): it is not a private key that can sign"
+    assert (1, True) == (status, bad(found)[-1][1].startswith(expected)), found
+
+
 async def test_misspelt_realm_is_no_keycloak_without_metadata(examine, environ, scripted):
     """Keycloak's paths are used, and lead nowhere."""
     del environ["BODHI_AUTH_ISSUER"]
