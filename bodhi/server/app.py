@@ -23,7 +23,7 @@ from bodhi.server.http.canonical import canonical_filter
 from bodhi.server.http.cross_site import cross_site_filter
 from bodhi.server.http.errors import OUTAGES, error_middleware
 from bodhi.server.http.forwarded import client_of, forwarded_filter
-from bodhi.server.http.hosts import PUBLIC_URL, host_filter
+from bodhi.server.http.hosts import PUBLIC_URL, SSO_HOSTS, host_filter, sso_filter
 from bodhi.server.http.instrumentation import LOGGER, AccessLog
 from bodhi.server.http.openapi_route import DESCRIPTION, Description
 from bodhi.server.http.operations import Operation
@@ -126,11 +126,13 @@ def _request_filters(app: web.Application, services: Services) -> Sequence[Reque
         is_explicit=settings.has_explicit_host,
         is_port_explicit=settings.has_explicit_port,
     )
+    app[SSO_HOSTS] = frozenset(settings.sso_hosts)
     any_base = [operation.path for operation in OPERATIONS if operation.allows_any_base]
     cross_site = [operation.path for operation in OPERATIONS if operation.allows_cross_site]
     return [
         forwarded_filter(settings.trusted_proxies),
         canonical_filter(public_url, enabled=settings.canonical_redirect, exempt=any_base),
-        host_filter(public_url, own_host=settings.host, allowed_hosts=settings.allowed_hosts),
+        host_filter(public_url, own_host=settings.host, allowed_hosts=[*settings.allowed_hosts, *settings.sso_hosts]),
+        sso_filter(app[SSO_HOSTS], any_base),
         cross_site_filter(services.sessions.cookie.full_name, exempt=cross_site),
     ]

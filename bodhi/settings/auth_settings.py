@@ -473,6 +473,17 @@ class AuthSettings:
             "Accepted Host headers in addition to BODHI_PUBLIC_HOST, BODHI_HOST and loopback names.",
         ),
     ]
+    sso_hosts: Annotated[
+        tuple[str, ...],
+        Setting(
+            names.BODHI_SSO_HOSTS,
+            kinds.hosts(),
+            Derived("none", lambda _: ()),
+            "Hosts of protected applications that have the login of BODHI_PUBLIC_HOST: subdomains of one site. Their "
+            "proxies pass on /ui/sso and /ui/sso/session, and nothing else is answered there but GET "
+            "/bodhi/v1/auth/verify.",
+        ),
+    ]
     canonical_redirect: Annotated[
         bool,
         Setting(

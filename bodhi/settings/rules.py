@@ -92,6 +92,11 @@ FAULTS = (
         lambda enabled, proxies: not enabled or bool(proxies),
         "{0} requires trusted proxies, but {1}",
     ),
+    Rule(
+        ("sso_hosts", "public_host"),
+        lambda hosts, public: not hosts or public.lower() not in {"localhost", "127.0.0.1", "::1", *hosts},
+        "{0} needs another host for the login, which browsers reach, but {1}",
+    ),
     Rule(("dev", "workers"), lambda dev, workers: not dev or workers == 1, "{0} works with one process, but {1}"),
 )
 

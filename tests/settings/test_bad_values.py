@@ -235,6 +235,7 @@ BAD_VALUES = {
         '{"X-BodhiApp-A": 5}',
         "{}",
     ],
+    "BODHI_SSO_HOSTS": [*BAD_HOSTS, "a.example.org,", "*.example.org"],
     "BODHI_ALLOWED_HOSTS": [*BAD_HOSTS, "a.example.org,", "a.example.org,b c", "*.example.org", "*"],
     "BODHI_CANONICAL_REDIRECT": BAD_SWITCHES,
 }

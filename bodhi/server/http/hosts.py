@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import lru_cache
 
 from aiohttp import hdrs, web
@@ -16,6 +16,7 @@ WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not listened on
 FOR_ANY_HOST = {"/ping", "/health"}  # load balancers send an IP address as Host
 
 PUBLIC_URL = web.AppKey("PUBLIC_URL", PublicUrl)
+SSO_HOSTS: web.AppKey[Collection[str]] = web.AppKey("SSO_HOSTS", frozenset)  # that have the login of the public host
 AUTHORITY = web.RequestKey("AUTHORITY", Authority)  # the validated host of a request
 
 
@@ -96,6 +97,31 @@ def origin_for(request: web.Request) -> str:
     if public.is_explicit or authority is None:
         return str(public)
     return base_of(forwarded_scheme(request) or public.scheme, authority.host, authority.port)
+
+
+def is_sso_host(app: web.Application, host: str) -> bool:
+    """Whether *host* has the login of the public host."""
+    return _normalize(host) in app[SSO_HOSTS]
+
+
+def sso_origin(request: web.Request) -> str:
+    """Return the origin of *request*, which is for a host with the login of the public one."""
+    authority = request[AUTHORITY]
+    return base_of(forwarded_scheme(request) or request.app[PUBLIC_URL].scheme, authority.host, authority.port)
+
+
+def sso_filter(hosts: Collection[str], paths: Collection[str]) -> RequestFilter | None:
+    """Return a filter that answers nothing but *paths* on *hosts*: an application there shares their origin."""
+    if not hosts:
+        return None
+    for_any_host = {*FOR_ANY_HOST, *paths}
+
+    def check_path(request: web.Request) -> None:
+        authority = request.get(AUTHORITY)
+        if authority is not None and _normalize(authority.host) in hosts and request.path not in for_any_host:
+            raise web.HTTPMisdirectedRequest
+
+    return check_path
 
 
 def callback_base(request: web.Request) -> str:

@@ -7,3 +7,6 @@ CALLBACK_PATH = "/ui/auth/callback"
 ADMIN_PATH = "/ui/admin"
 USER_PATH = f"{ADMIN_PATH}/person"  # one user; the id is in the query
 REVIEW_PATH = "/ui/apps/access-requests/review"
+SSO_PATH = "/ui/sso"  # on another host: begin of a hand-over
+SSO_CODE_PATH = "/ui/sso/code"
+SSO_SESSION_PATH = "/ui/sso/session"  # on another host

@@ -7,12 +7,13 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from bodhi.server.http.rendering import PROVIDER_ORIGINS
-from bodhi.server.login import api, backchannel, current_user, frontchannel, pages
+from bodhi.server.login import api, backchannel, current_user, frontchannel, pages, single_sign_on
 from bodhi.server.login.api import LOGIN, LoginService
 from bodhi.server.login.begun_logins import BegunLogins, set_cookie
 from bodhi.server.login.provider_origins import provider_origins
 from bodhi.server.login.provider_sessions import ProviderSessions
 from bodhi.server.login.service import LoginFlow
+from bodhi.server.login.single_sign_on import SINGLE_SIGN_ON, Codes, SingleSignOn
 from bodhi.server.services import Services
 
 OPERATIONS = (
@@ -21,6 +22,7 @@ OPERATIONS = (
     *frontchannel.OPERATIONS,
     *current_user.OPERATIONS,
     *pages.OPERATIONS,
+    *single_sign_on.OPERATIONS,
 )
 
 
@@ -58,6 +60,12 @@ def setup(app: web.Application, services: Services) -> None:
         link_parameters=[name.strip() for name in settings.auth_link_parameters.split(",") if name != "none"],
         skips_page=settings.auth_skip_login_page,
         logged_out_url=settings.auth_logged_out_url,
+    )
+    cookie = services.sessions.cookie
+    app[SINGLE_SIGN_ON] = SingleSignOn(
+        Codes(settings.encryption_keys),
+        session_cookie=cookie,
+        nonce_cookie=replace(cookie, name="bodhi_sso", samesite="Lax"),
     )
     services.sweeps.append(provider_sessions.sweep)
 

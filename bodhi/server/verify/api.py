@@ -27,10 +27,10 @@ from bodhi.server.http.cross_site import SAFE_METHODS, SEC_FETCH_SITE, is_bearer
 from bodhi.server.http.error_pages import SHOWS_REFUSAL
 from bodhi.server.http.errors import ErrorResponse
 from bodhi.server.http.forwarded import FORWARDED
-from bodhi.server.http.hosts import origin_for
+from bodhi.server.http.hosts import AUTHORITY, is_sso_host, origin_for, sso_origin
 from bodhi.server.http.input import query_of
 from bodhi.server.http.operations import PUBLIC, Operation
-from bodhi.server.http.paths import LOGIN_PATH
+from bodhi.server.http.paths import LOGIN_PATH, SSO_PATH
 from bodhi.server.http.request_errors import CrossSiteRequest
 from bodhi.server.http.return_to import page_to_return_to, with_return
 from bodhi.server.verify.gate import Gate, Wanted
@@ -94,7 +94,13 @@ def _is_foreign(request: web.Request) -> bool:
     if sites and list(sites) not in (["same-origin"], ["none"]):
         return True
     origins = request.headers.getall(hdrs.ORIGIN, ())
-    return bool(origins) and list(origins) != [origin_for(request)]
+    own = sso_origin(request) if _is_for_sso_host(request) else origin_for(request)
+    return bool(origins) and list(origins) != [own]
+
+
+def _is_for_sso_host(request: web.Request) -> bool:
+    authority = request.get(AUTHORITY)
+    return authority is not None and is_sso_host(request.app, authority.host)
 
 
 def _is_navigation(request: web.Request) -> bool:
@@ -109,7 +115,8 @@ def _to_login(request: web.Request, *, redirects: bool) -> web.Response:
     nginx redirects by itself, where that answer has the header for it.
     """
     page = page_to_return_to(_said(request, _URIS)) if _method(request) in _READS else None
-    location = with_return(origin_for(request) + LOGIN_PATH, page)
+    login = sso_origin(request) + SSO_PATH if _is_for_sso_host(request) else origin_for(request) + LOGIN_PATH
+    location = with_return(login, page)
     opens_page = _opens_page(request)
     if redirects and opens_page:
         return web.Response(status=302, headers={hdrs.LOCATION: location, hdrs.CACHE_CONTROL: "no-store"})
