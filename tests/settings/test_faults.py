@@ -115,6 +115,17 @@ def test_access_token_forwarding_requires_trusted_proxies(machine):
     ]
 
 
+def test_single_sign_on_needs_a_host_of_its_own(machine):
+    """One that browsers reach, and that is none of the others."""
+    for public in ("127.0.0.1", "wiki.example.org", None):
+        environ = {} if public is None else {"BODHI_PUBLIC_HOST": public}
+        (fault,) = machine.faults(BODHI_SSO_HOSTS="wiki.example.org,git.example.org", **environ)
+        assert "BODHI_SSO_HOSTS (environment)" in fault
+        assert "needs another host for the login" in fault
+        assert "BODHI_PUBLIC_HOST" in fault
+    machine.load(BODHI_SSO_HOSTS="wiki.example.org", BODHI_PUBLIC_HOST="example.org")
+
+
 def test_all_dangers_of_the_development_provider_are_reported(machine):
     """It lets anybody in, so each of them would do."""
     machine.command_line = {"BODHI_DEV": "true"}

@@ -70,6 +70,7 @@ def nginx(
     additions: Collection[str] = (),
     gives_tokens: bool = False,
     changes: Mapping[str, str] = MappingProxyType({}),
+    host: str = "127.0.0.1",
     port: int = 0,
 ) -> Iterator[str]:
     """Run nginx in front of *bodhi*, the *application* and the *static* files on these ports; return its URL.
@@ -82,12 +83,12 @@ def nginx(
         server = page["bodhi-paths.conf"] * (RULES_BY_PATH in additions)
         server += page["bodhi-static.conf"] * (STATIC_FILES in additions)
         site = page["bodhi.conf"].removesuffix("}\n") + server + "}\n" + page["bodhi-paths-map.conf"] * bool(additions)
-        here = {"443 ssl": f"127.0.0.1:{port}", "server_name example.com": "server_name 127.0.0.1"}
+        here = {"443 ssl": f"127.0.0.1:{port}", "server_name example.com": f"server_name {host}"}
         supervisor.write("site.conf", _with(site, {**dict.fromkeys(_CERTIFICATE, ""), **here}))
         further = page["bodhi-department.conf"] * (FURTHER_CLAIM in additions)
         supervisor.write("bodhi-protected.conf", page["bodhi-protected.conf"] + further)
         _start_nginx(supervisor, port)
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://{host}:{port}"
 
 
 @contextmanager
@@ -115,6 +116,7 @@ def caddy(
     additions: Collection[str] = (),
     gives_tokens: bool = False,
     changes: Mapping[str, str] = MappingProxyType({}),
+    host: str = "127.0.0.1",
     port: int = 0,
 ) -> Iterator[str]:
     """The same as :func:`nginx` with Caddy."""
@@ -122,7 +124,7 @@ def caddy(
     with _proxy("caddy") as supervisor:
         page = _blocks("caddyfile", bodhi, application, static, changes)
         added = page["paths"] * (RULES_BY_PATH in additions) + page["static"] * (STATIC_FILES in additions)
-        site = _with(page["Caddyfile"], {"example.com {": f"http://127.0.0.1:{port} {{\n bind 127.0.0.1\n{added}"})
+        site = _with(page["Caddyfile"], {"example.com {": f"http://{host}:{port} {{\n bind 127.0.0.1\n{added}"})
         if gives_tokens:
             site = _with(site, _TOKEN_FOR_CADDY)
         if FURTHER_CLAIM in additions:
@@ -131,7 +133,7 @@ def caddy(
         program = _program("caddy", "apt-get install caddy")
         supervisor.start(program, "run", "--adapter", "caddyfile", "--config", configuration)
         _wait_for(port, supervisor)
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://{host}:{port}"
 
 
 @contextmanager
@@ -143,6 +145,7 @@ def traefik(
     additions: Collection[str] = (),
     gives_tokens: bool = False,
     changes: Mapping[str, str] = MappingProxyType({}),
+    host: str = "127.0.0.1",
     port: int = 0,
 ) -> Iterator[str]:
     """The same as :func:`nginx` with Traefik."""
@@ -156,15 +159,15 @@ def traefik(
         folder.mkdir()
         supervisor.own(folder)
         for name in routes:
-            here = {"      tls: {}\n": "", "Host(`example.com`)": "Host(`127.0.0.1`)"}
+            here = {"      tls: {}\n": "", "Host(`example.com`)": f"Host(`{host}`)"}
             supervisor.write(f"dynamic/{name}", _with(page[name], here))
         start = _with(start, {'":443"': f'"127.0.0.1:{port}"', "/etc/traefik/dynamic": str(folder)})
         configuration = supervisor.write("traefik.yml", start)
         program = _reachable(supervisor, _program("traefik", "pip install '.[proxies]'"))
         supervisor.start(program, f"--configFile={configuration}")
         _wait_for(port, supervisor)
-        _wait_for_routes(port)
-        yield f"http://127.0.0.1:{port}"
+        _wait_for_routes(host, port)
+        yield f"http://{host}:{port}"
 
 
 @contextmanager
@@ -257,19 +260,19 @@ def _wait_for(port: int, supervisor: Supervisor, *, timeout_seconds: float = 300
         time.sleep(0.01)
 
 
-def _wait_for_routes(port: int, *, timeout_seconds: float = 300) -> None:
+def _wait_for_routes(host: str, port: int, *, timeout_seconds: float = 300) -> None:
     """Wait until Traefik has its routes: it listens earlier and answers 404."""
     deadline = time.monotonic() + timeout_seconds
     connection = HTTPConnection("127.0.0.1", port, timeout=timeout_seconds)
     with closing(connection):
-        while _status(connection) == 404:
+        while _status(connection, host) == 404:
             if time.monotonic() > deadline:
                 raise RuntimeError("the proxy knows no routes")
             time.sleep(0.05)
 
 
-def _status(connection: HTTPConnection) -> int:
-    connection.request("GET", "/")
+def _status(connection: HTTPConnection, host: str) -> int:
+    connection.request("GET", "/", headers={"Host": host})
     with connection.getresponse() as response:
         response.read()
         return response.status

@@ -24,9 +24,11 @@ async def start_client(database_url: str, provider: DevelopmentProvider, tmp_pat
     """Serves the application with additional *operations*; returns a client without a cookie jar."""
     async with AsyncExitStack() as stack:
 
-        async def start(operations: Iterable[Operation] = (), *, is_registered: bool = True) -> TestClient:
+        async def start(
+            operations: Iterable[Operation] = (), *, is_registered: bool = True, **environ: str
+        ) -> TestClient:
             base = environment(provider, database_url, tmp_path / "bodhi", is_registered=is_registered)
-            app = create_app(load_settings(environ=base, cwd=tmp_path))
+            app = create_app(load_settings(environ={**base, **environ}, cwd=tmp_path))
             app.add_routes(routes_of(operations))
             return await stack.enter_async_context(TestClient(TestServer(app), cookie_jar=aiohttp.DummyCookieJar()))
 

@@ -32,6 +32,9 @@ GATES = {
         "GET /ui/",
         "GET /ui/auth/callback",
         "POST /ui/logout",
+        "GET /ui/sso",
+        "GET /ui/sso/code",
+        "GET /ui/sso/session",
         "GET /ui/static/{name}",
     },
     OPTIONAL: {

@@ -35,6 +35,7 @@ REFUSED = {
 HANDS_ON_A_CODE = {"GET /ui/auth/callback"}
 
 
+SSO = {"BODHI_PUBLIC_HOST": "app.localhost", "BODHI_SSO_HOSTS": "wiki.localhost"}
 FRAMED = "GET /bodhi/v1/auth/frontchannel-logout"  # in the provider's logout page
 
 
@@ -136,6 +137,7 @@ async def test_every_operation_succeeds(start_client, checked, people, provider)
     await keep_own_things(checked, people)
     await see_and_end_sessions(checked, people)
     await checked("GET /bodhi/v1/auth/verify", await people("user"))
+    await sign_on_at_another_host(await start_client(**SSO), checked, await people("user"))
     for name in END_SESSIONS:
         await checked(name, await people("user"))
 
@@ -179,6 +181,19 @@ async def log_in(checked, provider):
     await checked(
         "GET /bodhi/v1/auth/frontchannel-logout", query=urlencode({"iss": provider.issuer, "sid": person.sid})
     )
+
+
+async def sign_on_at_another_host(client, checked, user):
+    """Hand a session over to another host."""
+    app, wiki = {"Host": "app.localhost:1135"}, {"Host": "wiki.localhost:1135"}
+    before, checked.client = checked.client, client
+    begun = await checked("GET /ui/sso", headers=wiki)
+    nonce = begun.headers["Set-Cookie"].partition(";")[0]
+    handed = await checked("GET /ui/sso/code", user, headers=app, query=urlsplit(begun.headers["Location"]).query)
+    answer = urlsplit(handed.headers["Location"]).query
+    done = await checked("GET /ui/sso/session", headers={**wiki, "Cookie": nonce}, query=answer)
+    assert user.secret in done.headers["Set-Cookie"]
+    checked.client = before
 
 
 async def ask_for_roles(checked, people):
