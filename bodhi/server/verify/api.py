@@ -33,7 +33,7 @@ from bodhi.server.http.operations import PUBLIC, Operation
 from bodhi.server.http.paths import LOGIN_PATH, SSO_PATH
 from bodhi.server.http.request_errors import CrossSiteRequest
 from bodhi.server.http.return_to import page_to_return_to, with_return
-from bodhi.server.verify.gate import Gate, Wanted
+from bodhi.server.verify.gate import Wanted, gate_for
 from bodhi.server.verify.identity_headers import identity_headers
 
 PATH = "/bodhi/v1/auth/verify"
@@ -51,7 +51,7 @@ _READS = {hdrs.METH_GET, hdrs.METH_HEAD}
 async def verify(request: web.Request) -> web.Response:
     """Empty, with who it is in headers."""
     wanted = query_of(request, Wanted)
-    gate = Gate(wanted)
+    gate = gate_for(wanted)
     origin_is_foreign, is_navigation = _is_foreign(request), _is_navigation(request)
     if origin_is_foreign and not is_navigation and _method(request) not in SAFE_METHODS:
         raise CrossSiteRequest

@@ -1,6 +1,7 @@
 """Who may pass: what the query of the proxy's question asks for, and whether a caller has it."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated
 
 import msgspec
@@ -63,6 +64,12 @@ class Gate:
         if self._listed is None or not isinstance(context, SessionUser):
             return True
         return self._listed.includes(context.identity.email, context.identity.groups)
+
+
+@lru_cache  # a proxy asks for few different ones
+def gate_for(wanted: Wanted) -> Gate:
+    """Return the gate for a query."""
+    return Gate(wanted)
 
 
 def _least(wanted: Wanted) -> Mapping[type, AppRole]:

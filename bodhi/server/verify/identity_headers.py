@@ -28,4 +28,6 @@ def identity_headers(context: AuthContext, claim_headers: tuple[str, ...]) -> di
 
 def _header_value(text: str) -> str:
     """Return *text* for a header, with U+FFFD for each control character and each space that would be stripped."""
+    if text.isprintable() and text[:1] != " " != text[-1:]:
+        return text  # nearly always, and checked for each request
     return _OUTER_SPACES.sub(lambda spaces: "\ufffd" * len(spaces[0]), _UNSENDABLE.sub("\ufffd", text))
