@@ -1,12 +1,19 @@
 """Checks of this server's client by ``bodhi doctor``, by the answers to requests that log nobody in."""
 
-import secrets
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import aiohttp
 
-from bodhi.cli.client_probes import Outcome, callback_url, redeem_made_up_code, refuses_client, request_authorization
+from bodhi.cli.client_probes import (
+    Outcome,
+    callback_url,
+    may_refuse_client,
+    proves_client,
+    redeem_made_up_code,
+    refuses_client,
+    request_authorization,
+)
 from bodhi.cli.db import is_absent_file
 from bodhi.cli.findings import Finding
 from bodhi.cli.findings import provider_finding as finding
@@ -24,6 +31,8 @@ from bodhi.settings.key_file import FILE_NAME
 PUBLIC_URL = "BODHI_PUBLIC_SCHEME, BODHI_PUBLIC_HOST, BODHI_PUBLIC_PORT"
 REGISTER = "POST /bodhi/v1/setup registers one where the provider can do that; else set BODHI_CLIENT_ID"
 KNOWN_ID = "set the client id as it is registered at the provider"
+LOG_IN = "log in once and read the log"
+ALLOW_FLOW = "allow the authorization code flow for this client at the provider"
 OPEN_IT = "log in with a browser: the provider shows what is wrong, if anything"
 
 
@@ -59,17 +68,14 @@ async def _proofs(
     """Yield what the provider's answers show."""
     shown = await request_authorization(settings, provider, transport, instance)
     redeemed = await redeem_made_up_code(provider, instance, settings)
-    if refuses_client(redeemed) and settings.auth_client_authentication in {"basic", "post"}:
+    is_proven = await proves_client(provider, instance, settings, redeemed)
+    has_method = settings.auth_client_authentication in {"basic", "post"}
+    if has_method and not is_proven and may_refuse_client(redeemed):
         other = create_provider(replace(settings, auth_client_authentication="auto"), lambda: http)
-        if not refuses_client(await redeem_made_up_code(other, instance, settings)):
+        if not may_refuse_client(await redeem_made_up_code(other, instance, settings)):
             yield _wrong_method(settings)
             return
-    if redeemed.error == "invalid_grant" and settings.client_key is None:
-        # Some providers look at the code before the client.
-        stranger = replace(instance, client_secret=f"made-up-{secrets.token_urlsafe(24)}")
-        if (await redeem_made_up_code(provider, stranger, settings)).error == "invalid_grant":
-            redeemed = replace(redeemed, is_clear=False)
-    yield _about_client(settings, instance, shown, redeemed)
+    yield _about_client(settings, instance, shown, redeemed, is_proven=is_proven)
     if not refuses_client(redeemed) or shown.error is None:
         yield _about_redirect(settings, instance, shown)
 
@@ -89,23 +95,38 @@ async def _instance(settings: Settings) -> Instance | None:
         return None
 
 
-def _about_client(settings: Settings, instance: Instance, shown: Outcome, redeemed: Outcome) -> Finding:
-    client = instance.client_id
-    secret = "BODHI_CLIENT_KEY" if settings.client_key is not None else "BODHI_CLIENT_SECRET"
+def _about_client(
+    settings: Settings, instance: Instance, shown: Outcome, redeemed: Outcome, *, is_proven: bool
+) -> Finding:
+    client, secret = instance.client_id, _secret(settings)
+    both = f"BODHI_CLIENT_ID, {secret}"
     code = redeemed.error or f"status {redeemed.status}"
-    if not redeemed.is_clear:
-        message = f"the provider answers {code} to any secret: whether that of the client {client} is right is not seen"
-        return finding(f"BODHI_CLIENT_ID, {secret}", "warning", message, OPEN_IT)
-    if redeemed.error == "invalid_grant":
-        return finding(f"BODHI_CLIENT_ID, {secret}", "ok", f"the provider accepts the client {client}")
     if redeemed.error is None:
         message = f"the provider accepts a made-up code of the client {client}: its answer proves nothing"
-        return finding("BODHI_CLIENT_ID", "warning", message)
-    if not refuses_client(redeemed):
+        return finding("BODHI_CLIENT_ID", "warning", message, LOG_IN)
+    if redeemed.error == "unsupported_grant_type" or (redeemed.error == "unauthorized_client" and is_proven):
         message = f"the provider answers a code grant of the client {client} with {code}"
-        is_forbidden = redeemed.error in {"unauthorized_client", "unsupported_grant_type"}
-        advice = "allow the authorization code flow for this client at the provider" if is_forbidden else None
-        return finding("BODHI_CLIENT_ID", "fault" if is_forbidden else "warning", message, advice)
+        return finding("BODHI_CLIENT_ID", "fault", message, ALLOW_FLOW)
+    if is_proven:
+        return finding(both, "ok", f"the provider accepts the client {client}")
+    if refuses_client(redeemed) or redeemed.error == "unauthorized_client":
+        return _about_refusal(settings, instance, shown, redeemed)
+    if settings.client_key is not None:
+        message = f"the provider answers a code grant of the client {client} with {code}, which proves nothing"
+    else:
+        message = f"the provider answers {code} to any secret: whether that of the client {client} is right is not seen"
+    return finding(both, "warning", message, LOG_IN)
+
+
+def _about_refusal(settings: Settings, instance: Instance, shown: Outcome, redeemed: Outcome) -> Finding:
+    client, secret = instance.client_id, _secret(settings)
+    code = redeemed.error or f"status {redeemed.status}"
+    if not refuses_client(redeemed):
+        causes = "id, secret or method are wrong, or the client may not use the code flow"
+        message = f"the provider answers a code grant of the client {client} with {code}: {causes}"
+        names = f"BODHI_CLIENT_ID, {secret}, BODHI_AUTH_CLIENT_AUTHENTICATION"
+        advice = "set them as they are at the provider, and allow the authorization code flow for this client there"
+        return finding(names, "fault", message, advice)
     if shown.error is not None and shown.is_clear:
         message = f"the provider does not know the client {client} ({code}; it refuses the authorization request, too)"
         return finding("BODHI_CLIENT_ID", "fault", message, KNOWN_ID)
@@ -114,6 +135,10 @@ def _about_client(settings: Settings, instance: Instance, shown: Outcome, redeem
         return finding(secret, "fault", message, f"set {secret} as it is at the provider")
     message = f"the provider refuses the client {client} ({code}): id, secret or method are wrong"
     return finding(f"BODHI_CLIENT_ID, {secret}", "fault", message, "set them as they are at the provider")
+
+
+def _secret(settings: Settings) -> str:
+    return "BODHI_CLIENT_KEY" if settings.client_key is not None else "BODHI_CLIENT_SECRET"
 
 
 def _about_redirect(settings: Settings, instance: Instance, shown: Outcome) -> Finding:

@@ -2,16 +2,17 @@
 
 An authorization request without a login page (``prompt=none``) comes back to the redirect URI only if it is registered;
 where a provider does not know that, its login page differs from its answer to a redirect URI that nobody registered.
-A code grant with a made-up code is refused as ``invalid_grant`` only after the client was accepted, unless a made-up
-secret is answered so, too.
+A code grant with a made-up code shows that the client is accepted where a made-up secret is answered in another way:
+providers have codes of their own for either, and some look at the code before the client.
 """
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from bodhi.oidc.client import IdentityProvider, pkce_challenge
+from bodhi.oidc.client_authentication import may_be_unauthenticated
 from bodhi.oidc.errors import ProviderRefused
 from bodhi.oidc.transport import Answer, Transport
 from bodhi.server.access.instance import Instance
@@ -98,9 +99,24 @@ async def redeem_made_up_code(provider: IdentityProvider, instance: Instance, se
     return Outcome(None)
 
 
+async def proves_client(provider: IdentityProvider, instance: Instance, settings: Settings, answer: Outcome) -> bool:
+    """Return whether *answer*, to a made-up code, shows that the provider accepts the client."""
+    if answer.error in {None, "invalid_client"} or (answer.status == 401 and not answer.error):
+        return False
+    if settings.client_key is not None:
+        return answer.error == "invalid_grant"
+    stranger = replace(instance, client_secret=f"made-up-{secrets.token_urlsafe(24)}")
+    return await redeem_made_up_code(provider, stranger, settings) != answer
+
+
 def refuses_client(outcome: Outcome) -> bool:
     """Return whether the provider refused the client rather than the grant."""
     return outcome.error == "invalid_client" or (outcome.status == 401 and outcome.error != "invalid_grant")
+
+
+def may_refuse_client(outcome: Outcome) -> bool:
+    """Return whether the provider may have refused the client, as far as its answer shows."""
+    return refuses_client(outcome) or may_be_unauthenticated(outcome.error or "", outcome.status)
 
 
 def callback_url(settings: Settings) -> str:

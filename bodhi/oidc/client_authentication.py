@@ -82,7 +82,7 @@ class ClientAuthentication:
                 limit_seconds=limit_seconds,
                 secret=client.client_secret,
             )
-            if not _is_maybe_unauthenticated(answer):
+            if not may_be_unauthenticated(answer.error, answer.status):
                 if first is not None and answer.status < 500:
                     self._note_accepted(endpoint, way)
                 return answer
@@ -140,10 +140,9 @@ class ClientAuthentication:
         return jose.signed_by(self._key, claims)
 
 
-def _is_maybe_unauthenticated(answer: Answer) -> bool:
-    if answer.error:
-        return answer.error in _MAYBE_UNAUTHENTICATED
-    return answer.status == 401
+def may_be_unauthenticated(error: str, status: int) -> bool:
+    """Return whether an answer with the OAuth code *error*, or "", may mean that the client was not authenticated."""
+    return error in _MAYBE_UNAUTHENTICATED if error else status == 401
 
 
 def _basic(client: ClientCredentials) -> str:

@@ -1,6 +1,7 @@
 """What ``bodhi doctor`` finds at the identity provider: each wrong setting, by name."""
 
 import asyncio
+import base64
 import json
 import socket
 import ssl
@@ -350,7 +351,7 @@ CLIENT = {
         },
         {},
         [
-            "BODHI_CLIENT_ID: the provider answers a code grant of the client bodhi with unauthorized_client",
+            "BODHI_CLIENT_ID, BODHI_CLIENT_SECRET, BODHI_AUTH_CLIENT_AUTHENTICATION: the provider answers a code grant",
             "BODHI_CLIENT_ID: the provider answers the authorization request with 'unauthorized_client'",
         ],
     ),
@@ -407,6 +408,128 @@ async def test_client_is_checked_without_a_login(examine, environ, scripted, nam
     for start, message in zip(expected, messages, strict=True):
         assert message.startswith(start)
     assert "hush-hush" not in str(found)
+
+
+RIGHT = {"client_id": "bodhi", "client_secret": "hush-hush"}
+
+
+def token_endpoint(*, client, code, methods=("basic", "post"), otherwise=None):
+    """Return a token endpoint: its answers to another client, to any code, and to a method that it does not take."""
+
+    def answer(request):
+        scheme, _, pair = request.headers.get("Authorization", "").partition(" ")
+        method = "basic" if scheme == "Basic" else "post"
+        own = dict(zip(RIGHT, base64.b64decode(pair).decode().split(":"), strict=True)) if pair else request.form
+        if method not in methods:
+            return otherwise or client
+        return code if {name: own.get(name) for name in RIGHT} == RIGHT else client
+
+    return answer
+
+
+UNAUTHORIZED = Reply(403, {"error": "unauthorized_client"})
+GLEWLWYD = {"client": UNAUTHORIZED, "code": Reply(403, {"error": "invalid_code"})}
+REQUEST = Reply(400, {"error": "invalid_request"})
+ACCEPTED = "BODHI_CLIENT_ID, BODHI_CLIENT_SECRET: the provider accepts the client bodhi"
+WRONG_METHOD = "BODHI_AUTH_CLIENT_AUTHENTICATION: is {}, which the provider refuses for this client; the other works"
+ANY_OF_THEM = (
+    "BODHI_CLIENT_ID, BODHI_CLIENT_SECRET, BODHI_AUTH_CLIENT_AUTHENTICATION: the provider answers a code grant of the "
+    "client {} with unauthorized_client: id, secret or method are wrong, or the client may not use the code flow"
+)
+NO_FLOW = "BODHI_CLIENT_ID: the provider answers a code grant of the client bodhi with unauthorized_client"
+NOT_SEEN = (
+    "BODHI_CLIENT_ID, BODHI_CLIENT_SECRET: the provider answers {} to any secret: "
+    "whether that of the client bodhi is right is not seen"
+)
+METHOD = "BODHI_AUTH_CLIENT_AUTHENTICATION"
+SET_ALL = "set them as they are at the provider, and allow the authorization code flow for this client there"
+ALLOW = "allow the authorization code flow for this client at the provider"
+READ = "log in once and read the log"
+OAUTH2_MOCK = {"client": Reply(401, {"error": "invalid_client"}), "code": REQUEST}
+
+ENDPOINTS: dict[str, tuple[dict[str, Any], dict[str, str], tuple[str, str, str]]] = {
+    "Glewlwyd": (GLEWLWYD, {}, ("ok", ACCEPTED, "")),
+    "Glewlwyd, by post alone": ({**GLEWLWYD, "methods": ["post"]}, {}, ("ok", ACCEPTED, "")),
+    "Glewlwyd, wrong secret": (GLEWLWYD, {"BODHI_CLIENT_SECRET": "other"}, ("fault", ANY_OF_THEM, SET_ALL)),
+    "Glewlwyd, wrong id": (GLEWLWYD, {"BODHI_CLIENT_ID": "other"}, ("fault", ANY_OF_THEM, SET_ALL)),
+    "Glewlwyd, wrong method": (
+        {**GLEWLWYD, "methods": ["post"]},
+        {METHOD: "basic"},
+        ("fault", WRONG_METHOD.format("basic"), "set it to auto"),
+    ),
+    "Glewlwyd, wrong method and secret": (
+        {**GLEWLWYD, "methods": ["basic"]},
+        {METHOD: "post", "BODHI_CLIENT_SECRET": "other"},
+        ("fault", ANY_OF_THEM, SET_ALL),
+    ),
+    "older Keycloak, wrong secret": (
+        {"client": Reply(400, {"error": "unauthorized_client"}), "code": Reply(400, {"error": "invalid_grant"})},
+        {"BODHI_CLIENT_SECRET": "other"},
+        ("fault", ANY_OF_THEM, SET_ALL),
+    ),
+    "flow not allowed": (
+        {"client": Reply(401, {"error": "invalid_client"}), "code": Reply(400, {"error": "unauthorized_client"})},
+        {},
+        ("fault", NO_FLOW, ALLOW),
+    ),
+    "flow not allowed, with 401": (
+        {"client": Reply(401, {"error": "invalid_client"}), "code": Reply(401, {"error": "unauthorized_client"})},
+        {METHOD: "post"},
+        ("fault", NO_FLOW, ALLOW),
+    ),
+    "code of its own": (OAUTH2_MOCK, {}, ("ok", ACCEPTED, "")),
+    "code of its own, by a configured method": (OAUTH2_MOCK, {METHOD: "basic"}, ("ok", ACCEPTED, "")),
+    "no code at all": ({"client": Reply(401), "code": Reply(400)}, {}, ("ok", ACCEPTED, "")),
+    "unknown code with 401": (
+        {"client": UNAUTHORIZED, "code": Reply(401, {"error": "code_not_found"})},
+        {},
+        ("ok", ACCEPTED, ""),
+    ),
+    "header not read": (
+        {"client": UNAUTHORIZED, "code": Reply(400, {"error": "bad_code"}), "methods": ["post"], "otherwise": REQUEST},
+        {METHOD: "basic"},
+        ("fault", WRONG_METHOD.format("basic"), "set it to auto"),
+    ),
+    "one answer for all": (
+        {"client": REQUEST, "code": REQUEST},
+        {},
+        ("warning", NOT_SEEN.format("invalid_request"), READ),
+    ),
+    "one answer for all, of its own": (
+        {"client": Reply(400, {"error": "invalid_code"}), "code": Reply(400, {"error": "invalid_code"})},
+        {METHOD: "post"},
+        ("warning", NOT_SEEN.format("invalid_code"), READ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ENDPOINTS)
+async def test_answer_to_a_made_up_secret_tells_what_a_code_means(examine, environ, scripted, name):
+    """Providers have codes of their own for a made-up code, and one code for several faults."""
+    endpoint, more, expected = ENDPOINTS[name]
+    scripted.reply(TOKEN, token_endpoint(**endpoint))
+    scripted.describe(token_endpoint_auth_methods_supported=["client_secret_basic", "client_secret_post"])
+
+    status, found = await examine(**{**environ, **more})
+
+    state, message, advice = expected
+    expected = (state, message.format(more.get("BODHI_CLIENT_ID", "bodhi")), advice)
+    about_client = [one for one in found if one[1].startswith(("BODHI_CLIENT_", "BODHI_AUTH_CLIENT_"))]
+    assert [expected] == about_client
+    assert (state == "fault") == bool(status)
+    assert "hush-hush" not in str(found)
+
+
+async def test_unknown_code_proves_nothing_about_a_key(examine, environ, scripted, key):
+    """There is no made-up one to compare with."""
+    del environ["BODHI_CLIENT_SECRET"]
+    scripted.reply(TOKEN, Reply(400, {"error": "invalid_code"}))
+
+    status, found = await examine(**environ, BODHI_CLIENT_KEY=key.as_pem(private=True).decode())
+
+    message = "the provider answers a code grant of the client bodhi with invalid_code, which proves nothing"
+    assert ("warning", f"BODHI_CLIENT_ID, BODHI_CLIENT_KEY: {message}", READ) in found
+    assert 0 == status
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,7 +52,7 @@ class ScriptedProvider:
     def __init__(self) -> None:
         self.requests: list[ReceivedRequest] = []
         self.came = asyncio.Event()  # a request, since it was cleared
-        self._replies: dict[str, list[Reply]] = {}
+        self._replies: dict[str, list[Reply | Callable[[ReceivedRequest], Reply]]] = {}
         self._held = asyncio.Event()
         self._open = asyncio.Event()
         self._open.set()
@@ -85,8 +86,8 @@ class ScriptedProvider:
             "token_endpoint_auth_methods_supported": ["client_secret_post"],
         }
 
-    def reply(self, path: str, *replies: Reply) -> None:
-        """Answer requests for *path* with *replies* from now on."""
+    def reply(self, path: str, *replies: Reply | Callable[[ReceivedRequest], Reply]) -> None:
+        """Answer requests for *path* with *replies* from now on, or with what they return for the request."""
         self._replies[path] = list(replies)
 
     def describe(self, **changes: Any) -> None:
@@ -113,12 +114,12 @@ class ScriptedProvider:
         is_form = request.content_type == "application/x-www-form-urlencoded"
         form = {name: str(value) for name, value in (await request.post()).items()} if is_form else {}
         body = b"" if is_form else await request.read()
-        self.requests.append(
-            ReceivedRequest(request.method, path, dict(request.query), dict(request.headers), body, form)
-        )
+        received = ReceivedRequest(request.method, path, dict(request.query), dict(request.headers), body, form)
+        self.requests.append(received)
         self.came.set()
         replies = self._replies.get(path, [Reply(404, {"error": "HTTP 404 Not Found"})])
         reply = replies.pop(0) if len(replies) > 1 else replies[0]
+        reply = reply if isinstance(reply, Reply) else reply(received)
         await self._open.wait()
         if reply.hangs:
             await self._held.wait()
