@@ -7,6 +7,7 @@ from bodhi.cli.findings import provider_finding as finding
 from bodhi.oidc.client_authentication import BASIC, METHODS, POST, PRIVATE_KEY_JWT
 from bodhi.oidc.metadata import Metadata
 from bodhi.oidc.scopes import scopes_to_request, unsupported_scopes
+from bodhi.server.http.paths import LOGIN_PATH
 from bodhi.settings import Settings
 
 ISSUER = "BODHI_AUTH_ISSUER"  # for what no other setting can change
@@ -18,6 +19,7 @@ def metadata_findings(settings: Settings, metadata: Metadata) -> Iterator[Findin
     yield _scopes(settings, metadata)
     yield from _authentication(settings, metadata)
     yield from _flow(metadata)
+    yield from _refresh(settings, metadata)
     yield from _endpoints(settings, metadata)
 
 
@@ -47,9 +49,24 @@ def _authentication(settings: Settings, metadata: Metadata) -> Iterator[Finding]
     else:
         usable = {configured}
     if not usable & set(announced):
-        message = f"the provider announces {_listed(announced)}, not {' or '.join(sorted(usable))}"
-        advice = "private_key_jwt needs BODHI_CLIENT_KEY" if PRIVATE_KEY_JWT in announced else "set another method"
-        yield finding(setting, "warning", message, advice)
+        quoted = [f"'{method}'" for method in sorted(usable)]
+        message = f"the provider announces {_listed(announced, quoted=True)}, not {' or '.join(quoted)}"
+        yield finding(setting, "warning", message, _other_method(settings, announced))
+
+
+def _other_method(settings: Settings, announced: Collection[str]) -> str:
+    has_key = settings.client_key is not None
+    usable = {BASIC, POST, PRIVATE_KEY_JWT} if has_key else {BASIC, POST}
+    values = [value for value, method in METHODS.items() if method in usable & set(announced)]
+    if values:
+        return f"set it to {' or '.join(values)}, as the client is registered"
+    if PRIVATE_KEY_JWT in announced:
+        return "private_key_jwt needs BODHI_CLIENT_KEY"
+    if has_key:
+        return "see at the provider how this client authenticates; none of the announced methods can be set"
+    if settings.auth_client_authentication == "auto":
+        return "no setting helps, and none is needed if a login works: auto tries both"
+    return "set it to auto, which tries client_secret_basic and client_secret_post"
 
 
 def _flow(metadata: Metadata) -> Iterator[Finding]:
@@ -59,9 +76,6 @@ def _flow(metadata: Metadata) -> Iterator[Finding]:
     grants = metadata.announced("grant_types_supported")
     if grants and "authorization_code" not in grants:
         yield finding(ISSUER, "fault", f"the provider has no grant authorization_code, but {_listed(grants)}")
-    if grants and "refresh_token" not in grants:
-        message = "the provider announces no refresh tokens: a login ends with its access token"
-        yield finding(ISSUER, "warning", message, "enable refresh tokens at the provider")
     challenges = metadata.announced("code_challenge_methods_supported")
     if challenges is not None and "S256" not in challenges:
         message = f"the provider does not announce PKCE with S256, but {_listed(challenges)}"
@@ -71,15 +85,35 @@ def _flow(metadata: Metadata) -> Iterator[Finding]:
         yield finding(ISSUER, "fault", message, "switch this off at the provider, for this client at least")
 
 
+def _refresh(settings: Settings, metadata: Metadata) -> Iterator[Finding]:
+    grants = metadata.announced("grant_types_supported")
+    if not grants or "refresh_token" in grants:
+        return
+    message = "the provider does not announce refresh tokens; if it gives none, a login"
+    if settings.auth_without_refresh == "keep":
+        yield finding(ISSUER, "ok", f"{message} lives by its own timeouts (BODHI_AUTH_WITHOUT_REFRESH)")
+    else:
+        advice = (
+            "if logins end that early, enable refresh tokens at the provider, or set BODHI_AUTH_WITHOUT_REFRESH=keep"
+        )
+        yield finding(ISSUER, "warning", f"{message} ends with its access token (BODHI_AUTH_WITHOUT_REFRESH)", advice)
+
+
 def _endpoints(settings: Settings, metadata: Metadata) -> Iterator[Finding]:
     if settings.auth_logout and metadata.end_session_endpoint is None:
         message = "is true, but the provider announces no end_session_endpoint: its own session stays"
         yield finding("BODHI_AUTH_LOGOUT", "warning", message, "set it to false")
+    elif settings.auth_logout:
+        return_to = settings.auth_logged_out_url or settings.public_url + LOGIN_PATH
+        message = (
+            f"register {return_to} as post-logout redirect URI of the client; whether it is cannot be seen from here"
+        )
+        yield finding("BODHI_AUTH_LOGOUT", "ok", message)
     if settings.auth_userinfo == "always" and metadata.userinfo_endpoint is None:
         message = "is always, but the provider announces no userinfo_endpoint"
         yield finding("BODHI_AUTH_USERINFO", "warning", message, "set it to auto")
 
 
-def _listed(names: Collection[str]) -> str:
-    shown = [name if name.isprintable() else ascii(name) for name in names]
+def _listed(names: Collection[str], *, quoted: bool = False) -> str:
+    shown = [name if name.isprintable() and not quoted else ascii(name) for name in names]
     return ", ".join(shown[:SEVERAL]) + ("" if len(shown) <= SEVERAL else ", …") or "none"

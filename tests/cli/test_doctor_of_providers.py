@@ -21,6 +21,7 @@ from support.certificates import write_certificate
 AUTHORIZATION = "/protocol/openid-connect/auth"
 CALLBACK = "https://app.example.org/ui/auth/callback"
 PUBLIC_URL = "BODHI_PUBLIC_SCHEME, BODHI_PUBLIC_HOST, BODHI_PUBLIC_PORT"
+METHOD = "BODHI_AUTH_CLIENT_AUTHENTICATION"
 PUBLIC = {"BODHI_PUBLIC_SCHEME": "https", "BODHI_PUBLIC_HOST": "app.example.org"}
 
 
@@ -128,14 +129,14 @@ METADATA: dict[str, tuple[dict[str, Any], dict[str, str], tuple[str, str]]] = {
     "method": (
         {"token_endpoint_auth_methods_supported": ["private_key_jwt", "none"]},
         {},
-        ("warning", "announces private_key_jwt, none, not client_secret_basic or client_secret_post"),
+        ("warning", "announces 'private_key_jwt', 'none', not 'client_secret_basic' or 'client_secret_post'"),
     ),
     "configured method": (
         {"token_endpoint_auth_methods_supported": ["client_secret_basic"]},
         {"BODHI_AUTH_CLIENT_AUTHENTICATION": "post"},
         (
             "warning",
-            "BODHI_AUTH_CLIENT_AUTHENTICATION: the provider announces client_secret_basic, not client_secret_post",
+            "BODHI_AUTH_CLIENT_AUTHENTICATION: the provider announces 'client_secret_basic', not 'client_secret_post'",
         ),
     ),
     "PKCE": (
@@ -161,7 +162,10 @@ METADATA: dict[str, tuple[dict[str, Any], dict[str, str], tuple[str, str]]] = {
     "refresh grant": (
         {"grant_types_supported": ["authorization_code"]},
         {},
-        ("warning", "BODHI_AUTH_ISSUER: the provider announces no refresh tokens"),
+        (
+            "warning",
+            "BODHI_AUTH_ISSUER: the provider does not announce refresh tokens; if it gives none, a login ends with its",
+        ),
     ),
     "logout": (
         {"end_session_endpoint": None},
@@ -199,6 +203,83 @@ async def test_settings_are_compared_with_the_metadata(examine, environ, scripte
     expected = expected.format(issuer=scripted.issuer)
     assert [(state, True)] == [(one[0], expected in one[1]) for one in bad(found)], found
     assert (state == "fault") == bool(status)
+
+
+NONE = {"token_endpoint_auth_methods_supported": ["none"]}
+NONE_OF_BOTH = "the provider announces 'none', not 'client_secret_basic' or 'client_secret_post'"
+NO_REFRESH = "BODHI_AUTH_ISSUER: the provider does not announce refresh tokens; if it gives none, a login "
+
+
+@pytest.mark.parametrize(
+    ("changes", "more", "expected"),
+    [
+        (NONE, {}, ("warning", f"{METHOD}: {NONE_OF_BOTH}", "auto tries both")),
+        (
+            NONE,
+            {METHOD: "post"},
+            ("warning", f"{METHOD}: the provider announces 'none', not 'client_secret_post'", "set it to auto"),
+        ),
+        (
+            {"token_endpoint_auth_methods_supported": ["private_key_jwt", "client_secret_basic"]},
+            {METHOD: "post"},
+            (
+                "warning",
+                f"{METHOD}: the provider announces 'private_key_jwt', 'client_secret_basic', not 'client_secret_post'",
+                "set it to basic, as the client is registered",
+            ),
+        ),
+        (
+            {"token_endpoint_auth_methods_supported": ["private_key_jwt", "none"]},
+            {},
+            (
+                "warning",
+                f"{METHOD}: {NONE_OF_BOTH}".replace("announces", "announces 'private_key_jwt',"),
+                "private_key_jwt needs BODHI_CLIENT_KEY",
+            ),
+        ),
+        (
+            {"grant_types_supported": ["authorization_code", "password"]},
+            {},
+            (
+                "warning",
+                f"{NO_REFRESH}ends with its access token (BODHI_AUTH_WITHOUT_REFRESH)",
+                "set BODHI_AUTH_WITHOUT_REFRESH=keep",
+            ),
+        ),
+        (
+            {"grant_types_supported": ["authorization_code"]},
+            {"BODHI_AUTH_WITHOUT_REFRESH": "keep"},
+            ("ok", f"{NO_REFRESH}lives by its own timeouts (BODHI_AUTH_WITHOUT_REFRESH)", ""),
+        ),
+    ],
+)
+async def test_what_is_not_announced_may_still_work(examine, environ, scripted, changes, more, expected):
+    """The finding says so, and what to do if it does not."""
+    scripted.describe(**{"code_challenge_methods_supported": ["S256"], **changes})
+
+    _, found = await examine(**environ, **more)
+
+    state, message, advice = expected
+    assert [(state, True)] == [(one[0], advice in one[2]) for one in found if one[1] == message], found
+    assert state == "ok" or len(bad(found)) == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "url"),
+    [
+        ({}, "https://app.example.org/ui/login"),
+        ({"BODHI_AUTH_LOGGED_OUT_URL": "https://www.example.org/"}, "https://www.example.org/"),
+        ({"BODHI_PUBLIC_PORT": "8443"}, "https://app.example.org:8443/ui/login"),
+    ],
+)
+async def test_post_logout_redirect_uri_is_told(examine, environ, more, url):
+    """It has to be registered as well, with a logout at the provider."""
+    _, without = await examine(**environ)
+    _, found = await examine(**environ, **more, BODHI_AUTH_LOGOUT="true")
+
+    message = f"register {url} as post-logout redirect URI of the client; whether it is cannot be seen from here"
+    assert ("ok", f"BODHI_AUTH_LOGOUT: {message}", "") in found
+    assert "BODHI_AUTH_LOGOUT" not in str(without)
 
 
 @pytest.mark.parametrize(
@@ -441,7 +522,6 @@ NOT_SEEN = (
     "BODHI_CLIENT_ID, BODHI_CLIENT_SECRET: the provider answers {} to any secret: "
     "whether that of the client bodhi is right is not seen"
 )
-METHOD = "BODHI_AUTH_CLIENT_AUTHENTICATION"
 SET_ALL = "set them as they are at the provider, and allow the authorization code flow for this client there"
 ALLOW = "allow the authorization code flow for this client at the provider"
 READ = "log in once and read the log"
