@@ -40,6 +40,14 @@ from bodhi.session import CookiePolicy
 SECONDS_TO_REDEEM = 60
 NONCE_SECONDS = 600  # people log in meanwhile
 _SALT_BYTES = 16
+# Without scripts the page leads on as well, and loses the fragment: a server never sees it.
+_SCRIPT = "const a=document.querySelector('a');if(location.hash)a.hash=location.hash;location.replace(a.href)"
+_PAGE = (
+    '<!DOCTYPE html><title>Go on</title><noscript><meta http-equiv="refresh" content="0;url={page}"></noscript>'
+    '<a href="{page}">Go on</a><script>{script}</script>'
+)
+_SCRIPT_HASH = base64.b64encode(sha256(_SCRIPT.encode()).digest()).decode()
+_POLICY = f"default-src 'none'; script-src 'sha256-{_SCRIPT_HASH}'; frame-ancestors 'none'"
 _NONCE = re.compile(r"[A-Za-z0-9_-]{43}")
 
 Challenge = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_-]{43}\Z")]
@@ -158,10 +166,8 @@ async def redeem_code(request: web.Request) -> web.Response:
         raise LoginNotStarted
     session_id = service.codes.redeem(query.code, host=_own_host(request), nonce=nonce)
     page = sso_origin(request) + (requested_page(request) or "/")
-    text = (
-        f'<!DOCTYPE html><meta http-equiv="refresh" content="0;url={escape(page)}"><a href="{escape(page)}">Go on</a>'
-    )
-    response = web.Response(text=text, content_type="text/html", headers={hdrs.CACHE_CONTROL: "no-store"})
+    response = web.Response(text=_PAGE.format(page=escape(page), script=_SCRIPT), content_type="text/html")
+    response.headers.update({hdrs.CACHE_CONTROL: "no-store", "Content-Security-Policy": _POLICY})
     for line in service.session_cookie.headers(session_id):
         response.headers.add(hdrs.SET_COOKIE, line)
     return response

@@ -2,7 +2,8 @@
 
 import html
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
+from hashlib import sha256
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -173,6 +174,20 @@ async def test_the_next_user_of_the_browser_is_the_user_of_every_host(window, pr
     assert f"{WIKI}/page" == (await window.follow(sent.headers["Location"]))[-1]
 
     assert "manager" == (await window.ask(f"{WIKI}/page")).headers["X-BodhiApp-Username"]
+
+
+async def test_the_page_that_leads_on_runs_its_own_script_alone(window, provider):
+    """It adds the fragment, which no server sees; in Chromium that was tried."""
+    await window.log_in(provider)
+
+    response = await window.get(await code_for(window, page="/page?a=%27%3E%3Cscript%3E"))
+    (script,) = re.findall("<script>(.*?)</script>", await response.text())
+
+    digest = b64encode(sha256(script.encode()).digest()).decode()
+    assert [f"default-src 'none'; script-src 'sha256-{digest}'; frame-ancestors 'none'"] == response.headers.getall(
+        "Content-Security-Policy"
+    )
+    assert "location.hash" in script
 
 
 async def refused(window, url):
