@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from bodhi.oidc.claim_values import display_name, path_of, readings_of
 from bodhi.oidc.claims import Claims
@@ -10,6 +11,7 @@ from bodhi.server.access.errors import InvalidRoleName, NotAllowed
 from bodhi.server.access.scopes import Role, highest_role, parse_role
 
 CLIENT_ID = "<client_id>"
+SEVERAL = 20  # mapped names in a line of the log
 
 _JSON_TYPES = {str: "text", list: "a list", dict: "an object", bool: "true or false"}
 
@@ -95,17 +97,21 @@ class ClaimMapping:
         reason = "it was taken away here" if granted == "" else self._why_no_role(claims, client_id)
         fields = {"user_id": claims.subject, "reason": reason}
         log.info("login without a role user_id=%s: %s", *fields.values(), extra={"fields": fields})
-        log.debug("%s = %r", self._roles_claim, claims.at(self._path(client_id)))
+        log.debug("%s = %r", self._claim(client_id), claims.at(self._path(client_id)))
 
     def _why_no_role(self, claims: Claims, client_id: str) -> str:
-        value = claims.at(self._path(client_id))
+        value, claim = claims.at(self._path(client_id)), self._claim(client_id)
         if value is None:
-            return f"there is no claim {self._roles_claim} (BODHI_AUTH_ROLES_CLAIM)"
+            return f"there is no claim {claim} (BODHI_AUTH_ROLES_CLAIM)"
         names = self._role_names(claims, client_id)
         if names is None:
             kind = _JSON_TYPES.get(type(value), "a number")
-            return f"the claim {self._roles_claim} (BODHI_AUTH_ROLES_CLAIM) holds no names, but {kind}"
-        return f"none of the {len(names)} names in {self._roles_claim} is known (BODHI_AUTH_ROLES)"
+            return f"the claim {claim} (BODHI_AUTH_ROLES_CLAIM) holds no names, but {kind}"
+        known = ", ".join(islice(self._roles, SEVERAL)) + (", …" if len(self._roles) > SEVERAL else "")
+        return f"none of the {len(names)} names in {claim} is known (BODHI_AUTH_ROLES: {known})"
+
+    def _claim(self, client_id: str) -> str:
+        return self._roles_claim.replace(CLIENT_ID, client_id)
 
     def _named(self, claims: Claims) -> str | None:
         return None if self._name_path is None else display_name(claims.at(self._name_path))

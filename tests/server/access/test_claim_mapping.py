@@ -124,17 +124,58 @@ def test_the_claim_of_the_name_setting_is_needed():
         (None, "there is no claim groups (BODHI_AUTH_ROLES_CLAIM)"),
         (True, "the claim groups (BODHI_AUTH_ROLES_CLAIM) holds no names, but true or false"),
         (1.5, "the claim groups (BODHI_AUTH_ROLES_CLAIM) holds no names, but a number"),
-        (["secret club", "other"], "none of the 2 names in groups is known (BODHI_AUTH_ROLES)"),
-        ("secret club", "none of the 1 names in groups is known (BODHI_AUTH_ROLES)"),
-        ([], "none of the 0 names in groups is known (BODHI_AUTH_ROLES)"),
+        (
+            ["secret club", "other"],
+            "none of the 2 names in groups is known (BODHI_AUTH_ROLES: staff, the boss, boss, 17)",
+        ),
+        ("secret club", "none of the 1 names in groups is known (BODHI_AUTH_ROLES: staff, the boss, boss, 17)"),
+        ([], "none of the 0 names in groups is known (BODHI_AUTH_ROLES: staff, the boss, boss, 17)"),
     ],
 )
 def test_the_log_says_why_there_is_no_role(caplog, groups, reason):
     """With the setting to change; what the claim holds is said at DEBUG alone."""
     caplog.set_level(logging.DEBUG)
 
-    ClaimMapping("groups").log_missing_role(claims(groups=groups), "bodhi")
+    ClaimMapping("groups", ROLES).log_missing_role(claims(groups=groups), "bodhi")
 
     info, debug = caplog.records
     assert (logging.INFO, f"login without a role user_id=u: {reason}") == (info.levelno, info.message)
     assert (logging.DEBUG, f"groups = {groups!r}") == (debug.levelno, debug.message)
+
+
+@pytest.mark.parametrize(
+    ("claim", "given", "told"),
+    [
+        ("resource_access.<client_id>.roles", {}, "there is no claim resource_access.my.app.roles ("),
+        ("/apps/<client_id>", {"apps": {"my.app": True}}, "the claim /apps/my.app (BODHI_AUTH_ROLES_CLAIM) holds"),
+        ("roles_<client_id>", {"roles_my.app": ["x"]}, "none of the 1 names in roles_my.app is known ("),
+    ],
+)
+def test_the_log_names_the_claim_of_this_client(caplog, claim, given, told):
+    """As it is in the token, rather than as it is written in the setting."""
+    caplog.set_level(logging.DEBUG)
+
+    ClaimMapping(claim).log_missing_role(claims(**given), "my.app")
+
+    info, debug = caplog.records
+    assert info.message.startswith(f"login without a role user_id=u: {told}")
+    assert debug.message.startswith(claim.replace("<client_id>", "my.app") + " = ")
+
+
+@pytest.mark.parametrize(
+    ("roles", "known"),
+    [
+        ([], "resource_user, resource_power_user, resource_manager, resource_admin"),
+        ([(f"g{n}", "resource_user") for n in range(20)], ", ".join(f"g{n}" for n in range(20))),
+        ([(f"g{n}", "resource_user") for n in range(21)], ", ".join(f"g{n}" for n in range(20)) + ", …"),
+    ],
+)
+def test_the_log_names_the_mapped_names_only(caplog, roles, known):
+    """Those of the setting, and not too many; none of the person."""
+    caplog.set_level(logging.INFO)
+
+    ClaimMapping("groups", roles).log_missing_role(claims(groups=["secret club"]), "bodhi")
+
+    [record] = caplog.records
+    assert record.message.endswith(f"none of the 1 names in groups is known (BODHI_AUTH_ROLES: {known})")
+    assert "secret" not in record.message
