@@ -27,6 +27,7 @@ NEW_FORMAT = "when no node of an older version runs any more: `python -m bodhi s
 OLD_KEY = "put the old key behind the first one in BODHI_ENCRYPTION_KEY: the users of these sessions are logged out"
 NTP = "synchronize both clocks with NTP: sessions use the database's clock, tokens this machine's"
 KEY_FILE = "if there was one, restore it: the server creates a new one at startup, which decrypts no stored session"
+NEW_KEY_FILE = "the first start creates the key file"
 NOT_WHOLE = "the database is not what its schema says: restore all of it, or take an empty one"
 
 SAMPLE = 1000  # sessions
@@ -120,7 +121,8 @@ def _keys(settings: Settings, *, is_usable: bool) -> Iterator[Finding]:
     """Check that a sample of sessions can be decrypted."""
     if not settings.encryption_keys and not (settings.home / FILE_NAME).exists():
         message = f"there is neither BODHI_ENCRYPTION_KEY nor the key file {settings.home / FILE_NAME}"
-        yield Finding("keys", "warning", message, KEY_FILE)
+        is_new = all(is_absent_file(part.url) for part in parts_of(settings))
+        yield Finding("keys", "warning", message, NEW_KEY_FILE if is_new else KEY_FILE)
         return
     try:
         keyed = with_encryption_keys(settings)

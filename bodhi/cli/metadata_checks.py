@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
-from bodhi.cli.findings import Finding
+from bodhi.cli.findings import Finding, listed
 from bodhi.cli.findings import provider_finding as finding
 from bodhi.oidc.client_authentication import BASIC, METHODS, POST, PRIVATE_KEY_JWT
 from bodhi.oidc.metadata import Metadata
@@ -11,7 +11,6 @@ from bodhi.server.http.paths import LOGIN_PATH
 from bodhi.settings import Settings
 
 ISSUER = "BODHI_AUTH_ISSUER"  # for what no other setting can change
-SEVERAL = 20  # names of a list that are shown
 
 
 def metadata_findings(settings: Settings, metadata: Metadata) -> Iterator[Finding]:
@@ -30,7 +29,7 @@ def _scopes(settings: Settings, metadata: Metadata) -> Finding:
     unsupported = unsupported_scopes(metadata, scopes)
     supported = metadata.announced("scopes_supported") or ()
     if unsupported:
-        message = f"the provider does not announce {' '.join(unsupported)}, but {_listed(supported)}"
+        message = f"the provider does not announce {' '.join(unsupported)}, but {listed(supported)}"
         return finding(setting, "warning", message, "leave it out, unless the provider has it without announcing it")
     if "offline_access" in supported and "offline_access" not in scopes.split() and not is_keycloak:
         advice = "if the provider gives no refresh tokens, request offline_access as well"
@@ -50,7 +49,7 @@ def _authentication(settings: Settings, metadata: Metadata) -> Iterator[Finding]
         usable = {configured}
     if not usable & set(announced):
         quoted = [f"'{method}'" for method in sorted(usable)]
-        message = f"the provider announces {_listed(announced, quoted=True)}, not {' or '.join(quoted)}"
+        message = f"the provider announces {listed(announced, quoted=True)}, not {' or '.join(quoted)}"
         yield finding(setting, "warning", message, _other_method(settings, announced))
 
 
@@ -72,13 +71,13 @@ def _other_method(settings: Settings, announced: Collection[str]) -> str:
 def _flow(metadata: Metadata) -> Iterator[Finding]:
     responses = metadata.announced("response_types_supported")
     if responses and "code" not in responses:
-        yield finding(ISSUER, "fault", f"the provider has no code flow, but {_listed(responses)}")
+        yield finding(ISSUER, "fault", f"the provider has no code flow, but {listed(responses)}")
     grants = metadata.announced("grant_types_supported")
     if grants and "authorization_code" not in grants:
-        yield finding(ISSUER, "fault", f"the provider has no grant authorization_code, but {_listed(grants)}")
+        yield finding(ISSUER, "fault", f"the provider has no grant authorization_code, but {listed(grants)}")
     challenges = metadata.announced("code_challenge_methods_supported")
     if challenges is not None and "S256" not in challenges:
-        message = f"the provider does not announce PKCE with S256, but {_listed(challenges)}"
+        message = f"the provider does not announce PKCE with S256, but {listed(challenges)}"
         yield finding(ISSUER, "warning", message, "enable it at the provider; a login sends it in any case")
     if metadata.raw.get("require_pushed_authorization_requests") is True:
         message = "the provider requires pushed authorization requests (PAR), which bodhi does not send"
@@ -112,8 +111,3 @@ def _endpoints(settings: Settings, metadata: Metadata) -> Iterator[Finding]:
     if settings.auth_userinfo == "always" and metadata.userinfo_endpoint is None:
         message = "is always, but the provider announces no userinfo_endpoint"
         yield finding("BODHI_AUTH_USERINFO", "warning", message, "set it to auto")
-
-
-def _listed(names: Collection[str], *, quoted: bool = False) -> str:
-    shown = [name if name.isprintable() and not quoted else ascii(name) for name in names]
-    return ", ".join(shown[:SEVERAL]) + ("" if len(shown) <= SEVERAL else ", …") or "none"

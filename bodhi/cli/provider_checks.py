@@ -52,6 +52,7 @@ async def _check(settings: Settings, name: str) -> AsyncIterator[Finding]:
     import aiohttp
 
     import bodhi
+    from bodhi.cli.claim_checks import claim_findings
     from bodhi.cli.client_checks import client_findings
     from bodhi.cli.metadata_checks import metadata_findings
     from bodhi.oidc.discovery import Issuer
@@ -73,7 +74,7 @@ async def _check(settings: Settings, name: str) -> AsyncIterator[Finding]:
         yield _clock(issuer, answer, sent_at)
         if metadata is None:
             return
-        for found in metadata_findings(settings, metadata):
+        for found in (*metadata_findings(settings, metadata), *claim_findings(settings, metadata)):
             yield found
         keys = await _keys(issuer, metadata, transport)
         yield keys

@@ -268,3 +268,18 @@ async def test_clocks_are_compared(database_url, monkeypatch, apart, state):
         finding = await checks._clock("session database", database)
 
     assert state == finding.state, finding
+
+
+@pytest.mark.parametrize("there", [None, "BODHI_SESSION_DB_URL", "BODHI_DATABASE_URL"])
+def test_first_start_creates_the_key_file(bodhi_command, process_environ, tmp_path, there):
+    """Where there is a database already, the file may have been lost: a new one decrypts no session."""
+    del process_environ["BODHI_ENCRYPTION_KEY"]
+    urls = {name: f"sqlite:{tmp_path / name}" for name in ("BODHI_SESSION_DB_URL", "BODHI_DATABASE_URL")}
+    if there is not None:
+        (tmp_path / there).touch(0o600)
+
+    _, found = examined(bodhi_command("doctor", "--json", **urls))
+
+    state, text = found["keys"]
+    assert ("warning", there is None) == (state, "the first start creates the key file" in text)
+    assert (there is not None) == ("if there was one, restore it" in text)

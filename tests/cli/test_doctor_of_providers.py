@@ -22,6 +22,7 @@ AUTHORIZATION = "/protocol/openid-connect/auth"
 CALLBACK = "https://app.example.org/ui/auth/callback"
 PUBLIC_URL = "BODHI_PUBLIC_SCHEME, BODHI_PUBLIC_HOST, BODHI_PUBLIC_PORT"
 METHOD = "BODHI_AUTH_CLIENT_AUTHENTICATION"
+IN_THE_LOG = "a login that gets none is in the log, with the reason"
 PUBLIC = {"BODHI_PUBLIC_SCHEME": "https", "BODHI_PUBLIC_HOST": "app.example.org"}
 
 
@@ -96,6 +97,7 @@ async def test_right_settings_have_no_fault(examine, environ, scripted):
         f"BODHI_AUTH_ISSUER: {scripted.issuer}{DISCOVERY} names the issuer {scripted.issuer}",
         "BODHI_AUTH_ISSUER: its clock and this machine's are 0 s apart",
         "BODHI_AUTH_SCOPES: a login requests openid email profile",
+        f"BODHI_AUTH_ROLES_CLAIM: roles are read from the claim resource_access.bodhi.roles; {IN_THE_LOG}",
         "BODHI_AUTH_ISSUER: it has keys for RS256",
         "BODHI_CLIENT_ID, BODHI_CLIENT_SECRET: the provider accepts the client bodhi",
         f"{PUBLIC_URL}: the redirect URI {CALLBACK} is registered",
@@ -262,6 +264,72 @@ async def test_what_is_not_announced_may_still_work(examine, environ, scripted, 
     state, message, advice = expected
     assert [(state, True)] == [(one[0], advice in one[2]) for one in found if one[1] == message], found
     assert state == "ok" or len(bad(found)) == 1
+
+
+ROLES_CLAIM, GROUPS_CLAIM = "BODHI_AUTH_ROLES_CLAIM", "BODHI_AUTH_GROUPS_CLAIM"
+CLAIMS = {"claims_supported": ["sub", "groups", "name", "https://example.org/roles"]}
+GROUPS = {**CLAIMS, "scopes_supported": ["openid", "email", "profile", "groups"]}
+OTHERS = "is not among the claims that the provider announces: sub, groups, name, https://example.org/roles"
+ELSEWHERE = {"token_endpoint": "{issuer}/oauth/token"}
+SCOPE = "the provider announces the scope {}, which a login does not request"
+
+
+@pytest.mark.parametrize(
+    ("changes", "more", "expected"),
+    [
+        (CLAIMS, {ROLES_CLAIM: "group"}, [f"{ROLES_CLAIM}: group {OTHERS}"]),
+        (CLAIMS, {ROLES_CLAIM: "app.roles"}, [f"{ROLES_CLAIM}: app.roles {OTHERS}"]),
+        (CLAIMS, {ROLES_CLAIM: "/app/roles"}, [f"{ROLES_CLAIM}: /app/roles {OTHERS}"]),
+        (CLAIMS, {ROLES_CLAIM: "groups"}, []),
+        (CLAIMS, {ROLES_CLAIM: "groups.of.this"}, []),
+        (CLAIMS, {ROLES_CLAIM: "https://example.org/roles"}, []),
+        ({}, {ROLES_CLAIM: "group"}, []),
+        # The default is Keycloak's, which announces neither of its two claims.
+        (CLAIMS, {}, []),
+        (CLAIMS, {ROLES_CLAIM: "realm_access.roles"}, []),
+        ({**CLAIMS, **ELSEWHERE}, {}, [f"{ROLES_CLAIM}: resource_access.bodhi.roles {OTHERS}"]),
+        ({**CLAIMS, **ELSEWHERE}, {"BODHI_AUTH_DEFAULT_ROLE": "resource_user"}, []),
+        # Scopes.
+        (GROUPS, {ROLES_CLAIM: "groups"}, [f"{ROLES_CLAIM}: {SCOPE.format('groups')}"]),
+        (GROUPS, {ROLES_CLAIM: "groups", "BODHI_AUTH_SCOPES": "openid groups"}, []),
+        (
+            {"scopes_supported": ["openid", "roles"]},
+            {ROLES_CLAIM: "roles", "BODHI_AUTH_SCOPES": "openid"},
+            [f"{ROLES_CLAIM}: {SCOPE.format('roles')}"],
+        ),
+        ({"scopes_supported": ["openid", "email", "profile", "roles"]}, {ROLES_CLAIM: "roles"}, []),
+        # Groups and names, where they are set or needed.
+        (GROUPS, {}, []),
+        (GROUPS, {"BODHI_AUTH_ALLOW": "@example.org"}, []),
+        (GROUPS, {"BODHI_AUTH_ALLOW": "group:staff"}, [f"{GROUPS_CLAIM}: {SCOPE.format('groups')}"]),
+        (CLAIMS, {GROUPS_CLAIM: "teams"}, [f"{GROUPS_CLAIM}: teams {OTHERS}"]),
+        (CLAIMS, {"BODHI_AUTH_NAME_CLAIM": "nick"}, [f"BODHI_AUTH_NAME_CLAIM: nick {OTHERS}"]),
+        (CLAIMS, {"BODHI_AUTH_NAME_CLAIM": "name"}, []),
+    ],
+)
+async def test_claims_are_compared_with_the_metadata(examine, environ, scripted, changes, more, expected):
+    """A misspelt one, or one that no scope asks for, leaves everybody without a role."""
+    changes = {k: v.format(issuer=scripted.issuer) if isinstance(v, str) else v for k, v in changes.items()}
+    scripted.describe(**{"code_challenge_methods_supported": ["S256"], **changes})
+    if token := changes.get("token_endpoint"):
+        scripted.reply(token.removeprefix(scripted.issuer), token_endpoint(**OAUTH2_MOCK))
+
+    status, found = await examine(**environ, **more)
+
+    assert (0, expected) == (status, [message for _, message, _ in bad(found)])
+    [told] = [message for state, message, _ in found if state == "ok" and message.startswith(ROLES_CLAIM)]
+    claim = more.get(ROLES_CLAIM, "resource_access.bodhi.roles")
+    assert told.startswith(f"{ROLES_CLAIM}: roles are read from the claim {claim}; ")
+
+
+async def test_scope_to_request_is_told(examine, environ, scripted):
+    """With those that are requested already."""
+    scripted.describe(scopes_supported=["openid", "email", "profile", "groups"])
+
+    _, found = await examine(**environ, BODHI_AUTH_ROLES_CLAIM="groups")
+
+    [advice] = [advice for _, message, advice in bad(found) if message.startswith(ROLES_CLAIM)]
+    assert "if logins lack the claim, set BODHI_AUTH_SCOPES=openid email profile groups" == advice
 
 
 @pytest.mark.parametrize(
