@@ -22,9 +22,9 @@ TASKS = {
     },
     "Manage what is stored": {
         "sessions": ("bodhi.cli.sessions:sessions", "List, end, sweep, re-encrypt and copy sessions."),
-        "users": ("bodhi.cli.users:users", "List users who have logged in."),
+        "users": ("bodhi.cli.users:users", "List users who have logged in, and give them roles."),
         "tokens": ("bodhi.cli.tokens:tokens", "List and deactivate API tokens."),
-        "db": ("bodhi.cli.db:db", "Show and migrate the schemas of both databases."),
+        "db": ("bodhi.cli.db:db", "Show and migrate the schemas of both databases, and divide the session table."),
     },
     "Develop": {
         "openapi": ("bodhi.cli.openapi:openapi", "Print the OpenAPI 3.1 document or the API reference."),

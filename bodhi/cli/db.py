@@ -68,7 +68,7 @@ async def _migrate(part: Part) -> list[str]:
         return [f"{it.version:04} {it.name}" for it in migrations]
 
 
-@db.command()
+@db.command(short_help="Divide the session table on PostgreSQL.")
 @click.argument("partitions", type=click.IntRange(1, 1024))
 @click.pass_obj
 def partition(command_line: CommandLine, partitions: int) -> None:

@@ -61,7 +61,11 @@ ON_A_DATABASE = {
     "tokens list": Run("", r"\AID .*\n{token} +ann +first .*\n\Z"),
     "tokens revoke": Run("{token} --yes --json", {"revoked": 1}),
     "users list": Run("", r"\AUSER .*\nann +Ann +resource_user +2 .*\n\Z"),
+    "users set-role": Run("ann resource_manager", r"\Athe role is changed\n\Z"),
 }
+# Those that do something on PostgreSQL alone.
+ON_POSTGRES = {"db partition": Run("2", r"the session table has 2 partitions now; 3 sessions were copied\n\Z")}
+REFUSED_ON_SQLITE = "a SQLite file has no partitions"
 UNTIL_A_SIGNAL = {"serve"}
 
 
@@ -72,6 +76,7 @@ def prepared(database_url, process_environ, tmp_path):
         "BODHI_SESSION_DB_URL": database_url,
         "BODHI_DATABASE_URL": database_url,
         "BODHI_ENCRYPTION_KEY": f"{KEY},{OLD_KEY}",
+        "BODHI_AUTH_MANAGEMENT": "false",
     }
 
     async def fill():
@@ -108,7 +113,7 @@ def check(ended, run, names):
 
 def test_every_command_is_tested():
     """A new one needs a line above."""
-    assert sorted([*ALONE, *ON_A_DATABASE, *UNTIL_A_SIGNAL]) == sorted(map(" ".join, all_commands()))
+    assert sorted([*ALONE, *ON_A_DATABASE, *ON_POSTGRES, *UNTIL_A_SIGNAL]) == sorted(map(" ".join, all_commands()))
 
 
 @pytest.mark.parametrize("command", ALONE)
@@ -124,6 +129,20 @@ def test_commands_run_on_each_database(bodhi_process, prepared, command):
     arguments = [argument.format_map(prepared) for argument in run.arguments.split()]
 
     check(bodhi_process(*command.split(), *arguments), run, prepared)
+
+
+@pytest.mark.parametrize("command", ON_POSTGRES)
+def test_commands_run_on_postgresql_alone(bodhi_process, prepared, dialect, command):
+    """On SQLite they say so."""
+    run = ON_POSTGRES[command]
+
+    status, out, err = bodhi_process(*command.split(), *run.arguments.split())
+
+    if dialect == "postgres":
+        check((status, out, err), run, prepared)
+    else:
+        assert (2, "") == (status, out)
+        assert REFUSED_ON_SQLITE in err
 
 
 def test_serve_ends_on_a_signal(serve, prepared):
