@@ -1,6 +1,8 @@
 """``bodhi doctor``: check the installation and suggest fixes."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 
 import click
@@ -9,8 +11,6 @@ from bodhi.cli.checks import findings_about
 from bodhi.cli.command_line import CommandLine
 from bodhi.cli.findings import Finding
 from bodhi.cli.output import print_json
-
-_UNHANDLED = logging.NullHandler()
 
 
 @click.command()
@@ -22,15 +22,26 @@ def doctor(command_line: CommandLine, as_json: bool) -> int:
     Checks settings, files, databases, clocks, keys and the identity provider, without changing anything. The exit
     status is 1 if there is a fault, else 0, even with warnings.
     """
-    logging.getLogger("bodhi").addHandler(_UNHANDLED)  # findings say what warnings would
     findings: list[Finding] = []
-    for finding in findings_about(command_line.given):
-        findings.append(finding)
-        if not as_json:
-            _print_finding(finding)  # immediately: some checks wait for a timeout
+    with _without_log():
+        for finding in findings_about(command_line.given):
+            findings.append(finding)
+            if not as_json:
+                _print_finding(finding)  # immediately: some checks wait for a timeout
     if as_json:
         print_json([asdict(finding) for finding in findings])
     return 1 if any(finding.state == "fault" for finding in findings) else 0
+
+
+@contextmanager
+def _without_log() -> Iterator[None]:
+    """Keep warnings off stderr: findings say the same."""
+    logger, handler = logging.getLogger("bodhi"), logging.NullHandler()
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def _print_finding(finding: Finding) -> None:

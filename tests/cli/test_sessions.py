@@ -17,6 +17,7 @@ from bodhi.cli import main
 from bodhi.cli.output import Progress
 from bodhi.database import Schema, open_database
 from bodhi.session import DefaultSessionService, setup
+from support.command_line import own_logging
 
 OLD, NEW = "an-old-key-of-at-least-thirty-two-characters", "a-new-key-of-at-least-thirty-two-characters"
 PROFILES = 40
@@ -50,7 +51,8 @@ def run(environ, monkeypatch, capsys):
     def run(*arguments):
         for name, value in environ.items():
             monkeypatch.setenv(name, value)
-        status = main(["sessions", *arguments])
+        with own_logging():
+            status = main(["sessions", *arguments])
         captured = capsys.readouterr()
         return status, captured.out, captured.err
 

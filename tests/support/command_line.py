@@ -28,14 +28,14 @@ def run_command(*arguments: str, environ: Mapping[str, str], cwd: Path) -> Ended
         patch("sys.stdin", nobody),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
-        _own_logging(),
+        own_logging(),
     ):
         status = thread.submit(main, arguments).result(timeout=300)
     return status, out.getvalue(), err.getvalue()
 
 
 @contextlib.contextmanager
-def _own_logging() -> Iterator[None]:
+def own_logging() -> Iterator[None]:
     """Logging as a process finds it; what the command sets up is gone afterwards."""
     root, bodhi = logging.getLogger(), logging.getLogger("bodhi")
     handlers, levels = root.handlers[:], (root.level, bodhi.level)
