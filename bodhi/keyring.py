@@ -10,6 +10,7 @@ authenticated, and so is the name of the row (a session's digest), so that data 
 Sources: NIST SP 800-38D, 8.3 (at most 2^32 random nonces for a key); RFC 7693 (keyed BLAKE2b).
 """
 
+import base64
 import os
 from collections.abc import Sequence
 from functools import lru_cache
@@ -35,6 +36,7 @@ _FORMATS = frozenset({UNBOUND_FORMAT, NEWEST_FORMAT})
 _KEY_ID_BYTES = 4
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
+_SALT_BYTES = 16  # in place of a row's name, for text
 _HEADER = Struct(f">{1 + _KEY_ID_BYTES}s{_NONCE_BYTES}s")  # format and key id, which are authenticated; nonce
 _HEADER_BYTES = _HEADER.size
 
@@ -114,6 +116,20 @@ class Keyring:
             return _row_cipher(key, row).decrypt(nonce, sealed[_HEADER_BYTES:], head + row + columns)
         except InvalidTag as error:
             raise Unreadable("the data or its row was changed, or it belongs to another row") from error
+
+    def seal_text(self, plaintext: bytes) -> str:
+        """*plaintext* encrypted for a cookie or a URL, with a key of its own: anybody may have many such texts made."""
+        salt = os.urandom(_SALT_BYTES)
+        # Some clients put quotes around "=".
+        return base64.urlsafe_b64encode(salt + self.seal(plaintext, salt, b"")).rstrip(b"=").decode()
+
+    def open_text(self, text: str) -> bytes:
+        """The plaintext of a *text* from outside. Raises :exc:`Unreadable` or :exc:`UnknownKey`."""
+        try:
+            sealed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        except ValueError as error:
+            raise Unreadable("the text is not base64url") from error
+        return self.open(sealed[_SALT_BYTES:], sealed[:_SALT_BYTES])
 
     def is_newest(self, sealed: bytes, data_format: int = UNBOUND_FORMAT) -> bool:
         """Whether *sealed* was encrypted with the newest key, in *data_format* or a newer one."""

@@ -104,6 +104,12 @@ def is_sso_host(app: web.Application, host: str) -> bool:
     return _normalize(host) in app[SSO_HOSTS]
 
 
+def is_for_sso_host(request: web.Request) -> bool:
+    """Whether *request* is for a host with the login of the public host."""
+    authority = request.get(AUTHORITY)
+    return authority is not None and is_sso_host(request.app, authority.host)
+
+
 def sso_origin(request: web.Request) -> str:
     """Return the origin of *request*, which is for a host with the login of the public one."""
     authority = request[AUTHORITY]

@@ -5,9 +5,6 @@ cookie. A copy of the cookie completes no login a second time: :class:`BegunLogi
 provider takes a code once. The pages that logins lead to stay longer than the logins, for the next attempt.
 """
 
-import base64
-import binascii
-import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
@@ -32,8 +29,6 @@ MOST_TAKEN = 10_000  # states that a process remembers; they are of use for ten 
 COOKIE_SECONDS = 86_400  # people leave the provider's login page open for hours
 
 COOKIE = web.RequestKey("COOKIE", str)  # the Set-Cookie line for the response
-
-_SALT_BYTES = 16
 
 
 class _Begun(msgspec.Struct, array_like=True):
@@ -88,9 +83,8 @@ class BegunLogins:
         if value is None or len(value) > LONGEST:
             return {}
         try:
-            sealed = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
-            opened = _decode(self._keyring.open(sealed[_SALT_BYTES:], sealed[:_SALT_BYTES]))
-        except (ValueError, binascii.Error, Unreadable, UnknownKey, msgspec.MsgspecError):
+            opened = _decode(self._keyring.open_text(value))
+        except (Unreadable, UnknownKey, msgspec.MsgspecError):
             return {}
         return without_expired({begun.state: _transaction(begun) for begun in opened}, self._now_ms(), 0)
 
@@ -120,18 +114,12 @@ class BegunLogins:
 
     def _seal(self, logins: Transactions) -> str:
         begun = [_Begun(state, **login) for state, login in logins.items()]
-        while len(value := self._sealed(begun)) > LONGEST:
+        while len(value := self._keyring.seal_text(_encode(begun))) > LONGEST:
             if len(begun) > 1:
                 del begun[0]  # the oldest make place
             else:
                 begun[0].return_to = None
         return value
-
-    def _sealed(self, begun: Sequence[_Begun]) -> str:
-        # A key for each cookie: anybody can have as many made as they like, and random nonces have a limit for a key.
-        salt = os.urandom(_SALT_BYTES)
-        sealed = salt + self._keyring.seal(_encode(begun), salt, b"")
-        return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()  # some clients put quotes around "="
 
     def _now_ms(self) -> int:
         return round(self._clock() * 1000)

@@ -8,9 +8,7 @@ cookie has a domain, so that each keeps its ``__Host-`` prefix.
 """
 
 import base64
-import binascii
 import hmac
-import os
 import re
 import secrets
 import time
@@ -26,7 +24,7 @@ from aiohttp import hdrs, web
 from bodhi.keyring import Keyring, UnknownKey, Unreadable
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.authentication.authenticator import AUTHENTICATOR
-from bodhi.server.http.hosts import AUTHORITY, PUBLIC_URL, is_sso_host, sso_origin
+from bodhi.server.http.hosts import PUBLIC_URL, is_for_sso_host, is_sso_host, sso_origin
 from bodhi.server.http.input import query_of
 from bodhi.server.http.operations import PUBLIC, Operation
 from bodhi.server.http.paths import LOGIN_PATH, SSO_CODE_PATH, SSO_PATH, SSO_SESSION_PATH
@@ -39,7 +37,6 @@ from bodhi.session import CookiePolicy
 
 SECONDS_TO_REDEEM = 60
 NONCE_SECONDS = 600  # people log in meanwhile
-_SALT_BYTES = 16
 # Without scripts the page leads on as well, and loses the fragment: a server never sees it.
 _SCRIPT = "const a=document.querySelector('a');if(location.hash)a.hash=location.hash;location.replace(a.href)"
 _PAGE = (
@@ -89,16 +86,13 @@ class Codes:
     def issue(self, session_id: str, *, host: str, challenge: str) -> str:
         """Return a code."""
         code = _Code(session_id, host, challenge, int(self._clock()) + SECONDS_TO_REDEEM)
-        salt = os.urandom(_SALT_BYTES)
-        sealed = salt + self._keyring.seal(_encode(code), salt, b"")
-        return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+        return self._keyring.seal_text(_encode(code))
 
     def redeem(self, text: str, *, host: str, nonce: str) -> str:
         """Return the session id in a code for this host and nonce, or raise :exc:`LoginNotStarted`."""
         try:
-            sealed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-            code = _decode(self._keyring.open(sealed[_SALT_BYTES:], sealed[:_SALT_BYTES]))
-        except (ValueError, binascii.Error, Unreadable, UnknownKey, msgspec.MsgspecError):
+            code = _decode(self._keyring.open_text(text))
+        except (Unreadable, UnknownKey, msgspec.MsgspecError):
             raise LoginNotStarted from None
         is_bound = code.host == host and hmac.compare_digest(code.challenge, challenge_of(nonce))
         if not is_bound or self._clock() > code.until:
@@ -138,7 +132,7 @@ async def issue_code(request: web.Request) -> web.Response:
     """Redirect somebody who is logged in back to the other host with a code, and others to the login."""
     query, service = query_of(request, CodeQuery), request.app[SINGLE_SIGN_ON]
     target = parse_authority(query.host)
-    if target is None or not is_sso_host(request.app, target.host) or is_sso_host(request.app, _host(request)):
+    if target is None or not is_sso_host(request.app, target.host) or is_for_sso_host(request):
         raise web.HTTPNotFound
     page = None if query.return_to is None else page_to_return_to([query.return_to])
     # A page of another host leads here, which is all that it can do: the answer is for the browser's window.
@@ -174,13 +168,8 @@ async def redeem_code(request: web.Request) -> web.Response:
 
 
 def _check_host(request: web.Request) -> None:
-    if not is_sso_host(request.app, _host(request)):
+    if not is_for_sso_host(request):
         raise web.HTTPNotFound
-
-
-def _host(request: web.Request) -> str:
-    authority = request.get(AUTHORITY)
-    return "" if authority is None else authority.host
 
 
 def _own_host(request: web.Request) -> str:

@@ -27,7 +27,7 @@ from bodhi.server.http.cross_site import SAFE_METHODS, SEC_FETCH_SITE, is_bearer
 from bodhi.server.http.error_pages import SHOWS_REFUSAL
 from bodhi.server.http.errors import ErrorResponse
 from bodhi.server.http.forwarded import FORWARDED
-from bodhi.server.http.hosts import AUTHORITY, is_sso_host, origin_for, sso_origin
+from bodhi.server.http.hosts import is_for_sso_host, origin_for, sso_origin
 from bodhi.server.http.input import query_of
 from bodhi.server.http.operations import PUBLIC, Operation
 from bodhi.server.http.paths import LOGIN_PATH, SSO_PATH
@@ -94,13 +94,8 @@ def _is_foreign(request: web.Request) -> bool:
     if sites and list(sites) not in (["same-origin"], ["none"]):
         return True
     origins = request.headers.getall(hdrs.ORIGIN, ())
-    own = sso_origin(request) if _is_for_sso_host(request) else origin_for(request)
+    own = sso_origin(request) if is_for_sso_host(request) else origin_for(request)
     return bool(origins) and list(origins) != [own]
-
-
-def _is_for_sso_host(request: web.Request) -> bool:
-    authority = request.get(AUTHORITY)
-    return authority is not None and is_sso_host(request.app, authority.host)
 
 
 def _is_navigation(request: web.Request) -> bool:
@@ -115,7 +110,7 @@ def _to_login(request: web.Request, *, redirects: bool) -> web.Response:
     nginx redirects by itself, where that answer has the header for it.
     """
     page = page_to_return_to(_said(request, _URIS)) if _method(request) in _READS else None
-    login = sso_origin(request) + SSO_PATH if _is_for_sso_host(request) else origin_for(request) + LOGIN_PATH
+    login = sso_origin(request) + SSO_PATH if is_for_sso_host(request) else origin_for(request) + LOGIN_PATH
     location = with_return(login, page)
     opens_page = _opens_page(request)
     if redirects and opens_page:
@@ -130,7 +125,7 @@ def _to_login(request: web.Request, *, redirects: bool) -> web.Response:
 def _opens_page(request: web.Request) -> bool:
     """Whether the browser shows the answer as a page, which a script's request for HTML does not do.
 
-    Sec-Fetch-Mode tells, but browsers send it over HTTPS only, and old ones never.
+    Sec-Fetch-Mode says so, but browsers send it over HTTPS only, and old ones never.
     """
     headers = request.headers
     return (
