@@ -142,7 +142,7 @@ docs: $(VENV)/installed-docs ## build the documentation site into build/docs
 	@echo "built build/docs/index.html"
 
 release-check: $(VENV)/installed-release ## build wheel and sdist, and try each in an empty environment
-	$(BIN)/python tests/packaging/release_check.py
+	PYTHONPATH=tests $(BIN)/python tests/packaging/release_check.py
 
 clean: ## remove what was built, installed and cached
 	rm -rf $(VENV) .tox build dist bodhi.egg-info bodhi_sessions.egg-info tests/typescript/node_modules $(dir $(NODE_MODULES)) \

@@ -1,7 +1,7 @@
 """How much one, two and four processes save in one SQLite file: ``python -m bench.file_writers [--seconds N]``.
 
 Each process saves with 32 coroutines, as fast as it can, which is an overload. The ratios depend on the machine less
-than the rates do; the load average tells what else ran.
+than the rates do; the load average shows what else ran.
 """
 
 import argparse

@@ -66,7 +66,11 @@ async def _proofs(
     has_method = settings.auth_client_authentication in {"basic", "post"}
     if has_method and not is_proven and may_refuse_client(redeemed):
         other = create_provider(replace(settings, auth_client_authentication="auto"), lambda: http)
-        if not may_refuse_client(await redeem_made_up_code(other, instance, settings)):
+        try:
+            is_accepted = not may_refuse_client(await redeem_made_up_code(other, instance, settings))
+        finally:
+            await other.close()
+        if is_accepted:
             yield wrong_method(settings)
             return
     yield about_client(settings, instance, shown, redeemed, is_proven=is_proven)

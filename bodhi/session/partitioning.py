@@ -23,14 +23,15 @@ async def count_partitions(database: Database) -> int:
     return int(row["partitions"]) if row else 0
 
 
-async def partition_sessions(database: Database, partitions: int, told: Callable[[int], object]) -> int:
+async def partition_sessions(database: Database, partitions: int, on_progress: Callable[[int], object]) -> int:
     """Divide the sessions into *partitions*, or undo it with 1; return how many were copied.
 
-    *told* gets the number copied so far after each batch. Where it fails, or is cancelled, everything is as before.
+    *on_progress* is called with the number copied so far after each batch. A failure or a cancellation leaves
+    everything as it was.
     """
     begun = await _under_lock(database, "begin_partitions", partitions=partitions)
     try:
-        copied = await _copy(database, told)
+        copied = await _copy(database, on_progress)
         async with database.transaction(limit_seconds=COMPARING_SECONDS) as transaction:
             compared = await transaction.maybe("compare_partitions")
         if compared is None or compared["difference"]:
@@ -43,7 +44,7 @@ async def partition_sessions(database: Database, partitions: int, told: Callable
     return copied
 
 
-async def _copy(database: Database, told: Callable[[int], object]) -> int:
+async def _copy(database: Database, on_progress: Callable[[int], object]) -> int:
     copied = 0
     reached: bytes | None = b""
     while reached is not None:
@@ -51,7 +52,7 @@ async def _copy(database: Database, told: Callable[[int], object]) -> int:
         assert row is not None
         copied += row["copied"]
         reached = row["reached"]
-        told(copied)
+        on_progress(copied)
     return copied
 
 

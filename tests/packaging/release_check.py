@@ -6,7 +6,6 @@
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,8 @@ import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 DIST = ROOT / "dist"
@@ -45,7 +46,7 @@ def _try(path: Path, folder: Path) -> None:
         "HOME": str(folder),
         "BODHI_ENCRYPTION_KEY": _run(python, "-m", "bodhi", "config", "generate-key", cwd=folder).strip(),
     }
-    port = _free_port()
+    port = free_port()
     block = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert block is not None, "README.md has no Python block"
     program = folder / "application.py"
@@ -100,12 +101,6 @@ def _run(*command: object, cwd: Path = ROOT) -> str:
     if done.returncode:
         sys.exit(f"release-check: {' '.join(map(str, command))} failed\n{done.stdout}{done.stderr}")
     return done.stdout
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

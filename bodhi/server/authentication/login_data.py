@@ -27,7 +27,7 @@ SIGNED_IN_AT = "signed_in_at"  # seconds since 1970; set by a login, unchanged b
 ID_CLAIMS = "id_claims"
 USERINFO = "userinfo"
 RECHECK_AT = "recheck_at"  # seconds since 1970: when the provider is asked again, though the access token is valid
-EXPIRY_UNKNOWN = "access_expiry_unknown"  # the provider told no lifetime of the access token
+EXPIRY_UNKNOWN = "access_expiry_unknown"  # the provider sent no lifetime of the access token
 GRANTED_ROLE = "granted_role"  # as stored here at the login, if nobody but this server manages roles
 IS_OPAQUE = "access_token_is_opaque"  # its content, if any, is not read
 
