@@ -10,6 +10,7 @@ from bodhi.settings import BODHI_ENCRYPTION_KEY, SETTINGS
 from bodhi.settings.export import FORMATS
 from bodhi.settings.key_file import FILE_NAME, new_key
 from bodhi.settings.reader import KEY_FILE
+from bodhi.settings.setting import Setting
 from bodhi.urls import MASK
 
 
@@ -24,11 +25,12 @@ def config() -> None:
 def list_settings(command_line: CommandLine, as_json: bool) -> None:
     """Show all settings with value, source and default. Secrets are masked."""
     resolution = command_line.resolve()
+    show = Setting.format if as_json else Setting.display
     key_file = resolution.settings.home / FILE_NAME
     entries: list[dict[str, str | None]] = [
         {
             "name": setting.name,
-            "value": setting.format(getattr(resolution.settings, attribute)),
+            "value": show(setting, getattr(resolution.settings, attribute)),
             "source": resolution.source_of(setting.name),
             "place": resolution.settings.sources[setting.name],
             "default": resolution.defaults[setting.name],

@@ -127,7 +127,7 @@ class AuthSettings:
         Setting(
             names.BODHI_AUTH_TIMEOUT,
             kinds.fine_seconds(0.1, 60),
-            "5",
+            "5s",
             "Time limit for each call of the identity provider.",
         ),
     ]
@@ -410,7 +410,7 @@ class AuthSettings:
         Setting(
             names.BODHI_TOKEN_MEMORY,
             kinds.seconds(0, 300),
-            "10",
+            "10s",
             "How long a process caches that a token is valid; a token revoked on another node is refused after that.",
         ),
     ]
@@ -419,7 +419,7 @@ class AuthSettings:
         Setting(
             names.BODHI_EXCHANGE_MEMORY,
             kinds.seconds(0, 3_600),
-            "300",
+            "5m",
             "How long a process caches the exchanged token of another application.",
         ),
     ]

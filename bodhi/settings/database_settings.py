@@ -97,7 +97,7 @@ class DatabaseSettings:
         Setting(
             names.BODHI_DB_TIMEOUT,
             kinds.fine_seconds(0.1, 300),
-            "5",
+            "5s",
             "Time limit for waiting on a database: for a connection, a lock or a result.",
         ),
     ]

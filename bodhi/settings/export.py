@@ -29,6 +29,11 @@ Administrators can change some settings while the server runs, under `/bodhi/v1/
 all nodes within half a minute, and come between 3 and 4: they have no effect if the command line, the environment or
 `.env` sets the same setting.
 
+A duration is a number with a unit, `d`, `h`, `m` or `s` (days, hours, minutes, seconds), or several of them, largest
+first and each at most once: `14d`, `36h`, `1h30m`. A number alone is seconds. The last number may have a fraction of
+up to six digits: `1.5h`, `0.5s`. Signs, spaces, capital letters, weeks and months are refused. Durations are shown as
+people write them; `config list --json`, the API and the database have the number of seconds.
+
 All faults are reported at once, one line each, with the setting, its source and what is allowed; the exit status is 2.
 An empty value is a fault. An unknown name is a fault on the command line and a warning elsewhere; names that start with
 `BODHI_TEST_` are ignored. Words such as `cluster` and `true` are case-insensitive.

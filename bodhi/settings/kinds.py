@@ -6,7 +6,6 @@ never repeats the value, which may be a secret.
 
 import ipaddress
 import json
-import math
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -14,11 +13,12 @@ from pathlib import Path
 from typing import Generic, Literal, TypeVar
 from urllib.parse import parse_qsl
 
+from bodhi.settings.durations import format_duration, parse_duration
 from bodhi.urls import check_database_url
 
 T_co = TypeVar("T_co", covariant=True)
+Number = TypeVar("Number", int, float)
 
-UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 TRUE = ("true", "1", "yes", "on")
 FALSE = ("false", "0", "no", "off")
 COOKIE_ATTRIBUTES = {
@@ -50,6 +50,7 @@ class SettingType(Generic[T_co]):
     takes_json: bool = False
     """Whether lists and mappings are accepted: as JSON, and in ``settings.yaml``."""
     is_multiline: bool = False
+    is_duration: bool = False
 
 
 def whole_number(least: int, most: int) -> SettingType[int]:
@@ -68,24 +69,23 @@ def seconds(least: int, most: int) -> SettingType[int]:
     """Durations in whole seconds."""
 
     def parse(text: str) -> int:
-        value = _duration(text)
+        value = parse_duration(text)
         if not value.is_integer():
             raise ValueError("is not a whole number of seconds")
         return _bounded(int(value), least, most)
 
-    allowed = f"a duration from {_spell(least)} to {_spell(most)}, such as 90, 30s, 15m, 24h or 14d"
-    return SettingType(parse, allowed, "number", least, most)
+    return _duration(parse, least, most, "14d, 36h, 1h30m, 90s")
 
 
 def fine_seconds(least: float, most: float) -> SettingType[float]:
     """Durations in seconds and fractions of them."""
-    return SettingType(
-        lambda text: _bounded(_duration(text), least, most),
-        f"a duration from {_spell(least)} to {_spell(most)}, such as 5, 0.5s or 1m",
-        "number",
-        least,
-        most,
-    )
+    return _duration(lambda text: _bounded(parse_duration(text), least, most), least, most, "1m30s, 0.5s")
+
+
+def _duration(parse: Callable[[str], Number], least: Number, most: Number, examples: str) -> SettingType[Number]:
+    span = f"{format_duration(least)} to {format_duration(most)}"
+    allowed = f"a duration from {span}, such as {examples}, or a number of seconds"
+    return SettingType(parse, allowed, "number", least, most, is_duration=True)
 
 
 def switch() -> SettingType[bool]:
@@ -418,25 +418,9 @@ def _check_parameter_name(name: str, reserved: Collection[str]) -> None:
         raise ValueError("has a parameter that bodhi sets itself")
 
 
-def _duration(text: str) -> float:
-    match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)([smhd]?)", text)
-    if not match:
-        raise ValueError("is not a duration")
-    return float(match[1]) * UNIT_SECONDS[match[2]]
-
-
-Number = TypeVar("Number", int, float)
-
-
 def _bounded(value: Number, least: Number, most: Number) -> Number:
     if value < least:
         raise ValueError("is too small")
     if value > most:
         raise ValueError("is too large")
     return value
-
-
-def _spell(value: float) -> str:
-    """Format *value* seconds in the largest unit without a fraction: ``1d``, ``90s``, ``0.1s``."""
-    unit = next((unit for unit in "dhm" if value and math.fmod(value, UNIT_SECONDS[unit]) == 0), "s")
-    return f"{value / UNIT_SECONDS[unit]:g}{unit}"

@@ -153,11 +153,11 @@ def _check_rules(rules: Iterable[Rule], values: Mapping[str, Any], found: Mappin
 def _format_violation(rule: Rule, values: Mapping[str, Any], found: Mapping[str, Found]) -> str:
     settings = [(SETTINGS[attribute], values[attribute]) for attribute in rule.attributes]
     (first, value), *others = settings
-    parts = [first.format(value) or "no value"]
+    parts = [first.display(value) or "no value"]
     parts += [f"{it.name}{_format_value(it, of)} ({found.get(it.name, NOT_FOUND).place})" for it, of in others]
     return f"{first.name} ({found.get(first.name, NOT_FOUND).place}): {rule.message.format(*parts)}"
 
 
 def _format_value(setting: Setting, value: object) -> str:
-    text = setting.format(value)
+    text = setting.display(value)
     return " is not set" if text is None else f"={text}"

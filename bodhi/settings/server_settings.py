@@ -144,7 +144,7 @@ class ServerSettings:
         Setting(
             names.BODHI_REQUEST_BODY_TIMEOUT,
             kinds.fine_seconds(0.1, 3_600),
-            "60s",
+            "1m",
             "Time limit for the request body, counted from the end of the headers. Then the connection is closed.",
         ),
     ]
@@ -153,7 +153,7 @@ class ServerSettings:
         Setting(
             names.BODHI_SHUTDOWN_DELAY,
             kinds.fine_seconds(0, 3_600),
-            "0",
+            "0s",
             "How long the server goes on taking requests after SIGTERM while /health is already 503, so that load "
             "balancers send new requests elsewhere. BODHI_SHUTDOWN_TIMEOUT begins after it.",
         ),
@@ -163,7 +163,7 @@ class ServerSettings:
         Setting(
             names.BODHI_SHUTDOWN_TIMEOUT,
             kinds.fine_seconds(0.1, 3_600),
-            "10",
+            "10s",
             "Time limit for a graceful shutdown, from SIGTERM and BODHI_SHUTDOWN_DELAY to the end of the process.",
         ),
     ]

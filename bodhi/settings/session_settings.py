@@ -41,7 +41,7 @@ class SessionSettings:
         Setting(
             names.BODHI_SESSION_IDLE_TIMEOUT,
             kinds.seconds(1, 315_360_000),
-            "86400",
+            "24h",
             "Idle timeout: a session ends after this time without a request.",
         ),
     ]
@@ -50,7 +50,7 @@ class SessionSettings:
         Setting(
             names.BODHI_SESSION_ABSOLUTE_TIMEOUT,
             kinds.seconds(1, 315_360_000),
-            "1209600",
+            "14d",
             "Absolute timeout: a session ends this long after it began; at least BODHI_SESSION_IDLE_TIMEOUT.",
         ),
     ]
@@ -68,7 +68,7 @@ class SessionSettings:
         Setting(
             names.BODHI_SESSION_TOUCH_INTERVAL,
             kinds.seconds(1, 86_400),
-            "60",
+            "1m",
             "Minimum time between two writes of a session's last use; less than BODHI_SESSION_IDLE_TIMEOUT.",
         ),
     ]
@@ -77,7 +77,7 @@ class SessionSettings:
         Setting(
             names.BODHI_SESSION_SWEEP_INTERVAL,
             kinds.seconds(1, 86_400),
-            "300",
+            "5m",
             "Interval at which expired sessions are deleted.",
         ),
     ]

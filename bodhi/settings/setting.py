@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from bodhi.settings.durations import format_duration
 from bodhi.settings.kinds import SettingType
 from bodhi.urls import MASK, mask_url
 
@@ -57,8 +58,12 @@ class Setting:
             return MASK
         return self.mask(text) if self.mask is not None else text
 
+    def display(self, value: Any) -> str | None:
+        """Return *value* as people write it, durations as ``1h30m``; as :meth:`format` otherwise."""
+        return format_duration(value) if self.kind.is_duration and value is not None else self.format(value)
+
     def format(self, value: object) -> str | None:
-        """Return *value* as text with secrets masked, or None if it is not set."""
+        """Return *value* as text for programs with secrets masked, or None if it is not set."""
         if value is None or value == ():
             return None
         if isinstance(value, bool):

@@ -11,7 +11,26 @@ PUBLIC_KEY = (
 LONG_KEY = "k" * 32
 BAD_NUMBERS = ["many", "-1", "1.5", "1_0", "0x10", "٣", "9" * 5_000]
 BAD_SWITCHES = ["perhaps", "2", "tru"]
-BAD_DURATIONS = ["soon", "-1", "0", "1w", "1 h", "1e3", "s", "9" * 5_000]
+BAD_DURATIONS = [
+    *(
+        "soon",
+        "3 weeks",
+        "-1",
+        "-1h",
+        "+1h",
+        "0",
+        "1w",
+        "1H",
+        "1 h",
+        "1e3",
+        "s",
+        ".5s",
+        "1.h",
+        "9" * 5_000,
+        "9" * 12 + "d",
+    ),
+    *("1d 2x", "1d2x", "1h 30m", "1h30", "30m1h", "1h1h", "1.5h30m", "1h-30m", "٣h", "1\uff48", "1:30", "P1D", "PT1H"),
+]
 BAD_HOSTS = [
     "http://localhost",
     "localhost:1135",

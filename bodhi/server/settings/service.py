@@ -176,19 +176,20 @@ def _parse_stored(setting: Setting, text: str) -> Sequence[Any]:
 
 
 def _text_of(value: Any, kind: SettingType[object]) -> str:
-    """Return *value* in the syntax of environment variables; raise if it is not a value of *kind*."""
+    """Return *value* as it is stored, durations as their seconds; raise if it is not a value of *kind*."""
     if value is None:
         raise MissingValue
-    if not isinstance(value, TYPES[kind.type]) or (isinstance(value, bool) and kind.type != "boolean"):
+    types = (*TYPES[kind.type], str) if kind.is_duration else TYPES[kind.type]
+    if not isinstance(value, types) or (isinstance(value, bool) and kind.type != "boolean"):
         raise WrongValueType
     text = _format(value)
     try:
-        kind.parse(text)
+        parsed = kind.parse(text)
     except ValueError:
         raise InvalidValue from None
     if not text.isprintable():
         raise InvalidValue
-    return text
+    return _format(parsed) if kind.is_duration else text
 
 
 def _format(value: object) -> str:

@@ -211,6 +211,16 @@ async def test_token_cache_lifetime_can_be_changed_at_run_time(api, tokens):
     assert 0 == tokens.memory_seconds
 
 
+@pytest.mark.parametrize(("written", "seconds"), [("90d", 7_776_000), ("1h30m", 5_400), ("3600", 3_600)])
+async def test_durations_may_be_written_with_units(api, tokens, application, written, seconds):
+    """The answer and the database have seconds, which older versions read, too."""
+    status, changed = await api("admin", "PUT", LIFETIME, {"value": written})
+
+    assert (200, seconds) == (status, changed["current_value"])
+    assert seconds == tokens.default_lifetime_seconds
+    assert [str(seconds)] == [row["value"] for row in await application.many("list_settings")]
+
+
 @pytest.mark.parametrize(
     ("path", "value", "refused"),
     [
@@ -220,8 +230,7 @@ async def test_token_cache_lifetime_can_be_changed_at_run_time(api, tokens):
         (LEVEL, ["DEBUG"], WRONG_TYPE),
         (LEVEL, {"a": "DEBUG"}, WRONG_TYPE),
         (LEVEL, True, WRONG_TYPE),
-        (LIFETIME, "3600", WRONG_TYPE),
-        (LIFETIME, "1h", WRONG_TYPE),
+        (LIFETIME, ["1h"], WRONG_TYPE),
         (LIFETIME, True, WRONG_TYPE),
         (LEVEL, "LOUD", NOT_ALLOWED),
         (LEVEL, "", NOT_ALLOWED),
@@ -232,6 +241,12 @@ async def test_token_cache_lifetime_can_be_changed_at_run_time(api, tokens):
         (LIFETIME, 60.5, NOT_ALLOWED),
         (LIFETIME, 315_360_001, NOT_ALLOWED),
         (LIFETIME, 1e300, NOT_ALLOWED),
+        (LIFETIME, "3 weeks", NOT_ALLOWED),
+        (LIFETIME, "-1h", NOT_ALLOWED),
+        (LIFETIME, "59s", NOT_ALLOWED),
+        (LIFETIME, "1h\n", NOT_ALLOWED),
+        (LIFETIME, "٣h", NOT_ALLOWED),
+        (LIFETIME, "", NOT_ALLOWED),
         (LIFETIME, 10**30, NOT_ALLOWED),
         (MEMORY, 301, NOT_ALLOWED),
     ],
