@@ -51,7 +51,7 @@ async def _revoked(request: web.Request, user_id: str, outcome: str) -> web.Resp
     """Return the updated section, or a redirect to the page for browsers without scripts."""
     if is_partial(request):
         return fragment(
-            "_person_sessions.html",
+            "_user_sessions.html",
             user_id=user_id,
             is_self=user_id == session_user_of(request).user_id,
             decided=NOTICES[outcome],
@@ -70,7 +70,7 @@ async def _page_context(request: web.Request, user_id: str, after: str | None) -
     }
 
 
-USER_SECTION = Section("_person_sessions.html", user_sessions, NOTICES)
+USER_SECTION = Section("_user_sessions.html", user_sessions, NOTICES)
 
 OPERATIONS = (
     Operation(

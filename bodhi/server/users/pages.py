@@ -46,8 +46,8 @@ async def list_people(request: web.Request) -> web.Response:
     """List users, each with a link to their page."""
     context = await _page_context(request, query_of(request, Search))
     if is_partial(request):
-        return fragment("_people.html", is_answer=True, **context)
-    return await page(request, "people.html", is_answer=False, **context)
+        return fragment("_users.html", is_answer=True, **context)
+    return await page(request, "users.html", is_answer=False, **context)
 
 
 async def _page_context(request: web.Request, query: Search) -> dict[str, Any]:

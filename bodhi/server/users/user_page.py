@@ -47,7 +47,7 @@ async def show(request: web.Request) -> web.Response:
     assert caller.role is not None  # checked by the gate
     return await page(
         request,
-        "person.html",
+        "user.html",
         here=ENTRY.path,
         found=await request.app[PROFILES].look_up(query.id),
         user_id=query.id,
