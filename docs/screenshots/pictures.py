@@ -47,12 +47,12 @@ async def take_sessions(browser: ScreenshotBrowser, page: Page, name: str) -> No
 async def take_administration(browser: ScreenshotBrowser, page: Page) -> None:
     """Take the administration pages."""
     await page.get_by_role("link", name="Admin", exact=True).click()
-    await page.get_by_role("heading", name="People", level=1).wait_for()
-    await browser.take(page, "people")
+    await page.get_by_role("heading", name="Users", level=1).wait_for()
+    await browser.take(page, "users")
     await page.get_by_role("link", name="alan").click()
     await page.get_by_role("heading", name="alan", level=1).wait_for()
-    await page.get_by_text("End all", exact=True).click()
-    await browser.take(page, "person")
+    await page.get_by_text("End all sessions", exact=True).click()
+    await browser.take(page, "user")
     for name, height in (("Access requests", None), ("Settings", 900), ("Activity", None)):
         await page.get_by_role("navigation", name="Administration").get_by_role("link", name=name).click()
         await page.get_by_role("heading", name=name, level=1).wait_for()

@@ -113,7 +113,7 @@ VALUES ($1, '', NULL, 1, now_ms($3), $2,
        updated_at = excluded.updated_at,
        authority_seq = greatest(excluded.authority_seq, bodhi_person.authority_seq);
 
--- name: list_people(after, size) -> many, read only
+-- name: list_users(after, size) -> many, read only
 -- A keyset page of all known users, by user id.
 SELECT user_id, username, role, removed, updated_at
   FROM bodhi_person
@@ -121,7 +121,7 @@ SELECT user_id, username, role, removed, updated_at
  ORDER BY user_id
  LIMIT $2;
 
--- name: search_people(text, after, after_user_id, size) -> many, read only
+-- name: search_users(text, after, after_user_id, size) -> many, read only
 -- A keyset page of those whose name or user id holds the text, by name. Of the empty text the index gives the page as
 -- it is; for any other text, rows are examined until the page is full.
 SELECT user_id, username, role, removed, seen_at

@@ -96,7 +96,7 @@ class Profiles:
         last = None if after is None else await self._row(after)
         position = ("", "") if last is None else (last["sought"], after)
         rows = await self._database.many(
-            "search_people", text=_fold_case(text), after=position[0], after_user_id=position[1], size=size
+            "search_users", text=_fold_case(text), after=position[0], after_user_id=position[1], size=size
         )
         return [_summary(row["user_id"], row) for row in rows]
 
@@ -105,7 +105,7 @@ class Profiles:
 
     async def list_page(self, *, after: str = "", size: int) -> Sequence[StoredProfile]:
         """Return at most *size* profiles, by user id; *after* is the user id of the previous page's last profile."""
-        rows = await self._database.many("list_people", after=after, size=size)
+        rows = await self._database.many("list_users", after=after, size=size)
         return [
             StoredProfile(
                 row["user_id"], row["username"], row["role"], bool(row["removed"]), time_of(row["updated_at"])

@@ -20,7 +20,7 @@ from bodhi.server.sessions.api import Handle, SessionPaging, page_of_sessions
 ENTRY = Entry("All sessions", f"{ADMIN_PATH}/sessions", Role.ADMIN)
 
 PAGE_SIZE = 30
-ENDED = "Ended. That browser is logged out."
+ENDED = "Session ended. That device is signed out."
 
 
 class ListQuery(msgspec.Struct, frozen=True):

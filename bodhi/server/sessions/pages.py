@@ -26,8 +26,8 @@ ENTRY = Entry("Sessions", "/ui/sessions")
 
 PAGE_SIZE = 30
 OUTCOMES = {
-    "ended": "Ended. That browser is logged out.",
-    "others": "Ended. You are logged in here only.",
+    "ended": "Session ended. That device is signed out.",
+    "others": "Signed out of all other devices.",
 }
 
 
@@ -93,9 +93,7 @@ async def _own_first(
 
 
 OPERATIONS = (
-    Operation(
-        "GET", ENTRY.path, list_sessions, OPTIONAL, "Where you are logged in", query=ListQuery, in_document=False
-    ),
+    Operation("GET", ENTRY.path, list_sessions, OPTIONAL, "Your sessions", query=ListQuery, in_document=False),
     Operation(
         "POST",
         f"{ENTRY.path}/end-others",

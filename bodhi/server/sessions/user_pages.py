@@ -19,8 +19,8 @@ from bodhi.session import SESSIONS
 
 PAGE_SIZE = 30
 NOTICES = {
-    "ended": "Ended. That browser is logged out.",
-    "all": "Ended. They are logged out everywhere.",
+    "ended": "Session ended. That device is signed out.",
+    "all": "All sessions ended. The user is signed out everywhere.",
 }
 
 

@@ -19,7 +19,7 @@ from bodhi.server.http.rendering import fragment, page
 from bodhi.server.http.responses import is_partial
 from bodhi.session import SESSIONS
 
-ENTRY = Entry("People", ADMIN_PATH, Role.MANAGER)
+ENTRY = Entry("Users", ADMIN_PATH, Role.MANAGER)
 
 PAGE_SIZE = 30
 
@@ -38,11 +38,11 @@ class Search(msgspec.Struct, frozen=True):
 class ListedUser:
     """A user in the list, with the number of live sessions; None if the user's role is above the viewer's."""
 
-    person: ProfileSummary
+    profile: ProfileSummary
     sessions: int | None
 
 
-async def list_people(request: web.Request) -> web.Response:
+async def show_users(request: web.Request) -> web.Response:
     """List users, each with a link to their page."""
     context = await _page_context(request, query_of(request, Search))
     if is_partial(request):
@@ -55,7 +55,7 @@ async def _page_context(request: web.Request, query: Search) -> dict[str, Any]:
     profiles = await request.app[PROFILES].search(text, after=query.after, size=PAGE_SIZE + 1)
     listed = [ListedUser(profile, await _count_sessions(request, caller, profile)) for profile in profiles[:PAGE_SIZE]]
     after = profiles[PAGE_SIZE - 1].user_id if len(profiles) > PAGE_SIZE else None
-    return {"people": listed, "text": text, "is_first": query.after is None, "after": after}
+    return {"users": listed, "text": text, "is_first": query.after is None, "after": after}
 
 
 async def _count_sessions(request: web.Request, caller: SessionUser, profile: ProfileSummary) -> int | None:
@@ -64,4 +64,4 @@ async def _count_sessions(request: web.Request, caller: SessionUser, profile: Pr
     return None if is_above else await request.app[SESSIONS].count_sessions_for_user(profile.user_id)
 
 
-OPERATIONS = (Operation("GET", ENTRY.path, list_people, SESSION_MANAGER, "Users", query=Search, in_document=False),)
+OPERATIONS = (Operation("GET", ENTRY.path, show_users, SESSION_MANAGER, "Users", query=Search, in_document=False),)

@@ -25,8 +25,8 @@ from bodhi.server.users.pages import ENTRY
 from bodhi.server.users.service import USERS
 
 NOTICES = {
-    "role": "Changed. They get the role when they log in again.",
-    "removed": "Removed. They have no role, no session and no API token here any more.",
+    "role": "Role changed. The user gets it when they sign in again.",
+    "removed": "User removed. They have no role, session or API token here any more.",
 }
 USER_SECTIONS: web.AppKey[list[Section]] = web.AppKey("USER_SECTIONS", list)
 

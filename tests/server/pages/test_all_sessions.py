@@ -34,8 +34,8 @@ async def test_administrators_see_all_sessions(admin, sessions, server, provider
     assert (PATH, 200, 4) == (admin.path, admin.status, len(admin.page.all("article")))
     people = {link.text: link.attributes["href"] for card in admin.page.all("article") for link in card.all("a")}
     assert {"admin", "user", "<a>&/b"} == people.keys()
-    assert ["This one"] == [card.one("span").text for card in admin.page.all("article") if card.all("span")]
-    assert "Not logged in" in [value.text for value in admin.page.one(id=f"session-{nobodys}").all("dd")]
+    assert ["This device"] == [card.one("span").text for card in admin.page.all("article") if card.all("span")]
+    assert "Not signed in" in [value.text for value in admin.page.one(id=f"session-{nobodys}").all("dd")]
     card = admin.page.one(id=f"session-{handle}")
     assert ("Firefox on Linux", "192.0.2.7" in card.text) == (card.one("h2").text, True)
     await admin.open(people["<a>&/b"], site="same-origin")
@@ -54,19 +54,24 @@ async def test_administrator_revokes_one_session(admin, sessions):
         button = admin.page.one(id=f"session-{handle}").one("button").attributes
         assert f"#session-{handle}" == button["hx-target"]
         response = await admin.client.post(button["hx-post"], headers=HTMX)
-        assert (200, "Ended. That browser is logged out.") == (response.status, read(await response.text()).text)
+        assert (200, "Session ended. That device is signed out.") == (response.status, read(await response.text()).text)
         assert 404 == (await admin.client.post(button["hx-post"], headers=HTMX)).status
     form = admin.page.one(id=f"session-{handles[2]}").one("form")
     await admin._go("POST", form.attributes["action"], {**HTML, "Sec-Fetch-Site": "same-origin"})
 
-    assert (PATH, "Ended. That browser is logged out.") == (admin.path, admin.page.one(id="notice").text)
+    assert (PATH, "Session ended. That device is signed out.") == (admin.path, admin.page.one(id="notice").text)
     assert (own, 1) == ([], await sessions.count_sessions())
 
 
-async def test_revoking_the_current_session_is_a_logout(admin):
-    """The cookie goes, and the login page comes."""
+async def test_current_session_is_ended_by_signing_out(admin, sessions, provider):
+    """The form is that of every page; the route of all other sessions leads to the login page."""
+    (own,) = await sessions.get_session_ids_for_user(provider.person("admin").user_id)
     await admin.open(PATH)
-    await admin.press("End this session")
+    form = admin.page.one(id=f"session-{own}").one("form")
+    assert ("Sign out", "/ui/logout") == (form.one("button").text, form.attributes["action"])
+
+    await admin._go("POST", f"{PATH}/{own}/end", {**HTML, "Sec-Fetch-Site": "same-origin"})
+
     assert "/ui/login" == admin.path
 
 
@@ -75,7 +80,7 @@ async def test_administrator_revokes_all_sessions(admin, sessions, provider):
     for user_id in ("ann", "bob"):
         await sessions.create({"user_id": user_id})
     await admin.open(PATH)
-    assert "Everybody is logged out at once, on all nodes. So are you." in admin.page.one("main").text
+    assert "Everybody is signed out at once, on all nodes, including you." in admin.page.one("main").text
 
     await admin.press("End every session")
 

@@ -42,9 +42,9 @@ async def test_page_lists_the_user_s_sessions(user, other_session):
     await user.follow("Sessions")
 
     assert (PATH, 200, "Your sessions") == (user.path, user.status, user.page.one("h1").text)
-    assert ["Python This one", "Firefox on Linux"] == [title.text for title in user.page.all("h2")]
+    assert ["Python This device", "Firefox on Linux"] == [title.text for title in user.page.all("h2")]
     this, other = user.page.all("article")
-    assert "You are logged out here at once." in this.text
+    assert ("Sign out", "/ui/logout") == (this.one("button").text, this.one("form").attributes["action"])
     assert "192.0.2.7" in other.text
     assert "One other session ends at once." in user.page.one("main").text
 
@@ -59,16 +59,16 @@ async def test_session_is_revoked_after_confirmation(server, user, other_session
 
     await press(user, details.one("form"))
 
-    assert (PATH, "Ended. That browser is logged out.") == (user.path, user.page.one(id="notice").text)
-    assert ["Python This one"] == [title.text for title in user.page.all("h2")]
+    assert (PATH, "Session ended. That device is signed out.") == (user.path, user.page.one(id="notice").text)
+    assert ["Python This device"] == [title.text for title in user.page.all("h2")]
     assert 1 == len(await handles(server, provider))
 
 
-async def test_revoking_the_current_session_is_a_logout(user):
-    """The cookie goes, and the login page comes."""
-    await user.open(PATH)
+async def test_ending_the_current_session_signs_out(server, user, provider):
+    """The cookie is deleted, and the login page follows."""
+    (own,) = await handles(server, provider)
 
-    await user.press("End this session")
+    await user._go("POST", f"{PATH}/{own}/end", {**HTML, "Sec-Fetch-Site": "same-origin"})
 
     assert "/ui/login" == user.path
     await user.open("/ui")
@@ -82,11 +82,11 @@ async def test_other_sessions_are_revoked(server, user, other_session, provider)
     await user.open(PATH)
     assert "3 other sessions end at once." in user.page.one("main").text
 
-    await user.press("End the others")
+    await user.press("End 3 sessions")
 
-    assert "Ended. You are logged in here only." == user.page.one(id="notice").text
-    assert ["Python This one"] == [title.text for title in user.page.all("h2")]
-    assert "End all others" not in user.page.text
+    assert "Signed out of all other devices." == user.page.one(id="notice").text
+    assert ["Python This device"] == [title.text for title in user.page.all("h2")]
+    assert "Sign out of all other devices" not in user.page.text
     assert 1 == len(await handles(server, provider))
 
 
@@ -101,17 +101,17 @@ async def test_htmx_shows_the_outcome_in_place(server, user, other_session, prov
     response = await user.client.post(one, headers=HTMX)
     part = read(await response.text())
     left = part.one("div", id="end-others")
-    assert (200, f"Ended. That browser is logged out. {left.text}") == (response.status, part.text)
+    assert (200, f"Session ended. That device is signed out. {left.text}") == (response.status, part.text)
     assert {"tabindex": "-1", "autofocus": ""}.items() <= part.all("p")[0].attributes.items()
     assert "true" == left.attributes["hx-swap-oob"]
-    assert "One other session ends at once. This one stays." == left.one("p").text
+    assert "One other session ends at once. You stay signed in here." == left.one("p").text
 
     others = f"{PATH}/end-others"
     assert ("#sessions", "outerHTML") == (buttons[others]["hx-target"], buttons[others]["hx-swap"])
     response = await user.client.post(others, headers=HTMX)
     part = read(await response.text())
-    assert "Ended. You are logged in here only." == part.one("p", tabindex="-1").text
-    assert ["Python This one"] == [title.text for title in part.all("h2")]
+    assert "Signed out of all other devices." == part.one("p", tabindex="-1").text
+    assert ["Python This device"] == [title.text for title in part.all("h2")]
     (own,) = await handles(server, provider)
     response = await user.client.post(f"{PATH}/{own}/end", headers=HTMX)
     assert ("/ui/login", "") == (response.headers["HX-Redirect"], await response.text())
@@ -124,7 +124,7 @@ async def test_many_sessions_are_on_several_pages(user, other_session):
     await user.open(PATH)
     assert 30 == len(user.page.all("article"))
 
-    await user.follow("Show those that began later")
+    await user.follow("Show newer sessions")
 
     assert 1 == len(user.page.all("article"))
 
@@ -136,10 +136,10 @@ async def test_current_session_is_listed_first(server, provider, new_browser, ot
     user = await (await new_browser(server)).log_in(provider, "user")
 
     await user.open(PATH)
-    assert ["Python This one", *["Firefox on Linux"] * 30] == [title.text for title in user.page.all("h2")]
+    assert ["Python This device", *["Firefox on Linux"] * 30] == [title.text for title in user.page.all("h2")]
     assert "31 other sessions end at once." in user.page.one("main").text
-    await user.follow("Show those that began later")
-    assert ["Python This one", "Firefox on Linux"] == [title.text for title in user.page.all("h2")]
+    await user.follow("Show newer sessions")
+    assert ["Python This device", "Firefox on Linux"] == [title.text for title in user.page.all("h2")]
 
 
 @pytest.mark.parametrize("handle", [HANDLE, "x", "%00"])

@@ -42,7 +42,7 @@ async def handles(server, user_id):
     return await server.app[SESSIONS].get_session_ids_for_user(user_id)
 
 
-async def open_person(browser, name):
+async def open_user(browser, name):
     """Navigate to the user's page from the home page."""
     await browser.open("/ui")
     await browser.follow("Admin")
@@ -54,7 +54,7 @@ async def test_user_page_shows_the_sessions(server, provider, manager, user):
     user_id = provider.person("user").user_id
     await server.app[SESSIONS].create({"user_id": user_id}, device=FIREFOX)
 
-    await open_person(manager, "user")
+    await open_user(manager, "user")
 
     assert (200, "user") == (manager.status, manager.page.one("h1").text)
     about, *sessions = manager.page.all("article")
@@ -62,14 +62,14 @@ async def test_user_page_shows_the_sessions(server, provider, manager, user):
     assert "Sessions 2" == manager.page.one(id="sessions-title").text
     assert ["Python", "Firefox on Linux"] == [session.one("h3").text for session in sessions]
     assert "192.0.2.7" in sessions[1].text
-    assert "2 sessions end at once, and they have to log in again." in manager.page.one("main").text
+    assert "2 sessions end at once, and the user has to sign in again." in manager.page.one("main").text
 
 
 async def test_session_is_revoked_after_confirmation(server, provider, manager, user, caplog):
     """That browser is logged out; the log says who did it, to whom and why."""
     user_id = provider.person("user").user_id
     other = (await server.app[SESSIONS].create({"user_id": user_id}, device=FIREFOX))[1].handle
-    await open_person(manager, "user")
+    await open_user(manager, "user")
     (card,) = [one for one in manager.page.all("article") if one.text.startswith("Python")]
     details = card.one("details")
     assert ("End", "open" in details.attributes) == (details.one("summary").text, False)
@@ -77,7 +77,7 @@ async def test_session_is_revoked_after_confirmation(server, provider, manager, 
     with caplog.at_level(logging.INFO, "bodhi.session.endings"):
         await manager._go("POST", details.one("form").attributes["action"], {**HTML, "Sec-Fetch-Site": "same-origin"})
 
-    assert (PATH, "Ended. That browser is logged out.") == (manager.path, manager.page.one(id="notice").text)
+    assert (PATH, "Session ended. That device is signed out.") == (manager.path, manager.page.one(id="notice").text)
     assert [other] == await handles(server, user_id)
     await user.open("/ui")
     assert "/ui/login" == user.path
@@ -93,13 +93,14 @@ async def test_all_sessions_of_a_user_are_revoked(server, provider, manager, use
     user_id = provider.person("user").user_id
     for _ in range(3):
         await server.app[SESSIONS].create({"user_id": user_id})
-    await open_person(manager, "user")
+    await open_user(manager, "user")
 
-    await manager.press("End all sessions")
+    await manager.press("End 4 sessions")
 
-    assert (PATH, "Ended. They are logged out everywhere.") == (manager.path, manager.page.one(id="notice").text)
-    assert "Logged in nowhere." in manager.page.one("main").text
-    assert "End all" not in manager.page.text
+    notice = "All sessions ended. The user is signed out everywhere."
+    assert (PATH, notice) == (manager.path, manager.page.one(id="notice").text)
+    assert "Not signed in anywhere." in manager.page.one("main").text
+    assert "End all sessions" not in manager.page.text
     assert [] == await handles(server, user_id)
     await user.open("/ui")
     assert "/ui/login" == user.path
@@ -110,7 +111,7 @@ async def test_htmx_shows_the_outcome_in_place(server, provider, manager, user):
     user_id = provider.person("user").user_id
     for _ in range(2):
         await server.app[SESSIONS].create({"user_id": user_id})
-    await open_person(manager, "user")
+    await open_user(manager, "user")
     (handle, *_) = await handles(server, user_id)
     buttons = {one.attributes["hx-post"]: one.attributes for one in manager.page.all("button")[1:]}
 
@@ -118,14 +119,14 @@ async def test_htmx_shows_the_outcome_in_place(server, provider, manager, user):
     assert ("#sessions", "outerHTML") == (buttons[one]["hx-target"], buttons[one]["hx-swap"])
     response = await manager.client.post(one, headers=HTMX)
     part = read(await response.text())
-    assert (200, "Ended. That browser is logged out.") == (response.status, part.one("p", tabindex="-1").text)
+    assert (200, "Session ended. That device is signed out.") == (response.status, part.one("p", tabindex="-1").text)
     assert ("Sessions 2", 2) == (part.one("h2").text, len(part.all("article")))
 
     everything = address(ALL, user_id)
     assert ("#sessions", "outerHTML") == (buttons[everything]["hx-target"], buttons[everything]["hx-swap"])
     response = await manager.client.post(everything, headers=HTMX)
     part = read(await response.text())
-    assert "Ended. They are logged out everywhere." == part.one("p", tabindex="-1").text
+    assert "All sessions ended. The user is signed out everywhere." == part.one("p", tabindex="-1").text
     assert "sessions" == part.all("section")[0].attributes["id"]
     assert ([], []) == (part.all("article"), await handles(server, user_id))
 
@@ -133,15 +134,18 @@ async def test_htmx_shows_the_outcome_in_place(server, provider, manager, user):
 async def test_revoking_ones_own_sessions_redirects_to_login(server, provider, manager):
     """One says which it is; both lead to the login page, with htmx as well."""
     manager_id = provider.person("manager").user_id
-    await open_person(manager, "manager")
-    assert "Python This one" == manager.page.one("h3").text
-    assert "you are logged out here, too" in manager.page.one("main").text
+    await open_user(manager, "manager")
+    assert "Python This device" == manager.page.one("h3").text
+    assert "you are signed out here too" in manager.page.one("main").text
 
-    await manager.press("End this session")
+    form = manager.page.all("article")[1].one("form")
+    assert ("Sign out", "/ui/logout") == (form.one("button").text, form.attributes["action"])
+    (handle,) = await handles(server, manager_id)
+    await manager._go("POST", address(ONE.format(handle), manager_id), {**HTML, "Sec-Fetch-Site": "same-origin"})
     assert "/ui/login" == manager.path
     await manager.log_in(provider, "manager")
-    await open_person(manager, "manager")
-    await manager.press("End all sessions")
+    await open_user(manager, "manager")
+    await manager.press("End one session")
     assert "/ui/login" == manager.path
     await manager.log_in(provider, "manager")
     response = await manager.client.post(address(ALL, manager_id), headers=HTMX)
@@ -154,19 +158,19 @@ async def test_revoking_ones_own_sessions_redirects_to_login(server, provider, m
 
 async def test_a_role_is_changed(server, provider, manager, user):
     """Up to the one's own; whoever gets it logs in again. Nobody does so to themselves here."""
-    await open_person(manager, "user")
+    await open_user(manager, "user")
     assert ["User", "Power user", "Manager"] == [option.text for option in manager.page.one("select").all("option")]
-    assert "Remove" not in [summary.text for summary in manager.page.all("summary")]
+    assert "Remove user" not in [summary.text for summary in manager.page.all("summary")]
 
     await manager.press("Change role", role="resource_power_user")
 
-    assert "Changed. They get the role when they log in again." == manager.page.one(id="notice").text
+    assert "Role changed. The user gets it when they sign in again." == manager.page.one(id="notice").text
     assert "Power user" == manager.page.all("dd")[0].text
     await user.open("/ui")
     assert "/ui/login" == user.path
     await manager.press("Change role", role="resource_admin")
     assert 400 == manager.status
-    await open_person(manager, "manager")
+    await open_user(manager, "manager")
     assert [] == manager.page.all("select")
 
 
@@ -174,11 +178,11 @@ async def test_administrators_remove_users(server, provider, new_browser, user):
     """With everything that they have here."""
     admin = await (await new_browser(server)).log_in(provider, "admin")
     user_id = provider.person("user").user_id
-    await open_person(admin, "user")
+    await open_user(admin, "user")
 
-    await admin.press("Remove this person")
+    await admin.press("Remove this user")
 
-    assert "Removed. They have no role, no session" in admin.page.one(id="notice").text
+    assert "User removed. They have no role, session" in admin.page.one(id="notice").text
     assert ("Removed", []) == (admin.page.all("dd")[0].text, await handles(server, user_id))
     response = await admin.client.post(address(f"{PATH}/remove", user_id), headers=HTMX)
     assert f"{PATH}?id={user_id}&done=removed" == response.headers["HX-Redirect"]
@@ -193,12 +197,12 @@ async def test_roles_are_changed_without_management_calls(database_url, serve, p
 
     await admin.press("Change role", role="resource_manager")
 
-    assert "Changed. They get the role when they log in again." == admin.page.one(id="notice").text
+    assert "Role changed. The user gets it when they sign in again." == admin.page.one(id="notice").text
     assert ("Manager", "resource_manager") == (
         admin.page.all("dd")[0].text,
         await server.app[PROFILES].granted_role("ann"),
     )
-    await admin.press("Remove this person")
+    await admin.press("Remove this user")
     assert ("Removed", "") == (admin.page.all("dd")[0].text, await server.app[PROFILES].granted_role("ann"))
 
 
@@ -243,8 +247,8 @@ async def test_page_of_a_user_above_oneself_is_refused(server, provider, new_bro
         assert 403 == response.status
     assert [handle] == await handles(server, admin_id)
 
-    await open_person(admin, "manager")
-    await admin.press("End all sessions")
+    await open_user(admin, "manager")
+    await admin.press("End one session")
     await manager.open("/ui")
     assert "/ui/login" == manager.path
 
@@ -269,9 +273,9 @@ async def test_unknown_user_with_sessions_has_a_page(server, manager):
     await manager.open(address(PATH, "a/b ../%2F"))
 
     assert (200, "a/b ../%2F") == (manager.status, manager.page.one("h1").text)
-    assert "Never seen here" in manager.page.one("main").text
-    await manager.press("End this session")
-    assert ("Logged in nowhere." in manager.page.text, []) == (True, await handles(server, "a/b ../%2F"))
+    assert "Never signed in here" in manager.page.one("main").text
+    await manager.press("End session")
+    assert ("Not signed in anywhere." in manager.page.text, []) == (True, await handles(server, "a/b ../%2F"))
 
 
 @pytest.mark.parametrize("path", [PATH, f"{PATH}/end-all", f"{PATH}/sessions/{HANDLE}/end"])
@@ -292,7 +296,7 @@ async def test_many_sessions_are_on_several_pages(server, manager):
     await manager.open(address(PATH, "a&b"))
     assert ("Sessions 31", 30) == (manager.page.one(id="sessions-title").text, len(manager.page.all("h3")))
 
-    await manager.follow("Show those that began later")
+    await manager.follow("Show newer sessions")
 
     assert ("a&b", 1) == (manager.page.one("h1").text, len(manager.page.all("h3")))
 

@@ -18,7 +18,7 @@ async def manager(server, provider, new_browser):
 
 
 @pytest.fixture
-def people(server):
+def profiles(server):
     """Stores some known users."""
     return server.app[PROFILES]
 
@@ -26,39 +26,39 @@ def people(server):
 def rows(page):
     """Return the table rows, without the ids below the names."""
     (table,) = page.all("table")
-    assert ["Username", "Role", "Sessions", "Last seen"] == [cell.text for cell in table.one("thead").all("th")]
+    assert ["Username", "Role", "Sessions", "Last active"] == [cell.text for cell in table.one("thead").all("th")]
     cells = ([row.one("th").all("bdi")[0], *row.all("td")[:2]] for row in table.one("tbody").all("tr"))
     return [[cell.text for cell in row] for row in cells]
 
 
-async def test_managers_list_known_users(server, provider, new_browser, manager, people):
+async def test_managers_list_known_users(server, provider, new_browser, manager, profiles):
     """By name, with their role and how many sessions they have; of those above them not how many."""
     for username in ("user", "user", "admin", "nobody"):
         await (await new_browser(server)).log_in(provider, username)
-    await people.remove("gone")
+    await profiles.remove("gone")
 
     await manager.open("/ui")
     await manager.follow("Admin")
 
-    assert (PATH, 200, "People") == (manager.path, manager.status, manager.page.one("h1").text)
+    assert (PATH, 200, "Users") == (manager.path, manager.status, manager.page.one("h1").text)
     assert [
-        ["Without a name", "Removed", "0"],
+        ["No name", "Removed", "0"],
         ["admin", "Administrator", "Above you"],
         ["manager", "Manager", "1"],
         ["nobody", "No role yet", "1"],
         ["user", "User", "2"],
     ] == rows(manager.page)
-    assert "5 people." in manager.page.one("main").text
+    assert "5 users." in manager.page.one("main").text
     assert "admin" not in [link.text for link in manager.page.all("a")]
     assert ["Never"] + [True] * 4 == [
         cell.all("time")[0].attributes["datetime"].endswith("Z") if cell.all("time") else cell.text
-        for cell in manager.page.all("td", **{"data-label": "Last seen"})
+        for cell in manager.page.all("td", **{"data-label": "Last active"})
     ]
 
 
-async def test_users_can_be_searched(manager, people):
+async def test_users_can_be_searched(manager, profiles):
     """By a form that works without a script; the text stays in it."""
-    await people.note("id-1", "Ann", Role.USER)
+    await profiles.note("id-1", "Ann", Role.USER)
     await manager.open(PATH)
     form = manager.page.one("search").one("form")
     assert ("get", PATH, "q") == (
@@ -70,20 +70,20 @@ async def test_users_can_be_searched(manager, people):
     await manager.open(f"{PATH}?q=+aNN")
 
     assert [["Ann", "User", "0"]] == rows(manager.page)
-    assert "One person with “ aNN ” in the username or user ID" in manager.page.one("main").text
+    assert "One user with “ aNN ” in the username or user ID" in manager.page.one("main").text
     assert "aNN" == manager.page.one("input").attributes["value"]
     await manager.open(f"{PATH}?q=%25")
     assert ([], 200) == (manager.page.all("table"), manager.status)
-    assert "Nobody has such a username or user ID." in manager.page.one("main").text
+    assert "No user has such a username or user ID." in manager.page.one("main").text
 
 
-async def test_htmx_search_returns_only_the_list(manager, people):
+async def test_htmx_search_returns_only_the_list(manager, profiles):
     """In the place of the old one, with the focus on how many there are."""
-    await people.note("id-1", "Ann", Role.USER)
+    await profiles.note("id-1", "Ann", Role.USER)
     await manager.open(PATH)
     form = manager.page.one("search").one("form").attributes
-    assert (PATH, "#people") == (form["hx-get"], form["hx-target"])
-    assert manager.page.one("div", id="people").all("table")
+    assert (PATH, "#users") == (form["hx-get"], form["hx-target"])
+    assert manager.page.one("div", id="users").all("table")
 
     response = await manager.client.get(f"{PATH}?q=ann", headers=HTMX)
 
@@ -92,24 +92,24 @@ async def test_htmx_search_returns_only_the_list(manager, people):
     assert {"tabindex": "-1", "autofocus": ""}.items() <= part.all("p")[0].attributes.items()
 
 
-async def test_user_list_has_several_pages(manager, people):
+async def test_user_list_has_several_pages(manager, profiles):
     """What is looked for is looked for on the next one, too; nobody is there twice."""
     for number in range(35):
-        await people.note(f"a&b {number:02}", f"ann {number:02}", None)
-        await people.note(f"c {number:02}", f"ann & bob {number:02}", None)
+        await profiles.note(f"a&b {number:02}", f"ann {number:02}", None)
+        await profiles.note(f"c {number:02}", f"ann & bob {number:02}", None)
 
     await manager.open(f"{PATH}?q=n+%26+b")
     first = rows(manager.page)
-    assert "The first 30 whose username or user ID has “ n & b ” in it." in manager.page.one("main").text
-    await manager.follow("Show the next ones")
+    assert "The first 30 with “ n & b ” in the username or user ID." in manager.page.one("main").text
+    await manager.follow("Next")
 
-    assert "5 people more" in manager.page.one("main").text
+    assert "5 users more" in manager.page.one("main").text
     assert [f"ann & bob {number:02}" for number in range(35)] == [row[0] for row in first + rows(manager.page)]
 
 
-async def test_names_and_ids_are_escaped(manager, people):
+async def test_names_and_ids_are_escaped(manager, profiles):
     """Each for itself: no letter of a name changes how what comes after it is read."""
-    await people.note(HOSTILE_ID, HOSTILE, Role.USER)
+    await profiles.note(HOSTILE_ID, HOSTILE, Role.USER)
 
     await manager.open(f"{PATH}?q=..%2FA")
 
@@ -148,10 +148,10 @@ async def test_pages_are_for_managers(browser, provider, user, status, title):
 
 
 async def test_navigation_depends_on_the_role(server, provider, new_browser):
-    """Managers decide about people; the server is the administrators'."""
+    """Managers decide about users; the server is the administrators'."""
     for user, titles in {
-        "manager": ["People", "Access requests"],
-        "admin": ["People", "All sessions", "Access requests", "API tokens", "Settings", "Activity"],
+        "manager": ["Users", "Access requests"],
+        "admin": ["Users", "All sessions", "Access requests", "API tokens", "Settings", "Activity"],
     }.items():
         browser = await (await new_browser(server)).log_in(provider, user)
         await browser.open(PATH)

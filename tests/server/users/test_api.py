@@ -213,6 +213,22 @@ async def test_role_change_revokes_the_users_sessions(api, people, provider, ses
     assert (Role.POWER_USER, [], ["id-user"]) == (await people.role_of("id-user"), tokens.disabled, tokens.forgotten)
 
 
+async def test_assigning_the_current_role_ends_no_session(api, people, provider, sessions):
+    """Nothing is asked of the provider either, of a user whose role changed here before or never did."""
+    await people.note("id-user", "user", Role.USER)
+    await people.note("id-power_user", "power user", Role.USER)
+    assert OK == await api("manager", *put("id-power_user", "resource_manager"))
+    provider.calls.clear()
+    for user_id in ("id-user", "id-power_user"):
+        await sessions.create({"user_id": user_id})
+
+    assert OK == await api("manager", *put("id-user", "resource_user"))
+    assert OK == await api("admin", *put("id-power_user", "resource_manager"))
+
+    assert [] == provider.calls_of("assign_role")
+    assert [1, 1] == [await sessions.count_sessions_for_user(user_id) for user_id in ("id-user", "id-power_user")]
+
+
 async def test_role_above_the_callers_own_is_refused(api, provider):
     """Names are exact."""
     invalid = (400, "user_route_error-invalid_role")

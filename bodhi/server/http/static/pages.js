@@ -20,6 +20,16 @@ document.addEventListener("submit", ({ target: form }) => {
   }
 });
 
+// A button that changes a setting is enabled once another value is chosen.
+const isChanged = (select) => [...select.options].some((option) => option.selected && !option.defaultSelected);
+const enableChanges = () => {
+  for (const form of document.querySelectorAll("form[data-changes]")) {
+    form.querySelector("button").disabled = ![...form.querySelectorAll("select")].some(isChanged);
+  }
+};
+addEventListener("pageshow", enableChanges); // by then the browser has restored what was chosen before
+document.addEventListener("change", enableChanges);
+
 // What is shown once is copied with one press.
 document.addEventListener("click", ({ target: button }) => {
   const text = button.dataset?.copies && document.getElementById(button.dataset.copies);
