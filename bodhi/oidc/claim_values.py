@@ -1,9 +1,7 @@
 """Values of claims: where a path leads, and the names that providers write in many shapes."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -11,8 +9,6 @@ _LARGEST = 2**53  # larger numbers are not exact in JSON
 
 # Members that hold the name of a role or group, for providers that list objects; the first one present counts.
 _NAME_MEMBERS = ("name", "displayName", "display", "role", "authority", "value", "id")
-# Separators of names in one text, from the rarest within a name to the most frequent.
-_SEPARATORS = (";", "[;,]", r"[;,\s]")
 
 
 def path_of(claim: str) -> Sequence[str]:
@@ -39,27 +35,32 @@ def value_at(value: object, path: Sequence[str]) -> Any:
 
 
 def readings_of(value: object) -> Iterator[Sequence[str]]:
-    """Yield the lists of names that a claim may mean, the most literal one first; none if it holds no names.
+    """Yield the lists of names that a claim holds, the most literal one first; none if it holds no names.
 
-    A list holds names or objects with a name; an object's keys are the names (Zitadel). A text is one name, or several.
+    A list holds names or objects with a name; an object's keys are the names (Zitadel). A text is one name, or a list
+    in JSON, or names between semicolons (LemonLDAP). At commas and white space it is not split: both are frequent
+    within names, and nobody may get into a group by another's name.
     """
     if isinstance(value, str):
         yield [value]
-        yield from readings_of(_decoded(value))
-        for separator in _SEPARATORS:
-            yield [name for part in re.split(separator, value) if (name := part.strip())]
+        yield from list(readings_of(_decoded(value))) or [_between_semicolons(value)]
     elif isinstance(value, list):
         yield [name for item in value if (name := _name_of(item)) is not None]
     elif isinstance(value, dict):
-        yield [name for name, details in value.items() if details or details == {}]
+        yield [name for name, details in value.items() if _is_on(details)]
     elif (number := identifier(value)) is not None:
         yield [number]
 
 
 def names_in(value: object) -> Sequence[str]:
-    """Return the names that a claim holds; a text that is no list in JSON is split at semicolons alone."""
-    readings = [*islice(readings_of(value), 2)]  # the first one of a text is the text itself
+    """Return the names that a claim holds, in the last one of its readings."""
+    readings = list(readings_of(value))
     return readings[-1] if readings else []
+
+
+def is_one_name(value: object) -> TypeGuard[str]:
+    """Whether *value* is a text that has no other reading than one name."""
+    return isinstance(value, str) and names_in(value) == [value.strip()]
 
 
 def identifier(value: object) -> str | None:
@@ -74,6 +75,11 @@ def seconds(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LARGEST:
         return None
     return int(value)
+
+
+def is_true(value: object) -> bool:
+    """Whether *value* is JSON's ``true``, or that word as text, as some providers send it."""
+    return value is True or value == "true"
 
 
 def text(value: object) -> str | None:
@@ -106,6 +112,15 @@ def audience(value: object) -> tuple[str, ...] | None:
     if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
         return None
     return tuple(values)
+
+
+def _between_semicolons(value: str) -> Sequence[str]:
+    return [name for part in value.split(";") if (name := part.strip())]
+
+
+def _is_on(details: object) -> bool:
+    """Whether the name with *details* in an object counts, rather than being switched off."""
+    return details != "false" and (bool(details) or details == {})
 
 
 def _name_of(item: object) -> str | None:

@@ -189,7 +189,9 @@ class AuthSettings:
             kinds.pattern(r"[^\s,]{1,255}", _CLAIM),
             "resource_access.<client_id>.roles",
             "Claim that lists a user's roles or groups, where <client_id> stands for this client's id. It may hold a "
-            "list of names, a list of objects with a name, an object whose keys are the names, or one text.",
+            "list of names, a list of objects with a name, an object whose keys are the names, or one text: a name, a "
+            "list in JSON, or names between semicolons. Roles may also be between commas, or between spaces if each "
+            "of them is known.",
         ),
     ]
     auth_name_claim: Annotated[
@@ -236,8 +238,8 @@ class AuthSettings:
             names.BODHI_AUTH_GROUPS_CLAIM,
             kinds.pattern(r"[^\s,]{1,255}", _CLAIM),
             "groups",
-            "Claim that lists a user's groups, in one of the shapes of BODHI_AUTH_ROLES_CLAIM: for BODHI_AUTH_ALLOW, "
-            "and for gates and headers of applications behind a proxy.",
+            "Claim that lists a user's groups, in one of the shapes of BODHI_AUTH_ROLES_CLAIM, but a text is not split "
+            "at commas and spaces: for BODHI_AUTH_ALLOW, and for gates and headers of applications behind a proxy.",
         ),
     ]
     auth_allow: Annotated[

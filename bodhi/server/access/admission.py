@@ -1,9 +1,8 @@
 """Who may log in, of those whom the provider lets in."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
 
-from bodhi.oidc.claim_values import names_in, nonempty_text, path_of, readings_of
+from bodhi.oidc.claim_values import is_true, names_in, nonempty_text, path_of, readings_of
 from bodhi.oidc.claims import Claims
 
 _GROUP = "group:"
@@ -62,11 +61,11 @@ class Admission:
         return email if is_verified or self._trusts_email else None
 
     def groups_of(self, claims: Claims) -> Sequence[str]:
-        """Return the groups in order; a text is read as a list of names as far as that is certain."""
+        """Return the groups in order."""
         return names_in(claims.at(self._groups_path))
 
     def group_names(self, claims: Claims) -> frozenset[str]:
-        """Return the groups in every reading of the claim."""
+        """Return the groups in every reading of the claim: a text may also be the name of one."""
         return frozenset(name for names in readings_of(claims.at(self._groups_path)) for name in names)
 
 
@@ -76,12 +75,8 @@ def _email_of(claims: Claims) -> tuple[str | None, bool | None]:
     if not sources:
         return None, None
     email = sources[0]["email"]
-    said = [_is_true(source) for source in sources if source["email"] == email and "email_verified" in source]
-    return email, said[0] if said else None
-
-
-def _is_true(source: Mapping[str, Any]) -> bool:
-    return source["email_verified"] in (True, "true", "True")  # some providers send text
+    said = [source["email_verified"] for source in sources if source["email"] == email and "email_verified" in source]
+    return email, is_true(said[0]) if said else None
 
 
 def _folded(email: str) -> str:

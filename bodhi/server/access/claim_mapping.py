@@ -1,16 +1,17 @@
 """Mapping of a user's claims to a name and a role, and whether the user may log in."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from bodhi.oidc.claim_values import display_name, path_of, readings_of
+from bodhi.oidc.claim_values import display_name, is_one_name, path_of, readings_of
 from bodhi.oidc.claims import Claims
 from bodhi.server.access.admission import EVERYBODY, Admission
 from bodhi.server.access.errors import InvalidRoleName, NotAllowed
 from bodhi.server.access.scopes import Role, highest_role, parse_role
 
 CLIENT_ID = "<client_id>"
+_SCOPES = frozenset({"scope", "scp"})  # claims with names between spaces (RFC 8693, 4.2; Entra ID and Okta)
 SEVERAL = 20  # mapped names in a line of the log
 
 _JSON_TYPES = {str: "text", list: "a list", dict: "an object", bool: "true or false"}
@@ -118,10 +119,24 @@ class ClaimMapping:
 
     def _role_names(self, claims: Claims, client_id: str) -> Sequence[str] | None:
         """Return the names in the claim, in the first reading with a known one; None if the claim holds no names."""
-        readings = list(readings_of(claims.at(self._path(client_id))))
+        value = claims.at(self._path(client_id))
+        readings = list(readings_of(value))
         if not readings:
             return None
+        if is_one_name(value):
+            readings += self._guesses_at(value)
         return next((names for names in readings if any(name in self._roles for name in names)), readings[0])
+
+    def _guesses_at(self, text: str) -> Iterator[Sequence[str]]:
+        """Yield the names between commas, unless it is an LDAP name, and the words if no other word is among them.
+
+        "former staff" is one group, and not the group "staff".
+        """
+        if "=" not in text:
+            yield [name.strip() for name in text.split(",")]
+        words = text.split()
+        if self._roles_path[-1] in _SCOPES or all(word in self._roles for word in words):
+            yield words
 
     def _path(self, client_id: str) -> Sequence[str]:
         return [name.replace(CLIENT_ID, client_id) for name in self._roles_path]

@@ -5,6 +5,25 @@ import pytest
 from bodhi.oidc import Claims
 from bodhi.server.access.admission import EVERYBODY, Admission
 
+NOT_VERIFIED = [1, 1.0, "1", "yes", "True", [], ["true"], [True], {}, {"verified": True}]
+OF_OTHERS = [  # groups whose name contains that of a listed one
+    "former staff",
+    "staff emeriti",
+    "former\tstaff",
+    "former\nstaff",
+    "former\u00a0staff",
+    "former, staff",
+    "former,staff",
+    "former staff; staff emeriti",
+    '["former staff"]',
+    '["former; staff; emeriti"]',
+    '["former, staff"]',
+    '{"former staff": {}, "staff": false}',
+    ["former staff", "former; staff", "former, staff"],
+    [{"name": "former staff"}, {"name": "former", "id": "staff"}],
+    {"former staff": {}, "staff": "false"},
+    "CN=former,CN=a,OU=b",
+]
 ALLOWED = ("Ann@example.org", "@Example.com", "group:staff", "group:CN=a,OU=b")
 
 
@@ -29,7 +48,7 @@ def test_everybody_is_admitted_where_nothing_is_listed(given):
         ({"email": "ann@example.org", "email_verified": False}, False),
         ({"email": "ann@example.org", "email_verified": "false"}, False),
         ({"email": "ann@example.org", "email_verified": None}, False),
-        ({"email": "ann@example.org", "email_verified": ["true"]}, False),
+        *(({"email": "ann@example.org", "email_verified": said}, False) for said in NOT_VERIFIED),
         ({"email": "ann@example.org"}, False),
         ({"email": "ben@sub.example.com", "email_verified": True}, False),
         ({"email": "ben@notexample.com", "email_verified": True}, False),
@@ -40,7 +59,11 @@ def test_everybody_is_admitted_where_nothing_is_listed(given):
         ({"groups": ["other", "staff"]}, True),
         ({"groups": ["CN=a,OU=b"]}, True),
         ({"groups": {"staff": {"1": "x"}}}, True),
-        ({"groups": "other staff"}, True),
+        ({"groups": "staff"}, True),
+        ({"groups": "former staff; staff"}, True),
+        ({"groups": '["former staff", "staff"]'}, True),
+        ({"groups": "CN=a,OU=b"}, True),
+        *(({"groups": groups}, False) for groups in OF_OTHERS),
         ({"groups": ["Staff", "CN=a"]}, False),
         ({"groups": ["ann@example.org", "@example.com"]}, False),
         ({}, False),

@@ -36,6 +36,7 @@ def claims(**members):
         # Once a reading has a known name, finer ones are not tried.
         ("the boss; boss", Role.ADMIN),
         ("staff; not the boss", Role.USER),
+        ("everybody,staff", Role.USER),  # as some write lists
     ],
 )
 def test_the_role_is_the_highest_of_the_mapped_names(groups, role):
@@ -43,11 +44,39 @@ def test_the_role_is_the_highest_of_the_mapped_names(groups, role):
     assert role is ClaimMapping("groups", ROLES).role_of(claims(groups=groups), "bodhi")
 
 
-@pytest.mark.parametrize("groups", [["other"], [], {}, "other boss-like", "Staff", 18, ["resource_admin"]])
+@pytest.mark.parametrize(
+    "groups",
+    [
+        ["other"],
+        [],
+        {},
+        "Staff",
+        18,
+        ["resource_admin"],
+        "other boss",
+        "former staff",
+        "staff emeriti",
+        "former\tstaff",
+        "former staff, friends of the boss",
+        "former; not, staff",
+        "CN=the,staff",
+        '["not, staff"]',
+        '["former staff"]',
+        ["former staff", "not, staff", "not; staff"],
+    ],
+)
 def test_unknown_names_are_no_role(groups):
-    """Names are case-sensitive; with a mapping, only its names count."""
+    """Names are case-sensitive, and may contain known ones; with a mapping, only its names count."""
     with pytest.raises(InvalidRoleName):
         ClaimMapping("groups", ROLES).role_of(claims(groups=groups), "bodhi")
+
+
+@pytest.mark.parametrize("claim", ["scope", "scp", "app.scope"])
+def test_scopes_are_words_by_definition(claim):
+    """Other names among them are no part of one name."""
+    given = claims(scope="openid staff", scp="openid staff", app={"scope": "openid staff"})
+
+    assert Role.USER is ClaimMapping(claim, ROLES).role_of(given, "bodhi")
 
 
 @pytest.mark.parametrize("groups", [None, True, 1.5])

@@ -67,6 +67,54 @@ async def test_groups_in_userinfo_let_in(start_server, open_browser, provider):
     assert 2 == provider.counts["userinfo"]
 
 
+@pytest.mark.parametrize(
+    ("claims", "status"),
+    [
+        ({"groups": "former staff"}, 403),
+        ({"groups": "staff emeriti"}, 403),
+        ({"groups": "former, staff"}, 403),
+        ({"groups": '["former staff"]'}, 403),
+        ({"groups": ["former staff", "former; staff"]}, 403),
+        ({"groups": "staff"}, 200),
+        ({"groups": "former staff; staff"}, 200),
+        ({"groups": ["staff"]}, 200),
+        ({"email_verified": 1}, 403),
+        ({"email_verified": "1"}, 403),
+        ({"email_verified": "yes"}, 403),
+        ({"email_verified": []}, 403),
+        ({"email_verified": {}}, 403),
+        ({"email_verified": [True]}, 403),
+        ({"email_verified": "true"}, 200),
+        ({"email_verified": True}, 200),
+    ],
+    ids=repr,
+)
+async def test_nobody_comes_in_by_a_claim_that_only_resembles(start_server, open_browser, provider, claims, status):
+    """Neither by a group whose name contains that of another, nor by an address that is not verified."""
+    server = await start_server(BODHI_AUTH_ALLOW="group:staff,@example.org")
+    provider.shape.id_token_claims = claims
+
+    assert status == (await log_in(await open_browser(server), provider)).status
+
+
+@pytest.mark.parametrize(
+    ("roles", "role"),
+    [
+        ("former staff", None),
+        ("staff emeriti", None),
+        ('["former, staff"]', None),
+        ("staff", "resource_manager"),
+        ("former; staff", "resource_manager"),
+    ],
+)
+async def test_nobody_gets_the_role_of_a_group_with_a_similar_name(start_server, open_browser, provider, roles, role):
+    """A name may contain another."""
+    server = await start_server(BODHI_AUTH_ROLES_CLAIM="groups", BODHI_AUTH_ROLES="staff=resource_manager")
+    provider.shape.id_token_claims = {"groups": roles}
+
+    assert role == (await (await open_browser(server)).log_in(provider))["role"]
+
+
 async def test_an_outage_of_userinfo_is_no_refusal(start_server, open_browser, provider):
     """Nobody knows yet: the login fails with 503."""
     server = await start_server(BODHI_AUTH_ALLOW="group:staff")

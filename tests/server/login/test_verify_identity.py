@@ -166,6 +166,26 @@ async def test_gates_by_group_and_email(log_in, query, status):
     assert status == (await browser.get(f"{VERIFY}?{query}", headers=GET)).status
 
 
+@pytest.mark.parametrize("groups", ["former staff", "former, staff", '["former; staff"]', "CN=former,staff"])
+async def test_gates_know_whole_names_of_groups_as_the_header_does(log_in, groups):
+    """A name may contain that of another group."""
+    browser = await log_in({"groups": groups})
+
+    for group, status in [("staff", 403), ("former", 403), (groups, 200)]:
+        assert status == (await browser.get(VERIFY, params={"group": group}, headers=GET)).status
+    assert "staff" not in (await told(browser))["Groups"].split(",")
+
+
+@pytest.mark.parametrize("said", [1, "1", "yes", [], {}], ids=repr)
+@pytest.mark.parametrize("query", ["email=user@example.org", "domain=example.org"])
+async def test_gates_refuse_an_email_that_is_verified_in_no_known_way(log_in, query, said):
+    """Only true is true, also as text."""
+    browser = await log_in({"email_verified": said})
+
+    assert 403 == (await browser.get(f"{VERIFY}?{query}", headers=GET)).status
+    assert "" == (await told(browser))["Email"]
+
+
 @pytest.mark.parametrize("query", ["email=user@example.org", "domain=example.org"])
 async def test_gates_refuse_an_unverified_email(log_in, query):
     """Anybody may claim one at some providers."""
