@@ -69,7 +69,7 @@ def test_tested_providers_are_those_of_the_tests(root, rows):
 
 def test_log_lines_exist(pages, root):
     """Whoever searches the log for a line of the page can find it: code writes it."""
-    text = pages["docs/how-to/log-people-in.md"].partition("## When something is wrong\n")[2].partition("\n## ")[0]
+    text = pages["docs/how-to/log-people-in.md"].partition("## Troubleshoot logins\n")[2].partition("\n## ")[0]
     lines = LINE.findall(text)
     formats = formats_in(root)
 
