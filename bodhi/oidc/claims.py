@@ -32,6 +32,7 @@ class Claims:
     scope: str = ""
     token_id: str | None = None  # ``jti``
     username: str | None = None  # ``preferred_username``, else ``email``, else ``name``
+    full_name: str = ""  # ``name``, else the first and last name
     first_name: str | None = None
     last_name: str | None = None
     access_request_id: str | None = None
@@ -63,6 +64,7 @@ class Claims:
             scope=read["scope"] or "",
             token_id=read["jti"],
             username=read["preferred_username"] or read["email"] or read["name"],
+            full_name=read["name"] or " ".join(filter(None, (read["given_name"], read["family_name"]))),
             first_name=read["given_name"],
             last_name=read["family_name"],
             access_request_id=read["access_request_id"],

@@ -1,5 +1,5 @@
 -- name: find_person(user_id, now) -> maybe, read only
-SELECT username, role, removed, sought, seen_at, authority_seq, coalesce(confirmed_at, seen_at) AS confirmed_at,
+SELECT username, full_name, role, removed, sought, seen_at, authority_seq, coalesce(confirmed_at, seen_at) AS confirmed_at,
        granted_role, change_open, now_ms($2) AS now
   FROM bodhi_person
  WHERE user_id = $1;
@@ -9,25 +9,26 @@ SELECT coalesce(max(authority_seq), 0) AS number
   FROM bodhi_person
  WHERE authority_seq > 0;
 
--- name: note_person(user_id, username, role, sought, since, is_loss, is_login, now) -> count
--- Nothing if the user's authority changed after change $5: then these values are older. A lost role is such a change
+-- name: note_person(user_id, username, full_name, role, sought, since, is_loss, is_login, now) -> count
+-- Nothing if the user's authority changed after change $6: then these values are older. A lost role is such a change
 -- itself. A login restores a removed user, a refresh does not.
-INSERT INTO bodhi_person (user_id, username, role, removed, updated_at, sought, seen_at, confirmed_at)
-VALUES ($1, $2, $3, 0, now_ms($8), $4, now_ms($8), now_ms($8))
+INSERT INTO bodhi_person (user_id, username, full_name, role, removed, updated_at, sought, seen_at, confirmed_at)
+VALUES ($1, $2, $3, $4, 0, now_ms($9), $5, now_ms($9), now_ms($9))
     ON CONFLICT (user_id) DO UPDATE
    SET username = excluded.username,
+       full_name = excluded.full_name,
        role = excluded.role,
        removed = 0,
        updated_at = excluded.updated_at,
        sought = excluded.sought,
        seen_at = excluded.seen_at,
        confirmed_at = excluded.confirmed_at,
-       authority_seq = CASE $6::bigint
+       authority_seq = CASE $7::bigint
            WHEN 1 THEN (SELECT coalesce(max(authority_seq), 0) + 1 FROM bodhi_person WHERE authority_seq > 0)
            ELSE bodhi_person.authority_seq
        END
- WHERE bodhi_person.authority_seq <= coalesce($5::bigint, bodhi_person.authority_seq)
-   AND (bodhi_person.removed = 0 OR $7::bigint = 1);
+ WHERE bodhi_person.authority_seq <= coalesce($6::bigint, bodhi_person.authority_seq)
+   AND (bodhi_person.removed = 0 OR $8::bigint = 1);
 
 -- name: see_person(user_id, sought, now) -> count
 UPDATE bodhi_person
@@ -115,7 +116,7 @@ VALUES ($1, '', NULL, 1, now_ms($3), $2,
 
 -- name: list_users(after, size) -> many, read only
 -- A keyset page of all known users, by user id.
-SELECT user_id, username, role, removed, updated_at
+SELECT user_id, username, full_name, role, removed, updated_at
   FROM bodhi_person
  WHERE user_id > $1
  ORDER BY user_id
@@ -124,7 +125,7 @@ SELECT user_id, username, role, removed, updated_at
 -- name: search_users(text, after, after_user_id, size) -> many, read only
 -- A keyset page of those whose name or user id holds the text, by name. Of the empty text the index gives the page as
 -- it is; for any other text, rows are examined until the page is full.
-SELECT user_id, username, role, removed, seen_at
+SELECT user_id, username, full_name, role, removed, seen_at
   FROM bodhi_person
  WHERE strpos(sought, $1) > 0
    AND (sought, user_id) > ($2, $3)

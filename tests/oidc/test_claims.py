@@ -6,6 +6,21 @@ from bodhi.oidc.errors import TokenError
 BASE = {"sub": "u", "exp": 1}
 
 
+@pytest.mark.parametrize(
+    ("claims", "full_name"),
+    [
+        ({"name": "Ann B.", "given_name": "Anna", "family_name": "Bo"}, "Ann B."),
+        ({"name": ["Ann", "B."]}, "Ann B."),
+        ({"name": {}, "given_name": "Anna", "family_name": "Bo"}, "Anna Bo"),
+        ({"given_name": "Anna"}, "Anna"),
+        ({"preferred_username": "ann", "email": "a@example.org"}, ""),
+    ],
+)
+def test_the_full_name_is_the_name_or_made_of_its_parts(claims, full_name):
+    """It is never a user name or an address."""
+    assert full_name == Claims.of({**BASE, **claims}).full_name
+
+
 @pytest.mark.parametrize("access", [None, 5, [], "bodhi", {}, {"other": {"roles": ["resource_admin"]}}, {"bodhi": []}])
 def test_a_claim_path_may_lead_nowhere(access):
     """Nor are another client's roles ours."""

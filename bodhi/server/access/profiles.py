@@ -16,6 +16,7 @@ ROLE_MAX_AGE_SECONDS = 2_592_000
 
 # The search key is indexed, and the length of index entries is limited.
 _MAX_NAME_CHARACTERS = 100
+_MAX_FULL_NAME_CHARACTERS = 50
 _MAX_ID_CHARACTERS = 255
 
 
@@ -40,6 +41,7 @@ class StoredProfile:
     role: str | None
     is_removed: bool
     changed_at: datetime  # of any of these fields
+    full_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class ProfileSummary:
     role: Role | None
     is_removed: bool
     seen_at: datetime | None  # last login or token refresh, to the hour
+    full_name: str = ""  # first and last name; empty if the provider gave none
 
 
 class Profiles:
@@ -87,7 +90,7 @@ class Profiles:
         return None if row is None else _summary(user_id, row)
 
     async def search(self, text: str = "", *, after: str | None = None, size: int) -> Sequence[ProfileSummary]:
-        """Return at most *size* profiles whose name or user id contains *text*, by name.
+        """Return at most *size* profiles whose username, full name or user id contains *text*, by username.
 
         *after* is the user id of the previous page's last profile. Case and the amount of white space are ignored;
         *text* contains no wildcards. Without a text the cost is independent of the number of users; with one, rows are
@@ -108,7 +111,12 @@ class Profiles:
         rows = await self._database.many("list_users", after=after, size=size)
         return [
             StoredProfile(
-                row["user_id"], row["username"], row["role"], bool(row["removed"]), time_of(row["updated_at"])
+                row["user_id"],
+                row["username"],
+                row["role"],
+                bool(row["removed"]),
+                time_of(row["updated_at"]),
+                row["full_name"],
             )
             for row in rows
         ]
@@ -140,7 +148,14 @@ class Profiles:
         return 0 if row is None else int(row["number"])
 
     async def note(
-        self, user_id: str, username: str, role: Role | None, *, since: int | None = None, is_login: bool = True
+        self,
+        user_id: str,
+        username: str,
+        role: Role | None,
+        *,
+        full_name: str = "",
+        since: int | None = None,
+        is_login: bool = True,
     ) -> bool:
         """Store the profile after a login or a token refresh; return False if the data is outdated.
 
@@ -152,13 +167,15 @@ class Profiles:
             return False
         if row is not None and row["removed"] and not is_login:
             return False
-        sought = search_key(username, user_id)
-        if row is None or row["removed"] or (row["username"], _role_in(row)) != (username, role):
+        sought = search_key(username, user_id, full_name)
+        values = username, full_name, role
+        if row is None or row["removed"] or (row["username"], row["full_name"], _role_in(row)) != values:
             is_loss = row is not None and _is_lower(role, _role_in(row))
             noted = await self._database.count(
                 "note_person",
                 user_id=user_id,
                 username=username,
+                full_name=full_name,
                 role=None if role is None else str(role),
                 sought=sought,
                 since=since,
@@ -239,12 +256,13 @@ def _role_in(row: Row) -> Role | None:
 
 def _summary(user_id: str, row: Row) -> ProfileSummary:
     seen_at = None if row["seen_at"] is None else time_of(row["seen_at"])
-    return ProfileSummary(user_id, row["username"], _role_in(row), bool(row["removed"]), seen_at)
+    return ProfileSummary(user_id, row["username"], _role_in(row), bool(row["removed"]), seen_at, row["full_name"])
 
 
-def search_key(username: str, user_id: str) -> str:
-    """Return the text that is searched and sorted by. No search text matches across the line feed."""
-    return f"{_fold_case(username)[:_MAX_NAME_CHARACTERS]}\n{_fold_case(user_id)[:_MAX_ID_CHARACTERS]}"
+def search_key(username: str, user_id: str, full_name: str = "") -> str:
+    """Return the text that is searched and sorted by. No search text matches across the line feeds."""
+    names = _fold_case(username)[:_MAX_NAME_CHARACTERS], _fold_case(full_name)[:_MAX_FULL_NAME_CHARACTERS]
+    return "\n".join((*names, _fold_case(user_id)[:_MAX_ID_CHARACTERS]))
 
 
 def _fold_case(text: str) -> str:

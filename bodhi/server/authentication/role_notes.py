@@ -76,4 +76,6 @@ class RoleNotes:
         role, name = self._mapping.role_or_none(claims, instance.client_id, granted), self._mapping.name_of(claims)
         if role is None and is_login:
             self._mapping.log_missing_role(claims, instance.client_id, granted)
-        return await self._profiles.note(claims.subject, name, role, since=since, is_login=is_login)
+        return await self._profiles.note(
+            claims.subject, name, role, full_name=claims.full_name, since=since, is_login=is_login
+        )

@@ -91,9 +91,11 @@ async def test_unchanged_profile_is_not_written(people, database):
     for role in (Role.USER, Role.USER, Role.ADMIN, Role.ADMIN, None, None):
         await people.note("alice", "alice", role)
     await people.note("alice", "Alice", None)
+    for _ in range(2):
+        await people.note("alice", "Alice", None, full_name="Alice Liddell")
     await people.note("Alice", "Alice", None)
 
-    assert 5 == len(database.written)
+    assert 6 == len(database.written)
     assert Profile("Alice", None) == await people.find("alice")
 
 
@@ -143,6 +145,34 @@ async def store_users(people):
 async def test_users_are_found_by_a_part_of_their_name_or_id(people, store_users):
     """In the order of their names, whatever letters are capital, and literally."""
     assert FOUND == {text: await found(people, text) for text in FOUND}
+
+
+async def test_users_are_found_by_a_part_of_their_full_name(people):
+    """It is no part of the order; a name that is gone finds nobody."""
+    await people.note("id-1", "zoe", None, full_name="Ann  de la Cruz")
+    await people.note("id-2", "ann", None, full_name="\N{OLD PERSIAN NUMBER HUNDRED}" * 10_000)
+
+    assert (["id-1"], ["id-2", "id-1"]) == (await found(people, "DE LA C"), await found(people, "ann"))
+    assert "Ann  de la Cruz" == (await people.look_up("id-1")).full_name
+    await people.note("id-1", "zoe", None, full_name="Zoe Cruz")
+    assert ([], ["id-1"]) == (await found(people, "de la"), await found(people, "zoe cruz"))
+    assert ["Zoe Cruz"] == [one.full_name for one in await people.list_page(size=1)]
+
+
+async def test_nodes_of_the_previous_version_keep_the_full_name(people, application):
+    """They store everything else of a user."""
+    await people.note("id-1", "ann", Role.USER, full_name="Ann de la Cruz")
+
+    await application.script(
+        "INSERT INTO bodhi_person (user_id, username, role, removed, updated_at) VALUES ('id-1', 'ann', NULL, 0, 5) "
+        "ON CONFLICT (user_id) DO UPDATE SET role = excluded.role"
+    )
+    await application.script(
+        "INSERT INTO bodhi_person (user_id, username, removed, updated_at) VALUES ('b', 'b', 0, 5)"
+    )
+
+    assert ("Ann de la Cruz", None) == ((one := await people.look_up("id-1")).full_name, one.role)
+    assert "" == (await people.look_up("b")).full_name
 
 
 async def test_user_pages_continue_after_the_previous_one(people):

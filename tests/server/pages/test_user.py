@@ -65,6 +65,17 @@ async def test_user_page_shows_the_sessions(server, provider, manager, user):
     assert "2 sessions end at once, and the user has to sign in again." in manager.page.one("main").text
 
 
+async def test_user_page_shows_the_full_name(server, provider, manager, new_browser):
+    """As the provider gives it; it is text."""
+    provider.shape.id_token_claims = {"name": "Ann <b>de la Cruz</b>"}
+    await (await new_browser(server)).log_in(provider, "user")
+
+    await manager.open(address(PATH, provider.person("user").user_id))
+
+    profile, *_ = manager.page.all("article")
+    assert "Ann <b>de la Cruz</b>" in {value.text for value in profile.all("dd")}
+
+
 async def test_session_is_revoked_after_confirmation(server, provider, manager, user, caplog):
     """That browser is logged out; the log says who did it, to whom and why."""
     user_id = provider.person("user").user_id
