@@ -277,6 +277,12 @@ class SessionsNotEnded(ApiError):
     code = "user_route_error-session_clear_failed"
 
 
+class SessionsNotEndedInOutage(SessionsNotEnded):
+    """The user's sessions could not be ended, since a database does not answer. Try again in a moment."""
+
+    status = 503
+
+
 class NotRegistered(ApiError):
     """This server is not registered at an identity provider."""
 

@@ -14,6 +14,7 @@ from bodhi.server.access.errors import (
     ProviderRefused,
     ProviderUnavailable,
     SessionsNotEnded,
+    SessionsNotEndedInOutage,
 )
 from bodhi.server.access.gate import RECENT_MANAGER, SESSION_MANAGER
 from bodhi.server.access.principal import Anonymous, SessionUser
@@ -176,6 +177,7 @@ OPERATIONS = (
             ProviderRefused,
             ProviderCallNotSupported,
             SessionsNotEnded,
+            SessionsNotEndedInOutage,
             *_DECISION_ERRORS,
         ),
     ),

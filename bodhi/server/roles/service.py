@@ -11,8 +11,8 @@ from aiohttp import web
 from bodhi.database import Database, DatabaseError, DatabaseUnavailable, Row
 from bodhi.errors import BodhiError, root_cause
 from bodhi.server.access.directory import ROLES_LEASE, Directory, RoleManagement
-from bodhi.server.access.ending import EndSessions
-from bodhi.server.access.errors import AlreadyDecided, ProviderCallNotSupported, ProviderRefused, SessionsNotEnded
+from bodhi.server.access.ending import EndSessions, not_ended
+from bodhi.server.access.errors import AlreadyDecided, ProviderCallNotSupported, ProviderRefused
 from bodhi.server.access.leases import Leases
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.profiles import Profiles
@@ -167,7 +167,7 @@ async def revoke_sessions(end_sessions: EndSessions, user_id: str, *, by: str) -
         await end_sessions(user_id, reason="approval", by=by)
     except BodhiError as error:
         log.warning("session revocation failed user_id=%s error=%s", user_id, root_cause(error))
-        raise SessionsNotEnded from error
+        raise not_ended(error) from error
 
 
 def _check_role_granted(reviewer: SessionUser, role: Role) -> None:

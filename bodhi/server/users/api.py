@@ -8,6 +8,7 @@ from bodhi.server.access.errors import (
     ProviderCallNotSupported,
     ProviderUnavailable,
     SessionsNotEnded,
+    SessionsNotEndedInOutage,
     UserNotFound,
     UsersNotListed,
 )
@@ -51,6 +52,7 @@ _USER_ERRORS = (
     UserNotFound,
     LastAdministrator,
     SessionsNotEnded,
+    SessionsNotEndedInOutage,
     *_PROVIDER_ERRORS,
 )
 

@@ -9,8 +9,8 @@ from aiohttp import web
 from bodhi.errors import root_cause
 from bodhi.oidc.errors import ProviderRefused
 from bodhi.server.access.directory import ROLES_LEASE, Directory, RoleManagement, UserPage, refuse_below
-from bodhi.server.access.ending import EndSessions, OnRemoval
-from bodhi.server.access.errors import ApiError, SessionsNotEnded, UserNotFound, UsersNotListed
+from bodhi.server.access.ending import EndSessions, OnRemoval, not_ended
+from bodhi.server.access.errors import ApiError, UserNotFound, UsersNotListed
 from bodhi.server.access.leases import Leases
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.profiles import Profiles
@@ -123,7 +123,7 @@ class Users:
                 log.warning("session or token revocation failed error=%s", root_cause(error))
                 failures.append(error)
         if failures:
-            raise SessionsNotEnded from failures[0]
+            raise not_ended(*failures) from failures[0]
 
 
 def _grantable_role(caller: SessionUser, name: str) -> Role:

@@ -298,7 +298,7 @@ async def test_a_failed_change_is_completed_by_the_same_role_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(type(server.app[SESSIONS]._store), "clear_user", fail)
-        assert (500, "user_route_error-session_clear_failed") == await put(admin, user["user_id"], "resource_user")
+        assert (503, "user_route_error-session_clear_failed") == await put(admin, user["user_id"], "resource_user")
     assert "resource_power_user" == (await browser.user())["role"]
 
     assert (200, None) == await put(admin, user["user_id"], "resource_user")

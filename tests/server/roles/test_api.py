@@ -10,6 +10,7 @@ from bodhi.server.access.principal import ApiToken, ExternalApp, SessionUser
 from bodhi.server.access.scopes import Role, TokenScope, UserScope
 from bodhi.server.roles.api import OPERATIONS
 from bodhi.server.roles.service import ACCESS_REQUESTS, AccessRequests
+from bodhi.session import SessionUnavailable
 
 ASK = ("POST", "/user/request-access")
 LOOK = ("GET", "/user/request-status")
@@ -295,18 +296,19 @@ async def test_role_refused_by_the_provider_leaves_the_request_pending(api, prov
     assert (200, None) == await api(*approve)
 
 
-async def test_failed_session_revocation_is_an_error(api, sessions, monkeypatch):
+@pytest.mark.parametrize(("failure", "status"), [(BodhiError, 500), (SessionUnavailable, 503)], ids=["fault", "outage"])
+async def test_failed_session_revocation_is_an_error(api, sessions, monkeypatch, failure, status):
     """And approving again ends them."""
     await sessions.create({"user_id": "id-nobody"})
     number = await pending_request(api)
     approve = ("manager", "POST", f"/access-requests/{number}/approve", {"role": "resource_user"})
 
     async def fail(_):
-        raise BodhiError
+        raise failure
 
     with monkeypatch.context() as outage:
         outage.setattr(sessions.get_session_store(), "clear_user", fail)
-        assert (500, "user_route_error-session_clear_failed") == await api(*approve)
+        assert (status, "user_route_error-session_clear_failed") == await api(*approve)
     assert 1 == await sessions.count_sessions_for_user("id-nobody")
 
     assert (200, None) == await api(*approve)

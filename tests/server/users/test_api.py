@@ -13,6 +13,7 @@ from bodhi.server.access.principal import ApiToken, ExternalApp
 from bodhi.server.access.scopes import Role, TokenScope, UserScope
 from bodhi.server.users.api import OPERATIONS
 from bodhi.server.users.service import USERS, Users
+from bodhi.session import SessionUnavailable
 from server.conftest import session_user
 
 MALFORMED = (400, "json_rejection_error")
@@ -339,20 +340,21 @@ async def test_a_user_the_provider_does_not_know_is_not_found(api, provider):
     assert unknown == await api("admin", *put("id-unknown", "resource_user"))
 
 
+@pytest.mark.parametrize(("failure", "status"), [(BodhiError, 500), (SessionUnavailable, 503)], ids=["fault", "outage"])
 @pytest.mark.parametrize("call", [put("id-user", "resource_manager"), delete("id-user")], ids=["change", "removal"])
 async def test_failed_session_revocation_is_an_error_and_can_be_repeated(
-    api, people, sessions, tokens, monkeypatch, call
+    api, people, sessions, tokens, monkeypatch, call, failure, status
 ):
-    """What could be ended is ended the first time."""
+    """What could be ended is ended the first time; an outage is told from a fault."""
     await people.note("id-user", "user", Role.USER)
     await sessions.create({"user_id": "id-user"})
 
     async def fail(_):
-        raise BodhiError
+        raise failure
 
     with monkeypatch.context() as outage:
         outage.setattr(sessions.get_session_store(), "clear_user", fail)
-        assert (500, "user_route_error-session_clear_failed") == await api("admin", *call)
+        assert (status, "user_route_error-session_clear_failed") == await api("admin", *call)
     assert 1 == await sessions.count_sessions_for_user("id-user")
     assert ["id-user"] == tokens.forgotten
     assert tokens.disabled == (["id-user"] if call[0] == "DELETE" else [])
@@ -361,12 +363,24 @@ async def test_failed_session_revocation_is_an_error_and_can_be_repeated(
     assert 0 == await sessions.count_sessions_for_user("id-user")
 
 
+async def test_a_fault_beside_an_outage_is_a_fault(api, sessions, tokens, monkeypatch):
+    """It does not end by itself."""
+
+    async def fail(_):
+        raise SessionUnavailable
+
+    tokens.failures = [BodhiError()]
+    monkeypatch.setattr(sessions.get_session_store(), "clear_user", fail)
+
+    assert (500, "user_route_error-session_clear_failed") == await api("admin", *delete("id-user"))
+
+
 async def test_failed_token_revocation_is_an_error_and_can_be_repeated(api, sessions, tokens):
     """Also of somebody who was never seen here, and whom the provider does not have any more."""
     await sessions.create({"user_id": "id-user"})
     tokens.failures = [DatabaseUnavailable()]
 
-    assert (500, "user_route_error-session_clear_failed") == await api("admin", *delete("id-user"))
+    assert (503, "user_route_error-session_clear_failed") == await api("admin", *delete("id-user"))
     assert 0 == await sessions.count_sessions_for_user("id-user")
 
     assert OK == await api("admin", *delete("id-user"))
