@@ -86,7 +86,7 @@ async def test_a_backup_is_restored(pages, dialect, place, everything):
     """Sessions that ended meanwhile come back with a backup that has them, until all are ended; tokens in any case."""
     page = pages["docs/how-to/back-up-and-restore.md"]
     backup, restore = blocks_of(page, "SQLite" if dialect == "sqlite" else "PostgreSQL")
-    end_all, tokens_by_id, _, doctor = blocks_of(page, "What comes back to life")
+    end_all, tokens_by_id, _, doctor = blocks_of(page, "What a restore brings back")
     async with sessions_at(place.before) as service, application_at(place.before) as database:
         session_id, _ = await service.create({"user_id": "ann"})
         await Schema(database, "application").migrate()

@@ -14,7 +14,7 @@ from support.common_applications import Section
 
 pytestmark = pytest.mark.proxies
 
-APPLICATIONS = ("Grafana", "Gitea", "Jupyter", "A websocket application")
+APPLICATIONS = ("Grafana", "Gitea", "Jupyter", "A WebSocket application")
 PAGE = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 KEPT_COOKIES = {'          Cookie: ""\n': "", '          Set-Cookie: ""\n': ""}
 
@@ -62,7 +62,7 @@ async def log_in(visitor, provider):
 async def test_the_gate_lets_in_with_the_headers_of_the_settings(visitor, proxy, provider, title):
     """In their spelling, whatever the client sends under these names."""
     headers = Section(title).headers
-    assert bool(headers) == (title != "A websocket application")
+    assert bool(headers) == (title != "A WebSocket application")
     sent = await visitor.get("/", headers=PAGE)
     assert (302, f"{proxy}/ui/login?return_to=/") == (sent.status, sent.headers["Location"])
     known = await log_in(visitor, provider)
@@ -128,7 +128,7 @@ async def test_encoded_paths_arrive_as_they_are(visitor, provider, application):
         assert path == application.targets[-1]
 
 
-@pytest.mark.parametrize("title", ["Jupyter", "A websocket application"])
+@pytest.mark.parametrize("title", ["Jupyter", "A WebSocket application"])
 async def test_websockets_open_for_those_who_may(visitor, provider):
     """With their name; a handshake is not redirected."""
     with pytest.raises(WSServerHandshakeError) as refused:
