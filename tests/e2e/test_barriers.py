@@ -39,8 +39,28 @@ async def test_pages_pass_accessibility_checks(site, person, new_person, notes):
     for path in PAGES:
         await page.goto(f"{admin.url}{path}")
         await expect_no_barriers(page)
+    await expect_settings_without_barriers(page, admin.url)
+    admin.expect_problems("400")
 
     await page.goto(notes.own_url)
     await page.get_by_role("button", name="Connect to bodhi").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("Notes asks for access")
+    await expect_no_barriers(page)
+
+
+async def expect_settings_without_barriers(page, url):
+    """Check a setting whose new value is refused, one that was changed, and an empty list."""
+    setting = page.locator("#BODHI_TOKEN_MEMORY")
+    for text, outcome in (("3 weeks", "is not a duration"), ("20s", "All nodes use the new value")):
+        await page.goto(f"{url}/ui/admin/settings?q=token_memory")
+        await setting.get_by_text("Change", exact=True).click()
+        await setting.get_by_label("New value").fill(text)
+        await setting.get_by_role("button", name="Save on all nodes").click()
+        await expect(setting).to_contain_text(outcome)
+        await expect_no_barriers(page)
+    await setting.get_by_role("button", name="Reset on all nodes").click()
+    await expect(setting).to_contain_text("All nodes use their own value")
+    await page.get_by_label("Name, description or value").fill("no such setting")
+    await page.get_by_role("button", name="Filter").click()
+    await expect(page.get_by_text("No setting matches.")).to_be_visible()
     await expect_no_barriers(page)

@@ -20,7 +20,7 @@ async def test_waiting_for_a_connection_is_counted(database):
     counters = database.counters
     before = counters.waits
     async with database.transaction():
-        waiting = asyncio.create_task(database.count("put_setting", key="a", value="1", type="s", now=1))
+        waiting = asyncio.create_task(database.count("put_setting", key="a", value="1", type="s", by=None, now=1))
         await asyncio.sleep(0)
         assert (1, 1, before + 1) == (counters.in_use, counters.waiting, counters.waits)
     await waiting
@@ -32,7 +32,7 @@ async def test_waiting_for_a_connection_is_counted(database):
 async def test_cancelled_wait_is_no_longer_counted(database):
     """A request that is cancelled in the queue leaves nothing behind in the counts."""
     async with database.transaction():
-        waiting = asyncio.create_task(database.count("put_setting", key="a", value="1", type="s", now=1))
+        waiting = asyncio.create_task(database.count("put_setting", key="a", value="1", type="s", by=None, now=1))
         await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
@@ -57,7 +57,9 @@ async def test_statements_that_fail_are_counted_by_the_kind_of_failure(database)
 
 async def test_no_connection_is_in_use_at_the_end(database):
     """Whatever the calls came to."""
-    calls = [database.count("put_setting", key=f"{number}", value="1", type="s", now=1) for number in range(20)]
+    calls = [
+        database.count("put_setting", key=f"{number}", value="1", type="s", by=None, now=1) for number in range(20)
+    ]
     await asyncio.gather(*calls, database.many("list_settings"))
 
     assert (0, 0) == (database.counters.in_use, database.counters.waiting)

@@ -6,9 +6,11 @@ import msgspec
 from aiohttp import web
 
 from bodhi.server.access.gate import RECENT_ADMIN, SESSION_ADMIN
+from bodhi.server.http.context import session_user_of
 from bodhi.server.http.input import body_of, parameter_of
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.responses import json_response
+from bodhi.server.settings.entries import SettingEntry
 from bodhi.server.settings.errors import (
     HomeNotEditable,
     InvalidValue,
@@ -17,7 +19,7 @@ from bodhi.server.settings.errors import (
     SettingNotFound,
     WrongValueType,
 )
-from bodhi.server.settings.service import SETTINGS_SERVICE, SettingEntry
+from bodhi.server.settings.service import SETTINGS_SERVICE
 
 PATH = "/bodhi/v1/settings"
 
@@ -35,13 +37,15 @@ async def list_all(request: web.Request) -> web.Response:
 
 async def change(request: web.Request) -> web.Response:
     """Change the setting; answer 200 with its current value, which command line and environment may override."""
-    value = body_of(request, SettingChange).value
-    return json_response(await request.app[SETTINGS_SERVICE].change(parameter_of(request, "key"), value))
+    key, value = parameter_of(request, "key"), body_of(request, SettingChange).value
+    by = session_user_of(request).user_id
+    return json_response(await request.app[SETTINGS_SERVICE].change(key, value, by=by))
 
 
 async def reset(request: web.Request) -> web.Response:
     """Remove the override; answer 200 with the setting."""
-    return json_response(await request.app[SETTINGS_SERVICE].reset(parameter_of(request, "key")))
+    key, by = parameter_of(request, "key"), session_user_of(request).user_id
+    return json_response(await request.app[SETTINGS_SERVICE].reset(key, by=by))
 
 
 _EDIT_ERRORS = (HomeNotEditable, SettingNotFound, SettingNotEditable)

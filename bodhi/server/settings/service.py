@@ -6,61 +6,29 @@ environment and ``.env`` of a process take precedence over them.
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-import msgspec
 from aiohttp import web
 
 from bodhi.database import Database
-from bodhi.server.settings.errors import (
-    HomeNotEditable,
-    InvalidValue,
-    MissingValue,
-    SettingNotEditable,
-    SettingNotFound,
-    WrongValueType,
+from bodhi.server.settings.entries import (
+    SOURCES,
+    SettingEntry,
+    SourceName,
+    checked_text,
+    metadata_of,
+    plain,
+    stored_text,
 )
-from bodhi.server.settings.overrides import SettingsOverrides
+from bodhi.server.settings.errors import HomeNotEditable, SettingNotEditable, SettingNotFound
+from bodhi.server.settings.overrides import Override, SettingsOverrides
 from bodhi.settings import BODHI_HOME, SETTINGS, Settings
-from bodhi.settings.kinds import SettingType
 from bodhi.settings.setting import Derived, Setting, Source
 from bodhi.settings.sources import source_at
 
-Plain = str | int | float | bool | None
-SourceName = Literal["system", "command_line", "environment", "database", "settings_file", "default"]
-
-
-class Metadata(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The type and allowed values of a setting."""
-
-    type: Literal["string", "number", "boolean", "option"]
-    min: float | int | None = None
-    max: float | int | None = None
-    options: Sequence[str] | None = None
-
-
-class SettingEntry(msgspec.Struct, frozen=True):
-    """A setting; secret values are masked."""
-
-    key: str
-    current_value: Plain
-    default_value: Plain
-    source: SourceName
-    metadata: Metadata
-
-
 ATTRIBUTES: Mapping[str, str] = {setting.name: attribute for attribute, setting in SETTINGS.items()}
 
-SOURCES: Mapping[Source | None, SourceName] = {
-    Source.COMMAND_LINE: "command_line",
-    Source.ENVIRONMENT: "environment",
-    Source.DOTENV: "environment",
-    Source.YAML: "settings_file",
-    Source.DEFAULT: "default",
-    None: "system",
-}
 OVERRIDING_SOURCES = {"command_line", "environment"}  # take precedence over the database
-TYPES: Mapping[str, tuple[type, ...]] = {"number": (int, float), "boolean": (bool,), "option": (str,), "string": (str,)}
 
 log = logging.getLogger(__name__)
 
@@ -99,23 +67,46 @@ class SettingsService:
 
     def entries(self) -> Sequence[SettingEntry]:
         """Return all settings, in the order of their declaration."""
-        return [self._entry(name) for name in ATTRIBUTES]
+        return [self.entry(name) for name in ATTRIBUTES]
 
-    async def change(self, key: str, value: Any) -> SettingEntry:
-        """Change a setting for all processes and return it."""
-        kind = self._editable_setting(key).kind
-        await self._overrides.put(key, _text_of(value, kind), kind.type)
-        log.info("setting changed key=%s", key)
-        return self._entry(key)
+    @property
+    def stored(self) -> Mapping[str, Override]:
+        """The stored changes by name, also those that are not in effect here."""
+        return self._overrides.stored
 
-    async def reset(self, key: str) -> SettingEntry:
-        """Remove the change of a setting for all processes and return it."""
-        self._editable_setting(key)
+    async def refresh(self) -> None:
+        """Apply what other processes stored since the last look."""
+        await self._overrides.refresh()
+
+    async def change(self, key: str, value: Any, *, by: str) -> SettingEntry:
+        """Change a setting for all processes and return it; *by* is the id of the user."""
+        kind = self.editable_setting(key).kind
+        return await self._store(key, stored_text(value, kind), by)
+
+    async def change_text(self, key: str, text: str, *, by: str) -> SettingEntry:
+        """Change a setting to a value in the syntax of environment variables; as :meth:`change` otherwise."""
+        kind = self.editable_setting(key).kind
+        return await self._store(key, checked_text(text.strip(), kind), by)
+
+    async def _store(self, key: str, text: str, by: str) -> SettingEntry:
+        setting = SETTINGS[ATTRIBUTES[key]]
+        await self._overrides.put(key, text, setting.kind.type, by=by)
+        log.info("setting changed key=%s value=%s by=%s", key, setting.masked(text), by, extra={"fields": {"by": by}})
+        return self.entry(key)
+
+    async def reset(self, key: str, *, by: str) -> SettingEntry:
+        """Remove the change of a setting for all processes and return it; *by* is the id of the user."""
+        self.editable_setting(key)
         await self._overrides.remove(key)
-        log.info("setting reset key=%s", key)
-        return self._entry(key)
+        log.info("setting reset key=%s by=%s", key, by, extra={"fields": {"by": by}})
+        return self.entry(key)
 
-    def _editable_setting(self, key: str) -> Setting:
+    def is_editable(self, key: str) -> bool:
+        """Whether the setting can be changed at run time."""
+        return key in self._editable
+
+    def editable_setting(self, key: str) -> Setting:
+        """Return the setting; raise if it does not exist or cannot be changed at run time."""
         if key == BODHI_HOME:
             raise HomeNotEditable
         if key not in ATTRIBUTES:
@@ -124,30 +115,44 @@ class SettingsService:
             raise SettingNotEditable
         return SETTINGS[ATTRIBUTES[key]]
 
-    def _entry(self, name: str) -> SettingEntry:
+    def entry(self, name: str) -> SettingEntry:
+        """Return a setting."""
         setting = SETTINGS[ATTRIBUTES[name]]
-        is_changed = name in self._changed
         return SettingEntry(
             key=name,
-            current_value=_plain(setting, self._changed[name] if is_changed else self._initial(name)),
-            default_value=self._default(setting),
-            source="database" if is_changed else self._source(name),
-            metadata=_metadata(setting.kind),
+            current_value=plain(setting, self.value(name)),
+            default_value=plain(setting, self.default(name)),
+            source="database" if self.is_overridden(name) else self._source(name),
+            metadata=metadata_of(setting.kind),
         )
 
-    def _initial(self, name: str) -> Any:
+    def value(self, name: str) -> Any:
+        """Return the value that is in effect; it may be secret."""
+        return self._changed[name] if name in self._changed else self.initial(name)
+
+    def initial(self, name: str) -> Any:
+        """Return the value that the process started with, which a reset brings back; it may be secret."""
         return getattr(self._settings, ATTRIBUTES[name])
 
-    def _source(self, name: str) -> SourceName:
-        return SOURCES[source_at(self._settings.sources.get(name, Source.DEFAULT))]
-
-    def _default(self, setting: Setting) -> Plain:
+    def default(self, name: str) -> Any:
+        """Return the default, which may be secret; a text as it is written, so that ``~`` stays."""
+        setting = SETTINGS[ATTRIBUTES[name]]
         if isinstance(setting.default, Derived):
-            values = {attribute: getattr(self._settings, attribute) for attribute in SETTINGS}
-            return _plain(setting, setting.default.compute(values))
+            return setting.default.compute({attribute: getattr(self._settings, attribute) for attribute in SETTINGS})
         if setting.default is None or setting.kind.type == "string":
             return setting.default
-        return _plain(setting, setting.kind.parse(setting.default))
+        return setting.kind.parse(setting.default)
+
+    def is_overridden(self, name: str) -> bool:
+        """Whether a stored change is in effect."""
+        return name in self._changed
+
+    def place(self, name: str) -> str:
+        """Return where the initial value comes from, such as ``/srv/.env, line 3``."""
+        return self._settings.sources.get(name, Source.DEFAULT)
+
+    def _source(self, name: str) -> SourceName:
+        return SOURCES[source_at(self.place(name))]
 
     def _apply(self, stored: Mapping[str, str]) -> None:
         if stored == self._stored:
@@ -160,8 +165,8 @@ class SettingsService:
             for value in _parse_stored(SETTINGS[ATTRIBUTES[name]], stored[name])
         }
         for name, apply in self._editable.items():
-            value = self._changed[name] if name in self._changed else self._initial(name)
-            if value != self._applied.get(name, self._initial(name)):
+            value = self._changed[name] if name in self._changed else self.initial(name)
+            if value != self._applied.get(name, self.initial(name)):
                 self._applied[name] = value
                 apply(value)
 
@@ -173,40 +178,6 @@ def _parse_stored(setting: Setting, text: str) -> Sequence[Any]:
     except ValueError as error:
         log.warning("stored setting ignored key=%s: the value %s", setting.name, error)
         return []
-
-
-def _text_of(value: Any, kind: SettingType[object]) -> str:
-    """Return *value* as it is stored, durations as their seconds; raise if it is not a value of *kind*."""
-    if value is None:
-        raise MissingValue
-    types = (*TYPES[kind.type], str) if kind.is_duration else TYPES[kind.type]
-    if not isinstance(value, types) or (isinstance(value, bool) and kind.type != "boolean"):
-        raise WrongValueType
-    text = _format(value)
-    try:
-        parsed = kind.parse(text)
-    except ValueError:
-        raise InvalidValue from None
-    if not text.isprintable():
-        raise InvalidValue
-    return _format(parsed) if kind.is_duration else text
-
-
-def _format(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _plain(setting: Setting, value: object) -> Plain:
-    """Return *value* for JSON, masked if the setting is secret."""
-    if isinstance(value, bool | int | float) and not setting.secret:
-        return value
-    return setting.format(value)
-
-
-def _metadata(kind: SettingType[object]) -> Metadata:
-    return Metadata(type=kind.type, min=kind.least, max=kind.most, options=kind.options or None)
 
 
 SETTINGS_SERVICE = web.AppKey("SETTINGS_SERVICE", SettingsService)

@@ -211,6 +211,18 @@ async def test_token_cache_lifetime_can_be_changed_at_run_time(api, tokens):
     assert 0 == tokens.memory_seconds
 
 
+async def test_changes_are_logged_with_who_made_them(api, caplog):
+    """And with the value, none of which is secret."""
+    with caplog.at_level(logging.INFO):
+        await api("admin", "PUT", LIFETIME, {"value": "1h"})
+        await api("admin", "DELETE", LIFETIME)
+
+    assert [
+        "setting changed key=BODHI_API_TOKEN_LIFETIME value=3600 by=id-admin",
+        "setting reset key=BODHI_API_TOKEN_LIFETIME by=id-admin",
+    ] == [record.message for record in caplog.records if record.message.startswith("setting ")]
+
+
 @pytest.mark.parametrize(("written", "seconds"), [("90d", 7_776_000), ("1h30m", 5_400), ("3600", 3_600)])
 async def test_durations_may_be_written_with_units(api, tokens, application, written, seconds):
     """The answer and the database have seconds, which older versions read, too."""
@@ -328,11 +340,11 @@ async def test_command_line_and_environment_take_precedence(serve, make_service,
 async def test_invalid_stored_value_is_ignored(make_service, load, application, clock, caplog):
     """Said once, and nothing of the value."""
     for key, value in (("BODHI_TOKEN_MEMORY", "hunter2"), ("BODHI_PORT", "1"), ("BODHI_GONE", "x")):
-        await application.count("put_setting", key=key, value=value, type="string", now=clock())
+        await application.count("put_setting", key=key, value=value, type="string", by=None, now=clock())
 
     with caplog.at_level(logging.WARNING):
         async with make_service(load()) as book:
-            await book.change("BODHI_LOG_LEVEL", "ERROR")
+            await book.change("BODHI_LOG_LEVEL", "ERROR", by="id-ann")
             found = {one.key: (one.current_value, one.source) for one in book.entries()}
 
     assert ((10, "default"), (1135, "default")) == (found["BODHI_TOKEN_MEMORY"], found["BODHI_PORT"])

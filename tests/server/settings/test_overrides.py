@@ -95,3 +95,22 @@ async def test_outage_at_startup_is_reported():
     with pytest.raises(DatabaseUnavailable):
         async with SettingsOverrides(Away(), apply=lambda _: None):
             pass
+
+
+async def test_author_of_a_change_is_stored(application, clock):
+    """As long as it is that change: a value of version 0.1.0, which stores none, has no author."""
+    async with SettingsOverrides(application, apply=lambda _: None, clock=clock) as overrides:
+        await overrides.put("BODHI_TOKEN_MEMORY", "5", "number", by="id-ann")
+        assert ("5", "id-ann") == (
+            overrides.stored["BODHI_TOKEN_MEMORY"].value,
+            overrides.stored["BODHI_TOKEN_MEMORY"].by,
+        )
+
+        await application.script("UPDATE bodhi_setting SET value = '6', updated_at = updated_at + 1;")
+        await overrides.refresh()
+        assert ("6", None) == (overrides.stored["BODHI_TOKEN_MEMORY"].value, overrides.stored["BODHI_TOKEN_MEMORY"].by)
+
+        await overrides.put("BODHI_TOKEN_MEMORY", "7", "number", by="id-bob")
+        assert "id-bob" == overrides.stored["BODHI_TOKEN_MEMORY"].by
+        await overrides.remove("BODHI_TOKEN_MEMORY")
+        assert {} == overrides.stored
