@@ -13,6 +13,7 @@ from bodhi.testing.identity_provider import PEOPLE, DevelopmentProvider
 
 HOST = "localhost"
 CLIENT_ID = "bodhi"
+PROVIDER_NAME = "the development provider"
 ACCESS_TOKEN_SECONDS = 60  # short: after a restart nobody here knows the old tokens, so bodhi soon asks to log in again
 CALLBACK_PATH = "/ui/auth/callback"
 LOGIN_PATH = "/ui/login"
@@ -55,6 +56,7 @@ class Development:
             auth_client_authentication="auto",
             auth_metadata_url=None,
             auth_management=True,
+            auth_provider_name=settings.auth_provider_name or PROVIDER_NAME,
         )
 
     @property

@@ -99,6 +99,15 @@ class AuthSettings:
             mask=mask_http_url,
         ),
     ]
+    auth_provider_name: Annotated[
+        str | None,
+        Setting(
+            names.BODHI_AUTH_PROVIDER_NAME,
+            kinds.label(64),
+            Derived("the host of BODHI_AUTH_ISSUER", lambda _: None),
+            "Name of the identity provider on the login page, such as Example Corp.",
+        ),
+    ]
     auth_client_authentication: Annotated[
         str,
         Setting(

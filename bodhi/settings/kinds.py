@@ -124,6 +124,17 @@ def pattern(expression: str, allowed: str) -> SettingType[str]:
     return SettingType(parse, allowed)
 
 
+def label(longest: int) -> SettingType[str]:
+    """Text to display, on one line."""
+
+    def parse(text: str) -> str:
+        if len(text) > longest or not text.isprintable():
+            raise ValueError("is too long or has a control character")
+        return text
+
+    return SettingType(parse, f"1 to {longest} printable characters")
+
+
 def host() -> SettingType[str]:
     """A host name or an IP address; an IPv6 address loses its brackets."""
 

@@ -70,7 +70,7 @@ class ScreenshotBrowser:
         page = await self.window(user_agent=login.user_agent, extra_http_headers=headers, **options)
         with ago(hours=login.hours):
             await page.goto(f"{URL}/ui/login")
-            await page.get_by_role("button", name="Log in").click()
+            await page.get_by_role("button", name="Sign in").click()
             await page.get_by_role("button", name=username, exact=True).click()
             await page.get_by_role("heading", name="Hello").wait_for()
         await page.reload()

@@ -14,7 +14,7 @@ async def take_login(browser: ScreenshotBrowser) -> None:
     page = await browser.window(**_LOGIN_SIZE)
     await page.goto(f"{URL}/ui/login")
     pages = [await capture(page, height=620)]
-    await page.get_by_role("button", name="Log in").click()
+    await page.get_by_role("button", name="Sign in").click()
     await page.get_by_role("button", name="manager").wait_for()
     pages.append(await capture(page, height=620))
     await page.get_by_role("button", name="manager").click()
@@ -28,7 +28,7 @@ async def take_pages(browser: ScreenshotBrowser) -> None:
     desk = await browser.log_in("ada", Login(FIREFOX, "203.0.113.12", hours=1.4))
     await browser.take(desk, "home")
     await take_sessions(browser, desk, "sessions")
-    await desk.get_by_role("link", name="Tokens", exact=True).click()
+    await desk.get_by_role("link", name="API tokens", exact=True).click()
     await desk.get_by_role("heading", name="Your API tokens").wait_for()
     await browser.take(desk, "tokens")
     await take_administration(browser, desk)

@@ -31,7 +31,7 @@ class Person:
     async def begin_login(self) -> Page:
         """Start a login in a new tab, up to the realm."""
         page = await self.open("/ui/login")
-        await page.get_by_role("button", name="Log in").click()
+        await page.get_by_role("button", name="Sign in").click()
         await expect_realm_asks(page)
         return page
 
@@ -86,8 +86,8 @@ async def sign_in(page: Page, username: str) -> None:
 
 async def expect_login_page(page: Page) -> None:
     """Check that this is the login page."""
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Log in to bodhi")
-    await expect(page.get_by_role("button", name="Log in")).to_be_visible()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Sign in to bodhi")
+    await expect(page.get_by_role("button", name="Sign in")).to_be_visible()
 
 
 async def expect_realm_asks(page: Page) -> None:

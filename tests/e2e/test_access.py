@@ -37,7 +37,7 @@ async def test_user_without_a_role_requests_one_and_gets_access(site, person, ne
     assert {"auth_status": "logged_out"} == await person.who()
     await page.reload()
     await expect_login_page(page)
-    await page.get_by_role("button", name="Log in").click()
+    await page.get_by_role("button", name="Sign in").click()
     await person.expect_home(page, "nobody")
     await expect(page.get_by_role("main")).to_contain_text("Power user")
     assert "resource_power_user" == (await person.who())["role"]
@@ -69,7 +69,7 @@ async def test_first_user_to_log_in_becomes_the_administrator(realm, serve, new_
     bodhi = serve(free_port())
     people = [await new_person(bodhi.url), await new_person(bodhi.url)]
     page = await people[0].open("/ui/login")
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Nobody can log in yet")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Sign-in is not set up yet")
     await people[0].screenshot(page, "not-set-up")
 
     made = await people[0].context.request.post(

@@ -29,7 +29,7 @@ async def test_development_provider_logs_in_with_one_click(development, new_pers
     person = await new_person(development.url, java_script_enabled=has_scripts)
     page = await person.open("/")
     await expect_login_page(page)
-    await page.get_by_role("button", name="Log in").click()
+    await page.get_by_role("button", name="Sign in").click()
     await expect(page.get_by_role("button", name="manager", exact=True)).to_be_visible()
     await person.screenshot(page, "development-provider")
     await choose(page, "manager")
@@ -38,9 +38,9 @@ async def test_development_provider_logs_in_with_one_click(development, new_pers
     await expect(page.get_by_role("heading", level=1)).to_contain_text("Hello")
     assert ("manager", "resource_manager") == ((who := await person.who())["username"], who["role"])
 
-    await page.get_by_role("button", name="Log out").click()
+    await page.get_by_role("button", name="Sign out").click()
     await expect_login_page(page)
-    await page.get_by_role("button", name="Log in").click()
+    await page.get_by_role("button", name="Sign in").click()
     await choose(page, "nobody")
     if not has_scripts:
         await page.get_by_role("button", name="Continue").click()

@@ -160,5 +160,5 @@ async def test_an_administrator_ends_all_sessions_of_a_person(site, log_in_with,
     await expect_logged_out(desk)
     await expect_logged_out(phone)
     assert "admin" == (await admin.who())["username"]
-    await phone.get_by_role("button", name="Log in").tap()
+    await phone.get_by_role("button", name="Sign in").tap()
     await walker.expect_home(phone, "user")

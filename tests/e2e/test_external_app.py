@@ -57,7 +57,7 @@ async def test_user_without_a_session_logs_in_first_and_returns_to_the_review(si
     page = await person.context.new_page()
     await page.goto(notes.own_url)
     await page.get_by_role("button", name="Connect to bodhi").tap()
-    await page.get_by_role("button", name="Log in").tap()
+    await page.get_by_role("button", name="Sign in").tap()
     await sign_in(page, "user")
 
     await expect(page.get_by_role("heading", level=1)).to_have_text("Notes asks for access")
@@ -79,7 +79,7 @@ async def test_an_application_keeps_its_handle_on_the_window_that_it_opened(site
             "url => { window.popup = window.open(url, '', 'width=600,height=700'); }", (await made.json())["review_url"]
         )
     popup = await opening.value
-    await popup.get_by_role("button", name="Log in").click()
+    await popup.get_by_role("button", name="Sign in").click()
     await sign_in(popup, "user")
     await popup.get_by_role("button", name="Approve").click()
     await expect(popup.get_by_role("heading", level=1)).to_have_text("Access approved")

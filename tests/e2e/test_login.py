@@ -17,7 +17,7 @@ async def test_login_leads_to_the_home_page_of_the_user(site, person):
     await expect_login_page(page)
     await person.screenshot(page, "login")
 
-    await page.get_by_role("button", name="Log in").click()
+    await page.get_by_role("button", name="Sign in").click()
     await expect_realm_asks(page)
     await person.screenshot(page, "realm")
     await sign_in(page, "manager")
@@ -40,15 +40,15 @@ async def test_login_leads_to_the_home_page_of_the_user(site, person):
 async def test_login_returns_to_the_fragment_of_the_page(site, person):
     """Though a server never sees it: of an application's page, and again after an attempt that failed."""
     page = await person.open("/ui/login?return_to=/ui/sessions?a%3Db#/orders/7?tab=%D9%85")
-    await page.get_by_role("button", name="Log in").click()
+    await page.get_by_role("button", name="Sign in").click()
     await expect_realm_asks(page)
 
     await page.goto(f"{person.url}/ui/auth/callback?error=access_denied&error_description=No&state={'x' * 32}")
     await expect(page.get_by_role("alert")).to_contain_text("You declined the login")
     person.expect_problems("400 (Bad Request)")
-    await page.get_by_role("link", name="Begin again").click()
+    await page.get_by_role("link", name="Try again").click()
     await expect_login_page(page)
-    await page.get_by_role("button", name="Log in").click()
+    await page.get_by_role("button", name="Sign in").click()
     await expect_realm_asks(page)
     await sign_in(page, "user")
 
@@ -104,7 +104,7 @@ async def test_a_login_works_without_javascript(site, new_person):
     await person.expect_home(page, "user")
     assert "user" == (await person.who())["username"]
 
-    await page.get_by_role("button", name="Log out").click()
+    await page.get_by_role("button", name="Sign out").click()
     await page.get_by_role("button", name="Sign out").click()  # the realm's page sends itself with a script only
     await expect_login_page(page)
     assert {"auth_status": "logged_out"} == await person.who()
@@ -117,7 +117,7 @@ async def test_a_login_works_on_a_phone(site, new_person):
     await person.screenshot(page, "login-phone")
     assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["viewport"]["width"]
 
-    await page.get_by_role("button", name="Log in").tap()
+    await page.get_by_role("button", name="Sign in").tap()
     await sign_in(page, "manager")
     await person.expect_home(page, "manager")
     await person.screenshot(page, "home-phone")
@@ -128,10 +128,10 @@ async def test_a_login_works_with_the_keyboard(person):
     """The first stop of the tabulator leads to the content, the next ones to the button."""
     page = await person.open("/ui/login")
     await page.keyboard.press("Tab")
-    await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    await expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     await page.keyboard.press("Enter")
     await page.keyboard.press("Tab")
-    await expect(page.get_by_role("button", name="Log in")).to_be_focused()
+    await expect(page.get_by_role("button", name="Sign in")).to_be_focused()
     await page.keyboard.press("Enter")
 
     await expect(page.get_by_label("User name")).to_be_focused()
@@ -177,7 +177,7 @@ async def test_login_returns_to_the_requested_page(site, new_person, has_scripts
     """Also for who comes from another site: at first without the cookie, which that one keeps from being sent."""
     person = await new_person(site.url, java_script_enabled=has_scripts)
     page = await person.open("/ui/login?return_to=/ui/sessions%3Fa%3Db")
-    await page.get_by_role("button", name="Log in").click()
+    await page.get_by_role("button", name="Sign in").click()
     await sign_in(page, "user")
     if not has_scripts:
         await page.get_by_role("button", name="Continue").click()
@@ -197,7 +197,7 @@ async def test_a_second_tab_is_logged_in_already(person):
     page = await person.open()
     await person.expect_home(page, "user")
     page = await person.open("/ui/login")
-    await expect(page.get_by_role("heading", level=1)).to_have_text("You are logged in")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("You are signed in")
 
 
 async def test_login_with_a_wrong_state_is_refused(site, person):
@@ -206,7 +206,7 @@ async def test_login_with_a_wrong_state_is_refused(site, person):
     state = parse_qs(urlsplit(await _authorization_url(page, person)).query)["state"][0]
     forged = await person.open(f"/ui/auth/callback?code=stolen&state={state[::-1]}&iss={site.realm.issuer}")
 
-    await expect(forged.get_by_role("heading", level=1)).to_have_text("The login did not work")
+    await expect(forged.get_by_role("heading", level=1)).to_have_text("Sign-in failed")
     await person.screenshot(forged, "wrong-state")
     assert {"auth_status": "logged_out"} == await person.who()
     assert 0 == site.realm.granted("authorization_code") + site.realm.refused("authorization_code")
@@ -214,8 +214,8 @@ async def test_login_with_a_wrong_state_is_refused(site, person):
 
     await sign_in(page, "user")
     await person.expect_home(page, "user")
-    await forged.get_by_role("link", name="Begin again").click()
-    await expect(forged.get_by_role("heading", level=1)).to_have_text("You are logged in")
+    await forged.get_by_role("link", name="Try again").click()
+    await expect(forged.get_by_role("heading", level=1)).to_have_text("You are signed in")
 
 
 async def test_callback_works_only_in_the_browser_that_started_the_login(site, new_person):
@@ -228,7 +228,7 @@ async def test_callback_works_only_in_the_browser_that_started_the_login(site, n
     victim = await new_person(site.url)
     trap = await victim.context.new_page()
     await trap.goto(page.url)
-    await expect(trap.get_by_role("heading", level=1)).to_have_text("The login did not work")
+    await expect(trap.get_by_role("heading", level=1)).to_have_text("Sign-in failed")
     victim.expect_problems("400")
     assert {"auth_status": "logged_out"} == await victim.who()
 

@@ -42,7 +42,7 @@ async def test_a_logout_ends_the_realm_s_session_as_well(site, person):
     cookie = await person.cookie()
     assert 1 == site.realm.sessions_of("user")
     other = await person.open()
-    await page.get_by_role("button", name="Log out").click()
+    await page.get_by_role("button", name="Sign out").click()
 
     await expect_login_page(page)
     assert page.url.startswith(f"{site.url}/ui/login")
@@ -58,7 +58,7 @@ async def test_a_logout_ends_the_realm_s_session_as_well(site, person):
     assert {"auth_status": "logged_out"} == await person.who()
     await person.context.clear_cookies(name=cookie["name"])
 
-    await page.get_by_role("button", name="Log in").click()
+    await page.get_by_role("button", name="Sign in").click()
     await expect_realm_asks(page)
 
 
@@ -76,7 +76,7 @@ async def test_the_realm_ends_sessions(site, person, new_person):
     assert "power" == (await other.who())["username"]
     await page.reload()
     await expect_login_page(page)
-    await page.get_by_role("button", name="Log in").click()
+    await page.get_by_role("button", name="Sign in").click()
     await expect_realm_asks(page)
 
 
@@ -85,7 +85,7 @@ async def test_a_logout_in_one_browser_leaves_the_other_alone(site, person, new_
     other = await new_person(site.url)
     await other.log_in("user")
     page = await person.log_in("user")
-    await page.get_by_role("button", name="Log out").click()
+    await page.get_by_role("button", name="Sign out").click()
     await expect_login_page(page)
 
     assert {"auth_status": "logged_out"} == await person.who()

@@ -127,14 +127,14 @@ class Visitor(Person):
     async def sign_in(self, account: Account) -> Page:
         """Log in through the provider's pages, in a new tab."""
         page = await self.open("/ui/login")
-        await page.get_by_role("button", name="Log in").click()
+        await page.get_by_role("button", name="Sign in").click()
         await self._provider.sign_in(page, account)
-        await expect(page.get_by_role("button", name="Log out")).to_be_visible()
+        await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
         return page
 
     async def log_out(self, page: Page) -> None:
         """Log out at bodhi, and so at the provider, and come back."""
-        await page.get_by_role("button", name="Log out").click()
+        await page.get_by_role("button", name="Sign out").click()
         await self._provider.sign_out(page)
         await expect_login_page(page)
 

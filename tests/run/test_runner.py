@@ -92,7 +92,7 @@ async def test_error_rendered_as_a_page_stays_a_page(run_app):
     url, headers = f"http://127.0.0.1:{port}/ui/nothing", {"Accept": "text/html"}
     async with ClientSession() as http, http.get(url, headers=headers) as missing:
         assert (404, "text/html") == (missing.status, missing.content_type)
-        assert "Nothing here" in await missing.text()
+        assert "Page not found" in await missing.text()
 
 
 async def test_failure_in_a_stream_is_logged_once(run_app, caplog):

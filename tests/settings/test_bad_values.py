@@ -127,6 +127,7 @@ BAD_VALUES = {
     "BODHI_AUTH_REALM": ["two words", "a/b", "../master", ".hidden", "ü", "a" * 129],
     "BODHI_AUTH_ISSUER": BAD_HTTP_URLS,
     "BODHI_AUTH_METADATA_URL": [bad for bad in BAD_HTTP_URLS if "?" not in bad],
+    "BODHI_AUTH_PROVIDER_NAME": ["a" * 65, "two\nlines", "bell\a", "\u202eright to left"],
     "BODHI_AUTH_CLIENT_AUTHENTICATION": ["client_secret_basic", "none", "basic,post"],
     "BODHI_AUTH_MANAGEMENT": BAD_SWITCHES,
     "BODHI_AUTH_TIMEOUT": [*BAD_DURATIONS, "0.01", "61"],

@@ -64,7 +64,7 @@ class NoRole(ApiError):
 
     status = 401
     code = "auth_error-missing_roles"
-    title = "Not allowed"  # a 401 for programs, but the user is logged in
+    title = "Access denied"  # a 401 for programs, but the user is logged in
     leads_to_login = False
 
 

@@ -21,15 +21,15 @@ from bodhi.server.http.resume_after_login import opener_headers
 from bodhi.server.http.return_to import page_to_return_to, requested_page, with_return
 
 TITLES = {
-    400: "That did not work",
-    401: "Log in first",
-    403: "Not allowed",
-    404: "Nothing here",
-    405: "That did not work",
+    400: "Request failed",
+    401: "Sign in to continue",
+    403: "Access denied",
+    404: "Page not found",
+    405: "Request failed",
     409: "Already decided",
     429: "Too many requests",
     501: "Not available",
-    503: "Not available just now",
+    503: "Temporarily unavailable",
 }
 TITLE_OF_FAILURE = "Something went wrong"
 # Error pages are rendered as for anonymous users: identifying the user may be what failed.
@@ -102,9 +102,9 @@ def _render_problem(request: web.Request, status: int, error: ApiError, sign_in_
         title=error.title or TITLES.get(status, TITLE_OF_FAILURE if is_failure else TITLES[400]),
         message=error.message,
         reference=current_id() if is_failure else None,
-        back=("Log in", error.param.get("login") or _login_for(request))
+        back=("Sign in", error.param.get("login") or _login_for(request))
         if leads_to_login
-        else ("Go to the start", "/ui"),
+        else ("Go to home page", "/ui"),
         sign_in_url=sign_in_url,
         # Signing out works without the tokens.
         sign_out_helps=LOGIN_FAULT in request,

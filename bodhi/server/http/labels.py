@@ -4,6 +4,8 @@ import json
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
+from markupsafe import Markup
+
 from bodhi.server.access.scopes import Role, TokenScope
 
 ROLE_NAMES = {
@@ -64,6 +66,12 @@ def day(time: datetime) -> str:
 def moment(time: datetime) -> str:
     """Return ``2026-11-24T10:12:00Z``, for ``datetime`` attributes."""
     return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def time_element(time: datetime) -> Markup:
+    """Return a ``<time>`` element in UTC; pages.js makes its text relative or local, and its title stays in UTC."""
+    text = day(time)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(moment(time), text, text)
 
 
 def query(**values: str) -> str:

@@ -118,6 +118,7 @@ def _environment() -> "jinja2.Environment":
         scope=labels.scope_name,
         day=labels.day,
         moment=labels.moment,
+        when=labels.time_element,
         readable=labels.readable,
         device=device_of,
     )

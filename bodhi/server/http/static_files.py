@@ -14,7 +14,10 @@ from bodhi.server.http.operations import PUBLIC, Operation
 
 PATH = "/ui/static"
 
+FAVICON_PATH = "/favicon.ico"  # requested by browsers for pages without an icon link, and by bookmarks and previews
+
 CACHE_FOREVER = "public, max-age=31536000, immutable"
+CACHE_FOR_A_DAY = "public, max-age=86400"
 
 _FOLDER = Path(__file__).with_name("static")
 # An explicit list: other files in the folder, such as licenses, are not served.
@@ -53,9 +56,19 @@ async def static_file(request: web.Request) -> web.Response:
     return web.Response(body=body, content_type=file.content_type, charset="utf-8", headers=headers)
 
 
+async def favicon(_: web.Request) -> web.Response:
+    """Return the icon in the format that every browser reads."""
+    return web.Response(body=_favicon(), content_type="image/x-icon", headers={hdrs.CACHE_CONTROL: CACHE_FOR_A_DAY})
+
+
 def static_url(name: str) -> str:
     """Return the URL path of the file *name*."""
     return f"{PATH}/{_by_name()[name].name}"
+
+
+@cache
+def _favicon() -> bytes:
+    return (_FOLDER / "favicon.ico").read_bytes()
 
 
 @cache
@@ -79,4 +92,7 @@ def _read(path: Path) -> StaticFile:
     )
 
 
-OPERATIONS = (Operation("GET", f"{PATH}/{{name}}", static_file, PUBLIC, "A static file", in_document=False),)
+OPERATIONS = (
+    Operation("GET", f"{PATH}/{{name}}", static_file, PUBLIC, "A static file", in_document=False),
+    Operation("GET", FAVICON_PATH, favicon, PUBLIC, "The icon", in_document=False),
+)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from urllib.parse import parse_qsl
 
 from aiohttp import web
+from yarl import URL
 
 from bodhi.server.http.rendering import PROVIDER_ORIGINS
 from bodhi.server.login import api, backchannel, current_user, frontchannel, pages, single_sign_on
@@ -59,6 +60,7 @@ def setup(app: web.Application, services: Services) -> None:
         counters=services.metrics.logins,
         link_parameters=[name.strip() for name in settings.auth_link_parameters.split(",") if name != "none"],
         skips_page=settings.auth_skip_login_page,
+        provider_name=settings.auth_provider_name or (URL(provider.issuer).host if provider else None),
         logged_out_url=settings.auth_logged_out_url,
     )
     cookie = services.sessions.cookie

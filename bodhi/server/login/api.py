@@ -70,6 +70,7 @@ class LoginService:
     counters: LoginCounters
     link_parameters: Sequence[str] = ()  # of the authorization request, that a link to the login may set
     skips_page: bool = False
+    provider_name: str | None = None  # on pages; None without a provider
     logged_out_url: str | None = None
 
 

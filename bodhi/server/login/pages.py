@@ -16,7 +16,6 @@ from bodhi.server.http.headers import KEEPS_OPENER
 from bodhi.server.http.input import body_of, read_query
 from bodhi.server.http.operations import OPTIONAL, PUBLIC, Operation
 from bodhi.server.http.paths import CALLBACK_PATH, HOME_PATH, LOGIN_PATH
-from bodhi.server.http.public_url import host_of
 from bodhi.server.http.rate_limits import RATE_LIMITS
 from bodhi.server.http.rendering import current_user, page, provider_origins
 from bodhi.server.http.responses import see_other
@@ -82,7 +81,7 @@ async def login_page(request: web.Request) -> web.Response:
         is_ready=is_ready,
         is_first=status is Status.RESOURCE_ADMIN,
         app_waits=pending_review(request) is not None,
-        provider_host=host_of(service.provider.issuer) if service.provider else None,
+        provider_name=service.provider_name,
         signs_in_again=is_recent,
         begin_url=with_return(LOGIN_PATH, return_to, is_recent=is_recent, further=further),
         next_url=return_to,

@@ -22,7 +22,7 @@ from bodhi.server.http.sections import Section, UserPageQuery
 from bodhi.server.tokens.errors import TokenNotFound
 from bodhi.server.tokens.service import API_TOKENS
 
-ENTRY = Entry("API tokens", f"{ADMIN_PATH}/tokens", Role.ADMIN)
+ENTRY = Entry("All API tokens", f"{ADMIN_PATH}/tokens", Role.ADMIN)
 
 PAGE_SIZE = 30
 SECTION_SIZE = 10  # on the page of one user

@@ -20,7 +20,7 @@ from bodhi.server.tokens.api import Name
 from bodhi.server.tokens.errors import TokenNotFound
 from bodhi.server.tokens.service import API_TOKENS
 
-ENTRY = Entry("Tokens", "/ui/tokens", Role.POWER_USER)
+ENTRY = Entry("API tokens", "/ui/tokens", Role.POWER_USER)
 
 PAGE_SIZE = 30
 DISABLED = "Inactive. Programs that use it are refused."

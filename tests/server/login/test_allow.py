@@ -41,7 +41,7 @@ async def test_the_page_says_so(start_server, open_browser, provider):
 
     assert 403 == response.status
     text = await response.text()
-    assert "<h1>Not allowed</h1>" in text
+    assert "<h1>Access denied</h1>" in text
     assert "This account may not log in here." in text
     assert "/ui/login" in text
 

@@ -336,7 +336,7 @@ async def test_callback_does_not_replace_another_users_session(browser, provider
         response = await browser.post(path, data=fields)
         assert (200, "/ui/login") == (response.status, response.url.path)
         text = await response.text()
-        assert "As <strong>user</strong>. To log in as somebody else, log out first." in text
+        assert "Your account is <strong>user</strong>. To use another account, sign out first." in text
     else:
         assert (409, "login_error-other_user") == await code_of(await browser.finish(answer))
 

@@ -111,7 +111,7 @@ async def test_skipped_login_page_leads_to_the_provider_and_back(start_server, o
     again = await browser.get(url, headers=NAVIGATION, allow_redirects=False)
     assert (303, PAGE) == (again.status, again.headers["Location"])
     shown = await browser.get("/ui/login", headers=NAVIGATION, allow_redirects=False)
-    assert (200, True) == (shown.status, "You are logged in" in await shown.text())
+    assert (200, True) == (shown.status, "You are signed in" in await shown.text())
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ async def test_logout_does_not_log_in_again(start_server, open_browser, provider
         location = URL(location.query["post_logout_redirect_uri"]).with_query(state=location.query["state"])
 
     shown = await browser.get(location.relative(), headers=NAVIGATION, allow_redirects=False)
-    assert (200, True) == (shown.status, "Log in to bodhi" in await shown.text())
+    assert (200, True) == (shown.status, "Sign in to bodhi" in await shown.text())
 
 
 @pytest.mark.parametrize("skips", ["false", "true"])

@@ -165,4 +165,4 @@ async def test_page_names_the_error_and_leads_back(browser, provider, has_script
     response = await browser.post("/ui/auth/callback", data=query, headers={"Accept": "text/html"})
     text = await response.text()
     assert (400, True) == (response.status, "(invalid_scope)" in text)
-    assert 'href="/ui/login?return_to=/reports/7?year=2026%23q3">Log in</a>' in text
+    assert 'href="/ui/login?return_to=/reports/7?year=2026%23q3">Sign in</a>' in text

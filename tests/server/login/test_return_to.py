@@ -120,7 +120,7 @@ async def test_login_page_redirects_logged_in_users(browser, provider):
 
     shown = await browser.get(url, headers={**HTML, "Origin": "http://evil.test"}, allow_redirects=False)
     assert 200 == shown.status
-    assert f'href="{REPORT.replace("&", "&amp;")}">Go on</a>' in await shown.text()
+    assert f'href="{REPORT.replace("&", "&amp;")}">Continue</a>' in await shown.text()
 
 
 async def test_cross_site_link_is_bounced_once(browser, provider):
@@ -135,7 +135,7 @@ async def test_cross_site_link_is_bounced_once(browser, provider):
     assert {"return_to": REPORT, "arrived": "1"} == dict(onward.query)
 
     still = await browser.get(onward, headers=headers, allow_redirects=False)
-    assert (200, True) == (still.status, "Log in to bodhi" in await still.text())
+    assert (200, True) == (still.status, "Sign in to bodhi" in await still.text())
     from_here = await browser.get(onward, headers={**HTML, "Sec-Fetch-Site": "same-origin"}, allow_redirects=False)
     assert (303, REPORT) == (from_here.status, from_here.headers["Location"])
 

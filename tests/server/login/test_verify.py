@@ -71,7 +71,7 @@ async def test_forbidden_page_on_another_host_uses_absolute_urls(browser, provid
     text = await response.text()
     page = read_page(text.replace(f'"{origin}/', '"/'))
 
-    assert (403, "Not allowed") == (response.status, page.one("h1").text)
+    assert (403, "Access denied") == (response.status, page.one("h1").text)
     assert '="/' not in text
     assert "/ui" == page.one("main").one("a").attributes["href"]
     assert ([], []) == (page.all("script"), page.all("form"))

@@ -47,7 +47,7 @@ class Browser:
     async def log_in(self, provider, user="user"):
         """Log in as *user*, from the login page."""
         await self.open("/ui/login")
-        await self.press("Log in")
+        await self.press("Sign in")
         await self.open(path_of(await provider.log_in_url(self.left_for, user)), site="cross-site")
         await self.press("Continue")
         assert "/ui/chat" == self.path, self.page.text

@@ -138,7 +138,9 @@ async def test_empty_list_is_shown(manager):
     assert "Nobody waits for access." in manager.page.one("main").text
 
 
-@pytest.mark.parametrize(("user", "status", "title"), [(None, 401, "Log in first"), ("power", 403, "Not allowed")])
+@pytest.mark.parametrize(
+    ("user", "status", "title"), [(None, 401, "Sign in to continue"), ("power", 403, "Access denied")]
+)
 async def test_page_is_for_managers(browser, provider, user, status, title):
     """Others learn what they lack."""
     if user:

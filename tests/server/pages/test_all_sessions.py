@@ -107,7 +107,7 @@ async def test_malformed_parameters_are_refused(admin, path):
     """On a page."""
     await admin.open(path)
 
-    assert (400, "That did not work") == (admin.status, admin.page.one("h1").text)
+    assert (400, "Request failed") == (admin.status, admin.page.one("h1").text)
 
 
 async def test_page_is_for_administrators(browser, provider, sessions):
@@ -116,7 +116,7 @@ async def test_page_is_for_administrators(browser, provider, sessions):
     handle = (await sessions.create({"user_id": "ann"}))[1].handle
     for path in ("sessions", "tokens", "settings", "activity"):
         await browser.open(f"/ui/admin/{path}")
-        assert (403, "Not allowed") == (browser.status, browser.page.one("h1").text)
+        assert (403, "Access denied") == (browser.status, browser.page.one("h1").text)
     for path in ("end-all", f"{handle}/end", f"{handle}/end?id=ann"):
         headers = {**HTML, "Sec-Fetch-Site": "same-origin"}
         assert 403 == (await browser.client.post(f"{PATH}/{path}", headers=headers)).status

@@ -81,7 +81,7 @@ async def test_decision_in_a_popup_stays_there(browser, provider, create_request
 
     assert (REVIEW, title) == (browser.path, browser.page.one("h1").text)
     assert "You can close this window." in browser.page.one("main").text
-    assert ["Log out"] == [one.text for one in browser.page.all("button")]
+    assert ["Sign out"] == [one.text for one in browser.page.all("button")]
 
 
 async def test_approval_contains_the_requested_access(server, browser, provider, create_request):
@@ -119,8 +119,8 @@ async def test_anonymous_reviewer_returns_after_the_login(browser, provider, cre
     assert "One moment" == browser.page.one("h1").text
     await browser.follow("Continue")
     assert "/ui/login" == browser.path
-    assert "Then you decide about the application" in browser.page.one("main").text
-    await browser.press("Log in")
+    assert "After that, you can review the application" in browser.page.one("main").text
+    await browser.press("Sign in")
     answer = URL(await provider.log_in_url(browser.left_for, "user"))
     await browser.open(answer.path_qs, site="cross-site")
     await browser.press("Continue")
@@ -145,7 +145,7 @@ async def test_popup_keeps_its_opener(browser, provider, create_request):
     browser.client.request = noting
     await browser.open(f"{REVIEW}?id={request_id}", site="cross-site")
     await browser.follow("Continue")
-    await browser.press("Log in")
+    await browser.press("Sign in")
     await browser.open(URL(await provider.log_in_url(browser.left_for, "user")).path_qs, site="cross-site")
     await browser.press("Continue")
     await browser.press("Approve")

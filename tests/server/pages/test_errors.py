@@ -19,9 +19,9 @@ POLICY = (
 @pytest.mark.parametrize(
     ("method", "path", "status", "title"),
     [
-        ("GET", "/ui/nowhere", 404, "Nothing here"),
-        ("GET", "/ui/static/nothing.css", 404, "Nothing here"),
-        ("POST", "/ui", 405, "That did not work"),
+        ("GET", "/ui/nowhere", 404, "Page not found"),
+        ("GET", "/ui/static/nothing.css", 404, "Page not found"),
+        ("POST", "/ui", 405, "Request failed"),
     ],
 )
 async def test_error_is_a_page(client, method, path, status, title):
@@ -69,7 +69,7 @@ async def test_cross_site_form_gets_an_error_page(client, site):
         page = read_page(await response.text())
         message = "Requests from other sites are not accepted."
         advice = "With the session's cookie a program sends this server's Origin."
-        assert ("Not allowed", f"{message} {advice} Go to the start") == (
+        assert ("Access denied", f"{message} {advice} Go to home page") == (
             page.one("h1").text,
             " ".join(element.text for element in [*page.one("main").all("p"), *page.one("main").all("a")]),
         )
@@ -103,7 +103,7 @@ async def test_outage_of_the_sessions_is_a_page(serve, new_browser, provider, sq
     with monkeypatch.context() as outage:
         outage.setattr(SqliteSessionStore, "load", fails)
         await browser.open("/ui")
-        assert (503, "Not available just now") == (browser.status, browser.page.one("h1").text)
+        assert (503, "Temporarily unavailable") == (browser.status, browser.page.one("h1").text)
         assert "5" == browser.headers["Retry-After"]
         assert "Set-Cookie" not in browser.headers
 

@@ -51,7 +51,7 @@ async def test_navigation_marks_the_current_page(browser, provider):
     (current,) = browser.page.all("a", **{"aria-current": "page"})
     assert "Home" == current.text
     await browser.follow("Admin")
-    assert ["Admin", "People"] == [link.text for link in browser.page.all("a", **{"aria-current": "page"})]
+    assert ["Admin", "Users"] == [link.text for link in browser.page.all("a", **{"aria-current": "page"})]
     await browser.follow("Access requests")
     (area,) = browser.page.all("a", **{"aria-current": "true"})
     (current,) = browser.page.all("a", **{"aria-current": "page"})
@@ -89,7 +89,7 @@ async def test_user_without_a_role_requests_access(browser, provider):
     (time,) = browser.page.all("time")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", time.attributes["datetime"])
     assert re.fullmatch(r"\d{1,2} [A-Z][a-z]+ \d{4}, \d\d:\d\d UTC", time.text)
-    assert ["Log out"] == [button.text for button in browser.page.all("button")]
+    assert ["Sign out"] == [button.text for button in browser.page.all("button")]
 
 
 async def test_second_click_changes_nothing(browser, provider, database_url):
@@ -128,7 +128,7 @@ async def test_htmx_request_returns_only_the_changed_part(browser, provider):
 async def test_user_with_a_role_gets_no_request_form(browser, provider):
     """There is no button, and none that is made up works."""
     await browser.log_in(provider, "user")
-    assert ["Log out"] == [button.text for button in browser.page.all("button")]
+    assert ["Sign out"] == [button.text for button in browser.page.all("button")]
 
     response = await browser.client.post("/ui/request-access", headers={**HTML, "Sec-Fetch-Site": "same-origin"})
 

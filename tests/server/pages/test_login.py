@@ -26,21 +26,32 @@ async def test_login_page_names_the_provider(browser, provider):
     await browser.open("/ui/login")
 
     assert 200 == browser.status
-    assert "Log in to bodhi" == browser.page.one("h1").text
-    assert URL(provider.issuer).authority in browser.page.one("main").text
-    assert "Log in · bodhi" == browser.page.one("title").text
+    assert "Sign in to bodhi" == browser.page.one("h1").text
+    assert f"You sign in with {URL(provider.issuer).host} and then" in browser.page.one("main").text
+    assert "Sign in · bodhi" == browser.page.one("title").text
+
+
+async def test_login_page_shows_the_configured_name_of_the_provider(serve, new_browser, provider, sqlite_url):
+    """In place of its host, and escaped."""
+    server = await serve(**environment(provider, sqlite_url), BODHI_AUTH_PROVIDER_NAME="Müller & Söhne <ID>")
+    browser = await new_browser(server)
+
+    await browser.open("/ui/login")
+
+    assert "You sign in with Müller & Söhne <ID> and then" in browser.page.one("main").text
+    assert URL(provider.issuer).host not in browser.page.one("main").text
 
 
 async def test_login_without_javascript_ends_at_home(browser, provider):
     """Two buttons, and the provider's own page between them."""
     await browser.open("/ui/login")
-    await browser.press("Log in")
+    await browser.press("Sign in")
     assert browser.left_for.startswith(provider.issuer)
 
     answer = await provider.log_in_url(browser.left_for, "user")
     assert "/ui/auth/callback" == URL(answer).path
     await browser.open(path_of(answer), site="cross-site")
-    assert (200, "Logging in") == (browser.status, browser.page.one("h1").text)
+    assert (200, "Signing in") == (browser.status, browser.page.one("h1").text)
     await browser.press("Continue")
 
     assert ("/ui/chat", 200) == (browser.path, browser.status)
@@ -54,13 +65,13 @@ async def test_login_page_shows_that_the_user_is_logged_in(browser, provider):
     await browser.log_in(provider)
 
     await browser.open("/ui/login")
-    assert "You are logged in" == browser.page.one("h1").text
+    assert "You are signed in" == browser.page.one("h1").text
     assert "user" in browser.page.one("main").text
-    await browser.follow("Go to the start")
+    await browser.follow("Go to home page")
     assert "/ui" == browser.path
 
     browser.page = other_tab
-    await browser.press("Log in")
+    await browser.press("Sign in")
     assert "/ui/chat" == browser.path
 
 
@@ -69,12 +80,12 @@ async def test_logout_ends_both_sessions(browser, provider, monkeypatch):
     monkeypatch.setattr("bodhi.server.login.api.REVOCATION_SECONDS", 10)  # on a busy machine, too
     await browser.log_in(provider)
 
-    await browser.press("Log out")
+    await browser.press("Sign out")
 
     assert browser.left_for.startswith(provider.issuer)
     await browser.open("/ui")
     assert "/ui/login" == browser.path
-    assert "Log in to bodhi" == browser.page.one("h1").text
+    assert "Sign in to bodhi" == browser.page.one("h1").text
 
 
 async def test_pages_are_not_seen_by_going_back_after_a_logout(browser, provider):
@@ -108,7 +119,7 @@ async def test_login_page_without_a_provider_explains_the_setup(serve, new_brows
     await browser.open("/ui/login")
 
     assert 200 == browser.status
-    assert "Nobody can log in yet" == browser.page.one("h1").text
+    assert "Sign-in is not set up yet" == browser.page.one("h1").text
     assert {"--dev", "BODHI_AUTH_ISSUER", "BODHI_CLIENT_ID", "BODHI_CLIENT_SECRET"} == {
         code.text for code in browser.page.all("code")
     }
@@ -123,8 +134,8 @@ async def test_login_page_without_a_registration_explains_the_setup(serve, new_b
 
     await browser.open("/ui/login")
 
-    assert "Nobody can log in yet" == browser.page.one("h1").text
-    assert URL(provider.issuer).authority in browser.page.one("main").text
+    assert "Sign-in is not set up yet" == browser.page.one("h1").text
+    assert URL(provider.issuer).host in browser.page.one("main").text
     assert "POST /bodhi/v1/setup" in [code.text for code in browser.page.all("code")]
 
 
@@ -135,7 +146,7 @@ async def test_first_login_is_announced(serve, new_browser, provider, sqlite_url
 
     await browser.open("/ui/login")
 
-    assert "Whoever logs in first becomes the administrator." in browser.page.one("main").text
+    assert "The first user to sign in becomes the administrator." in browser.page.one("main").text
 
 
 async def test_login_page_does_not_wait_for_a_silent_provider(browser, provider):
@@ -152,10 +163,10 @@ async def test_provider_outage_is_a_page(browser, provider):
     provider.fail("discovery", times=None)
 
     await browser.open("/ui/login")
-    await browser.press("Log in")
+    await browser.press("Sign in")
 
     assert (503, "5") == (browser.status, browser.headers["Retry-After"])
-    assert "Not available just now" == browser.page.one("h1").text
+    assert "Temporarily unavailable" == browser.page.one("h1").text
     assert browser.headers["X-Request-ID"] in browser.page.one("main").text
 
 
@@ -237,9 +248,9 @@ async def test_incomplete_callback_shows_an_error(serve, new_browser):
     ]:
         await browser.open(f"/ui/auth/callback?{query}", site="cross-site")
 
-        assert (400, "The login did not work") == (browser.status, browser.page.one("h1").text)
+        assert (400, "Sign-in failed") == (browser.status, browser.page.one("h1").text)
         assert [] == browser.page.all("form")
-        await browser.follow("Begin again")
+        await browser.follow("Try again")
         assert "/ui/login" == browser.path
 
 
@@ -250,27 +261,27 @@ async def test_callback_without_a_login_is_refused(browser, answer):
 
     await browser.press("Continue")
 
-    assert (400, "That did not work") == (browser.status, browser.page.one("h1").text)
+    assert (400, "Request failed") == (browser.status, browser.page.one("h1").text)
     assert ("access_denied" in browser.page.text) == ("error" in answer)
-    await browser.follow("Log in")
+    await browser.follow("Sign in")
     assert "/ui/login" == browser.path
 
 
 async def test_requested_page_is_shown_after_the_login(browser, provider):
     """Its error leads to the login, and that back to the page."""
     await browser.open("/ui/sessions?done=ended")
-    assert (401, "Log in first") == (browser.status, browser.page.one("h1").text)
+    assert (401, "Sign in to continue") == (browser.status, browser.page.one("h1").text)
 
-    await browser.follow("Log in")
+    await browser.follow("Sign in")
 
-    assert "Then you see the page that you asked for." in browser.page.one("main").text
+    assert "After that, you continue to the page you requested." in browser.page.one("main").text
     assert "/ui/sessions?done=ended" == URL(browser.page.one("form").attributes["action"]).query["return_to"]
 
 
 async def test_provider_error_is_shown_with_our_own_text(browser, provider):
     """Not in those that came along."""
     await browser.open("/ui/login")
-    await browser.press("Log in")
+    await browser.press("Sign in")
     state = URL(browser.left_for).query["state"]
 
     answer = {"state": state, "error": "access_denied", "error_description": "<b>reflected</b>"}

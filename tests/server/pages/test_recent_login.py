@@ -159,7 +159,7 @@ async def test_provider_that_ignores_prompt_login_is_explained(server, provider,
     assert (403, TITLE) == (browser.status, browser.page.one("h1").text)
     assert "without asking you to sign in again" in browser.page.text
     assert [] == browser.page.one("main").all("button")
-    await browser.follow("Go to the start")
+    await browser.follow("Go to home page")
     assert "power" in browser.page.text
 
 
@@ -187,7 +187,7 @@ async def test_pages_need_no_recent_login_if_disabled(database_url, serve, provi
     assert 201 == browser.status
 
     await browser.open("/ui/login?recent=true")
-    assert "You are logged in" == browser.page.one("h1").text
+    assert "You are signed in" == browser.page.one("h1").text
 
 
 @pytest.mark.parametrize("decision", ["approve", "deny"])

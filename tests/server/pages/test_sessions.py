@@ -155,7 +155,7 @@ async def test_other_user_s_session_is_not_found(server, user, other_session, ha
 async def test_page_requires_a_login(browser, provider):
     """With a role or without."""
     await browser.open(PATH)
-    assert (401, "Log in first") == (browser.status, browser.page.one("h1").text)
+    assert (401, "Sign in to continue") == (browser.status, browser.page.one("h1").text)
 
     await browser.log_in(provider, "nobody")
     await browser.open(PATH)

@@ -85,3 +85,15 @@ def test_third_party_files_match_their_checksums():
         name for name, _ in rows
     }
     assert rows == [(name, hashlib.sha256(on_disk(name)).hexdigest()) for name, _ in rows]
+
+
+async def test_icon_is_found_where_browsers_look_for_it(client):
+    """Without a session, in a format that all of them read, and not asked for on every page."""
+    for method in ("GET", "HEAD"):
+        response = await client.request(method, "/favicon.ico")
+
+        assert (200, "image/x-icon") == (response.status, response.headers["Content-Type"])
+        assert "public, max-age=86400" == response.headers["Cache-Control"]
+        assert "Set-Cookie" not in response.headers
+        assert (on_disk("favicon.ico") if method == "GET" else b"") == await response.read()
+    assert on_disk("favicon.ico").startswith(b"\0\0\1\0")  # of an .ico file

@@ -57,7 +57,7 @@ def cards(page):
 async def test_a_token_is_made_and_shown_once(power, caplog):
     """In the answer to the form, and nowhere else: no address, no log and no later page has it."""
     await power.open("/ui")
-    await power.follow("Tokens")
+    await power.follow("API tokens")
     assert "You have none." in power.page.one("main").text
 
     with caplog.at_level(logging.DEBUG):
@@ -101,7 +101,7 @@ async def test_htmx_inserts_a_new_token_above_the_list(power):
     part = read(await response.text())
     assert (201, "no-store") == (response.status, response.headers["Cache-Control"])
     assert {"tabindex": "-1", "autofocus": ""}.items() <= part.all("article")[0].attributes.items()
-    assert "made" == part.all("button")[0].attributes["data-copies"]
+    assert part.one(id="made").text == part.all("button")[0].attributes["data-copy"]
     assert await is_accepted(power, part.one(id="made").text)
 
 
@@ -171,7 +171,7 @@ async def test_own_tokens_are_for_power_users(browser, provider, user, status):
     """As those of the API are."""
     if user:
         await browser.log_in(provider, user)
-        assert "Tokens" not in [link.text for link in browser.page.all("a")]
+        assert "API tokens" not in [link.text for link in browser.page.all("a")]
     await browser.open(PATH)
     assert status == browser.status
 
@@ -184,7 +184,7 @@ async def test_administrators_see_all_tokens(admin, make, database_url):
         long_ago = ApiTokens(database, clock=lambda: 0, default_lifetime_seconds=60)
         await long_ago.create(owner, scope=TokenScope.POWER_USER)
     await admin.open("/ui/admin")
-    await admin.follow("API tokens")
+    await admin.follow("All API tokens")
 
     first, second = admin.page.all("article")
     assert (" ".join(HOSTILE.split()), "Without a name") == (first.one("h2").text, second.one("h2").text)

@@ -125,12 +125,12 @@ async def test_malformed_parameters_are_refused(manager, query):
     """On a page."""
     await manager.open(f"{PATH}?{query}")
 
-    assert (400, "That did not work") == (manager.status, manager.page.one("h1").text)
+    assert (400, "Request failed") == (manager.status, manager.page.one("h1").text)
 
 
 @pytest.mark.parametrize(
     ("user", "status", "title"),
-    [(None, 401, "Log in first"), ("power", 403, "Not allowed"), ("nobody", 401, "Not allowed")],
+    [(None, 401, "Sign in to continue"), ("power", 403, "Access denied"), ("nobody", 401, "Access denied")],
 )
 async def test_pages_are_for_managers(browser, provider, user, status, title):
     """Others do not find them in the bar, either."""
@@ -151,7 +151,7 @@ async def test_navigation_depends_on_the_role(server, provider, new_browser):
     """Managers decide about users; the server is the administrators'."""
     for user, titles in {
         "manager": ["Users", "Access requests"],
-        "admin": ["Users", "All sessions", "Access requests", "API tokens", "Settings", "Activity"],
+        "admin": ["Users", "All sessions", "Access requests", "All API tokens", "Settings", "Activity"],
     }.items():
         browser = await (await new_browser(server)).log_in(provider, user)
         await browser.open(PATH)

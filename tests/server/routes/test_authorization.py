@@ -36,6 +36,7 @@ GATES = {
         "GET /ui/sso/code",
         "GET /ui/sso/session",
         "GET /ui/static/{name}",
+        "GET /favicon.ico",
     },
     OPTIONAL: {
         "POST /bodhi/v1/auth/initiate",

@@ -23,7 +23,7 @@ BY_NAME = {f"{operation.method} {operation.path}": operation for operation in OP
 END_SESSIONS = {"POST /bodhi/v1/logout", "POST /ui/logout"}
 READ_SESSIONS = {"GET /bodhi/v1/auth/verify", *END_SESSIONS}
 ENDS_ALL = {"DELETE /bodhi/v1/sessions", "POST /ui/admin/sessions/end-all", *END_SESSIONS}
-KEPT_BY_CACHES = {"GET /ui/static/{name}", "GET /bodhi/v1/openapi.json"}  # the same for everybody
+KEPT_BY_CACHES = {"GET /ui/static/{name}", "GET /favicon.ico", "GET /bodhi/v1/openapi.json"}  # the same for everybody
 REFUSED = {
     ("anonymous", "none"),
     ("session", "none"),
@@ -54,7 +54,7 @@ class Checked:
         sent = {**caller.headers, **(headers or {})}
         options = {"headers": sent, "data": data, "json": json, "allow_redirects": False}
         async with self.client.request(BY_NAME[name].method, f"{path}?{query}", **options) as response:
-            text = await response.text()
+            text = await response.text(errors="replace")  # an image is none
             self.json = await response.json() if response.content_type == "application/json" else None
         faults = [*self.faults(name, response, text, sent), *self.undescribed(name, response, text)]
         assert [] == faults, (name, response.status, response.headers)
@@ -148,6 +148,7 @@ async def open_to_everybody(checked):
     """Request the public routes."""
     for path in ("/ping", "/health", "/bodhi/v1/info", "/bodhi/v1/openapi.json", "/", "/ui/", "/ui/login"):
         await checked(f"GET {path}")
+    await checked("GET /favicon.ico")
     await checked("GET /ui/static/{name}", name=static_url("bodhi.css").rpartition("/")[2])
 
 

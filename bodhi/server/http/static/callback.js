@@ -33,12 +33,12 @@ async function complete(form, fields, fragment) {
       return;
     }
     if (answer.error.code === "auth_error-session_gone") {
-      // Another tab has logged in at the same moment. The start page knows.
+      // Another tab completed a sign-in at the same time.
       location.replace(form.dataset.home);
       return;
     }
     if (answer.error.code === "login_error-other_user") {
-      // The login page says who is logged in, and how to log out first.
+      // The login page names the signed-in user and offers to sign out.
       location.replace(form.dataset.login);
       return;
     }

@@ -1,6 +1,39 @@
 "use strict";
 
-// Says so when a form got no answer at all; every answer that there is comes with its own words.
+const LANGUAGE = document.documentElement.lang;
+const RELATIVE_TIME = new Intl.RelativeTimeFormat(LANGUAGE);
+const LOCAL_TIME = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: "medium", timeStyle: "short" });
+const UNITS = { day: 86_400, hour: 3_600, minute: 60 };
+const MAX_RELATIVE_SECONDS = 7 * UNITS.day;
+const COPIED_MS = 2_000;
+
+// The server writes times in UTC, which stays as their title. A timer would be wrong: a page shows what was known when it
+// was loaded, and each change would be read out again.
+function showTimes() {
+  for (const time of document.querySelectorAll("time[datetime]")) {
+    time.title ||= time.textContent;
+    time.textContent = timeText(new Date(time.dateTime));
+  }
+}
+
+function timeText(time) {
+  const seconds = (time - Date.now()) / 1000;
+  if (Math.abs(seconds) >= MAX_RELATIVE_SECONDS) {
+    return LOCAL_TIME.format(time);
+  }
+  const unit = Object.keys(UNITS).find((name) => Math.abs(seconds) >= UNITS[name]);
+  return unit ? RELATIVE_TIME.format(Math.trunc(seconds / UNITS[unit]), unit) : "just now";
+}
+
+showTimes();
+document.addEventListener("htmx:after:swap", showTimes);
+
+// On a phone the navigation scrolls sideways: start where the current page is visible.
+for (const link of document.querySelectorAll("nav [aria-current]")) {
+  link.scrollIntoView({ block: "nearest", inline: "nearest" });
+}
+
+// The request got no response at all; error responses have their own message.
 document.addEventListener("htmx:error", () => {
   const notice = document.getElementById("notice");
   const problem = document.createElement("p");
@@ -10,10 +43,10 @@ document.addEventListener("htmx:error", () => {
 });
 
 document.addEventListener("htmx:before:request", () => {
-  document.getElementById("notice").replaceChildren(); // it was about the last one
+  document.getElementById("notice").replaceChildren(); // it was about the previous request
 });
 
-// A search that is answered in its place stands in the address nevertheless: there the way back leads.
+// A search replaces only its results; put it into the address, so that "back" leads to it.
 document.addEventListener("submit", ({ target: form }) => {
   if (form.method === "get") {
     history.replaceState(null, "", `${form.action}?${new URLSearchParams(new FormData(form))}`);
@@ -30,11 +63,28 @@ const enableChanges = () => {
 addEventListener("pageshow", enableChanges); // by then the browser has restored what was chosen before
 document.addEventListener("change", enableChanges);
 
-// What is shown once is copied with one press.
-document.addEventListener("click", ({ target: button }) => {
-  const text = button.dataset?.copies && document.getElementById(button.dataset.copies);
-  if (text) {
-    getSelection().selectAllChildren(text); // for browsers that let nobody at the clipboard
-    navigator.clipboard?.writeText(text.textContent).then(() => (button.textContent = button.dataset.copied));
+// <button data-copy="text"> copies the text.
+document.addEventListener("click", async ({ target }) => {
+  const button = target.closest("[data-copy]");
+  if (!button) {
+    return;
   }
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+  } catch {
+    copySelection(button); // without HTTPS browsers have no clipboard API
+  }
+  button.dataset.label ??= button.textContent;
+  button.textContent = "Copied";
+  setTimeout(() => (button.textContent = button.dataset.label), COPIED_MS);
 });
+
+function copySelection(button) {
+  const field = document.createElement("textarea");
+  field.value = button.dataset.copy;
+  button.after(field);
+  field.select();
+  document.execCommand("copy");
+  field.remove();
+  button.focus();
+}
