@@ -70,7 +70,7 @@ async def test_recent_login_returns_to_the_user_page(server, open_old_browser, p
     await (await new_browser(server)).log_in(provider, "user")
     manager, user_id = await open_old_browser("manager"), provider.person("user").user_id
     await manager.open(f"/ui/admin/person?id={user_id}&done=role")
-    assert "Changed." in manager.page.text
+    assert "Role changed." in manager.page.text
     (form,) = [one for one in manager.page.all("form") if one.attributes["action"].startswith("/ui/admin/person/role")]
 
     headers = {**HTML, "Sec-Fetch-Site": "same-origin", "Referer": str(manager.url)}
@@ -80,7 +80,7 @@ async def test_recent_login_returns_to_the_user_page(server, open_old_browser, p
 
     assert (200, "/ui/admin/person", {"id": user_id}) == (manager.status, manager.path, dict(manager.url.query))
     await manager._go("POST", form.attributes["action"], headers, data={"role": "resource_power_user"})
-    assert "Changed." in manager.page.text
+    assert "Role changed." in manager.page.text
 
 
 @pytest.mark.parametrize(
