@@ -1,6 +1,7 @@
 """What deploys bodhi, and what publishes it, agrees with bodhi."""
 
 import configparser
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from bodhi.settings import BY_NAME, load_settings
 from bodhi.settings.key_file import new_key
 
 ROOT = Path(__file__).resolve().parents[2]
+CONTAINERFILE = ROOT / "Containerfile"
 COMPOSE = ROOT / "deploy" / "compose.yaml"
 KUBERNETES = ROOT / "deploy" / "kubernetes" / "bodhi.yaml"
 KEY = new_key()
@@ -26,7 +28,7 @@ SECRETS = {
 
 @pytest.mark.parametrize(
     "path",
-    [ROOT / "Containerfile", COMPOSE, KUBERNETES, *(ROOT / "deploy").glob("*.service")],
+    [CONTAINERFILE, COMPOSE, KUBERNETES, *(ROOT / "deploy").glob("*.service")],
     ids=lambda path: path.name,
 )
 def test_every_setting_exists(path: Path) -> None:
@@ -38,13 +40,59 @@ def test_every_setting_exists(path: Path) -> None:
 
 
 def test_the_nodes_of_compose_start(tmp_path: Path) -> None:
-    """Both have the same valid settings for a cluster."""
+    """Both have the same valid settings for a cluster, and the time that a node takes to end."""
     services = yaml.safe_load(COMPOSE.read_text())["services"]
-    nodes = [service["environment"] for name, service in services.items() if name.startswith("node-")]
-    environ = {name: re.sub(r"\$\{.*?\}", KEY, value) for name, value in nodes[0].items()}
+    node, other = (service for name, service in services.items() if name.startswith("node-"))
+    environ = {name: re.sub(r"\$\{.*?\}", KEY, value) for name, value in node["environment"].items()}
+    settings = load_settings(environ=environ, cwd=tmp_path)
 
-    assert nodes[0] == nodes[1]
-    assert "cluster" == load_settings(environ=environ, cwd=tmp_path).deployment
+    assert node == other
+    assert "cluster" == settings.deployment
+    assert (
+        int(node["stop_grace_period"].removesuffix("s"))
+        > settings.shutdown_delay_seconds + settings.shutdown_timeout_seconds
+    )
+
+
+def test_the_health_check_of_compose_is_that_of_the_image() -> None:
+    """It is there for images whose format holds none, and asks for what bodhi listens on."""
+    image = CONTAINERFILE.read_text()
+    command = re.search(r"^ +CMD (\[.*\])$", image, re.MULTILINE)
+    check = yaml.safe_load(COMPOSE.read_text())["services"]["node-a"]["healthcheck"]
+
+    assert command is not None
+    assert json.loads(command[1]) == check["test"][1:]
+    assert (
+        f"--interval={check['interval']} --timeout={check['timeout']} --start-period={check['start_period']} " in image
+    )
+    assert f"127.0.0.1:{BY_NAME['BODHI_PORT'].default}/health" in command[1]
+    assert f"EXPOSE {BY_NAME['BODHI_PORT'].default}\n" in image
+
+
+def test_images_of_others_name_their_registry() -> None:
+    """Podman looks for a short name nowhere unless it is told where."""
+    services = yaml.safe_load(COMPOSE.read_text())["services"].values()
+    default = re.search(r"^ARG PYTHON=(.*)$", CONTAINERFILE.read_text(), re.MULTILINE)
+    others = [service["image"] for service in services if "build" not in service]
+
+    assert default is not None
+    assert [] == [name for name in (default[1], *others) if "." not in name.split("/")[0]]
+
+
+def test_the_user_of_kubernetes_is_that_of_the_image() -> None:
+    """Its group too; a pod may write nowhere but to what is mounted."""
+    image = CONTAINERFILE.read_text()
+    documents = {document["kind"]: document for document in yaml.safe_load_all(KUBERNETES.read_text())}
+    pod = documents["Deployment"]["spec"]["template"]["spec"]
+    context = pod["securityContext"]
+
+    assert f"--gid {context['runAsGroup']} bodhi" in image
+    assert f"useradd --uid {context['runAsUser']} --gid bodhi" in image
+    assert f"USER {context['runAsUser']}\n" in image
+    assert pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"]
+    home = re.search(r"BODHI_HOME=(\S+)", image)
+    assert home is not None
+    assert home[1] in {mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
 
 
 def test_the_nodes_of_kubernetes_start(tmp_path: Path) -> None:
