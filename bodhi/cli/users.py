@@ -17,7 +17,7 @@ from bodhi.settings.auth_settings import ROLES
 
 if TYPE_CHECKING:
     from bodhi.database import Database
-    from bodhi.server.access.profiles import StoredProfile
+    from bodhi.server.access.profile_lists import StoredProfile
     from bodhi.settings import Settings
 
 LONGEST_LIST = 10_000

@@ -36,6 +36,7 @@ from bodhi.session.records import (
     SessionRecord,
     StoredData,
     Touch,
+    UserActivity,
     UserCap,
 )
 from bodhi.session.reencryption import OpenedBy
@@ -55,6 +56,7 @@ from bodhi.session.store import (
     Quarantine,
     RecentEnds,
     Reencryption,
+    SessionOverview,
     SessionStore,
     UserSessions,
 )
@@ -95,6 +97,7 @@ __all__ = [
     "SessionInfo",
     "SessionListing",
     "SessionNotSaved",
+    "SessionOverview",
     "SessionPage",
     "SessionRecord",
     "SessionStorage",
@@ -106,6 +109,7 @@ __all__ = [
     "StoredData",
     "StoredSession",
     "Touch",
+    "UserActivity",
     "UserCap",
     "UserSessions",
     "VersionConflict",

@@ -1,17 +1,17 @@
 """Session administration for users and operators: count, list, revoke and clear sessions."""
 
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bodhi.session.counters import SessionCounters
-from bodhi.session.cursors import cursor_of, end_of_page, end_of_user_page
+from bodhi.session.cursors import cursor_of, end_of_page, end_of_user_page, start_of_page
 from bodhi.session.endings import Reason, note_ended
 from bodhi.session.errors import SessionUnavailable
 from bodhi.session.handles import handle_of
 from bodhi.session.owner import user_text
-from bodhi.session.records import SessionListing, SessionRecord
-from bodhi.session.store import AllSessions, SessionStore, UserSessions, require
+from bodhi.session.records import SessionListing, SessionRecord, UserActivity
+from bodhi.session.store import AllSessions, SessionOverview, SessionStore, UserSessions, require
 
 PAGE = 1000  # sessions in one query of a list
 
@@ -93,14 +93,33 @@ class SessionAdministration:
 
     async def dump_all_sessions(self) -> AsyncIterator[tuple[str, str | None]]:
         """Stream handle and user_id of every live session, in constant memory."""
-        store = require(self._store, AllSessions)
-        page = await store.list_page(limit=PAGE)
-        while page:
+        async for page in self.session_pages():
             for listing in page:
                 yield handle_of(listing.digest), listing.user_id
-            if len(page) < PAGE:
-                return
-            page = await store.list_page(after=page[-1].digest, limit=PAGE)
+
+    async def user_activity(self, user_ids: Sequence[str]) -> Mapping[str, UserActivity]:
+        """Return the activity of those of *user_ids* who have a live session, in one query; times in ms since 1970."""
+        return await require(self._store, SessionOverview).user_activity(user_ids) if user_ids else {}
+
+    async def session_pages(
+        self, *, after: str | None = None, before: str | None = None
+    ) -> AsyncIterator[Sequence[SessionListing]]:
+        """Iterate over all live sessions in large pages, by digest: after the handle *after*, or back from *before*.
+
+        An invalid handle raises ValueError.
+        """
+        if before is not None:
+            overview, first = require(self._store, SessionOverview), start_of_page(before)
+            page = await overview.list_page_before(first, limit=PAGE)
+            while page:
+                yield page
+                page = await overview.list_page_before(page[-1].digest, limit=PAGE) if len(page) == PAGE else []
+            return
+        everybody = require(self._store, AllSessions)
+        page = await everybody.list_page(after=end_of_page(after), limit=PAGE)
+        while page:
+            yield page
+            page = await everybody.list_page(after=page[-1].digest, limit=PAGE) if len(page) == PAGE else []
 
     # Methods that end sessions take a reason, and the acting user if not the owner, for the log and the counters.
 

@@ -18,6 +18,11 @@ def end_of_page(cursor: str | None) -> bytes:
     return b"" if cursor is None else _last_digest(cursor)
 
 
+def start_of_page(cursor: str) -> bytes:
+    """Return the digest before which a page of all sessions ends; raise ValueError for an invalid cursor."""
+    return _digests(cursor)[0]
+
+
 def end_of_user_page(cursor: str | None) -> tuple[int, bytes]:
     """Return the position after which a page of a user's sessions starts; raise ValueError for an invalid cursor."""
     if cursor is None:
@@ -29,7 +34,11 @@ def end_of_user_page(cursor: str | None) -> tuple[int, bytes]:
 
 
 def _last_digest(handle: str) -> bytes:
+    return _digests(handle)[1]
+
+
+def _digests(handle: str) -> tuple[bytes, bytes]:
     digests = digests_of(handle)
     if digests is None:
         raise ValueError("this is not where a page of sessions ends")
-    return digests[1]
+    return digests

@@ -142,6 +142,13 @@ class SessionListing(Record, frozen=True, gc=False):
     device: Device
 
 
+class UserActivity(Record, frozen=True, gc=False):
+    """The number of a user's live sessions, and when one of them was last used."""
+
+    sessions: int
+    last_seen_at: int
+
+
 class End(Record, frozen=True, gc=False):
     """When a session ended, in milliseconds before now, and whether it lives on under another digest."""
 

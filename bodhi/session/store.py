@@ -3,7 +3,7 @@
 ``bodhi.session.sql_store`` has bodhi's own stores; ``bodhi.testing`` has a conformance kit.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import wraps
 from typing import Any, ParamSpec, Protocol, TypeVar, runtime_checkable
@@ -18,6 +18,7 @@ from bodhi.session.records import (
     SessionRecord,
     StoredData,
     Touch,
+    UserActivity,
     UserCap,
 )
 
@@ -136,6 +137,17 @@ class AllSessions(Protocol):
 
 
 @runtime_checkable
+class SessionOverview(Protocol):
+    """Capability: the activity of users, and the list of all sessions backwards. No promise depends on it."""
+
+    async def user_activity(self, user_ids: Sequence[str]) -> Mapping[str, UserActivity]:
+        """Return the activity of those of *user_ids* who have a live session, by user id."""
+
+    async def list_page_before(self, before: bytes, *, limit: int) -> Sequence[SessionListing]:
+        """Return at most *limit* live sessions before the digest *before*, by digest, the last one first."""
+
+
+@runtime_checkable
 class Reencryption(Protocol):
     """Capability: replace the data of stored sessions. Without it, keys rotate only as sessions end (promise 4).
 
@@ -192,7 +204,7 @@ class RecentEnds(Protocol):
         """
 
 
-CAPABILITIES = (UserSessions, AllSessions, Reencryption, ChangeNotification, Quarantine, RecentEnds)
+CAPABILITIES = (UserSessions, AllSessions, SessionOverview, Reencryption, ChangeNotification, Quarantine, RecentEnds)
 
 
 def require(store: SessionStore, capability: type[Capability]) -> Capability:

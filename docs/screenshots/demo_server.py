@@ -44,7 +44,9 @@ class DemoServer:
         for user in DEMO_USERS:
             self._provider.add_person(user.person, user.role)
             with ago(hours=user.seen_hours):
-                await self._app[PROFILES].note(user.person.user_id, user.username, user.role)
+                await self._app[PROFILES].note(
+                    user.person.user_id, user.username, user.role, full_name=f"{user.given_name} {user.family_name}"
+                )
             for login in user.logins:
                 await self._log_in(user, login)
             for token in user.tokens:

@@ -122,12 +122,39 @@ SELECT user_id, username, full_name, role, removed, updated_at
  ORDER BY user_id
  LIMIT $2;
 
--- name: search_users(text, after, after_user_id, size) -> many, read only
--- A keyset page of those whose name or user id holds the text, by name. Of the empty text the index gives the page as
--- it is; for any other text, rows are examined until the page is full.
-SELECT user_id, username, full_name, role, removed, seen_at
+-- name: search_users(text, role, after, after_user_id, size) -> many, read only
+-- A keyset page of those whose names or user id hold the text, by username. The role is a name, 'none' or 'removed', or
+-- empty. Without a text and a role the index gives the page as it is; else rows are examined until the page is full.
+SELECT user_id, username, full_name, role, removed, seen_at, sought
   FROM bodhi_person
  WHERE strpos(sought, $1) > 0
-   AND (sought, user_id) > ($2, $3)
+   AND ($2::text = '' OR $2 = CASE removed WHEN 1 THEN 'removed' ELSE coalesce(role, 'none') END)
+   AND (sought, user_id) > ($3, $4)
  ORDER BY sought, user_id
- LIMIT $4;
+ LIMIT $5;
+
+-- name: search_users_before(text, role, before, before_user_id, size) -> many, read only
+-- The same backwards, from before a user.
+SELECT user_id, username, full_name, role, removed, seen_at, sought
+  FROM bodhi_person
+ WHERE strpos(sought, $1) > 0
+   AND ($2::text = '' OR $2 = CASE removed WHEN 1 THEN 'removed' ELSE coalesce(role, 'none') END)
+   AND (sought, user_id) < ($3, $4)
+ ORDER BY sought DESC, user_id DESC
+ LIMIT $5;
+
+-- name: count_users(text, role, most) -> maybe, read only
+-- Their number, counted up to $3.
+SELECT count(*) AS users
+  FROM (SELECT user_id
+          FROM bodhi_person
+         WHERE strpos(sought, $1) > 0
+           AND ($2::text = '' OR $2 = CASE removed WHEN 1 THEN 'removed' ELSE coalesce(role, 'none') END)
+         ORDER BY sought, user_id
+         LIMIT $3) AS matching;
+
+-- name: find_users(user_ids) -> many, read only
+-- Those of these users (a JSON array) who are known here.
+SELECT user_id, username, full_name, role, removed, seen_at, sought
+  FROM bodhi_person
+ WHERE user_id = ANY (ARRAY(SELECT json_array_elements_text($1::json)));

@@ -174,6 +174,23 @@ SELECT digest, user_id, created_at, last_seen_at, expires_at, ip, user_agent
  ORDER BY digest
  LIMIT $2;
 
+-- name: list_sessions_before(before, batch, now) -> many, read only
+-- The keyset page that ends before a digest, by digest, backwards.
+SELECT digest, user_id, created_at, last_seen_at, expires_at, ip, user_agent
+  FROM bodhi_session
+ WHERE digest < $1
+   AND expires_at > now_ms($3)
+ ORDER BY digest DESC
+ LIMIT $2;
+
+-- name: user_activity(user_ids, now) -> many, read only
+-- The number of live sessions and the last use of each of these users (a JSON array) who has any.
+SELECT user_id, count(*) AS sessions, max(last_seen_at) AS last_seen_at
+  FROM bodhi_session
+ WHERE user_id IN (SELECT value FROM json_each($1))
+   AND expires_at > now_ms($2)
+ GROUP BY user_id;
+
 -- name: list_data(after, batch, now) -> many, read only
 -- A keyset page of all live sessions with their data, for re-encrypting.
 SELECT digest, data, version, user_id, created_at, ends_at

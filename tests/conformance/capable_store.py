@@ -6,7 +6,17 @@ from contextlib import asynccontextmanager
 from minimal_store import LockedRow, MinimalStore  # type: ignore[import-not-found]
 from msgspec.structs import replace
 
-from bodhi.session import BEGINNING, NEWEST_FORMAT, End, Revoked, SessionListing, StoredData, digests_of, handle_of
+from bodhi.session import (
+    BEGINNING,
+    NEWEST_FORMAT,
+    End,
+    Revoked,
+    SessionListing,
+    StoredData,
+    UserActivity,
+    digests_of,
+    handle_of,
+)
 
 PAGE = 10
 
@@ -69,6 +79,19 @@ class CapableStore(MinimalStore):  # type: ignore[misc]
 
     async def clear_all(self):
         return sum([await self.delete(digest) for digest in list(self.rows)])
+
+    # SessionOverview
+
+    async def user_activity(self, user_ids):
+        live = {user_id: self.live(user_id) for user_id in user_ids}
+        return {
+            user_id: UserActivity(len(records), max(one.last_seen_at for one in records))
+            for user_id, records in live.items()
+            if records
+        }
+
+    async def list_page_before(self, before, *, limit):
+        return [listing(record) for record in reversed(self.live()) if record.digest < before][:limit]
 
     # Reencryption
 

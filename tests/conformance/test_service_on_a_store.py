@@ -10,7 +10,7 @@ from aiohttp_session import new_session
 from msgspec.structs import replace
 
 from bodhi.session import CapabilityMissing, DefaultSessionService, SessionStore, get_session, setup
-from bodhi.session.store import CAPABILITIES, RecentEnds
+from bodhi.session.store import CAPABILITIES, RecentEnds, SessionOverview
 from bodhi.testing import Clock, StoreConformance
 from conformance.minimal_store import MinimalStore
 from conformance.store_of_0_1_0 import OldStore
@@ -135,6 +135,10 @@ async def test_missing_capability_is_named_in_the_error(serve):
             lambda: service.revoke_other_sessions("ann", "x" * 16),
             lambda: service.clear_sessions_for_user("ann"),
         ],
+        "SessionOverview": [
+            lambda: service.user_activity(["ann"]),
+            lambda: anext(service.session_pages(before="x" * 16)),
+        ],
         "Reencryption": [lambda: anext(service.rekey()), lambda: service.sample_keys(1), service.data_format],
     }
     for capability, refused in calls.items():
@@ -200,7 +204,7 @@ def test_a_store_of_version_0_1_0_still_works():
     with pytest.warns(DeprecationWarning, match=r"OldStore has update\(\) and rotate\(\).*give it locked\(\)"):
         service = DefaultSessionService(OldStore(Clock()), keys=KEYS, max_per_user=3)
 
-    later = {RecentEnds}  # capabilities that 0.1.0 did not have
+    later = {RecentEnds, SessionOverview}  # capabilities that 0.1.0 did not have
     assert set(CAPABILITIES) - later == {
         capability for capability in CAPABILITIES if isinstance(service._store, capability)
     }

@@ -19,9 +19,9 @@ ONLY_DONE |= {"drop_user_index", "make_user_index"}
 READ = [name for name in NAMES if load_statements("sqlite")[name].result != "count" and name not in ONLY_DONE]
 READ_ONLY = [name for name in NAMES if load_statements("sqlite")[name].is_read_only]
 OF_ANOTHER_PROGRAM = {name for name in NAMES if name.startswith("list_tower_sessions")}  # whose tables are not there
-VALUES = {"bytea": b"x" * 32, "text": "text"}  # on PostgreSQL, by the types of parameters
+VALUES = {"bytea": b"x" * 32, "text": "text", "json": "[]"}  # on PostgreSQL, by the types of parameters
 BYTES = {"digest", "new_digest", "data", "low", "high", "after", "after_digest", "keep", "keep_low", "keep_high"}
-BYTES |= {"client_secret", "resealed", "digests"}
+BYTES |= {"before", "client_secret", "resealed", "digests"}
 TEXTS = {"user_id", "ip", "user_agent", "reason", "part", "name"}
 
 
@@ -33,6 +33,8 @@ async def migrate(database: Database) -> None:
 
 def value_for(param: str) -> object:
     """Return a value of the right type for a statement's parameter *param*."""
+    if param == "user_ids":
+        return '["text"]'
     return b"x" * 32 if param in BYTES else "text" if param in TEXTS else 1_000
 
 

@@ -24,6 +24,7 @@ BY_DIGEST = {
     "set_aside_session",
     "remove_unreadable",
     "list_sessions",
+    "list_sessions_before",
     "list_data",
     "sample_data",
     "list_versions",
@@ -33,7 +34,7 @@ BY_DIGEST = {
     "end_copied",
     "live_among",
 }
-BY_USER = {"count_user", "list_user", "clear_user", "trim_user"}
+BY_USER = {"count_user", "user_activity", "list_user", "clear_user", "trim_user"}
 BY_EXPIRY = {"sweep_sessions", "count_sessions"}
 INDEXES = {
     "postgres": {"digest": "bodhi_session_pkey", "user": "bodhi_session_user", "expiry": "bodhi_session_expiry"},

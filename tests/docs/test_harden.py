@@ -23,7 +23,7 @@ KEY = "a-key-for-the-documentation-that-is-at-least-32-characters-long"
 ROW = re.compile(r"^\| `(BODHI_\w+)` \| (.+?) \| (.+?) \|", re.MULTILINE)
 # What only migrations or tests of applications run, and what reads the tables of another program.
 NOT_THE_SERVERS = ("schema.sql", "partition.sql", "testing.sql", "tower_sessions.sql")
-VALUES = {"bytea": b"x" * 32, "text": "1000", "int8": 1_000}
+VALUES = {"bytea": b"x" * 32, "text": "1000", "int8": 1_000, "json": "[]"}
 NOT_ALLOWED = (
     "CREATE TABLE another (one bigint)",
     "CREATE TEMPORARY TABLE another (one bigint)",

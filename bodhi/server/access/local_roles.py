@@ -14,7 +14,8 @@ from bodhi.server.access.directory import Directory
 from bodhi.server.access.errors import ApiError
 from bodhi.server.access.instance import InstanceService
 from bodhi.server.access.principal import SessionUser
-from bodhi.server.access.profiles import ROLE_MAX_AGE_SECONDS, Profiles, search_key
+from bodhi.server.access.profile_lists import search_key
+from bodhi.server.access.profiles import ROLE_MAX_AGE_SECONDS, Profiles
 from bodhi.server.access.scopes import Role
 
 TAKEN_AWAY = ""  # stored instead of a role

@@ -1,23 +1,16 @@
 """Profiles of users who logged in, with their last known role, which also limits their API tokens."""
 
-import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 
 from aiohttp import web
 
 from bodhi.database import Database, Row
-from bodhi.server.access.scopes import Role, parse_role
-from bodhi.server.access.times import time_of
+from bodhi.server.access.profile_lists import ProfileLists, ProfileSummary, role_in, search_key, summary_of
+from bodhi.server.access.scopes import Role
 
 SEEN_TO_MS = 3_600_000  # resolution of the time a user was last seen
 ROLE_MAX_AGE_SECONDS = 2_592_000
-
-# The search key is indexed, and the length of index entries is limited.
-_MAX_NAME_CHARACTERS = 100
-_MAX_FULL_NAME_CHARACTERS = 50
-_MAX_ID_CHARACTERS = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,31 +25,7 @@ class Profile:
     is_removed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class StoredProfile:
-    """Profile in a list of all users; ``role`` as stored, however old."""
-
-    user_id: str
-    username: str
-    role: str | None
-    is_removed: bool
-    changed_at: datetime  # of any of these fields
-    full_name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ProfileSummary:
-    """Profile in search results."""
-
-    user_id: str
-    username: str  # empty for a user who was removed or given a role without ever logging in
-    role: Role | None
-    is_removed: bool
-    seen_at: datetime | None  # last login or token refresh, to the hour
-    full_name: str = ""  # first and last name; empty if the provider gave none
-
-
-class Profiles:
+class Profiles(ProfileLists):
     """Stored profiles. Roles are managed by the provider; this is a copy of their last known state.
 
     Changes of authority (a role granted or revoked, a removal) are numbered across all users. A response of the
@@ -87,47 +56,10 @@ class Profiles:
     async def look_up(self, user_id: str) -> ProfileSummary | None:
         """Return the user's profile with the time of the last visit, or None."""
         row = await self._row(user_id)
-        return None if row is None else _summary(user_id, row)
-
-    async def search(self, text: str = "", *, after: str | None = None, size: int) -> Sequence[ProfileSummary]:
-        """Return at most *size* profiles whose username, full name or user id contains *text*, by username.
-
-        *after* is the user id of the previous page's last profile. Case and the amount of white space are ignored;
-        *text* contains no wildcards. Without a text the cost is independent of the number of users; with one, rows are
-        scanned until *size* match.
-        """
-        last = None if after is None else await self._row(after)
-        position = ("", "") if last is None else (last["sought"], after)
-        rows = await self._database.many(
-            "search_users", text=_fold_case(text), after=position[0], after_user_id=position[1], size=size
-        )
-        return [_summary(row["user_id"], row) for row in rows]
+        return None if row is None else summary_of(row, user_id)
 
     async def _row(self, user_id: str) -> Row | None:
         return await self._database.maybe("find_person", user_id=user_id, now=self._clock())
-
-    async def list_page(self, *, after: str = "", size: int) -> Sequence[StoredProfile]:
-        """Return at most *size* profiles, by user id; *after* is the user id of the previous page's last profile."""
-        rows = await self._database.many("list_users", after=after, size=size)
-        return [
-            StoredProfile(
-                row["user_id"],
-                row["username"],
-                row["role"],
-                bool(row["removed"]),
-                time_of(row["updated_at"]),
-                row["full_name"],
-            )
-            for row in rows
-        ]
-
-    async def display_names(self, user_ids: Iterable[str | None]) -> Mapping[str | None, str | None]:
-        """Return display names by user id; the id itself if the user is unknown or has no name. None maps to None."""
-        names: dict[str | None, str | None] = {None: None}
-        for user_id in {user_id for user_id in user_ids if user_id is not None}:
-            profile = await self.find(user_id)
-            names[user_id] = profile.username if profile and profile.username else user_id
-        return names
 
     async def role_of(self, user_id: str) -> Role | None:
         """Return the user's confirmed role; None if there is none, or the user was removed or is unknown.
@@ -140,7 +72,7 @@ class Profiles:
     async def last_role_of(self, user_id: str) -> Role | None:
         """Return the user's last known role, however long ago it was confirmed."""
         row = await self._row(user_id)
-        return None if row is None else _role_in(row)
+        return None if row is None else role_in(row)
 
     async def last_change(self) -> int:
         """Return the number of the last authority change of any user; read it before a request to the provider."""
@@ -169,18 +101,18 @@ class Profiles:
             return False
         sought = search_key(username, user_id, full_name)
         values = username, full_name, role
-        if row is None or row["removed"] or (row["username"], row["full_name"], _role_in(row)) != values:
-            is_loss = row is not None and _is_lower(role, _role_in(row))
+        if row is None or row["removed"] or (row["username"], row["full_name"], role_in(row)) != values:
+            is_loss = row is not None and _is_lower(role, role_in(row))
             noted = await self._database.count(
                 "note_person",
                 user_id=user_id,
                 username=username,
-                full_name=full_name,
                 role=None if role is None else str(role),
                 sought=sought,
                 since=since,
                 is_loss=int(is_loss),
                 is_login=int(is_login),
+                full_name=full_name,
                 now=self._clock(),
             )
             if is_loss:
@@ -207,7 +139,7 @@ class Profiles:
         row = await self._row(user_id)
         if row is None:
             return True
-        return not row["change_open"] and (_role_in(row) is role or row["seen_at"] is None)
+        return not row["change_open"] and (role_in(row) is role or row["seen_at"] is None)
 
     async def granted_role(self, user_id: str) -> str | None:
         """Return the role that a manager gave here, "" if it was taken away, or None if nobody decided."""
@@ -239,7 +171,7 @@ def confirmed_role(row: Row, max_age_ms: int) -> Role | None:
     """Return the role in *row* (``role``, ``removed``, ``confirmed_at``, ``now``), or None if it is unconfirmed."""
     if row["removed"] or row["confirmed_at"] is None or row["now"] - row["confirmed_at"] >= max_age_ms:
         return None
-    return _role_in(row)
+    return role_in(row)
 
 
 def _is_lower(role: Role | None, before: Role | None) -> bool:
@@ -248,26 +180,6 @@ def _is_lower(role: Role | None, before: Role | None) -> bool:
 
 def _is_due(noted_at: int | None, now: int) -> bool:
     return noted_at is None or now - noted_at >= SEEN_TO_MS
-
-
-def _role_in(row: Row) -> Role | None:
-    return None if row["role"] is None else parse_role(row["role"])
-
-
-def _summary(user_id: str, row: Row) -> ProfileSummary:
-    seen_at = None if row["seen_at"] is None else time_of(row["seen_at"])
-    return ProfileSummary(user_id, row["username"], _role_in(row), bool(row["removed"]), seen_at, row["full_name"])
-
-
-def search_key(username: str, user_id: str, full_name: str = "") -> str:
-    """Return the text that is searched and sorted by. No search text matches across the line feeds."""
-    names = _fold_case(username)[:_MAX_NAME_CHARACTERS], _fold_case(full_name)[:_MAX_FULL_NAME_CHARACTERS]
-    return "\n".join((*names, _fold_case(user_id)[:_MAX_ID_CHARACTERS]))
-
-
-def _fold_case(text: str) -> str:
-    """Return *text* with case, Unicode composition and white space normalized."""
-    return " ".join(unicodedata.normalize("NFC", text.casefold()).split())
 
 
 PROFILES = web.AppKey("PROFILES", Profiles)

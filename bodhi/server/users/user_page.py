@@ -9,7 +9,6 @@ from aiohttp import web
 from bodhi.server.access.directory import DIRECTORY
 from bodhi.server.access.errors import UserNotFound
 from bodhi.server.access.gate import RECENT_ADMIN, RECENT_MANAGER, SESSION_MANAGER
-from bodhi.server.access.profiles import PROFILES
 from bodhi.server.access.scopes import Role
 from bodhi.server.http import labels
 from bodhi.server.http.context import session_user_of
@@ -21,6 +20,7 @@ from bodhi.server.http.request_errors import InvalidRequest
 from bodhi.server.http.responses import see_other
 from bodhi.server.http.sections import Section, UserPageQuery, UserQuery, section_values
 from bodhi.server.users.api import NewRole
+from bodhi.server.users.listing import USER_LIST
 from bodhi.server.users.pages import ENTRY
 from bodhi.server.users.service import USERS
 
@@ -49,7 +49,7 @@ async def show(request: web.Request) -> web.Response:
         request,
         "user.html",
         here=ENTRY.path,
-        found=await request.app[PROFILES].look_up(query.id),
+        found=await request.app[USER_LIST].find(query.id),
         user_id=query.id,
         is_self=query.id == caller.user_id,
         notice=notices[query.done] if query.done else None,

@@ -1,17 +1,19 @@
 """Count, list and end the sessions of a user, or all."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+
+import msgspec
 
 from bodhi.session.errors import SessionUnavailable
 from bodhi.session.handles import digests_of
-from bodhi.session.records import Revoked, SessionListing
+from bodhi.session.records import Revoked, SessionListing, UserActivity
 from bodhi.session.sql_store.calls import SqlCalls, listing_of, map_session_errors
 from bodhi.session.store import BEGINNING
 
 
 class ManySessions(SqlCalls):
-    """The methods of :class:`~bodhi.session.UserSessions` and :class:`~bodhi.session.AllSessions`."""
+    """The methods of ``UserSessions``, ``AllSessions`` and ``SessionOverview`` (:mod:`bodhi.session.store`)."""
 
     clear_batch = 10_000  # a tenth of a second
 
@@ -44,6 +46,18 @@ class ManySessions(SqlCalls):
         with map_session_errors():
             rows = await self._database.many("list_sessions", after=after, batch=limit, now=self._clock())
         return [listing_of(row) for row in rows]
+
+    async def list_page_before(self, before: bytes, *, limit: int) -> Sequence[SessionListing]:
+        with map_session_errors():
+            rows = await self._database.many("list_sessions_before", before=before, batch=limit, now=self._clock())
+        return [listing_of(row) for row in rows]
+
+    async def user_activity(self, user_ids: Sequence[str]) -> Mapping[str, UserActivity]:
+        # PostgreSQL has no text with NUL, so nobody of that name either.
+        names = msgspec.json.encode([user_id for user_id in user_ids if "\x00" not in user_id]).decode()
+        with map_session_errors():
+            rows = await self._database.many("user_activity", user_ids=names, now=self._clock())
+        return {row["user_id"]: UserActivity(row["sessions"], row["last_seen_at"]) for row in rows}
 
     # Ends of sessions take turns only among themselves: they must not queue behind all changes of a session.
 

@@ -23,6 +23,7 @@ from bodhi.session import (
     Save,
     SessionGone,
     SessionListing,
+    SessionOverview,
     SessionRecord,
     SessionStore,
     Touch,
@@ -67,6 +68,11 @@ class Kit:
     def all_sessions(self, store: SessionStore) -> AllSessions:
         """The store, if it can count, list and end all sessions."""
         return _declared(store, AllSessions)
+
+    @pytest.fixture
+    def overview(self, store: SessionStore) -> SessionOverview:
+        """The store, if it can tell the activity of users, and list all sessions backwards."""
+        return _declared(store, SessionOverview)
 
     @pytest.fixture
     def reencryption(self, store: SessionStore) -> Reencryption:

@@ -7,8 +7,10 @@ from bodhi.session import (
     AllSessions,
     Reencryption,
     SessionListing,
+    SessionOverview,
     SessionRecord,
     SessionStore,
+    UserActivity,
     UserSessions,
 )
 from bodhi.testing.clock import Clock
@@ -175,6 +177,44 @@ class Listing(Kit):
         records = await created(store, range(self.several_pages))
 
         assert sorted(one.digest for one in records) == [one.digest for one in await listed_all(all_sessions)]
+
+    async def test_the_list_of_all_can_be_read_backwards(
+        self, store: SessionStore, all_sessions: AllSessions, overview: SessionOverview, clock: Clock
+    ) -> None:
+        """Page by page, without the expired; a session that ended meanwhile is still a valid position."""
+        await created(store, ["expired", "too"])
+        clock.advance(IDLE_MS)
+        await created(store, range(self.several_pages))
+        expected = await listed_all(all_sessions, limit=self.several_pages)
+
+        pages, before = [], b"\xff" * 32
+        while page := await overview.list_page_before(before, limit=4):
+            pages.append(page)
+            before = page[-1].digest
+            await store.delete(before)
+
+        assert expected == [one for page in pages for one in page][::-1]
+        assert {4} == {len(page) for page in pages[:-1]}
+
+    async def test_activity_is_told_of_users_with_live_sessions(
+        self, store: SessionStore, overview: SessionOverview, clock: Clock
+    ) -> None:
+        """How many sessions, and the last use of any of them; nothing of users who were not asked for."""
+        odd = "a'\"\\\N{GRINNING FACE}"
+        await created(store, ["expired"], "eve")
+        clock.advance(IDLE_MS)
+        first, _ = await created(store, "ab", "ann")
+        await created(store, "c", odd)
+        await created(store, "d", "bob")
+        await created(store, "e")
+        began = clock()
+        clock.advance(INTERVAL_MS)
+        await store.touch([touched(first, clock())])
+
+        activity = await overview.user_activity(["ann", odd, "eve", "nobody", "nul \x00"])
+
+        assert {"ann": UserActivity(2, clock()), odd: UserActivity(1, began)} == activity
+        assert {} == await overview.user_activity([])
 
     async def test_the_data_is_listed_by_digest_and_complete(
         self, store: SessionStore, reencryption: Reencryption

@@ -9,7 +9,8 @@ import pytest
 from bodhi.database import Schema, open_database
 from bodhi.errors import BodhiError
 from bodhi.server.access.errors import api_error_of
-from bodhi.server.access.profiles import Profile, Profiles, ProfileSummary
+from bodhi.server.access.profile_lists import ProfileSummary
+from bodhi.server.access.profiles import Profile, Profiles
 from bodhi.server.access.scopes import Role
 from bodhi.server.access.times import milliseconds_of
 
@@ -180,13 +181,14 @@ async def test_user_pages_continue_after_the_previous_one(people):
     for number in range(5):
         await people.note(f"id-{number}", "ann" if number < 3 else "bob", None)
     listed = []
-    while page := await people.search(after=listed[-1] if listed else None, size=2):
+    while page := await people.search(after=page[-1].position if listed else None, size=2):
         listed += [person.user_id for person in page]
         await people.note("id-0", "aaron", None)
 
     assert ["id-0", "id-1", "id-2", "id-3", "id-4"] == listed
-    assert ["id-4"] == await found(people, "B", after="id-3")
-    assert await found(people) == await found(people, after="nobody")
+    (third,) = await people.search("id-3", size=1)
+    assert ["id-4"] == await found(people, "B", after=third.position)
+    assert ["id-1", "id-2"] == await found(people, "ann", before=third.position)
 
 
 async def test_names_may_be_of_any_length(people):
