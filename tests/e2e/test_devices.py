@@ -143,7 +143,7 @@ async def test_an_administrator_ends_all_sessions_of_a_person(site, log_in_with,
     await mark(office)
     await office.get_by_label("Username or user ID").fill("USER")
     await office.keyboard.press("Enter")
-    await expect(office.get_by_role("main")).to_contain_text("One user with “USER” in the username or user ID.")
+    await expect(office.get_by_role("main")).to_contain_text("One user with “USER” in the name, username or user ID.")
     await expect_no_reload(office)
     await admin.screenshot(office, "admin-users")
     await office.get_by_role("link", name="user", exact=True).click()

@@ -180,8 +180,8 @@ async def test_user_pages_continue_after_the_previous_one(people):
     """Also among namesakes, and after somebody who got another name meanwhile."""
     for number in range(5):
         await people.note(f"id-{number}", "ann" if number < 3 else "bob", None)
-    listed = []
-    while page := await people.search(after=page[-1].position if listed else None, size=2):
+    listed, page = [], []
+    while page := await people.search(after=page[-1].position if page else None, size=2):
         listed += [person.user_id for person in page]
         await people.note("id-0", "aaron", None)
 

@@ -108,6 +108,67 @@ async def test_user_list_has_several_pages(manager, profiles):
     assert [f"ann & bob {number:02}" for number in range(35)] == [row[0] for row in first + rows(manager.page)]
 
 
+async def test_headings_sort_the_list(manager, profiles):
+    """A heading says how it is sorted, and leads the other way round; search and filters stay."""
+    for user_id, name in {"1": "ann", "2": "bob"}.items():
+        await profiles.note(user_id, name, Role.POWER_USER, full_name=name[::-1])
+    await manager.open(f"{PATH}?q=n&role=resource_power_user")
+    await profiles.note("3", "nat", Role.POWER_USER, full_name="aaa")
+    heads = {cell.text: cell for cell in manager.page.one("thead").all("th")}
+    assert ["ascending", None, None, None, None] == [cell.attributes.get("aria-sort") for cell in heads.values()]
+    hrefs = {name: cell.one("a").attributes["href"] for name, cell in heads.items()}
+    kept = f"{PATH}?q=n&role=resource_power_user"
+    assert {
+        "Username": f"{kept}&sort=username&order=desc",
+        "Name": f"{kept}&sort=name&order=asc",
+        "Role": f"{kept}&sort=role&order=desc",
+        "Sessions": f"{kept}&sort=sessions&order=desc",
+        "Last active": f"{kept}&sort=active&order=desc",
+    } == hrefs
+
+    await manager.follow("Name")
+    assert ["nat", "ann"] == [row[0] for row in rows(manager.page)]
+    await manager.follow("Name")
+    assert ["ann", "nat"] == [row[0] for row in rows(manager.page)]
+    assert "descending" == manager.page.all("th")[1].attributes["aria-sort"]
+    fields = {one.attributes["name"]: one.attributes["value"] for one in manager.page.one("search").all("input")}
+    assert {"q": "n", "sort": "name", "order": "desc"} == fields
+    chosen = [one.text for one in manager.page.one("search").all("option") if "selected" in one.attributes]
+    assert ["Power user"] == chosen
+
+
+async def test_list_is_walked_in_both_directions(manager, profiles):
+    """With filter and order kept."""
+    for number in range(65):
+        await profiles.note(f"id-{number:02}", f"user {number:02}", None)
+    await manager.open(f"{PATH}?role=none&sort=name&order=desc")
+    first = rows(manager.page)
+    assert ("65 users.", []) == (
+        manager.page.all("p")[-1].text,
+        [a for a in manager.page.all("a") if a.text == "Previous"],
+    )
+
+    await manager.follow("Next")
+    second = rows(manager.page)
+    await manager.follow("Next")
+    assert (65, 5) == (len({row[0] for row in first + second + rows(manager.page)}), len(rows(manager.page)))
+    assert "Next" not in [link.text for link in manager.page.all("a")]
+    await manager.follow("Previous")
+    assert second == rows(manager.page)
+    await manager.follow("Previous")
+    assert first == rows(manager.page)
+
+
+async def test_user_ids_are_copied_by_a_button(manager, profiles):
+    """Without scripts the id is there to be selected."""
+    await profiles.note("id-ann", "ann", None)
+    await manager.open(f"{PATH}?q=id-ann")
+
+    button = manager.page.one("tbody").one("button").attributes
+    assert ("button", "Copied") == (button["type"], button["data-copied"])
+    assert "id-ann" == manager.page.one("code", id=button["data-copies"]).text
+
+
 async def test_names_and_ids_are_escaped(manager, profiles):
     """Each for itself: no letter of a name changes how what comes after it is read."""
     await profiles.note(HOSTILE_ID, HOSTILE, Role.USER)

@@ -60,11 +60,11 @@ async def names(users, viewer=Role.ADMIN, size=10, **query):
 
 async def walk(users, size, **query):
     """Return the pages up to the last one, and then those back to the first."""
-    there, back, cursor = [], [], {}
-    while cursor is not None:
-        page = (await users.page(Role.ADMIN, ListQuery(**query, **cursor), size=size)).window
+    page = (await users.page(Role.ADMIN, ListQuery(**query), size=size)).window
+    there, back = [[user.profile.username for user in page.entries]], []
+    while page.next:
+        page = (await users.page(Role.ADMIN, ListQuery(**query, after=page.next), size=size)).window
         there.append([user.profile.username for user in page.entries])
-        cursor = {"after": page.next} if page.next else None
     while page.previous:
         page = (await users.page(Role.ADMIN, ListQuery(**query, before=page.previous), size=size)).window
         back.append([user.profile.username for user in page.entries])
