@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web_app
 
 import bodhi
 from support.binaries import NoPostgres
@@ -135,9 +136,12 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object], request: pytest.
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Gives a test, with its fixtures, no more than its time."""
+    """Gives a test, with its fixtures, no more than its time; no application outlives it."""
     with time_limit(item.config.getoption("time_limit"), item.nodeid):
-        return (yield)
+        result = yield
+    # Of 1,024 handlers aiohttp keeps the applications, hundreds of them, which every search for garbage goes through.
+    web_app._cached_build_middleware.cache_clear()
+    return result
 
 
 @pytest.fixture(autouse=True)
