@@ -34,7 +34,7 @@ def test_every_part_of_the_shape_is_on_the_page(page):
 
 def test_named_methods_exist(page):
     """What stands there with brackets or a name of a call."""
-    table = page.partition("## What it can be told")[2]
+    table = page.partition("## Script the provider")[2]
     named = set(re.findall(r"`(?:await )?(\w+)\(", table)) - {"DevelopmentProvider"}
 
     assert {"alter", "fail", "delay", "hold", "hang", "reset", "rotate_keys", "end_sessions"} <= named
