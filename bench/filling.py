@@ -110,7 +110,7 @@ def _fill_sqlite(path: Path, blocks: Iterator[Iterator[Row]]) -> None:
 def _fill_sqlite_itself(path: Path, rows: int, now: int) -> None:
     connection = sqlite3.connect(path, isolation_level=None)
     connection.create_function("digest_of_row", 1, digest_of_row, deterministic=True)
-    # In one transaction and without a journal: nobody else has the file open yet.
+    # In one transaction and without a journal: no other process has the file open yet.
     for setting in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -2000000"):
         connection.execute(f"PRAGMA {setting}")
     connection.execute("BEGIN EXCLUSIVE")

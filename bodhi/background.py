@@ -1,4 +1,4 @@
-"""Background work, which goes on when something fails."""
+"""Background work that continues after failures."""
 
 import asyncio
 import logging

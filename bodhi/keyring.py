@@ -118,7 +118,7 @@ class Keyring:
             raise Unreadable("the data or its row was changed, or it belongs to another row") from error
 
     def seal_text(self, plaintext: bytes) -> str:
-        """*plaintext* encrypted for a cookie or a URL, with a key of its own: anybody may have many such texts made."""
+        """Return *plaintext* encrypted for a cookie or a URL, with a separate key: anyone can request many of them."""
         salt = os.urandom(_SALT_BYTES)
         # Some clients put quotes around "=".
         return base64.urlsafe_b64encode(salt + self.seal(plaintext, salt, b"")).rstrip(b"=").decode()

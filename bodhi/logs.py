@@ -18,7 +18,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 LOG_SECONDS = 60.0  # between two log lines about the same event
-MOST_CAUSES = 8  # that a log tells apart; all further ones share a line
+MOST_CAUSES = 8  # logged separately; all others share a line
 
 _encode = json.JSONEncoder(default=str).encode  # json.dumps would make an encoder for each line
 
@@ -149,7 +149,7 @@ def _repeats_request(error: BaseException) -> bool:
 
 
 def _chain_of(error: BaseException | None) -> Sequence[BaseException]:
-    """*error* and the errors that a traceback tells before it."""
+    """Return *error* and the errors that a traceback shows before it."""
     chain: list[BaseException] = []
     while error is not None and error not in chain:
         chain.append(error)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from bodhi.errors import ConfigurationError
 
-LONGEST_IDENTIFIER_BYTES = 63  # PostgreSQL cuts what is longer, and tells nobody
+LONGEST_IDENTIFIER_BYTES = 63  # PostgreSQL truncates longer ones silently
 LONGEST_SECONDS = 315_360_000  # ten years: in milliseconds it fits every column and every date
 
 

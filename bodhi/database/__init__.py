@@ -41,7 +41,7 @@ __all__ = [
     "sqlite_path",
 ]
 
-SYNCHRONOUS = ("full", "normal")  # what was answered survives a power cut; or only the death of the process
+SYNCHRONOUS = ("full", "normal")  # acknowledged writes survive a power cut; or only a crash of the process
 
 
 def open_database(
@@ -55,12 +55,12 @@ def open_database(
     synchronous: str = "full",
     read_only: bool = False,
 ) -> Database:
-    """The database that *url* names, not connected yet: enter it to connect.
+    """Return the database at *url*, not connected yet: enter it to connect.
 
     *pool_size*, *statement_cache_size* and *schema* are PostgreSQL's, *readers*, *synchronous* and *read_only* (the
-    file is neither made nor changed, and text in it that is not UTF-8 comes as bytes) SQLite's; *limit_seconds* bounds
-    every wait on either. All are checked on either. Raises :exc:`BadDatabaseUrl` here, and :exc:`CannotOpen` here and
-    on entering.
+    file is neither created nor changed, and text that is not UTF-8 is returned as bytes) SQLite's; *limit_seconds*
+    bounds every wait on both. All are validated for both. Raises :exc:`BadDatabaseUrl` here, and :exc:`CannotOpen`
+    here and on entering.
     """
     dialect = dialect_of(url)
     try:

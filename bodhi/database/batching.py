@@ -1,4 +1,4 @@
-"""Batch concurrent calls, so that those which wait for the database together share a round trip."""
+"""Batch concurrent calls, so that calls waiting for the database at the same time share a round trip."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ from bodhi.database.limits import SharedTimer
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-# A round trip costs more than what it carries: while one is quick, the next waits for it rather than run beside it.
+# A round trip costs more than its statements: a call waits this long for the current one before starting another.
 MAX_WAIT_SECONDS = 0.001
 
 
@@ -27,7 +27,7 @@ Batch = dict[bytes, list[_Request[Item, Answer]]]
 
 
 class Batcher(Generic[Item, Answer]):
-    """Runs a call by itself while it is the only one, and those that arrive meanwhile in batches.
+    """Runs a lone call directly, and the calls that arrive meanwhile in batches.
 
     *run_one* answers an item, or gives None. *run_batch* takes items with distinct keys, sorted by key, and answers
     by key. A batch starts when a query returns, or beside it after *max_wait_seconds*; at most *max_in_flight* of them
@@ -63,7 +63,7 @@ class Batcher(Generic[Item, Answer]):
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __call__(self, key: bytes, item: Item) -> Answer | None:
-        """The answer to *item*, or None."""
+        """Return the answer to *item*, or None."""
         if self._in_flight or self._queue or self._was_shared:
             return await self._enqueue(key, item)
         self._in_flight += 1
@@ -82,7 +82,7 @@ class Batcher(Generic[Item, Answer]):
         self._queue.append(request)
         if not self._in_flight:
             self._start_flush()
-        # An overdue timer belongs to a loop that has ended, or to one that was held up: another one does no harm.
+        # An overdue timer belongs to a loop that has ended or was blocked: a second one does no harm.
         elif self._max_wait_ends_at < now and self._in_flight < self._max_in_flight:
             self._set_max_wait(loop, now + self._max_wait_seconds)
         return request.answer

@@ -18,15 +18,15 @@ class Undone(DatabaseUnavailable):
 
 
 class RowMoved(Undone):
-    """A change by somebody else moved the row to another partition meanwhile: it was changed, so look again."""
+    """A concurrent change moved the row to another partition: run the statement again."""
 
 
 class NotOpen(DatabaseUnavailable):
-    """Nobody opened the database, or it was closed: use `async with`, `open()`, or `setup` before the app starts."""
+    """The database was not opened, or it was closed: use `async with`, `open()`, or `setup` before the app starts."""
 
 
 class Damaged(DatabaseUnavailable):
-    """The database is not what was opened: its file or a table is gone. Somebody has to restore it."""
+    """The database is not what was opened: its file or a table is gone. An operator has to restore it."""
 
 
 class Conflict(DatabaseError):
@@ -42,4 +42,4 @@ class SchemaTooNew(ConfigurationError):
 
 
 class SchemaOutdated(ConfigurationError):
-    """The database lacks migrations of this program, and migrating by itself is turned off."""
+    """The database lacks migrations of this program, and automatic migration is turned off."""

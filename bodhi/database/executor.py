@@ -11,7 +11,7 @@ from bodhi.telemetry import trace_statement
 
 
 class StatementExecutor(ABC):
-    """Finds statements by name, and lets no method run one whose header declares another result."""
+    """Runs statements by name; a method refuses a statement whose header declares another result."""
 
     system: ClassVar[str]  # the database, as spans name it
     _statements: Mapping[str, Statement]
@@ -50,11 +50,11 @@ class StatementExecutor(ABC):
 
 
 class DatabaseExecutor(StatementExecutor):
-    """A database, which does in a transaction what takes several statements."""
+    """A database; work of several statements runs in a transaction."""
 
     @abstractmethod
     def transaction(self, *, limit_seconds: float | None = None) -> AbstractAsyncContextManager[Executor]:
-        """Statements that happen together or not at all."""
+        """Return a transaction, whose statements take effect together or not at all."""
 
     async def fill(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]], /) -> None:
         """Insert many rows in one transaction."""

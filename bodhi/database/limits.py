@@ -1,4 +1,4 @@
-"""Time limits for many waits of one length by one timer: a timer for each would cost as much as what is waited for."""
+"""Time limits for many waits of one length by one timer: a timer for each would cost as much as the wait itself."""
 
 import asyncio
 import sys
@@ -17,8 +17,8 @@ OTHER_LOOP = "this is in use in another event loop, which runs in another thread
 class SharedTimer:
     """Fires when the first of many waits has to end, and again for the others.
 
-    *expire* is given the loop's time; it ends the waits that are over and returns when the next one has to end, or
-    None where nobody waits.
+    *expire* takes the loop's time, ends the waits that are over, and returns when the next one has to end, or None if
+    there is none.
     """
 
     def __init__(self, seconds: float, expire: Callable[[float], float | None]) -> None:
@@ -31,7 +31,7 @@ class SharedTimer:
     def start(self, loop: asyncio.AbstractEventLoop, now: float) -> float:
         """Watch a wait that begins *now*; returns when it has to end."""
         until = now + self.seconds
-        # An overdue timer belongs to a loop that was held up: another one does no harm.
+        # An overdue timer belongs to a loop that was blocked: a second one does no harm.
         if self.fires_at < now or self.loop is not loop:
             self._set(loop, until)
         return until
@@ -52,14 +52,14 @@ class SharedTimer:
 
 
 class TimeLimit:
-    """What ``asyncio.timeout(seconds)`` does for one task at a time, for any number of them."""
+    """``asyncio.timeout(seconds)`` for any number of tasks, with one shared timer."""
 
     def __init__(self, seconds: float) -> None:
         self.timer = SharedTimer(seconds, self._expire)
         self.waits: dict[Wait, None] = {}  # in the order in which they have to end
 
     def start(self) -> "Wait":
-        """Limit what the task does until :meth:`Wait.stop`, which has to follow."""
+        """Limit the current task until :meth:`Wait.stop`, which the caller must call."""
         timer = self.timer
         # Up to Python 3.11, to ask for the running loop is a system call. A loop that has ended runs no task.
         # In another thread it may run one right now, which is not this one.
@@ -84,7 +84,7 @@ class TimeLimit:
 
 
 class Wait(Struct, eq=False):
-    """What is limited, from :meth:`TimeLimit.start` to :meth:`stop`: a context manager would take twice as long."""
+    """A limited wait, from :meth:`TimeLimit.start` to :meth:`stop`: a context manager would take twice as long."""
 
     waits: "dict[Wait, None]"
     task: "asyncio.Task[Any]"
@@ -93,12 +93,12 @@ class Wait(Struct, eq=False):
     is_over: bool = False
 
     def end(self) -> None:
-        """The time is up."""
+        """Cancel the task: its time is up."""
         self.is_over = True
         self.task.cancel()
 
     def stop(self) -> None:
-        """End it, in a ``finally`` clause; raises :exc:`TimeoutError` in place of the cancellation that it made."""
+        """End the limit, in a ``finally`` clause; raises :exc:`TimeoutError` if it has cancelled the task."""
         del self.waits[self]
         # As in asyncio.timeout: a cancellation from elsewhere in the same moment wins.
         if self.is_over and self.task.uncancel() <= self.cancelling:

@@ -1,4 +1,4 @@
-"""Resources that one caller at a time uses: connections to a server, or the one writer of a file."""
+"""A pool of resources for exclusive use: connections to a server, or the one writer of a file."""
 
 import asyncio
 from collections import deque
@@ -13,7 +13,7 @@ Resource = TypeVar("Resource")
 
 
 class Pool(Generic[Resource]):
-    """Lends the resource that was used last; where none is idle, callers wait in the order of arrival."""
+    """Lends the most recently used resource; while none is idle, callers wait in the order of arrival."""
 
     def __init__(self, resources: Iterable[Resource], counters: DatabaseCounters) -> None:
         self._idle = deque(resources)
@@ -25,7 +25,7 @@ class Pool(Generic[Resource]):
         return iter(self._idle)
 
     def take(self) -> Resource | None:
-        """Take an idle resource, without a coroutine; where this returns None, :meth:`wait` for one."""
+        """Return an idle resource without suspending, or None: then :meth:`wait` for one."""
         if not self._idle:
             return None
         self._counters.in_use += 1
@@ -49,7 +49,7 @@ class Pool(Generic[Resource]):
             counters.wait_seconds += monotonic() - began
 
     def give_back(self, resource: Resource, *, is_ready: bool = True) -> None:
-        """Lend it to whoever waits; one that is not ready for use is otherwise lent after all others."""
+        """Pass the resource to the next waiter, or put it back; one that is not ready is lent after all others."""
         while self._waiting:
             future = self._waiting.popleft()
             if not future.done():
@@ -63,7 +63,7 @@ class Pool(Generic[Resource]):
 
     @asynccontextmanager
     async def lend(self) -> AsyncIterator[Resource]:
-        """A block that has a resource to itself."""
+        """Return a block with exclusive use of a resource."""
         resource = self.take() or await self.wait()
         try:
             yield resource

@@ -83,7 +83,7 @@ class PostgresDatabase(DatabaseExecutor):
         try:
             async with asyncio.timeout(self.limit_seconds * 2):
                 self._pool = await asyncpg.create_pool(
-                    # One to see that it works; no floor, which the pool would keep up behind the back of a close.
+                    # One, to check that it works; no minimum, which the pool would maintain even while it is closed.
                     min_size=0,
                     init_size=1,
                     max_size=self._pool_size,
@@ -101,7 +101,7 @@ class PostgresDatabase(DatabaseExecutor):
         return self
 
     def _cause_of(self, error: BaseException) -> str | None:
-        """Why the database cannot be opened; None for what is not about the database."""
+        """Return why the database cannot be opened; None for an error that is not about the database."""
         if isinstance(error, DatabaseError):
             return str(error)
         if not isinstance(error, (ValueError, *FAILURES)):
@@ -112,7 +112,7 @@ class PostgresDatabase(DatabaseExecutor):
     async def _check_connection(self) -> None:
         found = await self.maybe("describe_connection")
         if self._search_path and (found is None or found["search_path"] != self._search_path):
-            # The tables would be made, and looked for, in another one.
+            # The tables would be created, and looked for, in another schema.
             raise DatabaseError(
                 "something between drops the start-up parameter search_path, so the schema is not in effect: "
                 f"name none, and run ALTER ROLE … SET search_path = {self._search_path}"
@@ -135,7 +135,7 @@ class PostgresDatabase(DatabaseExecutor):
 
     @asynccontextmanager
     async def transaction(self, *, limit_seconds: float | None = None) -> AsyncIterator[Executor]:
-        """A READ COMMITTED transaction on one connection, as a whole within the time limit."""
+        """Return a READ COMMITTED transaction on one connection; the time limit covers all of it."""
         limit = limit_seconds or self.limit_seconds
         try:
             async with asyncio.timeout(limit), self._lend() as connection, connection.transaction():
@@ -146,24 +146,24 @@ class PostgresDatabase(DatabaseExecutor):
             raise self._failure(error) from error
 
     async def listen(self, channel: str, notify: Callable[[str | None], None], /) -> None:
-        """Notifications by LISTEN, on a connection beside the pool.
+        """Receive notifications by LISTEN, on a connection outside the pool.
 
-        None come where the statement cache is off, which says that PgBouncer is between: it lends connections for a
-        transaction, and whoever has one next would get them.
+        None arrive if the statement cache is off, which means that PgBouncer is in between: it lends a connection for
+        one transaction, and the notifications would go to its next user.
         """
         if not self._statement_cache_size:
             await asyncio.Event().wait()
         await listen(self._hosts(lambda: None), channel, notify, probe=self._statements["probe_connection"].sql)
 
     def _hosts(self, on_failover: Callable[[], None]) -> HostsInTurn:
-        # Where the statement cache is off PgBouncer is between, which takes no parameter that it does not know.
+        # With the statement cache off PgBouncer is in between, which refuses parameters that it does not know.
         sets_isolation = self._statement_cache_size > 0
         return HostsInTurn(
             self._url, limit_seconds=self.limit_seconds, on_failover=on_failover, sets_isolation=sets_isolation
         )
 
-    # Two ways to a connection: _run for one statement, within the time limit and with further attempts, and _lend for
-    # the statements of a transaction.
+    # _run takes a connection for one statement, within the time limit and with retries; _lend takes one for a
+    # transaction.
 
     async def _run(self, statement: Statement, arguments: Sequence[Any], *, is_batch: bool = False) -> Any:
         is_serialized = False  # by the server's default isolation level, which then refused the statement
@@ -210,15 +210,15 @@ class PostgresDatabase(DatabaseExecutor):
 
     def _failure(self, error: Exception) -> DatabaseError:
         if affects_all_connections(error):
-            # The idle connections share the fate of this one, most likely, and each would cost a caller the
-            # whole limit to find out: a network that swallows packets says nothing.
+            # The idle connections are most likely broken too, and each would cost a caller the whole limit to find
+            # out: a network that drops packets reports no error.
             self._distrust()
         failure = translate(error)
         self.counters.failed(failure)
         return failure
 
     def _distrust(self) -> None:
-        """Use no connection again that is open now; what runs on them goes on."""
+        """Stop using the connections that are open now; running statements continue."""
         for connection in self._connections:
             connection.distrust()
 

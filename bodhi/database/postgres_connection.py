@@ -14,30 +14,30 @@ from bodhi.database.postgres_errors import leaves_usable
 from bodhi.database.protocol import Row
 from bodhi.database.statements import Statement
 
-LONGEST_IDLE_SECONDS = 240  # firewalls forget a silent connection after 5 minutes or more, without telling it
+LONGEST_IDLE_SECONDS = 240  # firewalls forget a silent connection after 5 minutes or more, without notice
 CLOSE_SECONDS = 1.0  # for closing connections politely, which spares the server's log
 
 _closing: set["asyncio.Task[None]"] = set()
 
 
 class Connection:
-    """A place in asyncpg's pool: its connection is opened when it is first used, and again after it was dropped."""
+    """A slot in asyncpg's pool: its connection is opened at the first use, and again after it was dropped."""
 
     def __init__(self, *, prepares: bool) -> None:
         self._prepares = prepares
-        self._raw: Any = None  # asyncpg's types say nothing of a pool's connections
+        self._raw: Any = None  # asyncpg does not type the connections of a pool
         self.is_sound = False  # open, and not lost or distrusted since
         self._used_at = 0.0
 
     def begin_use(self) -> bool:
-        """Whether a statement may be sent at once; otherwise it has to be opened."""
+        """Return whether a statement may be sent at once; otherwise call :meth:`open` first."""
         now = monotonic()
         is_fresh = now - self._used_at < LONGEST_IDLE_SECONDS
         self._used_at = now
         return self.is_sound and is_fresh
 
     async def open(self, pool: asyncpg.Pool | None) -> None:
-        """Open it anew."""
+        """Open a new connection."""
         self.drop()
         if pool is None:
             raise NotOpen
@@ -52,11 +52,11 @@ class Connection:
             self.is_sound = False
 
     def distrust(self) -> None:
-        """Open it anew before the next use; a statement that runs on it goes on."""
+        """Reconnect before the next use; a running statement continues."""
         self.is_sound = False
 
     def drop(self) -> None:
-        """Close at once, without a word to a server that may not listen; the pool may then open another."""
+        """Close at once, without notifying a server that may be unreachable; the pool may then open another."""
         raw = self._detach()
         if raw is not None:
             _terminate(raw)
@@ -64,8 +64,8 @@ class Connection:
     def drop_after(self, error: BaseException) -> None:
         """Drop it unless *error* leaves it fit for the next caller."""
         if isinstance(error, asyncio.CancelledError):  # by the time limit, most often
-            # Close once the server heard that nobody waits for the statement any more, or did not hear. Otherwise a
-            # statement that waits for a lock would keep its place on the server, though its caller is gone.
+            # Cancel the statement on the server before closing. Otherwise a statement that waits for a lock would
+            # stay in the queue for it, though its caller is gone.
             task = asyncio.get_running_loop().create_task(self.close())
             _closing.add(task)  # the loop itself holds tasks only weakly
             task.add_done_callback(_closing.discard)
@@ -73,11 +73,11 @@ class Connection:
             self.drop()
 
     def close(self) -> Coroutine[Any, Any, None]:
-        """Close it, and cancel what it runs."""
+        """Close the connection, and cancel its running statement."""
         return _close(self._detach())
 
     def leave_to_parent(self) -> object:
-        """Forget what a child process must neither use nor close, and return it."""
+        """Detach and return the connection, which a child process must neither use nor close."""
         return self._detach()
 
     def _detach(self) -> Any:
@@ -123,26 +123,26 @@ class Connection:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
-        """A READ COMMITTED transaction around what runs in the block."""
+        """Run the block in a READ COMMITTED transaction."""
         transaction = self._raw.transaction(isolation="read_committed")
         await transaction.start()
         try:
             yield
         except BaseException as error:
-            # Where the connection is dropped the server rolls back by itself: waiting for it could take for ever.
+            # For a dropped connection the server rolls back on its own: waiting for that could take for ever.
             if leaves_usable(error):
                 await transaction.rollback()
             raise
         try:
             await transaction.commit()
         except BaseException:
-            # Given up on or failed, it may still have happened, and what state the connection is in is not known.
+            # A commit that timed out or failed may still have taken effect, and the connection's state is unknown.
             self.drop()
             raise
 
 
 class _Unprepared:
-    """A query that is parsed at each use: PgBouncer may send it elsewhere than the last one."""
+    """A query that is parsed at each use: PgBouncer may send it to another server connection each time."""
 
     def __init__(self, raw: Any, sql: str) -> None:
         self.fetchrow = partial(raw.fetchrow, sql)

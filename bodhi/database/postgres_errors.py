@@ -26,12 +26,12 @@ _PASSING: dict[type[Exception], type[Undone]] = {
     asyncpg.DeadlockDetectedError: Undone,
     asyncpg.SerializationError: RowMoved,  # READ COMMITTED has no other cause of it
     asyncpg.InvalidCachedStatementError: Undone,
-    asyncpg.ReadOnlySQLTransactionError: Undone,  # a primary became a standby: the next connection finds the new one
+    asyncpg.ReadOnlySQLTransactionError: Undone,  # failover: the next connection finds the new primary
 }
 
 
 def translate(error: Exception) -> DatabaseError:
-    """Return what to raise in place of one of ``FAILURES``."""
+    """Return the error to raise in place of one of ``FAILURES``."""
     if isinstance(error, asyncpg.UniqueViolationError):
         return Conflict(str(error))
     if kind := _PASSING.get(type(error)):
@@ -50,7 +50,7 @@ def translate(error: Exception) -> DatabaseError:
 
 
 def _grant_for(refusal: str) -> str:
-    """What lets the role do what was refused."""
+    """Return the GRANT that allows the refused operation."""
     if match := re.match("permission denied for schema (.+)", refusal):
         return f"GRANT USAGE, CREATE ON SCHEMA {match[1]} TO the role of the URL"
     if match := re.match("permission denied for database (.+)", refusal):
@@ -61,12 +61,12 @@ def _grant_for(refusal: str) -> str:
 
 
 def is_about_files(error: Exception) -> bool:
-    """Whether *error* may come from a file that could not be read, such as a certificate."""
+    """Return whether *error* may come from an unreadable file, such as a certificate."""
     return isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError | PermissionError | SSLError)
 
 
 def affects_all_connections(error: Exception) -> bool:
-    """Whether *error* is about the server or the network, rather than about one connection or one statement."""
+    """Return whether *error* concerns the server or the network, rather than one connection or statement."""
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         return state[:2] in {"08", "57"} or state == _STANDBY_STATE
@@ -74,7 +74,7 @@ def affects_all_connections(error: Exception) -> bool:
 
 
 def leaves_usable(error: BaseException) -> bool:
-    """Whether the connection may serve the next caller: only after a plain refusal by a healthy server."""
+    """Return whether the connection may be reused: only after a plain refusal by a healthy server."""
     if isinstance(error, asyncpg.InvalidCachedStatementError):
         return False  # prepare everything anew
     if isinstance(error, asyncpg.PostgresError):

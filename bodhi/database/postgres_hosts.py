@@ -1,4 +1,4 @@
-"""Connect to the right one of several PostgreSQL servers in time."""
+"""Connect to the primary among several PostgreSQL servers within the time limit."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ ABANDONED_UPGRADE = "unexpected connection_lost() call"
 class AbandonedConnectionFilter(logging.Filter):
     """Drops asyncio's report of a TLS upgrade that failed after its caller gave up on the connection.
 
-    asyncpg 0.32 leaves that future to nobody where it is cancelled between the TCP connection and the upgrade.
+    asyncpg 0.32 leaves a future that is never awaited if it is cancelled between TCP connection and TLS upgrade.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -33,18 +33,18 @@ _abandoned_connection_filter = AbandonedConnectionFilter()
 
 
 class HostsInTurn:
-    """Connects to the first host of a URL that takes us, for ``asyncpg.create_pool(connect=...)``.
+    """Connects to the first host of a URL that accepts, for ``asyncpg.create_pool(connect=...)``.
 
-    asyncpg goes through the hosts by itself, but gives all of them one time limit together: a first host that swallows
-    packets would use it up at each attempt. Here each has its share, and the host that served last is asked first.
+    asyncpg tries the hosts in turn too, but under one common time limit: a first host that drops packets would use it
+    up at each attempt. Here each host has a share of it, and the host that served last is tried first.
     """
 
     def __init__(
         self, url: PostgresUrl, *, limit_seconds: float, on_failover: Callable[[], None], sets_isolation: bool
     ) -> None:
-        """*on_failover* is called when another host serves than before.
+        """*on_failover* is called when the serving host changes.
 
-        With *sets_isolation* connections are READ COMMITTED by default, unless a pooler takes no such parameter.
+        With *sets_isolation* connections are READ COMMITTED by default, unless a pooler refuses that parameter.
         """
         logging.getLogger("asyncio").addFilter(_abandoned_connection_filter)
         self._url = url
@@ -54,7 +54,7 @@ class HostsInTurn:
         self._share_seconds = min(limit_seconds / (len(self._hosts) + 1.5), url.connect_seconds)
 
     async def __call__(self, *_: object, **options: Any) -> Any:
-        """Return a connection; raises the error of the last host, which names those of all where there are several."""
+        """Return a connection; raises the last host's error, with the errors of all hosts if there are several."""
         failures: dict[Host, Exception] = {}
         for host in list(self._hosts):
             try:
@@ -71,7 +71,7 @@ class HostsInTurn:
         raise self._failure(failures)
 
     def _failure(self, failures: Mapping[Host, Exception]) -> Exception:
-        """The last host's error, naming those of all, without the user name where a password may be in it."""
+        """Return the last host's error with those of all, without a user name that may contain a password."""
         *_, last = failures.values()  # there is one host at least
         text = str(last)
         if len(failures) > 1:

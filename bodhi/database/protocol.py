@@ -1,4 +1,4 @@
-"""The interface of a database, whichever it is."""
+"""The interface of a database, common to SQLite and PostgreSQL."""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self
 
 @dataclass(slots=True)
 class DatabaseCounters:
-    """Counts since the database was made. ``in_use`` and ``waiting`` are how it stands now."""
+    """Counts since the object was created; ``in_use`` and ``waiting`` are current values."""
 
     in_use: int = 0  # PostgreSQL: connections lent; SQLite: 1 while something writes
     waiting: int = 0
@@ -34,7 +34,7 @@ class Executor(Protocol):
     """A database, or one transaction on it: runs the named statements of ``sql/``.
 
     *name* is a statement's name, *values* its parameters by name. The method is the one that the statement's header
-    declares; by another one it raises a TypeError. Every call raises
+    declares; another one raises a TypeError. Every call raises
     :exc:`~bodhi.database.errors.DatabaseUnavailable` when no answer comes within the time limit, and
     :exc:`~bodhi.database.errors.Conflict` when a unique value is taken.
     """
@@ -57,7 +57,7 @@ class Executor(Protocol):
     async def fill(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]], /) -> None:
         """Insert many *rows* at once, the fastest way that the database has, all or nothing.
 
-        *table* and *columns* are names in the program, never anybody's input.
+        *table* and *columns* are names in the program, never user input.
         """
 
     async def script(self, sql: str, /) -> None:
@@ -73,7 +73,7 @@ class Database(Executor, Protocol):
 
     @property
     def address(self) -> str:
-        """The database's URL with the password masked: fit for logs."""
+        """The database's URL with the password masked, for logs."""
 
     @property
     def counters(self) -> DatabaseCounters:
@@ -84,20 +84,19 @@ class Database(Executor, Protocol):
         """The time limit of every call."""
 
     def transaction(self, *, limit_seconds: float | None = None) -> AbstractAsyncContextManager[Executor]:
-        """A transaction, as a whole within the time limit, or within the one given."""
+        """Return a transaction; the time limit, or *limit_seconds*, covers all of it."""
 
     def turn(self, *keys: Hashable) -> AbstractAsyncContextManager[float]:
-        """A block that callers of the same key run one after the other, in this process and in the order of arrival.
+        """Return a block that callers with the same key enter one at a time, in this process, in the order of arrival.
 
-        Use it around statements that wait for each other's locks: callers then wait before they take a connection, and
-        callers with other keys find one. Gives the seconds that are left of the time limit. Keys are taken in order.
+        Use it around statements that wait for each other's locks: callers then wait without a connection,
+        which stays free for other keys. Yields the remaining seconds of the time limit. Keys are locked in the given order.
         """
 
     async def listen(self, channel: str, notify: Callable[[str | None], None], /) -> None:
         """Call *notify* with the payload of each notification on *channel*, until cancelled.
 
-        The payload None means anything: notifications may have been missed, or the database has only a counter of
-        changes.
+        The payload None stands for any: notifications may have been missed, or the database only counts changes.
         """
 
     async def __aenter__(self) -> Self: ...

@@ -1,4 +1,4 @@
-"""Numbered migrations and the table that remembers them.
+"""Numbered migrations and the table that records them.
 
 A database may hold several *parts* (the sessions; later the application's own tables), each with its own folder of
 migrations and its own numbers, so that parts may share a database or not.
@@ -36,7 +36,7 @@ class Migration:
 
 @dataclass(frozen=True, slots=True)
 class SchemaStatus:
-    """Where a part's schema stands: the version in the database, and the program's own."""
+    """The version of a part's schema in the database, and the program's own."""
 
     part: str
     applied: int
@@ -44,7 +44,7 @@ class SchemaStatus:
 
     @property
     def is_current(self) -> bool:
-        """Whether the program can work with the database as it is."""
+        """Whether the program can use the database without a migration."""
         return self.applied == self.known
 
 
@@ -64,7 +64,7 @@ class Schema:
         return sorted(migrations, key=lambda migration: migration.version)
 
     async def status(self) -> SchemaStatus:
-        """Where the schema stands; changes nothing."""
+        """Return the schema's version; changes nothing."""
         applied = 0
         if await self._database.maybe("find_version_table"):
             row = await self._database.maybe("find_version", part=self._part)
@@ -84,10 +84,10 @@ class Schema:
         await self._check_tables()
 
     async def migrate(self) -> list[Migration]:
-        """Apply what is missing, in one transaction, and return it.
+        """Apply the missing migrations in one transaction, and return them.
 
-        Of several processes that start at once one migrates and the others wait for it and find nothing to do.
-        Raises :exc:`SchemaTooNew`, or :exc:`DatabaseError` where the database is not fit for it.
+        If several processes start at once, one migrates; the others wait for it and find nothing to do.
+        Raises :exc:`SchemaTooNew`, or :exc:`DatabaseError` if the database is not suitable.
         """
         status = await self.status()
         await self._check_connection(writes=not status.is_current)
@@ -107,7 +107,7 @@ class Schema:
             missing = self.migrations[applied:]
             for migration in missing:
                 await transaction.script(migration.sql)
-            # At the end, so that a migration can tell a database that was in use from one that is being made.
+            # At the end, so that a migration can distinguish a database in use from a new one.
             for migration in missing:
                 await transaction.count(
                     "record_version", part=self._part, version=migration.version, name=migration.name
@@ -118,9 +118,9 @@ class Schema:
         return missing
 
     async def _check_connection(self, *, writes: bool) -> None:
-        """Refuse a standby, and what the schema cannot be made in; *writes*: it has to be made or migrated.
+        """Refuse a standby, and with *writes* a database in which the schema cannot be created or migrated.
 
-        A primary that is read-only for a time, as hosting providers make it while a disk is full, serves reads.
+        A primary that is read-only for a time, as at hosting providers while a disk is full, serves reads.
         """
         connection = await self._database.maybe("describe_connection")
         assert connection is not None
@@ -154,7 +154,7 @@ class Schema:
 
 @contextmanager
 def refusing_to_open(database: Database) -> Iterator[None]:
-    """What the database refuses in the block is a :exc:`CannotOpen` with its address and the cause."""
+    """Raise database errors of the block as :exc:`CannotOpen`, with the address and the cause."""
     try:
         yield
     except DatabaseError as error:

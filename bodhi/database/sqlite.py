@@ -1,7 +1,7 @@
-"""SQLite through aiosqlite: one writer, readers on connections of their own.
+"""SQLite through aiosqlite: one writer, and readers on separate connections.
 
-Every call is one hop to a connection's thread, since the hop costs more than most statements. Coroutines that shared
-a connection would share its transaction too, so writes take turns.
+Every call is one hop to a connection's thread, since the hop costs more than most statements. Coroutines sharing a
+connection would share its transaction too, so writes take turns.
 """
 
 import asyncio
@@ -28,10 +28,10 @@ from bodhi.database.turns import Turns
 from bodhi.forks import REFUSAL, note_closed, note_opened
 
 MEMORY = ":memory:"
-CHANGES_SECONDS = 0.1  # between two looks at the counter of changes
+CHANGES_SECONDS = 0.1  # between two reads of the change counter
 OLDEST_SQLITE = (3, 37)  # STRICT tables; RETURNING came with 3.35
 
-_parents_files: set[tuple[int, int]] = set()  # the identities of those that this process's parent had open
+_parents_files: set[tuple[int, int]] = set()  # identities of the files that the parent process had open
 
 
 class SqliteDatabase(DatabaseExecutor):
@@ -115,7 +115,7 @@ class SqliteDatabase(DatabaseExecutor):
 
     @asynccontextmanager
     async def transaction(self, *, limit_seconds: float | None = None) -> AsyncIterator[Executor]:
-        """A transaction that holds the write lock from its start, so that it never fails half-way for want of it."""
+        """Return a transaction that takes the write lock at its start, so that no later statement waits for it."""
         self._check(for_write=True)
         limit = limit_seconds or self.limit_seconds
         until = monotonic() + limit
@@ -129,7 +129,7 @@ class SqliteDatabase(DatabaseExecutor):
             raise
 
     async def listen(self, _channel: str, notify: Callable[[str | None], None], /) -> None:
-        """SQLite has no notifications: a counter, cheap to read, says whether anybody wrote anything."""
+        """SQLite has no notifications: poll its change counter, which is cheap to read."""
         if self._path == MEMORY:
             await asyncio.Event().wait()  # no other connection can see, or change, what is in it
         while True:
@@ -138,7 +138,7 @@ class SqliteDatabase(DatabaseExecutor):
             await asyncio.sleep(self.limit_seconds)
 
     async def _follow_changes(self, notify: Callable[[str | None], None]) -> None:
-        # A connection of its own, since the counter is about what the others of it wrote.
+        # On a separate connection, since the counter covers only what other connections wrote.
         async with open_connection(read_only_uri(self._path), uri=True, timeout=self.limit_seconds) as connection:
             seen = None
             while True:
@@ -174,11 +174,11 @@ class SqliteDatabase(DatabaseExecutor):
         if not self._is_open:
             raise NotOpen
         if self._file is not None:
-            # Of each write, next to which it costs nothing; the sweeper writes where nobody else does.
+            # At each write, where its cost is negligible; the sweeper writes even if there is no other writer.
             self._file.check() if for_write else self._file.refuse()
 
     def _refuse_if_closed(self, error: ValueError) -> None:
-        """Raise :exc:`NotOpen` where *error* is aiosqlite's, of a connection that was closed while the call waited."""
+        """Raise :exc:`NotOpen` if *error* is aiosqlite's for a connection that was closed while the call waited."""
         if not self._is_open:
             raise NotOpen from error
 
@@ -195,8 +195,8 @@ async def _transaction(writer: aiosqlite.Connection, until: float) -> AsyncItera
         yield
         await writer.execute_fetchall("COMMIT", Work(until=until))
     except BaseException:
-        # Shielded, and queued behind whatever the thread still does: a BEGIN that was given up
-        # on may succeed late and would leave its transaction open for the next one.
+        # Shielded, and queued behind the thread's other work: a BEGIN that timed out may still succeed, and would
+        # leave its transaction open for the next caller.
         await asyncio.shield(_roll_back(writer))
         raise
 

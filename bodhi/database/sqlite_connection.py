@@ -13,7 +13,7 @@ import aiosqlite
 from bodhi.database.sqlite_errors import is_busy
 from bodhi.database.sqlite_thread import BUSY_SHARE, Opening
 
-# A megabyte, a quarter of what SQLite takes by itself: every save waits while the writer brings it to the file.
+# 1 MB, a quarter of SQLite's default: every save waits while the writer copies it to the file.
 CHECKPOINT_PAGES = 250
 WAL_RETRY_SECONDS = 0.02
 JOIN_SECONDS = 5.0  # for a file that is opened, which waits for no lock
@@ -22,7 +22,7 @@ JOIN_SECONDS = 5.0  # for a file that is opened, which waits for no lock
 async def connect(
     path: str, stack: AsyncExitStack, *, limit_seconds: float, synchronous: str, read_only: bool
 ) -> aiosqlite.Connection:
-    """A connection to the file until *stack* closes, with the function that the statements call for the time."""
+    """Return a connection that *stack* closes, with the SQL function ``now_ms``."""
     opened = open_connection(
         read_only_uri(path) if read_only else path, uri=read_only, timeout=limit_seconds * BUSY_SHARE
     )
@@ -44,7 +44,7 @@ async def connect(
 
 @asynccontextmanager
 async def open_connection(path: str, *, timeout: float, uri: bool) -> AsyncIterator[aiosqlite.Connection]:  # noqa: ASYNC109
-    """A connection in a thread of its own, which is closed whenever its opener is cancelled, and holds up no exit."""
+    """Open a connection in its own thread, which is closed if its opener is cancelled, and does not delay exit."""
     opening = Opening()
     connection = aiosqlite.connect(
         path,
@@ -54,13 +54,13 @@ async def open_connection(path: str, *, timeout: float, uri: bool) -> AsyncItera
         check_same_thread=False,
         factory=opening.make,
     )
-    # A program that failed, or that forgets to close, must be able to end: everything it was answered is in the file.
+    # A program that fails, or forgets to close, must be able to exit: every acknowledged write is in the file.
     connection._thread.daemon = True
     try:
         await connection
     except BaseException:
         opening.abandon()
-        # The thread tells the loop that it has ended, and the loop may be about to end as well.
+        # The thread notifies the loop of its end, and the loop may be closing as well.
         await asyncio.to_thread(connection._thread.join, JOIN_SECONDS)
         raise
     try:
@@ -70,12 +70,12 @@ async def open_connection(path: str, *, timeout: float, uri: bool) -> AsyncItera
 
 
 def read_only_uri(path: str) -> str:
-    """The URI of the file for a connection that neither makes nor changes it."""
+    """Return the file's URI for a connection that neither creates nor changes it."""
     return f"file:{quote(path)}?mode=ro"
 
 
 async def _write_ahead(connection: aiosqlite.Connection, limit_seconds: float) -> None:
-    # The switch to WAL does not wait for locks by itself: two processes that start at once would collide.
+    # The switch to WAL does not wait for locks: two processes that start at once would collide.
     loop = asyncio.get_running_loop()
     deadline = loop.time() + limit_seconds
     while True:
@@ -89,11 +89,11 @@ async def _write_ahead(connection: aiosqlite.Connection, limit_seconds: float) -
 
 
 def _now_ms(fixed: int | None) -> int:
-    """SQL's ``now_ms($n)``: milliseconds since 1970, or what a test says the time is."""
+    """Implement SQL's ``now_ms($n)``: milliseconds since 1970, or the time set by a test."""
     return time_ns() // 1_000_000 if fixed is None else fixed
 
 
-# SQLite keeps whatever another program called text, and a row with bytes that are none must not hide the others.
+# SQLite stores any bytes as text, and one row with invalid UTF-8 must not hide the others.
 # A partial of a C function, since it runs for every text of every row.
 _legible = partial(str, encoding="utf-8", errors="replace")
 

@@ -40,7 +40,7 @@ def serve_in_process(
 
     With *lifeline* the process is a worker: it takes SIGTERM alone, repeated it means no more, and the end of file on
     this descriptor says that the supervisor is gone. *beside* runs on the same loop: it is entered before the
-    application starts, and left after it. *metrics* is where the numbers are told, if anywhere.
+    application starts, and left after it. *metrics* receives the numbers, if given.
     """
     with asyncio.Runner(loop_factory=_loop_factory(settings.event_loop)) as loop:
         loop.run(_serve(settings, bound, ready, lifeline=lifeline, beside=beside or nullcontext(), metrics=metrics))

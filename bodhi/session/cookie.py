@@ -42,7 +42,7 @@ class CookiePolicy:
         if not isinstance(self.name, str):
             raise options.refusal("name", self.name, "a cookie's name")
         if not _TOKEN.fullmatch(self.name) or self.name.lower().startswith(("__host-", "__secure-")):
-            raise ConfigurationError(f"{self.name!r} is no cookie name, or holds a prefix that bodhi sets by itself")
+            raise ConfigurationError(f"{self.name!r} is not a cookie name, or has a prefix that bodhi adds itself")
         object.__setattr__(self, "samesite", _samesite(self.samesite, secure=self.secure))
         full_name = HOST_PREFIX + self.name if self.secure and self.host_prefix else self.name
         object.__setattr__(self, "full_name", full_name)

@@ -259,7 +259,7 @@ class SessionManager:
                 if content.plaintext == session.plaintext and not max_age_seconds:
                     return session, answer
                 if not content.data or content.user_id != row.record.user_id:
-                    raise SessionError("an atomic change neither empties a session nor makes it somebody else's")
+                    raise SessionError("an atomic change must not empty a session or change its user")
                 expiry = self._changes.ages(row.record, content, max_age_seconds) if max_age_seconds else None
                 save, session = self._changes.update(row.record, content, expiry)
                 await row.save(save)

@@ -74,7 +74,7 @@ def setup(
 
     async def before_headers(request: web.Request, response: web.StreamResponse) -> None:
         current = registry.get(ref(request.writer))
-        if current is None or current.headers_sent:  # or an application around this one was told before
+        if current is None or current.headers_sent:  # or an outer application has handled it
             return
         # Here too, because a middleware may have replaced the handler's response.
         if current.is_used:

@@ -24,7 +24,7 @@ def owner_of(data: Mapping[str, Any]) -> str | None:
 
 
 def is_another(user_id: str | None, other: str | None) -> bool:
-    """Whether these are two users; None is nobody."""
+    """Return whether these are two different users; None is no user."""
     return user_id is not None and other is not None and user_id != other
 
 

@@ -7,6 +7,7 @@ request creates some, and creating a frozen dataclass takes ten times as long.
 import math
 from collections.abc import Callable
 from typing import Protocol
+from warnings import warn
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -128,7 +129,13 @@ class UserCap(Record, frozen=True, gc=False):
 
     user_id: str
     sessions: int  # at least 1
-    told: Callable[[int], object] | None = None  # number of other sessions that ended, set after the commit
+    on_ended: Callable[[int], object] | None = None  # called after the commit with the number of sessions ended
+
+    @property
+    def told(self) -> Callable[[int], object] | None:
+        """The deprecated name of ``on_ended``."""
+        warn("told of a UserCap is deprecated: use on_ended", DeprecationWarning, stacklevel=2)
+        return self.on_ended
 
 
 class SessionListing(Record, frozen=True, gc=False):

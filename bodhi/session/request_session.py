@@ -135,7 +135,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
         self.set_headers(response)
 
     def set_headers(self, response: web.StreamResponse) -> None:
-        """Set the cookie in *response*, and the headers that tell caches that it depends on the session."""
+        """Set the cookie in *response*, and the headers for caches, since it depends on the session."""
         if self.new_cookies or self._carried_cookies:
             self.set_cookies(response)
         headers = response.headers
@@ -230,7 +230,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
     async def _create(self, session: Session, change: Change) -> None:
         if change.begins_by_itself and not session.replaces and await self._may_replace_another(session):
             log.info("a request begins no session, since its browser may hold one: its change is not stored")
-            session.is_touched = False  # nor lost: this line is all that is said of it
+            session.is_touched = False  # nor counted as lost: this log line is all
             return
         replaces = self._replaced_digest(session)
         with self._failing_closed(session):

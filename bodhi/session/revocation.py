@@ -74,7 +74,7 @@ class Revocations:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    def _told(self, handle: str | None) -> None:
+    def _notify(self, handle: str | None) -> None:
         """Handle a notification: the session with this *handle*, or with None any session, may have ended."""
         if handle is None:
             self._look_at(self._waiting)
@@ -90,7 +90,7 @@ class Revocations:
         self._wake = asyncio.Event()  # an event belongs to the loop in which it was waited for
         self._due.update(self._waiting)
         self._wake.set()
-        listening = start(partial(self.require().listen, self._told), "listening for sessions that end")
+        listening = start(partial(self.require().listen, self._notify), "listening for sessions that end")
         try:
             recheck_at = loop.time() + RECHECK_SECONDS
             last_waited_at = loop.time()

@@ -178,7 +178,7 @@ class Session(aiohttp_session.Session):
 
     def set_new_identity(self, identity: object) -> None:
         """Not supported: only bodhi creates ids."""
-        raise RuntimeError("bodhi makes session ids by itself; call session.rotate() for a new one")
+        raise RuntimeError("bodhi generates session ids; call session.rotate() for a new one")
 
     async def save(self) -> None:
         """Save now, during a stream or before something that must not lose the change.

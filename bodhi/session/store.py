@@ -171,8 +171,8 @@ class Reencryption(Protocol):
 class ChangeNotification(Protocol):
     """Capability: notify open WebSockets and streams of ended sessions. Without it promise 9 does not hold."""
 
-    async def listen(self, told: Callable[[str | None], None]) -> None:
-        """Call *told* with the handle of each session that ended on any node, until cancelled.
+    async def listen(self, notify: Callable[[str | None], None]) -> None:
+        """Call *notify* with the handle of each session that ended on any node, until cancelled.
 
         None means any session: several ended, or it is unknown which. Superfluous calls only cost time; a
         store without notifications just waits: watched sessions are checked twice a second anyway.
@@ -192,7 +192,7 @@ class Quarantine(Protocol):
 
 @runtime_checkable
 class RecentEnds(Protocol):
-    """Capability: tell an id that ended a moment ago from an unknown one. Without it a part of promise 1 lapses.
+    """Capability: distinguish an id that has just ended from an unknown one. Without it part of promise 1 lapses.
 
     A request that left the browser before a login or a logout may then begin a session that takes the cookie's place.
     """

@@ -12,7 +12,7 @@ That makes a pass safe to break off and to run again, however often and whenever
   copy ends, unless it was used at the target meanwhile;
 - a session that did not come from the source is none of its business.
 
-Digests, versions, times, users and devices stay as they are, so cookies go on working. Nobody may be served from the
+Digests, versions, times, users and devices stay as they are, so cookies remain valid. No request may be served from the
 target before the source has ended to change: what the two then hold of one session is not merged, the newer stays.
 """
 

@@ -1,5 +1,5 @@
 -- name: take_lease(name, holder, hold_ms, now) -> maybe
--- Take the lease if it is free or has expired; no row if somebody holds it.
+-- Take the lease if it is free or has expired; no row while it is held.
 INSERT INTO bodhi_lease AS lease (name, holder, expires_at)
 VALUES ($1, $2, now_ms($4) + $3::bigint)
     ON CONFLICT (name) DO UPDATE

@@ -1,5 +1,5 @@
 -- name: limit_transaction(milliseconds) -> maybe
--- For this transaction alone: wait for no lock longer than its caller does, and let go when its caller has gone silent.
+-- For this transaction alone: wait for a lock no longer than the caller does, and end when the caller has disappeared.
 SELECT set_config('lock_timeout', $1, true) AS locks,
        set_config('idle_in_transaction_session_timeout', $1, true) AS silence;
 

@@ -304,7 +304,7 @@ SELECT digest, data, version, user_id, created_at, ends_at
  LIMIT $2;
 
 -- name: sample_data(most, now) -> many, read only
--- Some live sessions with their data. However many have expired since somebody last swept, it looks at so many rows.
+-- Some live sessions with their data. Reads a fixed number of rows, however many have expired since the last sweep.
 SELECT digest, data, version, user_id, created_at, ends_at
   FROM (SELECT digest, data, version, user_id, created_at, ends_at, expires_at
           FROM bodhi_session

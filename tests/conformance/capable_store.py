@@ -48,8 +48,8 @@ class CapableStore(MinimalStore):  # type: ignore[misc]
         for record in ended:
             del self.rows[record.digest]
             self.ended[record.digest] = self.clock(), False
-        if cap.told is not None:
-            cap.told(len(ended))
+        if cap.on_ended is not None:
+            cap.on_ended(len(ended))
 
     async def count_user(self, user_id):
         return len(self.live(user_id))

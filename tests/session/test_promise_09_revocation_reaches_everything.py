@@ -146,7 +146,7 @@ async def test_session_ended_by_the_cap_closes_its_websocket(watching, other_nod
 async def test_a_lost_notification_is_made_up_for(serve, service, other_node, monkeypatch):
     """The sessions that somebody waits for are looked at again and again."""
 
-    async def deaf(told):
+    async def deaf(notify):
         await asyncio.Event().wait()
 
     monkeypatch.setattr(service.get_session_store(), "listen", deaf)
@@ -232,13 +232,13 @@ async def test_behind_pgbouncer_the_recheck_closes_it(pgbouncer_url, serve, othe
     heard = []
     options = {**SETTINGS, "clock": clock, "statement_cache_size": 0}
     async with DefaultSessionService.from_url(pgbouncer_url, **options) as service:
-        told = service.revocations._told
+        notify = service.revocations._notify
 
         def record(handle):
             heard.append(handle)
-            told(handle)
+            notify(handle)
 
-        monkeypatch.setattr(service.revocations, "_told", record)
+        monkeypatch.setattr(service.revocations, "_notify", record)
         client = await serve(service, chat=chat)
         cookie = cookie_of(await client.post("/login/alice"))
         socket = await client.ws_connect("/chat")

@@ -17,7 +17,7 @@ from bodhi.server.access.errors import TooManyRequests
 from bodhi.server.http.forwarded import client_of
 
 BURST_MINUTES = 2  # of requests that may come at once, by a client that was silent for as long
-MOST_CLIENTS = 10_000  # that are told apart; of more, those that were silent longest are forgotten
+MOST_CLIENTS = 10_000  # counted separately; beyond it, the least recent are forgotten
 ROUNDING_SECONDS = 1e-6  # sums of fractions of a second are not exact
 NETWORK_BITS = 64  # of an IPv6 address: what one subscriber has at least
 

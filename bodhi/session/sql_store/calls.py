@@ -69,8 +69,8 @@ def turns_of(cap: UserCap | None, digest: bytes | None) -> list[Hashable]:
 
 def report_trimmed(cap: UserCap | None, trimmed: int) -> None:
     """Report how many sessions the cap ended, after the commit."""
-    if cap is not None and cap.told is not None:
-        cap.told(trimmed)
+    if cap is not None and cap.on_ended is not None:
+        cap.on_ended(trimmed)
 
 
 def record_of(row: Row | None) -> SessionRecord:

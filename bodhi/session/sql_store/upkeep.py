@@ -101,6 +101,6 @@ class Upkeep(SqlCalls):
             rows = await self._database.many("live_among", digests=b"".join(digests), now=self._clock())
         return {row["digest"] for row in rows}
 
-    async def listen(self, told: Callable[[str | None], None]) -> None:
+    async def listen(self, notify: Callable[[str | None], None]) -> None:
         # The payload is a handle, or empty if several sessions ended.
-        await self._database.listen(ENDED_CHANNEL, lambda payload: told(payload or None))
+        await self._database.listen(ENDED_CHANNEL, lambda payload: notify(payload or None))

@@ -1,4 +1,4 @@
-"""Remembering ends: what ended a moment ago is told from what never was."""
+"""Recent ends: a session that has just ended is distinguished from one that never existed."""
 
 from bodhi.session import AllSessions, End, Quarantine, RecentEnds, SessionStore, UserCap, UserSessions, handle_of
 from bodhi.testing.clock import Clock

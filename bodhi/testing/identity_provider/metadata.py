@@ -35,10 +35,10 @@ class Metadata:
         claims = self._realm.read_access_token(bearer_of(request))
         person = self._realm.accounts.with_id(str(claims.get("sub")))
         own, shape = {"sub": claims["sub"], **(person.claims() if person else {})}, self._realm.shape
-        told = shaped(own, shape.userinfo_claims, person)
+        claims_sent = shaped(own, shape.userinfo_claims, person)
         if shape.userinfo_type == "json":
-            return web.json_response(told)
-        signed = self._realm.sign({**told, "iss": self._realm.issuer, "aud": claims.get("azp")})
+            return web.json_response(claims_sent)
+        signed = self._realm.sign({**claims_sent, "iss": self._realm.issuer, "aud": claims.get("azp")})
         return web.Response(text=signed, content_type="application/jwt")
 
     def _document(self) -> dict[str, Any]:
