@@ -90,7 +90,7 @@ class Database(Executor, Protocol):
         """Return a block that callers with the same key enter one at a time, in this process, in the order of arrival.
 
         Use it around statements that wait for each other's locks: callers then wait without a connection,
-        which stays free for other keys. Yields the remaining seconds of the time limit. Keys are locked in the given order.
+        which stays free for other keys. Yields the remaining seconds of the time limit. Keys are locked in order.
         """
 
     async def listen(self, channel: str, notify: Callable[[str | None], None], /) -> None:

@@ -9,6 +9,7 @@ import pytest
 import bodhi.run
 import bodhi.server
 from bodhi.server import app
+from bodhi.session import UserCap
 
 
 @pytest.mark.parametrize("name", ["application", "serve"])
@@ -31,6 +32,16 @@ def test_bodhi_app_has_the_names_of_bodhi_server_app():
 
     assert [getattr(app, name) for name in old.__all__] == [getattr(old, name) for name in old.__all__]
     assert {"create_app", "session_service"} <= set(old.__all__)
+
+
+def test_a_user_cap_has_its_old_name_for_stores():
+    """A store of 0.1.0 reports the sessions that a cap ended with ``told``."""
+    ended = []
+    with pytest.warns(DeprecationWarning, match="use on_ended"):
+        report = UserCap("ann", 1, ended.append).told
+    assert report is not None
+    report(2)
+    assert [2] == ended
 
 
 def test_old_imports_need_no_change():
