@@ -66,7 +66,8 @@ def revoke(command_line: CommandLine, token_id: str, yes: bool, as_json: bool) -
     settings = command_line.resolve().settings
     confirm(f"Make the API token {plain(token_id)} inactive?", is_confirmed=yes)
     logs.configure(settings.log_level, settings.log_format)
-    revoked = in_application(settings, lambda database: ApiTokens(database).disable(token_id, by=BY))
+    token = in_application(settings, lambda database: ApiTokens(database).disable(token_id, by=BY))
+    revoked = token is not None
     if as_json:
         print_json_line({"revoked": int(revoked)})
     else:

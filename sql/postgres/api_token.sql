@@ -12,11 +12,11 @@ SELECT $1, $2, $3, $4, $5, $6, 'active', coalesce($7::bigint, clock.now + $8::bi
   FROM (SELECT now_ms($9) AS now) AS clock
  WHERE ($7::bigint IS NULL OR $7::bigint > clock.now)
    AND NOT EXISTS (SELECT 1 FROM owner WHERE removed = 1)
-RETURNING id, user_id, name, token_prefix, scopes, status, expires_at, created_at, updated_at;
+RETURNING id, user_id, name, token_prefix, scopes, status, expires_at, created_at, updated_at, last_used_at;
 
 -- name: find_api_token(token_prefix, now) -> maybe, read only
 -- With the owner's role as last known; an unknown owner has none.
-SELECT token.id, token.user_id, token.token_hash, token.scopes, token.status, token.expires_at,
+SELECT token.id, token.user_id, token.token_hash, token.scopes, token.status, token.expires_at, token.last_used_at,
        person.role, person.removed, coalesce(person.confirmed_at, person.seen_at) AS confirmed_at,
        now_ms($2) AS now
   FROM bodhi_api_token AS token
@@ -25,7 +25,7 @@ SELECT token.id, token.user_id, token.token_hash, token.scopes, token.status, to
  WHERE token.token_prefix = $1;
 
 -- name: list_api_tokens(user_id, size, skip) -> many, read only
-SELECT id, user_id, name, token_prefix, scopes, status, expires_at, created_at, updated_at
+SELECT id, user_id, name, token_prefix, scopes, status, expires_at, created_at, updated_at, last_used_at
   FROM bodhi_api_token
  WHERE user_id = $1
  ORDER BY created_at DESC, id DESC
@@ -37,14 +37,14 @@ SELECT count(*) AS tokens
  WHERE user_id = $1;
 
 -- name: update_api_token(id, user_id, name, status, now) -> maybe
--- Somebody else's token reads as unknown, here and below.
+-- NULL leaves the name or the status as it is. Another user's token reads as unknown, here and below.
 UPDATE bodhi_api_token
-   SET name = $3,
-       status = $4,
+   SET name = coalesce($3::text, name),
+       status = coalesce($4::text, status),
        updated_at = now_ms($5)
  WHERE id = $1
    AND user_id = $2
-RETURNING id, user_id, name, token_prefix, scopes, status, expires_at, created_at, updated_at;
+RETURNING id, user_id, name, token_prefix, scopes, status, expires_at, created_at, updated_at, last_used_at;
 
 -- name: delete_api_token(id, user_id) -> count
 DELETE FROM bodhi_api_token
@@ -62,14 +62,14 @@ UPDATE bodhi_api_token
 
 -- name: list_tokens_of_all(user_id, after, size) -> many, read only
 -- A keyset page of all tokens, or of a user's, in the order in which they were made: their ids are made in that order.
-SELECT id, user_id, name, token_prefix, scopes, status, expires_at, created_at, updated_at
+SELECT id, user_id, name, token_prefix, scopes, status, expires_at, created_at, updated_at, last_used_at
   FROM bodhi_api_token
  WHERE id > $2
    AND ($1::text IS NULL OR user_id = $1)
  ORDER BY id
  LIMIT $3;
 
--- name: disable_api_token(id, user_id, is_final, now) -> count
+-- name: disable_api_token(id, user_id, is_final, now) -> maybe
 -- NULL as the user: any owner's. The owner may reactivate it, unless this is final: then it has expired as well.
 UPDATE bodhi_api_token
    SET status = 'inactive',
@@ -77,4 +77,12 @@ UPDATE bodhi_api_token
        updated_at = now_ms($4)
  WHERE id = $1
    AND ($2::text IS NULL OR user_id = $2)
-   AND status = 'active';
+   AND status = 'active'
+RETURNING id, user_id, name, token_prefix, scopes, status, expires_at, created_at, updated_at, last_used_at;
+
+-- name: note_api_token_use(id, interval_ms, now) -> count
+-- Not again within the interval, also when other processes use the token.
+UPDATE bodhi_api_token
+   SET last_used_at = now_ms($3)
+ WHERE id = $1
+   AND (last_used_at IS NULL OR last_used_at <= now_ms($3) - $2::bigint);

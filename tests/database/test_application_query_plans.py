@@ -17,6 +17,7 @@ PLANS = {
     "delete_api_token": TOKEN,
     "disable_api_tokens": TOKEN,
     "disable_api_token": TOKEN,
+    "note_api_token_use": TOKEN,
     "list_tokens_of_all": TOKEN,
     "count_open_app_access_requests": REQUEST,
     "find_app_access_request": REQUEST,

@@ -26,7 +26,7 @@ ENTRY = Entry("All API tokens", f"{ADMIN_PATH}/tokens", Role.ADMIN)
 
 PAGE_SIZE = 30
 SECTION_SIZE = 10  # on the page of one user
-DISABLED = "Inactive. Programs that use it are refused."
+DISABLED = "Token deactivated. Programs that use it have lost access."
 
 
 class OwnerQuery(msgspec.Struct, frozen=True):

@@ -15,7 +15,8 @@ from uuid import UUID
 
 from aiohttp import web
 
-from bodhi.database import Conflict, Database, Row
+from bodhi.database import Conflict, Database, DatabaseUnavailable, Row
+from bodhi.errors import root_cause
 from bodhi.server.access.errors import ApiError, InvalidToken, NotSignedIn, TokenInactive
 from bodhi.server.access.principal import ApiToken, AuthContext, SessionUser
 from bodhi.server.access.profiles import ROLE_MAX_AGE_SECONDS, confirmed_role
@@ -29,6 +30,7 @@ PREFIX = "bodhiapp_"
 LOOKUP_LENGTH = len(PREFIX) + 8
 MAX_ATTEMPTS = 10  # lookup keys have 48 random bits: even a second collision in a row is practically impossible
 MAX_MEMORY_SECONDS = 300
+USE_INTERVAL_MS = 300_000  # between two writes of a token's last use
 
 # No other text can match a stored hash, so malformed tokens are rejected without a query.
 _WELL_FORMED = re.compile(PREFIX + "[A-Za-z0-9_-]{43}")
@@ -53,6 +55,7 @@ class TokenRecord:
     expires_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    last_used_at: datetime | None  # at most five minutes late
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,22 +154,30 @@ class ApiTokens:
         rows = await self._database.many("list_tokens_of_all", user_id=user_id, after=after, size=size)
         return [_record(row) for row in rows]
 
-    async def disable(self, token_id: str, *, user_id: str | None = None, by: str | None = None) -> bool:
-        """Disable a token, of *user_id* or (None) of any user. True if an active token was disabled.
+    async def disable(
+        self, token_id: str, *, user_id: str | None = None, by: str | None = None
+    ) -> TokenRecord | None:
+        """Disable a token, of *user_id* or (None) of any user, and return it; None if there is no such active token.
 
         *by* is the acting user: owners may re-enable tokens they disabled, but not those disabled by others.
         """
         is_final = by is None or by != user_id
-        disabled = await self._database.count(
+        row = await self._database.maybe(
             "disable_api_token", id=token_id, user_id=user_id, is_final=int(is_final), now=self._clock()
         )
         self._forget(token_id)
-        if disabled:
-            log.info("api token disabled token_id=%s by=%s", token_id, by, extra={"fields": {"by": by}})
-        return bool(disabled)
+        if row is None:
+            return None
+        log.info("api token disabled token_id=%s by=%s", token_id, by, extra={"fields": {"by": by}})
+        return _record(row)
 
-    async def update(self, token_id: str, *, user_id: str, name: str, status: TokenStatus) -> TokenRecord:
-        """Change a token of the user and return it; raise ``entity_error-not_found`` for any other token."""
+    async def update(
+        self, token_id: str, *, user_id: str, name: str | None = None, status: TokenStatus | None = None
+    ) -> TokenRecord:
+        """Change a token of the user and return it; None leaves the name or the status as it is.
+
+        Raises ``entity_error-not_found`` for any other token.
+        """
         row = await self._database.maybe(
             "update_api_token", id=token_id, user_id=user_id, name=name, status=status, now=self._clock()
         )
@@ -217,9 +228,21 @@ class ApiTokens:
         scope = _scope_of(row)
         if not _is_live(row) or not _role_permits(self._role_in(row), scope):
             raise TokenInactive
+        await self._note_use(row)
         expires_at = row["expires_at"] / 1000 if row["expires_at"] is not None else math.inf
         verified = _Verified(row["id"], ApiToken(row["user_id"], scope, token))
         return verified, min(expires_at, self._wall_clock() + self.memory_seconds)
+
+    async def _note_use(self, row: Row) -> None:
+        """Record the use of an accepted token, unless one was recorded in the last minutes."""
+        if row["last_used_at"] is not None and row["now"] - row["last_used_at"] < USE_INTERVAL_MS:
+            return
+        try:
+            await self._database.count(
+                "note_api_token_use", id=row["id"], interval_ms=USE_INTERVAL_MS, now=self._clock()
+            )
+        except DatabaseUnavailable as error:
+            log.warning("api token use not recorded token_id=%s: %s", row["id"], root_cause(error))
 
     def _role_in(self, row: Row) -> Role | None:
         try:
@@ -289,6 +312,7 @@ def _record(row: Row) -> TokenRecord:
         time_of(row["expires_at"]) if row["expires_at"] is not None else None,
         time_of(row["created_at"]),
         time_of(row["updated_at"]),
+        time_of(row["last_used_at"]) if row["last_used_at"] is not None else None,
     )
 
 

@@ -86,7 +86,9 @@ def filled_in(form):
     """Return the default field values of a form."""
     fields = {field.attributes["name"]: field.attributes["value"] for field in form.all("input")}
     for field in form.all("select"):
-        fields[field.attributes["name"]] = field.all("option")[0].attributes["value"]
+        options = field.all("option")
+        chosen = next((option for option in options if "selected" in option.attributes), options[0])
+        fields[field.attributes["name"]] = chosen.attributes["value"]
     return fields
 
 

@@ -58,15 +58,15 @@ async def test_a_token_is_made_and_shown_once(power, caplog):
     """In the answer to the form, and nowhere else: no address, no log and no later page has it."""
     await power.open("/ui")
     await power.follow("API tokens")
-    assert "You have none." in power.page.one("main").text
+    assert "You have no API tokens yet." in power.page.one("main").text
 
     with caplog.at_level(logging.DEBUG):
-        await power.press("Make the token", name="  My <CI>  ", scope="scope_token_power_user", days="30")
+        await power.press("Create token", name="  My <CI>  ", scope="scope_token_power_user", days="30")
 
     token = power.page.one(id="made").text
-    assert (PATH, 201, "My <CI>") == (power.path, power.status, power.page.all("h2")[1].text)
-    assert "Copy it now. It is shown this once" in power.page.one("main").text
-    assert [["My <CI>", "Active", "What a power user may do"]] == cards(power.page)
+    assert (PATH, 201, "My <CI>") == (power.path, power.status, power.page.all("h2")[2].text)
+    assert "This is the only time it is shown" in power.page.one("main").text
+    assert [["My <CI>", "Active", "Power user"]] == cards(power.page)
     expires = datetime.fromisoformat(power.page.all("time")[1].attributes["datetime"])
     assert abs(expires - datetime.now(UTC) - timedelta(days=30)) < timedelta(minutes=1)
     assert await is_accepted(power, token)
@@ -81,11 +81,11 @@ async def test_token_gets_the_configured_lifetime(database_url, serve, provider,
     power = await (await new_browser(await serve(**settings))).log_in(provider, "power")
     await power.open(PATH)
     choices = [option.text for option in power.page.all("select")[1].all("option")]
-    assert ["In 1 hour", "In 7 days", "In 30 days", "In 90 days", "In 365 days"] == choices
+    assert ["In 1 hour (default)", "In 7 days", "In 30 days", "In 90 days", "In 365 days"] == choices
 
-    await power.press("Make the token")
+    await power.press("Create token")
 
-    assert [["Without a name", "Active", "What a user may do"]] == cards(power.page)
+    assert [["Unnamed token", "Active", "User"]] == cards(power.page)
     made, expires = (datetime.fromisoformat(time.attributes["datetime"]) for time in power.page.all("time"))
     assert timedelta(hours=1) == expires - made
 
@@ -105,33 +105,134 @@ async def test_htmx_inserts_a_new_token_above_the_list(power):
     assert await is_accepted(power, part.one(id="made").text)
 
 
-async def test_own_token_is_disabled(power):
-    """At once, and said in its place; then there is nothing more to do."""
+async def test_token_expires_in_90_days_unless_chosen_otherwise(power):
+    """Never is the last of the choices."""
     await power.open(PATH)
-    await power.press("Make the token", name="first")
+    (expires,) = power.page.all("select", name="days")
+    assert ["In 7 days", "In 30 days", "In 90 days", "In 365 days", "Never"] == [
+        option.text for option in expires.all("option")
+    ]
+
+    await power.press("Create token")
+
+    created, expires = (datetime.fromisoformat(time.attributes["datetime"]) for time in power.page.all("time"))
+    assert abs(expires - created - timedelta(days=90)) < timedelta(minutes=1)
+    await power.press("Create token", name="without an end", days="")
+    assert "Never" == power.page.one(id=power.page.all("article")[2].attributes["id"]).all("dd")[-1].text
+
+
+async def test_form_is_empty_after_a_token_was_created(power):
+    """It comes anew with the list, and the value of the token is in its button alone."""
+    await power.open(PATH)
+
+    response = await power.client.post(PATH, headers=HTMX, data={"scope": "scope_token_user", "name": "CI"})
+
+    part = read(await response.text())
+    form = part.one("form", **{"class": "fields"})
+    assert "" == form.one("input", name="name").attributes["value"]
+    assert "In 90 days" == next(one.text for one in form.all("option") if "selected" in one.attributes)
+    token = part.one(id="made").text
+    assert [token] == [one.attributes["data-copy"] for one in part.all("button") if "data-copy" in one.attributes]
+
+
+async def test_own_token_is_deactivated_and_reactivated(power):
+    """At once and in its place, as often as its owner likes."""
+    await power.open(PATH)
+    await power.press("Create token", name="first")
     first = power.page.one(id="made").text
-    await power.press("Make the token", name="second")
 
-    await power.press("Make this token inactive")
-    assert (PATH, "Inactive. Programs that use it are refused.") == (power.path, power.page.one(id="notice").text)
-    assert [["second", "Inactive"], ["first", "Active"]] == [card[:2] for card in cards(power.page)]
-    button = next(one for one in power.page.all("button") if one.text == "Make this token inactive").attributes
-    response = await power.client.post(button["hx-post"], headers=HTMX)
-
-    assert (200, "Inactive. Programs that use it are refused.") == (response.status, read(await response.text()).text)
+    await power.press("Deactivate")
+    assert (PATH, "Token deactivated. Programs that use it have lost access.") == (
+        power.path,
+        power.page.one(id="notice").text,
+    )
+    assert [["first", "Inactive"]] == [card[:2] for card in cards(power.page)]
     assert not await is_accepted(power, first)
-    assert 404 == (await power.client.post(button["hx-post"], headers=HTMX)).status
+    await power.press("Reactivate")
+    assert "Token reactivated. Programs can use it again." == power.page.one(id="notice").text
+    assert await is_accepted(power, first)
+
+    form = next(one for one in power.page.all("form") if one.text == "Deactivate").attributes
+    response = await power.client.post(form["hx-post"], headers=HTMX)
+    part = read(await response.text())
+    assert (200, f"#{part.one('article').attributes['id']}") == (response.status, form["hx-target"])
+    assert "Token deactivated. Programs that use it have lost access." == part.one("p", autofocus="").text
+    assert "Reactivate" in [one.text for one in part.all("button")]
+    assert 404 == (await power.client.post(form["hx-post"], headers=HTMX)).status
 
 
-async def test_tokens_of_other_users_cannot_be_disabled(power, make):
-    """They are not listed, and an id alone ends none."""
+async def test_own_token_is_renamed(power):
+    """It stays as active as it was."""
+    await power.open(PATH)
+    await power.press("Create token", name="old")
+    token = power.page.one(id="made").text
+
+    await power.press("Save name", name="  <b>new</b> ")
+
+    assert (PATH, "Token renamed.") == (power.path, power.page.one(id="notice").text)
+    assert [["<b>new</b>", "Active"]] == [card[:2] for card in cards(power.page)]
+    assert await is_accepted(power, token)
+    await power.press("Deactivate")
+    await power.press("Save name", name="newer")
+    assert [["newer", "Inactive"]] == [card[:2] for card in cards(power.page)]
+
+
+async def test_own_token_is_deleted_after_a_confirmation(power):
+    """Unfolded first; it cannot be undone, and says so."""
+    await power.open(PATH)
+    await power.press("Create token", name="old")
+    token = power.page.one(id="made").text
+    details = next(one for one in power.page.all("details") if one.one("summary").text == "Delete")
+    assert "open" not in details.attributes
+    assert "This cannot be undone." in details.text
+    assert "danger" == details.one("button").attributes["class"]
+
+    await power.press("Delete token")
+
+    notice = "Token deleted. Programs that used it have lost access."
+    assert (PATH, notice, []) == (power.path, power.page.one(id="notice").text, cards(power.page))
+    assert not await is_accepted(power, token)
+    assert 404 == (await power.client.post(details.one("form").attributes["hx-post"], headers=HTMX)).status
+
+
+async def test_use_of_a_token_is_shown(power):
+    """As its owner sees it."""
+    await power.open(PATH)
+    await power.press("Create token")
+    token = power.page.one(id="made").text
+    assert "Never" == power.page.all("article")[2].all("dd")[3].text
+
+    assert await is_accepted(power, token)
+
+    await power.open(PATH)
+    used = datetime.fromisoformat(power.page.all("article")[1].all("dd")[3].one("time").attributes["datetime"])
+    assert abs(datetime.now(UTC) - used) < timedelta(minutes=5)
+
+
+async def test_token_deactivated_by_an_administrator_is_not_reactivated(power, admin, make, provider):
+    """Its owner can delete it only."""
+    await make(provider.person("power").user_id)
+    await admin.open(ALL)
+    await admin.press("Deactivate token")
+
+    await power.open(PATH)
+
+    assert "Inactive" == cards(power.page)[0][1]
+    buttons = [button.text for button in power.page.all("button")]
+    assert ("Reactivate" in buttons, "Delete token" in buttons) == (False, True)
+
+
+async def test_tokens_of_other_users_cannot_be_changed(power, make):
+    """They are not listed, and an id alone changes none."""
     foreign = await make("ann", name="foreign")
     await power.open(PATH)
     assert [] == cards(power.page)
 
     headers = {**HTML, "Sec-Fetch-Site": "same-origin"}
     for token_id, status in ((foreign, 404), ("00000000-0000-0000-0000-000000000000", 404), ("x", 400)):
-        assert status == (await power.client.post(f"{PATH}/{token_id}/disable", headers=headers)).status
+        for action in ("disable", "enable", "rename", "delete"):
+            url = f"{PATH}/{token_id}/{action}"
+            assert status == (await power.client.post(url, headers=headers, data={"name": "x"})).status
     assert 403 == (await power.client.post(f"{ALL}/{foreign}/disable", headers=headers)).status
 
 
@@ -142,10 +243,10 @@ async def test_many_own_tokens_are_on_several_pages(power, make, provider):
     await power.open(PATH)
     assert ("token 30", 30) == (cards(power.page)[0][0], len(cards(power.page)))
 
-    await power.follow("Show older ones")
+    await power.follow("Show older tokens")
 
-    assert [["token 0", "Active", "What a user may do"]] == cards(power.page)
-    assert "Show older ones" not in power.page.text
+    assert [["token 0", "Active", "User"]] == cards(power.page)
+    assert "Show older tokens" not in power.page.text
 
 
 @pytest.mark.parametrize(
@@ -187,9 +288,9 @@ async def test_administrators_see_all_tokens(admin, make, database_url):
     await admin.follow("All API tokens")
 
     first, second = admin.page.all("article")
-    assert (" ".join(HOSTILE.split()), "Without a name") == (first.one("h2").text, second.one("h2").text)
-    assert ["ann", "Active", "What a user may do"] == [value.text for value in first.all("dd")[:3]]
-    assert ["<b>&/", "Expired", "What a power user may do"] == [value.text for value in second.all("dd")[:3]]
+    assert (" ".join(HOSTILE.split()), "Unnamed token") == (first.one("h2").text, second.one("h2").text)
+    assert ["ann", "Active", "User"] == [value.text for value in first.all("dd")[:3]]
+    assert ["<b>&/", "Expired", "Power user"] == [value.text for value in second.all("dd")[:3]]
     await admin.follow("<b>&/")
     assert (200, "<b>&/") == (admin.status, admin.page.one("h1").text)
 
@@ -199,9 +300,9 @@ async def test_administrators_disable_tokens(admin, make, caplog, provider):
     token_id, other = await make("ann"), await make("bob")
     await admin.open(ALL)
     with caplog.at_level(logging.INFO, "bodhi.server.tokens.service"):
-        await admin.press("Make this token inactive")
+        await admin.press("Deactivate token")
 
-    assert (ALL, "Inactive. Programs that use it are refused.") == (admin.path, admin.page.one(id="notice").text)
+    assert (ALL, "Token deactivated. Programs that use it have lost access.") == (admin.path, admin.page.one(id="notice").text)
     assert ["Inactive", "Active"] == [card.all("dd")[1].text for card in admin.page.all("article")]
     record = [one for one in caplog.records if one.name == "bodhi.server.tokens.service"][-1]
     admin_id = provider.person("admin").user_id
@@ -210,7 +311,7 @@ async def test_administrators_disable_tokens(admin, make, caplog, provider):
     # With whose it is only that one's.
     assert 404 == (await admin.client.post(f"{ALL}/{other}/disable?id=ann", headers=HTMX)).status
     response = await admin.client.post(f"{ALL}/{other}/disable?id=bob", headers=HTMX)
-    assert (200, "Inactive. Programs that use it are refused.") == (response.status, read(await response.text()).text)
+    assert (200, "Token deactivated. Programs that use it have lost access.") == (response.status, read(await response.text()).text)
 
 
 async def test_many_tokens_are_on_several_pages(admin, make):
@@ -220,6 +321,6 @@ async def test_many_tokens_are_on_several_pages(admin, make):
     await admin.open(f"{ALL}?id=a%26b")
     assert ("token 1", 30) == (admin.page.all("h2")[0].text, len(admin.page.all("article")))
 
-    await admin.follow("Show newer ones")
+    await admin.follow("Show newer tokens")
 
     assert ["token 31"] == [title.text for title in admin.page.all("h2")]

@@ -231,14 +231,14 @@ async def test_administrators_see_a_user_s_api_tokens(server, provider, new_brow
     assert "API tokens" not in manager.page.one("main").text
     await admin.open(address(PATH, "a&b"))
     assert [f"token {number:02}" for number in range(10)] == [title.text for title in admin.page.all("h3")]
-    await admin.press("Make this token inactive")
-    assert ("/ui/admin/tokens", "Inactive. Programs that use it are refused.") == (
+    await admin.press("Deactivate token")
+    assert ("/ui/admin/tokens", "Token deactivated. Programs that use it have lost access.") == (
         admin.path,
         admin.page.one(id="notice").text,
     )
     assert [f"token {number:02}" for number in range(11)] == [title.text for title in admin.page.all("h2")]
     await admin.open(address(PATH, "a&b"))
-    await admin.follow("Show all of them")
+    await admin.follow("Show all tokens of this user")
     assert 11 == len(admin.page.all("article"))
 
 

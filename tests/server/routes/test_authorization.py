@@ -76,11 +76,14 @@ GATES = {
         "DELETE /bodhi/v1/tokens/{id}",
         "GET /ui/tokens",
         "POST /ui/tokens/{id}/disable",
+        "POST /ui/tokens/{id}/rename",
+        "POST /ui/tokens/{id}/delete",
     },
     Gate(Role.POWER_USER, recent_login_from=Role.POWER_USER): {
         "POST /bodhi/v1/tokens",
         "PUT /bodhi/v1/tokens/{id}",  # it may make a token active again
         "POST /ui/tokens",
+        "POST /ui/tokens/{id}/enable",
     },
     Gate(Role.MANAGER): {
         "GET /bodhi/v1/users",

@@ -250,10 +250,15 @@ async def keep_own_things(checked, people):
     await checked("DELETE /bodhi/v1/tokens/{id}", admin, id=token["id"])
     await checked("POST /ui/tokens", admin, data={"scope": "scope_token_user"})
     await checked("GET /ui/tokens", admin)
-    for path in ("/ui/tokens/{id}/disable", "/ui/admin/tokens/{id}/disable"):
+    for paths in (
+        ["/ui/tokens/{id}/disable", "/ui/tokens/{id}/enable", "/ui/tokens/{id}/rename", "/ui/tokens/{id}/delete"],
+        ["/ui/admin/tokens/{id}/disable"],
+    ):
         await checked("POST /ui/tokens", admin, data={"scope": "scope_token_user"})
         await checked("GET /bodhi/v1/tokens", admin)
-        await checked(f"POST {path}", admin, id=checked.json["data"][0]["id"])
+        for path in paths:
+            data = {"name": "a name"} if path.endswith("rename") else None
+            await checked(f"POST {path}", admin, id=checked.json["data"][0]["id"], data=data)
     await checked("GET /ui/admin/tokens", admin)
     await checked("GET /ui/admin/settings", admin)
     await checked("GET /bodhi/v1/settings", admin)

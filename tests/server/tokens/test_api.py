@@ -73,6 +73,7 @@ async def test_a_token_is_described_without_its_hash(api):
         "expires_at": "2027-01-15T09:00:00.500000Z",
         "created_at": NOW,
         "updated_at": NOW,
+        "last_used_at": None,
     } == token
     assert {"total": 1, "page": 1, "page_size": 30} == {name: page[name] for name in ("total", "page", "page_size")}
 

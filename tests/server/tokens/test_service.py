@@ -369,14 +369,17 @@ async def test_unknown_role_and_scope_names_grant_nothing(tokens, token, applica
     assert code == await refusal(tokens.authenticate(token))
 
 
-async def test_verification_needs_one_statement(database, tokens, token):
-    """And none does while it is remembered."""
+async def test_verification_needs_one_statement(database, tokens, token, clock):
+    """And none does while it is remembered. Its use is recorded by a second one, once in five minutes."""
     before = database.statements
     await tokens.authenticate(token)
-    assert 1 == database.statements - before
+    assert 2 == database.statements - before
 
     await asyncio.gather(*(tokens.authenticate(token) for _ in range(50)))
-    assert 1 == database.statements - before
+    assert 2 == database.statements - before
+    clock.advance(10_001)
+    await asyncio.gather(*(tokens.authenticate(token) for _ in range(50)))
+    assert 3 == database.statements - before
 
 
 async def test_changes_by_other_processes_apply_within_the_cache_lifetime(application, tokens, token, token_id, clock):
@@ -442,6 +445,90 @@ async def test_owner_cannot_enable_a_token_disabled_by_others(tokens, token, tok
         assert "auth_error-token_inactive" == await refusal(tokens.authenticate(token))
     else:
         assert await tokens.authenticate(token)
+
+
+async def used_at(tokens):
+    """Return when Alice's token was last used."""
+    [record], _ = await tokens.list_of("alice", size=1)
+    return record.last_used_at
+
+
+async def test_use_of_a_token_is_recorded_once_in_five_minutes(tokens, token, database, clock):
+    """Not with each request, nor with each that is not remembered."""
+    tokens.memory_seconds = 0
+    first = clock.now_ms
+    assert await used_at(tokens) is None
+    for _ in range(3):
+        await tokens.authenticate(token)
+    assert datetime.fromtimestamp(first / 1000, UTC) == await used_at(tokens)
+
+    clock.advance(5 * MINUTE - 1)
+    database.statements = 0
+    await tokens.authenticate(token)
+    assert 1 == database.statements
+    assert datetime.fromtimestamp(first / 1000, UTC) == await used_at(tokens)
+    clock.advance(1)
+    await tokens.authenticate(token)
+
+    assert datetime.fromtimestamp(first / 1000, UTC) + timedelta(minutes=5) == await used_at(tokens)
+
+
+async def test_processes_record_the_use_of_a_token_once(tokens, token, application, clock):
+    """Those that read it before another one wrote."""
+    row = await application.maybe("find_api_token", token_prefix=token[:LOOKUP_LENGTH], now=clock())
+
+    assert [1, 0] == [
+        await application.count("note_api_token_use", id=row["id"], interval_ms=5 * MINUTE, now=clock())
+        for _ in range(2)
+    ]
+
+
+async def test_refused_token_is_not_used(tokens, token, token_id, clock):
+    """Whoever tries a token in vain leaves no trace on it."""
+    await tokens.disable(token_id, user_id="alice", by="alice")
+
+    for refused in (token, with_another_rest(token)):
+        await refusal(tokens.authenticate(refused))
+
+    assert await used_at(tokens) is None
+
+
+async def test_token_is_accepted_though_its_use_cannot_be_recorded(tokens, token, application, caplog, monkeypatch):
+    """As on a server whose database is read only for a moment; the log says so."""
+    count = application.count
+
+    async def fails(name, **values):
+        if name == "note_api_token_use":
+            raise DatabaseUnavailable
+        return await count(name, **values)
+
+    monkeypatch.setattr(application, "count", fails)
+
+    assert "alice" == (await tokens.authenticate(token)).user_id
+
+    assert await used_at(tokens) is None
+    assert "api token use not recorded token_id=" in caplog.text
+    assert token not in caplog.text
+
+
+async def test_change_leaves_what_it_does_not_name(tokens, token, token_id):
+    """A new name and a new status, each for itself."""
+    await tokens.update(token_id, user_id="alice", status="inactive")
+    renamed = await tokens.update(token_id, user_id="alice", name="new")
+    assert ("new", "inactive") == (renamed.name, renamed.status)
+    again = await tokens.update(token_id, user_id="alice", status="active")
+    assert ("new", "active") == (again.name, again.status)
+
+
+async def test_nodes_of_the_previous_version_keep_the_last_use(tokens, token, token_id, application):
+    """They change tokens, and make others, without the column."""
+    await tokens.authenticate(token)
+    used = await used_at(tokens)
+
+    await application.script(f"UPDATE bodhi_api_token SET name = 'x', status = 'active' WHERE id = '{token_id}'")
+
+    assert used is not None
+    assert used == await used_at(tokens)
 
 
 async def test_role_change_drops_cached_tokens(tokens, token, people):
