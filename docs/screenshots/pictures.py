@@ -29,7 +29,7 @@ async def take_pages(browser: ScreenshotBrowser) -> None:
     await browser.take(desk, "home")
     await take_sessions(browser, desk, "sessions")
     await desk.get_by_role("link", name="API tokens", exact=True).click()
-    await desk.get_by_role("heading", name="Your API tokens").wait_for()
+    await desk.get_by_role("heading", name="API tokens", level=1).wait_for()
     await browser.take(desk, "tokens")
     await take_administration(browser, desk)
     phone = await browser.log_in("alan", Login(ANDROID, "198.51.100.140", hours=0.9), **PHONE)

@@ -27,7 +27,7 @@ async def test_a_form_leads_to_the_realm_and_back(site, person, databases, tmp_p
     page = await person.log_in("power")
     await sign_in_long_ago(person, databases, tmp_path)
     await page.goto(f"{site.url}/ui/tokens")
-    form = page.get_by_role("button", name="Make the token")
+    form = page.get_by_role("button", name="Create token")
     await form.click()
 
     await expect(page.get_by_role("main")).to_contain_text("Sign in again to continue")
@@ -36,8 +36,8 @@ async def test_a_form_leads_to_the_realm_and_back(site, person, databases, tmp_p
     # The sign-in at the realm is recent: it sends the browser back at once, and says so.
     await page.get_by_role("button", name="Sign in again").click()
 
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Your API tokens")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("API tokens")
     assert f"{site.url}/ui/tokens" == page.url
-    await expect(page.get_by_role("main")).to_contain_text("You have none")
+    await expect(page.get_by_role("main")).to_contain_text("You have no API tokens yet")
     await form.click()
     await expect(page.get_by_role("main")).to_contain_text("bodhiapp_")

@@ -154,9 +154,7 @@ class ApiTokens:
         rows = await self._database.many("list_tokens_of_all", user_id=user_id, after=after, size=size)
         return [_record(row) for row in rows]
 
-    async def disable(
-        self, token_id: str, *, user_id: str | None = None, by: str | None = None
-    ) -> TokenRecord | None:
+    async def disable(self, token_id: str, *, user_id: str | None = None, by: str | None = None) -> TokenRecord | None:
         """Disable a token, of *user_id* or (None) of any user, and return it; None if there is no such active token.
 
         *by* is the acting user: owners may re-enable tokens they disabled, but not those disabled by others.

@@ -53,7 +53,7 @@ async def test_form_that_requires_a_recent_login_redirects_to_it(open_old_browse
     """Refused on a page that leads to the provider and back; the form is sent again by the person."""
     browser = await open_old_browser("power")
     await browser.open("/ui/tokens")
-    await browser.press("Make the token", scope="scope_token_user")
+    await browser.press("Create token", scope="scope_token_user")
 
     assert (403, TITLE) == (browser.status, browser.page.one("h1").text)
     assert ["Sign in again"] == [button.text for button in browser.page.one("main").all("button")]
@@ -61,7 +61,7 @@ async def test_form_that_requires_a_recent_login_redirects_to_it(open_old_browse
     await sign_in_again(browser, provider, "power")
     assert (200, "/ui/tokens") == (browser.status, browser.path)
     assert "bodhiapp_" not in browser.page.text
-    await browser.press("Make the token", scope="scope_token_user")
+    await browser.press("Create token", scope="scope_token_user")
     assert 201 == browser.status
 
 
@@ -146,7 +146,7 @@ async def test_provider_that_ignores_prompt_login_is_explained(server, provider,
     browser = await open_old_browser("power")
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as at_provider:
         await browser.open("/ui/tokens")
-        await browser.press("Make the token", scope="scope_token_user")
+        await browser.press("Create token", scope="scope_token_user")
         await browser.press("Sign in again")
         await provider.log_in_url(browser.left_for, "power", browser=at_provider)
         for session in provider.realm.sessions.of_person(provider.person("power").user_id):
@@ -167,12 +167,12 @@ async def test_recent_login_setting_applies_to_pages(server, provider, new_brows
     """And not asked for before."""
     browser = await (await new_browser(server)).log_in(provider, "power")
     await browser.open("/ui/tokens")
-    await browser.press("Make the token", scope="scope_token_user")
+    await browser.press("Create token", scope="scope_token_user")
     assert 201 == browser.status
     server.app[RECENT_LOGIN]._clock = lambda: time.time() + 902
 
     await browser.open("/ui/tokens")
-    await browser.press("Make the token", scope="scope_token_user")
+    await browser.press("Create token", scope="scope_token_user")
 
     assert (403, TITLE) == (browser.status, browser.page.one("h1").text)
 
@@ -183,7 +183,7 @@ async def test_pages_need_no_recent_login_if_disabled(database_url, serve, provi
     browser = await (await new_browser(server)).log_in(provider, "power")
     server.app[RECENT_LOGIN]._clock = lambda: time.time() + 10**9
     await browser.open("/ui/tokens")
-    await browser.press("Make the token", scope="scope_token_user")
+    await browser.press("Create token", scope="scope_token_user")
     assert 201 == browser.status
 
     await browser.open("/ui/login?recent=true")

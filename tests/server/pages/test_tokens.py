@@ -302,7 +302,10 @@ async def test_administrators_disable_tokens(admin, make, caplog, provider):
     with caplog.at_level(logging.INFO, "bodhi.server.tokens.service"):
         await admin.press("Deactivate token")
 
-    assert (ALL, "Token deactivated. Programs that use it have lost access.") == (admin.path, admin.page.one(id="notice").text)
+    assert (ALL, "Token deactivated. Programs that use it have lost access.") == (
+        admin.path,
+        admin.page.one(id="notice").text,
+    )
     assert ["Inactive", "Active"] == [card.all("dd")[1].text for card in admin.page.all("article")]
     record = [one for one in caplog.records if one.name == "bodhi.server.tokens.service"][-1]
     admin_id = provider.person("admin").user_id
@@ -311,7 +314,10 @@ async def test_administrators_disable_tokens(admin, make, caplog, provider):
     # With whose it is only that one's.
     assert 404 == (await admin.client.post(f"{ALL}/{other}/disable?id=ann", headers=HTMX)).status
     response = await admin.client.post(f"{ALL}/{other}/disable?id=bob", headers=HTMX)
-    assert (200, "Token deactivated. Programs that use it have lost access.") == (response.status, read(await response.text()).text)
+    assert (200, "Token deactivated. Programs that use it have lost access.") == (
+        response.status,
+        read(await response.text()).text,
+    )
 
 
 async def test_many_tokens_are_on_several_pages(admin, make):

@@ -111,6 +111,8 @@ GATES = {
         "DELETE /bodhi/v1/sessions",
         "PUT /bodhi/v1/settings/{key}",
         "DELETE /bodhi/v1/settings/{key}",
+        "POST /ui/admin/settings/{key}",
+        "POST /ui/admin/settings/{key}/reset",
         "POST /ui/admin/person/remove",
         "POST /ui/admin/sessions/{handle}/end",
         "POST /ui/admin/sessions/end-all",

@@ -256,14 +256,17 @@ async def keep_own_things(checked, people):
     ):
         await checked("POST /ui/tokens", admin, data={"scope": "scope_token_user"})
         await checked("GET /bodhi/v1/tokens", admin)
+        token_id = checked.json["data"][0]["id"]
         for path in paths:
             data = {"name": "a name"} if path.endswith("rename") else None
-            await checked(f"POST {path}", admin, id=checked.json["data"][0]["id"], data=data)
+            await checked(f"POST {path}", admin, id=token_id, data=data)
     await checked("GET /ui/admin/tokens", admin)
     await checked("GET /ui/admin/settings", admin)
     await checked("GET /bodhi/v1/settings", admin)
     await checked("PUT /bodhi/v1/settings/{key}", admin, key="BODHI_TOKEN_MEMORY", json={"value": 20})
     await checked("DELETE /bodhi/v1/settings/{key}", admin, key="BODHI_TOKEN_MEMORY")
+    await checked("POST /ui/admin/settings/{key}", admin, key="BODHI_TOKEN_MEMORY", data={"value": "20s"})
+    await checked("POST /ui/admin/settings/{key}/reset", admin, key="BODHI_TOKEN_MEMORY")
 
 
 async def see_and_end_sessions(checked, people):
