@@ -12,6 +12,7 @@ from server.pages.conftest import environment
 from support.markup import read
 
 PATH, ALL = "/ui/tokens", "/ui/admin/tokens"
+DEACTIVATED = "Token deactivated. Programs that use it have lost access."
 HTMX = {"HX-Request": "true", "Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
 HOSTILE = "<img src=x onerror=alert(1)>\"' \N{RIGHT-TO-LEFT OVERRIDE}\n" + "x" * 60
 
@@ -142,7 +143,7 @@ async def test_own_token_is_deactivated_and_reactivated(power):
     first = power.page.one(id="made").text
 
     await power.press("Deactivate")
-    assert (PATH, "Token deactivated. Programs that use it have lost access.") == (
+    assert (PATH, DEACTIVATED) == (
         power.path,
         power.page.one(id="notice").text,
     )
@@ -156,7 +157,7 @@ async def test_own_token_is_deactivated_and_reactivated(power):
     response = await power.client.post(form["hx-post"], headers=HTMX)
     part = read(await response.text())
     assert (200, f"#{part.one('article').attributes['id']}") == (response.status, form["hx-target"])
-    assert "Token deactivated. Programs that use it have lost access." == part.one("p", autofocus="").text
+    assert DEACTIVATED == part.one("p", autofocus="").text
     assert "Reactivate" in [one.text for one in part.all("button")]
     assert 404 == (await power.client.post(form["hx-post"], headers=HTMX)).status
 
@@ -302,7 +303,7 @@ async def test_administrators_disable_tokens(admin, make, caplog, provider):
     with caplog.at_level(logging.INFO, "bodhi.server.tokens.service"):
         await admin.press("Deactivate token")
 
-    assert (ALL, "Token deactivated. Programs that use it have lost access.") == (
+    assert (ALL, DEACTIVATED) == (
         admin.path,
         admin.page.one(id="notice").text,
     )
@@ -314,7 +315,7 @@ async def test_administrators_disable_tokens(admin, make, caplog, provider):
     # With whose it is only that one's.
     assert 404 == (await admin.client.post(f"{ALL}/{other}/disable?id=ann", headers=HTMX)).status
     response = await admin.client.post(f"{ALL}/{other}/disable?id=bob", headers=HTMX)
-    assert (200, "Token deactivated. Programs that use it have lost access.") == (
+    assert (200, DEACTIVATED) == (
         response.status,
         read(await response.text()).text,
     )
