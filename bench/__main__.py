@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from bench import (
+    admin_lists,
     calls,
     gates,
     http_load,
@@ -40,6 +41,7 @@ MEASUREMENTS: dict[str, Callable[[Environment, Figures], None]] = {
     "writers": under_writers.measure,
     "process": process_cost.measure,
     "user": one_user.measure,
+    "lists": admin_lists.measure,
     "revocation": revocation.measure,
     "rows": many_rows.measure,
     "moving": moving.measure,

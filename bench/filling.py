@@ -16,6 +16,7 @@ BLOCK = 10_000
 MANY = 2_000_000  # rows; more are made by PostgreSQL itself, and their indexes at the end
 MANY_BLOCK = 250_000
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+SYSTEMS = ("Linux", "Windows", "Macintosh", "Android")
 COLUMNS = (
     "digest", "data", "user_id", "version", "created_at", "last_seen_at", "expires_at", "ends_at", "ip", "user_agent"
 )  # fmt: skip
@@ -31,10 +32,13 @@ def digest_of_row(number: int) -> bytes:
     return hashlib.sha256(number.to_bytes(8, "big")).digest()
 
 
-async def fill(url: str, rows: int, *, user: str | None = None) -> None:
-    """Insert *rows* live sessions of 1 KB directly into a migrated database, all of *user* or three per user."""
+async def fill(url: str, rows: int, *, user: str | None = None, users: int | None = None) -> None:
+    """Insert *rows* live sessions of 1 KB directly into a migrated database.
+
+    They are all of *user*, or in turn of so many *users* on different devices, or three per user.
+    """
     now = time_ns() // 1_000_000
-    blocks = (_rows(range(first, min(rows, first + BLOCK)), now, user) for first in range(0, rows, BLOCK))
+    blocks = (_rows(range(first, min(rows, first + BLOCK)), now, user, users) for first in range(0, rows, BLOCK))
     if url.startswith("sqlite:"):
         path = Path(url.removeprefix("sqlite:"))
         await (
@@ -48,12 +52,29 @@ async def fill(url: str, rows: int, *, user: str | None = None) -> None:
         await _fill_postgres(url, blocks)
 
 
-def _rows(numbers: range, now: int, user: str | None) -> Iterator[Row]:
+def _rows(numbers: range, now: int, user: str | None, users: int | None) -> Iterator[Row]:
     sealed = os.urandom(SEALED_BYTES)
     for number in numbers:
         expires_at = now + DAY_MS + number % 3_600_000  # within an hour, a day from now
         owner = user or f"user-{number // 3:08}"
-        yield digest_of_row(number), sealed, owner, 1, now, now, expires_at, now + 14 * DAY_MS, "192.0.2.1", AGENT
+        if users is None:
+            yield digest_of_row(number), sealed, owner, 1, now, now, expires_at, now + 14 * DAY_MS, "192.0.2.1", AGENT
+            continue
+        began, used = now - number * 60_000 % DAY_MS, now - number * 7_919 % DAY_MS
+        address, agent = f"192.0.2.{number % 250}", AGENT.replace("Linux", SYSTEMS[number % len(SYSTEMS)])
+        owner = f"user-{number % users:06}"
+        yield (
+            digest_of_row(number),
+            sealed,
+            owner,
+            1,
+            min(began, used),
+            used,
+            expires_at,
+            now + 14 * DAY_MS,
+            address,
+            agent,
+        )
 
 
 async def _fill_postgres(url: str, blocks: Iterator[Iterator[Row]]) -> None:

@@ -12,15 +12,17 @@ from bodhi.server.authentication.login_data import login_data
 CLIENT_ID = "bodhi"
 
 
-def login_of(user_id: str) -> dict[str, Any]:
+def login_of(user_id: str, role: Role = Role.POWER_USER) -> dict[str, Any]:
     """Return session data: three tokens and the claims, about 4 KB."""
-    tokens = Tokens(access_token(user_id), _token({"sub": user_id, "typ": "Refresh"}, 300), id_token(user_id), 86_400)
+    tokens = Tokens(
+        access_token(user_id, role), _token({"sub": user_id, "typ": "Refresh"}, 300), id_token(user_id), 86_400
+    )
     return login_data(tokens, IdToken(user_id, None, {}), time.time())
 
 
-def access_token(user_id: str) -> str:
+def access_token(user_id: str, role: Role = Role.POWER_USER) -> str:
     """Return an access token without a valid signature, which is not verified again in a session."""
-    roles = {CLIENT_ID: {"roles": [str(Role.POWER_USER)]}, "account": {"roles": ["manage-account", "view-profile"]}}
+    roles = {CLIENT_ID: {"roles": [str(role)]}, "account": {"roles": ["manage-account", "view-profile"]}}
     return _token({**_profile_claims(user_id), "resource_access": roles, "scope": "openid email profile roles"}, 200)
 
 

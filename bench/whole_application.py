@@ -30,6 +30,7 @@ from bodhi.session import SESSIONS, get_session
 from bodhi.settings import load_settings
 
 CALLERS = 500
+ADMINISTRATOR = "administrator"
 
 
 async def with_session(request: web.Request) -> web.Response:
@@ -60,7 +61,7 @@ OPERATIONS = (
 
 
 async def seed(app: web.Application, folder: Path, *, callers: int = CALLERS) -> None:
-    """Create logins and API tokens of *callers* users; write their headers into *folder*."""
+    """Create logins and API tokens of *callers* users, and an administrator; write their headers into *folder*."""
     # The database of the API tokens.
     profiles = Profiles(app[INSTANCES]._database)
     cookies, tokens = [], []
@@ -72,6 +73,9 @@ async def seed(app: web.Application, folder: Path, *, callers: int = CALLERS) ->
         owner = SessionUser(user_id, user_id, Role.POWER_USER, access_token(user_id))
         created = await app[API_TOKENS].create(owner, scope=TokenScope.USER)
         tokens.append(f"Authorization: Bearer {created.token}")
+    administrator, _ = await app[SESSIONS].create(login_of(ADMINISTRATOR, Role.ADMIN))
+    await profiles.note(ADMINISTRATOR, ADMINISTRATOR, Role.ADMIN)
+    (folder / "admin.headers").write_text(f"Cookie: {app[SESSIONS].cookie.full_name}={administrator}\n")
     (folder / "session.headers").write_text("".join(f"{line}\n" for line in cookies))
     (folder / "token.headers").write_text("".join(f"{line}\n" for line in tokens))
 

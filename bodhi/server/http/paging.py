@@ -4,9 +4,11 @@ A cursor is the sort key of an entry beside the page: the pages stay where they 
 """
 
 import base64
-from bisect import bisect_left, bisect_right
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nlargest, nsmallest
+from itertools import chain
+from operator import itemgetter
 from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import urlencode
 
@@ -17,6 +19,8 @@ from bodhi.server.http.request_errors import InvalidRequest
 Entry = TypeVar("Entry")
 Key = tuple[int | str, ...]
 SomeKey = TypeVar("SomeKey", bound=Key)
+
+_first_of = itemgetter(0)
 
 # A name of a hundred characters and a user id of 255, of four bytes each, in base64.
 PageCursor = Annotated[str, msgspec.Meta(min_length=1, max_length=3_000, pattern=r"^[A-Za-z0-9_-]+(?![\s\S])")]
@@ -46,33 +50,65 @@ def decode_cursor(cursor: str | None, types: Any) -> Any:
         raise InvalidRequest from None
 
 
-def window(
-    entries: Sequence[Entry],
-    key: Callable[[Entry], Key],
-    *,
-    is_descending: bool,
-    after: Key | None,
-    before: Key | None,
-    size: int,
-) -> Window[Entry]:
-    """Sort *entries* by *key*, of which only the first part is ever descending, and return a page."""
-    keyed = sorted(((key(entry), entry) for entry in entries), key=lambda pair: pair[0][1:])
-    keyed.sort(key=lambda pair: pair[0][0], reverse=is_descending)  # equal ones stay as they are
+class PageCollector(Generic[Entry]):
+    """Finds one page among entries that are added in any order, in as much memory as a page needs."""
 
-    def order(one: Key) -> tuple[Any, ...]:
-        return (_Descending(one[0]), *one[1:]) if is_descending else one
+    def __init__(
+        self,
+        key: Callable[[Entry], Key],
+        *,
+        is_descending: bool,
+        after: Key | None,
+        before: Key | None,
+        size: int,
+    ) -> None:
+        """*key* returns the sort key, unique for each entry; only its first part is ever descending."""
+        self._key = key
+        self._is_descending = is_descending
+        self._after = None if after is None else self._order(after)
+        self._before = None if before is None else self._order(before)
+        self._size = size
+        self._page: list[tuple[tuple[Any, ...], Entry]] = []  # in order, with one of the page beyond
+        self._first: list[tuple[tuple[Any, ...], Entry]] = []  # the first page, in place of a part of it
+        self.total = 0  # entries that were added
+        self._beside = 0  # those on the other side of the cursor
 
-    start = 0
-    if after is not None:
-        start = bisect_right(keyed, order(after), key=lambda pair: order(pair[0]))
-    elif before is not None:
-        start = max(0, bisect_left(keyed, order(before), key=lambda pair: order(pair[0])) - size)
-    page = keyed[start : start + size]
-    return Window(
-        [entry for _, entry in page],
-        encode_cursor(page[0][0]) if page and start > 0 else None,
-        encode_cursor(page[-1][0]) if start + size < len(keyed) else None,
-    )
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Add entries; quick enough for a thousand at a time."""
+        added = [(self._order(self._key(entry)), entry) for entry in entries]
+        self.total += len(added)
+        if self._before is None:
+            after = self._after
+            beyond = added if after is None else [one for one in added if after < one[0]]
+            self._page = nsmallest(self._size + 1, chain(self._page, beyond), key=_first_of)
+        else:
+            before = self._before
+            beyond = [one for one in added if one[0] < before]
+            self._page = nlargest(self._size + 1, chain(self._page, beyond), key=_first_of)
+            self._first = nsmallest(self._size + 1, chain(self._first, added), key=_first_of)
+        self._beside += len(added) - len(beyond)
+
+    def window(self) -> Window[Entry]:
+        """Return the page."""
+        is_more = len(self._page) > self._size
+        if self._before is None:
+            page, has_previous, has_next = self._page[: self._size], self._beside > 0, is_more
+        elif is_more:
+            page, has_previous, has_next = self._page[self._size - 1 :: -1], True, self._beside > 0
+        else:
+            page, has_previous, has_next = self._first[: self._size], False, len(self._first) > self._size
+        entries = [entry for _, entry in page]
+        return Window(
+            entries,
+            encode_cursor(self._key(entries[0])) if entries and has_previous else None,
+            encode_cursor(self._key(entries[-1])) if entries and has_next else None,
+        )
+
+    def _order(self, key: Key) -> tuple[Any, ...]:
+        if not self._is_descending:
+            return key
+        first, *rest = key
+        return (-first if isinstance(first, int) else _Descending(first), *rest)
 
 
 async def keyset_page(

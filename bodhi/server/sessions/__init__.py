@@ -4,6 +4,7 @@ from aiohttp import web
 
 from bodhi.server.services import Services
 from bodhi.server.sessions import admin_api, admin_pages, api, pages, user_pages
+from bodhi.server.sessions.listing import ALL_SESSIONS_LIST, AllSessionsList
 
 OPERATIONS = (
     *api.OPERATIONS,
@@ -16,6 +17,7 @@ OPERATIONS = (
 
 def setup(app: web.Application, services: Services) -> None:
     """Add the feature to *app*."""
+    app[ALL_SESSIONS_LIST] = AllSessionsList(services.sessions, services.profiles)
     services.navigation.bar.append(pages.ENTRY)
     services.navigation.administration.append(admin_pages.ENTRY)
     services.user_sections.append(user_pages.USER_SECTION)

@@ -1,33 +1,28 @@
 """``/ui/admin/sessions``: the sessions of all users, for administrators."""
 
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from bodhi.server.access.gate import RECENT_ADMIN, SESSION_ADMIN
-from bodhi.server.access.profiles import PROFILES
 from bodhi.server.access.scopes import Role
-from bodhi.server.http.input import Cursor, UserId, parameter_of, query_of
+from bodhi.server.http.input import UserId, parameter_of, query_of
 from bodhi.server.http.navigation import Entry
 from bodhi.server.http.operations import Operation
+from bodhi.server.http.paging import list_url
 from bodhi.server.http.paths import ADMIN_PATH, LOGIN_PATH
 from bodhi.server.http.rendering import fragment, page
 from bodhi.server.http.responses import is_partial, see_other
 from bodhi.server.sessions.admin_api import revoke_every_session, revoke_session_of_user
-from bodhi.server.sessions.api import Handle, SessionPaging, page_of_sessions
+from bodhi.server.sessions.api import Handle
+from bodhi.server.sessions.listing import ALL_SESSIONS_LIST, DESCENDING_FIRST, ListQuery
+from bodhi.session import get_session, info_of
 
 ENTRY = Entry("All sessions", f"{ADMIN_PATH}/sessions", Role.ADMIN)
 
 PAGE_SIZE = 30
 ENDED = "Session ended. That device is signed out."
-
-
-class ListQuery(msgspec.Struct, frozen=True):
-    """The query of the list; without scripts, *done* is the outcome of the form submitted before."""
-
-    after: Cursor | None = None
-    done: Literal["ended"] | None = None
 
 
 class OwnerQuery(msgspec.Struct, frozen=True):
@@ -38,13 +33,11 @@ class OwnerQuery(msgspec.Struct, frozen=True):
 
 async def list_sessions(request: web.Request) -> web.Response:
     """List the sessions with their users, each with a form to revoke it."""
-    list_query = query_of(request, ListQuery)
-    return await page(
-        request,
-        "all_sessions.html",
-        notice=ENDED if list_query.done else None,
-        **await _page_context(request, list_query.after),
-    )
+    query = query_of(request, ListQuery)
+    context = await _page_context(request, query)
+    if is_partial(request):
+        return fragment("_all_sessions.html", is_answer=True, **context)
+    return await page(request, "all_sessions.html", is_answer=False, notice=ENDED if query.done else None, **context)
 
 
 async def end_one(request: web.Request) -> web.Response:
@@ -53,7 +46,7 @@ async def end_one(request: web.Request) -> web.Response:
     if await revoke_session_of_user(request, user_id, parameter_of(request, "handle")):
         return see_other(request, LOGIN_PATH)
     if is_partial(request):
-        return fragment("_decided.html", notice=ENDED)
+        return fragment("_ended_row.html", notice=ENDED)
     return see_other(request, f"{ENTRY.path}?done=ended")
 
 
@@ -63,10 +56,17 @@ async def end_all(request: web.Request) -> web.Response:
     return see_other(request, LOGIN_PATH)
 
 
-async def _page_context(request: web.Request, after: str | None) -> dict[str, Any]:
-    listed = await page_of_sessions(request, SessionPaging(after, PAGE_SIZE), None)
-    names = await request.app[PROFILES].display_names(info.user_id for info in listed.sessions)
-    return {"sessions": listed.sessions, "names": names, "after": listed.after}
+async def _page_context(request: web.Request, query: ListQuery) -> dict[str, Any]:
+    table = await request.app[ALL_SESSIONS_LIST].page(query, size=PAGE_SIZE)
+    text, current = query.q.strip(), (await get_session(request)).identity
+    return {
+        "sessions": [(session, info_of(session.listing, current)) for session in table.window.entries],
+        "table": table,
+        "text": text,
+        "query": query,
+        "url": list_url(ENTRY.path, {"q": text, "sort": query.sort, "order": query.order}),
+        "descending_first": DESCENDING_FIRST,
+    }
 
 
 OPERATIONS = (

@@ -11,7 +11,7 @@ from aiohttp import web
 from bodhi.server.access.profile_lists import NO_ROLE, REMOVED, Position, ProfileLists, ProfileSummary, fold_case
 from bodhi.server.access.scopes import Role
 from bodhi.server.access.times import milliseconds_of, time_of
-from bodhi.server.http.paging import Key, PageCursor, Window, decode_cursor, keyset_page, window
+from bodhi.server.http.paging import Key, PageCollector, PageCursor, Window, decode_cursor, keyset_page
 from bodhi.session import UserActivity
 
 MOST = 10_000  # users that are sorted by anything but their username
@@ -107,15 +107,15 @@ class UserList:
         users = [
             user for user in await self._with_activity(viewer, profiles[:MOST]) if user.sessions or not query.sessions
         ]
-        found = window(
-            users,
+        collector: PageCollector[ListedUser] = PageCollector(
             lambda user: user.key(query.sort),
             is_descending=query.is_descending,
             after=after,
             before=before,
             size=size,
         )
-        return UserPage(found, MOST + 1 if len(profiles) > MOST else len(users))
+        collector.add(users)
+        return UserPage(collector.window(), MOST + 1 if len(profiles) > MOST else collector.total)
 
     async def find(self, user_id: str) -> ListedUser | None:
         """Return the user, whatever their role, or None if they are unknown."""

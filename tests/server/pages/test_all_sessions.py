@@ -1,5 +1,6 @@
 import pytest
 
+from bodhi.server.sessions import listing
 from bodhi.session import SESSIONS
 from bodhi.session.records import Device
 from server.pages.browser import HTML
@@ -22,8 +23,14 @@ def sessions(server):
     return server.app[SESSIONS]
 
 
+def cells(row):
+    """Return the texts of a row's cells up to the times, by label."""
+    labelled = {cell.attributes["data-label"]: cell.text for cell in row.all("td") if "data-label" in cell.attributes}
+    return [row.one("th").text, labelled["Device"], labelled["Address"]]
+
+
 async def test_administrators_see_all_sessions(admin, sessions, server, provider, new_browser):
-    """Each with whose it is, and a way to the person; also those of nobody, and of who was never seen."""
+    """Each with its user and a link to their page; also anonymous ones, and those of users who were never seen."""
     await (await new_browser(server)).log_in(provider, "user")
     handle = (await sessions.create({"user_id": "<a>&/b"}, device=FIREFOX))[1].handle
     nobodys = (await sessions.create({"cart": 1}))[1].handle
@@ -31,18 +38,81 @@ async def test_administrators_see_all_sessions(admin, sessions, server, provider
     await admin.open("/ui/admin")
     await admin.follow("All sessions")
 
-    assert (PATH, 200, 4) == (admin.path, admin.status, len(admin.page.all("article")))
-    people = {link.text: link.attributes["href"] for card in admin.page.all("article") for link in card.all("a")}
-    assert {"admin", "user", "<a>&/b"} == people.keys()
-    assert ["This device"] == [card.one("span").text for card in admin.page.all("article") if card.all("span")]
-    assert "Not signed in" in [value.text for value in admin.page.one(id=f"session-{nobodys}").all("dd")]
-    card = admin.page.one(id=f"session-{handle}")
-    assert ("Firefox on Linux", "192.0.2.7" in card.text) == (card.one("h2").text, True)
-    await admin.open(people["<a>&/b"], site="same-origin")
+    assert (PATH, 200, "4 sessions.") == (admin.path, admin.status, admin.page.all("p")[0].text)
+    titles = ["User", "Device", "Address", "Signed in", "Last active", "Actions"]
+    assert titles == [cell.text for cell in admin.page.one("thead").all("th")]
+    rows = {row.attributes["id"].removeprefix("session-"): row for row in admin.page.one("tbody").all("tr")}
+    links = {link.text: link.attributes["href"] for row in rows.values() for link in row.all("a")}
+    assert {"admin", "user", "<a>&/b"} == links.keys()
+    assert ["Python This device"] == [cells(row)[1] for row in rows.values() if row.all("td")[0].all("span")]
+    assert ["Not signed in", "Unknown device", "Unknown"] == cells(rows[nobodys])
+    assert ["<a>&/b", "Firefox on Linux", "192.0.2.7"] == cells(rows[handle])
+    assert 2 == len(rows[handle].all("time"))
+    await admin.open(links["<a>&/b"], site="same-origin")
     assert ("<a>&/b", [handle]) == (
         admin.page.one("h1").text,
         [one.attributes["id"].removeprefix("session-") for one in admin.page.all("article")[1:]],
     )
+
+
+async def test_sessions_are_searched_and_sorted(admin, sessions, server):
+    """By a form that works without scripts; search and order are kept by each other and by the next page."""
+    for number in range(32):
+        await sessions.create({"user_id": f"<id> {number:02}"}, device=FIREFOX)
+    await sessions.create({"user_id": "<id> 32"}, device=Device("192.0.2.8", None))
+    await admin.open(PATH)
+    form = admin.page.one("search").one("form").attributes
+    assert ("get", PATH, PATH, "#sessions") == (form["method"], form["action"], form["hx-get"], form["hx-target"])
+    last_active = admin.page.all("th")[4]
+    assert "descending" == last_active.attributes["aria-sort"]
+    assert f"{PATH}?sort=active&order=asc" == last_active.one("a").attributes["href"]
+
+    await admin.open(f"{PATH}?q=<ID>+firefox")
+    assert "32 sessions with “ <ID> firefox ” in the user, device or address." == admin.page.all("p")[0].text
+    await admin.follow("User")
+    first = [cells(row)[0] for row in admin.page.one("tbody").all("tr")]
+    assert ([f"<id> {number:02}" for number in range(30)], "ascending") == (
+        first,
+        admin.page.all("th")[0].attributes["aria-sort"],
+    )
+    await admin.follow("Next")
+    assert ["<id> 30", "<id> 31"] == [cells(row)[0] for row in admin.page.one("tbody").all("tr")]
+    await admin.follow("Previous")
+    assert first == [cells(row)[0] for row in admin.page.one("tbody").all("tr")]
+
+    response = await admin.client.get(f"{PATH}?q=192.0.2.8", headers=HTMX)
+    part = read(await response.text())
+    assert ["<id> 32"] == [cells(row)[0] for row in part.one("tbody").all("tr")]
+    assert {"tabindex": "-1", "autofocus": ""}.items() <= part.all("p")[0].attributes.items()
+    await admin.open(f"{PATH}?q=nobody")
+    assert ("No session with “ nobody ” in the user, device or address.", []) == (
+        admin.page.all("p")[0].text,
+        admin.page.all("table"),
+    )
+
+
+async def test_too_many_sessions_are_not_sorted(admin, sessions, monkeypatch):
+    """The page says so, and walks through all of them; a search says how far it came."""
+    monkeypatch.setattr(listing, "MOST", 35)
+    for number in range(70):
+        await sessions.create({"user_id": f"id-{number}"}, device=FIREFOX)
+    await admin.open(PATH)
+    assert "71 sessions: too many to sort." == admin.page.all("p")[0].text
+    assert [] == admin.page.one("thead").all("a")
+    seen = []
+    for _ in range(3):
+        seen += [cells(row)[0] for row in admin.page.one("tbody").all("tr")]
+        if "Next" in [link.text for link in admin.page.all("a")]:
+            await admin.follow("Next")
+    assert (71, 71) == (len(seen), len(set(seen)))
+
+    await admin.open(f"{PATH}?q=nobody")
+    assert "0 with “ nobody ” among 35 of 71 sessions." in admin.page.all("p")[0].text
+    await admin.follow("Next")
+    await admin.follow("Next")
+    assert "0 with “ nobody ” among 1 of 71 sessions." in admin.page.all("p")[0].text
+    await admin.follow("Previous")
+    assert "among 35 of 71 sessions." in admin.page.all("p")[0].text
 
 
 async def test_administrator_revokes_one_session(admin, sessions):
@@ -90,19 +160,17 @@ async def test_administrator_revokes_all_sessions(admin, sessions, provider):
     assert ("/ui/login", 0) == (response.headers["HX-Redirect"], await sessions.count_sessions())
 
 
-async def test_many_sessions_are_on_several_pages(admin, sessions):
-    """Without a double."""
-    for number in range(40):
-        await sessions.create({"user_id": f"id-{number}"})
-    await admin.open(PATH)
-    seen = {card.attributes["id"] for card in admin.page.all("article")}
-
-    await admin.follow("Show more")
-
-    assert (30, 41) == (len(seen), len(seen | {card.attributes["id"] for card in admin.page.all("article")}))
-
-
-@pytest.mark.parametrize("path", [f"{PATH}?after=x", f"{PATH}?done=all", f"{PATH}?after=%00"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{PATH}?after=x",
+        f"{PATH}?done=all",
+        f"{PATH}?after=%00",
+        f"{PATH}?sort=id",
+        f"{PATH}?q=%00",
+        f"{PATH}?before=WyJ4Il0",
+    ],
+)
 async def test_malformed_parameters_are_refused(admin, path):
     """On a page."""
     await admin.open(path)

@@ -1,0 +1,177 @@
+"""All sessions: searched and sorted up to a number of them, page by page.
+
+The sessions have no index by time or device, which every save would have to change, so a page is found by a scan. It is
+bounded, and stops for other requests after each thousand sessions.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import msgspec
+from aiohttp import web
+from msgspec.structs import replace
+
+from bodhi.server.access.profile_lists import ProfileLists, ProfileSummary, fold_case
+from bodhi.server.http.devices import device_of
+from bodhi.server.http.paging import Key, PageCollector, PageCursor, Window, decode_cursor, encode_cursor
+from bodhi.server.http.request_errors import InvalidRequest
+from bodhi.session import DefaultSessionService, SessionListing, handle_of
+
+MOST = 20_000  # sessions that one request looks at
+
+# PostgreSQL does not accept NUL.
+Text = Annotated[str, msgspec.Meta(max_length=100, pattern=r"^[^\x00]*(?![\s\S])")]
+Sort = Literal["active", "created", "user", "device", "address"]
+DESCENDING_FIRST = {"active", "created"}  # latest first
+NUMBER_KEY, TEXT_KEY, HANDLE_KEY = tuple[int, str], tuple[str, str], tuple[str]
+KEYS = {"active": NUMBER_KEY, "created": NUMBER_KEY, "user": TEXT_KEY, "device": TEXT_KEY, "address": TEXT_KEY}
+
+
+class ListQuery(msgspec.Struct, frozen=True):
+    """The query of the list; without scripts, *done* is the outcome of the form submitted before."""
+
+    q: Text = ""  # each word is a part of the user's name or id, the device or the address
+    sort: Sort = "active"
+    order: Literal["", "asc", "desc"] = ""
+    after: PageCursor | None = None
+    before: PageCursor | None = None
+    done: Literal["ended"] | None = None
+
+    @property
+    def is_descending(self) -> bool:
+        """Whether the order is descending, by itself or by default."""
+        return self.order == "desc" if self.order else self.sort in DESCENDING_FIRST
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSession:
+    """A session in the list, with the profile of its user if there is one."""
+
+    listing: SessionListing
+    profile: ProfileSummary | None = None
+
+    @property
+    def handle(self) -> str:
+        """Return the public identifier of the session."""
+        return handle_of(self.listing.digest)
+
+    @property
+    def owner(self) -> str | None:
+        """Return the username; the user id if the user has no name; None for an anonymous session."""
+        return self.profile.username if self.profile and self.profile.username else self.listing.user_id
+
+    @property
+    def device(self) -> str:
+        """Return the browser and its system."""
+        return device_of(self.listing.device.user_agent)
+
+    def key(self, sort: str) -> Key:
+        """Return the sort key."""
+        match sort:
+            case "active":
+                return self.listing.last_seen_at, self.handle
+            case "created":
+                return self.listing.created_at, self.handle
+            case "user":
+                return fold_case(self.owner or "")[:100], self.handle
+            case "device":
+                return self.device, self.handle
+            case _:
+                return self.listing.device.ip or "", self.handle
+
+    def includes(self, words: Iterable[str]) -> bool:
+        """Return whether each of *words* is a part of the user's names or id, the device or the address."""
+        user = self.profile.sort_key if self.profile else fold_case(self.listing.user_id or "")
+        text = f"{user}\n{self.device.casefold()}\n{self.listing.device.ip or ''}"
+        return all(word in text for word in words)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionTable:
+    """A page of the list."""
+
+    window: Window[ListedSession]
+    total: int  # sessions found; all live ones if *is_cut*
+    is_cut: bool  # whether there are more sessions than are sorted
+    examined: int | None = None  # sessions that were searched for this page, if not all
+
+
+@dataclass(slots=True)
+class _Profiles:
+    """Profiles of users, each of which is read once."""
+
+    lists: ProfileLists
+    known: dict[str, ProfileSummary] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
+
+    async def add_to(self, listings: Sequence[SessionListing]) -> list[ListedSession]:
+        """Return *listings* with the profiles of their users."""
+        new = {one.user_id for one in listings if one.user_id is not None} - self.asked
+        self.known |= await self.lists.find_many(new)
+        self.asked |= new
+        return [ListedSession(one, self.known.get(one.user_id or "")) for one in listings]
+
+
+class AllSessionsList:
+    """Lists the sessions of all users for administrators."""
+
+    def __init__(self, sessions: DefaultSessionService, profiles: ProfileLists) -> None:
+        self._sessions = sessions
+        self._profiles = profiles
+
+    async def page(self, query: ListQuery, *, size: int) -> SessionTable:
+        """Return a page, sorted if there are at most :data:`MOST` sessions."""
+        total = await self._sessions.count_sessions()
+        if total > MOST:
+            return await self._unsorted(query, total, size)
+        kind = KEYS[query.sort]
+        collector: PageCollector[ListedSession] = PageCollector(
+            lambda session: session.key(query.sort),
+            is_descending=query.is_descending,
+            after=decode_cursor(query.after, kind),
+            before=decode_cursor(query.before, kind),
+            size=size,
+        )
+        words, profiles = fold_case(query.q).split(), _Profiles(self._profiles)
+        async for page in self._sessions.session_pages():
+            if not words and query.sort != "user":
+                collector.add(map(ListedSession, page))
+                continue
+            collector.add(one for one in await profiles.add_to(page) if one.includes(words))
+        found = collector.window()
+        entries = await profiles.add_to([one.listing for one in found.entries])
+        return SessionTable(Window(entries, found.previous, found.next), collector.total, is_cut=False)
+
+    async def _unsorted(self, query: ListQuery, total: int, size: int) -> SessionTable:
+        """Return a page by digest, found among the next :data:`MOST` sessions after or before the cursor."""
+        words, is_more = fold_case(query.q).split(), False
+        examined: list[str] = []
+        found: list[ListedSession] = []
+        async for session in self._after_cursor(query):
+            is_more = len(found) == size or len(examined) == MOST
+            if is_more:
+                break
+            examined.append(session.handle)
+            if session.includes(words):
+                found.append(session)
+        is_forward = query.before is None
+        if not is_forward and not is_more and len(found) < size:  # a full first page rather than a part of it
+            return await self._unsorted(replace(query, before=None), total, size)
+        far = encode_cursor((examined[-1],)) if is_more else None
+        near = encode_cursor((examined[0],)) if examined and (query.after or query.before) else None
+        window = Window(found, near, far) if is_forward else Window(found[::-1], far, near)
+        return SessionTable(window, total, is_cut=True, examined=len(examined))
+
+    async def _after_cursor(self, query: ListQuery) -> AsyncIterator[ListedSession]:
+        after, before = decode_cursor(query.after, HANDLE_KEY), decode_cursor(query.before, HANDLE_KEY)
+        profiles = _Profiles(self._profiles)
+        try:
+            async for page in self._sessions.session_pages(after=after and after[0], before=before and before[0]):
+                for session in await profiles.add_to(page):
+                    yield session
+        except ValueError:
+            raise InvalidRequest from None
+
+
+ALL_SESSIONS_LIST = web.AppKey("ALL_SESSIONS_LIST", AllSessionsList)
