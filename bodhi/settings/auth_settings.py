@@ -55,7 +55,7 @@ class AuthSettings:
             names.BODHI_DEV_PORT,
             kinds.whole_number(0, 65_535),
             "1136",
-            "Port of the development identity provider; 0 is any free one.",
+            "Port of the development identity provider; 0 is any free port.",
         ),
     ]
     auth_url: Annotated[
@@ -83,7 +83,7 @@ class AuthSettings:
             names.BODHI_AUTH_ISSUER,
             kinds.http_url(keeps_slash=True),
             Derived("BODHI_AUTH_URL/realms/BODHI_AUTH_REALM when both are set, else none", _issuer),
-            "Issuer of the OpenID Connect provider, spelled exactly as in its tokens. Without it, nobody can log in.",
+            "Issuer of the OpenID Connect provider, exactly as in its tokens. Without it, nobody can sign in.",
             mask=mask_http_url,
         ),
     ]
@@ -93,9 +93,9 @@ class AuthSettings:
             names.BODHI_AUTH_METADATA_URL,
             kinds.http_url(keeps_slash=True, takes_query=True),
             Derived("BODHI_AUTH_ISSUER/.well-known/openid-configuration", lambda _: None),
-            "URL of the provider's metadata where it is another one: an address inside of the network, or a policy of "
-            "Azure AD B2C. The metadata still have to name BODHI_AUTH_ISSUER. If this URL has http, endpoints that "
-            "only bodhi calls may have it, too.",
+            "URL of the provider's metadata if it differs from the default: an address inside your network, or a "
+            "policy of Azure AD B2C. The metadata have to name BODHI_AUTH_ISSUER all the same. If this URL has http, "
+            "endpoints that only bodhi calls may have it, too.",
             mask=mask_http_url,
         ),
     ]
@@ -116,8 +116,8 @@ class AuthSettings:
             "auto",
             "How bodhi authenticates at the provider, as its client is registered there. basic: client_secret_basic. "
             "post: client_secret_post. private_key_jwt: signed by BODHI_CLIENT_KEY. auto: private_key_jwt if "
-            "BODHI_CLIENT_KEY is set; else basic first, or post where the provider announces only that, and the other "
-            "one where the first is refused.",
+            "BODHI_CLIENT_KEY is set; else basic first, or post if the provider announces only that, and the other one "
+            "if the first is rejected.",
         ),
     ]
     auth_management: Annotated[
@@ -137,7 +137,7 @@ class AuthSettings:
             names.BODHI_AUTH_TIMEOUT,
             kinds.fine_seconds(0.1, 60),
             "5s",
-            "Time limit for each call of the identity provider.",
+            "Time limit for each call to the identity provider.",
         ),
     ]
     auth_logout: Annotated[
@@ -209,7 +209,7 @@ class AuthSettings:
             names.BODHI_AUTH_NAME_CLAIM,
             kinds.pattern(r"[^\s,]{1,255}", _CLAIM),
             Derived("preferred_username, else email, else name", lambda _: None),
-            "Claim with the name under which a user is shown. Without it in a login: the default, else the user id.",
+            "Claim with the displayed name of a user. Without it in a login: the default, else the user id.",
         ),
     ]
     auth_userinfo: Annotated[
@@ -218,7 +218,7 @@ class AuthSettings:
             names.BODHI_AUTH_USERINFO,
             kinds.choice("auto", "always", "never"),
             "auto",
-            "When the provider's userinfo endpoint is asked at logins and refreshes. auto: if the tokens lack the "
+            "When bodhi calls the provider's userinfo endpoint at logins and refreshes. auto: if the tokens lack the "
             "claim of the roles or a name, as they may after a refresh without an ID token.",
         ),
     ]
@@ -228,8 +228,7 @@ class AuthSettings:
             names.BODHI_AUTH_DEFAULT_ROLE,
             kinds.choice(*ROLES),
             None,
-            "Role of everybody who logs in and has no higher one. Not set: without a role, a user can only ask for "
-            "one.",
+            "Role of every user who has no higher one. Not set: users without a role can only request one.",
         ),
     ]
     auth_roles: Annotated[
@@ -257,8 +256,8 @@ class AuthSettings:
             names.BODHI_AUTH_ALLOW,
             kinds.admissions(),
             Derived("everybody", lambda _: ()),
-            "Who may log in, of those whom the provider lets in: users with one of these e-mail addresses, or in one "
-            "of these domains or groups. Checked at each login and refresh, and when the server starts again.",
+            "Users who may sign in, of those whom the provider admits: those with one of these e-mail addresses, or in "
+            "one of these domains or groups. Checked at each login and refresh, and when the server starts again.",
         ),
     ]
     auth_allow_unverified_email: Annotated[
@@ -278,7 +277,7 @@ class AuthSettings:
             kinds.choice("capped", "provider"),
             "capped",
             "What another application may do for a user. capped: what the provider grants it, but at most the user's "
-            "role as last known here; nothing for users who never logged in. provider: what the provider grants it.",
+            "role as last known here; nothing for users who never signed in. provider: what the provider grants it.",
         ),
     ]
     auth_scopes: Annotated[
@@ -287,13 +286,13 @@ class AuthSettings:
             names.BODHI_AUTH_SCOPES,
             kinds.pattern(r"openid( [!#-\[\]-~]+)*", "openid and further scopes, separated by spaces"),
             Derived(
-                "openid email profile; with roles where BODHI_AUTH_URL is set or the provider announces that scope, "
+                "openid email profile; with roles if BODHI_AUTH_URL is set or the provider announces that scope, "
                 "and with offline_access at Auth0, Authentik, better-auth, Dex, Entra ID and Zitadel if announced",
                 lambda _: None,
             ),
-            "Scopes requested at login. Those that the provider does not announce are warned of at startup. Providers "
-            "other than those of the default may need offline_access, too, to give refresh tokens: set it where the "
-            "client is registered for it.",
+            "Scopes requested at login. A scope that the provider does not announce causes a warning at startup. "
+            "Providers other than those of the default may need offline_access, too, to issue refresh tokens: set it "
+            "if the client is registered for it.",
         ),
     ]
     auth_access_tokens: Annotated[
@@ -321,8 +320,8 @@ class AuthSettings:
             names.BODHI_AUTH_WITHOUT_REFRESH,
             kinds.choice("end", "keep"),
             "end",
-            "A login for which the provider sends no refresh token. end: the session ends with the access token. keep: "
-            "it lives by its own timeouts, and is checked at the userinfo endpoint as long as the access token lives.",
+            "What happens to a login without a refresh token. end: the session ends with the access token. keep: it "
+            "lives by its own timeouts, and is checked at the userinfo endpoint as long as the access token lives.",
         ),
     ]
     auth_recheck_seconds: Annotated[
@@ -331,8 +330,8 @@ class AuthSettings:
             names.BODHI_AUTH_RECHECK,
             kinds.seconds(0, 2_592_000),
             "1h",
-            "How often the provider is asked about a login whose access token lives longer than this: by a refresh, or "
-            "at the userinfo endpoint without a refresh token. In an outage the login goes on. 0 turns it off.",
+            "How often bodhi asks the provider about a login whose access token lives longer than this: by a refresh, "
+            "or at the userinfo endpoint without a refresh token. During an outage the login stays. 0 disables this.",
         ),
     ]
     auth_role_max_age_seconds: Annotated[
@@ -393,7 +392,7 @@ class AuthSettings:
             names.BODHI_CLIENT_STATUS,
             kinds.choice("ready", "resource-admin"),
             "ready",
-            "Status of a client from BODHI_CLIENT_ID. resource-admin: the first user to log in becomes administrator.",
+            "Status of a client from BODHI_CLIENT_ID. resource-admin: the first user to sign in becomes administrator.",
         ),
     ]
     setup_secret: Annotated[
@@ -449,10 +448,10 @@ class AuthSettings:
             names.BODHI_RATE_LIMIT,
             kinds.whole_number(0, 1_000_000),
             "60",
-            "Requests per minute of one client address that each process accepts of each kind that costs something and "
-            "needs no login: begun logins, callbacks, logouts by the provider, unknown bearer tokens, setup. A burst "
-            "of twice as many may come at once. Others are answered 429; 0 turns this off. Behind a proxy it needs "
-            "BODHI_TRUSTED_PROXIES.",
+            "Rate limit in requests per minute, for each client address, process and kind of request that is expensive "
+            "and needs no login: started logins, callbacks, logouts by the provider, unknown bearer tokens, setup. A "
+            "burst of twice as many may come at once. Further requests are answered 429; 0 disables the limit. Behind "
+            "a proxy it needs BODHI_TRUSTED_PROXIES.",
         ),
     ]
     verify_access_token: Annotated[
@@ -471,8 +470,8 @@ class AuthSettings:
             names.BODHI_VERIFY_CLAIMS,
             kinds.header_claims(VERIFY_HEADERS),
             Derived("none", lambda _: ()),
-            "Further claims that GET /bodhi/v1/auth/verify returns, each in a header of its own. A claim is written as "
-            "in BODHI_AUTH_ROLES_CLAIM; where the tokens lack it, userinfo is asked.",
+            "Further claims that GET /bodhi/v1/auth/verify returns, each in a header of its own. Write a claim as in "
+            "BODHI_AUTH_ROLES_CLAIM; if the tokens lack it, bodhi reads it from userinfo.",
         ),
     ]
     allowed_hosts: Annotated[
@@ -490,8 +489,8 @@ class AuthSettings:
             names.BODHI_SSO_HOSTS,
             kinds.hosts(),
             Derived("none", lambda _: ()),
-            "Hosts of protected applications that have the login of BODHI_PUBLIC_HOST: subdomains of one site. Their "
-            "proxies pass on /ui/sso and /ui/sso/session, and nothing else is answered there but GET "
+            "Hosts of protected applications that share the login of BODHI_PUBLIC_HOST: subdomains of one site. Their "
+            "proxies pass on /ui/sso and /ui/sso/session; bodhi answers nothing else there but GET "
             "/bodhi/v1/auth/verify.",
         ),
     ]

@@ -54,8 +54,8 @@ class DatabaseSettings:
             Derived(
                 "sqlite:$BODHI_HOME/bodhi.sqlite in standalone, BODHI_SESSION_DB_URL in cluster", _application_database
             ),
-            "Database of the application's own tables. On PostgreSQL one connection pool serves both where it is the "
-            "session database.",
+            "Database of the application's own tables. On PostgreSQL, if it is the session database, both share one "
+            "connection pool.",
             mask=mask_url,
         ),
     ]
@@ -125,6 +125,7 @@ class DatabaseSettings:
             names.BODHI_SQLITE_SYNCHRONOUS,
             kinds.choice("full", "normal"),
             "full",
-            "full: committed writes survive a power cut. normal: faster writes; a power cut may lose the last ones.",
+            "full: committed writes survive a power failure. normal: faster writes; a power failure may lose the last "
+            "ones.",
         ),
     ]

@@ -12,7 +12,7 @@ INTRODUCTION = f"""\
 
 <!-- {ORIGIN.format("markdown")} -->
 
-A setting is read from these sources; the first one that has it wins.
+bodhi reads a setting from these sources; the first one that has it wins.
 
 1. The command line: the options of a command, and `python -m bodhi --set NAME=VALUE …` for any setting.
 2. The environment.
@@ -20,32 +20,36 @@ A setting is read from these sources; the first one that has it wins.
 4. The file `settings.yaml` in `$BODHI_HOME`, with lines such as `BODHI_PORT: 1135`.
 5. The default.
 
-Secrets, and database URLs, may be in files, such as those of Docker or Kubernetes: `BODHI_CLIENT_SECRET_FILE` and so on
-take the path of a file whose content is the value, without white space at both ends. It is an error to set a secret and
-its file in the same source. The file is read at startup.
+**Secrets in files.** Secrets and database URLs may be in files, such as those of Docker or Kubernetes.
+`BODHI_CLIENT_SECRET_FILE` and so on take the path of a file whose content is the value, without white space at both
+ends. It is an error to set a secret and its file in the same source. The file is read at startup.
 
-Administrators can change some settings while the server runs, under `/bodhi/v1/settings`: `BODHI_LOG_LEVEL`,
-`BODHI_API_TOKEN_LIFETIME` and `BODHI_TOKEN_MEMORY`. Changes are stored in the database of `BODHI_DATABASE_URL`, reach
-all nodes within half a minute, and come between 3 and 4: they have no effect if the command line, the environment or
-`.env` sets the same setting.
+**Changes at run time.** Administrators can change some settings while the server runs, on the page
+`/ui/admin/settings` or under `/bodhi/v1/settings`: `BODHI_LOG_LEVEL`, `BODHI_API_TOKEN_LIFETIME` and
+`BODHI_TOKEN_MEMORY`. Changes are stored in the database of `BODHI_DATABASE_URL` and reach all nodes within half a
+minute. They come between 3 and 4: they have no effect if the command line, the environment or `.env` sets the same
+setting.
 
-A duration is a number with a unit, `d`, `h`, `m` or `s` (days, hours, minutes, seconds), or several of them, largest
-first and each at most once: `14d`, `36h`, `1h30m`. A number alone is seconds. The last number may have a fraction of
-up to six digits: `1.5h`, `0.5s`. Signs, spaces, capital letters, weeks and months are refused. Durations are shown as
-people write them; `config list --json`, the API and the database have the number of seconds.
+**Durations.** A duration is a number with a unit, `d`, `h`, `m` or `s` (days, hours, minutes, seconds), or several of
+them, largest first and each at most once: `14d`, `36h`, `1h30m`. A number alone is seconds. The last number may have
+a fraction of up to six digits: `1.5h`, `0.5s`. Signs, spaces, capital letters, weeks and months are rejected.
+Durations are shown in the same form; `config list --json`, the API and the database have the number of seconds.
 
-All faults are reported at once, one line each, with the setting, its source and what is allowed; the exit status is 2.
-An empty value is a fault. An unknown name is a fault on the command line and a warning elsewhere; names that start with
-`BODHI_TEST_` are ignored. Words such as `cluster` and `true` are case-insensitive.
-
-Calls of the identity provider, those of `doctor` included, go through the proxy that `HTTP_PROXY` or `HTTPS_PROXY`
-names for the scheme of the address, as `http://[user:password@]host:port`. `NO_PROXY` lists hosts, with or without
-port, and suffixes to call directly, separated by commas; `*` is all of them. Names in lower case come first. Calls of
-the development provider are direct. Certificates are verified against the system's authorities, or those in the PEM
-file that `SSL_CERT_FILE` names; put an authority of your own there together with those that are needed otherwise.
+**Errors.** bodhi reports all errors at once, one line each, with the setting, its source and what is allowed; the
+exit status is 2. An empty value is an error. An unknown name is an error on the command line and a warning elsewhere;
+names that start with `BODHI_TEST_` are ignored. Words such as `cluster` and `true` are case-insensitive.
 
 `python -m bodhi config list` shows each value and its source. Secrets, and passwords in URLs, are shown as `***`.
-In Python, `bodhi.settings.load_settings()` returns all of them, validated, and `bodhi.settings.BODHI_PORT` and so on
+
+**Outgoing proxies.** Calls to the identity provider, including those of `doctor`, go through the proxy that
+`HTTP_PROXY` or `HTTPS_PROXY` names for the scheme of the address, as `http://[user:password@]host:port`. `NO_PROXY`
+lists hosts, with or without port, and suffixes to call directly, separated by commas; `*` is all of them. Lower-case
+names take precedence. Calls to the development provider are direct.
+
+Certificates are verified against the system's authorities, or those in the PEM file that `SSL_CERT_FILE` names. If
+you add an authority of your own there, also include the other authorities that you need.
+
+**In Python.** `bodhi.settings.load_settings()` returns all settings, validated. `bodhi.settings.BODHI_PORT` and so on
 are the names.
 """
 TYPESCRIPT_END = """\

@@ -77,7 +77,7 @@ class ServerSettings:
         ),
     ]
     port: Annotated[
-        int, Setting(names.BODHI_PORT, kinds.whole_number(0, 65_535), "1135", "Port to listen on; 0 is any free one.")
+        int, Setting(names.BODHI_PORT, kinds.whole_number(0, 65_535), "1135", "Port to listen on; 0 is any free port.")
     ]
     public_scheme: Annotated[
         str,
@@ -154,8 +154,8 @@ class ServerSettings:
             names.BODHI_SHUTDOWN_DELAY,
             kinds.fine_seconds(0, 3_600),
             "0s",
-            "How long the server goes on taking requests after SIGTERM while /health is already 503, so that load "
-            "balancers send new requests elsewhere. BODHI_SHUTDOWN_TIMEOUT begins after it.",
+            "How long the server keeps accepting requests after SIGTERM while /health already answers 503, so that "
+            "load balancers send new requests elsewhere. BODHI_SHUTDOWN_TIMEOUT begins after it.",
         ),
     ]
     shutdown_timeout_seconds: Annotated[
