@@ -5,7 +5,8 @@ import os
 import click
 
 from bodhi.cli.command_line import CommandLine
-from bodhi.cli.output import print_json, print_table
+from bodhi.cli.output import print_json
+from bodhi.cli.tables import print_table
 from bodhi.settings import BODHI_ENCRYPTION_KEY, SETTINGS
 from bodhi.settings.export import FORMATS
 from bodhi.settings.key_file import FILE_NAME, new_key

@@ -11,6 +11,7 @@ from bodhi.cli.checks import findings_about
 from bodhi.cli.command_line import CommandLine
 from bodhi.cli.findings import Finding
 from bodhi.cli.output import print_json
+from bodhi.cli.tables import print_paragraph
 
 
 @click.command()
@@ -45,6 +46,6 @@ def _without_log() -> Iterator[None]:
 
 
 def _print_finding(finding: Finding) -> None:
-    click.echo(f"{finding.state:8} {finding.check:21} {finding.message}")
+    print_paragraph(f"{finding.state:8} {finding.check:21} ", finding.message)
     if finding.advice is not None:
-        click.echo(f"{'':8} {'':21} -> {finding.advice}")
+        print_paragraph(f"{'':8} {'':21} -> ", finding.advice)

@@ -1,8 +1,8 @@
-"""Output of commands: tables, JSON, and progress."""
+"""Output of commands: JSON, texts, times and progress."""
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,15 +41,6 @@ def time_of(moment: datetime | None) -> str | None:
 def json_time(moment: datetime | None) -> str | None:
     """Return ``2026-01-31T12:00:00Z``, or None."""
     return None if moment is None else f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def print_table(head: Sequence[str], rows: Iterable[Sequence[str | None]]) -> None:
-    """Print a table, ``-`` for None; cells are never truncated, so that the output can be searched."""
-    cells = [list(head), *([plain(cell) if cell is not None else "-" for cell in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo(line.rstrip())
 
 
 class Progress:

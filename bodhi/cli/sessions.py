@@ -10,8 +10,9 @@ import click
 from bodhi import logs
 from bodhi.cli.command_line import BY, CommandLine, confirm, yes_option
 from bodhi.cli.db import is_absent_file
-from bodhi.cli.output import Progress, json_line, json_time, plain, print_json_line, print_table, time_of
+from bodhi.cli.output import Progress, json_line, json_time, plain, print_json_line, time_of
 from bodhi.cli.sessions_move import copy, import_
+from bodhi.cli.tables import print_table
 from bodhi.errors import BodhiError
 from bodhi.server.http.devices import device_of
 from bodhi.urls import mask_url

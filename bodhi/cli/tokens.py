@@ -8,7 +8,8 @@ import click
 from bodhi import logs
 from bodhi.cli.application import in_application
 from bodhi.cli.command_line import BY, CommandLine, confirm, yes_option
-from bodhi.cli.output import json_time, plain, print_json_line, print_table, time_of
+from bodhi.cli.output import json_time, plain, print_json_line, time_of
+from bodhi.cli.tables import print_table
 
 if TYPE_CHECKING:
     from bodhi.server.tokens.service import TokenRecord

@@ -11,7 +11,8 @@ from bodhi import logs
 from bodhi.cli.application import in_application
 from bodhi.cli.command_line import BY, CommandLine
 from bodhi.cli.db import is_absent_file
-from bodhi.cli.output import json_time, plain, print_json_line, print_table, time_of
+from bodhi.cli.output import json_time, plain, print_json_line, time_of
+from bodhi.cli.tables import print_table
 from bodhi.errors import BodhiError
 from bodhi.settings.auth_settings import ROLES
 
