@@ -20,7 +20,7 @@ TASKS = {
         "doctor": ("bodhi.cli.doctor:doctor", "Check the installation and suggest fixes."),
         "config": ("bodhi.cli.config:config", "Show and export settings, generate keys."),
     },
-    "Manage what is stored": {
+    "Manage data": {
         "sessions": ("bodhi.cli.sessions:sessions", "List, end, sweep, re-encrypt and copy sessions."),
         "users": ("bodhi.cli.users:users", "List users who have logged in, and give them roles."),
         "tokens": ("bodhi.cli.tokens:tokens", "List and deactivate API tokens."),

@@ -23,5 +23,7 @@ def in_application(settings: Settings, work: Callable[[Database], Awaitable[Resu
 
     with application_database_faults(settings):
         if is_absent_file(settings.database_url):
-            raise BodhiError(f"{mask_url(settings.database_url)} is not there")
+            raise BodhiError(
+                f"{mask_url(settings.database_url)} does not exist; `python -m bodhi db migrate` creates it"
+            )
         return asyncio.run(run())

@@ -21,14 +21,16 @@ from bodhi.settings.setting import Source
 SET_IT = "set it"
 CORRECT_IT = "correct the setting in the source that the line names"
 MIGRATE = "run `python -m bodhi db migrate`"
-REKEY = "run `python -m bodhi sessions rekey`; when it ends with 0, the old keys can leave BODHI_ENCRYPTION_KEY"
-REKEY_FORMAT = "run `python -m bodhi sessions rekey`, again where sessions changed meanwhile"
-NEW_FORMAT = "when no node of an older version runs any more: `python -m bodhi sessions rekey --newest-format`"
-OLD_KEY = "put the old key behind the first one in BODHI_ENCRYPTION_KEY: the users of these sessions are logged out"
+REKEY = (
+    "run `python -m bodhi sessions rekey`; after it exits with status 0, remove the old keys from BODHI_ENCRYPTION_KEY"
+)
+REKEY_FORMAT = "run `python -m bodhi sessions rekey`; run it again if sessions changed meanwhile"
+NEW_FORMAT = "after all nodes are upgraded, run `python -m bodhi sessions rekey --newest-format`"
+OLD_KEY = "add the old key after the first one in BODHI_ENCRYPTION_KEY: the users of these sessions are logged out"
 NTP = "synchronize both clocks with NTP: sessions use the database's clock, tokens this machine's"
-KEY_FILE = "if there was one, restore it: the server creates a new one at startup, which decrypts no stored session"
-NEW_KEY_FILE = "the first start creates the key file"
-NOT_WHOLE = "the database is not what its schema says: restore all of it, or take an empty one"
+KEY_FILE = "restore the key file if there was one: the server creates a new one, which cannot decrypt stored sessions"
+NEW_KEY_FILE = "the server creates the key file at its first start"
+NOT_WHOLE = "the tables do not match the schema version: restore the whole database, or use an empty one"
 
 SAMPLE = 1000  # sessions
 CLOCK_WARNING_SECONDS, CLOCK_FAULT_SECONDS = 2.0, 30.0
@@ -65,18 +67,20 @@ def _files(settings: Settings) -> Iterator[Finding]:
             files += [Path(sqlite_path(url) + suffix) for suffix in ("", "-wal", "-shm")]
     open_to_others = [(settings.home, "700"), *((file, "600") for file in files)]
     faults = [
-        Finding("files", "fault", f"{path} is open to other users (mode {mode:04o})", f"chmod {wanted} {path}")
+        Finding("files", "fault", f"{path} is accessible to other users (mode {mode:04o})", f"chmod {wanted} {path}")
         for path, wanted in open_to_others
         if path.exists() and (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077
     ]
-    yield from faults or [Finding("files", "ok", "nothing is open to other users of this machine")]
+    yield from faults or [Finding("files", "ok", "no file is accessible to other users of this machine")]
 
 
 def _database(part: Part, *, will_migrate: bool) -> Iterator[Finding]:
     """Check that the database is reachable, its schema current and its clock right."""
     check = f"{part.name} database"
     if is_absent_file(part.url):
-        yield Finding(check, "warning", f"{mask_url(part.url)} is not there", f"the server makes it, or {MIGRATE}")
+        yield Finding(
+            check, "warning", f"{mask_url(part.url)} does not exist", f"the server creates it at startup, or {MIGRATE}"
+        )
         return
 
     async def look() -> list[Finding]:
@@ -88,19 +92,24 @@ def _database(part: Part, *, will_migrate: bool) -> Iterator[Finding]:
         with part.faults():
             findings = asyncio.run(look())
     except ConfigurationError as error:
-        advice = "see that the database runs, that the setting names it, and that this machine may reach it"
+        advice = "check that the database runs, that the setting is right, and that this machine can reach it"
         findings = [Finding(check, "fault", str(error), advice)]
     yield from findings
 
 
 def _schema(check: str, part: Part, status: SchemaStatus, *, will_migrate: bool) -> Finding:
-    message = f"{mask_url(part.url)} answers; its schema is at version {status.applied} of {status.known}"
+    message = f"{mask_url(part.url)} is reachable; its schema is at version {status.applied} of {status.known}"
     if status.is_current:
         return Finding(check, "ok", message)
     if status.applied > status.known:
-        return Finding(check, "fault", message, "it belongs to a newer bodhi: install that, or use another database")
+        return Finding(
+            check,
+            "fault",
+            message,
+            "it was created by a newer version of bodhi: install that version, or use another database",
+        )
     if will_migrate:
-        return Finding(check, "warning", message, f"the server brings it up to date, or {MIGRATE}")
+        return Finding(check, "warning", message, f"the server migrates it at startup, or {MIGRATE}")
     return Finding(check, "fault", message, MIGRATE)
 
 
@@ -127,15 +136,15 @@ def _keys(settings: Settings, *, is_usable: bool) -> Iterator[Finding]:
     try:
         keyed = with_encryption_keys(settings)
         ids = ", ".join(Keyring(keyed.encryption_keys).ids)
-        yield Finding("keys", "ok", f"the ids of the keys that are set, newest first: {ids}")
+        yield Finding("keys", "ok", f"ids of the configured keys, newest first: {ids}")
         if is_usable:
             counts, data_format = asyncio.run(_sample(keyed))
             yield from _sampled(counts)
             yield from _format(counts, data_format)
         else:
-            yield Finding("keys", "warning", "no session could be looked at", "see the session database above")
+            yield Finding("keys", "warning", "no session could be checked", "see the session database above")
     except (CannotOpen, DatabaseError) as error:
-        yield Finding("keys", "fault", f"no session could be looked at: {error}", NOT_WHOLE)
+        yield Finding("keys", "fault", f"no session could be checked: {error}", NOT_WHOLE)
     except BodhiError as error:
         yield Finding("keys", "fault", str(error), "correct the key file, or set BODHI_ENCRYPTION_KEY")
 
@@ -164,8 +173,8 @@ def _sampled(counts: Counter[OpenedBy]) -> Iterator[Finding]:
     if not seen:
         yield Finding("keys", "ok", "there are no sessions to check")
     elif counts["newest"] + counts["older_format"] == seen:
-        which = "the one session that was" if seen == 1 else f"all of {seen} sessions that were"
-        yield Finding("keys", "ok", f"the newest key opens {which} looked at")
+        which = "the one session that was checked" if seen == 1 else f"all {seen} sessions that were checked"
+        yield Finding("keys", "ok", f"the newest key decrypts {which}")
 
 
 def _format(counts: Counter[OpenedBy], data_format: int) -> Iterator[Finding]:
@@ -174,5 +183,5 @@ def _format(counts: Counter[OpenedBy], data_format: int) -> Iterator[Finding]:
         message = "sessions are written in the format of version 0.1.0, which does not protect their user and times"
         yield Finding("keys", "warning", message, NEW_FORMAT)
     elif counts["older_format"]:
-        message = f"{counts['older_format']} of {sum(counts.values())} sessions looked at have an older format"
+        message = f"{counts['older_format']} of {sum(counts.values())} sessions that were checked have an older format"
         yield Finding("keys", "warning", message, REKEY_FORMAT)

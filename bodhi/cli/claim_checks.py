@@ -19,7 +19,7 @@ _OF_KEYCLOAK = frozenset({"resource_access", "realm_access"})  # which it writes
 def claim_findings(settings: Settings, metadata: Metadata) -> Iterator[Finding]:
     """Yield where roles come from, and the claims that the provider may not send."""
     roles_claim = settings.auth_roles_claim.replace(CLIENT_ID, settings.client_id or CLIENT_ID)
-    message = f"roles are read from the claim {roles_claim}; a login that gets none is in the log, with the reason"
+    message = f"roles are read from the claim {roles_claim}; if a user has no role, the log gives the reason"
     yield finding(ROLES_CLAIM, "ok", message)
     if not _is_of_keycloak(settings, metadata):
         yield from _unannounced(ROLES_CLAIM, roles_claim, settings, metadata)

@@ -27,7 +27,7 @@ from bodhi.server.services import configured_client, create_provider
 from bodhi.settings import Settings, with_encryption_keys
 from bodhi.settings.key_file import FILE_NAME
 
-REGISTER = "POST /bodhi/v1/setup registers one where the provider can do that; else set BODHI_CLIENT_ID"
+REGISTER = "POST /bodhi/v1/setup registers one if the provider supports that; else set BODHI_CLIENT_ID"
 
 
 async def client_findings(

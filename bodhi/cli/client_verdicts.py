@@ -33,7 +33,7 @@ def about_client(
     if settings.client_key is not None:
         message = f"the provider answers a code grant of the client {client} with {code}, which proves nothing"
     else:
-        message = f"the provider answers {code} to any secret: whether that of the client {client} is right is not seen"
+        message = f"the provider answers {code} to any secret: that of the client {client} cannot be checked"
     return finding(both, "warning", message, LOG_IN)
 
 
@@ -64,7 +64,7 @@ def about_redirect(settings: Settings, instance: Instance, shown: Outcome) -> Fi
     """Return what the answer to an authorization request shows."""
     callback = callback_url(settings)
     if not shown.is_clear:
-        message = f"whether the redirect URI {callback} is registered cannot be seen from here"
+        message = f"whether the redirect URI {callback} is registered cannot be checked from here"
         return finding(PUBLIC_URL, "warning", message, OPEN_IT)
     if shown.error is None:
         return finding(PUBLIC_URL, "ok", f"the redirect URI {callback} is registered")

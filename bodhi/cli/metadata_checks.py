@@ -30,7 +30,7 @@ def _scopes(settings: Settings, metadata: Metadata) -> Finding:
     supported = metadata.announced("scopes_supported") or ()
     if unsupported:
         message = f"the provider does not announce {' '.join(unsupported)}, but {listed(supported)}"
-        return finding(setting, "warning", message, "leave it out, unless the provider has it without announcing it")
+        return finding(setting, "warning", message, "remove it, unless the provider supports it without announcing it")
     if "offline_access" in supported and "offline_access" not in scopes.split() and not is_keycloak:
         advice = "if the provider gives no refresh tokens, request offline_access as well"
         return finding(setting, "ok", f"a login requests {scopes}", advice)
@@ -62,7 +62,7 @@ def _other_method(settings: Settings, announced: Collection[str]) -> str:
     if PRIVATE_KEY_JWT in announced:
         return "private_key_jwt needs BODHI_CLIENT_KEY"
     if has_key:
-        return "see at the provider how this client authenticates; none of the announced methods can be set"
+        return "check at the provider how this client authenticates; none of the announced methods can be set"
     if settings.auth_client_authentication == "auto":
         return "no setting helps, and none is needed if a login works: auto tries both"
     return "set it to auto, which tries client_secret_basic and client_secret_post"
@@ -81,7 +81,7 @@ def _flow(metadata: Metadata) -> Iterator[Finding]:
         yield finding(ISSUER, "warning", message, "enable it at the provider; a login sends it in any case")
     if metadata.raw.get("require_pushed_authorization_requests") is True:
         message = "the provider requires pushed authorization requests (PAR), which bodhi does not send"
-        yield finding(ISSUER, "fault", message, "switch this off at the provider, for this client at least")
+        yield finding(ISSUER, "fault", message, "turn this off at the provider, at least for this client")
 
 
 def _refresh(settings: Settings, metadata: Metadata) -> Iterator[Finding]:
@@ -100,13 +100,13 @@ def _refresh(settings: Settings, metadata: Metadata) -> Iterator[Finding]:
 
 def _endpoints(settings: Settings, metadata: Metadata) -> Iterator[Finding]:
     if settings.auth_logout and metadata.end_session_endpoint is None:
-        message = "is true, but the provider announces no end_session_endpoint: its own session stays"
+        message = (
+            "is true, but the provider announces no end_session_endpoint: a logout does not end the provider's session"
+        )
         yield finding("BODHI_AUTH_LOGOUT", "warning", message, "set it to false")
     elif settings.auth_logout:
         return_to = settings.auth_logged_out_url or settings.public_url + LOGIN_PATH
-        message = (
-            f"register {return_to} as post-logout redirect URI of the client; whether it is cannot be seen from here"
-        )
+        message = f"register {return_to} as post-logout redirect URI of the client; this cannot be checked from here"
         yield finding("BODHI_AUTH_LOGOUT", "ok", message)
     if settings.auth_userinfo == "always" and metadata.userinfo_endpoint is None:
         message = "is always, but the provider announces no userinfo_endpoint"

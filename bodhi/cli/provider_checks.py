@@ -19,7 +19,7 @@ NO_ISSUER = (
     "set BODHI_AUTH_ISSUER, or BODHI_AUTH_URL and BODHI_AUTH_REALM; for a server that runs with --dev,"
     " ask `python -m bodhi --set BODHI_DEV=true doctor`"
 )
-CHECK_ISSUER = "open this address from this machine: it has to be JSON that names the issuer"
+CHECK_ISSUER = "open this address on this machine: it must return JSON that names the issuer"
 OTHER_ISSUER = "set the issuer that the metadata name, if this is your provider; else correct the address"
 # By a part of the cause.
 UNREACHABLE = {
@@ -28,7 +28,7 @@ UNREACHABLE = {
     "TLS": "check the scheme and the port in the setting",
     "proxy": "correct HTTP_PROXY or HTTPS_PROXY, or name the provider's host in NO_PROXY",
     "refused": "check host and port in the setting, and that the provider runs",
-    "did not answer": "see why the provider is slow; BODHI_AUTH_TIMEOUT is the limit for each call",
+    "did not answer": "find out why the provider is slow; BODHI_AUTH_TIMEOUT is the limit for each call",
 }
 NTP = "synchronize both clocks with NTP"
 CLOCK_WARNING_SECONDS, CLOCK_FAULT_SECONDS = 5.0, 60.0  # tokens are accepted up to a minute apart

@@ -70,7 +70,7 @@ def list_sessions(command_line: CommandLine, user: str | None, limit: int, after
         head = ("HANDLE", "USER", "DEVICE", "ADDRESS", "CREATED (UTC)", "LAST SEEN (UTC)", "EXPIRES (UTC)")
         print_table(head, [_row(info) for info in page.sessions])
     if page.after is not None:
-        click.echo(f"there are more: --after {page.after}", err=True)
+        click.echo(f"more entries: continue with --after {page.after}", err=True)
     if user is not None and after is None and not page.sessions:
         _print_no_sessions(user)
 
@@ -152,7 +152,7 @@ def revoke(command_line: CommandLine, handle: str, yes: bool, as_json: bool) -> 
     _print_ended(int(revoked), as_json)
     if revoked:
         return 0
-    hint = "handles are in the list that `sessions list` prints"
+    hint = "`sessions list` shows the handles"
     click.echo(f"no live session with the handle '{plain(handle)}'; {hint}", err=True)
     return 1
 
@@ -188,8 +188,8 @@ def clear(command_line: CommandLine, user: str | None, everybody: bool, yes: boo
 
 def _print_no_sessions(user: str) -> None:
     """Explain an empty result: the argument may be a name, not a user id."""
-    hint = "user ids are in the list that `users list` prints"
-    click.echo(f"no live session of the user id '{plain(user)}'; {hint}", err=True)
+    hint = "`users list` shows the user ids"
+    click.echo(f"no live session with the user id '{plain(user)}'; {hint}", err=True)
 
 
 def _print_ended(ended: int, as_json: bool) -> None:
@@ -233,7 +233,7 @@ def rekey(command_line: CommandLine, newest_format: bool, as_json: bool) -> int:
     if as_json:
         print_json_line({"re-encrypted": rekeyed, "seen": seen, "kept": kept})
     else:
-        unopened = f" / {kept} kept: no key opens {'it' if kept == 1 else 'them'}" if kept else ""
+        unopened = f" / {kept} kept: no key decrypts {'it' if kept == 1 else 'them'}" if kept else ""
         click.echo(f"{rekeyed} re-encrypted / {seen} seen{unopened}")
     return 1 if kept else 0
 
@@ -276,5 +276,7 @@ def _run(
 
     with session_database_faults(settings):
         if is_absent_file(settings.session_db_url):
-            raise BodhiError(f"{mask_url(settings.session_db_url)} is not there")
+            raise BodhiError(
+                f"{mask_url(settings.session_db_url)} does not exist; `python -m bodhi db migrate` creates it"
+            )
         return asyncio.run(run())

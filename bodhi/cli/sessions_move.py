@@ -139,7 +139,7 @@ def _others(sessions: int) -> str:
     stay = "stays" if sessions == 1 else "stay"
     return (
         f"{number} at the target did not come from another database, and {stay}; if you copy back, sessions that ended "
-        "meanwhile may be live there again: take a fresh database"
+        "meanwhile may be live there again: use an empty database"
     )
 
 
@@ -152,7 +152,7 @@ def _so_far(read: int, written: int, _reached: bytes = b"", *, dry_run: bool = F
 
 
 def _failed(handle: str, reason: str) -> None:
-    click.echo(f"session {handle} is left out: {reason}", file=sys.stderr)
+    click.echo(f"session {handle} skipped: {reason}", file=sys.stderr)
 
 
 @contextmanager
@@ -214,7 +214,7 @@ async def _follow(transfer: "Transfer") -> "Tally":
             click.echo(f"bodhi: warning: {error}; trying again", err=True)
         else:
             if not tally.changed and not was_quiet:
-                click.echo(f"caught up: nothing changed in the last pass, begun at {clock:%H:%M:%S}", err=True)
+                click.echo(f"caught up: nothing changed in the last pass, started at {clock:%H:%M:%S}", err=True)
             was_quiet = not tally.changed
             if rest and was_quiet:
                 tally.written, tally.ended = sums.written, sums.ended
@@ -278,7 +278,7 @@ async def _import(settings: Settings, source_url: str, target: Database, *, dry_
 @asynccontextmanager
 async def _source(settings: Settings, url: str, schema: str | None) -> AsyncIterator[Database]:
     if is_absent_file(url):
-        raise ConfigurationError(f"{mask_url(url)} is not there")
+        raise ConfigurationError(f"{mask_url(url)} does not exist")
     async with _opened(settings, url, schema, read_only=True) as database:
         await _status(database)  # SQLite opens whatever file it is
         yield database
@@ -294,7 +294,7 @@ async def _target(settings: Settings, url: str, *, dry_run: bool) -> AsyncIterat
 async def _migrated(database: Database, url: str, *, dry_run: bool) -> AsyncIterator[Database | None]:
     """Open the database and migrate it; yield None in a dry run if it has no tables."""
     if dialect_of(url) == "sqlite" and sqlite_path(url) == ":memory:":
-        raise ConfigurationError("a database in memory would be gone when this command ends")
+        raise ConfigurationError("an in-memory database is lost when this command ends: name a file")
     if dry_run and is_absent_file(url):
         yield None
         return
@@ -306,7 +306,7 @@ async def _migrated(database: Database, url: str, *, dry_run: bool) -> AsyncIter
         if status.applied > status.known:
             await schema.check()  # says so
         if 0 < status.applied < status.known:
-            click.echo(f"bodhi: warning: {mask_url(url)} is not up to date: all sessions count as new", err=True)
+            click.echo(f"bodhi: warning: {mask_url(url)} has an older schema: all sessions count as new", err=True)
         yield database if status.is_current else None
 
 
@@ -333,9 +333,9 @@ async def _status(database: Database) -> SchemaStatus:
 async def _refuse_no_sessions(database: Database) -> None:
     status = await _status(database)
     if status.applied == 0:
-        raise ConfigurationError(f"{database.address} holds no sessions of bodhi")
+        raise ConfigurationError(f"{database.address} contains no sessions of bodhi")
     if status.applied > status.known:
-        raise SchemaTooNew(f"{database.address} belongs to a newer bodhi: copy with that one")
+        raise SchemaTooNew(f"{database.address} was created by a newer version of bodhi: copy with that version")
 
 
 def _reseal(settings: Settings, to_key: str) -> "Reseal":
@@ -357,13 +357,15 @@ def keys_named(name: str) -> tuple[str, ...]:
     try:
         return kind.parse(text.strip())
     except ValueError as error:
-        raise ConfigurationError(f"--to-key: what it names {error}; allowed: {kind.allowed}") from None
+        raise ConfigurationError(f"--to-key: the value {error}; allowed: {kind.allowed}") from None
 
 
 def _file_text(path: Path) -> str:
     try:
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise ConfigurationError("--to-key: other users may use the file; allowed: mode 0600, as chmod 600 sets it")
+            raise ConfigurationError(
+                "--to-key: other users have access to the file; allowed: mode 0600, as chmod 600 sets it"
+            )
         return path.read_text("utf-8")
     except (OSError, ValueError):
         raise ConfigurationError(

@@ -1,6 +1,5 @@
 """Tables and paragraphs that fit the terminal. Words are never broken, so that ids can be copied."""
 
-import os
 import re
 import shutil
 import sys
@@ -36,10 +35,8 @@ def print_paragraph(first: str, text: str) -> None:
 
 
 def output_width() -> int | None:
-    """Return the columns of stdout's terminal, or of ``COLUMNS``; None where lines may be of any length."""
-    if os.environ.get("COLUMNS") or sys.stdout.isatty():
-        return shutil.get_terminal_size().columns
-    return None
+    """Return the columns of the terminal, or ``COLUMNS``; None if stdout is none: other programs search whole lines."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def display_width(text: str) -> int:

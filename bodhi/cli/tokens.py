@@ -49,7 +49,7 @@ def list_tokens(command_line: CommandLine, user: str | None, limit: int, after: 
         head = ("ID", "USER", "NAME", "BEGINS WITH", "SCOPE", "STATUS", "CREATED (UTC)", "EXPIRES (UTC)")
         print_table(head, [_row(token) for token in page])
     if len(records) > limit:
-        click.echo(f"there are more: --after {page[-1].id}", err=True)
+        click.echo(f"more entries: continue with --after {page[-1].id}", err=True)
 
 
 @tokens.command(short_help="Deactivate an API token.")
@@ -65,15 +65,18 @@ def revoke(command_line: CommandLine, token_id: str, yes: bool, as_json: bool) -
     from bodhi.server.tokens.service import ApiTokens
 
     settings = command_line.resolve().settings
-    confirm(f"Make the API token {plain(token_id)} inactive?", is_confirmed=yes)
+    confirm(f"Deactivate the API token {plain(token_id)}?", is_confirmed=yes)
     logs.configure(settings.log_level, settings.log_format)
     token = in_application(settings, lambda database: ApiTokens(database).disable(token_id, by=BY))
     revoked = token is not None
     if as_json:
         print_json_line({"revoked": int(revoked)})
     else:
-        click.echo("the token is inactive" if revoked else "there is no such active token")
-    return 0 if revoked else 1
+        click.echo("token deactivated" if revoked else "no token deactivated")
+    if revoked:
+        return 0
+    click.echo(f"no active token with the id '{plain(token_id)}'; `tokens list` shows the ids", err=True)
+    return 1
 
 
 def _row(token: "TokenRecord") -> Sequence[str | None]:

@@ -54,17 +54,18 @@ def list_users(command_line: CommandLine, limit: int, after: str, as_json: bool)
         rows = [_row(profile, sessions) for profile, sessions in zip(page, counts, strict=True)]
         print_table(("USER", "NAME", "ROLE", "SESSIONS", "CHANGED (UTC)"), rows)
     if len(profiles) > limit:
-        click.echo(f"there are more: --after {shlex.quote(plain(page[-1].user_id))}", err=True)
+        click.echo(f"more entries: continue with --after {shlex.quote(plain(page[-1].user_id))}", err=True)
 
 
 @users.command("set-role", short_help="Give a user a role.")
 @click.argument("user_id")
-@click.argument("role", type=click.Choice(ROLES))
+@click.argument("role", metavar="ROLE", type=click.Choice(ROLES))
 @click.pass_obj
 def set_role(command_line: CommandLine, user_id: str, role: str) -> None:
-    """Give a user who has logged in a role, and end their sessions, which have the old one.
+    """Give a user a role, and end the user's sessions, which have the old one.
 
-    Only without management calls of the identity provider (BODHI_AUTH_MANAGEMENT): otherwise roles are stored there.
+    ROLE is resource_user, resource_power_user, resource_manager or resource_admin. The user must have logged in before.
+    Roles are stored here only if BODHI_AUTH_MANAGEMENT is false; otherwise, the identity provider stores them.
     """
     settings = command_line.settings()
     if settings.auth_management:
@@ -73,7 +74,7 @@ def set_role(command_line: CommandLine, user_id: str, role: str) -> None:
     refusal = in_application(settings, lambda database: _set_role(settings, database, user_id, role))
     if refusal is not None:
         raise refusal
-    click.echo("the role is changed")
+    click.echo("role changed")
 
 
 async def _set_role(settings: "Settings", database: "Database", user_id: str, role: str) -> BodhiError | None:

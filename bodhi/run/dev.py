@@ -32,7 +32,9 @@ class Development:
         """*bound* are the sockets of the server."""
         for name in (BODHI_AUTH_ISSUER, BODHI_AUTH_URL):
             if settings.sources.get(name, "default") != "default":
-                log.warning("%s (%s) is not used, for %s brings a provider", name, settings.sources[name], BODHI_DEV)
+                log.warning(
+                    "%s (%s) is ignored: %s starts a development provider", name, settings.sources[name], BODHI_DEV
+                )
         self.sockets = bind_to(settings, HOST, settings.dev_port, BODHI_DEV_PORT)
         self._port = self.sockets[0].getsockname()[1]
         self._place = settings.sources.get(BODHI_DEV_PORT, "default")
@@ -76,7 +78,7 @@ class Development:
         except OSError as error:
             # Two servers that start at once can both bind; only one of them can listen.
             raise ConfigurationError(
-                f"{BODHI_DEV_PORT} ({self._place}): {self._port} cannot be listened on: {error.strerror}"
+                f"{BODHI_DEV_PORT} ({self._place}): {self._port} cannot be bound: {error.strerror}"
             ) from error
 
     async def __aexit__(

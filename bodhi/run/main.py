@@ -69,7 +69,7 @@ async def application() -> Runner:
     settings = resolution.settings
     if settings.dev:
         place = settings.sources.get(BODHI_DEV, "default")
-        raise ConfigurationError(f"{BODHI_DEV} ({place}): the development provider comes with `bodhi serve` alone")
+        raise ConfigurationError(f"{BODHI_DEV} ({place}): only `bodhi serve` starts the development provider")
     logs.configure(settings.log_level, settings.log_format)
     for warning in resolution.warnings:
         log.warning("%s", warning)

@@ -94,7 +94,7 @@ async def _serve_until(
             ready()
             await stop.wait()
             await _delay_end(app, settings.shutdown_delay_seconds)
-            log.info("ending: no new connections, requests under way are finished")
+            log.info("shutting down: no new connections, open requests are finished")
             return True
         finally:
             await runner.cleanup()
@@ -141,7 +141,7 @@ def _end_after(seconds: float) -> None:
     """End the process after *seconds*, even if a handler blocks the event loop or a database does not answer."""
 
     def end() -> None:
-        log.warning("not everything could be finished and written in %g s: ending all the same", seconds)
+        log.warning("shutdown not finished after %g s: exiting anyway", seconds)
         os._exit(0)
 
     timer = threading.Timer(seconds, end)
@@ -169,5 +169,5 @@ async def _listen(settings: Settings, runner: Runner, bound: Sequence[socket.soc
         # Two servers that start at once can both bind; only one of them can listen.
         place = settings.sources.get(BODHI_PORT, "default")
         raise ConfigurationError(
-            f"{BODHI_PORT} ({place}): {settings.port} cannot be listened on: {error.strerror}"
+            f"{BODHI_PORT} ({place}): {settings.port} cannot be bound: {error.strerror}"
         ) from error

@@ -57,7 +57,7 @@ class Runner(BoundedRunner):
             await asyncio.sleep(POLL_SECONDS)
         if server.connections:
             log.warning(
-                "%d connections are cut: they did not end within %g s", len(server.connections), self._grace_seconds
+                "%d connections closed: they did not end within %g s", len(server.connections), self._grace_seconds
             )
 
     def bound(self, made: web.Server) -> "_Server":
@@ -119,7 +119,7 @@ class _Connection(BoundedConnection):
         else:
             log.error("%s %s failed", request.method, request.rel_url.raw_path, exc_info=exc)
         if request.writer.output_size > 0:
-            raise ConnectionError("an answer has begun and cannot become another one")
+            raise ConnectionError("the response has been started and cannot be replaced")
         response = error_response(MalformedRequest) if status == 400 else status_response(status)
         response.force_close()
         complete(response, self._default_headers)

@@ -44,7 +44,7 @@ def bind_to(
     except OSError as error:
         at_fault, value = (host_setting, host) if error.errno in _ABSENT else (port_setting, port)
         raise ConfigurationError(
-            f"{at_fault} ({settings.sources.get(at_fault, 'default')}): {value} cannot be listened on"
+            f"{at_fault} ({settings.sources.get(at_fault, 'default')}): {value} cannot be bound"
             f" at {host}: {os.strerror(error.errno or 0)}"
         ) from error
 

@@ -62,7 +62,7 @@ def _add_pair(lines: Lines, key: yaml.Node, value: yaml.Node, structured: Collec
     if not isinstance(key, yaml.ScalarNode):
         lines.problems.append(f"line {number}: not NAME: value")
     elif key.value in lines.values:
-        lines.problems.append(f"line {number}: {key.value} is set a second time")
+        lines.problems.append(f"line {number}: {key.value} is set twice")
     elif (text := _text_of(value) if key.value in structured else _scalar(value)) is None:
         lines.problems.append(f"line {number}: {key.value} takes one value, not a list or a mapping")
     else:

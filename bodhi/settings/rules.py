@@ -50,12 +50,12 @@ FAULTS = (
     Rule(
         ("client_id", "client_secret", "client_key"),
         lambda client_id, secret, key: client_id is None or secret is not None or key is not None,
-        "{0} is a client without a secret: {1}, {2}",
+        "{0} requires a secret or a key, but {1}, {2}",
     ),
     Rule(
         ("client_key", "client_id"),
         lambda key, client_id: key is None or client_id is not None,
-        "{0} is the key of no client: {1}",
+        "{0} requires a client, but {1}",
     ),
     Rule(
         ("auth_client_authentication", "client_key"),
@@ -70,12 +70,12 @@ FAULTS = (
     Rule(
         ("auth_metadata_url", "auth_issuer"),
         lambda url, issuer: url is None or issuer is not None,
-        "{0} needs the issuer that the metadata name: {1}",
+        "{0} requires the issuer, but {1}",
     ),
     Rule(
         ("client_id", "auth_issuer"),
         lambda client_id, issuer: client_id is None or issuer is not None,
-        "{0} is a client without a provider: {1}",
+        "{0} requires an identity provider, but {1}",
     ),
     Rule(
         ("dev", "env_type"),
@@ -95,9 +95,9 @@ FAULTS = (
     Rule(
         ("sso_hosts", "public_host"),
         lambda hosts, public: not hosts or public.lower() not in {"localhost", "127.0.0.1", "::1", *hosts},
-        "{0} needs another host for the login, which browsers reach, but {1}",
+        "{0} requires another public host, which browsers reach, for the login, but {1}",
     ),
-    Rule(("dev", "workers"), lambda dev, workers: not dev or workers == 1, "{0} works with one process, but {1}"),
+    Rule(("dev", "workers"), lambda dev, workers: not dev or workers == 1, "{0} requires a single process, but {1}"),
 )
 
 WARNINGS = (

@@ -113,9 +113,9 @@ def test_missing_encryption_key_is_a_fault(bodhi_command, ready):
     ("found", "messages"),
     [
         ({}, ["there are no sessions to check"]),
-        ({"newest": 1}, ["the newest key opens the one session that was looked at"]),
-        ({"newest": 2}, ["the newest key opens all of 2 sessions that were looked at"]),
-        ({"newest": 1, "older_format": 1}, ["the newest key opens all of 2 sessions that were looked at"]),
+        ({"newest": 1}, ["the newest key decrypts the one session that was checked"]),
+        ({"newest": 2}, ["the newest key decrypts all 2 sessions that were checked"]),
+        ({"newest": 1, "older_format": 1}, ["the newest key decrypts all 2 sessions that were checked"]),
         ({"unknown": 1}, ["1 of 1 session is encrypted with a key that is not configured"]),
         ({"newest": 1, "damaged": 2}, ["2 of 3 sessions are damaged"]),
         (
@@ -151,7 +151,7 @@ def test_older_data_format_is_a_warning(bodhi_command, ready, database_url):
     asyncio.run(write(2))
     status, found = examined(bodhi_command("doctor", "--json"))
     assert (0, "warning") == (status, found["keys"][0])
-    assert "1 of 3 sessions looked at have an older format" in found["keys"][1]
+    assert "1 of 3 sessions that were checked have an older format" in found["keys"][1]
     assert 0 == bodhi_command("sessions", "rekey")[0]
     assert "format" not in examined(bodhi_command("doctor", "--json"))[1]["keys"][1]
 
@@ -185,8 +185,8 @@ def test_a_database_that_was_restored_in_parts_is_a_fault(bodhi_command, ready, 
     status, found = examined(bodhi_command("doctor", "--json"))
 
     assert (1, "fault") == (status, found["keys"][0])
-    assert "no session could be looked at: " in found["keys"][1]
-    assert "restore all of it" in found["keys"][1]
+    assert "no session could be checked: " in found["keys"][1]
+    assert "restore the whole database" in found["keys"][1]
 
 
 def test_wrong_settings_are_faults(bodhi_command):
@@ -205,7 +205,7 @@ def test_new_server_without_databases_has_no_fault(bodhi_command, process_enviro
     status, found = examined(bodhi_command("doctor", "--json"))
 
     assert (0, "warning") == (status, found["session database"][0])
-    assert "is not there" in found["session database"][1]
+    assert "does not exist" in found["session database"][1]
     assert not (tmp_path / "bodhi").exists()
 
 
@@ -241,7 +241,7 @@ def test_a_newer_schema_is_a_fault(bodhi_command, sqlite_url, process_environ):
     status, found = examined(bodhi_command("doctor", "--json"))
 
     assert (1, "fault") == (status, found["session database"][0])
-    assert "newer bodhi" in found["session database"][1]
+    assert "created by a newer version of bodhi" in found["session database"][1]
 
 
 def test_files_that_others_can_read_are_faults(bodhi_command, tmp_path):
@@ -281,5 +281,5 @@ def test_first_start_creates_the_key_file(bodhi_command, process_environ, tmp_pa
     _, found = examined(bodhi_command("doctor", "--json", **urls))
 
     state, text = found["keys"]
-    assert ("warning", there is None) == (state, "the first start creates the key file" in text)
-    assert (there is not None) == ("if there was one, restore it" in text)
+    assert ("warning", there is None) == (state, "the server creates the key file at its first start" in text)
+    assert (there is not None) == ("restore the key file if there was one" in text)

@@ -22,7 +22,7 @@ AUTHORIZATION = "/protocol/openid-connect/auth"
 CALLBACK = "https://app.example.org/ui/auth/callback"
 PUBLIC_URL = "BODHI_PUBLIC_SCHEME, BODHI_PUBLIC_HOST, BODHI_PUBLIC_PORT"
 METHOD = "BODHI_AUTH_CLIENT_AUTHENTICATION"
-IN_THE_LOG = "a login that gets none is in the log, with the reason"
+IN_THE_LOG = "if a user has no role, the log gives the reason"
 PUBLIC = {"BODHI_PUBLIC_SCHEME": "https", "BODHI_PUBLIC_HOST": "app.example.org"}
 
 
@@ -345,7 +345,7 @@ async def test_post_logout_redirect_uri_is_told(examine, environ, more, url):
     _, without = await examine(**environ)
     _, found = await examine(**environ, **more, BODHI_AUTH_LOGOUT="true")
 
-    message = f"register {url} as post-logout redirect URI of the client; whether it is cannot be seen from here"
+    message = f"register {url} as post-logout redirect URI of the client; this cannot be checked from here"
     assert ("ok", f"BODHI_AUTH_LOGOUT: {message}", "") in found
     assert "BODHI_AUTH_LOGOUT" not in str(without)
 
@@ -520,7 +520,7 @@ CLIENT = {
     "code looked at before the client": (
         {TOKEN: Reply(400, {"error": "invalid_grant"})},
         {},
-        ["BODHI_CLIENT_ID, BODHI_CLIENT_SECRET: the provider answers invalid_grant to any secret: whether that of the"],
+        ["BODHI_CLIENT_ID, BODHI_CLIENT_SECRET: the provider answers invalid_grant to any secret: that of the client"],
     ),
     "made-up code accepted": (
         {TOKEN: Reply(200, {"access_token": "t"})},
@@ -530,7 +530,7 @@ CLIENT = {
     "nothing to see": (
         {AUTHORIZATION: redirect("/login?next=x")},
         {},
-        [f"{PUBLIC_URL}: whether the redirect URI {CALLBACK} is registered cannot be seen from here"],
+        [f"{PUBLIC_URL}: whether the redirect URI {CALLBACK} is registered cannot be checked from here"],
     ),
     "outage of the token endpoint": (
         {TOKEN: Reply(503)},
@@ -588,7 +588,7 @@ ANY_OF_THEM = (
 NO_FLOW = "BODHI_CLIENT_ID: the provider answers a code grant of the client bodhi with unauthorized_client"
 NOT_SEEN = (
     "BODHI_CLIENT_ID, BODHI_CLIENT_SECRET: the provider answers {} to any secret: "
-    "whether that of the client bodhi is right is not seen"
+    "that of the client bodhi cannot be checked"
 )
 SET_ALL = "set them as they are at the provider, and allow the authorization code flow for this client there"
 ALLOW = "allow the authorization code flow for this client at the provider"
@@ -721,7 +721,7 @@ async def test_error_of_the_provider_is_no_refusal_of_the_redirect_uri(examine, 
 
     [(state, message, _)] = bad(found)
     assert (0, "warning") == (status, state)
-    assert message.endswith("cannot be seen from here")
+    assert message.endswith("cannot be checked from here")
 
 
 async def test_parameters_of_a_login_are_sent_as_well(examine, environ, scripted):

@@ -61,7 +61,7 @@ ON_A_DATABASE = {
     "tokens list": Run("", r"\AID .*\n{token} +ann +first .*\n\Z"),
     "tokens revoke": Run("{token} --yes --json", {"revoked": 1}),
     "users list": Run("", r"\AUSER .*\nann +Ann +resource_user +2 .*\n\Z"),
-    "users set-role": Run("ann resource_manager", r"\Athe role is changed\n\Z"),
+    "users set-role": Run("ann resource_manager", r"\Arole changed\n\Z"),
 }
 # Those that do something on PostgreSQL alone.
 ON_POSTGRES = {"db partition": Run("2", r"the session table has 2 partitions now; 3 sessions were copied\n\Z")}

@@ -99,7 +99,11 @@ def test_rekey_reports_sessions_that_no_key_decrypts(bodhi_command, filled_url, 
     environ["BODHI_ENCRYPTION_KEY"] = NEW
 
     status, out, err = bodhi_command("sessions", "rekey", **environ)
-    assert (1, "0 re-encrypted / 4 seen / 3 kept: no key opens them\n", 3) == (status, out, err.count("keeps its key"))
+    assert (1, "0 re-encrypted / 4 seen / 3 kept: no key decrypts them\n", 3) == (
+        status,
+        out,
+        err.count("keeps its key"),
+    )
     status, out, _ = bodhi_command("sessions", "rekey", "--json", **environ)
     assert (1, {"re-encrypted": 0, "seen": 4, "kept": 3}) == (status, json.loads(out))
 
@@ -191,7 +195,9 @@ def test_file_that_is_not_there_is_refused(run, sqlite_url, environ, tmp_path):
     """And not made."""
     environ["BODHI_SESSION_DB_URL"] = sqlite_url
 
-    assert (2, "", f"bodhi: error: BODHI_SESSION_DB_URL (environment): {sqlite_url} is not there\n") == run("count")
+    advice = "`python -m bodhi db migrate` creates it"
+    expected = f"bodhi: error: BODHI_SESSION_DB_URL (environment): {sqlite_url} does not exist; {advice}\n"
+    assert (2, "", expected) == run("count")
     assert not (tmp_path / "session.sqlite").exists()
 
 

@@ -82,7 +82,7 @@ def test_list_continues_after_its_cursor(bodhi_command, database, chosen):
         if not err:
             break
         after = ["--after", seen[-1]["cursor"]]
-        assert f"there are more: --after {seen[-1]['cursor']}\n" == err
+        assert f"more entries: continue with --after {seen[-1]['cursor']}\n" == err
 
     assert (2 if chosen else 4) == len(seen) == len({entry["handle"] for entry in seen})
 
@@ -136,7 +136,7 @@ def test_sessions_of_a_user_are_cleared(bodhi_command, database):
 
 def test_user_without_sessions_is_reported(bodhi_command, database):
     """A name that is no user id ends nothing, and does not look as if it had."""
-    told = "no live session of the user id 'An\\x1bn'; user ids are in the list that `users list` prints\n"
+    told = "no live session with the user id 'An\\x1bn'; `users list` shows the user ids\n"
 
     assert (1, "0 live sessions ended\n", told) == bodhi_command("sessions", "clear", "--user", "An\x1bn", "--yes")
     ended = bodhi_command("sessions", "clear", "--user", "An\x1bn", "--yes", "--json")

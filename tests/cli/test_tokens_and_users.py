@@ -57,7 +57,7 @@ def test_token_list_continues_after_its_cursor(bodhi_command, tokens_by_name):
     _, out, err = bodhi_command("tokens", "list", "--limit", "2", "--json")
     assert 2 == len(out.splitlines())
     last = tokens_by_name["second"].record.id
-    assert f"there are more: --after {last}\n" == err
+    assert f"more entries: continue with --after {last}\n" == err
 
     _, out, err = bodhi_command("tokens", "list", "--after", last, "--json")
     assert (["third"], "") == ([json.loads(line)["name"] for line in out.splitlines()], err)
@@ -69,7 +69,7 @@ def test_a_token_is_revoked(bodhi_command, tokens_by_name):
 
     assert (2, "") == bodhi_command("tokens", "revoke", token_id)[:2]
     status, out, err = bodhi_command("tokens", "revoke", token_id, "--yes")
-    assert (0, "the token is inactive\n") == (status, out)
+    assert (0, "token deactivated\n") == (status, out)
     assert f"api token disabled token_id={token_id} by=the command line" in err
     again = bodhi_command("tokens", "revoke", token_id, "--yes", "--json")
     assert (1, {"revoked": 0}) == (again[0], json.loads(again[1]))
@@ -89,7 +89,7 @@ def test_users_are_listed(bodhi_command, tokens_by_name):
     assert ("bob", None, True, 0) == (bob["user_id"], bob["role"], bob["is_removed"], bob["sessions"])
     _, out, err = bodhi_command("users", "list", "--limit", "1")
     assert ("USER", "ann", 2) == (out.split()[0], out.splitlines()[1].split()[0], len(out.splitlines()))
-    assert "there are more: --after ann\n" == err
+    assert "more entries: continue with --after ann\n" == err
     assert ["bob"] == [line.split()[0] for line in bodhi_command("users", "list", "--after", "ann")[1].splitlines()[1:]]
 
 
@@ -101,7 +101,7 @@ def test_cursor_of_a_list_is_shell_quoted(bodhi_command, tokens_by_name, databas
             await Profiles(database).note("a b\x1b[2J", "Eve", Role.USER)
 
     asyncio.run(note())
-    assert "there are more: --after 'a b\\x1b[2J'\n" == bodhi_command("users", "list", "--limit", "1")[2]
+    assert "more entries: continue with --after 'a b\\x1b[2J'\n" == bodhi_command("users", "list", "--limit", "1")[2]
 
 
 @pytest.mark.parametrize("command", [("tokens", "list"), ("users", "list")])
@@ -118,7 +118,7 @@ def test_a_role_is_set(bodhi_command, tokens_by_name, database_url):
     """The user's sessions end; the same role again ends none."""
     status, out, _ = bodhi_command("users", "set-role", "ann", "resource_admin")
 
-    assert (0, "the role is changed\n") == (status, out)
+    assert (0, "role changed\n") == (status, out)
     (ann, bob) = [json.loads(line) for line in bodhi_command("users", "list", "--json")[1].splitlines()]
     assert ("resource_admin", 0) == (ann["role"], ann["sessions"])
     assert (None, True) == (bob["role"], bob["is_removed"])

@@ -192,7 +192,7 @@ def test_a_port_that_is_taken_is_one_line(launch, serve):
     server = launch(BODHI_METRICS_HOST="127.0.0.1", BODHI_METRICS_PORT=str(taken))
 
     assert 2 == server.popen.wait(300)
-    assert f"BODHI_METRICS_PORT (environment): {taken} cannot be listened on at 127.0.0.1" in server.stderr
+    assert f"BODHI_METRICS_PORT (environment): {taken} cannot be bound at 127.0.0.1" in server.stderr
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -211,7 +211,7 @@ def test_metrics_address_of_another_machine_is_a_one_line_error(launch):
     server = launch(BODHI_METRICS_HOST="192.0.2.1", BODHI_METRICS_PORT="0")
 
     assert 2 == server.popen.wait(300)
-    assert "BODHI_METRICS_HOST (environment): 192.0.2.1 cannot be listened on" in server.stderr
+    assert "BODHI_METRICS_HOST (environment): 192.0.2.1 cannot be bound" in server.stderr
 
 
 def test_every_record_of_a_request_has_its_id(serve):

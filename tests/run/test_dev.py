@@ -93,7 +93,7 @@ def test_a_taken_port_is_one_line_and_status_2(launch):
         server = launch("--dev", BODHI_DEV_PORT=port, BODHI_ENCRYPTION_KEY="k" * 32)
 
         assert 2 == server.popen.wait(300)
-    expected = f"bodhi: error: BODHI_DEV_PORT (environment): {port} cannot be listened on at localhost"
+    expected = f"bodhi: error: BODHI_DEV_PORT (environment): {port} cannot be bound at localhost"
     assert [f"{expected}: Address already in use"] == server.stderr.splitlines()
 
 
@@ -150,7 +150,7 @@ def test_a_configured_provider_is_not_used(development, caplog):
     made = development(BODHI_AUTH_ISSUER="https://login.example.org")
 
     assert f"{made.url}/realms/bodhi" == made.settings.auth_issuer
-    assert ["BODHI_AUTH_ISSUER (environment) is not used, for BODHI_DEV brings a provider"] == caplog.messages
+    assert ["BODHI_AUTH_ISSUER (environment) is ignored: BODHI_DEV starts a development provider"] == caplog.messages
 
 
 async def test_dev_is_refused_under_gunicorn(monkeypatch):

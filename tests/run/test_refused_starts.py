@@ -73,8 +73,7 @@ def test_wrong_password_is_one_line_and_status_2(refused, postgres_url, workers)
 def test_port_in_use_is_one_line_and_status_2(refused, taken_port):
     """With the source that the port comes from."""
     assert (
-        f"bodhi: error: BODHI_PORT (command line): {taken_port} cannot be listened on at 127.0.0.1:"
-        " Address already in use"
+        f"bodhi: error: BODHI_PORT (command line): {taken_port} cannot be bound at 127.0.0.1: Address already in use"
     ) == refused("--port", str(taken_port))
 
 

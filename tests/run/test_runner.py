@@ -245,7 +245,7 @@ async def test_shutdown_cancels_requests_that_do_not_end(run_app, caplog):
 
     assert b"HTTP/1.1 200 OK\r\n" == await reader.readline()
     assert cancelled.is_set()
-    assert "1 connections are cut: they did not end within 0.1 s" in caplog.text
+    assert "1 connections closed: they did not end within 0.1 s" in caplog.text
     writer.close()
     await writer.wait_closed()
 

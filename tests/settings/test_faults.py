@@ -100,10 +100,11 @@ def test_values_that_do_not_go_together_are_a_fault_with_both_sources(machine, e
 
 def test_fault_says_what_is_missing(machine):
     """What was never set has no value to be shown."""
-    client = "BODHI_CLIENT_ID (environment): bodhi is a client"
+    client = "BODHI_CLIENT_ID (environment): bodhi requires"
+    missing = "BODHI_CLIENT_SECRET is not set (default), BODHI_CLIENT_KEY is not set (default)"
     assert machine.faults(BODHI_CLIENT_ID="bodhi") == [
-        f"{client} without a secret: BODHI_CLIENT_SECRET is not set (default), BODHI_CLIENT_KEY is not set (default)",
-        f"{client} without a provider: BODHI_AUTH_ISSUER is not set (default)",
+        f"{client} a secret or a key, but {missing}",
+        f"{client} an identity provider, but BODHI_AUTH_ISSUER is not set (default)",
     ]
 
 
@@ -121,7 +122,7 @@ def test_single_sign_on_needs_a_host_of_its_own(machine):
         environ = {} if public is None else {"BODHI_PUBLIC_HOST": public}
         (fault,) = machine.faults(BODHI_SSO_HOSTS="wiki.example.org,git.example.org", **environ)
         assert "BODHI_SSO_HOSTS (environment)" in fault
-        assert "needs another host for the login" in fault
+        assert "requires another public host" in fault
         assert "BODHI_PUBLIC_HOST" in fault
     machine.load(BODHI_SSO_HOSTS="wiki.example.org", BODHI_PUBLIC_HOST="example.org")
 

@@ -147,7 +147,7 @@ async def test_sessions_of_the_target_are_left_alone(run, source_url, target_url
     status, out, err = await run("copy", "--from", source_url, "--to", target_url)
 
     assert (0, "1 read, 1 written, 0 kept, 0 failed\n") == (status, out)
-    advice = "if you copy back, sessions that ended meanwhile may be live there again: take a fresh database"
+    advice = "if you copy back, sessions that ended meanwhile may be live there again: use an empty database"
     told = "bodhi: warning: {} at the target did not come from another database, and {}; {}\n"
     assert told.format("1 session", "stays", advice) == err
     assert "own" == (await new.load(cookie)).data["n"]
@@ -247,7 +247,7 @@ async def test_a_database_in_memory_is_no_target(run, source_url, service_on):
     status, out, err = await run("copy", "--from", source_url, "--to", "sqlite::memory:")
 
     assert (2, "", 1) == (status, out, err.count("\n"))
-    assert "bodhi: error: --to: a database in memory would be gone when this command ends\n" == err
+    assert "bodhi: error: --to: an in-memory database is lost when this command ends: name a file\n" == err
 
 
 async def test_dry_run_refuses_the_same_inputs(run, source_url, target_url, service_on):

@@ -65,7 +65,7 @@ async def test_sessions_are_imported(table, table_in, bring, service_on, databas
     told, err = await bring(rust)
 
     assert NOTHING | {"read": 5, "written": 2, "expired": 1, "empty": 1, "failed": 1} == told
-    assert f"session {handle_of(digest_of(cookie_of(1)))} is left out: data is not MessagePack\n" == err
+    assert f"session {handle_of(digest_of(cookie_of(1)))} skipped: data is not MessagePack\n" == err
     service = await service_on(database_url)
     first, second, *others = [await service.load(cookie) for cookie in [*cookies, cookie_of(1)]]
     assert [None] * 3 == others
@@ -85,7 +85,7 @@ async def test_a_row_without_an_id_is_counted(table_in, bring):
     told, err = await bring(rust)
 
     assert NOTHING | {"read": 4, "written": 3, "failed": 1} == told
-    assert f"session {handle_of(sha256().digest())} is left out: the id is not 22 characters of base64url\n" == err
+    assert f"session {handle_of(sha256().digest())} skipped: the id is not 22 characters of base64url\n" == err
 
 
 async def test_rows_with_invalid_utf_8_do_not_stop_the_import(bring, service_on, database_url, tmp_path):
@@ -103,8 +103,8 @@ async def test_rows_with_invalid_utf_8_do_not_stop_the_import(bring, service_on,
 
     assert NOTHING | {"read": 7, "written": 5, "failed": 2} == told
     assert {
-        f"session {handle_of(sha256(broken).digest())} is left out: the id is not 22 characters of base64url",
-        f"session {handle_of(digest_of(cookie_of(5)))} is left out: data is not MessagePack",
+        f"session {handle_of(sha256(broken).digest())} skipped: the id is not 22 characters of base64url",
+        f"session {handle_of(digest_of(cookie_of(5)))} skipped: data is not MessagePack",
     } == set(err.splitlines())
     service = await service_on(database_url)
     imported = [1, 2, 3, 6, 7]
