@@ -49,3 +49,18 @@ def test_every_statement_and_migration_is_shipped(shipped: set[str]) -> None:
 
     assert statements
     assert set() == statements - shipped
+
+
+@pytest.mark.parametrize("page", ["add-sessions-to-an-app.md", "come-from-redis-storage.md"])
+def test_pages_say_what_is_needed(page: str) -> None:
+    """An application that pins an older version learns it before pip refuses."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    floors = dict(line.split(">=") for line in setup["options"]["install_requires"].split() if ">=" in line)
+    python = setup["options"]["python_requires"].removeprefix(">=")
+    needed = ("aiohttp", "aiohttp-session", "asyncpg")
+
+    text = " ".join((ROOT / "docs" / "how-to" / page).read_text().split())
+
+    libraries = [f"{name} {floors[name].rstrip(';')}" for name in needed]
+    assert f"bodhi needs Python {python}, {', '.join(libraries[:-1])} and {libraries[-1]}, or later versions." in text

@@ -523,3 +523,42 @@ async def test_session_without_a_request_works_as_a_dict():
     assert {"a": 1} == session
     with pytest.raises(RuntimeError, match=r"bodhi\.session\.setup"):
         await session.save()
+
+
+# As an application does that had another storage before, and keeps its cookie's name.
+
+EARLIER = {
+    "RedisStorage": "8a68bb03bfbd4a568e587035bdffcf1f",
+    "EncryptedCookieStorage": "gAAAAABp" + "Zm9yZ2VyeQ-_" * 40 + "==",
+    "SimpleCookieStorage": '"{\\"created\\": 1796061406\\054 \\"session\\": {\\"user_id\\": \\"ann\\"}}"',
+}
+
+
+@pytest.mark.parametrize("cookie", EARLIER.values(), ids=EARLIER)
+async def test_a_cookie_of_an_earlier_storage_is_nobodys(both_ways, serve, make_service, cookie):
+    """The visitor has no session, and the next login replaces the cookie."""
+    service = await make_service(cookie=CookiePolicy(name="AIOHTTP_SESSION"))
+    client = await serve(service, install=both_ways, keeps_cookies=False)
+    headers = {"Cookie": f"AIOHTTP_SESSION={cookie}"}
+
+    assert {} == await (await client.get("/read", headers=headers)).json()
+    new = cookie_of(await client.post("/login/ann", headers=headers))
+    assert {"user_id": "ann"} == (await service.load(new)).data
+
+
+async def test_a_message_survives_the_logout_in_a_session_of_its_own(both_ways, serve, service):
+    """What the next page is to say is not in the session that ended, and a copy of its cookie stays worthless."""
+
+    async def handler(request):
+        session = await get_session(request)
+        session.invalidate()
+        new = await new_session(request)
+        new["flash"] = ["Goodbye"]
+        raise web.HTTPSeeOther("/read")
+
+    client = await serve(service, install=both_ways, bye=handler)
+    old = cookie_of(await client.post("/login/ann"))
+
+    assert {"flash": ["Goodbye"]} == await (await client.get("/bye")).json()
+    assert await service.load(old) is None
+    assert [] == await service.list_sessions_for_user("ann")
