@@ -301,7 +301,7 @@ class AuthSettings:
             names.BODHI_AUTH_ACCESS_TOKENS,
             kinds.choice("jwt", "opaque"),
             "jwt",
-            "jwt: name and roles are read from the access token, and from the ID token if missing there. "
+            "Form of access tokens. jwt: name and roles are read from the access token, else from the ID token. "
             "opaque: from the ID token only, for providers whose access tokens identify users differently.",
         ),
     ]

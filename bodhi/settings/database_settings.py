@@ -80,7 +80,7 @@ class DatabaseSettings:
             names.BODHI_DB_AUTO_MIGRATE,
             kinds.switch(),
             "true",
-            "Migrate the database schema at start; false: only python -m bodhi db migrate does.",
+            "Whether the server migrates the database schemas at startup; false: only python -m bodhi db migrate does.",
         ),
     ]
     db_pool_size: Annotated[
@@ -125,7 +125,7 @@ class DatabaseSettings:
             names.BODHI_SQLITE_SYNCHRONOUS,
             kinds.choice("full", "normal"),
             "full",
-            "full: committed writes survive a power failure. normal: faster writes; a power failure may lose the last "
-            "ones.",
+            "Durability of SQLite writes. full: committed writes survive a power failure. normal: writes are faster; a "
+            "power failure may lose the last ones.",
         ),
     ]

@@ -34,6 +34,7 @@ COOKIE_ATTRIBUTES = {
     "version",
 }
 KEY_LENGTH = 32
+DURATIONS = ("14d", "36h", "1h30m", "90s", "10s", "0.5s")  # examples
 
 
 @dataclass(frozen=True)
@@ -74,18 +75,27 @@ def seconds(least: int, most: int) -> SettingType[int]:
             raise ValueError("is not a whole number of seconds")
         return _bounded(int(value), least, most)
 
-    return _duration(parse, least, most, "14d, 36h, 1h30m, 90s")
+    return _duration(parse, least, most)
 
 
 def fine_seconds(least: float, most: float) -> SettingType[float]:
     """Durations in seconds and fractions of them."""
-    return _duration(lambda text: _bounded(parse_duration(text), least, most), least, most, "1m30s, 0.5s")
+    return _duration(lambda text: _bounded(parse_duration(text), least, most), least, most)
 
 
-def _duration(parse: Callable[[str], Number], least: Number, most: Number, examples: str) -> SettingType[Number]:
+def _duration(parse: Callable[[str], Number], least: Number, most: Number) -> SettingType[Number]:
     span = f"{format_duration(least)} to {format_duration(most)}"
-    allowed = f"a duration from {span}, such as {examples}, or a number of seconds"
+    examples = [text for text in DURATIONS if _takes(parse, text)]
+    allowed = f"a duration from {span}, such as {', '.join(examples[:4])}, or a number of seconds"
     return SettingType(parse, allowed, "number", least, most, is_duration=True)
+
+
+def _takes(parse: Callable[[str], object], text: str) -> bool:
+    try:
+        parse(text)
+    except ValueError:
+        return False
+    return True
 
 
 def switch() -> SettingType[bool]:

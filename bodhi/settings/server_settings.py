@@ -41,8 +41,8 @@ class ServerSettings:
             names.BODHI_DEPLOYMENT,
             kinds.choice("standalone", "cluster"),
             "standalone",
-            "cluster: several nodes on one PostgreSQL; requires a PostgreSQL session database and an encryption key. "
-            "standalone: one node.",
+            "Kind of deployment. standalone: one node. cluster: several nodes that share a PostgreSQL session "
+            "database; requires an encryption key.",
         ),
     ]
     env_type: Annotated[
@@ -54,7 +54,7 @@ class ServerSettings:
                 "development when BODHI_DEV is true, else production",
                 lambda values: "development" if values["dev"] else "production",
             ),
-            "production refuses BODHI_DEV. Neither value disables a protection.",
+            "Type of environment. production refuses BODHI_DEV; neither value disables a protection.",
         ),
     ]
     commit_sha: Annotated[
@@ -73,7 +73,7 @@ class ServerSettings:
             names.BODHI_HOST,
             kinds.host(),
             "localhost",
-            "Address to listen on. localhost: this machine only; 0.0.0.0: every IPv4 address; ::: every address.",
+            "Address to listen on: localhost for this machine only, 0.0.0.0 for all IPv4 addresses, :: for all.",
         ),
     ]
     port: Annotated[

@@ -139,6 +139,23 @@ def test_mistyped_command_gets_a_suggestion(capsys, given, meant):
     assert f"bodhi: error: No such command '{given[-1]}'. Did you mean '{meant}'?\n" == capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        (["--sett", "A=1", "serve"], "--set"),
+        (["sessions", "list", "--jsn"], "--json"),
+        (["serve", "--prt", "1"], "--port"),
+        (["sessions", "import", "tower-sessions", "--frm", "x"], "--from"),
+    ],
+)
+def test_mistyped_option_gets_a_suggestion(capsys, given, meant):
+    """At every level."""
+    [mistyped] = [word for word in given if word.startswith("--")]
+
+    assert 2 == main(given)
+    assert f"bodhi: error: No such option '{mistyped}'. Did you mean '{meant}'?\n" == capsys.readouterr().err
+
+
 @pytest.mark.parametrize("group", sorted({path[:-1] for path in all_commands() if path[1:]}))
 def test_group_help_does_not_truncate_sentences(group, monkeypatch, capsys):
     """Each of its commands has a line that fits."""

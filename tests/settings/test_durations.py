@@ -90,6 +90,16 @@ def test_defaults_and_bounds_are_written_the_same_way(setting):
     assert setting.kind.most == setting.kind.parse(format_duration(setting.kind.most))
 
 
+@pytest.mark.parametrize("setting", DURATIONS, ids=lambda setting: setting.name)
+def test_examples_are_allowed(setting):
+    """Of every setting: what an error suggests is accepted."""
+    examples = setting.kind.allowed.partition("such as ")[2].removesuffix(", or a number of seconds").split(", ")
+
+    assert examples
+    for example in examples:
+        assert setting.kind.parse(example)
+
+
 def test_every_setting_in_seconds_is_a_duration():
     """None is a plain number, and so refuses units."""
     from bodhi.settings import SETTINGS
