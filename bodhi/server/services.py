@@ -43,6 +43,7 @@ from bodhi.server.databases import (
     shares_database,
     warn_of_lost_keys,
 )
+from bodhi.server.http.context import IDENTIFY
 from bodhi.server.http.errors import REFUSALS
 from bodhi.server.http.lifecycle import SHUTDOWN
 from bodhi.server.http.navigation import NAVIGATION, Navigation
@@ -202,6 +203,7 @@ def add_services(app: web.Application, services: Services) -> None:
         policy=services.policy,
         identities=services.identities,
     )
+    app[IDENTIFY] = app[AUTHENTICATOR].optional
     app.cleanup_ctx.extend([_sessions_opened(services), services.http.opened, _database_opened(services)])
 
 

@@ -14,7 +14,7 @@ class SessionUnavailableResponse(web.HTTPServiceUnavailable, SessionUnavailable)
     def __init__(self) -> None:
         super().__init__(
             headers={hdrs.RETRY_AFTER: str(RETRY_AFTER_SECONDS), hdrs.CACHE_CONTROL: "no-store"},
-            text="The session database does not answer. Try again in a moment.",
+            text="The session database is not responding. Try again in a moment.",
         )
 
 
@@ -29,6 +29,4 @@ class SessionGoneResponse(web.HTTPUnauthorized, SessionGone):
     """401: a login or other privilege change failed because its session ended meanwhile."""
 
     def __init__(self) -> None:
-        super().__init__(
-            headers={hdrs.CACHE_CONTROL: "no-store"}, text="The session ended while the request ran. Log in again."
-        )
+        super().__init__(headers={hdrs.CACHE_CONTROL: "no-store"}, text="Your session has ended. Sign in again.")

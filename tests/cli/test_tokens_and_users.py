@@ -126,14 +126,14 @@ def test_a_role_is_set(bodhi_command, tokens_by_name, database_url):
 
 def test_a_role_is_not_set_of_somebody_unknown(bodhi_command, tokens_by_name):
     """Nor is the last administrator demoted."""
-    no_such_user = (1, "", "bodhi: error: There is no such user.\n")
+    no_such_user = (1, "", "bodhi: error: The user does not exist.\n")
     assert no_such_user == bodhi_command("users", "set-role", "eve", "resource_user")
     bodhi_command("users", "set-role", "ann", "resource_admin")
 
     status, _, err = bodhi_command("users", "set-role", "ann", "resource_user")
 
     assert 1 == status
-    assert "The last administrator stays." in err
+    assert "The last administrator cannot be removed or given another role." in err
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,10 @@ def test_an_unconfirmed_administrator_is_not_another_one(
 
     answer = bodhi_command("users", "set-role", "ann", "resource_user", BODHI_AUTH_ROLE_MAX_AGE=max_age)
 
-    assert (status, status == 1) == (answer[0], "The last administrator stays." in answer[2])
+    assert (status, status == 1) == (
+        answer[0],
+        "The last administrator cannot be removed or given another role." in answer[2],
+    )
 
 
 def test_a_role_at_the_provider_is_not_set_here(bodhi_command, tokens_by_name, process_environ):

@@ -44,7 +44,7 @@ async def test_pages_pass_accessibility_checks(site, person, new_person, notes):
 
     await page.goto(notes.own_url)
     await page.get_by_role("button", name="Connect to bodhi").click()
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Notes asks for access")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Notes requests access")
     await expect_no_barriers(page)
 
 

@@ -38,7 +38,7 @@ async def test_an_approved_application_calls_the_api(site, person, notes, acts_a
         await page.get_by_label("act as you").check()
     await page.get_by_role("button", name="Connect to bodhi").click()
 
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Notes asks for access")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Notes requests access")
     await expect(page.get_by_role("main")).to_contain_text("Keeps what you jot down.")
     await person.screenshot(page, "app-review")
     await page.get_by_role("button", name="Approve").click()
@@ -60,7 +60,7 @@ async def test_user_without_a_session_logs_in_first_and_returns_to_the_review(si
     await page.get_by_role("button", name="Sign in").tap()
     await sign_in(page, "user")
 
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Notes asks for access")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Notes requests access")
     await person.screenshot(page, "app-review-phone")
     await page.get_by_role("button", name="Approve").tap()
     assert expected_of(site, None) == await reported_user(page)

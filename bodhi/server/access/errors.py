@@ -53,14 +53,14 @@ def api_errors(base: type[ApiError] = ApiError) -> Iterator["type[ApiError]"]:
 
 
 class NotSignedIn(ApiError):
-    """Nobody is logged in, or the login has ended."""
+    """You are not signed in, or your session has ended."""
 
     status = 401
     code = "auth_error-invalid_access"
 
 
 class NoRole(ApiError):
-    """This user has no role here."""
+    """Your account has no role on this server. You can request access on the home page."""
 
     status = 401
     code = "auth_error-missing_roles"
@@ -69,7 +69,7 @@ class NoRole(ApiError):
 
 
 class NotAllowed(ApiError):
-    """This account may not log in here. Log in with another one, or ask whoever runs this server."""
+    """This account is not allowed to sign in here. Use another account, or contact an administrator."""
 
     status = 403
     code = "login_error-not_allowed"
@@ -77,21 +77,21 @@ class NotAllowed(ApiError):
 
 
 class TokenInactive(ApiError):
-    """This API token is not active."""
+    """This API token is inactive or has expired."""
 
     status = 401
     code = "auth_error-token_inactive"
 
 
 class LoginEnded(ApiError):
-    """The login has ended. Log in again."""
+    """Your session has expired. Sign in again."""
 
     status = 401
     code = "auth_error-refresh_token_not_found"
 
 
 class RefreshRefused(ApiError):
-    """The identity provider refused to renew the login. Sign in again."""
+    """The identity provider did not renew your session. Sign in again."""
 
     status = 401
     code = "auth_error-refresh_refused"
@@ -113,7 +113,7 @@ class NotSetUp(ApiError):
 
 
 class RecentLoginRequired(ApiError):
-    """This needs a recent sign-in. Sign in again to continue."""
+    """This action requires a recent sign-in. Sign in again to continue."""
 
     status = 403
     code = "auth_error-recent_login_required"
@@ -121,7 +121,7 @@ class RecentLoginRequired(ApiError):
 
 
 class TooManyRequests(ApiError):
-    """Too many requests come from this address. Try again later."""
+    """Too many requests from this address. Try again later."""
 
     status = 429
     code = "rate_limit_error-too_many_requests"
@@ -132,28 +132,28 @@ class TooManyRequests(ApiError):
 
 
 class ProviderUnavailable(ApiError):
-    """The identity provider does not answer. Try again in a moment."""
+    """The identity provider is not responding. Try again in a moment."""
 
     status = 503
     code = "auth_error-idp_unavailable"
 
 
 class DatabaseUnavailable(ApiError):
-    """The database does not answer. Try again in a moment."""
+    """The database is not responding. Try again in a moment."""
 
     status = 503
     code = "auth_error-database_unavailable"
 
 
 class InvalidToken(ApiError):
-    """The token is not valid."""
+    """The token is invalid."""
 
     status = 401
     code = "token_error-invalid_token"
 
 
 class InvalidSignature(ApiError):
-    """The token's signature is not valid."""
+    """The token's signature is invalid."""
 
     status = 401
     code = "token_error-json_web_token"
@@ -181,20 +181,20 @@ class TokenExpired(ApiError):
 
 
 class InvalidRoleName(ApiError):
-    """There is no such role."""
+    """The role does not exist."""
 
     status = 400
     code = "role_error-invalid_role_name"
 
 
 class UnknownRole(InvalidRoleName):
-    """None of this user's roles is known here."""
+    """None of the user's roles exists on this server."""
 
     status = 401
 
 
 class InvalidTokenScope(ApiError):
-    """There is no such token scope."""
+    """The token scope does not exist."""
 
     status = 400
     code = "token_scope_error-invalid_token_scope"
@@ -215,7 +215,7 @@ class MissingTokenScope(ApiError):
 
 
 class InvalidUserScope(ApiError):
-    """There is no such user scope."""
+    """The user scope does not exist."""
 
     status = 400
     code = "user_scope_error-invalid_user_scope"
@@ -229,35 +229,35 @@ class MissingUserScope(ApiError):
 
 
 class InvalidScope(ApiError):
-    """There is no such scope."""
+    """The scope does not exist."""
 
     status = 400
     code = "resource_scope_error-invalid_scope"
 
 
 class MissingAuthentication(ApiError):
-    """A login or an accepted token is required."""
+    """Authentication is required."""
 
     status = 401
     code = "api_auth_error-missing_auth"
 
 
 class Forbidden(ApiError):
-    """The role or scope does not permit this."""
+    """Your role or scope does not permit this action."""
 
     status = 403
     code = "api_auth_error-forbidden"
 
 
 class AlreadyDecided(ApiError):
-    """The request was decided already."""
+    """This request has already been decided."""
 
     status = 409
     code = "access_request_error-already_processed"
 
 
 class UserNotFound(ApiError):
-    """There is no such user."""
+    """The user does not exist."""
 
     status = 404
     code = "user_route_error-user_not_found"
@@ -312,7 +312,7 @@ class ProviderCallNotSupported(ApiError):
 
 
 class AccessScopeNotFound(ApiError):
-    """There is no such app access request."""
+    """The app access request does not exist."""
 
     status = 403
     code = "access_request_validation_error-scope_not_found"

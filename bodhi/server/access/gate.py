@@ -7,8 +7,8 @@ from bodhi.server.access.principal import ApiToken, AuthContext, ExternalApp, Se
 from bodhi.server.access.scopes import AppRole, Role, TokenScope, UserScope
 
 _NOT_ACCEPTED = {
-    ApiToken: "API tokens are not accepted here.",
-    ExternalApp: "Tokens of applications are not accepted here.",
+    ApiToken: "API tokens are not accepted for this request.",
+    ExternalApp: "Tokens of applications are not accepted for this request.",
 }
 
 
@@ -36,6 +36,8 @@ class Gate:
         if context.role is None:
             raise MissingAuthentication
         if context.role.rank < needed.rank:
+            if isinstance(context, SessionUser):
+                raise Forbidden(required_role=str(self.role))
             raise Forbidden
 
     def needs_recent_login(self, context: AuthContext) -> bool:

@@ -4,21 +4,21 @@ from bodhi.server.access.errors import ApiError
 
 
 class EntityAccessRequired(ApiError):
-    """This needs an approved app access request."""
+    """An approved app access request is required."""
 
     status = 401
     code = "access_request_auth_error-missing_auth"
 
 
 class EntityNotNamed(ApiError):
-    """The address names no entity."""
+    """The address does not name an entity."""
 
     status = 404
     code = "access_request_auth_error-entity_not_found"
 
 
 class EntityAccessNotFound(ApiError):
-    """There is no such app access request."""
+    """The app access request does not exist."""
 
     status = 403
     code = "access_request_auth_error-access_request_not_found"
@@ -39,35 +39,35 @@ class EntityAccessEmpty(ApiError):
 
 
 class EntityAccessOfAnotherApp(ApiError):
-    """The app access request is another application's."""
+    """The app access request belongs to another application."""
 
     status = 403
     code = "access_request_auth_error-app_client_mismatch"
 
 
 class EntityAccessOfAnotherUser(ApiError):
-    """The app access request is another user's."""
+    """The app access request belongs to another user."""
 
     status = 403
     code = "access_request_auth_error-user_mismatch"
 
 
 class EntityNotApproved(ApiError):
-    """The app access request does not approve this entity."""
+    """The app access request does not include this entity."""
 
     status = 403
     code = "access_request_auth_error-entity_not_approved"
 
 
 class EntityAccessUnreadable(ApiError):
-    """What the app access request approves is not readable."""
+    """The approved access could not be read."""
 
     status = 500
     code = "access_request_auth_error-invalid_approved_json"
 
 
 class AppRequestNotFound(ApiError):
-    """There is no such app access request."""
+    """The app access request does not exist."""
 
     status = 404
     code = "access_request_error-not_found"
@@ -88,35 +88,35 @@ class AppNotRegistered(ApiError):
 
 
 class TooManyDrafts(ApiError):
-    """Too many app access requests wait for an answer."""
+    """Too many app access requests are pending."""
 
     status = 429
     code = "access_request_error-too_many_drafts"
 
 
 class AppAccessRequestNotFound(ApiError):
-    """There is no such app access request."""
+    """The app access request does not exist."""
 
     status = 404
     code = "app_access_request_error-not_found"
 
 
 class InvalidFlowType(ApiError):
-    """The flow type is redirect or popup."""
+    """The flow type must be redirect or popup."""
 
     status = 400
     code = "app_access_request_error-invalid_flow_type"
 
 
 class MissingRedirectUrl(ApiError):
-    """The redirect flow needs a redirect URL."""
+    """The redirect flow requires a redirect URL."""
 
     status = 400
     code = "app_access_request_error-missing_redirect_url"
 
 
 class InvalidRedirectUrl(ApiError):
-    """The redirect URL is not an absolute http(s) URL."""
+    """The redirect URL must be an absolute http(s) URL."""
 
     status = 400
     code = "app_access_request_error-invalid_redirect_url"

@@ -23,19 +23,19 @@ from bodhi.server.http.resume_after_login import redirect_to_login
 
 PATH = "/ui/apps/access-requests"
 OUTCOMES = {
-    "approved": ("Access approved", "The application can act for you now."),
-    "denied": ("Access denied", "The application cannot act for you."),
+    "approved": ("Access approved", "The application can now act on your behalf."),
+    "denied": ("Access denied", "The application cannot act on your behalf."),
     "failed": (
-        "That did not work",
-        "The identity provider did not register the access. Begin again in the application.",
+        "Request failed",
+        "The identity provider did not register the access. Start again in the application.",
     ),
-    "withdrawn": ("Access withdrawn", "The application cannot act for you any more."),
+    "withdrawn": ("Access withdrawn", "The application can no longer act on your behalf."),
 }
 NEEDS_A_ROLE: dict[str, Any] = {
-    "title": "You need a role first",
-    "message": "Without one you cannot let applications act for you. The start page has a button to ask for it.",
+    "title": "Role required",
+    "message": "You need a role before applications can act on your behalf. You can request access on the home page.",
     "reference": None,
-    "back": ("Go to the start", "/ui"),
+    "back": ("Go to home page", "/ui"),
 }
 
 
@@ -64,7 +64,7 @@ async def review(request: web.Request) -> web.Response:
 
 async def _review_page(request: web.Request, access_request: AppAccessRequest) -> web.Response:
     app_name = access_request.app_name or access_request.app_client_id
-    title, outcome = OUTCOMES.get(access_request.status, (f"{app_name} asks for access", None))
+    title, outcome = OUTCOMES.get(access_request.status, (f"{app_name} requests access", None))
     target = origin_of(access_request.redirect_url) if access_request.redirect_url else None
     response = await page(
         request,

@@ -31,7 +31,7 @@ def guarded(operation: Operation) -> Handler:
     async def guard(request: web.Request) -> web.StreamResponse:
         try:
             if isinstance(access, Gate):
-                context = await request.app[AUTHENTICATOR].strict(request)
+                context = request[CONTEXT] = await request.app[AUTHENTICATOR].strict(request)
                 _check(request, access, context)
             elif access is Access.OPTIONAL:
                 context = await request.app[AUTHENTICATOR].optional(request)

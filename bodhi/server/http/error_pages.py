@@ -3,22 +3,29 @@
 A proxy can also request a page for users who are denied access to an application.
 """
 
+import logging
 from typing import Any
 
 from aiohttp import hdrs, web
 from yarl import URL
 
+from bodhi.errors import BodhiError, root_cause
 from bodhi.server.access.errors import ApiError, RecentLoginRequired
-from bodhi.server.http.context import LOGIN_FAULT
+from bodhi.server.access.principal import SessionUser
+from bodhi.server.access.scopes import Role, parse_role
+from bodhi.server.http.context import CONTEXT, IDENTIFY, LOGIN_FAULT
 from bodhi.server.http.cross_site import same_site_bounce_target
 from bodhi.server.http.errors import ERROR, SHOW_ERROR, status_error
 from bodhi.server.http.hosts import origin_for
-from bodhi.server.http.paths import CALLBACK_PATH, LOGIN_PATH
+from bodhi.server.http.navigation import NAVIGATION
+from bodhi.server.http.paths import CALLBACK_PATH, LOGIN_PATH, START_PATH
 from bodhi.server.http.rendering import page_headers, page_headers_elsewhere, provider_origins, render
+from bodhi.server.http.request_errors import CrossSiteRequest
 from bodhi.server.http.request_id import current_id
 from bodhi.server.http.responses import is_partial
 from bodhi.server.http.resume_after_login import opener_headers
 from bodhi.server.http.return_to import page_to_return_to, requested_page, with_return
+from bodhi.session import REQUEST_SESSION
 
 TITLES = {
     400: "Request failed",
@@ -32,10 +39,12 @@ TITLES = {
     503: "Temporarily unavailable",
 }
 TITLE_OF_FAILURE = "Something went wrong"
-# Error pages are rendered as for anonymous users: identifying the user may be what failed.
 _ANONYMOUS: dict[str, Any] = {"here": None, "person": None, "navigation": []}
 # Set if a proxy passes the response on to a user's browser.
 SHOWS_REFUSAL = web.RequestKey("SHOWS_REFUSAL", bool)
+
+
+log = logging.getLogger(__name__)
 
 
 def setup(app: web.Application) -> None:
@@ -51,15 +60,17 @@ async def show_error(request: web.Request, response: web.Response) -> None:
         _show_elsewhere(response, origin_for(request))
         return
     error = response.get(ERROR) or status_error(response.status)
-    target, sign_in_url = _bounce_target(request) if response.status == 401 else None, None
+    target = _bounce_target(request) if response.status == 401 else None
+    sign_in_url, user = None, None
     if target is not None:
         response.text = render("arrival.html", target=target, **_ANONYMOUS)
     else:
         sign_in_url = _sign_in_again_url(request, error)
-        response.text = _render_problem(request, response.status, error, sign_in_url)
+        user = await _identify(request, response.status)
+        response.text = _render_problem(request, response.status, error, sign_in_url, user)
     response.content_type = "text/html"
-    # The form redirects to the provider, where the user signs in again.
-    targets = await provider_origins(request) if sign_in_url else []
+    # The forms redirect to the provider, where the user signs in again or out.
+    targets = await provider_origins(request) if sign_in_url or user else []
     response.headers.update({**page_headers(targets), **(opener_headers(request, request.path) if sign_in_url else {})})
     if is_partial(request):
         # Keep the page as it is and show the error at its top.
@@ -92,7 +103,20 @@ def _sign_in_again_url(request: web.Request, error: ApiError) -> str | None:
     return None
 
 
-def _render_problem(request: web.Request, status: int, error: ApiError, sign_in_url: str | None) -> str:
+async def _identify(request: web.Request, status: int) -> SessionUser | None:
+    """Return the user for the navigation, or None. That the user cannot be identified must not replace the error."""
+    if CONTEXT not in request and status < 500 and LOGIN_FAULT not in request and REQUEST_SESSION in request:
+        try:
+            request[CONTEXT] = await request.app[IDENTIFY](request)
+        except (BodhiError, web.HTTPException) as failure:
+            log.debug("error page without navigation: %s", root_cause(failure))
+    context = request.get(CONTEXT)
+    return context if isinstance(context, SessionUser) else None
+
+
+def _render_problem(
+    request: web.Request, status: int, error: ApiError, sign_in_url: str | None, user: SessionUser | None
+) -> str:
     is_failure = status >= 500
     leads_to_login = status == 401 if error.leads_to_login is None else error.leads_to_login
     # An outage during a login. After a sign-in that was not recent, another one would end the same way.
@@ -104,12 +128,21 @@ def _render_problem(request: web.Request, status: int, error: ApiError, sign_in_
         reference=current_id() if is_failure else None,
         back=("Sign in", error.param.get("login") or _login_for(request))
         if leads_to_login
-        else ("Go to home page", "/ui"),
+        else ("Go to home page", START_PATH),
+        required_role=_role_in(error),
         sign_in_url=sign_in_url,
         # Signing out works without the tokens.
         sign_out_helps=LOGIN_FAULT in request,
-        **_ANONYMOUS,
+        needs_contact=status == 403 and sign_in_url is None and not isinstance(error, CrossSiteRequest),
+        here=None,
+        person=user,
+        navigation=request.app[NAVIGATION].bar_of(user) if user else [],
     )
+
+
+def _role_in(error: ApiError) -> Role | None:
+    role = error.param.get("required_role")
+    return None if role is None else parse_role(role)
 
 
 def _login_for(request: web.Request, *, is_recent: bool = False) -> str:

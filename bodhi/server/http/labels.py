@@ -15,10 +15,10 @@ ROLE_NAMES = {
     Role.ADMIN: "Administrator",
 }
 ROLE_POWERS = {
-    Role.USER: "You may use this server, and let other applications use it for you.",
-    Role.POWER_USER: "You may use this server, let other applications use it for you, and make API tokens.",
-    Role.MANAGER: "You may use this server, make API tokens, decide who gets access, and manage users.",
-    Role.ADMIN: "You may do everything here: use the server, manage users, remove them, and change settings.",
+    Role.USER: "You can use this server and let applications act on your behalf.",
+    Role.POWER_USER: "You can use this server, let applications act on your behalf, and create API tokens.",
+    Role.MANAGER: "You can use this server, create API tokens, decide on access requests, and manage users.",
+    Role.ADMIN: "You can use this server, create API tokens, manage users and access, and change settings.",
 }
 SCOPE_NAMES = {
     TokenScope.USER: "User",
@@ -28,7 +28,7 @@ SCOPE_NAMES = {
 }
 NO_ROLE = "No role yet"
 UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
-NO_POWERS = "You can log in, and ask for access. Everything else needs a role."
+NO_POWERS = "You have no role yet. Request access to use this server."
 
 
 def role_name(role: Role | None) -> str:

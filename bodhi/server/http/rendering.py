@@ -111,7 +111,7 @@ def _environment() -> "jinja2.Environment":
         lstrip_blocks=True,
     )
     environment.globals["static"] = static_url
-    environment.globals["sign_in_url"] = None  # default; error pages set it
+    environment.globals.update(sign_in_url=None, required_role=None, needs_contact=False)  # error pages set them
     environment.globals["origin"] = ""  # of links and files; set for pages on another host
     environment.filters.update(
         role=labels.role_name,

@@ -4,28 +4,28 @@ from bodhi.server.access.errors import ApiError
 
 
 class CrossSiteRequest(ApiError):
-    """Requests from other sites are not accepted. With the session's cookie a program sends this server's Origin."""
+    """Requests from other sites are refused. A program that sends the session cookie must send this server's Origin."""
 
     status = 403
     code = "auth_error-cross_site_request"
 
 
 class InvalidRequest(ApiError):
-    """The request does not have the form that this address takes."""
+    """The request does not have the expected format."""
 
     status = 400
     code = "json_rejection_error"
 
 
 class SessionStoreUnavailable(ApiError):
-    """The session database does not answer. Try again in a moment."""
+    """The session database is not responding. Try again in a moment."""
 
     status = 503
     code = "auth_error-session_store"
 
 
 class SessionEnded(ApiError):
-    """The session ended while the request ran. Log in again."""
+    """Your session has ended. Sign in again."""
 
     status = 401
     code = "auth_error-session_gone"

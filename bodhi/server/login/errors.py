@@ -7,14 +7,14 @@ from bodhi.server.access.errors import ApiError
 
 
 class InvalidLogoutToken(ApiError):
-    """The logout token is not valid, or was used already."""
+    """The logout token is invalid or was already used."""
 
     status = 400
     code = "auth_error-invalid_logout_token"
 
 
 class UnknownIssuer(ApiError):
-    """This is not the issuer of the identity provider."""
+    """The issuer is not the configured identity provider."""
 
     status = 400
     code = "auth_error-unknown_issuer"
@@ -27,7 +27,7 @@ MISCONFIGURATION = frozenset(
 
 
 class LoginError(ApiError):
-    """A login was not completed."""
+    """The sign-in was not completed."""
 
     leads_to_login = True
 
@@ -48,14 +48,14 @@ class LoginNotSetUp(LoginError):
 
 
 class LoginNotStarted(LoginError):
-    """No login was begun in this browser, or it took too long. Begin again."""
+    """This sign-in was not started in this browser, or it took too long. Try again."""
 
     status = 400
     code = "login_error-session_info_not_found"
 
 
 class LoginFailed(LoginError):
-    """The identity provider did not log you in. Begin again."""
+    """The identity provider did not complete the sign-in. Try again."""
 
     status = 400
     code = "login_error-o_auth_error"
@@ -67,60 +67,60 @@ class LoginFailed(LoginError):
         if not shown:
             return cls()
         if shown in MISCONFIGURATION:
-            message = f"The identity provider refuses this server ({shown})"
-            return cls(f"{message}; whoever runs it has to correct its settings.", error=shown)
+            message = f"The identity provider rejects this server ({shown})."
+            return cls(f"{message} An administrator has to correct its settings.", error=shown)
         if shown == "access_denied":
-            message = "You declined the login at the identity provider, or it denied you access (access_denied)."
+            message = "You cancelled the sign-in, or the identity provider denied access (access_denied)."
         else:
-            message = f"The identity provider did not log you in ({shown})."
-        return cls(f"{message} Begin again.", error=shown)
+            message = f"The identity provider did not complete the sign-in ({shown})."
+        return cls(f"{message} Try again.", error=shown)
 
 
 class MissingState(LoginError):
-    """The answer of the identity provider lacks its state. Begin again."""
+    """The response of the identity provider lacks its state. Try again."""
 
     status = 400
     code = "login_error-missing_state"
 
 
 class StateMismatch(LoginError):
-    """The answer belongs to another login. Begin again."""
+    """The response belongs to another sign-in. Try again."""
 
     status = 400
     code = "login_error-state_digest_mismatch"
 
 
 class MissingCode(LoginError):
-    """The answer of the identity provider lacks its code. Begin again."""
+    """The response of the identity provider lacks its code. Try again."""
 
     status = 400
     code = "login_error-missing_code"
 
 
 class InvalidCallbackUrl(LoginError):
-    """The address to return to is not readable."""
+    """The return address is invalid."""
 
     status = 500
     code = "login_error-parse_error"
 
 
 class AccessChanged(LoginError):
-    """Your access was changed while you logged in. Log in again."""
+    """Your access changed while you signed in. Sign in again."""
 
     status = 409
     code = "login_error-access_changed"
-    title = "That did not work"  # a 409 that is about no decision of theirs
+    title = "Request failed"  # not a conflicting decision, as other 409s
 
 
 class OtherUserSignedIn(LoginError):
-    """Somebody else is logged in with this browser. Log out first, then log in again."""
+    """Another user is signed in with this browser. Sign out first, then sign in again."""
 
     status = 409
     code = "login_error-other_user"
 
 
 class LogoutFailed(LoginError):
-    """The session could not be ended, since its database does not answer. Try again in a moment."""
+    """You are still signed in: the session database is not responding. Try again in a moment."""
 
     status = 503
     code = "login_error-session_delete"

@@ -4,14 +4,14 @@ from bodhi.server.access.errors import ApiError
 
 
 class AlreadyPending(ApiError):
-    """Access was requested already."""
+    """You have already requested access."""
 
     status = 409
     code = "access_request_error-already_pending"
 
 
 class AlreadyHasAccess(ApiError):
-    """You have access already."""
+    """You already have access."""
 
     status = 422
     code = "access_request_error-already_has_access"
@@ -25,14 +25,14 @@ class NoPendingRequest(ApiError):
 
 
 class RoleRequestNotFound(ApiError):
-    """There is no such access request."""
+    """The access request does not exist."""
 
     status = 404
     code = "access_request_error-request_not_found"
 
 
 class RoleAboveOwn(ApiError):
-    """The role is above your own."""
+    """The role is higher than your own."""
 
     status = 400
     code = "access_request_error-insufficient_privileges"

@@ -26,8 +26,8 @@ ENTRY = Entry("Access requests", f"{ADMIN_PATH}/access-requests", Role.MANAGER)
 
 PAGE_SIZE = 30
 OUTCOMES = {
-    "approved": "Approved. They get their role when they log in again.",
-    "rejected": "Rejected. They may ask again.",
+    "approved": "Request approved. The user gets the role at the next sign-in.",
+    "rejected": "Request rejected. The user can request access again.",
 }
 
 
@@ -57,7 +57,7 @@ async def approve(request: web.Request) -> web.Response:
     """Approve the request with the selected role."""
     role = parse_role(body_of(request, RoleApproval).role)
     await request.app[ACCESS_REQUESTS].approve(parameter_of(request, "id"), role, session_user_of(request))
-    return _decided(request, "approved", f"Approved as {labels.role_name(role).lower()}.")
+    return _decided(request, "approved", f"Request approved. The user gets the role {labels.role_name(role)} at the next sign-in.")
 
 
 async def reject(request: web.Request) -> web.Response:

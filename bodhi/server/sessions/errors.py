@@ -4,7 +4,7 @@ from bodhi.server.access.errors import ApiError
 
 
 class SessionNotFound(ApiError):
-    """There is no such session."""
+    """The session does not exist or has ended."""
 
     status = 404
     code = "session_error-not_found"

@@ -4,7 +4,7 @@ from bodhi.server.access.errors import ApiError
 
 
 class ServerNameTooShort(ApiError):
-    """The name has at least 10 bytes."""
+    """The name must have at least 10 bytes."""
 
     status = 400
     code = "app_service_error-server_name_too_short"

@@ -4,28 +4,28 @@ from bodhi.server.access.errors import ApiError
 
 
 class SessionRequired(ApiError):
-    """API tokens are made in a session."""
+    """API tokens can only be created in a session."""
 
     status = 400
     code = "api_token_error-access_token_missing"
 
 
 class ScopeAboveOwnRole(ApiError):
-    """The scope is above your own role."""
+    """The scope exceeds your own role."""
 
     status = 400
     code = "api_token_error-privilege_escalation"
 
 
 class InvalidTokenScopeForUsers(ApiError):
-    """API tokens have the scope of users or of power users."""
+    """API tokens can have only the scope of users or power users."""
 
     status = 400
     code = "api_token_error-invalid_scope"
 
 
 class TokenNotFound(ApiError):
-    """There is no such thing."""
+    """The API token does not exist."""
 
     status = 404
     code = "entity_error-not_found"

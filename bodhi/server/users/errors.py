@@ -18,14 +18,14 @@ class UserNotRemoved(ApiError):
 
 
 class InvalidRole(ApiError):
-    """There is no such role, or it is above your own."""
+    """The role does not exist or is higher than your own."""
 
     status = 400
     code = "user_route_error-invalid_role"
 
 
 class LastAdministrator(ApiError):
-    """The last administrator stays."""
+    """The last administrator cannot be removed or given another role."""
 
     status = 409
     code = "user_route_error-last_admin"

@@ -42,7 +42,7 @@ async def test_the_page_says_so(start_server, open_browser, provider):
     assert 403 == response.status
     text = await response.text()
     assert "<h1>Access denied</h1>" in text
-    assert "This account may not log in here." in text
+    assert "This account is not allowed to sign in here." in text
     assert "/ui/login" in text
 
 
@@ -135,7 +135,7 @@ async def test_sessions_end_in_a_refusal_once_the_setting_excludes_them(start_se
         response = await browser.get(path, headers={"Accept": "application/json"})
         assert (403, "login_error-not_allowed") == (response.status, (await response.json())["error"]["code"]), path
     page = await (await browser.get("/ui", headers={"Accept": "text/html"})).text()
-    assert "This account may not log in here." in page
+    assert "This account is not allowed to sign in here." in page
     assert "Sign out" in page
     assert 200 == (await browser.post("/bodhi/v1/logout")).status
     assert 200 == (await browser.get("/bodhi/v1/user")).status

@@ -28,13 +28,13 @@ async def error_of(response, status=400):
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        ("access_denied", "You declined the login at the identity provider, or it denied you access (access_denied)."),
+        ("access_denied", "You cancelled the sign-in, or the identity provider denied access (access_denied)."),
         (
             "invalid_scope",
-            "The identity provider refuses this server (invalid_scope); whoever runs it has to correct its settings.",
+            "The identity provider rejects this server (invalid_scope). An administrator has to correct its settings.",
         ),
-        ("login_required", "The identity provider did not log you in (login_required)."),
-        ("AADSTS50105", "The identity provider did not log you in (AADSTS50105)."),
+        ("login_required", "The identity provider did not complete the sign-in (login_required)."),
+        ("AADSTS50105", "The identity provider did not complete the sign-in (AADSTS50105)."),
     ],
 )
 @pytest.mark.parametrize("has_state", [True, False])
@@ -46,7 +46,7 @@ async def test_error_of_the_provider_is_named(browser, caplog, error, message, h
     told = await error_of(await browser.finish({**callback, **({"state": state} if has_state else {})}))
 
     assert ("login_error-o_auth_error", error) == (told["code"], told["param"]["error"])
-    begin_again = "" if message.endswith("settings.") else " Begin again."
+    begin_again = "" if message.endswith("settings.") else " Try again."
     assert message + begin_again == told["message"]
     (line,) = [text for text in caplog.messages if text.startswith("login refused by the identity provider")]
     assert line.endswith(f"""error={error} description="The scope 'roles' is not [1mknown\"""")
@@ -58,7 +58,7 @@ async def test_malformed_error_code_is_not_repeated(browser, caplog, error):
     response = await browser.finish({"error": error, "state": state_in(await begun(browser))})
 
     told = await error_of(response)
-    assert ("login_error-o_auth_error", "The identity provider did not log you in. Begin again.") == (
+    assert ("login_error-o_auth_error", "The identity provider did not complete the sign-in. Try again.") == (
         told["code"],
         told["message"],
     )

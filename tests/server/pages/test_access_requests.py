@@ -30,7 +30,7 @@ async def test_home_of_a_manager_shows_pending_requests(requesting_browser, mana
     await manager.open("/ui")
     assert "Access requests 1" == manager.page.one("h2", id="waiting-title").text
 
-    await manager.follow("Decide")
+    await manager.follow("Review requests")
 
     assert (PATH, 200) == (manager.path, manager.status)
     assert "nobody" == manager.page.one("article").one("h2").text
@@ -43,7 +43,7 @@ async def test_approving_gives_the_role_and_ends_the_session(requesting_browser,
     await manager.press("Approve", role="resource_power_user")
 
     assert (PATH, 200) == (manager.path, manager.status)
-    assert "Approved" in manager.page.one(id="notice").text
+    assert "Request approved. The user gets the role at the next sign-in." == manager.page.one(id="notice").text
     assert [] == manager.page.all("article")
     await requesting_browser.open("/ui")
     assert "/ui/login" == requesting_browser.path
@@ -55,11 +55,14 @@ async def test_rejected_user_can_request_again(requesting_browser, manager):
     """The session goes on, without a role."""
     await manager.open(PATH)
 
-    await manager.press("Reject")
+    details = manager.page.one("details")
+    assert ("Reject", "open" in details.attributes) == (details.one("summary").text, False)
+    assert "danger" == details.one("button").attributes["class"]
+    await manager.press("Reject request")
 
-    assert "Rejected" in manager.page.one(id="notice").text
+    assert "Request rejected." in manager.page.one(id="notice").text
     await requesting_browser.open("/ui")
-    assert "Ask for access" == requesting_browser.page.one("h2", id="access-title").text
+    assert "Request access" == requesting_browser.page.one("h2", id="access-title").text
 
 
 async def test_htmx_replaces_the_form_by_the_decision(requesting_browser, manager):
@@ -67,12 +70,12 @@ async def test_htmx_replaces_the_form_by_the_decision(requesting_browser, manage
     await manager.open(PATH)
     button = next(button for button in manager.page.all("button") if button.text == "Approve")
     target = button.attributes["hx-target"]
-    assert target.removeprefix("#") == manager.page.one("article").one("form").attributes["id"]
+    assert {"form", "details"} <= {one.tag for one in manager.page.one("div", id=target.removeprefix("#")).all()}
 
     response = await manager.client.post(button.attributes["hx-post"], data={"role": "resource_user"}, headers=HTMX)
 
     part = read(await response.text())
-    assert (200, "Approved as user.") == (response.status, part.text)
+    assert (200, "Request approved. The user gets the role User at the next sign-in.") == (response.status, part.text)
     assert {"tabindex": "-1", "autofocus": ""}.items() <= part.one("p").attributes.items()
 
 
@@ -94,7 +97,7 @@ async def test_second_decision_shows_an_error(requesting_browser, manager):
     """On a page without a script, and in place with one."""
     await manager.open(PATH)
     other_tab = manager.page
-    await manager.press("Reject")
+    await manager.press("Reject request")
 
     manager.page = other_tab
     await manager.press("Approve")
@@ -105,7 +108,7 @@ async def test_second_decision_shows_an_error(requesting_browser, manager):
     assert 409 == response.status
     assert "#notice" == response.headers["HX-Retarget"]
     assert "innerHTML" == response.headers["HX-Reswap"]
-    assert "The request was decided already." in part.text
+    assert "This request has already been decided." in part.text
 
 
 async def test_user_name_is_escaped(server, new_browser, manager, provider):
@@ -128,14 +131,14 @@ async def test_list_shows_the_number_of_further_requests(server, manager):
     await manager.open(PATH)
 
     assert [f"person-{number:02}" for number in range(30)] == [name.text for name in manager.page.all("h2")]
-    assert "These 30 of 31 have waited longest." in manager.page.one("main").text
+    assert "These are the 30 oldest of 31 requests." in manager.page.one("main").text
 
 
 async def test_empty_list_is_shown(manager):
     """The page says so."""
     await manager.open(PATH)
 
-    assert "Nobody waits for access." in manager.page.one("main").text
+    assert "There are no pending access requests." in manager.page.one("main").text
 
 
 @pytest.mark.parametrize(

@@ -41,15 +41,15 @@ async def test_review_shows_application_and_requested_access(browser, provider, 
     await browser.open(f"{REVIEW}?id={await create_request()}")
 
     assert 200 == browser.status
-    assert "Team calendar asks for access" == browser.page.one("h1").text
+    assert "Team calendar requests access" == browser.page.one("h1").text
     names = [term.text for term in browser.page.all("dt")]
     values = dict(zip(names, [value.text for value in browser.page.all("dd")], strict=True))
     expected = {
         "Application": "Team calendar",
-        "About it": "Shows who is where.",
+        "Description": "Shows who is where.",
         "Client ID": APP,
-        "For": "user",
-        "Afterwards": "You go back to calendar.example.org",
+        "Your account": "user",
+        "After your decision": "You return to calendar.example.org",
     }
     assert expected == values
     assert WISH["notes"][0]["id"] in browser.page.one("pre").text
@@ -125,7 +125,7 @@ async def test_anonymous_reviewer_returns_after_the_login(browser, provider, cre
     await browser.open(answer.path_qs, site="cross-site")
     await browser.press("Continue")
 
-    assert (REVIEW, "Team calendar asks for access") == (browser.path, browser.page.one("h1").text)
+    assert (REVIEW, "Team calendar requests access") == (browser.path, browser.page.one("h1").text)
     await browser.open("/ui/chat")
     assert "/ui/chat" == browser.path  # once
 
@@ -220,7 +220,7 @@ async def test_reviewer_without_a_role_gets_instructions(browser, provider, crea
     request_id = await create_request()
 
     await browser.open(f"{REVIEW}?id={request_id}")
-    assert (403, "You need a role first") == (browser.status, browser.page.one("h1").text)
+    assert (403, "Role required") == (browser.status, browser.page.one("h1").text)
 
     headers = {**HTML, "Sec-Fetch-Site": "same-origin"}
     response = await browser.client.post(f"/ui/apps/access-requests/{request_id}/approve", headers=headers)
@@ -245,7 +245,7 @@ async def test_application_name_is_escaped(browser, provider, create_request):
 
     await browser.open(f"{REVIEW}?id={await create_request('popup', redirect_url=None)}")
 
-    assert f"{HOSTILE} asks for access" == browser.page.one("h1").text
+    assert f"{HOSTILE} requests access" == browser.page.one("h1").text
 
 
 def _session_cookie(browser):

@@ -67,8 +67,8 @@ async def test_cross_site_form_gets_an_error_page(client, site):
 
         assert 403 == response.status
         page = read_page(await response.text())
-        message = "Requests from other sites are not accepted."
-        advice = "With the session's cookie a program sends this server's Origin."
+        message = "Requests from other sites are refused."
+        advice = "A program that sends the session cookie must send this server's Origin."
         assert ("Access denied", f"{message} {advice} Go to home page") == (
             page.one("h1").text,
             " ".join(element.text for element in [*page.one("main").all("p"), *page.one("main").all("a")]),
@@ -90,6 +90,95 @@ async def test_error_page_shows_only_a_reference(serve):
     assert "Something went wrong" == page.one("h1").text
     assert response.headers["X-Request-ID"] == page.one("code").text
     assert "reflected" not in await response.text()
+
+
+def buttons(page):
+    """Return the texts of the navigation's links, and of the buttons in the header."""
+    header = page.one("body").all("header")[0]
+    return [link.text for link in header.all("a")[1:]], [button.text for button in header.all("button")]
+
+
+@pytest.mark.parametrize("path", ["/ui/nowhere", "/ui/logout", "/ui/sessions?after=%00", "/ui/apps/access-requests/x"])
+async def test_error_page_keeps_the_navigation(browser, provider, path):
+    """Also at an address that is no page's."""
+    await browser.open(path)
+    assert browser.status in {400, 401, 404, 405}
+    assert ([], []) == buttons(browser.page)
+    await browser.log_in(provider, "power")
+
+    await browser.open(path)
+
+    assert browser.status in {400, 404, 405}
+    assert (["Home", "Sessions", "API tokens"], ["Sign out"]) == buttons(browser.page)
+    assert [] == browser.page.all("a", **{"aria-current": "page"})
+    await browser.press("Sign out")
+    assert browser.left_for.startswith(provider.issuer)
+
+
+@pytest.mark.parametrize(
+    ("user", "path", "required", "own"),
+    [
+        ("power", "/ui/admin", "Manager", "Power user"),
+        ("manager", "/ui/admin/activity", "Administrator", "Manager"),
+        ("user", "/ui/tokens", "Power user", "User"),
+    ],
+)
+async def test_error_page_names_the_required_role(browser, provider, user, path, required, own):
+    """And whom to ask for it; the API names it to programs."""
+    await browser.log_in(provider, user)
+
+    await browser.open(path)
+
+    assert (403, "Access denied") == (browser.status, browser.page.one("h1").text)
+    assert [required, own] == [value.text for value in browser.page.one("main").all("dd")]
+    assert "If you need access, contact an administrator." in browser.page.one("main").text
+    assert ["Sign out"] == buttons(browser.page)[1]
+    async with browser.client.get(path, headers={"Accept": "application/json"}) as response:
+        error = (await response.json())["error"]
+    assert {"required_role": f"resource_{required.lower().replace('istrator', '').replace(' ', '_')}"} == error["param"]
+
+
+async def test_error_page_leads_users_without_a_role_to_the_request(browser, provider):
+    """Which is on the home page."""
+    await browser.log_in(provider, "nobody")
+
+    await browser.open("/ui/admin")
+
+    assert (401, "Access denied") == (browser.status, browser.page.one("h1").text)
+    assert "You can request access on the home page." in browser.page.one("main").text
+    assert (["Home", "Sessions"], ["Sign out"]) == buttons(browser.page)
+    await browser.follow("Go to home page")
+    assert "Request access" in [button.text for button in browser.page.all("button")]
+
+
+async def test_failed_page_keeps_the_navigation(server, browser, provider, monkeypatch):
+    """The user is known before the page fails."""
+    await browser.log_in(provider, "user")
+
+    async def fails(*_, **__):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("bodhi.server.sessions.pages.page", fails)
+    await browser.open("/ui/sessions")
+
+    assert (500, "Something went wrong") == (browser.status, browser.page.one("h1").text)
+    assert (["Home", "Sessions"], ["Sign out"]) == buttons(browser.page)
+
+
+async def test_missing_page_is_one_while_the_sessions_are_unavailable(
+    serve, new_browser, provider, sqlite_url, monkeypatch
+):
+    """Without the navigation, for nobody can tell whose it is."""
+    browser = await new_browser(await serve(**environment(provider, sqlite_url)))
+    await browser.log_in(provider)
+
+    async def fails(*_):
+        raise SessionUnavailable
+
+    monkeypatch.setattr(SqliteSessionStore, "load", fails)
+    await browser.open("/ui/nowhere")
+
+    assert (404, "Page not found", ([], [])) == (browser.status, browser.page.one("h1").text, buttons(browser.page))
 
 
 async def test_outage_of_the_sessions_is_a_page(serve, new_browser, provider, sqlite_url, monkeypatch):

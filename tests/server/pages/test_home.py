@@ -1,4 +1,5 @@
 import re
+from datetime import UTC, datetime, timedelta
 
 from bodhi.server.access.scopes import Role
 from bodhi.testing.identity_provider import Person
@@ -31,17 +32,40 @@ async def test_home_shows_the_user_and_the_role(server, new_browser, provider):
         await browser.log_in(provider, user)
 
         person = provider.person(user)
-        names = [term.text for term in browser.page.all("dt")]
-        values = [value.text for value in browser.page.all("dd")]
+        account = browser.page.one("article", **{"aria-labelledby": "you-title"})
+        names = [term.text for term in account.all("dt")]
+        values = [value.text for value in account.all("dd")]
         expected = {
             "Name": f"{person.given_name} {person.family_name}",
             "Username": user,
             "Role": role,
-            "User ID": person.user_id,
+            "User ID": f"{person.user_id} Copy",
         }
         assert expected == dict(zip(names, values, strict=True))
         assert browser.page.all("p")[0].text.endswith(".")
         assert (user in {"admin", "manager"}) == bool(browser.page.all("a", href="/ui/admin"))
+
+
+async def test_home_shows_own_sessions_and_the_last_sign_in(server, new_browser, provider):
+    """Their number, this device, and a way to all of them."""
+    browsers = [await new_browser(server) for _ in range(2)]
+    for browser in browsers:
+        await browser.log_in(provider, "user")
+    headers = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
+    await (await new_browser(server)).log_in(provider, "power")
+
+    await browser.open("/ui", **headers)
+
+    section = browser.page.one("article", **{"aria-labelledby": "home-sessions-title"})
+    assert "Your sessions 2" == section.one("h2").text
+    names = [term.text for term in section.all("dt")]
+    device, address, signed_in = section.all("dd")
+    assert ["This device", "Address", "Last sign-in"] == names
+    assert ("Python", "127.0.0.1") == (device.text, address.text)  # as at the sign-in
+    ago = datetime.now(UTC) - datetime.fromisoformat(signed_in.one("time").attributes["datetime"])
+    assert timedelta(seconds=-2) < ago < timedelta(minutes=5)
+    await browser.follow("Manage sessions")
+    assert "/ui/sessions" == browser.path
 
 
 async def test_navigation_marks_the_current_page(browser, provider):
@@ -65,7 +89,7 @@ async def test_user_name_is_escaped(browser, provider):
     await browser.log_in(provider, "hostile")
 
     assert f"Hello, {HOSTILE_NAME}" == browser.page.one("h1").text
-    assert f"{HOSTILE_NAME} O'Neill & Söhne" == browser.page.all("dd")[0].text
+    assert f"{HOSTILE_NAME} O'Neill & Söhne" == browser.page.one("article", **{"aria-labelledby": "you-title"}).all("dd")[0].text
 
 
 async def test_long_name_does_not_overflow_the_page(browser, provider):
@@ -85,11 +109,11 @@ async def test_user_without_a_role_requests_access(browser, provider):
 
     assert "/ui" == browser.path
     assert "Access requested" == browser.page.one("h2", id="access-title").text
-    assert "you are logged out, and get your role when you log in again" in browser.page.one(id="access").text
-    (time,) = browser.page.all("time")
+    assert "you are signed out. Sign in again to get your role." in browser.page.one(id="access").text
+    (time,) = browser.page.one(id="access").all("time")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", time.attributes["datetime"])
     assert re.fullmatch(r"\d{1,2} [A-Z][a-z]+ \d{4}, \d\d:\d\d UTC", time.text)
-    assert ["Sign out"] == [button.text for button in browser.page.all("button")]
+    assert ["Sign out", "Copy"] == [button.text for button in browser.page.all("button")]
 
 
 async def test_second_click_changes_nothing(browser, provider, database_url):
@@ -128,12 +152,12 @@ async def test_htmx_request_returns_only_the_changed_part(browser, provider):
 async def test_user_with_a_role_gets_no_request_form(browser, provider):
     """There is no button, and none that is made up works."""
     await browser.log_in(provider, "user")
-    assert ["Sign out"] == [button.text for button in browser.page.all("button")]
+    assert ["Sign out", "Copy"] == [button.text for button in browser.page.all("button")]
 
     response = await browser.client.post("/ui/request-access", headers={**HTML, "Sec-Fetch-Site": "same-origin"})
 
     assert 422 == response.status
-    assert "You have access already." in await response.text()
+    assert "You already have access." in await response.text()
 
 
 async def test_anonymous_user_cannot_request_access(browser):

@@ -290,7 +290,7 @@ async def test_provider_error_is_shown_with_our_own_text(browser, provider):
     await browser.press("Continue")
 
     assert 400 == browser.status
-    assert "You declined the login at the identity provider" in browser.page.one("main").text
+    assert "You cancelled the sign-in, or the identity provider denied access" in browser.page.one("main").text
     assert REFLECTED not in browser.page.text
     await browser.open("/ui/auth/callback?" + URL("/").with_query(answer).query_string, site="cross-site")
     await browser.press("Continue")
@@ -304,7 +304,7 @@ async def test_malformed_callback_without_scripts_is_refused(client):
         response = await client.post("/ui/auth/callback", data=data, headers=headers)
 
         assert 400 == response.status
-        assert "The request does not have the form" in await response.text()
+        assert "The request does not have the expected format" in await response.text()
 
 
 async def test_content_security_policy_allows_the_provider_s_origin(browser, provider):

@@ -149,7 +149,7 @@ async def test_other_user_s_session_is_not_found(server, user, other_session, ha
     for one in (handle, foreign):
         headers = {**HTML, "Sec-Fetch-Site": "same-origin"}
         async with user.client.post(f"{PATH}/{one}/end", headers=headers) as response:
-            assert (404, True) == (response.status, "There is no such session." in await response.text())
+            assert (404, True) == (response.status, "The session does not exist or has ended." in await response.text())
 
 
 async def test_page_requires_a_login(browser, provider):

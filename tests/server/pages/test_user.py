@@ -275,7 +275,7 @@ async def test_session_of_another_user_is_not_found(server, provider, new_browse
             f"{ONE.format(one)}?id={provider.person('user').user_id}",
             headers={**HTML, "Sec-Fetch-Site": "same-origin"},
         )
-        assert (404, True) == (response.status, "There is no such session." in await response.text())
+        assert (404, True) == (response.status, "The session does not exist or has ended." in await response.text())
     assert [handle] == await handles(server, provider.person("admin").user_id)
 
 
@@ -298,7 +298,7 @@ async def test_unknown_user_is_not_looked_up_at_the_provider(provider, manager, 
     send = manager.client.get if path == PATH else manager.client.post
     response = await send(address(path, "nobody-knows"), headers={**HTML, "Sec-Fetch-Site": "same-origin"})
 
-    assert (404, True) == (response.status, "There is no such user." in await response.text())
+    assert (404, True) == (response.status, "The user does not exist." in await response.text())
     assert before == provider.counts["users"]
 
 

@@ -110,8 +110,11 @@ async def test_power_users_in_sessions_have_tokens(serve, authenticator, caller)
 @pytest.mark.parametrize(
     ("token", "message"),
     [
-        (ApiToken("id", TokenScope.ADMIN, "t"), "API tokens are not accepted here."),
-        (ExternalApp("id", "p", UserScope.ADMIN, "t", "t", "app"), "Tokens of applications are not accepted here."),
+        (ApiToken("id", TokenScope.ADMIN, "t"), "API tokens are not accepted for this request."),
+        (
+            ExternalApp("id", "p", UserScope.ADMIN, "t", "t", "app"),
+            "Tokens of applications are not accepted for this request.",
+        ),
     ],
 )
 def test_token_routes_refuse_bearer_tokens(token, message):
