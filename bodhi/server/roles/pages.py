@@ -57,7 +57,9 @@ async def approve(request: web.Request) -> web.Response:
     """Approve the request with the selected role."""
     role = parse_role(body_of(request, RoleApproval).role)
     await request.app[ACCESS_REQUESTS].approve(parameter_of(request, "id"), role, session_user_of(request))
-    return _decided(request, "approved", f"Request approved. The user gets the role {labels.role_name(role)} at the next sign-in.")
+    return _decided(
+        request, "approved", f"Request approved. The user gets the role {labels.role_name(role)} at the next sign-in."
+    )
 
 
 async def reject(request: web.Request) -> web.Response:

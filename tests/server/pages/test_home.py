@@ -89,7 +89,10 @@ async def test_user_name_is_escaped(browser, provider):
     await browser.log_in(provider, "hostile")
 
     assert f"Hello, {HOSTILE_NAME}" == browser.page.one("h1").text
-    assert f"{HOSTILE_NAME} O'Neill & Söhne" == browser.page.one("article", **{"aria-labelledby": "you-title"}).all("dd")[0].text
+    assert (
+        f"{HOSTILE_NAME} O'Neill & Söhne"
+        == browser.page.one("article", **{"aria-labelledby": "you-title"}).all("dd")[0].text
+    )
 
 
 async def test_long_name_does_not_overflow_the_page(browser, provider):
