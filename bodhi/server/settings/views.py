@@ -27,6 +27,7 @@ class SettingView:
     setting: Setting
     value: str | None
     default: str | None
+    rule: str | None  # of a default that depends on other things, where it has no value here
     initial: str | None  # what a reset brings back
     source: SourceName
     detail: str | None  # file and line of the source
@@ -83,7 +84,8 @@ def view_of(service: SettingsService, setting: Setting) -> SettingView:
     return SettingView(
         setting,
         value=setting.display(value),
-        default=_default_text(setting, default),
+        default=setting.display(default),
+        rule=setting.default.rule if default in {None, ()} and isinstance(setting.default, Derived) else None,
         initial=setting.display(service.initial(name)),
         source=entry.source,
         detail=None if service.is_overridden(name) else _detail(service.place(name)),
@@ -92,11 +94,6 @@ def view_of(service: SettingsService, setting: Setting) -> SettingView:
         is_overridden=service.is_overridden(name),
         override=service.stored.get(name),
     )
-
-
-def _default_text(setting: Setting, default: object) -> str | None:
-    text = setting.display(default)
-    return setting.default.rule if text is None and isinstance(setting.default, Derived) else text
 
 
 def _detail(place: str) -> str | None:
