@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from bodhi.settings import kinds, names
+from bodhi.settings import address_kinds, kinds, list_kinds, names
 from bodhi.settings.setting import Derived, Setting, Source
 from bodhi.urls import mask_http_url
 
@@ -62,7 +62,7 @@ class AuthSettings:
         str | None,
         Setting(
             names.BODHI_AUTH_URL,
-            kinds.http_url(),
+            address_kinds.http_url(),
             None,
             "URL of a Keycloak server; with BODHI_AUTH_REALM it gives the issuer, URL/realms/REALM.",
             mask=mask_http_url,
@@ -81,7 +81,7 @@ class AuthSettings:
         str | None,
         Setting(
             names.BODHI_AUTH_ISSUER,
-            kinds.http_url(keeps_slash=True),
+            address_kinds.http_url(keeps_slash=True),
             Derived("BODHI_AUTH_URL/realms/BODHI_AUTH_REALM when both are set, else none", _issuer),
             "Issuer of the OpenID Connect provider, exactly as in its tokens. Without it, nobody can sign in.",
             mask=mask_http_url,
@@ -91,7 +91,7 @@ class AuthSettings:
         str | None,
         Setting(
             names.BODHI_AUTH_METADATA_URL,
-            kinds.http_url(keeps_slash=True, takes_query=True),
+            address_kinds.http_url(keeps_slash=True, takes_query=True),
             Derived("BODHI_AUTH_ISSUER/.well-known/openid-configuration", lambda _: None),
             "URL of the provider's metadata if it differs from the default: an address inside your network, or a "
             "policy of Azure AD B2C. The metadata have to name BODHI_AUTH_ISSUER all the same. If this URL has http, "
@@ -154,7 +154,7 @@ class AuthSettings:
         str | None,
         Setting(
             names.BODHI_AUTH_LOGGED_OUT_URL,
-            kinds.http_url(keeps_slash=True),
+            address_kinds.http_url(keeps_slash=True),
             Derived("the login page", lambda _: None),
             "URL that a logout leads to. With BODHI_AUTH_LOGOUT the provider redirects there, so it has to be "
             "registered as post-logout redirect URI.",
@@ -175,7 +175,7 @@ class AuthSettings:
         str | None,
         Setting(
             names.BODHI_AUTH_PARAMETERS,
-            kinds.query_parameters(OWN_PARAMETERS),
+            list_kinds.query_parameters(OWN_PARAMETERS),
             None,
             "Further parameters of every authorization request, such as prompt=consent&access_type=offline. A link to "
             "the login cannot change them.",
@@ -185,7 +185,7 @@ class AuthSettings:
         str,
         Setting(
             names.BODHI_AUTH_LINK_PARAMETERS,
-            kinds.parameter_names((*OWN_PARAMETERS, *OWN_LINK_PARAMETERS)),
+            list_kinds.parameter_names((*OWN_PARAMETERS, *OWN_LINK_PARAMETERS)),
             "login_hint,kc_idp_hint,acr_values,prompt",
             "Parameters of the authorization request that a link to the login may set, as in "
             "/ui/login?login_hint=ann@example.org. none: no parameter.",
@@ -235,7 +235,7 @@ class AuthSettings:
         tuple[tuple[str, str], ...],
         Setting(
             names.BODHI_AUTH_ROLES,
-            kinds.pairs(ROLES),
+            list_kinds.pairs(ROLES),
             Derived("the names of the four roles themselves", lambda _: ()),
             "Maps the provider's role names to bodhi's, such as staff=resource_user,boss=resource_admin.",
         ),
@@ -254,7 +254,7 @@ class AuthSettings:
         tuple[str, ...],
         Setting(
             names.BODHI_AUTH_ALLOW,
-            kinds.admissions(),
+            list_kinds.admissions(),
             Derived("everybody", lambda _: ()),
             "Users who may sign in, of those whom the provider admits: those with one of these e-mail addresses, or in "
             "one of these domains or groups. Checked at each login and refresh, and when the server starts again.",
@@ -437,7 +437,7 @@ class AuthSettings:
         tuple[str, ...],
         Setting(
             names.BODHI_TRUSTED_PROXIES,
-            kinds.networks(),
+            address_kinds.networks(),
             Derived("none", lambda _: ()),
             "Proxies whose X-Forwarded-For, -Proto, -Host, -Port, -Method and -Uri headers are trusted.",
         ),
@@ -468,7 +468,7 @@ class AuthSettings:
         tuple[tuple[str, str], ...],
         Setting(
             names.BODHI_VERIFY_CLAIMS,
-            kinds.header_claims(VERIFY_HEADERS),
+            list_kinds.header_claims(VERIFY_HEADERS),
             Derived("none", lambda _: ()),
             "Further claims that GET /bodhi/v1/auth/verify returns, each in a header of its own. Write a claim as in "
             "BODHI_AUTH_ROLES_CLAIM; if the tokens lack it, bodhi reads it from userinfo.",
@@ -478,7 +478,7 @@ class AuthSettings:
         tuple[str, ...],
         Setting(
             names.BODHI_ALLOWED_HOSTS,
-            kinds.hosts(),
+            address_kinds.hosts(),
             Derived("none", lambda _: ()),
             "Accepted Host headers in addition to BODHI_PUBLIC_HOST, BODHI_HOST and loopback names.",
         ),
@@ -487,7 +487,7 @@ class AuthSettings:
         tuple[str, ...],
         Setting(
             names.BODHI_SSO_HOSTS,
-            kinds.hosts(),
+            address_kinds.hosts(),
             Derived("none", lambda _: ()),
             "Hosts of protected applications that share the login of BODHI_PUBLIC_HOST: subdomains of one site. Their "
             "proxies pass on /ui/sso and /ui/sso/session; bodhi answers nothing else there but GET "

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from bodhi.settings import kinds, names
+from bodhi.settings import address_kinds, kinds, names
 from bodhi.settings.setting import Derived, Setting, Source
 from bodhi.sqlite_urls import sqlite_url
 from bodhi.urls import mask_url
@@ -28,7 +28,7 @@ class DatabaseSettings:
         str,
         Setting(
             names.BODHI_SESSION_DB_URL,
-            kinds.database_url(),
+            address_kinds.database_url(),
             Derived("sqlite:$BODHI_HOME/session.sqlite", _session_database),
             "Database of the sessions; the scheme selects SQLite or PostgreSQL.",
             mask=mask_url,
@@ -50,7 +50,7 @@ class DatabaseSettings:
         str,
         Setting(
             names.BODHI_DATABASE_URL,
-            kinds.database_url(),
+            address_kinds.database_url(),
             Derived(
                 "sqlite:$BODHI_HOME/bodhi.sqlite in standalone, BODHI_SESSION_DB_URL in cluster", _application_database
             ),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from bodhi.settings import kinds, names
+from bodhi.settings import address_kinds, kinds, names
 from bodhi.settings.setting import Derived, Setting, Source
 
 WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not listened on
@@ -71,7 +71,7 @@ class ServerSettings:
         str,
         Setting(
             names.BODHI_HOST,
-            kinds.host(),
+            address_kinds.host(),
             "localhost",
             "Address to listen on: localhost for this machine only, 0.0.0.0 for all IPv4 addresses, :: for all.",
         ),
@@ -92,7 +92,7 @@ class ServerSettings:
         str,
         Setting(
             names.BODHI_PUBLIC_HOST,
-            kinds.host(),
+            address_kinds.host(),
             Derived("BODHI_HOST, or localhost when that is every address", _public_host),
             "Host of the public URL, as browsers see it.",
         ),
@@ -189,7 +189,7 @@ class ServerSettings:
         str,
         Setting(
             names.BODHI_METRICS_HOST,
-            kinds.host(),
+            address_kinds.host(),
             "localhost",
             "Address on which /metrics is served. /metrics is unauthenticated: expose it to your monitoring network "
             "only. To scrape it by host name, add the name to BODHI_ALLOWED_HOSTS.",
