@@ -115,6 +115,9 @@ class Schema:
         if not applied:
             # A misspelt file or schema would otherwise look like an empty one.
             log.info("created the %s tables in %s, which had none", self._part, self._database.address)
+        elif missing:
+            known, address = len(self.migrations), self._database.address
+            log.info("migrated the %s schema in %s from version %d to %d", self._part, address, applied, known)
         return missing
 
     async def _check_connection(self, *, writes: bool) -> None:

@@ -185,6 +185,25 @@ async def test_creating_the_tables_is_logged_once(database_url, dialect, caplog)
     assert [f"created the session tables in {mask_url(database_url)}{place}, which had none"] == caplog.messages
 
 
+async def test_a_migration_is_logged_once(empty, caplog):
+    """With both versions: who looks at the log after an upgrade sees what became of the database."""
+    await Schema(empty, "session").migrate()
+    newer = Schema(empty, "session")
+    applied = len(newer.migrations)
+    newer.migrations += [
+        Migration(applied + number, f"colour_{number}", f"CREATE TABLE colour_{number} (a integer);")
+        for number in (1, 2)
+    ]
+    caplog.set_level("INFO", "bodhi")
+
+    for _ in range(2):
+        await newer.migrate()
+
+    assert [
+        f"migrated the session schema in {empty.address} from version {applied} to {applied + 2}"
+    ] == caplog.messages
+
+
 NAMES = ["Sales", "my app", "Tenant_A", 'a"b', "a,b", "a.b", "select", "Füße", "x" * 63, "'; DROP TABLE t; --"]
 
 
