@@ -90,6 +90,10 @@ def activity_at(minutes: int) -> Mapping[str, int]:
         "saves": round(40 * day + 25 * noise),
         "conflicts": int(noise > 0.93) * round(day),
         "revocations": int(0.3 < noise < 0.36) * round(1 + day),
+        "ended.revoked": int(0.3 < noise < 0.34) * round(1 + day),
+        "ended.backchannel_logout": int(0.34 < noise < 0.36) * round(1 + day),
+        "ended.logout": round(1.4 * day * noise),
+        "ended.expired": int(noise > 0.8),
     }
     return {name: amount for name, amount in amounts.items() if amount}
 

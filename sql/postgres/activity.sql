@@ -28,6 +28,20 @@ SELECT clock.now AS now, activity.minute AS minute, activity.value AS value,
    AND activity.minute > clock.now - $2::bigint
  ORDER BY activity.minute;
 
+-- name: sum_activity(first, last, span_ms, now) -> many, read only
+-- The sum of each name from *first* up to *last*, without that one.
+SELECT name, sum(value) AS value
+  FROM bodhi_activity
+ WHERE name >= $1
+   AND name < $2
+   AND minute > now_ms($4) - $3::bigint
+ GROUP BY name;
+
+-- name: first_activity() -> maybe, read only
+-- NULL without data.
+SELECT min(minute) AS minute
+  FROM bodhi_activity;
+
 -- name: sweep_activity(name, keep_ms, now) -> count
 DELETE FROM bodhi_activity
  WHERE name = $1

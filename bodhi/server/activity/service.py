@@ -15,7 +15,24 @@ MINUTE_MS = 60_000
 RETENTION_HOURS = 25
 
 Amount = Literal["logins", "saves", "conflicts", "revocations"]
-AMOUNTS: tuple[Amount, ...] = ("conflicts", "logins", "revocations", "saves")  # in the order in which rows are locked
+AMOUNTS: tuple[Amount, ...] = ("conflicts", "logins", "revocations", "saves")
+# Ended sessions by reason have names of their own; the previous version neither writes nor deletes them.
+ENDED, AFTER_ENDED = "ended.", "ended/"
+REASONS = {
+    "logout": "Signed out",
+    "expired": "Expired",
+    "replaced": "Replaced by a new sign-in",
+    "cap": "Session limit reached",
+    "revoked": "Ended by the user or an administrator",
+    "cleared": "All sessions ended",
+    "role_change": "Role changed",
+    "approval": "Access request approved",
+    "removal": "User removed",
+    "backchannel_logout": "Ended by the identity provider",
+    "frontchannel_logout": "Signed out at the identity provider",
+    "invalid_grant": "Sign-in no longer valid at the identity provider",
+    "unreadable": "Stored data not readable",
+}
 LEVEL = "live_sessions"
 
 Point = tuple[datetime, int]
@@ -50,9 +67,24 @@ class Activity:
             minutes = list(range(max(first, last - span_ms + MINUTE_MS), last + 1, MINUTE_MS))
         return [(_minute(minute), values.get(minute, 0)) for minute in minutes]
 
+    async def ended_by_reason(self, hours: int) -> Mapping[str, int]:
+        """Return the number of sessions that ended in the last *hours*, by reason, most frequent first."""
+        span_ms = min(hours, RETENTION_HOURS - 1) * 60 * MINUTE_MS
+        rows = await self._database.many(
+            "sum_activity", first=ENDED, last=AFTER_ENDED, span_ms=span_ms, now=self._clock()
+        )
+        ended = {row["name"].removeprefix(ENDED): int(row["value"]) for row in rows}
+        return dict(sorted(ended.items(), key=lambda entry: (-entry[1], entry[0])))
+
+    async def recorded_since(self) -> datetime | None:
+        """Return the first recorded minute, or None without data."""
+        row = await self._database.maybe("first_activity")
+        return None if row is None or row["minute"] is None else _minute(row["minute"])
+
     async def add(self, amounts: Mapping[str, int]) -> None:
         """Add *amounts* to the current minute."""
-        values = [{"name": name, "value": amounts[name], "now": self._clock()} for name in AMOUNTS if name in amounts]
+        # Sorted: all processes lock the rows in the same order.
+        values = [{"name": name, "value": amounts[name], "now": self._clock()} for name in sorted(amounts)]
         if values:
             await self._database.each("add_activity", values)
 
@@ -66,7 +98,7 @@ class Activity:
     async def sweep(self) -> None:
         """Delete activity older than a day."""
         keep_ms = RETENTION_HOURS * 60 * MINUTE_MS
-        for name in (*AMOUNTS, LEVEL):
+        for name in (*AMOUNTS, LEVEL, *(f"{ENDED}{reason}" for reason in REASONS)):
             await self._database.count("sweep_activity", name=name, keep_ms=keep_ms, now=self._clock())
 
 
@@ -115,12 +147,13 @@ def _minute(milliseconds: int) -> datetime:
 
 def read_totals(metrics: ApplicationMetrics) -> Mapping[str, int]:
     """Return the totals of this process by the names of the plots."""
-    ended = metrics.sessions.endings.items()
+    ended = metrics.sessions.endings
     return {
+        **{f"{ENDED}{reason}": count for reason, count in ended.items()},
         "logins": metrics.logins.logins,
         "saves": metrics.sessions.saves,
         "conflicts": metrics.sessions.merges,
-        "revocations": sum(count for reason, count in ended if reason not in _NO_REVOCATIONS),
+        "revocations": sum(count for reason, count in ended.items() if reason not in _NO_REVOCATIONS),
     }
 
 

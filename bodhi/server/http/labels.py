@@ -74,6 +74,13 @@ def time_element(time: datetime) -> Markup:
     return Markup('<time datetime="{}" title="{}">{}</time>').format(moment(time), text, text)
 
 
+def clock_element(time: datetime) -> Markup:
+    """Return a ``<time>`` element with the time of day in UTC, which pages.js shows in the reader's time zone."""
+    return Markup('<time datetime="{0}" data-clock="{0}" title="{1}">{2} UTC</time>').format(
+        moment(time), day(time), f"{time.astimezone(UTC):%H:%M}"
+    )
+
+
 def query(**values: str) -> str:
     """Return *values* as a query string, with its question mark."""
     return f"?{urlencode(values)}"

@@ -119,6 +119,7 @@ def _environment() -> "jinja2.Environment":
         day=labels.day,
         moment=labels.moment,
         when=labels.time_element,
+        clock=labels.clock_element,
         readable=labels.readable,
         device=device_of,
     )

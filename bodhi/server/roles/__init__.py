@@ -20,5 +20,5 @@ def setup(app: web.Application, services: Services) -> None:
         leases=services.leases,
     )
     services.navigation.administration.append(pages.ENTRY)
-    services.home_sections.append(pages.HOME_SECTION)
+    services.home_sections.insert(0, pages.HOME_SECTION)  # pending requests come first
     services.on_removal.append(requests.reject_pending_of)

@@ -1,11 +1,13 @@
 """Activity of the last day by minute."""
 
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import pytest
 
 from bodhi.database import DatabaseUnavailable, open_database
-from bodhi.server.activity.service import Activity, ActivityRecorder
+from bodhi.server.activity.service import REASONS, Activity, ActivityRecorder
+from bodhi.session.endings import Reason
 
 NOW = datetime(2027, 1, 15, 8, 0, tzinfo=UTC)
 MINUTE_MS = 60_000
@@ -49,6 +51,44 @@ async def test_activity_of_all_processes_is_summed_by_minute(activity, clock):
 
     assert {0: 3, -1: 4} == await busy_minutes(activity, "logins")
     assert {0: 5} == await busy_minutes(activity, "saves")
+
+
+async def test_ended_sessions_are_counted_by_reason(activity, clock):
+    """Those of the span, most frequent first."""
+    await activity.add({"ended.cap": 9, "revocations": 9})
+    assert {"cap": 9} == await activity.ended_by_reason(24)
+    clock.advance(60 * MINUTE_MS)
+    await activity.add({"ended.logout": 2, "ended.revoked": 3, "saves": 5})
+    clock.advance(MINUTE_MS)
+    await activity.add({"ended.logout": 2})
+
+    assert [("logout", 4), ("revoked", 3)] == list((await activity.ended_by_reason(1)).items())
+    assert {"cap": 9, "logout": 4, "revoked": 3} == await activity.ended_by_reason(24)
+
+
+async def test_start_of_the_data_is_known(activity, clock):
+    """As soon as there is some."""
+    assert await activity.recorded_since() is None
+    await activity.add({"saves": 1})
+    clock.advance(5 * MINUTE_MS)
+    await activity.add({"logins": 1})
+
+    assert NOW == await activity.recorded_since()
+
+
+def test_every_reason_of_an_end_has_a_label():
+    """In the words of the page."""
+    assert set(get_args(Reason)) == set(REASONS)
+
+
+async def test_reasons_are_deleted_after_a_day(activity, clock):
+    """As everything else is."""
+    await activity.add({f"ended.{reason}": 1 for reason in REASONS})
+    clock.advance(26 * 60 * MINUTE_MS)
+
+    await activity.sweep()
+
+    assert await activity.recorded_since() is None
 
 
 async def test_series_starts_at_the_first_recorded_minute(activity, clock):

@@ -3,6 +3,7 @@
 const LANGUAGE = document.documentElement.lang;
 const RELATIVE_TIME = new Intl.RelativeTimeFormat(LANGUAGE);
 const LOCAL_TIME = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: "medium", timeStyle: "short" });
+const CLOCK = new Intl.DateTimeFormat(LANGUAGE, { timeStyle: "short" });
 const UNITS = { day: 86_400, hour: 3_600, minute: 60 };
 const MAX_RELATIVE_SECONDS = 7 * UNITS.day;
 const COPIED_MS = 2_000;
@@ -10,9 +11,12 @@ const COPIED_MS = 2_000;
 // The server writes times in UTC, which stays as their title. A timer would be wrong: a page shows what was known when it
 // was loaded, and each change would be read out again.
 function showTimes() {
-  for (const time of document.querySelectorAll("time[datetime]")) {
+  for (const time of document.querySelectorAll("time[datetime]:not([data-clock])")) {
     time.title ||= time.textContent;
     time.textContent = timeText(new Date(time.dateTime));
+  }
+  for (const element of document.querySelectorAll("[data-clock]")) {
+    element.textContent = CLOCK.format(new Date(element.dataset.clock));
   }
 }
 
