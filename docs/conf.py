@@ -4,9 +4,11 @@ import configparser
 import re
 from pathlib import Path
 
+from docutils import nodes
 from pygments.lexers.special import TextLexer
 from pygments.lexers.sql import PostgresLexer
 from sphinx.application import Sphinx
+from sphinx.util import logging
 
 _ROOT = Path(__file__).resolve().parents[1]
 _METADATA = configparser.ConfigParser(interpolation=None)
@@ -48,6 +50,8 @@ intersphinx_mapping = {
 }
 intersphinx_timeout = 5
 
+_EXTERNAL = re.compile(r"https?://[\w-]+(\.[\w-]+)*(:\d{1,5})?(/[\w\-.~:/?#@!$&'()*+,;=%]*)?(?<![.,;:])|mailto:\S+@\S+")
+
 
 def _link_to_source(app: Sphinx, page: str, text: list[str]) -> None:
     """Let links to files outside the documentation lead to the source."""
@@ -55,8 +59,17 @@ def _link_to_source(app: Sphinx, page: str, text: list[str]) -> None:
     text[0] = re.sub(rf"\]\({re.escape(up)}(?!\.\./)", f"]({_ADDRESSES['Source']}/", text[0])
 
 
+def _check_external_links(_: Sphinx, document: nodes.document, page: str) -> None:
+    """Warn of links to other sites that are malformed; whether they answer is not checked."""
+    for link in document.findall(nodes.reference):
+        address = link.get("refuri", "")
+        if ":" in address.partition("/")[0] and not _EXTERNAL.fullmatch(address):
+            logging.getLogger(__name__).warning("malformed link %r", address, location=page)
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.add_lexer("haproxy", TextLexer)  # Pygments has none
     app.add_lexer("sql", PostgresLexer)  # knows dollar quotes
     app.connect("source-read", _link_to_source)
+    app.connect("doctree-resolved", _check_external_links)
