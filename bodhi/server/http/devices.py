@@ -6,6 +6,7 @@ regular expressions for devices that nobody logs in with. ua-parser 1.0.2 took 0
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 UNKNOWN = "Unknown device"
 
@@ -50,6 +51,7 @@ SYSTEMS: Sequence[tuple[str, str]] = (
 )
 
 
+@lru_cache(maxsize=1000)
 def device_of(user_agent: str | None) -> str:
     """Return browser and system of *user_agent*. The header itself is user-controlled and never returned."""
     browser, system = _first_match(BROWSERS, user_agent or ""), _first_match(SYSTEMS, user_agent or "")

@@ -4,12 +4,12 @@ A cursor is the sort key of an entry beside the page: the pages stay where they 
 """
 
 import base64
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nlargest, nsmallest
 from itertools import chain
 from operator import itemgetter
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -17,13 +17,32 @@ import msgspec
 from bodhi.server.http.request_errors import InvalidRequest
 
 Entry = TypeVar("Entry")
-Key = tuple[int | str, ...]
+Key = tuple[int | str | bytes, ...]
 SomeKey = TypeVar("SomeKey", bound=Key)
 
 _first_of = itemgetter(0)
 
-# A name of a hundred characters and a user id of 255, of four bytes each, in base64.
-PageCursor = Annotated[str, msgspec.Meta(min_length=1, max_length=3_000, pattern=r"^[A-Za-z0-9_-]+(?![\s\S])")]
+# The longest names and ids of users (bodhi/server/access/profile_lists.py), of four bytes a character, in base64.
+PageCursor = Annotated[str, msgspec.Meta(min_length=1, max_length=5_000, pattern=r"^[A-Za-z0-9_-]+(?![\s\S])")]
+# PostgreSQL does not accept NUL.
+SearchText = Annotated[str, msgspec.Meta(max_length=100, pattern=r"^[^\x00]*(?![\s\S])")]
+
+
+class TableQuery(msgspec.Struct, frozen=True):
+    """The query of a sorted list: a text to search for, the order, and a cursor."""
+
+    DESCENDING_FIRST: ClassVar[Collection[str]] = ()  # values of *sort* that are descending by default
+
+    q: SearchText = ""
+    sort: str = ""
+    order: Literal["", "asc", "desc"] = ""
+    after: PageCursor | None = None
+    before: PageCursor | None = None
+
+    @property
+    def is_descending(self) -> bool:
+        """Whether the order is descending, by itself or by default."""
+        return self.order == "desc" if self.order else self.sort in self.DESCENDING_FIRST
 
 
 @dataclass(frozen=True, slots=True)

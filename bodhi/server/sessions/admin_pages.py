@@ -16,7 +16,7 @@ from bodhi.server.http.rendering import fragment, page
 from bodhi.server.http.responses import is_partial, see_other
 from bodhi.server.sessions.admin_api import revoke_every_session, revoke_session_of_user
 from bodhi.server.sessions.api import Handle
-from bodhi.server.sessions.listing import ALL_SESSIONS_LIST, DESCENDING_FIRST, ListQuery
+from bodhi.server.sessions.listing import ALL_SESSIONS_LIST, ListQuery
 from bodhi.session import get_session, info_of
 
 ENTRY = Entry("All sessions", f"{ADMIN_PATH}/sessions", Role.ADMIN)
@@ -65,7 +65,6 @@ async def _page_context(request: web.Request, query: ListQuery) -> dict[str, Any
         "text": text,
         "query": query,
         "url": list_url(ENTRY.path, {"q": text, "sort": query.sort, "order": query.order}),
-        "descending_first": DESCENDING_FIRST,
     }
 
 

@@ -4,9 +4,9 @@ The sessions have no index by time or device, which every save would have to cha
 bounded, and stops for other requests after each thousand sessions.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import ClassVar, Literal
 
 import msgspec
 from aiohttp import web
@@ -14,47 +14,33 @@ from msgspec.structs import replace
 
 from bodhi.server.access.profile_lists import ProfileLists, ProfileSummary, fold_case
 from bodhi.server.http.devices import device_of
-from bodhi.server.http.paging import Key, PageCollector, PageCursor, Window, decode_cursor, encode_cursor
+from bodhi.server.http.paging import PageCollector, TableQuery, Window, decode_cursor, encode_cursor
 from bodhi.server.http.request_errors import InvalidRequest
 from bodhi.session import DefaultSessionService, SessionListing, handle_of
 
 MOST = 20_000  # sessions that one request looks at
+HANDLE_BYTES = 12  # of a digest, enough to tell sessions apart
 
-# PostgreSQL does not accept NUL.
-Text = Annotated[str, msgspec.Meta(max_length=100, pattern=r"^[^\x00]*(?![\s\S])")]
 Sort = Literal["active", "created", "user", "device", "address"]
-DESCENDING_FIRST = {"active", "created"}  # latest first
-NUMBER_KEY, TEXT_KEY, HANDLE_KEY = tuple[int, str], tuple[str, str], tuple[str]
-KEYS = {"active": NUMBER_KEY, "created": NUMBER_KEY, "user": TEXT_KEY, "device": TEXT_KEY, "address": TEXT_KEY}
 
 
-class ListQuery(msgspec.Struct, frozen=True):
-    """The query of the list; without scripts, *done* is the outcome of the form submitted before."""
+class ListQuery(TableQuery, frozen=True):
+    """The query of the list; each word of the text is a part of the user's names or id, the device or the address.
 
-    q: Text = ""  # each word is a part of the user's name or id, the device or the address
+    Without scripts, *done* is the outcome of the form submitted before.
+    """
+
+    DESCENDING_FIRST: ClassVar[Collection[str]] = {"active", "created"}  # latest first
+
     sort: Sort = "active"
-    order: Literal["", "asc", "desc"] = ""
-    after: PageCursor | None = None
-    before: PageCursor | None = None
     done: Literal["ended"] | None = None
 
-    @property
-    def is_descending(self) -> bool:
-        """Whether the order is descending, by itself or by default."""
-        return self.order == "desc" if self.order else self.sort in DESCENDING_FIRST
 
-
-@dataclass(frozen=True, slots=True)
-class ListedSession:
+class ListedSession(msgspec.Struct, frozen=True, gc=False):
     """A session in the list, with the profile of its user if there is one."""
 
     listing: SessionListing
     profile: ProfileSummary | None = None
-
-    @property
-    def handle(self) -> str:
-        """Return the public identifier of the session."""
-        return handle_of(self.listing.digest)
 
     @property
     def owner(self) -> str | None:
@@ -66,25 +52,26 @@ class ListedSession:
         """Return the browser and its system."""
         return device_of(self.listing.device.user_agent)
 
-    def key(self, sort: str) -> Key:
-        """Return the sort key."""
-        match sort:
-            case "active":
-                return self.listing.last_seen_at, self.handle
-            case "created":
-                return self.listing.created_at, self.handle
-            case "user":
-                return fold_case(self.owner or "")[:100], self.handle
-            case "device":
-                return self.device, self.handle
-            case _:
-                return self.listing.device.ip or "", self.handle
-
     def includes(self, words: Iterable[str]) -> bool:
         """Return whether each of *words* is a part of the user's names or id, the device or the address."""
-        user = self.profile.sort_key if self.profile else fold_case(self.listing.user_id or "")
-        text = f"{user}\n{self.device.casefold()}\n{self.listing.device.ip or ''}"
+        text = f"{_user_key(self)}\n{self.device.casefold()}\n{self.listing.device.ip or ''}"
         return all(word in text for word in words)
+
+
+def _user_key(session: ListedSession) -> str:
+    profile = session.profile
+    return profile.sort_key if profile and profile.username else fold_case(session.listing.user_id or "")
+
+
+# What the list is sorted by; equal ones are sorted by digest.
+VALUES: Mapping[str, Callable[[ListedSession], int | str]] = {
+    "active": lambda session: session.listing.last_seen_at,
+    "created": lambda session: session.listing.created_at,
+    "user": lambda session: _user_key(session)[:100],
+    "device": lambda session: session.device,
+    "address": lambda session: (session.listing.device.ip or "")[:100],
+}
+NUMBERS = {"active", "created"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +112,10 @@ class AllSessionsList:
         total = await self._sessions.count_sessions()
         if total > MOST:
             return await self._unsorted(query, total, size)
-        kind = KEYS[query.sort]
+        kind = tuple[int, bytes] if query.sort in NUMBERS else tuple[str, bytes]
+        value = VALUES[query.sort]
         collector: PageCollector[ListedSession] = PageCollector(
-            lambda session: session.key(query.sort),
+            lambda session: (value(session), session.listing.digest[:HANDLE_BYTES]),
             is_descending=query.is_descending,
             after=decode_cursor(query.after, kind),
             before=decode_cursor(query.before, kind),
@@ -152,7 +140,7 @@ class AllSessionsList:
             is_more = len(found) == size or len(examined) == MOST
             if is_more:
                 break
-            examined.append(session.handle)
+            examined.append(handle_of(session.listing.digest))
             if session.includes(words):
                 found.append(session)
         is_forward = query.before is None
@@ -164,7 +152,7 @@ class AllSessionsList:
         return SessionTable(window, total, is_cut=True, examined=len(examined))
 
     async def _after_cursor(self, query: ListQuery) -> AsyncIterator[ListedSession]:
-        after, before = decode_cursor(query.after, HANDLE_KEY), decode_cursor(query.before, HANDLE_KEY)
+        after, before = decode_cursor(query.after, tuple[str]), decode_cursor(query.before, tuple[str])
         profiles = _Profiles(self._profiles)
         try:
             async for page in self._sessions.session_pages(after=after and after[0], before=before and before[0]):

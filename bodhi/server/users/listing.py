@@ -1,51 +1,41 @@
 """The users known to this server with their activity: searched, filtered, sorted, page by page."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import ClassVar, Literal
 
-import msgspec
 from aiohttp import web
 
 from bodhi.server.access.profile_lists import NO_ROLE, REMOVED, Position, ProfileLists, ProfileSummary, fold_case
 from bodhi.server.access.scopes import Role
 from bodhi.server.access.times import milliseconds_of, time_of
-from bodhi.server.http.paging import Key, PageCollector, PageCursor, Window, decode_cursor, keyset_page
+from bodhi.server.http.paging import Key, PageCollector, TableQuery, Window, decode_cursor, keyset_page
 from bodhi.session import UserActivity
 
 MOST = 10_000  # users that are sorted by anything but their username
+PAGE = 1000  # of these in one query
 LAST = ("\U0010ffff", "")  # after every position
 
-# PostgreSQL does not accept NUL.
-Text = Annotated[str, msgspec.Meta(max_length=100, pattern=r"^[^\x00]*(?![\s\S])")]
 Sort = Literal["username", "name", "role", "sessions", "active"]
 ROLE_FILTERS = (*(str(role) for role in reversed(Role)), NO_ROLE, REMOVED)
 
-DESCENDING_FIRST = {"role", "sessions", "active"}  # highest, most, latest first
 NAME_KEY, TEXT_KEY, NUMBER_KEY = tuple[str, str], tuple[str, str, str], tuple[int, str, str]
 KEYS = {"username": NAME_KEY, "name": TEXT_KEY, "role": NUMBER_KEY, "sessions": NUMBER_KEY, "active": NUMBER_KEY}
 
 
-class ListQuery(msgspec.Struct, frozen=True):
-    """The query of the list: a part of a name or id, filters, the order, and a cursor."""
+class ListQuery(TableQuery, frozen=True):
+    """The query of the list; the text is a part of a name or id."""
 
-    q: Text = ""
+    DESCENDING_FIRST: ClassVar[Collection[str]] = {"role", "sessions", "active"}  # highest, most, latest first
+
     role: str = ""  # one of ROLE_FILTERS
     sessions: Literal["", "yes"] = ""  # only users who have any
     sort: Sort = "username"
-    order: Literal["", "asc", "desc"] = ""
-    after: PageCursor | None = None
-    before: PageCursor | None = None
 
     def __post_init__(self) -> None:
         if self.role and self.role not in ROLE_FILTERS:
             raise ValueError("no such role")
-
-    @property
-    def is_descending(self) -> bool:
-        """Whether the order is descending, by itself or by default."""
-        return self.order == "desc" if self.order else self.sort in DESCENDING_FIRST
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +53,7 @@ class ListedUser:
             case "username":
                 return position
             case "name":
-                return fold_case(self.profile.full_name), *position
+                return fold_case(self.profile.full_name)[:100], *position
             case "role":
                 return _rank(self.profile), *position
             case "sessions":
@@ -103,10 +93,6 @@ class UserList:
         after, before = decode_cursor(query.after, kind), decode_cursor(query.before, kind)
         if query.sort == "username" and not query.sessions:
             return await self._by_username(viewer, query, after, before, size)
-        profiles = await self._profiles.search(query.q, role=query.role, size=MOST + 1)
-        users = [
-            user for user in await self._with_activity(viewer, profiles[:MOST]) if user.sessions or not query.sessions
-        ]
         collector: PageCollector[ListedUser] = PageCollector(
             lambda user: user.key(query.sort),
             is_descending=query.is_descending,
@@ -114,8 +100,12 @@ class UserList:
             before=before,
             size=size,
         )
-        collector.add(users)
-        return UserPage(collector.window(), MOST + 1 if len(profiles) > MOST else collector.total)
+        examined = 0
+        async for profiles in self._all_pages(query):
+            users = await self._with_activity(viewer, profiles[: MOST - examined])
+            collector.add(user for user in users if user.sessions or not query.sessions)
+            examined += len(profiles)
+        return UserPage(collector.window(), MOST + 1 if examined > MOST else collector.total)
 
     async def find(self, user_id: str) -> ListedUser | None:
         """Return the user, whatever their role, or None if they are unknown."""
@@ -135,8 +125,19 @@ class UserList:
 
         found = await keyset_page(fetch, lambda profile: profile.position, after=after, before=before, size=size)
         users = await self._with_activity(viewer, found.entries)
+        if found.previous is None and found.next is None:  # a search without a match scans the table once
+            return UserPage(Window(users, None, None), len(users))
         total = await self._profiles.count(query.q, role=query.role, most=MOST + 1)
         return UserPage(Window(users, found.previous, found.next), total)
+
+    async def _all_pages(self, query: ListQuery) -> AsyncIterator[Sequence[ProfileSummary]]:
+        """Iterate over the profiles found, in pages, up to one more than :data:`MOST`."""
+        after, left = None, MOST + 1
+        while page := await self._profiles.search(query.q, role=query.role, after=after, size=min(PAGE, left)):
+            yield page
+            after, left = page[-1].position, left - len(page)
+            if len(page) < PAGE:
+                return
 
     async def _with_activity(self, viewer: Role | None, profiles: Sequence[ProfileSummary]) -> list[ListedUser]:
         """Add the sessions, except of users above the viewer.

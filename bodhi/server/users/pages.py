@@ -16,7 +16,7 @@ from bodhi.server.http.paging import list_url
 from bodhi.server.http.paths import ADMIN_PATH
 from bodhi.server.http.rendering import fragment, page
 from bodhi.server.http.responses import is_partial
-from bodhi.server.users.listing import DESCENDING_FIRST, MOST, USER_LIST, ListQuery
+from bodhi.server.users.listing import MOST, USER_LIST, ListQuery
 
 ENTRY = Entry("Users", ADMIN_PATH, Role.MANAGER)
 
@@ -48,7 +48,6 @@ async def _page_context(request: web.Request, query: ListQuery) -> dict[str, Any
         "query": query,
         "pages": found.window,
         "url": list_url(ENTRY.path, kept),
-        "descending_first": DESCENDING_FIRST,
         "role_filters": ROLE_LABELS,
     }
 

@@ -7,7 +7,7 @@ from bodhi.server.http.paging import encode_cursor
 from bodhi.server.http.request_errors import InvalidRequest
 from bodhi.server.sessions import listing
 from bodhi.server.sessions.listing import AllSessionsList, ListQuery
-from bodhi.session import DefaultSessionService, Device, Touch, administration
+from bodhi.session import DefaultSessionService, Device, Touch, administration, handle_of
 
 KEYS = ["a key for tests, of at least thirty-two characters"]
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -67,7 +67,7 @@ async def walk(table, names, size, **query):
 
     async def page(**cursor):
         window = (await table.page(ListQuery(**query, **cursor), size=size)).window
-        return window, "".join(names[session.handle] for session in window.entries)
+        return window, "".join(names[handle_of(session.listing.digest)] for session in window.entries)
 
     window, text = await page()
     there, back = [text], []
@@ -83,14 +83,14 @@ async def walk(table, names, size, **query):
 async def found(table, names, **query):
     """Return the names of what one page has, and the total."""
     page = await table.page(ListQuery(**query), size=10)
-    return "".join(names[session.handle] for session in page.window.entries), page.total
+    return "".join(names[handle_of(session.listing.digest)] for session in page.window.entries), page.total
 
 
 @pytest.mark.parametrize("sort", SORTED)
 async def test_sessions_are_sorted_by_any_column(table, names, sort):
     """In both directions; page by page, forward and back; without the expired one."""
     first, other = SORTED[sort]
-    reverse = "asc" if sort in listing.DESCENDING_FIRST else "desc"
+    reverse = "asc" if sort in ListQuery.DESCENDING_FIRST else "desc"
 
     assert ((first, 5), (other, 5)) == (
         await found(table, names, sort=sort),
@@ -141,7 +141,7 @@ async def test_pages_hold_while_sessions_come_and_go(table, sessions, names, sor
     names[stored.handle] = "x"
 
     rest = (await table.page(ListQuery(sort=sort, after=page.next), size=10)).window
-    assert first[2:] == "".join(names[session.handle] for session in rest.entries).replace("x", "")
+    assert first[2:] == "".join(names[handle_of(session.listing.digest)] for session in rest.entries).replace("x", "")
     there, back = await walk(table, names, 2, sort=sort)
     assert sorted(set("abcdex") - {first[1]}) == sorted("".join(there))
     assert there[-2::-1] == back
@@ -167,7 +167,10 @@ async def test_more_sessions_than_are_sorted_are_walked_by_digest(table, session
     assert ["", ""] == there
     last = encode_cursor((sorted(names, key=digest_order)[1],))
     found = (await table.page(ListQuery(before=last), size=2)).window  # a whole first page
-    assert (by_digest[:2], None) == ("".join(names[one.handle] for one in found.entries), found.previous)
+    assert (by_digest[:2], None) == (
+        "".join(names[handle_of(one.listing.digest)] for one in found.entries),
+        found.previous,
+    )
 
 
 def digest_order(handle):

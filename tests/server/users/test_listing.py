@@ -1,5 +1,6 @@
 """The list of users: what it finds, in which order, and from page to page."""
 
+import msgspec
 import pytest
 
 from bodhi.server.access.scopes import Role
@@ -75,7 +76,7 @@ async def walk(users, size, **query):
 async def test_users_are_sorted_by_any_column(users, known, sort):
     """In both directions, equal ones by username; page by page, forward and back."""
     first, other = SORTED[sort]
-    reverse = "asc" if sort in listing.DESCENDING_FIRST else "desc"
+    reverse = "asc" if sort in ListQuery.DESCENDING_FIRST else "desc"
 
     assert (first, other) == (await names(users, sort=sort), await names(users, sort=sort, order=reverse))
     for order, expected in (("", first), (reverse, other)):
@@ -157,9 +158,11 @@ async def test_pages_hold_while_users_come_and_go(users, people, query):
     assert 2 == len(start.entries)  # a whole first page
 
 
-async def test_sorting_is_bounded(users, people, monkeypatch):
+@pytest.mark.parametrize("page_size", [1, 2, 3, 4, 1000])
+async def test_sorting_is_bounded(users, people, monkeypatch, page_size):
     """The first by username are sorted and filtered, and the page knows; the list by username has everybody."""
     monkeypatch.setattr(listing, "MOST", 3)
+    monkeypatch.setattr(listing, "PAGE", page_size)
     for number in range(5):
         await people.note(str(number), f"user {number}", Role.USER, full_name=f"Name {9 - number}")
 
@@ -169,8 +172,11 @@ async def test_sorting_is_bounded(users, people, monkeypatch):
         page.total,
         page.is_cut,
     )
-    page = await users.page(Role.ADMIN, ListQuery(), size=10)
-    assert (5, 4, True) == (len(page.window.entries), page.total, page.is_cut)
+    page = await users.page(Role.ADMIN, ListQuery(q="user 1", sort="name"), size=10)
+    assert (1, 1, False) == (len(page.window.entries), page.total, page.is_cut)
+    page = await users.page(Role.ADMIN, ListQuery(), size=2)
+    assert (2, 4, True) == (len(page.window.entries), page.total, page.is_cut)
+    assert [["user 0", "user 1"], ["user 2", "user 3"], ["user 4"]] == (await walk(users, 2))[0]
     assert 3 == (await users.page(Role.ADMIN, ListQuery(q="user", sort="name", order="desc"), size=10)).total - 1
 
 
@@ -191,6 +197,23 @@ async def test_hostile_names_and_ids_are_listed(users, people, sessions):
         )
         assert [1, 1, 1] == [user.sessions for user in (*page.window.entries, *rest.window.entries)]
         assert {"a", "b", "c"} == {one.profile.username[0] for one in (*page.window.entries, *rest.window.entries)}
+
+
+async def test_longest_names_have_a_next_page(users, people):
+    """Whatever their letters take in a cursor."""
+    for letter in ("\N{OLD PERSIAN NUMBER HUNDRED}", "\x01", '"'):
+        await people.note((letter if letter > " " else "i") * 255, letter * 300, None, full_name=letter * 300)
+
+    for sort in SORTED:
+        cursor, seen = "", set()
+        for _ in range(3):
+            values = {"sort": sort, "after": cursor} if cursor else {"sort": sort}
+            query = msgspec.convert(values, ListQuery)  # as from the address of a page
+            page = (await users.page(Role.ADMIN, query, size=1)).window
+            seen |= {user.profile.user_id for user in page.entries}
+            cursor = page.next
+        assert 3 == len(seen)
+        assert cursor is None
 
 
 @pytest.mark.parametrize("key", [(1, "a"), ("a",), ("a", "b", "c"), (1, 2, 3), ("a", 1)])
