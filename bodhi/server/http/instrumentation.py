@@ -14,6 +14,7 @@ from bodhi.server.http.request_id import assign_id
 
 LOGGER = logging.getLogger("bodhi.access")
 MAX_PATH = 512  # characters in the log
+HEALTH = "/health"  # proxies ask each node every second
 UNMATCHED = "(none)"  # unknown paths share one label: otherwise clients could create any number of them
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -75,7 +76,7 @@ def labels_of(request: web.Request) -> tuple[str, str]:
 class AccessLog(AbstractAccessLogger):
     """Logs ``127.0.0.1 "GET /ping" 200 18 bytes 0.4 ms``, with the same values as fields for JSON.
 
-    Query strings are left out, since they may hold codes and tokens.
+    Query strings are left out, since they may hold codes and tokens. A successful health check is logged as DEBUG.
     """
 
     @property
@@ -92,7 +93,9 @@ class AccessLog(AbstractAccessLogger):
             "bytes": response.body_length,
             "duration_ms": round(time * 1000, 1),
         }
-        self.logger.info(
+        is_routine = fields["path"] == HEALTH and response.status == 200
+        self.logger.log(
+            logging.DEBUG if is_routine else logging.INFO,
             '%(remote)s "%(method)s %(path)s" %(status)d %(bytes)d bytes %(duration_ms).1f ms',
             fields,
             extra={"fields": fields},

@@ -3,6 +3,8 @@ import logging
 import pytest
 from aiohttp import web
 
+from bodhi.server.http.instrumentation import LOGGER, AccessLog
+
 
 async def fails(_):
     """Raise an unexpected error."""
@@ -31,6 +33,26 @@ async def test_request_has_one_line_without_its_query(aiohttp_client, make_app, 
     assert fields["bytes"] > 0
     assert fields["duration_ms"] >= 0
     assert "secret" not in repr(vars(record))
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "level"),
+    [("/health", 200, "DEBUG"), ("/health?a=b", 200, "DEBUG"), ("/health", 503, "INFO"), ("/healthy", 200, "INFO")],
+)
+async def test_only_health_checks_that_fail_are_in_the_log(aiohttp_client, caplog, path, status, level):
+    """Proxies ask every second, each of them; a node that is not healthy is worth a line."""
+
+    async def answer(_):
+        return web.Response(status=status)
+
+    app = web.Application(handler_args={"access_log_class": AccessLog, "access_log": LOGGER})
+    app.router.add_get("/{name}", answer)
+    caplog.set_level("DEBUG", "bodhi.access")
+    client = await aiohttp_client(app)
+
+    await client.get(path)
+
+    assert [(level, status)] == [(record.levelname, record.fields["status"]) for record in caplog.records]
 
 
 @pytest.mark.parametrize(("path", "status"), [("/fails", 500), ("/nowhere", 404)])
