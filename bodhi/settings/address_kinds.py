@@ -60,7 +60,7 @@ def http_url(*, keeps_slash: bool = False, takes_query: bool = False) -> Setting
     def parse(text: str) -> str:
         match = re.fullmatch(r"https?://(\[[^/\]]*\]|[^/?#@\[\]:]+)(?::([0-9]{1,5}))?(/[^?#\s\\]*)?" + query, text)
         if not match or not 1 <= int(match[2] or 1) <= 65_535:
-            raise ValueError("is not such a URL")
+            raise ValueError("is not a valid URL")
         host_type.parse(match[1])
         return text if keeps_slash else text.rstrip("/")
 

@@ -214,7 +214,7 @@ def private_key() -> SettingType[str]:
                 continue
             if key.is_private:
                 return text
-        raise ValueError("is not such a key")
+        raise ValueError("is not a usable private key")
 
     return SettingType(parse, "a private RSA, EC or Ed25519 key without password, as PEM or as JWK", is_multiline=True)
 

@@ -48,7 +48,7 @@ def header_claims(reserved: Collection[str]) -> SettingType[tuple[tuple[str, str
             if not re.fullmatch("X-BodhiApp-[A-Za-z0-9]+(-[A-Za-z0-9]+)*", header, re.IGNORECASE) or len(header) > 64:
                 raise ValueError("has a header that is not X-BodhiApp- and letters and digits")
             if header.lower() in taken:
-                raise ValueError("names a header twice, or one that has another content")
+                raise ValueError("names a header twice, or one that bodhi sets itself")
             if not re.fullmatch(r"\S{1,255}", claim):
                 raise ValueError("has a header without a claim")
             taken.add(header.lower())
@@ -80,7 +80,7 @@ def _json_pairs(text: str) -> list[tuple[str, str]]:
     except (ValueError, RecursionError):
         raise ValueError("is not a JSON object") from None
     if not all(isinstance(known, str) for _, known in found):
-        raise ValueError("is not a JSON object of texts")
+        raise ValueError("is not a JSON object of strings")
     return [(name.strip(), known) for name, known in found]
 
 
@@ -105,7 +105,7 @@ def _json_texts(text: str) -> list[str]:
     except (ValueError, RecursionError):
         raise ValueError("is not a JSON list") from None
     if not found or not all(isinstance(one, str) for one in found):
-        raise ValueError("is not a JSON list of texts")
+        raise ValueError("is not a JSON list of strings")
     return list(found)
 
 
@@ -149,4 +149,4 @@ def _check_parameter_name(name: str, reserved: Collection[str]) -> None:
     if not re.fullmatch("[A-Za-z0-9_.-]{1,64}", name):
         raise ValueError("has a name that is not made of letters, digits and any of _ . -")
     if name in reserved:
-        raise ValueError("has a parameter that bodhi sets itself")
+        raise ValueError("has a parameter that only bodhi may set")

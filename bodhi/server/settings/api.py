@@ -25,7 +25,7 @@ PATH = "/bodhi/v1/settings"
 
 
 class SettingChange(msgspec.Struct, frozen=True):
-    """The new value of a setting."""
+    """The new value of a setting; of a duration, its seconds or a text such as `1h30m`."""
 
     value: Any
 
