@@ -22,6 +22,7 @@ from support.patience import be_patient
 from support.pgbouncer import PgBouncer
 from support.postgres import PARTITIONS_VARIABLE, PostgresServer
 from support.replication import ReplicationPair
+from support.supervisor import place_for_folders
 from support.time_limit import time_limit
 
 DIALECTS = ("sqlite", "postgres")
@@ -60,6 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ[name]
     if partitions := config.getoption("--partitions"):
         os.environ[PARTITIONS_VARIABLE] = str(partitions)
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", place_for_folders())  # every commit of SQLite would wait for a disk
     be_patient()
 
 
@@ -111,6 +113,7 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.collect()
         gc.freeze()
+        gc.set_threshold(10_000)
         gc.enable()
 
 

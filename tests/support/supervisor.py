@@ -42,7 +42,7 @@ class Supervisor:
 
     def __init__(self, prefix: str, *, last_signal: str = "TERM") -> None:
         self._user = unprivileged_user()
-        self.folder = Path(tempfile.mkdtemp(prefix=f"bodhi-{prefix}-", dir=_place_for_folders()))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"bodhi-{prefix}-", dir=place_for_folders()))
         self.own(self.folder)
         self._shell = subprocess.Popen(
             ["/bin/sh", "-c", _SCRIPT, "supervisor", str(self.folder), last_signal],
@@ -181,7 +181,7 @@ def _environment() -> dict[str, str]:
     return kept | {"LC_ALL": "C", "TZ": "UTC"}
 
 
-def _place_for_folders() -> str:
+def place_for_folders() -> str:
     """Return an in-memory folder if large enough (a new database takes 15 ms, up to 250 ms on disk), else the disk.
 
     As root not below a folder for temporary files that `nobody` may not enter, but in /tmp.
