@@ -63,8 +63,8 @@ IN_CHILD = {
     "use": """
 async def work():
     assert not service.is_open
-    await refused(service.load(ids[0]), SessionUnavailable, "Nobody opened")
-    await refused(service.create({"a": 1}), SessionUnavailable, "Nobody opened")
+    await refused(service.load(ids[0]), SessionUnavailable, "was not opened")
+    await refused(service.create({"a": 1}), SessionUnavailable, "was not opened")
 """,
     "close": """
 async def work():

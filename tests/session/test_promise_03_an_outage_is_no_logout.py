@@ -297,7 +297,7 @@ async def test_a_service_that_nobody_opened_says_so_once(database_url, serve, ca
         assert 503 == (await client.post("/set", json={"a": 1})).status
 
     [line] = _outages(caplog)
-    assert "Nobody opened the database" in line
+    assert "The database was not opened" in line
 
 
 async def test_a_service_that_was_closed_says_so(make_service, serve, caplog):
