@@ -28,7 +28,8 @@ ends. It is an error to set a secret and its file in the same source. The file i
 `/ui/admin/settings` or under `/bodhi/v1/settings`: `BODHI_LOG_LEVEL`, `BODHI_API_TOKEN_LIFETIME` and
 `BODHI_TOKEN_MEMORY`. Changes are stored in the database of `BODHI_DATABASE_URL` and reach all nodes within half a
 minute. They come between 3 and 4: they have no effect if the command line, the environment or `.env` sets the same
-setting.
+setting. The page shows who changed a setting and when, and resets it; the
+log has `setting changed key=… value=… by=…`.
 
 **Durations.** A duration is a number with a unit, `d`, `h`, `m` or `s` (days, hours, minutes, seconds), or several of
 them, largest first and each at most once: `14d`, `36h`, `1h30m`. A number alone is seconds. The last number may have
