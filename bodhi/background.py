@@ -62,6 +62,6 @@ async def _repeat(step: Callable[[], Awaitable[object]], pause: Callable[[], flo
         try:
             await step()
         except BodhiError as error:
-            log.warning("%s failed and is tried again: %s", what, root_cause(error))
+            log.warning("%s failed, will be retried: %s", what, root_cause(error))
         except Exception:
-            log.exception("%s failed and is tried again", what)
+            log.exception("%s failed, will be retried", what)

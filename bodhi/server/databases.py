@@ -105,13 +105,13 @@ async def warn_of_lost_keys(service: DefaultSessionService, settings: Settings) 
         counts = await service.sample_keys(SAMPLE)
     except BodhiError as error:
         # Not a reason to refuse the start: requests report the database error themselves.
-        log.warning("the keys could not be checked against stored sessions: %s", root_cause(error))
+        log.warning("encryption keys not checked against stored sessions: %s", root_cause(error))
         return
     if counts["unknown"] and not counts["newest"] + counts["older_format"] + counts["older"]:
         log.warning(
-            "NO STORED SESSION OPENS: all %d in the sample are encrypted with a key that is not in %s (%s), and their"
-            " users are logged out; unless that key was dropped on purpose, put it back, behind the first one if that"
-            " is to stay, and restart (docs/how-to/rotate-keys.md, a key was dropped too early)",
+            "no stored session can be decrypted sample=%d: they are encrypted with a key that is not in %s (%s), and"
+            " their users are signed out; unless you removed that key on purpose, put it back, behind the first one if"
+            " that is to stay, and restart (docs/how-to/rotate-keys.md, a key was dropped too early)",
             counts["unknown"],
             BODHI_ENCRYPTION_KEY,
             settings.sources.get(BODHI_ENCRYPTION_KEY, "default"),

@@ -163,5 +163,5 @@ class Changes:
         both = merge(decode(session.plaintext), content.data, theirs)
         if both.overwritten:
             self._counters.overwrites += len(both.overwritten)
-            log.info("session %s: two requests changed the same keys, the later won", session.handle)
+            log.info("session changes merged, the later value kept session=%s", session.handle)
         return replace(Content.of(both.data), chosen_max_age=content.chosen_max_age)

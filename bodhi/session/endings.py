@@ -40,7 +40,6 @@ def note_ended(
     if reason not in NOBODYS_PURPOSE:
         counters.deletions += sessions
     fields = {"event": "sessions_ended", "reason": reason, "ended": sessions, "user_id": user_id, "by": by}
-    noun = "session" if sessions == 1 else "sessions"
-    whose = f" of {user_id}" if user_id else ""
-    whom = f", by {by}" if by else ""
-    log.info("%d %s%s ended: %s%s", sessions, noun, whose, reason, whom, extra={"fields": fields})
+    whose = f" user_id={user_id}" if user_id else ""
+    actor = f" by={by}" if by else ""
+    log.info("sessions ended reason=%s ended=%d%s%s", reason, sessions, whose, actor, extra={"fields": fields})

@@ -154,7 +154,7 @@ class SessionManager:
                         raise SessionGone
                     record = await self._insert(new)
             except DigestTaken:
-                log.error("a new session id was taken already: is the random generator broken?")
+                log.error("new session id already in use: check the random generator")
                 continue
             self.counters.creations += 1
             return session_id, StoredSession(_with_choice_of(new, record), content.plaintext, content.data)
@@ -207,7 +207,7 @@ class SessionManager:
             merged = await self._save_merged(session, content, ages, max_age_seconds)
         except SessionGone:
             self.counters.blocked_saves += 1
-            log.info("session %s ended while a request changed it: the change is dropped", session.handle)
+            log.info("session change dropped, the session has ended session=%s", session.handle)
             raise
         if merged is None:
             note_ended(self.counters, "logout", user_id=session.record.user_id)
@@ -232,7 +232,7 @@ class SessionManager:
                 await row.save(save)
                 return saved
         except (Unreadable, UnknownKey) as error:
-            log.warning("session %s cannot be saved: %s", session.handle, error)
+            log.warning("session not saved session=%s: %s", session.handle, error)
             raise SessionGone from error
 
     @retry_conflicts
@@ -287,7 +287,7 @@ class SessionManager:
             try:
                 rotated = await self._rotate(session, content, session_id, renewed, device, max_age_seconds)
             except DigestTaken:
-                log.error("a new session id was taken already: is the random generator broken?")
+                log.error("new session id already in use: check the random generator")
                 continue
             except (Unreadable, UnknownKey) as error:
                 raise SessionGone from error
@@ -339,18 +339,18 @@ class SessionManager:
     async def _passed_over(self, record: SessionRecord, error: Unreadable | UnknownKey) -> None:
         if isinstance(error, UnknownKey):
             self.counters.unknown_keys += 1
-            log.warning("session %s reads as absent and is kept: %s", handle_of(record.digest), error)
+            log.warning("session ignored, and kept session=%s: %s", handle_of(record.digest), error)
             return
         self.counters.unreadable += 1
         if not isinstance(self._store, Quarantine):
-            log.warning("session %s reads as absent, and is unreadable: %s", handle_of(record.digest), error)
+            log.warning("session ignored, not readable session=%s: %s", handle_of(record.digest), error)
             return
-        log.warning("session %s is set aside: %s", handle_of(record.digest), error)
+        log.warning("session set aside session=%s: %s", handle_of(record.digest), error)
         try:
             if await self._store.set_aside(record, str(error)):
                 note_ended(self.counters, "unreadable", user_id=record.user_id)
         except Exception as failure:  # noqa: BLE001 - a bad row must not fail the request
-            log.warning("session %s could not be set aside yet: %s", handle_of(record.digest), root_cause(failure))
+            log.warning("session not set aside yet session=%s: %s", handle_of(record.digest), root_cause(failure))
 
     def _note_other_owner(self, before: str | None, after: str | None) -> None:
         """Record the end of the previous user's session after a rotation to another user."""

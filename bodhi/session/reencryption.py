@@ -57,7 +57,7 @@ class SessionReencryption:
         try:
             return resealed(self._changes.keyring, self._changes.keyring, stored, data_format)
         except (Unreadable, UnknownKey) as error:
-            log.warning("session %s keeps its key: %s", handle_of(stored.digest), error)
+            log.warning("session not re-encrypted session=%s: %s", handle_of(stored.digest), error)
             return None
 
     async def sample_keys(self, most: int) -> Counter[OpenedBy]:

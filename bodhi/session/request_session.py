@@ -163,7 +163,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
             return
         if session.is_changed:
             self._manager.counters.lost_changes += 1
-            log.warning("a change of session %s is lost: %s", session.identity or "(new)", reason)
+            log.warning("session change lost session=%s: %s", session.identity or "(new)", reason)
             session.is_dropped = True  # no later save may store a part of it
 
     async def commit(self, session: Session) -> None:
@@ -229,7 +229,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
 
     async def _create(self, session: Session, change: Change) -> None:
         if change.begins_by_itself and not session.replaces and await self._may_replace_another(session):
-            log.info("a request begins no session, since its browser may hold one: its change is not stored")
+            log.info("session not created, the browser may hold one already: the change is not stored")
             session.is_touched = False  # nor counted as lost: this log line is all
             return
         replaces = self._replaced_digest(session)

@@ -45,7 +45,7 @@ class Sweeper:
             except SessionError as error:
                 self._counters.sweep_failures += 1
                 level = logging.ERROR if isinstance(error.__cause__, Damaged) else logging.WARNING
-                log.log(level, "sweeping expired sessions failed and is tried again: %s", root_cause(error))
+                log.log(level, "sweep of expired sessions failed, will be retried: %s", root_cause(error))
             except Exception:
                 self._counters.sweep_failures += 1
-                log.exception("sweeping expired sessions failed and is tried again")
+                log.exception("sweep of expired sessions failed, will be retried")

@@ -47,7 +47,11 @@ class Touches:
                 extended += await self._store.touch(batch)
             except Exception as error:  # noqa: BLE001 - no request and no shutdown may fail because of it
                 self._counters.touch_failures += 1
-                log.warning("touching %d sessions failed and is tried again: %s", len(self._noted), root_cause(error))
+                log.warning(
+                    "last use of sessions not stored, will be retried sessions=%d: %s",
+                    len(self._noted),
+                    root_cause(error),
+                )
                 break
             for touch in batch:
                 if self._noted.get(touch.digest) is touch:  # not recorded again meanwhile

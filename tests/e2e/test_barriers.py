@@ -30,9 +30,10 @@ async def test_pages_pass_accessibility_checks(site, person, new_person, notes):
     await page.get_by_role("button", name="Request access").click()
     await expect(page.get_by_role("heading", name="Access requested")).to_be_visible()
     await expect_no_barriers(page)
-    await page.goto(f"{person.url}/ui/nowhere")
-    await expect_no_barriers(page)
-    person.expect_problems("404")
+    for path in ("/ui/nowhere", "/ui/admin"):
+        await page.goto(f"{person.url}{path}")
+        await expect_no_barriers(page)
+    person.expect_problems("404", "401")
 
     admin = await new_person(site.url)
     page = await admin.log_in("admin")
@@ -42,6 +43,24 @@ async def test_pages_pass_accessibility_checks(site, person, new_person, notes):
     await expect_settings_without_barriers(page, admin.url)
     admin.expect_problems("400")
 
+    await page.goto(f"{admin.url}/ui/tokens")
+    for _ in range(2):
+        await page.get_by_role("button", name="Create token").click()
+        await expect(page.get_by_role("heading", name="Copy your new token")).to_be_visible()
+    await page.get_by_role("button", name="Deactivate").first.click()
+    await expect(page.get_by_role("button", name="Reactivate")).to_be_visible()
+    await expect_no_barriers(page)
+    await page.goto(f"{admin.url}/ui/admin/tokens")
+    await expect_no_barriers(page)
+
+    power = await new_person(site.url)
+    page = await power.log_in("power")
+    await page.goto(f"{power.url}/ui/admin")
+    await expect(page.get_by_text("Required role")).to_be_visible()
+    await expect_no_barriers(page)
+    power.expect_problems("403")
+
+    page = admin.context.pages[0]
     await page.goto(notes.own_url)
     await page.get_by_role("button", name="Connect to bodhi").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("Notes requests access")

@@ -73,10 +73,10 @@ async def test_revoking_and_clearing_is_logged_and_counted(service, end_records,
         ("cleared", 1, None, "operator"),
     ] == end_records()
     assert [
-        "1 session of ann ended: revoked",
-        "2 sessions of ann ended: revoked, by ann",
-        "1 session of ann ended: role_change, by root",
-        "1 session ended: cleared, by operator",
+        "sessions ended reason=revoked ended=1 user_id=ann",
+        "sessions ended reason=revoked ended=2 user_id=ann by=ann",
+        "sessions ended reason=role_change ended=1 user_id=ann by=root",
+        "sessions ended reason=cleared ended=1 by=operator",
     ] == [record.getMessage() for record in caplog.records if record.name == "bodhi.session.endings"]
     assert {"revoked": 3, "role_change": 1, "cleared": 1} == service.counters.endings
 

@@ -10,7 +10,7 @@ from bodhi.database import open_database
 from bodhi.server.app import create_app
 from bodhi.session import SESSIONS, DefaultSessionService
 
-LOST = "NO STORED SESSION OPENS: all 2 in the sample"
+LOST = "no stored session can be decrypted sample=2"
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ async def test_key_that_decrypts_some_sessions_is_no_warning(log_of, database_ur
 
     log = log_of(BODHI_ENCRYPTION_KEY="the-key-of-today-of-at-least-thirty-two-characters")
 
-    assert "NO STORED SESSION OPENS" not in log
+    assert "no stored session can be decrypted" not in log
 
 
 async def test_failed_key_check_does_not_prevent_the_start(log_of, database_url):
@@ -88,7 +88,7 @@ async def test_failed_key_check_does_not_prevent_the_start(log_of, database_url)
 
     [line] = [line for line in log.splitlines() if "bodhi.server.databases" in line]
     assert " WARNING " in line
-    assert "could not be checked against stored sessions: " in line
+    assert "encryption keys not checked against stored sessions: " in line
     assert "version" in line
 
 

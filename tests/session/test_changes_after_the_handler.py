@@ -61,7 +61,7 @@ async def _lost(client, service, caplog):
         while not service.counters.lost_changes:
             await asyncio.sleep(0)
     assert 1 == service.counters.lost_changes
-    assert 1 == len([r for r in caplog.records if r.levelno == logging.WARNING and "is lost" in r.getMessage()])
+    assert 1 == len([r for r in caplog.records if r.levelno == logging.WARNING and "change lost" in r.getMessage()])
 
 
 def _changing_as_it_is_prepared(change):

@@ -123,7 +123,7 @@ async def test_sweeping_survives_errors(error, make_service, clock, raw, monkeyp
     await _swept_in_background(service, raw)
 
     assert 2 == service.counters.sweep_failures
-    assert "tried again" in caplog.text
+    assert "will be retried" in caplog.text
 
 
 async def test_a_sweeper_leaves_the_work_to_the_one_that_is_at_it(service, monkeypatch, clock):

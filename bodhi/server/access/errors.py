@@ -91,7 +91,7 @@ class LoginEnded(ApiError):
 
 
 class RefreshRefused(ApiError):
-    """The identity provider did not renew your session. Sign in again."""
+    """The identity provider refused to renew your session. Sign in again."""
 
     status = 401
     code = "auth_error-refresh_refused"

@@ -160,7 +160,7 @@ class Refresher:
         await self._flights.finish(limit_seconds)
         if self._in_flight:
             names = ", ".join(map(self._name_of, self._in_flight))
-            log.error("the provider did not answer the refresh of these sessions before the shutdown: %s", names)
+            log.error("refresh without an answer before the shutdown sessions=%s", names)
         await self._flights.close()  # tokens that were being stored move to _unstored
         await self._unstored.finish(max(0.0, deadline - time.monotonic()))
 
@@ -246,7 +246,7 @@ class Refresher:
                 error.status == 401 or error.error in LOGIN_ENDING_ERRORS
             )
             if not is_refused:
-                log.warning("login not checked, the session is unchanged: %s", error)
+                log.warning("login not checked, session unchanged: %s", error)
                 await self._postpone(session, claimed)
             elif self._policy.is_checkable(claimed.data, self._clock()):
                 log.info("login ended: the provider rejected the access token")
@@ -281,13 +281,13 @@ class Refresher:
                 await self._end(session, claimed, error)
                 return
             self._count_failure("refused")
-            log.error("the provider refuses to refresh tokens for this server: %s", error)
+            log.error("refresh refused for this client: %s", error)
             if await self._postpone(session, claimed):
                 return
             raise _api_error_of(error) from error
         except ProviderError as error:
             self._count_failure("unavailable")
-            log.warning("refresh failed, the session is unchanged: %s", error)
+            log.warning("refresh failed, session unchanged: %s", error)
             if await self._postpone(session, claimed):
                 return
             raise ProviderUnavailable from error
@@ -336,14 +336,14 @@ class Refresher:
         result, user_id = await session.atomically(outcome)
         if result is _UNCERTAIN:
             log.warning(
-                "the provider answered %s for session %s, but another node may have its new tokens: kept for now",
+                "refresh refused, session kept: another node may have its new tokens error=%s session=%s",
                 error.error,
                 self._name_of(session.key),
             )
             self._breaker.pause(session.key)
             raise ProviderUnavailable
         if result is _ENDED:
-            log.info("login ended: the provider rejected the refresh token (%s)", error.error)
+            log.info("login ended: the provider rejected the refresh token error=%s", error.error)
             await self._end_for_good(session, user_id)
 
     async def _end_for_good(self, session: SessionRow, user_id: object) -> NoReturn:
@@ -382,7 +382,7 @@ class Refresher:
             return await renewal.session.atomically(store)
         except _OtherUser:
             self._count_failure("other_person")
-            log.error("the provider answered a refresh with tokens of another user")
+            log.error("refresh rejected: the tokens are those of another user")
             await renewal.session.atomically(lambda data, _: _release(data, renewal.lease))
             raise ProviderUnavailable from None
 
@@ -414,7 +414,7 @@ class Refresher:
             except ApiError:
                 raise
             except Exception as error:
-                log.warning("new tokens could not be stored, attempt %d: %s", attempt, root_cause(error))
+                log.warning("new tokens not stored attempt=%d: %s", attempt, root_cause(error))
                 if time.monotonic() > deadline:
                     raise
                 await asyncio.sleep(POLL_SECONDS[-1] * attempt)

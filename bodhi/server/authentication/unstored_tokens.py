@@ -73,14 +73,14 @@ class UnstoredTokens:
         """Keep *renewal* until it is stored."""
         key = renewal.session.key
         self._kept[key] = renewal, self._clock() + KEEP_SECONDS
-        log.warning("new tokens of session %s are kept in memory until they can be stored", self._name_of(key))
+        log.warning("new tokens kept in memory until they can be stored session=%s", self._name_of(key))
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._store_all())
 
     def discard(self, key: bytes) -> None:
         """Drop the session's renewal: it is stored, or the session has ended."""
         if self._kept.pop(key, None) is not None:
-            log.info("new tokens of session %s are no longer in memory", self._name_of(key))
+            log.info("new tokens no longer in memory session=%s", self._name_of(key))
 
     async def finish(self, limit_seconds: float) -> None:
         """Wait until everything is stored, at most *limit_seconds*; log the sessions whose tokens are lost."""
@@ -90,7 +90,7 @@ class UnstoredTokens:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         if self._kept:
-            log.error("new tokens of these sessions could not be stored, and are lost: %s", self._names())
+            log.error("new tokens lost, they could not be stored sessions=%s", self._names())
             self._kept.clear()
 
     async def _store_all(self) -> None:
@@ -106,15 +106,13 @@ class UnstoredTokens:
 
     def _put_last(self, key: bytes, renewal: Renewal, until: float, error: Exception) -> None:
         if self._kept.pop(key, None) is None:  # the tokens are stored, a later step failed
-            log.warning(
-                "role in the new tokens of session %s could not be stored: %s", self._name_of(key), root_cause(error)
-            )
+            log.warning("role of new tokens not stored session=%s: %s", self._name_of(key), root_cause(error))
             return
         if self._clock() < until:
             self._kept[key] = renewal, until
         else:
             name = self._name_of(key)
-            log.error("new tokens of session %s could not be stored, and are lost: %s", name, root_cause(error))
+            log.error("new tokens lost, they could not be stored session=%s: %s", name, root_cause(error))
 
     def _names(self) -> str:
         return ", ".join(sorted(map(self._name_of, self._kept)))

@@ -209,7 +209,7 @@ def _session_response(error: Exception, request: web.Request) -> web.Response | 
     if isinstance(error, SessionGone):
         return with_envelope(SessionGoneResponse())
     if isinstance(error, CapabilityMissing):
-        log.warning("%s %s is not possible: %s", request.method, request.rel_url.raw_path, error)
+        log.warning("%s %s not supported: %s", request.method, request.rel_url.raw_path, error)
         return status_response(501)
     return None
 

@@ -436,7 +436,7 @@ async def test_tokens_not_stored_at_shutdown_are_logged(hasty, caplog):
     await one.close(0)
 
     await asyncio.gather(request, return_exceptions=True)
-    assert "are lost: handle of another row, handle of row" in caplog.text
+    assert "new tokens lost, they could not be stored sessions=handle of another row, handle of row" in caplog.text
 
 
 async def test_other_process_waits_for_tokens_held_in_memory(monkeypatch):

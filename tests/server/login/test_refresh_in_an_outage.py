@@ -211,6 +211,6 @@ async def test_unstored_tokens_at_shutdown_are_logged_by_session(
     async with outage_during_refreshes(network, server, ids, provider, request_each):
         await server.close()
 
-    (line,) = [record.getMessage() for record in caplog.records if "are lost" in record.getMessage()]
-    assert SESSIONS == len(line.partition(": ")[2].split(", "))
+    (line,) = [record.getMessage() for record in caplog.records if "tokens lost" in record.getMessage()]
+    assert SESSIONS == len(line.partition(" sessions=")[2].split(", "))
     assert not [session_id for session_id in ids if session_id in caplog.text]

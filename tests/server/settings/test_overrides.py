@@ -81,7 +81,7 @@ async def test_an_outage_does_not_stop_following(application, caplog):
         async with SettingsOverrides(Flaky(), apply=applied, every_seconds=0.01):
             await applied.next()
 
-    failed = "reading settings overrides failed and is tried again"
+    failed = "reading settings overrides failed, will be retried"
     assert [f"{failed}: {DatabaseUnavailable()}", failed] == [record.message for record in caplog.records]
 
 
