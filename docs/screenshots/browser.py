@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Page, async_playwright
 
 from screenshots.demo_server import URL
 from screenshots.demo_users import Login
-from screenshots.fixed_clock import ago
+from screenshots.fixed_clock import NOW, ago
 from screenshots.png import palette_png
 
 LOGIN = {"viewport": {"width": 1280, "height": 800}}
@@ -79,6 +79,7 @@ class ScreenshotBrowser:
     async def window(self, **options: Any) -> Page:
         """Open a window with separate cookies."""
         context = await self._browser.new_context(**{**LOGIN, **_REPRODUCIBLE, **options})
+        await context.clock.set_fixed_time(NOW)  # scripts show how long ago something was
         return await context.new_page()
 
     async def take(self, page: Page, name: str, *, height: int | None = None) -> None:

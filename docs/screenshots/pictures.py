@@ -53,7 +53,7 @@ async def take_administration(browser: ScreenshotBrowser, page: Page) -> None:
     await page.get_by_role("heading", name="alan", level=1).wait_for()
     await page.get_by_text("End all sessions", exact=True).click()
     await browser.take(page, "user")
-    for name, height in (("Access requests", None), ("Settings", 900), ("Activity", None)):
+    for name, height in (("All sessions", 900), ("Access requests", None), ("Settings", 900), ("Activity", None)):
         await page.get_by_role("navigation", name="Administration").get_by_role("link", name=name).click()
         await page.get_by_role("heading", name=name, level=1).wait_for()
         await browser.take(page, name.lower().replace(" ", "-"), height=height)
