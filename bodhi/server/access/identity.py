@@ -16,9 +16,9 @@ LONGEST_HEADER = 4_000  # bytes; proxies and applications limit all headers toge
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Identity:
-    """A user's e-mail address, groups and further claims."""
+    """A user's e-mail address, groups and further claims; equal only to itself, so that it is a key of caches."""
 
     email: str | None = None  # None: there is none that counts
     groups: frozenset[str] = frozenset()  # in every reading of the claim

@@ -63,19 +63,19 @@ class InstanceService:
         self._configured = configured
         self._leases = leases or Leases(database, clock=clock)
         self._clock = clock
-        # Cached once it is ready: that never changes.
-        self._ready = configured if configured is not None and configured.status is Status.READY else None
+        self.ready = configured if configured is not None and configured.status is Status.READY else None
+        """The registration once it is complete, which never changes; before that None."""
 
     async def current(self) -> Instance | None:
         """Return the registration, or None while the status is ``setup``."""
-        if self._ready is not None:
-            return self._ready
+        if self.ready is not None:
+            return self.ready
         try:
             instance = await self._read()
         except (DatabaseError, Unreadable, UnknownKey, ValueError) as error:
             raise DatabaseUnavailable from error
         if instance is not None and instance.status is Status.READY:
-            self._ready = instance
+            self.ready = instance
         return instance
 
     async def status(self) -> Status:
@@ -142,7 +142,7 @@ class InstanceService:
 
     async def _make_ready(self, instance: Instance) -> None:
         await self._database.count("make_instance_ready", client_id=instance.client_id, now=self._clock())
-        self._ready = replace(instance, status=Status.READY)
+        self.ready = replace(instance, status=Status.READY)
         log.info("first administrator appointed: this server is ready")
 
     async def _refuse_registered(self) -> None:

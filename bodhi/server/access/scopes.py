@@ -33,7 +33,7 @@ class RankedEnum(Enum):
         return self.rank >= needed.rank
 
     def __str__(self) -> str:
-        return str(self.value)
+        return str(self._value_)  # the property is slow
 
 
 class Role(RankedEnum):

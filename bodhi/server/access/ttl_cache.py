@@ -31,17 +31,23 @@ class TtlCache(Generic[Value]):
     def __len__(self) -> int:
         return len(self._entries)
 
+    def get(self, token: str) -> Value | None:
+        """Return the cached value for *token*, or None."""
+        entry = self._entries.get(_digest_of(token))
+        if entry is None or self._clock() >= entry[1]:
+            return None
+        self.hits += 1
+        return entry[0]
+
     async def get_or_create(self, token: str, make: Make[Value]) -> Value:
         """Return the cached value for *token*, or call *make* for the value and its expiry (seconds since 1970).
 
         Concurrent misses of a token share one call. Its errors are raised to all callers and not cached.
         """
-        digest = _digest_of(token)
-        entry = self._entries.get(digest)
-        if entry is not None and self._clock() < entry[1]:
-            self.hits += 1
-            return entry[0]
+        if (value := self.get(token)) is not None:
+            return value
         self.misses += 1
+        digest = _digest_of(token)
         if not token or token.isspace():
             return (await make())[0]
         return await self._making(digest, lambda: self._create(digest, make))

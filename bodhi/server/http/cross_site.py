@@ -7,13 +7,14 @@ Source: OWASP CSRF Prevention Cheat Sheet, "Fetch Metadata"; W3C Fetch Metadata 
 from collections.abc import Collection
 
 from aiohttp import hdrs, web
+from multidict import istr
 from yarl import URL
 
 from bodhi.server.http.hosts import origin_for
 from bodhi.server.http.request_errors import CrossSiteRequest
 from bodhi.server.http.request_filters import RequestFilter
 
-SEC_FETCH_SITE = "Sec-Fetch-Site"
+SEC_FETCH_SITE = istr("Sec-Fetch-Site")
 SAFE_METHODS = {hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS}
 BEARER = "bearer "  # in any case (RFC 9110, 11.1)
 _MARK = "arrived"  # prevents a second bounce

@@ -11,13 +11,14 @@ from functools import lru_cache
 
 from aiohttp import web
 from msgspec import Struct
-from multidict import CIMultiDictProxy
+from multidict import CIMultiDictProxy, istr
 
 from bodhi.server.http.public_url import IMPLIED_PORTS
 from bodhi.server.http.request_filters import RequestFilter
 
-FOR, PROTO, SCHEME = "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Scheme"
-HOST, PORT = "X-Forwarded-Host", "X-Forwarded-Port"
+# istr caches its lower case, by which headers are found.
+FOR, PROTO, SCHEME = istr("X-Forwarded-For"), istr("X-Forwarded-Proto"), istr("X-Forwarded-Scheme")
+HOST, PORT = istr("X-Forwarded-Host"), istr("X-Forwarded-Port")
 
 # Some proxies add the port to an address, and write IPv6 in brackets for that.
 _HOP = re.compile(r"\[([0-9A-Fa-f:.]{2,45})\](?::[0-9]+)?|([0-9.]{7,15}):[0-9]+|([0-9A-Fa-f:.]{2,45})")
@@ -120,7 +121,9 @@ def _port(text: str | None, scheme: str | None) -> int | None:
 def _line(headers: CIMultiDictProxy[str], name: str) -> str | None:
     """Return all lines of the header *name*, joined by commas."""
     lines = headers.getall(name, None)
-    return ",".join(lines) if lines is not None else None
+    if lines is None:
+        return None
+    return lines[0] if len(lines) == 1 else ",".join(lines)
 
 
 def _split(line: str | None) -> list[str]:

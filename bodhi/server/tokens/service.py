@@ -213,7 +213,7 @@ class ApiTokens:
         """
         if not _WELL_FORMED.fullmatch(token):
             raise InvalidToken
-        verified = await self.memory.get_or_create(token, lambda: self._verified(token))
+        verified = self.memory.get(token) or await self.memory.get_or_create(token, lambda: self._verified(token))
         return verified.context
 
     async def _verified(self, token: str) -> tuple[_Verified, float]:

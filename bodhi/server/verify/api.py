@@ -9,6 +9,7 @@ Where they say no method the request counts as an unsafe one.
 from collections.abc import Iterable
 
 from aiohttp import hdrs, web
+from multidict import istr
 
 from bodhi.server.access.errors import (
     DatabaseUnavailable,
@@ -43,21 +44,22 @@ REDIRECT = "X-BodhiApp-Redirect"  # for nginx: the login, where the browser is t
 GIVES_ACCESS_TOKENS = web.AppKey("GIVES_ACCESS_TOKENS", bool)  # to trusted proxies
 CLAIM_HEADERS: web.AppKey[tuple[str, ...]] = web.AppKey("CLAIM_HEADERS", tuple)
 
-_METHODS = ("X-Forwarded-Method", "X-Original-Method")
-_URIS = ("X-Forwarded-Uri", "X-Original-URI")
+_METHODS = (istr("X-Forwarded-Method"), istr("X-Original-Method"))
+_URIS = (istr("X-Forwarded-Uri"), istr("X-Original-URI"))
+_MODE, _TARGET = istr("Sec-Fetch-Mode"), istr("Sec-Fetch-Dest")
 _READS = {hdrs.METH_GET, hdrs.METH_HEAD}
 
 
 async def verify(request: web.Request) -> web.Response:
     """Empty, with who it is in headers."""
-    wanted = query_of(request, Wanted)
+    wanted, app = query_of(request, Wanted), request.app
     gate = gate_for(wanted)
     origin_is_foreign, is_navigation = _is_foreign(request), _is_navigation(request)
     if origin_is_foreign and not is_navigation and _method(request) not in SAFE_METHODS:
         raise CrossSiteRequest
     # A link on another site may lead here; anything else that another site sends has no session.
     sees_session = is_navigation or not origin_is_foreign
-    context = await request.app[AUTHENTICATOR].optional(request, sees_session=sees_session)
+    context = await app[AUTHENTICATOR].optional(request, sees_session=sees_session)
     fault = request.get(LOGIN_FAULT)
     if fault is not None and fault.status in {403, 503}:
         request[SHOWS_REFUSAL] = fault.status == 403 and wanted.redirect and _opens_page(request)
@@ -67,10 +69,11 @@ async def verify(request: web.Request) -> web.Response:
     if not gate.lets_pass(context):
         request[SHOWS_REFUSAL] = wanted.redirect and _opens_page(request) and isinstance(context, SessionUser)
         raise Forbidden
-    headers = identity_headers(context, request.app[CLAIM_HEADERS])
-    if request.app[GIVES_ACCESS_TOKENS]:
+    headers = identity_headers(context, app[CLAIM_HEADERS])
+    if app[GIVES_ACCESS_TOKENS]:
         headers[ACCESS_TOKEN] = _access_token(context) if FORWARDED in request else ""
-    return web.Response(headers={**headers, hdrs.CACHE_CONTROL: "no-store"})
+    headers[hdrs.CACHE_CONTROL] = "no-store"
+    return web.Response(headers=headers)
 
 
 def _method(request: web.Request) -> str | None:
@@ -93,15 +96,17 @@ def _is_foreign(request: web.Request) -> bool:
     sites = request.headers.getall(SEC_FETCH_SITE, ())
     if sites and list(sites) not in (["same-origin"], ["none"]):
         return True
-    origins = request.headers.getall(hdrs.ORIGIN, ())
+    origins = request.headers.getall(hdrs.ORIGIN, None)
+    if origins is None:
+        return False
     own = sso_origin(request) if is_for_sso_host(request) else origin_for(request)
-    return bool(origins) and list(origins) != [own]
+    return list(origins) != [own]
 
 
 def _is_navigation(request: web.Request) -> bool:
     """Whether a window goes to a page, which no other page can read: a link, a bookmark, an address typed in."""
-    mode, target = request.headers.get("Sec-Fetch-Mode"), request.headers.get("Sec-Fetch-Dest")
-    return (mode, target) == ("navigate", "document") and _method(request) in _READS
+    headers = request.headers
+    return headers.get(_MODE) == "navigate" and headers.get(_TARGET) == "document" and _method(request) in _READS
 
 
 def _to_login(request: web.Request, *, redirects: bool) -> web.Response:
@@ -131,7 +136,7 @@ def _opens_page(request: web.Request) -> bool:
     return (
         _method(request) in _READS
         and "text/html" in headers.get(hdrs.ACCEPT, "")
-        and headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
+        and headers.get(_MODE, "navigate") == "navigate"
         and headers.get("X-Requested-With", "").lower() != "xmlhttprequest"
     )
 

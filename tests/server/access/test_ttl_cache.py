@@ -51,6 +51,17 @@ async def test_value_is_computed_once(memory):
     assert 1 == make.made
 
 
+async def test_cached_value_is_found_until_it_expires(memory, clock):
+    """Looking makes nothing; a hit counts, and a token that is not cached is no miss yet."""
+    assert memory.get("token") is None
+    await memory.get_or_create("token", Maker(expires_at=NOW + 10))
+
+    assert ("value 1", None) == (memory.get("token"), memory.get("other"))
+    clock.now += 10
+    assert memory.get("token") is None
+    assert (1, 1) == (memory.hits, memory.misses)
+
+
 async def test_fifty_concurrent_misses_compute_the_value_once(memory):
     """SR-39 (f): one exchange."""
     make = Maker()
