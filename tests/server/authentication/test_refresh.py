@@ -10,7 +10,9 @@ from bodhi.oidc.errors import ProviderRefused, ProviderUnavailable
 from bodhi.oidc.responses import Tokens
 from bodhi.server.access.errors import ApiError, LoginEnded
 from bodhi.server.access.instance import Instance
-from bodhi.server.authentication.refresh import GRACE_SECONDS, LEASE, LOGIN_ENDING_ERRORS, Refresher
+from bodhi.server.authentication.refresh import GRACE_SECONDS, Refresher
+from bodhi.server.authentication.refresh_lease import LEASE
+from bodhi.server.authentication.refusals import LOGIN_ENDING_ERRORS
 from bodhi.server.authentication.unstored_tokens import Renewal
 
 NOW = 1_800_000_000
@@ -232,7 +234,7 @@ async def test_tokens_of_another_user_are_not_stored():
 
 async def test_failed_store_of_new_tokens_is_retried(monkeypatch):
     """What the provider gave is lost otherwise: it has spent the old refresh token."""
-    monkeypatch.setattr("bodhi.server.authentication.refresh.POLL_SECONDS", (0.0,))
+    monkeypatch.setattr("bodhi.server.authentication.refresh_lease.POLL_SECONDS", (0.0,))
     row, provider = Row(expired()), Provider()
     provider.may_answer.clear()
     request = asyncio.create_task(refresher(provider).refresh(row, INSTANCE))
@@ -313,8 +315,8 @@ async def until(condition):
 @pytest.fixture
 def hasty(monkeypatch):
     """Remove the pauses between attempts."""
-    monkeypatch.setattr("bodhi.server.authentication.refresh.POLL_SECONDS", (0.0,))
-    monkeypatch.setattr("bodhi.server.authentication.refresh.SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr("bodhi.server.authentication.refresh_lease.POLL_SECONDS", (0.0,))
+    monkeypatch.setattr("bodhi.server.authentication.refresh_lease.SETTLE_SECONDS", 0.0)
     monkeypatch.setattr("bodhi.server.authentication.unstored_tokens.RETRY_SECONDS", 0.0)
 
 
@@ -441,8 +443,8 @@ async def test_tokens_not_stored_at_shutdown_are_logged(hasty, caplog):
 
 async def test_other_process_waits_for_tokens_held_in_memory(monkeypatch):
     """It takes the lease over and gives the first one time to store: the spent refresh token is not presented."""
-    monkeypatch.setattr("bodhi.server.authentication.refresh.POLL_SECONDS", (0.0,))
-    monkeypatch.setattr("bodhi.server.authentication.refresh.SETTLE_SECONDS", 0.2)
+    monkeypatch.setattr("bodhi.server.authentication.refresh_lease.POLL_SECONDS", (0.0,))
+    monkeypatch.setattr("bodhi.server.authentication.refresh_lease.SETTLE_SECONDS", 0.2)
     monkeypatch.setattr("bodhi.server.authentication.unstored_tokens.RETRY_SECONDS", 0.01)
     row, provider = Row(expired()), Provider()
     first, second = refresher(provider), refresher(provider)

@@ -7,7 +7,8 @@ import pytest
 
 from bodhi.oidc.errors import ProviderRefused
 from bodhi.oidc.responses import Tokens
-from bodhi.server.authentication.refresh import LEASE, Refresher
+from bodhi.server.authentication.refresh import Refresher
+from bodhi.server.authentication.refresh_lease import LEASE
 from bodhi.server.authentication.stored_login import SessionRow
 from bodhi.session.handles import digest_of
 from server.authentication.test_refresh import INSTANCE, NOW, expired, jwt
@@ -52,7 +53,7 @@ class Notes:
 def _hasty(monkeypatch):
     """What is kept in memory is stored soon, and the holder of a lease that was left has nothing to store."""
     monkeypatch.setattr("bodhi.server.authentication.unstored_tokens.RETRY_SECONDS", 0.0)
-    monkeypatch.setattr("bodhi.server.authentication.refresh.SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr("bodhi.server.authentication.refresh_lease.SETTLE_SECONDS", 0.0)
 
 
 def refresher(provider):

@@ -279,7 +279,7 @@ async def test_a_slow_refresh_is_no_logout(start_server, open_browser, provider,
 
 async def test_new_tokens_are_served_before_they_can_be_stored(browser, server, provider, log_in_expired, monkeypatch):
     """The database lets sessions be read, and not written: a standby, or a full disk."""
-    monkeypatch.setattr("bodhi.server.authentication.refresh.STORE_SECONDS", 0.0)
+    monkeypatch.setattr("bodhi.server.authentication.renewal_store.STORE_SECONDS", 0.0)
     await log_in_expired(browser)
     before = await stored(server, browser)
     hold = provider.hold("refresh", after=True)

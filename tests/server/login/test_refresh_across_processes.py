@@ -10,7 +10,7 @@ import pytest
 
 from bodhi.database import dialect_of
 from bodhi.server.app import session_service
-from bodhi.server.authentication.refresh import LEASE
+from bodhi.server.authentication.refresh_lease import LEASE
 from bodhi.session.handles import digest_of
 from bodhi.settings import load_settings
 from support.patience import PATIENT_ENVIRON, SECONDS

@@ -56,7 +56,7 @@ async def network(database_url):
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch):
     """Reduce the number of attempts that requests wait for."""
-    monkeypatch.setattr("bodhi.server.authentication.refresh.STORE_SECONDS", 0.0)
+    monkeypatch.setattr("bodhi.server.authentication.renewal_store.STORE_SECONDS", 0.0)
     monkeypatch.setattr("bodhi.server.authentication.unstored_tokens.RETRY_SECONDS", 0.05)
 
 
@@ -180,7 +180,7 @@ async def test_other_node_ends_no_session_with_unstored_tokens(
     network, start_server, ids, provider, request_each, monkeypatch
 ):
     """The first node's leases have run out, and the other one takes them over while the first keeps the tokens."""
-    monkeypatch.setattr("bodhi.server.authentication.refresh.SETTLE_SECONDS", 2.0)
+    monkeypatch.setattr("bodhi.server.authentication.refresh_lease.SETTLE_SECONDS", 2.0)
     first = await start_server(**settings_for(provider, network))
     second = await start_server(**{**settings_for(provider, network), **environment(provider, network.direct_url)})
     async with outage_during_refreshes(network, first, ids, provider, request_each):
