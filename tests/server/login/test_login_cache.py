@@ -183,7 +183,7 @@ async def test_a_known_login_is_refreshed_when_its_access_token_runs_out(
     """Nothing in the row has changed by then."""
     later = time.time() + 86_400
     authenticator = server.app[AUTHENTICATOR]
-    for keeper_of_time in (authenticator, authenticator._refresher):
+    for keeper_of_time in (authenticator, authenticator._refresher, authenticator._refresher._leases):
         monkeypatch.setattr(keeper_of_time, "_clock", lambda: later)
     before = provider.counts["refresh"]
 

@@ -159,7 +159,7 @@ async def test_page_reports_a_provider_outage(browser, server, provider, log_in_
     response = await browser.get(path, headers={"Accept": "text/html"})
 
     assert (503, "text/html") == (response.status, response.content_type)
-    assert "identity provider does not answer" in await response.text()
+    assert "identity provider is not responding" in await response.text()
     assert before == await stored(server, browser)
 
 
