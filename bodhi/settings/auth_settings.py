@@ -168,7 +168,7 @@ class AuthSettings:
             kinds.switch(),
             "false",
             "Whether the login page redirects to the provider at once. It is still shown after a logout, and to users "
-            "who are logged in.",
+            "who are signed in.",
         ),
     ]
     auth_parameters: Annotated[
