@@ -22,8 +22,8 @@ from bodhi.oidc.client import IdentityProvider
 from bodhi.oidc.errors import ProviderError
 from bodhi.oidc.transport import Transport
 from bodhi.server.access.instance import Instance, InstanceService
+from bodhi.server.configured_provider import configured_client, create_provider
 from bodhi.server.databases import application_database
-from bodhi.server.services import configured_client, create_provider
 from bodhi.settings import Settings, with_encryption_keys
 from bodhi.settings.key_file import FILE_NAME
 

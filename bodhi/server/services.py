@@ -6,23 +6,19 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import aiohttp
 from aiohttp import web
 
-import bodhi
 from bodhi.background import repeated
 from bodhi.database import Database, Schema
 from bodhi.database.schema import refusing_to_open
-from bodhi.errors import ConfigurationError
 from bodhi.keyring import Keyring
 from bodhi.oidc.client import IdentityProvider
-from bodhi.oidc.errors import ProviderLacks
 from bodhi.server.access.admission import Admission
 from bodhi.server.access.claim_mapping import ClaimMapping
 from bodhi.server.access.directory import DIRECTORY, Directory, RoleManagement
 from bodhi.server.access.ending import OnRemoval
 from bodhi.server.access.identity import IdentityReader
-from bodhi.server.access.instance import INSTANCES, Instance, InstanceService, Status
+from bodhi.server.access.instance import INSTANCES, InstanceService
 from bodhi.server.access.leases import Leases
 from bodhi.server.access.local_roles import LocalDirectory, LocalRoles
 from bodhi.server.access.profiles import PROFILES, Profiles
@@ -35,6 +31,7 @@ from bodhi.server.authentication.refresh import REFRESHER, Refresher
 from bodhi.server.authentication.renewal_policy import RenewalPolicy
 from bodhi.server.authentication.role_notes import RoleNotes
 from bodhi.server.authentication.userinfo import UserinfoClaims
+from bodhi.server.configured_provider import HttpClient, configured_client, create_provider
 from bodhi.server.databases import (
     application_database,
     application_database_faults,
@@ -51,7 +48,6 @@ from bodhi.server.http.rate_limits import RATE_LIMITS, RateLimits
 from bodhi.server.http.sections import Section
 from bodhi.session import DefaultSessionService, SqlSessionStore, handle_of
 from bodhi.settings import Settings
-from bodhi.settings.names import BODHI_CLIENT_KEY
 
 SECONDS_TO_STORE = 2.0  # left of a refresh's lease at the provider's latest answer
 REFRESH_SHARE = 0.9  # of the shutdown time: until then refreshed tokens may still be stored
@@ -91,26 +87,6 @@ class Services:
     def configured_provider(self) -> IdentityProvider | None:
         """The identity provider, or None if none is configured."""
         return None if self.settings.auth_issuer is None else self.provider
-
-
-class HttpClient:
-    """The HTTP client of the application, open while it runs."""
-
-    def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
-
-    def __call__(self) -> aiohttp.ClientSession:
-        """Return the client; raise :exc:`ProviderLacks` before the application has started."""
-        if self._session is None:
-            raise ProviderLacks("the application has not started")
-        return self._session
-
-    async def opened(self, _: web.Application) -> AsyncIterator[None]:
-        """Keep the client open while the application runs."""
-        # No cookies: responses to one user's calls must not affect another's.
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as self._session:
-            yield
-        self._session = None
 
 
 def create_services(settings: Settings) -> Services:
@@ -246,48 +222,6 @@ def _database_opened(services: Services) -> Callable[[web.Application], AsyncIte
             await connection.__aexit__(None, None, None)
 
     return opened
-
-
-def create_provider(settings: Settings, http: Callable[[], aiohttp.ClientSession]) -> IdentityProvider:
-    """Return a client of the provider in the settings; raise :exc:`ConfigurationError` if its key cannot sign."""
-    if settings.auth_issuer is None:  # a placeholder; without the version, which is slow to look up
-        return IdentityProvider("https://nobody.invalid", http=_no_http, version="", management=False)
-    if settings.client_key is not None:
-        _check_client_key(settings.client_key, settings.sources[BODHI_CLIENT_KEY])
-    return IdentityProvider(
-        settings.auth_issuer,
-        http=http,
-        version=bodhi.__version__,
-        limit_seconds=settings.auth_timeout_seconds,
-        metadata_url=settings.auth_metadata_url,
-        is_keycloak=settings.auth_url is not None,
-        scopes=settings.auth_scopes,
-        client_authentication=settings.auth_client_authentication,
-        client_key=settings.client_key,
-        management=settings.auth_management,
-        uses_proxy=not settings.dev,
-        refresh_reuse=settings.auth_refresh_reuse,
-    )
-
-
-def _check_client_key(key: str, place: str) -> None:
-    from bodhi.oidc import jose
-
-    try:
-        jose.private_key(key)
-    except ValueError as error:
-        raise ConfigurationError(f"{BODHI_CLIENT_KEY} ({place}): {error}") from None
-
-
-def _no_http() -> aiohttp.ClientSession:
-    raise ProviderLacks("no identity provider is configured")
-
-
-def configured_client(settings: Settings) -> Instance | None:
-    """Return the client in the settings, or None if there is none."""
-    if settings.client_id is None:
-        return None
-    return Instance(settings.client_id, settings.client_secret or "", status=Status(settings.client_status))
 
 
 def _refresher(
