@@ -78,7 +78,7 @@ async def sign_in(server, provider, user):  # noqa: F811
 def test_the_development_provider_of_the_page_starts(pages, serve):  # noqa: F811
     """A server without any settings, whose login page has the button that the page names."""
     (command,) = commands_of(pages[LOGINS], "Try it with the development provider")
-    (button,) = re.findall(r"press \*\*(.+?)\*\*", pages[LOGINS])
+    button, *_ = re.findall(r"press \*\*(.+?)\*\*", pages[LOGINS])
     server = start(serve, command, BODHI_DEV_PORT="0")
 
     with urllib.request.urlopen(f"{server.url}/ui/login", timeout=300) as response:
