@@ -1,6 +1,6 @@
 """``/bodhi/v1/user/sessions``: list and revoke one's own sessions.
 
-Every logged-in user may do so, with or without a role. These routes therefore have no gate, which would require a
+Every signed-in user may do so, with or without a role. These routes therefore have no gate, which would require a
 role; the handlers reject callers without a session.
 """
 
