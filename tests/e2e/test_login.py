@@ -44,7 +44,7 @@ async def test_login_returns_to_the_fragment_of_the_page(site, person):
     await expect_realm_asks(page)
 
     await page.goto(f"{person.url}/ui/auth/callback?error=access_denied&error_description=No&state={'x' * 32}")
-    await expect(page.get_by_role("alert")).to_contain_text("You declined the login")
+    await expect(page.get_by_role("alert")).to_contain_text("You cancelled the sign-in")
     person.expect_problems("400 (Bad Request)")
     await page.get_by_role("link", name="Try again").click()
     await expect_login_page(page)
