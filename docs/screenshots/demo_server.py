@@ -24,7 +24,7 @@ from bodhi.testing import DevelopmentProvider
 from screenshots.demo_users import DEMO_USERS, DemoUser, Login, Token
 from screenshots.fixed_clock import NOW, ago, milliseconds_ago
 
-# As in `bodhi serve --dev`: the login page shows the provider's port.
+# As in `bodhi serve --dev`.
 PORT, PROVIDER_PORT = 1135, 1136
 URL = f"http://localhost:{PORT}"
 FOLDER_PREFIX = "bodhi-screenshots-"
@@ -113,6 +113,7 @@ async def run_demo_server() -> AsyncIterator[DemoServer]:
             "BODHI_HOME": folder,
             "BODHI_PORT": str(PORT),
             "BODHI_AUTH_ISSUER": provider.issuer,
+            "BODHI_AUTH_PROVIDER_NAME": "the development provider",
             "BODHI_AUTH_MANAGEMENT": "true",
             "BODHI_CLIENT_ID": provider.client_id,
             "BODHI_CLIENT_SECRET": provider.client_secret,

@@ -58,25 +58,25 @@ def login(realm: Realm, client: Client, parameters: Mapping[str, str]) -> web.Re
         for number, person in enumerate(realm.accounts)
     )
     content = (
-        f"<p>{escape(client.name or client.client_id)} asks who you are. Log in as:</p>\n"
+        f"<p>Choose a demo user to sign in to {escape(client.name or client.client_id)}:</p>\n"
         f'<form method="post" action="{action}">\n<ul>\n{buttons}\n</ul>\n</form>'
     )
-    return _page("Log in", content, form_action=parameters["redirect_uri"])
+    return _page("Sign in", content, form_action=parameters["redirect_uri"])
 
 
 def logged_out() -> web.Response:
     """Return the page after a logout without a redirect URI."""
-    return _page("Logged out", "<p>You are logged out.</p>")
+    return _page("Signed out", "<p>You have been signed out.</p>")
 
 
 async def front(_: web.Request) -> web.Response:
     """Return the page at the root."""
-    return _page("Identity provider", "<p>Applications send you here to log in; there is nothing else to see.</p>")
+    return _page("Identity provider", "<p>Applications redirect here for sign-in. There are no other pages.</p>")
 
 
 def error_page(message: str) -> web.Response:
     """Return an error page for a request that cannot be redirected to a client."""
-    return _page("This does not work", f"<p>{escape(message)}</p>", status=400)
+    return _page("Request failed", f"<p>{escape(message)}</p>", status=400)
 
 
 async def style(_: web.Request) -> web.Response:
