@@ -278,7 +278,7 @@ class SessionsNotEnded(ApiError):
 
 
 class SessionsNotEndedInOutage(SessionsNotEnded):
-    """The user's sessions could not be ended, since a database does not answer. Try again in a moment."""
+    """The user's sessions could not be ended: a database is not responding. Try again in a moment."""
 
     status = 503
 

@@ -4,21 +4,21 @@ from bodhi.server.access.errors import ApiError
 
 
 class HomeNotEditable(ApiError):
-    """The home folder is not changed here."""
+    """The home folder cannot be changed here."""
 
     status = 400
     code = "settings_error-bodhi_home"
 
 
 class SettingNotFound(ApiError):
-    """There is no such setting."""
+    """The setting does not exist."""
 
     status = 404
     code = "settings_error-not_found"
 
 
 class SettingNotEditable(ApiError):
-    """This setting is not changed here."""
+    """This setting cannot be changed here."""
 
     status = 400
     code = "settings_error-unsupported"
