@@ -68,7 +68,10 @@ class DemoServer:
         with ago(days=token.days):
             end = NOW + timedelta(days=token.days_left)
             created = await self._app[API_TOKENS].create(owner, scope=token.scope, name=token.name, expires_at=end)
-        if not token.is_active:
+        if token.is_active:
+            with ago(hours=12.6):
+                await self._app[API_TOKENS].authenticate(created.token)
+        else:
             await self._app[API_TOKENS].disable(created.record.id)
 
     async def _log_in(self, user: DemoUser, login: Login) -> None:
