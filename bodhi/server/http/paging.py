@@ -24,8 +24,9 @@ _first_of = itemgetter(0)
 
 # The longest names and ids of users (bodhi/server/access/profile_lists.py), of four bytes a character, in base64.
 PageCursor = Annotated[str, msgspec.Meta(min_length=1, max_length=5_000, pattern=r"^[A-Za-z0-9_-]+(?![\s\S])")]
-# PostgreSQL does not accept NUL.
-SearchText = Annotated[str, msgspec.Meta(max_length=100, pattern=r"^[^\x00]*(?![\s\S])")]
+# PostgreSQL does not accept NUL, in searches and in cursors.
+Text = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*(?![\s\S])")]
+SearchText = Annotated[Text, msgspec.Meta(max_length=100)]
 
 
 class TableQuery(msgspec.Struct, frozen=True):

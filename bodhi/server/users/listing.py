@@ -10,7 +10,7 @@ from aiohttp import web
 from bodhi.server.access.profile_lists import NO_ROLE, REMOVED, Position, ProfileLists, ProfileSummary, fold_case
 from bodhi.server.access.scopes import Role
 from bodhi.server.access.times import milliseconds_of, time_of
-from bodhi.server.http.paging import Key, PageCollector, TableQuery, Window, decode_cursor, keyset_page
+from bodhi.server.http.paging import Key, PageCollector, TableQuery, Text, Window, decode_cursor, keyset_page
 from bodhi.session import UserActivity
 
 MOST = 10_000  # users that are sorted by anything but their username
@@ -20,7 +20,7 @@ LAST = ("\U0010ffff", "")  # after every position
 Sort = Literal["username", "name", "role", "sessions", "active"]
 ROLE_FILTERS = (*(str(role) for role in reversed(Role)), NO_ROLE, REMOVED)
 
-NAME_KEY, TEXT_KEY, NUMBER_KEY = tuple[str, str], tuple[str, str, str], tuple[int, str, str]
+NAME_KEY, TEXT_KEY, NUMBER_KEY = tuple[Text, Text], tuple[Text, Text, Text], tuple[int, Text, Text]
 KEYS = {"username": NAME_KEY, "name": TEXT_KEY, "role": NUMBER_KEY, "sessions": NUMBER_KEY, "active": NUMBER_KEY}
 
 

@@ -192,6 +192,7 @@ async def test_names_and_ids_are_escaped(manager, profiles):
         "after=%0A",
         "after=x",
         "before=WzEsMl0",
+        "after=WyJcdTAwMDAiLCIxIl0",
         "sort=id",
         "order=up",
         "role=king",

@@ -225,3 +225,12 @@ async def test_cursors_of_another_order_are_refused(users, key):
                 await users.page(Role.ADMIN, ListQuery(**{where: cursor}), size=2)
     with pytest.raises(InvalidRequest):
         await users.page(Role.ADMIN, ListQuery(sort="role", after=encode_cursor(("a", "b"))), size=2)
+
+
+@pytest.mark.parametrize("where", ["after", "before"])
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("key", [("\0", "1"), ("ann\0", ""), ("ann", "1\0")])
+async def test_cursors_with_nul_are_refused(users, key, order, where):
+    """No database is asked for such a name, which PostgreSQL does not know."""
+    with pytest.raises(InvalidRequest):
+        await users.page(Role.ADMIN, ListQuery(order=order, **{where: encode_cursor(key)}), size=2)
