@@ -99,6 +99,8 @@ class Profiles(ProfileLists):
             return False
         if row is not None and row["removed"] and not is_login:
             return False
+        if row is not None and not is_login:
+            full_name = full_name or row["full_name"]  # the ID token of a refresh may lack it (OIDC Core, 12.2)
         sought = search_key(username, user_id, full_name)
         values = username, full_name, role
         if row is None or row["removed"] or (row["username"], row["full_name"], role_in(row)) != values:

@@ -160,6 +160,24 @@ async def test_users_are_found_by_a_part_of_their_full_name(people):
     assert ["Zoe Cruz"] == [one.full_name for one in await people.list_page(size=1)]
 
 
+async def test_refresh_without_a_full_name_keeps_it(people, database, clock):
+    """Providers may leave it out of the ID tokens of refreshes; those of logins decide."""
+    await people.note("id-1", "ann", Role.USER, full_name="Ann de la Cruz")
+    for name in ("ann", "anna"):
+        await people.note("id-1", name, Role.USER, is_login=False)
+        assert "Ann de la Cruz" == (await people.look_up("id-1")).full_name
+        assert ["id-1"] == await found(people, "de la")
+    assert 2 == len(database.written)
+    clock.advance(hours=2)
+    await people.note("id-1", "anna", Role.USER, is_login=False)
+    assert ["id-1"] == await found(people, "de la")
+
+    await people.note("id-1", "anna", Role.USER, full_name="Anna Cruz", is_login=False)
+    assert ["id-1"] == await found(people, "anna cruz")
+    await people.note("id-1", "anna", Role.USER)
+    assert "" == (await people.look_up("id-1")).full_name
+
+
 async def test_nodes_of_the_previous_version_keep_the_full_name(people, application):
     """They store everything else of a user."""
     await people.note("id-1", "ann", Role.USER, full_name="Ann de la Cruz")
