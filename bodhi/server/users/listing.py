@@ -15,7 +15,7 @@ from bodhi.session import UserActivity
 
 MOST = 10_000  # users that are sorted by anything but their username
 PAGE = 1000  # of these in one query
-LAST = ("\U0010ffff", "")  # after every position
+LAST = ("\U0010ffff" * 101, "")  # after every position: within a hundred characters, each has a line feed
 
 Sort = Literal["username", "name", "role", "sessions", "active"]
 ROLE_FILTERS = (*(str(role) for role in reversed(Role)), NO_ROLE, REMOVED)

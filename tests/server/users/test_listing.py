@@ -234,3 +234,13 @@ async def test_cursors_with_nul_are_refused(users, key, order, where):
     """No database is asked for such a name, which PostgreSQL does not know."""
     with pytest.raises(InvalidRequest):
         await users.page(Role.ADMIN, ListQuery(order=order, **{where: encode_cursor(key)}), size=2)
+
+
+@pytest.mark.parametrize("name", ["\U0010ffff", "\U0010ffff" * 100, "\U0010fffe"], ids=["last", "longest", "other"])
+async def test_no_name_hides_a_user_from_the_order_backwards(users, known, people, name):
+    """Not even of the last characters that there are."""
+    await people.note("6", name, None)
+
+    there, back = await walk(users, 3, order="desc")
+    assert [[name, "eve", "dan"], ["cat", "bob", "ann"], [""]] == there
+    assert there[1::-1] == back
