@@ -29,11 +29,11 @@ SELECT clock.now AS now, activity.minute AS minute, activity.value AS value,
  ORDER BY activity.minute;
 
 -- name: sum_activity(first, last, span_ms, now) -> many, read only
--- The sum of each name from *first* up to *last*, without that one.
+-- The sum of each name from *first* up to *last*, without that one. "C": other collations may ignore punctuation.
 SELECT name, sum(value) AS value
   FROM bodhi_activity
- WHERE name >= $1
-   AND name < $2
+ WHERE name COLLATE "C" >= $1
+   AND name COLLATE "C" < $2
    AND minute > now_ms($4) - $3::bigint
  GROUP BY name;
 

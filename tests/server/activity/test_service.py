@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from bodhi.database import DatabaseUnavailable, open_database
+from bodhi.database import DatabaseUnavailable, Schema, open_database
 from bodhi.server.activity.service import REASONS, Activity, ActivityRecorder
 from bodhi.session.endings import Reason
 
@@ -64,6 +64,20 @@ async def test_ended_sessions_are_counted_by_reason(activity, clock):
 
     assert [("logout", 4), ("revoked", 3)] == list((await activity.ended_by_reason(1)).items())
     assert {"cap": 9, "logout": 4, "revoked": 3} == await activity.ended_by_reason(24)
+
+
+async def test_reasons_are_found_where_punctuation_does_not_count(postgres_url, clock):
+    """As in the collations of older systems."""
+    async with open_database(postgres_url, limit_seconds=60) as database:
+        await Schema(database, "application").migrate()
+        await database.script(
+            "CREATE COLLATION letters (provider = icu, locale = 'und-u-ka-shifted');"
+            "ALTER TABLE bodhi_activity ALTER name TYPE text COLLATE letters"
+        )
+        activity = Activity(database, clock=clock)
+        await activity.add({"ended.logout": 2, "ended.role_change": 3, "ended": 5, "endings": 7, "saves": 5})
+
+        assert {"role_change": 3, "logout": 2} == await activity.ended_by_reason(1)
 
 
 async def test_start_of_the_data_is_known(activity, clock):
