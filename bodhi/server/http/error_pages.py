@@ -105,7 +105,8 @@ def _sign_in_again_url(request: web.Request, error: ApiError) -> str | None:
 
 async def _identify(request: web.Request, status: int) -> SessionUser | None:
     """Return the user for the navigation, or None. That the user cannot be identified must not replace the error."""
-    if CONTEXT not in request and status < 500 and LOGIN_FAULT not in request and REQUEST_SESSION in request:
+    has_session = REQUEST_SESSION in request and hdrs.AUTHORIZATION not in request.headers  # a token counts only once
+    if CONTEXT not in request and status < 500 and LOGIN_FAULT not in request and has_session:
         try:
             request[CONTEXT] = await request.app[IDENTIFY](request)
         except (BodhiError, web.HTTPException) as failure:

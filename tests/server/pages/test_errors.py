@@ -138,6 +138,23 @@ async def test_error_page_names_the_required_role(browser, provider, user, path,
     assert {"required_role": f"resource_{required.lower().replace('istrator', '').replace(' ', '_')}"} == error["param"]
 
 
+@pytest.mark.parametrize(
+    ("path", "token", "statuses"),
+    [
+        ("/ui/tokens", "nonsense", [401, 401, 429]),
+        ("/ui/tokens", "bodhiapp_" + "x" * 43, [401, 401, 429]),
+        ("/ui/nowhere", "nonsense", [404, 404, 404]),
+    ],
+)
+async def test_refused_token_counts_once(serve, provider, sqlite_url, path, token, statuses):
+    """The error page asks for nobody else."""
+    server = await serve(**environment(provider, sqlite_url), BODHI_RATE_LIMIT="1")
+    async with TestClient(server) as client:
+        headers = {**HTML, "Authorization": f"Bearer {token}"}
+
+        assert statuses == [(await client.get(path, headers=headers)).status for _ in range(3)]
+
+
 async def test_error_page_leads_users_without_a_role_to_the_request(browser, provider):
     """Which is on the home page."""
     await browser.log_in(provider, "nobody")
