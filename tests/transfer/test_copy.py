@@ -158,7 +158,7 @@ async def test_sessions_of_the_target_are_left_alone(run, source_url, target_url
 
 @pytest.mark.parametrize("place", ["variable", "file"])
 async def test_data_is_encrypted_anew_for_the_target(place, copy, run, source_url, target_url, service_on, tmp_path):
-    """With the key that a variable or a file holds; what no key opens is left out, and named by its handle."""
+    """With the key that a variable or a file holds; what no key opens is skipped, and named by its handle."""
     old = await service_on(source_url)
     cookie, _ = await old.create({"n": 1})
     stranger = await service_on(source_url, keys=("a key that nobody has any more and long enough",))
@@ -172,7 +172,7 @@ async def test_data_is_encrypted_anew_for_the_target(place, copy, run, source_ur
     copied = await run("copy", "--from", source_url, "--to", target_url, "--to-key", name, **settings)
 
     assert (0, "2 read, 1 written, 0 kept, 1 failed\n") == copied[:2]
-    assert copied[2].startswith(f"session {unknown.handle} is left out: ")
+    assert copied[2].startswith(f"session {unknown.handle} skipped: ")
     assert 1 == copied[2].count("\n")
     new = await service_on(target_url, keys=(NEW_KEY,))
     assert {"n": 1} == (await new.load(cookie)).data
@@ -264,4 +264,4 @@ async def test_dry_run_refuses_the_same_inputs(run, source_url, target_url, serv
         status, out, err = await run(*arguments)
 
     assert (0, "1 read, 1 would be written, 0 kept, 0 failed\n") == (status, out), err
-    assert "is not up to date: all sessions count as new" in err
+    assert "has an older schema: all sessions count as new" in err
