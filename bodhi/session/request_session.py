@@ -199,7 +199,7 @@ class RequestSession(aiohttp_session.AbstractStorage):
     ) -> Answer:
         """Run *change* on the stored session; see :meth:`Session.atomically`."""
         if session.stored is None:
-            raise SessionGone
+            raise SessionGone("the session is not stored yet: save it first")
         try:
             stored, answer = await self._manager.atomically(
                 session.stored.record.digest, change, max_age_seconds=max_age_seconds

@@ -31,6 +31,42 @@ async def test_of_concurrent_atomic_changes_one_takes_the_value(service, serve):
     assert {"taken": True} == await (await client.get("/read")).json()
 
 
+@pytest.mark.parametrize("given", [{}, {"visits": 1}])
+async def test_atomic_change_before_the_first_save_names_what_to_do(service, serve, given):
+    """A session without a row has nothing to lock; once it is saved, the same call works."""
+
+    async def handler(request):
+        session = await get_session(request)
+        session.update(given)
+        with pytest.raises(SessionGone, match=r"^the session is not stored yet: save it first$"):
+            await session.atomically(take)
+        session["ticket"] = "t-1"
+        await session.save()
+        return web.json_response(await session.atomically(take))
+
+    client = await serve(service, take=handler)
+
+    assert "t-1" == await (await client.post("/take")).json()
+    assert {**given, "taken": True} == await (await client.get("/read")).json()
+
+
+async def test_an_atomic_change_after_a_logout_has_no_session_to_change(service, serve):
+    """As before the first save."""
+
+    async def handler(request):
+        session = await get_session(request)
+        session.invalidate()
+        await session.save()
+        with pytest.raises(SessionGone, match="is not stored yet"):
+            await session.atomically(take)
+        return web.Response()
+
+    client = await serve(service, end=handler)
+    await client.post("/set", json={"ticket": "t-1"})
+
+    assert 200 == (await client.post("/end")).status
+
+
 async def test_pending_changes_are_saved_after_an_atomic_change(service, serve, other_node):
     """What the request changed before is saved after it, beside what others saved meanwhile."""
     cookie = None
