@@ -94,11 +94,16 @@ class ClaimMapping:
         return has_name and self.is_decided(claims, client_id)
 
     def log_missing_role(self, claims: Claims, client_id: str, granted: str | None = None) -> None:
-        """Log why the user has no role; the values of the claim are logged only at the level DEBUG."""
+        """Log why the user has no role; at DEBUG also the claim, or without it the names of those that arrived."""
         reason = "it was taken away here" if granted == "" else self._why_no_role(claims, client_id)
         fields = {"user_id": claims.subject, "reason": reason}
         log.info("login without a role user_id=%s: %s", *fields.values(), extra={"fields": fields})
-        log.debug("%s = %r", self._claim(client_id), claims.at(self._path(client_id)))
+        value = claims.at(self._path(client_id))
+        if value is None:
+            names = {name for source in claims.sources for name in source}
+            log.debug("claims that arrived: %s", ", ".join(sorted(names)))
+        else:
+            log.debug("%s = %r", self._claim(client_id), value)
 
     def _why_no_role(self, claims: Claims, client_id: str) -> str:
         value, claim = claims.at(self._path(client_id)), self._claim(client_id)
@@ -108,8 +113,12 @@ class ClaimMapping:
         if names is None:
             kind = _JSON_TYPES.get(type(value), "a number")
             return f"the claim {claim} (BODHI_AUTH_ROLES_CLAIM) holds no names, but {kind}"
+        if not names:
+            return f"the claim {claim} (BODHI_AUTH_ROLES_CLAIM) is empty"
+        number = len(names)
+        which = f"the only name in {claim} is not" if number == 1 else f"none of the {number} names in {claim} is"
         known = ", ".join(islice(self._roles, SEVERAL)) + (", …" if len(self._roles) > SEVERAL else "")
-        return f"none of the {len(names)} names in {claim} is known (BODHI_AUTH_ROLES: {known})"
+        return f"{which} known (BODHI_AUTH_ROLES: {known})"
 
     def _claim(self, client_id: str) -> str:
         return self._roles_claim.replace(CLIENT_ID, client_id)

@@ -150,15 +150,14 @@ def test_the_claim_of_the_name_setting_is_needed():
 @pytest.mark.parametrize(
     ("groups", "reason"),
     [
-        (None, "there is no claim groups (BODHI_AUTH_ROLES_CLAIM)"),
         (True, "the claim groups (BODHI_AUTH_ROLES_CLAIM) holds no names, but true or false"),
         (1.5, "the claim groups (BODHI_AUTH_ROLES_CLAIM) holds no names, but a number"),
         (
             ["secret club", "other"],
             "none of the 2 names in groups is known (BODHI_AUTH_ROLES: staff, the boss, boss, 17)",
         ),
-        ("secret club", "none of the 1 names in groups is known (BODHI_AUTH_ROLES: staff, the boss, boss, 17)"),
-        ([], "none of the 0 names in groups is known (BODHI_AUTH_ROLES: staff, the boss, boss, 17)"),
+        ("secret club", "the only name in groups is not known (BODHI_AUTH_ROLES: staff, the boss, boss, 17)"),
+        ([], "the claim groups (BODHI_AUTH_ROLES_CLAIM) is empty"),
     ],
 )
 def test_the_log_says_why_there_is_no_role(caplog, groups, reason):
@@ -177,7 +176,7 @@ def test_the_log_says_why_there_is_no_role(caplog, groups, reason):
     [
         ("resource_access.<client_id>.roles", {}, "there is no claim resource_access.my.app.roles ("),
         ("/apps/<client_id>", {"apps": {"my.app": True}}, "the claim /apps/my.app (BODHI_AUTH_ROLES_CLAIM) holds"),
-        ("roles_<client_id>", {"roles_my.app": ["x"]}, "none of the 1 names in roles_my.app is known ("),
+        ("roles_<client_id>", {"roles_my.app": ["x"]}, "the only name in roles_my.app is not known ("),
     ],
 )
 def test_the_log_names_the_claim_of_this_client(caplog, claim, given, told):
@@ -188,7 +187,28 @@ def test_the_log_names_the_claim_of_this_client(caplog, claim, given, told):
 
     info, debug = caplog.records
     assert info.message.startswith(f"login without a role user_id=u: {told}")
-    assert debug.message.startswith(claim.replace("<client_id>", "my.app") + " = ")
+    name = claim.replace("<client_id>", "my.app")
+    assert debug.message.startswith(f"{name} = " if given else "claims that arrived: ")
+
+
+@pytest.mark.parametrize(
+    ("claim", "given", "named"),
+    [
+        ("groups", {}, "exp, sub"),
+        ("roles", {"groups": ["secret club"], "email": "secret@example.org"}, "email, exp, groups, sub"),
+        ("realm_access.roles", {"realm_access": {"groups": ["secret club"]}}, "exp, realm_access, sub"),
+    ],
+)
+def test_the_log_names_the_claims_that_arrived_without_the_one_of_the_roles(caplog, claim, given, named):
+    """To find the right one; their names alone, and only at DEBUG."""
+    caplog.set_level(logging.DEBUG)
+
+    ClaimMapping(claim).log_missing_role(claims(**given), "bodhi")
+
+    info, debug = caplog.records
+    assert f"login without a role user_id=u: there is no claim {claim} (BODHI_AUTH_ROLES_CLAIM)" == info.message
+    assert (logging.DEBUG, f"claims that arrived: {named}") == (debug.levelno, debug.message)
+    assert "secret" not in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -206,5 +226,5 @@ def test_the_log_names_the_mapped_names_only(caplog, roles, known):
     ClaimMapping("groups", roles).log_missing_role(claims(groups=["secret club"]), "bodhi")
 
     [record] = caplog.records
-    assert record.message.endswith(f"none of the 1 names in groups is known (BODHI_AUTH_ROLES: {known})")
+    assert record.message.endswith(f"the only name in groups is not known (BODHI_AUTH_ROLES: {known})")
     assert "secret" not in record.message
