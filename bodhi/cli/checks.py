@@ -1,6 +1,7 @@
 """Checks of ``bodhi doctor``; all of them are read-only."""
 
 import asyncio
+import os
 import stat
 import time
 from collections import Counter
@@ -8,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bodhi.cli.db import Part, is_absent_file, parts_of
-from bodhi.cli.findings import Finding
+from bodhi.cli.findings import Finding, State
 from bodhi.cli.provider_checks import provider_findings
 from bodhi.database import CannotOpen, Database, DatabaseError, Schema, SchemaStatus, dialect_of, sqlite_path
 from bodhi.errors import BodhiError, ConfigurationError
 from bodhi.keyring import NEWEST_FORMAT, Keyring
 from bodhi.session import OpenedBy
-from bodhi.settings import Settings, mask_url, resolve_settings, with_encryption_keys
+from bodhi.settings import Resolution, Settings, mask_url, resolve_settings, with_encryption_keys
 from bodhi.settings.key_file import FILE_NAME
 from bodhi.settings.setting import Source
 
@@ -48,7 +49,7 @@ def findings_about(given: Mapping[str, str]) -> Iterator[Finding]:
     yield from (Finding("settings", "warning", warning) for warning in resolution.warnings)
     settings = resolution.settings
     yield Finding("settings", "ok", f"all are valid; BODHI_DEPLOYMENT is {settings.deployment}")
-    yield from _files(settings)
+    yield from _files(resolution)
     is_usable = True
     for part in parts_of(settings):
         findings = list(_database(part, will_migrate=settings.db_auto_migrate))
@@ -59,19 +60,27 @@ def findings_about(given: Mapping[str, str]) -> Iterator[Finding]:
     yield from provider_findings(settings)
 
 
-def _files(settings: Settings) -> Iterator[Finding]:
+def _files(resolution: Resolution) -> Iterator[Finding]:
     """Check that other users of the machine have no access to files with secrets."""
+    settings = resolution.settings
     files = [settings.home / FILE_NAME]
     for url in dict.fromkeys((settings.session_db_url, settings.database_url)):
         if dialect_of(url) == "sqlite":
             files += [Path(sqlite_path(url) + suffix) for suffix in ("", "-wal", "-shm")]
-    open_to_others = [(settings.home, "700"), *((file, "600") for file in files)]
-    faults = [
-        Finding("files", "fault", f"{path} is accessible to other users (mode {mode:04o})", f"chmod {wanted} {path}")
-        for path, wanted in open_to_others
+    # The server keeps its own files closed. The others are the operator's, who may have reasons: a mounted secret
+    # belongs to another user, and chmod would keep the server from reading it.
+    given = [path for path in resolution.files if settings.home not in path.parents]
+    wanted: list[tuple[Path, str, State]] = [
+        (settings.home, "700", "fault"),
+        *((path, "600", "fault") for path in files),
+        *((path, "600", "warning") for path in given if path.exists() and path.stat().st_uid == os.getuid()),
+    ]
+    open_to_others = [
+        Finding("files", state, f"{path} is accessible to other users (mode {mode:04o})", f"chmod {closed} {path}")
+        for path, closed, state in wanted
         if path.exists() and (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077
     ]
-    yield from faults or [Finding("files", "ok", "no file is accessible to other users of this machine")]
+    yield from open_to_others or [Finding("files", "ok", "no file is accessible to other users of this machine")]
 
 
 def _database(part: Part, *, will_migrate: bool) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from bodhi.settings.key_file import FILE_NAME, read_or_create_keys
 from bodhi.settings.names import BODHI_ENCRYPTION_KEY, BODHI_HOME
 from bodhi.settings.rules import FAULTS, WARNINGS, Rule
 from bodhi.settings.setting import Derived, Setting, Source
-from bodhi.settings.sources import Found, gather
+from bodhi.settings.sources import Found, files_in, gather
 
 logger = logging.getLogger(__name__)
 NOT_FOUND = Found("", Source.DEFAULT, Source.DEFAULT)
@@ -35,6 +35,11 @@ class Resolution:
     def source_of(self, name: str) -> Source:
         """Return the kind of source that the setting *name* came from."""
         return self.found.get(name, NOT_FOUND).source
+
+    @property
+    def files(self) -> Collection[Path]:
+        """Return the files whose settings are in use, and those that they name by ``…_FILE``."""
+        return {path: None for found in self.found.values() for path in files_in(found.place)}.keys()
 
 
 def load_settings(

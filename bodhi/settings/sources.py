@@ -2,7 +2,7 @@
 
 import difflib
 import os.path
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,6 +66,13 @@ class Findings:
         message = f"{name} ({found.place}): no such setting" + (f"; did you mean {nearest[0]}?" if nearest else "")
         # On the command line an unknown name is a mistake; elsewhere it may belong to another program.
         (self.faults if found.source is Source.COMMAND_LINE else self.warnings).append(message)
+
+
+def files_in(place: str) -> Iterator[Path]:
+    """Yield the files that *place*, as named in faults, leads to."""
+    source, _, secret = place.partition(_IN_FILE)
+    file, at_line, _ = source.rpartition(", line ")
+    yield from (Path(path) for path in (file if at_line else "", secret) if path)
 
 
 def source_at(place: str) -> Source | None:

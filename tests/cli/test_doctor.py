@@ -259,6 +259,54 @@ def test_files_that_others_can_read_are_faults(bodhi_command, tmp_path):
         assert command in found["files"][1]
 
 
+@pytest.mark.parametrize(("mode", "state"), [(0o600, "ok"), (0o400, "ok"), (0o640, "warning"), (0o644, "warning")])
+@pytest.mark.parametrize("name", [".env", "client secret"])
+def test_secrets_that_others_can_read_are_warnings(bodhi_command, process_environ, tmp_path, name, mode, state):
+    """In the working directory, and where a setting says."""
+    (tmp_path / "bodhi").mkdir(mode=0o700)
+    file = tmp_path / name
+    file.write_text("BODHI_CLIENT_SECRET=s3cret\n" if name == ".env" else "s3cret\n")
+    file.chmod(mode)
+    if name != ".env":
+        process_environ["BODHI_CLIENT_SECRET_FILE"] = name
+
+    status, found = examined(bodhi_command("doctor", "--json"))
+
+    assert (0, state) == (status, found["files"][0])
+    assert (state == "warning") == (f"{file} is accessible to other users" in found["files"][1])
+    assert (state == "warning") == (f"chmod 600 {file}" in found["files"][1])
+    assert "s3cret" not in str(found)
+
+
+def test_files_in_a_closed_folder_are_closed(bodhi_command, process_environ, tmp_path):
+    """Nobody else can enter the home folder."""
+    (tmp_path / "bodhi").mkdir(mode=0o700)
+    (tmp_path / "bodhi" / "settings.yaml").write_text("BODHI_CLIENT_SECRET: s3cret\n")
+    (tmp_path / "bodhi" / "settings.yaml").chmod(0o644)
+
+    assert "ok" == examined(bodhi_command("doctor", "--json"))[1]["files"][0]
+
+
+def test_a_file_without_a_setting_in_use_is_not_checked(bodhi_command, process_environ, tmp_path):
+    """An .env that others may read is no risk if another program reads it."""
+    (tmp_path / "bodhi").mkdir(mode=0o700)
+    (tmp_path / ".env").write_text("OTHER=1\n")
+    (tmp_path / ".env").chmod(0o644)
+
+    assert "ok" == examined(bodhi_command("doctor", "--json"))[1]["files"][0]
+
+
+def test_a_mounted_secret_of_another_user_is_not_reported(bodhi_command, process_environ, tmp_path, monkeypatch):
+    """With mode 600 the server could not read it."""
+    (tmp_path / "bodhi").mkdir(mode=0o700)
+    (tmp_path / "secret").write_text("s3cret")
+    (tmp_path / "secret").chmod(0o444)
+    process_environ["BODHI_CLIENT_SECRET_FILE"] = "secret"
+    monkeypatch.setattr("os.getuid", lambda: (tmp_path / "secret").stat().st_uid + 1)
+
+    assert "ok" == examined(bodhi_command("doctor", "--json"))[1]["files"][0]
+
+
 @pytest.mark.parametrize(("apart", "state"), [(0, "ok"), (-5, "warning"), (5, "warning"), (60, "fault")])
 async def test_clocks_are_compared(database_url, monkeypatch, apart, state):
     """Those of the database and of this machine."""

@@ -93,12 +93,13 @@ async def test_a_team_signs_users_in(pages, shell, serve, provider, tmp_path):  
     for name, value in ours.items():
         settings, found = re.subn(rf"^(BODHI_(?:AUTH|CLIENT)_{name})=.*$", rf"\1={value}", settings, flags=re.MULTILINE)
         assert 1 == found
-    (tmp_path / ".env").write_text(settings)
-    (both,) = commands_of(page, "Connect your provider")
+    create, both = commands_of(page, "Connect your provider")
     doctor, command = both.splitlines()
+    shell(create)
+    (tmp_path / ".env").write_text(settings)
 
     # The provider runs in this process: it has to go on while commands run.
-    await asyncio.to_thread(shell, doctor)
+    assert "no file is accessible to other users" in await asyncio.to_thread(shell, doctor)
     server = await asyncio.to_thread(start, serve, command)
     assert "resource_admin" == (await sign_in(server, provider, "admin"))["role"]
     user = await sign_in(server, provider, "nobody")
