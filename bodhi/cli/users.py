@@ -52,7 +52,7 @@ def list_users(command_line: CommandLine, limit: int, after: str, as_json: bool)
             print_json_line(_entry(profile, sessions))
     else:
         rows = [_row(profile, sessions) for profile, sessions in zip(page, counts, strict=True)]
-        print_table(("USER", "NAME", "ROLE", "SESSIONS", "CHANGED (UTC)"), rows)
+        print_table(("USER", "USERNAME", "NAME", "ROLE", "SESSIONS", "CHANGED (UTC)"), rows)
     if len(profiles) > limit:
         click.echo(f"more entries: continue with --after {shlex.quote(plain(page[-1].user_id))}", err=True)
 
@@ -122,7 +122,8 @@ def _session_counts(settings: "Settings", user_ids: Sequence[str]) -> list[int]:
 
 def _row(profile: "StoredProfile", sessions: int) -> list[str | None]:
     role = "removed" if profile.is_removed else profile.role
-    return [profile.user_id, profile.username or None, role, str(sessions), time_of(profile.changed_at)]
+    names = profile.username or None, profile.full_name or None
+    return [profile.user_id, *names, role, str(sessions), time_of(profile.changed_at)]
 
 
 def _entry(profile: "StoredProfile", sessions: int) -> dict[str, object]:
@@ -133,4 +134,5 @@ def _entry(profile: "StoredProfile", sessions: int) -> dict[str, object]:
         "is_removed": profile.is_removed,
         "sessions": sessions,
         "changed_at": json_time(profile.changed_at),
+        "full_name": profile.full_name,
     }

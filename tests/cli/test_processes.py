@@ -60,7 +60,7 @@ ON_A_DATABASE = {
     "sessions sweep": Run("--json", {"swept": 1}),
     "tokens list": Run("", r"\AID .*\n{token} +ann +first .*\n\Z"),
     "tokens revoke": Run("{token} --yes --json", {"revoked": 1}),
-    "users list": Run("", r"\AUSER .*\nann +Ann +resource_user +2 .*\n\Z"),
+    "users list": Run("", r"\AUSER .*\nann +Ann +- +resource_user +2 .*\n\Z"),
     "users set-role": Run("ann resource_manager", r"\Arole changed\n\Z"),
 }
 # Those that do something on PostgreSQL alone.

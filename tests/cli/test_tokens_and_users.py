@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from bodhi.cli import tables
 from bodhi.database import Schema, open_database
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.profiles import Profiles
@@ -91,6 +92,39 @@ def test_users_are_listed(bodhi_command, tokens_by_name):
     assert ("USER", "ann", 2) == (out.split()[0], out.splitlines()[1].split()[0], len(out.splitlines()))
     assert "more entries: continue with --after ann\n" == err
     assert ["bob"] == [line.split()[0] for line in bodhi_command("users", "list", "--after", "ann")[1].splitlines()[1:]]
+
+
+def test_users_are_listed_with_both_names(bodhi_command, tokens_by_name, database_url):
+    """With a dash where the provider gave no full name."""
+
+    async def note():
+        async with open_database(database_url) as database:
+            await Profiles(database).note("ann", "ann@example.org", Role.USER, full_name="Ann Example")
+
+    asyncio.run(note())
+    head, ann, bob = bodhi_command("users", "list")[1].splitlines()
+
+    assert ["USER", "USERNAME", "NAME", "ROLE"] == head.split()[:4]
+    assert head.index("NAME", head.index("USERNAME") + 8) == ann.index("Ann Example") == bob.index("-")
+    assert head.index("USERNAME") == ann.index("ann@example.org") == bob.index("Bob")
+    lines = bodhi_command("users", "list", "--json")[1].splitlines()
+    assert ["Ann Example", ""] == [json.loads(line)["full_name"] for line in lines]
+
+
+@pytest.mark.parametrize("columns", [120, 80, 40])
+def test_users_fit_the_terminal(bodhi_command, tokens_by_name, database_url, monkeypatch, columns):
+    """However long the full name is; each word of it stays whole."""
+
+    async def note():
+        async with open_database(database_url) as database:
+            await Profiles(database).note("ann", "ann", Role.USER, full_name="Ann Maria Theodora Example")
+
+    asyncio.run(note())
+    monkeypatch.setattr(tables, "output_width", lambda: columns)
+    out = bodhi_command("users", "list")[1]
+
+    assert max(map(len, out.splitlines())) <= columns
+    assert {"Ann", "Maria", "Theodora", "Example"} <= set(out.split())
 
 
 def test_cursor_of_a_list_is_shell_quoted(bodhi_command, tokens_by_name, database_url):
