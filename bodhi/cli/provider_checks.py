@@ -39,7 +39,7 @@ def provider_findings(settings: Settings) -> Iterator[Finding]:
     if settings.dev:
         yield finding("BODHI_DEV", "ok", "is set: the server starts the development provider")
     elif settings.auth_issuer is None:
-        yield finding("BODHI_AUTH_ISSUER", "warning", "not configured: users cannot log in", NO_ISSUER)
+        yield finding("BODHI_AUTH_ISSUER", "warning", "not configured: users cannot sign in", NO_ISSUER)
     else:
         yield from asyncio.run(_collect(settings, settings.auth_issuer))
 

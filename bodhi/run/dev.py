@@ -70,7 +70,7 @@ class Development:
     def line(self) -> str:
         """The line printed for the developer."""
         *names, last = (person.username for person, _ in PEOPLE)
-        return f"development provider on {self.url}: log in as {', '.join(names)} or {last}"
+        return f"development provider on {self.url}: sign in as {', '.join(names)} or {last}"
 
     async def __aenter__(self) -> None:
         try:

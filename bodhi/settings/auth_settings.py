@@ -237,7 +237,7 @@ class AuthSettings:
             names.BODHI_AUTH_ROLES,
             list_kinds.pairs(ROLES),
             Derived("the names of the four roles themselves", lambda _: ()),
-            "Maps the provider's role names to bodhi's, such as staff=resource_user,boss=resource_admin.",
+            "Maps the provider's role names to bodhi's, such as staff=resource_user,boss=resource_admin. Case matters.",
         ),
     ]
     auth_groups_claim: Annotated[

@@ -14,7 +14,7 @@ from bodhi.run.dev import Development
 from bodhi.run.sockets import bind
 
 LINE = re.compile(
-    r"development provider on (?P<url>http://localhost:\d+): log in as admin, manager, power, user or nobody\n"
+    r"development provider on (?P<url>http://localhost:\d+): sign in as admin, manager, power, user or nobody\n"
 )
 
 
