@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 
 import pytest
@@ -150,9 +151,10 @@ def test_missing_database_is_not_created(bodhi_command, tmp_path, command):
 
 def test_a_role_is_set(bodhi_command, tokens_by_name, database_url):
     """The user's sessions end; the same role again ends none."""
-    status, out, _ = bodhi_command("users", "set-role", "ann", "resource_admin")
+    status, out, err = bodhi_command("users", "set-role", "ann", "resource_admin")
 
     assert (0, "role changed\n") == (status, out)
+    assert re.search(r"role changed user_id=ann from=\w+ to=resource_admin by=the command line", err)
     (ann, bob) = [json.loads(line) for line in bodhi_command("users", "list", "--json")[1].splitlines()]
     assert ("resource_admin", 0) == (ann["role"], ann["sessions"])
     assert (None, True) == (bob["role"], bob["is_removed"])

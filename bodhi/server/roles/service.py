@@ -10,6 +10,7 @@ from aiohttp import web
 
 from bodhi.database import Database, DatabaseError, DatabaseUnavailable, Row
 from bodhi.errors import BodhiError, root_cause
+from bodhi.server.access.audit import note_role_change
 from bodhi.server.access.directory import ROLES_LEASE, Directory, RoleManagement
 from bodhi.server.access.ending import EndSessions, not_ended
 from bodhi.server.access.errors import AlreadyDecided, ProviderCallNotSupported, ProviderRefused
@@ -104,10 +105,11 @@ class AccessRequests:
         _check_role_granted(reviewer, role)
         async with self._leases.held(ROLES_LEASE):
             request = await self._pending(request_id)
-            await self._check_not_lowered(request, role, reviewer)
+            current = await self._check_not_lowered(request, role, reviewer)
             await self._directory.check_caller(reviewer)
             with provider_errors(ProviderRefused):
                 await self._management.assign_role(reviewer.token, request.user_id, str(role))
+            note_role_change(request.user_id, current, role, by=reviewer.user_id)
             # In this order: a login in progress either fails on the new role or has its session revoked.
             await self._profiles.set_role(request.user_id, role)
             await revoke_sessions(self._end_sessions, request.user_id, by=reviewer.user_id)
@@ -132,14 +134,15 @@ class AccessRequests:
         await self._decide("reject_access_request", request, reviewer)
         _log_decision("rejected", request, reviewer.user_id)
 
-    async def _check_not_lowered(self, request: AccessRequest, role: Role, reviewer: SessionUser) -> None:
-        """Raise if the user has a higher role by now: approving an old request must not lower it."""
+    async def _check_not_lowered(self, request: AccessRequest, role: Role, reviewer: SessionUser) -> Role | None:
+        """Return the user's role; raise if it is higher by now: approving an old request must not lower it."""
         try:
             current, _ = await self._directory.standing(reviewer, request.user_id, refused=ProviderRefused)
         except ProviderCallNotSupported:
             current = await self._profiles.last_role_of(request.user_id)
         if current is not None and current.rank > role.rank:
             raise AlreadyHasAccess(message="They have a higher role by now.")
+        return current
 
     async def _pending(self, request_id: int) -> AccessRequest:
         row = await self._database.maybe("find_access_request", id=request_id)

@@ -119,7 +119,8 @@ class ApiTokens:
                     raise
                 continue
             break
-        log.info("api token created token_id=%s", record.id)
+        fields = {"token_id": record.id, "user_id": user_id}
+        log.info("api token created token_id=%s user_id=%s", *fields.values(), extra={"fields": fields})
         return NewToken(token, record)
 
     async def _store(

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from bodhi.errors import root_cause
 from bodhi.oidc.errors import ProviderRefused
+from bodhi.server.access.audit import note_removal, note_role_change
 from bodhi.server.access.directory import ROLES_LEASE, Directory, RoleManagement, UserPage, refuse_below
 from bodhi.server.access.ending import EndSessions, OnRemoval, not_ended
 from bodhi.server.access.errors import ApiError, UserNotFound, UsersNotListed
@@ -62,6 +63,7 @@ class Users:
                 return
             with provider_errors(refused):
                 await self._assign(caller, user_id, role)
+            note_role_change(user_id, current, role, by=caller.user_id)
             # In this order: a login in progress either fails on the new role or has its session revoked.
             await self._run_all(
                 lambda: self._profiles.set_role(user_id, role),
@@ -73,10 +75,11 @@ class Users:
         """Remove the user's roles, sessions, API tokens and cached tokens. Repeat it after a partial failure."""
         refused = UserNotRemoved
         async with self._leases.held(ROLES_LEASE):
-            await self._check_allowed(caller, user_id, refused, stays_admin=False)
+            current = await self._check_allowed(caller, user_id, refused, stays_admin=False)
             await self._directory.check_caller(caller)
             with provider_errors(refused):
                 await self._remove_roles(caller, user_id)
+            note_removal(user_id, current, by=caller.user_id)
             await self._run_all(
                 lambda: self._profiles.remove(user_id),
                 *(partial(remove, user_id, caller) for remove in self._on_removal),

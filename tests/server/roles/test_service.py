@@ -402,6 +402,26 @@ async def test_decision_log_names_the_reviewer(requests, caplog, decision):
     assert record.getMessage().endswith(" by=m-1")
 
 
+async def test_an_approval_is_logged_as_a_role_change(requests, caplog):
+    """From no role; a rejection changes none."""
+    caplog.set_level("INFO", "bodhi.server.access.audit")
+    rejected = await requests.create("u-2", "bob")
+    await requests.reject(rejected.id, MANAGER)
+    made = await requests.create("u-1", "alice")
+
+    await requests.approve(made.id, Role.USER, MANAGER)
+
+    (record,) = caplog.records
+    assert "role changed user_id=u-1 from=none to=resource_user by=m-1" == record.getMessage()
+    assert {
+        "event": "role_changed",
+        "user_id": "u-1",
+        "from": None,
+        "to": "resource_user",
+        "by": "m-1",
+    } == record.fields
+
+
 async def test_outage_and_database_fault_are_different_errors(requests, application):
     """503 when the database does not answer, 500 when it refuses the question."""
     await application.script("ALTER TABLE bodhi_access_request RENAME COLUMN status TO renamed;")

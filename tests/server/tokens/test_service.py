@@ -92,6 +92,17 @@ def with_another_rest(token):
     return token[:-1] + ("A" if token[-1] != "A" else "B")
 
 
+async def test_a_created_token_is_logged_with_its_owner(tokens, token, people, caplog):
+    """Not with its secret."""
+    caplog.set_level("INFO", "bodhi.server.tokens.service")
+
+    made = await tokens.create(ALICE, scope=TokenScope.USER)
+
+    (record,) = caplog.records
+    assert f"api token created token_id={made.record.id} user_id=alice" == record.getMessage()
+    assert {"token_id": made.record.id, "user_id": "alice"} == record.fields
+
+
 async def test_a_token_works_while_its_owners_role_is_confirmed(tokens, token, people, clock):
     """Away for too long, they log in again."""
     clock.advance(29 * DAY_MS)

@@ -134,6 +134,46 @@ async def test_lists_have_limits(api, provider):
     assert calls == len(provider.calls)
 
 
+async def test_role_changes_and_removals_are_logged(api, caplog):
+    """With the old role and who decided; a user without live sessions makes no difference. What is refused is not."""
+    caplog.set_level("INFO", "bodhi.server.access.audit")
+
+    assert OK == await api("manager", *put("id-user", "resource_manager"))
+    assert OK == await api("admin", *delete("id-user"))
+    assert 200 != (await api("manager", *put("id-admin", "resource_user")))[0]
+
+    changed, removed = caplog.records
+    assert "role changed user_id=id-user from=resource_user to=resource_manager by=id-manager" == changed.getMessage()
+    assert {
+        "event": "role_changed",
+        "user_id": "id-user",
+        "from": "resource_user",
+        "to": "resource_manager",
+        "by": "id-manager",
+    } == changed.fields
+    assert "user removed user_id=id-user from=resource_manager by=id-admin" == removed.getMessage()
+    assert {
+        "event": "user_removed",
+        "user_id": "id-user",
+        "from": "resource_manager",
+        "by": "id-admin",
+    } == removed.fields
+
+
+async def test_a_role_change_is_logged_though_the_sessions_do_not_end(api, sessions, caplog, monkeypatch):
+    """The role is changed nevertheless."""
+
+    async def fail(_):
+        raise SessionUnavailable
+
+    caplog.set_level("INFO", "bodhi.server.access.audit")
+    monkeypatch.setattr(sessions.get_session_store(), "clear_user", fail)
+
+    assert 503 == (await api("admin", *put("id-user", "resource_manager")))[0]
+
+    assert "role changed user_id=id-user from=resource_user to=resource_manager by=id-admin" in caplog.messages
+
+
 FAILURES = (
     (ProviderRefused(403, "denied"), 500),
     (ProviderUnavailable(), 503),
