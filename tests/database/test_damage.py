@@ -117,6 +117,6 @@ async def test_the_sweeper_logs_an_error(database_url, caplog, monkeypatch):
         sweeping.cancel()
         await asyncio.gather(sweeping, return_exceptions=True)
 
-    (record, *_) = [record for record in caplog.records if "sweeping" in record.getMessage()]
+    (record, *_) = [record for record in caplog.records if "sweep of expired sessions failed" in record.getMessage()]
     assert logging.ERROR == record.levelno
     assert "bodhi_session_set_aside" in record.getMessage()

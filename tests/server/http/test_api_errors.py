@@ -155,4 +155,4 @@ async def test_api_error_saves_session_changes(aiohttp_client, sqlite_url, caplo
 
     assert [400, 503, 400] == [(await client.get("/")).status for _ in range(3)]
     assert [0, 1, 1] == seen
-    assert 1 == caplog.text.count("is lost")
+    assert 1 == caplog.text.count("session change lost")

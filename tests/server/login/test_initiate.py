@@ -120,7 +120,7 @@ async def test_unregistered_server_starts_no_login(start_server, open_browser, m
     """500, since it is the operator who has to do something."""
     server = await start_server()
     instances = server.app[INSTANCES]
-    monkeypatch.setattr(instances, "_ready", None)
+    monkeypatch.setattr(instances, "ready", None)
     monkeypatch.setattr(instances, "_configured", None)
     browser = await open_browser(server)
 
