@@ -64,7 +64,7 @@ class NoRole(ApiError):
 
     status = 401
     code = "auth_error-missing_roles"
-    title = "Access denied"  # a 401 for programs, but the user is logged in
+    title = "You have no role yet"  # a 401 for programs, but the user is logged in
     leads_to_login = False
 
 
@@ -113,7 +113,7 @@ class NotSetUp(ApiError):
 
 
 class RecentLoginRequired(ApiError):
-    """This action requires a recent sign-in. Sign in again to continue."""
+    """This action requires a recent sign-in."""
 
     status = 403
     code = "auth_error-recent_login_required"
@@ -188,9 +188,11 @@ class InvalidRoleName(ApiError):
 
 
 class UnknownRole(InvalidRoleName):
-    """None of the user's roles exists on this server."""
+    """None of your roles exists on this server. You can request access on the home page."""
 
     status = 401
+    title = "You have no role yet"
+    leads_to_login = False
 
 
 class InvalidTokenScope(ApiError):

@@ -126,7 +126,8 @@ def _render_problem(
         "_problem.html" if is_partial(request) else "error.html",
         title=error.title or TITLES.get(status, TITLE_OF_FAILURE if is_failure else TITLES[400]),
         message=error.message,
-        reference=current_id() if is_failure else None,
+        # Of a failed login, too: the log has the cause.
+        reference=current_id() if is_failure or "login" in error.param else None,
         back=("Sign in", error.param.get("login") or _login_for(request))
         if leads_to_login
         else ("Go to home page", START_PATH),

@@ -161,7 +161,7 @@ async def test_error_page_leads_users_without_a_role_to_the_request(browser, pro
 
     await browser.open("/ui/admin")
 
-    assert (401, "Access denied") == (browser.status, browser.page.one("h1").text)
+    assert (401, "You have no role yet") == (browser.status, browser.page.one("h1").text)
     assert "You can request access on the home page." in browser.page.one("main").text
     assert (["Home", "Sessions"], ["Sign out"]) == buttons(browser.page)
     await browser.follow("Go to home page")

@@ -119,6 +119,19 @@ async def test_user_without_a_role_requests_access(browser, provider):
     assert ["Sign out", "Copy"] == [button.text for button in browser.page.all("button")]
 
 
+async def test_pages_lead_users_without_a_role_to_the_access_request(browser, provider):
+    """Another sign-in would not help: they are signed in."""
+    await browser.log_in(provider, "nobody")
+
+    await browser.open("/ui/admin")
+
+    assert (401, "You have no role yet") == (browser.status, browser.page.one("h1").text)
+    assert "You can request access on the home page." in browser.page.one("main").text
+    await browser.follow("Go to home page")
+    await browser.press("Request access")
+    assert "Access requested" == browser.page.one("h2", id="access-title").text
+
+
 async def test_second_click_changes_nothing(browser, provider, database_url):
     """The page of another tab still has the button; the request stays the one that was made first, at its time."""
     await browser.log_in(provider, "nobody")

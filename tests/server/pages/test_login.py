@@ -256,13 +256,14 @@ async def test_incomplete_callback_shows_an_error(serve, new_browser):
 
 @pytest.mark.parametrize("answer", [{"code": "c0de"}, {"error": "access_denied"}])
 async def test_callback_without_a_login_is_refused(browser, answer):
-    """A fixed text and a way back."""
+    """A fixed text, a reference to search the log for, and a way back."""
     await browser.open(str(URL("/ui/auth/callback").with_query(state=STATE, **answer)), site="cross-site")
 
     await browser.press("Continue")
 
     assert (400, "Request failed") == (browser.status, browser.page.one("h1").text)
     assert ("access_denied" in browser.page.text) == ("error" in answer)
+    assert browser.headers["X-Request-ID"] in browser.page.one("main").text
     await browser.follow("Sign in")
     assert "/ui/login" == browser.path
 

@@ -208,7 +208,7 @@ async def test_malformed_parameters_are_refused(manager, query):
 
 @pytest.mark.parametrize(
     ("user", "status", "title"),
-    [(None, 401, "Sign in to continue"), ("power", 403, "Access denied"), ("nobody", 401, "Access denied")],
+    [(None, 401, "Sign in to continue"), ("power", 403, "Access denied"), ("nobody", 401, "You have no role yet")],
 )
 async def test_pages_are_for_managers(browser, provider, user, status, title):
     """Others do not find them in the bar, either."""

@@ -43,12 +43,20 @@ async function complete(form, fields, fragment) {
       return;
     }
     problem = answer.error.message;
+    showReference(response.headers.get("X-Request-ID"));
     // The next attempt leads to the same page.
     document.getElementById("again").href = answer.error.param?.login ?? form.dataset.login;
   } catch {
     // The connection broke, or something between answered in the server's place.
   }
   show(form, problem);
+}
+
+// The log has the cause under this id.
+function showReference(id) {
+  const line = document.getElementById("reference");
+  line.hidden = !id;
+  line.querySelector("code").textContent = id;
 }
 
 function show(form, problem) {
