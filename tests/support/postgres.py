@@ -121,9 +121,12 @@ class PostgresServer:
         """Kill all processes of the server with SIGKILL, like a machine failure; its data stays."""
         main = psutil.Process(self._pid)
         main.suspend()  # no new children while they are listed
-        for process in (*main.children(recursive=True), main):
+        processes = (*main.children(recursive=True), main)
+        for process in processes:
             process.kill()
         self._supervisor.wait()
+        while not all(map(_has_ended, processes)):  # until then they hold the shared memory, and no server can start
+            time.sleep(0.01)
 
     def restart(self) -> None:
         """Restart the server on its port."""
@@ -206,6 +209,13 @@ def _stored_password() -> str:
     server_key = hmac.digest(salted, b"Server Key", "sha256")
     encoded = [base64.b64encode(part).decode() for part in (salt, stored_key, server_key)]
     return f"SCRAM-SHA-256${iterations}:{encoded[0]}${encoded[1]}:{encoded[2]}"
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _wait_until(
