@@ -48,7 +48,8 @@ class Onlooker:
 
     async def do_something(self) -> None:
         """One question."""
-        if not self.browser.counters:
+        while not self.browser.cookies:  # a session that was not acknowledged is not this browser's
+            self.browser.counters.clear()
             await self.browser.add("only", [self.browser.cluster.any_node()])
         self.questions.create_task(self._ask())
         await asyncio.sleep(_QUESTION_SECONDS)
