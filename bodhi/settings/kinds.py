@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Generic, Literal, TypeVar
 
 from bodhi.settings.durations import format_duration, parse_duration
@@ -170,10 +171,13 @@ def folder() -> SettingType[Path]:
             raise ValueError("cannot be resolved: the user's home folder is not known")
         path = Path(text)
         try:
-            if path.exists() and not path.is_dir():
-                raise ValueError("is not a folder")
+            mode = path.stat().st_mode  # exists() hides some errors on Python 3.14
+        except (FileNotFoundError, NotADirectoryError):
+            return path
         except OSError as error:
             raise ValueError(f"cannot be used: {error.strerror}") from error
+        if not S_ISDIR(mode):
+            raise ValueError("is not a folder")
         return path
 
     return SettingType(parse, "the path of a folder, which is created if missing")
