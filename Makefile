@@ -42,7 +42,7 @@ COMPOSE = $$(docker compose version >/dev/null 2>&1 && echo docker compose || ec
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(VENV)/installed ## install and serve on http://localhost:1135, with a provider that lets anybody log in
+run: $(VENV)/installed ## install and serve on http://localhost:1135, with a provider that lets anybody sign in
 	$(BIN)/python -m bodhi serve --dev
 
 test: $(VENV)/installed-test ## install and run the tests on SQLite and PostgreSQL
@@ -86,7 +86,7 @@ test.e2e: e2e-needs $(VENV)/installed-e2e $(E2E_MODULES) ## be people with brows
 test.e2e.pg: e2e-needs $(VENV)/installed-e2e $(E2E_MODULES) ## the same with sessions in PostgreSQL
 	$(E2E) --database postgres $(ARGS)
 
-test.providers: e2e-needs providers-needs $(VENV)/installed-e2e $(PROVIDERS) ## log people in through real providers, in a browser
+test.providers: e2e-needs providers-needs $(VENV)/installed-e2e $(PROVIDERS) ## sign people in through real providers, in a browser
 	$(BIN)/pytest tests/providers --numprocesses 2 --dist loadgroup --database both $(ARGS)
 
 test.upgrade: $(VENV)/installed-test $(PREVIOUS_DIR)/installed ## replace nodes of 0.1.0 one by one while requests go on

@@ -22,7 +22,7 @@ TASKS = {
     },
     "Manage data": {
         "sessions": ("bodhi.cli.sessions:sessions", "List, end, sweep, re-encrypt and copy sessions."),
-        "users": ("bodhi.cli.users:users", "List users who have logged in, and give them roles."),
+        "users": ("bodhi.cli.users:users", "List users who have signed in, and give them roles."),
         "tokens": ("bodhi.cli.tokens:tokens", "List and deactivate API tokens."),
         "db": ("bodhi.cli.db:db", "Show and migrate the schemas of both databases, and divide the session table."),
     },

@@ -27,7 +27,7 @@ REKEY = (
 )
 REKEY_FORMAT = "run `python -m bodhi sessions rekey`; run it again if sessions changed meanwhile"
 NEW_FORMAT = "after all nodes are upgraded, run `python -m bodhi sessions rekey --newest-format`"
-OLD_KEY = "add the old key after the first one in BODHI_ENCRYPTION_KEY: the users of these sessions are logged out"
+OLD_KEY = "add the old key after the first one in BODHI_ENCRYPTION_KEY: the users of these sessions are signed out"
 NTP = "synchronize both clocks with NTP: sessions use the database's clock, tokens this machine's"
 KEY_FILE = "restore the key file if there was one: the server creates a new one, which cannot decrypt stored sessions"
 NEW_KEY_FILE = "the server creates the key file at its first start"

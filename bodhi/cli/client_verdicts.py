@@ -8,9 +8,9 @@ from bodhi.settings import Settings
 
 PUBLIC_URL = "BODHI_PUBLIC_SCHEME, BODHI_PUBLIC_HOST, BODHI_PUBLIC_PORT"
 KNOWN_ID = "set the client id as it is registered at the provider"
-LOG_IN = "log in once and read the log"
+SIGN_IN = "sign in once and read the log"
 ALLOW_FLOW = "allow the authorization code flow for this client at the provider"
-OPEN_IT = "log in with a browser: the provider shows what is wrong, if anything"
+OPEN_IT = "sign in with a browser: the provider shows what is wrong, if anything"
 
 
 def about_client(
@@ -22,7 +22,7 @@ def about_client(
     code = redeemed.error or f"status {redeemed.status}"
     if redeemed.error is None:
         message = f"the provider accepts a made-up code of the client {client}: its answer proves nothing"
-        return finding("BODHI_CLIENT_ID", "warning", message, LOG_IN)
+        return finding("BODHI_CLIENT_ID", "warning", message, SIGN_IN)
     if redeemed.error == "unsupported_grant_type" or (redeemed.error == "unauthorized_client" and is_proven):
         message = f"the provider answers a code grant of the client {client} with {code}"
         return finding("BODHI_CLIENT_ID", "fault", message, ALLOW_FLOW)
@@ -34,7 +34,7 @@ def about_client(
         message = f"the provider answers a code grant of the client {client} with {code}, which proves nothing"
     else:
         message = f"the provider answers {code} to any secret: that of the client {client} cannot be checked"
-    return finding(both, "warning", message, LOG_IN)
+    return finding(both, "warning", message, SIGN_IN)
 
 
 def _about_refusal(settings: Settings, instance: Instance, shown: Outcome, redeemed: Outcome) -> Finding:

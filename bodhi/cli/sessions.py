@@ -164,7 +164,7 @@ def revoke(command_line: CommandLine, handle: str, yes: bool, as_json: bool) -> 
 @json_option
 @click.pass_obj
 def clear(command_line: CommandLine, user: str | None, everybody: bool, yes: bool, as_json: bool) -> int:
-    """End all sessions, or those of a user, who then has to log in again.
+    """End all sessions, or those of a user, who then has to sign in again.
 
     The exit status is 1 if the user has no live session.
     """
@@ -226,7 +226,7 @@ def sweep(command_line: CommandLine, as_json: bool) -> None:
 def rekey(command_line: CommandLine, newest_format: bool, as_json: bool) -> int:
     """Re-encrypt sessions of other keys or older formats with the first key of BODHI_ENCRYPTION_KEY.
 
-    No user is logged out. After it has finished, the other keys can be removed from the setting. Progress is printed to
+    No user is signed out. After it has finished, the other keys can be removed from the setting. Progress is printed to
     stderr. The exit status is 1 if no key decrypts some of the sessions; they are kept unchanged.
     """
     rekeyed, seen, kept = _run(command_line, lambda service: _rekey(service, newest_format=newest_format))

@@ -72,7 +72,7 @@ def copy(  # noqa: PLR0917 - click passes them by name
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Copy live sessions to another database, without logging users out.
+    """Copy live sessions to another database, without signing users out.
 
     Repeated runs copy only changes, and do not restore sessions that ended at the target. With --follow it runs until
     SIGTERM or SIGINT, and then until nothing changes any more. The exit status is 1 if sessions failed and none was

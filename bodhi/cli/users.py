@@ -1,4 +1,4 @@
-"""``bodhi users``: users who have logged in here, and their roles."""
+"""``bodhi users``: users who have signed in here, and their roles."""
 
 import asyncio
 import shlex
@@ -28,16 +28,16 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 @click.group()
 def users() -> None:
-    """List users who have logged in, and give them roles."""
+    """List users who have signed in, and give them roles."""
 
 
-@users.command("list", short_help="List users who have logged in.")
+@users.command("list", short_help="List users who have signed in.")
 @click.option("--limit", type=click.IntRange(1, LONGEST_LIST), default=100, show_default=True, help="Maximum number.")
 @click.option("--after", metavar="USER_ID", default="", help="Continue after this user.")
 @json_option
 @click.pass_obj
 def list_users(command_line: CommandLine, limit: int, after: str, as_json: bool) -> None:
-    """List users who have logged in, by user id, with their last known role and number of live sessions.
+    """List users who have signed in, by user id, with their last known role and number of live sessions.
 
     With --json each user is a line.
     """
@@ -64,7 +64,7 @@ def list_users(command_line: CommandLine, limit: int, after: str, as_json: bool)
 def set_role(command_line: CommandLine, user_id: str, role: str) -> None:
     """Give a user a role, and end the user's sessions, which have the old one.
 
-    ROLE is resource_user, resource_power_user, resource_manager or resource_admin. The user must have logged in before.
+    ROLE is resource_user, resource_power_user, resource_manager or resource_admin. The user must have signed in before.
     Roles are stored here only if BODHI_AUTH_MANAGEMENT is false; otherwise, the identity provider stores them.
     """
     settings = command_line.settings()

@@ -147,7 +147,7 @@ class AuthSettings:
             kinds.switch(),
             Derived("true when BODHI_DEV is true, else false", lambda values: values["dev"]),
             "Whether a logout continues to the provider's logout page, if it has one, so that its session ends too. "
-            "Otherwise a user who logs in again may not be asked for credentials.",
+            "Otherwise a user who signs in again may not be asked for credentials.",
         ),
     ]
     auth_logged_out_url: Annotated[

@@ -80,12 +80,12 @@ FAULTS = (
     Rule(
         ("dev", "env_type"),
         lambda dev, env_type: not dev or env_type != "production",
-        "{0} starts a provider that lets anybody log in, but {1}",
+        "{0} starts a provider that lets anybody sign in, but {1}",
     ),
     Rule(
         ("dev", "host"),
         lambda dev, host: not dev or is_loopback(host),
-        "{0} starts a provider that lets anybody log in, so it must be reachable from this machine only, but {1}",
+        "{0} starts a provider that lets anybody sign in, so it must be reachable from this machine only, but {1}",
     ),
     Rule(
         ("verify_access_token", "trusted_proxies"),

@@ -592,7 +592,7 @@ NOT_SEEN = (
 )
 SET_ALL = "set them as they are at the provider, and allow the authorization code flow for this client there"
 ALLOW = "allow the authorization code flow for this client at the provider"
-READ = "log in once and read the log"
+READ = "sign in once and read the log"
 OAUTH2_MOCK = {"client": Reply(401, {"error": "invalid_client"}), "code": REQUEST}
 
 ENDPOINTS: dict[str, tuple[dict[str, Any], dict[str, str], tuple[str, str, str]]] = {

@@ -354,7 +354,7 @@ OPERATIONS = (
         "/bodhi/v1/logout",
         logout,
         PUBLIC,
-        "Log out",
+        "Sign out",
         responses={200: Location},
         errors=(LogoutFailed,),
     ),

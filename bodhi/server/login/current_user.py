@@ -12,7 +12,7 @@ from bodhi.server.http.responses import json_response
 
 
 class LoggedOut(msgspec.Struct, tag_field="auth_status", tag="logged_out"):
-    """No user is logged in."""
+    """No user is signed in."""
 
 
 class LoggedIn(msgspec.Struct, tag_field="auth_status", tag="logged_in"):

@@ -156,5 +156,5 @@ OPERATIONS = (
         in_document=False,
         rate_limit="callbacks",
     ),
-    Operation("POST", LOGOUT_PATH, log_out, PUBLIC, "Log out", errors=(LogoutFailed,), in_document=False),
+    Operation("POST", LOGOUT_PATH, log_out, PUBLIC, "Sign out", errors=(LogoutFailed,), in_document=False),
 )

@@ -35,7 +35,7 @@ class Authorization:
             self._check(parameters)
             session = self._valid_session(request, parameters)
             if session is None and "none" in parameters.get("prompt", "").split():
-                raise OAuthError("login_required", "the user is not logged in")
+                raise OAuthError("login_required", "the user is not signed in")
         except OAuthError as error:
             return self._redirect_back(parameters, {"error": error.error, "error_description": error.description})
         if session is None:

@@ -55,7 +55,7 @@ class Ending:
         client = self._realm.clients.get(parameters.get("client_id", "") or str(hint.get("azp")))
         redirect_uri = parameters.get("post_logout_redirect_uri")
         if redirect_uri is not None and (client is None or not client.may_end_at(redirect_uri)):
-            return pages.error_page("This link leads to nowhere that is registered here; nobody was logged out.")
+            return pages.error_page("This link leads to nowhere that is registered here; nobody was signed out.")
         for session in (self._authorization.session_of(request), self._realm.sessions.of_sid(str(hint.get("sid")))):
             if session is not None and not session.ended:
                 await self.end(session)
