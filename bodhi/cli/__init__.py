@@ -17,6 +17,7 @@ from bodhi.errors import BodhiError, ConfigurationError
 TASKS = {
     "Run the server": {
         "serve": ("bodhi.cli.serve:serve", "Run the server."),
+        "health": ("bodhi.cli.health:health", "Ask the server on this machine whether it can serve requests."),
         "doctor": ("bodhi.cli.doctor:doctor", "Check the installation and suggest fixes."),
         "config": ("bodhi.cli.config:config", "Show and export settings, generate keys."),
     },

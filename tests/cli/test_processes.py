@@ -67,6 +67,7 @@ ON_A_DATABASE = {
 ON_POSTGRES = {"db partition": Run("2", r"the session table has 2 partitions now; 3 sessions were copied\n\Z")}
 REFUSED_ON_SQLITE = "a SQLite file has no partitions"
 UNTIL_A_SIGNAL = {"serve"}
+OF_A_SERVER = {"health"}
 
 
 @pytest.fixture
@@ -113,7 +114,9 @@ def check(ended, run, names):
 
 def test_every_command_is_tested():
     """A new one needs a line above."""
-    assert sorted([*ALONE, *ON_A_DATABASE, *ON_POSTGRES, *UNTIL_A_SIGNAL]) == sorted(map(" ".join, all_commands()))
+    assert sorted([*ALONE, *ON_A_DATABASE, *ON_POSTGRES, *UNTIL_A_SIGNAL, *OF_A_SERVER]) == sorted(
+        map(" ".join, all_commands())
+    )
 
 
 @pytest.mark.parametrize("command", ALONE)
@@ -150,3 +153,13 @@ def test_serve_ends_on_a_signal(serve, prepared):
     server = serve(BODHI_SESSION_DB_URL=prepared["url"], BODHI_DATABASE_URL=prepared["url"])
 
     assert 0 == server.stop()
+
+
+def test_health_is_that_of_the_server(bodhi_process, serve, prepared):
+    """With the same settings, while it runs and after it has ended."""
+    server = serve(BODHI_SESSION_DB_URL=prepared["url"], BODHI_DATABASE_URL=prepared["url"], BODHI_HOST="0.0.0.0")
+    settings = {"BODHI_HOST": "0.0.0.0", "BODHI_PORT": str(server.port)}
+
+    assert (0, "the server can serve requests\n") == bodhi_process("health", **settings)[:2]
+    server.stop()
+    assert 1 == bodhi_process("health", **settings)[0]

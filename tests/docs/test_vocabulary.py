@@ -19,8 +19,9 @@ def messages() -> Iterator[str]:
     for path in sorted((ROOT / "bodhi").rglob("*.py")):
         tree = ast.parse(path.read_text())
         statements = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-        texts = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
-        yield from (f"{path.name}:{text.lineno}: {text.value}" for text in texts if id(text) not in statements)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in statements:
+                yield f"{path.name}:{node.lineno}: {node.value}"
 
 
 def helps() -> Iterator[str]:

@@ -11,6 +11,7 @@ import yaml
 
 from bodhi.settings import BY_NAME, load_settings
 from bodhi.settings.key_file import new_key
+from support.commands import all_commands
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTAINERFILE = ROOT / "Containerfile"
@@ -55,7 +56,7 @@ def test_the_nodes_of_compose_start(tmp_path: Path) -> None:
 
 
 def test_the_health_check_of_compose_is_that_of_the_image() -> None:
-    """It is there for images whose format holds none, and asks for what bodhi listens on."""
+    """It is there for images whose format holds none, and asks where bodhi listens, by the same settings."""
     image = CONTAINERFILE.read_text()
     command = re.search(r"^ +CMD (\[.*\])$", image, re.MULTILINE)
     check = yaml.safe_load(COMPOSE.read_text())["services"]["node-a"]["healthcheck"]
@@ -65,7 +66,8 @@ def test_the_health_check_of_compose_is_that_of_the_image() -> None:
     assert (
         f"--interval={check['interval']} --timeout={check['timeout']} --start-period={check['start_period']} " in image
     )
-    assert f"127.0.0.1:{BY_NAME['BODHI_PORT'].default}/health" in command[1]
+    assert ["python", "-m", "bodhi", "health"] == json.loads(command[1])
+    assert ("health",) in all_commands()
     assert f"EXPOSE {BY_NAME['BODHI_PORT'].default}\n" in image
 
 
