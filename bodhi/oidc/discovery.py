@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bodhi.oidc.errors import ProviderUnavailable
+from bodhi.oidc.errors import ProviderMisconfigured, ProviderUnavailable
 from bodhi.oidc.metadata import Metadata
 from bodhi.oidc.transport import Answer, Transport
 from bodhi.single_flight import SingleFlight
@@ -13,6 +13,7 @@ from bodhi.single_flight import SingleFlight
 WELL_KNOWN = "/.well-known/openid-configuration"
 REFRESH_SECONDS = 3_600.0
 RETRY_SECONDS = 30.0
+_TEMPORARY = {408, 429}  # and 5xx; any other status without metadata means that the address is wrong
 
 log = logging.getLogger(__name__)
 
@@ -114,4 +115,5 @@ class Discovery:
         except ValueError as error:
             message = f"{self.issuer.url} (from {self.issuer.setting}): {error}"
             log.error("identity provider metadata rejected: %s", message)
-            raise ProviderUnavailable(f"the identity provider's metadata cannot be used: {message}") from error
+            kind = ProviderUnavailable if answer.status in _TEMPORARY or answer.status >= 500 else ProviderMisconfigured
+            raise kind(f"the identity provider's metadata cannot be used: {message}") from error

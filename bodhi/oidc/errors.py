@@ -20,6 +20,10 @@ class ProviderUnavailable(ProviderError):
     """The identity provider is unavailable (no answer, 5xx or 429); retry later."""
 
 
+class ProviderMisconfigured(ProviderUnavailable):
+    """The settings for the identity provider are wrong: its metadata are not there, or not those of the issuer."""
+
+
 class ProviderTimedOut(ProviderUnavailable):
     """The identity provider did not answer in time; the request may or may not have taken effect."""
 

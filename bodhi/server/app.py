@@ -9,7 +9,7 @@ from aiohttp import web
 from bodhi import session
 from bodhi.logs import FailureLog
 from bodhi.server import activity, apps, home, login, roles, sessions, settings, setup, status, tokens, users, verify
-from bodhi.server.access.errors import ApiError, DatabaseUnavailable, ProviderUnavailable
+from bodhi.server.access.errors import ApiError, DatabaseUnavailable, ProviderMisconfigured, ProviderUnavailable
 from bodhi.server.authentication.guard import routes_of
 from bodhi.server.databases import (
     application_database,
@@ -108,6 +108,7 @@ def _add_middlewares(app: web.Application, services: Services) -> None:
     outages: dict[type[ApiError], FailureLog] = {
         DatabaseUnavailable: FailureLog(log, "application database unavailable"),
         ProviderUnavailable: FailureLog(log, "identity provider unavailable"),
+        ProviderMisconfigured: FailureLog(log, "identity provider settings wrong"),
     }
     app[OUTAGES] = outages
     app.middlewares.extend([error_middleware, request_filter_middleware(_request_filters(app, services))])

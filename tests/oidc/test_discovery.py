@@ -3,7 +3,7 @@ import ssl
 
 import pytest
 
-from bodhi.oidc import ProviderUnavailable
+from bodhi.oidc import ProviderMisconfigured, ProviderUnavailable
 from bodhi.oidc.discovery import REFRESH_SECONDS, RETRY_SECONDS, Discovery, Issuer
 from bodhi.oidc.metadata import Metadata
 from bodhi.oidc.transport import Transport
@@ -107,6 +107,17 @@ async def test_outage_does_not_trigger_the_keycloak_fallback(provider, scripted,
         await provider.announces_issuer()
 
     assert {DISCOVERY} == {request.path for request in scripted.requests}
+
+
+@pytest.mark.parametrize(("status", "is_wrong"), [(404, True), (403, True), (302, True), (429, False), (503, False)])
+async def test_wrong_address_differs_from_an_outage(provider, scripted, status, is_wrong):
+    """By the status, where there are no metadata: waiting helps only in an outage."""
+    scripted.reply(DISCOVERY, Reply(status, {"error": "invalid"}))
+
+    with pytest.raises(ProviderUnavailable) as raised:
+        await provider.announces_issuer()
+
+    assert is_wrong == isinstance(raised.value, ProviderMisconfigured)
 
 
 async def test_a_provider_that_hangs_is_an_outage(make_provider, scripted):

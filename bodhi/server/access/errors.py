@@ -138,6 +138,12 @@ class ProviderUnavailable(ApiError):
     code = "auth_error-idp_unavailable"
 
 
+class ProviderMisconfigured(ProviderUnavailable):
+    """This server's settings for the identity provider are wrong. An administrator has to correct them."""
+
+    title = "Something went wrong"  # not temporarily unavailable, as other 503s
+
+
 class DatabaseUnavailable(ApiError):
     """The database is not responding. Try again in a moment."""
 

@@ -4,16 +4,16 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bodhi.oidc.errors import (
-    ExpiredToken,
-    MalformedToken,
-    ProviderLacks,
-    ProviderRefused,
+from bodhi.oidc import errors as oidc
+from bodhi.server.access.errors import (
+    ApiError,
+    InvalidSignature,
+    InvalidToken,
+    ProviderCallNotSupported,
+    ProviderMisconfigured,
     ProviderUnavailable,
-    UntrustedToken,
+    TokenExpired,
 )
-from bodhi.server.access.errors import ApiError, InvalidSignature, InvalidToken, ProviderCallNotSupported, TokenExpired
-from bodhi.server.access.errors import ProviderUnavailable as ProviderUnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -23,13 +23,18 @@ def provider_errors(refused: type[ApiError]) -> Iterator[None]:
     """Raise *refused* if the provider refuses; an outage or an unsupported call raises its own error."""
     try:
         yield
-    except ProviderUnavailable as error:
-        raise ProviderUnavailableError from error
-    except ProviderLacks as error:
+    except oidc.ProviderUnavailable as error:
+        raise unavailable(error) from error
+    except oidc.ProviderLacks as error:
         raise ProviderCallNotSupported from error
-    except ProviderRefused as error:
+    except oidc.ProviderRefused as error:
         log.warning("%s: %s", refused.code, error)
         raise refused from error
+
+
+def unavailable(error: oidc.ProviderError) -> ProviderUnavailable:
+    """Return the error to raise where the provider cannot be asked: an outage, or wrong settings."""
+    return ProviderMisconfigured() if isinstance(error, oidc.ProviderMisconfigured) else ProviderUnavailable()
 
 
 @contextmanager
@@ -37,9 +42,9 @@ def token_errors() -> Iterator[None]:
     """Raise the API error of an access token that cannot be accepted."""
     try:
         yield
-    except MalformedToken as error:
+    except oidc.MalformedToken as error:
         raise InvalidToken from error
-    except UntrustedToken as error:
+    except oidc.UntrustedToken as error:
         raise InvalidSignature from error
-    except ExpiredToken as error:
+    except oidc.ExpiredToken as error:
         raise TokenExpired from error

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from bodhi.oidc.claims import Claims
 from bodhi.oidc.client import IdentityProvider
 from bodhi.oidc.errors import ProviderError, ProviderRefused, TokenError
-from bodhi.server.access.errors import AccessRequestIdMismatch, ApiError, InvalidToken, ProviderUnavailable
+from bodhi.server.access.errors import AccessRequestIdMismatch, ApiError, InvalidToken
 from bodhi.server.access.instance import Instance
+from bodhi.server.access.provider_errors import unavailable
 from bodhi.server.access.scopes import UserScope, highest_user_scope
 from bodhi.server.apps.records import AppAccessRequest
 
@@ -36,7 +37,7 @@ async def exchanged_token(
         log.info("token exchange refused app_client_id=%r error=%s", presented.authorized_party, error)
         raise InvalidToken from error
     except ProviderError as error:
-        raise ProviderUnavailable from error
+        raise unavailable(error) from error
     except TokenError as error:
         log.error("exchanged token rejected: %s", error)
         raise InvalidToken from error

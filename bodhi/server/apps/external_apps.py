@@ -22,12 +22,11 @@ from bodhi.server.access.errors import (
     InvalidIssuer,
     InvalidToken,
     NotRegistered,
-    ProviderUnavailable,
 )
 from bodhi.server.access.instance import InstanceService
 from bodhi.server.access.principal import ExternalApp
 from bodhi.server.access.profiles import Profiles
-from bodhi.server.access.provider_errors import token_errors
+from bodhi.server.access.provider_errors import token_errors, unavailable
 from bodhi.server.access.scopes import UserScope
 from bodhi.server.access.ttl_cache import TtlCache
 from bodhi.server.apps.exchange import (
@@ -105,7 +104,7 @@ class ExternalApps:
             with token_errors():
                 presented = await self._provider.verifier.access_token(token)
         except ProviderError as error:
-            raise ProviderUnavailable from error
+            raise unavailable(error) from error
         instance = await self._instances.current()
         if instance is None:
             raise NotRegistered

@@ -20,6 +20,7 @@ from bodhi.oidc.errors import ProviderError, ProviderRefused, ProviderTimedOut
 from bodhi.oidc.responses import ClientCredentials, Tokens
 from bodhi.server.access.errors import DatabaseUnavailable, ProviderUnavailable
 from bodhi.server.access.instance import Instance
+from bodhi.server.access.provider_errors import unavailable
 from bodhi.server.authentication.circuit_breaker import CircuitBreaker
 from bodhi.server.authentication.login_check import LoginCheck, end_login
 from bodhi.server.authentication.login_data import REFRESH_TOKEN, USER_ID
@@ -163,7 +164,7 @@ class Refresher:
             log.warning("refresh failed, session unchanged: %s", error)
             if await self._leases.postpone(session, claimed):
                 return
-            raise ProviderUnavailable from error
+            raise unavailable(error) from error
         renewal = Renewal(session, claimed.lease, claimed.refresh_token, tokens, self._clock(), since)
         await self._store.store(renewal)
 

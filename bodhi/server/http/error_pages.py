@@ -127,7 +127,7 @@ def _render_problem(
         title=error.title or TITLES.get(status, TITLE_OF_FAILURE if is_failure else TITLES[400]),
         message=error.message,
         # Of a failed login, too: the log has the cause.
-        reference=current_id() if is_failure or "login" in error.param else None,
+        reference=current_id() if is_failure or "login" in error.param or request.path == CALLBACK_PATH else None,
         back=("Sign in", error.param.get("login") or _login_for(request))
         if leads_to_login
         else ("Go to home page", START_PATH),

@@ -9,6 +9,7 @@ from aiohttp import web
 from bodhi.oidc.errors import TokenError
 from bodhi.oidc.responses import LogoutToken
 from bodhi.server.access.errors import NotSetUp, ProviderUnavailable
+from bodhi.server.access.provider_errors import provider_errors
 from bodhi.server.http.input import body_of
 from bodhi.server.http.operations import PUBLIC, Operation
 from bodhi.server.http.responses import empty_response
@@ -51,7 +52,8 @@ async def _verify(request: web.Request, service: LoginService) -> LogoutToken:
         raise NotSetUp
     form = body_of(request, LogoutForm)
     try:
-        return await service.provider.verifier.logout_token(form.logout_token, client_id=instance.client_id)
+        with provider_errors(InvalidLogoutToken):
+            return await service.provider.verifier.logout_token(form.logout_token, client_id=instance.client_id)
     except TokenError as error:
         raise InvalidLogoutToken from error
 

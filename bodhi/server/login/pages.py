@@ -1,5 +1,6 @@
 """Pages for login and logout: ``/ui/login``, ``/ui/auth/callback`` and ``/ui/logout``."""
 
+import logging
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from bodhi.server.http.operations import OPTIONAL, PUBLIC, Operation
 from bodhi.server.http.paths import CALLBACK_PATH, HOME_PATH, LOGIN_PATH
 from bodhi.server.http.rate_limits import RATE_LIMITS
 from bodhi.server.http.rendering import current_user, page, provider_origins
+from bodhi.server.http.request_id import current_id
 from bodhi.server.http.responses import see_other
 from bodhi.server.http.resume_after_login import opener_headers, pending_review
 from bodhi.server.http.return_to import RECENT, RETURN_TO, is_recent_requested, requested_page, with_return
@@ -27,6 +29,8 @@ from bodhi.session import SessionGone
 
 LOGOUT_PATH = "/ui/logout"
 BEGUN_LOGINS = "begun logins"  # a rate limit
+
+log = logging.getLogger(__name__)
 
 
 class CallbackQuery(msgspec.Struct, frozen=True):
@@ -119,7 +123,8 @@ async def callback_page(request: web.Request) -> web.Response:
     except ApiError:
         if (await request.app[AUTHENTICATOR].optional(request)).is_authenticated:
             return see_other(request, HOME_PATH)
-        return await page(request, "callback.html", status=400, fields=None)
+        log.info("login refused: the callback has no usable parameters")
+        return await page(request, "callback.html", status=400, fields=None, reference=current_id())
     response = await page(request, "callback.html", fields=fields)
     # Without SameSite=Strict cookies it is unknown whether a review is pending.
     response.headers.update(KEEPS_OPENER)

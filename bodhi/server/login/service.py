@@ -20,11 +20,10 @@ from bodhi.oidc.client import IdentityProvider, pkce_challenge
 from bodhi.oidc.errors import ProviderError, ProviderRefused, ProviderUnavailable, TokenError
 from bodhi.oidc.responses import IdToken, Tokens
 from bodhi.server.access.directory import RoleManagement
-from bodhi.server.access.errors import ProviderUnavailable as ApiProviderUnavailable
 from bodhi.server.access.errors import RecentLoginRequired
 from bodhi.server.access.instance import Instance, InstanceService, Status
 from bodhi.server.access.profiles import Profiles
-from bodhi.server.access.provider_errors import provider_errors
+from bodhi.server.access.provider_errors import provider_errors, unavailable
 from bodhi.server.access.recent_login import LEEWAY_SECONDS
 from bodhi.server.authentication.login_data import (
     GRANTED_ROLE,
@@ -286,7 +285,7 @@ class LoginFlow:
             raise LoginFailed from error
         except ProviderError as error:
             if isinstance(error, ProviderUnavailable) and not await self._userinfo.is_decided(data):
-                raise ApiProviderUnavailable from error
+                raise unavailable(error) from error
             log.warning("login without userinfo (BODHI_AUTH_USERINFO): %s", error)
 
     async def _become_ready(self, instance: Instance, data: dict[str, Any]) -> None:

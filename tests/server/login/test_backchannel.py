@@ -206,6 +206,17 @@ async def test_failed_backchannel_logout_can_be_repeated(browser, provider, serv
     assert {"auth_status": "logged_out"} == await browser.user()
 
 
+async def test_backchannel_logout_in_an_outage_can_be_repeated(server, browser, provider, logout_token):
+    """Without the provider's keys the token can be neither accepted nor refused."""
+    provider.fail("certs", status=503)
+    token = logout_token()
+
+    assert (503, "auth_error-idp_unavailable") == await post(browser, token)
+    server.app[LOGIN].provider._keys._min_interval_seconds = 0
+
+    assert (200, None) == await post(browser, token)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -170,6 +170,34 @@ async def test_provider_outage_is_a_page(browser, provider):
     assert browser.headers["X-Request-ID"] in browser.page.one("main").text
 
 
+@pytest.mark.parametrize(
+    ("changed", "metadata"),
+    [
+        (lambda issuer: f"{issuer}/", None),
+        (lambda issuer: f"{issuer}/realms/other", None),
+        (lambda issuer: issuer, {"body": "<html>It works</html>", "status": 200}),
+        (lambda issuer: issuer, {"body": {"issuer": "https://id.example"}, "status": 200}),
+        (lambda issuer: issuer, {"headers": {"Location": "https://id.example"}, "status": 302}),
+    ],
+    ids=["a slash too many", "no such realm", "HTML", "another issuer", "a redirect"],
+)
+async def test_wrong_issuer_is_no_outage(serve, new_browser, provider, sqlite_url, caplog, changed, metadata):
+    """The page does not ask to wait for what only an administrator can correct; the log names the setting."""
+    if metadata is not None:
+        provider.fail("discovery", times=None, **metadata)
+    settings = {**environment(provider, sqlite_url), "BODHI_AUTH_ISSUER": changed(provider.issuer)}
+    browser = await new_browser(await serve(**settings))
+
+    await browser.open("/ui/login")
+    await browser.press("Sign in")
+
+    assert (503, "Something went wrong") == (browser.status, browser.page.one("h1").text)
+    text = browser.page.one("main").text
+    assert "settings for the identity provider are wrong. An administrator has to correct them." in text
+    assert browser.headers["X-Request-ID"] in text
+    assert any("settings wrong" in line and "BODHI_AUTH_ISSUER" in line for line in caplog.messages)
+
+
 async def test_callback_page_needs_no_cookie_and_sets_none(server, browser):
     """It is static but for the answer, which its script and its button hand over."""
     await browser.open(f"/ui/auth/callback?code=a.b-c_1&state={STATE}&session_state=xyz", site="cross-site")
@@ -250,6 +278,7 @@ async def test_incomplete_callback_shows_an_error(serve, new_browser):
 
         assert (400, "Sign-in failed") == (browser.status, browser.page.one("h1").text)
         assert [] == browser.page.all("form")
+        assert browser.headers["X-Request-ID"] in browser.page.one("main").text
         await browser.follow("Try again")
         assert "/ui/login" == browser.path
 
@@ -305,7 +334,9 @@ async def test_malformed_callback_without_scripts_is_refused(client):
         response = await client.post("/ui/auth/callback", data=data, headers=headers)
 
         assert 400 == response.status
-        assert "The request does not have the expected format" in await response.text()
+        text = await response.text()
+        assert "The request does not have the expected format" in text
+        assert response.headers["X-Request-ID"] in text
 
 
 async def test_content_security_policy_allows_the_provider_s_origin(browser, provider):
