@@ -29,14 +29,16 @@ SELECT count(*) AS tokens
   FROM bodhi_api_token
  WHERE user_id = $1;
 
--- name: update_api_token(id, user_id, name, status, now) -> maybe
--- NULL leaves the name or the status as it is. Another user's token reads as unknown, here and below.
+-- name: update_api_token(id, user_id, name, status, may_enable, now) -> maybe
+-- NULL leaves the name or the status as it is. Another user's token reads as unknown, here and below, and so does an
+-- inactive one that may not be made active.
 UPDATE bodhi_api_token
    SET name = coalesce($3, name),
        status = coalesce($4, status),
-       updated_at = now_ms($5)
+       updated_at = now_ms($6)
  WHERE id = $1
    AND user_id = $2
+   AND ($5 = 1 OR status = 'active' OR coalesce($4, status) <> 'active')
 RETURNING id, user_id, name, token_prefix, scopes, status, expires_at, created_at, updated_at, last_used_at;
 
 -- name: delete_api_token(id, user_id) -> count

@@ -8,12 +8,16 @@ from uuid import UUID
 import msgspec
 from aiohttp import hdrs, web
 
+from bodhi.server.access.errors import RecentLoginRequired
 from bodhi.server.access.gate import RECENT_POWER_USER, SESSION_POWER_USER
+from bodhi.server.access.recent_login import RECENT_LOGIN
 from bodhi.server.access.scopes import TokenScope
 from bodhi.server.http.context import context_of, session_user_of
 from bodhi.server.http.input import Paging, body_of, parameter_of, query_of
 from bodhi.server.http.operations import Operation
+from bodhi.server.http.paths import LOGIN_PATH
 from bodhi.server.http.responses import empty_response, json_response
+from bodhi.server.http.return_to import with_return
 from bodhi.server.tokens.errors import InvalidTokenScopeForUsers, ScopeAboveOwnRole, SessionRequired, TokenNotFound
 from bodhi.server.tokens.service import API_TOKENS, TokenRecord, TokenStatus
 
@@ -72,11 +76,21 @@ async def list_own(request: web.Request) -> web.Response:
 
 
 async def update(request: web.Request) -> web.Response:
-    """Change the token; answer 200 with the updated token."""
-    body = body_of(request, TokenChange)
-    token = await request.app[API_TOKENS].update(
-        str(parameter_of(request, "id")), user_id=session_user_of(request).user_id, name=body.name, status=body.status
-    )
+    """Change the token; answer 200 with the updated token. Only making it active again needs a recent sign-in."""
+    body, user = body_of(request, TokenChange), session_user_of(request)
+    is_recent = request.app[RECENT_LOGIN].admits(user)
+    try:
+        token = await request.app[API_TOKENS].update(
+            str(parameter_of(request, "id")),
+            user_id=user.user_id,
+            name=body.name,
+            status=body.status,
+            may_enable=is_recent,
+        )
+    except TokenNotFound:
+        if body.status == "active" and not is_recent:
+            raise RecentLoginRequired(login=with_return(LOGIN_PATH, None, is_recent=True)) from None
+        raise
     return json_response(token)
 
 
@@ -114,12 +128,12 @@ OPERATIONS = (
         "PUT",
         f"{PATH}/{{id}}",
         update,
-        RECENT_POWER_USER,
-        "Rename, enable or disable one of your API tokens",
+        SESSION_POWER_USER,
+        "Rename, enable or disable one of your API tokens; enabling needs a recent sign-in",
         body=TokenChange,
         parameters={"id": UUID},
         responses={200: TokenRecord},
-        errors=(TokenNotFound,),
+        errors=(TokenNotFound, RecentLoginRequired),
     ),
     Operation(
         "DELETE",

@@ -171,14 +171,27 @@ class ApiTokens:
         return _record(row)
 
     async def update(
-        self, token_id: str, *, user_id: str, name: str | None = None, status: TokenStatus | None = None
+        self,
+        token_id: str,
+        *,
+        user_id: str,
+        name: str | None = None,
+        status: TokenStatus | None = None,
+        may_enable: bool = True,
     ) -> TokenRecord:
         """Change a token of the user and return it; None leaves the name or the status as it is.
 
-        Raises ``entity_error-not_found`` for any other token.
+        Raises ``entity_error-not_found`` for any other token, and for an inactive one that would become active unless
+        *may_enable*.
         """
         row = await self._database.maybe(
-            "update_api_token", id=token_id, user_id=user_id, name=name, status=status, now=self._clock()
+            "update_api_token",
+            id=token_id,
+            user_id=user_id,
+            name=name,
+            status=status,
+            may_enable=int(may_enable),
+            now=self._clock(),
         )
         self._forget(token_id)
         if row is None:

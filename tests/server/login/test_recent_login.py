@@ -117,6 +117,49 @@ async def test_giving_up_ones_own_access_needs_no_recent_login(browser, provider
     assert 200 == (await browser.post("/bodhi/v1/logout")).status
 
 
+@pytest.mark.parametrize("way", ["api", "page"])
+async def test_only_reactivating_a_token_needs_a_recent_login(browser, provider, advance, way):
+    """Renaming and deactivating give no access, in the API and on the page alike; reactivating is as good as creating."""
+    await browser.log_in(provider, "power")
+    await browser.post("/bodhi/v1/tokens", json=TOKEN)
+
+    async def token():
+        (token,) = (await (await browser.get("/bodhi/v1/tokens")).json())["data"]
+        return token["id"], token["name"], token["status"]
+
+    token_id = (await token())[0]
+
+    async def change(name, status, action):
+        if way == "api":
+            answer = await browser.put(f"/bodhi/v1/tokens/{token_id}", json={"name": name, "status": status})
+        else:
+            data = {"name": name} if action == "rename" else {}
+            answer = await browser.post(f"/ui/tokens/{token_id}/{action}", data=data, allow_redirects=False)
+        return answer.status
+
+    await advance(browser)
+    done = 200 if way == "api" else 303
+
+    assert done == await change("renamed", "active", "rename")
+    assert done == await change("renamed", "inactive", "disable")
+    assert 403 == await change("taken", "active", "enable")
+    assert (token_id, "renamed", "inactive") == await token()
+    assert done == await change("again", "inactive", "rename")
+    await advance(browser, -LONG)
+    assert done == await change("again", "active", "enable")
+    assert (token_id, "again", "active") == await token()
+
+
+async def test_unknown_token_is_not_found_without_a_recent_login(browser, provider, advance):
+    """Unless it would be made active: then the sign-in comes first."""
+    await browser.log_in(provider, "power")
+    await advance(browser)
+    path = "/bodhi/v1/tokens/00000000-0000-0000-0000-000000000000"
+
+    for status, wanted in (("inactive", (404, "entity_error-not_found")), ("active", REFUSED)):
+        assert wanted == await code_of(await browser.put(path, json={"name": "", "status": status}))
+
+
 async def test_new_login_is_recent(browser, provider, advance, at_provider):
     """The provider is told how old a sign-in may be, and asks for it again."""
     assert 200 == (await log_in(browser, provider, "power", at_provider)).status

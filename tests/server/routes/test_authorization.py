@@ -73,6 +73,7 @@ GATES = {
     },
     Gate(Role.POWER_USER): {
         "GET /bodhi/v1/tokens",
+        "PUT /bodhi/v1/tokens/{id}",  # which asks for the sign-in's age where it would make a token active again
         "DELETE /bodhi/v1/tokens/{id}",
         "GET /ui/tokens",
         "POST /ui/tokens/{id}/disable",
@@ -81,7 +82,6 @@ GATES = {
     },
     Gate(Role.POWER_USER, recent_login_from=Role.POWER_USER): {
         "POST /bodhi/v1/tokens",
-        "PUT /bodhi/v1/tokens/{id}",  # it may make a token active again
         "POST /ui/tokens",
         "POST /ui/tokens/{id}/enable",
     },
