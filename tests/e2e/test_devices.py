@@ -87,6 +87,11 @@ async def test_sessions_are_ended_from_other_browsers(log_in_with):
     await expect(laptops).to_contain_text("That device is signed out at once.")
     await walker.screenshot(phone, "devices-confirm-phone")
     assert await phone.evaluate("document.documentElement.scrollWidth") <= SMALL_PHONE["viewport"]["width"]
+    await laptops.get_by_role("link", name="Cancel").tap()
+    await expect(laptops.get_by_text("End", exact=True)).to_be_focused()
+    await expect(laptops.get_by_role("button", name="End session")).to_be_hidden()
+    await expect_no_reload(phone)
+    await laptops.get_by_text("End", exact=True).tap()
     await laptops.get_by_role("button", name="End session").tap()
     await expect(phone.get_by_text("Session ended. That device is signed out.")).to_be_focused()
     await expect(laptops).to_have_count(0)
@@ -119,6 +124,9 @@ async def test_sessions_are_ended_without_javascript(log_in_with):
     """One, and then all others: each answer is a page that says what was done."""
     (_, phone), (sitter, desk), (_, laptop) = await log_in_with(*DEVICES, java_script_enabled=False)
     await open_sessions(desk)
+    await device(desk, "Edge on Windows").get_by_text("End", exact=True).click()
+    await device(desk, "Edge on Windows").get_by_role("link", name="Cancel").click()
+    await expect(desk.get_by_role("button", name="End session").first).to_be_hidden()
     await end(device(desk, "Edge on Windows"))
     await expect(desk.get_by_role("status")).to_have_text("Session ended. That device is signed out.")
     await expect_devices(desk, "Firefox on Linux", "Chrome on Android")

@@ -154,7 +154,7 @@ async def keyset_page(
 def list_url(path: str, values: Mapping[str, str]) -> Callable[..., str]:
     """Return a function for the links of a list: the page with these query values, and others by name."""
 
-    def url(**changes: str) -> str:
+    def url(**changes: str | None) -> str:
         query = {name: value for name, value in {**values, **changes}.items() if value}
         return f"{path}?{urlencode(query)}" if query else path
 

@@ -59,12 +59,14 @@ async def end_all(request: web.Request) -> web.Response:
 async def _page_context(request: web.Request, query: ListQuery) -> dict[str, Any]:
     table = await request.app[ALL_SESSIONS_LIST].page(query, size=PAGE_SIZE)
     text, current = query.q.strip(), (await get_session(request)).identity
+    url = list_url(ENTRY.path, {"q": text, "sort": query.sort, "order": query.order})
     return {
         "sessions": [(session, info_of(session.listing, current)) for session in table.window.entries],
         "table": table,
         "text": text,
         "query": query,
-        "url": list_url(ENTRY.path, {"q": text, "sort": query.sort, "order": query.order}),
+        "url": url,
+        "here_url": url(after=query.after, before=query.before),
     }
 
 

@@ -42,7 +42,7 @@ async def test_administrators_see_all_sessions(admin, sessions, server, provider
     titles = ["User", "Device", "Address", "Signed in", "Last active", "Actions"]
     assert titles == [cell.text for cell in admin.page.one("thead").all("th")]
     rows = {row.attributes["id"].removeprefix("session-"): row for row in admin.page.one("tbody").all("tr")}
-    links = {link.text: link.attributes["href"] for row in rows.values() for link in row.all("a")}
+    links = {link.text: link.attributes["href"] for row in rows.values() for link in row.one("th").all("a")}
     assert {"admin", "user", "<a>&/b"} == links.keys()
     assert ["Python This device"] == [cells(row)[1] for row in rows.values() if row.all("td")[0].all("span")]
     assert ["Not signed in", "Unknown device", "Unknown"] == cells(rows[nobodys])
@@ -70,6 +70,9 @@ async def test_sessions_are_searched_and_sorted(admin, sessions, server):
     await admin.open(f"{PATH}?q=<ID>+firefox")
     assert "32 sessions with “ <ID> firefox ” in the user, device or address." == admin.page.all("p")[0].text
     await admin.follow("User")
+    hidden = admin.page.one("search").all("input", type="hidden")
+    kept = {one.attributes["name"]: one.attributes["value"] for one in hidden}
+    assert {"sort": "user", "order": "asc"} == kept
     first = [cells(row)[0] for row in admin.page.one("tbody").all("tr")]
     assert ([f"<id> {number:02}" for number in range(30)], "ascending") == (
         first,

@@ -193,7 +193,7 @@ async def test_own_token_is_deleted_after_a_confirmation(power):
     notice = "Token deleted. Programs that used it have lost access."
     assert (PATH, notice, []) == (power.path, power.page.one(id="notice").text, cards(power.page))
     assert not await is_accepted(power, token)
-    assert 404 == (await power.client.post(details.one("form").attributes["hx-post"], headers=HTMX)).status
+    assert 404 == (await power.client.post(details.one("button").attributes["hx-post"], headers=HTMX)).status
 
 
 async def test_use_of_a_token_is_shown(power):

@@ -67,6 +67,16 @@ const enableChanges = () => {
 addEventListener("pageshow", enableChanges); // by then the browser has restored what was chosen before
 document.addEventListener("change", enableChanges);
 
+// Cancel closes its confirmation; without scripts it is a link to the page.
+document.addEventListener("click", (event) => {
+  const details = event.target.closest("[data-cancel]")?.closest("details");
+  if (details) {
+    event.preventDefault();
+    details.open = false;
+    details.querySelector("summary").focus();
+  }
+});
+
 // <button data-copy="text"> copies the text.
 document.addEventListener("click", async ({ target }) => {
   const button = target.closest("[data-copy]");
