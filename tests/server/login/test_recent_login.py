@@ -119,7 +119,7 @@ async def test_giving_up_ones_own_access_needs_no_recent_login(browser, provider
 
 @pytest.mark.parametrize("way", ["api", "page"])
 async def test_only_reactivating_a_token_needs_a_recent_login(browser, provider, advance, way):
-    """Renaming and deactivating give no access, in the API and on the page alike; reactivating is as good as creating."""
+    """Renaming and deactivating give no access, in the API and on the page alike; reactivating does."""
     await browser.log_in(provider, "power")
     await browser.post("/bodhi/v1/tokens", json=TOKEN)
 
