@@ -120,14 +120,17 @@ def _render_problem(
 ) -> str:
     is_failure = status >= 500
     leads_to_login = status == 401 if error.leads_to_login is None else error.leads_to_login
+    # Its cause is in the log; a request from another site begins no login and ends none.
+    is_failed_login = "login" in error.param or (
+        request.path == CALLBACK_PATH and not isinstance(error, CrossSiteRequest)
+    )
     # An outage during a login. After a sign-in that was not recent, another one would end the same way.
     leads_to_login |= "login" in error.param and not isinstance(error, RecentLoginRequired)
     return render(
         "_problem.html" if is_partial(request) else "error.html",
         title=error.title or TITLES.get(status, TITLE_OF_FAILURE if is_failure else TITLES[400]),
         message=error.message,
-        # Of a failed login, too: the log has the cause.
-        reference=current_id() if is_failure or "login" in error.param or request.path == CALLBACK_PATH else None,
+        reference=current_id() if is_failure or is_failed_login else None,
         back=("Sign in", error.param.get("login") or _login_for(request))
         if leads_to_login
         else ("Go to home page", START_PATH),
