@@ -107,7 +107,24 @@ async def test_a_login_works_without_javascript(site, new_person):
     await page.get_by_role("button", name="Sign out").click()
     await page.get_by_role("button", name="Sign out").click()  # the realm's page sends itself with a script only
     await expect_login_page(page)
+    await expect(page.get_by_role("status")).to_have_text("You have been signed out.")
     assert {"auth_status": "logged_out"} == await person.who()
+
+
+async def test_a_sign_out_is_said_once(site, new_person):
+    """To screen readers too; the page that is loaded again is that of anybody."""
+    person = await new_person(site.url)
+    page = await person.log_in("user")
+    await page.get_by_role("button", name="Sign out").click()
+    await expect_login_page(page)
+    await expect(page.get_by_role("status")).to_have_text("You have been signed out.")
+    await person.screenshot(page, "signed-out")
+
+    await page.reload()
+
+    await expect_login_page(page)
+    await expect(page.get_by_role("status")).to_be_empty()
+    assert f"{person.url}/ui/login" == page.url
 
 
 async def test_a_login_works_on_a_phone(site, new_person):

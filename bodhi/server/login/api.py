@@ -24,7 +24,7 @@ from bodhi.server.http.context import context_of
 from bodhi.server.http.hosts import callback_base
 from bodhi.server.http.input import body_of
 from bodhi.server.http.operations import OPTIONAL, PUBLIC, Operation
-from bodhi.server.http.paths import CALLBACK_PATH, HOME_PATH, LOGIN_PATH
+from bodhi.server.http.paths import CALLBACK_PATH, HOME_PATH, LOGGED_OUT, LOGIN_PATH
 from bodhi.server.http.responses import json_response
 from bodhi.server.http.return_to import is_recent_requested, requested_page, with_return
 from bodhi.server.login.begun_logins import BegunLogins, once_of
@@ -47,7 +47,6 @@ from bodhi.server.login.service import CompletedLogin, LoginFlow, origin_of
 from bodhi.session import Session, SessionUnavailable, get_session
 
 LONGEST_PARAMETER = 512  # characters of a parameter that a link to the login sets
-LOGGED_OUT = "logged_out"  # the state that a logout passes to the login page, with BODHI_AUTH_SKIP_LOGIN_PAGE
 
 REVOCATION_SECONDS = 0.9  # per request to the provider, at most two: a logout completes within 2 s
 NOT_CACHED = "no-cache, no-store, must-revalidate"
@@ -164,8 +163,11 @@ async def finish_login(request: web.Request, callback_query: Mapping[str, str]) 
     return origin_of(found.transaction["callback_url"]) + (found.page or HOME_PATH)
 
 
-async def end_login(request: web.Request) -> str:
-    """End the session, revoke its tokens if the provider answers in time, and return the URL to open next."""
+async def end_login(request: web.Request, *, is_page: bool = False) -> str:
+    """End the session, revoke its tokens if the provider answers in time, and return the URL to open next.
+
+    The login page there says that the user was signed out if *is_page*; the API's URL of it is that of the contract.
+    """
     service = request.app[LOGIN]
     try:
         session = await get_session(request)
@@ -176,8 +178,8 @@ async def end_login(request: web.Request) -> str:
         raise LogoutFailed from error
     instance = await _instance_if_available(service)
     return_to = service.logged_out_url or callback_base(request) + LOGIN_PATH
-    # Without it, the login page would log the user in again where the provider still knows them.
-    state = LOGGED_OUT if service.skips_page and service.logged_out_url is None else None
+    # Without it, a login page that is skipped would log the user in again where the provider still knows them.
+    state = LOGGED_OUT if (service.skips_page or is_page) and service.logged_out_url is None else None
     location: str | None = None
     if service.provider is not None and instance is not None:
         with _provider_failures_logged():

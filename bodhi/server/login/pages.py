@@ -16,14 +16,14 @@ from bodhi.server.http.cross_site import same_site_bounce_target
 from bodhi.server.http.headers import KEEPS_OPENER
 from bodhi.server.http.input import body_of, read_query
 from bodhi.server.http.operations import OPTIONAL, PUBLIC, Operation
-from bodhi.server.http.paths import CALLBACK_PATH, HOME_PATH, LOGIN_PATH
+from bodhi.server.http.paths import CALLBACK_PATH, HOME_PATH, LOGGED_OUT, LOGIN_PATH
 from bodhi.server.http.rate_limits import RATE_LIMITS
 from bodhi.server.http.rendering import current_user, page, provider_origins
 from bodhi.server.http.request_id import current_id
 from bodhi.server.http.responses import see_other
 from bodhi.server.http.resume_after_login import opener_headers, pending_review
 from bodhi.server.http.return_to import RECENT, RETURN_TO, is_recent_requested, requested_page, with_return
-from bodhi.server.login.api import LOGGED_OUT, LOGIN, begin_login, end_login, finish_login, link_parameters
+from bodhi.server.login.api import LOGIN, begin_login, end_login, finish_login, link_parameters
 from bodhi.server.login.errors import LogoutFailed, OtherUserSignedIn
 from bodhi.session import SessionGone
 
@@ -83,6 +83,8 @@ async def login_page(request: web.Request) -> web.Response:
         "login.html",
         form_targets=await provider_origins(request),
         is_ready=is_ready,
+        is_signed_out=_is_logged_out(request) and current_user(request) is None,
+        stays_on_reload=service.skips_page,
         is_first=status is Status.RESOURCE_ADMIN,
         app_waits=pending_review(request) is not None,
         provider_name=service.provider_name,
@@ -101,8 +103,12 @@ def _is_navigation(request: web.Request) -> bool:
         request.method == hdrs.METH_GET
         and headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
         and hdrs.ORIGIN not in headers
-        and request.query.get("state") != LOGGED_OUT
+        and not _is_logged_out(request)
     )
+
+
+def _is_logged_out(request: web.Request) -> bool:
+    return request.query.get("state") == LOGGED_OUT
 
 
 async def log_in(request: web.Request) -> web.Response:
@@ -144,7 +150,7 @@ async def complete_login(request: web.Request) -> web.Response:
 
 async def log_out(request: web.Request) -> web.Response:
     """End the session and redirect to the provider's logout or the login page."""
-    return see_other(request, await end_login(request))
+    return see_other(request, await end_login(request, is_page=True))
 
 
 OPERATIONS = (

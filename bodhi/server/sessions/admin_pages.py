@@ -11,7 +11,7 @@ from bodhi.server.http.input import UserId, parameter_of, query_of
 from bodhi.server.http.navigation import Entry
 from bodhi.server.http.operations import Operation
 from bodhi.server.http.paging import list_url
-from bodhi.server.http.paths import ADMIN_PATH, LOGIN_PATH
+from bodhi.server.http.paths import ADMIN_PATH, SIGNED_OUT_PATH
 from bodhi.server.http.rendering import fragment, page
 from bodhi.server.http.responses import is_partial, see_other
 from bodhi.server.sessions.admin_api import revoke_every_session, revoke_session_of_user
@@ -44,7 +44,7 @@ async def end_one(request: web.Request) -> web.Response:
     """Revoke the session and confirm it in place; revoking one's own session redirects to the login page."""
     user_id = query_of(request, OwnerQuery).id
     if await revoke_session_of_user(request, user_id, parameter_of(request, "handle")):
-        return see_other(request, LOGIN_PATH)
+        return see_other(request, SIGNED_OUT_PATH)
     if is_partial(request):
         return fragment("_ended_row.html", notice=ENDED)
     return see_other(request, f"{ENTRY.path}?done=ended")
@@ -53,7 +53,7 @@ async def end_one(request: web.Request) -> web.Response:
 async def end_all(request: web.Request) -> web.Response:
     """Revoke every session, including the administrator's own."""
     await revoke_every_session(request)
-    return see_other(request, LOGIN_PATH)
+    return see_other(request, SIGNED_OUT_PATH)
 
 
 async def _page_context(request: web.Request, query: ListQuery) -> dict[str, Any]:

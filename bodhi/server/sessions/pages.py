@@ -9,7 +9,7 @@ from aiohttp import web
 from bodhi.server.http.input import Cursor, parameter_of, query_of
 from bodhi.server.http.navigation import Entry
 from bodhi.server.http.operations import OPTIONAL, Operation
-from bodhi.server.http.paths import LOGIN_PATH
+from bodhi.server.http.paths import SIGNED_OUT_PATH
 from bodhi.server.http.rendering import fragment, page
 from bodhi.server.http.responses import is_partial, see_other
 from bodhi.server.sessions.api import (
@@ -53,7 +53,7 @@ async def end_one(request: web.Request) -> web.Response:
     """Revoke the session and confirm it in place; revoking this browser's session redirects to the login page."""
     was_own = await revoke_own_session(request, parameter_of(request, "handle"))
     if was_own:
-        return see_other(request, LOGIN_PATH)
+        return see_other(request, SIGNED_OUT_PATH)
     if is_partial(request):
         return fragment("_ended.html", notice=OUTCOMES["ended"], others=await _count_others(request))
     return see_other(request, f"{ENTRY.path}?done=ended")

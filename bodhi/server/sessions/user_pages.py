@@ -9,7 +9,7 @@ from bodhi.server.http.context import session_user_of
 from bodhi.server.http.input import parameter_of, query_of
 from bodhi.server.http.labels import query
 from bodhi.server.http.operations import Operation
-from bodhi.server.http.paths import LOGIN_PATH, USER_PATH
+from bodhi.server.http.paths import SIGNED_OUT_PATH, USER_PATH
 from bodhi.server.http.rendering import fragment
 from bodhi.server.http.responses import is_partial, see_other
 from bodhi.server.http.sections import Section, UserPageQuery, UserQuery
@@ -34,7 +34,7 @@ async def end_one(request: web.Request) -> web.Response:
     """Revoke the session; revoking one's own session redirects to the login page."""
     user_id = query_of(request, UserQuery).id
     if await revoke_session_of_user(request, user_id, parameter_of(request, "handle")):
-        return see_other(request, LOGIN_PATH)
+        return see_other(request, SIGNED_OUT_PATH)
     return await _revoked(request, user_id, "ended")
 
 
@@ -43,7 +43,7 @@ async def end_all(request: web.Request) -> web.Response:
     user_id = query_of(request, UserQuery).id
     await revoke_sessions_of_user(request, user_id)
     if user_id == session_user_of(request).user_id:
-        return see_other(request, LOGIN_PATH)
+        return see_other(request, SIGNED_OUT_PATH)
     return await _revoked(request, user_id, "all")
 
 

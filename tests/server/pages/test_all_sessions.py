@@ -160,7 +160,7 @@ async def test_administrator_revokes_all_sessions(admin, sessions, provider):
     assert ("/ui/login", 0) == (admin.path, await sessions.count_sessions())
     await admin.log_in(provider, "admin")
     response = await admin.client.post(f"{PATH}/end-all", headers=HTMX)
-    assert ("/ui/login", 0) == (response.headers["HX-Redirect"], await sessions.count_sessions())
+    assert ("/ui/login?state=logged_out", 0) == (response.headers["HX-Redirect"], await sessions.count_sessions())
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,54 @@ async def test_login_page_shows_the_configured_name_of_the_provider(serve, new_b
     assert URL(provider.issuer).host not in browser.page.one("main").text
 
 
+SIGNED_OUT = "You have been signed out."
+
+
+@pytest.mark.parametrize("at_provider", ["false", "true"])
+@pytest.mark.parametrize("skips", ["false", "true"])
+async def test_login_page_says_that_the_user_was_signed_out(
+    serve, new_browser, provider, sqlite_url, at_provider, skips
+):
+    """Where the button led there, through the provider or not; the page's address without more says nothing of it."""
+    settings = {"BODHI_AUTH_LOGOUT": at_provider, "BODHI_AUTH_SKIP_LOGIN_PAGE": skips}
+    server = await serve(**{**environment(provider, sqlite_url), **settings})
+    browser = await new_browser(server)
+    if skips == "true":
+        await browser.open("/ui/login")
+        await browser.open(path_of(await provider.log_in_url(browser.left_for, "user")), site="cross-site")
+        await browser.press("Continue")
+    else:
+        await browser.log_in(provider)
+
+    await browser.press("Sign out")
+    if at_provider == "true":
+        query = URL(browser.left_for).query
+        target = URL(query["post_logout_redirect_uri"]).update_query(state=query["state"])
+        await browser.open(path_of(str(target)), site="cross-site")
+
+    assert (200, "/ui/login", SIGNED_OUT) == (browser.status, browser.path, browser.page.one(id="notice").text)
+    assert ("Signed out · bodhi", "status") == (
+        browser.page.one("title").text,
+        browser.page.one(id="notice").attributes["role"],
+    )
+    # A reload of a page that is skipped otherwise must not start a login.
+    assert (skips == "false") == ("data-once" in browser.page.one(id="notice").one("p").attributes)
+    if skips == "false":
+        await browser.open("/ui/login")
+        assert "" == browser.page.one(id="notice").text
+
+
+@pytest.mark.parametrize("state", ["", "x", "logged_in", "<b>", "logged_out&state=x"])
+async def test_only_a_sign_out_is_said(browser, provider, state):
+    """Nothing is taken from the address; somebody who is signed in was not signed out."""
+    await browser.open(str(URL(f"/ui/login?state={state}")), site="cross-site")
+    assert (SIGNED_OUT if state.startswith("logged_out") else "") == browser.page.one(id="notice").text
+
+    await browser.log_in(provider)
+    await browser.open("/ui/login?state=logged_out")
+    assert ("", "You are signed in") == (browser.page.one(id="notice").text, browser.page.one("h1").text)
+
+
 async def test_login_without_javascript_ends_at_home(browser, provider):
     """Two buttons, and the provider's own page between them."""
     await browser.open("/ui/login")

@@ -114,7 +114,7 @@ async def test_htmx_shows_the_outcome_in_place(server, user, other_session, prov
     assert ["Python This device"] == [title.text for title in part.all("h2")]
     (own,) = await handles(server, provider)
     response = await user.client.post(f"{PATH}/{own}/end", headers=HTMX)
-    assert ("/ui/login", "") == (response.headers["HX-Redirect"], await response.text())
+    assert ("/ui/login?state=logged_out", "") == (response.headers["HX-Redirect"], await response.text())
 
 
 async def test_many_sessions_are_on_several_pages(user, other_session):

@@ -163,7 +163,7 @@ async def test_revoking_ones_own_sessions_redirects_to_login(server, provider, m
     await manager.log_in(provider, "manager")
     response = await manager.client.post(address(ALL, manager_id), headers=HTMX)
 
-    assert ("/ui/login", "") == (response.headers["HX-Redirect"], await response.text())
+    assert ("/ui/login?state=logged_out", "") == (response.headers["HX-Redirect"], await response.text())
     assert [] == await handles(server, manager_id)
     await manager.open("/ui")
     assert "/ui/login" == manager.path

@@ -37,6 +37,11 @@ for (const link of document.querySelectorAll("nav [aria-current]")) {
   link.scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
+// It is said once: a reload shows the page without it.
+if (document.querySelector("[data-once]")) {
+  history.replaceState(null, "", location.pathname);
+}
+
 // The request got no response at all; error responses have their own message.
 document.addEventListener("htmx:error", () => {
   const notice = document.getElementById("notice");
