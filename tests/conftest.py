@@ -62,6 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if partitions := config.getoption("--partitions"):
         os.environ[PARTITIONS_VARIABLE] = str(partitions)
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", place_for_folders())  # every commit of SQLite would wait for a disk
+    os.environ.setdefault("PGSSLMODE", "disable")  # to ask whether there is TLS takes a third of a connection's time
     be_patient()
 
 
@@ -198,9 +199,8 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def postgres_url(postgres_databases: Databases, has_tables: bool) -> Iterator[str]:
     """The URL of an empty PostgreSQL database, or of one that has its tables and nothing in them."""
-    url = postgres_databases.create(postgres_databases.migrated if has_tables else EMPTY)
-    yield url
-    postgres_databases.drop(url)
+    with postgres_databases.reused() if has_tables else postgres_databases.created(EMPTY) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

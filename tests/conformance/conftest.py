@@ -11,19 +11,10 @@ from support.databases import Databases
 
 
 @pytest.fixture(scope="module")
-def migrated_postgres_url(postgres_databases: Databases) -> Iterator[str]:
-    """A database shared by the tests of a file: creating one per test would take longer than the tests."""
-    url = postgres_databases.create(postgres_databases.migrated)
-    yield url
-    postgres_databases.drop(url)
-
-
-@pytest.fixture(scope="module")
 def partitioned_postgres_url(postgres_databases: Databases) -> Iterator[str]:
-    """A shared database whose session table has partitions."""
-    url = postgres_databases.create(postgres_databases.partitioned)
-    yield url
-    postgres_databases.drop(url)
+    """A database whose session table has partitions, shared by the tests of a file."""
+    with postgres_databases.created(postgres_databases.partitioned) as url:
+        yield url
 
 
 @pytest.fixture
@@ -33,19 +24,10 @@ def has_tables() -> bool:
 
 
 @pytest.fixture
-def database_url(dialect: str, request: pytest.FixtureRequest) -> str:
-    """The URL of an empty SQLite file, or of the shared PostgreSQL database, which may contain sessions."""
-    url: str = request.getfixturevalue("sqlite_url" if dialect == "sqlite" else "migrated_postgres_url")
-    return url
-
-
-@pytest.fixture
-async def database(dialect: str, database_url: str) -> AsyncIterator[Database]:
+async def database(database_url: str) -> AsyncIterator[Database]:
     """An empty database with the session tables."""
     # Nothing here has to survive a power cut: synchronous="normal" spares the disk.
     async with open_database(database_url, synchronous="normal") as database:
-        if dialect == "postgres":
-            await database.script("TRUNCATE bodhi_session, bodhi_session_set_aside, bodhi_session_ended")
         yield database
 
 

@@ -144,6 +144,7 @@ async def tls_server(postgres_server, monkeypatch):
     await connection.close()
     await asyncio.to_thread(postgres_server.restart)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.delenv("PGSSLMODE")
     return postgres_server
 
 

@@ -9,12 +9,13 @@ import pytest
 from bodhi.server.app import create_app
 from bodhi.session import SESSIONS
 from bodhi.settings import load_settings
+from support.postgres_locks import OTHERS
 
 POOL_SIZE = 3
 DEADLINE_SECONDS = 60
 DOCS = Path(__file__).parents[2] / "docs" / "how-to"
 ONE_POOL = ["{0}", "{0}?", "{0}?application_name=&connect_timeout=0"]  # different texts of one address
-OPEN = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+OPEN = f"SELECT count(*) FROM pg_stat_activity WHERE {OTHERS}"
 WAITING = f"{OPEN} AND wait_event_type = 'Lock'"
 
 

@@ -49,9 +49,8 @@ def ignore(copied):
 @pytest.fixture
 def database_url(postgres_databases):
     """A database whose session table is undivided, whatever the tests were started with."""
-    url = postgres_databases.create(settings={"bodhi.session_partitions": "1"})
-    yield url
-    postgres_databases.drop(url)
+    with postgres_databases.created(settings={"bodhi.session_partitions": "1"}) as url:
+        yield url
 
 
 @pytest.fixture
@@ -324,8 +323,7 @@ async def test_nodes_of_version_0_1_0_are_not_left_with_partitions(service, data
 
 async def test_the_setting_divides_a_table_without_sessions_alone(postgres_databases):
     """As the tables are made. What has sessions is divided by the command, whenever its operator likes."""
-    url = postgres_databases.create(settings={"bodhi.session_partitions": "4"})
-    try:
+    with postgres_databases.created(settings={"bodhi.session_partitions": "4"}) as url:
         async with open_database(url) as database:
             await Schema(database, "session").migrate()
             assert 4 == await count_partitions(database)
@@ -340,5 +338,3 @@ async def test_the_setting_divides_a_table_without_sessions_alone(postgres_datab
             assert ["partitions"] == [migration.name for migration in await Schema(database, "session").migrate()]
 
             assert 0 == await count_partitions(database)
-    finally:
-        postgres_databases.drop(url)

@@ -25,9 +25,8 @@ SELECT array_agg(coalesce((SELECT inhrelid::bigint
 def database_url(request, postgres_databases):
     """A database with an undivided session table, and one with 8 partitions: both behave alike."""
     template = postgres_databases.partitioned if request.param == "divided" else postgres_databases.migrated
-    url = postgres_databases.create(template)
-    yield url
-    postgres_databases.drop(url)
+    with postgres_databases.created(template) as url:
+        yield url
 
 
 @pytest.fixture

@@ -480,7 +480,8 @@ async def test_listening_goes_on_after_the_connection_was_lost(watching, raw, ot
     monkeypatch.setattr(notifications, "RECONNECT_SECONDS", 0.01)
     _, socket, _ = watching
     if dialect == "postgres":
-        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN %'"
+        listening = "datname = current_database() AND query LIKE 'LISTEN %'"
+        ended = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {listening}"
         async with asyncio.timeout(DEADLINE_SECONDS):
             while not await raw.rows(ended):
                 await asyncio.sleep(0)

@@ -4,8 +4,10 @@ import asyncio
 import functools
 import os
 import uuid
-from collections.abc import Callable, Coroutine, Mapping
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +19,7 @@ from dotenv import dotenv_values
 from bodhi.database import Schema, open_database
 from support.binaries import BINARIES_VARIABLE, NoPostgres
 from support.postgres import PASSWORD, USER, PostgresServer, partitions_setting
+from support.reuse import ReusableDatabase
 
 URL_VARIABLE = "BODHI_TEST_SESSION_PG_URL"
 COMPOSE_URL = f"postgresql://{USER}:{PASSWORD}@127.0.0.1:54320/bodhi_sessions"
@@ -83,12 +86,13 @@ class Databases:
     """
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="test-databases")
         self._runner = asyncio.Runner()
         self._connection: asyncpg.Connection = self._run(asyncpg.connect(url, timeout=300))
         # Before version 15 there is no other. It takes a third less than to log every page.
         self._strategy = " STRATEGY FILE_COPY" if self._connection.get_server_version().major >= 15 else ""
+        self._returned: deque[ReusableDatabase] = deque()
 
     def create(self, template: str = EMPTY, *, settings: Mapping[str, str] | None = None) -> str:
         """Create a copy of *template*, with *settings* of its own, and return its URL."""
@@ -96,7 +100,32 @@ class Databases:
         self._run(self._connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}{self._strategy}"))
         for setting, value in (partitions_setting() if settings is None else settings).items():
             self._run(self._connection.execute(f"ALTER DATABASE {name} SET {setting} = {value}"))
-        return with_database(self._url, name)
+        return with_database(self.url, name)
+
+    @contextmanager
+    def created(self, template: str = EMPTY, *, settings: Mapping[str, str] | None = None) -> Iterator[str]:
+        """The URL of a copy of *template*, which is dropped at the end."""
+        url = self.create(template, settings=settings)
+        try:
+            yield url
+        finally:
+            self.drop(url)
+
+    @contextmanager
+    def reused(self) -> Iterator[str]:
+        """The URL of a database that has its tables and nothing in them: one of an earlier test, or a new one."""
+        database = self._renewed() or self._run(ReusableDatabase.open(self.create(self.migrated)))
+        yield database.url
+        self._returned.append(database)
+
+    def _renewed(self) -> ReusableDatabase | None:
+        # Not that of the last test, whose connections may be about to end.
+        while len(self._returned) > 1:
+            database = self._returned.popleft()
+            if self._run(database.renewed()):
+                return database
+            self._discard(database)
+        return None
 
     @functools.cached_property
     def migrated(self) -> str:
@@ -118,10 +147,16 @@ class Databases:
         name = urlsplit(url).path.lstrip("/")
         self._run(self._connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
 
+    def _discard(self, database: ReusableDatabase) -> None:
+        self._run(database.close())
+        self.drop(database.url)
+
     def close(self) -> None:
-        """Drop the templates, close the connection and end the thread."""
+        """Drop the templates and what was used again, close the connection and end the thread."""
+        while self._returned:
+            self._discard(self._returned.pop())
         for template in {"migrated", "partitioned"} & self.__dict__.keys():
-            self.drop(with_database(self._url, self.__dict__[template]))
+            self.drop(with_database(self.url, self.__dict__[template]))
         self._run(self._connection.close())
         self._thread.submit(self._runner.close).result(timeout=300)
         self._thread.shutdown()

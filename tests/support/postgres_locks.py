@@ -6,8 +6,14 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
+from support.reuse import APPLICATION_NAME
+
 LONGEST_WAIT_SECONDS = 300
-_OTHERS = "datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+# The connections of what is tested.
+OTHERS = (
+    "datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+    f" AND application_name <> '{APPLICATION_NAME}'"
+)
 
 
 async def ask(url: str, question: str, *values: object) -> object:
@@ -28,12 +34,12 @@ async def becomes(answer: object, url: str, question: str, *values: object) -> N
 
 async def blocked(url: str, *, count: int) -> None:
     """Return once *count* connections of the database wait for a lock."""
-    await becomes(count, url, f"SELECT count(*) FROM pg_stat_activity WHERE {_OTHERS} AND wait_event_type = 'Lock'")
+    await becomes(count, url, f"SELECT count(*) FROM pg_stat_activity WHERE {OTHERS} AND wait_event_type = 'Lock'")
 
 
 async def pids_on(url: str) -> list[int]:
     """Return the backend process ids of all connections to the database, in order."""
-    pids = await ask(url, f"SELECT array_agg(pid ORDER BY pid) FROM pg_stat_activity WHERE {_OTHERS}")
+    pids = await ask(url, f"SELECT array_agg(pid ORDER BY pid) FROM pg_stat_activity WHERE {OTHERS}")
     assert isinstance(pids, list)
     return pids
 
@@ -43,7 +49,7 @@ async def tidy(url: str, *, most: int) -> None:
     await becomes(
         True,
         url,
-        f"SELECT count(*) <= $1 AND count(*) FILTER (WHERE state <> 'idle') = 0 FROM pg_stat_activity WHERE {_OTHERS}",
+        f"SELECT count(*) <= $1 AND count(*) FILTER (WHERE state <> 'idle') = 0 FROM pg_stat_activity WHERE {OTHERS}",
         most,
     )
 
