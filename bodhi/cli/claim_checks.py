@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from bodhi.cli.findings import Finding, listed
 from bodhi.cli.findings import provider_finding as finding
-from bodhi.oidc.claim_values import path_of
-from bodhi.oidc.metadata import Metadata
+from bodhi.oidc.claims import path_of
+from bodhi.oidc.discovery import Metadata
 from bodhi.oidc.scopes import scopes_to_request
 from bodhi.server.access.admission import AllowList
 from bodhi.server.access.claim_mapping import CLIENT_ID

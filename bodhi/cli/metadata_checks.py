@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from bodhi.cli.findings import Finding, listed
 from bodhi.cli.findings import provider_finding as finding
 from bodhi.oidc.client_authentication import BASIC, METHODS, POST, PRIVATE_KEY_JWT
-from bodhi.oidc.metadata import Metadata
+from bodhi.oidc.discovery import Metadata
 from bodhi.oidc.scopes import scopes_to_request, unsupported_scopes
 from bodhi.server.http.paths import LOGIN_PATH
 from bodhi.settings import Settings

@@ -11,8 +11,7 @@ from bodhi.cli.findings import provider_finding as finding
 from bodhi.settings import Settings
 
 if TYPE_CHECKING:
-    from bodhi.oidc.discovery import Issuer
-    from bodhi.oidc.metadata import Metadata
+    from bodhi.oidc.discovery import Issuer, Metadata
     from bodhi.oidc.transport import Answer, Transport
 
 NO_ISSUER = (
@@ -118,7 +117,7 @@ async def _keys(issuer: "Issuer", metadata: "Metadata", transport: "Transport") 
     from bodhi.oidc.discovery import Discovery
     from bodhi.oidc.errors import ProviderError
     from bodhi.oidc.keys import SigningKeys
-    from bodhi.oidc.signed_token import SET_ALGORITHM
+    from bodhi.oidc.verify import SET_ALGORITHM
 
     announced = metadata.announced("id_token_signing_alg_values_supported") or ASYMMETRIC
     accepted = [algorithm for algorithm in announced if algorithm in ASYMMETRIC]

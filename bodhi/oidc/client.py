@@ -12,10 +12,9 @@ import aiohttp
 
 from bodhi.oidc.algorithms import ASYMMETRIC
 from bodhi.oidc.client_authentication import METHODS, ClientAuthentication
-from bodhi.oidc.discovery import Discovery, Issuer
+from bodhi.oidc.discovery import Discovery, Issuer, Metadata
 from bodhi.oidc.keys import MIN_INTERVAL_SECONDS, SigningKeys
 from bodhi.oidc.management import Management
-from bodhi.oidc.metadata import Metadata
 from bodhi.oidc.scopes import scopes_to_request, unsupported_scopes
 from bodhi.oidc.token_endpoint import RETRY_DELAYS, Sleep, TokenEndpoint
 from bodhi.oidc.transport import Transport

@@ -108,13 +108,16 @@ class ClientAuthentication:
             ways = [_Way(BASIC), _Way(POST)]
             if endpoint.methods and BASIC not in endpoint.methods and POST in endpoint.methods:
                 ways.reverse()
-        accepted = self._accepted.get(endpoint.url)
-        return sorted(ways, key=lambda way: way != accepted)
+        if ways[-1] == self._accepted.get(endpoint.url):
+            ways.reverse()
+        return ways
 
     def _credentials(self, way: _Way, client: ClientCredentials) -> tuple[Mapping[str, str], Mapping[str, str]]:
         """Return the form fields and headers that say who this client is."""
         if way.method == BASIC:
-            return {}, {"Authorization": _basic(client)}
+            # RFC 6749, 2.3.1: both halves are form-encoded first, so that a colon in the id stays part of the id.
+            pair = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
+            return {}, {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
         form = {"client_id": client.client_id}
         if way.method == POST:
             form["client_secret"] = client.client_secret
@@ -143,9 +146,3 @@ class ClientAuthentication:
 def may_be_unauthenticated(error: str, status: int) -> bool:
     """Return whether an answer with the OAuth code *error*, or "", may mean that the client was not authenticated."""
     return error in _MAYBE_UNAUTHENTICATED if error else status == 401
-
-
-def _basic(client: ClientCredentials) -> str:
-    # RFC 6749, 2.3.1: both halves are form-encoded first, so that a colon in the id stays part of the id.
-    pair = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
-    return "Basic " + base64.b64encode(pair.encode("ascii")).decode("ascii")

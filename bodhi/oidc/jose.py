@@ -1,19 +1,23 @@
-"""Signatures and keys, by joserfc, with larger header limits and fewer algorithms.
+"""Signed tokens (JWS in compact form) and keys, by joserfc, with larger header limits and fewer algorithms.
 
 Import this module inside functions: joserfc is slow to import, and a server without logins never needs it.
 """
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 
 from joserfc import jws
 from joserfc.errors import ExceededSizeError, JoseError
 from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 from joserfc.jws import CompactSignature, JWSRegistry
+from joserfc.registry import Header
 
 from bodhi.oidc.algorithms import ASYMMETRIC
+from bodhi.oidc.claims import json_object
+from bodhi.oidc.errors import MalformedToken, UntrustedToken
 
 PublicKey = RSAKey | ECKey | OKPKey
 
@@ -31,27 +35,47 @@ class _Registry(JWSRegistry):
 _REGISTRY = _Registry(strict_check_header=False)
 
 
-def parts_of(token: str) -> CompactSignature:
-    """Parse a compact JWS; raise :exc:`ValueError` if *token* is not one."""
-    try:
-        return jws.extract_compact(token.encode(), registry=_REGISTRY)
-    except ExceededSizeError as error:
-        limit = _Registry.max_payload_length // 1024
-        raise ValueError(f"its payload is larger than {limit} KiB; let the provider send fewer claims") from error
-    except (JoseError, RecursionError) as error:
-        raise ValueError("it is no signed token") from error
+@dataclass(frozen=True, slots=True)
+class SignedToken:
+    """A well-formed token; its signature is not checked yet."""
+
+    header: Header
+    payload: dict[str, Any] = field(repr=False)
+    _signed: CompactSignature = field(repr=False)
+
+    @classmethod
+    def of(cls, token: str) -> Self:
+        """Parse *token*; raise :exc:`MalformedToken` if it is not a compact JWS of JSON objects."""
+        if not token.isascii():
+            raise MalformedToken
+        try:
+            signed = jws.extract_compact(token.encode(), registry=_REGISTRY)
+        except ExceededSizeError as error:
+            limit = _Registry.max_payload_length // 1024
+            raise MalformedToken(
+                f"its payload is larger than {limit} KiB; let the provider send fewer claims"
+            ) from error
+        except (JoseError, RecursionError) as error:
+            raise MalformedToken("it is no signed token") from error
+        payload = json_object(signed.payload)
+        if payload is None or not isinstance(signed.protected, dict):
+            raise MalformedToken
+        return cls(signed.protected, payload, signed)
+
+    def is_signed_by(self, key: PublicKey) -> bool:
+        """Return whether *key* signed the token; raise :exc:`UntrustedToken` if its header is not accepted."""
+        try:
+            return jws.validate_compact(self._signed, key, registry=_REGISTRY)
+        except JoseError as error:
+            raise UntrustedToken("header not accepted") from error
 
 
-def is_signed_by(key: PublicKey, signed: CompactSignature) -> bool:
-    """Return whether *key* signed *signed*; raise :exc:`ValueError` if its header is not accepted."""
-    try:
-        return jws.validate_compact(signed, key, registry=_REGISTRY)
-    except JoseError as error:
-        raise ValueError("its header is not accepted") from error
+def algorithms_of(key: PublicKey) -> frozenset[str]:
+    """Return the algorithms that keys of the type of *key* work with."""
+    return frozenset(algorithm for algorithm in ASYMMETRIC if _supports(algorithm, key))
 
 
-def supports(algorithm: str, key: PublicKey) -> bool:
-    """Return whether *algorithm* works with keys of the type of *key*."""
+def _supports(algorithm: str, key: PublicKey) -> bool:
     try:
         JWSRegistry.algorithms[algorithm].check_key(key)
     except JoseError:
@@ -84,7 +108,7 @@ def private_key(text: str) -> PublicKey:
 
 def algorithm_of(key: PublicKey) -> str | None:
     """Return the algorithm to sign with: that of the JWK, else the usual one for the key; None if there is none."""
-    return next((algorithm for algorithm in ASYMMETRIC if supports(algorithm, key)), None)
+    return next((algorithm for algorithm in ASYMMETRIC if _supports(algorithm, key)), None)
 
 
 def signed_by(key_text: str, claims: Mapping[str, Any]) -> str:

@@ -30,27 +30,22 @@ class SigningKey:
     """One public signing key."""
 
     kid: str | None
-    algorithm: str | None  # the only one it may be used with, if the provider names one
+    algorithms: frozenset[str]  # that it may be used with; only one if the provider names it
     key: "PublicKey"
 
     @classmethod
     def of(cls, jwk: object) -> Self | None:
         """Read the key in *jwk*; None if it is not a signing key, too weak, or of an unknown type."""
+        from bodhi.oidc import jose
+
         if not isinstance(jwk, dict) or jwk.get("use", "sig") != "sig" or not _verifies(jwk.get("key_ops")):
             return None
         key = _public_key(jwk)
         kid, algorithm = jwk.get("kid"), jwk.get("alg")
         if key is None or not all(member is None or isinstance(member, str) for member in (kid, algorithm)):
             return None
-        return cls(kid, algorithm, key)
-
-    def matches(self, kid: str | None, algorithm: str) -> bool:
-        """Return whether this key may verify a token with such a header."""
-        from bodhi.oidc import jose
-
-        if (kid is not None and kid != self.kid) or self.algorithm not in {None, algorithm}:
-            return False
-        return jose.supports(algorithm, self.key)
+        supported = jose.algorithms_of(key)
+        return cls(kid, supported if algorithm is None else supported & {algorithm}, key)
 
 
 class SigningKeys:
@@ -105,7 +100,7 @@ class SigningKeys:
         await self._fetching.close()
 
     def _known(self, kid: str | None, algorithm: str) -> "Sequence[PublicKey]":
-        return [key.key for key in self._keys if key.matches(kid, algorithm)]
+        return [one.key for one in self._keys if kid in (None, one.kid) and algorithm in one.algorithms]
 
     def _may_fetch(self) -> bool:
         return self._is_past(self._tried_at, self._min_interval_seconds)

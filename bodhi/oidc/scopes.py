@@ -1,6 +1,6 @@
 """The scopes that a login requests."""
 
-from bodhi.oidc.metadata import Metadata
+from bodhi.oidc.discovery import Metadata
 
 DEFAULT = ("openid", "email", "profile")
 

@@ -1,7 +1,9 @@
 """OAuth calls that are authenticated as this client: grants at the token endpoint, and revocation."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 from bodhi.oidc.client_authentication import ClientAuthentication
 from bodhi.oidc.discovery import Discovery
@@ -13,6 +15,7 @@ TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105
 ACCESS_TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a name
 SERVICE_SCOPE = "service_account"
 RETRY_DELAYS = (0.1, 0.5, 2.0)  # seconds
+_LONGEST_LIFETIME = 10**9  # seconds; a larger number is invalid
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -117,8 +120,26 @@ def _is_too_late(delay: float, limit: asyncio.Timeout) -> bool:
 
 
 def _tokens(answer: Answer) -> Tokens:
-    tokens = Tokens.of(answer.checked())
-    if tokens is None:
+    """Return the tokens in *answer*, or raise the error that it stands for."""
+    body = answer.checked()
+    access_token = _token_in(body, "access_token")
+    if access_token is None:
         # Some providers send errors with status 200.
         raise answer.failure() if answer.error else answer.unusable()
-    return tokens
+    return Tokens(access_token, _token_in(body, "refresh_token"), _token_in(body, "id_token"), _lifetime_in(body))
+
+
+def _token_in(body: Mapping[str, Any], name: str) -> str | None:
+    """Return the token under *name*, or None unless it is visible ASCII (RFC 6749, appendix A) and fits a header."""
+    token = body.get(name)
+    return token if isinstance(token, str) and re.fullmatch("[!-~]+", token) else None
+
+
+def _lifetime_in(body: Mapping[str, Any]) -> int | None:
+    """Return ``expires_in``, which some providers send as text or with a fraction; None if it is no lifetime."""
+    value = body.get("expires_in")
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,12})?", value.strip()):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _LONGEST_LIFETIME:
+        return None
+    return max(1, int(value))

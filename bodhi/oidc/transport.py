@@ -4,13 +4,17 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies_environment, proxy_bypass
 
 import aiohttp
+from yarl import URL
 
 from bodhi.logs import REQUEST_ID
+from bodhi.oidc.claims import json_object
 from bodhi.oidc.connection_errors import cause_of
 from bodhi.oidc.errors import (
     ProviderError,
@@ -20,8 +24,6 @@ from bodhi.oidc.errors import (
     error_code,
     error_description,
 )
-from bodhi.oidc.json_object import json_object
-from bodhi.oidc.proxies import proxy_for
 from bodhi.telemetry import provider_span
 
 LARGEST_ANSWER = 512 * 1024  # bytes
@@ -48,7 +50,7 @@ class Answer:
     body: Mapping[str, Any] | None = field(repr=False)
     token: str | None = field(default=None, repr=False)  # a body of the type application/jwt
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    secrets: tuple[str, ...] = field(default=(), repr=False)  # sent with the request
+    secrets: Collection[str] = field(default=(), repr=False)  # sent with the request
 
     @property
     def error(self) -> str:
@@ -114,9 +116,10 @@ class Transport:
         query: Mapping[str, str | int] | None = None,
     ) -> Answer:
         """Send a GET; *what* names the call in the log, *limit_seconds* replaces the usual time limit."""
-        headers = {"Accept": accept, **_bearer(token)}
-        answer = await self._request(what, "GET", url, params=query or {}, headers=headers, limit_seconds=limit_seconds)
-        return replace(answer, secrets=(token,) if token else ())
+        headers, secrets = {"Accept": accept, **_bearer(token)}, (token,) if token else ()
+        return await self._request(
+            what, "GET", url, headers=headers, secrets=secrets, limit_seconds=limit_seconds, params=query or {}
+        )
 
     async def post_form(
         self,
@@ -129,13 +132,14 @@ class Transport:
         secret: str = "",
     ) -> Answer:
         """Send a form; *limit_seconds* replaces the usual time limit, *secret* is a further one, in *headers*."""
-        secrets = tuple(filter(None, [secret, *(form.get(name) for name in _SECRET_FIELDS)]))
-        answer = await self._request(what, "POST", url, data=dict(form), headers=headers, limit_seconds=limit_seconds)
-        return replace(answer, secrets=secrets)
+        secrets = list(filter(None, [secret, *(form.get(name) for name in _SECRET_FIELDS)]))
+        return await self._request(
+            what, "POST", url, headers=headers, secrets=secrets, limit_seconds=limit_seconds, data=dict(form)
+        )
 
     async def post_json(self, what: str, url: str, body: Mapping[str, Any], *, token: str | None = None) -> Answer:
         """Send a JSON object."""
-        return await self._request(what, "POST", url, json=dict(body), headers=_bearer(token))
+        return await self._request(what, "POST", url, headers=_bearer(token), json=dict(body))
 
     async def _request(
         self,
@@ -144,62 +148,75 @@ class Transport:
         url: str,
         *,
         headers: Mapping[str, str],
+        secrets: Collection[str] = (),
         limit_seconds: float | None = None,
         **options: Any,
     ) -> Answer:
-        all_headers = {**self._headers, **_request_id(), **headers}
+        limit_seconds = limit_seconds or self._limit_seconds
+        request_id = REQUEST_ID.get()  # lets the provider's log be correlated; None outside of a request
+        correlation = {} if request_id is None else {REQUEST_ID_HEADER: request_id}
         with provider_span(what):
-            return await self._answer(what, method, url, all_headers, limit_seconds or self._limit_seconds, **options)
-
-    async def _answer(
-        self, what: str, method: str, url: str, headers: Mapping[str, str], limit_seconds: float, **options: Any
-    ) -> Answer:
-        try:
-            # aiohttp's own limits do not cover waiting for a connection and reading together.
-            async with (
-                asyncio.timeout(limit_seconds),
-                self._http().request(
-                    method,
-                    url,
-                    headers=headers,
-                    allow_redirects=False,
-                    raise_for_status=False,
-                    proxy=proxy_for(url) if self._uses_proxy else None,
-                    timeout=aiohttp.ClientTimeout(total=None),
-                    **options,
-                ) as response,
-            ):
-                data = await _limited(response.content)
-                if response.content_type == "application/jwt" and data is not None:
-                    return Answer(what, response.status, None, data.decode(errors="replace").strip(), response.headers)
-                body = None if data is None else json_object(data)
-                return Answer(what, response.status, body, headers=response.headers)
-        except TimeoutError as error:
-            log.warning("identity provider call timed out: %s url=%s limit_seconds=%g", what, url, limit_seconds)
-            raise ProviderTimedOut(
-                f"the identity provider did not answer within {limit_seconds:g} s ({url})"
-            ) from error
-        except (aiohttp.ClientError, OSError, UnicodeError) as error:  # UnicodeError: no host name (IDNA)
-            cause = cause_of(error)
-            log.warning("identity provider call failed: %s url=%s error=%s", what, url, cause)
-            raise ProviderUnavailable(f"the identity provider cannot be reached: {cause} ({url})") from error
+            try:
+                # aiohttp's own limits do not cover waiting for a connection and reading together.
+                async with (
+                    asyncio.timeout(limit_seconds),
+                    self._http().request(
+                        method,
+                        url,
+                        headers={**self._headers, **correlation, **headers},
+                        allow_redirects=False,
+                        raise_for_status=False,
+                        proxy=proxy_for(url) if self._uses_proxy else None,
+                        timeout=aiohttp.ClientTimeout(total=None),
+                        **options,
+                    ) as response,
+                ):
+                    return await _answer(what, response, secrets)
+            except TimeoutError as error:
+                log.warning("identity provider call timed out: %s url=%s limit_seconds=%g", what, url, limit_seconds)
+                raise ProviderTimedOut(
+                    f"the identity provider did not answer within {limit_seconds:g} s ({url})"
+                ) from error
+            except (aiohttp.ClientError, OSError, UnicodeError) as error:  # UnicodeError: no host name (IDNA)
+                cause = cause_of(error)
+                log.warning("identity provider call failed: %s url=%s error=%s", what, url, cause)
+                raise ProviderUnavailable(f"the identity provider cannot be reached: {cause} ({url})") from error
 
 
-def _request_id() -> Mapping[str, str]:
-    """Return the request id header, which lets the provider's log be correlated; empty outside of a request."""
-    request_id = REQUEST_ID.get()
-    return {} if request_id is None else {REQUEST_ID_HEADER: request_id}
+def proxy_for(url: str) -> URL | None:
+    """Return the proxy of ``HTTP_PROXY`` or ``HTTPS_PROXY`` for *url*, or None if there is none or by ``NO_PROXY``.
+
+    Names in lower case come first. aiohttp's ``trust_env`` would also send passwords of ``~/.netrc``.
+    """
+    proxies = getproxies_environment()
+    parts = urlsplit(url)
+    text = proxies.get(parts.scheme)
+    if not text or parts.hostname is None:
+        return None
+    if proxy_bypass(parts.netloc) or proxy_bypass(parts.hostname):  # with port and brackets, and without
+        return None
+    name = f"{parts.scheme.upper()}_PROXY"
+    try:
+        proxy = URL(text if "://" in text else f"http://{text}")
+    except ValueError as error:
+        raise ProviderUnavailable(f"{name} is no URL") from error
+    if proxy.scheme not in {"http", "https"} or not proxy.host:
+        raise ProviderUnavailable(f"{name} has to be an http:// or https:// URL of a proxy")
+    return proxy
 
 
 def _bearer(token: str | None) -> Mapping[str, str]:
     return {} if token is None else {"Authorization": f"Bearer {token}"}
 
 
-async def _limited(content: aiohttp.StreamReader) -> bytes | None:
-    """Read *content*; None if it is larger than LARGEST_ANSWER."""
+async def _answer(what: str, response: aiohttp.ClientResponse, secrets: Collection[str]) -> Answer:
+    """Read *response*, up to LARGEST_ANSWER bytes."""
     data = bytearray()
-    async for chunk in content.iter_any():
+    async for chunk in response.content.iter_any():
         data += chunk
         if len(data) > LARGEST_ANSWER:
-            return None
-    return bytes(data)
+            return Answer(what, response.status, None, headers=response.headers, secrets=secrets)
+    if response.content_type == "application/jwt":
+        token = data.decode(errors="replace").strip()
+        return Answer(what, response.status, None, token, response.headers, secrets)
+    return Answer(what, response.status, json_object(bytes(data)), headers=response.headers, secrets=secrets)

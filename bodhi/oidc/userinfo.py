@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from bodhi.oidc.claim_values import identifier
+from bodhi.oidc.claims import identifier
 from bodhi.oidc.discovery import Discovery
 from bodhi.oidc.errors import ProviderLacks, ProviderRefused, UntrustedToken
 from bodhi.oidc.transport import Transport

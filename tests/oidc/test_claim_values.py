@@ -2,7 +2,7 @@
 
 import pytest
 
-from bodhi.oidc.claim_values import is_one_name, is_true, names_in, readings_of, value_at
+from bodhi.oidc.claims import is_one_name, is_true, names_in, readings_of, value_at
 
 UNTRUE = [1, 1.0, "1", "yes", "TRUE", "true ", "on", "verified", [], [True], ["true"], {}, {"true": 1}, None, False, ""]
 NAMESPACED = "https://example.org/roles"

@@ -4,8 +4,7 @@ import ssl
 import pytest
 
 from bodhi.oidc import ProviderMisconfigured, ProviderUnavailable
-from bodhi.oidc.discovery import REFRESH_SECONDS, RETRY_SECONDS, Discovery, Issuer
-from bodhi.oidc.metadata import Metadata
+from bodhi.oidc.discovery import REFRESH_SECONDS, RETRY_SECONDS, Discovery, Issuer, Metadata
 from bodhi.oidc.transport import Transport
 from oidc.background import settled
 from oidc.scripted import DISCOVERY, HANGS, RESETS, Reply

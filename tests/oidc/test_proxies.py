@@ -7,7 +7,7 @@ import pytest
 from yarl import URL
 
 from bodhi.oidc import ProviderUnavailable
-from bodhi.oidc.proxies import proxy_for
+from bodhi.oidc.transport import proxy_for
 from oidc.scripted import DISCOVERY, TOKEN, Reply
 
 NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")

@@ -2,8 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
-from bodhi.oidc.claim_values import is_true, names_in, nonempty_text, path_of, readings_of
-from bodhi.oidc.claims import Claims
+from bodhi.oidc.claims import Claims, is_true, names_in, nonempty_text, path_of, readings_of
 
 _GROUP = "group:"
 

@@ -4,8 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from bodhi.oidc.claim_values import display_name, is_one_name, path_of, readings_of
-from bodhi.oidc.claims import Claims
+from bodhi.oidc.claims import Claims, display_name, is_one_name, path_of, readings_of
 from bodhi.server.access.admission import EVERYBODY, Admission
 from bodhi.server.access.errors import InvalidRoleName, NotAllowed
 from bodhi.server.access.scopes import Role, highest_role, parse_role

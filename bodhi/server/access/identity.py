@@ -7,8 +7,7 @@ from typing import Any
 
 import msgspec
 
-from bodhi.oidc.claim_values import names_in, path_of
-from bodhi.oidc.claims import Claims
+from bodhi.oidc.claims import Claims, names_in, path_of
 from bodhi.server.access.admission import EVERYBODY, Admission
 
 LONGEST_HEADER = 4_000  # bytes; proxies and applications limit all headers together, to 8 kB or little more

@@ -13,8 +13,7 @@ from typing import Any
 
 import msgspec
 
-from bodhi.oidc.claim_values import identifier, seconds
-from bodhi.oidc.claims import Claims
+from bodhi.oidc.claims import Claims, identifier, seconds
 from bodhi.oidc.responses import IdToken, Tokens
 from bodhi.server.access.provider_errors import token_errors
 from bodhi.server.access.recent_login import LEEWAY_SECONDS

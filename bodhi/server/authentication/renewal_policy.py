@@ -5,8 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from bodhi.oidc.claim_values import seconds
-from bodhi.oidc.claims import Claims
+from bodhi.oidc.claims import Claims, seconds
 from bodhi.server.authentication.login_data import EXPIRY_UNKNOWN, RECHECK_AT, REFRESH_TOKEN, claims_in
 
 RECHECK_SECONDS = 3_600

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bodhi.oidc.claim_values import seconds
+from bodhi.oidc.claims import seconds
 
 DEFAULT_LIFETIME_SECONDS = 300  # of an access token without expires_in and exp
 LEAST_OFFSET_SECONDS = 5  # a smaller difference may be the time that the response took
