@@ -30,7 +30,7 @@ from bodhi.server.authentication.bearer import BearerAuthenticator
 from bodhi.server.authentication.refresh import REFRESHER, Refresher
 from bodhi.server.authentication.renewal_policy import RenewalPolicy
 from bodhi.server.authentication.role_notes import RoleNotes
-from bodhi.server.authentication.userinfo import UserinfoClaims
+from bodhi.server.authentication.user_claims import UserinfoClaims
 from bodhi.server.configured_provider import HttpClient, configured_client, create_provider
 from bodhi.server.databases import (
     application_database,

@@ -13,7 +13,7 @@ from bodhi.server.authentication.refusals import LOGIN_ENDING_ERRORS
 from bodhi.server.authentication.renewal_policy import RenewalPolicy
 from bodhi.server.authentication.role_notes import RoleNotes
 from bodhi.server.authentication.stored_login import SessionRow
-from bodhi.server.authentication.userinfo import UserinfoClaims
+from bodhi.server.authentication.user_claims import UserinfoClaims
 
 log = logging.getLogger(__name__)
 

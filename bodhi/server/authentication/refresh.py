@@ -31,7 +31,7 @@ from bodhi.server.authentication.renewal_store import RenewalStore
 from bodhi.server.authentication.role_notes import RoleNotes
 from bodhi.server.authentication.stored_login import SessionRow
 from bodhi.server.authentication.unstored_tokens import Renewal
-from bodhi.server.authentication.userinfo import UserinfoClaims
+from bodhi.server.authentication.user_claims import UserinfoClaims
 from bodhi.session import SessionUnavailable
 from bodhi.single_flight import SingleFlight
 

@@ -13,7 +13,7 @@ from bodhi.server.authentication.refresh_lease import LEASE, POLL_SECONDS, relea
 from bodhi.server.authentication.renewal_policy import RenewalPolicy
 from bodhi.server.authentication.role_notes import RoleNotes
 from bodhi.server.authentication.unstored_tokens import Renewal, UnstoredTokens
-from bodhi.server.authentication.userinfo import UserinfoClaims
+from bodhi.server.authentication.user_claims import UserinfoClaims
 
 STORE_ATTEMPTS = 5
 STORE_SECONDS = 2.0  # for the attempts that requests wait for

@@ -36,7 +36,7 @@ from bodhi.server.authentication.login_data import (
 )
 from bodhi.server.authentication.renewal_policy import RenewalPolicy
 from bodhi.server.authentication.role_notes import RoleNotes
-from bodhi.server.authentication.userinfo import UserinfoClaims
+from bodhi.server.authentication.user_claims import UserinfoClaims
 from bodhi.server.login.errors import AccessChanged, InvalidCallbackUrl, LoginFailed, LoginNotConfigured, MissingCode
 
 STATE_LENGTH = 32
