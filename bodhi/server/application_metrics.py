@@ -3,8 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,16 +27,10 @@ class LoginCounters:
     logins: int = 0
     refused_logins: dict[str, int] = field(default_factory=dict)  # by error code
 
-    @contextmanager
-    def login(self) -> Iterator[None]:
-        """Count the login completed in the block, or its error."""
-        try:
-            yield
-        except BodhiError as error:
-            if (api_error := api_error_of(error)) is not None:
-                self.refused_logins[api_error.code] = self.refused_logins.get(api_error.code, 0) + 1
-            raise
-        self.logins += 1
+    def count_refusal(self, error: BodhiError) -> None:
+        """Count a login that ended with *error*."""
+        if (api_error := api_error_of(error)) is not None:
+            self.refused_logins[api_error.code] = self.refused_logins.get(api_error.code, 0) + 1
 
 
 Numbers = Callable[[], Mapping[Labels, float]]

@@ -27,10 +27,9 @@ from bodhi.server.access.role_checks import RoleChecks
 from bodhi.server.application_metrics import METRICS, ApplicationMetrics, LoginCounters
 from bodhi.server.authentication.authenticator import AUTHENTICATOR, Authenticator
 from bodhi.server.authentication.bearer import BearerAuthenticator
+from bodhi.server.authentication.login_data import RenewalPolicy
 from bodhi.server.authentication.refresh import REFRESHER, Refresher
-from bodhi.server.authentication.renewal_policy import RenewalPolicy
-from bodhi.server.authentication.role_notes import RoleNotes
-from bodhi.server.authentication.user_claims import UserinfoClaims
+from bodhi.server.authentication.user_claims import UserClaims
 from bodhi.server.configured_provider import HttpClient, configured_client, create_provider
 from bodhi.server.databases import (
     application_database,
@@ -70,8 +69,7 @@ class Services:
     mapping: ClaimMapping
     identities: IdentityReader
     role_checks: RoleChecks
-    role_notes: RoleNotes
-    userinfo: UserinfoClaims
+    user_claims: UserClaims
     policy: RenewalPolicy
     refresher: Refresher
     metrics: ApplicationMetrics
@@ -113,14 +111,19 @@ def create_services(settings: Settings) -> Services:
     )
     identities = IdentityReader(admission, settings.verify_claims)
     role_checks = RoleChecks(provider, instances=instances, profiles=profiles)
-    role_notes = RoleNotes(instances=instances, profiles=profiles, mapping=mapping, role_checks=role_checks)
-    userinfo = UserinfoClaims(
-        provider.userinfo, instances=instances, mapping=mapping, identities=identities, mode=settings.auth_userinfo
+    user_claims = UserClaims(
+        provider.userinfo,
+        instances=instances,
+        profiles=profiles,
+        mapping=mapping,
+        identities=identities,
+        role_checks=role_checks,
+        mode=settings.auth_userinfo,
     )
     policy = RenewalPolicy(
         recheck_seconds=settings.auth_recheck_seconds, keeps_without_refresh=settings.auth_without_refresh == "keep"
     )
-    refresher = _refresher(settings, provider, role_notes, userinfo, policy)
+    refresher = _refresher(settings, provider, user_claims, policy)
     role_management, directory = _role_management(settings, database, provider, instances, profiles)
     return Services(
         settings=settings,
@@ -136,8 +139,7 @@ def create_services(settings: Settings) -> Services:
         mapping=mapping,
         identities=identities,
         role_checks=role_checks,
-        role_notes=role_notes,
-        userinfo=userinfo,
+        user_claims=user_claims,
         policy=policy,
         refresher=refresher,
         metrics=_metrics(sessions, database, refresher),
@@ -224,9 +226,7 @@ def _database_opened(services: Services) -> Callable[[web.Application], AsyncIte
     return opened
 
 
-def _refresher(
-    settings: Settings, provider: IdentityProvider, notes: RoleNotes, userinfo: UserinfoClaims, policy: RenewalPolicy
-) -> Refresher:
+def _refresher(settings: Settings, provider: IdentityProvider, users: UserClaims, policy: RenewalPolicy) -> Refresher:
     # Requests stop waiting at the limit, but the grant continues: a late answer may carry a new refresh token. A lease
     # shorter than the grant would allow a second, concurrent grant.
     lease_seconds = 3 * settings.auth_timeout_seconds + 5
@@ -234,8 +234,7 @@ def _refresher(
         partial(provider.grants.refresh, limit_seconds=lease_seconds - SECONDS_TO_STORE),
         lease_seconds=lease_seconds,
         wait_seconds=settings.auth_timeout_seconds,
-        notes=notes,
-        userinfo=userinfo,
+        users=users,
         policy=policy,
         name_of=handle_of,
     )

@@ -5,7 +5,7 @@ Codes and statuses are stable; messages may change. Features define their own er
 
 import inspect
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from bodhi import database
 from bodhi.errors import BodhiError
@@ -30,6 +30,12 @@ class ApiError(BodhiError):
         self.param = param
         if status is not None:
             self.status = status
+
+    @classmethod
+    def by_provider(cls, error: str) -> Self:
+        """Return the error for a refusal by the provider with the OAuth error code *error*, or ""."""
+        del error  # of no use to clients, except of logins
+        return cls()
 
     @classmethod
     def default_message(cls) -> str:

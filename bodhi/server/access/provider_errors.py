@@ -29,7 +29,7 @@ def provider_errors(refused: type[ApiError]) -> Iterator[None]:
         raise ProviderCallNotSupported from error
     except oidc.ProviderRefused as error:
         log.warning("%s: %s", refused.code, error)
-        raise refused from error
+        raise refused.by_provider(error.error) from error
 
 
 def unavailable(error: oidc.ProviderError) -> ProviderUnavailable:

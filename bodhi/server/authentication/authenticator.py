@@ -26,9 +26,8 @@ from bodhi.server.access.instance import Instance, InstanceService
 from bodhi.server.access.principal import ANONYMOUS, ApiToken, AuthContext, ExternalApp, SessionUser
 from bodhi.server.access.scopes import Role
 from bodhi.server.authentication.bearer import BearerAuthenticator
-from bodhi.server.authentication.login_data import ACCESS_TOKEN, GRANTED_ROLE, claims_in, signed_in_at
+from bodhi.server.authentication.login_data import ACCESS_TOKEN, GRANTED_ROLE, RenewalPolicy, claims_in, signed_in_at
 from bodhi.server.authentication.refresh import Refresher
-from bodhi.server.authentication.renewal_policy import RenewalPolicy
 from bodhi.server.authentication.stored_login import SessionRow
 from bodhi.server.http.context import LOGIN_FAULT, LOGIN_FAULTS
 from bodhi.server.http.cross_site import is_cross_site_read

@@ -7,13 +7,11 @@ from typing import Any, NoReturn
 
 from bodhi.oidc.errors import ProviderError, ProviderLacks, ProviderRefused, TokenError
 from bodhi.server.access.errors import LoginEnded
-from bodhi.server.authentication.login_data import RECHECK_AT, USER_ID, USERINFO
+from bodhi.server.authentication.login_data import RECHECK_AT, USER_ID, USERINFO, RenewalPolicy
 from bodhi.server.authentication.refresh_lease import Claimed, RefreshLeases, release
 from bodhi.server.authentication.refusals import LOGIN_ENDING_ERRORS
-from bodhi.server.authentication.renewal_policy import RenewalPolicy
-from bodhi.server.authentication.role_notes import RoleNotes
 from bodhi.server.authentication.stored_login import SessionRow
-from bodhi.server.authentication.user_claims import UserinfoClaims
+from bodhi.server.authentication.user_claims import UserClaims
 
 log = logging.getLogger(__name__)
 
@@ -26,22 +24,20 @@ class LoginCheck:
         leases: RefreshLeases,
         policy: RenewalPolicy,
         *,
-        userinfo: UserinfoClaims | None,
-        notes: RoleNotes | None,
+        users: UserClaims | None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._leases = leases
         self._policy = policy
-        self._userinfo = userinfo
-        self._notes = notes
+        self._users = users
         self._clock = clock
 
     async def run(self, session: SessionRow, claimed: Claimed, since: int | None) -> None:
         """Ask userinfo whether a login without refresh token still holds; end the session if it does not."""
         try:
-            if self._userinfo is None:
+            if self._users is None:
                 raise ProviderLacks
-            userinfo = await self._userinfo.check(claimed.data)
+            userinfo = await self._users.check(claimed.data)
         except ProviderLacks:
             await self._put_check(session, claimed, {RECHECK_AT: None})
         except (ProviderError, TokenError) as error:
@@ -53,15 +49,14 @@ class LoginCheck:
                 await self._leases.postpone(session, claimed)
             elif self._policy.is_checkable(claimed.data, self._clock()):
                 log.info("login ended: the provider rejected the access token")
-                await end_login(session, claimed.data.get(USER_ID), self._notes)
+                await end_login(session, claimed.data.get(USER_ID), self._users)
             else:  # it has expired: nothing can be asked any more
                 await self._put_check(session, claimed, {RECHECK_AT: None})
         else:
             checked: dict[str, Any] = {USERINFO: userinfo, RECHECK_AT: None}
             self._policy.schedule(checked, self._clock())
             stored = await self._put_check(session, claimed, checked)
-            if self._notes is not None:
-                await self._notes.note_refresh(stored, since)
+            await self._users.note_checked(stored, since)
 
     @staticmethod
     async def _put_check(session: SessionRow, claimed: Claimed, values: dict[str, Any]) -> dict[str, Any]:
@@ -75,9 +70,9 @@ class LoginCheck:
         return await session.atomically(put)
 
 
-async def end_login(session: SessionRow, user_id: object, notes: RoleNotes | None) -> NoReturn:
+async def end_login(session: SessionRow, user_id: object, users: UserClaims | None) -> NoReturn:
     """End the session of a login that the provider ended, and check the user's role; raise :exc:`LoginEnded`."""
     await session.end()
-    if notes is not None and isinstance(user_id, str):
-        notes.check_role(user_id)
+    if users is not None and isinstance(user_id, str):
+        users.check_role(user_id)
     raise LoginEnded

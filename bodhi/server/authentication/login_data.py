@@ -1,4 +1,4 @@
-"""The login in a session's data: tokens and claims.
+"""The login in a session's data: tokens, claims, and when they have to be renewed.
 
 Signatures are not verified here: the tokens came directly from the provider, and stored data is authenticated.
 """
@@ -6,6 +6,7 @@ Signatures are not verified here: the tokens came directly from the provider, an
 import base64
 import binascii
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -14,10 +15,10 @@ from typing import Any
 import msgspec
 
 from bodhi.oidc.claims import Claims, identifier, seconds
+from bodhi.oidc.errors import MalformedToken
 from bodhi.oidc.responses import IdToken, Tokens
-from bodhi.server.access.provider_errors import token_errors
+from bodhi.server.access.errors import InvalidToken
 from bodhi.server.access.recent_login import LEEWAY_SECONDS
-from bodhi.server.authentication.token_expiry import expiry_of
 
 USER_ID, ACCESS_TOKEN, REFRESH_TOKEN, ID_TOKEN = "user_id", "access_token", "refresh_token", "id_token"
 EXPIRES_AT = "access_expires_at"  # seconds since 1970, for access tokens without an expiry claim
@@ -30,6 +31,9 @@ EXPIRY_UNKNOWN = "access_expiry_unknown"  # the provider sent no lifetime of the
 GRANTED_ROLE = "granted_role"  # as stored here at the login, if nobody but this server manages roles
 IS_OPAQUE = "access_token_is_opaque"  # its content, if any, is not read
 
+DEFAULT_LIFETIME_SECONDS = 300  # of an access token without expires_in and exp
+LEAST_OFFSET_SECONDS = 5  # a smaller difference may be the time that the response took
+POSTPONE_SECONDS = 60  # after a check that failed, while the access token is valid
 LONGEST_TEXT = 2048  # characters of a stored claim; a picture may be written into a claim
 DEEPEST = 20  # levels of lists and objects in a stored claim
 
@@ -67,9 +71,27 @@ def refreshed_data(data: dict[str, Any], tokens: Tokens, now: float) -> None:
     data.pop(RECHECK_AT, None)
     if tokens.refresh_token is not None:
         data[REFRESH_TOKEN] = tokens.refresh_token
-    if tokens.id_token is not None and subject_of(tokens.id_token) == data[USER_ID]:
+    id_claims = {} if tokens.id_token is None else _payload(tokens.id_token)
+    if identifier(id_claims.get("sub")) == data[USER_ID]:
         data[ID_TOKEN] = tokens.id_token
-        data[ID_CLAIMS] = claims_to_store(_payload(tokens.id_token))
+        data[ID_CLAIMS] = claims_to_store(id_claims)
+
+
+def expiry_of(expires_in: int | None, claims: Mapping[str, Any], now: float) -> tuple[int, int]:
+    """Return when a token that arrived at *now* expires by this server's clock, and how much later than its ``exp``.
+
+    The lifetime counts from the arrival: by the provider's clock the token may have expired long before it came. The
+    second value is 0 where the clocks agree, and without ``exp`` or a lifetime.
+    """
+    exp, iat = seconds(claims.get("exp")), seconds(claims.get("iat"))
+    lifetimes = [expires_in] if expires_in is not None else []
+    if exp is not None and iat is not None:
+        lifetimes.append(exp - iat)
+    lifetime = min(lifetimes, default=0)
+    if exp is None or lifetime <= 0:
+        return int(now + (expires_in or DEFAULT_LIFETIME_SECONDS)), 0
+    offset = int(now + lifetime) - exp
+    return int(now + lifetime), offset if abs(offset) >= LEAST_OFFSET_SECONDS else 0
 
 
 def claims_to_store(claims: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,8 +141,10 @@ def claims_in(data: Mapping[str, Any]) -> Claims:
     # Userinfo comes first: a refresh may return no ID token, and the claims are then those of the login.
     further = [claims for name in (USERINFO, ID_CLAIMS) if isinstance(claims := data.get(name), dict)]
     stored = {"sub": data.get(USER_ID), "exp": data.get(EXPIRES_AT)}
-    with token_errors():
+    try:
         claims = Claims.of(own, *further, stored)
+    except MalformedToken as error:
+        raise InvalidToken from error
     offset = data.get(CLOCK_OFFSET)
     return replace(claims, expires_at=claims.expires_at + offset) if offset else claims
 
@@ -141,3 +165,52 @@ def _payload(token: str) -> dict[str, Any]:
     except (binascii.Error, ValueError, msgspec.MsgspecError, RecursionError):
         return {}
     return payload if isinstance(payload, dict) else {}
+
+
+class RenewalPolicy:
+    """Decides from a session's data when the provider is asked about the login again."""
+
+    def __init__(self, *, recheck_seconds: int = 0, keeps_without_refresh: bool = False) -> None:
+        """The provider is asked at least every *recheck_seconds*, however long access tokens live; 0: not so.
+
+        With *keeps_without_refresh*, a login without refresh token does not end with its access token.
+        """
+        self._recheck_seconds = recheck_seconds
+        self._keeps_without_refresh = keeps_without_refresh
+        self._has_warned = False
+
+    def due_at(self, data: Mapping[str, Any], claims: Claims) -> float:
+        """Return when the login in *data*, with *claims*, has to be renewed or checked, in seconds since 1970."""
+        recheck_at = seconds(data.get(RECHECK_AT))
+        rechecked_at = math.inf if recheck_at is None else recheck_at
+        return rechecked_at if self.outlives_token(data) else min(rechecked_at, claims.expires_at)
+
+    def outlives_token(self, data: Mapping[str, Any]) -> bool:
+        """Whether the login in *data* goes on after its access token has expired, without a refresh."""
+        return self._keeps_without_refresh and REFRESH_TOKEN not in data
+
+    def is_checkable(self, data: Mapping[str, Any], now: float) -> bool:
+        """Whether a refusal of the access token in *data* means more than that it has expired."""
+        return bool(data.get(EXPIRY_UNKNOWN)) or now < claims_in(data).expires_at
+
+    def schedule(self, data: dict[str, Any], now: float) -> None:
+        """Set the time of the next check, after a login, a refresh or a check."""
+        if self._recheck_seconds:
+            data[RECHECK_AT] = int(now) + self._recheck_seconds
+
+    def warn_without_refresh(self, data: Mapping[str, Any]) -> None:
+        """Warn, once, if the login in *data* came without a refresh token."""
+        if REFRESH_TOKEN in data or self._has_warned:
+            return
+        self._has_warned = True
+        end = "live by their own timeouts" if self._keeps_without_refresh else "end with the access token"
+        log.warning(
+            "the identity provider sent no refresh token: sessions %s (BODHI_AUTH_WITHOUT_REFRESH); many send "
+            "one for the scope offline_access (BODHI_AUTH_SCOPES)",
+            end,
+        )
+
+
+def postpone(data: dict[str, Any], now: float) -> None:
+    """Set the next check to be soon, after one that failed."""
+    data[RECHECK_AT] = int(now) + POSTPONE_SECONDS

@@ -23,15 +23,13 @@ from bodhi.server.access.instance import Instance
 from bodhi.server.access.provider_errors import unavailable
 from bodhi.server.authentication.circuit_breaker import CircuitBreaker
 from bodhi.server.authentication.login_check import LoginCheck, end_login
-from bodhi.server.authentication.login_data import REFRESH_TOKEN, USER_ID
+from bodhi.server.authentication.login_data import REFRESH_TOKEN, USER_ID, RenewalPolicy
 from bodhi.server.authentication.refresh_lease import Claimed, RefreshLeases, release
 from bodhi.server.authentication.refusals import LOGIN_ENDING_ERRORS, api_error_of
-from bodhi.server.authentication.renewal_policy import RenewalPolicy
 from bodhi.server.authentication.renewal_store import RenewalStore
-from bodhi.server.authentication.role_notes import RoleNotes
 from bodhi.server.authentication.stored_login import SessionRow
 from bodhi.server.authentication.unstored_tokens import Renewal
-from bodhi.server.authentication.user_claims import UserinfoClaims
+from bodhi.server.authentication.user_claims import UserClaims
 from bodhi.session import SessionUnavailable
 from bodhi.single_flight import SingleFlight
 
@@ -55,31 +53,28 @@ class Refresher:
         lease_seconds: float = 30.0,
         wait_seconds: float = 10.0,
         clock: Callable[[], float] = time.time,
-        notes: RoleNotes | None = None,
-        userinfo: UserinfoClaims | None = None,
+        users: UserClaims | None = None,
         policy: RenewalPolicy | None = None,
         breaker: CircuitBreaker | None = None,
         name_of: Callable[[bytes], str] = bytes.hex,
     ) -> None:
         """Create a refresher; *lease_seconds* exceeds the provider's timeout, a request waits at most *wait_seconds*.
 
-        *notes* stores the roles in refreshed tokens, *userinfo* completes them, *policy* says when
-        they are due; *name_of* returns the name of a session in the log, by its key.
+        *users* completes the claims of refreshed tokens and stores their roles, *policy* says when they are due;
+        *name_of* returns the name of a session in the log, by its key.
         """
         self._grant = grant
         self._wait_seconds = wait_seconds
         self._clock = clock
-        self._notes = notes
+        self._users = users
         self._breaker = breaker or CircuitBreaker()
         self._name_of = name_of
         policy = policy or RenewalPolicy()
         self._leases = RefreshLeases(
             policy, self._breaker, lease_seconds=lease_seconds, wait_seconds=wait_seconds, clock=clock
         )
-        self._check = LoginCheck(self._leases, policy, userinfo=userinfo, notes=notes, clock=clock)
-        self._store = RenewalStore(
-            policy, userinfo=userinfo, notes=notes, name_of=name_of, count_failure=self._count_failure
-        )
+        self._check = LoginCheck(self._leases, policy, users=users, clock=clock)
+        self._store = RenewalStore(policy, users=users, name_of=name_of, count_failure=self._count_failure)
         self._unstored = self._store.unstored
         # A cancelled request must not lose tokens that the provider has already issued.
         self._flights: SingleFlight[None] = SingleFlight()
@@ -138,7 +133,7 @@ class Refresher:
             if self._unstored.is_full:  # new tokens might be lost
                 raise DatabaseUnavailable from SessionUnavailable("too many new tokens wait to be stored")
             # Before the lease is acquired: an outage of the application's database must not leave it behind.
-            since = None if self._notes is None else await self._notes.last_change()
+            since = None if self._users is None else await self._users.last_change()
             claimed = await self._leases.claim(session)
             if claimed is not None and claimed.refresh_token is None:
                 await self._check.run(session, claimed, since)
@@ -211,7 +206,7 @@ class Refresher:
             raise ProviderUnavailable
         if result is _ENDED:
             log.info("login ended: the provider rejected the refresh token error=%s", error.error)
-            await end_login(session, user_id, self._notes)
+            await end_login(session, user_id, self._users)
 
 
 _REFRESHED, _ENDED, _UNCERTAIN = "refreshed", "ended", "uncertain"

@@ -14,8 +14,7 @@ from typing import Any
 from bodhi.oidc.errors import ProviderTimedOut
 from bodhi.server.access.errors import LoginEnded, ProviderUnavailable
 from bodhi.server.authentication.circuit_breaker import CircuitBreaker
-from bodhi.server.authentication.login_data import ACCESS_TOKEN, REFRESH_TOKEN, claims_in
-from bodhi.server.authentication.renewal_policy import RenewalPolicy, postpone
+from bodhi.server.authentication.login_data import ACCESS_TOKEN, REFRESH_TOKEN, RenewalPolicy, claims_in, postpone
 from bodhi.server.authentication.stored_login import SessionRow
 
 LEASE = "refresh_lease"

@@ -8,12 +8,10 @@ from typing import Any, TypeVar
 
 from bodhi.errors import root_cause
 from bodhi.server.access.errors import ApiError, ProviderUnavailable
-from bodhi.server.authentication.login_data import REFRESH_TOKEN, is_for_another_user, refreshed_data
+from bodhi.server.authentication.login_data import REFRESH_TOKEN, RenewalPolicy, is_for_another_user, refreshed_data
 from bodhi.server.authentication.refresh_lease import LEASE, POLL_SECONDS, release
-from bodhi.server.authentication.renewal_policy import RenewalPolicy
-from bodhi.server.authentication.role_notes import RoleNotes
 from bodhi.server.authentication.unstored_tokens import Renewal, UnstoredTokens
-from bodhi.server.authentication.user_claims import UserinfoClaims
+from bodhi.server.authentication.user_claims import UserClaims
 
 STORE_ATTEMPTS = 5
 STORE_SECONDS = 2.0  # for the attempts that requests wait for
@@ -30,15 +28,13 @@ class RenewalStore:
         self,
         policy: RenewalPolicy,
         *,
-        userinfo: UserinfoClaims | None,
-        notes: RoleNotes | None,
+        users: UserClaims | None,
         name_of: Callable[[bytes], str],
         count_failure: Callable[[str], None],
     ) -> None:
         """*name_of* returns the name of a session in the log, by its key; *count_failure* takes the reason."""
         self._policy = policy
-        self._userinfo = userinfo
-        self._notes = notes
+        self._users = users
         self._count_failure = count_failure
         self.unstored = UnstoredTokens(self.store_kept, name_of=name_of)
 
@@ -88,11 +84,9 @@ class RenewalStore:
 
     async def _note(self, renewal: Renewal, stored: dict[str, Any] | None) -> None:
         """Complete the stored tokens, and store the role that the provider thereby confirmed."""
-        if stored is not None and self._userinfo is not None:
+        if stored is not None and self._users is not None:
             has_id_token = renewal.tokens.id_token is not None
-            stored = await self._userinfo.update(renewal.session, stored, has_id_token=has_id_token)
-        if stored is not None and self._notes is not None:
-            await self._notes.note_refresh(stored, renewal.since)
+            await self._users.note_refresh(renewal.session, stored, renewal.since, has_id_token=has_id_token)
 
 
 async def _retry(step: Callable[[], Awaitable[Result]]) -> Result:

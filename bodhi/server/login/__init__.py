@@ -8,7 +8,7 @@ from aiohttp import web
 from yarl import URL
 
 from bodhi.server.http.rendering import PROVIDER_ORIGINS
-from bodhi.server.login import api, backchannel, current_user, frontchannel, pages, single_sign_on
+from bodhi.server.login import api, backchannel, current_user, frontchannel, logout, pages, single_sign_on
 from bodhi.server.login.api import LOGIN, LoginService
 from bodhi.server.login.begun_logins import BegunLogins, set_cookie
 from bodhi.server.login.provider_origins import provider_origins
@@ -19,6 +19,7 @@ from bodhi.server.services import Services
 
 OPERATIONS = (
     *api.OPERATIONS,
+    *logout.OPERATIONS,
     *backchannel.OPERATIONS,
     *frontchannel.OPERATIONS,
     *current_user.OPERATIONS,
@@ -42,15 +43,14 @@ def setup(app: web.Application, services: Services) -> None:
             provider,
             instances=services.instances,
             profiles=services.profiles,
-            notes=services.role_notes,
-            userinfo=services.userinfo,
+            users=services.user_claims,
             policy=services.policy,
             role_management=services.role_management,
             grants_roles_here=services.mapping.grants_here,
             reads_access_tokens=settings.auth_access_tokens == "jwt",
             parameters=parse_qsl(settings.auth_parameters or "", keep_blank_values=True),
         ),
-        notes=services.role_notes,
+        users=services.user_claims,
         instances=services.instances,
         provider=provider,
         provider_sessions=provider_sessions,

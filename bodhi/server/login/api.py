@@ -1,34 +1,40 @@
-"""Login and logout, for the API and the pages."""
+"""Log in through the identity provider, for the API and the pages."""
 
-import asyncio
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 import msgspec
 from aiohttp import web
 
-from bodhi.errors import root_cause
+from bodhi.database import DatabaseUnavailable
 from bodhi.oidc.client import IdentityProvider
-from bodhi.oidc.errors import ProviderError, error_code, error_description
+from bodhi.oidc.errors import error_code, error_description
 from bodhi.server.access.errors import ApiError, NotAllowed, ProviderUnavailable, RecentLoginRequired
-from bodhi.server.access.instance import Instance, InstanceService
+from bodhi.server.access.instance import InstanceService
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.recent_login import RECENT_LOGIN
 from bodhi.server.application_metrics import LoginCounters
-from bodhi.server.authentication.login_data import ID_TOKEN, REFRESH_TOKEN, USER_ID
-from bodhi.server.authentication.role_notes import RoleNotes
+from bodhi.server.authentication.login_data import USER_ID
+from bodhi.server.authentication.user_claims import UserClaims
 from bodhi.server.http.context import context_of
 from bodhi.server.http.hosts import callback_base
 from bodhi.server.http.input import body_of
-from bodhi.server.http.operations import OPTIONAL, PUBLIC, Operation
-from bodhi.server.http.paths import CALLBACK_PATH, HOME_PATH, LOGGED_OUT, LOGIN_PATH
+from bodhi.server.http.operations import OPTIONAL, Operation
+from bodhi.server.http.paths import CALLBACK_PATH, HOME_PATH, LOGIN_PATH
 from bodhi.server.http.responses import json_response
 from bodhi.server.http.return_to import is_recent_requested, requested_page, with_return
-from bodhi.server.login.begun_logins import BegunLogins, once_of
-from bodhi.server.login.browser_logins import RETURN_PATHS, TRANSACTIONS, FoundLogin, find_login, pages_of, store_login
+from bodhi.server.login.begun_logins import (
+    RETURN_PATHS,
+    SECONDS_TO_LOG_IN,
+    TRANSACTIONS,
+    BegunLogins,
+    FoundLogin,
+    pages_of,
+)
 from bodhi.server.login.errors import (
     AccessChanged,
     InvalidCallbackUrl,
@@ -36,7 +42,6 @@ from bodhi.server.login.errors import (
     LoginNotConfigured,
     LoginNotSetUp,
     LoginNotStarted,
-    LogoutFailed,
     MissingCode,
     MissingState,
     OtherUserSignedIn,
@@ -44,11 +49,9 @@ from bodhi.server.login.errors import (
 )
 from bodhi.server.login.provider_sessions import ProviderSessions, without_sid
 from bodhi.server.login.service import CompletedLogin, LoginFlow, origin_of
-from bodhi.session import Session, SessionUnavailable, get_session
+from bodhi.session import Session, get_session
 
 LONGEST_PARAMETER = 512  # characters of a parameter that a link to the login sets
-
-REVOCATION_SECONDS = 0.9  # per request to the provider, at most two: a logout completes within 2 s
 NOT_CACHED = "no-cache, no-store, must-revalidate"
 
 log = logging.getLogger(__name__)
@@ -59,7 +62,7 @@ class LoginService:
     """The services for logins and logouts."""
 
     logins: LoginFlow
-    notes: RoleNotes
+    users: UserClaims
     instances: InstanceService
     provider: IdentityProvider | None
     provider_sessions: ProviderSessions
@@ -134,7 +137,7 @@ async def begin_login(request: web.Request, *, return_to: str | None = None) -> 
         max_age=request.app[RECENT_LOGIN].seconds if is_recent else None,
         parameters=link_parameters(request),
     )
-    await store_login(request, service.begun, started)
+    await service.begun.store(request, started)
     return started.url
 
 
@@ -145,63 +148,32 @@ async def finish_login(request: web.Request, callback_query: Mapping[str, str]) 
     redirected to its target, or to the home page if that is unknown. Errors name the URL of a login that leads to the
     same page.
     """
-    _log_provider_error(callback_query)
-    session, found = await get_session(request), FoundLogin()
-    try:
-        with request.app[LOGIN].counters.login():
-            found = await find_login(request, request.app[LOGIN].begun, session, callback_query.get("state"))
-            user_id = await _complete(request, session, found, callback_query)
-    except _LoggedInAlready:
-        return callback_base(request) + (found.page or HOME_PATH)
-    except OtherUserSignedIn:
-        raise
-    except ApiError as error:
-        error.param.setdefault("login", with_return(LOGIN_PATH, found.page, is_recent=found.is_recent))
-        raise
-    log.info("login completed user_id=%s", user_id, extra={"fields": {"user_id": user_id}})
-    assert found.transaction is not None
-    return origin_of(found.transaction["callback_url"]) + (found.page or HOME_PATH)
-
-
-async def end_login(request: web.Request, *, is_page: bool = False) -> str:
-    """End the session, revoke its tokens if the provider answers in time, and return the URL to open next.
-
-    The login page there says that the user was signed out if *is_page*; the API's URL of it is that of the contract.
-    """
-    service = request.app[LOGIN]
+    if "error" in callback_query:
+        _log_provider_error(callback_query)
+    service, found = request.app[LOGIN], FoundLogin()
     try:
         session = await get_session(request)
-        refresh_token, id_token = session.get(REFRESH_TOKEN), session.get(ID_TOKEN)
-        session.invalidate()
-        await session.save()
-    except SessionUnavailable as error:
-        raise LogoutFailed from error
-    instance = await _instance_if_available(service)
-    return_to = service.logged_out_url or callback_base(request) + LOGIN_PATH
-    # Without it, a login page that is skipped would log the user in again where the provider still knows them.
-    state = LOGGED_OUT if (service.skips_page or is_page) and service.logged_out_url is None else None
-    location: str | None = None
-    if service.provider is not None and instance is not None:
-        with _provider_failures_logged():
-            if service.logs_out_at_provider and isinstance(id_token, str):
-                async with asyncio.timeout(REVOCATION_SECONDS):
-                    location = await service.provider.end_session_url(
-                        instance.client_id, return_to=return_to, id_token=id_token, state=state
-                    )
-        with _provider_failures_logged():
-            if isinstance(refresh_token, str):
-                async with asyncio.timeout(REVOCATION_SECONDS):
-                    await service.provider.grants.revoke(instance.credentials, refresh_token)
-    return location or return_to + ("" if state is None else f"?state={state}")
-
-
-@contextmanager
-def _provider_failures_logged() -> Iterator[None]:
-    """Log provider failures: the local logout is complete without the provider."""
-    try:
-        yield
-    except (ProviderError, TimeoutError) as error:
-        log.warning("logout at the provider failed: %s", root_cause(error))
+        found = await service.begun.find(request, session, callback_query.get("state"))
+        if await service.instances.current() is None:
+            raise LoginNotSetUp
+        if found.transaction is None:
+            if session.get(USER_ID) is not None:
+                return callback_base(request) + (found.page or HOME_PATH)
+            raise _no_transaction(callback_query, any_open=found.any_open)
+        completed = await service.logins.complete(found.transaction, callback_query)
+        mark = f"login {sha256(callback_query['state'].encode()).hexdigest()}"
+        if not await service.provider_sessions.claim_once(mark, int(time.time()) + SECONDS_TO_LOG_IN):
+            raise StateMismatch
+        await _log_in(session, service, completed, found.pages)
+        service.begun.forget(request)
+    except (ApiError, DatabaseUnavailable) as error:
+        service.counters.count_refusal(error)
+        if isinstance(error, ApiError) and not isinstance(error, OtherUserSignedIn):
+            error.param.setdefault("login", with_return(LOGIN_PATH, found.page, is_recent=found.is_recent))
+        raise
+    service.counters.logins += 1
+    log.info("login completed user_id=%s", completed.user_id, extra={"fields": {"user_id": completed.user_id}})
+    return origin_of(found.transaction["callback_url"]) + (found.page or HOME_PATH)
 
 
 async def initiate(request: web.Request) -> web.Response:
@@ -221,37 +193,6 @@ async def callback(request: web.Request) -> web.Response:
     return json_response(Location(await finish_login(request, query)))
 
 
-async def logout(request: web.Request) -> web.Response:
-    """End the session; returns 200 even without one."""
-    response = json_response(Location(await end_login(request)))
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
-async def _complete(
-    request: web.Request, session: Session, found: FoundLogin, callback_query: Mapping[str, str]
-) -> str:
-    """Log in, and return the user id."""
-    service = request.app[LOGIN]
-    if await service.instances.current() is None:
-        raise LoginNotSetUp
-    if found.transaction is None:
-        if session.get(USER_ID) is not None:
-            raise _LoggedInAlready
-        raise _no_transaction(callback_query, any_open=found.any_open)
-    completed = await service.logins.complete(found.transaction, callback_query)
-    if not await service.provider_sessions.claim_once(*once_of(callback_query["state"])):
-        raise StateMismatch
-    late = session.get(TRANSACTIONS, {})
-    await _log_in(session, service, completed, {**found.pages, **pages_of(late)})
-    service.begun.write(request, {})
-    return completed.user_id
-
-
-class _LoggedInAlready(Exception):
-    """The callback belongs to no open login, and the user is already logged in."""
-
-
 def _no_transaction(callback_query: Mapping[str, str], *, any_open: bool) -> ApiError:
     if "error" in callback_query:
         return LoginFailed.by_provider(callback_query["error"])
@@ -261,8 +202,6 @@ def _no_transaction(callback_query: Mapping[str, str], *, any_open: bool) -> Api
 
 
 def _log_provider_error(callback_query: Mapping[str, str]) -> None:
-    if "error" not in callback_query:
-        return
     fields = {
         "error": error_code(callback_query["error"]) or "malformed",
         "description": error_description(callback_query.get("error_description")),
@@ -275,15 +214,14 @@ def _log_provider_error(callback_query: Mapping[str, str]) -> None:
     )
 
 
-async def _log_in(
-    session: Session, service: LoginService, completed: CompletedLogin, return_paths: dict[str, str]
-) -> None:
+async def _log_in(session: Session, service: LoginService, completed: CompletedLogin, pages: Mapping[str, str]) -> None:
     """Make this the user's session, under a new id and without its previous data, including pending logins.
 
     Raises :exc:`OtherUserSignedIn` if another user is logged in: switching users requires an explicit logout.
     """
     if session.get(USER_ID) not in (None, completed.user_id):
         raise OtherUserSignedIn
+    return_paths = {**pages, **pages_of(session.get(TRANSACTIONS, {}))}  # of logins that began meanwhile, too
     session.clear()
     session.update(completed.data)
     if return_paths:
@@ -305,13 +243,6 @@ async def _log_in(
         session.invalidate()
         await session.save()
         raise
-
-
-async def _instance_if_available(service: LoginService) -> Instance | None:
-    try:
-        return await service.instances.current()
-    except ApiError:
-        return None
 
 
 CALLBACK_ERRORS = (
@@ -350,14 +281,5 @@ OPERATIONS = (
         rate_limit="callbacks",
         responses={200: Location},
         errors=(*CALLBACK_ERRORS, RecentLoginRequired, ProviderUnavailable),
-    ),
-    Operation(
-        "POST",
-        "/bodhi/v1/logout",
-        logout,
-        PUBLIC,
-        "Sign out",
-        responses={200: Location},
-        errors=(LogoutFailed,),
     ),
 )

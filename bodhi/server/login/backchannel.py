@@ -65,7 +65,7 @@ async def _end_sessions(request: web.Request, service: LoginService, token: Logo
     elif token.subject is not None:
         sessions = request.app[SESSIONS]
         await sessions.clear_sessions_for_user(token.subject, reason="backchannel_logout", by=BY)
-        service.notes.check_role(token.subject)
+        service.users.check_role(token.subject)
 
 
 async def end_provider_session(request: web.Request, sid: str, subject: str | None, *, reason: Reason) -> None:
@@ -79,7 +79,7 @@ async def end_provider_session(request: web.Request, sid: str, subject: str | No
         within = [handle for handle, owner in known if owner == user_id]
         unrelated = await service.provider_sessions.handles_without_sid(user_id)
         await sessions.revoke_sessions(user_id, [*within, *unrelated], reason=reason, by=BY)
-        service.notes.check_role(user_id)
+        service.users.check_role(user_id)
 
 
 OPERATIONS = (

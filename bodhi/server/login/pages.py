@@ -23,8 +23,9 @@ from bodhi.server.http.request_id import current_id
 from bodhi.server.http.responses import see_other
 from bodhi.server.http.resume_after_login import opener_headers, pending_review
 from bodhi.server.http.return_to import RECENT, RETURN_TO, is_recent_requested, requested_page, with_return
-from bodhi.server.login.api import LOGIN, begin_login, end_login, finish_login, link_parameters
+from bodhi.server.login.api import LOGIN, begin_login, finish_login, link_parameters
 from bodhi.server.login.errors import LogoutFailed, OtherUserSignedIn
+from bodhi.server.login.logout import end_login
 from bodhi.session import SessionGone
 
 LOGOUT_PATH = "/ui/logout"

@@ -257,7 +257,7 @@ class Notes:
         assert not self._provider.was_asked.is_set()
         return 7
 
-    async def note_refresh(self, data, since):
+    async def note_refresh(self, session, data, since, *, has_id_token):
         self.noted.append((data["access_token"], since))
 
 
@@ -266,7 +266,7 @@ async def test_refresh_reports_the_users_current_role():
     provider = Provider()
     notes = Notes(provider)
 
-    await refresher(provider, notes=notes).refresh(Row(expired()), INSTANCE)
+    await refresher(provider, users=notes).refresh(Row(expired()), INSTANCE)
 
     assert [(jwt(300), 7)] == notes.noted
 

@@ -44,7 +44,7 @@ class Notes:
         await asyncio.sleep(0)
         return 1
 
-    async def note_refresh(self, data, since):
+    async def note_refresh(self, session, data, since, *, has_id_token):
         await asyncio.sleep(0)
         self.noted.append(data["refresh_token"])
 
@@ -58,7 +58,7 @@ def _hasty(monkeypatch):
 
 def refresher(provider):
     """One process's, with leases that end at once, as those of a process that was ended do before long."""
-    return Refresher(provider.refresh, clock=lambda: NOW, notes=Notes(), lease_seconds=0)
+    return Refresher(provider.refresh, clock=lambda: NOW, users=Notes(), lease_seconds=0)
 
 
 async def _assert_is_refreshed(row, provider, calls):
@@ -79,7 +79,7 @@ async def test_a_request_that_is_cancelled_anywhere(sessions, moment):
             group.create_task(process.refresh(row, INSTANCE))
         await _assert_is_refreshed(row, provider, 1)
         assert (0, set(), {}) == (len(process._unstored), process._in_flight, process._flights._flights)
-        assert ["rt-2"] == process._notes.noted
+        assert ["rt-2"] == process._users.noted
         if not cancelled.result():
             return
 

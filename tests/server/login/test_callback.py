@@ -12,7 +12,7 @@ from yarl import URL
 
 from bodhi.server.access.errors import DatabaseUnavailable
 from bodhi.server.login.api import LOGIN
-from bodhi.server.login.service import take_transaction
+from bodhi.server.login.begun_logins import take_transaction
 from bodhi.session import SESSIONS, SessionGone, SessionUnavailable
 from bodhi.session.handles import digest_of
 from bodhi.session.sql_store.locking import LockedRow
@@ -200,11 +200,11 @@ def test_states_are_compared_in_constant_time(monkeypatch, given):
         return compare_digest(one, other)
 
     monkeypatch.setattr(hmac, "compare_digest", compare)
-    transactions = {letter * 32: {"of": letter} for letter in "abc"}
+    transactions = {letter * 32: {"verifier": letter} for letter in "abc"}
 
     taken = take_transaction(transactions, given)
 
-    assert ({"of": "b"} if given == "b" * 32 else None) == taken
+    assert ({"verifier": "b"} if given == "b" * 32 else None) == taken
     assert [(letter.encode() * 32, given.encode()) for letter in "abc"] == compared
 
 

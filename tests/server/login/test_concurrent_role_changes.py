@@ -273,14 +273,14 @@ async def test_refresh_stored_before_a_role_change_does_not_override_it(
     await server.app[SESSIONS].atomically(
         digest_of(browser.session_cookie), lambda data, _: data.update(access_token=expired)
     )
-    notes, stop = server.app[LOGIN].notes, Stop()
-    genuine = notes.note_refresh
+    users, stop = server.app[LOGIN].users, Stop()
+    genuine = users.note_checked
 
     async def stopped(*args):
         await stop()
         await genuine(*args)
 
-    monkeypatch.setattr(notes, "note_refresh", stopped)
+    monkeypatch.setattr(users, "note_checked", stopped)
     request = asyncio.create_task(browser.get("/bodhi/v1/tokens"))
     await stop.wait_until_reached()
     await change(admin, user_id)

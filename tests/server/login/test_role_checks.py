@@ -49,11 +49,11 @@ async def token(browser, provider):
     return token
 
 
-def notes_of(server):
+def role_checks_of(server):
     """Return the role checks, without pauses."""
-    notes = server.app[LOGIN].notes
-    notes._role_checks._pause_seconds = 0
-    return notes
+    users = server.app[LOGIN].users
+    users._role_checks._pause_seconds = 0
+    return users
 
 
 async def used(browser, token):
@@ -133,7 +133,7 @@ async def test_failed_role_check_disables_no_token(browser, provider, token, che
 async def test_failed_role_check_is_retried(server, provider, checks, failure):
     """Their session is over, so that nothing else would ask again."""
     people, user_id = server.app[PROFILES], provider.person("power").user_id
-    notes = notes_of(server)
+    users = role_checks_of(server)
     await people.note(user_id, "power", Role.POWER_USER)
     provider.set_role("power", None)
     if failure == "no token for this server":
@@ -145,7 +145,7 @@ async def test_failed_role_check_is_retried(server, provider, checks, failure):
         status = {"away": 503, "late": 504, "another form": 200, "unknown token": 401}[failure]
         provider.fail("users", status=status, body={} if status == 200 else "")
 
-    notes.check_role(user_id)
+    users.check_role(user_id)
 
     assert [{user_id}, {user_id}] == [await checks.get(), await asyncio.wait_for(checks.get(), 300)]
     assert await people.role_of(user_id) is None
@@ -154,7 +154,7 @@ async def test_failed_role_check_is_retried(server, provider, checks, failure):
 @pytest.mark.parametrize("status", [None, 403, 404, 405, 501])
 async def test_unsupported_role_check_is_not_retried(browser, provider, token, checks, server, status):
     """Sessions end every day."""
-    notes_of(server)
+    role_checks_of(server)
     if status is None:
         provider.realm.clients_may_list_users = False
     else:
@@ -169,12 +169,12 @@ async def test_unsupported_role_check_is_not_retried(browser, provider, token, c
 
 async def test_repeated_role_check_failure_is_logged_once(server, provider, checks, caplog):
     """It may last until somebody comes to work."""
-    notes = notes_of(server)
+    users = role_checks_of(server)
     user_id = provider.person("power").user_id
     await server.app[PROFILES].note(user_id, "power", Role.POWER_USER)
     provider.fail("client_credentials", times=2 * 5, status=401, body={"error": "invalid_client"})
 
-    notes.check_role(user_id)
+    users.check_role(user_id)
     for _ in range(6):
         await asyncio.wait_for(checks.get(), 300)
 
@@ -202,7 +202,7 @@ async def test_pending_role_checks_share_one_lookup(provider, server, browser, c
     for number in range(20):
         await people.note(f"id-{number}", "somebody", Role.USER)
     for number in range(20):
-        server.app[LOGIN].notes.check_role(f"id-{number}")
+        server.app[LOGIN].users.check_role(f"id-{number}")
 
     assert {f"id-{number}" for number in range(20)} == await checks.get()
     assert {None} == {await people.role_of(f"id-{number}") for number in range(20)}
