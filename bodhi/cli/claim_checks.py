@@ -7,8 +7,7 @@ from bodhi.cli.findings import provider_finding as finding
 from bodhi.oidc.claims import path_of
 from bodhi.oidc.discovery import Metadata
 from bodhi.oidc.scopes import scopes_to_request
-from bodhi.server.access.admission import AllowList
-from bodhi.server.access.claim_mapping import CLIENT_ID
+from bodhi.server.access.claim_mapping import CLIENT_ID, AllowList
 from bodhi.settings import Settings
 
 ROLES_CLAIM = "BODHI_AUTH_ROLES_CLAIM"

@@ -13,8 +13,7 @@ from bodhi.database import Database, Schema
 from bodhi.database.schema import refusing_to_open
 from bodhi.keyring import Keyring
 from bodhi.oidc.client import IdentityProvider
-from bodhi.server.access.admission import Admission
-from bodhi.server.access.claim_mapping import ClaimMapping
+from bodhi.server.access.claim_mapping import Admission, ClaimMapping
 from bodhi.server.access.directory import DIRECTORY, Directory, RoleManagement
 from bodhi.server.access.ending import OnRemoval
 from bodhi.server.access.identity import IdentityReader

@@ -1,21 +1,86 @@
-"""Mapping of a user's claims to a name and a role, and whether the user may log in."""
+"""What a user's claims decide: whether the user may log in, the role, and the name to show."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
+from operator import attrgetter
 
-from bodhi.oidc.claims import Claims, display_name, is_one_name, path_of, readings_of
-from bodhi.server.access.admission import EVERYBODY, Admission
+from bodhi.oidc.claims import Claims, display_name, is_one_name, is_true, names_in, nonempty_text, path_of, readings_of
 from bodhi.server.access.errors import InvalidRoleName, NotAllowed
-from bodhi.server.access.scopes import Role, highest_role, parse_role
+from bodhi.server.access.scopes import Role, parse_role
 
 CLIENT_ID = "<client_id>"
 _SCOPES = frozenset({"scope", "scp"})  # claims with names between spaces (RFC 8693, 4.2; Entra ID and Okta)
 SEVERAL = 20  # mapped names in a line of the log
 
+_GROUP = "group:"
 _JSON_TYPES = {str: "text", list: "a list", dict: "an object", bool: "true or false"}
 
 log = logging.getLogger(__name__)
+
+
+class AllowList:
+    """Users by e-mail address (``ann@example.org``), domain (``@example.org``) or group (``group:staff``)."""
+
+    def __init__(self, entries: Collection[str]) -> None:
+        self.groups = {text.removeprefix(_GROUP) for text in entries if text.startswith(_GROUP)}
+        self.emails = {_folded(text) for text in entries if not text.startswith(_GROUP)}  # and domains
+
+    def includes(self, email: str | None, groups: Iterable[str]) -> bool:
+        """Whether a user with the address *email*, if any, and in *groups* is listed."""
+        return self._lists_email(email) or not self.groups.isdisjoint(groups)
+
+    def _lists_email(self, email: str | None) -> bool:
+        if email is None or email.count("@") != 1:
+            return False
+        folded = _folded(email)
+        return folded in self.emails or folded[folded.index("@") :] in self.emails
+
+
+class Admission:
+    """Admits users by e-mail address, domain or group; everybody if nothing is listed."""
+
+    def __init__(
+        self, allowed: Collection[str] = (), *, groups_claim: str = "groups", trusts_email: bool = False
+    ) -> None:
+        """*allowed* are entries of an :class:`AllowList`.
+
+        With *trusts_email* an e-mail address counts without ``email_verified``.
+        """
+        self._allowed = AllowList(allowed)
+        self._groups_path = path_of(groups_claim)
+        self._trusts_email = trusts_email
+
+    def admits(self, claims: Claims) -> bool:
+        """Whether the user with *claims* may log in."""
+        if not self._allowed.groups and not self._allowed.emails:
+            return True
+        return self._allowed.includes(self.email_of(claims), self.group_names(claims))
+
+    def is_decided_by(self, claims: Claims) -> bool:
+        """Whether *claims* contain all that the decision needs; otherwise userinfo may have more."""
+        if self.admits(claims):
+            return True
+        email, is_verified = _email_of(claims)
+        lacks_email = email is None or (is_verified is None and not self._trusts_email)
+        lacks_groups = claims.at(self._groups_path) is None
+        return not (self._allowed.emails and lacks_email) and not (self._allowed.groups and lacks_groups)
+
+    def email_of(self, claims: Claims) -> str | None:
+        """Return the e-mail address, or None if there is none that counts."""
+        email, is_verified = _email_of(claims)
+        return email if is_verified or self._trusts_email else None
+
+    def groups_of(self, claims: Claims) -> Sequence[str]:
+        """Return the groups in order."""
+        return names_in(claims.at(self._groups_path))
+
+    def group_names(self, claims: Claims) -> frozenset[str]:
+        """Return the groups in every reading of the claim: a text may also be the name of one."""
+        return frozenset(name for names in readings_of(claims.at(self._groups_path)) for name in names)
+
+
+EVERYBODY = Admission()
 
 
 class ClaimMapping:
@@ -58,9 +123,11 @@ class ClaimMapping:
         known = [self._roles[name] for name in names or () if name in self._roles]
         if self._default_role is not None:
             known.append(self._default_role)
-        if names is None and not known:
+        if known:
+            return max(known, key=attrgetter("rank"))
+        if names is None:
             return None
-        return highest_role(str(role) for role in known)
+        raise InvalidRoleName
 
     def role_or_none(self, claims: Claims, client_id: str, granted: str | None = None) -> Role | None:
         """Return the highest role, or None if there is none or the user may not log in."""
@@ -89,8 +156,7 @@ class ClaimMapping:
 
     def is_complete(self, claims: Claims, client_id: str) -> bool:
         """Whether *claims* contain that and a name."""
-        has_name = claims.username is not None if self._name_path is None else self._named(claims) is not None
-        return has_name and self.is_decided(claims, client_id)
+        return self._named(claims) is not None and self.is_decided(claims, client_id)
 
     def log_missing_role(self, claims: Claims, client_id: str, granted: str | None = None) -> None:
         """Log why the user has no role; at DEBUG also the claim, or without it the names of those that arrived."""
@@ -123,7 +189,8 @@ class ClaimMapping:
         return self._roles_claim.replace(CLIENT_ID, client_id)
 
     def _named(self, claims: Claims) -> str | None:
-        return None if self._name_path is None else display_name(claims.at(self._name_path))
+        """Return the name in the claim of the settings, or the username; None if there is none."""
+        return claims.username if self._name_path is None else display_name(claims.at(self._name_path))
 
     def _role_names(self, claims: Claims, client_id: str) -> Sequence[str] | None:
         """Return the names in the claim, in the first reading with a known one; None if the claim holds no names."""
@@ -133,7 +200,7 @@ class ClaimMapping:
             return None
         if is_one_name(value):
             readings += self._guesses_at(value)
-        return next((names for names in readings if any(name in self._roles for name in names)), readings[0])
+        return next((names for names in readings if not self._roles.keys().isdisjoint(names)), readings[0])
 
     def _guesses_at(self, text: str) -> Iterator[Sequence[str]]:
         """Yield the names between commas, unless it is an LDAP name, and the words if no other word is among them.
@@ -148,3 +215,18 @@ class ClaimMapping:
 
     def _path(self, client_id: str) -> Sequence[str]:
         return [name.replace(CLIENT_ID, client_id) for name in self._roles_path]
+
+
+def _email_of(claims: Claims) -> tuple[str | None, bool | None]:
+    """Return the e-mail address, and whether it is verified; None if that is said nowhere."""
+    sources = [source for source in claims.sources if nonempty_text(source.get("email")) is not None]
+    if not sources:
+        return None, None
+    email = sources[0]["email"]
+    said = [source["email_verified"] for source in sources if source["email"] == email and "email_verified" in source]
+    return email, is_true(said[0]) if said else None
+
+
+def _folded(email: str) -> str:
+    # Some letters outside of ASCII become ASCII letters in lower case, and would match another address.
+    return email.lower() if email.isascii() else email

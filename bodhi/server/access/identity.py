@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from bodhi.oidc.claims import Claims, names_in, path_of
-from bodhi.server.access.admission import EVERYBODY, Admission
+from bodhi.server.access.claim_mapping import EVERYBODY, Admission
 
 LONGEST_HEADER = 4_000  # bytes; proxies and applications limit all headers together, to 8 kB or little more
 

@@ -101,28 +101,30 @@ class Profiles(ProfileLists):
             return False
         if row is not None and not is_login:
             full_name = full_name or row["full_name"]  # the ID token of a refresh may lack it (OIDC Core, 12.2)
-        sought = search_key(username, user_id, full_name)
-        values = username, full_name, role
-        if row is None or row["removed"] or (row["username"], row["full_name"], role_in(row)) != values:
-            is_loss = row is not None and _is_lower(role, role_in(row))
-            noted = await self._database.count(
-                "note_person",
-                user_id=user_id,
-                username=username,
-                role=None if role is None else str(role),
-                sought=sought,
-                since=since,
-                is_loss=int(is_loss),
-                is_login=int(is_login),
-                full_name=full_name,
-                now=self._clock(),
-            )
-            if is_loss:
-                self.forget(user_id)
-            return noted == 1
-        if _is_due(row["seen_at"], row["now"]) or _is_due(row["confirmed_at"], row["now"]):
-            await self._database.count("see_person", user_id=user_id, sought=sought, now=self._clock())
-        return True
+        name = None if role is None else str(role)
+        values = username, full_name, name
+        is_same = row is not None and not row["removed"] and (row["username"], row["full_name"], row["role"]) == values
+        if row is not None and is_same:
+            if row["now"] - min(row["seen_at"] or 0, row["confirmed_at"] or 0) >= SEEN_TO_MS:
+                sought = search_key(username, user_id, full_name)
+                await self._database.count("see_person", user_id=user_id, sought=sought, now=self._clock())
+            return True
+        is_loss = row is not None and _is_lower(role, role_in(row))
+        noted = await self._database.count(
+            "note_person",
+            user_id=user_id,
+            username=username,
+            role=name,
+            sought=search_key(username, user_id, full_name),
+            since=since,
+            is_loss=int(is_loss),
+            is_login=int(is_login),
+            full_name=full_name,
+            now=self._clock(),
+        )
+        if is_loss:
+            self.forget(user_id)
+        return noted == 1
 
     async def set_role(self, user_id: str, role: Role) -> None:
         """Store the role that was just granted; for an unknown user, only that it changed.
@@ -178,10 +180,6 @@ def confirmed_role(row: Row, max_age_ms: int) -> Role | None:
 
 def _is_lower(role: Role | None, before: Role | None) -> bool:
     return before is not None and (role is None or role.rank < before.rank)
-
-
-def _is_due(noted_at: int | None, now: int) -> bool:
-    return noted_at is None or now - noted_at >= SEEN_TO_MS
 
 
 PROFILES = web.AppKey("PROFILES", Profiles)

@@ -101,14 +101,6 @@ def parse_user_scope(name: str) -> UserScope:
         raise InvalidUserScope from None
 
 
-def highest_role(names: Iterable[str]) -> Role:
-    """Return the highest role among *names*, ignoring unknown ones; raise :exc:`InvalidRoleName` if none is known."""
-    role = _highest(_ROLES[name] for name in names if name in _ROLES)
-    if role is None:
-        raise InvalidRoleName
-    return role
-
-
 def highest_token_scope(scope: str) -> TokenScope:
     """Return the highest token scope in a space-separated list, which must also contain ``offline_access``."""
     names = scope.split()

@@ -154,13 +154,14 @@ async def finish_login(request: web.Request, callback_query: Mapping[str, str]) 
     try:
         session = await get_session(request)
         found = await service.begun.find(request, session, callback_query.get("state"))
-        if await service.instances.current() is None:
+        instance = await service.instances.current()
+        if instance is None:
             raise LoginNotSetUp
         if found.transaction is None:
             if session.get(USER_ID) is not None:
                 return callback_base(request) + (found.page or HOME_PATH)
             raise _no_transaction(callback_query, any_open=found.any_open)
-        completed = await service.logins.complete(found.transaction, callback_query)
+        completed = await service.logins.complete(instance, found.transaction, callback_query)
         mark = f"login {sha256(callback_query['state'].encode()).hexdigest()}"
         if not await service.provider_sessions.claim_once(mark, int(time.time()) + SECONDS_TO_LOG_IN):
             raise StateMismatch

@@ -127,7 +127,9 @@ class LoginFlow:
             transaction["max_age"] = max_age
         return StartedLogin(url, state, transaction)
 
-    async def complete(self, transaction: Mapping[str, Any], callback_query: Mapping[str, str]) -> CompletedLogin:
+    async def complete(
+        self, instance: Instance, transaction: Mapping[str, Any], callback_query: Mapping[str, str]
+    ) -> CompletedLogin:
         """Exchange the code in *callback_query*, whose state matches *transaction*, and verify the tokens.
 
         Raises :exc:`RecentLoginRequired` if a recent sign-in was requested and the provider did not enforce it.
@@ -136,8 +138,7 @@ class LoginFlow:
             raise LoginFailed.by_provider(callback_query["error"])
         if not callback_query.get("code"):
             raise MissingCode
-        instance = await self._instances.current()
-        if instance is None or self._provider is None:
+        if self._provider is None:
             raise LoginNotConfigured
         since = await self._profiles.last_change()
         try:

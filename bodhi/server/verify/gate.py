@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from bodhi.server.access.admission import AllowList
+from bodhi.server.access.claim_mapping import AllowList
 from bodhi.server.access.principal import ApiToken, AuthContext, ExternalApp, SessionUser
 from bodhi.server.access.scopes import (
     AppRole,

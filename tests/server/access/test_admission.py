@@ -3,7 +3,7 @@
 import pytest
 
 from bodhi.oidc import Claims
-from bodhi.server.access.admission import EVERYBODY, Admission
+from bodhi.server.access.claim_mapping import EVERYBODY, Admission
 
 NOT_VERIFIED = [1, 1.0, "1", "yes", "True", [], ["true"], [True], {}, {"verified": True}]
 OF_OTHERS = [  # groups whose name contains that of a listed one
