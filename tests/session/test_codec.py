@@ -12,7 +12,7 @@ import types
 import uuid
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bodhi.keyring import Unreadable
@@ -41,7 +41,7 @@ VALUES = st.recursive(
     max_leaves=12,
 )
 DATA = st.dictionaries(TEXT, VALUES, max_size=5)
-BOUNDED = settings(max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+BOUNDED = settings(max_examples=150)
 
 
 def _meaning(data):

@@ -12,7 +12,7 @@ from bodhi.keyring import NEWEST_FORMAT, Keyring, UnknownKey, Unreadable
 
 OLD, NEW = "an old key with its thirty-two characters", "a new key with its thirty-two characters"
 DIGEST, OTHER_DIGEST = b"\x01" * 32, b"\x02" * 32
-BOUNDED = settings(max_examples=100, deadline=None, database=None)
+BOUNDED = settings(max_examples=100)
 
 
 @BOUNDED

@@ -11,7 +11,7 @@ from bodhi.session.merge import merge
 
 VALUES = st.sampled_from([0, 1, 1.0, True, None, "1", [], [1], {}, {"a": 1}, float("nan")])
 DATA = st.dictionaries(st.sampled_from("abcd"), VALUES, max_size=4)
-BOUNDED = settings(max_examples=300, deadline=None, database=None)
+BOUNDED = settings(max_examples=300)
 ABSENT = object()
 
 

@@ -351,10 +351,8 @@ def test_sessions_follow_the_model(world: World) -> None:
         settings=settings(
             max_examples=50,  # as many again on the other database; each goes its own way in every run
             stateful_step_count=30,
-            deadline=None,
             # No shrinking: it may take longer than a test is given. Add it to look into a failure.
             phases=[Phase.generate],
-            database=None,  # the working directory of a test goes away with it
             suppress_health_check=list(HealthCheck),
         ),
     )

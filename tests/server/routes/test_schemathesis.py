@@ -77,8 +77,6 @@ class Prober:
         @settings(
             max_examples=examples,
             derandomize=True,
-            database=None,
-            deadline=None,
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
