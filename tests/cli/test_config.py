@@ -1,4 +1,4 @@
-"""``bodhi config`` and the common command-line behaviour, as processes."""
+"""``bodhi config`` and the common command-line behaviour."""
 
 import json
 import os
@@ -11,23 +11,38 @@ import pytest
 import bodhi
 from bodhi.cli import COMMANDS, cli
 from bodhi.settings import BY_NAME
+from support.command_line import run_command
 
 SECRET = "hunter2-correct-horse"
 
 
 @pytest.fixture
-def run(tmp_path):
-    """Runs ``python -m bodhi`` in a temporary folder, with only the given settings."""
+def environ(tmp_path):
+    """The environment of a command, without any setting."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("BODHI_")}
-    home = tmp_path / "bodhi"
     # Beside the working directory there may be no installed package.
-    base = {**inherited, "BODHI_HOME": str(home), "PYTHONPATH": str(Path(bodhi.__file__).parents[1])}
+    return {**inherited, "BODHI_HOME": str(tmp_path / "bodhi"), "PYTHONPATH": str(Path(bodhi.__file__).parents[1])}
 
-    def run(*arguments, **environ):
+
+@pytest.fixture
+def run_process(environ, tmp_path):
+    """Runs ``python -m bodhi`` in a temporary folder, with only the given settings."""
+
+    def run(*arguments, **settings):
+        options = {"cwd": tmp_path, "env": {**environ, **settings}, "timeout": 300}
         command = [sys.executable, "-m", "bodhi", *arguments]
-        return subprocess.run(
-            command, cwd=tmp_path, env={**base, **environ}, capture_output=True, text=True, timeout=300, check=False
-        )
+        return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+    return run
+
+
+@pytest.fixture
+def run(environ, tmp_path):
+    """The same in this process."""
+
+    def run(*arguments, **settings):
+        ended = run_command(*arguments, environ={**environ, **settings}, cwd=tmp_path)
+        return subprocess.CompletedProcess(arguments, *ended)
 
     return run
 
@@ -118,9 +133,9 @@ def test_list_names_the_key_file(run, tmp_path):
     assert "environment" == entries_of(run("config", "list", "--json", BODHI_ENCRYPTION_KEY="k" * 32))[name]["source"]
 
 
-def test_faults_are_a_line_each_on_stderr_and_status_2(run):
+def test_faults_are_a_line_each_on_stderr_and_status_2(run_process):
     """No traceback, no secret, nothing on stdout."""
-    result = run(
+    result = run_process(
         "config",
         "list",
         BODHI_PORT="http",
@@ -186,11 +201,11 @@ def test_generated_key_is_accepted(run):
     assert run("config", "list", BODHI_ENCRYPTION_KEY=",".join(keys)).returncode == 0
 
 
-def test_help_imports_nothing_heavy(run):
+def test_help_imports_nothing_heavy(run_process):
     """A list of commands should be there at once."""
     heavy = ("aiohttp", "asyncpg", "aiosqlite", "dotenv", "yaml", "bodhi.cli.config")
 
-    result = run("--help", PYTHONPROFILEIMPORTTIME="1")
+    result = run_process("--help", PYTHONPROFILEIMPORTTIME="1")
 
     imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
     assert result.returncode == 0
@@ -199,9 +214,9 @@ def test_help_imports_nothing_heavy(run):
     assert all(name in result.stdout for name in COMMANDS)
 
 
-def test_group_without_a_command_shows_its_help(run):
+def test_group_without_a_command_shows_its_help(run_process):
     """Nobody has to know that there is an option for it."""
-    result = run()
+    result = run_process()
 
     assert result.returncode == 2
     assert result.stderr.startswith("Usage: bodhi ")
@@ -215,12 +230,12 @@ def test_command_table_shows_each_commands_own_summary(name):
     assert command.help.splitlines()[0] == COMMANDS[name][1]
 
 
-def test_a_shell_completes_commands_and_options(run):
+def test_a_shell_completes_commands_and_options(run_process):
     """As docs/reference/cli.md sets it up."""
     typed = {"sess": "sessions", "sessions rev": "revoke", "sessions revoke --y": "--yes"}
 
     completed = {
-        words: run(
+        words: run_process(
             _BODHI_COMPLETE="bash_complete", COMP_WORDS=f"bodhi {words}", COMP_CWORD=str(len(words.split()))
         ).stdout
         for words in typed
@@ -229,7 +244,7 @@ def test_a_shell_completes_commands_and_options(run):
     assert {words: f"plain,{word}\n" for words, word in typed.items()} == completed
 
 
-def test_closed_output_pipe_is_no_error(tmp_path, run):
+def test_closed_output_pipe_is_no_error():
     """``bodhi config list | head -1`` ends quietly."""
     read_end, write_end = os.pipe()
     os.close(read_end)

@@ -1,4 +1,4 @@
-"""Every command as a process: it exits with status 0 and reports its work."""
+"""Every command as a process, and on each database: it exits with status 0 and reports its work."""
 
 import asyncio
 import json
@@ -125,21 +125,32 @@ def test_commands_run_without_a_database(bodhi_process, command):
     check(bodhi_process(*command.split(), *ALONE[command].arguments.split()), ALONE[command], {})
 
 
+@pytest.fixture
+def start_command(dialect, bodhi_process, bodhi_command):
+    """Runs a command: as a process, which shows that it imports what it needs, and on PostgreSQL in this one."""
+    return bodhi_process if dialect == "sqlite" else bodhi_command
+
+
 @pytest.mark.parametrize("command", ON_A_DATABASE)
-def test_commands_run_on_each_database(bodhi_process, prepared, command):
+def test_commands_run_on_each_database(start_command, prepared, command):
     """It does with what is there what it is for."""
     run = ON_A_DATABASE[command]
     arguments = [argument.format_map(prepared) for argument in run.arguments.split()]
 
-    check(bodhi_process(*command.split(), *arguments), run, prepared)
+    check(start_command(*command.split(), *arguments), run, prepared)
+
+
+def test_a_command_opens_postgresql_as_a_process(bodhi_process, prepared):
+    """With the driver, which nothing has imported before."""
+    check(bodhi_process("db", "status", "--json"), ON_A_DATABASE["db status"], prepared)
 
 
 @pytest.mark.parametrize("command", ON_POSTGRES)
-def test_commands_run_on_postgresql_alone(bodhi_process, prepared, dialect, command):
+def test_commands_run_on_postgresql_alone(start_command, prepared, dialect, command):
     """On SQLite they say so."""
     run = ON_POSTGRES[command]
 
-    status, out, err = bodhi_process(*command.split(), *run.arguments.split())
+    status, out, err = start_command(*command.split(), *run.arguments.split())
 
     if dialect == "postgres":
         check((status, out, err), run, prepared)

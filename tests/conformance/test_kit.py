@@ -13,7 +13,7 @@ pytest_plugins = ["pytester"]
 HERE = Path(__file__).parent
 THEIR_SETTINGS = """
 [pytest]
-addopts = --strict-markers -p no:cacheprovider
+addopts = --strict-markers -p no:cacheprovider -p no:schemathesis
 asyncio_mode = strict
 asyncio_default_fixture_loop_scope = function
 """

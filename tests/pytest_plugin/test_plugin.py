@@ -162,7 +162,7 @@ def test_it_serves_all_kinds_of_applications(their_project, dialect, database_ur
 )
 def test_a_database_that_would_keep_data_is_refused(their_project, url, message):
     """As is one that is none; the password is shown nowhere."""
-    result = their_project.runpytest_subprocess("--bodhi-database", url, "-p", "no:schemathesis")
+    result = their_project.runpytest_inprocess("--bodhi-database", url, "-p", "no:schemathesis")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"ERROR: {message}"])
