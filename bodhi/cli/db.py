@@ -26,19 +26,19 @@ class Part:
 
 def parts_of(settings: Settings) -> Iterator[Part]:
     """Yield every part of the schema."""
-    from bodhi.server import app
+    from bodhi.server import databases
 
     yield Part(
         "session",
         settings.session_db_url,
-        app.session_database(settings),
-        lambda: app.session_database_faults(settings),
+        databases.session_database(settings),
+        lambda: databases.session_database_faults(settings),
     )
     yield Part(
         "application",
         settings.database_url,
-        app.application_database(settings),
-        lambda: app.application_database_faults(settings),
+        databases.application_database(settings),
+        lambda: databases.application_database_faults(settings),
     )
 
 

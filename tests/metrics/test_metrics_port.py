@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -134,11 +135,11 @@ def test_metrics_are_for_known_names_and_addresses(serve):
         status, _, body = answer_for(server, host)
         assert (host, 421, "route_error-misdirected_request") == (host, status, json.loads(body)["error"]["code"])
     assert [400, 400] == [answer_for(server, host)[0] for host in ("evil.example/", "a@127.0.0.1")]
+    _check_security_headers(server)
 
 
-def test_every_answer_of_the_metrics_port_has_the_security_headers(serve):
-    """Errors, too."""
-    server = start(serve)
+def _check_security_headers(server):
+    """Every answer of the port has them, errors too."""
     expected = {
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
@@ -185,13 +186,14 @@ def test_counts_of_a_crashed_worker_remain(serve, scrape):
     assert 0 == server.stop()
 
 
-def test_a_port_that_is_taken_is_one_line(launch, serve):
+def test_a_port_that_is_taken_is_one_line(launch):
     """It names the setting."""
-    taken = serve().port
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        taken = listening.getsockname()[1]
 
-    server = launch(BODHI_METRICS_HOST="127.0.0.1", BODHI_METRICS_PORT=str(taken))
+        server = launch(BODHI_METRICS_HOST="127.0.0.1", BODHI_METRICS_PORT=str(taken))
 
-    assert 2 == server.popen.wait(300)
+        assert 2 == server.popen.wait(300)
     assert f"BODHI_METRICS_PORT (environment): {taken} cannot be bound at 127.0.0.1" in server.stderr
 
 

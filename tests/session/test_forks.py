@@ -3,8 +3,6 @@
 import subprocess
 import sys
 
-import pytest
-
 DEADLINE_SECONDS = 120
 HEAD = """
 import asyncio, os, sys, traceback
@@ -43,9 +41,6 @@ async def begin():
     return [(await service.create({"n": n}))[0] for n in range(20)]
 
 
-ids = runner.run(begin())
-"""
-TAIL = """
 async def go_on():
     found = await asyncio.gather(*(service.load(one) for one in ids))
     assert [{"n": n} for n in range(20)] == [one.data for one in found]
@@ -53,9 +48,8 @@ async def go_on():
     await service.close()
     async with service:  # the parent opens it as often as it likes
         assert {"saved": 1} == (await service.load(ids[0])).data
-
-
-runner.run(go_on())
+"""
+END = """
 runner.close()
 print("done")
 """
@@ -103,10 +97,15 @@ def _run(url, *parts):
     return subprocess.run(program, capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False)
 
 
-@pytest.mark.parametrize("work", IN_CHILD.values(), ids=IN_CHILD)
-def test_an_open_service_is_left_to_the_parent(database_url, work):
-    """Whatever the children do with it."""
-    ended = _run(database_url, HEAD, work, "assert [0, 0] == [in_child(work), in_child(work)]\n", TAIL)
+def test_an_open_service_is_left_to_the_parent(database_url):
+    """Whatever the children do with it; one after another, as the parent opens it anew."""
+    forks = [
+        f"{work}ids = runner.run(begin())\n"
+        f"assert ({name!r}, 0, 0) == ({name!r}, in_child(work), in_child(work))\nrunner.run(go_on())\n"
+        for name, work in IN_CHILD.items()
+    ]
+
+    ended = _run(database_url, HEAD, *forks, END)
 
     assert (0, "done\n", "") == (ended.returncode, ended.stdout, ended.stderr)
 
@@ -120,6 +119,12 @@ async def work():
 
 runner.run(service.close())
 """
-    ended = _run(database_url, HEAD, work, "assert [0, 0] == [in_child(work), in_child(work)]\nprint('done')\n")
+    ended = _run(
+        database_url,
+        HEAD,
+        "ids = runner.run(begin())\n",
+        work,
+        "assert [0, 0] == [in_child(work), in_child(work)]\nprint('done')\n",
+    )
 
     assert (0, "done\n", "") == (ended.returncode, ended.stdout, ended.stderr)
