@@ -31,7 +31,9 @@ class Batcher(Generic[Item, Answer]):
 
     *run_one* answers an item, or gives None. *run_batch* takes items with distinct keys, sorted by key, and answers
     by key. A batch starts when a query returns, or beside it after *max_wait_seconds*; at most *max_in_flight* of them
-    run at once. Waiting for a batch and its answer ends after *limit_seconds* with :exc:`DatabaseUnavailable`.
+    run at once. After a shared batch the next one waits, within *max_wait_seconds*, for as long as each turn of the
+    event loop brings further calls. Waiting for a batch and its answer ends after *limit_seconds* with
+    :exc:`DatabaseUnavailable`.
     With *shared*, items of one key get one answer; without, the second waits for a batch of its own.
     """
 
@@ -96,11 +98,15 @@ class Batcher(Generic[Item, Answer]):
         if not self._queue or self._starting is not None:
             return
         loop = asyncio.get_running_loop()
-        ends_at = self._queue[0].until - self._limit_seconds + self._max_wait_seconds
+        ends_at = self._longest_wait()
         if ends_at <= loop.time():
             self._start_flush()
         else:  # it arrived after the batch that the timer was for
             self._set_max_wait(loop, ends_at)
+
+    def _longest_wait(self) -> float:
+        """Return until when the oldest call in the queue may wait for others, by the loop's clock."""
+        return self._queue[0].until - self._limit_seconds + self._max_wait_seconds
 
     def _start_flush(self) -> None:
         if self._in_flight < self._max_in_flight:
@@ -119,7 +125,7 @@ class Batcher(Generic[Item, Answer]):
         # A task begins in the next turn of the loop: calls of the same turn share the batch.
         self._starting = None
         try:
-            while batch := self._next_batch():
+            while batch := await self._gather():
                 self._was_shared = len(batch) > 1
                 self._batches.append(batch)
                 try:
@@ -130,6 +136,15 @@ class Batcher(Generic[Item, Answer]):
             self._in_flight -= 1
             if self._queue and self._starting is None:  # this task was cancelled
                 self._start_flush()
+
+    async def _gather(self) -> Batch[Item, Answer]:
+        """Return the next batch, empty if nothing waits."""
+        if self._was_shared:  # the callers of the last batch are likely to come back in a moment, one after another
+            loop, number = asyncio.get_running_loop(), 0
+            while number < len(self._queue) < self._max_batch and loop.time() < self._longest_wait():
+                number = len(self._queue)
+                await asyncio.sleep(0)
+        return self._next_batch()
 
     def _next_batch(self) -> Batch[Item, Answer]:
         batch: Batch[Item, Answer] = {}

@@ -120,6 +120,74 @@ async def test_batch_waits_for_a_slow_query_up_to_the_limit(queries):
     await answers(tasks)
 
 
+async def call_one_a_turn(batch: Batcher[str, str], items: str) -> list["asyncio.Task[str | None]"]:
+    """Start calls that reach the batcher in one turn of the loop after another."""
+    tasks = []
+    for item in items:
+        tasks.append(asyncio.create_task(batch(item.encode(), item)))
+        await asyncio.sleep(0)
+    return tasks
+
+
+async def share_a_batch(batch: Batcher[str, str], queries: Queries) -> None:
+    """Let three calls share a batch, and return; then queries wait again."""
+    tasks = await start_calls(batch, "x", "y", "z")
+    queries.may_return.set()
+    await answers(tasks)
+    queries.may_return.clear()
+    queries.sent.clear()
+
+
+async def test_after_a_shared_batch_callers_that_return_one_by_one_share_the_next(queries):
+    """They are answered in one turn, and call again in several."""
+    batch = batcher(queries, max_in_flight=2, max_wait_seconds=60)
+    await share_a_batch(batch, queries)
+
+    tasks = await call_one_a_turn(batch, "abc")
+    tasks += await start_calls(batch)  # some turns that bring none
+    assert [["a", "b", "c"]] == queries.sent
+    queries.may_return.set()
+    assert ["A", "B", "C"] == await answers(tasks)
+
+
+async def test_a_batch_waits_no_longer_for_further_calls_than_the_longest_wait(queries):
+    """Callers that never stop coming must not keep the first one waiting."""
+    batch = batcher(queries, max_batch=100, max_wait_seconds=5)
+    await share_a_batch(batch, queries)
+
+    tasks = await call_one_a_turn(batch, "abc")
+    assert not queries.sent
+    LoopClock(ahead_seconds=6)
+    tasks += await call_one_a_turn(batch, "defg")
+    assert ["a", "b", "c"] == queries.sent[0][:3]
+    queries.may_return.set()
+    await answers(tasks)
+
+
+async def test_a_batch_waits_for_no_more_calls_than_it_takes(queries):
+    """What does not fit goes into the next one."""
+    batch = batcher(queries, max_batch=3, max_wait_seconds=60)
+    await share_a_batch(batch, queries)
+
+    tasks = await call_one_a_turn(batch, "abcdefg")
+    assert [["a", "b", "c"]] == queries.sent
+    queries.may_return.set()
+    assert [*"ABCDEFG"] == await answers(tasks)
+
+
+async def test_a_call_that_is_cancelled_while_others_gather_is_left_out(queries):
+    """And the others are answered."""
+    batch = batcher(queries, max_wait_seconds=60)
+    await share_a_batch(batch, queries)
+
+    tasks = await call_one_a_turn(batch, "ab")
+    tasks.pop(0).cancel()
+    tasks += await start_calls(batch)
+    assert [["b"]] == queries.sent
+    queries.may_return.set()
+    assert ["B"] == await answers(tasks)
+
+
 async def test_a_batch_is_no_larger_than_allowed(queries):
     """The other calls wait for the next one."""
     tasks = await start_calls(batcher(queries, max_batch=2), "first", "a", "b", "c")
