@@ -13,7 +13,7 @@ from time import perf_counter
 
 from bench import load
 
-PACKAGES = ("bodhi", "aiohttp", "aiohttp-session", "asyncpg", "aiosqlite", "cryptography", "msgspec", "redis")
+PACKAGES = ("bodhi-sessions", "aiohttp", "aiohttp-session", "asyncpg", "aiosqlite", "cryptography", "msgspec", "redis")
 
 
 def describe(folder: Path, postgres_programs: Path | None) -> dict[str, str]:

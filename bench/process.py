@@ -39,9 +39,9 @@ class Process:
 
 
 @contextmanager
-def running(kind: str, url: str, core: int) -> Iterator[Process]:
+def running(kind: str, url: str, core: int, *options: str) -> Iterator[Process]:
     """Run :mod:`bench.application` with sessions of this *kind* in the database of *url*."""
-    with running_module("bench.application", kind, "--url", url, "--core", str(core)) as process:
+    with running_module("bench.application", kind, "--url", url, "--core", str(core), *options) as process:
         yield process
 
 

@@ -15,8 +15,10 @@ from bench.process import running, running_module
 CONNECTIONS = (4, 32)
 SESSIONS = 500
 REFERENCE = "redis"
+REFERENCE_ON_UVLOOP = "redis on uvloop"
 TITLES = {
-    "redis": "RedisStorage, with a login as oauth2-proxy stores it",
+    REFERENCE: "RedisStorage, with a login as oauth2-proxy stores it",
+    REFERENCE_ON_UVLOOP: "the same on bodhi's event loop, uvloop",
     "postgres": "bodhi on PostgreSQL",
     "sqlite": "bodhi on SQLite",
 }
@@ -80,7 +82,7 @@ def _rates(samples: Sequence[Sample]) -> list[float]:
 
 
 def _path(name: str) -> str:
-    return "/verify" if name == REFERENCE else "/bodhi/v1/auth/verify"
+    return "/verify" if name.startswith(REFERENCE) else "/bodhi/v1/auth/verify"
 
 
 @contextmanager
@@ -88,10 +90,11 @@ def _running(name: str, environment: Environment) -> Iterator[Candidate]:
     folder: Path = environment.folder / f"verify_{name}"
     folder.mkdir()
     headers = folder / "session.headers"
-    if name == REFERENCE:
+    if name.startswith(REFERENCE):
         if environment.redis_url is None:
             raise Unavailable("Redis")
-        with running("verifier", environment.redis_url, environment.server_core) as process:
+        options = ["--uvloop"] if name == REFERENCE_ON_UVLOOP else []
+        with running("verifier", environment.redis_url, environment.server_core, *options) as process:
             headers.write_text("".join(f"{line}\n" for line in load.seed(process.port, SESSIONS)))
             yield Candidate(name, process, headers)
         return

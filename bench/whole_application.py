@@ -12,6 +12,7 @@ import os
 import sys
 from pathlib import Path
 
+import uvloop
 from aiohttp import web
 
 from bench.logins import CLIENT_ID, access_token, login_of
@@ -122,7 +123,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.core is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {options.core})
-    asyncio.run(serve(options.folder, options.url, behind_proxy=options.behind_proxy))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:  # as `serve` chooses
+        loop.run(serve(options.folder, options.url, behind_proxy=options.behind_proxy))
 
 
 if __name__ == "__main__":
