@@ -44,16 +44,13 @@ if IS_INSTALLED:
         """
 
         def __init__(self) -> None:
-            self._none_until = 0.0
+            self.none_until = 0.0  # by the monotonic clock: do not call it before, there is no tracer
 
         def __call__(self) -> trace.Tracer | None:
             """Return the tracer, or None if no tracer provider is set up, so that tracing costs nothing."""
-            now = monotonic()
-            if now < self._none_until:
-                return None
             provider = trace.get_tracer_provider()
             if isinstance(provider, trace.ProxyTracerProvider):
-                self._none_until = now + FIND_TRACER_SECONDS
+                self.none_until = monotonic() + FIND_TRACER_SECONDS
                 return None
             return _tracer_of(provider)
 
@@ -84,8 +81,7 @@ if IS_INSTALLED:
 
     def request_span(headers: Mapping[str, str], method: str, route: str) -> Spanning | None:
         """Return a span around a request, in the trace of its *headers*; None if spans go nowhere."""
-        tracer = _tracer()
-        if tracer is None:
+        if monotonic() < _tracer.none_until or (tracer := _tracer()) is None:
             return None
         attributes = {"http.request.method": method, "http.route": route}
         return _span(tracer, f"{method} {route}", trace.SpanKind.SERVER, attributes, propagate.extract(headers))
@@ -99,8 +95,9 @@ if IS_INSTALLED:
 
     def trace_statement(system: str, name: str, call: Call[Answer]) -> Call[Answer]:
         """Return *call*, in a span of the statement's *name* if spans go anywhere."""
-        tracer = _tracer()
-        return call if tracer is None else _in_statement_span(tracer, system, name, call)
+        if monotonic() < _tracer.none_until or (tracer := _tracer()) is None:
+            return call
+        return _in_statement_span(tracer, system, name, call)
 
     async def _in_statement_span(tracer: trace.Tracer, system: str, name: str, call: Call[Answer]) -> Answer:
         with _span(tracer, name, trace.SpanKind.CLIENT, {"db.system.name": system, "db.operation.name": name}):

@@ -18,15 +18,18 @@ class StatementExecutor(ABC):
 
     def maybe(self, name: str, /, **values: object) -> Coroutine[Any, Any, Row | None]:
         """Return the only row of the answer, or None."""
-        return self._start(self._statements[name], "maybe", values)
+        statement = self._statements[name]
+        return trace_statement(self.system, name, self._run(statement, statement.arguments(values, "maybe")))
 
     def many(self, name: str, /, **values: object) -> Coroutine[Any, Any, Sequence[Row]]:
         """Return all rows of the answer."""
-        return self._start(self._statements[name], "many", values)
+        statement = self._statements[name]
+        return trace_statement(self.system, name, self._run(statement, statement.arguments(values, "many")))
 
     def count(self, name: str, /, **values: object) -> Coroutine[Any, Any, int]:
         """Return how many rows the statement touched."""
-        return self._start(self._statements[name], "count", values)
+        statement = self._statements[name]
+        return trace_statement(self.system, name, self._run(statement, statement.arguments(values, "count")))
 
     def each(self, name: str, values: Sequence[Mapping[str, object]], /) -> Coroutine[Any, Any, Sequence[Row]]:
         """Run the statement once for each of *values*, all or nothing, and return the rows of all runs."""
@@ -35,12 +38,6 @@ class StatementExecutor(ABC):
         return trace_statement(self.system, name, self._run(statement, arguments, is_batch=True))
 
     # Any, since the result word of the header says what is answered.
-
-    def _start(self, statement: Statement, result: str, values: Mapping[str, object]) -> Coroutine[Any, Any, Any]:
-        if statement.result != result:
-            raise TypeError(f"{statement.name} answers {statement.result}, not {result}")
-        return trace_statement(self.system, statement.name, self._run(statement, statement.arguments(values)))
-
     @abstractmethod
     async def _run(self, statement: Statement, arguments: Sequence[Any], *, is_batch: bool = False) -> Any:
         """Run *statement*, and return what its header declares.

@@ -50,8 +50,13 @@ class Statement:
             return itemgetter(*self.params)  # of a single name it would give no tuple
         return lambda values: tuple(values[param] for param in self.params)
 
-    def arguments(self, values: Mapping[str, object]) -> tuple[object, ...]:
-        """*values* in the order of the placeholders; a TypeError when they are not exactly the parameters."""
+    def arguments(self, values: Mapping[str, object], result: str | None = None) -> tuple[object, ...]:
+        """Return *values* in the order of the placeholders.
+
+        Raises TypeError when they are not exactly the parameters, or *result* is given and not what is answered.
+        """
+        if result is not None and result != self.result:
+            raise TypeError(f"{self.name} answers {self.result}, not {result}")
         try:
             arguments = self._pick(values)
         except KeyError as error:
