@@ -173,9 +173,9 @@ class SqliteDatabase(DatabaseExecutor):
     def _check(self, *, for_write: bool) -> None:
         if not self._is_open:
             raise NotOpen
-        if self._file is not None:
-            # At each write, where its cost is negligible; the sweeper writes even if there is no other writer.
-            self._file.check() if for_write else self._file.refuse()
+        # At each write, where its cost is negligible; the sweeper writes even if there is no other writer.
+        if self._file is not None and (for_write or self._file.is_lost):
+            self._file.check()
 
     def _refuse_if_closed(self, error: ValueError) -> None:
         """Raise :exc:`NotOpen` if *error* is aiosqlite's for a connection that was closed while the call waited."""

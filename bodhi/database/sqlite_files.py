@@ -53,7 +53,7 @@ class OpenFile:
         # Closing it leaves the locks of the process alone, unlike closing a file that can be read.
         self._descriptor = os.open(path, os.O_PATH) if hasattr(os, "O_PATH") else None
         self.identity = _identity(self._path.stat())
-        self._is_lost = False
+        self.is_lost = False  # as the last check found it
 
     def close(self) -> None:
         """Let go of it."""
@@ -64,14 +64,10 @@ class OpenFile:
     def check(self) -> None:
         """Raise :exc:`Damaged` where it was deleted, or another file has taken its place."""
         fault = self._fault()
-        if (fault is not None) != self._is_lost:
-            self._is_lost = fault is not None
+        if (fault is not None) != self.is_lost:
+            self.is_lost = fault is not None
             log.error("%s %s while it is open", self._path, fault or "is back")
-        self.refuse()
-
-    def refuse(self) -> None:
-        """Raise :exc:`Damaged` where the last check found a fault."""
-        if self._is_lost:
+        if self.is_lost:
             raise Damaged(
                 f"{self._path} was deleted or replaced: end all that has it open, restore it, and start again"
             )
