@@ -92,9 +92,10 @@ async def get_session(request: web.Request) -> Session:
     """Return the request's session, like ``aiohttp_session.get_session`` under :func:`setup`, but typed and faster."""
     current = request.get(REQUEST_SESSION)
     if type(current) is RequestSession:
-        if current.session is None:
-            request[SESSION_KEY] = await current.load_session(request)  # where others look for it
-        return await current.load_session(request)
+        session = current.session
+        if session is None:
+            session = request[SESSION_KEY] = await current.load_session(request)  # where others look for it
+        return session
     return cast("Session", await aiohttp_session.get_session(request))
 
 
