@@ -35,7 +35,7 @@ NEWEST_FORMAT = 2
 _FORMATS = frozenset({UNBOUND_FORMAT, NEWEST_FORMAT})
 _KEY_ID_BYTES = 4
 _NONCE_BYTES = 12
-_TAG_BYTES = 16
+TAG_BYTES = 16  # of the authentication tag, at the end
 _SALT_BYTES = 16  # in place of a row's name, for text
 _HEADER = Struct(f">{1 + _KEY_ID_BYTES}s{_NONCE_BYTES}s")  # format and key id, which are authenticated; nonce
 _HEADER_BYTES = _HEADER.size
@@ -101,7 +101,7 @@ class Keyring:
 
         Raises :exc:`Unreadable` or :exc:`UnknownKey`.
         """
-        if len(sealed) < _HEADER_BYTES + _TAG_BYTES:
+        if len(sealed) < _HEADER_BYTES + TAG_BYTES:
             raise Unreadable("the data is cut short")
         head, nonce = _HEADER.unpack_from(sealed)
         data_format = head[0]

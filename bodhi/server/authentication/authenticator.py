@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
+from bodhi.keyring import TAG_BYTES
 from bodhi.oidc.claims import Claims
 from bodhi.server.access.claim_mapping import ClaimMapping
 from bodhi.server.access.errors import (
@@ -44,7 +45,7 @@ log = logging.getLogger(__name__)
 class _Login:
     """The user of a session, read from its data; valid until the provider has to be asked."""
 
-    row: tuple[object, ...]  # a hash of the row's encrypted data, and the columns it is bound to
+    row: tuple[object, ...]  # the tag of the row's encrypted data, and the columns it is bound to
     expires_at: float  # seconds since 1970
     user: SessionUser
     fault: type[ApiError] | None  # the error for routes that need a role, if there is none
@@ -229,8 +230,8 @@ class Authenticator:
 
 
 def _row_of(record: SessionRecord) -> tuple[object, ...]:
-    # Python's hash has a random key, and each encryption a random nonce. SHA-256 would take an eighth of the request.
-    return hash(record.data), record.user_id, record.created_at, record.ends_at
+    # The end of the data is its authentication tag, which is another for each encryption.
+    return record.data[-TAG_BYTES:], record.user_id, record.created_at, record.ends_at
 
 
 AUTHENTICATOR = web.AppKey("AUTHENTICATOR", Authenticator)

@@ -60,11 +60,11 @@ async def verify(request: web.Request) -> web.Response:
     # A link on another site may lead here; anything else that another site sends has no session.
     sees_session = is_navigation or not origin_is_foreign
     context = await app[AUTHENTICATOR].optional(request, sees_session=sees_session)
-    fault = request.get(LOGIN_FAULT)
-    if fault is not None and fault.status in {403, 503}:
-        request[SHOWS_REFUSAL] = fault.status == 403 and wanted.redirect and _opens_page(request)
-        raise fault
     if not context.is_authenticated:
+        fault = request.get(LOGIN_FAULT)
+        if fault is not None and fault.status in {403, 503}:
+            request[SHOWS_REFUSAL] = fault.status == 403 and wanted.redirect and _opens_page(request)
+            raise fault
         return _to_login(request, redirects=wanted.redirect)
     if not gate.lets_pass(context):
         request[SHOWS_REFUSAL] = wanted.redirect and _opens_page(request) and isinstance(context, SessionUser)
