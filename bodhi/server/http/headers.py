@@ -3,7 +3,7 @@
 Source: OWASP ASVS 5.0, section 3.4; OWASP HTTP Security Response Headers Cheat Sheet.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from aiohttp import hdrs, web
 from multidict import istr
@@ -30,6 +30,12 @@ DEFAULTS: Mapping[str, str] = {
 # popup as closed, and take that for a user who has canceled.
 KEEPS_OPENER: Mapping[str, str] = {"Cross-Origin-Opener-Policy": "unsafe-none"}
 
+Completion = Callable[[web.Request, web.StreamResponse], None]
+
+# What else completes the headers of each response, before they are sent: one receiver of aiohttp's signal for all of
+# them, as each costs more than what it does.
+COMPLETIONS: web.AppKey[list[Completion]] = web.AppKey("COMPLETIONS", list)
+
 DEFAULT_HEADERS: web.AppKey[Mapping[str, str]] = web.AppKey("DEFAULT_HEADERS")
 
 
@@ -40,8 +46,12 @@ def setup(app: web.Application, *, is_https: bool) -> None:
     defaults: Mapping[str, str] = {istr(name): value for name, value in {**DEFAULTS, **hsts}.items()}
     app[DEFAULT_HEADERS] = defaults
 
-    async def before_headers(_: web.Request, response: web.StreamResponse) -> None:
+    completions = app[COMPLETIONS] = []
+
+    async def before_headers(request: web.Request, response: web.StreamResponse) -> None:
         complete(response, defaults)
+        for completion in completions:
+            completion(request, response)
 
     app.on_response_prepare.append(before_headers)
 

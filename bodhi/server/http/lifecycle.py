@@ -6,6 +6,8 @@ from weakref import WeakSet
 
 from aiohttp import WSCloseCode, hdrs, web
 
+from bodhi.server.http.headers import COMPLETIONS
+
 CLOSE_SECONDS = 1.0  # for the closing handshakes of WebSockets
 
 
@@ -30,7 +32,7 @@ class ShutdownState:
         if not self.is_draining:
             self.is_draining, self._ending_since = True, time.monotonic() + delay_seconds
 
-    async def before_headers(self, _: web.Request, response: web.StreamResponse) -> None:
+    def before_headers(self, _: web.Request, response: web.StreamResponse) -> None:
         """Register an opened WebSocket; while draining, close the connection after the response."""
         if response.status == 101 and isinstance(response, web.WebSocketResponse):
             self._websockets.add(response)
@@ -57,11 +59,11 @@ SHUTDOWN = web.AppKey("SHUTDOWN", ShutdownState)
 
 
 def setup(app: web.Application) -> None:
-    """Add graceful shutdown to *app*, under any runner."""
+    """Add graceful shutdown to *app*, which has default headers, under any runner."""
     state = app[SHUTDOWN] = ShutdownState()
 
     async def on_shutdown(_: web.Application) -> None:
         await state.shut_down()
 
-    app.on_response_prepare.append(state.before_headers)
+    app[COMPLETIONS].append(state.before_headers)
     app.on_shutdown.append(on_shutdown)

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 from yarl import URL
 
+from bodhi.server.http.headers import COMPLETIONS
 from bodhi.server.http.rendering import PROVIDER_ORIGINS
 from bodhi.server.login import api, backchannel, current_user, frontchannel, logout, pages, single_sign_on
 from bodhi.server.login.api import LOGIN, LoginService
@@ -37,7 +38,7 @@ def setup(app: web.Application, services: Services) -> None:
         replace(services.sessions.cookie, name="bodhi_login"),
         data_format=services.sessions.data_format,
     )
-    app.on_response_prepare.append(set_cookie)
+    app[COMPLETIONS].append(set_cookie)
     app[LOGIN] = LoginService(
         logins=LoginFlow(
             provider,

@@ -193,8 +193,8 @@ class BegunLogins:
         return value
 
 
-async def set_cookie(request: web.Request, response: web.StreamResponse) -> None:
-    """Add the cookie to *response*, whatever its status: for ``on_response_prepare``."""
+def set_cookie(request: web.Request, response: web.StreamResponse) -> None:
+    """Add the cookie to *response*, whatever its status."""
     if (line := request.get(COOKIE)) is not None:
         response.headers.add(hdrs.SET_COOKIE, line)
 
