@@ -282,10 +282,10 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     arguments = Statement.arguments
 
-    def record(statement: Statement, values: Any) -> tuple[object, ...]:
+    def record(statement: Statement, *given: Any) -> tuple[object, ...]:
         if statement.name != "limit_transaction":
             names.append(statement.name)
-        return arguments(statement, values)
+        return arguments(statement, *given)
 
     monkeypatch.setattr(Statement, "arguments", record)
     return names
