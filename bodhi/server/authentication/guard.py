@@ -26,18 +26,20 @@ def guarded(operation: Operation) -> Handler:
     API errors become responses here, inside the session middleware, so that session changes made before are saved.
     """
     access, handler = operation.access, operation.handler
+    gate = access if isinstance(access, Gate) else None
     takes_input = operation.takes_input
 
     async def guard(request: web.Request) -> web.StreamResponse:
         try:
-            if isinstance(access, Gate):
+            if gate is not None:
                 context = request[CONTEXT] = await request.app[AUTHENTICATOR].strict(request)
-                _check(request, access, context)
+                gate.check(context)
+                if gate.recent_login_from is not None:
+                    _require_recent_login(request, gate, context)
             elif access is Access.OPTIONAL:
-                context = await request.app[AUTHENTICATOR].optional(request)
+                request[CONTEXT] = await request.app[AUTHENTICATOR].optional(request)
             else:
-                context = ANONYMOUS
-            request[CONTEXT] = context
+                request[CONTEXT] = ANONYMOUS
             if takes_input:
                 await _read_input(request, operation)
             return await handler(request)
@@ -58,8 +60,7 @@ async def _read_input(request: web.Request, operation: Operation) -> None:
         request[BODY] = await read_form(request, operation.form)
 
 
-def _check(request: web.Request, gate: Gate, context: AuthContext) -> None:
-    gate.check(context)
+def _require_recent_login(request: web.Request, gate: Gate, context: AuthContext) -> None:
     if gate.needs_recent_login(context) and not request.app[RECENT_LOGIN].admits(context):
         raise RecentLoginRequired(login=with_return(LOGIN_PATH, None, is_recent=True))
 
