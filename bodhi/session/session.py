@@ -288,27 +288,29 @@ class Session(aiohttp_session.Session):
 
     def _change(self) -> Change:
         base = self.stored.plaintext if self.stored is not None else b""
+        chosen_max_age, max_age = self._max_ages()
         return Change(
             self._mapping,
             encode(self._mapping, base=base, changed=self._dirty | self._lent),
             owner_of(self._mapping),
-            self._newly_chosen_max_age(),
+            chosen_max_age,
             self._dirty,
-            self._counted_max_age(),
+            max_age,
             self._is_forced,
             self.is_invalidated,
             self._is_rotated,
             self._is_renewed,
         )
 
-    def _newly_chosen_max_age(self) -> int | None:
-        """Return the choice to store, as in SessionRecord; None where there is no new one."""
-        record = self._continued_record
-        is_known = self._max_age is None and record is not None and record.chosen_max_age == 0
-        return self._max_age or 0 if self._sets_max_age and not is_known else None
+    def _max_ages(self) -> tuple[int | None, int | None]:
+        """Return the choice to store, as in SessionRecord, None if it is not new; and seconds from this save, or None.
 
-    def _counted_max_age(self) -> int | None:
-        """Return the seconds that count from this save: a stored choice has counted from the save that set it."""
+        A stored choice has counted from the save that set it.
+        """
+        if not self._sets_max_age:
+            record = self._continued_record
+            return None, self._default_max_age if record is None or record.chosen_max_age is None else None
+        if self._max_age is not None:
+            return self._max_age, self._max_age
         record = self._continued_record
-        is_kept = record is not None and record.chosen_max_age is not None and not self._sets_max_age
-        return None if is_kept else self.max_age
+        return None if record is not None and record.chosen_max_age == 0 else 0, None
