@@ -66,7 +66,7 @@ async def _page_context(request: web.Request, query: ListQuery) -> dict[str, Any
         "text": text,
         "query": query,
         "url": url,
-        "here_url": url(after=query.after, before=query.before),
+        "here_url": url() if table.is_restarted else url(after=query.after, before=query.before),
     }
 
 

@@ -4,9 +4,10 @@ The sessions have no index by time or device, which every save would have to cha
 bounded, and stops for other requests after each thousand sessions.
 """
 
+import dataclasses
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from aiohttp import web
@@ -72,6 +73,7 @@ VALUES: Mapping[str, Callable[[ListedSession], int | str]] = {
     "address": lambda session: (session.listing.device.ip or "")[:100],
 }
 NUMBERS = {"active", "created"}
+UNSORTED_KEY = tuple[Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{16}(?![\s\S])")]]  # a handle
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class SessionTable:
     total: int  # sessions found; all live ones if *is_cut*
     is_cut: bool  # whether there are more sessions than are sorted
     examined: int | None = None  # sessions that were searched for this page, if not all
+    is_restarted: bool = False  # whether this is the first page, since the cursor belongs to the list in another order
 
 
 @dataclass(slots=True)
@@ -110,9 +113,14 @@ class AllSessionsList:
     async def page(self, query: ListQuery, *, size: int) -> SessionTable:
         """Return a page, sorted if there are at most :data:`MOST` sessions."""
         total = await self._sessions.count_sessions()
-        if total > MOST:
-            return await self._unsorted(query, total, size)
+        is_cut = total > MOST
         kind = tuple[int, bytes] if query.sort in NUMBERS else tuple[str, bytes]
+        if is_restarted := _has_cursor(query, kind if is_cut else UNSORTED_KEY):
+            query = replace(query, after=None, before=None)
+        table = await (self._unsorted(query, total, size) if is_cut else self._sorted(query, kind, size))
+        return dataclasses.replace(table, is_restarted=is_restarted)
+
+    async def _sorted(self, query: ListQuery, kind: Any, size: int) -> SessionTable:
         value = VALUES[query.sort]
         collector: PageCollector[ListedSession] = PageCollector(
             lambda session: (value(session), session.listing.digest[:HANDLE_BYTES]),
@@ -152,14 +160,19 @@ class AllSessionsList:
         return SessionTable(window, total, is_cut=True, examined=len(examined))
 
     async def _after_cursor(self, query: ListQuery) -> AsyncIterator[ListedSession]:
-        after, before = decode_cursor(query.after, tuple[str]), decode_cursor(query.before, tuple[str])
+        after, before = decode_cursor(query.after, UNSORTED_KEY), decode_cursor(query.before, UNSORTED_KEY)
         profiles = _Profiles(self._profiles)
-        try:
-            async for page in self._sessions.session_pages(after=after and after[0], before=before and before[0]):
-                for session in await profiles.add_to(page):
-                    yield session
-        except ValueError:
-            raise InvalidRequest from None
+        async for page in self._sessions.session_pages(after=after and after[0], before=before and before[0]):
+            for session in await profiles.add_to(page):
+                yield session
+
+
+def _has_cursor(query: ListQuery, kind: Any) -> bool:
+    """Whether the cursor in *query* is one of *kind*."""
+    try:
+        return (decode_cursor(query.after, kind) or decode_cursor(query.before, kind)) is not None
+    except InvalidRequest:
+        return False
 
 
 ALL_SESSIONS_LIST = web.AppKey("ALL_SESSIONS_LIST", AllSessionsList)

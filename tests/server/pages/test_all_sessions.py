@@ -118,6 +118,40 @@ async def test_too_many_sessions_are_not_sorted(admin, sessions, monkeypatch):
     assert "among 35 of 71 sessions." in admin.page.all("p")[0].text
 
 
+@pytest.mark.parametrize("sort", ["active", "created", "user", "device", "address"])
+@pytest.mark.parametrize("link", ["Next", "Previous"])
+async def test_list_starts_again_where_its_order_changes(admin, sessions, monkeypatch, sort, link):
+    """Once there are too many sessions to sort, and once there are not; the page says so."""
+    for number in range(64):
+        agent = FIREFOX.user_agent if number % 2 else None
+        await sessions.create({"user_id": f"id-{number:02}"}, device=Device(f"192.0.2.{number}", agent))
+    changed = "The list is in another order now, because the number of sessions has changed. This is its first page."
+
+    for before, after in ((65, 64), (64, 65)):
+        monkeypatch.setattr(listing, "MOST", before)
+        await admin.open(f"{PATH}?sort={sort}")
+        first = [row.attributes["id"] for row in admin.page.one("tbody").all("tr")]
+        if link == "Previous":
+            await admin.follow("Next")
+            await admin.follow("Next")
+        (target,) = [one.attributes["href"] for one in admin.page.all("a") if one.text == link]
+        monkeypatch.setattr(listing, "MOST", after)
+        await admin.open(f"{PATH}?sort={sort}")
+        other = [row.attributes["id"] for row in admin.page.one("tbody").all("tr")]
+        assert first != other
+
+        await admin.open(target)
+
+        assert (200, changed) == (admin.status, admin.page.all("p")[0].text)
+        assert other == [row.attributes["id"] for row in admin.page.one("tbody").all("tr")]
+        (back,) = {one.attributes["href"] for one in admin.page.all("a", **{"data-cancel": ""})}
+        assert ("after" in back, "before" in back) == (False, False)
+        response = await admin.client.get(target, headers=HTMX)
+        assert changed in read(await response.text()).text
+        await admin.follow("Next")
+        assert changed not in admin.page.text
+
+
 async def test_administrator_revokes_one_session(admin, sessions):
     """With htmx in its place, and without; whoever's it is."""
     own = await sessions.get_session_ids_for_user("ann")
