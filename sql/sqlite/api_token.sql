@@ -64,6 +64,24 @@ SELECT id, user_id, name, token_prefix, scopes, status, expires_at, created_at, 
  ORDER BY id
  LIMIT $3;
 
+-- name: list_tokens_of_all_before(user_id, before, size) -> many, read only
+-- The same backwards, from before a token.
+SELECT id, user_id, name, token_prefix, scopes, status, expires_at, created_at, updated_at, last_used_at
+  FROM bodhi_api_token
+ WHERE id < $2
+   AND ($1 IS NULL OR user_id = $1)
+ ORDER BY id DESC
+ LIMIT $3;
+
+-- name: count_tokens_of_all(user_id, most) -> maybe, read only
+-- Their number, counted up to $2.
+SELECT count(*) AS tokens
+  FROM (SELECT id
+          FROM bodhi_api_token
+         WHERE $1 IS NULL OR user_id = $1
+         ORDER BY id
+         LIMIT $2) AS matching;
+
 -- name: disable_api_token(id, user_id, is_final, now) -> maybe
 -- NULL as the user: any owner's. The owner may reactivate it, unless this is final: then it has expired as well.
 UPDATE bodhi_api_token

@@ -19,6 +19,8 @@ PLANS = {
     "disable_api_token": TOKEN,
     "note_api_token_use": TOKEN,
     "list_tokens_of_all": TOKEN,
+    "list_tokens_of_all_before": TOKEN,
+    "count_tokens_of_all": TOKEN,
     "count_open_app_access_requests": REQUEST,
     "find_app_access_request": REQUEST,
     "find_app_access_request_by_scope": REQUEST,

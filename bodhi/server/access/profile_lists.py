@@ -117,6 +117,27 @@ class ProfileLists:
         ]
 
 
+class KnownProfiles:
+    """Reads the profiles of users, each once."""
+
+    def __init__(self, lists: ProfileLists) -> None:
+        self._lists = lists
+        self._known: dict[str, ProfileSummary] = {}
+        self._asked: set[str] = set()
+
+    async def read(self, user_ids: Iterable[str | None]) -> Mapping[str, ProfileSummary]:
+        """Return the profiles read so far, those of *user_ids* included, by user id."""
+        new = {user_id for user_id in user_ids if user_id is not None} - self._asked
+        self._known |= await self._lists.find_many(new)
+        self._asked |= new
+        return self._known
+
+
+def user_key(user_id: str, profile: ProfileSummary | None) -> str:
+    """Return the text that a user is searched and sorted by, by their id without a username."""
+    return profile.sort_key if profile and profile.username else fold_case(user_id)
+
+
 def summary_of(row: Row, user_id: str | None = None) -> ProfileSummary:
     """Return the profile in *row*, which has no user id if that was the query's."""
     seen_at = None if row["seen_at"] is None else time_of(row["seen_at"])

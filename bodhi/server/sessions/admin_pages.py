@@ -21,6 +21,7 @@ from bodhi.session import get_session, info_of
 
 ENTRY = Entry("All sessions", f"{ADMIN_PATH}/sessions", Role.ADMIN)
 
+COLUMNS = 6
 PAGE_SIZE = 30
 ENDED = "Session ended. That device is signed out."
 
@@ -46,7 +47,7 @@ async def end_one(request: web.Request) -> web.Response:
     if await revoke_session_of_user(request, user_id, parameter_of(request, "handle")):
         return see_other(request, SIGNED_OUT_PATH)
     if is_partial(request):
-        return fragment("_ended_row.html", notice=ENDED)
+        return fragment("_decided_row.html", notice=ENDED, columns=COLUMNS)
     return see_other(request, f"{ENTRY.path}?done=ended")
 
 

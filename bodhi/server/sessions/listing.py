@@ -6,14 +6,14 @@ bounded, and stops for other requests after each thousand sessions.
 
 import dataclasses
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from aiohttp import web
 from msgspec.structs import replace
 
-from bodhi.server.access.profile_lists import ProfileLists, ProfileSummary, fold_case
+from bodhi.server.access.profile_lists import KnownProfiles, ProfileLists, ProfileSummary, fold_case, user_key
 from bodhi.server.http.devices import device_of
 from bodhi.server.http.paging import PageCollector, TableQuery, Window, decode_cursor, encode_cursor
 from bodhi.server.http.request_errors import InvalidRequest
@@ -60,8 +60,7 @@ class ListedSession(msgspec.Struct, frozen=True, gc=False):
 
 
 def _user_key(session: ListedSession) -> str:
-    profile = session.profile
-    return profile.sort_key if profile and profile.username else fold_case(session.listing.user_id or "")
+    return user_key(session.listing.user_id or "", session.profile)
 
 
 # What the list is sorted by; equal ones are sorted by digest.
@@ -85,22 +84,6 @@ class SessionTable:
     is_cut: bool  # whether there are more sessions than are sorted
     examined: int | None = None  # sessions that were searched for this page, if not all
     is_restarted: bool = False  # whether this is the first page, since the cursor belongs to the list in another order
-
-
-@dataclass(slots=True)
-class _Profiles:
-    """Profiles of users, each of which is read once."""
-
-    lists: ProfileLists
-    known: dict[str, ProfileSummary] = field(default_factory=dict)
-    asked: set[str] = field(default_factory=set)
-
-    async def add_to(self, listings: Sequence[SessionListing]) -> list[ListedSession]:
-        """Return *listings* with the profiles of their users."""
-        new = {one.user_id for one in listings if one.user_id is not None} - self.asked
-        self.known |= await self.lists.find_many(new)
-        self.asked |= new
-        return [ListedSession(one, self.known.get(one.user_id or "")) for one in listings]
 
 
 class AllSessionsList:
@@ -129,14 +112,14 @@ class AllSessionsList:
             before=decode_cursor(query.before, kind),
             size=size,
         )
-        words, profiles = fold_case(query.q).split(), _Profiles(self._profiles)
+        words, profiles = fold_case(query.q).split(), KnownProfiles(self._profiles)
         async for page in self._sessions.session_pages():
             if not words and query.sort != "user":
                 collector.add(map(ListedSession, page))
                 continue
-            collector.add(one for one in await profiles.add_to(page) if one.includes(words))
+            collector.add(one for one in await _listed(page, profiles) if one.includes(words))
         found = collector.window()
-        entries = await profiles.add_to([one.listing for one in found.entries])
+        entries = await _listed([one.listing for one in found.entries], profiles)
         return SessionTable(Window(entries, found.previous, found.next), collector.total, is_cut=False)
 
     async def _unsorted(self, query: ListQuery, total: int, size: int) -> SessionTable:
@@ -161,10 +144,15 @@ class AllSessionsList:
 
     async def _after_cursor(self, query: ListQuery) -> AsyncIterator[ListedSession]:
         after, before = decode_cursor(query.after, UNSORTED_KEY), decode_cursor(query.before, UNSORTED_KEY)
-        profiles = _Profiles(self._profiles)
+        profiles = KnownProfiles(self._profiles)
         async for page in self._sessions.session_pages(after=after and after[0], before=before and before[0]):
-            for session in await profiles.add_to(page):
+            for session in await _listed(page, profiles):
                 yield session
+
+
+async def _listed(listings: Sequence[SessionListing], profiles: KnownProfiles) -> list[ListedSession]:
+    known = await profiles.read(one.user_id for one in listings)
+    return [ListedSession(one, known.get(one.user_id or "")) for one in listings]
 
 
 def _has_cursor(query: ListQuery, kind: Any) -> bool:

@@ -9,6 +9,7 @@ from bodhi.server.access.principal import SessionUser
 from bodhi.server.application_metrics import cache_counts
 from bodhi.server.services import Services
 from bodhi.server.tokens import admin_pages, api, pages
+from bodhi.server.tokens.listing import ALL_TOKENS_LIST, AllTokensList
 from bodhi.server.tokens.service import API_TOKENS, PREFIX, ApiTokens
 from bodhi.settings import BODHI_API_TOKEN_LIFETIME, BODHI_TOKEN_MEMORY
 
@@ -24,6 +25,7 @@ def setup(app: web.Application, services: Services) -> None:
         default_lifetime_seconds=settings.api_token_lifetime_seconds,
         role_max_age_seconds=settings.auth_role_max_age_seconds,
     )
+    app[ALL_TOKENS_LIST] = AllTokensList(tokens, services.profiles)
     services.bearer.add(tokens.authenticate, prefix=PREFIX)
     services.navigation.bar.append(pages.ENTRY)
     services.navigation.administration.append(admin_pages.ENTRY)

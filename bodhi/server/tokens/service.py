@@ -150,10 +150,23 @@ class ApiTokens:
         total = await self._database.maybe("count_api_tokens", user_id=user_id)
         return [_record(row) for row in rows], total["tokens"] if total else 0
 
-    async def list_of_all(self, *, user_id: str | None = None, after: str = "", size: int) -> Sequence[TokenRecord]:
-        """Return at most *size* tokens, of one user or of all, oldest first, after the id *after*."""
+    async def list_of_all(
+        self, *, user_id: str | None = None, after: str = "", before: str | None = None, size: int
+    ) -> Sequence[TokenRecord]:
+        """Return at most *size* tokens, of one user or of all, oldest first, after the id *after*.
+
+        With *before* it is the page that ends before that id.
+        """
+        if before is not None:
+            rows = await self._database.many("list_tokens_of_all_before", user_id=user_id, before=before, size=size)
+            return [_record(row) for row in reversed(rows)]
         rows = await self._database.many("list_tokens_of_all", user_id=user_id, after=after, size=size)
         return [_record(row) for row in rows]
+
+    async def count_of_all(self, *, user_id: str | None = None, most: int) -> int:
+        """Return the number of tokens, of one user or of all, up to *most*."""
+        row = await self._database.maybe("count_tokens_of_all", user_id=user_id, most=most)
+        return int(row["tokens"]) if row else 0
 
     async def disable(self, token_id: str, *, user_id: str | None = None, by: str | None = None) -> TokenRecord | None:
         """Disable a token, of *user_id* or (None) of any user, and return it; None if there is no such active token.

@@ -14,7 +14,7 @@ CONFIRMATIONS = {
     "/ui/tokens": ["Delete token"],
     "/ui/admin/person?id=ann%26b": ["End one session", "End session", "Deactivate token", "Remove this user"],
     "/ui/admin/sessions?sort=user": ["End session", "End session", "End every session"],
-    "/ui/admin/tokens": ["Deactivate token", "Deactivate token"],
+    "/ui/admin/tokens?sort=name": ["Deactivate token", "Deactivate token"],
     "/ui/admin/access-requests": ["Reject request"],
     "/ui/admin/settings?q=BODHI_LOG_LEVEL": ["Reset on all nodes"],
 }

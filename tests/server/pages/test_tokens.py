@@ -278,6 +278,12 @@ async def test_own_tokens_are_for_power_users(browser, provider, user, status):
     assert status == browser.status
 
 
+def cells(page):
+    """Return name, user, permissions and status of each token in the table."""
+    rows = page.one("tbody").all("tr")
+    return [[row.one("th").one("bdi").text, *(cell.text for cell in row.all("td")[:3])] for row in rows]
+
+
 async def test_administrators_see_all_tokens(admin, make, database_url):
     """With whose they are, what they may do, and how they stand; the name is text whatever it holds."""
     await make("ann", name=HOSTILE)
@@ -288,17 +294,20 @@ async def test_administrators_see_all_tokens(admin, make, database_url):
     await admin.open("/ui/admin")
     await admin.follow("All API tokens")
 
-    first, second = admin.page.all("article")
-    assert (" ".join(HOSTILE.split()), "Unnamed token") == (first.one("h2").text, second.one("h2").text)
-    assert ["ann", "Active", "User"] == [value.text for value in first.all("dd")[:3]]
-    assert ["<b>&/", "Expired", "Power user"] == [value.text for value in second.all("dd")[:3]]
+    assert (ALL, "2 tokens.") == (admin.path, admin.page.one("main").all("p")[0].text)
+    assert [
+        ["Unnamed token", "<b>&/", "Power user", "Expired"],
+        [" ".join(HOSTILE.split()), "ann", "User", "Active"],
+    ] == cells(admin.page)
+    titles = ["Token", "User", "Permissions", "Status", "Created", "Last used", "Expires", "Actions"]
+    assert titles == [cell.text for cell in admin.page.one("thead").all("th")]
     await admin.follow("<b>&/")
     assert (200, "<b>&/") == (admin.status, admin.page.one("h1").text)
 
 
 async def test_administrators_disable_tokens(admin, make, caplog, provider):
     """Whoever's it is; the log says who did it."""
-    token_id, other = await make("ann"), await make("bob")
+    other, token_id = await make("bob"), await make("ann")
     await admin.open(ALL)
     with caplog.at_level(logging.INFO, "bodhi.server.tokens.service"):
         await admin.press("Deactivate token")
@@ -307,7 +316,8 @@ async def test_administrators_disable_tokens(admin, make, caplog, provider):
         admin.path,
         admin.page.one(id="notice").text,
     )
-    assert ["Inactive", "Active"] == [card.all("dd")[1].text for card in admin.page.all("article")]
+    assert ["Inactive", "Active"] == [row[3] for row in cells(admin.page)]
+    assert [1, 0] == [len(row.all("form")) for row in reversed(admin.page.one("tbody").all("tr"))]
     record = [one for one in caplog.records if one.name == "bodhi.server.tokens.service"][-1]
     admin_id = provider.person("admin").user_id
     assert f"api token disabled token_id={token_id} by={admin_id}" == record.getMessage()
@@ -321,13 +331,67 @@ async def test_administrators_disable_tokens(admin, make, caplog, provider):
     )
 
 
+async def test_htmx_replaces_the_row_of_a_disabled_token(admin, make):
+    """By one that is as wide."""
+    await make("ann")
+    await admin.open(f"{ALL}?id=ann")
+    button = admin.page.one("tbody").one("button").attributes
+
+    response = await admin.client.post(button["hx-post"], headers=HTMX)
+
+    part = read(await response.text())
+    assert (200, DEACTIVATED) == (response.status, part.text)
+    assert str(len(admin.page.one("thead").all("th"))) == part.one("tr").one("td").attributes["colspan"]
+    assert admin.page.one("tbody").one("tr").attributes["id"] == button["hx-target"].removeprefix("#")
+
+
 async def test_many_tokens_are_on_several_pages(admin, make):
-    """Oldest first, of one person where one is asked for."""
+    """Newest first, of one person where one is asked for; search and order are kept, and a search keeps the person."""
     for number in range(32):
-        await make("a&b" if number else "bob", name=f"token {number}")
+        await make("a&b" if number else "bob", name=f"token-{number:02}")
     await admin.open(f"{ALL}?id=a%26b")
-    assert ("token 1", 30) == (admin.page.all("h2")[0].text, len(admin.page.all("article")))
+    assert ("31 tokens.", "token-31", 30) == (
+        admin.page.one("main").all("p")[1].text,
+        cells(admin.page)[0][0],
+        len(cells(admin.page)),
+    )
+    await admin.follow("Next")
+    assert ["token-01"] == [row[0] for row in cells(admin.page)]
+    await admin.follow("Token")
+    assert ("token-01", 30) == (cells(admin.page)[0][0], len(cells(admin.page)))
+    await admin.follow("Next")
+    assert ["token-31"] == [row[0] for row in cells(admin.page)]
+    hidden = {one.attributes["name"]: one.attributes["value"] for one in admin.page.all("input", type="hidden")}
+    assert {"id": "a&b", "sort": "name", "order": "asc"} == hidden
 
-    await admin.follow("Show newer tokens")
+    await admin.open(f"{ALL}?id=a%26b&sort=name&order=desc&q=TOKEN-3")
+    assert "2 tokens with “ TOKEN-3 ” in the name, prefix or user." == admin.page.one("main").all("p")[1].text
+    assert ["token-31", "token-30"] == [row[0] for row in cells(admin.page)]
+    await admin.follow("Show the tokens of all users")
+    assert (32, ALL) == (int(admin.page.one("main").all("p")[0].text.split()[0]), admin.path)
 
-    assert ["token 31"] == [title.text for title in admin.page.all("h2")]
+
+async def test_htmx_replaces_the_found_tokens(admin, make):
+    """The focus is on how many there are."""
+    await make("ann", name="printer")
+    await make("bob", name="backup")
+    await admin.open(ALL)
+    form = admin.page.one("search").one("form").attributes
+    assert ("get", ALL, ALL, "#tokens") == (form["method"], form["action"], form["hx-get"], form["hx-target"])
+
+    response = await admin.client.get(f"{ALL}?q=bob", headers=HTMX)
+
+    part = read(await response.text())
+    assert [["backup", "bob", "User", "Active"]] == cells(part)
+    assert {"tabindex": "-1", "autofocus": ""}.items() <= part.all("p")[0].attributes.items()
+    await admin.open(f"{ALL}?q=nobody")
+    assert "No token with “ nobody ” in the name, prefix or user." == admin.page.one("main").all("p")[0].text
+    assert [] == admin.page.all("table")
+
+
+@pytest.mark.parametrize("query", ["after=x", "before=WyJ4Il0&sort=used", "sort=scope", "q=%00", "id=", "done=all"])
+async def test_malformed_parameters_of_the_list_are_refused(admin, query):
+    """On a page."""
+    await admin.open(f"{ALL}?{query}")
+
+    assert (400, "Request failed") == (admin.status, admin.page.one("h1").text)

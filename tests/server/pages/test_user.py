@@ -230,16 +230,21 @@ async def test_administrators_see_a_user_s_api_tokens(server, provider, new_brow
     await manager.open(address(PATH, "a&b"))
     assert "API tokens" not in manager.page.one("main").text
     await admin.open(address(PATH, "a&b"))
-    assert [f"token {number:02}" for number in range(10)] == [title.text for title in admin.page.all("h3")]
+    newest = [f"token {number:02}" for number in reversed(range(11))]
+    assert newest[:10] == [title.text for title in admin.page.all("h3")]
     await admin.press("Deactivate token")
     assert ("/ui/admin/tokens", "Token deactivated. Programs that use it have lost access.") == (
         admin.path,
         admin.page.one(id="notice").text,
     )
-    assert [f"token {number:02}" for number in range(11)] == [title.text for title in admin.page.all("h2")]
+    rows = admin.page.one("tbody").all("tr")
+    assert newest == [row.one("bdi", **{"class": "name"}).text for row in rows]
+    assert [(newest[0], "Inactive")] == [
+        (row.one("bdi", **{"class": "name"}).text, "Inactive") for row in rows if "Inactive" in row.text
+    ]
     await admin.open(address(PATH, "a&b"))
     await admin.follow("Show all tokens of this user")
-    assert 11 == len(admin.page.all("article"))
+    assert 11 == len(admin.page.one("tbody").all("tr"))
 
 
 async def test_page_of_a_user_above_oneself_is_refused(server, provider, new_browser, manager):
