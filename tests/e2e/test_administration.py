@@ -114,10 +114,53 @@ async def test_sessions_of_all_users_are_found_and_ended_with_the_keyboard(log_i
     await expect_login_page(page)
 
 
+async def test_tokens_of_all_users_are_found_and_deactivated_with_the_keyboard(site, new_person):
+    """In place of the row it is said what was done."""
+    admin = await new_person(site.url)
+    page = await admin.log_in("admin")
+    await page.goto(f"{admin.url}/ui/tokens")
+    for name in ("printer", "backup"):
+        await page.get_by_label("Name", exact=True).fill(name)
+        await page.get_by_role("button", name="Create token").click()
+        await expect(page.get_by_role("heading", name=name)).to_be_visible()
+    await page.goto(f"{admin.url}/ui/admin/tokens")
+    await expect_rows(page, "backup", "printer")
+    await page.get_by_role("link", name="Token", exact=True).focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("columnheader", name="Token")).to_have_attribute("aria-sort", "ascending")
+    await expect_no_barriers(page)
+    await admin.screenshot(page, "admin-tokens")
+
+    await page.get_by_label("Name, prefix or user").fill("ADMIN printer")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("One token with “ADMIN printer”")).to_be_focused()
+    await page.get_by_text("Deactivate", exact=True).focus()
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("button", name="Deactivate token")).to_be_focused()
+    await expect_no_barriers(page)
+    for width in (1280, 1000, 800, 640, 390, 320):
+        await page.set_viewport_size({"width": width, "height": 800})
+        await expect_fits(page)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("Token deactivated.")).to_be_focused()
+    await expect_no_barriers(page)
+
+
+async def test_tables_fit_into_every_window(log_in_everybody):
+    """Where there is no room for rows, they are cards; the navigation scrolls."""
+    admin, page = await log_in_everybody()
+    for path in ("/ui/admin", "/ui/admin/sessions", "/ui/admin/settings"):
+        await page.goto(f"{admin.url}{path}")
+        for width in (1280, 1000, 900, 800, 700, 641, 640, 390, 320):
+            await page.set_viewport_size({"width": width, "height": 800})
+            await expect_fits(page)
+
+
 async def test_tables_are_cards_on_a_phone(log_in_everybody):
     """With links to sort by above them."""
     admin, page = await log_in_everybody(**PHONE)
-    for path in ("/ui/admin?sort=active", "/ui/admin/sessions?q=linux", "/ui/sessions"):
+    for path in ("/ui/admin?sort=active", "/ui/admin/sessions?q=linux", "/ui/admin/tokens", "/ui/sessions"):
         await page.goto(f"{admin.url}{path}")
         await expect_fits(page)
         await expect_no_barriers(page)

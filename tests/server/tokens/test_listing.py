@@ -12,7 +12,7 @@ from bodhi.server.tokens import listing
 from bodhi.server.tokens.listing import AllTokensList, ListQuery
 from bodhi.server.tokens.service import ApiTokens
 
-# By letter, as they are made: name, user, year of the expiry, last use in milliseconds. The user zedekiah has no profile.
+# By letter, as they are made: name, user, year of the expiry, last use in milliseconds. zedekiah has no profile.
 TOKENS = {
     "a": ("delta", "1", None, None),
     "b": ("", "2", 2100, 50),

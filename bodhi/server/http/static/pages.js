@@ -32,9 +32,9 @@ function timeText(time) {
 showTimes();
 document.addEventListener("htmx:after:swap", showTimes);
 
-// On a phone the navigation scrolls sideways: start where the current page is visible.
+// On a phone the navigation scrolls sideways: start where the current page and its neighbours are visible.
 for (const link of document.querySelectorAll("nav [aria-current]")) {
-  link.scrollIntoView({ block: "nearest", inline: "nearest" });
+  link.scrollIntoView({ block: "nearest", inline: "center" });
 }
 
 // It is said once: a reload shows the page without it.
