@@ -105,7 +105,7 @@ class ClaimMapping:
         self._roles_path = path_of(roles_claim)
         self._roles = {name: parse_role(role) for name, role in roles} or {str(role): role for role in Role}
         self._default_role = None if default_role is None else parse_role(default_role)
-        self._admission = admission
+        self.admission = admission
         self.grants_here = grants_here
         self._name_path = None if name_claim is None else path_of(name_claim)
 
@@ -115,7 +115,7 @@ class ClaimMapping:
         *granted* is the role that a manager gave here, empty if it was taken away. Raises :exc:`InvalidRoleName` if
         none is known, and :exc:`NotAllowed` if the user may not log in.
         """
-        if not self._admission.admits(claims):
+        if not self.admission.admits(claims):
             raise NotAllowed
         if granted is not None and self.grants_here:
             return parse_role(granted) if granted else None
@@ -129,30 +129,13 @@ class ClaimMapping:
             return None
         raise InvalidRoleName
 
-    def role_or_none(self, claims: Claims, client_id: str, granted: str | None = None) -> Role | None:
-        """Return the highest role, or None if there is none or the user may not log in."""
-        try:
-            return self.role_of(claims, client_id, granted)
-        except (InvalidRoleName, NotAllowed):
-            return None
-
     def name_of(self, claims: Claims) -> str:
         """Return the name to show for the user; the subject if there is no other."""
         return self._named(claims) or claims.shown_name
 
-    def check_allowed(self, claims: Claims) -> None:
-        """Raise :exc:`NotAllowed` if the user may not log in."""
-        if not self._admission.admits(claims):
-            log.info(
-                "login refused: the user is not in BODHI_AUTH_ALLOW user_id=%s",
-                claims.subject,
-                extra={"fields": {"user_id": claims.subject}},
-            )
-            raise NotAllowed
-
     def is_decided(self, claims: Claims, client_id: str) -> bool:
         """Whether *claims* contain what decides what the user may do."""
-        return self._role_names(claims, client_id) is not None and self._admission.is_decided_by(claims)
+        return self._role_names(claims, client_id) is not None and self.admission.is_decided_by(claims)
 
     def is_complete(self, claims: Claims, client_id: str) -> bool:
         """Whether *claims* contain that and a name."""

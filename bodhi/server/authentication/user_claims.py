@@ -5,6 +5,7 @@ The stored role also limits the user's API tokens.
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from bodhi.database import DatabaseUnavailable
@@ -12,7 +13,7 @@ from bodhi.oidc.claims import Claims
 from bodhi.oidc.errors import ProviderError, ProviderLacks, ProviderUnavailable, TokenError
 from bodhi.oidc.userinfo import Userinfo
 from bodhi.server.access.claim_mapping import ClaimMapping
-from bodhi.server.access.errors import NotAllowed
+from bodhi.server.access.errors import InvalidRoleName, NotAllowed
 from bodhi.server.access.identity import IdentityReader
 from bodhi.server.access.instance import InstanceService
 from bodhi.server.access.profiles import Profiles
@@ -80,12 +81,15 @@ class UserClaims:
 
     async def check_allowed(self, claims: Claims, since: int) -> None:
         """Raise :exc:`NotAllowed` if the user with *claims* may not log in; a role stored here is lost."""
-        try:
-            self._mapping.check_allowed(claims)
-        except NotAllowed:
-            if await self._profiles.last_role_of(claims.subject) is not None:
-                await self._profiles.lower_role(claims.subject, None, since=since)
-            raise
+        if self._mapping.admission.admits(claims):
+            return
+        fields = {"user_id": claims.subject}
+        log.info(
+            "login refused: the user is not in BODHI_AUTH_ALLOW user_id=%(user_id)s", fields, extra={"fields": fields}
+        )
+        if await self._profiles.last_role_of(claims.subject) is not None:
+            await self._profiles.lower_role(claims.subject, None, since=since)
+        raise NotAllowed
 
     async def note(self, claims: Claims, since: int, *, is_login: bool) -> bool:
         """Store name and role; return False if they changed after the change *since*."""
@@ -94,7 +98,9 @@ class UserClaims:
             return True
         # As it is now: a refresh may come between a change of the role and the end of the sessions with the old one.
         granted = await self._profiles.granted_role(claims.subject) if self._mapping.grants_here else None
-        role = self._mapping.role_or_none(claims, instance.client_id, granted)
+        role = None
+        with suppress(InvalidRoleName, NotAllowed):
+            role = self._mapping.role_of(claims, instance.client_id, granted)
         if role is None and is_login:
             self._mapping.log_missing_role(claims, instance.client_id, granted)
         name = self._mapping.name_of(claims)

@@ -48,7 +48,7 @@ from bodhi.server.login.errors import (
     StateMismatch,
 )
 from bodhi.server.login.provider_sessions import ProviderSessions, without_sid
-from bodhi.server.login.service import CompletedLogin, LoginFlow, origin_of
+from bodhi.server.login.service import CallbackBody, CompletedLogin, LoginFlow, origin_of
 from bodhi.session import Session, get_session
 
 LONGEST_PARAMETER = 512  # characters of a parameter that a link to the login sets
@@ -100,17 +100,6 @@ class LoginQuery(msgspec.Struct, frozen=True):
     prompt: str | None = None
 
 
-class CallbackBody(msgspec.Struct):
-    """The query of the provider's redirect; other members are ignored."""
-
-    code: str | None = None
-    state: str | None = None
-    error: str | None = None
-    error_description: str | None = None
-    iss: str | None = None
-    session_state: str | None = None
-
-
 def link_parameters(request: web.Request) -> dict[str, str]:
     """Return the parameters in the query of *request* that are passed on to the provider."""
     given = {name: request.query.get(name, "") for name in request.app[LOGIN].link_parameters}
@@ -141,28 +130,29 @@ async def begin_login(request: web.Request, *, return_to: str | None = None) -> 
     return started.url
 
 
-async def finish_login(request: web.Request, callback_query: Mapping[str, str]) -> str:
-    """Complete the login that *callback_query* belongs to, and return the URL to open next.
+async def finish_login(request: web.Request, answer: CallbackBody) -> str:
+    """Complete the login that the provider's *answer* belongs to, and return the URL to open next.
 
     The first completed login of a browser drops its other open ones. A logged-in user who returns from one of those is
     redirected to its target, or to the home page if that is unknown. Errors name the URL of a login that leads to the
     same page.
     """
-    if "error" in callback_query:
-        _log_provider_error(callback_query)
+    if answer.error is not None:
+        _log_provider_error(answer)
     service, found = request.app[LOGIN], FoundLogin()
     try:
         session = await get_session(request)
-        found = await service.begun.find(request, session, callback_query.get("state"))
+        found = await service.begun.find(request, session, answer.state)
         instance = await service.instances.current()
         if instance is None:
             raise LoginNotSetUp
         if found.transaction is None:
             if session.get(USER_ID) is not None:
                 return callback_base(request) + (found.page or HOME_PATH)
-            raise _no_transaction(callback_query, any_open=found.any_open)
-        completed = await service.logins.complete(instance, found.transaction, callback_query)
-        mark = f"login {sha256(callback_query['state'].encode()).hexdigest()}"
+            raise _no_transaction(answer, any_open=found.any_open)
+        completed = await service.logins.complete(instance, found.transaction, answer)
+        assert answer.state is not None  # by which the transaction was found
+        mark = f"login {sha256(answer.state.encode()).hexdigest()}"
         if not await service.provider_sessions.claim_once(mark, int(time.time()) + SECONDS_TO_LOG_IN):
             raise StateMismatch
         await _log_in(session, service, completed, found.pages)
@@ -189,23 +179,21 @@ async def initiate(request: web.Request) -> web.Response:
 
 async def callback(request: web.Request) -> web.Response:
     """Complete a login with the query of the provider's redirect."""
-    body = body_of(request, CallbackBody)
-    query = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not None}
-    return json_response(Location(await finish_login(request, query)))
+    return json_response(Location(await finish_login(request, body_of(request, CallbackBody))))
 
 
-def _no_transaction(callback_query: Mapping[str, str], *, any_open: bool) -> ApiError:
-    if "error" in callback_query:
-        return LoginFailed.by_provider(callback_query["error"])
+def _no_transaction(answer: CallbackBody, *, any_open: bool) -> ApiError:
+    if answer.error is not None:
+        return LoginFailed.by_provider(answer.error)
     if not any_open:
         return LoginNotStarted()
-    return StateMismatch() if "state" in callback_query else MissingState()
+    return MissingState() if answer.state is None else StateMismatch()
 
 
-def _log_provider_error(callback_query: Mapping[str, str]) -> None:
+def _log_provider_error(answer: CallbackBody) -> None:
     fields = {
-        "error": error_code(callback_query["error"]) or "malformed",
-        "description": error_description(callback_query.get("error_description")),
+        "error": error_code(answer.error) or "malformed",
+        "description": error_description(answer.error_description),
     }
     log.warning(
         "login refused by the identity provider error=%s description=%s",
@@ -237,7 +225,12 @@ async def _log_in(session: Session, service: LoginService, completed: CompletedL
                 user_id=completed.user_id,
                 lifetime_seconds=service.remember_seconds,
             )
-        await service.logins.confirm(completed)
+        if not await service.users.note(completed.claims, completed.since, is_login=True):
+            fields = {"user_id": completed.user_id}
+            log.warning(
+                "login refused: role changed during the login user_id=%(user_id)s", fields, extra={"fields": fields}
+            )
+            raise AccessChanged
     except BaseException:
         # Without the record, back-channel logout cannot find the session; or its tokens predate a role change. The
         # cookie was not sent yet.

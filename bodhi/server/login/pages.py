@@ -26,6 +26,7 @@ from bodhi.server.http.return_to import RECENT, RETURN_TO, is_recent_requested, 
 from bodhi.server.login.api import LOGIN, begin_login, finish_login, link_parameters
 from bodhi.server.login.errors import LogoutFailed, OtherUserSignedIn
 from bodhi.server.login.logout import end_login
+from bodhi.server.login.service import CallbackBody
 from bodhi.session import SessionGone
 
 LOGOUT_PATH = "/ui/logout"
@@ -141,7 +142,7 @@ async def callback_page(request: web.Request) -> web.Response:
 async def complete_login(request: web.Request) -> web.Response:
     """Complete a login; if another user is logged in, redirect to the login page, which offers the logout."""
     try:
-        location = await finish_login(request, body_of(request, CallbackQuery).fields)
+        location = await finish_login(request, CallbackBody(**body_of(request, CallbackQuery).fields))
         return see_other(request, location, **opener_headers(request, urlsplit(location).path))
     except OtherUserSignedIn:
         return see_other(request, LOGIN_PATH, **opener_headers(request))

@@ -10,6 +10,8 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
+
 from bodhi.oidc.claims import Claims
 from bodhi.oidc.client import IdentityProvider, pkce_challenge
 from bodhi.oidc.errors import TokenError
@@ -32,7 +34,7 @@ from bodhi.server.authentication.login_data import (
 )
 from bodhi.server.authentication.user_claims import UserClaims
 from bodhi.server.login.begun_logins import RETURN_TO, VERIFIER, StartedLogin
-from bodhi.server.login.errors import AccessChanged, InvalidCallbackUrl, LoginFailed, LoginNotConfigured, MissingCode
+from bodhi.server.login.errors import InvalidCallbackUrl, LoginFailed, LoginNotConfigured, MissingCode
 
 STATE_LENGTH = 32
 VERIFIER_LENGTH = 43
@@ -42,12 +44,20 @@ _LETTERS = string.ascii_letters + string.digits
 log = logging.getLogger(__name__)
 
 
+class CallbackBody(msgspec.Struct):
+    """The query of the provider's redirect; other members are ignored."""
+
+    code: str | None = None
+    state: str | None = None
+    error: str | None = None
+    error_description: str | None = None
+    iss: str | None = None
+    session_state: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class CompletedLogin:
-    """The user who logged in, and the data of the new session.
-
-    Pass it to :meth:`LoginFlow.confirm` after the session is stored and before the cookie is sent.
-    """
+    """The user who logged in, and the data of the new session."""
 
     user_id: str
     claims: Claims = field(repr=False)
@@ -128,25 +138,24 @@ class LoginFlow:
         return StartedLogin(url, state, transaction)
 
     async def complete(
-        self, instance: Instance, transaction: Mapping[str, Any], callback_query: Mapping[str, str]
+        self, instance: Instance, transaction: Mapping[str, Any], answer: CallbackBody
     ) -> CompletedLogin:
-        """Exchange the code in *callback_query*, whose state matches *transaction*, and verify the tokens.
+        """Exchange the code in *answer*, whose state matches *transaction*, and verify the tokens.
 
         Raises :exc:`RecentLoginRequired` if a recent sign-in was requested and the provider did not enforce it.
         """
-        if "error" in callback_query:
-            raise LoginFailed.by_provider(callback_query["error"])
-        if not callback_query.get("code"):
-            raise MissingCode
+        if answer.error is not None:
+            raise LoginFailed.by_provider(answer.error)
         if self._provider is None:
             raise LoginNotConfigured
         since = await self._profiles.last_change()
         try:
             with provider_errors(LoginFailed):
-                tokens, id_token = await self._redeem(self._provider, instance, transaction, callback_query)
+                tokens, id_token = await self._redeem(self._provider, instance, transaction, answer)
             now = self._clock()
             data = login_data(tokens, id_token, now, is_opaque=not self._reads_access_tokens)
-            _check_age(data, transaction.get("max_age"), now)
+            if (max_age := transaction.get("max_age")) is not None:
+                _check_age(data, max_age, now)
             claims = await self._users.complete(data, instance.client_id)
         except TokenError as error:
             raise LoginFailed from error
@@ -159,35 +168,23 @@ class LoginFlow:
             data[GRANTED_ROLE] = await self._profiles.granted_role(id_token.subject)
         return CompletedLogin(id_token.subject, claims, id_token.sid, since, data)
 
-    async def confirm(self, completed: CompletedLogin) -> None:
-        """Store the user's profile and role; call it after the session is stored.
-
-        Raises :exc:`AccessChanged` if the user's authority changed since the code was redeemed: the session's tokens
-        are outdated, and the caller has to end it. Later changes end the stored session themselves.
-        """
-        if not await self._users.note(completed.claims, completed.since, is_login=True):
-            fields = {"user_id": completed.user_id}
-            log.warning(
-                "login refused: role changed during the login user_id=%(user_id)s", fields, extra={"fields": fields}
-            )
-            raise AccessChanged
-
     async def _redeem(
         self,
         provider: IdentityProvider,
         instance: Instance,
         transaction: Mapping[str, Any],
-        callback_query: Mapping[str, str],
+        answer: CallbackBody,
     ) -> tuple[Tokens, IdToken]:
         """Exchange the code for tokens, and verify the ID token among them."""
+        if not answer.code:
+            raise MissingCode
         # Protects against mix-up attacks. Source: RFC 9207.
-        issuer = callback_query.get("iss")
-        if issuer != provider.issuer and (issuer is not None or await provider.announces_issuer()):
+        if answer.iss != provider.issuer and (answer.iss is not None or await provider.announces_issuer()):
             log.warning("login refused: the authorization response names another issuer")
             raise LoginFailed
         tokens = await provider.grants.redeem_code(
             instance.credentials,
-            code=callback_query["code"],
+            code=answer.code,
             redirect_uri=transaction["callback_url"],
             verifier=transaction[VERIFIER],
         )
@@ -218,9 +215,9 @@ class LoginFlow:
         return True
 
 
-def _check_age(data: Mapping[str, Any], max_age: int | None, now: float) -> None:
+def _check_age(data: Mapping[str, Any], max_age: int, now: float) -> None:
     """Check the age of the sign-in: a provider may ignore ``max_age``. Source: OpenID Connect Core 3.1.3.7."""
-    if max_age is None or now - data[SIGNED_IN_AT] <= max_age + LEEWAY_SECONDS:
+    if now - data[SIGNED_IN_AT] <= max_age + LEEWAY_SECONDS:
         return
     log.warning("login refused: the provider ignored max_age and returned an old sign-in")
     raise RecentLoginRequired(

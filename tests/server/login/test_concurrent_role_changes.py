@@ -48,8 +48,8 @@ def stop_at(provider, server, monkeypatch):
         if point in ("before the code is redeemed", "after the code is redeemed"):
             return provider.hold("code", after=point.startswith("after"))
         desk, stop = server.app[LOGIN], Stop()
-        name = "remember" if point == "after the session is stored" else "confirm"
-        owner = desk.provider_sessions if name == "remember" else desk.logins
+        name = "remember" if point == "after the session is stored" else "note"
+        owner = desk.provider_sessions if name == "remember" else desk.users
         genuine = getattr(owner, name)
 
         async def stopped(*args, **options):
