@@ -180,7 +180,7 @@ def nonempty_text(value: object) -> str | None:
 def display_name(value: object) -> str | None:
     """Return a name to show: a text, a number, or a list of them joined; None for anything else."""
     parts = value if isinstance(value, list) else [value]
-    return " ".join(name for part in parts if (name := identifier(part)) is not None) or None
+    return " ".join(filter(None, map(identifier, parts))) or None
 
 
 def scope(value: object) -> str | None:

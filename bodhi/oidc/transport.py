@@ -132,7 +132,7 @@ class Transport:
         secret: str = "",
     ) -> Answer:
         """Send a form; *limit_seconds* replaces the usual time limit, *secret* is a further one, in *headers*."""
-        secrets = list(filter(None, [secret, *(form.get(name) for name in _SECRET_FIELDS)]))
+        secrets = list(filter(None, [secret, *map(form.get, _SECRET_FIELDS)]))
         return await self._request(
             what, "POST", url, headers=headers, secrets=secrets, limit_seconds=limit_seconds, data=dict(form)
         )

@@ -47,7 +47,7 @@ class IdentityReader:
 
     def is_complete(self, claims: Claims) -> bool:
         """Whether *claims* contain every further claim."""
-        return all(claims.at(path) is not None for path in self._paths.values())
+        return None not in map(claims.at, self._paths.values())
 
 
 def joined(names: Sequence[str], *, user_id: str) -> str:

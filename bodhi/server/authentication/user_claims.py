@@ -85,19 +85,20 @@ class UserClaims:
             return
         fields = {"user_id": claims.subject}
         log.info(
-            "login refused: the user is not in BODHI_AUTH_ALLOW user_id=%(user_id)s", fields, extra={"fields": fields}
+            "login refused: the user is not in BODHI_AUTH_ALLOW user_id=%s", claims.subject, extra={"fields": fields}
         )
         if await self._profiles.last_role_of(claims.subject) is not None:
             await self._profiles.lower_role(claims.subject, None, since=since)
         raise NotAllowed
 
-    async def note(self, claims: Claims, since: int, *, is_login: bool) -> bool:
-        """Store name and role; return False if they changed after the change *since*."""
+    async def note(self, claims: Claims, granted: str | None, since: int, *, is_login: bool) -> bool:
+        """Store name and role; return False if they changed after the change *since*.
+
+        *granted* is the role that a manager gave here.
+        """
         instance = await self._instances.current()
         if instance is None:
             return True
-        # As it is now: a refresh may come between a change of the role and the end of the sessions with the old one.
-        granted = await self._profiles.granted_role(claims.subject) if self._mapping.grants_here else None
         role = None
         with suppress(InvalidRoleName, NotAllowed):
             role = self._mapping.role_of(claims, instance.client_id, granted)
@@ -146,8 +147,12 @@ class UserClaims:
 
     async def note_checked(self, data: Mapping[str, Any], since: int | None) -> None:
         """Store the role in a session's *data*, which the provider confirmed, if it is as of the change *since*."""
-        if since is not None:
-            await self.note(claims_in(data), since, is_login=False)
+        if since is None:
+            return
+        claims = claims_in(data)
+        # As it is now: a refresh may come between a change of the role and the end of the sessions with the old one.
+        granted = await self._profiles.granted_role(claims.subject) if self._mapping.grants_here else None
+        await self.note(claims, granted, since, is_login=False)
 
     async def check(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Return the claims to store, to check that the access token in *data* is still accepted.

@@ -18,7 +18,7 @@ from bodhi.server.access.instance import InstanceService
 from bodhi.server.access.principal import SessionUser
 from bodhi.server.access.recent_login import RECENT_LOGIN
 from bodhi.server.application_metrics import LoginCounters
-from bodhi.server.authentication.login_data import USER_ID
+from bodhi.server.authentication.login_data import GRANTED_ROLE, USER_ID
 from bodhi.server.authentication.user_claims import UserClaims
 from bodhi.server.http.context import context_of
 from bodhi.server.http.hosts import callback_base
@@ -225,11 +225,12 @@ async def _log_in(session: Session, service: LoginService, completed: CompletedL
                 user_id=completed.user_id,
                 lifetime_seconds=service.remember_seconds,
             )
-        if not await service.users.note(completed.claims, completed.since, is_login=True):
-            fields = {"user_id": completed.user_id}
-            log.warning(
-                "login refused: role changed during the login user_id=%(user_id)s", fields, extra={"fields": fields}
-            )
+        if not await service.users.note(
+            completed.claims, completed.data.get(GRANTED_ROLE), completed.since, is_login=True
+        ):
+            user_id = completed.user_id
+            fields = {"user_id": user_id}
+            log.warning("login refused: role changed during the login user_id=%s", user_id, extra={"fields": fields})
             raise AccessChanged
     except BaseException:
         # Without the record, back-channel logout cannot find the session; or its tokens predate a role change. The

@@ -140,7 +140,8 @@ class BegunLogins:
 
     def forget(self, request: web.Request) -> None:
         """Let the response to *request* remove the cookie, if there is one."""
-        self._write(request, {})
+        if hdrs.COOKIE in request.headers and self._policy.values(request.headers.getall(hdrs.COOKIE)):
+            request[COOKIE] = self._policy.removal()
 
     def _read(self, request: web.Request) -> Transactions:
         """Return the logins in the cookie of *request*, the expired ones closed; none if it cannot be decrypted."""
@@ -180,8 +181,8 @@ class BegunLogins:
         """Let the response to *request* set the cookie with *logins*, or remove it if there are none."""
         if logins:
             request[COOKIE] = self._policy.set(self._seal(logins), COOKIE_SECONDS)
-        elif hdrs.COOKIE in request.headers and self._policy.values(request.headers.getall(hdrs.COOKIE)):
-            request[COOKIE] = self._policy.removal()
+        else:
+            self.forget(request)
 
     def _seal(self, logins: Transactions) -> str:
         begun = [_Begun(state, **login) for state, login in logins.items()]
