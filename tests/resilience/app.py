@@ -17,6 +17,7 @@ from bodhi.database import CannotOpen
 from bodhi.session import SESSIONS, DefaultSessionService, setup
 
 KEY = "a key for tests, of at least thirty-two characters"
+LOADED, GO_ON = web.AppKey("loaded", asyncio.Event), web.AppKey("go_on", asyncio.Event)
 ATTEMPTS = 30  # to open a database within a short limit
 
 
@@ -61,10 +62,23 @@ async def end(request: web.Request) -> web.Response:
 
 
 async def slow(request: web.Request) -> web.Response:
-    """Pause between loading and saving the session."""
+    """Wait between loading and saving the session, until another request lets it go on."""
     session = await aiohttp_session.get_session(request)
-    await asyncio.sleep(float(request.query["seconds"]))
-    session["slow"] = int(request.query["value"])
+    request.config_dict[LOADED].set()
+    await request.config_dict[GO_ON].wait()
+    session["slow"] = 1
+    return web.json_response({})
+
+
+async def loaded(request: web.Request) -> web.Response:
+    """Return once a slow request has loaded its session."""
+    await request.config_dict[LOADED].wait()
+    return web.json_response({})
+
+
+async def go_on(request: web.Request) -> web.Response:
+    """Let all slow requests go on."""
+    request.config_dict[GO_ON].set()
     return web.json_response({})
 
 
@@ -72,6 +86,7 @@ def create_app(service: DefaultSessionService) -> web.Application:
     """Return an application that opens and closes *service*."""
     app = web.Application()
     setup(app, service)
+    app[LOADED], app[GO_ON] = asyncio.Event(), asyncio.Event()
     app.add_routes(
         [
             web.get("/plain", plain),
@@ -81,6 +96,8 @@ def create_app(service: DefaultSessionService) -> web.Application:
             web.post("/logout", logout),
             web.post("/end", end),
             web.post("/slow", slow),
+            web.post("/loaded", loaded),
+            web.post("/go_on", go_on),
         ]
     )
 

@@ -70,9 +70,17 @@ class Visitor:
         """POST /end."""
         return await self._ask("POST", f"/end?user={self.name}")
 
-    async def slow(self, seconds: float) -> Answer:
-        """POST /slow."""
-        return await self._ask("POST", f"/slow?seconds={seconds}&value=1")
+    async def slow(self) -> Answer:
+        """POST /slow, which is answered after /go_on."""
+        return await self._ask("POST", "/slow")
+
+    async def loaded(self) -> Answer:
+        """POST /loaded, which is answered once /slow has its session."""
+        return await self._ask("POST", "/loaded")
+
+    async def go_on(self) -> Answer:
+        """POST /go_on."""
+        return await self._ask("POST", "/go_on")
 
     def was_answered(self, path: str, status: int, *, since: float) -> bool:
         """Return whether a request with this path prefix after *since* got *status*."""

@@ -13,6 +13,7 @@ from resilience.app import KEY
 from resilience.clients import Visitor, answered, under_load, visitors
 from resilience.conftest import StartApp
 from resilience.outage import LIMIT_SECONDS, SLACK_SECONDS, Lateness, expect_all_works, live_through
+from resilience.processes import AppProcess
 from support.sqlite_lock import WriteLock
 
 VISITORS = 8
@@ -131,21 +132,29 @@ async def test_a_transaction_behind_the_lock_is_refused_in_time(sqlite_url: str,
         assert max(one.seconds for one in refusals) <= LIMIT_SECONDS + SLACK_SECONDS + 3 * late.seconds
 
 
+async def seconds_to_stop(app: AppProcess) -> float:
+    """How long it takes from SIGTERM to the end, which is in order."""
+    told_at = time.monotonic()
+    assert 0 == await app.stop()
+    return time.monotonic() - told_at
+
+
 async def test_stopping_during_an_outage_takes_no_longer_than_the_limit(
-    sqlite_url: str, write_lock: WriteLock, start_app: StartApp
+    sqlite_url: str, tmp_path: Path, write_lock: WriteLock, start_app: StartApp
 ) -> None:
-    """SIGTERM while writes are refused: the process ends in order and soon."""
-    app = await start_app(sqlite_url, limit_seconds=LIMIT_SECONDS, touch_seconds=0)
+    """SIGTERM while writes are refused: the process ends soon, on a busy machine as another one without an outage."""
+    app, without_outage = [
+        await start_app(url, limit_seconds=LIMIT_SECONDS, touch_seconds=0)
+        for url in (sqlite_url, f"sqlite:{tmp_path / 'other.sqlite'}")
+    ]
     async with visitors(app.base_url, VISITORS) as crowd:
         async with under_load(crowd, [Visitor.write, Visitor.read]):
             await answered(crowd, since=0, status=200)
             await write_lock.take()
             await answered(crowd, since=time.monotonic(), status=503, paths=["/write"])
-        told_at = time.monotonic()
-        status = await app.stop()
+        took, otherwise = await asyncio.gather(seconds_to_stop(app), seconds_to_stop(without_outage))
 
-    assert 0 == status
-    assert time.monotonic() - told_at <= 4 * LIMIT_SECONDS
+    assert took <= 4 * LIMIT_SECONDS + 3 * otherwise
 
 
 async def test_a_file_that_is_moved_away_and_back_loses_nothing(
