@@ -32,13 +32,10 @@ async def connect(
     await connection.create_function("now_ms", 1, _now_ms, deterministic=True)
     if not read_only:
         await _write_ahead(connection, limit_seconds)
-        for pragma in (
-            f"synchronous = {synchronous}",
-            f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
-            "foreign_keys = ON",
-            "secure_delete = ON",
-        ):
-            await connection.execute_fetchall(f"PRAGMA {pragma}")
+        await connection.executescript(
+            f"PRAGMA synchronous = {synchronous}; PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};"
+            "PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON"
+        )
     return connection
 
 

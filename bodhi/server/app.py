@@ -81,6 +81,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *static_files.OPERATIONS,
     *(operation for feature in FEATURES for operation in feature.OPERATIONS),
 )
+ROUTES = routes_of(OPERATIONS)
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -97,7 +98,7 @@ def create_app(settings: Settings) -> web.Application:
     for feature in FEATURES:
         feature.setup(app, services)
     app[DESCRIPTION] = Description(OPERATIONS)
-    app.add_routes(routes_of(OPERATIONS))
+    app.add_routes(ROUTES)
     return app
 
 

@@ -25,12 +25,17 @@ class Element:
 
     def all(self, tag: str | None = None, **attributes: str) -> "list[Element]":
         """Return the descendants with this tag and these attributes, in document order."""
-        found: list[Element] = []
+        return [
+            element
+            for element in self._descendants([])
+            if tag in (None, element.tag) and attributes.items() <= element.attributes.items()
+        ]
+
+    def _descendants(self, found: "list[Element]") -> "list[Element]":
         for child in self.children:
             if isinstance(child, Element):
-                wanted = attributes.items() <= child.attributes.items()
-                found += [child] if tag in (None, child.tag) and wanted else []
-                found += child.all(tag, **attributes)
+                found.append(child)
+                child._descendants(found)
         return found
 
     def one(self, tag: str | None = None, **attributes: str) -> "Element":
@@ -119,12 +124,18 @@ def _names(root: Element) -> list[str]:
         )
         if is_field and id(element) not in labelled and not element.attributes.get("aria-label"):
             faults.append(f"<{element.tag}> has no label")
-        pictures = "".join(picture.attributes.get("alt", "") for picture in element.all("img"))
-        if element.tag in {"a", "button"} and not (element.text or pictures or element.attributes.get("aria-label")):
+        if element.tag in {"a", "button"} and not (
+            element.text or element.attributes.get("aria-label") or _pictures(element)
+        ):
             faults.append(f"<{element.tag}> has no name")
         if element.tag in {"nav", "section"} and not {"aria-label", "aria-labelledby"} & set(element.attributes):
             faults.append(f"<{element.tag}> has no name")
     return faults
+
+
+def _pictures(element: Element) -> str:
+    """Return what its pictures show, in words."""
+    return "".join(picture.attributes.get("alt", "") for picture in element.all("img"))
 
 
 def _ids(root: Element) -> list[str]:
