@@ -192,11 +192,12 @@ class UpdateThatDoesNotLock(LooksFirst):
 
 
 class UpdateThatOverwrites(WithoutLock):
-    """Overwrites concurrent changes."""
+    """Overwrites a concurrent change, which it waits for: on a busy machine that may come late."""
 
     class Row(UnlockedRow):
         async def save(self, save):
-            current = await self.store.load(save.digest)
+            while (current := await self.store.load(save.digest)).version == save.version:
+                await asyncio.sleep(0)
             await self.store.save(replace(save, version=current.version))
 
 
