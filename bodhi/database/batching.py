@@ -120,6 +120,8 @@ class Batcher(Generic[Item, Answer]):
         if task is self._starting:  # cancelled before it began, as by a loop that ends: it ran none of its own code
             self._starting = None
             self._in_flight -= 1
+            if any(not request.answer.done() for request in self._queue):
+                self._start_flush()
 
     async def _flush(self) -> None:
         # A task begins in the next turn of the loop: calls of the same turn share the batch.

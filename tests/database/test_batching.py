@@ -265,6 +265,18 @@ async def test_a_cancelled_call_cancels_no_other_of_its_batch(queries):
     assert ["TWO", "A", "B"] == [results[1], results[2], results[4]]
 
 
+async def test_calls_are_answered_though_a_batch_is_cancelled_before_it_begins(queries):
+    """Whoever cancels all tasks of a loop that goes on must not leave them waiting."""
+    tasks = await start_calls(batcher(queries), "a", "b")
+    known = asyncio.all_tasks()
+    queries.may_return.set()
+    while not (begun := asyncio.all_tasks() - known):
+        await asyncio.sleep(0)
+    begun.pop().cancel()
+
+    assert ["A", "B"] == await answers(tasks)
+
+
 async def test_a_lone_query_is_cancelled_with_its_call(queries):
     """And another may run in its place."""
     batch = batcher(queries)
