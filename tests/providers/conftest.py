@@ -91,7 +91,7 @@ def start_site(
     """Starts bodhi with the settings of its provider's section."""
     started: list[Bodhi] = []
 
-    def start_site(*, token_seconds: int = LONG_TOKEN_SECONDS) -> Site:
+    def start_site(*, token_seconds: int = LONG_TOKEN_SECONDS, **environ: str) -> Site:
         provider, metrics_port = start_provider(token_seconds), free_port()
         client = provider.client
         settings = {
@@ -105,6 +105,7 @@ def start_site(
                 client_id=client.client_id,
                 client_secret=client.client_secret,
             ),
+            **environ,
         }
         started.append(Bodhi(tmp_path, **settings))
         return Site(started[-1], provider, f"http://127.0.0.1:{metrics_port}/metrics")

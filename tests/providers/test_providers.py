@@ -93,6 +93,15 @@ async def test_tokens_are_refreshed(kind, start_site, visitor_at):
     assert 0 == site.refreshes()[1]
 
 
+async def test_login_is_rechecked_by_a_refresh(start_site, visitor_at):
+    """Long before the access token ends, and with it the refresh token of some; each refresh brings a new one."""
+    site = start_site(BODHI_AUTH_RECHECK="1")
+    person = await visitor_at(site)
+    await person.sign_in(BOB)
+    await until_refreshed(site, person, BOB, 2)
+    assert 0 == site.refreshes()[1]
+
+
 async def test_provider_comes_back_with_a_new_key(kind, start_site, visitor_at):
     """Sessions go on with tokens that the new key signed, and people who come now log in."""
     site = start_site(token_seconds=SHORT_TOKEN_SECONDS if kind.has_refresh else LONG_TOKEN_SECONDS)
