@@ -3,7 +3,9 @@
 import asyncio
 import json
 import logging
+import os
 import re
+import ssl
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +17,6 @@ from yarl import URL
 
 from bodhi.logs import REQUEST_ID
 from bodhi.oidc.claims import json_object
-from bodhi.oidc.connection_errors import cause_of
 from bodhi.oidc.errors import (
     ProviderError,
     ProviderRefused,
@@ -178,7 +179,7 @@ class Transport:
                     f"the identity provider did not answer within {limit_seconds:g} s ({url})"
                 ) from error
             except (aiohttp.ClientError, OSError, UnicodeError) as error:  # UnicodeError: no host name (IDNA)
-                cause = cause_of(error)
+                cause = _cause_of(error)
                 log.warning("identity provider call failed: %s url=%s error=%s", what, url, cause)
                 raise ProviderUnavailable(f"the identity provider cannot be reached: {cause} ({url})") from error
 
@@ -220,3 +221,30 @@ async def _answer(what: str, response: aiohttp.ClientResponse, secrets: Collecti
         token = data.decode(errors="replace").strip()
         return Answer(what, response.status, None, token, response.headers, secrets)
     return Answer(what, response.status, json_object(bytes(data)), headers=response.headers, secrets=secrets)
+
+
+def _cause_of(error: aiohttp.ClientError | OSError | UnicodeError) -> str:
+    """Return why no response arrived, without any part of the request or response."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy of HTTP_PROXY or HTTPS_PROXY answered with status {error.status}"
+    text = _cause_without_proxy(error)
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return f"the proxy of HTTP_PROXY or HTTPS_PROXY: {text}"
+    return text
+
+
+def _cause_without_proxy(error: aiohttp.ClientError | OSError | UnicodeError) -> str:
+    if isinstance(error, aiohttp.InvalidURL | UnicodeError):
+        return "its URL is not valid"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "its host name cannot be resolved"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        reason = getattr(error.certificate_error, "verify_message", "") or "unknown reason"
+        return f"its certificate is not trusted: {reason}"
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        reason = error.os_error.reason if isinstance(error.os_error, ssl.SSLError) else None
+        # OpenSSL's words are in capitals, with underscores.
+        return f"TLS handshake failed: {(reason or 'unknown reason').replace('_', ' ').lower()}"
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower()
+    return type(error).__name__

@@ -1,4 +1,7 @@
-"""The check of logins without refresh token: userinfo tells whether the provider still accepts the access token."""
+"""Whether the provider still accepts a login: what its refusals mean, and the check of logins without refresh token.
+
+For those, userinfo tells whether the access token is still accepted.
+"""
 
 import logging
 import time
@@ -6,12 +9,26 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from bodhi.oidc.errors import ProviderError, ProviderLacks, ProviderRefused, TokenError
-from bodhi.server.access.errors import LoginEnded
+from bodhi.server.access.errors import ApiError, LoginEnded, ProviderUnavailable, RefreshRefused
 from bodhi.server.authentication.login_data import RECHECK_AT, USER_ID, USERINFO, RenewalPolicy
 from bodhi.server.authentication.refresh_lease import Claimed, RefreshLeases, release
-from bodhi.server.authentication.refusals import LOGIN_ENDING_ERRORS
 from bodhi.server.authentication.stored_login import SessionRow
 from bodhi.server.authentication.user_claims import UserClaims
+
+# OAuth errors after which only a new login helps.
+# Source: RFC 6749, 5.2; RFC 6750, 3.1; OpenID Connect Core 3.1.2.6; token_inactive is Keycloak's and Ory's.
+LOGIN_ENDING_ERRORS = frozenset(
+    {
+        "invalid_grant",
+        "token_inactive",
+        "interaction_required",
+        "login_required",
+        "consent_required",
+        "invalid_token",
+    }
+)
+# OAuth errors about this server as a client: a new login would fail with them, too.
+_CLIENT_ERRORS = frozenset({"invalid_client", "unauthorized_client"})
 
 log = logging.getLogger(__name__)
 
@@ -76,3 +93,14 @@ async def end_login(session: SessionRow, user_id: object, users: UserClaims | No
     if users is not None and isinstance(user_id, str):
         users.check_role(user_id)
     raise LoginEnded
+
+
+def api_error_of(error: ProviderRefused) -> ApiError:
+    """Return the API error for a refusal that does not end the login.
+
+    After an OAuth error about this grant, a new login may help. Everything else, such as a changed client secret or a
+    wrong URL, has to be fixed by the operator.
+    """
+    if error.status in {200, 400, 403} and error.error and error.error not in _CLIENT_ERRORS:
+        return RefreshRefused()
+    return ProviderUnavailable(message="The identity provider refused to renew the login.")

@@ -22,10 +22,9 @@ from bodhi.server.access.errors import DatabaseUnavailable, ProviderUnavailable
 from bodhi.server.access.instance import Instance
 from bodhi.server.access.provider_errors import unavailable
 from bodhi.server.authentication.circuit_breaker import CircuitBreaker
-from bodhi.server.authentication.login_check import LoginCheck, end_login
+from bodhi.server.authentication.login_check import LOGIN_ENDING_ERRORS, LoginCheck, api_error_of, end_login
 from bodhi.server.authentication.login_data import REFRESH_TOKEN, USER_ID, RenewalPolicy
 from bodhi.server.authentication.refresh_lease import Claimed, RefreshLeases, release
-from bodhi.server.authentication.refusals import LOGIN_ENDING_ERRORS, api_error_of
 from bodhi.server.authentication.renewal_store import RenewalStore
 from bodhi.server.authentication.stored_login import SessionRow
 from bodhi.server.authentication.unstored_tokens import Renewal
@@ -37,9 +36,6 @@ LATE_SECONDS = 0.5  # wait for a grant that timed out for other requests: the pr
 GRACE_SECONDS = 120  # after a takeover, in which the previous holder may still store new tokens
 MAX_CONCURRENT = 50  # grants: half of the connections to the provider are left for logins
 
-# The provider's refresh token grant: returns new tokens for a refresh token, or raises ProviderError.
-RefreshGrant = Callable[[ClientCredentials, str], Awaitable[Tokens]]
-
 log = logging.getLogger(__name__)
 
 
@@ -48,7 +44,7 @@ class Refresher:
 
     def __init__(
         self,
-        grant: RefreshGrant,
+        grant: Callable[[ClientCredentials, str], Awaitable[Tokens]],
         *,
         lease_seconds: float = 30.0,
         wait_seconds: float = 10.0,
@@ -60,6 +56,7 @@ class Refresher:
     ) -> None:
         """Create a refresher; *lease_seconds* exceeds the provider's timeout, a request waits at most *wait_seconds*.
 
+        *grant* returns the provider's new tokens for a refresh token, or raises :exc:`ProviderError`.
         *users* completes the claims of refreshed tokens and stores their roles, *policy* says when they are due;
         *name_of* returns the name of a session in the log, by its key.
         """

@@ -10,9 +10,9 @@ from bodhi.oidc.errors import ProviderRefused, ProviderUnavailable
 from bodhi.oidc.responses import Tokens
 from bodhi.server.access.errors import ApiError, LoginEnded
 from bodhi.server.access.instance import Instance
+from bodhi.server.authentication.login_check import LOGIN_ENDING_ERRORS
 from bodhi.server.authentication.refresh import GRACE_SECONDS, Refresher
 from bodhi.server.authentication.refresh_lease import LEASE
-from bodhi.server.authentication.refusals import LOGIN_ENDING_ERRORS
 from bodhi.server.authentication.unstored_tokens import Renewal
 
 NOW = 1_800_000_000
