@@ -2,10 +2,8 @@
 
 import json
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
 import msgspec
 from aiohttp import web
@@ -152,8 +150,7 @@ async def finish_login(request: web.Request, answer: CallbackBody) -> str:
             raise _no_transaction(answer, any_open=found.any_open)
         completed = await service.logins.complete(instance, found.transaction, answer)
         assert answer.state is not None  # by which the transaction was found
-        mark = f"login {sha256(answer.state.encode()).hexdigest()}"
-        if not await service.provider_sessions.claim_once(mark, int(time.time()) + SECONDS_TO_LOG_IN):
+        if not await service.provider_sessions.claim_secret("login", answer.state, SECONDS_TO_LOG_IN):
             raise StateMismatch
         await _log_in(session, service, completed, found.pages)
         service.begun.forget(request)

@@ -1,5 +1,6 @@
 """Sessions by the identity provider's session id, and the logout tokens already processed."""
 
+import time
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 
@@ -58,6 +59,13 @@ class ProviderSessions:
             "heed_logout_token", jti=_key(jti), expires_at=expires_at * 1000 + CLOCK_SKEW_MS
         )
         return new == 1
+
+    async def claim_secret(self, kind: str, secret: str, seconds: int) -> bool:
+        """Mark a *secret* that is good once, for at most so many *seconds*, as used; return False if it was.
+
+        Only its hash is stored.
+        """
+        return await self.claim_once(f"{kind} {sha256(secret.encode()).hexdigest()}", int(time.time()) + seconds)
 
     async def forget_token(self, jti: str) -> None:
         """Unmark a logout token that could not be processed, so that the provider can retry."""

@@ -153,8 +153,7 @@ async def redeem_code(request: web.Request) -> web.Response:
     """
     _check_host(request)
     query, service = query_of(request, SessionQuery), request.app[SINGLE_SIGN_ON]
-    mark = f"sso {sha256(query.code.encode()).hexdigest()}"
-    is_first = await request.app[LOGIN].provider_sessions.claim_once(mark, int(time.time()) + SECONDS_TO_REDEEM)
+    is_first = await request.app[LOGIN].provider_sessions.claim_secret("sso", query.code, SECONDS_TO_REDEEM)
     nonce = _nonce(request)
     if not is_first or nonce is None:
         raise LoginNotStarted

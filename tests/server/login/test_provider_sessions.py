@@ -59,6 +59,14 @@ async def test_logout_token_is_accepted_once(sessions, clock):
     assert await sessions.claim_once("other", LOGOUT_EXPIRES_AT)
 
 
+async def test_a_secret_is_good_once_for_each_kind(sessions):
+    """A state and a code of the same text are two."""
+    assert await sessions.claim_secret("login", "secret", 600)
+
+    assert not await sessions.claim_secret("login", "secret", 600)
+    assert await sessions.claim_secret("sso", "secret", 600)
+
+
 async def test_a_logout_token_that_failed_may_come_again(sessions):
     """The provider tries again when it is told of an error."""
     await sessions.claim_once("jti", LOGOUT_EXPIRES_AT)
