@@ -23,17 +23,28 @@ FIREFOX = Device("192.0.2.7", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/2
 @pytest.fixture
 def database(database_url, process_environ):
     """The session database: two sessions of Ann, one of Bob, an anonymous one, an expired one."""
-    process_environ["BODHI_SESSION_DB_URL"] = process_environ["BODHI_DATABASE_URL"] = database_url
+    return filled(database_url, process_environ)
+
+
+@pytest.fixture
+def sqlite_database(sqlite_url, process_environ):
+    """The same in SQLite, for processes of which nothing but what they print is looked at."""
+    return filled(sqlite_url, process_environ)
+
+
+def filled(url, environ):
+    """Store the sessions, and name the database in the environment of commands."""
+    environ["BODHI_SESSION_DB_URL"] = environ["BODHI_DATABASE_URL"] = url
 
     async def fill():
-        async with service_on(database_url, clock=lambda: 1_000_000_000_000) as service:
+        async with service_on(url, clock=lambda: 1_000_000_000_000) as service:
             await service.create({"user_id": "ann"})
-        async with service_on(database_url) as service:
+        async with service_on(url) as service:
             for data in ({"user_id": "ann"}, {"user_id": "ann"}, {"user_id": "bob"}, {"cart": 1}):
                 await service.create(data, device=FIREFOX)
 
     asyncio.run(fill())
-    return database_url
+    return url
 
 
 def service_on(url, **options):
@@ -174,7 +185,7 @@ def test_clear_without_a_terminal_requires_confirmation_by_option(bodhi_command,
 
 
 @pytest.mark.parametrize(("answer", "left", "status"), [("n\n", 2, 1), ("y\n", 0, 0)])
-def test_clear_on_a_terminal_asks_for_confirmation(process_environ, database, tmp_path, answer, left, status):
+def test_clear_on_a_terminal_asks_for_confirmation(process_environ, sqlite_database, tmp_path, answer, left, status):
     """At a terminal; the answer no leaves everything as it is."""
     mine, theirs = pty.openpty()
     command = [sys.executable, "-m", "bodhi", "sessions", "clear", "--user", "ann"]
@@ -192,7 +203,7 @@ def test_clear_on_a_terminal_asks_for_confirmation(process_environ, database, tm
     os.close(mine)
     os.close(theirs)
 
-    assert (status, left) == (ended.returncode, len(handles_of(database, "ann")))
+    assert (status, left) == (ended.returncode, len(handles_of(sqlite_database, "ann")))
     assert "End all sessions of ann?" in ended.stderr
 
 
@@ -215,11 +226,11 @@ def test_user_names_cannot_move_the_cursor(bodhi_command, database):
         assert all(character.isprintable() or character == "\n" for character in out + lines)
 
 
-def test_user_names_are_printed_in_any_output_encoding(bodhi_process, database):
+def test_user_names_are_printed_in_any_output_encoding(bodhi_process, sqlite_database):
     """What a terminal has no character for is no reason to end."""
 
     async def add():
-        async with service_on(database) as service:
+        async with service_on(sqlite_database) as service:
             await service.create({"user_id": "J\u0142"})
 
     asyncio.run(add())

@@ -1,5 +1,6 @@
 """Reserve free ports for tests."""
 
+import atexit
 import random
 import socket
 from collections.abc import Iterator
@@ -30,13 +31,10 @@ def _own_ports() -> Iterator[int]:
     for first in random.sample(range(_FIRST, _LAST, _BLOCK), (_LAST - _FIRST) // _BLOCK):
         holder = socket.socket()
         if _takes(holder, first):
-            _holders.append(holder)
+            atexit.register(holder.close)
             return cycle(range(first + 1, first + _BLOCK))
         holder.close()
     raise RuntimeError(f"all blocks of ports between {_FIRST} and {_LAST} on 127.0.0.1 are taken")
-
-
-_holders: list[socket.socket] = []  # until the process ends
 
 
 def _takes(candidate: socket.socket, port: int) -> bool:
