@@ -45,7 +45,9 @@ def run(
         command = [sys.executable, "-m", "bench.loader", url, str(headers), *size, *further]
     output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds + 30).stdout
     result = json.loads(output.strip().splitlines()[-1])
-    if result["failed"] or not result["requests"]:
+    if not result["requests"]:
+        raise RequestsFailed(f"{url}: no response within {seconds} s")
+    if result["failed"]:
         raise RequestsFailed(f"{url}: {result['failed']} of {result['requests']} requests failed")
     return LoadResult(result["requests"], result["seconds"], result["p50_ms"], result["p99_ms"])
 
