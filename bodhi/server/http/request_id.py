@@ -26,6 +26,6 @@ def current_id() -> str:
     """Return the id of the current request; generate one if aiohttp refused the request before any middleware ran."""
     request_id = REQUEST_ID.get()
     if request_id is None:
-        request_id = random.randbytes(16).hex()  # not a secret; avoids a system call
+        request_id = random.randbytes(16).hex()  # noqa: S311 - not a secret; avoids a system call
         REQUEST_ID.set(request_id)
     return request_id
