@@ -6,10 +6,10 @@ migrations and its own numbers, so that parts may share a database or not.
 
 import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 from bodhi.database.errors import CannotOpen, DatabaseError, SchemaOutdated, SchemaTooNew
 from bodhi.database.protocol import Database
@@ -58,10 +58,7 @@ class Schema:
     @cached_property
     def migrations(self) -> list[Migration]:
         """The part's migrations in order; their numbers run from 1 without a gap."""
-        folder = sql_folder(self._database.dialect) / "migrations" / self._part
-        found = [(match, file) for file in folder.iterdir() if (match := _FILE.match(file.name))]
-        migrations = [Migration(int(match["version"]), match["name"], file.read_text("utf-8")) for match, file in found]
-        return sorted(migrations, key=lambda migration: migration.version)
+        return list(_read_migrations(self._database.dialect, self._part))
 
     async def status(self) -> SchemaStatus:
         """Return the schema's version; changes nothing."""
@@ -162,6 +159,14 @@ def refusing_to_open(database: Database) -> Iterator[None]:
         yield
     except DatabaseError as error:
         raise CannotOpen(f"cannot open {database.address}: {error}") from error
+
+
+@cache
+def _read_migrations(dialect: str, part: str) -> Sequence[Migration]:
+    folder = sql_folder(dialect) / "migrations" / part
+    found = [(match, file) for file in folder.iterdir() if (match := _FILE.match(file.name))]
+    migrations = [Migration(int(match["version"]), match["name"], file.read_text("utf-8")) for match, file in found]
+    return sorted(migrations, key=lambda migration: migration.version)
 
 
 def _tables_of(migrations: Iterable[Migration]) -> set[str]:
