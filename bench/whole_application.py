@@ -7,7 +7,6 @@ closes.
 
 import argparse
 import asyncio
-import gc
 import os
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ import uvloop
 from aiohttp import web
 
 from bench.logins import CLIENT_ID, access_token, login_of
+from bodhi.run.process import settle_heap
 from bodhi.run.runner import Runner
 from bodhi.server.access.gate import USER
 from bodhi.server.access.instance import INSTANCES
@@ -106,7 +106,7 @@ async def serve(folder: Path, url: str | None, *, behind_proxy: bool) -> None:
     try:
         await seed(app, folder)
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        gc.freeze()  # as in production
+        settle_heap()
         print(runner.addresses[0][1], flush=True)
         await ended.wait()
     finally:

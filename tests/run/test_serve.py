@@ -195,3 +195,29 @@ def test_garbage_collector_skips_modules_while_serving(environ, tmp_path):
     )
 
     assert "True True\n" == result.stdout
+
+
+def test_garbage_of_requests_is_looked_for_seldom(environ, tmp_path):
+    """Each search goes through all requests in flight; what was there before them is set aside."""
+    program = (
+        "import gc, os, signal, sys; from bodhi.cli import main; from bodhi.run import process\n"
+        "settle_heap = process.settle_heap\n"
+        "def settle_and_end():\n"
+        "    settle_heap()\n"
+        "    print(gc.get_threshold()[0] >= 5_000, gc.get_freeze_count() > 10_000, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "process.settle_heap = settle_and_end\n"
+        "sys.exit(main(['serve']))"
+    )
+
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**environ, "BODHI_PORT": "0"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+
+    assert "True True" in result.stdout.splitlines()
