@@ -138,11 +138,18 @@ async def keyset_page(
     after: SomeKey | None,
     before: SomeKey | None,
     size: int,
+    from_last: SomeKey | None = None,
 ) -> Window[Entry]:
-    """Return a page of entries that *fetch* returns in order: at most so many, after or before a key."""
-    found = await fetch(after, before, size + 1)
+    """Return a page of entries that *fetch* returns in order: at most so many, after or before a key.
+
+    With *from_last*, a key after all others, the list is in descending order: the same pages, walked the other way.
+    """
+    if from_last is None:
+        found = await fetch(after, before, size + 1)
+    else:
+        found = (await fetch(before, after or (None if before else from_last), size + 1))[::-1]
     if before is not None and len(found) <= size:  # a full first page rather than the rest before the second
-        return await keyset_page(fetch, key, after=None, before=None, size=size)
+        return await keyset_page(fetch, key, after=None, before=None, size=size, from_last=from_last)
     page = found[-size:] if before is not None else found[:size]
     has_previous = page and (before is not None or after is not None)
     has_next = before is not None or len(found) > size

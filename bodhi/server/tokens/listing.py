@@ -128,14 +128,18 @@ class AllTokensList:
         """Return a page that an index gives, however many tokens there are."""
 
         async def fetch(after: tuple[str] | None, before: tuple[str] | None, size: int) -> Sequence[TokenRecord]:
-            if query.is_descending:  # the same pages, walked the other way
-                after, before = before, after or (None if before else (BEYOND,))
-            found = await self._tokens.list_of_all(
+            return await self._tokens.list_of_all(
                 user_id=query.id, after=after[0] if after else "", before=before and before[0], size=size
             )
-            return found[::-1] if query.is_descending else found
 
-        found = await keyset_page(fetch, lambda record: (record.id,), after=after, before=before, size=size)
+        found = await keyset_page(
+            fetch,
+            lambda record: (record.id,),
+            after=after,
+            before=before,
+            size=size,
+            from_last=(BEYOND,) if query.is_descending else None,
+        )
         entries = await _listed(found.entries, KnownProfiles(self._profiles))
         total = await self._tokens.count_of_all(user_id=query.id, most=MOST + 1)
         return TokenTable(Window(entries, found.previous, found.next), total)

@@ -118,12 +118,16 @@ class UserList:
         """Return a page that an index gives, however many users there are."""
 
         async def fetch(after: Position | None, before: Position | None, size: int) -> Sequence[ProfileSummary]:
-            if query.is_descending:  # the same pages, walked the other way
-                after, before = before, after or (None if before else LAST)
-            found = await self._profiles.search(query.q, role=query.role, after=after, before=before, size=size)
-            return found[::-1] if query.is_descending else found
+            return await self._profiles.search(query.q, role=query.role, after=after, before=before, size=size)
 
-        found = await keyset_page(fetch, lambda profile: profile.position, after=after, before=before, size=size)
+        found = await keyset_page(
+            fetch,
+            lambda profile: profile.position,
+            after=after,
+            before=before,
+            size=size,
+            from_last=LAST if query.is_descending else None,
+        )
         users = await self._with_activity(viewer, found.entries)
         if found.previous is None and found.next is None:  # a search without a match scans the table once
             return UserPage(Window(users, None, None), len(users))
