@@ -134,17 +134,12 @@ def test_log_holds_no_secret(serve, postgres_url):
 
 
 @pytest.fixture
-def imported(environ, tmp_path):
-    """Return which of *modules* a server with these settings imports before it serves."""
+def run_program(environ, tmp_path):
+    """Run a Python program with arguments and settings in a process, and return what it prints."""
 
-    def imported(*modules, **settings):
-        program = (
-            "import sys; from bodhi import cli, run; from bodhi.server.app import create_app; import bodhi.cli.serve\n"
-            "from bodhi.settings import load_settings; create_app(load_settings())\n"
-            "print([name for name in sys.argv[1:] if name in sys.modules])"
-        )
+    def run_program(program, *arguments, **settings):
         result = subprocess.run(
-            [sys.executable, "-c", program, *modules],
+            [sys.executable, "-c", program, *arguments],
             env={**environ, **settings},
             cwd=tmp_path,
             capture_output=True,
@@ -153,6 +148,21 @@ def imported(environ, tmp_path):
             check=True,
         )
         return result.stdout
+
+    return run_program
+
+
+@pytest.fixture
+def imported(run_program):
+    """Return which of *modules* a server with these settings imports before it serves."""
+
+    def imported(*modules, **settings):
+        program = (
+            "import sys; from bodhi import cli, run; from bodhi.server.app import create_app; import bodhi.cli.serve\n"
+            "from bodhi.settings import load_settings; create_app(load_settings())\n"
+            "print([name for name in sys.argv[1:] if name in sys.modules])"
+        )
+        return run_program(program, *modules, **settings)
 
     return imported
 
@@ -176,7 +186,7 @@ def test_start_imports_nothing_that_only_logins_need(imported):
     assert "['bodhi.oidc.client']\n" == imported(*unneeded, "bodhi.oidc.client", **settings)
 
 
-def test_garbage_collector_skips_modules_while_serving(environ, tmp_path):
+def test_garbage_collector_skips_modules_while_serving(run_program):
     """They are set aside for good: neither the start nor any later collection goes through them."""
     program = (
         "import gc, sys; from bodhi import run; from bodhi.cli import main\n"
@@ -184,20 +194,10 @@ def test_garbage_collector_skips_modules_while_serving(environ, tmp_path):
         "sys.exit(main(['serve']))"
     )
 
-    result = subprocess.run(
-        [sys.executable, "-c", program],
-        env=environ,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=True,
-    )
-
-    assert "True True\n" == result.stdout
+    assert "True True\n" == run_program(program)
 
 
-def test_garbage_of_requests_is_looked_for_seldom(environ, tmp_path):
+def test_garbage_of_requests_is_looked_for_seldom(run_program):
     """Each search goes through all requests in flight; what was there before them is set aside."""
     program = (
         "import gc, os, signal, sys; from bodhi.cli import main; from bodhi.run import process\n"
@@ -210,14 +210,4 @@ def test_garbage_of_requests_is_looked_for_seldom(environ, tmp_path):
         "sys.exit(main(['serve']))"
     )
 
-    result = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**environ, "BODHI_PORT": "0"},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=True,
-    )
-
-    assert "True True" in result.stdout.splitlines()
+    assert "True True" in run_program(program, BODHI_PORT="0").splitlines()
