@@ -47,9 +47,9 @@ def stop_at(provider, server, monkeypatch):
     def stop_at(point):
         if point in ("before the code is redeemed", "after the code is redeemed"):
             return provider.hold("code", after=point.startswith("after"))
-        desk, stop = server.app[LOGIN], Stop()
+        service, stop = server.app[LOGIN], Stop()
         name = "remember" if point == "after the session is stored" else "note"
-        owner = desk.provider_sessions if name == "remember" else desk.users
+        owner = service.provider_sessions if name == "remember" else service.users
         genuine = getattr(owner, name)
 
         async def stopped(*args, **options):

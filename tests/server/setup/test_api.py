@@ -48,14 +48,14 @@ def serve_setup(serve, instances, provider):
     async def serve_setup(
         *, instances=instances, provider=provider, secret=None, public_url=IMPLICIT, here=HERE, allowed=()
     ):
-        desk = SetupService(instances, provider, secret=secret, own_address=lambda: here)
+        service = SetupService(instances, provider, secret=secret, own_address=lambda: here)
 
         def prepare(app):
             app[hosts.PUBLIC_URL] = public_url
             guard = hosts.host_filter(public_url, own_host="0.0.0.0", allowed_hosts=allowed)
             app.middlewares.append(request_filter_middleware([guard]))
 
-        services = {SETUP: desk, INSTANCES: instances, status.COMMIT_SHA: "0123abc"}
+        services = {SETUP: service, INSTANCES: instances, status.COMMIT_SHA: "0123abc"}
         return await serve((*OPERATIONS, *status.OPERATIONS), services, prepare)
 
     return serve_setup
